@@ -1,0 +1,262 @@
+"""The catalogue: every event type with its strict payload. An undeclared field is an error at write."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Payload(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ErrorData(Payload):
+    """What went wrong, in words a person can act on."""
+
+    type: str
+    message: str
+    node: str | None = None
+    retryable: bool = False
+
+
+class NodeDuration(Payload):
+    node: str
+    duration_ms: float
+
+
+class Summary(Payload):
+    duration_ms: float
+    nodes_executed: int
+    nodes_failed: int
+    nodes_skipped: int
+    slowest: NodeDuration | None
+    fastest: NodeDuration | None
+
+
+# --- workflow --------------------------------------------------------------------------------------------------------
+
+
+class WorkflowChanged(Payload):
+    name: str
+    version: int | None = None
+    by: str | None = None
+
+
+class WorkflowCloned(WorkflowChanged):
+    cloned_from: str
+
+
+# --- execution -------------------------------------------------------------------------------------------------------
+
+
+class Queued(Payload):
+    trigger: str
+    trigger_node: str
+    priority: str
+    workflow_name: str
+    workflow_version: int
+    input_items: int
+    by: str | None = None
+
+
+class Started(Payload):
+    worker: str
+    fencing_token: int
+    nodes_total: int
+
+
+class Recovered(Payload):
+    worker: str
+    fencing_token: int
+    recoveries: int
+    completed_nodes: int
+    restarted_nodes: list[str]
+
+
+class NodeRunRef(Payload):
+    """Which node run an event is about: the node's id, its label, its type, and which run of it."""
+
+    node: str
+    name: str
+    node_type: str
+    run_index: int
+
+
+class NodeStarted(NodeRunRef):
+    attempt: int
+    input_items: int
+
+
+class NodeCompleted(NodeRunRef):
+    attempt: int
+    duration_ms: float
+    cpu_ms: float | None
+    memory_bytes: int | None
+    output_items: int
+    output_bytes: int
+    outputs: dict[str, int]
+    from_cache: bool
+    preview: list[Any] | None = None
+
+
+class NodeFailed(NodeRunRef):
+    attempt: int
+    duration_ms: float
+    error: ErrorData
+    on_error: Literal["stop", "continue", "route"]
+
+
+class NodeRetrying(NodeRunRef):
+    attempt: int
+    next_attempt: int
+    delay_ms: float
+    error: ErrorData
+
+
+class NodeSkipped(NodeRunRef):
+    reason: str
+
+
+class NodeWaiting(NodeRunRef):
+    reason: str
+    until: str | None
+
+
+class EdgeRef(Payload):
+    source: str
+    source_output: str
+    target: str
+    target_input: str
+
+
+class DataFlow(Payload):
+    edge: EdgeRef
+    run_index: int
+    items: int
+    bytes: int
+    preview: list[Any] | None = None
+
+
+class Progress(Payload):
+    completed: int
+    total: int
+    in_progress: int
+    estimated_remaining_ms: float | None
+
+
+class Log(Payload):
+    level: Literal["debug", "info", "warning", "error"]
+    message: str
+    node: str | None = None
+    run_index: int | None = None
+
+
+class Waiting(Payload):
+    reason: str
+    until: str | None
+
+
+class PausedOrResumed(Payload):
+    reason: str
+    by: str | None = None
+
+
+class CancelRequested(Payload):
+    reason: str
+    by: str | None = None
+
+
+class Completed(Payload):
+    summary: Summary
+
+
+class Failed(Payload):
+    error: ErrorData
+    summary: Summary
+
+
+class Cancelled(Payload):
+    reason: str
+    by: str | None
+    summary: Summary
+
+
+class TimedOut(Payload):
+    limit_ms: int
+    summary: Summary
+
+
+# --- system ----------------------------------------------------------------------------------------------------------
+
+
+class SystemEvent(Payload):
+    component: str
+    message: str
+    figures: dict[str, float] = {}
+
+
+CATALOGUE: dict[str, type[Payload]] = {
+    "workflow.created": WorkflowChanged,
+    "workflow.updated": WorkflowChanged,
+    "workflow.deleted": WorkflowChanged,
+    "workflow.activated": WorkflowChanged,
+    "workflow.deactivated": WorkflowChanged,
+    "workflow.cloned": WorkflowCloned,
+    "execution.queued": Queued,
+    "execution.started": Started,
+    "execution.node_started": NodeStarted,
+    "execution.node_completed": NodeCompleted,
+    "execution.node_failed": NodeFailed,
+    "execution.node_retrying": NodeRetrying,
+    "execution.node_skipped": NodeSkipped,
+    "execution.node_waiting": NodeWaiting,
+    "execution.data_flow": DataFlow,
+    "execution.progress": Progress,
+    "execution.log": Log,
+    "execution.waiting": Waiting,
+    "execution.paused": PausedOrResumed,
+    "execution.resumed": PausedOrResumed,
+    "execution.recovered": Recovered,
+    "execution.cancel_requested": CancelRequested,
+    "execution.completed": Completed,
+    "execution.failed": Failed,
+    "execution.cancelled": Cancelled,
+    "execution.timed_out": TimedOut,
+    "system.startup": SystemEvent,
+    "system.shutdown": SystemEvent,
+    "system.health_check": SystemEvent,
+    "system.resource_warning": SystemEvent,
+    "system.queue_status": SystemEvent,
+    "system.error": SystemEvent,
+}
+
+TERMINAL = frozenset({"execution.completed", "execution.failed", "execution.cancelled", "execution.timed_out"})
+"""Nothing follows one of these in its stream."""
+
+LIFECYCLE = TERMINAL | {
+    "execution.queued",
+    "execution.started",
+    "execution.waiting",
+    "execution.paused",
+    "execution.resumed",
+    "execution.recovered",
+    "execution.cancel_requested",
+}
+"""What the stream `executions` carries: where an execution stands, not what its nodes do."""
+
+
+class UnknownEventType(Exception):
+    """The type is not in the catalogue."""
+
+
+def check_payload(type_: str, data: dict[str, Any]) -> dict[str, Any]:
+    """Return `data` with defaults filled in.
+
+    Raises UnknownEventType, or pydantic.ValidationError for a field that is missing, undeclared or of another type.
+    """
+    try:
+        payload = CATALOGUE[type_]
+    except KeyError:
+        raise UnknownEventType(f"No event type {type_!r} in the catalogue.") from None
+    return payload.model_validate(data).model_dump(mode="json")

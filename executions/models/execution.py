@@ -1,0 +1,91 @@
+"""Executions. Their status is assigned by `executions.lifecycle` and by nothing else."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from events.models import Stream
+from executions.models.workflow import Workflow, WorkflowVersion
+from executions.statuses import ExecutionStatus
+from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
+from workflow_platform.identifiers import uuid7
+
+STATUS_CHOICES = [(status.value, status.value.replace("_", " ")) for status in ExecutionStatus]
+ENDED = [status.value for status in ExecutionStatus if status.ended]
+
+
+class Trigger(models.TextChoices):
+    MANUAL = "manual"
+    API = "api"
+    WEBHOOK = "webhook"
+    SCHEDULE = "schedule"
+    WORKFLOW = "workflow"
+    RERUN = "rerun"
+
+
+class Priority(models.TextChoices):
+    HIGH = "high"
+    DEFAULT = "default"
+    LOW = "low"
+
+
+class ExecutionQuerySet(WorkspaceScopedQuerySet["Execution"]):
+    pass
+
+
+class Execution(models.Model):
+    """One run of a workflow version."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="executions")
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="executions")
+    version = models.ForeignKey(WorkflowVersion, on_delete=models.PROTECT, related_name="executions")
+    stream = models.OneToOneField(Stream, on_delete=models.PROTECT, related_name="+")
+    status = models.CharField(max_length=10, choices=STATUS_CHOICES, default=ExecutionStatus.QUEUED.value)
+    trigger = models.CharField(max_length=10, choices=Trigger.choices)
+    trigger_node = models.CharField(max_length=100, help_text="The node that the input enters at.")
+    priority = models.CharField(max_length=10, choices=Priority.choices, default=Priority.DEFAULT)
+    input = models.JSONField(default=list, help_text="Items: a list of JSON objects.")
+    error = models.JSONField(null=True)
+    nodes_total = models.PositiveIntegerField(default=0)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    queued_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    resume_at = models.DateTimeField(null=True, help_text="When a waiting execution goes on.")
+    cancel_requested_at = models.DateTimeField(null=True)
+
+    worker = models.CharField(max_length=100, blank=True, help_text="Who holds, or last held, the lease.")
+    fencing_token = models.PositiveIntegerField(default=0, help_text="Grows with each claim; a stale one cannot write.")
+    lease_expires_at = models.DateTimeField(null=True)
+    recoveries = models.PositiveIntegerField(default=0)
+
+    objects = ExecutionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(status__in=[choice for choice, _ in STATUS_CHOICES]),
+                name="execution_status_is_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=ENDED, ended_at__isnull=False)
+                | (~models.Q(status__in=ENDED) & models.Q(ended_at__isnull=True)),
+                name="ended_executions_have_an_end",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["workspace", "-id"]),
+            models.Index(fields=["workflow", "-id"]),
+            models.Index(
+                fields=["status", "lease_expires_at"],
+                name="execution_unended",
+                condition=~models.Q(status__in=ENDED),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow_id}/{self.id}"

@@ -1,0 +1,65 @@
+"""Node runs. Their status is assigned by `executions.lifecycle` and by nothing else."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from executions.models.execution import Execution
+from executions.statuses import NodeRunStatus
+from workflow_platform.accounts.models import WorkspaceScopedQuerySet
+from workflow_platform.identifiers import uuid7
+
+STATUS_CHOICES = [(status.value, status.value) for status in NodeRunStatus]
+
+
+class NodeRunQuerySet(WorkspaceScopedQuerySet["NodeRun"]):
+    workspace_path = "execution__workspace"
+
+
+class NodeRun(models.Model):
+    """One run of one node in an execution. Its output lives here, once; events carry a preview."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="node_runs")
+    node_id = models.CharField(max_length=100)
+    name = models.CharField(max_length=200)
+    node_type = models.CharField(max_length=60)
+    run_index = models.PositiveIntegerField(default=0)
+    attempt = models.PositiveIntegerField(default=1)
+    status = models.CharField(max_length=10, choices=STATUS_CHOICES, default=NodeRunStatus.PENDING.value)
+    from_cache = models.BooleanField(default=False)
+    inputs = models.JSONField(
+        default=dict,
+        help_text='Where its items came from: {input: [{"node", "run_index", "output"}]}; {} for the trigger.',
+    )
+    output = models.JSONField(null=True, help_text="{output: [item]}; the checkpoint that recovery continues from.")
+    output_items = models.PositiveIntegerField(default=0)
+    output_bytes = models.BigIntegerField(default=0)
+    keep_open = models.BooleanField(default=False, help_text="A loop that has further batches to hand out.")
+    error = models.JSONField(null=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    wake_at = models.DateTimeField(null=True)
+    duration_ms = models.FloatField(null=True)
+    cpu_ms = models.FloatField(null=True)
+    memory_bytes = models.BigIntegerField(null=True)
+
+    objects = NodeRunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["execution", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["execution", "node_id", "run_index"], name="one_node_run_per_run_index"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[choice for choice, _ in STATUS_CHOICES]),
+                name="node_run_status_is_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.node_id}[{self.run_index}]"
+
+    @property
+    def idempotency_key(self) -> str:
+        """Return the key that stays the same however often this node run is tried."""
+        return f"{self.execution_id}/{self.node_id}/{self.run_index}"

@@ -1,0 +1,90 @@
+"""Workflows and their immutable versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from events.models import Stream
+from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
+from workflow_platform.identifiers import uuid7
+
+
+class WorkflowQuerySet(WorkspaceScopedQuerySet["Workflow"]):
+    pass
+
+
+class Workflow(models.Model):
+    """A named definition, owned by a workspace. What it does is in its versions."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="workflows")
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True, max_length=10_000)
+    active = models.BooleanField(default=False, help_text="Whether its triggers (webhook, schedule) start it.")
+    latest_version = models.ForeignKey("WorkflowVersion", null=True, on_delete=models.PROTECT, related_name="+")
+    stream = models.OneToOneField(Stream, on_delete=models.PROTECT, related_name="+")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = WorkflowQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "id"]
+        indexes = [models.Index(fields=["workspace", "-updated_at"])]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WorkflowVersionQuerySet(WorkspaceScopedQuerySet["WorkflowVersion"]):
+    workspace_path = "workflow__workspace"
+
+
+class WorkflowVersionImmutable(Exception):
+    """A workflow version never changes; save a new one."""
+
+
+class WorkflowVersion(models.Model):
+    """The graph that an execution is pinned to. Never changes."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    nodes = models.JSONField()
+    edges = models.JSONField()
+    settings = models.JSONField(default=dict)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = WorkflowVersionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["workflow", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["workflow", "number"], name="one_version_per_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow} v{self.number}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise WorkflowVersionImmutable(WorkflowVersionImmutable.__doc__)
+        super().save(*args, **kwargs)
+
+
+class WebhookRoute(models.Model):
+    """A path under /hooks/ and the active workflow and trigger node that answer it."""
+
+    path = models.CharField(max_length=200, primary_key=True)
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="routes")
+    node_id = models.CharField(max_length=100)
+
+    def __str__(self) -> str:
+        return f"/hooks/{self.path}"

@@ -1,0 +1,133 @@
+"""Who may see what: users, workspaces, memberships with roles, API tokens kept as hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime
+from typing import Self, TypeVar
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.utils import timezone
+
+from workflow_platform.identifiers import uuid7
+
+TOKEN_PREFIX = "wfp_"  # noqa: S105 - how a token is told from a JWT, not a secret
+
+
+class Role(models.TextChoices):
+    """What a member may do; each role includes the ones before it."""
+
+    VIEWER = "viewer", "Viewer: see"
+    EDITOR = "editor", "Editor: change workflows and run them"
+    ADMIN = "admin", "Admin: members, credentials, endpoints, tokens"
+
+    @property
+    def and_above(self) -> list[Role]:
+        """Return the roles that include this one."""
+        ranked = list(Role)
+        return ranked[ranked.index(self) :]
+
+
+class User(AbstractUser):
+    """A person. Sees only the workspaces that they are a member of, superuser or not (the admin site apart)."""
+
+
+class WorkspaceQuerySet(models.QuerySet["Workspace"]):
+    def visible_to(self, user: User | object, role: Role = Role.VIEWER) -> Self:
+        """Return the workspaces in which `user` holds at least `role`; none for an anonymous caller."""
+        user_id = getattr(user, "pk", None)
+        if user_id is None or not getattr(user, "is_active", False):
+            return self.none()
+        return self.filter(memberships__user_id=user_id, memberships__role__in=role.and_above)
+
+
+class Workspace(models.Model):
+    """Owns workflows, executions, credentials and endpoints; nothing is visible across it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=80, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = WorkspaceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+M = TypeVar("M", bound=models.Model)
+
+
+class WorkspaceScopedQuerySet(models.QuerySet[M]):
+    """Base of every queryset behind an API, page or socket. The model has a `workspace` field, or names the path to it."""
+
+    workspace_path = "workspace"
+
+    def visible_to(self, user: User | object, role: Role = Role.VIEWER) -> Self:
+        """Return the rows of the workspaces in which `user` holds at least `role`."""
+        visible = Workspace.objects.visible_to(user, role).order_by().values("pk")
+        return self.filter(**{f"{self.workspace_path}__in": visible})
+
+
+class Membership(models.Model):
+    """A user's role in a workspace."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["workspace", "user"]
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "user"], name="one_membership_per_user_and_workspace"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} is {self.role} of {self.workspace}"
+
+
+class ApiToken(models.Model):
+    """A long-lived bearer token. It acts as its user; only a SHA-256 of it is kept (the token has 256 random bits)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    hint = models.CharField(max_length=12, editable=False, help_text="The token's first characters, to tell tokens apart.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.hint}…)"
+
+    @classmethod
+    def issue(cls, user: User, name: str, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
+        """Create a token. Returns the row and the token itself, which cannot be shown again."""
+        raw = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        row = cls.objects.create(
+            user=user, name=name, digest=cls.digest_of(raw), hint=raw[:10], expires_at=expires_at
+        )
+        return row, raw
+
+    @staticmethod
+    def digest_of(raw: str) -> str:
+        """Return the digest under which `raw` is stored."""
+        return hashlib.sha256(raw.encode()).hexdigest()
+
+    @property
+    def usable(self) -> bool:
+        """Tell whether the token still opens anything."""
+        now = timezone.now()
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now) and self.user.is_active

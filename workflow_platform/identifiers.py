@@ -1,0 +1,10 @@
+"""Identifiers: time-ordered, so that an index on them stays dense and a list sorted by id is sorted by age."""
+
+from uuid import UUID
+
+import uuid_utils.compat
+
+
+def uuid7() -> UUID:
+    """Return a new UUIDv7 (RFC 9562)."""
+    return uuid_utils.compat.uuid7()
