@@ -1,0 +1,133 @@
+"""Batches to the log: the changes of many executions, committed together.
+
+One thread per process takes what the executions of the process have submitted, writes it in one transaction (a group
+commit) and tells each submitter. While one batch is being committed the next one gathers, so that batches grow with
+the load and nobody waits for a timer.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import queue
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from uuid import UUID
+
+from django.db import DatabaseError, InterfaceError, connection, transaction
+
+from events import log
+from executions.lifecycle import Change
+from executions.models import Execution, NodeRun
+from executions.statuses import ExecutionStatus
+
+logger = logging.getLogger(__name__)
+
+MAX_CHANGES_PER_COMMIT = 500
+_UPDATED = [
+    field.name
+    for field in NodeRun._meta.concrete_fields
+    if field.name not in {"id", "execution", "node_id", "run_index"}
+]
+
+Submission = tuple[Change, "Future[None]"]
+
+
+class LeaseLost(Exception):
+    """The execution is held by somebody else, has ended, or its lease has run out: nothing was written."""
+
+
+class Recorder:
+    """Writes changes in the order in which they are submitted."""
+
+    def __init__(self) -> None:
+        self._submissions: queue.SimpleQueue[Submission] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def submit(self, change: Change) -> Future[None]:
+        """Take a change for the next commit.
+
+        The future is done when the change is committed, or fails with LeaseLost, or with the database's error; in both
+        cases nothing of the change was written. The rows are copied: the caller may go on changing them.
+        """
+        change.node_runs = [copy.copy(run) for run in change.node_runs]
+        future: Future[None] = Future()
+        self._submissions.put((change, future))
+        return future
+
+    def _run(self) -> None:
+        while True:
+            batch = [self._submissions.get()]
+            while len(batch) < MAX_CHANGES_PER_COMMIT:
+                try:
+                    batch.append(self._submissions.get_nowait())
+                except queue.Empty:
+                    break
+            self._commit(batch)
+
+    def _commit(self, batch: list[Submission]) -> None:
+        try:
+            stale = write([change for change, _ in batch])
+        except Exception as error:
+            # Submitters give up and their executions are recovered from what is committed: whether a commit that
+            # broke off had happened is then no question.
+            logger.exception("a batch of %d changes was not committed", len(batch))
+            if isinstance(error, DatabaseError | InterfaceError):
+                connection.close()
+            for _, future in batch:
+                future.set_exception(error)
+            return
+        for change, future in batch:
+            if change.lease.execution_id in stale:
+                future.set_exception(LeaseLost(LeaseLost.__doc__))
+            else:
+                future.set_result(None)
+
+
+@transaction.atomic
+def write(changes: Sequence[Change]) -> set[UUID]:
+    """Write changes of any number of executions. Returns the executions whose lease no longer holds; theirs are left out."""
+    held = _held([change.lease.execution_id for change in changes])
+    stale = {c.lease.execution_id for c in changes if held.get(c.lease.execution_id) != c.lease.fencing_token}
+    valid = [change for change in changes if change.lease.execution_id not in stale]
+    rows = {(r.execution_id, r.node_id, r.run_index): r for change in valid for r in change.node_runs}
+    if rows:
+        NodeRun.objects.bulk_create(
+            rows.values(),
+            update_conflicts=True,
+            unique_fields=["execution", "node_id", "run_index"],
+            update_fields=_UPDATED,
+        )
+    for change in valid:
+        if change.execution_fields:
+            Execution.objects.filter(pk=change.lease.execution_id).update(**change.execution_fields)
+    events = [event for change in valid for event in change.events]
+    if events:
+        log.append(events)
+    return stale
+
+
+def _held(execution_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Lock the executions, in id order, and return the fencing tokens of those whose lease still holds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, fencing_token FROM executions_execution"
+            " WHERE id = ANY(%s) AND status = %s AND lease_expires_at > clock_timestamp() ORDER BY id FOR UPDATE",
+            [list(set(execution_ids)), ExecutionStatus.RUNNING.value],
+        )
+        return dict(cursor.fetchall())
+
+
+_recorder: Recorder | None = None
+_starting = threading.Lock()
+
+
+def recorder() -> Recorder:
+    """Return the recorder of this process, started on first use."""
+    global _recorder
+    with _starting:
+        if _recorder is None:
+            _recorder = Recorder()
+        return _recorder
