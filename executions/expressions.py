@@ -109,6 +109,10 @@ class Evaluator:
         self._context: quickjs.Context | None = None
         self._known: set[str] = set()
 
+    def with_limits(self, *, time_limit: float) -> Evaluator:
+        """Return another evaluator over the same scope, with its own time limit in CPU seconds."""
+        return Evaluator(self._scope, time_limit, self._memory_limit)
+
     def resolve(self, value: Any, item_index: int = 0) -> Any:
         """Return `value` with every expression in it evaluated for one item.
 
@@ -179,4 +183,6 @@ class Evaluator:
         try:
             self._context.eval(f"{target} = {orjson.dumps(value).decode()}; 0")
         except quickjs.JSException as error:
-            raise ExpressionError(f"The items do not fit an expression's memory: {_first_line(error)}") from None
+            raise ExpressionError(
+                f"The items do not fit an expression's memory: {_first_line(error)}"
+            ) from None

@@ -104,7 +104,9 @@ class Graph:
     def parse(cls, nodes: object, edges: object, max_nodes: int = 1000) -> Graph:
         """Read the workflow JSON. Raises InvalidGraph with everything that has the wrong shape."""
         if not isinstance(nodes, list) or not nodes:
-            raise InvalidGraph([GraphProblem(None, None, "nodes", "required", "A list of at least one node is needed.")])
+            raise InvalidGraph(
+                [GraphProblem(None, None, "nodes", "required", "A list of at least one node is needed.")]
+            )
         if not isinstance(edges, list):
             raise InvalidGraph([GraphProblem(None, None, "edges", "type", "A list of edges is needed.")])
         if len(nodes) > max_nodes or len(edges) > 4 * max_nodes:
@@ -115,7 +117,9 @@ class Graph:
         for index, raw in enumerate(nodes):
             node = _read(Node, raw, problems, node=_name(raw, index))
             if node is not None and node.id in parsed:
-                problems.append(GraphProblem(node.id, None, "id", "duplicate", f"Two nodes have the id {node.id!r}."))
+                problems.append(
+                    GraphProblem(node.id, None, "id", "duplicate", f"Two nodes have the id {node.id!r}.")
+                )
             elif node is not None:
                 parsed[node.id] = node
         read = [_read(Edge, raw, problems, edge=index) for index, raw in enumerate(edges)]
@@ -152,7 +156,11 @@ def _name(raw: object, index: int) -> str:
 
 
 def _read(
-    model: type[M], raw: object, problems: list[GraphProblem], node: str | None = None, edge: int | None = None
+    model: type[M],
+    raw: object,
+    problems: list[GraphProblem],
+    node: str | None = None,
+    edge: int | None = None,
 ) -> M | None:
     try:
         return model.model_validate(raw)
@@ -161,11 +169,17 @@ def _read(
         return None
 
 
-def pydantic_problems(error: ValidationError, node: str | None, edge: int | None, prefix: str = "") -> list[GraphProblem]:
+def pydantic_problems(
+    error: ValidationError, node: str | None, edge: int | None, prefix: str = ""
+) -> list[GraphProblem]:
     """Return one problem for each field that pydantic refused, named like `parameters.cases[0].name`."""
     found = []
     for item in error.errors(include_url=False, include_context=False, include_input=False):
-        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in (prefix, *item["loc"]) if part != "")
+        path = "".join(
+            f"[{part}]" if isinstance(part, int) else f".{part}"
+            for part in (prefix, *item["loc"])
+            if part != ""
+        )
         found.append(GraphProblem(node, edge, path.lstrip("."), item["type"], item["msg"]))
     return found
 
@@ -190,7 +204,9 @@ def validate(
     for node in graph.nodes.values():
         node_type: NodeTypeLike | None = node_types.get(node.type)
         if node_type is None:
-            problems.append(GraphProblem(node.id, None, "type", "unknown", f"There is no node type {node.type!r}."))
+            problems.append(
+                GraphProblem(node.id, None, "type", "unknown", f"There is no node type {node.type!r}.")
+            )
             continue
         for path, code, message in node_type.check_parameters(node.parameters):
             problems.append(GraphProblem(node.id, None, path, code, message))
@@ -205,7 +221,9 @@ def _edge_problems(graph: Graph, node_types: Mapping[str, Any]) -> Iterable[Grap
     for index, edge in enumerate(graph.edges):
         for end, node_id in (("source", edge.source), ("target", edge.target)):
             if node_id not in graph.nodes:
-                yield GraphProblem(None, index, end, "dangling", f"The edge's {end} {node_id!r} is not a node.")
+                yield GraphProblem(
+                    None, index, end, "dangling", f"The edge's {end} {node_id!r} is not a node."
+                )
         if edge.source not in graph.nodes or edge.target not in graph.nodes:
             continue
         source, target = graph.nodes[edge.source], graph.nodes[edge.target]

@@ -1,0 +1,142 @@
+"""What a node type is: its parameters as a typed schema, its inputs and outputs, and what it does with items."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from executions.expressions import Evaluator, ExpressionError
+from executions.graph import Node
+
+Items = list[dict[str, Any]]
+Category = Literal["trigger", "flow", "data", "network", "code"]
+
+
+class Parameters(BaseModel):
+    """Base of every node type's parameters: titles and descriptions make the forms, extra fields are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+class NodeError(Exception):
+    """A node could not do its work; the message is for the person who wrote the workflow."""
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+@dataclass(slots=True)
+class NodeResult:
+    """What a node run gave: items by output. An output without items need not be named."""
+
+    outputs: dict[str, Items] = field(default_factory=dict)
+    keep_open: bool = False
+    """A loop that wants what its batch brings back."""
+    wait_until: datetime | None = None
+    """Nothing yet: run again, `resumed`, at that time."""
+
+
+@dataclass(slots=True)
+class NodeContext(Generic[P]):
+    """What a node run is given."""
+
+    node: Node
+    parameters_type: type[P]
+    inputs: dict[str, Items]
+    evaluator: Evaluator
+    idempotency_key: str
+    log: Callable[[str, str], None]
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    turns: list[Items] = field(default_factory=list)
+    """What has come in since a loop opened; the first are its items."""
+    resumed: bool = False
+
+    @property
+    def items(self) -> Items:
+        """Return the items of the input `main`."""
+        return self.inputs.get("main", [])
+
+    def parameters(self, item_index: int = 0) -> P:
+        """Return the parameters with expressions resolved for one item. Raises NodeError naming the field."""
+        try:
+            return self.parameters_type.model_validate(
+                self.evaluator.resolve(self.node.parameters, item_index)
+            )
+        except ExpressionError as error:
+            raise NodeError(str(error)) from None
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            path = ".".join(str(part) for part in first["loc"])
+            raise NodeError(f"parameters.{path}: {first['msg']} (item {item_index}).") from None
+
+
+class NodeType(ABC, Generic[P]):
+    """A kind of node. Stateless: one instance serves every run."""
+
+    type: ClassVar[str]
+    version: ClassVar[int] = 1
+    label: ClassVar[str]
+    description: ClassVar[str]
+    icon: ClassVar[str]
+    category: ClassVar[Category]
+    Parameters: ClassVar[type[Parameters]] = Parameters
+    outputs: ClassVar[tuple[str, ...]] = ("main",)
+    inputs: ClassVar[tuple[str, ...] | None] = ("main",)
+    """None: any name."""
+    trigger: ClassVar[bool] = False
+    join: ClassVar[bool] = False
+    """Waits until every input that can still receive something has received it."""
+    blocking: ClassVar[bool] = False
+    """Runs in a thread of its own, since it waits for the world or computes for long."""
+    retry_on_crash: ClassVar[bool] = True
+
+    @abstractmethod
+    def run(self, context: NodeContext[Any]) -> NodeResult:
+        """Do the work for all items. Raises NodeError for what the workflow's author can mend."""
+
+    def output_names(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the outputs that a node with these parameters has."""
+        return self.outputs
+
+    def input_names(self, parameters: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """Return the inputs that a node with these parameters has, or None for any."""
+        return () if self.trigger else self.inputs
+
+    def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+        """Return (path, code, message) for each bad parameter. A field that holds an expression is judged when it runs."""
+        try:
+            self.Parameters.model_validate(dict(parameters))
+        except ValidationError as error:
+            found = []
+            for item in error.errors(include_url=False, include_context=False):
+                if "{{" in str(item["input"]) and item["type"] not in {"missing", "extra_forbidden"}:
+                    continue
+                path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in item["loc"])
+                found.append((f"parameters{path}", item["type"], item["msg"]))
+            return found
+        return []
+
+    def describe(self) -> dict[str, Any]:
+        """Return the node type as `/api/node-types/` shows it."""
+        return {
+            "type": self.type,
+            "version": self.version,
+            "label": self.label,
+            "description": self.description,
+            "icon": self.icon,
+            "category": self.category,
+            "inputs": [] if self.trigger else None if self.inputs is None else list(self.inputs),
+            "outputs": list(self.outputs),
+            "trigger": self.trigger,
+            "parameters": self.Parameters.model_json_schema(),
+        }

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import orjson
+from pydantic import Field
+
+from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from workflow_platform import outbound
+
+RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class HttpRequestParameters(Parameters):
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = Field("GET", title="Method")
+    url: str = Field(
+        title="URL", description="http or https; private addresses are refused.", max_length=8000
+    )
+    query: dict[str, Any] = Field({}, title="Query", description="Parameters added to the URL.")
+    headers: dict[str, str] = Field({}, title="Headers")
+    body: Any = Field(None, title="Body", description="Text is sent as it is, anything else as JSON.")
+    timeout_seconds: float = Field(
+        30, title="Timeout", description="For the whole request, in seconds.", gt=0, le=600
+    )
+    fail_on_error_status: bool = Field(
+        True, title="Fail on error status", description="Whether 4xx and 5xx fail."
+    )
+
+
+class HttpRequest(NodeType[HttpRequestParameters]):
+    type = "http_request"
+    label = "HTTP request"
+    description = "Calls a URL, once per item."
+    icon = "globe"
+    category = "network"
+    Parameters = HttpRequestParameters
+    blocking = True
+
+    def run(self, context: NodeContext[HttpRequestParameters]) -> NodeResult:
+        return NodeResult({"main": [self._send(context, index) for index in range(len(context.items))]})
+
+    def _send(self, context: NodeContext[HttpRequestParameters], index: int) -> dict[str, Any]:
+        if context.cancelled.is_set():
+            raise NodeError("Cancelled.")
+        parameters = context.parameters(index)
+        headers, body = dict(parameters.headers), None
+        named = {name.lower() for name in headers}
+        if isinstance(parameters.body, str):
+            body = parameters.body.encode()
+        elif parameters.body is not None:
+            body = orjson.dumps(parameters.body)
+            if "content-type" not in named:
+                headers["Content-Type"] = "application/json"
+        if parameters.method not in {"GET", "HEAD", "OPTIONS"} and "idempotency-key" not in named:
+            headers["Idempotency-Key"] = f"{context.idempotency_key}/{index}"
+        try:
+            answer = outbound.send(
+                parameters.method,
+                parameters.url,
+                params=parameters.query,
+                headers=headers,
+                body=body,
+                timeout_seconds=parameters.timeout_seconds,
+                cancelled=context.cancelled,
+            )
+        except outbound.OutboundRefused as error:
+            raise NodeError(f"parameters.url: {error}") from None
+        except outbound.OutboundFailed as error:
+            raise NodeError(str(error), retryable=True) from None
+        if parameters.fail_on_error_status and answer.status >= 400:
+            raise NodeError(
+                f"{parameters.method} {answer.url} answered {answer.status}.",
+                retryable=answer.status in RETRYABLE_STATUSES,
+            )
+        return {"status": answer.status, "headers": answer.headers, "body": _body(answer)}
+
+
+def _body(answer: outbound.OutboundResponse) -> Any:
+    """Return JSON parsed where the answer says that it is JSON, else text."""
+    if "json" in answer.headers.get("content-type", ""):
+        try:
+            return orjson.loads(answer.body)
+        except orjson.JSONDecodeError:
+            pass
+    return answer.body.decode(errors="replace").replace("\x00", "�")

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from executions.nodes.base import Items, NodeContext, NodeResult, NodeType, Parameters
+
+
+class ConditionParameters(Parameters):
+    condition: Any = Field(
+        title="Condition", description="An expression, once per item: {{ $json.amount > 100 }}"
+    )
+
+
+class If(NodeType[ConditionParameters]):
+    type = "if"
+    label = "If"
+    description = "Sends each item to `true` or `false`."
+    icon = "branch"
+    category = "flow"
+    Parameters = ConditionParameters
+    outputs = ("true", "false")
+
+    def run(self, context: NodeContext[ConditionParameters]) -> NodeResult:
+        outputs: dict[str, Items] = {"true": [], "false": []}
+        for index, item in enumerate(context.items):
+            outputs["true" if truthy(context.parameters(index).condition) else "false"].append(item)
+        return NodeResult(outputs)
+
+
+def truthy(value: Any) -> bool:
+    """Return what JavaScript takes a JSON value for: an empty list or object is true there."""
+    return True if isinstance(value, list | dict) else bool(value)

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from pydantic import Field
+
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+
+
+class LoopParameters(Parameters):
+    batch_size: int = Field(
+        1, title="Batch size", description="How many items each turn takes.", ge=1, le=100_000
+    )
+
+
+class Loop(NodeType[LoopParameters]):
+    type = "loop"
+    label = "Loop over items"
+    description = "Sends its items in batches through `loop`, then all that came back through `done`."
+    icon = "loop"
+    category = "flow"
+    Parameters = LoopParameters
+    outputs = ("loop", "done")
+
+    def run(self, context: NodeContext[LoopParameters]) -> NodeResult:
+        size = context.parameters().batch_size
+        first, *returned = context.turns
+        begin = len(returned) * size
+        if batch := first[begin : begin + size]:
+            return NodeResult({"loop": batch}, keep_open=True)
+        return NodeResult({"done": [item for turn in returned for item in turn]})

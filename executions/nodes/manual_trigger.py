@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from typing import Any
+
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+
+
+class ManualTrigger(NodeType[Parameters]):
+    type = "manual_trigger"
+    label = "Manual trigger"
+    description = "Starts when a person or the API runs the workflow. Its items are the input."
+    icon = "play"
+    category = "trigger"
+    trigger = True
+
+    def run(self, context: NodeContext[Any]) -> NodeResult:
+        return NodeResult({"main": context.items or [{}]})

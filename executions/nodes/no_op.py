@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from typing import Any
+
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+
+
+class NoOp(NodeType[Parameters]):
+    type = "no_op"
+    label = "No operation"
+    description = "Hands its items on unchanged."
+    icon = "dot"
+    category = "flow"
+
+    def run(self, context: NodeContext[Any]) -> NodeResult:
+        return NodeResult({"main": context.items})

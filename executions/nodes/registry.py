@@ -1,0 +1,65 @@
+"""The node types there are: those built in, and those that installed packages add.
+
+A package adds one with an entry point in the group `workflow_platform.node_types` that names a `NodeType` subclass.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from types import MappingProxyType
+from typing import Any
+
+from executions.nodes.aggregate import Aggregate
+from executions.nodes.base import NodeType
+from executions.nodes.code import Code
+from executions.nodes.filter import Filter
+from executions.nodes.http_request import HttpRequest
+from executions.nodes.if_ import If
+from executions.nodes.loop import Loop
+from executions.nodes.manual_trigger import ManualTrigger
+from executions.nodes.merge import Merge
+from executions.nodes.no_op import NoOp
+from executions.nodes.set import Set
+from executions.nodes.split_out import SplitOut
+from executions.nodes.stop_and_error import StopAndError
+from executions.nodes.switch import Switch
+from executions.nodes.wait import Wait
+from executions.nodes.webhook_trigger import WebhookTrigger
+
+logger = logging.getLogger(__name__)
+
+ENTRY_POINT_GROUP = "workflow_platform.node_types"
+BUILT_IN: tuple[type[NodeType[Any]], ...] = (
+    ManualTrigger,
+    WebhookTrigger,
+    Set,
+    If,
+    Switch,
+    Filter,
+    Merge,
+    SplitOut,
+    Aggregate,
+    Loop,
+    Wait,
+    HttpRequest,
+    Code,
+    NoOp,
+    StopAndError,
+)
+
+
+@cache
+def node_types() -> Mapping[str, NodeType[Any]]:
+    """Return every node type by its `type`. A package's type that cannot be loaded is logged and left out."""
+    found: dict[str, NodeType[Any]] = {node_type.type: node_type() for node_type in BUILT_IN}
+    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            node_type = entry_point.load()()
+        except Exception:
+            logger.exception("node type %s of %s cannot be loaded", entry_point.name, entry_point.value)
+            continue
+        found.setdefault(node_type.type, node_type)
+    return MappingProxyType(found)

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+
+
+class SplitOutParameters(Parameters):
+    field: str = Field(title="Field", description="The field that holds a list.", min_length=1)
+
+
+class SplitOut(NodeType[SplitOutParameters]):
+    type = "split_out"
+    label = "Split out"
+    description = "Makes one item of each element of a list."
+    icon = "split"
+    category = "data"
+    Parameters = SplitOutParameters
+
+    def run(self, context: NodeContext[SplitOutParameters]) -> NodeResult:
+        out: list[dict[str, Any]] = []
+        for index, item in enumerate(context.items):
+            field = context.parameters(index).field
+            values = item.get(field)
+            if not isinstance(values, list):
+                raise NodeError(f"parameters.field: {field!r} of item {index} is not a list.")
+            out += [value if isinstance(value, dict) else {field: value} for value in values]
+        return NodeResult({"main": out})

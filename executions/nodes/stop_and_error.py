@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from pydantic import Field
+
+from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+
+
+class StopAndErrorParameters(Parameters):
+    message: str = Field(
+        "Stopped.", title="Message", description="What the execution fails with.", max_length=5000
+    )
+
+
+class StopAndError(NodeType[StopAndErrorParameters]):
+    type = "stop_and_error"
+    label = "Stop and error"
+    description = "Fails with a message of your own."
+    icon = "stop"
+    category = "flow"
+    Parameters = StopAndErrorParameters
+    outputs = ()
+
+    def run(self, context: NodeContext[StopAndErrorParameters]) -> NodeResult:
+        raise NodeError(context.parameters().message)
