@@ -1,0 +1,150 @@
+"""The event log: the only writer and the only reader of history."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from events import live, subscribers
+from events.event_types import LIFECYCLE, TERMINAL, check_payload
+from events.models import FEED, Event, Stream
+from workflow_platform.identifiers import uuid7
+
+MAX_PAGE = 1000
+
+
+class NotInTransaction(Exception):
+    """Events are appended inside the transaction that makes them true."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """A fact to be appended."""
+
+    stream_id: int
+    type: str
+    data: dict[str, Any]
+    source: str
+    execution_id: UUID | None = None
+    workflow_id: UUID | None = None
+    time: datetime | None = None
+
+
+def open_stream(name: str, workspace_id: UUID | None) -> Stream:
+    """Create a stream with no events yet."""
+    return Stream.objects.create(name=name, workspace_id=workspace_id)
+
+
+def append(new_events: Sequence[NewEvent]) -> list[Event]:
+    """Append events to their streams, in the order given, inside the caller's transaction.
+
+    Locks the streams in id order, then the feed, until the commit. Subscribers in the transaction are called before it
+    returns; after the commit come the others, and then whoever watches. Raises NotInTransaction, UnknownEventType, or
+    pydantic.ValidationError.
+    """
+    if not connection.in_atomic_block:
+        raise NotInTransaction(NotInTransaction.__doc__)
+    payloads = [check_payload(new.type, new.data) for new in new_events]
+    names = _advance(new_events)
+    feed = _feed_sequences(sum(new.type in LIFECYCLE for new in new_events))
+    now = timezone.now()
+    events = []
+    for new, data in zip(new_events, payloads, strict=True):
+        stream = names[new.stream_id]
+        stream.last_sequence += 1
+        events.append(
+            Event(
+                id=uuid7(),
+                stream=stream,
+                sequence=stream.last_sequence,
+                feed_sequence=next(feed) if new.type in LIFECYCLE else None,
+                type=new.type,
+                source=new.source,
+                time=new.time or now,
+                execution_id=new.execution_id,
+                workflow_id=new.workflow_id,
+                data=data,
+            )
+        )
+    Event.objects.bulk_create(events)
+    subscribers.dispatch(events, "in_transaction")
+    transaction.on_commit(lambda: _published(events))
+    return events
+
+
+def _published(events: list[Event]) -> None:
+    live.publish(events)
+    subscribers.dispatch(events, "after_commit")
+
+
+def _advance(new_events: Sequence[NewEvent]) -> dict[int, Stream]:
+    """Take sequences for the events. Returns the streams, with `last_sequence` as it was before."""
+    counts: dict[int, int] = defaultdict(int)
+    ended: set[int] = set()
+    for new in new_events:
+        counts[new.stream_id] += 1
+        if new.type in TERMINAL:
+            ended.add(new.stream_id)
+    ids = sorted(counts)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH locked AS (SELECT id FROM events_stream WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE)"
+            " UPDATE events_stream s SET last_sequence = last_sequence + n.count,"
+            " ended_at = CASE WHEN s.id = ANY(%(ended)s) THEN clock_timestamp() ELSE s.ended_at END"
+            " FROM locked, unnest(%(ids)s::bigint[], %(counts)s::bigint[]) AS n(id, count)"
+            " WHERE s.id = locked.id AND n.id = s.id"
+            " RETURNING s.id, s.name, s.workspace_id, s.last_sequence - n.count",
+            {"ids": ids, "counts": [counts[i] for i in ids], "ended": list(ended)},
+        )
+        return {
+            row[0]: Stream(id=row[0], name=row[1], workspace_id=row[2], last_sequence=row[3])
+            for row in cursor.fetchall()
+        }
+
+
+def _feed_sequences(count: int) -> Iterator[int]:
+    """Take sequences of the feed. Its row is locked last, so that it is held for the shortest time."""
+    if not count:
+        return iter(())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE events_stream SET last_sequence = last_sequence + %s WHERE name = %s RETURNING last_sequence",
+            [count, FEED],
+        )
+        (last,) = cursor.fetchone()
+    return iter(range(last - count + 1, last + 1))
+
+
+def head(stream_name: str) -> int:
+    """Return the last sequence of a stream; 0 for one that does not exist."""
+    return Stream.objects.filter(name=stream_name).values_list("last_sequence", flat=True).first() or 0
+
+
+def read_after(
+    stream_name: str,
+    after: int,
+    limit: int = 500,
+    types: Collection[str] | None = None,
+    workspace_ids: Collection[UUID] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the envelopes of up to `limit` (at most 1000) events with a sequence above `after`, in sequence.
+
+    Of the stream `executions`, only those of `workspace_ids`.
+    """
+    limit = min(limit, MAX_PAGE)
+    feed = stream_name == FEED
+    if feed:
+        found = Event.objects.filter(feed_sequence__gt=after, stream__workspace_id__in=workspace_ids or [])
+        found = found.order_by("feed_sequence")
+    else:
+        found = Event.objects.filter(stream__name=stream_name, sequence__gt=after).order_by("sequence")
+    if types is not None:
+        found = found.filter(type__in=types)
+    return [event.envelope(stream_name, feed=feed) for event in found[:limit]]
