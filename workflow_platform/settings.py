@@ -45,6 +45,7 @@ ASGI_APPLICATION = "workflow_platform.asgi.application"
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "workflow_platform.problems.BodyLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -172,7 +173,7 @@ PERF_MAX_EXECUTION_TIME_MS = env.int("PERF_MAX_EXECUTION_TIME_MS", 300_000)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 20)
 LEASE_SECONDS = env.float("LEASE_SECONDS", 10.0)
 HEARTBEAT_SECONDS = env.float("HEARTBEAT_SECONDS", 2.0)
-RECORDER_WINDOW_MS = env.float("RECORDER_WINDOW_MS", 3.0)
+MAX_RECOVERIES = env.int("MAX_RECOVERIES", 5)
 EVENT_PREVIEWS = env.bool("EVENT_PREVIEWS", True)
 
 LOGGING = {

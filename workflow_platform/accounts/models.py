@@ -85,7 +85,9 @@ class Membership(models.Model):
     class Meta:
         ordering = ["workspace", "user"]
         constraints = [
-            models.UniqueConstraint(fields=["workspace", "user"], name="one_membership_per_user_and_workspace"),
+            models.UniqueConstraint(
+                fields=["workspace", "user"], name="one_membership_per_user_and_workspace"
+            ),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_is_known"),
         ]
 
@@ -100,7 +102,9 @@ class ApiToken(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    hint = models.CharField(max_length=12, editable=False, help_text="The token's first characters, to tell tokens apart.")
+    hint = models.CharField(
+        max_length=12, editable=False, help_text="The token's first characters, to tell tokens apart."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
@@ -130,4 +134,8 @@ class ApiToken(models.Model):
     def usable(self) -> bool:
         """Tell whether the token still opens anything."""
         now = timezone.now()
-        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now) and self.user.is_active
+        return (
+            self.revoked_at is None
+            and (self.expires_at is None or self.expires_at > now)
+            and self.user.is_active
+        )

@@ -1,0 +1,35 @@
+"""`manage.py run_scheduler`: sweeps lost leases, waits that are due and queued executions without a job."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, InterfaceError, connection
+from redis.exceptions import RedisError
+
+from executions import recovery
+
+logger = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 0.25
+
+
+class Command(BaseCommand):
+    help = "Queue again what a crash, an emptied Redis or a passed time has left. Several may run at once."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        while not stop.wait(INTERVAL_SECONDS):
+            try:
+                if count := recovery.sweep():
+                    logger.info("%d executions queued again", count)
+            except (DatabaseError, InterfaceError, RedisError) as error:
+                logger.warning("sweep failed, trying again: %s", error)
+                connection.close()
+                stop.wait(1)
