@@ -231,9 +231,7 @@ CATALOGUE: dict[str, type[Payload]] = {
     "system.error": SystemEvent,
 }
 
-TERMINAL = frozenset(
-    {"execution.completed", "execution.failed", "execution.cancelled", "execution.timed_out"}
-)
+TERMINAL = frozenset({"execution.completed", "execution.failed", "execution.cancelled", "execution.timed_out"})
 """Nothing follows one of these in its stream."""
 
 LIFECYCLE = TERMINAL | {

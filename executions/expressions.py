@@ -1,7 +1,7 @@
-"""JavaScript expressions, `{{ $json.name }}`, in QuickJS: no I/O, with limits on time, memory and stack. Pure: no Django.
+"""JavaScript expressions, `{{ $json.name }}`, in QuickJS: no I/O; limits on time, memory and stack. No Django.
 
-The words are those that n8n users know: `$json`, `$input`, `$node["X"].json`, `$("X").first()`, `$items()`, `$itemIndex`,
-`$execution`, `$workflow`, `$vars`, `$now`, `$today`.
+The words are those that n8n users know: `$json`, `$input`, `$node["X"].json`, `$("X").first()`, `$items()`,
+`$itemIndex`, `$execution`, `$workflow`, `$vars`, `$now`, `$today`.
 """
 
 from __future__ import annotations
@@ -183,6 +183,4 @@ class Evaluator:
         try:
             self._context.eval(f"{target} = {orjson.dumps(value).decode()}; 0")
         except quickjs.JSException as error:
-            raise ExpressionError(
-                f"The items do not fit an expression's memory: {_first_line(error)}"
-            ) from None
+            raise ExpressionError(f"The items do not fit an expression's memory: {_first_line(error)}") from None

@@ -117,9 +117,7 @@ class Graph:
         for index, raw in enumerate(nodes):
             node = _read(Node, raw, problems, node=_name(raw, index))
             if node is not None and node.id in parsed:
-                problems.append(
-                    GraphProblem(node.id, None, "id", "duplicate", f"Two nodes have the id {node.id!r}.")
-                )
+                problems.append(GraphProblem(node.id, None, "id", "duplicate", f"Two nodes have the id {node.id!r}."))
             elif node is not None:
                 parsed[node.id] = node
         read = [_read(Edge, raw, problems, edge=index) for index, raw in enumerate(edges)]
@@ -176,9 +174,7 @@ def pydantic_problems(
     found = []
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         path = "".join(
-            f"[{part}]" if isinstance(part, int) else f".{part}"
-            for part in (prefix, *item["loc"])
-            if part != ""
+            f"[{part}]" if isinstance(part, int) else f".{part}" for part in (prefix, *item["loc"]) if part != ""
         )
         found.append(GraphProblem(node, edge, path.lstrip("."), item["type"], item["msg"]))
     return found
@@ -204,9 +200,7 @@ def validate(
     for node in graph.nodes.values():
         node_type: NodeTypeLike | None = node_types.get(node.type)
         if node_type is None:
-            problems.append(
-                GraphProblem(node.id, None, "type", "unknown", f"There is no node type {node.type!r}.")
-            )
+            problems.append(GraphProblem(node.id, None, "type", "unknown", f"There is no node type {node.type!r}."))
             continue
         for path, code, message in node_type.check_parameters(node.parameters):
             problems.append(GraphProblem(node.id, None, path, code, message))
@@ -214,16 +208,14 @@ def validate(
             if (said := check_syntax(text)) is not None:
                 problems.append(GraphProblem(node.id, None, path, "expression", said))
     problems += _edge_problems(graph, node_types)
-    return problems + _reach_problems(graph, node_types)
+    return [*problems, *_reach_problems(graph, node_types)]
 
 
 def _edge_problems(graph: Graph, node_types: Mapping[str, Any]) -> Iterable[GraphProblem]:
     for index, edge in enumerate(graph.edges):
         for end, node_id in (("source", edge.source), ("target", edge.target)):
             if node_id not in graph.nodes:
-                yield GraphProblem(
-                    None, index, end, "dangling", f"The edge's {end} {node_id!r} is not a node."
-                )
+                yield GraphProblem(None, index, end, "dangling", f"The edge's {end} {node_id!r} is not a node.")
         if edge.source not in graph.nodes or edge.target not in graph.nodes:
             continue
         source, target = graph.nodes[edge.source], graph.nodes[edge.target]

@@ -125,9 +125,7 @@ def _trigger_node(nodes: list[dict[str, Any]], trigger: Trigger) -> str:
     from executions.nodes.registry import node_types
 
     types = node_types()
-    triggers = [
-        n for n in nodes if not n.get("disabled") and (t := types.get(n["type"])) is not None and t.trigger
-    ]
+    triggers = [n for n in nodes if not n.get("disabled") and (t := types.get(n["type"])) is not None and t.trigger]
     preferred = "webhook_trigger" if trigger == Trigger.WEBHOOK else "manual_trigger"
     triggers.sort(key=lambda node: node["type"] != preferred)
     if not triggers:
@@ -274,9 +272,7 @@ def complete_node(execution: Execution, lease: Lease, run: NodeRun, preview: lis
     return Change(lease, [event(execution, "node_completed", data)], [run])
 
 
-def fail_node(
-    execution: Execution, lease: Lease, run: NodeRun, error: dict[str, Any], on_error: str
-) -> Change:
+def fail_node(execution: Execution, lease: Lease, run: NodeRun, error: dict[str, Any], on_error: str) -> Change:
     """A node run has failed for good; with `on_error` continue or route its output is set on `run` already."""
     _move_node_run(run, NodeRunStatus.FAILED)
     run.ended_at = timezone.now()
@@ -290,9 +286,7 @@ def fail_node(
     return Change(lease, [event(execution, "node_failed", data)], [run])
 
 
-def retry_node(
-    execution: Execution, lease: Lease, run: NodeRun, error: dict[str, Any], delay_ms: float
-) -> Change:
+def retry_node(execution: Execution, lease: Lease, run: NodeRun, error: dict[str, Any], delay_ms: float) -> Change:
     """An attempt has failed and another follows after `delay_ms`."""
     data = _about(run) | {
         "attempt": run.attempt,

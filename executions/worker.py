@@ -17,7 +17,7 @@ SLOT_WAIT_SECONDS = 10.0
 
 
 class ExecutionWorker(BaseWorker):
-    """Takes a job only when it has a free slot of WORKER_CONCURRENCY, so that jobs wait where other workers see them."""
+    """Takes a job only when it has a free slot of WORKER_CONCURRENCY, so that jobs wait where others see them."""
 
     death_penalty_class = TimerDeathPenalty
     job_monitoring_interval = 30

@@ -85,16 +85,14 @@ def check_url(url: str) -> tuple[str, int, list[IPAddress]]:
     for address in addresses:
         if not is_public(address) and not _allowed(host, address):
             raise OutboundRefused(
-                f"{host} leads to {address}, which is not a public address. The operator can allow it in OUTBOUND_ALLOW."
+                f"{host} leads to {address}, which is not a public address; OUTBOUND_ALLOW can allow it."
             )
     return host, port, addresses
 
 
 def _resolve(host: str, port: int) -> list[IPAddress]:
     try:
-        found = _resolvers.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM).result(
-            RESOLVE_SECONDS
-        )
+        found = _resolvers.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM).result(RESOLVE_SECONDS)
     except FutureTimeout:
         raise OutboundFailed(f"The name {host} did not resolve within {RESOLVE_SECONDS:g} s.") from None
     except (OSError, UnicodeError) as error:

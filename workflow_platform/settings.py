@@ -6,7 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import django_stubs_ext
 from environs import Env
+
+django_stubs_ext.monkeypatch()  # admin classes and querysets take type arguments
 
 env = Env()
 

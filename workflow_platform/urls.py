@@ -1,1 +1,19 @@
-urlpatterns: list[object] = []
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from executions import hooks
+from workflow_platform import health
+
+urlpatterns = [
+    path("admin/rq/", include("django_rq.urls")),
+    path("admin/", admin.site.urls),
+    path("api/", include("workflow_platform.accounts.urls")),
+    path("api/", include("executions.api.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("hooks/<path:path>", hooks.receive, name="hook"),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("", include("executions.urls")),
+]

@@ -124,20 +124,14 @@ class Plan:
 
     def take_skipped(self) -> list[str]:
         """Return the nodes, each once, that have not run and can no longer be reached."""
-        alive = (
-            {node_id for node_id, _ in self._active}
-            | {run.node_id for run in self._ready}
-            | set(self._gathering)
-        )
+        alive = {node_id for node_id, _ in self._active} | {run.node_id for run in self._ready} | set(self._gathering)
         reachable = set(alive)
         for node_id in alive:
             reachable |= self._graph.reachable_from(node_id)
         skipped = [
             node_id
             for node_id in self._graph.nodes
-            if node_id not in reachable
-            and node_id not in self._next_run_index
-            and node_id not in self._settled
+            if node_id not in reachable and node_id not in self._next_run_index and node_id not in self._settled
         ]
         self._settled.update(skipped)
         return skipped
@@ -204,9 +198,7 @@ class Plan:
             for edge in self._graph.edges_from(run.key[0]):
                 items = run.outputs.get(edge.source_output)
                 if items and (edge.target, edge.target_input, *run.key, edge.source_output) not in taken:
-                    self._deliver(
-                        edge.target, Delivery(run.key, edge.source_output, edge.target_input, items)
-                    )
+                    self._deliver(edge.target, Delivery(run.key, edge.source_output, edge.target_input, items))
         if not runs:
             self.trigger(*trigger)
         return begun
@@ -227,9 +219,7 @@ class Plan:
             self._make_ready(node_id, [delivery])
 
     def _is_busy(self, node_id: str) -> bool:
-        return any(node_id == n for n, _ in self._active) or any(
-            node_id == run.node_id for run in self._ready
-        )
+        return any(node_id == n for n, _ in self._active) or any(node_id == run.node_id for run in self._ready)
 
     def _make_ready(self, node_id: str, deliveries: list[Delivery]) -> None:
         run_index = self._next_run_index.get(node_id, 0)
@@ -266,9 +256,7 @@ class Plan:
     def _can_receive(self, node_id: str, alive: set[str]) -> bool:
         """Tell whether something alive can still send to an input of `node_id` that the node is waiting for."""
         received = {d.input for d in self._gathering[node_id].deliveries} if self._is_join(node_id) else set()
-        wanted = {
-            edge.source for edge in self._graph.edges_into(node_id) if edge.target_input not in received
-        }
+        wanted = {edge.source for edge in self._graph.edges_into(node_id) if edge.target_input not in received}
         return any(source == n or source in self._graph.reachable_from(n) for n in alive for source in wanted)
 
 

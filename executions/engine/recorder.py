@@ -88,7 +88,7 @@ class Recorder:
 
 @transaction.atomic
 def write(changes: Sequence[Change]) -> set[UUID]:
-    """Write changes of any number of executions. Returns the executions whose lease no longer holds; theirs are left out."""
+    """Write changes of any number of executions. Returns those whose lease no longer holds."""
     held = _held([change.lease.execution_id for change in changes])
     stale = {c.lease.execution_id for c in changes if held.get(c.lease.execution_id) != c.lease.fencing_token}
     valid = [change for change in changes if change.lease.execution_id not in stale]

@@ -112,13 +112,13 @@ class Run:
             self._skip_unreachable()
             for ready in self.plan.take_ready():
                 if not self._begin(ready):
-                    return
+                    return None
             if self.plan.ended:
                 return self._end(ExecutionStatus.COMPLETED, {})
             if not self.active and self.ends.empty() and self.waiting:
                 return self._release()
             if not self._await_one():
-                return
+                return None
 
     def _await_one(self) -> bool:
         """Take the end of one node run, or notice why to stop. Returns False when the execution has ended."""
@@ -138,9 +138,7 @@ class Run:
                 for timed_out in self._timed_out():
                     seconds = timed_out.ready and self.graph.nodes[timed_out.ready.node_id].timeout
                     timed_out.cancelled.set()
-                    error = NodeError(
-                        f"The node took longer than its timeout of {seconds:g} s.", retryable=True
-                    )
+                    error = NodeError(f"The node took longer than its timeout of {seconds:g} s.", retryable=True)
                     elapsed = (time.monotonic() - timed_out.started) * 1000
                     self.ends.put(
                         (
@@ -185,11 +183,7 @@ class Run:
         for ready in self.plan.restore(restored, trigger, skipped):
             row = self.rows[ready.node_id, ready.run_index]
             active = Active(ready, row)
-            if (
-                row.status == NodeRunStatus.WAITING
-                and row.wake_at is not None
-                and row.wake_at > timezone.now()
-            ):
+            if row.status == NodeRunStatus.WAITING and row.wake_at is not None and row.wake_at > timezone.now():
                 self.waiting[ready.node_id, ready.run_index] = active
             else:
                 self._start(active, resumed=row.status == NodeRunStatus.WAITING)
@@ -325,9 +319,7 @@ class Run:
         outputs = {name: items for name, items in result.outputs.items() if items}
         self._set_output(row, outputs, size)
         row.keep_open = result.keep_open
-        self._checkpoint(
-            lifecycle.complete_node(self.execution, self.lease, row, _preview(outputs)), active, outputs
-        )
+        self._checkpoint(lifecycle.complete_node(self.execution, self.lease, row, _preview(outputs)), active, outputs)
         return True
 
     def _failed(self, active: Active, error: Exception) -> bool:
@@ -446,9 +438,7 @@ def _encoded(outputs: dict[str, Items]) -> bytes | NodeError:
     except TypeError as error:
         return NodeError(f"The output is not JSON: {error}.")
     if len(encoded) > settings.NODE_OUTPUT_MAX_BYTES:
-        return NodeError(
-            f"The output has {len(encoded)} bytes; at most {settings.NODE_OUTPUT_MAX_BYTES} are allowed."
-        )
+        return NodeError(f"The output has {len(encoded)} bytes; at most {settings.NODE_OUTPUT_MAX_BYTES} are allowed.")
     if b"\\u0000" in encoded:
         return NodeError("The output holds the character U+0000, which cannot be stored.")
     return encoded

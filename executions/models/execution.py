@@ -50,9 +50,7 @@ class Execution(models.Model):
     input = models.JSONField(default=list, help_text="Items: a list of JSON objects.")
     error = models.JSONField(null=True)
     nodes_total = models.PositiveIntegerField(default=0)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     queued_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
@@ -60,9 +58,7 @@ class Execution(models.Model):
     cancel_requested_at = models.DateTimeField(null=True)
 
     worker = models.CharField(max_length=100, blank=True, help_text="Who holds, or last held, the lease.")
-    fencing_token = models.PositiveIntegerField(
-        default=0, help_text="Grows with each claim; a stale one cannot write."
-    )
+    fencing_token = models.PositiveIntegerField(default=0, help_text="Grows with each claim; a stale one cannot write.")
     lease_expires_at = models.DateTimeField(null=True)
     recoveries = models.PositiveIntegerField(default=0)
 

@@ -32,9 +32,7 @@ class NodeRun(models.Model):
         default=dict,
         help_text='Where its items came from: {input: [{"node", "run_index", "output"}]}; {} for the trigger.',
     )
-    output = models.JSONField(
-        null=True, help_text="{output: [item]}; the checkpoint that recovery continues from."
-    )
+    output = models.JSONField(null=True, help_text="{output: [item]}; the checkpoint that recovery continues from.")
     output_items = models.PositiveIntegerField(default=0)
     output_bytes = models.BigIntegerField(default=0)
     keep_open = models.BooleanField(default=False, help_text="A loop that has further batches to hand out.")
@@ -51,9 +49,7 @@ class NodeRun(models.Model):
     class Meta:
         ordering = ["execution", "id"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["execution", "node_id", "run_index"], name="one_node_run_per_run_index"
-            ),
+            models.UniqueConstraint(fields=["execution", "node_id", "run_index"], name="one_node_run_per_run_index"),
             models.CheckConstraint(
                 condition=models.Q(status__in=[choice for choice, _ in STATUS_CHOICES]),
                 name="node_run_status_is_known",

@@ -24,12 +24,8 @@ class Workflow(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="workflows")
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True, max_length=10_000)
-    active = models.BooleanField(
-        default=False, help_text="Whether its triggers (webhook, schedule) start it."
-    )
-    latest_version = models.ForeignKey(
-        "WorkflowVersion", null=True, on_delete=models.PROTECT, related_name="+"
-    )
+    active = models.BooleanField(default=False, help_text="Whether its triggers (webhook, schedule) start it.")
+    latest_version = models.ForeignKey("WorkflowVersion", null=True, on_delete=models.PROTECT, related_name="+")
     stream = models.OneToOneField(Stream, on_delete=models.PROTECT, related_name="+")
     created_by = models.ForeignKey(
         django_settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"

@@ -7,9 +7,7 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 class AggregateParameters(Parameters):
     field: str | None = Field(None, title="Field", description="Collect this field; empty: the whole items.")
-    into: str | None = Field(
-        None, title="Into", description="The field that holds the list; default: Field, or items."
-    )
+    into: str | None = Field(None, title="Into", description="The field that holds the list; default: Field, or items.")
 
 
 class Aggregate(NodeType[AggregateParameters]):

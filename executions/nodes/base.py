@@ -69,9 +69,7 @@ class NodeContext(Generic[P]):
     def parameters(self, item_index: int = 0) -> P:
         """Return the parameters with expressions resolved for one item. Raises NodeError naming the field."""
         try:
-            return self.parameters_type.model_validate(
-                self.evaluator.resolve(self.node.parameters, item_index)
-            )
+            return self.parameters_type.model_validate(self.evaluator.resolve(self.node.parameters, item_index))
         except ExpressionError as error:
             raise NodeError(str(error)) from None
         except ValidationError as error:
@@ -113,7 +111,7 @@ class NodeType(ABC, Generic[P]):
         return () if self.trigger else self.inputs
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-        """Return (path, code, message) for each bad parameter. A field that holds an expression is judged when it runs."""
+        """Return (path, code, message) for each bad parameter. Expressions are judged when they run."""
         try:
             self.Parameters.model_validate(dict(parameters))
         except ValidationError as error:

@@ -15,12 +15,8 @@ class CodeParameters(Parameters):
         description="The body of a JavaScript function. `all` returns a list of items, `each` one item or null.",
         max_length=200_000,
     )
-    mode: Literal["all", "each"] = Field(
-        "all", title="Mode", description="Run once for all items, or once for each."
-    )
-    time_limit_seconds: float = Field(
-        5, title="Time limit", description="CPU seconds for a run.", gt=0, le=60
-    )
+    mode: Literal["all", "each"] = Field("all", title="Mode", description="Run once for all items, or once for each.")
+    time_limit_seconds: float = Field(5, title="Time limit", description="CPU seconds for a run.", gt=0, le=60)
 
 
 class Code(NodeType[CodeParameters]):

@@ -13,7 +13,5 @@ class Filter(NodeType[ConditionParameters]):
     Parameters = ConditionParameters
 
     def run(self, context: NodeContext[ConditionParameters]) -> NodeResult:
-        kept = [
-            item for index, item in enumerate(context.items) if truthy(context.parameters(index).condition)
-        ]
+        kept = [item for index, item in enumerate(context.items) if truthy(context.parameters(index).condition)]
         return NodeResult({"main": kept})

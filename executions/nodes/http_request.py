@@ -13,18 +13,12 @@ RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 class HttpRequestParameters(Parameters):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = Field("GET", title="Method")
-    url: str = Field(
-        title="URL", description="http or https; private addresses are refused.", max_length=8000
-    )
+    url: str = Field(title="URL", description="http or https; private addresses are refused.", max_length=8000)
     query: dict[str, Any] = Field({}, title="Query", description="Parameters added to the URL.")
     headers: dict[str, str] = Field({}, title="Headers")
     body: Any = Field(None, title="Body", description="Text is sent as it is, anything else as JSON.")
-    timeout_seconds: float = Field(
-        30, title="Timeout", description="For the whole request, in seconds.", gt=0, le=600
-    )
-    fail_on_error_status: bool = Field(
-        True, title="Fail on error status", description="Whether 4xx and 5xx fail."
-    )
+    timeout_seconds: float = Field(30, title="Timeout", description="For the whole request, in seconds.", gt=0, le=600)
+    fail_on_error_status: bool = Field(True, title="Fail on error status", description="Whether 4xx and 5xx fail.")
 
 
 class HttpRequest(NodeType[HttpRequestParameters]):

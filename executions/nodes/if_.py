@@ -8,9 +8,7 @@ from executions.nodes.base import Items, NodeContext, NodeResult, NodeType, Para
 
 
 class ConditionParameters(Parameters):
-    condition: Any = Field(
-        title="Condition", description="An expression, once per item: {{ $json.amount > 100 }}"
-    )
+    condition: Any = Field(title="Condition", description="An expression, once per item: {{ $json.amount > 100 }}")
 
 
 class If(NodeType[ConditionParameters]):

@@ -6,9 +6,7 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
 class LoopParameters(Parameters):
-    batch_size: int = Field(
-        1, title="Batch size", description="How many items each turn takes.", ge=1, le=100_000
-    )
+    batch_size: int = Field(1, title="Batch size", description="How many items each turn takes.", ge=1, le=100_000)
 
 
 class Loop(NodeType[LoopParameters]):

@@ -31,9 +31,7 @@ class Merge(NodeType[MergeParameters]):
         if parameters.mode == "append":
             merged = [item for items in lists for item in items]
         elif parameters.mode == "by_position":
-            merged = [
-                _join(items[i] for items in lists if i < len(items)) for i in range(max(map(len, lists)))
-            ]
+            merged = [_join(items[i] for items in lists if i < len(items)) for i in range(max(map(len, lists)))]
         elif parameters.key:
             merged = _by_key(lists, parameters.key)
         else:

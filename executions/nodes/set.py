@@ -8,12 +8,8 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
 class SetParameters(Parameters):
-    fields: dict[str, Any] = Field(
-        {}, title="Fields", description="Names and values; a value may be an expression."
-    )
-    keep_other_fields: bool = Field(
-        True, title="Keep other fields", description="Or give only the fields above."
-    )
+    fields: dict[str, Any] = Field({}, title="Fields", description="Names and values; a value may be an expression.")
+    keep_other_fields: bool = Field(True, title="Keep other fields", description="Or give only the fields above.")
 
 
 class Set(NodeType[SetParameters]):

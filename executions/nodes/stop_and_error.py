@@ -6,9 +6,7 @@ from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, 
 
 
 class StopAndErrorParameters(Parameters):
-    message: str = Field(
-        "Stopped.", title="Message", description="What the execution fails with.", max_length=5000
-    )
+    message: str = Field("Stopped.", title="Message", description="What the execution fails with.", max_length=5000)
 
 
 class StopAndError(NodeType[StopAndErrorParameters]):

@@ -12,16 +12,12 @@ FALLBACK = "fallback"
 
 
 class Case(Parameters):
-    name: str = Field(
-        title="Output", description="The output that an item of this case leaves by.", min_length=1
-    )
+    name: str = Field(title="Output", description="The output that an item of this case leaves by.", min_length=1)
     condition: Any = Field(title="Condition", description="An expression, once per item.")
 
 
 class SwitchParameters(Parameters):
-    cases: list[Case] = Field(
-        title="Cases", description="The first case that holds takes the item.", min_length=1
-    )
+    cases: list[Case] = Field(title="Cases", description="The first case that holds takes the item.", min_length=1)
 
 
 class Switch(NodeType[SwitchParameters]):

@@ -8,12 +8,8 @@ from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, 
 
 
 class WaitParameters(Parameters):
-    seconds: float | None = Field(
-        None, title="Seconds", description="How long to wait.", ge=0, le=366 * 86_400
-    )
-    until: AwareDatetime | None = Field(
-        None, title="Until", description="Or until when: a date and time with offset."
-    )
+    seconds: float | None = Field(None, title="Seconds", description="How long to wait.", ge=0, le=366 * 86_400)
+    until: AwareDatetime | None = Field(None, title="Until", description="Or until when: a date and time with offset.")
 
 
 class Wait(NodeType[WaitParameters]):

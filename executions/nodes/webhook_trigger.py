@@ -17,12 +17,8 @@ class WebhookTriggerParameters(Parameters):
         max_length=200,
         pattern=r"^[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*$",
     )
-    methods: list[Method] = Field(
-        ["POST"], title="Methods", description="Which HTTP methods start the workflow."
-    )
-    auth: dict[str, Any] | None = Field(
-        None, title="Authentication", description="How a caller proves who they are."
-    )
+    methods: list[Method] = Field(["POST"], title="Methods", description="Which HTTP methods start the workflow.")
+    auth: dict[str, Any] | None = Field(None, title="Authentication", description="How a caller proves who they are.")
     respond: Literal["immediately", "on_completion", "respond_node"] = Field(
         "immediately", title="Respond", description="When the caller is answered."
     )

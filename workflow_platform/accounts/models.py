@@ -64,7 +64,7 @@ M = TypeVar("M", bound=models.Model)
 
 
 class WorkspaceScopedQuerySet(models.QuerySet[M]):
-    """Base of every queryset behind an API, page or socket. The model has a `workspace` field, or names the path to it."""
+    """Base of every queryset behind an API, page or socket. `workspace_path` leads to its workspace."""
 
     workspace_path = "workspace"
 
@@ -85,9 +85,7 @@ class Membership(models.Model):
     class Meta:
         ordering = ["workspace", "user"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["workspace", "user"], name="one_membership_per_user_and_workspace"
-            ),
+            models.UniqueConstraint(fields=["workspace", "user"], name="one_membership_per_user_and_workspace"),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_is_known"),
         ]
 
@@ -120,9 +118,7 @@ class ApiToken(models.Model):
     def issue(cls, user: User, name: str, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
         """Create a token. Returns the row and the token itself, which cannot be shown again."""
         raw = TOKEN_PREFIX + secrets.token_urlsafe(32)
-        row = cls.objects.create(
-            user=user, name=name, digest=cls.digest_of(raw), hint=raw[:10], expires_at=expires_at
-        )
+        row = cls.objects.create(user=user, name=name, digest=cls.digest_of(raw), hint=raw[:10], expires_at=expires_at)
         return row, raw
 
     @staticmethod
@@ -134,8 +130,4 @@ class ApiToken(models.Model):
     def usable(self) -> bool:
         """Tell whether the token still opens anything."""
         now = timezone.now()
-        return (
-            self.revoked_at is None
-            and (self.expires_at is None or self.expires_at > now)
-            and self.user.is_active
-        )
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now) and self.user.is_active

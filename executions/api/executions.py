@@ -1,0 +1,129 @@
+"""`/api/executions/`: the list, one execution, its node runs with their output, its events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import status, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from events import log
+from executions import lifecycle
+from executions.api.serializers import (
+    CancelSerializer,
+    EventFilterSerializer,
+    ExecutionFilterSerializer,
+    ExecutionSerializer,
+    NodeRunSerializer,
+    OutputFilterSerializer,
+)
+from executions.models import Execution, NodeRun
+from workflow_platform.accounts.models import Role
+from workflow_platform.accounts.shortcuts import get_visible_or_404
+
+
+class ExecutionViewSet(viewsets.GenericViewSet[Execution]):
+    serializer_class = ExecutionSerializer
+    queryset = Execution.objects.none()
+    lookup_value_regex = "[0-9a-f-]{36}"
+
+    def get_queryset(self) -> QuerySet[Execution]:
+        return Execution.objects.visible_to(self.request.user).select_related("workflow", "version", "stream")
+
+    def _execution(self, pk: str, role: Role = Role.VIEWER) -> Execution:
+        found = Execution.objects.select_related("workflow", "version", "stream")
+        return get_visible_or_404(found, self.request.user, role, pk=pk)
+
+    @extend_schema(parameters=[ExecutionFilterSerializer])
+    def list(self, request: Request) -> Response:
+        wanted = ExecutionFilterSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        filters: dict[str, Any] = {
+            "workflow": "workflow_id", "status": "status__in", "trigger": "trigger",
+            "since": "queued_at__gte", "until": "queued_at__lt",
+        }  # fmt: skip
+        chosen = {filters[name]: value for name, value in wanted.validated_data.items() if value}
+        page = self.paginate_queryset(self.get_queryset().filter(**chosen))
+        return self.get_paginated_response(ExecutionSerializer(page, many=True).data)
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(ExecutionSerializer(self._execution(pk)).data)
+
+    @extend_schema(request=CancelSerializer)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Ask for cancellation; takes effect within a second where a worker holds the execution, at once elsewhere."""
+        execution = self._execution(pk, Role.EDITOR)
+        body = CancelSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        lifecycle.request_cancel(execution, by=request.user, reason=body.validated_data["reason"])  # type: ignore[arg-type]
+        return Response(ExecutionSerializer(self._execution(pk)).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(responses={200: NodeRunSerializer(many=True)}, filters=False)
+    @action(detail=True, pagination_class=None)
+    def nodes(self, request: Request, pk: str) -> Response:
+        """The node runs, in the order in which they began, without their output."""
+        runs = NodeRun.objects.filter(execution=self._execution(pk)).defer("output", "inputs").order_by("id")
+        return Response(NodeRunSerializer(runs[:10_000], many=True).data)
+
+    @extend_schema(parameters=[OutputFilterSerializer], responses={200: dict})
+    @action(detail=True, url_path="nodes/(?P<node>[^/]{1,100})/output")
+    def output(self, request: Request, pk: str, node: str) -> Response:
+        """The items that a node run took in and gave out; `totals` counts what `limit` leaves out."""
+        wanted = OutputFilterSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        execution = self._execution(pk)
+        runs = NodeRun.objects.filter(run_index=wanted.validated_data["run_index"], node_id=node, execution=execution)
+        run = get_visible_or_404(runs, request.user)
+        inputs, outputs = inputs_of(execution, run), run.output or {}
+        limit = wanted.validated_data["limit"]
+        return Response(
+            {
+                "node": run.node_id,
+                "run_index": run.run_index,
+                "status": run.status,
+                "attempt": run.attempt,
+                "error": run.error,
+                "inputs": {name: items[:limit] for name, items in inputs.items()},
+                "outputs": {name: items[:limit] for name, items in outputs.items()},
+                "totals": {
+                    "inputs": {name: len(items) for name, items in inputs.items()},
+                    "outputs": {name: len(items) for name, items in outputs.items()},
+                },
+            }
+        )
+
+    @extend_schema(parameters=[EventFilterSerializer], responses={200: dict})
+    @action(detail=True)
+    def events(self, request: Request, pk: str) -> Response:
+        """History of the execution's stream: `{events, head, next_after}`, in sequence."""
+        execution = self._execution(pk)
+        wanted = EventFilterSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        types = wanted.validated_data.get("type") or None
+        after, limit = wanted.validated_data["after"], wanted.validated_data["limit"]
+        events = log.read_after(execution.stream.name, after, limit, types)
+        return Response(
+            {
+                "events": events,
+                "head": execution.stream.last_sequence,
+                "next_after": events[-1]["sequence"] if events else after,
+            }
+        )
+
+
+def inputs_of(execution: Execution, run: NodeRun) -> dict[str, list[dict[str, Any]]]:
+    """Return the items that a node run took in, found where they were given out."""
+    if not run.inputs:
+        return {"main": execution.input} if run.node_id == execution.trigger_node else {}
+    wanted = {ref["node"] for refs in run.inputs.values() for ref in refs}
+    rows = NodeRun.objects.filter(execution=execution, node_id__in=wanted).values_list("node_id", "run_index", "output")
+    outputs = {(node, run_index): output or {} for node, run_index, output in rows}
+    return {
+        name: [item for ref in refs for item in outputs.get((ref["node"], ref["run_index"]), {}).get(ref["output"], [])]
+        for name, refs in run.inputs.items()
+    }

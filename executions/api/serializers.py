@@ -1,0 +1,100 @@
+"""Shapes of the API. Workflows are validated by `executions.definitions`; serializers check the outer shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
+from executions.statuses import ExecutionStatus
+
+
+class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
+    nodes = serializers.JSONField(source="latest_version.nodes", read_only=True)
+    edges = serializers.JSONField(source="latest_version.edges", read_only=True)
+    settings = serializers.JSONField(source="latest_version.settings", read_only=True)
+    version = serializers.IntegerField(source="latest_version.number", read_only=True)
+
+    class Meta:
+        model = Workflow
+        fields = [
+            "id", "workspace", "name", "description", "active", "version",
+            "nodes", "edges", "settings", "created_at", "updated_at",
+        ]  # fmt: skip
+
+
+class WorkflowWriteSerializer(serializers.Serializer[Any]):
+    workspace = serializers.UUIDField(required=False)
+    name = serializers.CharField(max_length=200)
+    description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
+    nodes = serializers.JSONField()
+    edges = serializers.JSONField(required=False)
+    settings = serializers.DictField(required=False)
+    active = serializers.BooleanField(required=False)
+
+
+class GraphSerializer(serializers.Serializer[Any]):
+    nodes = serializers.JSONField()
+    edges = serializers.JSONField(required=False)
+
+
+class VersionSerializer(serializers.ModelSerializer[WorkflowVersion]):
+    class Meta:
+        model = WorkflowVersion
+        fields = ["id", "number", "nodes", "edges", "settings", "created_at"]
+
+
+class ExecuteSerializer(serializers.Serializer[Any]):
+    input = serializers.ListField(child=serializers.DictField(), required=False, max_length=100_000)
+    priority = serializers.ChoiceField(choices=Priority.choices, default=Priority.DEFAULT.value)
+    wait = serializers.FloatField(min_value=0, max_value=60, required=False)
+
+
+class CancelSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=500, required=False, default="Asked for.")
+
+
+class ExecutionSerializer(serializers.ModelSerializer[Execution]):
+    workflow_name = serializers.CharField(source="workflow.name", read_only=True)
+    workflow_version = serializers.IntegerField(source="version.number", read_only=True)
+    stream = serializers.CharField(source="stream.name", read_only=True)
+    events = serializers.IntegerField(source="stream.last_sequence", read_only=True)
+
+    class Meta:
+        model = Execution
+        fields = [
+            "id", "workflow", "workflow_name", "workflow_version", "status", "trigger", "priority", "error",
+            "queued_at", "started_at", "ended_at", "resume_at", "cancel_requested_at", "recoveries", "worker",
+            "nodes_total", "stream", "events",
+        ]  # fmt: skip
+
+
+class ExecutionFilterSerializer(serializers.Serializer[Any]):
+    workflow = serializers.UUIDField(required=False)
+    status = serializers.MultipleChoiceField(choices=[s.value for s in ExecutionStatus], required=False)
+    trigger = serializers.ChoiceField(choices=Trigger.choices, required=False)
+    since = serializers.DateTimeField(required=False)
+    until = serializers.DateTimeField(required=False)
+
+
+class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
+    node = serializers.CharField(source="node_id")
+
+    class Meta:
+        model = NodeRun
+        fields = [
+            "node", "name", "node_type", "run_index", "attempt", "status", "from_cache", "output_items",
+            "output_bytes", "error", "started_at", "ended_at", "wake_at", "duration_ms", "cpu_ms", "memory_bytes",
+        ]  # fmt: skip
+
+
+class EventFilterSerializer(serializers.Serializer[Any]):
+    after = serializers.IntegerField(min_value=0, default=0)
+    limit = serializers.IntegerField(min_value=1, max_value=1000, default=500)
+    type = serializers.ListField(child=serializers.CharField(max_length=60), required=False)
+
+
+class OutputFilterSerializer(serializers.Serializer[Any]):
+    run_index = serializers.IntegerField(min_value=0, default=0)
+    limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)

@@ -1,0 +1,11 @@
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from executions.api.executions import ExecutionViewSet
+from executions.api.workflows import NodeTypesView, WorkflowViewSet
+
+router = SimpleRouter()
+router.register("workflows", WorkflowViewSet, basename="workflow")
+router.register("executions", ExecutionViewSet, basename="execution")
+
+urlpatterns = [path("node-types/", NodeTypesView.as_view(), name="node-types"), *router.urls]

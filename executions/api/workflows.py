@@ -1,0 +1,189 @@
+"""`/api/workflows/`, `/api/node-types/`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import status, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from executions import definitions, lifecycle
+from executions.api.serializers import (
+    ExecuteSerializer,
+    ExecutionSerializer,
+    GraphSerializer,
+    VersionSerializer,
+    WorkflowSerializer,
+    WorkflowWriteSerializer,
+)
+from executions.graph import InvalidGraph
+from executions.models import Execution, Trigger, Workflow
+from executions.nodes.registry import node_types
+from executions.statuses import ExecutionStatus
+from workflow_platform.accounts.models import Role, Workspace
+from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.problems import Problem
+
+WAIT_POLL_SECONDS = 0.05
+
+
+def invalid_graph(error: InvalidGraph) -> Problem:
+    """Return the problem that lists everything wrong with a graph."""
+    return Problem(400, f"The workflow is not valid: {error}", [p.as_dict() for p in error.problems[:200]])
+
+
+class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
+    serializer_class = WorkflowSerializer
+    queryset = Workflow.objects.none()
+    lookup_value_regex = "[0-9a-f-]{36}"
+
+    def get_queryset(self) -> QuerySet[Workflow]:
+        found = Workflow.objects.visible_to(self.request.user).filter(deleted_at__isnull=True)
+        return found.select_related("latest_version")
+
+    def _workflow(self, pk: str, role: Role = Role.VIEWER) -> Workflow:
+        found = Workflow.objects.filter(deleted_at__isnull=True).select_related("latest_version", "workspace")
+        return get_visible_or_404(found, self.request.user, role, pk=pk)
+
+    def list(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(WorkflowSerializer(page, many=True).data)
+
+    @extend_schema(request=WorkflowWriteSerializer, responses={201: WorkflowSerializer})
+    def create(self, request: Request) -> Response:
+        body = WorkflowWriteSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        mine = Workspace.objects.visible_to(request.user, Role.EDITOR).order_by("created_at")
+        if wanted := body.validated_data.get("workspace"):
+            mine = mine.filter(pk=wanted)
+        workspace = mine.first()
+        if workspace is None:
+            raise Problem(403, "workspace: you are not an editor of any such workspace.")
+        workflow = self._save(request, body.validated_data, workspace)
+        return Response(WorkflowSerializer(workflow).data, status=status.HTTP_201_CREATED)
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(WorkflowSerializer(self._workflow(pk)).data)
+
+    @extend_schema(request=WorkflowWriteSerializer)
+    def update(self, request: Request, pk: str, partial: bool = False) -> Response:
+        workflow = self._workflow(pk, Role.EDITOR)
+        body = WorkflowWriteSerializer(data=request.data, partial=partial)
+        body.is_valid(raise_exception=True)
+        return Response(WorkflowSerializer(self._save(request, body.validated_data, workflow.workspace, workflow)).data)
+
+    @extend_schema(request=WorkflowWriteSerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        return self.update(request, pk, partial=True)
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        definitions.delete_workflow(self._workflow(pk, Role.EDITOR), request.user)  # type: ignore[arg-type]
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _save(
+        self, request: Request, data: dict[str, Any], workspace: Workspace, old: Workflow | None = None
+    ) -> Workflow:
+        try:
+            return definitions.save_workflow(workspace=workspace, definition=data, by=request.user, workflow=old)  # type: ignore[arg-type]
+        except InvalidGraph as error:
+            raise invalid_graph(error) from None
+
+    @extend_schema(request=GraphSerializer, responses={200: dict})
+    @action(detail=False, methods=["post"], url_path="validate")
+    def validate_graph(self, request: Request) -> Response:
+        """Say what is wrong with a graph, without saving it."""
+        body = GraphSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return self._validated(body.validated_data["nodes"], body.validated_data.get("edges", []))
+
+    @extend_schema(request=None, responses={200: dict})
+    @action(detail=True, methods=["post"])
+    def validate(self, request: Request, pk: str) -> Response:
+        """Say what is wrong with the saved graph, or with the one in the body."""
+        version = self._workflow(pk).latest_version
+        assert version is not None
+        return self._validated(request.data.get("nodes", version.nodes), request.data.get("edges", version.edges))
+
+    def _validated(self, nodes: object, edges: object) -> Response:
+        try:
+            definitions.check(nodes, edges)
+        except InvalidGraph as error:
+            return Response({"valid": False, "errors": [problem.as_dict() for problem in error.problems[:200]]})
+        return Response({"valid": True, "errors": []})
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def activate(self, request: Request, pk: str) -> Response:
+        return self._set_active(request, pk, True)
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def deactivate(self, request: Request, pk: str) -> Response:
+        return self._set_active(request, pk, False)
+
+    def _set_active(self, request: Request, pk: str, active: bool) -> Response:
+        workflow = self._workflow(pk, Role.EDITOR)
+        try:
+            definitions.set_active(workflow, active, request.user)  # type: ignore[arg-type]
+        except InvalidGraph as error:
+            raise invalid_graph(error) from None
+        return Response(WorkflowSerializer(workflow).data)
+
+    @extend_schema(request=None, responses={201: WorkflowSerializer})
+    @action(detail=True, methods=["post"])
+    def clone(self, request: Request, pk: str) -> Response:
+        copy = definitions.clone_workflow(self._workflow(pk, Role.EDITOR), request.user)  # type: ignore[arg-type]
+        return Response(WorkflowSerializer(copy).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(responses={200: VersionSerializer(many=True)})
+    @action(detail=True)
+    def versions(self, request: Request, pk: str) -> Response:
+        page = self.paginate_queryset(self._workflow(pk).versions.all())
+        return self.get_paginated_response(VersionSerializer(page, many=True).data)
+
+    @extend_schema(request=ExecuteSerializer, responses={200: ExecutionSerializer, 202: ExecutionSerializer})
+    @action(detail=True, methods=["post"])
+    def execute(self, request: Request, pk: str) -> Response:
+        """Start an execution. With `wait`, answer 200 when it has ended within so many seconds, else 202."""
+        workflow = self._workflow(pk, Role.EDITOR)
+        body = ExecuteSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            execution = lifecycle.create_execution(
+                workflow=workflow,
+                trigger=Trigger.API,
+                input=body.validated_data.get("input", []),
+                priority=body.validated_data["priority"],
+                by=request.user,  # type: ignore[arg-type]
+            )
+        except lifecycle.CannotStart as error:
+            raise Problem(409, str(error)) from None
+        ended = wait_for_end(execution, body.validated_data.get("wait", 0))
+        return Response(ExecutionSerializer(execution).data, status=200 if ended else 202)
+
+
+def wait_for_end(execution: Execution, seconds: float) -> bool:
+    """Wait for the execution's end, at most so long. Tells whether it came; `execution` is up to date then."""
+    deadline = time.monotonic() + seconds
+    while seconds:
+        execution.refresh_from_db()
+        if ExecutionStatus(execution.status).ended:
+            return True
+        if time.monotonic() > deadline:
+            break
+        time.sleep(WAIT_POLL_SECONDS)
+    return False
+
+
+class NodeTypesView(APIView):
+    """The node types there are, with the JSON schema of their parameters: forms and validation come from here."""
+
+    @extend_schema(responses={200: list[dict]})  # type: ignore[type-arg]
+    def get(self, request: Request) -> Response:
+        return Response([node_type.describe() for node_type in node_types().values()])

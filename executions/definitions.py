@@ -1,0 +1,126 @@
+"""Workflows as people change them: validation, versions, activation; each change with its event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from events import log
+from events.log import NewEvent
+from executions.expressions import check_syntax
+from executions.graph import Graph, GraphProblem, InvalidGraph, validate
+from executions.models import WebhookRoute, Workflow, WorkflowVersion
+from executions.nodes.registry import node_types
+from workflow_platform.accounts.models import User, Workspace
+from workflow_platform.identifiers import uuid7
+
+SOURCE = "executions.definitions"
+
+
+def check(nodes: object, edges: object) -> Graph:
+    """Return the graph. Raises InvalidGraph with all of its problems."""
+    graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES)
+    if problems := validate(graph, node_types(), check_syntax):
+        raise InvalidGraph(problems)
+    return graph
+
+
+@transaction.atomic
+def save_workflow(
+    *, workspace: Workspace, definition: dict[str, Any], by: User | None, workflow: Workflow | None = None
+) -> Workflow:
+    """Create a workflow, or save `workflow` anew; either makes a version. `definition` is `{name, description, nodes,
+    edges, settings, active}`, for a saved one only what changes. Raises InvalidGraph."""
+    created = workflow is None
+    if workflow is None:
+        workflow_id = uuid7()
+        stream = log.open_stream(f"workflow:{workflow_id}", workspace.pk)
+        workflow = Workflow(id=workflow_id, workspace=workspace, stream=stream, created_by=by)
+    else:
+        workflow = Workflow.objects.select_for_update(of=("self",)).select_related("latest_version").get(pk=workflow.pk)
+    before = workflow.latest_version
+    nodes = definition.get("nodes", before.nodes if before else None)
+    edges = definition.get("edges", before.edges if before else [])
+    check(nodes, edges)
+    workflow.name = definition.get("name", workflow.name)
+    workflow.description = definition.get("description", workflow.description)
+    workflow.latest_version = None if created else before
+    workflow.save()
+    workflow.latest_version = WorkflowVersion.objects.create(
+        workflow=workflow,
+        number=before.number + 1 if before else 1,
+        nodes=nodes,
+        edges=edges,
+        settings=definition.get("settings", before.settings if before else {}),
+        created_by=by,
+    )
+    workflow.save()
+    _tell(workflow, "created" if created else "updated", by)
+    active = definition.get("active", workflow.active)
+    if active != workflow.active:
+        set_active(workflow, active, by)
+    elif active:
+        _route(workflow)
+    return workflow
+
+
+@transaction.atomic
+def set_active(workflow: Workflow, active: bool, by: User | None) -> None:
+    """Let the workflow's triggers start it, or not. Raises InvalidGraph if another workflow has its path."""
+    workflow.active = active
+    workflow.save(update_fields=["active", "updated_at"])
+    _route(workflow)
+    _tell(workflow, "activated" if active else "deactivated", by)
+
+
+@transaction.atomic
+def delete_workflow(workflow: Workflow, by: User | None) -> None:
+    """Take the workflow away; its executions and their history stay."""
+    if workflow.active:
+        set_active(workflow, False, by)
+    workflow.deleted_at = timezone.now()
+    workflow.save(update_fields=["deleted_at", "updated_at"])
+    _tell(workflow, "deleted", by)
+
+
+def clone_workflow(workflow: Workflow, by: User | None) -> Workflow:
+    """Return a copy, inactive, with version 1."""
+    version = workflow.latest_version
+    assert version is not None
+    definition = {
+        "name": f"{workflow.name[:190]} (copy)",
+        "description": workflow.description,
+        "nodes": version.nodes,
+        "edges": version.edges,
+        "settings": version.settings,
+    }
+    with transaction.atomic():
+        copy = save_workflow(workspace=workflow.workspace, definition=definition, by=by)
+        _tell(copy, "cloned", by, cloned_from=str(workflow.pk))
+    return copy
+
+
+def _route(workflow: Workflow) -> None:
+    """Make /hooks/ lead to the workflow's webhook triggers while it is active."""
+    workflow.routes.all().delete()
+    if not workflow.active or workflow.latest_version is None:
+        return
+    for node in workflow.latest_version.nodes:
+        if node["type"] != "webhook_trigger" or node.get("disabled"):
+            continue
+        path = node["parameters"]["path"]
+        _, created = WebhookRoute.objects.get_or_create(
+            path=path, defaults={"workflow": workflow, "node_id": node["id"]}
+        )
+        if not created:
+            said = f"Another active webhook trigger has the path {path!r}."
+            raise InvalidGraph([GraphProblem(node["id"], None, "parameters.path", "taken", said)])
+
+
+def _tell(workflow: Workflow, what: str, by: User | None, **further: Any) -> None:
+    version = workflow.latest_version.number if workflow.latest_version else None
+    data = {"name": workflow.name, "version": version, "by": by.get_username() if by else None} | further
+    log.append([NewEvent(workflow.stream_id, f"workflow.{what}", data, SOURCE, workflow_id=workflow.pk)])
