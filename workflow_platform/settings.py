@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import django_stubs_ext
-from environs import Env
+from environs import Env, EnvError
 
 django_stubs_ext.monkeypatch()  # admin classes and querysets take type arguments
 
 env = Env()
+UNREADABLE_VARIABLES: dict[str, str] = {}
+"""Variables that are no number or truth value; `checks.py` reports them, the default stands meanwhile."""
+
+T = TypeVar("T")
+
+
+def _read(reader: Callable[[str, T], T], name: str, default: T) -> T:
+    try:
+        return reader(name, default)
+    except EnvError as error:
+        UNREADABLE_VARIABLES[name] = str(error)
+        return default
+
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / "var"))).resolve()
-PORT = env.int("PORT", 8000)
-DEBUG = env.bool("DEBUG", False)
+PORT = _read(env.int, "PORT", 8000)
+DEBUG = _read(env.bool, "DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 DATABASE_URL = env.str("DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
@@ -36,6 +51,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "django_htmx",
     "django_rq",
+    "workflow_platform",
     "workflow_platform.accounts",
     "events",
     "webhooks",
@@ -110,7 +126,7 @@ LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "login"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-HTTPS = env.bool("HTTPS", False)
+HTTPS = _read(env.bool, "HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
@@ -156,28 +172,28 @@ USE_TZ = True
 
 # --- Limits on what comes in -----------------------------------------------------------------------------------------
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
-WORKFLOW_MAX_NODES = env.int("WORKFLOW_MAX_NODES", 1000)
-NODE_OUTPUT_MAX_BYTES = env.int("NODE_OUTPUT_MAX_BYTES", 16 * 1024 * 1024)
+WORKFLOW_MAX_NODES = _read(env.int, "WORKFLOW_MAX_NODES", 1000)
+NODE_OUTPUT_MAX_BYTES = _read(env.int, "NODE_OUTPUT_MAX_BYTES", 16 * 1024 * 1024)
 
 # --- What may be called ----------------------------------------------------------------------------------------------
 OUTBOUND_ALLOW = env.list("OUTBOUND_ALLOW", [])
 
 # --- WebSockets (times in milliseconds) ------------------------------------------------------------------------------
 WS_PATH = env.str("WS_PATH", "/ws")
-WS_MAX_CONNECTIONS = env.int("WS_MAX_CONNECTIONS", 1000)
-WS_PING_INTERVAL = env.int("WS_PING_INTERVAL", 30_000)
-WS_PONG_TIMEOUT = env.int("WS_PONG_TIMEOUT", 5_000)
+WS_MAX_CONNECTIONS = _read(env.int, "WS_MAX_CONNECTIONS", 1000)
+WS_PING_INTERVAL = _read(env.int, "WS_PING_INTERVAL", 30_000)
+WS_PONG_TIMEOUT = _read(env.int, "WS_PONG_TIMEOUT", 5_000)
 
 # --- Engine ----------------------------------------------------------------------------------------------------------
-PERF_MIN_WORKERS = env.int("PERF_MIN_WORKERS", 2)
-PERF_MAX_WORKERS = env.int("PERF_MAX_WORKERS", 10)
-PERF_MAX_CONCURRENT_EXECUTIONS = env.int("PERF_MAX_CONCURRENT_EXECUTIONS", 100)
-PERF_MAX_EXECUTION_TIME_MS = env.int("PERF_MAX_EXECUTION_TIME_MS", 300_000)
-WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 20)
-LEASE_SECONDS = env.float("LEASE_SECONDS", 10.0)
-HEARTBEAT_SECONDS = env.float("HEARTBEAT_SECONDS", 2.0)
-MAX_RECOVERIES = env.int("MAX_RECOVERIES", 5)
-EVENT_PREVIEWS = env.bool("EVENT_PREVIEWS", True)
+PERF_MIN_WORKERS = _read(env.int, "PERF_MIN_WORKERS", 2)
+PERF_MAX_WORKERS = _read(env.int, "PERF_MAX_WORKERS", 10)
+PERF_MAX_CONCURRENT_EXECUTIONS = _read(env.int, "PERF_MAX_CONCURRENT_EXECUTIONS", 100)
+PERF_MAX_EXECUTION_TIME_MS = _read(env.int, "PERF_MAX_EXECUTION_TIME_MS", 300_000)
+WORKER_CONCURRENCY = _read(env.int, "WORKER_CONCURRENCY", 20)
+LEASE_SECONDS = _read(env.float, "LEASE_SECONDS", 10.0)
+HEARTBEAT_SECONDS = _read(env.float, "HEARTBEAT_SECONDS", 2.0)
+MAX_RECOVERIES = _read(env.int, "MAX_RECOVERIES", 5)
+EVENT_PREVIEWS = _read(env.bool, "EVENT_PREVIEWS", True)
 
 LOGGING = {
     "version": 1,

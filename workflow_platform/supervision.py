@@ -1,0 +1,87 @@
+"""The configuration of `supervisor`, which starts every process of the platform again when it dies."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow_platform.embedded import Postgres, Redis, server_user
+
+MANAGE = str(Path(__file__).resolve().parent.parent / "manage.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program under supervision. Lower priorities start first and stop last."""
+
+    name: str
+    command: list[str]
+    priority: int
+    count: int = 1
+    user: str | None = None
+    stop_signal: str = "TERM"
+
+
+def servers(postgres: Postgres | None, redis: Redis | None) -> list[Program]:
+    """Return the embedded servers that are wanted."""
+    found = []
+    if postgres is not None:
+        # INT: PostgreSQL's fast shutdown, which does not wait for clients to leave.
+        found.append(Program("postgres", postgres.command, 10, user=server_user(), stop_signal="INT"))
+    if redis is not None:
+        found.append(Program("redis", redis.command, 20))
+    return found
+
+
+def processes(port: int, workers: int) -> list[Program]:
+    """Return the processes of the platform itself."""
+    manage = [sys.executable, MANAGE]
+    daphne = ["daphne", "-b", "127.0.0.1", "-p", str(port), "--websocket_timeout", "-1", "--no-server-name"]
+    worker = ["rqworker", "high", "default", "low", "--worker-class", "executions.worker.ExecutionWorker"]
+    return [
+        Program("web", [sys.executable, "-m", *daphne, "workflow_platform.asgi:application"], 40),
+        Program("worker", [*manage, *worker], 50, count=workers),
+        Program("scheduler", [*manage, "run_scheduler"], 50),
+    ]
+
+
+def configuration(directory: Path, programs: list[Program], environment: Mapping[str, str]) -> str:
+    """Return the supervisord.conf; logs go to `directory`/logs."""
+    values = ",".join(f'{name}="{value.replace("%", "%%")}"' for name, value in environment.items())
+    lines = [
+        "[supervisord]",
+        "nodaemon=true",
+        "silent=true",
+        f"logfile={directory}/logs/supervisord.log",
+        f"pidfile={directory}/supervisord.pid",
+        f"childlogdir={directory}/logs",
+        f"environment={values}",
+        "[rpcinterface:supervisor]",
+        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
+        "[unix_http_server]",
+        f"file={directory}/supervisor.sock",
+        "chmod=0600",
+        "[supervisorctl]",
+        f"serverurl=unix://{directory}/supervisor.sock",
+    ]
+    for program in programs:
+        lines += [
+            f"[program:{program.name}]",
+            f"command={shlex.join(program.command).replace('%', '%%')}",
+            f"directory={'/' if program.user else Path(MANAGE).parent}",
+            f"priority={program.priority}",
+            f"numprocs={program.count}",
+            f"process_name={program.name}{'-%(process_num)d' if program.count > 1 else ''}",
+            "autorestart=true",
+            "startretries=1000",
+            "startsecs=1",
+            "stopwaitsecs=20",
+            f"stopsignal={program.stop_signal}",
+            "redirect_stderr=true",
+            f"stdout_logfile={directory}/logs/%(program_name)s-%(process_num)d.log",
+            *([f"user={program.user}"] if program.user else []),
+        ]
+    return "\n".join(lines) + "\n"
