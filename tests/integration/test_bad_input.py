@@ -1,0 +1,131 @@
+"""Whatever is sent, the answer names the cause, and everything else goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+import requests
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.conftest import Platform
+from tests.workflows import edge, node
+
+
+def run(platform: Platform, *nodes: dict[str, Any], settings: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Run a trigger followed by `nodes` in a chain and return the execution at its end."""
+    chain = [node("start", "manual_trigger"), *nodes]
+    definition = {
+        "name": "Bad",
+        "nodes": chain,
+        "edges": [edge(a["id"], b["id"]) for a, b in zip(chain, chain[1:], strict=False)],
+    }
+    created = platform.request("POST", "/api/workflows/", json=definition)
+    assert created.status_code == 201, created.text
+    answer = platform.request("POST", f"/api/workflows/{created.json()['id']}/execute/", json={"wait": 30})
+    return dict(answer.json())
+
+
+def test_malformed_json_is_told_with_its_position(platform: Platform) -> None:
+    answer = platform.request(
+        "POST", "/api/workflows/", data=b'{"name": ', headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 400
+    assert answer.headers["Content-Type"].startswith("application/problem+json")
+    assert "line 1" in answer.json()["detail"]
+
+
+def test_a_body_of_50_mb_is_refused(platform: Platform) -> None:
+    answer = platform.request("POST", "/api/workflows/", data=b"x" * 50_000_000)
+    assert answer.status_code == 413
+    assert "50000000 bytes" in answer.json()["detail"]
+
+
+def test_2000_nodes_are_refused_in_one_sentence(platform: Platform) -> None:
+    nodes = [node(f"n{i}", "no_op") for i in range(2000)]
+    answer = platform.request("POST", "/api/workflows/", json={"name": "Big", "nodes": nodes, "edges": []})
+    assert answer.status_code == 400
+    assert len(answer.json()["errors"]) == 1
+    assert "2000 nodes" in answer.json()["detail"]
+
+
+def test_a_bad_graph_is_told_node_by_node(platform: Platform) -> None:
+    definition = {
+        "name": "Wrong",
+        "nodes": [
+            node("start", "manual_trigger"),
+            node("odd", "unheard_of"),
+            node("set", "set", fields={"a": "{{ 1 + }}"}),
+            node("split", "split_out"),
+            node("alone", "no_op"),
+        ],
+        "edges": [edge("start", "set"), edge("set", "split"), edge("start", "gone"), edge("start", "odd")],
+    }
+    errors = platform.request("POST", "/api/workflows/", json=definition).json()["errors"]
+    assert {(e["node"], e["field"], e["code"]) for e in errors} == {
+        ("odd", "type", "unknown"),
+        ("set", "parameters.fields.a", "expression"),
+        ("split", "parameters.field", "missing"),
+        ("alone", "edges", "unreachable"),
+        (None, "target", "dangling"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (node("x", "set", fields={"a": "{{ (function () { for (;;) {} })() }}"}), "took longer than 1 s"),
+        (node("x", "set", fields={"a": "{{ 'a'.repeat(2 ** 29) }}"}), "needs more than 64 MiB"),
+        (node("x", "set", fields={"a": "{{ nobody.knows }}"}), "nobody is not defined"),
+        (node("x", "code", code="throw new Error('told you')"), "told you"),
+        (node("x", "http_request", url="http://127.0.0.1:1/"), "not a public address"),
+        (node("x", "http_request", url="http://2130706433/"), "not a public address"),
+        (node("x", "http_request", url="file:///etc/passwd"), "Only http and https"),
+        (node("x", "stop_and_error", message="Enough."), "Enough."),
+    ],
+)
+def test_a_failing_node_names_its_cause(platform: Platform, bad: dict[str, Any], said: str) -> None:
+    execution = run(platform, bad)
+    assert execution["status"] == "failed"
+    assert execution["error"]["node"] == "x"
+    assert said in execution["error"]["message"]
+    assert run(platform, node("fine", "no_op"))["status"] == "completed"
+
+
+def test_without_a_token_there_is_nothing(platform: Platform) -> None:
+    assert requests.get(f"{platform.url}/api/workflows/", timeout=10).status_code == 401
+    bad = {"Authorization": "Bearer wfp_guess"}
+    assert requests.get(f"{platform.url}/api/workflows/", headers=bad, timeout=10).status_code == 401
+
+
+async def close_code(url: str, headers: dict[str, str]) -> int:
+    async with connect(url, additional_headers=headers) as socket:
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                await asyncio.wait_for(socket.recv(), 10)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code
+
+
+async def test_sockets_close_with_a_code_that_says_why(platform: Platform) -> None:
+    good = {"Authorization": f"Bearer {platform.token}"}
+    assert await close_code(platform.ws_url, {}) == 4401
+    nowhere = platform.ws_url + "executions/00000000-0000-0000-0000-000000000000/"
+    assert await close_code(nowhere, good) == 4404
+
+
+async def test_bad_frames_are_answered_and_the_socket_lives_on(platform: Platform) -> None:
+    async with connect(platform.ws_url, additional_headers={"Authorization": f"Bearer {platform.token}"}) as socket:
+        for frame, code in [
+            ("{", "bad_frame"),
+            ("[]", "bad_frame"),
+            (json.dumps({"type": "subscribe", "stream": "execution:nonsense"}), "not_found"),
+            (json.dumps({"type": "subscribe", "stream": "executions", "after": "x"}), "bad_frame"),
+        ]:
+            await socket.send(frame)
+            assert json.loads(await asyncio.wait_for(socket.recv(), 10))["code"] == code
+        await socket.send(json.dumps({"type": "ping"}))
+        assert json.loads(await asyncio.wait_for(socket.recv(), 10)) == {"type": "pong"}

@@ -1,0 +1,53 @@
+"""Graphs that several tests run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def node(id: str, type: str, **parameters: Any) -> dict[str, Any]:
+    return {"id": id, "name": id.title(), "type": type, "parameters": parameters}
+
+
+def edge(source: str, target: str, output: str = "main", input: str = "main") -> dict[str, Any]:
+    return {"source": source, "target": target, "source_output": output, "target_input": input}
+
+
+TWELVE_NODES: dict[str, Any] = {
+    "name": "Twelve nodes",
+    "nodes": [
+        node("start", "manual_trigger"),
+        node("numbers", "code", code="return [1, 2, 3, 4, 5].map(n => ({ n }))"),
+        node("odd", "if", condition="{{ $json.n % 2 }}"),
+        node("tens", "set", fields={"ten": "{{ $json.n * 10 }}"}),
+        node("each", "loop", batch_size=1),
+        node("seen", "set", fields={"seen": True}),
+        node("which", "switch", cases=[{"name": "never", "condition": "{{ false }}"}]),
+        node("never", "no_op"),
+        node("pause", "wait", seconds=0.3),
+        node("both", "merge"),
+        node("few", "filter", condition="{{ $json.n < 5 }}"),
+        node("report", "aggregate", into="numbers"),
+    ],
+    "edges": [
+        edge("start", "numbers"),
+        edge("numbers", "odd"),
+        edge("odd", "tens", "true"),
+        edge("odd", "each", "false"),
+        edge("each", "seen", "loop"),
+        edge("seen", "each"),
+        edge("each", "which", "done"),
+        edge("which", "never", "never"),
+        edge("which", "pause", "fallback"),
+        edge("tens", "both", "main", "input1"),
+        edge("pause", "both", "main", "input2"),
+        edge("both", "few"),
+        edge("few", "report"),
+    ],
+}
+TWELVE_NODES_RESULT = [
+    {"n": 1, "ten": 10},
+    {"n": 3, "ten": 30},
+    {"n": 2, "seen": True},
+    {"n": 4, "seen": True},
+]
