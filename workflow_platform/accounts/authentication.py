@@ -33,21 +33,24 @@ def authenticate_bearer(raw: str) -> User | None:
     if raw.startswith(TOKEN_PREFIX):
         return _user_of_api_token(raw)
     try:
-        return user_of_jwt(AccessToken(raw))  # type: ignore[arg-type]  # typed for a Token, made for its text
+        return user_of_jwt(AccessToken(raw))  # typed for a Token, made for its text
     except TokenError:
         return None
 
 
 def tokens_for(user: User) -> RefreshToken:
     """Return a new refresh token, whose `access_token` opens the API. Both die when the password changes."""
-    token: RefreshToken = RefreshToken.for_user(user)  # type: ignore[assignment]
+    token: RefreshToken = RefreshToken.for_user(user)
     token[PASSWORD_CLAIM] = _password_mark(user)
     return token
 
 
 def user_of_jwt(token: Token) -> User | None:
     """Return the active user of a verified JWT; None if there is none, or the password has changed since."""
-    user = User.objects.filter(pk=token.payload.get(api_settings.USER_ID_CLAIM), is_active=True).first()
+    user_id = str(token.payload.get(api_settings.USER_ID_CLAIM, ""))
+    if not user_id.isdecimal():
+        return None
+    user = User.objects.filter(pk=user_id, is_active=True).first()
     if user is None:
         return None
     mark = str(token.payload.get(PASSWORD_CLAIM, ""))
@@ -87,7 +90,7 @@ class BearerAuthentication(BaseAuthentication):
         user = authenticate_bearer(raw.strip())
         if user is None:
             raise AuthenticationFailed("The bearer token is unknown, expired or revoked.")
-        return user, "bearer"
+        return user, None
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge that a 401 carries."""

@@ -1,7 +1,9 @@
 from django.urls import path
-from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
+
+from workflow_platform.accounts.login_views import MeView, TokenRefreshView, TokenView
 
 urlpatterns = [
-    path("auth/token/", TokenObtainPairView.as_view(), name="token"),
+    path("auth/token/", TokenView.as_view(), name="token"),
     path("auth/token/refresh/", TokenRefreshView.as_view(), name="token-refresh"),
+    path("auth/me/", MeView.as_view(), name="me"),
 ]
