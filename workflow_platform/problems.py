@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.core.exceptions import ValidationError as ModelValidationError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
-TITLES = {
-    400: "Bad request",
-    401: "Not authenticated",
-    403: "Forbidden",
-    404: "Not found",
-    405: "Method not allowed",
-    409: "Conflict",
-    413: "Too large",
-    415: "Unsupported media type",
-    429: "Too many requests",
-    500: "Internal error",
-}
 CONTENT_TYPE = "application/problem+json"
+NOT_FOUND = "There is no such thing here, or it is not yours to see."
 
 
 class Problem(exceptions.APIException):
@@ -39,8 +32,8 @@ class Problem(exceptions.APIException):
 def body(status: int, detail: str, instance: str, errors: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """Return the members of a problem."""
     problem: dict[str, Any] = {
-        "type": "about:blank",
-        "title": TITLES.get(status, "Error"),
+        "type": "about:blank",  # which RFC 9457 pairs with the status's own phrase as the title
+        "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": instance,
@@ -49,38 +42,59 @@ def body(status: int, detail: str, instance: str, errors: list[dict[str, Any]] |
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Turn whatever a DRF view raises into a problem."""
-    if isinstance(error, RequestDataTooBig):
-        error = Problem(413, f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.")
-    if isinstance(error, Http404):
-        error = exceptions.NotFound("There is no such thing here, or it is not yours to see.")
-    if isinstance(error, PermissionDenied):
-        error = exceptions.PermissionDenied(str(error) or None)
-    response = drf_exception_handler(error, context)
-    if response is None or not isinstance(error, exceptions.APIException):
-        return response
-    errors = getattr(error, "errors", None)
-    if isinstance(error, exceptions.ValidationError):
-        errors = list(_flatten(error.detail, ""))
-        detail = "; ".join(f"{e['field']}: {e['message']}" if e["field"] else e["message"] for e in errors[:3])
+    """Turn whatever a DRF view raises into a problem; None for a bug, which `handler500` answers."""
+    problem = _as_api_exception(error)
+    if problem is None:
+        return None
+    response = drf_exception_handler(problem, context)
+    if response is None:
+        return None
+    errors = getattr(problem, "errors", None)
+    if isinstance(problem, exceptions.ValidationError):
+        errors = list(_flatten(problem.detail, ""))
+        detail = _sentence(errors)
+    elif isinstance(problem.detail, dict):
+        detail = str(problem.detail.get("detail", problem.default_detail))
     else:
-        detail = str(error.detail)
-    request = context["request"]
-    response.data = body(response.status_code, detail, request.path, errors)
+        detail = str(problem.detail)
+    response.data = body(response.status_code, detail, context["request"].path, errors)
     response.content_type = CONTENT_TYPE
     return response
 
 
-def _flatten(detail: Any, path: str) -> Any:
+def _as_api_exception(error: Exception) -> exceptions.APIException | None:
+    """Return DRF's counterpart of `error`; None where there is none."""
+    if isinstance(error, exceptions.APIException):
+        return error
+    if isinstance(error, RequestDataTooBig):
+        return Problem(413, _too_large())
+    if isinstance(error, Http404):
+        return exceptions.NotFound(NOT_FOUND)
+    if isinstance(error, PermissionDenied):
+        return exceptions.PermissionDenied(str(error) or None)
+    if isinstance(error, ModelValidationError):  # e.g. a filter or cursor that is not a UUID
+        return exceptions.ValidationError(getattr(error, "message_dict", error.messages))
+    return None
+
+
+def _sentence(errors: list[dict[str, Any]]) -> str:
+    said = [f"{e['field']}: {e['message']}" if e["field"] else e["message"] for e in errors[:3]]
+    more = [f"and {len(errors) - 3} more"] if len(errors) > 3 else []
+    return "; ".join(said + more)
+
+
+def _flatten(detail: Any, path: str) -> Iterator[dict[str, Any]]:
+    """Yield `{field, message, code}` for each message in a serializer's errors; `nodes.0.name` is a dotted path."""
     if isinstance(detail, dict):
         for key, inner in detail.items():
             name = "" if key == "non_field_errors" else str(key)
             yield from _flatten(inner, f"{path}.{name}".strip("."))
     elif isinstance(detail, list):
         for index, inner in enumerate(detail):
-            yield from _flatten(inner, f"{path}[{index}]" if isinstance(inner, dict | list) else path)
+            nested = isinstance(inner, dict | list)
+            yield from _flatten(inner, f"{path}.{index}".strip(".") if nested else path)
     else:
-        yield {"field": path, "message": str(detail)}
+        yield {"field": path, "message": str(detail), "code": getattr(detail, "code", "invalid")}
 
 
 def json_problem(request: HttpRequest, status: int, detail: str) -> JsonResponse:
@@ -88,15 +102,84 @@ def json_problem(request: HttpRequest, status: int, detail: str) -> JsonResponse
     return JsonResponse(body(status, detail, request.path), status=status, content_type=CONTENT_TYPE)
 
 
-class BodyLimitMiddleware:
-    """Refuses a body that is too large by its declared length, before anything reads it."""
+# --- What Django itself answers: problems to programs, pages to people -----------------------------------------------
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+
+def _for_programs(request: HttpRequest) -> bool:
+    return request.path.startswith(("/api/", "/hooks/"))
+
+
+def handler400(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer a request that Django refuses."""
+    if isinstance(exception, RequestDataTooBig):
+        return _refuse_body(request, _too_large())
+    if _for_programs(request):
+        return json_problem(request, 400, "The request is malformed.")
+    return defaults.bad_request(request, exception)
+
+
+def handler403(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer a request that is not allowed."""
+    if _for_programs(request):
+        return json_problem(request, 403, str(exception) or "You may not do this.")
+    return defaults.permission_denied(request, exception)
+
+
+def handler404(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer a request for what does not exist. Never echoes the URL patterns that Django's own message lists."""
+    if _for_programs(request):
+        return json_problem(request, 404, NOT_FOUND)
+    return defaults.page_not_found(request, exception)
+
+
+def handler500(request: HttpRequest) -> HttpResponseBase:
+    """Answer where a bug was met. The details are in the log only."""
+    if _for_programs(request):
+        return json_problem(request, 500, "The platform failed to answer this request; its log says why.")
+    return defaults.server_error(request)
+
+
+# --- Bodies ----------------------------------------------------------------------------------------------------------
+
+
+def _too_large(size: int | None = None) -> str:
+    limit = f"at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} are allowed."
+    return f"The body has {size} bytes; {limit}" if size else f"The body has too many bytes; {limit}"
+
+
+def _refuse_body(request: HttpRequest, detail: str) -> HttpResponse:
+    if _for_programs(request):
+        return json_problem(request, 413, detail)
+    return HttpResponse(detail, status=413, content_type="text/plain; charset=utf-8")
+
+
+class BodyLimitMiddleware:
+    """Refuses a body that is too large before anything reads it: by its declared length, or by its size on disk where
+    none is declared (chunked), which is then filled in: DRF takes a body without a length for an empty one."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        declared = request.META.get("CONTENT_LENGTH") or "0"
-        if declared.isdigit() and int(declared) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-            return json_problem(request, 413, f"The body has {declared} bytes; at most {limit} are allowed.")
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer 413, or pass the request on."""
+        size = self._size(request)
+        if size is None:
+            return json_problem(request, 400, "Content-Length is not a number.")
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if limit is not None and size > limit:
+            return _refuse_body(request, _too_large(size))
         return self.get_response(request)
+
+    def _size(self, request: HttpRequest) -> int | None:
+        meta: Mapping[str, Any] = request.META
+        declared = str(meta.get("CONTENT_LENGTH") or "")
+        if declared:
+            return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 20 else None
+        stream = getattr(request, "_stream", None)
+        if stream is None or not hasattr(stream, "seekable") or not stream.seekable():
+            return 0
+        size: int = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        if size:
+            request.META["CONTENT_LENGTH"] = str(size)
+        return size

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
-from django.contrib import admin
+from typing import Any
+
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
+from django.db.models import QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils import timezone
 
 from workflow_platform.accounts.models import ApiToken, Membership, User, Workspace
 
@@ -32,13 +37,35 @@ class MembershipAdmin(admin.ModelAdmin[Membership]):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
-    """Tokens can be looked at and revoked here; one is issued through the API, which shows it once."""
+    """Tokens are issued here (and shown once, to whoever issues them), looked at and revoked, never changed."""
 
     list_display = ["name", "hint", "user", "created_at", "last_used_at", "expires_at", "revoked_at"]
-    list_filter = ["revoked_at"]
+    list_filter = [("revoked_at", admin.EmptyFieldListFilter), ("expires_at", admin.EmptyFieldListFilter)]
     list_select_related = ["user"]
     search_fields = ["name", "hint", "user__username"]
-    readonly_fields = ["user", "hint", "created_at", "last_used_at"]
+    autocomplete_fields = ["user"]
+    actions = ["revoke"]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[Any]:
+        """Offer what is chosen on issue; show the rest afterwards."""
+        chosen: list[Any] = ["user", "name", "expires_at"]
+        return [*chosen, "hint", "digest", "created_at", "last_used_at", "revoked_at"] if obj else chosen
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[Any]:
+        """Fix everything once the token is issued."""
+        return self.get_fields(request, obj) if obj else []
+
+    def save_model(self, request: HttpRequest, obj: ApiToken, form: ModelForm[ApiToken], change: bool) -> None:
+        """Issue the token and show it in a message, for the only time."""
+        if change:
+            return
+        row, raw = ApiToken.issue(obj.user, obj.name, obj.expires_at)
+        # The admin site goes on with the object it was given, to log the addition and to link to it.
+        obj.__dict__.update(row.__dict__)
+        self.message_user(request, f"The token, shown only now: {raw}", messages.WARNING)
+
+    @admin.action(description="Revoke the selected tokens", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
+        """Close the tokens from the next request on."""
+        count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
+        self.message_user(request, f"{count} revoked.")

@@ -1,0 +1,154 @@
+"""Workspaces, their members, and one's own API tokens."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import mixins, viewsets
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.accounts.serializers import (
+    ApiTokenSerializer,
+    IssuedTokenSerializer,
+    MemberSerializer,
+    RoleSerializer,
+    WorkspaceSerializer,
+)
+from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.problems import Problem
+
+
+def user_of(request: Request) -> User:
+    """Return the caller of a view that only authenticated users reach."""
+    if not isinstance(request.user, User):
+        raise TypeError("the view lets anonymous callers in")
+    return request.user
+
+
+@extend_schema(tags=["workspaces"])
+class WorkspaceViewSet(
+    mixins.ListModelMixin,
+    mixins.CreateModelMixin,
+    mixins.RetrieveModelMixin,
+    viewsets.GenericViewSet[Workspace],
+):
+    """The caller's workspaces. Whoever creates one is its admin."""
+
+    serializer_class = WorkspaceSerializer
+    queryset = Workspace.objects.none()
+
+    def get_queryset(self) -> QuerySet[Workspace]:
+        """Return the workspaces that the caller is a member of, each with their role in it."""
+        # The join is the one that visible_to filters, hence the caller's own membership.
+        return Workspace.objects.visible_to(self.request.user).annotate(role=F("memberships__role"))
+
+    def perform_create(self, serializer: BaseSerializer[Workspace]) -> None:
+        """Create the workspace with the caller as its admin."""
+        with transaction.atomic():
+            workspace = serializer.save()
+            user = user_of(self.request)
+            Membership.objects.create(workspace=workspace, user=user, role=Role.ADMIN)
+        workspace.role = Role.ADMIN  # type: ignore[attr-defined]  # annotated, where it is read from the database
+
+
+@extend_schema(tags=["workspaces"])
+@extend_schema_view(partial_update=extend_schema(request=RoleSerializer, responses=MemberSerializer))
+class MemberViewSet(
+    mixins.ListModelMixin,
+    mixins.CreateModelMixin,
+    mixins.RetrieveModelMixin,
+    viewsets.GenericViewSet[Membership],
+):
+    """Who belongs to a workspace: admins only. A workspace keeps at least one active admin."""
+
+    serializer_class = MemberSerializer
+    queryset = Membership.objects.none()
+    lookup_value_regex = r"\d{1,18}"
+
+    def get_queryset(self) -> QuerySet[Membership]:
+        """Return the members of the workspace in the path."""
+        return Membership.objects.filter(workspace=self._workspace()).select_related("user")
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        """Add the workspace, except where only the schema is being drawn."""
+        context = dict(super().get_serializer_context())
+        drawn = getattr(self, "swagger_fake_view", False)
+        return context if drawn else context | {"workspace": self._workspace()}
+
+    @transaction.atomic
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Change the member's role."""
+        given = RoleSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        member = self._locked_member()
+        if given.validated_data["role"] != Role.ADMIN:
+            self._keep_an_admin(member)
+        member.role = given.validated_data["role"]
+        member.save(update_fields=["role"])
+        return Response(self.get_serializer(member).data)
+
+    @extend_schema(responses={204: None})
+    @transaction.atomic
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Remove the member."""
+        member = self._locked_member()
+        self._keep_an_admin(member)
+        member.delete()
+        return Response(status=204)
+
+    def _workspace(self) -> Workspace:
+        try:
+            key = uuid.UUID(self.kwargs["workspace_id"])
+        except ValueError:
+            raise Http404 from None
+        return get_visible_or_404(Workspace.objects.all(), self.request.user, Role.ADMIN, pk=key)
+
+    def _locked_member(self) -> Membership:
+        # Two admins who demote each other at once would otherwise both see one other admin left.
+        workspace = self._workspace()
+        Workspace.objects.select_for_update().get(pk=workspace.pk)
+        # Looked up again: the caller may have ceased to be admin while waiting for the lock.
+        get_visible_or_404(Workspace.objects.all(), self.request.user, Role.ADMIN, pk=workspace.pk)
+        return self.get_object()
+
+    def _keep_an_admin(self, member: Membership) -> None:
+        admins = Membership.objects.filter(workspace_id=member.workspace_id, role=Role.ADMIN, user__is_active=True)
+        if member.role == Role.ADMIN and not admins.exclude(pk=member.pk).exists():
+            raise Problem(409, "This is the workspace's last admin; make another member admin first.")
+
+
+@extend_schema(tags=["tokens"])
+class ApiTokenViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ApiToken]):
+    """The caller's own API tokens."""
+
+    serializer_class = ApiTokenSerializer
+    queryset = ApiToken.objects.none()
+
+    def get_queryset(self) -> QuerySet[ApiToken]:
+        """Return the caller's tokens, the revoked ones too: they say when they were last used."""
+        return ApiToken.objects.filter(user=user_of(self.request))
+
+    @extend_schema(request=ApiTokenSerializer, responses={201: IssuedTokenSerializer})
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Issue a token. This answer is the only place that it is ever shown in."""
+        given = self.get_serializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        row, raw = ApiToken.issue(user_of(request), **given.validated_data)
+        answer = ApiTokenSerializer(row).data | {"token": raw}
+        return Response(answer, status=201, headers={"Cache-Control": "no-store"})
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Revoke the token, from the next request on. Revoking it again changes nothing."""
+        token = self.get_object()
+        self.get_queryset().filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
+        return Response(status=204)
