@@ -150,13 +150,14 @@ class StreamConsumer(AsyncWebsocketConsumer):
             user = await database_sync_to_async(authenticate_bearer)(self.bearer)
         else:
             self.bearer = None
-            session_user = self.scope["user"]
+            session_user: Any = self.scope["user"]
             user = session_user if session_user.is_authenticated else None
             if user is not None and not self._same_origin(headers):
                 await self.close(FORBIDDEN)
                 return None
-        if user is None:
+        if not isinstance(user, User):
             await self.close(NOT_AUTHENTICATED)
+            return None
         return user
 
     def _same_origin(self, headers: dict[bytes, bytes]) -> bool:

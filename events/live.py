@@ -80,7 +80,7 @@ def publish(events: Sequence[Event]) -> None:
     for group, envelopes in by_group.items():
         for start in range(0, len(envelopes), MAX_EVENTS_PER_MESSAGE):
             part = slice(start, start + MAX_EVENTS_PER_MESSAGE)
-            message = {"type": "stream.events", "group": group, "events": envelopes[part]}
+            message: dict[str, Any] = {"type": "stream.events", "group": group, "events": envelopes[part]}
             if group == FEED_GROUP:
                 message["workspaces"] = workspaces[part]
             messages.append((group, message))

@@ -127,6 +127,12 @@ def head(stream_name: str) -> int:
     return Stream.objects.filter(name=stream_name).values_list("last_sequence", flat=True).first() or 0
 
 
+def head_and_ended(stream_name: str) -> tuple[int, bool]:
+    """Return the last sequence of a stream, and whether a terminal event closed it."""
+    row = Stream.objects.filter(name=stream_name).values_list("last_sequence", "ended_at").first()
+    return (row[0], row[1] is not None) if row else (0, False)
+
+
 def read_after(
     stream_name: str,
     after: int,

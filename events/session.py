@@ -91,7 +91,7 @@ class Subscription:
             try:
                 await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
             except TimeoutError:
-                self._behind = await self._head() > self.cursor
+                self._behind = (await self._head())[0] > self.cursor
             self._wake.clear()
             if await self._forward() or (self._behind and await self._backfill()):
                 return
@@ -117,7 +117,7 @@ class Subscription:
         """Read the log from the cursor to its head. Returns True at the stream's end."""
         self._behind = False
         while True:
-            head = await self._head()
+            head, ended = await self._head()
             events = await database_sync_to_async(log.read_after)(
                 self.access.stream, self.cursor, PAGE, workspace_ids=self.access.workspace_ids
             )
@@ -125,6 +125,10 @@ class Subscription:
                 self.cursor = events[-1]["sequence"]
                 if await self._deliver(events):
                     return True
+            elif ended and self.cursor >= head:
+                # The client held everything already: cut off between the last event and its `end`.
+                await self._send({"type": "end", "stream": self.access.stream, "sequence": self.cursor})
+                return True
             if len(events) < PAGE:
                 # In the feed, what follows up to the head belongs to others.
                 self.cursor = max(self.cursor, head) if self.access.stream == FEED else self.cursor
@@ -138,5 +142,5 @@ class Subscription:
         return False
 
     @database_sync_to_async
-    def _head(self) -> int:
-        return log.head(self.access.stream)
+    def _head(self) -> tuple[int, bool]:
+        return log.head_and_ended(self.access.stream)

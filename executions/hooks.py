@@ -54,7 +54,7 @@ def receive(request: HttpRequest, path: str) -> HttpResponse:
     if execution.status != ExecutionStatus.COMPLETED:
         return json_problem(request, 500, f"The execution {execution.pk} ended as {execution.status}.")
     last = NodeRun.objects.filter(execution=execution, output__isnull=False).order_by("ended_at", "id").last()
-    items = next(iter((last.output or {}).values()), []) if last else []
+    items: list[Any] = next(iter((last.output or {}).values()), []) if last else []
     return JsonResponse({"execution_id": str(execution.pk), "status": execution.status, "items": items})
 
 

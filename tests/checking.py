@@ -1,4 +1,4 @@
-"""The part of `make check` that needs servers: migrations are complete, the deployment checks pass, OpenAPI is clean."""
+"""The part of `make check` that needs servers: migrations, deployment checks, OpenAPI."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class _PinnedAdapter(HTTPAdapter):
         super().__init__(**kwargs)
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        pool = super().get_connection_with_tls_context(*args, **kwargs)  # type: ignore[no-untyped-call]
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         address = self._address
         make = pool.ConnectionCls
 

@@ -108,7 +108,8 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         """Say what is wrong with the saved graph, or with the one in the body."""
         version = self._workflow(pk).latest_version
         assert version is not None
-        return self._validated(request.data.get("nodes", version.nodes), request.data.get("edges", version.edges))
+        body = request.data if isinstance(request.data, dict) else {}
+        return self._validated(body.get("nodes", version.nodes), body.get("edges", version.edges))
 
     def _validated(self, nodes: object, edges: object) -> Response:
         try:
@@ -144,7 +145,8 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     @extend_schema(responses={200: VersionSerializer(many=True)})
     @action(detail=True)
     def versions(self, request: Request, pk: str) -> Response:
-        page = self.paginate_queryset(self._workflow(pk).versions.all())
+        versions: Any = self._workflow(pk).versions.all()
+        page: Any = self.paginate_queryset(versions)
         return self.get_paginated_response(VersionSerializer(page, many=True).data)
 
     @extend_schema(request=ExecuteSerializer, responses={200: ExecutionSerializer, 202: ExecutionSerializer})

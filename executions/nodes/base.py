@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -87,7 +88,7 @@ class NodeType(ABC, Generic[P]):
     description: ClassVar[str]
     icon: ClassVar[str]
     category: ClassVar[Category]
-    Parameters: ClassVar[type[Parameters]] = Parameters
+    Parameters: ClassVar[builtins.type[Parameters]] = Parameters
     outputs: ClassVar[tuple[str, ...]] = ("main",)
     inputs: ClassVar[tuple[str, ...] | None] = ("main",)
     """None: any name."""

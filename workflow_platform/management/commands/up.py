@@ -44,8 +44,9 @@ class Command(BaseCommand):
             # The servers first, alone: the rest needs the tables.
             if programs:
                 supervisor = self._start(data, programs, environment)
-                for server in filter(None, (postgres, redis)):
-                    wait_until(server.ready, type(server).__name__)
+                for server in (postgres, redis):
+                    if server is not None:
+                        wait_until(server.ready, type(server).__name__)
             self._prepare(environment)
             programs += supervision.processes(port, settings.PERF_MIN_WORKERS)
             if supervisor is None:
