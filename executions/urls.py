@@ -1,1 +1,13 @@
-urlpatterns: list[object] = []
+from django.contrib.auth import views as auth
+from django.urls import path
+
+from executions import pages
+
+urlpatterns = [
+    path("", pages.dashboard, name="dashboard"),
+    path("workflows/", pages.workflows, name="workflows"),
+    path("workflows/<uuid:workflow_id>/", pages.workflow, name="workflow"),
+    path("executions/<uuid:execution_id>/", pages.monitor, name="monitor"),
+    path("login/", auth.LoginView.as_view(template_name="accounts/login.html"), name="login"),
+    path("logout/", auth.LogoutView.as_view(), name="logout"),
+]

@@ -1,0 +1,50 @@
+"""Where the nodes of a graph are drawn: layers from left to right (Sugiyama, by igraph), back edges below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import igraph
+
+from executions.graph import Graph
+
+WIDTH, HEIGHT = 176, 60
+GAP_X, GAP_Y = 84, 44
+MARGIN = 40
+
+
+def layout(graph: Graph) -> dict[str, Any]:
+    """Return `{width, height, nodes: {id: {x, y, width, height}}, edges: [{source, …, path}]}` in SVG units."""
+    ids = list(graph.nodes)
+    place = {node_id: index for index, node_id in enumerate(ids)}
+    drawn = igraph.Graph(n=len(ids), edges=[(place[e.source], place[e.target]) for e in graph.edges], directed=True)
+    points = drawn.layout_sugiyama(hgap=1, vgap=1, maxiter=200)
+    columns, rows = [p[1] for p in points.coords[: len(ids)]], [p[0] for p in points.coords[: len(ids)]]
+    top = min(rows)
+    nodes = {
+        node_id: {
+            "x": MARGIN + columns[i] * (WIDTH + GAP_X),
+            "y": MARGIN + (rows[i] - top) * (HEIGHT + GAP_Y),
+            "width": WIDTH,
+            "height": HEIGHT,
+        }
+        for node_id, i in place.items()
+    }
+    edges = [edge.model_dump() | {"path": _path(nodes[edge.source], nodes[edge.target])} for edge in graph.edges]
+    return {
+        "width": max(n["x"] for n in nodes.values()) + WIDTH + MARGIN,
+        "height": max(n["y"] for n in nodes.values()) + HEIGHT + 2 * MARGIN,
+        "nodes": nodes,
+        "edges": edges,
+    }
+
+
+def _path(source: dict[str, float], target: dict[str, float]) -> str:
+    """Return a curve from the right of the source to the left of the target; backwards it runs below both."""
+    x1, y1 = source["x"] + WIDTH, source["y"] + HEIGHT / 2
+    x2, y2 = target["x"], target["y"] + HEIGHT / 2
+    if x2 > x1:
+        bend = max(30.0, (x2 - x1) / 2)
+        return f"M{x1:.0f},{y1:.0f} C{x1 + bend:.0f},{y1:.0f} {x2 - bend:.0f},{y2:.0f} {x2:.0f},{y2:.0f}"
+    low = max(y1, y2) + HEIGHT
+    return f"M{x1:.0f},{y1:.0f} C{x1 + 60:.0f},{low:.0f} {x2 - 60:.0f},{low:.0f} {x2:.0f},{y2:.0f}"
