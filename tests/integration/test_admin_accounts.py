@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.test import Client
-from pytest_django.fixtures import SettingsWrapper
 from rest_framework.test import APIClient
 
 from workflow_platform.accounts.authentication import authenticate_bearer
@@ -27,7 +27,7 @@ def workspace() -> Workspace:
 
 
 @pytest.fixture
-def site(settings: SettingsWrapper) -> Client:
+def site(settings: Any) -> Client:
     """The admin site, seen by a superuser; its pages need no collected static files here."""
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = settings.STORAGES | {"staticfiles": plain}

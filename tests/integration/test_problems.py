@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from typing import Any
 
 import pytest
 from django.core.exceptions import RequestDataTooBig
@@ -63,7 +64,7 @@ def through_the_limit(request: HttpRequest) -> HttpResponse:
     return answer
 
 
-def test_a_body_declared_too_large_is_refused_unread(settings: object) -> None:
+def test_a_body_declared_too_large_is_refused_unread(settings: Any) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = LIMIT
     request = RequestFactory().post("/api/x/", b"{}", content_type="application/json")
     request.META["CONTENT_LENGTH"] = "50000000"
@@ -74,7 +75,7 @@ def test_a_body_declared_too_large_is_refused_unread(settings: object) -> None:
 
 
 @pytest.mark.parametrize(("size", "status"), [(LIMIT, 200), (LIMIT + 1, 413)])
-def test_a_chunked_body_is_measured(settings: object, size: int, status: int) -> None:
+def test_a_chunked_body_is_measured(settings: Any, size: int, status: int) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = LIMIT
     request = RequestFactory().post("/hooks/x", b"", content_type="application/json")
     request.META["CONTENT_LENGTH"] = ""
