@@ -11,6 +11,7 @@ from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, viewsets
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -24,7 +25,14 @@ from workflow_platform.accounts.serializers import (
     WorkspaceSerializer,
 )
 from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.problems import Problem
+
+
+class LastAdmin(APIException):
+    """This is the workspace's last admin; make another member admin first."""
+
+    status_code = 409
+    default_detail = "This is the workspace's last admin; make another member admin first."
+    default_code = "last_admin"
 
 
 def user_of(request: Request) -> User:
@@ -123,7 +131,7 @@ class MemberViewSet(
     def _keep_an_admin(self, member: Membership) -> None:
         admins = Membership.objects.filter(workspace_id=member.workspace_id, role=Role.ADMIN, user__is_active=True)
         if member.role == Role.ADMIN and not admins.exclude(pk=member.pk).exists():
-            raise Problem(409, "This is the workspace's last admin; make another member admin first.")
+            raise LastAdmin
 
 
 @extend_schema(tags=["tokens"])
