@@ -71,6 +71,7 @@ def platform() -> Iterator[Platform]:
     manage(environment, "migrate", "-v0")
     manage(environment, "collectstatic", "--noinput", "-v0")
     token = manage(environment, "first_start").split("API token ")[1].split()[0]
+    manage(environment, "load_samples")
     web = ["-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "workflow_platform.asgi:application"]
     worker = ["manage.py", "rqworker", "high", "default", "low", "--worker-class", "executions.worker.ExecutionWorker"]
     commands = {"web": web, "worker-0": worker, "worker-1": worker, "scheduler": ["manage.py", "run_scheduler"]}

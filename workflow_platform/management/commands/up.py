@@ -101,7 +101,13 @@ class Command(BaseCommand):
         subprocess.run([*command, *words], check=True, capture_output=True)  # noqa: S603
 
     def _prepare(self, environment: dict[str, str]) -> None:
-        for words in (["check"], ["migrate", "-v0"], ["collectstatic", "--noinput", "-v0"], ["first_start"]):
+        for words in (
+            ["check"],
+            ["migrate", "-v0"],
+            ["collectstatic", "--noinput", "-v0"],
+            ["first_start"],
+            ["load_samples"],
+        ):
             done = subprocess.run(  # noqa: S603
                 [sys.executable, supervision.MANAGE, *words], env=os.environ | environment, check=False
             )
