@@ -17,3 +17,8 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("", include("executions.urls")),
 ]
+
+handler400 = "workflow_platform.problems.handler400"
+handler403 = "workflow_platform.problems.handler403"
+handler404 = "workflow_platform.problems.handler404"
+handler500 = "workflow_platform.problems.handler500"
