@@ -94,7 +94,7 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         except InvalidGraph as error:
             raise invalid_graph(error) from None
 
-    @extend_schema(request=GraphSerializer, responses={200: dict})
+    @extend_schema(operation_id="workflows_validate_unsaved", request=GraphSerializer, responses={200: dict})
     @action(detail=False, methods=["post"], url_path="validate")
     def validate_graph(self, request: Request) -> Response:
         """Say what is wrong with a graph, without saving it."""

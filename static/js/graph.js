@@ -14,7 +14,8 @@ export const edgeKey = (e) => [e.source, e.source_output, e.target, e.target_inp
 export function renderGraph(root, graph, onChoose = () => {}) {
   const { layout } = graph;
   root.setAttribute("viewBox", `0 0 ${layout.width} ${layout.height}`);
-  root.style.width = `${layout.width}px`;
+  root.style.maxWidth = `${layout.width}px`; // fits the page; on a narrow one it scrolls
+  root.style.minWidth = `${Math.min(layout.width, 820)}px`;
   const nodes = new Map();
   const edges = new Map();
   for (const edge of layout.edges) {
