@@ -15,32 +15,50 @@ POSITIVE = (
     "PERF_MAX_CONCURRENT_EXECUTIONS", "PERF_MAX_EXECUTION_TIME_MS", "WORKER_CONCURRENCY", "LEASE_SECONDS",
     "HEARTBEAT_SECONDS", "MAX_RECOVERIES", "WORKFLOW_MAX_NODES", "NODE_OUTPUT_MAX_BYTES",
 )  # fmt: skip
+SECRET_KEY_LENGTH = 32
 HOST = re.compile(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", re.IGNORECASE)
+PATH = re.compile(r"^(/[\w.~-]+)+/?$", re.ASCII)
 
 
 @register
 def check_environment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Return an error for each variable that cannot be what the operator meant."""
-    problems = [f"{name}: {said}" for name, said in settings.UNREADABLE_VARIABLES.items()]
-    problems += [f"{name} must be greater than 0." for name in POSITIVE if getattr(settings, name) <= 0]
-    if len(settings.SECRET_KEY) < 32 and not settings.DEBUG:
-        problems.append("SECRET_KEY must have at least 32 characters (`make up` makes one).")
-    if urlsplit(settings.DATABASE_URL).scheme not in {"postgresql", "postgres"}:
-        problems.append("DATABASE_URL must begin with postgresql://; there is one database engine.")
-    if urlsplit(settings.REDIS_URL).scheme not in {"redis", "rediss", "unix"}:
-        problems.append("REDIS_URL must begin with redis://, rediss:// or unix://.")
-    if not settings.WS_PATH.startswith("/"):
-        problems.append("WS_PATH must begin with a slash.")
+    said = [f"{name}: {why}" for name, why in settings.UNREADABLE_VARIABLES.items()]
+    said += [*_numbers(), *_addresses()]
+    if len(settings.SECRET_KEY) < SECRET_KEY_LENGTH and not settings.DEBUG:
+        said.append(f"SECRET_KEY must have at least {SECRET_KEY_LENGTH} characters (`make up` makes one).")
+    return [Error(message, id="platform.E001") for message in said]
+
+
+def _numbers() -> list[str]:
+    # `not >`, so that nan does not pass.
+    said = [f"{name} must be greater than 0." for name in POSITIVE if not getattr(settings, name) > 0]
+    if settings.PORT > 65_535:
+        said.append("PORT must be at most 65535.")
     if settings.PERF_MIN_WORKERS > settings.PERF_MAX_WORKERS:
-        problems.append("PERF_MIN_WORKERS must not be greater than PERF_MAX_WORKERS.")
+        said.append("PERF_MIN_WORKERS must not be greater than PERF_MAX_WORKERS.")
     if settings.HEARTBEAT_SECONDS * 2 > settings.LEASE_SECONDS:
-        problems.append("HEARTBEAT_SECONDS must be at most half of LEASE_SECONDS.")
-    problems += [
+        said.append("HEARTBEAT_SECONDS must be at most half of LEASE_SECONDS.")
+    return said
+
+
+def _addresses() -> list[str]:
+    said = []
+    database, redis = urlsplit(settings.DATABASE_URL), urlsplit(settings.REDIS_URL)
+    if database.scheme not in {"postgresql", "postgres"}:
+        said.append("DATABASE_URL must begin with postgresql://; there is one database engine.")
+    elif not database.path.strip("/"):
+        said.append("DATABASE_URL names no database: postgresql://user:password@host:5432/name.")
+    if redis.scheme not in {"redis", "rediss", "unix"}:
+        said.append("REDIS_URL must begin with redis://, rediss:// or unix://.")
+    if not PATH.match(settings.WS_PATH):
+        said.append("WS_PATH must be a path that begins with a slash, such as /ws.")
+    said += [
         f"OUTBOUND_ALLOW: {entry!r} is neither a network (10.0.0.0/8) nor a host name."
         for entry in settings.OUTBOUND_ALLOW
-        if not _network(entry) and not HOST.match(entry)
+        if not _network(entry) and ("/" in entry or not HOST.match(entry))
     ]
-    return [Error(said, id="platform.E001") for said in problems]
+    return said
 
 
 def _network(entry: str) -> bool:

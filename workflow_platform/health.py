@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import django_rq
-from django.db import DatabaseError, connection
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import redis
+from django.conf import settings
 from django.http import HttpRequest, JsonResponse
-from redis.exceptions import RedisError
 from rq import Worker
+from rq.utils import utcparse
+
+WORKER_TTL_SECONDS = 30
+"""What workers are started with (`--worker-ttl`): an idle one tells that it lives every 15 s, a full one every 10 s."""
+WORKER_SILENT = timedelta(seconds=WORKER_TTL_SECONDS + 5)
+"""A worker that said nothing for so long is taken for dead, though Redis still lists it."""
+ANSWER_SECONDS = 2
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
@@ -16,17 +25,34 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 def readyz(request: HttpRequest) -> JsonResponse:
     """Database, Redis and at least one live worker; 503 if any of them is missing."""
-    found: dict[str, bool | int] = {"database": False, "redis": False, "workers": 0}
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-        found["database"] = True
-    except DatabaseError:
-        connection.close()
-    try:
-        found["workers"] = Worker.count(connection=django_rq.get_connection("default"))
-        found["redis"] = True
-    except RedisError:
-        pass
+    workers = count_live_workers()
+    found = {"database": database_answers(), "redis": workers is not None, "workers": workers or 0}
     ready = all(found.values())
     return JsonResponse({"status": "ready" if ready else "not ready"} | found, status=200 if ready else 503)
+
+
+def database_answers() -> bool:
+    """Tell whether PostgreSQL takes a connection. Not from the pool, which would wait long for one."""
+    try:
+        with psycopg.connect(settings.DATABASE_URL, connect_timeout=ANSWER_SECONDS) as connection:
+            connection.execute("SELECT 1")
+    except psycopg.Error:
+        return False
+    return True
+
+
+def count_live_workers() -> int | None:
+    """Return how many workers were heard of lately; None if Redis does not answer."""
+    try:
+        with redis.Redis.from_url(
+            settings.REDIS_URL, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS
+        ) as client:
+            keys = list(Worker.all_keys(connection=client))
+            with client.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.hget(key, "last_heartbeat")
+                heard = pipeline.execute()
+    except redis.RedisError:
+        return None
+    since = datetime.now(UTC) - WORKER_SILENT
+    return sum(1 for said in heard if said and utcparse(said.decode()) > since)

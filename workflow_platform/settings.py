@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ django_stubs_ext.monkeypatch()  # admin classes and querysets take type argument
 
 env = Env()
 UNREADABLE_VARIABLES: dict[str, str] = {}
-"""Variables that are no number or truth value; `checks.py` reports them, the default stands meanwhile."""
+"""Variables that are no number, truth value or URL; `checks.py` reports them, the default stands meanwhile."""
 
 T = TypeVar("T")
 
@@ -28,14 +29,33 @@ def _read(reader: Callable[[str, T], T], name: str, default: T) -> T:
         return default
 
 
+def _read_url(name: str, default: str) -> str:
+    url = env.str(name, "") or default
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:
+        UNREADABLE_VARIABLES[name] = f"is not a URL: {error}."
+        return default
+    return url
+
+
+def _read_log_level(name: str, default: str) -> str:
+    level = env.str(name, default).upper()
+    if level not in logging.getLevelNamesMapping():
+        UNREADABLE_VARIABLES[name] = f"{level!r} is none of {', '.join(logging.getLevelNamesMapping())}."
+        return default
+    return level
+
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / "var"))).resolve()
+HOST = env.str("HOST", "127.0.0.1")
 PORT = _read(env.int, "PORT", 8000)
 DEBUG = _read(env.bool, "DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
-DATABASE_URL = env.str("DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
-REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
+DATABASE_URL = _read_url("DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+REDIS_URL = _read_url("REDIS_URL", "redis://127.0.0.1:6379/0")
 
 INSTALLED_APPS = [
     "daphne",
@@ -90,16 +110,18 @@ TEMPLATES = [
 
 # --- Database: PostgreSQL only ---------------------------------------------------------------------------------------
 _database = urlsplit(DATABASE_URL)
+_database_options = dict(parse_qsl(_database.query))  # libpq's own: sslmode, application_name, …
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(_database.path.lstrip("/")),
         "USER": unquote(_database.username or ""),
         "PASSWORD": unquote(_database.password or ""),
-        "HOST": unquote(_database.hostname or "") or dict(parse_qsl(_database.query)).get("host", ""),
+        "HOST": unquote(_database.hostname or "") or _database_options.pop("host", ""),
         "PORT": str(_database.port or ""),
         "CONN_MAX_AGE": 0,
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": 24, "timeout": 20}},
+        "CONN_HEALTH_CHECKS": True,  # after a restart of PostgreSQL the pool's old connections are replaced unseen
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": 24, "timeout": 20}, **_database_options},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -200,5 +222,5 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["console"], "level": _read_log_level("LOG_LEVEL", "INFO")},
 }

@@ -1,3 +1,5 @@
+"""Every address of the platform; `/ws/` is in `events/routing.py`."""
+
 from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
