@@ -14,19 +14,11 @@ import psycopg
 import pytest
 import requests
 
-from tests.servers import running, servers
+from tests import started_servers
+from tests.servers import running
 from workflow_platform.embedded import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
-_stack = ExitStack()
-
-
-# At import: Django reads its settings right after.
-_folder = _stack.enter_context(servers())
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    _stack.close()
 
 
 @dataclass(frozen=True)
@@ -77,11 +69,11 @@ def platform() -> Iterator[Platform]:
     commands = {"web": web, "worker-0": worker, "worker-1": worker, "scheduler": ["manage.py", "run_scheduler"]}
     with ExitStack() as stack:
         for label, command in commands.items():
-            log = _folder / f"{label}.log"
+            log = started_servers.folder / f"{label}.log"
             stack.enter_context(running([sys.executable, *command], log, cwd=ROOT, env=environment))
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: _ready(url), "The platform")
-        yield Platform(url, f"ws://127.0.0.1:{port}/ws/", token, password, _folder, environment)
+        yield Platform(url, f"ws://127.0.0.1:{port}/ws/", token, password, started_servers.folder, environment)
 
 
 def _ready(url: str) -> bool:
