@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+
+from events.admin import ReadOnly
+from executions.models import Execution, NodeRun, WebhookRoute, Workflow, WorkflowVersion
+
+
+@admin.register(Workflow)
+class WorkflowAdmin(ReadOnly, admin.ModelAdmin[Workflow]):
+    """Workflows are changed on their page and through the API, where every save is checked and makes a version."""
+
+    list_display = ["name", "workspace", "active", "latest_version", "updated_at", "deleted_at"]
+    list_filter = ["active", "workspace"]
+    list_select_related = ["workspace", "latest_version__workflow"]
+    search_fields = ["name", "=id"]
+
+
+@admin.register(WorkflowVersion)
+class WorkflowVersionAdmin(ReadOnly, admin.ModelAdmin[WorkflowVersion]):
+    list_display = ["workflow", "number", "created_by", "created_at"]
+    list_select_related = ["workflow", "created_by"]
+    search_fields = ["workflow__name", "=workflow__id"]
+
+
+@admin.register(Execution)
+class ExecutionAdmin(ReadOnly, admin.ModelAdmin[Execution]):
+    list_display = ["id", "workflow", "status", "trigger", "priority", "queued_at", "ended_at", "worker", "monitor"]
+    list_filter = ["status", "trigger", "priority", "workspace"]
+    list_select_related = ["workflow"]
+    search_fields = ["=id", "workflow__name", "=worker"]
+    show_full_result_count = False
+
+    @admin.display(description="Live monitor")
+    def monitor(self, execution: Execution) -> str:
+        return format_html('<a href="{}">open</a>', reverse("monitor", args=[execution.pk]))
+
+
+@admin.register(NodeRun)
+class NodeRunAdmin(ReadOnly, admin.ModelAdmin[NodeRun]):
+    list_display = [
+        "node_id",
+        "run_index",
+        "node_type",
+        "status",
+        "attempt",
+        "output_items",
+        "duration_ms",
+        "execution",
+    ]
+    list_filter = ["status", "node_type"]
+    list_select_related = ["execution"]
+    search_fields = ["=execution__id", "=node_id"]
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("output", "inputs")
+
+
+@admin.register(WebhookRoute)
+class WebhookRouteAdmin(ReadOnly, admin.ModelAdmin[WebhookRoute]):
+    list_display = ["path", "workflow", "node_id"]
+    list_select_related = ["workflow"]
+    search_fields = ["path", "workflow__name"]
