@@ -17,6 +17,7 @@ import requests
 from tests import started_servers
 from tests.servers import running
 from workflow_platform.embedded import free_port, wait_until
+from workflow_platform.supervision import processes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -64,13 +65,12 @@ def platform() -> Iterator[Platform]:
     manage(environment, "collectstatic", "--noinput", "-v0")
     token = manage(environment, "first_start").split("API token ")[1].split()[0]
     manage(environment, "load_samples")
-    web = ["-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "workflow_platform.asgi:application"]
-    worker = ["manage.py", "rqworker", "high", "default", "low", "--worker-class", "executions.worker.ExecutionWorker"]
-    commands = {"web": web, "worker-0": worker, "worker-1": worker, "scheduler": ["manage.py", "run_scheduler"]}
     with ExitStack() as stack:
-        for label, command in commands.items():
-            log = started_servers.folder / f"{label}.log"
-            stack.enter_context(running([sys.executable, *command], log, cwd=ROOT, env=environment))
+        # The very commands that `make up` runs, so that what is tested is what people start.
+        for program in processes(port, workers=2):
+            for number in range(program.count):
+                log = started_servers.folder / f"{program.name}-{number}.log"
+                stack.enter_context(running(program.command, log, cwd=ROOT, env=environment))
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: _ready(url), "The platform")
         yield Platform(url, f"ws://127.0.0.1:{port}/ws/", token, password, started_servers.folder, environment)

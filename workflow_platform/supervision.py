@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_platform.embedded import Postgres, Redis, server_user
+from workflow_platform.health import WORKER_TTL_SECONDS
 
 MANAGE = str(Path(__file__).resolve().parent.parent / "manage.py")
 
@@ -43,7 +44,7 @@ def processes(port: int, workers: int) -> list[Program]:
     worker = ["rqworker", "high", "default", "low", "--worker-class", "executions.worker.ExecutionWorker"]
     return [
         Program("web", [sys.executable, "-m", *daphne, "workflow_platform.asgi:application"], 40),
-        Program("worker", [*manage, *worker], 50, count=workers),
+        Program("worker", [*manage, *worker, "--worker-ttl", str(WORKER_TTL_SECONDS)], 50, count=workers),
         Program("scheduler", [*manage, "run_scheduler"], 50),
     ]
 

@@ -1,0 +1,32 @@
+"""Readiness stays true while nothing happens: an idle worker is heard of before it counts as silent."""
+
+from __future__ import annotations
+
+import time
+
+import redis
+from rq import Worker
+from rq.utils import utcparse
+
+from tests.conftest import Platform
+from workflow_platform.embedded import wait_until
+from workflow_platform.health import WORKER_SILENT
+
+
+def last_heartbeats(platform: Platform) -> dict[bytes, float]:
+    with redis.Redis.from_url(platform.environment["REDIS_URL"]) as client:
+        found = {key.encode(): client.hget(key, "last_heartbeat") for key in Worker.all_keys(connection=client)}
+    return {key: utcparse(said.decode()).timestamp() for key, said in found.items() if said}
+
+
+def test_an_idle_worker_is_heard_of_again_before_it_counts_as_silent(platform: Platform) -> None:
+    before = last_heartbeats(platform)
+    assert len(before) == 2
+    began = time.monotonic()
+    wait_until(
+        lambda: all(last_heartbeats(platform)[key] > heard for key, heard in before.items()),
+        "Every worker's next heartbeat",
+        seconds=WORKER_SILENT.total_seconds(),
+    )
+    assert time.monotonic() - began < WORKER_SILENT.total_seconds()
+    assert platform.request("GET", "/readyz").status_code == 200
