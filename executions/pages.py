@@ -1,12 +1,16 @@
-"""The pages: server-rendered; what changes on them comes over the event stream."""
+"""The pages: server-rendered; what changes on them comes over the event stream.
+
+Whatever a page shows live, the head of its stream is read before its rows: an event committed in between is sent
+again rather than missed.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
@@ -14,13 +18,16 @@ from events import log
 from events.models import FEED
 from executions.graph import Graph
 from executions.layout import layout
+from executions.listing import ExecutionFilters, activity, listed, workflows_with_runs
 from executions.models import Execution, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
-from executions.statuses import ExecutionStatus
-from workflow_platform.accounts.models import Role
+from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 
 LISTED = 50
+RECENT = 15
+VERSIONS = 30
+MOST_ROWS = 100
 
 
 def graph_data(version: WorkflowVersion) -> dict[str, Any]:
@@ -36,48 +43,114 @@ def graph_data(version: WorkflowVersion) -> dict[str, Any]:
 
 @login_required
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """The executions that the caller may see, live. The feed's head is read first, so that nothing falls between."""
+    """The executions that the caller may see, live, with filters in the URL; `before` pages back."""
     head = log.head(FEED)
-    status = request.GET.get("status", "")
-    found = Execution.objects.visible_to(request.user).select_related("workflow").order_by("-id")
-    if status in {s.value for s in ExecutionStatus}:
-        found = found.filter(status=status)
+    user = _user(request)
+    filters = ExecutionFilters(request.GET, user)
+    found = filters.filter(listed(user))
+    before = _uuid(request.GET.get("before"))
+    rows = list((found.filter(pk__lt=before) if before else found)[: LISTED + 1])
+    executions = rows[:LISTED]
+    chosen = filters.chosen()
     context = {
-        "executions": found[:LISTED],
-        "status": status,
-        "statuses": [s.value for s in ExecutionStatus],
-        "page_data": {"head": head, "status": status},
+        "filters": filters,
+        "filtered": bool(chosen),
+        "executions": executions,
+        "before": before,
+        "older": _query(request, before=executions[-1].pk) if len(rows) > LISTED else None,
+        "newest": _query(request),
+        "activity": activity(user),
+        "can_run": _is_editor(user),
+        "has_workflows": Workflow.objects.visible_to(user).filter(deleted_at__isnull=True).exists(),
+        "list_data": {"head": head, "grows": before is None, "listed": LISTED},
+        "page_data": {},
     }
     return render(request, "executions/dashboard.html", context)
 
 
 @login_required
+def rows(request: HttpRequest) -> HttpResponse:
+    """The rows of the executions `ids` that fit the filters, and the counters: what a live list asks for."""
+    user = _user(request)
+    ids = [found for text in request.GET.get("ids", "").split(",") if (found := _uuid(text))][:MOST_ROWS]
+    executions = ExecutionFilters(request.GET, user).filter(listed(user)).filter(pk__in=ids)
+    context = {"executions": executions, "activity": activity(user), "in_workflow": "in_workflow" in request.GET}
+    return render(request, "executions/_update.html", context)
+
+
+@login_required
 def workflows(request: HttpRequest) -> HttpResponse:
-    """The workflows that the caller may see."""
-    found = Workflow.objects.visible_to(request.user).filter(deleted_at__isnull=True).select_related("latest_version")
-    return render(request, "executions/workflows.html", {"workflows": found[:200]})
+    """The workflows that the caller may see, with their latest executions."""
+    head = log.head(FEED)
+    user = _user(request)
+    text = request.GET.get("q", "").strip()[:200]
+    editable = set(Workspace.objects.visible_to(user, Role.EDITOR).values_list("pk", flat=True))
+    types = node_types()
+    found = []
+    for row in workflows_with_runs(user, text)[:200]:
+        nodes = row.latest_version.nodes if row.latest_version else []
+        triggers = [
+            types[node["type"]].label for node in nodes if node["type"] in types and types[node["type"]].trigger
+        ]
+        found.append({"row": row, "nodes": len(nodes), "triggers": triggers, "editable": row.workspace_id in editable})
+    context = {
+        "workflows": found,
+        "q": text,
+        "can_create": bool(editable),
+        "page_data": {"head": head},
+    }
+    return render(request, "executions/workflows.html", context)
 
 
 @login_required
 def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
-    """A workflow: its graph, its JSON, a form to run it, its recent executions."""
-    found = Workflow.objects.filter(deleted_at__isnull=True).select_related("latest_version")
-    row = get_visible_or_404(found, request.user, pk=workflow_id)
-    version = row.latest_version
-    if version is None:
-        raise ValueError(f"workflow {row.pk} has no version")
+    """A workflow: its graph, its JSON, a form to run it, its versions (`?version=N` opens one), its executions."""
+    head = log.head(FEED)
+    user = _user(request)
+    found = Workflow.objects.filter(deleted_at__isnull=True).select_related("latest_version", "workspace")
+    row = get_visible_or_404(found, user, pk=workflow_id)
+    versions = row.versions.select_related("created_by").defer("edges").order_by("-number")
+    version = _version(row, request.GET.get("version"))
+    hooks = [
+        {"path": node["parameters"].get("path", ""), "methods": node["parameters"].get("methods", ["POST"])}
+        for node in version.nodes
+        if node["type"] == "webhook_trigger"
+    ]
     context = {
         "workflow": row,
-        "executions": row.executions.order_by("-id")[:20],
+        "version": version,
+        "versions": versions[:VERSIONS],
+        "hooks": hooks,
+        "hook_base": request.build_absolute_uri("/hooks/"),
+        "executions": listed(user).filter(workflow=row)[:RECENT],
         "can_run": _can_run(request, row),
         "page_data": {
             "workflow": str(row.pk),
             "graph": graph_data(version),
-            "definition": {"nodes": version.nodes, "edges": version.edges},
+            "definition": {
+                "name": row.name,
+                "description": row.description,
+                "nodes": version.nodes,
+                "edges": version.edges,
+                "settings": version.settings,
+            },
             "sample_input": version.settings.get("sample_input", []),
         },
+        "list_data": {"head": head, "grows": True, "listed": RECENT, "filters": f"workflow={row.pk}&in_workflow=1"},
     }
     return render(request, "executions/workflow.html", context)
+
+
+def _version(row: Workflow, wanted: str | None) -> WorkflowVersion:
+    """Return the version with the number `wanted`, the latest one without. Raises Http404."""
+    if not wanted:
+        if row.latest_version is None:
+            raise ValueError(f"workflow {row.pk} has no version")
+        return row.latest_version
+    found = row.versions.filter(number=int(wanted)).first() if wanted.isdecimal() and len(wanted) < 9 else None
+    if found is None:
+        raise Http404
+    return found
 
 
 @login_required
@@ -97,5 +170,32 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
     return render(request, "executions/monitor.html", context)
 
 
+def _user(request: HttpRequest) -> User:
+    return cast(User, request.user)
+
+
 def _can_run(request: HttpRequest, row: Workflow) -> bool:
     return Workflow.objects.visible_to(request.user, Role.EDITOR).filter(pk=row.pk).exists()
+
+
+def _is_editor(user: User) -> bool:
+    return Workspace.objects.visible_to(user, Role.EDITOR).exists()
+
+
+def _uuid(text: str | None) -> UUID | None:
+    """Return the UUID that `text` is, None where it is none."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
+
+
+def _query(request: HttpRequest, **changed: object) -> str:
+    """Return the request's query without its empty parameters and `before`, with `changed`."""
+    query = request.GET.copy()
+    query.pop("before", None)
+    for name in [name for name in query if not any(query.getlist(name))]:
+        del query[name]
+    for name, value in changed.items():
+        query[name] = str(value)
+    return "?" + query.urlencode()

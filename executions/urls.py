@@ -3,11 +3,14 @@ from django.urls import path
 
 from executions import pages
 
+login = auth.LoginView.as_view(template_name="accounts/login.html", redirect_authenticated_user=True)
+
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
     path("workflows/", pages.workflows, name="workflows"),
     path("workflows/<uuid:workflow_id>/", pages.workflow, name="workflow"),
+    path("executions/rows/", pages.rows, name="execution-rows"),
     path("executions/<uuid:execution_id>/", pages.monitor, name="monitor"),
-    path("login/", auth.LoginView.as_view(template_name="accounts/login.html"), name="login"),
+    path("login/", login, name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
 ]
