@@ -67,7 +67,7 @@ def platform() -> Iterator[Platform]:
     manage(environment, "load_samples")
     with ExitStack() as stack:
         # The very commands that `make up` runs, so that what is tested is what people start.
-        for program in processes(port, workers=2):
+        for program in processes("127.0.0.1", port, workers=2):
             for number in range(program.count):
                 log = started_servers.folder / f"{program.name}-{number}.log"
                 stack.enter_context(running(program.command, log, cwd=ROOT, env=environment))

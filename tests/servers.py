@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from workflow_platform.embedded import Postgres, Redis, free_port, server_user, wait_until
+from workflow_platform.embedded import Postgres, Redis, as_server, free_port, wait_until
 
 SECRET_KEY = "only-for-tests-" * 4
 
@@ -39,11 +39,12 @@ def servers() -> Iterator[Path]:
             postgres = Postgres(folder / "postgres", free_port())
             postgres.prepare()
             command = [*postgres.command, "-c", "fsync=off"]
-            stack.enter_context(running(command, folder / "postgres.log", user=server_user(), cwd="/"))
+            stack.enter_context(running(command, folder / "postgres.log", **as_server()))
             wait_until(postgres.ready, "PostgreSQL")
             os.environ["DATABASE_URL"] = postgres.url
         if not os.environ.get("REDIS_URL"):
-            redis = Redis(free_port())
+            redis = Redis(folder / "redis", free_port())
+            redis.prepare()
             stack.enter_context(running(redis.command, folder / "redis.log", cwd=folder))
             wait_until(redis.ready, "Redis")
             os.environ["REDIS_URL"] = redis.url

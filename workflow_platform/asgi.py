@@ -8,14 +8,25 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
 django_application = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402 - models are there only now
+from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.urls import re_path  # noqa: E402
 
 from events.routing import websocket_urlpatterns  # noqa: E402
+
+
+class NoSuchSocket(AsyncWebsocketConsumer):
+    """Answers every other address: without it, each would be an exception in the log."""
+
+    async def connect(self) -> None:
+        await self.accept()
+        await self.close(4404)
+
 
 application = ProtocolTypeRouter(
     {
         "http": django_application,
         # The consumer checks the origin itself: by full origin, and only where a cookie is what opens the door.
-        "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),
+        "websocket": AuthMiddlewareStack(URLRouter([*websocket_urlpatterns, re_path("", NoSuchSocket.as_asgi())])),
     }
 )

@@ -1,6 +1,7 @@
 """PostgreSQL and Redis from wheels: real servers, for development, tests and small installations.
 
-Both listen on a port of the loopback interface; PostgreSQL asks for a password that is kept in the data directory.
+Both listen on a port of the loopback interface and ask for a password that is kept in the data directory: jobs in Redis
+are pickles, so who could write there could run code here.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import redis
@@ -61,9 +63,15 @@ def server_user() -> str | None:
     raise ServerDidNotStart("PostgreSQL does not run as root, and there is no user postgres or nobody.")
 
 
-def _as_server(command: list[str]) -> None:
+def as_server() -> dict[str, Any]:
+    """Return the arguments of `subprocess` that run PostgreSQL's programs as whom they may run."""
     user = server_user()
-    done = subprocess.run(command, user=user, cwd="/", capture_output=True, text=True, check=False)  # noqa: S603
+    rights = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+    return {"cwd": "/", **rights}
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **as_server())  # noqa: S603
     if done.returncode:
         raise ServerDidNotStart(f"{Path(command[0]).name}: {done.stderr.strip()[-500:]}")
 
@@ -76,23 +84,27 @@ class Postgres:
         self.password_file = directory.parent / f"{directory.name}.password"
 
     def prepare(self) -> None:
-        """Make the cluster unless it is there."""
-        if (self.directory / "PG_VERSION").exists():
-            return
-        self.directory.mkdir(parents=True, exist_ok=True)
-        if not self.password_file.exists():
-            self.password_file.touch(mode=0o600)
-            self.password_file.write_text(secrets.token_urlsafe(24))
-        if user := server_user():
-            shutil.chown(self.directory, user)
-            shutil.chown(self.password_file, user)
+        """Make the cluster unless it is there; one that was not finished is made anew."""
+        user = server_user()
+        if user:
             _make_reachable(self.directory)
-        _as_server(
+            _make_executable(Path(_postgres_bin("postgres")))
+        if self.directory.exists():
+            return
+        half_made = self.directory.with_name(f"{self.directory.name}.new")
+        shutil.rmtree(half_made, ignore_errors=True)
+        half_made.mkdir(parents=True, mode=0o700)
+        _write_secret(self.password_file)
+        if user:
+            shutil.chown(half_made, user)
+            shutil.chown(self.password_file, user)
+        _run(
             [
-                _postgres_bin("initdb"), "-D", str(self.directory), "-U", "postgres", "-E", "UTF8", "--locale=C",
+                _postgres_bin("initdb"), "-D", str(half_made), "-U", "postgres", "-E", "UTF8", "--locale=C",
                 "-A", "scram-sha-256", f"--pwfile={self.password_file}",
             ]
         )  # fmt: skip
+        half_made.rename(self.directory)
 
     @property
     def url(self) -> str:
@@ -117,20 +129,32 @@ class Postgres:
 
 
 class Redis:
-    """A Redis that keeps nothing: queues are rebuilt from the database."""
+    """A Redis that keeps nothing: queues are rebuilt from the database. `directory` holds its configuration."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, directory: Path, port: int) -> None:
+        self.directory, self.port = directory, port
+        self.password_file = directory / "password"
+
+    def prepare(self) -> None:
+        """Write the configuration, where the password is hidden from the list of processes."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        password = _write_secret(self.password_file)
+        configuration = self.directory / "redis.conf"
+        configuration.touch(mode=0o600)
+        configuration.write_text(
+            f'bind 127.0.0.1\nport {self.port}\nrequirepass {password}\ndir "{self.directory}"\n'
+            'save ""\nappendonly no\ndaemonize no\n'
+        )
 
     @property
     def url(self) -> str:
         """Return the REDIS_URL."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://:{self.password_file.read_text()}@127.0.0.1:{self.port}/0"
 
     @property
     def command(self) -> list[str]:
         """Return the command that runs the server in the foreground."""
-        return [redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        return [redis_binary(), str(self.directory / "redis.conf")]
 
     def ready(self) -> bool:
         """Tell whether it answers."""
@@ -141,12 +165,31 @@ class Redis:
             return False
 
 
-def _make_reachable(directory: Path) -> None:
-    """Let the server's user pass through the folders above its data (they become searchable, not readable)."""
-    for parent in directory.parents:
+def _write_secret(path: Path) -> str:
+    """Write a new password that only the owner reads, unless there is one. Returns it."""
+    if not path.exists() or not path.read_text():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(24))
+    return path.read_text()
+
+
+def _make_reachable(path: Path) -> None:
+    """Let PostgreSQL's user pass through the folders above `path` (they become searchable, not readable)."""
+    for parent in path.parents:
+        if not parent.exists():
+            parent.mkdir(parents=True)
         mode = parent.stat().st_mode
         if not mode & 0o001:
             parent.chmod(mode | 0o011)
+
+
+def _make_executable(binary: Path) -> None:
+    """Let PostgreSQL's user run what a strict umask has installed for root alone."""
+    _make_reachable(binary)
+    if not binary.stat().st_mode & 0o001:
+        for path in binary.parent.parent.rglob("*"):
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o055 if mode & 0o100 else 0o044))
 
 
 def wait_until(ready: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:

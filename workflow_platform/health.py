@@ -15,6 +15,7 @@ WORKER_TTL_SECONDS = 30
 """What workers are started with (`--worker-ttl`): an idle one tells that it lives every 15 s, a full one every 10 s."""
 WORKER_SILENT = timedelta(seconds=WORKER_TTL_SECONDS + 5)
 """A worker that said nothing for so long is taken for dead, though Redis still lists it."""
+WORKER_KEYS = f"{Worker.redis_worker_namespace_prefix}*"
 ANSWER_SECONDS = 2
 
 
@@ -47,7 +48,9 @@ def count_live_workers() -> int | None:
         with redis.Redis.from_url(
             settings.REDIS_URL, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS
         ) as client:
-            keys = list(Worker.all_keys(connection=client))
+            # RQ's list of workers is written once, at their start: after Redis lost everything it is empty for good,
+            # while each worker goes on telling that it lives.
+            keys = Worker.all_keys(connection=client) or list(client.scan_iter(WORKER_KEYS, count=1_000))
             with client.pipeline(transaction=False) as pipeline:
                 for key in keys:
                     pipeline.hget(key, "last_heartbeat")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,11 @@ from pathlib import Path
 from workflow_platform.embedded import Postgres, Redis, server_user
 from workflow_platform.health import WORKER_TTL_SECONDS
 
-MANAGE = str(Path(__file__).resolve().parent.parent / "manage.py")
+HERE = Path(__file__).resolve().parent
+MANAGE = str(HERE.parent / "manage.py")
+TIED = str(HERE / "tied.py")
+SOCKET_PATH_MAX = 90
+"""The system's limit is 104 or 108, and supervisor adds its process number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +43,29 @@ def servers(postgres: Postgres | None, redis: Redis | None) -> list[Program]:
     return found
 
 
-def processes(port: int, workers: int) -> list[Program]:
+def processes(host: str, port: int, workers: int) -> list[Program]:
     """Return the processes of the platform itself."""
     manage = [sys.executable, MANAGE]
-    daphne = ["daphne", "-b", "127.0.0.1", "-p", str(port), "--websocket_timeout", "-1", "--no-server-name"]
+    daphne = ["daphne", "-b", host, "-p", str(port), "--websocket_timeout", "-1", "--no-server-name"]
     worker = ["rqworker", "high", "default", "low", "--worker-class", "executions.worker.ExecutionWorker"]
     return [
-        Program("web", [sys.executable, "-m", *daphne, "workflow_platform.asgi:application"], 40),
-        Program("worker", [*manage, *worker, "--worker-ttl", str(WORKER_TTL_SECONDS)], 50, count=workers),
-        Program("scheduler", [*manage, "run_scheduler"], 50),
+        Program("scheduler", [*manage, "run_scheduler"], 30),
+        Program("worker", [*manage, *worker, "--worker-ttl", str(WORKER_TTL_SECONDS)], 40, count=workers),
+        Program("web", [sys.executable, "-m", *daphne, "workflow_platform.asgi:application"], 50),
     ]
+
+
+def control_socket(directory: Path) -> Path:
+    """Return where the supervisor listens: in the data directory, unless that is too long for a socket's name."""
+    path = directory / "supervisor.sock"
+    if len(str(path)) < SOCKET_PATH_MAX:
+        return path
+    return Path(tempfile.gettempdir()) / f"wfp-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sock"
+
+
+def _tied(program: Program) -> list[str]:
+    # Should the supervisor be killed, its programs stop too, and a new one finds the ports and the data free.
+    return [sys.executable, "-ES", TIED, program.stop_signal, program.user or "", *program.command]
 
 
 def configuration(directory: Path, programs: list[Program], environment: Mapping[str, str]) -> str:
@@ -63,16 +82,16 @@ def configuration(directory: Path, programs: list[Program], environment: Mapping
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
         "[unix_http_server]",
-        f"file={directory}/supervisor.sock",
+        f"file={control_socket(directory)}",
         "chmod=0600",
         "[supervisorctl]",
-        f"serverurl=unix://{directory}/supervisor.sock",
+        f"serverurl=unix://{control_socket(directory)}",
     ]
     for program in programs:
         lines += [
             f"[program:{program.name}]",
-            f"command={shlex.join(program.command).replace('%', '%%')}",
-            f"directory={'/' if program.user else Path(MANAGE).parent}",
+            f"command={shlex.join(_tied(program)).replace('%', '%%')}",
+            f"directory={Path(MANAGE).parent}",
             f"priority={program.priority}",
             f"numprocs={program.count}",
             f"process_name={program.name}{'-%(process_num)d' if program.count > 1 else ''}",
@@ -83,6 +102,5 @@ def configuration(directory: Path, programs: list[Program], environment: Mapping
             f"stopsignal={program.stop_signal}",
             "redirect_stderr=true",
             f"stdout_logfile={directory}/logs/%(program_name)s-%(process_num)d.log",
-            *([f"user={program.user}"] if program.user else []),
         ]
     return "\n".join(lines) + "\n"

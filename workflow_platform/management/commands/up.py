@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import signal
@@ -11,13 +12,16 @@ import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from workflow_platform import supervision
 from workflow_platform.embedded import Postgres, Redis, ServerDidNotStart, free_port, wait_until
+from workflow_platform.log_view import LogView
+from workflow_platform.tied import tie
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Command(BaseCommand):
@@ -25,100 +29,148 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        port, data = settings.PORT, settings.DATA_DIR
-        self._claim_port(port)
-        (data / "logs").mkdir(parents=True, exist_ok=True)
-        postgres = None if os.environ.get("DATABASE_URL") else Postgres(data / "postgres", free_port())
-        redis = None if os.environ.get("REDIS_URL") else Redis(free_port())
-        if postgres is not None:
-            postgres.prepare()
-        environment = {
-            "DATABASE_URL": postgres.url if postgres else settings.DATABASE_URL,
-            "REDIS_URL": redis.url if redis else settings.REDIS_URL,
-            "SECRET_KEY": os.environ.get("SECRET_KEY") or _secret_key(data / "secret_key"),
-            "DATA_DIR": str(data),
+        self.data: Path = settings.DATA_DIR
+        self.supervisor: subprocess.Popen[bytes] | None = None
+        self.logs: LogView | None = None
+        self._claim_folder()
+        self.environment = {
+            "SECRET_KEY": os.environ.get("SECRET_KEY") or _secret_key(self.data / "secret_key"),
+            "DATA_DIR": str(self.data),
         }
-        programs = supervision.servers(postgres, redis)
-        supervisor = None
+        self._manage("check")
+        self._claim_port()
+        for number in STOP_SIGNALS:
+            signal.signal(number, _interrupt)
         try:
-            # The servers first, alone: the rest needs the tables.
-            if programs:
-                supervisor = self._start(data, programs, environment)
-                for server in (postgres, redis):
-                    if server is not None:
-                        wait_until(server.ready, type(server).__name__)
-            self._prepare(environment)
-            programs += supervision.processes(port, settings.PERF_MIN_WORKERS)
-            if supervisor is None:
-                supervisor = self._start(data, programs, environment)
-            else:
-                self._configure(data, programs, environment)
-                self._control(data, "update")
-            wait_until(lambda: _ready(port), "The platform")
-            self.stdout.write(self.style.SUCCESS(f"\n  Running at http://127.0.0.1:{port}/"))
-            self.stdout.write(f"  Logs in {data}/logs. Ctrl-C stops everything.\n")
-            supervisor.wait()
+            self._run()
         except ServerDidNotStart as error:
-            raise CommandError(f"{error} See {data}/logs.") from None
+            raise CommandError(f"{error} See {self.data}/logs.") from None
         except KeyboardInterrupt:
             self.stdout.write("\nStopping…")
         finally:
-            self._stop(supervisor)
+            for number in STOP_SIGNALS:  # impatience must not leave anything behind
+                signal.signal(number, signal.SIG_IGN)
+            self._stop()
 
-    def _claim_port(self, port: int) -> None:
-        with socket.socket() as probe:
+    def _run(self) -> None:
+        postgres = None if os.environ.get("DATABASE_URL") else Postgres(self.data / "postgres", free_port())
+        redis = None if os.environ.get("REDIS_URL") else Redis(self.data / "redis", free_port())
+        embedded = [server for server in (postgres, redis) if server is not None]
+        for server in embedded:
+            server.prepare()
+        self.environment["DATABASE_URL"] = postgres.url if postgres else settings.DATABASE_URL
+        self.environment["REDIS_URL"] = redis.url if redis else settings.REDIS_URL
+        # The servers first, alone: the rest needs the tables.
+        servers = supervision.servers(postgres, redis)
+        self._configure(servers)
+        self._start()
+        for server in embedded:
+            wait_until(server.ready, type(server).__name__)
+        self._manage("migrate", "-v0")
+        self._manage("collectstatic", "--noinput", "-v0")
+        self._manage("first_start")
+        self._manage("load_samples")
+        self._configure(servers + supervision.processes(settings.HOST, settings.PORT, settings.PERF_MIN_WORKERS))
+        self._control("update")
+        wait_until(self._ready, "The platform")
+        self.stdout.write(self.style.SUCCESS(f"\n  Running at {self._url()}/"))
+        self.stdout.write(f"  Logs in {self.data}/logs. Ctrl-C stops everything.\n")
+        self.logs = LogView(self.data / "logs")
+        self.logs.start()
+        assert self.supervisor is not None
+        code = self.supervisor.wait()
+        raise CommandError(f"The supervisor ended by itself ({code}); see {self.data}/logs/supervisord.log.")
+
+    # --- what only one may have ------------------------------------------------------------------------------------
+
+    def _claim_folder(self) -> None:
+        try:
+            (self.data / "logs").mkdir(parents=True, exist_ok=True)
+            # Held open by the supervisor too: the folder is free when the last of us has gone.
+            self.lock = os.open(self.data / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise CommandError(f"DATA_DIR: {error}") from None
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(f"The platform runs already on {self.data} (DATA_DIR), or is still stopping.") from None
+
+    def _claim_port(self) -> None:
+        family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
+        with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                raise CommandError(f"Port {port} is taken. Free it, or choose another: PORT=8001 make up") from None
+                probe.bind((settings.HOST, settings.PORT))
+            except socket.gaierror as error:
+                raise CommandError(f"HOST {settings.HOST!r} is no address of this machine: {error}") from None
+            except PermissionError as error:
+                raise CommandError(f"PORT {settings.PORT}: {error}") from None
+            except OSError as error:
+                raise CommandError(
+                    f"Port {settings.PORT} is taken ({error.strerror}). Free it, or choose another: PORT=8001 make up"
+                ) from None
 
-    def _configure(self, data: Path, programs: list[supervision.Program], environment: dict[str, str]) -> Path:
-        path = data / "supervisord.conf"
+    # --- the supervisor --------------------------------------------------------------------------------------------
+
+    def _configure(self, programs: list[supervision.Program]) -> None:
+        path = self.data / "supervisord.conf"
         path.touch(mode=0o600)
-        path.write_text(supervision.configuration(data, programs, environment))
-        return path
+        path.write_text(supervision.configuration(self.data, programs, self.environment))
 
-    def _start(
-        self, data: Path, programs: list[supervision.Program], environment: dict[str, str]
-    ) -> subprocess.Popen[bytes]:
-        signal.signal(signal.SIGTERM, _interrupt)
-        path = self._configure(data, programs, environment)
-        # A session of its own: Ctrl-C reaches us, and we stop it in order.
-        command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-n", "-c", str(path)]
-        return subprocess.Popen(command, start_new_session=True)  # noqa: S603
+    def _start(self) -> None:
+        socket_path = supervision.control_socket(self.data)
+        socket_path.unlink(missing_ok=True)  # left by one that was killed
+        # A session of its own: Ctrl-C reaches us, and we stop it in order. Should we be killed, it stops by itself.
+        self.supervisor = subprocess.Popen(  # noqa: S603
+            [*_supervisor("supervisord"), "-n", "-c", str(self.data / "supervisord.conf")],
+            start_new_session=True,
+            pass_fds=[self.lock],
+            preexec_fn=lambda: tie(signal.SIGTERM),
+        )
+        wait_until(lambda: socket_path.exists() or self._ended(), "The supervisor", 10)
 
-    def _control(self, data: Path, *words: str) -> None:
-        command = [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-m",
-            "supervisor.supervisorctl",
-            "-c",
-            str(data / "supervisord.conf"),
-        ]
-        subprocess.run([*command, *words], check=True, capture_output=True)  # noqa: S603
+    def _ended(self) -> bool:
+        return self.supervisor is not None and self.supervisor.poll() is not None
 
-    def _prepare(self, environment: dict[str, str]) -> None:
-        for words in (
-            ["check"],
-            ["migrate", "-v0"],
-            ["collectstatic", "--noinput", "-v0"],
-            ["first_start"],
-            ["load_samples"],
-        ):
-            done = subprocess.run(  # noqa: S603
-                [sys.executable, supervision.MANAGE, *words], env=os.environ | environment, check=False
-            )
-            if done.returncode:
-                raise CommandError(f"`manage.py {words[0]}` failed; see above.")
+    def _control(self, *words: str) -> None:
+        command = [*_supervisor("supervisorctl"), "-c", str(self.data / "supervisord.conf"), *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode:
+            raise CommandError(f"supervisorctl {words[0]}: {done.stdout}{done.stderr}")
 
-    def _stop(self, supervisor: subprocess.Popen[bytes] | None) -> None:
-        if supervisor is not None and supervisor.poll() is None:
-            supervisor.terminate()
-            supervisor.wait()
-            self.stdout.write("Stopped.")
+    def _stop(self) -> None:
+        if self.supervisor is not None and self.supervisor.poll() is None:
+            self.supervisor.terminate()
+            self.supervisor.wait()
+        if self.logs is not None:
+            self.logs.stop()
+        self.stdout.write("Stopped.")
+
+    # --- the rest --------------------------------------------------------------------------------------------------
+
+    def _manage(self, *words: str) -> None:
+        command = [sys.executable, supervision.MANAGE, *words]
+        if subprocess.run(command, env=os.environ | self.environment, check=False).returncode:  # noqa: S603
+            raise CommandError(f"`manage.py {words[0]}` failed; see above.")
+
+    def _url(self) -> str:
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.HOST, settings.HOST)  # noqa: S104 - compared only
+        return f"http://{host}:{settings.PORT}"
+
+    def _ready(self) -> bool:
+        # The host of the request is one that Django answers to, whatever the interface.
+        names = [name for name in settings.ALLOWED_HOSTS if "*" not in name]
+        headers = {"Host": names[0].lstrip(".") if names else "localhost", "X-Forwarded-Proto": "https"}
+        request = urllib.request.Request(f"{self._url()}/readyz", headers=headers)  # noqa: S310 - our own address
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+                return bool(answer.status == 200)
+        except OSError:  # URLError and HTTPError are
+            return False
+
+
+def _supervisor(program: str) -> list[str]:
+    return [sys.executable, "-W", "ignore", "-m", f"supervisor.{program}"]
 
 
 def _interrupt(*_: Any) -> None:
@@ -126,15 +178,7 @@ def _interrupt(*_: Any) -> None:
 
 
 def _secret_key(path: Path) -> str:
-    if not path.exists():
+    if not path.exists() or not path.read_text():
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(48))
     return path.read_text()
-
-
-def _ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False
