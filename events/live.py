@@ -10,13 +10,13 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
 from channels.layers import get_channel_layer
 
-from events.models import FEED, Event
+from events.models import FEED, WORKFLOW, Event
 
 logger = logging.getLogger(__name__)
 
@@ -71,10 +71,9 @@ def publish(events: Sequence[Event]) -> None:
     by_group: dict[str, list[dict[str, Any]]] = {}
     workspaces: list[str | None] = []
     for event in events:
-        name = event.stream.name
-        by_group.setdefault(group_of(name), []).append(event.envelope(name))
+        for name in _shown_in(event):
+            by_group.setdefault(group_of(name), []).append(event.envelope(name))
         if event.feed_sequence is not None:
-            by_group.setdefault(FEED_GROUP, []).append(event.envelope(name, feed=True))
             workspaces.append(_text(event.stream.workspace_id))
     messages = []
     for group, envelopes in by_group.items():
@@ -85,6 +84,15 @@ def publish(events: Sequence[Event]) -> None:
                 message["workspaces"] = workspaces[part]
             messages.append((group, message))
     publisher.send(messages)
+
+
+def _shown_in(event: Event) -> Iterator[str]:
+    """Yield the names of the streams that show the event."""
+    yield event.stream.name
+    if event.feed_sequence is not None:
+        yield FEED
+        if event.workflow_sequence is not None:
+            yield f"{WORKFLOW}{event.workflow_id}"
 
 
 def _text(value: UUID | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from events import live, subscribers
 from events.event_types import LIFECYCLE, TERMINAL, check_payload
-from events.models import FEED, Event, Stream
+from events.models import FEED, WORKFLOW, Event, Stream, sequence_field
 from workflow_platform.identifiers import uuid7
 
 MAX_PAGE = 1000
@@ -52,19 +52,21 @@ def append(new_events: Sequence[NewEvent]) -> list[Event]:
     if not connection.in_atomic_block:
         raise NotInTransaction(NotInTransaction.__doc__)
     payloads = [check_payload(new.type, new.data) for new in new_events]
-    names = _advance(new_events)
+    own, workflows = _advance(new_events)
     feed = _feed_sequences(sum(new.type in LIFECYCLE for new in new_events))
     now = timezone.now()
     events = []
     for new, data in zip(new_events, payloads, strict=True):
-        stream = names[new.stream_id]
-        stream.last_sequence += 1
+        stream = own[new.stream_id]
+        sequence = _next(stream)
+        workflow = workflows.get(_workflow_stream(new))
         events.append(
             Event(
                 id=uuid7(),
                 stream=stream,
-                sequence=stream.last_sequence,
+                sequence=sequence,
                 feed_sequence=next(feed) if new.type in LIFECYCLE else None,
+                workflow_sequence=None if workflow is None else sequence if workflow is stream else _next(workflow),
                 type=new.type,
                 source=new.source,
                 time=new.time or now,
@@ -84,29 +86,49 @@ def _published(events: list[Event]) -> None:
     subscribers.dispatch(events, "after_commit")
 
 
-def _advance(new_events: Sequence[NewEvent]) -> dict[int, Stream]:
-    """Take sequences for the events. Returns the streams, with `last_sequence` as it was before."""
-    counts: dict[int, int] = defaultdict(int)
-    ended: set[int] = set()
-    for new in new_events:
-        counts[new.stream_id] += 1
-        if new.type in TERMINAL:
-            ended.add(new.stream_id)
-    ids = sorted(counts)
+def _workflow_stream(new: NewEvent) -> str:
+    """Return the name of the workflow stream that shows the event; empty for none."""
+    shown = new.type in LIFECYCLE or new.type.startswith("workflow.")
+    return f"{WORKFLOW}{new.workflow_id}" if shown and new.workflow_id else ""
+
+
+def _next(stream: Stream) -> int:
+    stream.last_sequence += 1
+    return stream.last_sequence
+
+
+def _advance(new_events: Sequence[NewEvent]) -> tuple[dict[int, Stream], dict[str, Stream]]:
+    """Take sequences for the events, in their own streams and in those of their workflows.
+
+    Returns the streams by id, and those of workflows by name, with `last_sequence` as it was before.
+    """
+    counts: Counter[int] = Counter(new.stream_id for new in new_events)
+    ended = [new.stream_id for new in new_events if new.type in TERMINAL]
+    of_executions = [new for new in new_events if new.type in LIFECYCLE]
+    names = Counter(name for new in of_executions if (name := _workflow_stream(new)))
     with connection.cursor() as cursor:
         cursor.execute(
-            "WITH locked AS (SELECT id FROM events_stream WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE)"
-            " UPDATE events_stream s SET last_sequence = last_sequence + n.count,"
+            "WITH wanted AS (SELECT id, n FROM unnest(%(ids)s::bigint[], %(counts)s::bigint[]) AS own(id, n)"
+            " UNION ALL SELECT s.id, w.n FROM unnest(%(names)s::text[], %(name_counts)s::bigint[]) AS w(name, n)"
+            " JOIN events_stream s USING (name)),"
+            " sums AS (SELECT id, sum(n)::bigint AS n FROM wanted GROUP BY id),"
+            " locked AS (SELECT id FROM events_stream WHERE id IN (SELECT id FROM sums) ORDER BY id FOR UPDATE)"
+            " UPDATE events_stream s SET last_sequence = last_sequence + sums.n,"
             " ended_at = CASE WHEN s.id = ANY(%(ended)s) THEN clock_timestamp() ELSE s.ended_at END"
-            " FROM locked, unnest(%(ids)s::bigint[], %(counts)s::bigint[]) AS n(id, count)"
-            " WHERE s.id = locked.id AND n.id = s.id"
-            " RETURNING s.id, s.name, s.workspace_id, s.last_sequence - n.count",
-            {"ids": ids, "counts": [counts[i] for i in ids], "ended": list(ended)},
+            " FROM locked JOIN sums USING (id) WHERE s.id = locked.id"
+            " RETURNING s.id, s.name, s.workspace_id, s.last_sequence - sums.n",
+            {
+                "ids": list(counts),
+                "counts": list(counts.values()),
+                "names": list(names),
+                "name_counts": list(names.values()),
+                "ended": ended,
+            },
         )
-        return {
-            row[0]: Stream(id=row[0], name=row[1], workspace_id=row[2], last_sequence=row[3])
-            for row in cursor.fetchall()
-        }
+        streams = [
+            Stream(id=row[0], name=row[1], workspace_id=row[2], last_sequence=row[3]) for row in cursor.fetchall()
+        ]
+    return {stream.pk: stream for stream in streams}, {s.name: s for s in streams if s.name.startswith(WORKFLOW)}
 
 
 def _feed_sequences(count: int) -> Iterator[int]:
@@ -144,13 +166,14 @@ def read_after(
 
     Of the stream `executions`, only those of `workspace_ids`.
     """
-    limit = min(limit, MAX_PAGE)
-    feed = stream_name == FEED
-    if feed:
-        found = Event.objects.filter(feed_sequence__gt=after, stream__workspace_id__in=workspace_ids or [])
-        found = found.order_by("feed_sequence")
+    field = sequence_field(stream_name)
+    found = Event.objects.filter(**{f"{field}__gt": after}).order_by(field)
+    if stream_name == FEED:
+        found = found.filter(stream__workspace_id__in=workspace_ids or [])
+    elif stream_name.startswith(WORKFLOW):
+        found = found.filter(workflow_id=stream_name.removeprefix(WORKFLOW))
     else:
-        found = Event.objects.filter(stream__name=stream_name, sequence__gt=after).order_by("sequence")
+        found = found.filter(stream__name=stream_name)
     if types is not None:
         found = found.filter(type__in=types)
-    return [event.envelope(stream_name, feed=feed) for event in found[:limit]]
+    return [event.envelope(stream_name) for event in found[: min(limit, MAX_PAGE)]]

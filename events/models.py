@@ -15,6 +15,18 @@ FEED = "executions"
 """Name of the one stream that carries the lifecycle events of all executions."""
 
 
+EXECUTION = "execution:"
+WORKFLOW = "workflow:"
+"""What names of workflow streams begin with: a workflow's own events, and the lifecycle events of its executions."""
+
+
+def sequence_field(stream_name: str) -> str:
+    """Return the field of Event that holds the sequence in this stream."""
+    if stream_name == FEED:
+        return "feed_sequence"
+    return "workflow_sequence" if stream_name.startswith(WORKFLOW) else "sequence"
+
+
 class StreamQuerySet(WorkspaceScopedQuerySet["Stream"]):
     pass
 
@@ -54,6 +66,9 @@ class Event(models.Model):
     feed_sequence = models.BigIntegerField(
         null=True, help_text="Place in the stream `executions`, for lifecycle events of executions."
     )
+    workflow_sequence = models.BigIntegerField(
+        null=True, help_text="Place in the stream `workflow:<id>`: the workflow's own events, and lifecycle events."
+    )
     type = models.CharField(max_length=60)
     source = models.CharField(max_length=60)
     time = models.DateTimeField()
@@ -73,20 +88,25 @@ class Event(models.Model):
                 name="one_event_per_feed_sequence",
                 condition=models.Q(feed_sequence__isnull=False),
             ),
+            models.UniqueConstraint(
+                fields=["workflow_id", "workflow_sequence"],
+                name="one_event_per_workflow_sequence",
+                condition=models.Q(workflow_sequence__isnull=False),
+            ),
         ]
         indexes = [BrinIndex(fields=["time"], name="event_time_brin")]
 
     def __str__(self) -> str:
         return f"{self.type} #{self.sequence}"
 
-    def envelope(self, stream_name: str, *, feed: bool = False) -> dict[str, Any]:
-        """Return the event as every interface shows it; with `feed`, as an event of the stream `executions`."""
+    def envelope(self, stream_name: str) -> dict[str, Any]:
+        """Return the event as every interface shows it, in the stream through which it is seen."""
         return {
             "id": str(self.id),
             "type": self.type,
             "source": self.source,
-            "stream": FEED if feed else stream_name,
-            "sequence": self.feed_sequence if feed else self.sequence,
+            "stream": stream_name,
+            "sequence": getattr(self, sequence_field(stream_name)),
             "time": self.time.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "execution_id": str(self.execution_id) if self.execution_id else None,
             "workflow_id": str(self.workflow_id) if self.workflow_id else None,

@@ -18,7 +18,7 @@ from channels.db import database_sync_to_async
 
 from events import log
 from events.event_types import TERMINAL
-from events.models import FEED, Stream
+from events.models import EXECUTION, FEED, Stream
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -136,7 +136,7 @@ class Subscription:
 
     async def _deliver(self, events: list[dict[str, Any]]) -> bool:
         await self._send({"type": "events", "stream": self.access.stream, "events": events})
-        if self.access.stream != FEED and events[-1]["type"] in TERMINAL:
+        if self.access.stream.startswith(EXECUTION) and events[-1]["type"] in TERMINAL:
             await self._send({"type": "end", "stream": self.access.stream, "sequence": self.cursor})
             return True
         return False

@@ -142,12 +142,19 @@ def request_cancel(execution: Execution, *, by: User | None = None, reason: str 
         return execution
     name = by.get_username() if by else None
     execution.cancel_requested_at = timezone.now()
-    events = [event(execution, "cancel_requested", {"reason": reason, "by": name}, "executions.lifecycle")]
+    execution.cancel_request = {"reason": reason, "by": name}
+    events = [event(execution, "cancel_requested", execution.cancel_request, "executions.lifecycle")]
     if status is not ExecutionStatus.RUNNING:
-        events += _end_unheld(execution, ExecutionStatus.CANCELLED, {"reason": reason, "by": name})
+        events += _end_unheld(execution, ExecutionStatus.CANCELLED, execution.cancel_request)
     execution.save()
     log.append(events)
     return execution
+
+
+def cancel_request(execution: Execution) -> dict[str, Any]:
+    """Return who asked for the cancellation and why, as it stands in the database: `{reason, by}`."""
+    found = Execution.objects.values_list("cancel_request", flat=True).get(pk=execution.pk)
+    return found or {"reason": "Asked for.", "by": None}
 
 
 def _end_unheld(execution: Execution, status: ExecutionStatus, data: dict[str, Any]) -> list[NewEvent]:
@@ -168,8 +175,9 @@ def _end_unheld(execution: Execution, status: ExecutionStatus, data: dict[str, A
 def claim(execution_id: UUID, worker: str) -> tuple[Execution, Lease] | None:
     """Take the lease of an execution that nobody holds.
 
-    Returns None where there is nothing to do: it has ended, waits for a later time, or is held. An execution whose
-    lease was lost is recovered; after MAX_RECOVERIES of them it fails, since it may be what kills its workers.
+    Returns None where there is nothing to do: it has ended, waits for a later time, or is held. One that is to be
+    cancelled ends here. An execution whose lease was lost is recovered; after MAX_RECOVERIES of them it fails, since it
+    may be what kills its workers.
     """
     execution = (
         Execution.objects.select_for_update(of=("self",))
@@ -184,7 +192,13 @@ def claim(execution_id: UUID, worker: str) -> tuple[Execution, Lease] | None:
     lost = status is ExecutionStatus.RUNNING and (
         execution.lease_expires_at is None or execution.lease_expires_at <= now
     )
-    if not (status is ExecutionStatus.QUEUED or lost or (status is ExecutionStatus.WAITING and due)):
+    asked = execution.cancel_requested_at is not None
+    waited = status is ExecutionStatus.WAITING and (due or asked)
+    if not (status is ExecutionStatus.QUEUED or lost or waited):
+        return None
+    if asked:
+        log.append(_end_unheld(execution, ExecutionStatus.CANCELLED, execution.cancel_request or {}))
+        execution.save()
         return None
     if lost and execution.recoveries >= settings.MAX_RECOVERIES:
         error = {

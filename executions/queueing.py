@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from datetime import UTC, timedelta
 
 import django_rq
 from django.db import transaction
+from django.utils import timezone
 from redis.exceptions import RedisError
-from rq.exceptions import NoSuchJobError
-from rq.job import Job, JobStatus
+from rq.job import Job
 
 from executions.models import Execution
 
 logger = logging.getLogger(__name__)
 
 JOB = "executions.jobs.run_execution"
+TAKEN_GRACE = timedelta(seconds=5)
+"""Between a worker's taking of a job and its claim there are milliseconds; after this the worker is given up."""
 
 
 def job_id_of(execution: Execution) -> str:
@@ -41,10 +45,21 @@ def enqueue(execution: Execution) -> None:
     )
 
 
-def is_queued(execution: Execution) -> bool:
-    """Tell whether Redis still has the job."""
-    try:
-        job = Job.fetch(job_id_of(execution), connection=django_rq.get_connection(execution.priority))
-    except NoSuchJobError:
-        return False
-    return job.get_status(refresh=False) in {JobStatus.QUEUED, JobStatus.STARTED}
+def without_job(executions: Sequence[Execution]) -> list[Execution]:
+    """Return those whose job is in no queue, nor was taken from one a moment ago. Reads each queue once.
+
+    What a job's own record says is not enough: a worker may have died after it took the job, before its claim.
+    """
+    queued: set[str] = set()
+    for priority in {execution.priority for execution in executions}:
+        queued.update(django_rq.get_queue(priority).get_job_ids())
+    missing = [execution for execution in executions if job_id_of(execution) not in queued]
+    if not missing:
+        return []
+    jobs = Job.fetch_many([job_id_of(execution) for execution in missing], connection=django_rq.get_connection())
+    since = timezone.now() - TAKEN_GRACE
+    return [
+        execution
+        for execution, job in zip(missing, jobs, strict=True)
+        if job is None or job.started_at is None or job.started_at.replace(tzinfo=UTC) < since
+    ]

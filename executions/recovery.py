@@ -22,14 +22,15 @@ BATCH = 500
 def sweep() -> int:
     """Queue every execution that should be running and has no job. Returns how many."""
     now = timezone.now()
-    found = Execution.objects.filter(
-        Q(status=ExecutionStatus.QUEUED, queued_at__lte=now - QUEUED_GRACE)
-        | Q(status=ExecutionStatus.RUNNING, lease_expires_at__lte=now)
+    left_behind = Execution.objects.filter(
+        Q(status=ExecutionStatus.RUNNING, lease_expires_at__lte=now)
         | Q(status=ExecutionStatus.WAITING, resume_at__lte=now)
+        # Asked for while a worker was just giving its lease back.
+        | Q(status=ExecutionStatus.WAITING, cancel_requested_at__isnull=False)
     ).order_by("id")
-    count = 0
-    for execution in found[:BATCH]:
-        if not queueing.is_queued(execution):
-            queueing.enqueue(execution)
-            count += 1
-    return count
+    # Apart, so that a long queue cannot hide what was left behind.
+    queued = Execution.objects.filter(status=ExecutionStatus.QUEUED, queued_at__lte=now - QUEUED_GRACE).order_by("id")
+    orphans = queueing.without_job([*left_behind[:BATCH], *queued[:BATCH]])
+    for execution in orphans:
+        queueing.enqueue(execution)
+    return len(orphans)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -17,7 +18,7 @@ import requests
 from tests import started_servers
 from tests.servers import running
 from workflow_platform.embedded import free_port, wait_until
-from workflow_platform.supervision import processes
+from workflow_platform.supervision import Program, processes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,6 +33,8 @@ class Platform:
     password: str
     folder: Path
     environment: dict[str, str]
+    start: Callable[[Program], None]
+    """Runs one more process until the end of the session."""
 
     def request(self, method: str, path: str, **kwargs: object) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"} | dict(kwargs.pop("headers", {}))  # type: ignore[call-overload]
@@ -59,6 +62,7 @@ def platform() -> Iterator[Platform]:
         "REDIS_URL": os.environ["REDIS_URL"].rsplit("/", 1)[0] + "/5",
         "ADMIN_PASSWORD": password,
         "OUTBOUND_ALLOW": "127.0.0.2/32",
+        "LEASE_SECONDS": "5",  # recovery tests wait for it
         "PORT": str(port),
     }
     manage(environment, "migrate", "-v0")
@@ -66,14 +70,18 @@ def platform() -> Iterator[Platform]:
     token = manage(environment, "first_start").split("API token ")[1].split()[0]
     manage(environment, "load_samples")
     with ExitStack() as stack:
+
+        def start(program: Program) -> None:
+            log = started_servers.folder / f"{program.name}-{uuid4().hex[:8]}.log"
+            stack.enter_context(running(program.command, log, cwd=ROOT, env=environment))
+
         # The very commands that `make up` runs, so that what is tested is what people start.
         for program in processes("127.0.0.1", port, workers=2):
-            for number in range(program.count):
-                log = started_servers.folder / f"{program.name}-{number}.log"
-                stack.enter_context(running(program.command, log, cwd=ROOT, env=environment))
+            for _ in range(program.count):
+                start(program)
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: _ready(url), "The platform")
-        yield Platform(url, f"ws://127.0.0.1:{port}/ws/", token, password, started_servers.folder, environment)
+        yield Platform(url, f"ws://127.0.0.1:{port}/ws/", token, password, started_servers.folder, environment, start)
 
 
 def _ready(url: str) -> bool:

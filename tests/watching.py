@@ -1,28 +1,42 @@
-"""A WebSocket client that watches one stream, cuts its socket as often as told, and keeps its cursor."""
+"""A WebSocket client that watches streams over one connection, cuts it as often as told, and keeps its cursors."""
 
 from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from websockets.asyncio.client import connect
 
+Events = list[dict[str, Any]]
 
-async def watch(ws_url: str, token: str, stream: str, *, after: int = 0, cut: float = 0.0) -> list[dict[str, Any]]:
-    """Return the events of a stream up to its end. With probability `cut`, each frame is the connection's last."""
-    events: list[dict[str, Any]] = []
-    while True:
-        cursor = events[-1]["sequence"] if events else after
+
+async def watch_all(
+    ws_url: str, token: str, streams: Sequence[str], *, cut: float = 0.0, seed: int = 0
+) -> dict[str, Events]:
+    """Return the events of each stream up to its end. With probability `cut`, a frame is the connection's last."""
+    chance = random.Random(seed)
+    held: dict[str, Events] = {stream: [] for stream in streams}
+    open_ = set(streams)
+    while open_:
         async with connect(ws_url, additional_headers={"Authorization": f"Bearer {token}"}, max_size=None) as socket:
-            await socket.send(json.dumps({"type": "subscribe", "stream": stream, "after": cursor}))
-            async for text in socket:
-                frame = json.loads(text)
+            for stream in sorted(open_):
+                after = held[stream][-1]["sequence"] if held[stream] else 0
+                await socket.send(json.dumps({"type": "subscribe", "stream": stream, "after": after}))
+            while open_:
+                frame = json.loads(await socket.recv())
                 if frame["type"] == "events":
-                    events += frame["events"]
-                    if random.random() < cut:
+                    held[frame["stream"]] += frame["events"]
+                    if chance.random() < cut:
                         break
                 elif frame["type"] == "end":
-                    return events
+                    open_.remove(frame["stream"])
                 else:
                     assert frame["type"] in {"subscribed", "live"}, frame
+    return held
+
+
+async def watch(ws_url: str, token: str, stream: str, *, cut: float = 0.0) -> Events:
+    """Return the events of one stream up to its end."""
+    return (await watch_all(ws_url, token, [stream], cut=cut))[stream]

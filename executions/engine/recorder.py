@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from events import log
-from executions.lifecycle import Change
+from executions.lifecycle import Change, Lease
 from executions.models import Execution, NodeRun
 from executions.statuses import ExecutionStatus
 
@@ -43,6 +43,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self._submissions: queue.SimpleQueue[Submission] = queue.SimpleQueue()
+        # Leases of which a change was not written: what follows it must not be written either.
+        self._broken: set[Lease] = set()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
@@ -68,6 +70,12 @@ class Recorder:
             self._commit(batch)
 
     def _commit(self, batch: list[Submission]) -> None:
+        for change, future in batch:
+            if change.lease in self._broken:
+                future.set_exception(LeaseLost(LeaseLost.__doc__))
+        batch = [(change, future) for change, future in batch if not future.done()]
+        if not batch:
+            return
         try:
             stale = write([change for change, _ in batch])
         except Exception as error:
@@ -76,7 +84,8 @@ class Recorder:
             logger.exception("a batch of %d changes was not committed", len(batch))
             if isinstance(error, DatabaseError | InterfaceError):
                 connection.close()
-            for _, future in batch:
+            for change, future in batch:
+                self._broken.add(change.lease)
                 future.set_exception(error)
             return
         for change, future in batch:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import resource
 import socket
 import threading
 import time
@@ -22,6 +21,7 @@ from django.db import connection
 from django.utils import timezone
 
 from executions import lifecycle
+from executions.engine.attempt import Outcome, attempt, encoded, error_data, preview
 from executions.engine.lease import Held, heartbeats
 from executions.engine.planner import Items, Plan, Ready, RestoredRun, RunKey
 from executions.engine.recorder import LeaseLost, recorder
@@ -35,10 +35,10 @@ from executions.statuses import ExecutionStatus, NodeRunStatus
 
 logger = logging.getLogger(__name__)
 
-PREVIEW_ITEMS = 3
-PREVIEW_BYTES = 2_000
 TICK_SECONDS = 0.1
 """How often a runner that waits for nodes looks for cancellation, deadline and a lost lease."""
+MAX_UNCOMMITTED = 64
+"""Changes that one execution may have on their way to the log: a loop of fast nodes waits for the database."""
 
 _blocking = ThreadPoolExecutor(64, thread_name_prefix="node")
 
@@ -73,17 +73,6 @@ class Active:
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
-@dataclass(slots=True)
-class Outcome:
-    """How an attempt ended: a result or an error, with what it cost."""
-
-    result: NodeResult | None
-    error: Exception | None
-    duration_ms: float
-    cpu_ms: float
-    memory_bytes: int
-
-
 class Run:
     """The execution in memory: plan, rows, outputs. What it decides is written by the recorder."""
 
@@ -99,70 +88,65 @@ class Run:
         self.waiting: dict[RunKey, Active] = {}
         self.ends: queue.SimpleQueue[tuple[RunKey, Outcome]] = queue.SimpleQueue()
         self.last_commit: Future[None] | None = None
-        limit = execution.version.settings.get("max_execution_time_ms") or settings.PERF_MAX_EXECUTION_TIME_MS
-        self.limit_ms = int(limit)
-        self.began = time.monotonic()
+        self.uncommitted = 0
+        self.limit_ms = int(version.settings.get("max_execution_time_ms") or settings.PERF_MAX_EXECUTION_TIME_MS)
+        self.over = False
 
     # --- the loop --------------------------------------------------------------------------------------------------
 
     def go(self) -> None:
         """Run until the end, a wait, or LeaseLost."""
         self._restore()
-        while True:
+        while not self.over:
             self._skip_unreachable()
             for ready in self.plan.take_ready():
-                if not self._begin(ready):
-                    return None
+                self._begin(ready)
             if self.plan.ended:
-                return self._end(ExecutionStatus.COMPLETED, {})
-            if not self.active and self.ends.empty() and self.waiting:
-                return self._release()
-            if not self._await_one():
-                return None
+                self._end(ExecutionStatus.COMPLETED, {})
+            elif self.waiting and not self.active and self.ends.empty():
+                self._release()
+            else:
+                self._await_one()
 
-    def _await_one(self) -> bool:
-        """Take the end of one node run, or notice why to stop. Returns False when the execution has ended."""
+    def _await_one(self) -> None:
+        """Take the end of one node run, or notice why to stop."""
         while True:
+            # Looked for each time, not only when idle: a cycle of fast nodes is never idle.
+            self._look_around()
+            if self.over:
+                return
             try:
                 key, outcome = self.ends.get(timeout=TICK_SECONDS)
             except queue.Empty:
-                if self.held.lost.is_set():
-                    self._abandon()
-                    raise LeaseLost(LeaseLost.__doc__) from None
-                if self.held.cancel_requested.is_set():
-                    self._end(ExecutionStatus.CANCELLED, {"reason": "Asked for.", "by": None})
-                    return False
-                if self._elapsed_ms() > self.limit_ms:
-                    self._end(ExecutionStatus.TIMED_OUT, {"limit_ms": self.limit_ms})
-                    return False
-                for timed_out in self._timed_out():
-                    seconds = timed_out.ready and self.graph.nodes[timed_out.ready.node_id].timeout
-                    timed_out.cancelled.set()
-                    error = NodeError(f"The node took longer than its timeout of {seconds:g} s.", retryable=True)
-                    elapsed = (time.monotonic() - timed_out.started) * 1000
-                    self.ends.put(
-                        (
-                            (timed_out.ready.node_id, timed_out.ready.run_index),
-                            Outcome(None, error, elapsed, 0, 0),
-                        )
-                    )
                 continue
             if key in self.active:  # else: it was given up, and its late end is of no interest
-                return self._ended(self.active.pop(key), outcome)
+                self._ended(self.active.pop(key), outcome)
+                return
+
+    def _look_around(self) -> None:
+        """End on cancellation or deadline, give up what took too long. Raises LeaseLost."""
+        if self.held.lost.is_set():
+            self._abandon()
+            raise LeaseLost(LeaseLost.__doc__)
+        if self.held.cancel_requested.is_set():
+            self._end(ExecutionStatus.CANCELLED, lifecycle.cancel_request(self.execution))
+        elif self._elapsed_ms() > self.limit_ms:
+            self._end(ExecutionStatus.TIMED_OUT, {"limit_ms": self.limit_ms})
+        else:
+            self._give_up_timed_out()
 
     def _elapsed_ms(self) -> float:
         began = self.execution.started_at or timezone.now()
         return (timezone.now() - began).total_seconds() * 1000
 
-    def _timed_out(self) -> list[Active]:
+    def _give_up_timed_out(self) -> None:
         now = time.monotonic()
-        return [
-            active
-            for active in self.active.values()
-            if (limit := self.graph.nodes[active.ready.node_id].timeout) is not None
-            and now - active.started > limit
-            and not active.cancelled.is_set()
-        ]
+        for key, active in self.active.items():
+            seconds = self.graph.nodes[key[0]].timeout
+            if seconds is not None and now - active.started > seconds and not active.cancelled.is_set():
+                active.cancelled.set()
+                error = NodeError(f"The node took longer than its timeout of {seconds:g} s.", retryable=True)
+                self.ends.put((key, Outcome(None, error, (now - active.started) * 1000)))
 
     # --- beginning -------------------------------------------------------------------------------------------------
 
@@ -204,13 +188,10 @@ class Run:
         self.rows[node.id, run_index] = row
         return row
 
-    def _begin(self, ready: Ready) -> bool:
-        """Start a node run. Returns False when the execution has ended over it."""
-        node = self.graph.nodes[ready.node_id]
-        row = self._new_row(node, ready.run_index)
+    def _begin(self, ready: Ready) -> None:
+        row = self._new_row(self.graph.nodes[ready.node_id], ready.run_index)
         row.inputs = {name: refs for name, refs in ready.references.items() if refs[0]["run_index"] >= 0}
         self._start(Active(ready, row))
-        return True
 
     def _start(self, active: Active, *, resumed: bool = False) -> None:
         ready = active.ready
@@ -229,44 +210,22 @@ class Run:
             self.ends.put((key, work()))
 
     def _work(self, active: Active, node: Node, *, resumed: bool) -> Callable[[], Outcome]:
-        node_type = self._type(node)
-        ready = active.ready
-        inputs = ready.inputs
+        node_type, inputs = self._type(node), active.ready.inputs
 
-        def attempt() -> Outcome:
-            began, cpu, memory = time.perf_counter(), time.thread_time(), _peak_memory()
-            result, error = None, None
-            try:
-                if node.disabled:
-                    outputs = node_type.output_names(node.parameters)
-                    items = [item for received in inputs.values() for item in received]
-                    result = NodeResult({outputs[0]: items} if outputs else {})
-                else:
-                    context: NodeContext[Any] = NodeContext(
-                        node=node,
-                        parameters_type=node_type.Parameters,
-                        inputs=inputs,
-                        evaluator=Evaluator(self._scope(inputs)),
-                        idempotency_key=active.row.idempotency_key,
-                        log=lambda level, message: self._log(active, level, message),
-                        cancelled=active.cancelled,
-                        turns=ready.turns,
-                        resumed=resumed,
-                    )
-                    result = node_type.run(context)
-            except Exception as raised:
-                if not isinstance(raised, NodeError):
-                    logger.exception("node %s of execution %s raised", node.id, self.execution.pk)
-                error = raised
-            return Outcome(
-                result,
-                error,
-                round((time.perf_counter() - began) * 1000, 3),
-                round((time.thread_time() - cpu) * 1000, 3),
-                max(0, _peak_memory() - memory),
+        def context() -> NodeContext[Any]:
+            return NodeContext(
+                node=node,
+                parameters_type=node_type.Parameters,
+                inputs=inputs,
+                evaluator=Evaluator(self._scope(inputs)),
+                idempotency_key=active.row.idempotency_key,
+                log=lambda level, message: self._log(active, level, message),
+                cancelled=active.cancelled,
+                turns=active.ready.turns,
+                resumed=resumed,
             )
 
-        return attempt
+        return lambda: attempt(node, node_type, inputs, context)
 
     def _scope(self, inputs: dict[str, Items]) -> Scope:
         execution, workflow = self.execution, self.execution.workflow
@@ -296,58 +255,47 @@ class Run:
 
     # --- ending ----------------------------------------------------------------------------------------------------
 
-    def _ended(self, active: Active, outcome: Outcome) -> bool:
-        row = active.row
-        row.duration_ms, row.cpu_ms = outcome.duration_ms, outcome.cpu_ms
-        row.memory_bytes = outcome.memory_bytes
-        if outcome.result is not None and outcome.result.wait_until is not None:
-            self._submit(lifecycle.wait_node(self.execution, self.lease, row, outcome.result.wait_until))
+    def _ended(self, active: Active, outcome: Outcome) -> None:
+        row, result = active.row, outcome.result
+        row.duration_ms, row.cpu_ms, row.memory_bytes = outcome.duration_ms, outcome.cpu_ms, outcome.memory_bytes
+        if result is None:
+            assert outcome.error is not None
+            self._failed(active, outcome.error)
+        elif result.wait_until is not None:
+            self._submit(lifecycle.wait_node(self.execution, self.lease, row, result.wait_until))
             self.waiting[row.node_id, row.run_index] = active
-            return True
-        error = outcome.error
-        if outcome.result is not None:
-            encoded = _encoded(outcome.result.outputs)
-            if isinstance(encoded, NodeError):
-                error = encoded
+        else:
+            try:
+                size = len(encoded(result.outputs))
+            except NodeError as error:
+                self._failed(active, error)
             else:
-                return self._completed(active, outcome.result, len(encoded))
-        assert error is not None
-        return self._failed(active, error)
+                self._completed(active, result, size)
 
-    def _completed(self, active: Active, result: NodeResult, size: int) -> bool:
+    def _completed(self, active: Active, result: NodeResult, size: int) -> None:
         row = active.row
         outputs = {name: items for name, items in result.outputs.items() if items}
         self._set_output(row, outputs, size)
         row.keep_open = result.keep_open
-        self._checkpoint(lifecycle.complete_node(self.execution, self.lease, row, _preview(outputs)), active, outputs)
-        return True
+        self._checkpoint(lifecycle.complete_node(self.execution, self.lease, row, preview(outputs)), active, outputs)
 
-    def _failed(self, active: Active, error: Exception) -> bool:
+    def _failed(self, active: Active, error: Exception) -> None:
         row, node = active.row, self.graph.nodes[active.row.node_id]
-        retryable = isinstance(error, NodeError) and error.retryable
-        message = str(error) if isinstance(error, NodeError) else f"{type(error).__name__}: {error}"
-        data = {
-            "type": type(error).__name__,
-            "message": message[:5000],
-            "node": node.id,
-            "retryable": retryable,
-        }
-        if retryable and row.attempt < node.retry.attempts:
+        data = error_data(error, node)
+        if data["retryable"] and row.attempt < node.retry.attempts:
             self._retry(active, node, data)
-            return True
+            return
         if node.on_error == "stop":
             change = lifecycle.fail_node(self.execution, self.lease, row, data, "stop")
             self._end(ExecutionStatus.FAILED, {"error": data}, change)
-            return False
-        items: Items = [{"error": {"message": message, "type": data["type"]}}]
+            return
+        items: Items = [{"error": {"message": data["message"], "type": data["type"]}}]
         if node.on_error == "route":
             received = [item for items_ in active.ready.inputs.values() for item in items_]
             items = [item | items[0] for item in received] or items
         outputs = {ERROR_OUTPUT if node.on_error == "route" else "main": items}
         self._set_output(row, outputs, len(orjson.dumps(outputs)))
-        change = lifecycle.fail_node(self.execution, self.lease, row, data, node.on_error)
-        self._checkpoint(change, active, outputs)
-        return True
+        self._checkpoint(lifecycle.fail_node(self.execution, self.lease, row, data, node.on_error), active, outputs)
 
     def _retry(self, active: Active, node: Node, error: dict[str, Any]) -> None:
         retry, key = node.retry, (active.row.node_id, active.row.run_index)
@@ -383,7 +331,7 @@ class Run:
                 "run_index": key[1],
                 "items": len(items),
                 "bytes": len(orjson.dumps(items)),
-                "preview": _preview({"main": items}),
+                "preview": preview({"main": items}),
             }
             change.events.append(lifecycle.event(self.execution, "data_flow", data))
         change.events.append(lifecycle.event(self.execution, "progress", self._progress()))
@@ -405,6 +353,7 @@ class Run:
         """Everything active waits: give the lease back until the first is due."""
         due: datetime = min(active.row.wake_at for active in self.waiting.values() if active.row.wake_at)
         self._submit(lifecycle.release_waiting(self.execution, self.lease, due)).result()
+        self.over = True
 
     def _abandon(self) -> None:
         for active in self.active.values():
@@ -418,37 +367,13 @@ class Run:
             change += lifecycle.cancel_node(self.lease, active.row)
         change += lifecycle.end(self.execution, self.lease, status, list(self.rows.values()), data)
         self._submit(change).result()
+        self.over = True
 
     def _submit(self, change: Change) -> Future[None]:
-        if self.last_commit is not None and self.last_commit.done():
-            self.last_commit.result()  # raises LeaseLost as soon as one write was refused
+        """Hand a change to the recorder. Raises LeaseLost as soon as one that was submitted before was refused."""
+        self.uncommitted += 1
+        if self.last_commit is not None and (self.last_commit.done() or self.uncommitted > MAX_UNCOMMITTED):
+            self.last_commit.result()
+            self.uncommitted = 0
         self.last_commit = recorder().submit(change)
         return self.last_commit
-
-
-def _peak_memory() -> int:
-    """Return the most memory that this process has used so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _encoded(outputs: dict[str, Items]) -> bytes | NodeError:
-    """Return the outputs as JSON, or why they cannot be kept."""
-    try:
-        encoded = orjson.dumps(outputs)
-    except TypeError as error:
-        return NodeError(f"The output is not JSON: {error}.")
-    if len(encoded) > settings.NODE_OUTPUT_MAX_BYTES:
-        return NodeError(f"The output has {len(encoded)} bytes; at most {settings.NODE_OUTPUT_MAX_BYTES} are allowed.")
-    if b"\\u0000" in encoded:
-        return NodeError("The output holds the character U+0000, which cannot be stored.")
-    return encoded
-
-
-def _preview(outputs: dict[str, Items]) -> list[Any] | None:
-    """Return the first items, if they are small and previews are wanted."""
-    if not settings.EVENT_PREVIEWS:
-        return None
-    items = next(iter(outputs.values()), [])[:PREVIEW_ITEMS]
-    while items and len(orjson.dumps(items)) > PREVIEW_BYTES:
-        items = items[:-1]
-    return items

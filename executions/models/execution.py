@@ -56,6 +56,7 @@ class Execution(models.Model):
     ended_at = models.DateTimeField(null=True)
     resume_at = models.DateTimeField(null=True, help_text="When a waiting execution goes on.")
     cancel_requested_at = models.DateTimeField(null=True)
+    cancel_request = models.JSONField(null=True, help_text='Why, and who asked: {"reason", "by"}.')
 
     worker = models.CharField(max_length=100, blank=True, help_text="Who holds, or last held, the lease.")
     fencing_token = models.PositiveIntegerField(default=0, help_text="Grows with each claim; a stale one cannot write.")
@@ -80,6 +81,9 @@ class Execution(models.Model):
         indexes = [
             models.Index(fields=["workspace", "-id"]),
             models.Index(fields=["workflow", "-id"]),
+            models.Index(
+                fields=["workspace", "ended_at"], name="execution_ended", condition=models.Q(ended_at__isnull=False)
+            ),
             models.Index(
                 fields=["status", "lease_expires_at"],
                 name="execution_unended",

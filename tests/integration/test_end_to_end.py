@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
+import requests
+from websockets.asyncio.client import connect
 
 from tests.conftest import Platform
-from tests.watching import watch
-from tests.workflows import TWELVE_NODES, TWELVE_NODES_RESULT
+from tests.folding import read_history
+from tests.watching import Events, watch, watch_all
+from tests.workflows import TWELVE_NODES, TWELVE_NODES_RESULT, edge, node
+from workflow_platform.embedded import wait_until
 
-EXECUTIONS = 20
+EXECUTIONS = CLIENTS = 20
 
 
 @pytest.fixture(scope="module")
@@ -27,28 +32,27 @@ def start(platform: Platform, workflow: str, **body: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def history(platform: Platform, execution: str) -> list[dict[str, Any]]:
-    answer = platform.request("GET", f"/api/executions/{execution}/events/?limit=1000")
-    return list(answer.json()["events"])
+async def test_every_client_holds_exactly_the_history(platform: Platform, workflow: str) -> None:
+    async def watch_from(client: int) -> dict[str, Events]:
+        if client % 2:  # late: in the middle of the runs
+            await asyncio.to_thread(wait_until, under_way, "Executions under way")
+        cut = 0.2 if client % 3 == 0 else 0
+        return await watch_all(platform.ws_url, platform.token, streams, cut=cut, seed=client)
 
+    def under_way() -> bool:
+        found = platform.request("GET", "/api/executions/?status=running").json()["results"]
+        return any(row["events"] > 10 for row in found)
 
-async def test_every_watcher_holds_exactly_the_history(platform: Platform, workflow: str) -> None:
-    async def run(number: int) -> None:
-        execution = await asyncio.to_thread(start, platform, workflow)
-        stream = execution["stream"]
-        # Half watch from the start; the others join when those are through. A third cuts its socket at random.
-        early = watch(platform.ws_url, platform.token, stream, cut=0.3 if number % 3 == 0 else 0)
-        late = watch(platform.ws_url, platform.token, stream, cut=0.3 if number % 3 == 1 else 0)
-        first = await asyncio.wait_for(early, 60)
-        second = await asyncio.wait_for(late, 60)
-        kept = await asyncio.to_thread(history, platform, execution["id"])
+    executions = await asyncio.to_thread(lambda: [start(platform, workflow) for _ in range(EXECUTIONS)])
+    streams = [execution["stream"] for execution in executions]
+    async with asyncio.timeout(120):
+        held = await asyncio.gather(*(watch_from(client) for client in range(CLIENTS)))
+    for execution in executions:
+        kept = await asyncio.to_thread(read_history, platform, execution["id"])
         assert [event["sequence"] for event in kept] == list(range(1, len(kept) + 1))
-        assert first == kept
-        assert second == kept
-        assert kept[0]["type"] == "execution.queued"
-        assert kept[-1]["type"] == "execution.completed"
-
-    await asyncio.gather(*(run(number) for number in range(EXECUTIONS)))
+        assert (kept[0]["type"], kept[-1]["type"]) == ("execution.queued", "execution.completed")
+        for client in held:
+            assert client[execution["stream"]] == kept
 
 
 def test_branches_loop_and_merge_give_their_items(platform: Platform, workflow: str) -> None:
@@ -59,24 +63,7 @@ def test_branches_loop_and_merge_give_their_items(platform: Platform, workflow: 
     assert output["inputs"]["main"] == TWELVE_NODES_RESULT
 
 
-def test_folding_the_history_gives_the_node_runs(platform: Platform, workflow: str) -> None:
-    execution = start(platform, workflow, wait=30)
-    ended = {"node_completed": "completed", "node_failed": "failed", "node_skipped": "skipped"}
-    folded = {}
-    for event in history(platform, execution["id"]):
-        kind = event["type"].removeprefix("execution.")
-        if kind in ended:
-            data = event["data"]
-            folded[data["node"], data["run_index"]] = (ended[kind], data.get("output_items", 0))
-    rows = platform.request("GET", f"/api/executions/{execution['id']}/nodes/").json()
-    assert folded == {(row["node"], row["run_index"]): (row["status"], row["output_items"]) for row in rows}
-
-
 async def test_the_feed_tells_of_every_execution_once(platform: Platform, workflow: str) -> None:
-    import json
-
-    from websockets.asyncio.client import connect
-
     headers = {"Authorization": f"Bearer {platform.token}"}
     async with connect(platform.ws_url, additional_headers=headers, max_size=None) as socket:
         await socket.send(json.dumps({"type": "subscribe", "stream": "executions", "after": 0}))
@@ -96,9 +83,25 @@ async def test_the_feed_tells_of_every_execution_once(platform: Platform, workfl
     ]
 
 
-def test_a_running_execution_is_cancelled(platform: Platform) -> None:
-    from tests.workflows import edge, node
+async def test_a_workflows_stream_tells_its_own_events_and_those_of_its_executions(platform: Platform) -> None:
+    definition = {"name": "Told", "nodes": [node("start", "manual_trigger")], "edges": []}
+    workflow = platform.request("POST", "/api/workflows/", json=definition).json()["id"]
+    headers = {"Authorization": f"Bearer {platform.token}"}
+    told: list[tuple[int, str]] = []
+    async with connect(platform.ws_url, additional_headers=headers) as socket:
+        await socket.send(json.dumps({"type": "subscribe", "stream": f"workflow:{workflow}"}))
+        for _ in range(2):
+            await asyncio.to_thread(start, platform, workflow, wait=30)
+        await asyncio.to_thread(platform.request, "PATCH", f"/api/workflows/{workflow}/", json={"name": "Retold"})
+        async with asyncio.timeout(30):
+            while not told or told[-1][1] != "workflow.updated":
+                frame = json.loads(await socket.recv())
+                told += [(event["sequence"], event["type"]) for event in frame.get("events", [])]
+    run = ["execution.queued", "execution.started", "execution.completed"]
+    assert told == list(enumerate(["workflow.created", *run, *run, "workflow.updated"], 1))
 
+
+def test_a_running_execution_is_cancelled(platform: Platform) -> None:
     definition = {
         "name": "Endless",
         "nodes": [node("start", "manual_trigger"), node("wait", "wait", seconds=3600)],
@@ -112,10 +115,6 @@ def test_a_running_execution_is_cancelled(platform: Platform) -> None:
 
 
 def test_a_request_to_a_hook_starts_its_workflow(platform: Platform) -> None:
-    import requests
-
-    from tests.workflows import edge, node
-
     definition = {
         "name": "Hook",
         "active": True,

@@ -1,0 +1,58 @@
+"""A server outside the platform that tells what it was asked and answers when it is told to."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Answering(ThreadingHTTPServer):
+    """Keeps the headers of each request; holds every answer back until `release` is set."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.2", 0), _Handler)
+        self.asked: list[dict[str, str]] = []
+        self.release = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.2:{self.server_port}/"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who asked may be dead by now."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Answering
+
+    def do_POST(self) -> None:
+        self.server.asked.append({name.lower(): value for name, value in self.headers.items()})
+        self.server.release.wait(60)
+        body = json.dumps({"asked": len(self.server.asked)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        """Quiet."""
+
+
+@contextmanager
+def answering() -> Iterator[Answering]:
+    with Answering() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.release.set()
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,27 @@
+"""The engine in this very process: for what needs a hand on it. No workers, the tables of the test database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from executions.definitions import save_workflow
+from executions.lifecycle import create_execution
+from executions.models import Execution, Trigger, Workflow
+from workflow_platform.accounts.models import Workspace
+
+COMMITS = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+"""For tests whose commits other threads see; afterwards the tables hold again what migrations put there."""
+
+
+def make_workflow(nodes: list[dict[str, Any]], edges: list[dict[str, Any]], **settings: Any) -> Workflow:
+    """Save a workflow the way people do."""
+    workspace, _ = Workspace.objects.get_or_create(slug="tests", defaults={"name": "Tests"})
+    definition = {"name": "Of a test", "nodes": nodes, "edges": edges, "settings": settings}
+    return save_workflow(workspace=workspace, definition=definition, by=None)
+
+
+def make_execution(nodes: list[dict[str, Any]], edges: list[dict[str, Any]], **settings: Any) -> Execution:
+    """Queue an execution of a new workflow. Its job stays where no worker looks."""
+    return create_execution(workflow=make_workflow(nodes, edges, **settings), trigger=Trigger.MANUAL, input=[])

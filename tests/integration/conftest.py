@@ -1,0 +1,35 @@
+"""After every test that ran executions: what their history tells is what the database holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import Platform
+from tests.folding import ENDED, check_history
+
+
+@pytest.fixture(autouse=True)
+def history_is_true(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compare each execution that ended during the test with the fold of its history."""
+    if "platform" not in request.fixturenames:
+        yield
+        return
+    platform: Platform = request.getfixturevalue("platform")
+    before = newest(platform)
+    yield
+    url: str | None = "/api/executions/"
+    while url:
+        page = platform.request("GET", url).json()
+        for row in page["results"]:
+            if row["id"] == before:
+                return
+            if row["status"] in ENDED:
+                check_history(platform, row["id"])
+        url = page["next"] and page["next"].removeprefix(platform.url)
+
+
+def newest(platform: Platform) -> str | None:
+    found = platform.request("GET", "/api/executions/").json()["results"]
+    return str(found[0]["id"]) if found else None

@@ -1,0 +1,109 @@
+"""The engine where it is easily wrong: cycles without a pause, cancellations that cross a release, lost jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+
+import django_rq
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from events import log
+from executions import lifecycle, queueing, recovery
+from executions.engine import recorder
+from executions.engine.recorder import LeaseLost
+from executions.models import Execution
+from executions.statuses import ExecutionStatus
+from tests.conftest import Platform
+from tests.engine import COMMITS, make_execution
+from tests.watching import watch
+from tests.workflows import edge, node
+from workflow_platform.embedded import wait_until
+
+START_ONLY: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([node("start", "manual_trigger")], [])
+
+
+def start_endless(platform: Platform, **settings: Any) -> dict[str, Any]:
+    """Start a cycle of two nodes that never wait for anything."""
+    definition = {
+        "name": "Round and round",
+        "nodes": [node("start", "manual_trigger"), node("a", "set", fields={"n": 1}), node("b", "no_op")],
+        "edges": [edge("start", "a"), edge("a", "b"), edge("b", "a")],
+        "settings": settings,
+    }
+    workflow = platform.request("POST", "/api/workflows/", json=definition).json()["id"]
+    body = {"input": [{"n": 0}]}
+    return dict(platform.request("POST", f"/api/workflows/{workflow}/execute/", json=body).json())
+
+
+def end_of(platform: Platform, execution: dict[str, Any]) -> dict[str, Any]:
+    return asyncio.run(asyncio.wait_for(watch(platform.ws_url, platform.token, execution["stream"]), 30))[-1]
+
+
+def test_an_endless_cycle_of_fast_nodes_is_cancelled(platform: Platform) -> None:
+    execution = start_endless(platform)
+    path = f"/api/executions/{execution['id']}/"
+    wait_until(lambda: platform.request("GET", path).json()["events"] > 200, "Some turns of the cycle")
+    platform.request("POST", f"{path}cancel/", json={"reason": "Going nowhere."})
+    end = end_of(platform, execution)
+    assert end["type"] == "execution.cancelled"
+    assert (end["data"]["reason"], end["data"]["by"]) == ("Going nowhere.", "admin")
+
+
+def test_an_endless_cycle_of_fast_nodes_ends_at_its_deadline(platform: Platform) -> None:
+    execution = start_endless(platform, max_execution_time_ms=300)
+    assert end_of(platform, execution)["type"] == "execution.timed_out"
+
+
+@COMMITS
+def test_a_cancellation_that_crosses_a_release_takes_effect_at_once() -> None:
+    execution = make_execution(*START_ONLY)
+    claimed = lifecycle.claim(execution.pk, "a worker")
+    assert claimed is not None
+    running, lease = claimed
+    lifecycle.request_cancel(running, reason="Not needed.")
+    until = timezone.now() + timedelta(days=1)
+    recorder.write([lifecycle.release_waiting(running, lease, until)])
+    assert recovery.sweep() == 1
+    assert lifecycle.claim(execution.pk, "another worker") is None
+    execution.refresh_from_db()
+    assert execution.status == ExecutionStatus.CANCELLED
+    last = log.read_after(execution.stream.name, 0)[-1]
+    assert (last["type"], last["data"]["reason"]) == ("execution.cancelled", "Not needed.")
+
+
+@COMMITS
+def test_a_job_that_died_with_its_worker_before_the_claim_is_queued_again() -> None:
+    execution = make_execution(*START_ONLY)
+    queue = django_rq.get_queue(execution.priority)
+    assert queueing.without_job([execution]) == []
+    queue.remove(queueing.job_id_of(execution))  # as BLPOP does; the job's own record still says "queued"
+    Execution.objects.filter(pk=execution.pk).update(queued_at=timezone.now() - recovery.QUEUED_GRACE)
+    assert recovery.sweep() == 1
+    assert queueing.job_id_of(execution) in queue.get_job_ids()
+    assert recovery.sweep() == 0
+
+
+@COMMITS
+def test_after_a_change_that_was_not_written_none_of_its_execution_is() -> None:
+    execution = make_execution(*START_ONLY)
+    claimed = lifecycle.claim(execution.pk, "a worker")
+    assert claimed is not None
+    running, lease = claimed
+    head = log.head(execution.stream.name)
+
+    def said(message: str) -> lifecycle.Change:
+        event = lifecycle.event(running, "log", {"level": "info", "message": message})
+        return lifecycle.Change(lease, [event])
+
+    with mock.patch.object(recorder, "write", side_effect=OperationalError("the connection broke")):
+        first = recorder.recorder().submit(said("first"))
+        with pytest.raises(OperationalError):
+            first.result(10)
+    with pytest.raises(LeaseLost):
+        recorder.recorder().submit(said("second")).result(10)
+    assert log.head(execution.stream.name) == head
