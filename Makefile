@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: up test check lock
+.PHONY: up test check bench lock
 
 up: .venv/installed
 	@$(BIN)/python manage.py up
@@ -15,6 +15,9 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.checking
+
+bench: .venv/installed-dev
+	@$(BIN)/python -m tests.benchmarks
 
 # Resolves again within pyproject.toml; the files name no index.
 lock: .venv/installed

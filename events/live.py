@@ -36,12 +36,15 @@ class _Publisher:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self._in_flight = 0
+        self._overtaxed = False
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="publisher", daemon=True).start()
 
     def send(self, messages: list[tuple[str, dict[str, Any]]]) -> None:
-        if self._in_flight > MAX_IN_FLIGHT:
-            logger.warning("%d hints dropped: Redis does not keep up", len(messages))
+        overtaxed, self._overtaxed = self._overtaxed, self._in_flight > MAX_IN_FLIGHT
+        if self._overtaxed:
+            if not overtaxed:
+                logger.warning("hints are dropped: Redis does not keep up; watchers read the log")
             return
         self._in_flight += len(messages)
         asyncio.run_coroutine_threadsafe(self._send(messages), self._loop)

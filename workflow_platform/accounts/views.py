@@ -95,9 +95,9 @@ class MemberViewSet(
     @transaction.atomic
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Change the member's role."""
+        member = self._locked_member()
         given = RoleSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        member = self._locked_member()
         if given.validated_data["role"] != Role.ADMIN:
             self._keep_an_admin(member)
         member.role = given.validated_data["role"]
