@@ -14,21 +14,16 @@ MARGIN = 40
 
 
 def layout(graph: Graph) -> dict[str, Any]:
-    """Return `{width, height, nodes: {id: {x, y, width, height}}, edges: [{source, …, path}]}` in SVG units."""
-    ids = list(graph.nodes)
-    place = {node_id: index for index, node_id in enumerate(ids)}
-    drawn = igraph.Graph(n=len(ids), edges=[(place[e.source], place[e.target]) for e in graph.edges], directed=True)
-    points = drawn.layout_sugiyama(hgap=1, vgap=1, maxiter=200)
-    columns, rows = [p[1] for p in points.coords[: len(ids)]], [p[0] for p in points.coords[: len(ids)]]
-    top = min(rows)
+    """Return `{width, height, nodes: {id: {x, y, width, height}}, edges: [{source, …, path}]}` in SVG units.
+
+    Nodes stand where their `position` says if every one has one; else they are laid out here.
+    """
+    given = {node.id: node.position for node in graph.nodes.values() if node.position is not None}
+    corners = given if len(given) == len(graph.nodes) else _layered(graph)
+    left, top = min(x for x, _ in corners.values()), min(y for _, y in corners.values())
     nodes = {
-        node_id: {
-            "x": MARGIN + columns[i] * (WIDTH + GAP_X),
-            "y": MARGIN + (rows[i] - top) * (HEIGHT + GAP_Y),
-            "width": WIDTH,
-            "height": HEIGHT,
-        }
-        for node_id, i in place.items()
+        node_id: {"x": MARGIN + x - left, "y": MARGIN + y - top, "width": WIDTH, "height": HEIGHT}
+        for node_id, (x, y) in corners.items()
     }
     edges = [edge.model_dump() | {"path": _path(nodes[edge.source], nodes[edge.target])} for edge in graph.edges]
     return {
@@ -37,6 +32,14 @@ def layout(graph: Graph) -> dict[str, Any]:
         "nodes": nodes,
         "edges": edges,
     }
+
+
+def _layered(graph: Graph) -> dict[str, tuple[float, float]]:
+    ids = list(graph.nodes)
+    place = {node_id: index for index, node_id in enumerate(ids)}
+    drawn = igraph.Graph(n=len(ids), edges=[(place[e.source], place[e.target]) for e in graph.edges], directed=True)
+    points = drawn.layout_sugiyama(hgap=1, vgap=1, maxiter=200).coords
+    return {node_id: (points[i][1] * (WIDTH + GAP_X), points[i][0] * (HEIGHT + GAP_Y)) for node_id, i in place.items()}
 
 
 def _path(source: dict[str, float], target: dict[str, float]) -> str:

@@ -2,8 +2,11 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from executions import pages
+from workflow_platform.accounts.forms import LoginForm
 
-login = auth.LoginView.as_view(template_name="accounts/login.html", redirect_authenticated_user=True)
+login = auth.LoginView.as_view(
+    template_name="accounts/login.html", authentication_form=LoginForm, redirect_authenticated_user=True
+)
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),

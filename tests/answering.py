@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,18 +12,22 @@ from typing import Any
 
 
 class Answering(ThreadingHTTPServer):
-    """Keeps the headers of each request; holds every answer back until `release` is set."""
+    """Keeps the headers of each request; holds the answers of a path back until the path's gate is open."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.2", 0), _Handler)
         self.asked: list[dict[str, str]] = []
-        self.release = threading.Event()
+        self.gates: defaultdict[str, threading.Event] = defaultdict(threading.Event)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.2:{self.server_port}/"
+
+    def open(self, path: str = "") -> None:
+        """Answer what waits, and what comes, at the path."""
+        self.gates[f"/{path}"].set()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Who asked may be dead by now."""
@@ -32,8 +37,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: Answering
 
     def do_POST(self) -> None:
-        self.server.asked.append({name.lower(): value for name, value in self.headers.items()})
-        self.server.release.wait(60)
+        self.server.asked.append({name.lower(): value for name, value in self.headers.items()} | {"path": self.path})
+        self.server.gates[self.path].wait(60)
         body = json.dumps({"asked": len(self.server.asked)}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -53,6 +58,7 @@ def answering() -> Iterator[Answering]:
         try:
             yield server
         finally:
-            server.release.set()
+            for gate in list(server.gates.values()):
+                gate.set()
             server.shutdown()
             thread.join()

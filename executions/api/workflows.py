@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status, viewsets
+from rest_framework.authentication import SessionAuthentication
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -159,7 +160,7 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         try:
             execution = lifecycle.create_execution(
                 workflow=workflow,
-                trigger=Trigger.API,
+                trigger=_trigger(request),
                 input=body.validated_data.get("input", []),
                 priority=body.validated_data["priority"],
                 by=request.user,  # type: ignore[arg-type]
@@ -168,6 +169,12 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
             raise Problem(409, str(error)) from None
         ended = wait_for_end(execution, body.validated_data.get("wait", 0))
         return Response(ExecutionSerializer(execution).data, status=200 if ended else 202)
+
+
+def _trigger(request: Request) -> Trigger:
+    """Return what starts an execution: a person at a page, who has a session, or a program with a token."""
+    by_hand = isinstance(request.successful_authenticator, SessionAuthentication)
+    return Trigger.MANUAL if by_hand else Trigger.API
 
 
 def wait_for_end(execution: Execution, seconds: float) -> bool:

@@ -1,4 +1,6 @@
 /** The graph as SVG: nodes with their state, edges with what flowed over them. */
+import { viewport } from "./viewport.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 function svg(tag, attributes = {}, text) {
@@ -13,9 +15,6 @@ export const edgeKey = (e) => [e.source, e.source_output, e.target, e.target_inp
 /** @param {SVGSVGElement} root @param {{nodes: any[], layout: any}} graph @param {(id: string) => void} [onChoose] */
 export function renderGraph(root, graph, onChoose = () => {}) {
   const { layout } = graph;
-  root.setAttribute("viewBox", `0 0 ${layout.width} ${layout.height}`);
-  root.style.maxWidth = `${layout.width}px`; // fits the page; on a narrow one it scrolls
-  root.style.minWidth = `${Math.min(layout.width, 820)}px`;
   const nodes = new Map();
   const edges = new Map();
   for (const edge of layout.edges) {
@@ -45,6 +44,7 @@ export function renderGraph(root, graph, onChoose = () => {}) {
     root.append(group);
     nodes.set(node.id, { group, what, label: node.label });
   }
+  viewport(root, layout.width, layout.height);
   return {
     setNode(id, status, text) {
       const node = nodes.get(id);

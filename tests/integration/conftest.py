@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,13 @@ def history_is_true(request: pytest.FixtureRequest) -> Iterator[None]:
             if row["status"] in ENDED:
                 check_history(platform, row["id"])
         url = page["next"] and page["next"].removeprefix(platform.url)
+
+
+@pytest.fixture(autouse=True)
+def plain_static_files(settings: Any) -> None:
+    """Let pages that are rendered in this process name static files that were not collected."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
 
 
 def newest(platform: Platform) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -27,10 +26,8 @@ def workspace() -> Workspace:
 
 
 @pytest.fixture
-def site(settings: Any) -> Client:
-    """The admin site, seen by a superuser; its pages need no collected static files here."""
-    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
+def site() -> Client:
+    """The admin site, seen by a superuser."""
     client = Client()
     client.force_login(User.objects.create_superuser("root"))
     return client

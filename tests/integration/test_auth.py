@@ -7,6 +7,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -142,3 +143,12 @@ def test_the_first_admin_is_made_once() -> None:
     assert authenticate_bearer(raw) == user
     assert Membership.objects.get(user=user, workspace=Workspace.objects.get(slug="default")).role == Role.ADMIN
     assert create_first_admin(PASSWORD) is None
+
+
+@pytest.mark.parametrize("path", ["/login/", "/admin/login/"])
+def test_the_login_pages_share_the_limit_of_the_api(path: str) -> None:
+    browser = Client(REMOTE_ADDR="192.0.2.77")
+    wrong = {"username": f"guessed at {path}", "password": "wrong"}
+    said = [browser.post(path, wrong).content.decode() for _ in range(2 * FAILURES_PER_NAME + 1)]
+    assert "do not fit" in said[0]
+    assert any("Too many attempts" in page for page in said)

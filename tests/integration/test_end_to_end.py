@@ -40,7 +40,7 @@ async def test_every_client_holds_exactly_the_history(platform: Platform, workfl
         return await watch_all(platform.ws_url, platform.token, streams, cut=cut, seed=client)
 
     def under_way() -> bool:
-        found = platform.request("GET", "/api/executions/?status=running").json()["results"]
+        found = platform.request("GET", f"/api/executions/?workflow={workflow}").json()["results"]
         return any(row["events"] > 10 for row in found)
 
     executions = await asyncio.to_thread(lambda: [start(platform, workflow) for _ in range(EXECUTIONS)])

@@ -40,13 +40,6 @@ def member(name: str, workspace: Workspace, role: Role) -> Client:
     return client
 
 
-@pytest.fixture(autouse=True)
-def _plain_static_files(settings: Any) -> None:
-    """These tests read pages, not files: no manifest of collected files is needed."""
-    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
-
-
 @pytest.fixture
 def workspace() -> Workspace:
     return Workspace.objects.create(name="Ours", slug="ours")

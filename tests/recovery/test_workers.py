@@ -66,7 +66,7 @@ def test_a_killed_workers_execution_goes_on_from_its_checkpoint(platform: Platfo
     execution = start_asking(platform, server.url)
     wait_until(lambda: len(server.asked) == 1, "The first request")
     os.kill(holder(platform, execution), signal.SIGKILL)
-    server.release.set()
+    server.open()
     check_recovered(platform, server, execution)
     platform.start(next(p for p in processes("127.0.0.1", 0, workers=1) if p.name == "worker"))
 
@@ -78,7 +78,7 @@ def test_a_frozen_worker_that_wakes_writes_nothing(platform: Platform, server: A
     os.kill(frozen, signal.SIGSTOP)
     try:
         wait_until(lambda: len(server.asked) == 2, "The second request, by the other worker")
-        server.release.set()
+        server.open()
         events = check_recovered(platform, server, execution)
     finally:
         os.kill(frozen, signal.SIGCONT)

@@ -9,6 +9,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
+from workflow_platform.accounts.forms import AdminLoginForm
 from workflow_platform.accounts.models import ApiToken, Membership, User, Workspace
 
 admin.site.register(User, UserAdmin)
@@ -18,6 +19,9 @@ class MembershipInline(admin.TabularInline[Membership, Workspace]):
     model = Membership
     extra = 0
     autocomplete_fields = ["user"]
+
+
+admin.site.login_form = AdminLoginForm
 
 
 @admin.register(Workspace)

@@ -8,9 +8,6 @@ import time
 
 from django.core.cache import cache
 from redis.exceptions import RedisError
-from rest_framework.request import Request
-from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 
 WINDOW_SECONDS = 60
 FAILURES_PER_NAME = 10
@@ -50,23 +47,3 @@ def record_failure(address: str, username: str) -> None:
             cache.incr(key)
     except (RedisError, ValueError):  # ValueError: Redis forgot the key between the two
         log.warning("a failed login was not counted: Redis does not answer")
-
-
-class LoginThrottle(BaseThrottle):
-    """Answers 429 while there have been too many failures. Successful logins are never counted."""
-
-    def allow_request(self, request: Request, view: APIView) -> bool:
-        """Tell whether this login may be tried."""
-        self._seconds = seconds_to_wait(*who(request))
-        return self._seconds == 0
-
-    def wait(self) -> float:
-        """Return what Retry-After says."""
-        return self._seconds
-
-
-def who(request: Request) -> tuple[str, str]:
-    """Return the address and the name of a login. The address is the socket's: a header can be made up."""
-    data = request.data
-    username = data.get("username", "") if isinstance(data, dict) else ""
-    return str(request.META.get("REMOTE_ADDR", "")), str(username)

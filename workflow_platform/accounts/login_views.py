@@ -10,12 +10,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from workflow_platform.accounts.authentication import BearerAuthentication, tokens_for, user_of_jwt
-from workflow_platform.accounts.login_limit import LoginThrottle, record_failure, who
+from workflow_platform.accounts.login_limit import record_failure, seconds_to_wait
 from workflow_platform.accounts.models import User
 from workflow_platform.accounts.serializers import (
     AccessSerializer,
@@ -24,6 +25,26 @@ from workflow_platform.accounts.serializers import (
     RefreshSerializer,
     TokenPairSerializer,
 )
+
+
+class LoginThrottle(BaseThrottle):
+    """Answers 429 while there have been too many failures. Successful logins are never counted."""
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        """Tell whether this login may be tried."""
+        self._seconds = seconds_to_wait(*who(request))
+        return self._seconds == 0
+
+    def wait(self) -> float:
+        """Return what Retry-After says."""
+        return self._seconds
+
+
+def who(request: Request) -> tuple[str, str]:
+    """Return the address and the name of a login. The address is the socket's: a header can be made up."""
+    data = request.data
+    username = data.get("username", "") if isinstance(data, dict) else ""
+    return str(request.META.get("REMOTE_ADDR", "")), str(username)
 
 
 class _OpenView(APIView):

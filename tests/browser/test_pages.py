@@ -1,0 +1,135 @@
+"""The other pages, as a person uses them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import DESKTOP, PHONE, Visitor, log_in
+from tests.conftest import Platform
+from tests.workflows import TWELVE_NODES, node
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def workflow(platform: Platform) -> str:
+    definition = {"name": "Short", "nodes": [node("start", "manual_trigger")], "edges": []}
+    return str(platform.request("POST", "/api/workflows/", json=definition).json()["id"])
+
+
+def run(platform: Platform, workflow: str) -> dict[str, Any]:
+    return dict(platform.request("POST", f"/api/workflows/{workflow}/execute/", json={"wait": 30}).json())
+
+
+def test_a_wrong_password_is_said_and_the_right_one_lets_in(browser: Browser, platform: Platform) -> None:
+    with browser.new_context(base_url=platform.url, viewport=DESKTOP) as context:  # type: ignore[arg-type]
+        page = context.new_page()
+        page.goto("/")
+        page.get_by_label("User name").fill("admin")
+        page.get_by_label("Password").fill("not the password")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("alert")).to_contain_text("do not fit")
+        log_in(page, platform)
+
+
+def test_an_execution_appears_on_the_dashboard_and_changes_there(
+    platform: Platform, visitor: Visitor, workflow: str
+) -> None:
+    page = visitor.open("/")
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    execution = run(platform, workflow)
+    row = page.locator(f'tr[data-id="{execution["id"]}"]')
+    expect(row.locator(".status")).to_have_text("completed")
+
+
+def test_filters_are_kept_by_the_address_and_given_back_by_the_back_button(
+    platform: Platform, visitor: Visitor, workflow: str
+) -> None:
+    run(platform, workflow)
+    page = visitor.open("/")
+    shown = page.locator("#executions tr[data-id]")
+    expect(shown.first).to_be_visible()
+    page.locator(".chip", has_text="timed out").click()
+    expect(page).to_have_url(re.compile("status=timed_out"))
+    expect(page.locator('#executions tr[data-execution-status="completed"]')).to_have_count(0)
+    page.reload()
+    expect(page.locator('input[value="timed_out"]')).to_be_checked()
+    page.go_back()
+    expect(page.locator('#executions tr[data-execution-status="completed"]').first).to_be_visible()
+
+
+def test_what_is_wrong_with_a_definition_is_said_with_node_and_field(visitor: Visitor, workflow: str) -> None:
+    page = visitor.open(f"/workflows/{workflow}/")
+    editor = page.get_by_label("Definition of the workflow")
+    editor.fill('{"name": "Short", "nodes": [')
+    page.get_by_role("button", name="Validate").click()
+    expect(page.locator("#problems")).to_contain_text("is not JSON")
+    bad = '{"name": "S", "nodes": [{"id": "a", "name": "A", "type": "manual_trigger", "parameters": {}},'
+    bad += ' {"id": "b", "name": "B", "type": "set", "parameters": {"nonsense": 1}}],'
+    editor.fill(bad + ' "edges": [{"source": "a", "target": "b"}]}')
+    page.get_by_role("button", name="Validate").click()
+    expect(page.locator("#problems")).to_contain_text("b")
+    expect(page.locator("#problems")).to_contain_text("nonsense")
+    page.on("dialog", lambda dialog: dialog.accept())
+
+
+def test_a_saved_definition_is_a_new_version_and_runs_by_hand(
+    platform: Platform, visitor: Visitor, workflow: str
+) -> None:
+    page = visitor.open(f"/workflows/{workflow}/")
+    editor = page.get_by_label("Definition of the workflow")
+    editor.fill(editor.input_value().replace('"Short"', '"Renamed"'))
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="Renamed")).to_be_visible()
+    expect(page.locator(".versions li")).to_have_count(2)
+    page.locator("#run button").click()
+    expect(page).to_have_url(re.compile("/executions/"))
+    expect(page.locator("#status")).to_have_text("completed")
+    execution = page.url.rstrip("/").rsplit("/", 1)[1]
+    found = platform.request("GET", f"/api/executions/{execution}/").json()
+    assert (found["trigger"], found["workflow_version"]) == ("manual", 2)
+
+
+def test_the_switch_activates_the_workflow(platform: Platform, visitor: Visitor, workflow: str) -> None:
+    page = visitor.open(f"/workflows/{workflow}/")
+    switch = page.get_by_role("switch")
+    expect(switch).to_have_attribute("aria-checked", "false")
+    switch.click()
+    expect(switch).to_have_attribute("aria-checked", "true")
+    assert platform.request("GET", f"/api/workflows/{workflow}/").json()["active"] is True
+
+
+def test_the_theme_is_remembered(visitor: Visitor) -> None:
+    page = visitor.open("/")
+    root = page.locator("html")
+    page.get_by_label("Change between light and dark").click()
+    chosen = root.get_attribute("data-theme")
+    page.reload()
+    expect(root).to_have_attribute("data-theme", chosen or "")
+
+
+def overflows(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth > innerWidth"))
+
+
+def test_no_page_is_wider_than_a_phone(platform: Platform, visitor: Visitor, workflow: str) -> None:
+    wide = platform.request("POST", "/api/workflows/", json=TWELVE_NODES).json()["id"]
+    execution = run(platform, wide)["id"]
+    for path in ("/", "/workflows/", f"/workflows/{wide}/", f"/executions/{execution}/"):
+        page = visitor.open(path, **PHONE)
+        expect(page.locator("#connection, main").first).to_be_attached()
+        assert not overflows(page), path
+        for name in ("Executions", "Workflows"):
+            box = page.get_by_role("link", name=name, exact=True).first.bounding_box()
+            assert box is not None, (path, name)
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= PHONE["width"]
+
+
+def test_the_documentation_page_asks_no_other_host(visitor: Visitor) -> None:
+    page = visitor.open("/api/docs/")
+    expect(page.get_by_text("/api/workflows/{id}/execute/", exact=True)).to_be_visible()

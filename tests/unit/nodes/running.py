@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from typing import Any
+
+from executions.expressions import Evaluator, Scope
+from executions.graph import Node
+from executions.nodes.base import Items, NodeContext, NodeResult
+from executions.nodes.registry import node_types
+
+
+def run(type_: str, *items: dict[str, Any], inputs: dict[str, Items] | None = None, **parameters: Any) -> NodeResult:
+    """Run a node of a type over items, as the engine does."""
+    return run_in_context(type_, inputs or {"main": list(items)}, {}, **parameters)
+
+
+def run_in_context(type_: str, inputs: dict[str, Items], context: dict[str, Any], /, **parameters: Any) -> NodeResult:
+    node_type = node_types()[type_]
+    node = Node(id="node", name="Node", type=type_, parameters=parameters)
+    items = inputs.get("main") or next(iter(inputs.values()), [])
+    scope = Scope(items, {}, {"id": "e", "trigger": "manual"}, {"id": "w", "name": "W"}, {})
+    given: NodeContext[Any] = NodeContext(
+        node=node,
+        parameters_type=node_type.Parameters,
+        inputs=inputs,
+        evaluator=Evaluator(scope),
+        idempotency_key="execution/node/0",
+        log=lambda level, message: None,
+        **context,
+    )
+    return node_type.run(given)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from executions.nodes.base import NodeError
+from executions.nodes.registry import node_types
+from tests.unit.nodes.running import run
+
+
+def test_in_mode_all_it_sees_all_items_and_gives_a_list() -> None:
+    code = "return $input.all().map(item => ({ json: { twice: item.json.n * 2 } }));"
+    assert run("code", {"n": 1}, {"n": 2}, code=code).outputs == {"main": [{"twice": 2}, {"twice": 4}]}
+
+
+def test_in_mode_each_it_sees_one_item_and_null_drops_it() -> None:
+    code = "return $json.n > 1 ? { n: $json.n } : null;"
+    assert run("code", {"n": 1}, {"n": 2}, code=code, mode="each").outputs == {"main": [{"n": 2}]}
+
+
+def test_braces_in_code_are_code_and_no_template() -> None:
+    assert run("code", {}, code="return [{ a: '{{ $json.n }}' }]").outputs == {"main": [{"a": "{{ $json.n }}"}]}
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("return 5", "list of items"),
+        ("return [5]", "item 0"),
+        ("throw new Error('mine')", "mine"),
+        ("for (;;) {}", "longer than"),
+        ("const a = []; for (;;) a.push(new Array(100000).fill(1))", "needs more than|longer than"),
+        ("return [require('fs')]", "require"),
+    ],
+)
+def test_what_goes_wrong_is_said(code: str, said: str) -> None:
+    with pytest.raises(NodeError, match=said):
+        run("code", {}, code=code, time_limit_seconds=0.5)
+
+
+def test_code_that_does_not_parse_is_refused_before_it_runs() -> None:
+    ((field, kind, _),) = node_types()["code"].check_parameters({"code": "return ["})
+    assert (field, kind) == ("parameters.code", "syntax")

@@ -1,0 +1,86 @@
+"""JavaScript in parameters: values kept, limits held, nothing of the host in reach."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from executions.expressions import Evaluator, ExpressionError, Scope, check_syntax
+
+SCOPE = Scope(
+    [{"n": 1, "name": "Ada"}, {"n": 2}],
+    {"Before": lambda: [{"kept": True}]},
+    {"id": "an-execution", "trigger": "manual"},
+    {"id": "a-workflow", "name": "W"},
+    {"limit": 5},
+)
+
+
+def resolved(value: Any, item: int = 0) -> Any:
+    return Evaluator(SCOPE, time_limit=0.5).resolve(value, item)
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        ("{{ $json.n }}", 1),
+        (" {{ $json.n }} ", 1),
+        ("{{ ({ a: [1, null, 'x'] }) }}", {"a": [1, None, "x"]}),
+        ("{{ undefined }}", None),
+        ("{{ $json.n > 0 }}", True),
+        ("{{ $input.all().length }}", 2),
+        ("{{ $execution.id }}", "an-execution"),
+        ("{{ $workflow.name }}", "W"),
+        ("{{ $vars.limit }}", 5),
+        ("n={{ $json.n }}, {{ $json.name }}!", "n=1, Ada!"),
+        ("{{ $json.n }}{{ $json.n }}", "11"),
+        ("plain", "plain"),
+        ("{ not one }", "{ not one }"),
+    ],
+)
+def test_an_expression_keeps_its_type_and_text_around_it_makes_text(template: str, value: Any) -> None:
+    assert resolved(template) == value
+
+
+def test_each_item_is_seen_in_its_turn() -> None:
+    evaluator = Evaluator(SCOPE)
+    assert [evaluator.resolve("{{ $json.n }}", index) for index in (0, 1)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "for (;;) {}",
+        "let s = 'x'; for (;;) s += s",
+        "const a = []; for (;;) a.push({})",
+        "(function f() { return f() + f() })()",
+        "/(a+)+$/.test('a'.repeat(40) + 'b')",
+    ],
+)
+def test_what_would_go_on_for_ever_ends_with_an_error(source: str) -> None:
+    evaluator = Evaluator(SCOPE, time_limit=0.3, memory_limit=32 * 2**20)
+    with pytest.raises(ExpressionError):
+        evaluator.run_code(source)
+
+
+@pytest.mark.parametrize("name", ["require", "process", "std", "os", "fetch", "XMLHttpRequest", "import.meta"])
+def test_nothing_of_the_host_is_in_reach(name: str) -> None:
+    try:
+        assert resolved("{{ typeof " + name + " }}") == "undefined"
+    except ExpressionError:
+        return
+
+
+def test_an_error_shows_the_expression_that_it_is_about() -> None:
+    with pytest.raises(ExpressionError, match=r"\$json\.a\.b"):
+        resolved("{{ $json.a.b }}")
+
+
+@pytest.mark.parametrize("bad", ["1 +", "{", "for", "a b"])
+def test_syntax_is_checked_without_running(bad: str) -> None:
+    assert check_syntax("{{ " + bad + " }}") is not None
+
+
+def test_good_syntax_is_fine() -> None:
+    assert check_syntax("{{ $json.n + 1 }} and text") is None
