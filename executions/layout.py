@@ -9,8 +9,9 @@ import igraph
 from executions.graph import Graph
 
 WIDTH, HEIGHT = 176, 60
-GAP_X, GAP_Y = 84, 44
-MARGIN = 40
+GAP_X, GAP_Y = 64, 36
+MARGIN = 32
+BACK_EDGE = 24  # room below for the curve of an edge that leads back
 
 
 def layout(graph: Graph) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def layout(graph: Graph) -> dict[str, Any]:
     edges = [edge.model_dump() | {"path": _path(nodes[edge.source], nodes[edge.target])} for edge in graph.edges]
     return {
         "width": max(n["x"] for n in nodes.values()) + WIDTH + MARGIN,
-        "height": max(n["y"] for n in nodes.values()) + HEIGHT + 2 * MARGIN,
+        "height": max(n["y"] for n in nodes.values()) + HEIGHT + MARGIN + BACK_EDGE,
         "nodes": nodes,
         "edges": edges,
     }

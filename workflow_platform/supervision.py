@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.conf import settings
+
 from workflow_platform.embedded import Postgres, Redis, server_user
 from workflow_platform.health import WORKER_TTL_SECONDS
 
@@ -46,7 +48,10 @@ def servers(postgres: Postgres | None, redis: Redis | None) -> list[Program]:
 def processes(host: str, port: int, workers: int) -> list[Program]:
     """Return the processes of the platform itself."""
     manage = [sys.executable, MANAGE]
+    pings = [settings.WS_PING_INTERVAL, settings.WS_PONG_TIMEOUT]  # Daphne counts in whole seconds
+    every, patience = (str(max(1, round(milliseconds / 1000))) for milliseconds in pings)
     daphne = ["daphne", "-b", host, "-p", str(port), "--websocket_timeout", "-1", "--no-server-name"]
+    daphne += ["--ping-interval", every, "--ping-timeout", patience]
     worker = ["rqworker", "high", "default", "low", "--worker-class", "executions.worker.ExecutionWorker"]
     return [
         Program("scheduler", [*manage, "run_scheduler"], 30),

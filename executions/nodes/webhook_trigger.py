@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
@@ -22,6 +23,14 @@ class WebhookTriggerParameters(Parameters):
     respond: Literal["immediately", "on_completion", "respond_node"] = Field(
         "immediately", title="Respond", description="When the caller is answered."
     )
+
+    @field_validator("auth", "respond")
+    @classmethod
+    def _exists_by_now(cls, value: object) -> object:
+        # Taken and not heeded, either would leave a webhook open, or its caller without the answer.
+        if isinstance(value, dict) or value == "respond_node":
+            raise PydanticCustomError("not_supported", "This is not supported yet.")
+        return value
 
 
 class WebhookTrigger(NodeType[WebhookTriggerParameters]):

@@ -13,6 +13,7 @@ let shownRun = "";
 let drawn = false;
 
 const ended = () => state.endedAt !== null;
+const counted = (items) => `${items} item${items === 1 ? "" : "s"}`;
 const now = () => Date.now() - skew;
 
 function draw() {
@@ -22,7 +23,7 @@ function draw() {
   if (by("cancel")) by("cancel").hidden = ended();
   for (const [id, run] of state.nodes) {
     const count = run.runIndex > 0 ? ` · run ${run.runIndex + 1}` : "";
-    graph.setNode(id, run.status, run.durationMs === undefined ? run.status : `${duration(run.durationMs)} · ${run.items ?? 0} items${count}`);
+    graph.setNode(id, run.status, run.durationMs === undefined ? run.status : `${duration(run.durationMs)} · ${counted(run.items ?? 0)}${count}`);
   }
   for (const { edge, items } of state.edges.values()) graph.setEdge(edge, items, !ended() && state.nodes.get(edge.target)?.status === "running");
   drawProgress();
@@ -44,7 +45,7 @@ function drawProgress() {
   const begun = state.startedAt ? Date.parse(state.startedAt) : now();
   const text = [`${part}%`, `${completed}/${total} nodes`];
   if (state.summary) text.push(`took ${duration(state.summary.duration_ms)}`);
-  else text.push(duration(Math.max(0, now() - begun)), ...(left ? [`about ${duration(left)} left`] : []));
+  else text.push(duration(Math.max(0, now() - begun)), ...(left && state.status === "running" ? [`about ${duration(left)} left`] : []));
   by("progress-text").textContent = text.join(" · ");
   by("error").hidden = !state.error;
   by("error").textContent = state.error ? `${state.error.node ? `${state.error.node}: ` : ""}${state.error.message}` : "";
@@ -80,11 +81,11 @@ function drawLog() {
 }
 
 function describe({ data: d }) {
-  if (d.edge) return `${d.edge.source} → ${d.edge.target}: ${d.items} items`;
+  if (d.edge) return `${d.edge.source} → ${d.edge.target}: ${counted(d.items)}`;
   if (d.error) return d.error.message;
   if (d.summary) return `${d.summary.nodes_executed} node runs in ${duration(d.summary.duration_ms)}`;
   if (d.total) return `${d.completed} of ${d.total}`;
-  return [d.name ?? d.node, d.reason, d.output_items === undefined ? null : `${d.output_items} items`, d.message].filter(Boolean).join(" · ");
+  return [d.name ?? d.node, d.reason, d.output_items === undefined ? null : counted(d.output_items), d.message].filter(Boolean).join(" · ");
 }
 
 function choose(node, runIndex) {

@@ -5,6 +5,7 @@ const STEP = 1.25;
 const LARGEST = 2.5;
 const SMALLEST = 0.1;
 const LEAST_FIT = 0.45; // smaller than this nobody can read a node: a wide graph is then dragged
+const [SHORTEST, TALLEST] = [180, 480]; // pixels
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** @param {SVGSVGElement} svg @param {number} width @param {number} height the drawing's, in its own units */
@@ -19,8 +20,8 @@ export function viewport(svg, width, height) {
   }
   function fit() {
     touched = false;
-    const fitting = Math.min(1, svg.clientWidth / width, svg.clientHeight / height);
-    scale = Math.max(fitting, LEAST_FIT);
+    scale = Math.max(LEAST_FIT, Math.min(1, svg.clientWidth / width, TALLEST / height));
+    svg.style.height = `${Math.max(SHORTEST, Math.min(TALLEST, height * scale))}px`;
     const spare = svg.clientWidth / scale - width;
     x = spare > 0 ? -spare / 2 : 0; // too wide: from the start
     y = (height - svg.clientHeight / scale) / 2;
@@ -42,7 +43,6 @@ export function viewport(svg, width, height) {
     show();
   }
 
-  svg.style.height = `${Math.max(220, Math.min(height, 460))}px`;
   svg.setAttribute("tabindex", "0");
   svg.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && !event.metaKey) return; // the page scrolls

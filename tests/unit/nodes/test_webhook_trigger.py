@@ -21,3 +21,9 @@ def test_a_path_that_no_request_could_have_is_refused(path: str) -> None:
 def test_a_method_that_does_not_exist_is_refused() -> None:
     ((field, _, _),) = node_types()["webhook_trigger"].check_parameters({"path": "a", "methods": ["FETCH"]})
     assert field == "parameters.methods[0]"
+
+
+@pytest.mark.parametrize(("field", "value"), [("auth", {"type": "basic"}), ("respond", "respond_node")])
+def test_what_is_not_there_yet_is_refused_rather_than_ignored(field: str, value: object) -> None:
+    ((where, code, _),) = node_types()["webhook_trigger"].check_parameters({"path": "a", field: value})
+    assert (where, code) == (f"parameters.{field}", "not_supported")
