@@ -58,6 +58,8 @@ class Queued(Payload):
     workflow_version: int
     input_items: int
     by: str | None = None
+    parent: str | None = None
+    rerun_of: str | None = None
 
 
 class Started(Payload):
@@ -69,6 +71,7 @@ class Started(Payload):
 class Recovered(Payload):
     worker: str
     fencing_token: int
+    reason: Literal["lease_lost", "handed_over"]
     recoveries: int
     completed_nodes: int
     restarted_nodes: list[str]
@@ -98,6 +101,8 @@ class NodeCompleted(NodeRunRef):
     outputs: dict[str, int]
     from_cache: bool
     preview: list[Any] | None = None
+    taken_from: str | None = None
+    """In a rerun: the node run of the old execution whose output was taken over."""
 
 
 class NodeFailed(NodeRunRef):
@@ -105,6 +110,7 @@ class NodeFailed(NodeRunRef):
     duration_ms: float
     error: ErrorData
     on_error: Literal["stop", "continue", "route"]
+    taken_from: str | None = None
 
 
 class NodeRetrying(NodeRunRef):

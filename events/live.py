@@ -64,13 +64,18 @@ _publisher: _Publisher | None = None
 _starting = threading.Lock()
 
 
-def publish(events: Sequence[Event]) -> None:
-    """Tell the watchers of the events' streams, and of the feed. Never raises: the events are stored already."""
+def send_messages(messages: list[tuple[str, dict[str, Any]]]) -> None:
+    """Send messages to groups, in order, soon. Never raises, and drops what Redis does not take: they are hints."""
     global _publisher
     with _starting:
         if _publisher is None or _publisher.pid != os.getpid():
             _publisher = _Publisher()
         publisher = _publisher
+    publisher.send(messages)
+
+
+def publish(events: Sequence[Event]) -> None:
+    """Tell the watchers of the events' streams, and of the feed. Never raises: the events are stored already."""
     by_group: dict[str, list[dict[str, Any]]] = {}
     workspaces: list[str | None] = []
     for event in events:
@@ -86,7 +91,7 @@ def publish(events: Sequence[Event]) -> None:
             if group == FEED_GROUP:
                 message["workspaces"] = workspaces[part]
             messages.append((group, message))
-    publisher.send(messages)
+    send_messages(messages)
 
 
 def _shown_in(event: Event) -> Iterator[str]:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.utils import timezone
+from psycopg.types.json import Jsonb
 
 from events import live, subscribers
 from events.event_types import LIFECYCLE, TERMINAL, check_payload
@@ -40,6 +41,11 @@ class NewEvent:
 def open_stream(name: str, workspace_id: UUID | None) -> Stream:
     """Create a stream with no events yet."""
     return Stream.objects.create(name=name, workspace_id=workspace_id)
+
+
+def open_streams(named: Sequence[tuple[str, UUID]]) -> list[Stream]:
+    """Create streams with no events yet, by name and workspace."""
+    return Stream.objects.bulk_create([Stream(name=name, workspace_id=workspace) for name, workspace in named])
 
 
 def append(new_events: Sequence[NewEvent]) -> list[Event]:
@@ -75,10 +81,19 @@ def append(new_events: Sequence[NewEvent]) -> list[Event]:
                 data=data,
             )
         )
-    Event.objects.bulk_create(events)
+    _insert(events)
     subscribers.dispatch(events, "in_transaction")
     transaction.on_commit(lambda: _published(events))
     return events
+
+
+def _insert(events: list[Event]) -> None:
+    """Write the rows by COPY, several times faster than INSERT."""
+    names = [field.attname for field in Event._meta.concrete_fields]
+    columns = ", ".join(str(field.column) for field in Event._meta.concrete_fields)
+    with connection.cursor() as cursor, cursor.copy(f"COPY events_event ({columns}) FROM STDIN") as copy:
+        for event in events:
+            copy.write_row([Jsonb(event.data) if name == "data" else getattr(event, name) for name in names])
 
 
 def _published(events: list[Event]) -> None:

@@ -61,7 +61,7 @@ class Event(models.Model):
     """An immutable fact, in the past tense."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="events")
+    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="events", db_index=False)
     sequence = models.BigIntegerField()
     feed_sequence = models.BigIntegerField(
         null=True, help_text="Place in the stream `executions`, for lifecycle events of executions."

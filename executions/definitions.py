@@ -7,13 +7,15 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from pydantic import ValidationError
 
 from events import log
 from events.log import NewEvent
 from executions.expressions import check_syntax
-from executions.graph import Graph, GraphProblem, InvalidGraph, validate
+from executions.graph import Graph, GraphProblem, InvalidGraph, pydantic_problems, validate
 from executions.models import WebhookRoute, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
+from executions.workflow_settings import WorkflowSettings
 from workflow_platform.accounts.models import User, Workspace
 from workflow_platform.identifiers import uuid7
 
@@ -45,16 +47,20 @@ def save_workflow(
     nodes = definition.get("nodes", before.nodes if before else None)
     edges = definition.get("edges", before.edges if before else [])
     check(nodes, edges)
+    settings_ = definition.get("settings", before.settings if before else {})
+    limits = _checked_settings(settings_, workspace, workflow)
     workflow.name = definition.get("name", workflow.name)
     workflow.description = definition.get("description", workflow.description)
     workflow.latest_version = None if created else before
+    for column, value in limits.columns().items():
+        setattr(workflow, column, value)
     workflow.save()
     workflow.latest_version = WorkflowVersion.objects.create(
         workflow=workflow,
         number=before.number + 1 if before else 1,
         nodes=nodes,
         edges=edges,
-        settings=definition.get("settings", before.settings if before else {}),
+        settings=settings_,
         created_by=by,
     )
     workflow.save()
@@ -65,6 +71,24 @@ def save_workflow(
     elif active:
         _route(workflow)
     return workflow
+
+
+def _checked_settings(raw: object, workspace: Workspace, workflow: Workflow) -> WorkflowSettings:
+    """Return the settings. Raises InvalidGraph naming the setting."""
+    try:
+        found = WorkflowSettings.model_validate(raw)
+    except ValidationError as error:
+        raise InvalidGraph(pydantic_problems(error, None, None, "settings")) from None
+    key = found.concurrency.key if found.concurrency else None
+    if key is not None and (said := check_syntax(key)) is not None:
+        raise InvalidGraph([GraphProblem(None, None, "settings.concurrency.key", "expression", said)])
+    handler = found.error_workflow
+    if handler is not None and (
+        handler == workflow.pk or not Workflow.objects.filter(workspace=workspace, pk=handler).exists()
+    ):
+        said = "There is no such other workflow in this workspace."
+        raise InvalidGraph([GraphProblem(None, None, "settings.error_workflow", "unknown", said)])
+    return found
 
 
 @transaction.atomic

@@ -14,8 +14,12 @@ ERROR_OUTPUT = "error"
 M = TypeVar("M", bound=BaseModel)
 
 
+LONGEST_RETRY_AFTER_MS = 3_600_000
+"""What another side may ask for (Retry-After) and be granted."""
+
+
 class Retry(BaseModel):
-    """How often a failed node run is tried again, and after what delay."""
+    """How often a failed node run is tried again, after what delay, and after which errors."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -23,6 +27,29 @@ class Retry(BaseModel):
     delay_ms: float = Field(1000, ge=0, le=3_600_000)
     backoff: float = Field(2, ge=1, le=10)
     max_delay_ms: float = Field(300_000, ge=0, le=86_400_000)
+    jitter: bool = True
+    on: Literal["retryable", "all"] = "retryable"
+
+    def delay_before(self, attempt: int, chance: float, retry_after: float | None = None) -> float:
+        """Return the milliseconds before `attempt` (2 is the first to be tried again).
+
+        Exponential with full jitter on its upper half: `chance` in [0, 1) chooses between a half and the whole.
+        `retry_after`, in seconds, is what the other side asks for at least.
+        """
+        delay = min(self.max_delay_ms, self.delay_ms * self.backoff ** (attempt - 2))
+        if self.jitter:
+            delay *= 0.5 + chance / 2
+        if retry_after is not None:
+            delay = max(delay, min(retry_after * 1000, LONGEST_RETRY_AFTER_MS))
+        return round(delay, 3)
+
+
+class NodeCache(BaseModel):
+    """How long a node's result serves the same node with the same parameters and input, in seconds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ttl: float | None = Field(None, gt=0, le=30 * 86_400)
 
 
 class Node(BaseModel):
@@ -39,7 +66,7 @@ class Node(BaseModel):
     retry: Retry = Retry()
     timeout: float | None = Field(None, gt=0, le=86_400)
     on_error: OnError = "stop"
-    cache: dict[str, Any] | None = None
+    cache: NodeCache | None = None
     credentials: str | None = None
 
     @property

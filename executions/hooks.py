@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from executions import lifecycle
-from executions.api.workflows import wait_for_end
+from executions.answers import wait_for_end
 from executions.models import NodeRun, Trigger, WebhookRoute
 from executions.statuses import ExecutionStatus
 from workflow_platform.problems import json_problem
@@ -43,7 +43,11 @@ def receive(request: HttpRequest, path: str) -> HttpResponse:
     }
     try:
         execution = lifecycle.create_execution(
-            workflow=route.workflow, trigger=Trigger.WEBHOOK, input=[item], trigger_node=route.node_id
+            workflow=route.workflow,
+            trigger=Trigger.WEBHOOK,
+            input=[item],
+            trigger_node=route.node_id,
+            awaited=node["parameters"].get("respond", "immediately") != "immediately",
         )
     except lifecycle.CannotStart as error:
         return json_problem(request, 409, str(error))

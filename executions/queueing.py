@@ -3,63 +3,96 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, timedelta
+from uuid import UUID
 
 import django_rq
-from django.db import transaction
 from django.utils import timezone
 from redis.exceptions import RedisError
 from rq.job import Job
+from rq.queue import Queue
 
 from executions.models import Execution
 
 logger = logging.getLogger(__name__)
 
 JOB = "executions.jobs.run_execution"
+FAILED_JOB_SECONDS = 86_400
 TAKEN_GRACE = timedelta(seconds=5)
 """Between a worker's taking of a job and its claim there are milliseconds; after this the worker is given up."""
 
 
-def job_id_of(execution: Execution) -> str:
-    """Return the id of the job that makes the next claim; a claim uses it up, since the token grows with it."""
-    return f"execution-{execution.pk}-{execution.fencing_token}"
+@dataclass(frozen=True, slots=True)
+class NextClaim:
+    """The next claim of an execution: its job's id is used up by it, since the token grows with it."""
+
+    execution_id: UUID
+    priority: str
+    fencing_token: int
+
+    @classmethod
+    def of(cls, execution: Execution) -> NextClaim:
+        """Return the claim that the execution waits for."""
+        return cls(execution.pk, execution.priority, execution.fencing_token)
+
+    @property
+    def job_id(self) -> str:
+        """Return the id of the job that makes the claim."""
+        return f"execution-{self.execution_id}-{self.fencing_token}"
 
 
-def enqueue_on_commit(execution: Execution) -> None:
-    """Queue the job once the transaction has committed; if Redis is away then, the sweep does it later."""
-
-    def enqueue_quietly() -> None:
-        try:
-            enqueue(execution)
-        except RedisError as error:
-            logger.warning("execution %s not queued yet: %s", execution.pk, error)
-
-    transaction.on_commit(enqueue_quietly)
+def enqueue_quietly(claims: Sequence[NextClaim]) -> None:
+    """Queue the jobs; if Redis is away, the sweep does it later."""
+    try:
+        enqueue(claims)
+    except RedisError as error:
+        logger.warning("%d executions not queued yet: %s", len(claims), error)
 
 
-def enqueue(execution: Execution) -> None:
-    """Queue the job that claims and runs the execution."""
-    django_rq.get_queue(execution.priority).enqueue(
-        JOB, str(execution.pk), job_id=job_id_of(execution), result_ttl=0, failure_ttl=86_400, job_timeout=-1
-    )
+def enqueue(claims: Iterable[NextClaim]) -> None:
+    """Queue the jobs that claim and run executions, all in one round trip."""
+    by_queue: dict[str, list[NextClaim]] = {}
+    for claim in claims:
+        by_queue.setdefault(claim.priority, []).append(claim)
+    with django_rq.get_connection().pipeline(transaction=False) as pipeline:
+        for priority, theirs in by_queue.items():
+            queue = django_rq.get_queue(priority)
+            queue.enqueue_many(
+                [
+                    Queue.prepare_data(
+                        JOB,
+                        (str(claim.execution_id),),
+                        job_id=claim.job_id,
+                        description=f"execution {claim.execution_id}",
+                        result_ttl=0,
+                        failure_ttl=FAILED_JOB_SECONDS,
+                        timeout=-1,
+                    )
+                    for claim in theirs
+                ],
+                pipeline=pipeline,
+            )
+        pipeline.execute()
 
 
-def without_job(executions: Sequence[Execution]) -> list[Execution]:
-    """Return those whose job is in no queue, nor was taken from one a moment ago. Reads each queue once.
+def without_job(executions: Sequence[Execution]) -> list[NextClaim]:
+    """Return the claims of those whose job is in no queue, nor was taken from one a moment ago. Reads each queue once.
 
     What a job's own record says is not enough: a worker may have died after it took the job, before its claim.
     """
+    claims = [NextClaim.of(execution) for execution in executions]
     queued: set[str] = set()
-    for priority in {execution.priority for execution in executions}:
+    for priority in {claim.priority for claim in claims}:
         queued.update(django_rq.get_queue(priority).get_job_ids())
-    missing = [execution for execution in executions if job_id_of(execution) not in queued]
+    missing = [claim for claim in claims if claim.job_id not in queued]
     if not missing:
         return []
-    jobs = Job.fetch_many([job_id_of(execution) for execution in missing], connection=django_rq.get_connection())
+    jobs = Job.fetch_many([claim.job_id for claim in missing], connection=django_rq.get_connection())
     since = timezone.now() - TAKEN_GRACE
     return [
-        execution
-        for execution, job in zip(missing, jobs, strict=True)
+        claim
+        for claim, job in zip(missing, jobs, strict=True)
         if job is None or job.started_at is None or job.started_at.replace(tzinfo=UTC) < since
     ]

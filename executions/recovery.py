@@ -1,4 +1,4 @@
-"""The sweep: what a crash, an emptied Redis or a passed time has left for somebody to pick up is queued again."""
+"""The sweep: what a crash, an emptied Redis or a passed time has left for somebody to pick up is picked up."""
 
 from __future__ import annotations
 
@@ -8,29 +8,34 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from executions import queueing
+from executions import admission, follow_up, queueing
 from executions.models import Execution
 from executions.statuses import ExecutionStatus
 
 logger = logging.getLogger(__name__)
 
-QUEUED_GRACE = timedelta(seconds=2)
-"""A queued execution younger than this may have its job still on the way."""
+ADMITTED_GRACE = timedelta(seconds=2)
+"""An execution admitted more lately than this may have its job still on the way."""
 BATCH = 500
 
 
 def sweep() -> int:
-    """Queue every execution that should be running and has no job. Returns how many."""
+    """Follow up ends, admit what is due, and queue a job for every execution that should run and has none. Returns
+    how many jobs were missing."""
+    follow_up.follow_up_all()
+    admission.admit()
     now = timezone.now()
     left_behind = Execution.objects.filter(
         Q(status=ExecutionStatus.RUNNING, lease_expires_at__lte=now)
-        | Q(status=ExecutionStatus.WAITING, resume_at__lte=now)
+        | Q(status=ExecutionStatus.RUNNING, lease_expires_at__isnull=True)
         # Asked for while a worker was just giving its lease back.
-        | Q(status=ExecutionStatus.WAITING, cancel_requested_at__isnull=False)
-    ).order_by("id")
-    # Apart, so that a long queue cannot hide what was left behind.
-    queued = Execution.objects.filter(status=ExecutionStatus.QUEUED, queued_at__lte=now - QUEUED_GRACE).order_by("id")
-    orphans = queueing.without_job([*left_behind[:BATCH], *queued[:BATCH]])
-    for execution in orphans:
-        queueing.enqueue(execution)
-    return len(orphans)
+        | Q(status__in=[ExecutionStatus.WAITING, ExecutionStatus.PAUSED], cancel_requested_at__isnull=False)
+        | Q(
+            status__in=[ExecutionStatus.QUEUED, ExecutionStatus.WAITING, ExecutionStatus.PAUSED],
+            admitted_at__lte=now - ADMITTED_GRACE,
+        )
+    )
+    missing = queueing.without_job(list(left_behind.only("id", "priority", "fencing_token").order_by("id")[:BATCH]))
+    if missing:
+        queueing.enqueue(missing)
+    return len(missing)

@@ -39,12 +39,10 @@ class NodeRunStatus(StrEnum):
 _E, _N = ExecutionStatus, NodeRunStatus
 
 EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
-    _E.QUEUED: frozenset({_E.RUNNING, _E.CANCELLED, _E.FAILED, _E.TIMED_OUT}),
-    _E.RUNNING: frozenset(
-        {_E.RUNNING, _E.QUEUED, _E.WAITING, _E.PAUSED, _E.COMPLETED, _E.FAILED, _E.CANCELLED, _E.TIMED_OUT}
-    ),
+    _E.QUEUED: frozenset({_E.RUNNING, _E.PAUSED, _E.CANCELLED, _E.FAILED, _E.TIMED_OUT}),
+    _E.RUNNING: frozenset({_E.RUNNING, _E.WAITING, _E.PAUSED, _E.COMPLETED, _E.FAILED, _E.CANCELLED, _E.TIMED_OUT}),
     _E.WAITING: frozenset({_E.RUNNING, _E.PAUSED, _E.CANCELLED, _E.FAILED, _E.TIMED_OUT}),
-    _E.PAUSED: frozenset({_E.QUEUED, _E.RUNNING, _E.WAITING, _E.CANCELLED, _E.TIMED_OUT}),
+    _E.PAUSED: frozenset({_E.RUNNING, _E.CANCELLED, _E.FAILED, _E.TIMED_OUT}),
     _E.COMPLETED: frozenset(),
     _E.FAILED: frozenset(),
     _E.CANCELLED: frozenset(),

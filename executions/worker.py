@@ -1,19 +1,60 @@
-"""The RQ worker class: many executions at a time in one process, each in a thread."""
+"""The RQ worker class: many executions at a time in one process.
+
+RQ's main loop takes jobs; they are claimed together, run by the engine's driver without a thread each, and taken off
+RQ's books together. What RQ itself costs is shared between jobs: registrations and heartbeats go in batches.
+"""
 
 from __future__ import annotations
 
+import logging
+import queue
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from redis.client import Pipeline
+from redis.exceptions import RedisError
+from rq.exceptions import StopRequested
 from rq.executions import Execution as RQExecution
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.queue import Queue
 from rq.timeouts import TimerDeathPenalty
+from rq.utils import now
 from rq.worker import BaseWorker, WorkerStatus
 
-SLOT_WAIT_SECONDS = 10.0
+from executions import lifecycle
+from executions.engine import runner
+from executions.engine.definition import definition
+from executions.engine.driver import driver
+from executions.engine.recorder import LeaseLost
+from executions.models import Execution
+
+logger = logging.getLogger(__name__)
+
+SLOT_WAIT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 5.0
+SUSPENSION_LOOK_SECONDS = 0.5
+RETRY_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Taken:
+    """A job that this worker has taken, on RQ's books."""
+
+    job: Job
+    queue: Queue
+    execution: RQExecution
+    error: BaseException | None = None
+
+    @property
+    def execution_id(self) -> UUID:
+        """Return the id of our execution, which is all that the job says."""
+        return UUID(self.job.args[0])
 
 
 class ExecutionWorker(BaseWorker):
@@ -24,10 +65,24 @@ class ExecutionWorker(BaseWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.log_job_description = False
-        self.log_result_lifespan = False
+        self.log_job_description = self.log_result_lifespan = False
         self._slots = threading.BoundedSemaphore(settings.WORKER_CONCURRENCY)
-        self._threads = ThreadPoolExecutor(settings.WORKER_CONCURRENCY, thread_name_prefix="execution")
+        self._taken: dict[str, Taken] = {}
+        self._to_claim: queue.SimpleQueue[Taken] = queue.SimpleQueue()
+        self._to_finish: queue.SimpleQueue[Taken] = queue.SimpleQueue()
+        self._beaten_at = self._looked_at = 0.0
+
+    def work(self, *args: Any, **kwargs: Any) -> bool:
+        """Work until told to stop."""
+        for name, target in (
+            ("claims", lambda: self._in_batches(self._to_claim, self._claim)),
+            ("finishes", lambda: self._in_batches(self._to_finish, self._finish)),
+            ("job heartbeats", self._keep_alive),
+        ):
+            threading.Thread(target=target, name=name, daemon=True).start()
+        return super().work(*args, **kwargs)
+
+    # --- RQ's main loop --------------------------------------------------------------------------------------------
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
@@ -44,22 +99,145 @@ class ExecutionWorker(BaseWorker):
         return taken
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Start the job in a thread and return at once."""
-        execution = self.prepare_execution(job)
-        self._threads.submit(self._perform, job, queue, execution)
+        """Put the job on RQ's books, have it claimed, and return at once."""
+        with self.connection.pipeline() as pipeline:
+            ttl = self.get_heartbeat_ttl(job)
+            execution = RQExecution.create(job, ttl, pipeline=pipeline, worker_name=self.name)
+            self.executions[execution.id] = execution
+            self.set_state(WorkerStatus.BUSY, pipeline=pipeline)
+            job.heartbeat(now(), ttl, pipeline=pipeline)
+            job.prepare_for_execution(self.name, pipeline=pipeline)
+            pipeline.persist(job.key)
+            pipeline.execute()
+        taken = self._taken[execution.id] = Taken(job, queue, execution)
+        self._to_claim.put(taken)
 
-    def _perform(self, job: Job, queue: Queue, execution: RQExecution) -> None:
-        try:
-            self.perform_job(job, queue, execution)
-        except Exception:
-            self.log.exception("job %s ended badly", job.id)
-        finally:
-            self.executions.pop(execution.id, None)
-            if not self.executions:
-                self.set_state(WorkerStatus.IDLE)
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Tell that the worker lives: RQ asks for it several times a job, once in some seconds is enough."""
+        if pipeline is None and time.monotonic() - self._beaten_at < HEARTBEAT_SECONDS:
+            return
+        self._beaten_at = time.monotonic()
+        super().heartbeat(timeout, pipeline)
+
+    def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
+        """Busy is who has an execution, whatever the main loop is about to do."""
+        state = WorkerStatus.BUSY if self.executions and state == WorkerStatus.IDLE else state
+        if state != self._state:
+            super().set_state(state, pipeline)
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Wait while workers are suspended."""
+        if time.monotonic() - self._looked_at >= SUSPENSION_LOOK_SECONDS:
+            super().check_for_suspension(burst)
+            self._looked_at = time.monotonic()
+
+    def procline(self, message: str) -> None:
+        """Leave the process's title alone: it would change with every job."""
+
+    # --- claims and ends, in batches -------------------------------------------------------------------------------
+
+    def _in_batches(self, source: queue.SimpleQueue[Taken], handle: Callable[[list[Taken]], None]) -> None:
+        """Hand what has come to `handle`, again and again until it can be done: the servers may be away for a time."""
+        while True:
+            batch = [source.get()]
+            while not source.empty():
+                batch.append(source.get())
+            while True:
+                try:
+                    handle(batch)
+                    break
+                except (DatabaseError, InterfaceError, RedisError) as error:
+                    logger.warning("%d jobs wait: %s", len(batch), error)
+                    connection.close()
+                    time.sleep(RETRY_SECONDS)
+                except Exception:
+                    logger.exception("%d jobs are given up", len(batch))
+                    break
+
+    def _claim(self, batch: list[Taken]) -> None:
+        claimed = {
+            found.execution.pk: found
+            for found in lifecycle.claim([taken.execution_id for taken in batch], runner.worker_name())
+        }
+        for taken in batch:
+            found = claimed.pop(taken.execution_id, None)
+            if found is None:  # it has ended, waits for later, or somebody else has it
+                self._to_finish.put(taken)
+                continue
+            runner.Run(driver(), found, definition(found.execution.version_id), self._ended_by(taken)).start()
+        if self._to_claim.empty():
+            connection.close()
+
+    def _ended_by(self, taken: Taken) -> Callable[[runner.Run], None]:
+        def ended(run: runner.Run) -> None:
+            taken.error = None if isinstance(run.error, LeaseLost) else run.error
+            self._to_finish.put(taken)
+
+        return ended
+
+    def _finish(self, batch: list[Taken]) -> None:
+        """Take jobs off RQ's books, as `handle_job_success` does for one."""
+        good = [taken for taken in batch if taken.error is None]
+        with self.connection.pipeline() as pipeline:
+            for taken in good:
+                job, execution = taken.job, taken.execution
+                job.ended_at = now()
+                job._status = JobStatus.FINISHED
+                self.increment_successful_job_count(pipeline=pipeline)
+                self.increment_total_working_time(job.ended_at - (job.started_at or job.ended_at), pipeline)
+                job.cleanup(0, pipeline=pipeline, remove_from_queue=False)
+                execution.delete(job=job, pipeline=pipeline)
+            pipeline.execute()
+        for taken in batch:
+            if taken.error is not None:
+                error = taken.error
+                self._finalize_failure(
+                    taken.job, taken.queue, taken.execution, (type(error), error, error.__traceback__)
+                )
+            self.executions.pop(taken.execution.id, None)
+            self._taken.pop(taken.execution.id, None)
             self._slots.release()
+        if not self.executions:
+            self.set_state(WorkerStatus.IDLE)
+
+    def _keep_alive(self) -> None:
+        """Keep the registries from taking long executions for abandoned."""
+        while True:
+            time.sleep(self.job_monitoring_interval / 2)
+            for taken in list(self._taken.values()):
+                try:
+                    self.maintain_heartbeats(taken.job, taken.execution)
+                except RedisError as error:
+                    logger.warning("job heartbeats: %s", error)
+                    break
+
+    # --- stopping --------------------------------------------------------------------------------------------------
+
+    def request_stop_execution(self, execution_id: str) -> None:
+        """RQ's stop command: cancel the execution."""
+        taken = self._taken.get(execution_id)
+        if taken is None:
+            self.log.warning("Not running execution %s, command ignored.", execution_id)
+            return
+        found = Execution.objects.filter(pk=taken.execution_id).first()
+        if found is not None:
+            lifecycle.request_cancel(found, reason="Stopped through RQ.")
+        connection.close()
+
+    def _shutdown(self) -> None:
+        """Take no more jobs, whatever runs: `teardown` sees to that."""
+        self._stop_requested = True
+        raise StopRequested
 
     def teardown(self) -> None:
-        """Let what runs come to its end before the worker says goodbye (SIGTERM drains; a second one does not wait)."""
-        self._threads.shutdown(wait=True)
+        """Let what runs come to its end for WORKER_GRACE_SECONDS, hand the rest over, and say goodbye."""
+        deadline = time.monotonic() + settings.WORKER_GRACE_SECONDS
+        while self._taken and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for actor in driver().actors():
+            if isinstance(actor, runner.Run):
+                actor.stop()
+        deadline = time.monotonic() + settings.WORKER_GRACE_SECONDS / 2
+        while self._taken and time.monotonic() < deadline:
+            time.sleep(0.05)
         super().teardown()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from django.db.models import QuerySet
@@ -15,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from executions import definitions, lifecycle
+from executions.answers import wait_for_end
 from executions.api.serializers import (
     ExecuteSerializer,
     ExecutionSerializer,
@@ -24,14 +24,11 @@ from executions.api.serializers import (
     WorkflowWriteSerializer,
 )
 from executions.graph import InvalidGraph
-from executions.models import Execution, Trigger, Workflow
+from executions.models import Trigger, Workflow
 from executions.nodes.registry import node_types
-from executions.statuses import ExecutionStatus
 from workflow_platform.accounts.models import Role, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.problems import Problem
-
-WAIT_POLL_SECONDS = 0.05
 
 
 def invalid_graph(error: InvalidGraph) -> Problem:
@@ -163,7 +160,8 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
                 trigger=_trigger(request),
                 input=body.validated_data.get("input", []),
                 priority=body.validated_data["priority"],
-                by=request.user,  # type: ignore[arg-type]
+                by=request.user,
+                awaited=bool(body.validated_data.get("wait")),
             )
         except lifecycle.CannotStart as error:
             raise Problem(409, str(error)) from None
@@ -175,19 +173,6 @@ def _trigger(request: Request) -> Trigger:
     """Return what starts an execution: a person at a page, who has a session, or a program with a token."""
     by_hand = isinstance(request.successful_authenticator, SessionAuthentication)
     return Trigger.MANUAL if by_hand else Trigger.API
-
-
-def wait_for_end(execution: Execution, seconds: float) -> bool:
-    """Wait for the execution's end, at most so long. Tells whether it came; `execution` is up to date then."""
-    deadline = time.monotonic() + seconds
-    while seconds:
-        execution.refresh_from_db()
-        if ExecutionStatus(execution.status).ended:
-            return True
-        if time.monotonic() > deadline:
-            break
-        time.sleep(WAIT_POLL_SECONDS)
-    return False
 
 
 class NodeTypesView(APIView):

@@ -64,17 +64,20 @@ def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def encoded(outputs: dict[str, Items]) -> bytes:
-    """Return the outputs as JSON. Raises NodeError if they cannot be kept."""
-    try:
-        text = orjson.dumps(outputs)
-    except TypeError as error:
-        raise NodeError(f"The output is not JSON: {error}.") from None
-    if len(text) > settings.NODE_OUTPUT_MAX_BYTES:
-        raise NodeError(f"The output has {len(text)} bytes; at most {settings.NODE_OUTPUT_MAX_BYTES} are allowed.")
-    if b"\\u0000" in text:
-        raise NodeError("The output holds the character U+0000, which cannot be stored.")
-    return text
+def encoded(outputs: dict[str, Items]) -> dict[str, int]:
+    """Return the size of each output as JSON, in bytes. Raises NodeError if they cannot be kept."""
+    sizes = {}
+    for name, items in outputs.items():
+        try:
+            text = orjson.dumps(items)
+        except TypeError as error:
+            raise NodeError(f"The output is not JSON: {error}.") from None
+        if b"\\u0000" in text:
+            raise NodeError("The output holds the character U+0000, which cannot be stored.")
+        sizes[name] = len(text)
+    if (size := sum(sizes.values())) > settings.NODE_OUTPUT_MAX_BYTES:
+        raise NodeError(f"The output has {size} bytes; at most {settings.NODE_OUTPUT_MAX_BYTES} are allowed.")
+    return sizes
 
 
 def preview(outputs: dict[str, Items]) -> list[Any] | None:

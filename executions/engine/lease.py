@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import time
+from typing import Any, Protocol
 from uuid import UUID
 
+import orjson
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
@@ -16,41 +16,42 @@ from executions.lifecycle import Lease
 
 logger = logging.getLogger(__name__)
 
-CANCEL_POLL_SECONDS = 0.4
-"""How often cancellations are looked for: a cancel takes effect within a second."""
+LOOK_SECONDS = 0.4
+"""How often requests to cancel or pause are looked for: each takes effect within a second."""
 
 
-@dataclass(slots=True)
-class Held:
-    """A lease as its holder sees it."""
+class Holder(Protocol):
+    """Who runs an execution under a lease. Every method may be called from the heartbeats' thread, and returns at
+    once."""
 
     lease: Lease
-    lost: threading.Event = field(default_factory=threading.Event)
-    cancel_requested: threading.Event = field(default_factory=threading.Event)
+
+    def lease_is_lost(self) -> None: ...
+
+    def is_asked(self, cancel: dict[str, Any] | None, pause: dict[str, Any] | None, woken: bool) -> None: ...
 
 
 class Heartbeats:
     """Renews what is held until it is let go."""
 
     def __init__(self) -> None:
-        self._held: dict[UUID, Held] = {}
+        self._held: dict[UUID, Holder] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
+        self._renewed_at = 0.0
         threading.Thread(target=self._run, name="heartbeats", daemon=True).start()
 
-    @contextmanager
-    def holding(self, lease: Lease) -> Iterator[Held]:
-        """Renew `lease` while the block runs."""
-        held = Held(lease)
+    def hold(self, holder: Holder) -> None:
+        """Renew the holder's lease until `let_go`."""
         with self._lock:
-            self._held[lease.execution_id] = held
+            self._held[holder.lease.execution_id] = holder
         self._wake.set()
-        try:
-            yield held
-        finally:
-            with self._lock:
-                if self._held.get(lease.execution_id) is held:
-                    del self._held[lease.execution_id]
+
+    def let_go(self, holder: Holder) -> None:
+        """Renew it no more."""
+        with self._lock:
+            if self._held.get(holder.lease.execution_id) is holder:
+                del self._held[holder.lease.execution_id]
 
     def _run(self) -> None:
         while True:
@@ -61,13 +62,30 @@ class Heartbeats:
                     self._wake.clear()
                     continue
             try:
-                self._renew(held)
+                self._look(held)
+                if time.monotonic() - self._renewed_at >= settings.HEARTBEAT_SECONDS:
+                    self._renewed_at = time.monotonic()
+                    self._renew(held)
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("heartbeat of %d leases failed: %s", len(held), error)
                 connection.close()
-            threading.Event().wait(min(CANCEL_POLL_SECONDS, settings.HEARTBEAT_SECONDS))
+            threading.Event().wait(min(LOOK_SECONDS, settings.HEARTBEAT_SECONDS))
 
-    def _renew(self, held: list[Held]) -> None:
+    def _look(self, held: list[Holder]) -> None:
+        """Tell the holders what they are asked."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id, CASE WHEN cancel_requested_at IS NOT NULL THEN COALESCE(cancel_request, '{}') END,"
+                " pause_request, resume_at IS NOT NULL FROM executions_execution WHERE id = ANY(%s) AND"
+                " (cancel_requested_at IS NOT NULL OR pause_request IS NOT NULL OR resume_at IS NOT NULL)",
+                [[h.lease.execution_id for h in held]],
+            )
+            asked = {row[0]: row[1:] for row in cursor.fetchall()}
+        for holder in held:
+            cancel, pause, woken = asked.get(holder.lease.execution_id, (None, None, False))
+            holder.is_asked(_json(cancel), _json(pause), woken)
+
+    def _renew(self, held: list[Holder]) -> None:
         """Extend every lease that is still ours and has not run out; tell the holders of the others."""
         with connection.cursor() as cursor:
             cursor.execute(
@@ -76,19 +94,23 @@ class Heartbeats:
                 " FROM unnest(%s::uuid[], %s::int[]) AS held(id, fencing_token)"
                 " WHERE e.id = held.id AND e.fencing_token = held.fencing_token AND e.status = 'running'"
                 " AND e.lease_expires_at > clock_timestamp()"
-                " RETURNING e.id, e.cancel_requested_at IS NOT NULL",
+                " RETURNING e.id",
                 [
                     settings.LEASE_SECONDS,
                     [h.lease.execution_id for h in held],
                     [h.lease.fencing_token for h in held],
                 ],
             )
-            renewed = dict(cursor.fetchall())
-        for h in held:
-            if h.lease.execution_id not in renewed:
-                h.lost.set()
-            elif renewed[h.lease.execution_id]:
-                h.cancel_requested.set()
+            renewed = {row[0] for row in cursor.fetchall()}
+        for holder in held:
+            if holder.lease.execution_id not in renewed:
+                holder.lease_is_lost()
+
+
+def _json(value: Any) -> dict[str, Any] | None:
+    """Return what a jsonb column holds; Django's cursors hand it out as text."""
+    found: dict[str, Any] | None = orjson.loads(value) if isinstance(value, str) else value
+    return found
 
 
 _heartbeats: Heartbeats | None = None

@@ -11,25 +11,22 @@ import copy
 import logging
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from events import log
+from executions.engine import rows
 from executions.lifecycle import Change, Lease
-from executions.models import Execution, NodeRun
+from executions.models import Wait
 from executions.statuses import ExecutionStatus
 
 logger = logging.getLogger(__name__)
 
 MAX_CHANGES_PER_COMMIT = 500
-_UPDATED = [
-    field.name
-    for field in NodeRun._meta.concrete_fields
-    if field.name not in {"id", "execution", "node_id", "run_index"}
-]
 
 Submission = tuple[Change, "Future[None]"]
 
@@ -48,16 +45,23 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
-    def submit(self, change: Change) -> Future[None]:
+    def submit(self, change: Change, then: Callable[[BaseException | None], None] | None = None) -> Future[None]:
         """Take a change for the next commit.
 
         The future is done when the change is committed, or fails with LeaseLost, or with the database's error; in both
-        cases nothing of the change was written. The rows are copied: the caller may go on changing them.
+        cases nothing of the change was written. `then` is called with the error, or None, in the recorder's thread.
+        The rows are copied: the caller may go on changing them.
         """
         change.node_runs = [copy.copy(run) for run in change.node_runs]
         future: Future[None] = Future()
+        if then is not None:
+            future.add_done_callback(lambda done: then(done.exception()))
         self._submissions.put((change, future))
         return future
+
+    def forget(self, lease: Lease) -> None:
+        """Nothing more comes under this lease."""
+        self._broken.discard(lease)
 
     def _run(self) -> None:
         while True:
@@ -84,8 +88,9 @@ class Recorder:
             logger.exception("a batch of %d changes was not committed", len(batch))
             if isinstance(error, DatabaseError | InterfaceError):
                 connection.close()
-            for change, future in batch:
+            for change, _ in batch:
                 self._broken.add(change.lease)
+            for _, future in batch:
                 future.set_exception(error)
             return
         for change, future in batch:
@@ -101,17 +106,14 @@ def write(changes: Sequence[Change]) -> set[UUID]:
     held = _held([change.lease.execution_id for change in changes])
     stale = {c.lease.execution_id for c in changes if held.get(c.lease.execution_id) != c.lease.fencing_token}
     valid = [change for change in changes if change.lease.execution_id not in stale]
-    rows = {(r.execution_id, r.node_id, r.run_index): r for change in valid for r in change.node_runs}
-    if rows:
-        NodeRun.objects.bulk_create(
-            rows.values(),
-            update_conflicts=True,
-            unique_fields=["execution", "node_id", "run_index"],
-            update_fields=_UPDATED,
-        )
+    node_runs = {(r.execution_id, r.node_id, r.run_index): r for change in valid for r in change.node_runs}
+    rows.upsert_node_runs(list(node_runs.values()))
+    Wait.objects.bulk_create([wait for change in valid for wait in change.waits], ignore_conflicts=True)
+    fields: dict[UUID, dict[str, Any]] = {}
     for change in valid:
         if change.execution_fields:
-            Execution.objects.filter(pk=change.lease.execution_id).update(**change.execution_fields)
+            fields.setdefault(change.lease.execution_id, {}).update(change.execution_fields)
+    rows.update_executions(fields)
     events = [event for change in valid for event in change.events]
     if events:
         log.append(events)

@@ -1,46 +1,51 @@
-"""One execution, from its claim to its end, to a wait, or to the loss of its lease."""
+"""One execution, from its claim to its end, to a wait or pause, or to the loss of its lease.
+
+An actor: everything that happens to it (the end of an attempt, a passed time, a request, a lost lease) is a message,
+and after each it decides what follows. What it decides is written by the recorder; it never waits for that, except that
+a node which touches the world starts only when the checkpoints that it rests on are committed.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
-import queue
+import random
 import socket
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 import orjson
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from executions import lifecycle
-from executions.engine.attempt import Outcome, attempt, encoded, error_data, preview
-from executions.engine.lease import Held, heartbeats
+from executions import answers, background, lifecycle
+from executions.engine.attempt import Outcome, encoded, error_data, preview
+from executions.engine.definition import Definition
+from executions.engine.driver import Actor, Driver
+from executions.engine.invocation import Active, work
+from executions.engine.lease import heartbeats
 from executions.engine.planner import Items, Plan, Ready, RestoredRun, RunKey
 from executions.engine.recorder import LeaseLost, recorder
-from executions.expressions import Evaluator, Scope
-from executions.graph import ERROR_OUTPUT, Graph, Node
-from executions.lifecycle import Change, Lease
-from executions.models import Execution, NodeRun
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType
-from executions.nodes.registry import node_types
+from executions.graph import ERROR_OUTPUT, Node
+from executions.lifecycle import Change, Claimed
+from executions.models import NodeRun, Wait
+from executions.nodes.base import NodeError, NodeResult, WaitFor
 from executions.statuses import ExecutionStatus, NodeRunStatus
 
 logger = logging.getLogger(__name__)
 
-TICK_SECONDS = 0.1
-"""How often a runner that waits for nodes looks for cancellation, deadline and a lost lease."""
 MAX_UNCOMMITTED = 64
 """Changes that one execution may have on their way to the log: a loop of fast nodes waits for the database."""
-
-_blocking = ThreadPoolExecutor(64, thread_name_prefix="node")
+FAIR_TURNS = 20
+"""Ends of node runs that it handles in one turn before the others have theirs."""
+HOLD_SECONDS = 0.25
+"""What is due sooner is waited for with the lease in hand."""
+LOST_WHILE_RUNNING = "The worker was lost while the node ran; nodes of this type are not run again."
 
 
 def worker_name() -> str:
@@ -48,111 +53,183 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def run(execution_id: UUID) -> None:
-    """Claim the execution and run it. Returns at once if there is nothing to do."""
-    try:
-        claimed = lifecycle.claim(execution_id, worker_name())
-        if claimed is None:
-            return
-        execution, lease = claimed
-        with heartbeats().holding(lease) as held:
-            Run(execution, lease, held).go()
-    except LeaseLost:
-        logger.warning("execution %s: the lease was lost; somebody else goes on", execution_id)
-    finally:
-        connection.close()
+class Run(Actor):
+    """The execution in memory: plan, rows, outputs. `done` is called once, when nothing of it runs here any more."""
 
-
-@dataclass(slots=True)
-class Active:
-    """A node run that has begun."""
-
-    ready: Ready
-    row: NodeRun
-    started: float = field(default_factory=time.monotonic)
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-
-class Run:
-    """The execution in memory: plan, rows, outputs. What it decides is written by the recorder."""
-
-    def __init__(self, execution: Execution, lease: Lease, held: Held) -> None:
-        self.execution, self.lease, self.held = execution, lease, held
-        version = execution.version
-        self.graph = Graph.parse(version.nodes, version.edges, max_nodes=10**6)
-        self.types = node_types()
-        self.plan = Plan(self.graph, lambda node_id: self._type(self.graph.nodes[node_id]).join)
+    def __init__(self, driver: Driver, claimed: Claimed, definition: Definition, done: Callable[[Run], None]) -> None:
+        super().__init__(driver)
+        self.execution, self.lease, self.restored = claimed.execution, claimed.lease, claimed.runs
+        self.definition, self.graph = definition, definition.graph
+        self.plan = Plan(self.graph, definition.is_join)
         self.rows: dict[RunKey, NodeRun] = {}
+        self.done_nodes: set[str] = set()
         self.latest: dict[str, Items] = {}
         self.active: dict[RunKey, Active] = {}
         self.waiting: dict[RunKey, Active] = {}
-        self.ends: queue.SimpleQueue[tuple[RunKey, Outcome]] = queue.SimpleQueue()
-        self.last_commit: Future[None] | None = None
+        self.ends: deque[tuple[Active, Outcome]] = deque()
         self.uncommitted = 0
-        self.limit_ms = int(version.settings.get("max_execution_time_ms") or settings.PERF_MAX_EXECUTION_TIME_MS)
+        limit = definition.settings.get("max_execution_time_ms") or settings.PERF_MAX_EXECUTION_TIME_MS
+        self.limit_ms = int(limit)
+        self.began = time.monotonic()
         self.over = False
+        self.error: Exception | None = None
+        self._done = done
+        # What the heartbeats hear, taken up at the next turn.
+        self.lost = False
+        self.cancel: dict[str, Any] | None = None
+        self.pause: dict[str, Any] | None = None
+        self.woken = False
+        self.stopping = False
 
-    # --- the loop --------------------------------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        return f"execution {self.execution.pk}"
 
-    def go(self) -> None:
-        """Run until the end, a wait, or LeaseLost."""
-        self._restore()
+    def start(self) -> None:
+        """Begin, or go on where the node runs say."""
+        self._driver.add(self)
+        heartbeats().hold(self)
+        self.tell(self._begin_all)
+
+    # --- messages from other threads -------------------------------------------------------------------------------
+
+    def lease_is_lost(self) -> None:
+        """Somebody else has the execution, or it has ended: write nothing more."""
+        self.lost = True
+        self.tell(self._advance)
+
+    def is_asked(self, cancel: dict[str, Any] | None, pause: dict[str, Any] | None, woken: bool) -> None:
+        """Take up a request to cancel or pause, or the news that something waited for has come."""
+        if (cancel, pause, woken) != (self.cancel, self.pause, self.woken):
+            self.cancel, self.pause, self.woken = cancel, pause, woken
+            self.tell(self._take_up_wakings if woken else self._advance)
+
+    def stop(self) -> None:
+        """The worker stops: hand the execution over at its checkpoint."""
+        self.stopping = True
+        self.tell(self._advance)
+
+    def broke(self, error: Exception) -> None:
+        """A bug: give the execution up. It is recovered, and fails after MAX_RECOVERIES of them."""
+        if not isinstance(error, LeaseLost):
+            logger.exception("%r broke", self)
+        self.error = error
+        self._close()
+
+    def tick(self) -> None:
+        """Give up what took too long, start what is due."""
+        if self.over:
+            return
+        now, wall = time.monotonic(), timezone.now()
+        for active in list(self.active.values()):
+            if active.again_at is not None and active.again_at <= now:
+                active.again_at, active.started = None, now
+                self._attempt(active)
+            elif (seconds := self._timeout_of(active)) and now - active.started > seconds:
+                self._give_up(active, seconds)
+        for key, active in list(self.waiting.items()):
+            if active.row.wake_at is not None and active.row.wake_at <= wall:
+                del self.waiting[key]
+                self._resume(active, None)
+        self._advance()
+
+    def _attempt_ended(self, active: Active, outcome: Outcome) -> None:
+        if not self.over:
+            self.ends.append((active, outcome))
+            self._advance()
+
+    def _committed(self, error: BaseException | None) -> None:
+        """A change has been written, or not (called by the recorder's thread)."""
+        with self._guard:
+            self.uncommitted -= 1
+        if error is not None:
+            self.lost = True
+            self.tell(self._advance)
+        elif self.uncommitted == MAX_UNCOMMITTED // 2:
+            self.tell(self._advance)
+
+    # --- what follows ----------------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Do whatever can be done now."""
+        handled = 0
         while not self.over:
-            self._skip_unreachable()
-            for ready in self.plan.take_ready():
-                self._begin(ready)
-            if self.plan.ended:
-                self._end(ExecutionStatus.COMPLETED, {})
-            elif self.waiting and not self.active and self.ends.empty():
-                self._release()
-            else:
-                self._await_one()
-
-    def _await_one(self) -> None:
-        """Take the end of one node run, or notice why to stop."""
-        while True:
-            # Looked for each time, not only when idle: a cycle of fast nodes is never idle.
             self._look_around()
-            if self.over:
-                return
-            try:
-                key, outcome = self.ends.get(timeout=TICK_SECONDS)
-            except queue.Empty:
-                continue
-            if key in self.active:  # else: it was given up, and its late end is of no interest
-                self._ended(self.active.pop(key), outcome)
-                return
+            if self.over or self.uncommitted >= MAX_UNCOMMITTED:
+                break
+            if not self._holds_back():
+                self._skip_unreachable()
+                for ready in self.plan.take_ready():
+                    self._begin(ready)
+            if not self.ends:
+                self._rest()
+                break
+            active, outcome = self.ends.popleft()
+            key = (active.row.node_id, active.row.run_index)
+            if self.active.get(key) is active:  # else: it was given up, and its late end is of no interest
+                del self.active[key]
+                self._ended(active, outcome)
+            handled += 1
+            if handled >= FAIR_TURNS:
+                self.tell(self._advance)
+                break
+        self.next_due = None if self.over else self._next_due()
+
+    def _holds_back(self) -> bool:
+        return self.pause is not None or self.stopping
 
     def _look_around(self) -> None:
-        """End on cancellation or deadline, give up what took too long. Raises LeaseLost."""
-        if self.held.lost.is_set():
-            self._abandon()
+        """End on cancellation or deadline. Raises LeaseLost."""
+        if self.lost:
             raise LeaseLost(LeaseLost.__doc__)
-        if self.held.cancel_requested.is_set():
-            self._end(ExecutionStatus.CANCELLED, lifecycle.cancel_request(self.execution))
-        elif self._elapsed_ms() > self.limit_ms:
+        if self.cancel is not None:
+            self._end(ExecutionStatus.CANCELLED, {"reason": "Asked for.", "by": None} | self.cancel)
+        elif self._ran_ms() > self.limit_ms:
             self._end(ExecutionStatus.TIMED_OUT, {"limit_ms": self.limit_ms})
-        else:
-            self._give_up_timed_out()
+        elif self.stopping:
+            self._leave(lifecycle.hand_over(self.lease, self._ran_ms()))
 
-    def _elapsed_ms(self) -> float:
-        began = self.execution.started_at or timezone.now()
-        return (timezone.now() - began).total_seconds() * 1000
+    def _rest(self) -> None:
+        """Nothing more can be done now: end, give the lease back, or wait for the next message."""
+        if self.plan.ended:
+            self._end(ExecutionStatus.COMPLETED, {})
+        elif self.active:
+            return
+        elif self.pause is not None:
+            self._leave(lifecycle.release_paused(self.execution, self.lease, self.pause, self._ran_ms()))
+        elif not self.woken:
+            times = [active.row.wake_at for active in self.waiting.values() if active.row.wake_at]
+            until: datetime | None = min(times, default=None)
+            if until is None or until > timezone.now() + timedelta(seconds=HOLD_SECONDS):
+                self._leave(lifecycle.release_waiting(self.execution, self.lease, until, self._ran_ms()))
 
-    def _give_up_timed_out(self) -> None:
-        now = time.monotonic()
-        for key, active in self.active.items():
-            seconds = self.graph.nodes[key[0]].timeout
-            if seconds is not None and now - active.started > seconds and not active.cancelled.is_set():
-                active.cancelled.set()
-                error = NodeError(f"The node took longer than its timeout of {seconds:g} s.", retryable=True)
-                self.ends.put((key, Outcome(None, error, (now - active.started) * 1000)))
+    def _ran_ms(self) -> float:
+        """Return how long it has run, waits and pauses not counted."""
+        return self.execution.ran_ms + (time.monotonic() - self.began) * 1000
+
+    def _next_due(self) -> float:
+        due = [self.began + (self.limit_ms - self.execution.ran_ms) / 1000]
+        for active in self.active.values():
+            if active.again_at is not None:
+                due.append(active.again_at)
+            elif (seconds := self._timeout_of(active)) is not None:
+                due.append(active.started + seconds)
+        now, wall = time.monotonic(), timezone.now()
+        wakes = [active.row.wake_at for active in self.waiting.values() if active.row.wake_at]
+        return min([*due, *(now + (wake - wall).total_seconds() for wake in wakes)])
+
+    def _timeout_of(self, active: Active) -> float | None:
+        return self.graph.nodes[active.row.node_id].timeout
+
+    def _give_up(self, active: Active, seconds: float) -> None:
+        if not active.cancelled.is_set():
+            active.cancelled.set()
+            error = NodeError(f"The node took longer than its timeout of {seconds:g} s.", retryable=True)
+            self.ends.append((active, Outcome(None, error, (time.monotonic() - active.started) * 1000)))
 
     # --- beginning -------------------------------------------------------------------------------------------------
 
-    def _restore(self) -> None:
-        rows = list(NodeRun.objects.filter(execution=self.execution).order_by("id"))
-        connection.close()
+    def _begin_all(self) -> None:
+        rows = self.restored
         self.rows = {(row.node_id, row.run_index): row for row in rows}
         restored = [
             RestoredRun((row.node_id, row.run_index), row.inputs, row.output, row.keep_open)
@@ -163,18 +240,66 @@ class Run:
             if run.outputs is not None:
                 self._remember(run.key[0], dict(run.outputs))
         skipped = [row.node_id for row in rows if row.status == NodeRunStatus.SKIPPED]
+        self.done_nodes = {row.node_id for row in rows if NodeRunStatus(row.status).ended}
         trigger = (self.execution.trigger_node, self.execution.input)
-        for ready in self.plan.restore(restored, trigger, skipped):
-            row = self.rows[ready.node_id, ready.run_index]
-            active = Active(ready, row)
-            if row.status == NodeRunStatus.WAITING and row.wake_at is not None and row.wake_at > timezone.now():
-                self.waiting[ready.node_id, ready.run_index] = active
+        begun = self.plan.restore(restored, trigger, skipped)
+        outcomes = self._outcomes() if any(row.status == NodeRunStatus.WAITING for row in rows) else {}
+        for ready in begun:
+            self._go_on(Active(ready, self.rows[ready.node_id, ready.run_index]), outcomes)
+        self._advance()
+
+    def _go_on(self, active: Active, outcomes: dict[RunKey, Any]) -> None:
+        """Take up a node run that had begun: it waits on, goes on, or is tried again."""
+        row, key = active.row, (active.row.node_id, active.row.run_index)
+        if row.status == NodeRunStatus.WAITING:
+            due = row.wake_at is not None and row.wake_at <= timezone.now()
+            if key in outcomes or due:
+                self._resume(active, outcomes.get(key))
             else:
-                self._start(active, resumed=row.status == NodeRunStatus.WAITING)
+                self.waiting[key] = active
+        elif not self.definition.types[row.node_id].retry_on_crash:
+            self.active[key] = active
+            self.ends.append((active, Outcome(None, NodeError(LOST_WHILE_RUNNING), 0)))
+        else:
+            self._start(active)
+
+    def _resume(self, active: Active, outcome: dict[str, Any] | None) -> None:
+        # One that waited for its next attempt still has the error of the last.
+        active.resumed, active.outcome = active.row.error is None, outcome
+        active.started = time.monotonic()
+        self._start(active)
+
+    def _take_up_wakings(self) -> None:
+        """Resume what has been resolved while the lease was held."""
+        if not self.waiting or self.over:
+            self.woken = False
+            return
+        self._submit(Change(self.lease, execution_fields={"resume_at": None}), self._after_waking_is_noted)
+
+    def _after_waking_is_noted(self, error: BaseException | None) -> None:
+        # Only now: what comes after the note was taken down makes another.
+        if error is None:
+            self.tell(self._resume_resolved)
+
+    def _resume_resolved(self) -> None:
+        self.woken = False
+        if self.over:
+            return
+        for key, outcome in self._outcomes().items():
+            if (active := self.waiting.pop(key, None)) is not None:
+                self._resume(active, outcome)
+        self._advance()
+
+    def _outcomes(self) -> dict[RunKey, Any]:
+        found = Wait.objects.filter(execution=self.execution, resolved_at__isnull=False)
+        outcomes = {(wait.node_id, wait.run_index): wait.outcome for wait in found}
+        connection.close()
+        return outcomes
 
     def _skip_unreachable(self) -> None:
         for node_id in self.plan.take_skipped():
             row = self._new_row(self.graph.nodes[node_id], 0)
+            self.done_nodes.add(node_id)
             self._submit(lifecycle.skip_node(self.execution, self.lease, row, "No item can reach it."))
 
     def _new_row(self, node: Node, run_index: int) -> NodeRun:
@@ -193,53 +318,35 @@ class Run:
         row.inputs = {name: refs for name, refs in ready.references.items() if refs[0]["run_index"] >= 0}
         self._start(Active(ready, row))
 
-    def _start(self, active: Active, *, resumed: bool = False) -> None:
-        ready = active.ready
-        node = self.graph.nodes[ready.node_id]
-        key = (ready.node_id, ready.run_index)
-        count = sum(len(items) for items in ready.inputs.values())
-        if self._type(node).blocking and self.last_commit is not None:
-            # What this node does to the world rests on checkpoints that a crash must not undo.
-            self.last_commit.result()
-        self._submit(lifecycle.start_node(self.execution, self.lease, active.row, count))
-        self.active[key] = active
-        work = self._work(active, node, resumed=resumed)
-        if self._type(node).blocking and not node.disabled:
-            _blocking.submit(lambda: self.ends.put((key, work())))
+    def _start(self, active: Active) -> None:
+        node = self.graph.nodes[active.row.node_id]
+        self.active[active.row.node_id, active.row.run_index] = active
+        self.done_nodes.discard(node.id)
+        node_type = self.definition.types[node.id]
+        count = sum(len(items) for items in active.ready.inputs.values())
+        change = lifecycle.start_node(self.execution, self.lease, active.row, count)
+        if node_type.blocking and not node_type.pure and not node.disabled:
+            # What it does to the world rests on checkpoints that a crash must not undo.
+            self._submit(change, lambda error: None if error else self._attempt(active))
         else:
-            self.ends.put((key, work()))
+            self._submit(change)
+            self._attempt(active)
 
-    def _work(self, active: Active, node: Node, *, resumed: bool) -> Callable[[], Outcome]:
-        node_type, inputs = self._type(node), active.ready.inputs
+    def _attempt(self, active: Active) -> None:
+        """Make one attempt: here if it is quick, else in a thread of its own."""
+        node = self.graph.nodes[active.row.node_id]
+        call = work(active, self.definition, self.execution, dict(self.latest), partial(self._log, active))
+        if self.definition.types[node.id].blocking and not node.disabled:
+            self._driver.nodes.submit(lambda: self._call_elsewhere(active, call))
+        else:
+            self.ends.append((active, call()))
 
-        def context() -> NodeContext[Any]:
-            return NodeContext(
-                node=node,
-                parameters_type=node_type.Parameters,
-                inputs=inputs,
-                evaluator=Evaluator(self._scope(inputs)),
-                idempotency_key=active.row.idempotency_key,
-                log=lambda level, message: self._log(active, level, message),
-                cancelled=active.cancelled,
-                turns=active.ready.turns,
-                resumed=resumed,
-            )
-
-        return lambda: attempt(node, node_type, inputs, context)
-
-    def _scope(self, inputs: dict[str, Items]) -> Scope:
-        execution, workflow = self.execution, self.execution.workflow
-        items = inputs.get("main") or next(iter(inputs.values()), [])
-        names: dict[str, Callable[[], Items]] = {}
-        for node_id, latest in list(self.latest.items()):
-            names[node_id] = names[self.graph.nodes[node_id].label] = lambda latest=latest: latest  # type: ignore[misc]
-        return Scope(
-            items,
-            names,
-            {"id": str(execution.pk), "trigger": execution.trigger},
-            {"id": str(workflow.pk), "name": workflow.name},
-            execution.version.settings.get("vars") or {},
-        )
+    def _call_elsewhere(self, active: Active, call: Callable[[], Outcome]) -> None:
+        try:
+            outcome = call()
+        finally:
+            connection.close()
+        self.tell(partial(self._attempt_ended, active, outcome))
 
     def _log(self, active: Active, level: str, message: str) -> None:
         data = {
@@ -248,12 +355,10 @@ class Run:
             "node": active.row.node_id,
             "run_index": active.row.run_index,
         }
-        self._submit(Change(self.lease, [lifecycle.event(self.execution, "log", data)]))
+        if not self.over:
+            self._submit(Change(self.lease, [lifecycle.event(self.execution, "log", data)]))
 
-    def _type(self, node: Node) -> NodeType[Any]:
-        return self.types[node.type]
-
-    # --- ending ----------------------------------------------------------------------------------------------------
+    # --- ends of node runs -----------------------------------------------------------------------------------------
 
     def _ended(self, active: Active, outcome: Outcome) -> None:
         row, result = active.row, outcome.result
@@ -261,29 +366,45 @@ class Run:
         if result is None:
             assert outcome.error is not None
             self._failed(active, outcome.error)
-        elif result.wait_until is not None:
-            self._submit(lifecycle.wait_node(self.execution, self.lease, row, result.wait_until))
-            self.waiting[row.node_id, row.run_index] = active
+        elif result.wait_for is not None:
+            self._wait(active, result.wait_for)
         else:
             try:
-                size = len(encoded(result.outputs))
+                sizes = encoded(result.outputs)
             except NodeError as error:
                 self._failed(active, error)
             else:
-                self._completed(active, result, size)
+                self._completed(active, result, sizes)
 
-    def _completed(self, active: Active, result: NodeResult, size: int) -> None:
+    def _completed(self, active: Active, result: NodeResult, sizes: dict[str, int]) -> None:
         row = active.row
         outputs = {name: items for name, items in result.outputs.items() if items}
-        self._set_output(row, outputs, size)
-        row.keep_open = result.keep_open
-        self._checkpoint(lifecycle.complete_node(self.execution, self.lease, row, preview(outputs)), active, outputs)
+        row.keep_open, row.error = result.keep_open, None
+        self._set_output(row, outputs, sum(sizes.values()))
+        change = lifecycle.complete_node(self.execution, self.lease, row, preview(outputs))
+        if result.response is not None:
+            change.execution_fields["response"] = result.response
+        self._checkpoint(change, active, outputs, sizes)
+
+    def _wait(self, active: Active, wanted: WaitFor) -> None:
+        row = active.row
+        wait = wanted.row(self.execution, row.node_id, row.run_index)
+        self._submit(
+            lifecycle.wait_node(self.execution, self.lease, row, wanted.reason, wanted.until, wait),
+            # It may have been resolved before it was written: a child can be faster than its parent.
+            self._after_wait_is_written if wait is not None else None,
+        )
+        self.waiting[row.node_id, row.run_index] = active
+
+    def _after_wait_is_written(self, error: BaseException | None) -> None:
+        if error is None:
+            background.follow_up()
 
     def _failed(self, active: Active, error: Exception) -> None:
         row, node = active.row, self.graph.nodes[active.row.node_id]
         data = error_data(error, node)
-        if data["retryable"] and row.attempt < node.retry.attempts:
-            self._retry(active, node, data)
+        if (data["retryable"] or node.retry.on == "all") and row.attempt < node.retry.attempts:
+            self._retry(active, node, data, getattr(error, "retry_after", None))
             return
         if node.on_error == "stop":
             change = lifecycle.fail_node(self.execution, self.lease, row, data, "stop")
@@ -294,24 +415,26 @@ class Run:
             received = [item for items_ in active.ready.inputs.values() for item in items_]
             items = [item | items[0] for item in received] or items
         outputs = {ERROR_OUTPUT if node.on_error == "route" else "main": items}
-        self._set_output(row, outputs, len(orjson.dumps(outputs)))
-        self._checkpoint(lifecycle.fail_node(self.execution, self.lease, row, data, node.on_error), active, outputs)
+        sizes = {name: len(orjson.dumps(items)) for name, items in outputs.items()}
+        self._set_output(row, outputs, sum(sizes.values()))
+        change = lifecycle.fail_node(self.execution, self.lease, row, data, node.on_error)
+        self._checkpoint(change, active, outputs, sizes)
 
-    def _retry(self, active: Active, node: Node, error: dict[str, Any]) -> None:
-        retry, key = node.retry, (active.row.node_id, active.row.run_index)
-        delay_ms = min(retry.max_delay_ms, retry.delay_ms * retry.backoff ** (active.row.attempt - 1))
-        self._submit(lifecycle.retry_node(self.execution, self.lease, active.row, error, delay_ms))
-        again = Active(active.ready, active.row)
-        self.active[key] = again
-        work = self._work(again, node, resumed=False)
-
-        def later() -> None:
-            again.cancelled.wait(delay_ms / 1000)
-            again.started = time.monotonic()
-            if not again.cancelled.is_set():
-                self.ends.put((key, work()))
-
-        _blocking.submit(later)
+    def _retry(self, active: Active, node: Node, error: dict[str, Any], retry_after: float | None) -> None:
+        delay_ms = node.retry.delay_before(active.row.attempt + 1, random.random(), retry_after)  # noqa: S311
+        row = active.row
+        change = lifecycle.retry_node(self.execution, self.lease, row, error, delay_ms)
+        again = Active(active.ready, row)
+        key = (row.node_id, row.run_index)
+        if delay_ms > HOLD_SECONDS * 1000 * 8:
+            row.error = error
+            until = timezone.now() + timedelta(milliseconds=delay_ms)
+            change += lifecycle.wait_node(self.execution, self.lease, row, "Waits for its next attempt.", until)
+            self.waiting[key] = again
+        else:
+            again.again_at = time.monotonic() + delay_ms / 1000
+            self.active[key] = again
+        self._submit(change)
 
     def _set_output(self, row: NodeRun, outputs: dict[str, Items], size: int) -> None:
         row.output = outputs
@@ -322,15 +445,16 @@ class Run:
     def _remember(self, node_id: str, outputs: dict[str, Items]) -> None:
         self.latest[node_id] = outputs.get("main") or next(iter(outputs.values()), [])
 
-    def _checkpoint(self, change: Change, active: Active, outputs: dict[str, Items]) -> None:
+    def _checkpoint(self, change: Change, active: Active, outputs: dict[str, Items], sizes: dict[str, int]) -> None:
         """Write a node run's output, its end, what flows from it and how far the execution is, in one change."""
         key = (active.row.node_id, active.row.run_index)
+        self.done_nodes.add(key[0])
         for edge, items in self.plan.completed(key, outputs, keep_open=active.row.keep_open):
             data = {
                 "edge": edge.model_dump(include={"source", "source_output", "target", "target_input"}),
                 "run_index": key[1],
                 "items": len(items),
-                "bytes": len(orjson.dumps(items)),
+                "bytes": sizes[edge.source_output],
                 "preview": preview({"main": items}),
             }
             change.events.append(lifecycle.event(self.execution, "data_flow", data))
@@ -338,10 +462,9 @@ class Run:
         self._submit(change)
 
     def _progress(self) -> dict[str, Any]:
-        ended = {row.node_id for row in self.rows.values() if NodeRunStatus(row.status).ended}
         busy = {key[0] for key in (*self.active, *self.waiting)}
-        done, total = len(ended - busy), len(self.graph.nodes)
-        remaining = self._elapsed_ms() / done * (total - done) if done else None
+        done, total = len(self.done_nodes - busy), len(self.graph.nodes)
+        remaining = self._ran_ms() / done * (total - done) if done else None
         return {
             "completed": done,
             "total": total,
@@ -349,31 +472,56 @@ class Run:
             "estimated_remaining_ms": None if remaining is None else round(remaining, 1),
         }
 
-    def _release(self) -> None:
-        """Everything active waits: give the lease back until the first is due."""
-        due: datetime = min(active.row.wake_at for active in self.waiting.values() if active.row.wake_at)
-        self._submit(lifecycle.release_waiting(self.execution, self.lease, due)).result()
-        self.over = True
-
-    def _abandon(self) -> None:
-        for active in self.active.values():
-            active.cancelled.set()
+    # --- the end ---------------------------------------------------------------------------------------------------
 
     def _end(self, status: ExecutionStatus, data: dict[str, Any], change: Change | None = None) -> None:
         """Write the end of the execution, and of every node run that has not ended, in one change."""
-        self._abandon()
         change = change or Change(self.lease)
         for active in (*self.active.values(), *self.waiting.values()):
+            active.cancelled.set()
             change += lifecycle.cancel_node(self.lease, active.row)
-        change += lifecycle.end(self.execution, self.lease, status, list(self.rows.values()), data)
-        self._submit(change).result()
+        follow_up = self.execution.parent_run_id is not None or (
+            status is not ExecutionStatus.COMPLETED
+            and (
+                bool(self.definition.settings.get("error_workflow"))
+                or any(active.row.node_type == "execute_workflow" for active in self.waiting.values())
+            )
+        )
+        change += lifecycle.end(self.execution, self.lease, status, list(self.rows.values()), data, follow_up=follow_up)
+        self._leave(change, then=background.follow_up if follow_up else background.admit)
+
+    def _leave(self, change: Change, then: Callable[[], None] = background.admit) -> None:
+        """Write the last change under this lease, and let go once it is written."""
         self.over = True
 
-    def _submit(self, change: Change) -> Future[None]:
-        """Hand a change to the recorder. Raises LeaseLost as soon as one that was submitted before was refused."""
-        self.uncommitted += 1
-        if self.last_commit is not None and (self.last_commit.done() or self.uncommitted > MAX_UNCOMMITTED):
-            self.last_commit.result()
-            self.uncommitted = 0
-        self.last_commit = recorder().submit(change)
-        return self.last_commit
+        def written(error: BaseException | None) -> None:
+            if error is None:
+                then()
+                if self.execution.awaited:
+                    answers.tell([self.execution.pk])
+            self.tell(self._close)
+
+        self._submit(change, written)
+
+    def _close(self) -> None:
+        """Nothing of the execution runs here any more."""
+        self.over, self.next_due = True, None
+        for active in self.active.values():
+            active.cancelled.set()
+        heartbeats().let_go(self)
+        recorder().forget(self.lease)
+        self._driver.remove(self)
+        done, self._done = self._done, lambda run: None
+        done(self)
+
+    def _submit(self, change: Change, then: Callable[[BaseException | None], None] | None = None) -> None:
+        """Hand a change to the recorder; `then` is called when it has been written, or not."""
+        with self._guard:
+            self.uncommitted += 1
+
+        def committed(error: BaseException | None) -> None:
+            self._committed(error)
+            if then is not None:
+                then(error)
+
+        recorder().submit(change, committed)

@@ -23,6 +23,7 @@ class Trigger(models.TextChoices):
     SCHEDULE = "schedule"
     WORKFLOW = "workflow"
     RERUN = "rerun"
+    ERROR = "error"
 
 
 class Priority(models.TextChoices):
@@ -39,8 +40,9 @@ class Execution(models.Model):
     """One run of a workflow version."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="executions")
-    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="executions")
+    # Keys without an index of their own: one of the composite or partial indexes below begins with them.
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="executions", db_index=False)
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="executions", db_index=False)
     version = models.ForeignKey(WorkflowVersion, on_delete=models.PROTECT, related_name="executions")
     stream = models.OneToOneField(Stream, on_delete=models.PROTECT, related_name="+")
     status = models.CharField(max_length=10, choices=STATUS_CHOICES, default=ExecutionStatus.QUEUED.value)
@@ -54,14 +56,42 @@ class Execution(models.Model):
     queued_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
-    resume_at = models.DateTimeField(null=True, help_text="When a waiting execution goes on.")
+    ran_ms = models.FloatField(default=0, help_text="How long it ran in earlier holds; waiting does not count.")
+    resume_at = models.DateTimeField(null=True, help_text="When a waiting or paused execution goes on.")
     cancel_requested_at = models.DateTimeField(null=True)
     cancel_request = models.JSONField(null=True, help_text='Why, and who asked: {"reason", "by"}.')
+    pause_request = models.JSONField(null=True, help_text='Why, and who asked, until it is paused: {"reason", "by"}.')
+    resume_request = models.JSONField(null=True, help_text='Why, and who asked, until it runs: {"reason", "by"}.')
+    awaited = models.BooleanField(default=False, help_text="Somebody waits for its answer or end.")
+    response = models.JSONField(null=True, help_text='What a webhook is answered: {"status", "headers", "body"}.')
+
+    rank_at = models.DateTimeField(
+        default=timezone.now, help_text="Place in the queue: when it was queued, less what its priority is worth."
+    )
+    admitted_at = models.DateTimeField(null=True, help_text="When the limits let it through to the workers.")
+    concurrency_key = models.CharField(max_length=200, blank=True)
+
+    parent = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="children", db_index=False)
+    parent_run = models.ForeignKey(
+        "NodeRun",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+        help_text="The node run that started it.",
+    )
+    depth = models.PositiveSmallIntegerField(default=0, help_text="How many parents it has.")
+    rerun_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="reruns", db_index=False)
+    rerun_from = models.CharField(max_length=100, blank=True, help_text="The node that the rerun began at.")
+    follow_up_due = models.BooleanField(
+        default=False, help_text="Ended, and its parent, its children or an error workflow have yet to hear of it."
+    )
 
     worker = models.CharField(max_length=100, blank=True, help_text="Who holds, or last held, the lease.")
     fencing_token = models.PositiveIntegerField(default=0, help_text="Grows with each claim; a stale one cannot write.")
     lease_expires_at = models.DateTimeField(null=True)
     recoveries = models.PositiveIntegerField(default=0)
+    handed_over = models.BooleanField(default=False, help_text="Its worker was told to stop: no crash is counted.")
 
     objects = ExecutionQuerySet.as_manager()
 
@@ -84,11 +114,32 @@ class Execution(models.Model):
             models.Index(
                 fields=["workspace", "ended_at"], name="execution_ended", condition=models.Q(ended_at__isnull=False)
             ),
+            # Not on the lease: its renewals stay cheap (HOT).
+            models.Index(fields=["status"], name="execution_unended", condition=~models.Q(status__in=ENDED)),
             models.Index(
-                fields=["status", "lease_expires_at"],
-                name="execution_unended",
-                condition=~models.Q(status__in=ENDED),
+                fields=["rank_at"],
+                name="execution_queued",
+                condition=models.Q(status=ExecutionStatus.QUEUED.value, admitted_at__isnull=True),
             ),
+            models.Index(
+                fields=["resume_at"],
+                name="execution_resuming",
+                condition=models.Q(
+                    status__in=[ExecutionStatus.WAITING.value, ExecutionStatus.PAUSED.value],
+                    admitted_at__isnull=True,
+                    resume_at__isnull=False,
+                ),
+            ),
+            models.Index(
+                fields=["workflow", "concurrency_key"],
+                name="execution_admitted",
+                condition=~models.Q(status__in=ENDED) & models.Q(admitted_at__isnull=False),
+            ),
+            models.Index(fields=["id"], name="execution_follow_up", condition=models.Q(follow_up_due=True)),
+            *[
+                models.Index(fields=[name], name=f"execution_{name}", condition=models.Q(**{f"{name}__isnull": False}))
+                for name in ("parent", "parent_run", "rerun_of")
+            ],
         ]
 
     def __str__(self) -> str:

@@ -20,7 +20,7 @@ class NodeRun(models.Model):
     """One run of one node in an execution. Its output lives here, once; events carry a preview."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="node_runs")
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="node_runs", db_index=False)
     node_id = models.CharField(max_length=100)
     name = models.CharField(max_length=200)
     node_type = models.CharField(max_length=60)
@@ -28,6 +28,9 @@ class NodeRun(models.Model):
     attempt = models.PositiveIntegerField(default=1)
     status = models.CharField(max_length=10, choices=STATUS_CHOICES, default=NodeRunStatus.PENDING.value)
     from_cache = models.BooleanField(default=False)
+    taken_from = models.UUIDField(
+        null=True, help_text="In a rerun: the node run of the old execution whose output was taken over."
+    )
     inputs = models.JSONField(
         default=dict,
         help_text='Where its items came from: {input: [{"node", "run_index", "output"}]}; {} for the trigger.',

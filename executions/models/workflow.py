@@ -27,6 +27,12 @@ class Workflow(models.Model):
     active = models.BooleanField(default=False, help_text="Whether its triggers (webhook, schedule) start it.")
     latest_version = models.ForeignKey("WorkflowVersion", null=True, on_delete=models.PROTECT, related_name="+")
     stream = models.OneToOneField(Stream, on_delete=models.PROTECT, related_name="+")
+    # The limits of the latest version's settings, where admission can join them.
+    max_concurrent = models.PositiveIntegerField(null=True, help_text="Executions at a time.")
+    max_concurrent_per_key = models.PositiveIntegerField(null=True, help_text="Executions at a time for each key.")
+    rate_limit = models.PositiveIntegerField(null=True, help_text="Starts in any `rate_seconds`.")
+    rate_seconds = models.FloatField(null=True)
+    rate_spent_until = models.DateTimeField(null=True, help_text="When all that has started is paid for (GCRA).")
     created_by = models.ForeignKey(
         django_settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

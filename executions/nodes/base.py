@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from executions.expressions import Evaluator, ExpressionError
 from executions.graph import Node
+from executions.models import Execution, NodeRun, Wait, WaitKind
+from workflow_platform.accounts.models import User
 
 Items = list[dict[str, Any]]
 Category = Literal["trigger", "flow", "data", "network", "code"]
@@ -31,9 +33,39 @@ P = TypeVar("P", bound=Parameters)
 class NodeError(Exception):
     """A node could not do its work; the message is for the person who wrote the workflow."""
 
-    def __init__(self, message: str, *, retryable: bool = False) -> None:
+    def __init__(self, message: str, *, retryable: bool = False, retry_after: float | None = None) -> None:
+        """`retry_after`: the seconds that the other side asks for before another try."""
         super().__init__(message)
         self.retryable = retryable
+        self.retry_after = retry_after
+
+
+@dataclass(slots=True)
+class WaitFor:
+    """What a node run waits for, holding no worker: a time, or something that resolves it from outside."""
+
+    reason: str
+    until: datetime | None = None
+    """When it is due; for something from outside, when it expires."""
+    kind: WaitKind | None = None
+    message: str = ""
+    assignee: User | None = None
+    child: Execution | None = None
+
+    def row(self, execution: Execution, node_id: str, run_index: int) -> Wait | None:
+        """Return the row that is resolved from outside; None for a time."""
+        if self.kind is None:
+            return None
+        return Wait(
+            execution=execution,
+            node_id=node_id,
+            run_index=run_index,
+            kind=self.kind,
+            message=self.message,
+            assignee=self.assignee,
+            child=self.child,
+            expires_at=self.until,
+        )
 
 
 @dataclass(slots=True)
@@ -43,8 +75,10 @@ class NodeResult:
     outputs: dict[str, Items] = field(default_factory=dict)
     keep_open: bool = False
     """A loop that wants what its batch brings back."""
-    wait_until: datetime | None = None
-    """Nothing yet: run again, `resumed`, at that time."""
+    wait_for: WaitFor | None = None
+    """Nothing yet: run again, `resumed`, when that has come."""
+    response: dict[str, Any] | None = None
+    """What the webhook that started the execution is answered: `{status, headers, body}`."""
 
 
 @dataclass(slots=True)
@@ -61,6 +95,9 @@ class NodeContext(Generic[P]):
     turns: list[Items] = field(default_factory=list)
     """What has come in since a loop opened; the first are its items."""
     resumed: bool = False
+    outcome: dict[str, Any] | None = None
+    """What it waited for came to; None if its time ran out."""
+    node_run: NodeRun | None = None
 
     @property
     def items(self) -> Items:
@@ -97,7 +134,10 @@ class NodeType(ABC, Generic[P]):
     """Waits until every input that can still receive something has received it."""
     blocking: ClassVar[bool] = False
     """Runs in a thread of its own, since it waits for the world or computes for long."""
+    pure: ClassVar[bool] = False
+    """Blocking, but without any effect on the world: it may start before what it rests on is committed."""
     retry_on_crash: ClassVar[bool] = True
+    """Whether it is run again when its worker was lost while it ran."""
 
     @abstractmethod
     def run(self, context: NodeContext[Any]) -> NodeResult:

@@ -27,6 +27,7 @@ class Code(NodeType[CodeParameters]):
     category = "code"
     Parameters = CodeParameters
     blocking = True
+    pure = True
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         problems = super().check_parameters(parameters)

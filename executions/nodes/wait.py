@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, Field
 
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters, WaitFor
 
 
 class WaitParameters(Parameters):
@@ -27,4 +27,4 @@ class Wait(NodeType[WaitParameters]):
         if (parameters.seconds is None) == (parameters.until is None):
             raise NodeError("parameters: give either `seconds` or `until`.")
         until = parameters.until or datetime.now(UTC) + timedelta(seconds=parameters.seconds or 0)
-        return NodeResult(wait_until=until)
+        return NodeResult(wait_for=WaitFor("Waits until a time.", until))

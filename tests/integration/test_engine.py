@@ -62,14 +62,13 @@ def test_an_endless_cycle_of_fast_nodes_ends_at_its_deadline(platform: Platform)
 @COMMITS
 def test_a_cancellation_that_crosses_a_release_takes_effect_at_once() -> None:
     execution = make_execution(*START_ONLY)
-    claimed = lifecycle.claim(execution.pk, "a worker")
-    assert claimed is not None
-    running, lease = claimed
+    (claimed,) = lifecycle.claim([execution.pk], "a worker")
+    running, lease = claimed.execution, claimed.lease
     lifecycle.request_cancel(running, reason="Not needed.")
     until = timezone.now() + timedelta(days=1)
-    recorder.write([lifecycle.release_waiting(running, lease, until)])
+    recorder.write([lifecycle.release_waiting(running, lease, until, 0)])
     assert recovery.sweep() == 1
-    assert lifecycle.claim(execution.pk, "another worker") is None
+    assert lifecycle.claim([execution.pk], "another worker") == []
     execution.refresh_from_db()
     assert execution.status == ExecutionStatus.CANCELLED
     last = log.read_after(execution.stream.name, 0)[-1]
@@ -81,19 +80,19 @@ def test_a_job_that_died_with_its_worker_before_the_claim_is_queued_again() -> N
     execution = make_execution(*START_ONLY)
     queue = django_rq.get_queue(execution.priority)
     assert queueing.without_job([execution]) == []
-    queue.remove(queueing.job_id_of(execution))  # as BLPOP does; the job's own record still says "queued"
-    Execution.objects.filter(pk=execution.pk).update(queued_at=timezone.now() - recovery.QUEUED_GRACE)
+    job_id = queueing.NextClaim.of(execution).job_id
+    queue.remove(job_id)  # as BLPOP does; the job's own record still says "queued"
+    Execution.objects.filter(pk=execution.pk).update(admitted_at=timezone.now() - recovery.ADMITTED_GRACE)
     assert recovery.sweep() == 1
-    assert queueing.job_id_of(execution) in queue.get_job_ids()
+    assert job_id in queue.get_job_ids()
     assert recovery.sweep() == 0
 
 
 @COMMITS
 def test_after_a_change_that_was_not_written_none_of_its_execution_is() -> None:
     execution = make_execution(*START_ONLY)
-    claimed = lifecycle.claim(execution.pk, "a worker")
-    assert claimed is not None
-    running, lease = claimed
+    (claimed,) = lifecycle.claim([execution.pk], "a worker")
+    running, lease = claimed.execution, claimed.lease
     head = log.head(execution.stream.name)
 
     def said(message: str) -> lifecycle.Change:

@@ -49,6 +49,9 @@ class Workspace(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=200)
     slug = models.SlugField(max_length=80, unique=True)
+    max_concurrent = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Executions at a time; empty: WORKSPACE_MAX_CONCURRENT_EXECUTIONS."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = WorkspaceQuerySet.as_manager()

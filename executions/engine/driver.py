@@ -1,0 +1,120 @@
+"""The threads of a worker process: every execution is an actor that takes one message at a time on a few of them.
+
+An execution holds no thread while its nodes work elsewhere or while nothing happens, so that one process carries
+hundreds. Nodes that wait for the world or compute for long have threads of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from django.conf import settings
+
+logger = logging.getLogger(__name__)
+
+TURN_THREADS = 4
+TICK_SECONDS = 0.02
+"""How exactly timeouts, deadlines and short delays are kept."""
+
+
+class Actor:
+    """Takes messages (callables) in order, never two at once, on the driver's threads."""
+
+    next_due: float | None = None
+    """When `tick` is to be told, on the monotonic clock."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._mailbox: deque[Callable[[], None]] = deque()
+        self._taking_turns = False
+        self._guard = threading.Lock()
+
+    def tell(self, message: Callable[[], None]) -> None:
+        """Have `message` called after what was told before. Returns at once, from any thread."""
+        with self._guard:
+            self._mailbox.append(message)
+            if self._taking_turns:
+                return
+            self._taking_turns = True
+        self._driver.turns.submit(self._take_turn)
+
+    def _take_turn(self) -> None:
+        while True:
+            with self._guard:
+                if not self._mailbox:
+                    self._taking_turns = False
+                    return
+                message = self._mailbox.popleft()
+            try:
+                message()
+            except Exception as error:
+                self.broke(error)
+
+    def broke(self, error: Exception) -> None:
+        """A message raised what no one expected."""
+        logger.exception("a message of %r failed", self)
+
+    def tick(self) -> None:
+        """The time `next_due` has come."""
+
+
+class Driver:
+    """Shared by all executions of a process."""
+
+    def __init__(self) -> None:
+        self.turns = ThreadPoolExecutor(TURN_THREADS, thread_name_prefix="turn")
+        self.nodes = ThreadPoolExecutor(settings.NODE_THREADS, thread_name_prefix="node")
+        self._actors: set[Actor] = set()
+        self._lock = threading.Lock()
+        self._some = threading.Event()
+        threading.Thread(target=self._tick, name="ticker", daemon=True).start()
+
+    def add(self, actor: Actor) -> None:
+        """Keep an eye on the actor's time until `remove`."""
+        with self._lock:
+            self._actors.add(actor)
+        self._some.set()
+
+    def remove(self, actor: Actor) -> None:
+        """The actor has come to its end."""
+        with self._lock:
+            self._actors.discard(actor)
+
+    def actors(self) -> list[Actor]:
+        """Return those that have not come to their end."""
+        with self._lock:
+            return list(self._actors)
+
+    def _tick(self) -> None:
+        while True:
+            self._some.wait()
+            actors = self.actors()
+            if not actors:
+                self._some.clear()
+                if self.actors():
+                    self._some.set()
+                continue
+            now = time.monotonic()
+            for actor in actors:
+                if actor.next_due is not None and actor.next_due <= now:
+                    actor.next_due = None
+                    actor.tell(actor.tick)
+            time.sleep(TICK_SECONDS)
+
+
+_driver: Driver | None = None
+_starting = threading.Lock()
+
+
+def driver() -> Driver:
+    """Return the driver of this process, started on first use."""
+    global _driver
+    with _starting:
+        if _driver is None:
+            _driver = Driver()
+        return _driver

@@ -1,0 +1,51 @@
+"""Every status change of an execution or node run, with its event. Nothing else assigns a status.
+
+Changes made outside a worker (`creation`, `control`) and the claim commit here, in a transaction of their own. Changes
+made by a running execution (`steps`) are returned as a `Change`, which the recorder commits together with those of
+other executions.
+"""
+
+from executions.lifecycle.base import Change, Lease, event, summary
+from executions.lifecycle.claiming import Claimed, claim
+from executions.lifecycle.control import request_cancel, request_pause, request_resume
+from executions.lifecycle.creation import CannotStart, NewExecution, create_execution, create_executions
+from executions.lifecycle.steps import (
+    cancel_node,
+    complete_node,
+    end,
+    fail_node,
+    hand_over,
+    release_paused,
+    release_waiting,
+    retry_node,
+    skip_node,
+    start_node,
+    wait_node,
+)
+
+__all__ = [
+    "CannotStart",
+    "Change",
+    "Claimed",
+    "Lease",
+    "NewExecution",
+    "cancel_node",
+    "claim",
+    "complete_node",
+    "create_execution",
+    "create_executions",
+    "end",
+    "event",
+    "fail_node",
+    "hand_over",
+    "release_paused",
+    "release_waiting",
+    "request_cancel",
+    "request_pause",
+    "request_resume",
+    "retry_node",
+    "skip_node",
+    "start_node",
+    "summary",
+    "wait_node",
+]

@@ -1,0 +1,157 @@
+"""The claim: a worker takes the leases of executions that nobody holds, many in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from events import log
+from events.log import NewEvent
+from executions import admission
+from executions.lifecycle.base import Lease, end_unheld, event, move
+from executions.models import Execution, NodeRun
+from executions.statuses import ExecutionStatus, NodeRunStatus
+
+
+@dataclass(slots=True)
+class Claimed:
+    """An execution with the lease to run it, and its node runs so far (without those of a fresh one)."""
+
+    execution: Execution
+    lease: Lease
+    runs: list[NodeRun]
+
+
+@transaction.atomic
+def claim(execution_ids: Sequence[UUID], worker: str) -> list[Claimed]:
+    """Take the leases of those executions that nobody holds, and that have something to do.
+
+    Left out is what has ended, waits for a later time, or is held. What is to be cancelled ends here. An execution
+    whose lease was lost is recovered; after MAX_RECOVERIES of them it fails, since it may be what kills its workers.
+    """
+    found = (
+        Execution.objects.select_for_update(of=("self",))
+        .select_related("workflow")
+        .defer("workflow__description")
+        .filter(pk__in=execution_ids)
+        .order_by("pk")
+    )
+    now = timezone.now()
+    events: list[NewEvent] = []
+    taken: list[tuple[Execution, ExecutionStatus]] = []
+    for execution in found:
+        before = ExecutionStatus(execution.status)
+        if not _claimable(execution, before, now):
+            continue
+        if (ending := _ended_instead(execution, before)) is not None:
+            events += ending
+            execution.save()
+            admission.follow_up_on_commit()
+            continue
+        taken.append((execution, before))
+    runs = _runs([execution for execution, before in taken if _has_runs(execution)])
+    for execution, before in taken:
+        _take(execution, before, worker, now)
+        events += _claimed(execution, before, runs.get(execution.pk, []))
+    if taken:
+        _write([execution for execution, _ in taken], worker, now)
+    if events:
+        log.append(events)
+    return [Claimed(e, Lease(e.pk, e.fencing_token, worker), runs.get(e.pk, [])) for e, _ in taken]
+
+
+def _claimable(execution: Execution, status: ExecutionStatus, now: datetime) -> bool:
+    if status is ExecutionStatus.QUEUED:
+        return True
+    if status is ExecutionStatus.RUNNING:
+        return execution.lease_expires_at is None or execution.lease_expires_at <= now
+    if status in {ExecutionStatus.WAITING, ExecutionStatus.PAUSED}:
+        due = execution.resume_at is not None and execution.resume_at <= now
+        return due or execution.cancel_requested_at is not None
+    return False
+
+
+def _ended_instead(execution: Execution, before: ExecutionStatus) -> list[NewEvent] | None:
+    """End what is to be cancelled, or has lost too many workers. Returns the events; None if it is to run."""
+    if execution.cancel_requested_at is not None:
+        return end_unheld(execution, ExecutionStatus.CANCELLED, execution.cancel_request or {})
+    lost = before is ExecutionStatus.RUNNING and not execution.handed_over
+    if lost and execution.recoveries >= settings.MAX_RECOVERIES:
+        said = f"Its worker was lost {execution.recoveries + 1} times; it is not tried again."
+        execution.error = {"type": "TooManyRecoveries", "message": said}
+        return end_unheld(execution, ExecutionStatus.FAILED, {"error": execution.error})
+    return None
+
+
+def _has_runs(execution: Execution) -> bool:
+    return execution.started_at is not None or execution.rerun_of_id is not None
+
+
+def _runs(executions: Sequence[Execution]) -> dict[UUID, list[NodeRun]]:
+    """Return the node runs of the executions, in the order in which they were recorded."""
+    by_execution: dict[UUID, list[NodeRun]] = {}
+    if executions:
+        for run in NodeRun.objects.filter(execution__in=[e.pk for e in executions]).order_by("id"):
+            by_execution.setdefault(run.execution_id, []).append(run)
+    return by_execution
+
+
+def _take(execution: Execution, before: ExecutionStatus, worker: str, now: datetime) -> None:
+    execution.worker = worker
+    execution.fencing_token += 1
+    execution.recoveries += before is ExecutionStatus.RUNNING and not execution.handed_over
+    move(execution, ExecutionStatus.RUNNING)
+
+
+def _claimed(execution: Execution, before: ExecutionStatus, runs: list[NodeRun]) -> list[NewEvent]:
+    """Return the events that say how the execution came to run."""
+    held = {"worker": execution.worker, "fencing_token": execution.fencing_token}
+    events = []
+    if before is ExecutionStatus.PAUSED:
+        asked = execution.resume_request or {"reason": "Asked for.", "by": None}
+        events.append(event(execution, "resumed", asked))
+    elif before is ExecutionStatus.WAITING:
+        events.append(event(execution, "resumed", {"reason": "What it waited for has come."}))
+    if execution.started_at is None:
+        events.append(event(execution, "started", held | {"nodes_total": execution.nodes_total}))
+    elif before is ExecutionStatus.RUNNING:
+        data = held | {
+            "reason": "handed_over" if execution.handed_over else "lease_lost",
+            "recoveries": execution.recoveries,
+            "completed_nodes": sum(run.status == NodeRunStatus.COMPLETED for run in runs),
+            "restarted_nodes": [run.node_id for run in runs if run.status == NodeRunStatus.RUNNING],
+        }
+        events.append(event(execution, "recovered", data))
+    return events
+
+
+def _write(executions: Sequence[Execution], worker: str, now: datetime) -> None:
+    """Write what `_take` decided, for all of them at once, and bring the objects up to date."""
+    until = now + timedelta(seconds=settings.LEASE_SECONDS)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE executions_execution e SET status = %s, worker = %s, fencing_token = taken.token,"
+            " recoveries = taken.recoveries, lease_expires_at = %s, started_at = COALESCE(started_at, %s),"
+            " admitted_at = COALESCE(admitted_at, %s), resume_at = NULL, resume_request = NULL, handed_over = false"
+            " FROM unnest(%s::uuid[], %s::int[], %s::int[]) AS taken(id, token, recoveries) WHERE e.id = taken.id",
+            [
+                ExecutionStatus.RUNNING.value,
+                worker,
+                until,
+                now,
+                now,
+                [e.pk for e in executions],
+                [e.fencing_token for e in executions],
+                [e.recoveries for e in executions],
+            ],
+        )
+    for execution in executions:
+        execution.started_at = execution.started_at or now
+        execution.lease_expires_at = until
+        execution.resume_at = None

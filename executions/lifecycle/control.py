@@ -1,0 +1,81 @@
+"""Cancel, pause and resume: at once where no worker holds the execution, as a request to its worker elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from events import log
+from events.log import NewEvent
+from executions import admission
+from executions.lifecycle.base import OUTSIDE, end_unheld, event, move
+from executions.models import Execution
+from executions.statuses import ExecutionStatus
+from workflow_platform.accounts.models import User
+
+ASKED = "Asked for."
+
+
+@transaction.atomic
+def request_cancel(execution: Execution, *, by: User | None = None, reason: str = ASKED) -> Execution:
+    """Cancel at once what no worker holds; ask the worker otherwise. Does nothing to what has ended or been asked."""
+    execution = Execution.objects.select_for_update().get(pk=execution.pk)
+    log.append(cancel_locked(execution, _who(by, reason)))
+    return execution
+
+
+def cancel_locked(execution: Execution, request: dict[str, Any]) -> list[NewEvent]:
+    """Cancel an execution whose row is locked, as `request` `{reason, by}` says. Returns the events to append."""
+    status = ExecutionStatus(execution.status)
+    if status.ended or execution.cancel_requested_at is not None:
+        return []
+    execution.cancel_requested_at = timezone.now()
+    execution.cancel_request = request
+    events = [event(execution, "cancel_requested", request, OUTSIDE)]
+    if status is not ExecutionStatus.RUNNING:
+        events += end_unheld(execution, ExecutionStatus.CANCELLED, request)
+    execution.save()
+    admission.follow_up_on_commit()
+    return events
+
+
+@transaction.atomic
+def request_pause(execution: Execution, *, by: User | None = None, reason: str = ASKED) -> Execution:
+    """Start no further node until it is resumed. Does nothing to what has ended, is paused, or has been asked."""
+    execution = Execution.objects.select_for_update().get(pk=execution.pk)
+    status = ExecutionStatus(execution.status)
+    execution.resume_request = None
+    if status.ended or execution.pause_request is not None:
+        return execution
+    if status is ExecutionStatus.PAUSED:
+        execution.resume_at = None
+    elif status is ExecutionStatus.RUNNING:
+        execution.pause_request = _who(by, reason)
+    else:
+        move(execution, ExecutionStatus.PAUSED)
+        execution.admitted_at = execution.resume_at = None
+        log.append([event(execution, "paused", _who(by, reason), OUTSIDE)])
+    execution.save()
+    return execution
+
+
+@transaction.atomic
+def request_resume(execution: Execution, *, by: User | None = None, reason: str = ASKED) -> Execution:
+    """Have a paused execution go on as soon as the limits let it; take back a pause that has not come yet."""
+    execution = Execution.objects.select_for_update().get(pk=execution.pk)
+    if execution.pause_request is not None:
+        execution.pause_request = None
+    elif execution.status == ExecutionStatus.PAUSED.value and execution.resume_at is None:
+        execution.resume_request = _who(by, reason)
+        execution.resume_at = timezone.now()
+    else:
+        return execution
+    execution.save()
+    admission.admit_or_poke()
+    return execution
+
+
+def _who(by: User | None, reason: str) -> dict[str, Any]:
+    return {"reason": reason, "by": by.get_username() if by else None}

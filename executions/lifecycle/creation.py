@@ -1,0 +1,242 @@
+"""New executions, `queued`, with their streams: any number in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from events import log
+from events.log import NewEvent
+from executions import admission
+from executions.expressions import Evaluator, ExpressionError, Scope
+from executions.lifecycle.base import OUTSIDE, about, end_unheld, event
+from executions.lifecycle.control import cancel_locked
+from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
+from executions.nodes.registry import node_types
+from executions.statuses import ExecutionStatus, NodeRunStatus
+from workflow_platform.accounts.models import User
+from workflow_platform.identifiers import uuid7
+
+HEAD_START = {
+    Priority.HIGH.value: timedelta(seconds=60),
+    Priority.DEFAULT.value: timedelta(0),
+    Priority.LOW.value: timedelta(seconds=-300),
+}
+"""What a priority is worth in the queue: an offset on its age, so that nothing starves."""
+TRIGGER_NODES = {Trigger.WEBHOOK.value: "webhook_trigger", Trigger.SCHEDULE.value: "schedule_trigger"}
+"""Which trigger node an execution begins at; all others begin at the manual trigger if there is one."""
+
+
+class CannotStart(Exception):
+    """The workflow cannot be executed as asked."""
+
+
+@dataclass(slots=True)
+class NewExecution:
+    """An execution to be created. `trigger_node` is the node that the input enters at; by default the trigger node
+    that fits `trigger`. `taken_over` are node runs of `rerun_of` whose output is kept."""
+
+    workflow: Workflow
+    trigger: Trigger
+    input: list[dict[str, Any]]
+    priority: str = Priority.DEFAULT
+    by: User | None = None
+    trigger_node: str | None = None
+    version: WorkflowVersion | None = None
+    awaited: bool = False
+    parent_run: NodeRun | None = None
+    rerun_of: Execution | None = None
+    rerun_from: str = ""
+    taken_over: list[NodeRun] = field(default_factory=list)
+
+
+def create_execution(*, workflow: Workflow, trigger: Trigger, input: list[dict[str, Any]], **further: Any) -> Execution:
+    """Create one execution; `further` as in NewExecution. Raises CannotStart."""
+    (made,) = create_executions([NewExecution(workflow, trigger, input, **further)])
+    if isinstance(made, CannotStart):
+        raise made
+    return made
+
+
+@transaction.atomic
+def create_executions(wanted: Sequence[NewExecution]) -> list[Execution | CannotStart]:
+    """Create executions, and let through to the workers on commit what the limits allow.
+
+    Returns for each what was made, or why nothing was. A workflow whose concurrency policy is `skip` or
+    `cancel_running` has it applied here.
+    """
+    made = [_built(new) for new in wanted]
+    pairs = [(new, row) for new, row in zip(wanted, made, strict=True) if isinstance(row, Execution)]
+    if not pairs:
+        return list(made)
+    events = [found for new, row in pairs for found in _make_room(new, row)]
+    streams = log.open_streams([(f"execution:{row.pk}", row.workspace_id) for _, row in pairs])
+    for (_, row), stream in zip(pairs, streams, strict=True):
+        row.stream = stream
+    Execution.objects.bulk_create([row for _, row in pairs])
+    NodeRun.objects.bulk_create([run for new, row in pairs for run in _taken_over(new, row)])
+    for new, row in pairs:
+        events += [_queued(new, row), *(_taken(row, run) for run in new.taken_over)]
+    for new, row in pairs:
+        if (reason := _skipped(new, row)) is not None:
+            events += end_unheld(row, ExecutionStatus.CANCELLED, {"reason": reason, "by": None})
+            row.save()
+    log.append(events)
+    admission.admit_or_poke()
+    return list(made)
+
+
+def _built(new: NewExecution) -> Execution | CannotStart:
+    """Return the row, not yet saved."""
+    version = new.version or new.workflow.latest_version
+    if version is None or new.workflow.deleted_at is not None:
+        return CannotStart("The workflow has been deleted.")
+    depth = new.parent_run.execution.depth + 1 if new.parent_run else 0
+    if depth > settings.MAX_WORKFLOW_DEPTH:
+        return CannotStart(f"Workflows start each other more than {settings.MAX_WORKFLOW_DEPTH} deep.")
+    try:
+        node_id = new.trigger_node or _trigger_node(version.nodes, new.trigger)
+        key = _concurrency_key(version, new.input)
+    except CannotStart as error:
+        return error
+    now = timezone.now()
+    return Execution(
+        id=uuid7(),
+        workspace_id=new.workflow.workspace_id,
+        workflow=new.workflow,
+        version=version,
+        status=ExecutionStatus.QUEUED.value,
+        trigger=new.trigger,
+        trigger_node=node_id,
+        priority=new.priority,
+        input=new.input,
+        created_by=new.by,
+        nodes_total=len(version.nodes),
+        queued_at=now,
+        rank_at=now - HEAD_START[str(new.priority)],
+        awaited=new.awaited,
+        concurrency_key=key,
+        parent=new.parent_run.execution if new.parent_run else None,
+        parent_run=new.parent_run,
+        depth=depth,
+        rerun_of=new.rerun_of,
+        rerun_from=new.rerun_from,
+    )
+
+
+def _trigger_node(nodes: list[dict[str, Any]], trigger: Trigger) -> str:
+    """Return the id of the node that an execution started by `trigger` begins at."""
+    types = node_types()
+    triggers = [n for n in nodes if not n.get("disabled") and (t := types.get(n["type"])) is not None and t.trigger]
+    preferred = TRIGGER_NODES.get(str(trigger), "manual_trigger")
+    triggers.sort(key=lambda node: node["type"] != preferred)
+    if not triggers:
+        raise CannotStart("The workflow has no enabled trigger node.")
+    return str(triggers[0]["id"])
+
+
+def _concurrency_key(version: WorkflowVersion, items: list[dict[str, Any]]) -> str:
+    """Return what executions are counted by, computed from the first item of the input; empty without an expression."""
+    expression = (version.settings.get("concurrency") or {}).get("key")
+    if not expression:
+        return ""
+    try:
+        value = Evaluator(Scope(items[:1] or [{}], vars=version.settings.get("vars") or {})).resolve(expression)
+    except ExpressionError as error:
+        raise CannotStart(f"settings.concurrency.key: {error}") from None
+    return str(value)[:200]
+
+
+# --- the concurrency policies ----------------------------------------------------------------------------------------
+
+
+def _policy(version: WorkflowVersion) -> str:
+    return str((version.settings.get("concurrency") or {}).get("policy") or "queue")
+
+
+def _rivals(row: Execution) -> Any:
+    """Return the executions that count against the same limit, and have not ended."""
+    ended = [status.value for status in ExecutionStatus if status.ended]
+    found = Execution.objects.filter(workflow=row.workflow_id).exclude(status__in=ended).exclude(pk=row.pk)
+    return found.filter(concurrency_key=row.concurrency_key) if row.concurrency_key else found
+
+
+def _make_room(new: NewExecution, row: Execution) -> list[NewEvent]:
+    """Cancel the oldest rivals, as many as are needed, where the policy says so."""
+    if _policy(row.version) == "queue":
+        return []
+    # One at a time for each such workflow: what is counted stays true until the commit.
+    Workflow.objects.select_for_update(no_key=True).get(pk=row.workflow_id)
+    if _policy(row.version) != "cancel_running":
+        return []
+    limit = int(row.version.settings["concurrency"]["limit"])
+    rivals = list(_rivals(row).select_for_update(of=("self",)).order_by("id"))
+    reason = {"reason": "A newer execution took its place (concurrency policy cancel_running).", "by": None}
+    return [found for rival in rivals[: max(0, len(rivals) - limit + 1)] for found in cancel_locked(rival, reason)]
+
+
+def _skipped(new: NewExecution, row: Execution) -> str | None:
+    """Return why the execution is not to run at all, where the policy says so."""
+    if _policy(row.version) != "skip":
+        return None
+    limit = int(row.version.settings["concurrency"]["limit"])
+    if _rivals(row).filter(queued_at__lte=row.queued_at).count() < limit:
+        return None
+    key = f" for the key {row.concurrency_key!r}" if row.concurrency_key else ""
+    return f"Skipped: {limit} of this workflow's executions are under way{key} (concurrency policy skip)."
+
+
+# --- events and what a rerun takes over ------------------------------------------------------------------------------
+
+
+def _queued(new: NewExecution, row: Execution) -> NewEvent:
+    data = {
+        "trigger": str(row.trigger),
+        "trigger_node": row.trigger_node,
+        "priority": str(row.priority),
+        "workflow_name": row.workflow.name,
+        "workflow_version": row.version.number,
+        "input_items": len(row.input),
+        "by": new.by.get_username() if new.by else None,
+        "parent": str(row.parent_id) if row.parent_id else None,
+        "rerun_of": str(row.rerun_of_id) if row.rerun_of_id else None,
+    }
+    return event(row, "queued", data, OUTSIDE)
+
+
+def _taken_over(new: NewExecution, row: Execution) -> list[NodeRun]:
+    """Turn the old execution's node runs into ones of the new execution that have ended already."""
+    now = timezone.now()
+    for run in new.taken_over:
+        run.taken_from, run.id, run.execution = run.pk, uuid7(), row
+        run.started_at = run.ended_at = now
+        run.wake_at = None
+        run._state.adding = True
+    return new.taken_over
+
+
+def _taken(row: Execution, run: NodeRun) -> NewEvent:
+    if run.status == NodeRunStatus.SKIPPED:
+        return event(row, "node_skipped", about(run) | {"reason": "Skipped in the execution before."}, OUTSIDE)
+    data = about(run) | {
+        "attempt": run.attempt,
+        "duration_ms": run.duration_ms or 0.0,
+        "taken_from": str(run.taken_from),
+    }
+    if run.status == NodeRunStatus.FAILED:
+        return event(row, "node_failed", data | {"error": run.error, "on_error": "continue"}, OUTSIDE)
+    data |= {
+        "cpu_ms": run.cpu_ms,
+        "memory_bytes": run.memory_bytes,
+        "output_items": run.output_items,
+        "output_bytes": run.output_bytes,
+        "outputs": {name: len(items) for name, items in (run.output or {}).items()},
+        "from_cache": run.from_cache,
+    }
+    return event(row, "node_completed", data, OUTSIDE)
