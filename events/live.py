@@ -1,26 +1,30 @@
 """After the commit: one group message for each stream and batch.
 
 The channel layer delivers at most once, so a message is a hint that carries the events; who misses it reads the log.
-Sending happens on one event loop of its own in each process: a connection to Redis belongs to a loop.
+Sending happens in a thread of its own in each process, many messages at a time.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
+import queue
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from channels.layers import get_channel_layer
+import redis
+from channels import DEFAULT_CHANNEL_LAYER
+from channels.layers import channel_layers
+from django.conf import settings
 
 from events.models import FEED, WORKFLOW, Event
 
 logger = logging.getLogger(__name__)
 
 MAX_EVENTS_PER_MESSAGE = 200
+MAX_AT_ONCE = 500
 MAX_IN_FLIGHT = 2_000
 """Messages on their way from this process; above it hints are dropped and watchers find the events in history."""
 
@@ -33,31 +37,51 @@ def group_of(stream_name: str) -> str:
 
 
 class _Publisher:
+    """One thread per process; takes what has gathered and sends it in two round trips to Redis."""
+
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self._in_flight = 0
+        self._messages: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
         self._overtaxed = False
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="publisher", daemon=True).start()
+        threading.Thread(target=self._run, name="publisher", daemon=True).start()
 
     def send(self, messages: list[tuple[str, dict[str, Any]]]) -> None:
-        overtaxed, self._overtaxed = self._overtaxed, self._in_flight > MAX_IN_FLIGHT
+        overtaxed, self._overtaxed = self._overtaxed, self._messages.qsize() > MAX_IN_FLIGHT
         if self._overtaxed:
             if not overtaxed:
                 logger.warning("hints are dropped: Redis does not keep up; watchers read the log")
             return
-        self._in_flight += len(messages)
-        asyncio.run_coroutine_threadsafe(self._send(messages), self._loop)
+        for message in messages:
+            self._messages.put(message)
 
-    async def _send(self, messages: list[tuple[str, dict[str, Any]]]) -> None:
-        layer = get_channel_layer()
-        try:
-            for group, message in messages:
-                await layer.group_send(group, message)
-        except Exception as error:  # whatever Redis raises: watchers poll the log
-            logger.warning("hints not sent: %s", error)
-        finally:
-            self._in_flight -= len(messages)
+    def _run(self) -> None:
+        client = redis.Redis.from_url(settings.REDIS_URL)
+        while True:
+            batch = [self._messages.get()]
+            while len(batch) < MAX_AT_ONCE and not self._messages.empty():
+                batch.append(self._messages.get())
+            try:
+                self._send(client, batch)
+            except redis.RedisError as error:  # watchers poll the log
+                logger.warning("hints not sent: %s", error)
+
+    def _send(self, client: redis.Redis, batch: list[tuple[str, dict[str, Any]]]) -> None:
+        """Send to those groups that somebody has joined.
+
+        Who joins a group after this has looked reads history after that, and finds there what was not sent.
+        """
+        layer: Any = channel_layers[DEFAULT_CHANNEL_LAYER]
+        configured: Any = settings.CHANNEL_LAYERS[DEFAULT_CHANNEL_LAYER]["CONFIG"]
+        prefix = configured["prefix"]
+        channels = {group: f"{prefix}__group__{group}" for group, _ in batch}  # as the layer names them
+        counts: Any = client.pubsub_numsub(*channels.values())
+        joined = {name.decode() for name, count in counts if count}
+        wanted = [(channels[group], message) for group, message in batch if channels[group] in joined]
+        if wanted:
+            with client.pipeline(transaction=False) as pipeline:
+                for channel, message in wanted:
+                    pipeline.publish(channel, layer.serialize(message))
+                pipeline.execute()
 
 
 _publisher: _Publisher | None = None

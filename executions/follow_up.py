@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from executions import answers, lifecycle, waits
-from executions.models import Execution, NodeRun, Trigger, Wait, WaitKind, Workflow
+from executions.models import Execution, Trigger, Wait, WaitKind, Workflow
 from executions.statuses import ExecutionStatus
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def _follow_up(execution_id: UUID) -> None:
     execution.follow_up_due = False
     execution.save(update_fields=["follow_up_due"])
     if execution.awaited:
-        transaction.on_commit(lambda: answers.tell([execution_id]))
+        transaction.on_commit(lambda: answers.tell(execution_id))
     _tell_parent(execution)
     if execution.status != ExecutionStatus.COMPLETED.value:
         _cancel_children(execution)
@@ -86,18 +86,9 @@ def outcome_of(execution: Execution) -> dict[str, Any]:
     return {
         "execution": str(execution.pk),
         "status": execution.status,
-        "items": result_items(execution) if execution.status == ExecutionStatus.COMPLETED.value else [],
+        "items": answers.result_items(execution) if execution.status == ExecutionStatus.COMPLETED.value else [],
         "error": (execution.error or {}).get("message"),
     }
-
-
-def result_items(execution: Execution) -> list[dict[str, Any]]:
-    """Return what the last node run that gave something gave: the result of the execution."""
-    last = (
-        NodeRun.objects.filter(execution=execution, output__isnull=False).exclude(output={}).order_by("ended_at", "id")
-    )
-    run = last.last()
-    return next(iter((run.output or {}).values()), []) if run else []
 
 
 def _cancel_children(execution: Execution) -> None:

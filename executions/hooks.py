@@ -1,72 +1,121 @@
-"""`/hooks/{path}`: a request from outside starts a workflow."""
+"""`/hooks/{path}`: a request from outside starts a workflow, or goes on with one that waits for it."""
 
 from __future__ import annotations
 
+import asyncio
+import hmac
 from typing import Any
+from uuid import UUID
 
 import orjson
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from executions import lifecycle
-from executions.answers import wait_for_end
-from executions.models import NodeRun, Trigger, WebhookRoute
+from executions import answers, hook_intake, waits
+from executions.models import Wait, WaitKind
 from executions.statuses import ExecutionStatus
 from workflow_platform.problems import json_problem
 
 NOT_KEPT = frozenset({"authorization", "cookie", "proxy-authorization"})
 COMPLETION_SECONDS = 30.0
+NO_BODY = frozenset({204, 304})
+
+
+class BadBody(Exception):
+    """The body is not what its content type says."""
 
 
 @csrf_exempt
-def receive(request: HttpRequest, path: str) -> HttpResponse:
+async def receive(request: HttpRequest, path: str) -> HttpResponse:
     """Start the workflow whose active webhook trigger has the path."""
-    route = WebhookRoute.objects.select_related("workflow__latest_version").filter(path=path.rstrip("/")).first()
-    if route is None or route.workflow.latest_version is None:
-        return json_problem(request, 404, "No active workflow listens here.")
-    node = next(n for n in route.workflow.latest_version.nodes if n["id"] == route.node_id)
-    methods = node["parameters"].get("methods", ["POST"])
-    if request.method not in methods:
-        answer = json_problem(request, 405, f"This webhook takes {', '.join(methods)}.")
-        answer["Allow"] = ", ".join(methods)
-        return answer
     try:
-        body = _body(request)
-    except orjson.JSONDecodeError as error:
-        return json_problem(request, 400, f"The body is not JSON: {error}.")
-    item = {
+        item = _item(request, path)
+    except BadBody as error:
+        return json_problem(request, 400, str(error))
+    except RequestDataTooBig:
+        return json_problem(request, 413, f"At most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes are taken.")
+    taken = await asyncio.wrap_future(hook_intake.submit(str(request.method), path.rstrip("/"), item))
+    if isinstance(taken, hook_intake.Refused):
+        answer = json_problem(request, taken.status, taken.detail)
+        for name, value in taken.headers.items():
+            answer[name] = value
+        return answer
+    said: dict[str, Any] = {"execution_id": str(taken.execution_id), "status": "queued"}
+    if taken.respond == "immediately":
+        return JsonResponse(said, status=202)
+    answered = taken.respond == "respond_node"
+    state = await answers.wait_for(taken.execution_id, COMPLETION_SECONDS, answered=answered)
+    said["status"] = state["status"]
+    if answered and state["response"] is not None:
+        return _response(state["response"])
+    if not ExecutionStatus(state["status"]).ended:
+        return JsonResponse(said, status=202)
+    if state["status"] != ExecutionStatus.COMPLETED.value:
+        return json_problem(request, 500, f"The execution {taken.execution_id} ended as {state['status']}.")
+    return JsonResponse(said | {"items": state["items"]})
+
+
+@csrf_exempt
+async def resume(request: HttpRequest, execution_id: UUID, signature: str) -> HttpResponse:
+    """Go on with the execution that waits for this call (`$execution.resumeUrl`), once."""
+    if not hmac.compare_digest(signature, waits.resume_signature(execution_id)):
+        return json_problem(request, 404, "Nothing waits here.")
+    try:
+        item = _item(request, request.path)
+    except BadBody as error:
+        return json_problem(request, 400, str(error))
+    try:
+        await database_sync_to_async(_resume)(execution_id, request.GET.get("node"), item)
+    except waits.NotWaiting as error:
+        return json_problem(request, 409, str(error))
+    return JsonResponse({"execution_id": str(execution_id)}, status=202)
+
+
+def _resume(execution_id: UUID, node: str | None, item: dict[str, Any]) -> None:
+    found = Wait.objects.filter(execution=execution_id, kind=WaitKind.WEBHOOK).order_by("resolved_at", "id")
+    wait = (found.filter(node_id=node) if node else found).filter(resolved_at__isnull=True).first()
+    if wait is None:
+        raise waits.NotWaiting(waits.NotWaiting.__doc__)
+    waits.resolve(wait.pk, item)
+
+
+def _item(request: HttpRequest, path: str) -> dict[str, Any]:
+    """Return the request as an item. Raises BadBody."""
+    return {
         "method": request.method,
         "path": path,
         "headers": {name.lower(): value for name, value in request.headers.items() if name.lower() not in NOT_KEPT},
-        "query": {name: values if len(values) > 1 else values[0] for name, values in request.GET.lists()},
-        "body": body,
+        "query": _first_or_all(request.GET),
+        "body": _body(request),
     }
-    try:
-        execution = lifecycle.create_execution(
-            workflow=route.workflow,
-            trigger=Trigger.WEBHOOK,
-            input=[item],
-            trigger_node=route.node_id,
-            awaited=node["parameters"].get("respond", "immediately") != "immediately",
-        )
-    except lifecycle.CannotStart as error:
-        return json_problem(request, 409, str(error))
-    if node["parameters"].get("respond", "immediately") == "immediately":
-        return JsonResponse({"execution_id": str(execution.pk), "status": execution.status}, status=202)
-    if not wait_for_end(execution, COMPLETION_SECONDS):
-        return JsonResponse({"execution_id": str(execution.pk), "status": execution.status}, status=202)
-    if execution.status != ExecutionStatus.COMPLETED:
-        return json_problem(request, 500, f"The execution {execution.pk} ended as {execution.status}.")
-    last = NodeRun.objects.filter(execution=execution, output__isnull=False).order_by("ended_at", "id").last()
-    items: list[Any] = next(iter((last.output or {}).values()), []) if last else []
-    return JsonResponse({"execution_id": str(execution.pk), "status": execution.status, "items": items})
 
 
 def _body(request: HttpRequest) -> Any:
     """Return JSON parsed, a form as an object, anything else as text."""
     kind = request.content_type or ""
     if "json" in kind:
-        return orjson.loads(request.body) if request.body else None
+        try:
+            return orjson.loads(request.body) if request.body else None
+        except orjson.JSONDecodeError as error:
+            raise BadBody(f"The body is not JSON: {error}.") from None
     if kind in {"application/x-www-form-urlencoded", "multipart/form-data"}:
-        return {name: values if len(values) > 1 else values[0] for name, values in request.POST.lists()}
+        return _first_or_all(request.POST)
     return request.body.decode(errors="replace").replace("\x00", "�")
+
+
+def _first_or_all(values: Any) -> dict[str, Any]:
+    return {name: found if len(found) > 1 else found[0] for name, found in values.lists()}
+
+
+def _response(said: dict[str, Any]) -> HttpResponse:
+    """Return the answer that a `respond_to_webhook` node gave."""
+    body, headers = said["body"], dict(said["headers"])
+    named = {name.lower() for name in headers}
+    text = isinstance(body, str)
+    if "content-type" not in named:
+        headers["Content-Type"] = "text/plain; charset=utf-8" if text else "application/json"
+    content = b"" if said["status"] in NO_BODY else body.encode() if text else orjson.dumps(body)
+    return HttpResponse(content, status=said["status"], headers=headers)

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from functools import cache
 from uuid import UUID
 
 import django_rq
 from django.utils import timezone
+from redis import Redis
 from redis.exceptions import RedisError
 from rq.job import Job
 from rq.queue import Queue
@@ -51,15 +53,25 @@ def enqueue_quietly(claims: Sequence[NextClaim]) -> None:
         logger.warning("%d executions not queued yet: %s", len(claims), error)
 
 
+@cache
+def _queue(name: str) -> Queue:
+    """Return the queue; one connection pool serves the process."""
+    return Queue(name, connection=_connection())
+
+
+@cache
+def _connection() -> Redis:
+    return django_rq.get_connection()
+
+
 def enqueue(claims: Iterable[NextClaim]) -> None:
     """Queue the jobs that claim and run executions, all in one round trip."""
     by_queue: dict[str, list[NextClaim]] = {}
     for claim in claims:
         by_queue.setdefault(claim.priority, []).append(claim)
-    with django_rq.get_connection().pipeline(transaction=False) as pipeline:
+    with _queue("default").connection.pipeline(transaction=False) as pipeline:
         for priority, theirs in by_queue.items():
-            queue = django_rq.get_queue(priority)
-            queue.enqueue_many(
+            _queue(priority).enqueue_many(
                 [
                     Queue.prepare_data(
                         JOB,
@@ -85,11 +97,11 @@ def without_job(executions: Sequence[Execution]) -> list[NextClaim]:
     claims = [NextClaim.of(execution) for execution in executions]
     queued: set[str] = set()
     for priority in {claim.priority for claim in claims}:
-        queued.update(django_rq.get_queue(priority).get_job_ids())
+        queued.update(_queue(priority).get_job_ids())
     missing = [claim for claim in claims if claim.job_id not in queued]
     if not missing:
         return []
-    jobs = Job.fetch_many([claim.job_id for claim in missing], connection=django_rq.get_connection())
+    jobs = Job.fetch_many([claim.job_id for claim in missing], connection=_connection())
     since = timezone.now() - TAKEN_GRACE
     return [
         claim

@@ -31,7 +31,7 @@ from executions import lifecycle
 from executions.engine import runner
 from executions.engine.definition import definition
 from executions.engine.driver import driver
-from executions.engine.recorder import LeaseLost
+from executions.engine.recorder import LeaseLost, recorder
 from executions.models import Execution
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,8 @@ class ExecutionWorker(BaseWorker):
             ("job heartbeats", self._keep_alive),
         ):
             threading.Thread(target=target, name=name, daemon=True).start()
+        if not logger.isEnabledFor(logging.DEBUG):
+            kwargs["logging_level"] = "WARNING"  # RQ tells of every job
         return super().work(*args, **kwargs)
 
     # --- RQ's main loop --------------------------------------------------------------------------------------------
@@ -157,7 +159,7 @@ class ExecutionWorker(BaseWorker):
     def _claim(self, batch: list[Taken]) -> None:
         claimed = {
             found.execution.pk: found
-            for found in lifecycle.claim([taken.execution_id for taken in batch], runner.worker_name())
+            for found in recorder().claim([taken.execution_id for taken in batch], runner.worker_name()).result()
         }
         for taken in batch:
             found = claimed.pop(taken.execution_id, None)

@@ -50,7 +50,7 @@ def processes(host: str, port: int, workers: int) -> list[Program]:
     manage = [sys.executable, MANAGE]
     pings = [settings.WS_PING_INTERVAL, settings.WS_PONG_TIMEOUT]  # Daphne counts in whole seconds
     every, patience = (str(max(1, round(milliseconds / 1000))) for milliseconds in pings)
-    daphne = ["daphne", "-b", host, "-p", str(port), "--websocket_timeout", "-1", "--no-server-name"]
+    daphne = ["daphne", "-b", host, "-p", str(port), "--websocket_timeout", "-1", "--no-server-name", "-v", "0"]
     daphne += ["--ping-interval", every, "--ping-timeout", patience]
     worker = ["rqworker", "high", "default", "low", "--worker-class", "executions.worker.ExecutionWorker"]
     return [

@@ -14,6 +14,7 @@ urlpatterns = [
     path("api/", include("executions.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("hooks/resume/<uuid:execution_id>/<str:signature>", hooks.resume, name="resume"),
     path("hooks/<path:path>", hooks.receive, name="hook"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),

@@ -19,8 +19,9 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from events import log
+from executions import lifecycle
 from executions.engine import rows
-from executions.lifecycle import Change, Lease
+from executions.lifecycle import Change, Claimed, Lease
 from executions.models import Wait
 from executions.statuses import ExecutionStatus
 
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 MAX_CHANGES_PER_COMMIT = 500
 
 Submission = tuple[Change, "Future[None]"]
+Claim = tuple[list[UUID], str, "Future[list[Claimed]]"]
 
 
 class LeaseLost(Exception):
@@ -39,7 +41,7 @@ class Recorder:
     """Writes changes in the order in which they are submitted."""
 
     def __init__(self) -> None:
-        self._submissions: queue.SimpleQueue[Submission] = queue.SimpleQueue()
+        self._submissions: queue.SimpleQueue[Submission | Claim] = queue.SimpleQueue()
         # Leases of which a change was not written: what follows it must not be written either.
         self._broken: set[Lease] = set()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -59,6 +61,12 @@ class Recorder:
         self._submissions.put((change, future))
         return future
 
+    def claim(self, execution_ids: list[UUID], worker: str) -> Future[list[Claimed]]:
+        """Claim executions in the next commit, as `lifecycle.claim` does."""
+        future: Future[list[Claimed]] = Future()
+        self._submissions.put((execution_ids, worker, future))
+        return future
+
     def forget(self, lease: Lease) -> None:
         """Nothing more comes under this lease."""
         self._broken.discard(lease)
@@ -71,33 +79,43 @@ class Recorder:
                     batch.append(self._submissions.get_nowait())
                 except queue.Empty:
                     break
-            self._commit(batch)
+            # A change is told from a claim by its length: two and three.
+            self._commit([s for s in batch if len(s) == 2], [s for s in batch if len(s) == 3])
 
-    def _commit(self, batch: list[Submission]) -> None:
+    def _commit(self, batch: list[Submission], claims: list[Claim]) -> None:
         for change, future in batch:
             if change.lease in self._broken:
                 future.set_exception(LeaseLost(LeaseLost.__doc__))
         batch = [(change, future) for change, future in batch if not future.done()]
-        if not batch:
-            return
         try:
-            stale = write([change for change, _ in batch])
+            stale, claimed = _write_and_claim([change for change, _ in batch], claims)
         except Exception as error:
             # Submitters give up and their executions are recovered from what is committed: whether a commit that
             # broke off had happened is then no question.
-            logger.exception("a batch of %d changes was not committed", len(batch))
+            logger.exception("a batch of %d changes and %d claims was not committed", len(batch), len(claims))
             if isinstance(error, DatabaseError | InterfaceError):
                 connection.close()
             for change, _ in batch:
                 self._broken.add(change.lease)
             for _, future in batch:
                 future.set_exception(error)
+            for _, _, claiming in claims:
+                claiming.set_exception(error)
             return
         for change, future in batch:
             if change.lease.execution_id in stale:
                 future.set_exception(LeaseLost(LeaseLost.__doc__))
             else:
                 future.set_result(None)
+        for (_, _, claiming), found in zip(claims, claimed, strict=True):
+            claiming.set_result(found)
+
+
+@transaction.atomic
+def _write_and_claim(changes: Sequence[Change], claims: Sequence[Claim]) -> tuple[set[UUID], list[list[Claimed]]]:
+    """Write changes and take leases in one transaction: the streams that both touch are locked once."""
+    claimed = [lifecycle.claim(execution_ids, worker) for execution_ids, worker, _ in claims]
+    return write(changes) if changes else set(), claimed
 
 
 @transaction.atomic

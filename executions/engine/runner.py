@@ -64,6 +64,8 @@ class Run(Actor):
         self.rows: dict[RunKey, NodeRun] = {}
         self.done_nodes: set[str] = set()
         self.latest: dict[str, Items] = {}
+        self.last_given: Items = []
+        self.response = claimed.execution.response
         self.active: dict[RunKey, Active] = {}
         self.waiting: dict[RunKey, Active] = {}
         self.ends: deque[tuple[Active, Outcome]] = deque()
@@ -382,9 +384,7 @@ class Run(Actor):
         row.keep_open, row.error = result.keep_open, None
         self._set_output(row, outputs, sum(sizes.values()))
         change = lifecycle.complete_node(self.execution, self.lease, row, preview(outputs))
-        if result.response is not None:
-            change.execution_fields["response"] = result.response
-        self._checkpoint(change, active, outputs, sizes)
+        self._checkpoint(change, active, outputs, sizes, result.response)
 
     def _wait(self, active: Active, wanted: WaitFor) -> None:
         row = active.row
@@ -418,7 +418,7 @@ class Run(Actor):
         sizes = {name: len(orjson.dumps(items)) for name, items in outputs.items()}
         self._set_output(row, outputs, sum(sizes.values()))
         change = lifecycle.fail_node(self.execution, self.lease, row, data, node.on_error)
-        self._checkpoint(change, active, outputs, sizes)
+        self._checkpoint(change, active, outputs, sizes, None)
 
     def _retry(self, active: Active, node: Node, error: dict[str, Any], retry_after: float | None) -> None:
         delay_ms = node.retry.delay_before(active.row.attempt + 1, random.random(), retry_after)  # noqa: S311
@@ -444,8 +444,16 @@ class Run(Actor):
 
     def _remember(self, node_id: str, outputs: dict[str, Items]) -> None:
         self.latest[node_id] = outputs.get("main") or next(iter(outputs.values()), [])
+        self.last_given = next((items for items in outputs.values() if items), self.last_given)
 
-    def _checkpoint(self, change: Change, active: Active, outputs: dict[str, Items], sizes: dict[str, int]) -> None:
+    def _checkpoint(
+        self,
+        change: Change,
+        active: Active,
+        outputs: dict[str, Items],
+        sizes: dict[str, int],
+        response: dict[str, Any] | None,
+    ) -> None:
         """Write a node run's output, its end, what flows from it and how far the execution is, in one change."""
         key = (active.row.node_id, active.row.run_index)
         self.done_nodes.add(key[0])
@@ -459,6 +467,11 @@ class Run(Actor):
             }
             change.events.append(lifecycle.event(self.execution, "data_flow", data))
         change.events.append(lifecycle.event(self.execution, "progress", self._progress()))
+        if response is not None and self.response is None:  # the first answer is the answer
+            self.response = change.execution_fields["response"] = response
+            if self.execution.awaited:
+                self._submit(change, lambda error: None if error else answers.tell(self.execution.pk, self._state()))
+                return
         self._submit(change)
 
     def _progress(self) -> dict[str, Any]:
@@ -498,10 +511,19 @@ class Run(Actor):
             if error is None:
                 then()
                 if self.execution.awaited:
-                    answers.tell([self.execution.pk])
+                    answers.tell(self.execution.pk, self._state())
             self.tell(self._close)
 
         self._submit(change, written)
+
+    def _state(self) -> dict[str, Any]:
+        """Return what somebody who waits for the execution wants to know."""
+        completed = self.execution.status == ExecutionStatus.COMPLETED.value
+        return {
+            "status": self.execution.status,
+            "response": self.response,
+            "items": self.last_given if completed and self.response is None else [],
+        }
 
     def _close(self) -> None:
         """Nothing of the execution runs here any more."""

@@ -22,6 +22,7 @@ from executions.nodes.loop import Loop
 from executions.nodes.manual_trigger import ManualTrigger
 from executions.nodes.merge import Merge
 from executions.nodes.no_op import NoOp
+from executions.nodes.respond_to_webhook import RespondToWebhook
 from executions.nodes.set import Set
 from executions.nodes.split_out import SplitOut
 from executions.nodes.stop_and_error import StopAndError
@@ -46,6 +47,7 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     Wait,
     HttpRequest,
     Code,
+    RespondToWebhook,
     NoOp,
     StopAndError,
 )

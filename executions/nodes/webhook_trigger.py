@@ -24,11 +24,11 @@ class WebhookTriggerParameters(Parameters):
         "immediately", title="Respond", description="When the caller is answered."
     )
 
-    @field_validator("auth", "respond")
+    @field_validator("auth")
     @classmethod
     def _exists_by_now(cls, value: object) -> object:
-        # Taken and not heeded, either would leave a webhook open, or its caller without the answer.
-        if isinstance(value, dict) or value == "respond_node":
+        # Taken and not heeded, it would leave a webhook open.
+        if isinstance(value, dict):
             raise PydanticCustomError("not_supported", "This is not supported yet.")
         return value
 
