@@ -126,7 +126,8 @@ def _trigger_node(nodes: list[dict[str, Any]], trigger: Trigger) -> str:
 
     types = node_types()
     triggers = [n for n in nodes if not n.get("disabled") and (t := types.get(n["type"])) is not None and t.trigger]
-    preferred = "webhook_trigger" if trigger == Trigger.WEBHOOK else "manual_trigger"
+    fitting = {Trigger.WEBHOOK: "webhook_trigger", Trigger.SCHEDULE: "schedule_trigger"}
+    preferred = fitting.get(trigger, "manual_trigger")
     triggers.sort(key=lambda node: node["type"] != preferred)
     if not triggers:
         raise CannotStart("The workflow has no enabled trigger node.")
