@@ -105,6 +105,16 @@ def test_a_save_that_changes_the_rule_begins_anew_and_a_disabled_trigger_has_non
 
 
 @pytest.mark.django_db
+def test_an_activation_follows_the_version_there_is_by_then() -> None:
+    read_before = scheduled(active=False, **HOURLY)
+    assert read_before.latest_version is not None
+    start, tick, end = read_before.latest_version.nodes
+    save(read_before, nodes=[start, tick | {"parameters": {"interval_seconds": 60}}, end])
+    definitions.set_active(read_before, True, None)
+    assert read_before.schedules.get().interval_seconds == 60
+
+
+@pytest.mark.django_db
 def test_a_bad_schedule_is_refused_when_it_is_saved() -> None:
     with pytest.raises(InvalidGraph) as refused:
         scheduled(cron="0 9 * *", timezone="Europe/Berln")
