@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from events.admin import ReadOnly
-from executions.models import Execution, NodeRun, WebhookRoute, Workflow, WorkflowVersion
+from executions.models import Execution, NodeRun, Schedule, WebhookRoute, Workflow, WorkflowVersion
 
 
 @admin.register(Workflow)
@@ -67,3 +67,12 @@ class WebhookRouteAdmin(ReadOnly, admin.ModelAdmin[WebhookRoute]):
     list_display = ["path", "workflow", "node_id"]
     list_select_related = ["workflow"]
     search_fields = ["path", "workflow__name"]
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(ReadOnly, admin.ModelAdmin[Schedule]):
+    list_display = ["workflow", "node_id", "cron", "interval_seconds", "timezone", "next_at", "last_at", "last_error"]
+    list_filter = ["missed", "workflow__workspace"]
+    list_select_related = ["workflow"]
+    raw_id_fields = ["last_execution"]
+    search_fields = ["workflow__name", "cron", "=node_id"]

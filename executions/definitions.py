@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from events import log
 from events.log import NewEvent
+from executions import schedules
 from executions.expressions import check_syntax
 from executions.graph import Graph, GraphProblem, InvalidGraph, pydantic_problems, validate
 from executions.models import WebhookRoute, Workflow, WorkflowVersion
@@ -69,7 +70,7 @@ def save_workflow(
     if active != workflow.active:
         set_active(workflow, active, by)
     elif active:
-        _route(workflow)
+        _connect_triggers(workflow)
     return workflow
 
 
@@ -96,7 +97,8 @@ def set_active(workflow: Workflow, active: bool, by: User | None) -> None:
     """Let the workflow's triggers start it, or not. Raises InvalidGraph if another workflow has its path."""
     workflow.active = active
     workflow.save(update_fields=["active", "updated_at"])
-    _route(workflow)
+    workflow.refresh_from_db(fields=["latest_version"])  # as it stands under the row's lock, that the save has taken
+    _connect_triggers(workflow)
     _tell(workflow, "activated" if active else "deactivated", by)
 
 
@@ -127,8 +129,9 @@ def clone_workflow(workflow: Workflow, by: User | None) -> Workflow:
     return copy
 
 
-def _route(workflow: Workflow) -> None:
-    """Make /hooks/ lead to the workflow's webhook triggers while it is active."""
+def _connect_triggers(workflow: Workflow) -> None:
+    """Make /hooks/ lead to the workflow's webhook triggers, and its schedules run, while it is active."""
+    schedules.follow(workflow)
     workflow.routes.all().delete()
     if not workflow.active or workflow.latest_version is None:
         return

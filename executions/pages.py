@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from events import log
 from events.models import FEED
+from executions import schedules
 from executions.graph import Graph
 from executions.layout import layout
 from executions.listing import ExecutionFilters, activity, listed, workflows_with_runs
@@ -121,6 +122,7 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
         "version": version,
         "versions": versions[:VERSIONS],
         "hooks": hooks,
+        "schedules": schedules.listed(row, version),
         "hook_base": request.build_absolute_uri("/hooks/"),
         "executions": listed(user).filter(workflow=row)[:RECENT],
         "can_run": _can_run(request, row),

@@ -2,10 +2,15 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from executions.api.executions import ExecutionViewSet
+from executions.api.schedules import PreviewView
 from executions.api.workflows import NodeTypesView, WorkflowViewSet
 
 router = SimpleRouter()
 router.register("workflows", WorkflowViewSet, basename="workflow")
 router.register("executions", ExecutionViewSet, basename="execution")
 
-urlpatterns = [path("node-types/", NodeTypesView.as_view(), name="node-types"), *router.urls]
+urlpatterns = [
+    path("node-types/", NodeTypesView.as_view(), name="node-types"),
+    path("schedules/preview/", PreviewView.as_view(), name="schedule-preview"),
+    *router.urls,
+]

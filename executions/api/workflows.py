@@ -13,8 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from executions import definitions, lifecycle
+from executions import definitions, lifecycle, schedules
 from executions.answers import wait_for_end
+from executions.api.schedules import ScheduleSerializer
 from executions.api.serializers import (
     ExecuteSerializer,
     ExecutionSerializer,
@@ -146,6 +147,12 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         versions: Any = self._workflow(pk).versions.all()
         page: Any = self.paginate_queryset(versions)
         return self.get_paginated_response(VersionSerializer(page, many=True).data)
+
+    @extend_schema(responses={200: ScheduleSerializer(many=True)}, filters=False)
+    @action(detail=True, pagination_class=None)
+    def schedules(self, request: Request, pk: str) -> Response:
+        """When the workflow's schedule triggers start it next, and what came of the last time."""
+        return Response(ScheduleSerializer(schedules.listed(self._workflow(pk)), many=True).data)
 
     @extend_schema(request=ExecuteSerializer, responses={200: ExecutionSerializer, 202: ExecutionSerializer})
     @action(detail=True, methods=["post"])

@@ -1,12 +1,15 @@
 from executions.models.execution import Execution, Priority, Trigger
 from executions.models.node_run import NodeRun
+from executions.models.schedule import Missed, Schedule
 from executions.models.wait import Wait, WaitKind
 from executions.models.workflow import WebhookRoute, Workflow, WorkflowVersion
 
 __all__ = [
     "Execution",
+    "Missed",
     "NodeRun",
     "Priority",
+    "Schedule",
     "Trigger",
     "Wait",
     "WaitKind",

@@ -23,6 +23,7 @@ from executions.nodes.manual_trigger import ManualTrigger
 from executions.nodes.merge import Merge
 from executions.nodes.no_op import NoOp
 from executions.nodes.respond_to_webhook import RespondToWebhook
+from executions.nodes.schedule_trigger import ScheduleTrigger
 from executions.nodes.set import Set
 from executions.nodes.split_out import SplitOut
 from executions.nodes.stop_and_error import StopAndError
@@ -36,6 +37,7 @@ ENTRY_POINT_GROUP = "workflow_platform.node_types"
 BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     ManualTrigger,
     WebhookTrigger,
+    ScheduleTrigger,
     Set,
     If,
     Switch,

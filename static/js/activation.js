@@ -12,6 +12,8 @@ document.addEventListener("click", async (event) => {
     await send("POST", `/api/workflows/${button.dataset.workflow}/${on ? "activate" : "deactivate"}/`);
     button.setAttribute("aria-checked", on);
     button.parentElement.querySelector("span").textContent = on ? "active" : "inactive";
+    for (const each of document.querySelectorAll("[data-while-inactive]")) each.hidden = on;
+    document.dispatchEvent(new Event("activation"));
   } catch (error) {
     toast(error.message, "failed");
   }

@@ -1,4 +1,4 @@
-/** Times as people say them ("3 min ago"), and durations that tick while something runs. */
+/** Times as people say them ("3 min ago", "in 2 h"), and durations that tick while something runs. */
 import { duration } from "./page.js";
 
 const STEPS = [[60, "s", 1], [3600, "min", 60], [86_400, "h", 3600], [30 * 86_400, "d", 86_400]];
@@ -6,8 +6,13 @@ const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
 /** @param {number} seconds @param {Date} time */
 function ago(seconds, time) {
-  if (seconds < 5) return "now";
-  for (const [limit, unit, size] of STEPS) if (seconds < limit) return `${Math.floor(seconds / size)} ${unit} ago`;
+  if (seconds > -1 && seconds < 5) return "now";
+  const passed = Math.abs(seconds);
+  for (const [limit, unit, size] of STEPS) {
+    if (passed >= limit) continue;
+    const said = `${Math.floor(passed / size)} ${unit}`;
+    return seconds < 0 ? `in ${said}` : `${said} ago`;
+  }
   return day.format(time);
 }
 

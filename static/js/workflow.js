@@ -3,6 +3,7 @@ import { JsonEditor, parse } from "./editor.js";
 import { renderGraph } from "./graph.js";
 import { LiveList } from "./live_list.js";
 import { by, data, element, send } from "./page.js";
+import { keepTrue } from "./schedules.js";
 import { toastLater } from "./toast.js";
 
 const PAUSE_BEFORE_CHECK = 600; // ms without a keystroke
@@ -122,3 +123,4 @@ if (by("run")) {
 
 const { filters } = JSON.parse(by("list-data").textContent);
 new LiveList({ query: () => filters, wanted: (event) => event.workflow_id === data.workflow });
+if (by("schedules")) keepTrue(by("schedules"), data.workflow);

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, Visitor, log_in
 from tests.conftest import Platform
-from tests.workflows import TWELVE_NODES, node
+from tests.workflows import TWELVE_NODES, edge, node
 
 pytestmark = pytest.mark.browser
 
@@ -133,3 +133,26 @@ def test_no_page_is_wider_than_a_phone(platform: Platform, visitor: Visitor, wor
 def test_the_documentation_page_asks_no_other_host(visitor: Visitor) -> None:
     page = visitor.open("/api/docs/")
     expect(page.get_by_text("/api/workflows/{id}/execute/", exact=True)).to_be_visible()
+
+
+def test_the_schedule_of_a_workflow_tells_its_last_and_next_run_and_stops_with_the_switch(
+    platform: Platform, visitor: Visitor
+) -> None:
+    nodes = [node("tick", "schedule_trigger", interval_seconds=3), node("end", "no_op")]
+    definition = {"name": "Ticking", "nodes": nodes, "edges": [edge("tick", "end")]}
+    created = platform.request("POST", "/api/workflows/", json=definition).json()["id"]
+    page = visitor.open(f"/workflows/{created}/")
+    card = page.get_by_role("region", name="Schedule")
+    expect(card).to_contain_text("Every 3 seconds")
+    off = card.get_by_text("inactive: does not run")
+    expect(off).to_be_visible()
+    expect(card.locator("[data-last]")).to_have_text("not yet")
+    page.get_by_role("switch").click()
+    expect(off).to_be_hidden()
+    expect(card.locator("[data-next]")).to_have_text(re.compile("now|in \\d s"))
+    card.locator("[data-last] a").click()  # as soon as it has run, without a reload
+    expect(page).to_have_url(re.compile("/executions/"))
+    page.goto(f"/workflows/{created}/")
+    page.get_by_role("switch").click()
+    expect(card.locator("[data-next]")).to_have_text("–")
+    assert platform.request("GET", f"/api/workflows/{created}/").json()["active"] is False

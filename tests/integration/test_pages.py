@@ -191,3 +191,28 @@ def test_no_page_holds_an_inline_script_or_style(editor: Client, workflow: Workf
         scripts = re.findall(r"<script([^>]*)>", text)
         assert all("src=" in script or 'type="application/json"' in script for script in scripts)
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|https?://(?!testserver|www\.w3\.org)", text)
+
+
+def test_a_workflows_page_says_when_it_runs_next(editor: Client, workspace: Workspace) -> None:
+    tick = {
+        "id": "tick",
+        "type": "schedule_trigger",
+        "parameters": {"cron": "0 9 * * MON-FRI", "timezone": "Asia/Tokyo"},
+    }
+    definition = {"name": "Scheduled", "nodes": [tick], "edges": []}
+    workflow = definitions.save_workflow(workspace=workspace, definition=definition, by=None)
+    text = editor.get(f"/workflows/{workflow.pk}/").content.decode()
+    assert "At 09:00 on Monday through Friday" in text
+    assert "Asia/Tokyo" in text
+    assert "data-while-inactive >inactive: does not run" in text
+    definitions.set_active(workflow, True, None)
+    schedule = workflow.schedules.get()
+    execution = execute(workflow, Trigger.SCHEDULE)
+    schedule.last_execution, schedule.last_fired_at = execution, timezone.now()
+    schedule.last_error = "It <may> not."
+    schedule.save()
+    text = editor.get(f"/workflows/{workflow.pk}/").content.decode()
+    assert "data-while-inactive hidden>inactive: does not run" in text
+    assert schedule.next_at.strftime("%Y-%m-%dT%H:%M") in text
+    assert f"/executions/{execution.pk}/" in text
+    assert "It &lt;may&gt; not." in text

@@ -1,4 +1,4 @@
-"""`manage.py run_scheduler`: sweeps lost leases, waits that are due and queued executions without a job."""
+"""`manage.py run_scheduler`: fires the schedules that are due; sweeps lost leases, waits that are due, lost jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
 from redis.exceptions import RedisError
 
-from executions import recovery
+from executions import recovery, schedules
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ INTERVAL_SECONDS = 0.25
 
 
 class Command(BaseCommand):
-    help = "Queue again what a crash, an emptied Redis or a passed time has left. Several may run at once."
+    help = "Fire the schedules that are due; queue again what a crash has left. Several may run at once."
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
@@ -27,6 +27,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         while not stop.wait(INTERVAL_SECONDS):
             try:
+                schedules.fire_due()
                 if count := recovery.sweep():
                     logger.info("%d executions queued again", count)
             except (DatabaseError, InterfaceError, RedisError) as error:

@@ -1,0 +1,68 @@
+"""`/api/workflows/{id}/schedules/` and `/api/schedules/preview/`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from pydantic import ValidationError
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from executions import schedules
+from executions.graph import pydantic_problems
+from executions.models import Missed
+from executions.nodes.schedule_trigger import ScheduleTriggerParameters
+from workflow_platform.problems import Problem
+
+
+class ScheduleSerializer(serializers.Serializer[Any]):
+    node = serializers.CharField()
+    cron = serializers.CharField(allow_null=True)
+    interval_seconds = serializers.IntegerField(allow_null=True)
+    timezone = serializers.CharField()
+    missed = serializers.ChoiceField(choices=Missed.choices)
+    words = serializers.CharField(help_text="The rule as people say it.")
+    next = serializers.ListField(
+        child=serializers.DateTimeField(), help_text="The next times; none while the workflow is inactive."
+    )
+    last_at = serializers.DateTimeField(allow_null=True, help_text="The planned time of the last execution.")
+    last_fired_at = serializers.DateTimeField(allow_null=True)
+    last_execution = serializers.UUIDField(allow_null=True)
+    last_error = serializers.CharField(help_text="Why the last firing started nothing; empty if it did.")
+    last_error_at = serializers.DateTimeField(allow_null=True)
+
+
+class PreviewRequestSerializer(serializers.Serializer[Any]):
+    cron = serializers.CharField(required=False)
+    interval_seconds = serializers.IntegerField(required=False)
+    timezone = serializers.CharField(required=False, default="UTC")
+    missed = serializers.ChoiceField(choices=Missed.choices, required=False)
+
+
+class PreviewSerializer(serializers.Serializer[Any]):
+    words = serializers.CharField()
+    next = serializers.ListField(child=serializers.DateTimeField())
+
+
+class PreviewView(APIView):
+    """What a schedule trigger with these parameters would do; nothing is saved."""
+
+    @extend_schema(request=PreviewRequestSerializer, responses={200: PreviewSerializer})
+    def post(self, request: Request) -> Response:
+        """Say the rule in words, and its next five times, were it activated now."""
+        try:
+            parameters = ScheduleTriggerParameters.model_validate(request.data)
+        except ValidationError as error:
+            problems = pydantic_problems(error, None, None)
+            said = "; ".join(f"{p.field}: {p.message}" if p.field else p.message for p in problems[:3])
+            fields = [{"field": p.field, "message": p.message, "code": p.code} for p in problems]
+            raise Problem(400, said, fields) from None
+        now = timezone.now()
+        rule = parameters.rule(anchor=now.replace(microsecond=0))
+        return Response(
+            PreviewSerializer({"words": rule.in_words(), "next": rule.following(now, schedules.SHOWN)}).data
+        )
