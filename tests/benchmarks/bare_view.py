@@ -7,13 +7,11 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.benchmarks.bare_settings")
 
-import orjson  # noqa: E402
-from django.core.asgi import get_asgi_application  # noqa: E402
-from django.db import connection  # noqa: E402
-from django.http import HttpRequest, HttpResponse  # noqa: E402
-from django.urls import path  # noqa: E402
-
-TABLE = "CREATE TABLE IF NOT EXISTS bare_row (id bigserial PRIMARY KEY, data jsonb NOT NULL)"
+import orjson
+from django.core.asgi import get_asgi_application
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
 
 
 def keep(request: HttpRequest) -> HttpResponse:

@@ -11,13 +11,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import requests
 
-from tests.benchmarks import bare_view
 from tests.benchmarks.http_client import Load, load
 from tests.benchmarks.reporting import Report
 from tests.installation import Installation, installation
@@ -28,6 +28,7 @@ from workflow_platform.embedded import free_port, wait_until
 CLIENTS = 20
 SECONDS = 20.0
 WARM_UP_SECONDS = 3.0
+BARE_TABLE = "CREATE TABLE IF NOT EXISTS bare_row (id bigserial PRIMARY KEY, data jsonb NOT NULL)"
 
 
 def run(folder: Path, report: Report) -> None:
@@ -69,7 +70,7 @@ def measure_bare(platform: Installation, seconds: float) -> Load:
 def bare(platform: Installation) -> Iterator[str]:
     """Run the baseline's web process over the platform's database; yields its address."""
     with psycopg.connect(platform.database_url, autocommit=True) as connection:
-        connection.execute(bare_view.TABLE)  # type: ignore[arg-type]
+        connection.execute(BARE_TABLE)  # type: ignore[arg-type]
     port = free_port()
     command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "--no-server-name"]
     environment = platform.environment | {"DJANGO_SETTINGS_MODULE": "tests.benchmarks.bare_settings"}
@@ -127,7 +128,7 @@ def chain_of_ten(trigger: dict[str, Any]) -> dict[str, Any]:
 
 def chain(trigger: dict[str, Any], count: int) -> dict[str, Any]:
     nodes = [trigger, *(node(f"set{n}", "set", fields={"n": 7, f"step{n}": n}) for n in range(count))]
-    edges = [edge(a["id"], b["id"]) for a, b in zip(nodes, nodes[1:], strict=False)]
+    edges = [edge(a["id"], b["id"]) for a, b in pairwise(nodes)]
     return {"nodes": nodes, "edges": edges}
 
 

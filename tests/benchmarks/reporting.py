@@ -14,7 +14,12 @@ class Report(Protocol):
 
 def report(figure: str, unit: str, value: float, baseline: float | None = None, **further: Any) -> None:
     """Print a figure: `ratio` is value / baseline, where there is a baseline."""
-    line: dict[str, Any] = {"figure": figure, "unit": unit, "value": round(value, 2)}
+    line: dict[str, Any] = {"figure": figure, "unit": unit, "value": rounded(value)}
     if baseline is not None:
-        line |= {"baseline": round(baseline, 2), "ratio": round(value / baseline, 3) if baseline else None}
+        line |= {"baseline": rounded(baseline), "ratio": rounded(value / baseline) if baseline else None}
     print(json.dumps(line | further), flush=True)
+
+
+def rounded(value: float) -> float:
+    """Return four digits of it."""
+    return float(f"{value:.4g}")
