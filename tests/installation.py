@@ -3,10 +3,10 @@ disk, web, workers and scheduler under the supervisor, which starts again what i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -147,8 +147,6 @@ def stop(process: psutil.Process) -> None:
 
 def kill(process: psutil.Process, number: signal.Signals = signal.SIGKILL) -> None:
     """Send a deadly signal and wait until the process has gone; that it is gone already is no error."""
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(number)
         process.wait(60)
-    except (psutil.NoSuchProcess, subprocess.TimeoutExpired):
-        pass

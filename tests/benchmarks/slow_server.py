@@ -1,4 +1,7 @@
-"""A server that answers every POST after SECONDS; prints its port: `python -m tests.benchmarks.slow_server HOST SECONDS`."""
+"""A server that answers every POST after SECONDS.
+
+`python -m tests.benchmarks.slow_server HOST SECONDS` prints its port.
+"""
 
 from __future__ import annotations
 
