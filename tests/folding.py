@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
-from tests.conftest import Platform
+import requests
 
 NODE_STATUS = {
     "node_started": "running",
@@ -18,6 +18,12 @@ EXECUTION_STATUS = {"started": "running", "resumed": "running", "recovered": "ru
     status: status for status in ("queued", "waiting", "paused", "completed", "failed", "cancelled", "timed_out")
 }
 ENDED = {"completed", "failed", "cancelled", "timed_out"}
+
+
+class Platform(Protocol):
+    """Whatever answers requests to the API."""
+
+    def request(self, method: str, path: str, **kwargs: Any) -> requests.Response: ...
 
 
 def fold(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[tuple[str, int], dict[str, Any]]]:

@@ -1,28 +1,47 @@
-"""`make bench`: one JSON line per figure, each beside a bare baseline that was measured in the same run."""
+"""`make bench`: one JSON line per figure, each beside a bare baseline that was measured in the same run.
+
+`python -m tests.benchmarks [NAME …]` runs only those named; `--list` names them all.
+"""
 
 from __future__ import annotations
 
-import json
+import argparse
+import importlib
 import os
 import sys
-from typing import Any
+import tempfile
+from pathlib import Path
 
-from tests.servers import servers
+from tests.benchmarks.reporting import report
+from tests.servers import SECRET_KEY, servers
 
-
-def report(figure: str, unit: str, value: float, baseline: float, **further: Any) -> None:
-    """Print a figure: `ratio` is value / baseline."""
-    line = {"figure": figure, "unit": unit, "value": round(value, 2), "baseline": round(baseline, 2)}
-    print(json.dumps(line | {"ratio": round(value / baseline, 2)} | further), flush=True)
+USUAL = ("streaming", "executions", "steps", "waiting_calls", "recovery")
+LONG = ("growth",)
+"""Only run when they are named: minutes, and gigabytes of disk."""
 
 
 def main() -> int:
-    with servers() as folder:
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
-        from tests.benchmarks import streaming
-
-        streaming.run(folder, report)
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*USUAL, *LONG, []], metavar="NAME", help="which ones to run")
+    parser.add_argument("--list", action="store_true", help="name them")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join([*USUAL, *(f"{name} (only when named)" for name in LONG)]))
+        return 0
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
+    os.environ.setdefault("SECRET_KEY", SECRET_KEY)
+    for name in arguments.names or USUAL:
+        run(name)
     return 0
+
+
+def run(name: str) -> None:
+    if name == "streaming":  # brings its processes along and needs the servers only
+        with servers() as folder:
+            importlib.import_module("tests.benchmarks.streaming").run(folder, report)
+        return
+    with tempfile.TemporaryDirectory(prefix="wfp-bench-", ignore_cleanup_errors=True) as folder_name:
+        importlib.import_module(f"tests.benchmarks.{name}").run(Path(folder_name), report)
 
 
 if __name__ == "__main__":

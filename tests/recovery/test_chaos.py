@@ -1,0 +1,14 @@
+"""A bounded chaos run; `python -m tests.recovery.chaos` is the long one."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from tests.recovery import chaos
+
+
+def test_whatever_dies_every_execution_ends_once_and_as_it_should(tmp_path: Path) -> None:
+    seed = random.SystemRandom().randrange(10**6)
+    done = chaos.run(tmp_path / "data", executions=40, seconds=20, pause=(1, 3), lease=3, seed=seed)
+    assert done.failures == [], f"seed {seed}"
