@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 from tests.answering import Answering
 from tests.browser.conftest import Visitor
 from tests.conftest import Platform
-from tests.workflows import TWELVE_NODES, edge, node
+from tests.freezing import frozen_workers
+from tests.workflows import edge, gated, node
 from workflow_platform.embedded import wait_until
 
 pytestmark = pytest.mark.browser
@@ -37,18 +38,6 @@ KEEP_SOCKETS = """
 """
 
 
-def gated(server: Answering) -> dict[str, Any]:
-    """Return the twelve nodes with two requests among them that wait until the test lets them go on."""
-    ask = {"method": "POST", "timeout_seconds": 60}
-    nodes = [n for n in TWELVE_NODES["nodes"] if n["id"] != "pause"]
-    nodes += [
-        node("first", "http_request", url=f"{server.url}first", **ask),
-        node("pause", "http_request", url=f"{server.url}second", **ask),
-    ]
-    edges = [edge("start", "first"), edge("first", "numbers"), *TWELVE_NODES["edges"][1:]]
-    return {"name": "Twelve nodes and two gates", "nodes": nodes, "edges": edges}
-
-
 def start(platform: Platform, definition: dict[str, Any], items: list[dict[str, Any]]) -> dict[str, Any]:
     workflow = platform.request("POST", "/api/workflows/", json=definition)
     assert workflow.status_code == 201, workflow.text
@@ -66,10 +55,14 @@ def shown_at_the_end(page: Page) -> dict[str, Any]:
 def test_opened_before_during_and_after_a_run_it_shows_the_same(
     platform: Platform, visitor: Visitor, server: Answering
 ) -> None:
-    execution = start(platform, gated(server), [{"n": 0}])
-    path = f"/executions/{execution['id']}/"
     visitor.context.add_init_script(KEEP_SOCKETS)
-    before = visitor.open(path)
+    with frozen_workers(platform):
+        execution = start(platform, gated(server.url), [{"n": 0}])
+        path = f"/executions/{execution['id']}/"
+        before = visitor.open(path)
+        expect(before.locator("#connection")).to_have_attribute("data-state", "live")
+        expect(before.locator("#log li")).to_have_count(1)
+        expect(before.locator("#status")).to_have_text("queued")
     expect(before.locator("#graph .node[data-status=running]")).to_have_count(1)
     expect(before.locator("#graph .node[data-status=completed]")).to_have_count(1)
     server.open("first")
@@ -86,7 +79,7 @@ def test_opened_before_during_and_after_a_run_it_shows_the_same(
     assert len(expected["log"]) == events
     assert before.locator("#connection").get_attribute("data-state") == "live"
     states = [status for status, _ in expected["nodes"]]
-    assert (states.count("completed"), states.count("skipped")) == (12, 1)
+    assert (states.count("completed"), states.count("skipped")) == (11, 1)
 
 
 def test_a_press_on_cancel_ends_the_execution(platform: Platform, visitor: Visitor, server: Answering) -> None:
