@@ -56,7 +56,7 @@ class Change:
 
 
 def event(execution: Execution, type_: str, data: dict[str, Any], source: str = SOURCE) -> NewEvent:
-    """Return an event of `execution`, not yet appended."""
+    """Return an event of `execution` that happens now, not yet appended."""
     return NewEvent(
         stream_id=execution.stream_id,
         type=f"execution.{type_}",
@@ -64,6 +64,7 @@ def event(execution: Execution, type_: str, data: dict[str, Any], source: str = 
         source=source,
         execution_id=execution.pk,
         workflow_id=execution.workflow_id,
+        time=timezone.now(),
     )
 
 
