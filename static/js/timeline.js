@@ -4,6 +4,7 @@ import { duration, element } from "./page.js";
 
 const MOST_ROWS = 300;
 const TICKS = 5;
+const THINNEST = 4; // pixels, as in monitor.css
 
 /** Return a round step (1, 2 or 5 times a power of ten) that divides `ms` into at most TICKS parts. */
 function roundStep(ms) {
@@ -39,7 +40,9 @@ export class Timeline {
         row.remove();
         this.rows.delete(key);
       }
-    for (const run of runs) this.drawRun(run, (time) => ((Date.parse(time) - from) / span) * 100, now);
+    // Within the axis, though this clock and the server's may differ a little.
+    const place = (time) => Math.max(0, Math.min(100, ((Date.parse(time) - from) / span) * 100));
+    for (const run of runs) this.drawRun(run, place, now);
   }
 
   drawAxis(span) {
@@ -69,7 +72,7 @@ export class Timeline {
     const { row, bar, took: told, track } = this.rows.get(key);
     const start = place(run.startedAt);
     row.dataset.status = run.status;
-    bar.style.left = `${start}%`;
+    bar.style.left = `min(${start}%, 100% - ${THINNEST}px)`;
     bar.style.width = `${Math.max(0, (run.endedAt ? place(run.endedAt) : 100) - start)}%`;
     while (track.children.length <= run.retries.length) track.append(element("span", { class: "mark" }));
     run.retries.forEach((retry, index) => {
@@ -81,6 +84,12 @@ export class Timeline {
 
   /** @param {string} node @param {number} runIndex */
   choose(node, runIndex) {
-    for (const [key, { row }] of this.rows) row.classList.toggle("chosen", key === `${node}#${runIndex}`);
+    const chosen = `${node}#${runIndex}`;
+    for (const [key, { row }] of this.rows) row.classList.toggle("chosen", key === chosen);
+    if (this.chosen === chosen || !this.rows.has(chosen)) return;
+    this.chosen = chosen;
+    const { row } = this.rows.get(chosen);
+    const [above, below] = [row.offsetTop - this.axis.offsetHeight, row.offsetTop + row.offsetHeight - this.root.clientHeight];
+    this.root.scrollTop = Math.max(below, Math.min(above, this.root.scrollTop)); // into sight, without moving the page
   }
 }

@@ -51,8 +51,9 @@ export function viewport(svg, width, height) {
     const seenY = box.y >= y && box.y + box.height <= y + high;
     if (seenX && seenY) return;
     touched = true;
-    if (!seenX) x = box.x + box.width / 2 - wide / 2;
-    if (!seenY) y = box.y + box.height / 2 - high / 2;
+    const within = (at, most) => Math.max(0, Math.min(at, most)); // no further than the drawing goes
+    if (!seenX) x = within(box.x + box.width / 2 - wide / 2, width - wide);
+    if (!seenY) y = within(box.y + box.height / 2 - high / 2, height - high);
     show();
   }
 

@@ -41,7 +41,7 @@ class Up:
                 command(), cwd=ROOT, env=environment(self.data, self.port), start_new_session=True,
                 stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
-        wait_until(lambda: f"Running at {self.url}/" in self.said() or self.process.poll() is not None, "`up`", 90)
+        wait_until(lambda: f"Running at {self.url}/" in self.said() or self.process.poll() is not None, "`up`", 180)
         assert self.process.poll() is None, self.said()
 
     def said(self) -> str:
