@@ -200,6 +200,7 @@ USE_TZ = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 WORKFLOW_MAX_NODES = _read(env.int, "WORKFLOW_MAX_NODES", 1000)
 NODE_OUTPUT_MAX_BYTES = _read(env.int, "NODE_OUTPUT_MAX_BYTES", 16 * 1024 * 1024)
+EXECUTION_OUTPUT_MAX_BYTES = _read(env.int, "EXECUTION_OUTPUT_MAX_BYTES", 256 * 1024 * 1024)
 
 # --- What may be called ----------------------------------------------------------------------------------------------
 OUTBOUND_ALLOW: list[str] = env.list("OUTBOUND_ALLOW", [])
@@ -213,6 +214,8 @@ WS_PONG_TIMEOUT = _read(env.int, "WS_PONG_TIMEOUT", 5_000)
 # --- Engine ----------------------------------------------------------------------------------------------------------
 PERF_MIN_WORKERS = _read(env.int, "PERF_MIN_WORKERS", 2)
 PERF_MAX_WORKERS = _read(env.int, "PERF_MAX_WORKERS", 10)
+PERF_MAX_MEMORY_MB = _read(env.int, "PERF_MAX_MEMORY_MB", 2048)
+PERF_MAX_CPU_PERCENT = _read(env.float, "PERF_MAX_CPU_PERCENT", 80.0)
 PERF_MAX_CONCURRENT_EXECUTIONS = _read(env.int, "PERF_MAX_CONCURRENT_EXECUTIONS", 100)
 PERF_MAX_EXECUTION_TIME_MS = _read(env.int, "PERF_MAX_EXECUTION_TIME_MS", 300_000)
 WORKSPACE_MAX_CONCURRENT_EXECUTIONS = _read(

@@ -67,13 +67,15 @@ def claim(execution_ids: Sequence[UUID], worker: str) -> list[Claimed]:
 
 
 def _claimable(execution: Execution, status: ExecutionStatus, now: datetime) -> bool:
+    cancelled = execution.cancel_requested_at is not None
     if status is ExecutionStatus.QUEUED:
-        return True
+        # A job may be left from before it was taken out of the line again, by a pause: the limits hold for it too.
+        return execution.admitted_at is not None or cancelled
     if status is ExecutionStatus.RUNNING:
         return execution.lease_expires_at is None or execution.lease_expires_at <= now
     if status in {ExecutionStatus.WAITING, ExecutionStatus.PAUSED}:
         due = execution.resume_at is not None and execution.resume_at <= now
-        return due or execution.cancel_requested_at is not None
+        return (due and execution.admitted_at is not None) or cancelled
     return False
 
 

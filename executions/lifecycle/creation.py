@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,8 +16,8 @@ from events import log
 from events.log import NewEvent
 from executions import admission
 from executions.expressions import Evaluator, ExpressionError, Scope
+from executions.lifecycle import policies
 from executions.lifecycle.base import OUTSIDE, about, end_unheld, event
-from executions.lifecycle.control import cancel_locked
 from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
 from executions.statuses import ExecutionStatus, NodeRunStatus
@@ -31,6 +32,9 @@ HEAD_START = {
 """What a priority is worth in the queue: an offset on its age, so that nothing starves."""
 TRIGGER_NODES = {Trigger.WEBHOOK.value: "webhook_trigger", Trigger.SCHEDULE.value: "schedule_trigger"}
 """Which trigger node an execution begins at; all others begin at the manual trigger if there is one."""
+
+
+KEY_LENGTH = 200
 
 
 class CannotStart(Exception):
@@ -75,7 +79,7 @@ def create_executions(wanted: Sequence[NewExecution]) -> list[Execution | Cannot
     pairs = [(new, row) for new, row in zip(wanted, made, strict=True) if isinstance(row, Execution)]
     if not pairs:
         return list(made)
-    events = [found for new, row in pairs for found in _make_room(new, row)]
+    left_out, events = policies.apply([row for _, row in pairs])
     streams = log.open_streams([(f"execution:{row.pk}", row.workspace_id) for _, row in pairs])
     for (_, row), stream in zip(pairs, streams, strict=True):
         row.stream = stream
@@ -83,8 +87,8 @@ def create_executions(wanted: Sequence[NewExecution]) -> list[Execution | Cannot
     NodeRun.objects.bulk_create([run for new, row in pairs for run in _taken_over(new, row)])
     for new, row in pairs:
         events += [_queued(new, row), *(_taken(row, run) for run in new.taken_over)]
-    for new, row in pairs:
-        if (reason := _skipped(new, row)) is not None:
+    for _, row in pairs:
+        if (reason := left_out.get(row.pk)) is not None:
             events += end_unheld(row, ExecutionStatus.CANCELLED, {"reason": reason, "by": None})
             row.save()
     log.append(events)
@@ -150,46 +154,8 @@ def _concurrency_key(version: WorkflowVersion, items: list[dict[str, Any]]) -> s
         value = Evaluator(Scope(items[:1] or [{}], vars=version.settings.get("vars") or {})).resolve(expression)
     except ExpressionError as error:
         raise CannotStart(f"settings.concurrency.key: {error}") from None
-    return str(value)[:200]
-
-
-# --- the concurrency policies ----------------------------------------------------------------------------------------
-
-
-def _policy(version: WorkflowVersion) -> str:
-    return str((version.settings.get("concurrency") or {}).get("policy") or "queue")
-
-
-def _rivals(row: Execution) -> Any:
-    """Return the executions that count against the same limit, and have not ended."""
-    ended = [status.value for status in ExecutionStatus if status.ended]
-    found = Execution.objects.filter(workflow=row.workflow_id).exclude(status__in=ended).exclude(pk=row.pk)
-    return found.filter(concurrency_key=row.concurrency_key) if row.concurrency_key else found
-
-
-def _make_room(new: NewExecution, row: Execution) -> list[NewEvent]:
-    """Cancel the oldest rivals, as many as are needed, where the policy says so."""
-    if _policy(row.version) == "queue":
-        return []
-    # One at a time for each such workflow: what is counted stays true until the commit.
-    Workflow.objects.select_for_update(no_key=True).get(pk=row.workflow_id)
-    if _policy(row.version) != "cancel_running":
-        return []
-    limit = int(row.version.settings["concurrency"]["limit"])
-    rivals = list(_rivals(row).select_for_update(of=("self",)).order_by("id"))
-    reason = {"reason": "A newer execution took its place (concurrency policy cancel_running).", "by": None}
-    return [found for rival in rivals[: max(0, len(rivals) - limit + 1)] for found in cancel_locked(rival, reason)]
-
-
-def _skipped(new: NewExecution, row: Execution) -> str | None:
-    """Return why the execution is not to run at all, where the policy says so."""
-    if _policy(row.version) != "skip":
-        return None
-    limit = int(row.version.settings["concurrency"]["limit"])
-    if _rivals(row).filter(queued_at__lte=row.queued_at).count() < limit:
-        return None
-    key = f" for the key {row.concurrency_key!r}" if row.concurrency_key else ""
-    return f"Skipped: {limit} of this workflow's executions are under way{key} (concurrency policy skip)."
+    text = str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL could not store
+    return text if len(text) <= KEY_LENGTH else f"{text[:100]}…{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 # --- events and what a rerun takes over ------------------------------------------------------------------------------

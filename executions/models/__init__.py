@@ -1,5 +1,6 @@
 from executions.models.execution import Execution, Priority, Trigger
 from executions.models.node_run import NodeRun
+from executions.models.rate_bucket import RateBucket
 from executions.models.schedule import Missed, Schedule
 from executions.models.wait import Wait, WaitKind
 from executions.models.workflow import WebhookRoute, Workflow, WorkflowVersion
@@ -9,6 +10,7 @@ __all__ = [
     "Missed",
     "NodeRun",
     "Priority",
+    "RateBucket",
     "Schedule",
     "Trigger",
     "Wait",

@@ -116,8 +116,8 @@ class Execution(models.Model):
             ),
             # Not on the lease: its renewals stay cheap (HOT).
             models.Index(fields=["status"], name="execution_unended", condition=~models.Q(status__in=ENDED)),
-            models.Index(
-                fields=["rank_at"],
+            models.Index(  # the line of each workflow: admission looks at the head of each
+                fields=["workflow", "rank_at"],
                 name="execution_queued",
                 condition=models.Q(status=ExecutionStatus.QUEUED.value, admitted_at__isnull=True),
             ),

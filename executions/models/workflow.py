@@ -32,7 +32,6 @@ class Workflow(models.Model):
     max_concurrent_per_key = models.PositiveIntegerField(null=True, help_text="Executions at a time for each key.")
     rate_limit = models.PositiveIntegerField(null=True, help_text="Starts in any `rate_seconds`.")
     rate_seconds = models.FloatField(null=True)
-    rate_spent_until = models.DateTimeField(null=True, help_text="When all that has started is paid for (GCRA).")
     created_by = models.ForeignKey(
         django_settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -134,3 +134,23 @@ class ApiToken(models.Model):
         """Tell whether the token still opens anything."""
         now = timezone.now()
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now) and self.user.is_active
+
+
+class IdempotentRequest(models.Model):
+    """A request that created something under an `Idempotency-Key`: the same one again gets the same object."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
+    path = models.CharField(max_length=200)
+    key = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the body.")
+    object_id = models.CharField(max_length=64, help_text="What was created.")
+    status = models.PositiveSmallIntegerField(help_text="The HTTP status of the first answer.")
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "path", "key"], name="one_object_per_idempotency_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.key}"
