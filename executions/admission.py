@@ -157,8 +157,8 @@ def admit() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT 1 FROM executions_execution WHERE admitted_at IS NULL AND status = 'queued')"
-            " OR EXISTS (SELECT 1 FROM executions_execution WHERE admitted_at IS NULL AND resume_at <= statement_timestamp()"
-            " AND status IN ('waiting', 'paused'))"
+            " OR EXISTS (SELECT 1 FROM executions_execution WHERE admitted_at IS NULL"
+            " AND status IN ('waiting', 'paused') AND resume_at <= statement_timestamp())"
         )
         if not cursor.fetchone()[0]:
             return 0

@@ -18,6 +18,7 @@ from django.utils import timezone
 from events import log
 from events.models import FEED
 from executions import schedules
+from executions.explanation import explain
 from executions.graph import Graph
 from executions.layout import layout
 from executions.listing import ExecutionFilters, activity, listed, workflows_with_runs
@@ -167,6 +168,7 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
     context = {
         "execution": row,
         "can_run": _can_run(request, row.workflow),
+        "queue": explain(row, _user(request)),
         "page_data": {
             "execution": str(row.pk),
             "graph": graph_data(row.version),
@@ -175,6 +177,13 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
         },
     }
     return render(request, "executions/monitor.html", context)
+
+
+@login_required
+def queue(request: HttpRequest, execution_id: UUID) -> HttpResponse:
+    """The monitor's card that says why an execution is queued; empty once it is not."""
+    row = get_visible_or_404(Execution.objects.select_related("workflow"), request.user, pk=execution_id)
+    return render(request, "executions/_queue.html", {"queue": explain(row, _user(request))})
 
 
 def _user(request: HttpRequest) -> User:

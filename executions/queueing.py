@@ -15,12 +15,16 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq.job import Job
 from rq.queue import Queue
+from rq.suspension import is_suspended
 
 from executions.models import Execution
+from workflow_platform.health import count_live_workers
 
 logger = logging.getLogger(__name__)
 
 JOB = "executions.jobs.run_execution"
+PRIORITIES = ("high", "default", "low")
+"""The names of the queues, in the order in which workers look at them."""
 FAILED_JOB_SECONDS = 86_400
 TAKEN_GRACE = timedelta(seconds=5)
 """Between a worker's taking of a job and its claim there are milliseconds; after this the worker is given up."""
@@ -108,3 +112,16 @@ def without_job(executions: Sequence[Execution]) -> list[NextClaim]:
         for claim, job in zip(missing, jobs, strict=True)
         if job is None or job.started_at is None or job.started_at.replace(tzinfo=UTC) < since
     ]
+
+
+def workers_and_jobs_ahead(execution: Execution) -> tuple[int | None, bool, int]:
+    """Return how many workers live, whether they are suspended, and how many jobs are to be taken before that of the
+    execution; 0 where it is in no queue. Raises RedisError."""
+    live, suspended = count_live_workers(), bool(is_suspended(_connection()))
+    job_id, ahead = NextClaim.of(execution).job_id, 0
+    for name in PRIORITIES:
+        if name == execution.priority:
+            ids = _queue(name).get_job_ids()
+            return live, suspended, ahead + ids.index(job_id) if job_id in ids else 0
+        ahead += _queue(name).count
+    return live, suspended, 0

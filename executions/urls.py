@@ -14,6 +14,7 @@ urlpatterns = [
     path("workflows/<uuid:workflow_id>/", pages.workflow, name="workflow"),
     path("executions/rows/", pages.rows, name="execution-rows"),
     path("executions/<uuid:execution_id>/", pages.monitor, name="monitor"),
+    path("executions/<uuid:execution_id>/queue/", pages.queue, name="execution-queue"),
     path("login/", login, name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
 ]

@@ -53,9 +53,10 @@ def count_live_workers() -> int | None:
             keys = Worker.all_keys(connection=client) or list(client.scan_iter(WORKER_KEYS, count=1_000))
             with client.pipeline(transaction=False) as pipeline:
                 for key in keys:
-                    pipeline.hget(key, "last_heartbeat")
+                    pipeline.hmget(key, "last_heartbeat", "death")
                 heard = pipeline.execute()
     except redis.RedisError:
         return None
     since = datetime.now(UTC) - WORKER_SILENT
-    return sum(1 for said in heard if said and utcparse(said.decode()) > since)
+    # One that said goodbye is listed no more, and its key stays for a minute.
+    return sum(1 for said, death in heard if said and not death and utcparse(said.decode()) > since)

@@ -16,6 +16,7 @@ from executions import lifecycle
 from executions.api.serializers import (
     CancelSerializer,
     EventFilterSerializer,
+    ExecutionDetailSerializer,
     ExecutionFilterSerializer,
     ExecutionSerializer,
     NodeRunSerializer,
@@ -50,8 +51,10 @@ class ExecutionViewSet(viewsets.GenericViewSet[Execution]):
         page = self.paginate_queryset(self.get_queryset().filter(**chosen))
         return self.get_paginated_response(ExecutionSerializer(page, many=True).data)
 
+    @extend_schema(responses={200: ExecutionDetailSerializer})
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(ExecutionSerializer(self._execution(pk)).data)
+        """One execution; while it is queued, `queue` says why."""
+        return Response(ExecutionDetailSerializer(self._execution(pk), context={"request": request}).data)
 
     @extend_schema(request=CancelSerializer)
     @action(detail=True, methods=["post"])

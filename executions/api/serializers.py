@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from executions.explanation import Reason, explain
 from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
 from executions.statuses import ExecutionStatus
 
@@ -68,6 +70,42 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
             "queued_at", "started_at", "ended_at", "resume_at", "cancel_requested_at", "recoveries", "worker",
             "nodes_total", "stream", "events",
         ]  # fmt: skip
+
+
+class HolderSerializer(serializers.Serializer[Any]):
+    execution = serializers.UUIDField()
+    workflow = serializers.UUIDField()
+    workflow_name = serializers.CharField()
+    status = serializers.CharField()
+    admitted_at = serializers.DateTimeField()
+
+
+class QueueSerializer(serializers.Serializer[Any]):
+    """Why an execution is queued: `executions.explanation` says what each field means."""
+
+    reason = serializers.ChoiceField(choices=get_args(Reason))
+    detail = serializers.CharField()
+    limit = serializers.IntegerField(allow_null=True)
+    in_use = serializers.IntegerField(allow_null=True)
+    place = serializers.IntegerField()
+    in_line = serializers.IntegerField()
+    holders = HolderSerializer(many=True)
+    other_holders = serializers.IntegerField()
+    expected_start = serializers.DateTimeField(allow_null=True)
+    expected_start_unknown = serializers.CharField(allow_null=True)
+    also = serializers.ListField(child=serializers.ChoiceField(choices=get_args(Reason)))
+
+
+class ExecutionDetailSerializer(ExecutionSerializer):
+    queue = serializers.SerializerMethodField(help_text="Why it is queued; null once it is not.")
+
+    class Meta(ExecutionSerializer.Meta):
+        fields = [*ExecutionSerializer.Meta.fields, "queue"]
+
+    @extend_schema_field(QueueSerializer(allow_null=True))
+    def get_queue(self, execution: Execution) -> dict[str, Any] | None:
+        found = explain(execution, self.context["request"].user)
+        return dict(QueueSerializer(found).data) if found else None
 
 
 class ExecutionFilterSerializer(serializers.Serializer[Any]):

@@ -25,10 +25,12 @@ from executions.api.serializers import (
     WorkflowWriteSerializer,
 )
 from executions.graph import InvalidGraph
-from executions.models import Trigger, Workflow
+from executions.models import Execution, Trigger, Workflow
 from executions.nodes.registry import node_types
+from workflow_platform import idempotency
 from workflow_platform.accounts.models import Role, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.idempotency import create_once
 from workflow_platform.problems import Problem
 
 
@@ -54,7 +56,9 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         page = self.paginate_queryset(self.get_queryset())
         return self.get_paginated_response(WorkflowSerializer(page, many=True).data)
 
-    @extend_schema(request=WorkflowWriteSerializer, responses={201: WorkflowSerializer})
+    @extend_schema(
+        request=WorkflowWriteSerializer, responses={201: WorkflowSerializer}, parameters=[idempotency.PARAMETER]
+    )
     def create(self, request: Request) -> Response:
         body = WorkflowWriteSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -64,8 +68,11 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         workspace = mine.first()
         if workspace is None:
             raise Problem(403, "workspace: you are not an editor of any such workspace.")
-        workflow = self._save(request, body.validated_data, workspace)
+        workflow, _ = create_once(request, self._found, lambda: self._save(request, body.validated_data, workspace))
         return Response(WorkflowSerializer(workflow).data, status=status.HTTP_201_CREATED)
+
+    def _found(self, pk: str) -> Workflow | None:
+        return self.get_queryset().filter(pk=pk).first()
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response(WorkflowSerializer(self._workflow(pk)).data)
@@ -135,10 +142,15 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
             raise invalid_graph(error) from None
         return Response(WorkflowSerializer(workflow).data)
 
-    @extend_schema(request=None, responses={201: WorkflowSerializer})
+    @extend_schema(request=None, responses={201: WorkflowSerializer}, parameters=[idempotency.PARAMETER])
     @action(detail=True, methods=["post"])
     def clone(self, request: Request, pk: str) -> Response:
-        copy = definitions.clone_workflow(self._workflow(pk, Role.EDITOR), request.user)  # type: ignore[arg-type]
+        workflow = self._workflow(pk, Role.EDITOR)
+        copy, _ = create_once(
+            request,
+            self._found,
+            lambda: definitions.clone_workflow(workflow, request.user),  # type: ignore[arg-type]
+        )
         return Response(WorkflowSerializer(copy).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(responses={200: VersionSerializer(many=True)})
@@ -154,7 +166,11 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         """When the workflow's schedule triggers start it next, and what came of the last time."""
         return Response(ScheduleSerializer(schedules.listed(self._workflow(pk)), many=True).data)
 
-    @extend_schema(request=ExecuteSerializer, responses={200: ExecutionSerializer, 202: ExecutionSerializer})
+    @extend_schema(
+        request=ExecuteSerializer,
+        responses={200: ExecutionSerializer, 202: ExecutionSerializer},
+        parameters=[idempotency.PARAMETER],
+    )
     @action(detail=True, methods=["post"])
     def execute(self, request: Request, pk: str) -> Response:
         """Start an execution. With `wait`, answer 200 when it has ended within so many seconds, else 202."""
@@ -162,13 +178,17 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         body = ExecuteSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         try:
-            execution = lifecycle.create_execution(
-                workflow=workflow,
-                trigger=_trigger(request),
-                input=body.validated_data.get("input", []),
-                priority=body.validated_data["priority"],
-                by=request.user,
-                awaited=bool(body.validated_data.get("wait")),
+            execution, _ = create_once(
+                request,
+                lambda pk: Execution.objects.visible_to(request.user).filter(pk=pk).first(),
+                lambda: lifecycle.create_execution(
+                    workflow=workflow,
+                    trigger=_trigger(request),
+                    input=body.validated_data.get("input", []),
+                    priority=body.validated_data["priority"],
+                    by=request.user,
+                    awaited=bool(body.validated_data.get("wait")),
+                ),
             )
         except lifecycle.CannotStart as error:
             raise Problem(409, str(error)) from None

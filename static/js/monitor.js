@@ -8,6 +8,7 @@ import { Timeline } from "./timeline.js";
 import { tell } from "./times.js";
 
 const REDRAW = 500; // ms, while something runs
+const REASONS = 2000; // ms, while it is queued
 const state = emptyState();
 const skew = Date.now() - Date.parse(data.server_time);
 const names = new Map(data.graph.nodes.map((node) => [node.id, node.name]));
@@ -28,6 +29,7 @@ function draw() {
   if (by("cancel")) by("cancel").hidden = ended();
   for (const [id, run] of state.nodes) graph.setNode(id, retries(run) ? "retrying" : run.status, words(run), run.runIndex + 1);
   for (const { edge, items } of state.edges.values()) graph.setEdge(edge, items, !ended() && state.nodes.get(edge.target)?.status === "running");
+  if (state.sequence && state.status !== "queued") by("queue").replaceChildren();
   drawProgress();
   timeline.draw(state, now());
   log.draw();
@@ -78,6 +80,14 @@ function inspect() {
   inspector.show(state, chosen.node, runIndex, now());
 }
 
+/** While it is queued, say why: the limits are used by others, of whom its own stream tells nothing. */
+async function sayWhyQueued() {
+  if (state.status !== "queued") return;
+  const answer = await fetch(`/executions/${data.execution}/queue/`).catch(() => null);
+  if (answer?.ok && state.status === "queued") by("queue").innerHTML = await answer.text(); // our own template
+  setTimeout(sayWhyQueued, REASONS);
+}
+
 /** When the execution has ended, show what people come to see: the node that failed, else the last one. */
 function chooseTheLast() {
   schedule();
@@ -103,4 +113,5 @@ by("cancel")?.addEventListener("submit", async (event) => {
   await send("POST", `/api/executions/${data.execution}/cancel/`, {});
 });
 tell();
+setTimeout(sayWhyQueued, REASONS);
 setInterval(() => !ended() && schedule(), REDRAW);

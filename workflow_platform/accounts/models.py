@@ -144,7 +144,6 @@ class IdempotentRequest(models.Model):
     key = models.CharField(max_length=200)
     digest = models.CharField(max_length=64, help_text="SHA-256 of the body.")
     object_id = models.CharField(max_length=64, help_text="What was created.")
-    status = models.PositiveSmallIntegerField(help_text="The HTTP status of the first answer.")
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:

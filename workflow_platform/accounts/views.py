@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
+from workflow_platform import idempotency
 from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
 from workflow_platform.accounts.serializers import (
     ApiTokenSerializer,
@@ -25,6 +26,7 @@ from workflow_platform.accounts.serializers import (
     WorkspaceSerializer,
 )
 from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.idempotency import create_once
 
 
 class LastAdmin(APIException):
@@ -59,13 +61,23 @@ class WorkspaceViewSet(
         # The join is the one that visible_to filters, hence the caller's own membership.
         return Workspace.objects.visible_to(self.request.user).annotate(role=F("memberships__role"))
 
-    def perform_create(self, serializer: BaseSerializer[Workspace]) -> None:
-        """Create the workspace with the caller as its admin."""
-        with transaction.atomic():
-            workspace = serializer.save()
-            user = user_of(self.request)
-            Membership.objects.create(workspace=workspace, user=user, role=Role.ADMIN)
+    @extend_schema(parameters=[idempotency.PARAMETER])
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Create a workspace with the caller as its admin."""
+        given = self.get_serializer(data=request.data)
+        # In there: a slug that the first request took is no mistake of the second.
+        workspace, _ = create_once(
+            request, lambda pk: self.get_queryset().filter(pk=pk).first(), lambda: self._created(given)
+        )
+        return Response(self.get_serializer(workspace).data, status=201)
+
+    @transaction.atomic
+    def _created(self, given: BaseSerializer[Workspace]) -> Workspace:
+        given.is_valid(raise_exception=True)
+        workspace = given.save()
+        Membership.objects.create(workspace=workspace, user=user_of(self.request), role=Role.ADMIN)
         workspace.role = Role.ADMIN  # type: ignore[attr-defined]  # annotated, where it is read from the database
+        return workspace
 
 
 @extend_schema(tags=["workspaces"])
@@ -145,13 +157,23 @@ class ApiTokenViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         """Return the caller's tokens, the revoked ones too: they say when they were last used."""
         return ApiToken.objects.filter(user=user_of(self.request))
 
-    @extend_schema(request=ApiTokenSerializer, responses={201: IssuedTokenSerializer})
+    @extend_schema(
+        request=ApiTokenSerializer, responses={201: IssuedTokenSerializer}, parameters=[idempotency.PARAMETER]
+    )
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Issue a token. This answer is the only place that it is ever shown in."""
+        """Issue a token. This answer is the only place that it is ever shown in: the answer to a repeated
+        `Idempotency-Key` has null for it."""
         given = self.get_serializer(data=request.data)
         given.is_valid(raise_exception=True)
-        row, raw = ApiToken.issue(user_of(request), **given.validated_data)
-        answer = ApiTokenSerializer(row).data | {"token": raw}
+        issued: list[str] = []
+
+        def issue() -> ApiToken:
+            row, raw = ApiToken.issue(user_of(request), **given.validated_data)
+            issued.append(raw)
+            return row
+
+        row, _ = create_once(request, lambda pk: self.get_queryset().filter(pk=pk).first(), issue)
+        answer = ApiTokenSerializer(row).data | {"token": issued[0] if issued else None}
         return Response(answer, status=201, headers={"Cache-Control": "no-store"})
 
     @extend_schema(responses={204: None})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -12,10 +13,12 @@ from django.db import DatabaseError, InterfaceError, connection
 from redis.exceptions import RedisError
 
 from executions import recovery, schedules
+from workflow_platform import idempotency
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 0.25
+FORGET_SECONDS = 60.0
 
 
 class Command(BaseCommand):
@@ -25,8 +28,12 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
+        forgot_at = 0.0
         while not stop.wait(INTERVAL_SECONDS):
             try:
+                if time.monotonic() - forgot_at > FORGET_SECONDS:
+                    forgot_at = time.monotonic()
+                    idempotency.sweep()
                 schedules.fire_due()
                 if count := recovery.sweep():
                     logger.info("%d executions queued again", count)

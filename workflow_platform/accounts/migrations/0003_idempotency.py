@@ -21,7 +21,6 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(max_length=200)),
                 ('digest', models.CharField(help_text='SHA-256 of the body.', max_length=64)),
                 ('object_id', models.CharField(help_text='What was created.', max_length=64)),
-                ('status', models.PositiveSmallIntegerField(help_text='The HTTP status of the first answer.')),
                 ('created_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
                 ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],

@@ -1,0 +1,309 @@
+"""Why an execution is still queued: which limit holds it, how much of it is in use and by whom, when it may start.
+
+What a caller is told of executions that they may not see is how many there are, never which.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from executions import queueing
+from executions.admission import ACTIVE, RATE_PART, figures
+from executions.models import Execution
+from executions.statuses import ExecutionStatus
+from workflow_platform.accounts.models import User, Workspace
+
+logger = logging.getLogger(__name__)
+
+HOLDERS = 5
+RECENT = 100
+"""How many recent ends of a workspace tell how long an execution takes."""
+Reason = Literal[
+    "key_concurrency", "workflow_concurrency", "rate_limit", "workspace_concurrency", "cluster_concurrency",
+    "no_worker", "workers_suspended", "workers_busy", "on_its_way",
+]  # fmt: skip
+UNKNOWN_DURATION = "None of what holds the limit has an execution that ended, to tell how long they take."
+
+_FIGURES = f"""
+WITH active AS MATERIALIZED (
+  SELECT workspace_id, workflow_id, concurrency_key, status FROM executions_execution WHERE {ACTIVE}
+), line AS MATERIALIZED (
+  SELECT workspace_id, workflow_id, concurrency_key, (rank_at, id) < (%(rank_at)s, %(id)s) AS ahead
+  FROM executions_execution WHERE admitted_at IS NULL AND status = 'queued'
+), own AS (
+  SELECT count(*) FILTER (WHERE workflow_id = %(workflow)s AND concurrency_key = %(key)s) AS key_line,
+    count(*) FILTER (WHERE workflow_id = %(workflow)s AND concurrency_key = %(key)s AND ahead) AS key_ahead,
+    count(*) FILTER (WHERE workflow_id = %(workflow)s) AS workflow_line,
+    count(*) FILTER (WHERE workflow_id = %(workflow)s AND ahead) AS workflow_ahead,
+    count(*) FILTER (WHERE workspace_id = %(workspace)s) AS workspace_line,
+    count(*) FILTER (WHERE workspace_id = %(workspace)s AND ahead) AS workspace_ahead,
+    count(*) AS cluster_line FROM line
+), used AS (
+  SELECT count(*) FILTER (WHERE workflow_id = %(workflow)s AND concurrency_key = %(key)s) AS key_used,
+    count(*) FILTER (WHERE workflow_id = %(workflow)s) AS workflow_used,
+    count(*) FILTER (WHERE workspace_id = %(workspace)s) AS workspace_used,
+    count(*) AS cluster_used, count(*) FILTER (WHERE status = 'running') AS running FROM active
+), others AS (  -- those of other workspaces whose turn comes before: who has fewer admitted is next
+  SELECT COALESCE(sum(LEAST(l.n, GREATEST(0, used.workspace_used + own.workspace_ahead - COALESCE(a.n, 0)))), 0) AS n
+  FROM (SELECT workspace_id, count(*) AS n FROM line WHERE workspace_id <> %(workspace)s GROUP BY 1) l
+  LEFT JOIN (SELECT workspace_id, count(*) AS n FROM active GROUP BY 1) a USING (workspace_id), own, used
+)
+SELECT own.*, used.*, own.workspace_ahead + others.n AS cluster_ahead,
+  w.max_concurrent_per_key AS key_limit, w.max_concurrent AS workflow_limit, w.rate_limit, w.rate_seconds,
+  COALESCE(s.max_concurrent, %(workspace_cap)s) AS workspace_limit,
+  ARRAY(SELECT extract(epoch FROM b.began_at - clock_timestamp())::float8 + w.rate_seconds + {RATE_PART}
+    FROM executions_ratebucket b, generate_series(1, LEAST(b.starts, 10000)) WHERE b.workflow_id = w.id
+    AND b.began_at > clock_timestamp() - make_interval(secs => w.rate_seconds + {RATE_PART}) ORDER BY 1) AS rate_frees
+FROM own, used, others, executions_workflow w JOIN accounts_workspace s ON s.id = w.workspace_id
+WHERE w.id = %(workflow)s
+"""  # noqa: S608 - nothing from outside is in it
+
+_HOLDERS = f"""
+WITH held AS MATERIALIZED (
+  SELECT id, workspace_id, workflow_id, status, admitted_at FROM executions_execution WHERE {ACTIVE}
+  AND (%(scope)s = 'cluster' OR workspace_id = %(workspace)s)
+  AND (%(scope)s NOT IN ('workflow', 'key') OR workflow_id = %(workflow)s)
+  AND (%(scope)s <> 'key' OR concurrency_key = %(key)s)
+), took AS (
+  SELECT avg(extract(epoch FROM ended.ended_at - ended.started_at))::float8 AS seconds
+  FROM (SELECT DISTINCT workspace_id FROM held LIMIT 10) s CROSS JOIN LATERAL (
+    SELECT workflow_id, started_at, ended_at FROM executions_execution e
+    WHERE e.workspace_id = s.workspace_id AND e.ended_at IS NOT NULL ORDER BY e.ended_at DESC LIMIT {RECENT}) ended
+  WHERE ended.started_at IS NOT NULL AND ended.workflow_id IN (SELECT workflow_id FROM held)
+)
+SELECT took.seconds, h.id, h.status, h.admitted_at, w.id, w.name FROM took LEFT JOIN (
+  SELECT * FROM held WHERE workspace_id = ANY(%(visible)s) ORDER BY admitted_at, id LIMIT {HOLDERS}) h ON true
+LEFT JOIN executions_workflow w ON w.id = h.workflow_id ORDER BY h.admitted_at, h.id
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class _Workers:
+    """What RQ knows of; `live` is None where Redis does not answer."""
+
+    live: int | None
+    suspended: bool
+    jobs_ahead: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    reason: Reason
+    scope: Literal["key", "workflow", "rate", "workspace", "cluster"]
+    limit: int
+    in_use: int
+    ahead: int
+    in_line: int
+
+
+def explain(execution: Execution, user: User) -> dict[str, Any] | None:
+    """Return why the execution is queued, as `user` may know it; None if it is not queued.
+
+    `{reason, detail, limit, in_use, place, in_line, holders, other_holders, expected_start, expected_start_unknown,
+    also}`: `reason` is the narrowest limit that is used up, `also` names the wider ones that are too. `place` 1 is who
+    goes next; `holders` are up to five of `{execution, workflow, workflow_name, status, admitted_at}`.
+    """
+    if execution.status != ExecutionStatus.QUEUED.value:
+        return None
+    found = _figures(execution)
+    workers = _workers(execution)
+    if execution.admitted_at is not None:
+        return _of_admitted(found, workers)
+    held = _used_up(found)
+    if not workers.live or workers.suspended:
+        return _of_idle_workers(workers, held, found)
+    if not held:
+        return _answer(
+            "on_its_way", "No limit holds it: it is let through to the workers at once.",
+            place=found["cluster_ahead"] + 1, in_line=found["cluster_line"], expected_start=timezone.now(),
+        )  # fmt: skip
+    return _of_limit(execution, user, held, found)
+
+
+def _figures(execution: Execution) -> dict[str, Any]:
+    values = figures() | {
+        "id": execution.pk,
+        "rank_at": execution.rank_at,
+        "workflow": execution.workflow_id,
+        "workspace": execution.workspace_id,
+        "key": execution.concurrency_key,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_FIGURES, values)
+        row = cursor.fetchone()
+        found = dict(zip([column.name for column in cursor.description or ()], row, strict=True))
+    return found | {
+        "cluster_limit": settings.PERF_MAX_CONCURRENT_EXECUTIONS,
+        "cluster_ahead": int(found["cluster_ahead"]),
+    }
+
+
+def _workers(execution: Execution) -> _Workers:
+    try:
+        return _Workers(*queueing.workers_and_jobs_ahead(execution))
+    except RedisError as error:
+        logger.warning("what the workers do is not known: %s", error)
+        return _Workers(None, False, 0)
+
+
+def _used_up(found: dict[str, Any]) -> list[_Held]:
+    """Return the limits of which nothing is left, the narrowest first."""
+    held = []
+    scopes: tuple[tuple[Literal["key", "workflow", "workspace", "cluster"], Reason], ...] = (
+        ("key", "key_concurrency"), ("workflow", "workflow_concurrency"), ("workspace", "workspace_concurrency"),
+        ("cluster", "cluster_concurrency"),
+    )  # fmt: skip
+    for scope, reason in scopes:
+        limit, used = found[f"{scope}_limit"], found[f"{scope}_used"]
+        if limit is not None and used >= limit:
+            held.append(_Held(reason, scope, limit, used, found[f"{scope}_ahead"], found[f"{scope}_line"]))
+    if found["rate_limit"] is not None and len(found["rate_frees"]) >= found["rate_limit"]:
+        rate = _Held("rate_limit", "rate", found["rate_limit"], len(found["rate_frees"]), found["workflow_ahead"],
+                     found["workflow_line"])  # fmt: skip
+        held.insert(sum(one.scope in {"key", "workflow"} for one in held), rate)
+    return held
+
+
+def _of_limit(execution: Execution, user: User, held: list[_Held], found: dict[str, Any]) -> dict[str, Any]:
+    first = held[0]
+    place = first.ahead + 1
+    holders: list[dict[str, Any]] = []
+    if first.scope == "rate":
+        seconds: float | None = _until_rate_frees(found["rate_frees"], first.limit, found["rate_seconds"], place)
+    else:
+        visible = list(Workspace.objects.visible_to(user).values_list("pk", flat=True))
+        took, holders = _holders(execution, first.scope, visible)
+        # Places come free one after another, `limit` of them in the time that one execution takes.
+        seconds = None if took is None else place * took / first.limit
+    start = None if seconds is None else timezone.now() + timedelta(seconds=seconds)
+    return _answer(
+        first.reason, _sentence(execution, first, found, place), limit=first.limit, in_use=first.in_use, place=place,
+        in_line=first.in_line, holders=holders,
+        other_holders=0 if first.scope == "rate" else max(0, first.in_use - len(holders)),
+        expected_start=start, unknown="" if start else UNKNOWN_DURATION, also=[other.reason for other in held[1:]],
+    )  # fmt: skip
+
+
+def _holders(execution: Execution, scope: str, visible: list[UUID]) -> tuple[float | None, list[dict[str, Any]]]:
+    """Return how long what holds the limit takes, in seconds, and those of the holders that are visible."""
+    values = figures() | {
+        "scope": scope,
+        "visible": visible,
+        "workspace": execution.workspace_id,
+        "workflow": execution.workflow_id,
+        "key": execution.concurrency_key,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLDERS, values)
+        rows = cursor.fetchall()
+    holders = [
+        {"execution": str(id_), "workflow": str(workflow), "workflow_name": name, "status": status, "admitted_at": at}
+        for _, id_, status, at, workflow, name in rows
+        if id_ is not None
+    ]
+    return rows[0][0], holders
+
+
+def _until_rate_frees(frees: list[float], limit: int, span: float, place: int) -> float:
+    """Return the seconds until so many starts have come free; `frees` says when each of those that count does."""
+    rounds, nth = divmod(place - 1, limit)
+    return max(0.0, frees[min(nth, len(frees) - 1)]) + rounds * span
+
+
+def _sentence(execution: Execution, held: _Held, found: dict[str, Any], place: int) -> str:
+    line = f"it is number {place} of {held.in_line} in line"
+    match held.scope:
+        case "key":
+            key = execution.concurrency_key
+            return f"{_run(held)} of this workflow for the key {key!r} ({held.limit} allowed at a time); {line}."
+        case "workflow":
+            return f"{_run(held)} of this workflow ({held.limit} allowed at a time); {line}."
+        case "rate":
+            span = f"{found['rate_seconds']:g} s"
+            return f"This workflow starts at most {held.limit} executions in {span}, and has done so; {line}."
+        case "workspace":
+            return f"{_run(held)} in this workspace ({held.limit} allowed at a time); {line}."
+        case _:
+            return f"{_run(held)} in the whole installation ({held.limit} allowed at a time); {line}."
+
+
+def _run(held: _Held) -> str:
+    return "1 execution is under way" if held.in_use == 1 else f"{held.in_use} executions are under way"
+
+
+def _of_idle_workers(workers: _Workers, held: list[_Held], found: dict[str, Any]) -> dict[str, Any]:
+    """Nothing moves until somebody does something, whatever the limits say."""
+    also = [one.reason for one in held]
+    place, in_line = found["cluster_ahead"] + 1, found["cluster_line"]
+    if workers.suspended:
+        said, unknown = (
+            "The workers are suspended (RQ): nobody takes jobs until they are resumed.",
+            "Workers are suspended.",
+        )
+        return _answer("workers_suspended", said, place=place, in_line=in_line, unknown=unknown, also=also)
+    said = (
+        "No worker is alive to run it."
+        if workers.live == 0
+        else "Redis does not answer, through which workers get jobs."
+    )
+    return _answer("no_worker", said, limit=0, in_use=0, place=place, in_line=in_line, unknown="No worker.", also=also)
+
+
+def _of_admitted(found: dict[str, Any], workers: _Workers) -> dict[str, Any]:
+    if not workers.live or workers.suspended:
+        return _of_idle_workers(workers, [], found) | {
+            "place": workers.jobs_ahead + 1,
+            "in_line": workers.jobs_ahead + 1,
+        }
+    slots = workers.live * settings.WORKER_CONCURRENCY
+    place = workers.jobs_ahead + 1
+    if found["running"] >= slots:
+        said = (
+            f"Let through by the limits; all {slots} places of the workers alive ({workers.live}) are taken; "
+            f"{workers.jobs_ahead} jobs are to be taken before it."
+        )
+        return _answer(
+            "workers_busy", said, limit=slots, in_use=found["running"], place=place, in_line=place,
+            unknown="It depends on which place comes free first.",
+        )  # fmt: skip
+    said = "Let through by the limits, and on its way to a worker."
+    return _answer("on_its_way", said, limit=slots, in_use=found["running"], place=place, in_line=place,
+                   expected_start=timezone.now())  # fmt: skip
+
+
+def _answer(
+    reason: Reason,
+    detail: str,
+    *,
+    place: int,
+    in_line: int,
+    limit: int | None = None,
+    in_use: int | None = None,
+    holders: list[dict[str, Any]] | None = None,
+    other_holders: int = 0,
+    expected_start: datetime | None = None,
+    unknown: str = "",
+    also: list[Reason] | None = None,
+) -> dict[str, Any]:
+    return {
+        "reason": reason,
+        "detail": detail,
+        "limit": limit,
+        "in_use": in_use,
+        "place": place,
+        "in_line": in_line,
+        "holders": holders or [],
+        "other_holders": other_holders,
+        "expected_start": expected_start,
+        "expected_start_unknown": unknown or None,
+        "also": also or [],
+    }
