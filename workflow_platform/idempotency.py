@@ -15,7 +15,8 @@ from typing import TypeVar
 import orjson
 from django.db import connection, models, transaction
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
@@ -49,8 +50,8 @@ def create_once(request: Request, find: Callable[[str], M | None], create: Calla
     """Return what `create` makes, or what it made for the same request within the last 24 hours, and whether it is new.
 
     `find` returns the object with an id, None where the caller may not see it or it is gone. Without the header every
-    call creates. Raises KeyRefused: 400 for a malformed key, 422 where the key stands for another body, 409 where what it
-    stands for is gone.
+    call creates. Raises KeyRefused: 400 for a malformed key, 422 where the key stands for another body, 409 where what
+    it stands for is gone.
     """
     key = request.headers.get(HEADER)
     if key is None:

@@ -108,7 +108,9 @@ class ApiTokenSerializer(serializers.ModelSerializer[ApiToken]):
 
 
 class IssuedTokenSerializer(ApiTokenSerializer):
-    token = serializers.CharField(help_text="The token itself. It is not kept and cannot be shown again.")
+    token = serializers.CharField(
+        allow_null=True, help_text="The token itself. It is not kept and cannot be shown again."
+    )
 
     class Meta(ApiTokenSerializer.Meta):
         fields = [*ApiTokenSerializer.Meta.fields, "token"]
