@@ -24,7 +24,7 @@ MAX_FRAME_BYTES = 64 * 1024
 MAX_SUBSCRIPTIONS = 1_000
 MESSAGES_PER_SECOND, MESSAGE_BURST = 50.0, 1_200.0
 RECHECK_SECONDS = 30.0
-STREAM = re.compile(r"^(executions|(execution|workflow):[0-9a-f-]{36})$")
+STREAM = re.compile(r"^(executions|system|(execution|workflow):[0-9a-f-]{36})$")
 
 _open_connections = 0
 

@@ -14,7 +14,8 @@ from workflow_platform.identifiers import uuid7
 FEED = "executions"
 """Name of the one stream that carries the lifecycle events of all executions."""
 
-
+SYSTEM = "system"
+"""Name of the stream of the installation itself: its workers' troubles. For staff only."""
 EXECUTION = "execution:"
 WORKFLOW = "workflow:"
 """What names of workflow streams begin with: a workflow's own events, and the lifecycle events of its executions."""

@@ -18,7 +18,7 @@ from channels.db import database_sync_to_async
 
 from events import log
 from events.event_types import TERMINAL
-from events.models import EXECUTION, FEED, Stream
+from events.models import EXECUTION, FEED, SYSTEM, Stream
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -45,6 +45,9 @@ def find_access(user: Any, stream: str) -> Access | None:
     mine = frozenset(Workspace.objects.visible_to(user).values_list("pk", flat=True))
     if stream == FEED:
         return Access(stream, log.head(FEED), mine) if mine else None
+    if stream == SYSTEM:
+        staff = getattr(user, "is_staff", False) and getattr(user, "is_active", False)
+        return Access(stream, log.head(SYSTEM), mine) if staff else None
     row = Stream.objects.filter(name=stream, workspace_id__in=mine).first()
     return Access(stream, row.last_sequence, mine) if row else None
 

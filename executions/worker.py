@@ -7,7 +7,9 @@ RQ's books together. What RQ itself costs is shared between jobs: registrations 
 from __future__ import annotations
 
 import logging
+import os
 import queue
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -33,6 +35,7 @@ from executions.engine.definition import definition
 from executions.engine.driver import driver
 from executions.engine.recorder import LeaseLost, recorder
 from executions.models import Execution
+from executions.pressure import Pressure
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,10 @@ SLOT_WAIT_SECONDS = 5.0
 HEARTBEAT_SECONDS = 5.0
 SUSPENSION_LOOK_SECONDS = 0.5
 RETRY_SECONDS = 1.0
+PRESSURE_LOOK_SECONDS = 0.2
+TURNED_EVERY = 8
+"""Every so many jobs the worker looks at its queues from the other end: what the limits let through is not held up for
+ever by jobs of a higher priority."""
 
 
 @dataclass(slots=True)
@@ -71,6 +78,8 @@ class ExecutionWorker(BaseWorker):
         self._to_claim: queue.SimpleQueue[Taken] = queue.SimpleQueue()
         self._to_finish: queue.SimpleQueue[Taken] = queue.SimpleQueue()
         self._beaten_at = self._looked_at = 0.0
+        self._taken_jobs = 0
+        self._pressure = Pressure(runner.worker_name(), lambda: bool(self._taken), _end_process)
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
         """Work until told to stop."""
@@ -80,6 +89,7 @@ class ExecutionWorker(BaseWorker):
             ("job heartbeats", self._keep_alive),
         ):
             threading.Thread(target=target, name=name, daemon=True).start()
+        self._pressure.start()
         if not logger.isEnabledFor(logging.DEBUG):
             kwargs["logging_level"] = "WARNING"  # RQ tells of every job
         return super().work(*args, **kwargs)
@@ -89,16 +99,27 @@ class ExecutionWorker(BaseWorker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """Wait for a free slot, then for a job."""
-        while not self._slots.acquire(timeout=SLOT_WAIT_SECONDS):
-            self.heartbeat()
-        taken = None
-        try:
-            taken = super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
-        finally:
-            if taken is None:
-                self._slots.release()
-        return taken
+        """Wait for a free slot and for memory and CPU, then for a job."""
+        while True:
+            while not self._slots.acquire(timeout=SLOT_WAIT_SECONDS):
+                self.heartbeat()
+            taken = None
+            try:
+                while self._pressure.high:
+                    self.heartbeat()
+                    time.sleep(PRESSURE_LOOK_SECONDS)
+                self._taken_jobs += 1
+                step = -1 if self._taken_jobs % TURNED_EVERY == 0 else 1
+                self._ordered_queues = self.queues[::step]
+                taken = super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+            finally:
+                if taken is None:
+                    self._slots.release()
+            if taken is None or not self._pressure.high:
+                return taken
+            job, from_queue = taken  # it came long after the look at memory and CPU
+            from_queue.push_job_id(job.id, at_front=True)
+            self._slots.release()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Put the job on RQ's books, have it claimed, and return at once."""
@@ -243,3 +264,8 @@ class ExecutionWorker(BaseWorker):
         while self._taken and time.monotonic() < deadline:
             time.sleep(0.05)
         super().teardown()
+
+
+def _end_process() -> None:
+    """Stop as if told to from outside; the supervisor starts another worker in this one's place."""
+    os.kill(os.getpid(), signal.SIGTERM)

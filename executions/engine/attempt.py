@@ -64,8 +64,11 @@ def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def encoded(outputs: dict[str, Items]) -> dict[str, int]:
-    """Return the size of each output as JSON, in bytes. Raises NodeError if they cannot be kept."""
+def encoded(outputs: dict[str, Items], already: int = 0) -> dict[str, int]:
+    """Return the size of each output as JSON, in bytes; the execution has `already` so many of other node runs.
+
+    Raises NodeError if they cannot be kept.
+    """
     sizes = {}
     for name, items in outputs.items():
         try:
@@ -77,6 +80,11 @@ def encoded(outputs: dict[str, Items]) -> dict[str, int]:
         sizes[name] = len(text)
     if (size := sum(sizes.values())) > settings.NODE_OUTPUT_MAX_BYTES:
         raise NodeError(f"The output has {size} bytes; at most {settings.NODE_OUTPUT_MAX_BYTES} are allowed.")
+    if already + size > settings.EXECUTION_OUTPUT_MAX_BYTES:
+        raise NodeError(
+            f"With these {size} bytes the node runs of the execution would have put out {already + size} bytes; "
+            f"at most {settings.EXECUTION_OUTPUT_MAX_BYTES} are allowed."
+        )
     return sizes
 
 

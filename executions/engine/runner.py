@@ -65,6 +65,7 @@ class Run(Actor):
         self.done_nodes: set[str] = set()
         self.latest: dict[str, Items] = {}
         self.last_given: Items = []
+        self.output_bytes = sum(run.output_bytes for run in claimed.runs)
         self.response = claimed.execution.response
         self.active: dict[RunKey, Active] = {}
         self.waiting: dict[RunKey, Active] = {}
@@ -372,7 +373,7 @@ class Run(Actor):
             self._wait(active, result.wait_for)
         else:
             try:
-                sizes = encoded(result.outputs)
+                sizes = encoded(result.outputs, self.output_bytes)
             except NodeError as error:
                 self._failed(active, error)
             else:
@@ -439,6 +440,7 @@ class Run(Actor):
     def _set_output(self, row: NodeRun, outputs: dict[str, Items], size: int) -> None:
         row.output = outputs
         row.output_items = sum(len(items) for items in outputs.values())
+        self.output_bytes += size - row.output_bytes
         row.output_bytes = size
         self._remember(row.node_id, outputs)
 
