@@ -18,6 +18,8 @@ from workflow_platform.health import WORKER_TTL_SECONDS
 HERE = Path(__file__).resolve().parent
 MANAGE = str(HERE.parent / "manage.py")
 TIED = str(HERE / "tied.py")
+WORKER, SPARE = "worker", "worker-spare"
+"""The workers that are always there, and those that the load decides on."""
 SOCKET_PATH_MAX = 90
 """The system's limit is 104 or 108, and supervisor adds its process number."""
 
@@ -32,6 +34,7 @@ class Program:
     count: int = 1
     user: str | None = None
     stop_signal: str = "TERM"
+    autostart: bool = True
 
 
 def servers(postgres: Postgres | None, redis: Redis | None) -> list[Program]:
@@ -45,17 +48,20 @@ def servers(postgres: Postgres | None, redis: Redis | None) -> list[Program]:
     return found
 
 
-def processes(host: str, port: int, workers: int) -> list[Program]:
-    """Return the processes of the platform itself."""
+def processes(host: str, port: int, workers: int, spare: int = 0) -> list[Program]:
+    """Return the processes of the platform itself; `spare` workers more are started when they are needed."""
     manage = [sys.executable, MANAGE]
     pings = [settings.WS_PING_INTERVAL, settings.WS_PONG_TIMEOUT]  # Daphne counts in whole seconds
     every, patience = (str(max(1, round(milliseconds / 1000))) for milliseconds in pings)
     daphne = ["daphne", "-b", host, "-p", str(port), "--websocket_timeout", "-1", "--no-server-name", "-v", "0"]
     daphne += ["--ping-interval", every, "--ping-timeout", patience]
     worker = ["rqworker", "high", "default", "low", "--worker-class", "executions.worker.ExecutionWorker"]
+    worker = [*manage, *worker, "--worker-ttl", str(WORKER_TTL_SECONDS)]
+    more = [Program(SPARE, worker, 40, count=spare, autostart=False)] if spare else []
     return [
         Program("scheduler", [*manage, "run_scheduler"], 30),
-        Program("worker", [*manage, *worker, "--worker-ttl", str(WORKER_TTL_SECONDS)], 40, count=workers),
+        Program(WORKER, worker, 40, count=workers),
+        *more,
         Program("web", [sys.executable, "-m", *daphne, "workflow_platform.asgi:application"], 50),
     ]
 
@@ -100,6 +106,7 @@ def configuration(directory: Path, programs: list[Program], environment: Mapping
             f"priority={program.priority}",
             f"numprocs={program.count}",
             f"process_name={program.name}{'-%(process_num)d' if program.count > 1 else ''}",
+            f"autostart={str(program.autostart).lower()}",
             "autorestart=true",
             "startretries=1000",
             "startsecs=1",

@@ -1,4 +1,5 @@
-"""`manage.py run_scheduler`: fires the schedules that are due; sweeps lost leases, waits that are due, lost jobs."""
+"""`manage.py run_scheduler`: fires the schedules that are due; sweeps lost leases, waits that are due, lost jobs;
+has more or fewer workers run."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from redis.exceptions import RedisError
 
 from executions import recovery, schedules
+from executions.scaling import Scaler
 from workflow_platform import idempotency
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         forgot_at = 0.0
+        scaler = Scaler()
         while not stop.wait(INTERVAL_SECONDS):
             try:
                 if time.monotonic() - forgot_at > FORGET_SECONDS:
@@ -37,6 +40,7 @@ class Command(BaseCommand):
                 schedules.fire_due()
                 if count := recovery.sweep():
                     logger.info("%d executions queued again", count)
+                scaler.step()
             except (DatabaseError, InterfaceError, RedisError) as error:
                 logger.warning("sweep failed, trying again: %s", error)
                 connection.close()

@@ -70,7 +70,9 @@ class Command(BaseCommand):
         self._manage("collectstatic", "--noinput", "-v0")
         self._manage("first_start")
         self._manage("load_samples")
-        self._configure(servers + supervision.processes(settings.HOST, settings.PORT, settings.PERF_MIN_WORKERS))
+        self.environment["SUPERVISOR_SOCKET"] = str(supervision.control_socket(self.data))
+        least, most = settings.PERF_MIN_WORKERS, settings.PERF_MAX_WORKERS
+        self._configure(servers + supervision.processes(settings.HOST, settings.PORT, least, spare=most - least))
         self._control("update")
         wait_until(self._ready, "The platform")
         self.stdout.write(self.style.SUCCESS(f"\n  Running at {self._url()}/"))
