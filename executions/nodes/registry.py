@@ -15,16 +15,22 @@ from typing import Any
 from executions.nodes.aggregate import Aggregate
 from executions.nodes.base import NodeType
 from executions.nodes.code import Code
+from executions.nodes.compare import Compare
 from executions.nodes.filter import Filter
 from executions.nodes.http_request import HttpRequest
 from executions.nodes.if_ import If
+from executions.nodes.limit import Limit
 from executions.nodes.loop import Loop
 from executions.nodes.manual_trigger import ManualTrigger
 from executions.nodes.merge import Merge
 from executions.nodes.no_op import NoOp
+from executions.nodes.remove_duplicates import RemoveDuplicates
+from executions.nodes.rename_keys import RenameKeys
 from executions.nodes.set import Set
+from executions.nodes.sort import Sort
 from executions.nodes.split_out import SplitOut
 from executions.nodes.stop_and_error import StopAndError
+from executions.nodes.summarize import Summarize
 from executions.nodes.switch import Switch
 from executions.nodes.wait import Wait
 from executions.nodes.webhook_trigger import WebhookTrigger
@@ -48,6 +54,12 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     Code,
     NoOp,
     StopAndError,
+    Sort,
+    Limit,
+    RemoveDuplicates,
+    RenameKeys,
+    Summarize,
+    Compare,
 )
 
 
