@@ -16,6 +16,8 @@ from executions.nodes.aggregate import Aggregate
 from executions.nodes.base import NodeType
 from executions.nodes.code import Code
 from executions.nodes.compare import Compare
+from executions.nodes.crypto import Crypto
+from executions.nodes.date_time import DateTime
 from executions.nodes.filter import Filter
 from executions.nodes.http_request import HttpRequest
 from executions.nodes.if_ import If
@@ -60,6 +62,8 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     RenameKeys,
     Summarize,
     Compare,
+    DateTime,
+    Crypto,
 )
 
 
