@@ -17,8 +17,10 @@ from executions.nodes.base import NodeType
 from executions.nodes.code import Code
 from executions.nodes.compare import Compare
 from executions.nodes.crypto import Crypto
+from executions.nodes.csv import Csv
 from executions.nodes.date_time import DateTime
 from executions.nodes.filter import Filter
+from executions.nodes.html_extract import HtmlExtract
 from executions.nodes.http_request import HttpRequest
 from executions.nodes.if_ import If
 from executions.nodes.limit import Limit
@@ -36,6 +38,7 @@ from executions.nodes.summarize import Summarize
 from executions.nodes.switch import Switch
 from executions.nodes.wait import Wait
 from executions.nodes.webhook_trigger import WebhookTrigger
+from executions.nodes.xml import Xml
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +67,9 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     Compare,
     DateTime,
     Crypto,
+    HtmlExtract,
+    Xml,
+    Csv,
 )
 
 
