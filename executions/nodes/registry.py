@@ -30,6 +30,7 @@ from executions.nodes.merge import Merge
 from executions.nodes.no_op import NoOp
 from executions.nodes.remove_duplicates import RemoveDuplicates
 from executions.nodes.rename_keys import RenameKeys
+from executions.nodes.send_email import SendEmail
 from executions.nodes.set import Set
 from executions.nodes.sort import Sort
 from executions.nodes.split_out import SplitOut
@@ -70,6 +71,7 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     HtmlExtract,
     Xml,
     Csv,
+    SendEmail,
 )
 
 
