@@ -28,6 +28,7 @@ from executions.nodes.loop import Loop
 from executions.nodes.manual_trigger import ManualTrigger
 from executions.nodes.merge import Merge
 from executions.nodes.no_op import NoOp
+from executions.nodes.postgres import Postgres
 from executions.nodes.remove_duplicates import RemoveDuplicates
 from executions.nodes.rename_keys import RenameKeys
 from executions.nodes.send_email import SendEmail
@@ -72,6 +73,7 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     Xml,
     Csv,
     SendEmail,
+    Postgres,
 )
 
 
