@@ -62,7 +62,8 @@ class PostgresParameters(Parameters):
     parameters: list[Any] | dict[str, Any] = Field(
         [],
         title="Parameters",
-        description="Values for %s in order, or by name. With any, a percent sign is written %%.",
+        description="Values for %s in order, or by name. With any, a percent sign is written %%. `%(idempotency_key)s` "
+        "with Parameters by name is the same whenever this item is run again.",
     )
     read_only: bool = Field(True, title="Read only", description="The database refuses to change anything.")
     row_limit: int = Field(1000, title="Row limit", description="More rows are an error.", ge=1, le=MAX_ROWS)
@@ -91,16 +92,32 @@ class Postgres(NodeType[PostgresParameters]):
             raise NodeError(f"parameters.query: {NO_EXPRESSIONS}")
         first = context.parameters()
         target = _target(first.connection)
-        out: Items = []
+        out = _Output()
         with _said_safely(target.password.get_secret_value()), _connected(target, first.read_only) as connection:
             for index in range(len(context.items)):
                 parameters = context.parameters(index) if index else first
                 if _target(parameters.connection) != target or parameters.read_only != first.read_only:
                     raise NodeError(f"parameters.connection: must be the same for all items (item {index}).")
                 with _watched(connection, context.cancelled, parameters.timeout_seconds):
-                    out += _rows(connection, parameters, f"{context.idempotency_key}/{index}", index)
+                    _run(connection, parameters, f"{context.idempotency_key}/{index}", index, out)
             connection.commit()
-        return NodeResult({"main": out})
+        return NodeResult({"main": out.items})
+
+
+class _Output:
+    """Collects items, and stops where they would be more than a node may give, before they fill the memory."""
+
+    def __init__(self) -> None:
+        self.items: Items = []
+        self._room = settings.NODE_OUTPUT_MAX_BYTES
+
+    def add(self, row: Mapping[str, Any], index: int) -> None:
+        item = {name: as_json(value) for name, value in row.items()}
+        self._room -= len(orjson.dumps(item))
+        if self._room < 0:
+            most = settings.NODE_OUTPUT_MAX_BYTES
+            raise NodeError(f"parameters.query: gives more than {most} bytes (item {index}).")
+        self.items.append(item)
 
 
 NO_EXPRESSIONS = (
@@ -232,43 +249,33 @@ def _bound(values: list[Any] | dict[str, Any], key: str) -> list[Any] | dict[str
     return [as_parameter(value) for value in values] or None
 
 
-def _rows(
-    connection: psycopg.Connection[dict[str, Any]], parameters: PostgresParameters, key: str, index: int
-) -> Items:
-    """Return what the statement gives for one item: its rows, or how many it changed."""
+def _run(
+    connection: psycopg.Connection[dict[str, Any]], parameters: PostgresParameters, key: str, index: int, out: _Output
+) -> None:
+    """Run the statement for one item and add what it gives: its rows, or how many it changed."""
     bound = _bound(parameters.parameters, key)
     try:
         with connection.cursor() as cursor:
             if _CHANGES.match(parameters.query) and not _RETURNING.search(parameters.query):
                 cursor.execute(parameters.query, bound, binary=True)  # binary: the protocol of one statement only
-                found: Items = [{"affected": cursor.rowcount if cursor.rowcount >= 0 else None}]
+                out.add({"affected": cursor.rowcount if cursor.rowcount >= 0 else None}, index)
             else:
-                found = _streamed(cursor, parameters, bound, index)
+                _stream(cursor, parameters, bound, index, out)
     except (psycopg.ProgrammingError, TypeError) as error:
         if isinstance(error, psycopg.Error) and error.sqlstate:
             raise
         if "didn't produce a result" not in str(error):
             raise NodeError(f"parameters.parameters: {error} (item {index}).") from None
-        found = [{"affected": None}]  # done, without rows and without a count: WITH … INSERT, CALL
+        out.add({"affected": None}, index)  # done, without rows and without a count: WITH … INSERT, CALL
     if connection.info.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
         raise NodeError(f"parameters.query: a query must not end the transaction (item {index}).")
-    return found
 
 
-def _streamed(cursor: Any, parameters: PostgresParameters, bound: Any, index: int) -> Items:
+def _stream(cursor: Any, parameters: PostgresParameters, bound: Any, index: int, out: _Output) -> None:
     """Read the rows one by one, so that a query that gives too many is stopped and not collected."""
-    found: Items = []
-    size = 0
-    most = settings.NODE_OUTPUT_MAX_BYTES
+    most = parameters.row_limit
     with closing(cursor.stream(parameters.query, bound)) as rows:  # closed early, it cancels the statement
-        for row in rows:
-            if len(found) >= parameters.row_limit:
-                raise NodeError(
-                    f"parameters.row_limit: there are more than {parameters.row_limit} rows (item {index})."
-                )
-            item = {name: as_json(value) for name, value in row.items()}
-            size += len(orjson.dumps(item))
-            if size > most:
-                raise NodeError(f"parameters.query: gives more than {most} bytes (item {index}).")
-            found.append(item)
-    return found
+        for count, row in enumerate(rows):
+            if count >= most:
+                raise NodeError(f"parameters.row_limit: there are more than {most} rows (item {index}).")
+            out.add(row, index)

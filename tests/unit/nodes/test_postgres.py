@@ -153,6 +153,8 @@ def test_more_bytes_than_an_output_holds_are_an_error(server: dict[str, Any], se
     settings.NODE_OUTPUT_MAX_BYTES = 10_000
     with pytest.raises(NodeError, match="more than 10000 bytes"):
         rows(server, "SELECT repeat('x', 1000) AS x FROM generate_series(1, 100)")
+    with pytest.raises(NodeError, match=r"more than 10000 bytes \(item 2\)"):
+        rows(server, "SELECT repeat('x', 4000) AS x", {}, {}, {})
 
 
 @pytest.mark.parametrize("first", ["", "SET statement_timeout = 0"])
