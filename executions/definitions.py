@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -10,8 +12,9 @@ from django.utils import timezone
 
 from events import log
 from events.log import NewEvent
+from executions import credentials
 from executions.expressions import check_syntax
-from executions.graph import Graph, GraphProblem, InvalidGraph, validate
+from executions.graph import Graph, GraphProblem, InvalidGraph, Node, validate
 from executions.models import WebhookRoute, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
 from workflow_platform.accounts.models import User, Workspace
@@ -20,12 +23,44 @@ from workflow_platform.identifiers import uuid7
 SOURCE = "executions.definitions"
 
 
-def check(nodes: object, edges: object) -> Graph:
-    """Return the graph. Raises InvalidGraph with all of its problems."""
+def check(nodes: object, edges: object, workspaces: Sequence[UUID] | None) -> Graph:
+    """Return the graph. Raises InvalidGraph with all of its problems.
+
+    Its credentials must be there in one of the workspaces; None: do not look, since the caller may not know them.
+    """
     graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES)
-    if problems := validate(graph, node_types(), check_syntax):
+    problems = validate(graph, node_types(), check_syntax)
+    problems += _credential_problems(graph, workspaces)
+    if problems:
         raise InvalidGraph(problems)
     return graph
+
+
+def _credential_problems(graph: Graph, workspaces: Sequence[UUID] | None) -> list[GraphProblem]:
+    uses = [(node.id, field, name) for node in graph.nodes.values() for field, name in _credentials_of(node)]
+    named = {name for _, _, name in uses if "{{" not in name}
+    missing = credentials.unknown(named, workspaces) if workspaces is not None and named else set()
+    problems = []
+    for node_id, field, name in uses:
+        if "{{" in name:
+            # Else whoever sends the items could choose among the workspace's credentials.
+            said = "A credential is named as it is, not by an expression."
+            problems.append(GraphProblem(node_id, None, field, "expression", said))
+        elif name in missing:
+            said = f"There is no credential {name!r} in the workspace."
+            problems.append(GraphProblem(node_id, None, field, "unknown_credential", said))
+    return problems
+
+
+def _credentials_of(node: Node) -> Iterator[tuple[str, str]]:
+    """Yield (field, name or id) for each credential that a node uses."""
+    if node.credentials:
+        yield "credentials", node.credentials
+    node_type = node_types().get(node.type)
+    for name, info in node_type.Parameters.model_fields.items() if node_type else ():
+        extra, value = info.json_schema_extra, node.parameters.get(name)
+        if isinstance(extra, dict) and extra.get("format") == "credential" and isinstance(value, str) and value:
+            yield f"parameters.{name}", value
 
 
 @transaction.atomic
@@ -44,7 +79,7 @@ def save_workflow(
     before = workflow.latest_version
     nodes = definition.get("nodes", before.nodes if before else None)
     edges = definition.get("edges", before.edges if before else [])
-    check(nodes, edges)
+    check(nodes, edges, [workspace.pk])
     workflow.name = definition.get("name", workflow.name)
     workflow.description = definition.get("description", workflow.description)
     workflow.latest_version = None if created else before

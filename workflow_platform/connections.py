@@ -6,6 +6,7 @@ its first byte on, and urllib3 writes URLs to the log, which may hold a credenti
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import ipaddress
 import os
@@ -168,6 +169,7 @@ class IdleConnections:
 
 
 idle_connections = IdleConnections()
+atexit.register(lambda: idle_connections.clear())
 
 
 def _forget() -> None:

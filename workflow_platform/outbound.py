@@ -84,8 +84,10 @@ def send(
     from before, which can turn out to be dead (default: by the method, or an Idempotency-Key). Raises OutboundRefused
     for an address that may not be called, OutboundFailed for whatever goes wrong on the way, OutboundCancelled.
     """
-    parse_url(url)
+    named = parse_url(url)[1]
     prepared = _prepare(method, url, params, headers or {}, body)
+    if named.isascii() and parse_url(str(prepared.url))[1] != named:
+        raise OutboundRefused("The URL can be read in two ways.")
     if repeatable is None:
         repeatable = prepared.method in _REPEATABLE or "idempotency-key" in prepared.headers
     with watchdog().watching(time.monotonic() + timeout_seconds, cancelled) as watch:

@@ -203,6 +203,10 @@ NODE_OUTPUT_MAX_BYTES = _read(env.int, "NODE_OUTPUT_MAX_BYTES", 16 * 1024 * 1024
 # --- What may be called ----------------------------------------------------------------------------------------------
 OUTBOUND_ALLOW: list[str] = env.list("OUTBOUND_ALLOW", [])
 
+# --- Secrets at rest (`encryption`) ----------------------------------------------------------------------------------
+_credential_keys: list[str] = env.list("CREDENTIAL_KEYS", [])
+CREDENTIAL_KEYS = [key.strip() for key in _credential_keys if key.strip()]
+
 # --- WebSockets (times in milliseconds) ------------------------------------------------------------------------------
 WS_PATH = env.str("WS_PATH", "/ws")
 WS_MAX_CONNECTIONS = _read(env.int, "WS_MAX_CONNECTIONS", 1000)

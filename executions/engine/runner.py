@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from executions import lifecycle
+from executions import credentials, lifecycle
 from executions.engine.attempt import Outcome, attempt, encoded, error_data, preview
 from executions.engine.lease import Held, heartbeats
 from executions.engine.planner import Items, Plan, Ready, RestoredRun, RunKey
@@ -223,6 +224,7 @@ class Run:
                 cancelled=active.cancelled,
                 turns=active.ready.turns,
                 resumed=resumed,
+                find_credential=partial(credentials.open_for_node, self.execution.workspace_id),
             )
 
         return lambda: attempt(node, node_type, inputs, context)
