@@ -19,9 +19,10 @@ def report(figure: str, unit: str, value: float, baseline: float, **further: Any
 def main() -> int:
     with servers() as folder:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
-        from tests.benchmarks import streaming
+        from tests.benchmarks import outbound, streaming
 
         streaming.run(folder, report)
+        outbound.run(folder, report)
     return 0
 
 
