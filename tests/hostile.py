@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import re
 import socket
 import ssl
 import threading
@@ -53,9 +54,16 @@ class Hostile:
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """Return a request's head and whatever came with it; empty when the other side has gone."""
+    """Return a request, head and body; empty when the other side has gone."""
     received = b""
     while b"\r\n\r\n" not in received:
+        more = connection.recv(65536)
+        if not more:
+            return b""
+        received += more
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", received)
+    end = received.index(b"\r\n\r\n") + 4 + (int(length[1]) if length else 0)
+    while len(received) < end:
         more = connection.recv(65536)
         if not more:
             return b""

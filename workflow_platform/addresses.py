@@ -126,4 +126,4 @@ def stop_if_over(watch: Watch, what: str) -> None:
     if reason == "cancelled":
         raise OutboundCancelled("Cancelled.")
     if reason == "deadline":
-        raise OutboundFailed(f"{what}: no complete answer in time.")
+        raise OutboundFailed(f"{what}: no answer within {watch.seconds:g} s.")

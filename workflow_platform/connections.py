@@ -53,9 +53,11 @@ class Connection(http.client.HTTPConnection):
         self.handle: socket.socket | None = None
         """The same socket once more, beneath TLS: to be shut from another thread at any time."""
         self.idle_since = 0.0
+        self._watch: Watch | None = None
 
     def open(self, watch: Watch) -> None:
         """Connect. Raises NotConnected with the last address's reason, or ssl.SSLError."""
+        self._watch = watch
         reason: OSError | None = None
         for address in self.addresses:
             if not watch.remaining:
@@ -69,7 +71,10 @@ class Connection(http.client.HTTPConnection):
         if self.handle is None or self.sock is None:
             raise NotConnected(str(reason)) from None
         if self.scheme == "https":
-            self.sock = tls_context().wrap_socket(self.sock, server_hostname=self.host.rstrip("."))
+            try:
+                self.sock = tls_context().wrap_socket(self.sock, server_hostname=self.host.rstrip("."))
+            except TimeoutError:
+                raise NotConnected("The TLS handshake took too long.") from None
 
     def _connect_to(self, address: IPAddress, watch: Watch) -> None:
         family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
@@ -84,8 +89,13 @@ class Connection(http.client.HTTPConnection):
             raise OSError(f"connected to {reached} instead of {address}")
         self.address = address
 
+    def rest(self) -> None:
+        """Leave the call that is over."""
+        self._watch, self.idle_since = None, time.monotonic()
+
     def resume(self, watch: Watch) -> None:
         """Put an idle connection under the watch of a new call."""
+        self._watch = watch
         watch.guard(self.handle)
         self.sock.settimeout(watch.remaining or 0.001)
 
@@ -100,6 +110,8 @@ class Connection(http.client.HTTPConnection):
 
     def discard(self) -> None:
         """Close for good."""
+        if self._watch is not None:
+            self._watch.guard(None)  # before the number of the socket can be another one's
         self.close()
         if self.handle is not None:
             self.handle.close()
@@ -133,7 +145,7 @@ class IdleConnections:
 
     def give(self, connection: Connection) -> None:
         """Keep a connection for the next call."""
-        connection.idle_since = time.monotonic()
+        connection.rest()
         host = (connection.scheme, connection.host, connection.port)
         with self._lock:
             waiting = self._idle.setdefault(host, deque())

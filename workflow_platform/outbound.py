@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.client
 import ssl
 import threading
-import time
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,7 +89,7 @@ def send(
         raise OutboundRefused("The URL can be read in two ways.")
     if repeatable is None:
         repeatable = prepared.method in _REPEATABLE or "idempotency-key" in prepared.headers
-    with watchdog().watching(time.monotonic() + timeout_seconds, cancelled) as watch:
+    with watchdog().watching(timeout_seconds, cancelled) as watch:
         host, port, addresses = check_url(str(prepared.url), watch)
         try:
             answer, connection = _asked(prepared, host, port, addresses, watch, repeatable)
@@ -102,7 +101,7 @@ def send(
                 raise
         except (OSError, http.client.HTTPException, NotConnected, ValueError) as error:
             stop_if_over(watch, url)
-            raise OutboundFailed(f"{method} {url}: {_in_words(error)}") from None
+            raise OutboundFailed(f"{method} {url}: {_in_words(error, timeout_seconds)}") from None
     _keep(connection, answer)
     received = {name.lower(): ", ".join(answer.headers.get_all(name, [])) for name in answer.headers}
     if received.get("content-encoding") and content:
@@ -211,10 +210,10 @@ def _decoded(content: bytes, encoding: str, limit: int, url: str) -> bytes:
     return bytes(found)
 
 
-def _in_words(error: BaseException) -> str:
+def _in_words(error: BaseException, timeout_seconds: float) -> str:
     """Say what went wrong without what the other side sent, which may repeat what it was sent."""
     if isinstance(error, TimeoutError):
-        return "no answer in time."
+        return f"no answer within {timeout_seconds:g} s."
     if isinstance(error, ssl.SSLError):
         return f"no trusted TLS connection ({getattr(error, 'verify_message', '') or getattr(error, 'reason', '')})."
     if isinstance(error, NotConnected | ConnectionError):

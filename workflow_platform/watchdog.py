@@ -22,10 +22,11 @@ Reason = Literal["deadline", "cancelled"]
 class Watch:
     """One call: until when it may last, and the socket that it waits in."""
 
-    __slots__ = ("_handle", "_lock", "cancelled", "deadline", "fired")
+    __slots__ = ("_handle", "_lock", "cancelled", "deadline", "fired", "seconds")
 
-    def __init__(self, deadline: float, cancelled: threading.Event | None) -> None:
-        self.deadline, self.cancelled = deadline, cancelled
+    def __init__(self, seconds: float, cancelled: threading.Event | None) -> None:
+        self.seconds, self.cancelled = seconds, cancelled
+        self.deadline = time.monotonic() + seconds
         self.fired: Reason | None = None
         """Why the call is over, once it is."""
         self._handle: socket.socket | None = None
@@ -71,9 +72,9 @@ class Watchdog:
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
 
     @contextmanager
-    def watching(self, deadline: float, cancelled: threading.Event | None) -> Iterator[Watch]:
-        """Watch the call that the block makes. `deadline` is in `time.monotonic()`."""
-        watch = Watch(deadline, cancelled)
+    def watching(self, seconds: float, cancelled: threading.Event | None) -> Iterator[Watch]:
+        """Watch the call that the block makes, which may last so long from now on."""
+        watch = Watch(seconds, cancelled)
         with self._lock:
             self._watches.add(watch)
         self._some.set()

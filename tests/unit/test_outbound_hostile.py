@@ -88,7 +88,7 @@ SLOW = [
 def test_the_deadline_is_a_wall_clock(script: Script) -> None:
     with hostile(script) as server:
         began = time.monotonic()
-        with pytest.raises(OutboundFailed, match="in time"):
+        with pytest.raises(OutboundFailed, match="no answer within 0"):
             outbound.send("GET", server.url, timeout_seconds=0.5)
         assert 0.4 < time.monotonic() - began < 0.5 + LATE
 
@@ -303,7 +303,7 @@ def test_a_kept_connection_ends_with_its_deadline_too() -> None:
     with hostile(then_silent) as server:
         outbound.send("GET", server.url)
         began = time.monotonic()
-        with pytest.raises(OutboundFailed, match="in time"):
+        with pytest.raises(OutboundFailed, match="no answer within 0"):
             outbound.send("GET", server.url, timeout_seconds=0.4)
         assert time.monotonic() - began < 0.4 + LATE
         assert server.accepted == 1
@@ -368,7 +368,7 @@ def test_under_tls_too_a_call_ends_in_time(script: Script, tmp_path: Path, monke
     monkeypatch.setattr(connections, "tls_context", lambda: trusting)
     with hostile(script, context) as server:
         began = time.monotonic()
-        with pytest.raises(OutboundFailed, match="in time"):
+        with pytest.raises(OutboundFailed, match="no answer within 0"):
             outbound.send("GET", server.url, timeout_seconds=0.5)
         assert time.monotonic() - began < 0.5 + LATE
         assert cancel_and_time(server.url, lambda: server.accepted == 2) < LATE
