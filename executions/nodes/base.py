@@ -85,7 +85,6 @@ class NodeContext(Generic[P]):
     resumed: bool = False
     find_credential: CredentialFinder = _without_credentials
     redaction: Redaction = field(default_factory=Redaction)
-    _opened: dict[str, UsableCredential] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         said, redaction = self.log, self.redaction
@@ -94,10 +93,8 @@ class NodeContext(Generic[P]):
     def credential(self, reference: str) -> UsableCredential:
         """Open the credential with this name or id, in the workflow's workspace. Its secrets are taken out of whatever
         leaves this node run. Raises NodeError if there is none."""
-        found = self._opened.get(reference)
-        if found is None:
-            found = self._opened[reference] = self.find_credential(reference, self.cancelled)
-            self.redaction.add(found.secrets)
+        found = self.find_credential(reference, self.cancelled)
+        self.redaction.add(found.secrets)
         return found
 
     @property

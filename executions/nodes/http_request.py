@@ -5,7 +5,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field
 
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters, UsableCredential
 from workflow_platform import outbound
 
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -38,9 +38,14 @@ class HttpRequest(NodeType[HttpRequestParameters]):
     blocking = True
 
     def run(self, context: NodeContext[HttpRequestParameters]) -> NodeResult:
-        return NodeResult({"main": [self._send(context, index) for index in range(len(context.items))]})
+        # Opened once for all items: it is named as it is, never by an expression.
+        reference = context.node.parameters.get("credential") or context.node.credentials
+        credential = context.credential(str(reference)) if reference and context.items else None
+        return NodeResult({"main": [self._send(context, index, credential) for index in range(len(context.items))]})
 
-    def _send(self, context: NodeContext[HttpRequestParameters], index: int) -> dict[str, Any]:
+    def _send(
+        self, context: NodeContext[HttpRequestParameters], index: int, credential: UsableCredential | None
+    ) -> dict[str, Any]:
         if context.cancelled.is_set():
             raise NodeError("Cancelled.")
         parameters = context.parameters(index)
@@ -54,7 +59,7 @@ class HttpRequest(NodeType[HttpRequestParameters]):
                 headers["Content-Type"] = "application/json"
         if parameters.method not in {"GET", "HEAD", "OPTIONS"} and "idempotency-key" not in named:
             headers["Idempotency-Key"] = f"{context.idempotency_key}/{index}"
-        answer = _signed_in(context, parameters, headers, body)
+        answer = _signed_in(context, parameters, headers, body, credential)
         if parameters.fail_on_error_status and answer.status >= 400:
             raise NodeError(
                 f"{parameters.method} {answer.url} answered {answer.status}.",
@@ -68,12 +73,11 @@ def _signed_in(
     parameters: HttpRequestParameters,
     headers: dict[str, str],
     body: bytes | None,
+    credential: UsableCredential | None,
 ) -> outbound.OutboundResponse:
     """Send with the node's credential, if it has one; once more if the token that it fetched is refused."""
-    reference = parameters.credential or context.node.credentials
-    if not reference:
+    if credential is None:
         return _answer(context, parameters, headers, parameters.query, body)
-    credential = context.credential(reference)
     answer = _answer(context, parameters, *credential.apply(parameters.url, headers, parameters.query), body)
     if answer.status == 401 and credential.renew():
         answer = _answer(context, parameters, *credential.apply(parameters.url, headers, parameters.query), body)

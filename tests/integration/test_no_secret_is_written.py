@@ -257,3 +257,19 @@ async def test_no_secret_is_written_anywhere(platform: Platform, mirror: Mirror,
     assert len(logs) >= 4
     for log in logs:
         check(log.read_bytes(), wanted, log.name)
+
+
+def test_a_credential_that_was_deleted_fails_its_node_in_plain_words(platform: Platform, server: Hostile) -> None:
+    body = {"name": f"Gone {secrets.token_hex(4)}", "type": "bearer", "data": {"token": SECRET}}
+    credential = platform.request("POST", "/api/credentials/", json=body).json()
+    asks = node("ask", "http_request", url=server.url) | {"credentials": credential["id"]}  # the node's own field
+    definition = {"name": "Asks", "nodes": [node("start", "manual_trigger"), asks], "edges": [edge("start", "ask")]}
+    made = platform.request("POST", "/api/workflows/", json=definition).json()
+    path = f"/api/workflows/{made['id']}/execute/"
+    assert platform.request("POST", path, json={"input": [{}], "wait": 30}).json()["status"] == "completed"
+    assert platform.request("GET", f"/api/credentials/{credential['id']}/").json()["last_used_at"] is not None
+    assert platform.request("DELETE", f"/api/credentials/{credential['id']}/").status_code == 204
+    ended = platform.request("POST", path, json={"input": [{}], "wait": 30}).json()
+    assert ended["status"] == "failed"
+    assert ended["error"]["node"] == "ask"
+    assert f"There is no credential {credential['id']!r}" in ended["error"]["message"]
