@@ -8,6 +8,7 @@ from email.utils import parseaddr
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ValidationError
@@ -29,7 +30,7 @@ PATH = re.compile(r"^(/[\w.~-]+)+/?$", re.ASCII)
 def check_environment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Return an error for each variable that cannot be what the operator meant."""
     said = [f"{name}: {why}" for name, why in settings.UNREADABLE_VARIABLES.items()]
-    said += [*_numbers(), *_addresses(), *_email()]
+    said += [*_numbers(), *_addresses(), *_email(), *_keys()]
     if len(settings.SECRET_KEY) < SECRET_KEY_LENGTH and not settings.DEBUG:
         said.append(f"SECRET_KEY must have at least {SECRET_KEY_LENGTH} characters (`make up` makes one).")
     return [Error(message, id="platform.E001") for message in said]
@@ -45,6 +46,23 @@ def _numbers() -> list[str]:
     if settings.HEARTBEAT_SECONDS * 2 > settings.LEASE_SECONDS:
         said.append("HEARTBEAT_SECONDS must be at most half of LEASE_SECONDS.")
     return said
+
+
+def _keys() -> list[str]:
+    how = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+    return [
+        f"CREDENTIAL_KEYS: entry {number} is not a key; `{how}` makes one."
+        for number, key in enumerate(settings.CREDENTIAL_KEYS, 1)
+        if not _is_key(key)
+    ]
+
+
+def _is_key(key: str) -> bool:
+    try:
+        Fernet(key)
+    except ValueError:
+        return False
+    return True
 
 
 def _addresses() -> list[str]:

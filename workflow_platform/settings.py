@@ -216,6 +216,10 @@ EMAIL_PORT = _email.port or (465 if EMAIL_USE_SSL else 587 if EMAIL_USE_TLS else
 EMAIL_HOST_USER = unquote(_email.username or "")
 EMAIL_HOST_PASSWORD = unquote(_email.password or "")
 
+# --- Secrets at rest (`encryption`) ----------------------------------------------------------------------------------
+_credential_keys: list[str] = env.list("CREDENTIAL_KEYS", [])
+CREDENTIAL_KEYS = [key.strip() for key in _credential_keys if key.strip()]
+
 # --- WebSockets (times in milliseconds) ------------------------------------------------------------------------------
 WS_PATH = env.str("WS_PATH", "/ws")
 WS_MAX_CONNECTIONS = _read(env.int, "WS_MAX_CONNECTIONS", 1000)

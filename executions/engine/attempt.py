@@ -39,7 +39,7 @@ def attempt(
     began, cpu, memory = time.perf_counter(), time.thread_time(), _peak_memory()
     result, error = None, None
     try:
-        result = _handed_through(node, node_type, inputs) if node.disabled else node_type.run(make_context())
+        result = _handed_through(node, node_type, inputs) if node.disabled else node_type.perform(make_context())
     except Exception as raised:
         if not isinstance(raised, NodeError):
             logger.exception("node %s raised", node.id)

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.benchmarks.reporting import report
 from tests.servers import SECRET_KEY, servers
 
-USUAL = ("streaming", "executions", "steps", "waiting_calls", "recovery")
+USUAL = ("streaming", "outbound", "executions", "steps", "waiting_calls", "recovery")
 LONG = ("growth",)
 """Only run when they are named: minutes, and gigabytes of disk."""
 
@@ -36,9 +36,9 @@ def main() -> int:
 
 
 def run(name: str) -> None:
-    if name == "streaming":  # brings its processes along and needs the servers only
+    if name in {"streaming", "outbound"}:  # bring their processes along and need the servers only
         with servers() as folder:
-            importlib.import_module("tests.benchmarks.streaming").run(folder, report)
+            importlib.import_module(f"tests.benchmarks.{name}").run(folder, report)
         return
     with tempfile.TemporaryDirectory(prefix="wfp-bench-", ignore_cleanup_errors=True) as folder_name:
         importlib.import_module(f"tests.benchmarks.{name}").run(Path(folder_name), report)
