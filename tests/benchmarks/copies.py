@@ -25,7 +25,8 @@ CREATE FUNCTION pg_temp.copied_at(n bigint) RETURNS timestamptz LANGUAGE sql IMM
     $$ SELECT to_timestamp({start} + n * {step}) $$;
 CREATE FUNCTION pg_temp.copied_id(n bigint, ordinal bigint, kind int) RETURNS uuid LANGUAGE sql IMMUTABLE AS
     $$ SELECT (lpad(to_hex(floor(({start} + n * {step}) * 1000)::bigint), 12, '0')
-               || '7' || lpad(to_hex(ordinal), 3, '0') || '8' || lpad(to_hex(kind), 3, '0') || lpad(to_hex(n), 12, '0'))::uuid $$;
+               || '7' || lpad(to_hex(ordinal), 3, '0')
+               || '8' || lpad(to_hex(kind), 3, '0') || lpad(to_hex(n), 12, '0'))::uuid $$;
 """
 """Identifiers are UUIDv7 of the time that their row tells: new rows go to the same end of each index as in real use."""
 ORIGINALS = {
