@@ -192,7 +192,8 @@ def run(folder: Path, *, executions: int, seconds: float, pause: tuple[float, fl
         recovered = platform.query("SELECT count(*), coalesce(sum(recoveries), 0) FROM executions_execution")[0]
         print(
             f"{recovered[0]} executions, {recovered[1]} recoveries, {len(disturbances.done)} disturbances, all ended"
-            f" {settled:.1f} s after the last; {len(server.by_key)} effects in {sent} requests",
+            f" {settled:.1f} s after the last; {len(server.by_key)} effects in {sent} requests;"
+            f" {len(chaos.asked_again)} executes asked again",
             flush=True,
         )
     return chaos
