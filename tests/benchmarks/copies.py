@@ -66,13 +66,21 @@ def fill(platform: Installation, path: str, count: int) -> dict[str, Any]:
         for statement in FAST:
             connection.execute(statement)  # type: ignore[arg-type]
         _copy(connection, count)
-        connection.execute("VACUUM ANALYZE")
-        for statement in ("ALTER SYSTEM RESET max_wal_size", "SELECT pg_reload_conf()", "CHECKPOINT"):
+        for statement in ("ALTER SYSTEM RESET max_wal_size", "SELECT pg_reload_conf()"):
             connection.execute(statement)  # type: ignore[arg-type]
+    settle(platform)
+    with psycopg.connect(platform.database_url) as connection:
         return {
             "events": _number(connection, "SELECT count(*) FROM events_event"),
             "database_bytes": _number(connection, "SELECT pg_database_size(current_database())"),
         }
+
+
+def settle(platform: Installation) -> None:
+    """Do what PostgreSQL does by and by: statistics, clean pages, everything on the disk."""
+    with psycopg.connect(platform.database_url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
 
 
 def _copy(connection: psycopg.Connection[Any], count: int) -> None:

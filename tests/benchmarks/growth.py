@@ -11,7 +11,7 @@ import statistics
 import time
 from pathlib import Path
 
-from tests.benchmarks.copies import fill
+from tests.benchmarks.copies import fill, settle
 from tests.benchmarks.executions import CLIENTS, WARM_UP_SECONDS, install, three_nodes
 from tests.benchmarks.http_client import load
 from tests.benchmarks.reporting import Report
@@ -28,6 +28,7 @@ def run(folder: Path, report: Report) -> None:
         installed = {platform.url: install(platform, "W1", three_nodes) for platform in (empty, grown)}
         began = time.monotonic()
         context = fill(grown, installed[grown.url][0], wanted)
+        settle(empty)
         context |= {"executions": wanted, "filled_in_seconds": round(time.monotonic() - began)}
         rates: dict[str, list[float]] = {empty.url: [], grown.url: []}
         for seconds in (WARM_UP_SECONDS, *[SECONDS] * ROUNDS):
@@ -35,5 +36,6 @@ def run(folder: Path, report: Report) -> None:
                 done = load(url, path, clients=CLIENTS, seconds=seconds, check=check, body=b'{"n": 7}')
                 if seconds == SECONDS:
                     rates[url].append(done.rate)
+        context["rates"], context["empty_rates"] = ([round(r, 1) for r in rates[p.url]] for p in (grown, empty))
         value, baseline = (statistics.median(rates[platform.url]) for platform in (grown, empty))
         report("growth.W1.rate", "1/s", value, baseline, clients=CLIENTS, rounds=ROUNDS, **context)
