@@ -48,6 +48,14 @@ class NodeResult:
 
 
 @dataclass(slots=True)
+class Cost:
+    """What a node run used in other processes than this one."""
+
+    cpu_ms: float = 0
+    memory_bytes: int = 0
+
+
+@dataclass(slots=True)
 class NodeContext(Generic[P]):
     """What a node run is given."""
 
@@ -61,6 +69,8 @@ class NodeContext(Generic[P]):
     turns: list[Items] = field(default_factory=list)
     """What has come in since a loop opened; the first are its items."""
     resumed: bool = False
+    cost: Cost = field(default_factory=Cost)
+    """For the node to fill in, if others work for it."""
 
     @property
     def items(self) -> Items:
