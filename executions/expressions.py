@@ -19,6 +19,9 @@ import quickjs
 TIME_LIMIT_SECONDS = 1.0
 MEMORY_LIMIT_BYTES = 128 * 1024 * 1024
 STACK_LIMIT_BYTES = 512 * 1024
+_PLACE = re.compile(r"<input>:(\d+)")
+_LINES_OF_FUNCTION = 2
+"""That QuickJS counts before the body of a `new Function`."""
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 PRELUDE = """
@@ -83,20 +86,28 @@ def check_syntax(template: str) -> str | None:
     for match in _EXPRESSION.finditer(template):
         if not match.group(1).strip():
             return "The expression {{ }} is empty."
-        if (said := check_code(f"return (\n{match.group(1)}\n);")) is not None:
-            return f"The expression {match.group(0)} does not parse: {said}"
+        if (error := _syntax_error(f"return (\n{match.group(1)}\n);")) is not None:
+            return f"The expression {match.group(0)} does not parse: {first_line(error)}"
     if template.count("{{") != len(_EXPRESSION.findall(template)):
         return "An expression is opened with {{ and not closed."
     return None
 
 
 def check_code(code: str) -> str | None:
-    """Return why `code` is no function body, or None. Nothing of it runs."""
-    context = quickjs.Context()
+    """Return why `code` is no function body, and at which line, or None. Nothing of it runs."""
+    error = _syntax_error(code)
+    if error is None:
+        return None
+    place = _PLACE.search(str(error))
+    line = int(place.group(1)) - _LINES_OF_FUNCTION if place else 0
+    return first_line(error) + (f" (line {min(line, code.count(chr(10)) + 1)})" if line >= 1 else "")
+
+
+def _syntax_error(code: str) -> quickjs.JSException | None:
     try:
-        context.eval(f"(function () {{ new Function({json.dumps(code)}); }})()")
+        quickjs.Context().eval(f"(function () {{ new Function({json.dumps(code)}); }})()")
     except quickjs.JSException as error:
-        return first_line(error)
+        return error
     return None
 
 

@@ -6,6 +6,7 @@ A context of its own for every run (0.1 ms) is what keeps one workspace's global
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ Kind = Literal["", "code", "time", "memory", "output"]
 
 LOG_LINES = 100
 LOG_CHARACTERS = 2_000
+ERROR_CHARACTERS = 2_000
 LINES_BEFORE = 200
 """Empty lines before the user's code: a line of a stack beyond them is the user's, all others are ours."""
 _STATE_SECONDS = 0.5
@@ -27,7 +29,8 @@ _FRAME = re.compile(r"<input>:(\d+)(?::\d+)?")
 # What it keeps is in a closure: code may spoil its own globals, not what is told about it.
 _DRIVER = """
 (function (lines, characters) {
-  var stringify = JSON.stringify, kept = [], dropped = 0, reached = -1;
+  var stringify = JSON.stringify, slice = String.prototype.slice, wellFormed = String.prototype.toWellFormed;
+  var kept = [], dropped = 0, reached = -1;
   function shown(value) {
     if (typeof value === "string") { return value; }
     if (value instanceof Error) { return String(value); }
@@ -39,11 +42,12 @@ _DRIVER = """
       if (kept.length >= lines) { dropped++; return; }
       var text = "";
       for (var i = 0; i < arguments.length; i++) { text += (i ? " " : "") + shown(arguments[i]); }
-      kept[kept.length] = [level, text.slice(0, characters)];
+      kept[kept.length] = [level, wellFormed.call(slice.call(text, 0, characters))];
     };
   }
   globalThis.console = {
-    log: logger("info"), info: logger("info"), debug: logger("debug"), warn: logger("warning"), error: logger("error") };
+    log: logger("info"), info: logger("info"), debug: logger("debug"), warn: logger("warning"), error: logger("error"),
+  };
   function each(body, count) {
     var out = [];
     for (var i = 0; i < count; i++) {
@@ -70,8 +74,8 @@ _DRIVER = """
     return text.length > limit ? text.length : text;
   };
   globalThis.__state = function () { return stringify({ logs: kept, dropped: dropped, item: reached }); };
-})(%d, %d);
-""" % (LOG_LINES, LOG_CHARACTERS)
+})
+"""
 
 
 @dataclass(slots=True)
@@ -111,7 +115,7 @@ class Evaluation:
         self._context: quickjs.Context = quickjs.Context()
         self._context.set_max_stack_size(STACK_LIMIT_BYTES)
         self._context.eval(PRELUDE)
-        self._context.eval(_DRIVER)
+        self._context.eval(_DRIVER)(LOG_LINES, LOG_CHARACTERS)
         self._run, self._state = self._context.get("__run"), self._context.get("__state")
         self._context.eval("delete globalThis.__run; delete globalThis.__state;")
 
@@ -124,8 +128,11 @@ class Evaluation:
             self._context.set_time_limit(request.time_limit)
             # On the first line, so that the lines of the stack are those of the user, counted from LINES_BEFORE.
             body = self._context.eval("\n" * LINES_BEFORE + f"(function () {{{request.code}\n}})")
+            began = time.process_time()
             given = self._run(body, request.each, request.output_limit)
-            if isinstance(given, str):
+            if time.process_time() - began > request.time_limit:
+                outcome.kind = "time"  # in one long step, during which QuickJS does not look at its clock
+            elif isinstance(given, str):
                 outcome.text = given
             else:
                 outcome.kind, outcome.error = "output", f"The code returned about {given:.0f} bytes"
@@ -148,7 +155,7 @@ class Evaluation:
         elif isinstance(error, MemoryError) or "out of memory" in said or said in {"null", ""}:
             outcome.kind = "memory"
         else:
-            outcome.kind, outcome.error = "code", said
+            outcome.kind, outcome.error = "code", said[:ERROR_CHARACTERS]
         outcome.line = _line(str(error), request.code)
 
     def _add_state(self, outcome: Outcome, request: Request) -> None:
@@ -159,7 +166,7 @@ class Evaluation:
             state: dict[str, Any] = orjson.loads(self._state())
         except (quickjs.JSException, MemoryError, ValueError, TypeError):
             return
-        outcome.logs = [(str(level), str(message)) for level, message in state["logs"]]
+        outcome.logs = [(str(level), str(message).replace("\0", "\ufffd")) for level, message in state["logs"]]
         outcome.dropped = int(state["dropped"])
         outcome.item = int(state["item"])
 

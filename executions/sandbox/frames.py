@@ -36,7 +36,7 @@ def send(connection: socket.socket, parts: Sequence[bytes], tick: Callable[[], N
 
 
 def receive(connection: socket.socket, limit: int, tick: Callable[[], None] = _nothing) -> list[bytes]:
-    """Return the parts of one frame of at most `limit` bytes. Raises EOFError at its end, FrameTooLarge, and as `send`."""
+    """Return the parts of one frame of at most `limit` bytes; `tick` as for `send`. Raises EOFError, FrameTooLarge."""
     (count,) = struct.unpack("<I", _exactly(connection, 4, tick))
     if count > MAX_PARTS:
         raise FrameTooLarge(f"A frame has {count} parts.")

@@ -52,6 +52,11 @@ class Turns:
             with self._lock:
                 self._pass_on()
 
+    def waiting(self) -> int:
+        """Return how many wait for a place."""
+        with self._lock:
+            return sum(map(len, self._queues.values()))
+
     def _leave(self, queue: str, mine: threading.Event) -> None:
         with self._lock:
             if mine.is_set():  # given at the very moment that it was given up

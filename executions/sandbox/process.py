@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +23,9 @@ from executions.sandbox import frames
 ROOT = Path(__file__).resolve().parent.parent.parent
 TICK_SECONDS = 0.05
 """How often a caller that waits looks whether it is cancelled or out of time."""
-HEAD_BYTES = 2**20
+HEAD_BYTES = 4 * 2**20
 """Room for an answer's head with its log lines, beside the output."""
+WALL_GRACE_SECONDS = 10.0
 KEPT_BYTES = 64 * 2**20
 """A process that holds on to more than this after a run is replaced."""
 
@@ -47,7 +49,7 @@ class Call:
     @property
     def wall_limit(self) -> float:
         """Return the seconds of wall clock after which the machine, not the code, is to blame."""
-        return 10 + 3 * self.time_limit
+        return WALL_GRACE_SECONDS + 3 * self.time_limit
 
     def encoded(self) -> list[bytes]:
         """Return the request: of the outputs of other nodes only those that the code names."""
@@ -99,7 +101,7 @@ class SandboxProcess:
             # Nothing else of the environment: it holds the platform's secrets.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "executions.sandbox.child"],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 cwd=ROOT,
                 env=kept | {"LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
@@ -108,7 +110,7 @@ class SandboxProcess:
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return int(self._process.pid)
 
     @property
     def alive(self) -> bool:
@@ -142,12 +144,13 @@ class SandboxProcess:
 
     def cost(self) -> tuple[float, int]:
         """Return CPU milliseconds since the last answer, and bytes in use: for a call that will have no answer."""
-        try:
+        cpu_ms, memory = 0.0, 0
+        with suppress(psutil.Error):  # of a dead process the memory is no longer known
             process = psutil.Process(self.pid)
-            times, memory = process.cpu_times(), process.memory_info().rss
-        except psutil.Error:
-            return 0, 0
-        return max(0, round((times.user + times.system - self._cpu_seconds) * 1000, 3)), memory
+            times = process.cpu_times()
+            cpu_ms = max(0, round((times.user + times.system - self._cpu_seconds) * 1000, 3))
+            memory = process.memory_info().rss
+        return cpu_ms, memory
 
     def kill(self) -> None:
         """End the process, whatever it does, and wait until it is gone."""

@@ -24,7 +24,6 @@ def run_in_context(type_: str, inputs: dict[str, Items], context: dict[str, Any]
         inputs=inputs,
         evaluator=Evaluator(scope),
         idempotency_key="execution/node/0",
-        log=lambda level, message: None,
-        **context,
+        **{"log": lambda level, message: None} | context,
     )
     return node_type.run(given)
