@@ -15,7 +15,8 @@ from executions.sandbox.process import Answer, Call, Cancelled
 class CodeParameters(Parameters):
     code: str = Field(
         title="Code",
-        description="The body of a JavaScript function. `all` returns a list of items, `each` one item or null.",
+        description="The body of a JavaScript function. `all` returns a list of items, `each` one item or null."
+        " `console.log` writes to the execution's log.",
         max_length=200_000,
     )
     mode: Literal["all", "each"] = Field("all", title="Mode", description="Run once for all items, or once for each.")

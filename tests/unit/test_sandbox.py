@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -221,6 +222,31 @@ def test_queues_take_turns(threads: ThreadPoolExecutor) -> None:
     for future in done:
         future.result(10)
     assert order == ["a1", "b1", "c1", "a2", "a3"]
+
+
+def test_every_call_comes_back_while_processes_are_killed(pool: Pool, threads: ThreadPoolExecutor) -> None:
+    chance = random.Random(3)
+
+    def some(n: int) -> str:
+        cancelled = threading.Event()
+        if n % 10 == 0:
+            threading.Timer(chance.random() / 10, cancelled.set).start()
+        code = ENDLESS if n % 10 == 0 else f"for (let i = 0; i < 1e5; i++); return [{n}]"
+        try:
+            answer = pool.run(call(code), cancelled, str(n % 3))
+        except Cancelled:
+            return "cancelled"
+        assert answer.value == [n] or answer.retryable, answer
+        return "value" if answer.value else "killed"
+
+    done = [threads.submit(some, n) for n in range(300)]
+    while wait(done, timeout=0.05).not_done:
+        with suppress(ProcessLookupError, IndexError):
+            os.kill(chance.choice(pool.processes()), signal.SIGKILL)
+    ends = [future.result(10) for future in done]
+    assert ends.count("value") > 150
+    assert ends.count("cancelled") + ends.count("killed") >= 30
+    assert len(pool.processes()) <= 2
 
 
 def test_a_process_is_used_again(pool: Pool) -> None:
