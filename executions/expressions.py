@@ -58,7 +58,39 @@ function __json(value) {
   var text = JSON.stringify(value);
   return text === undefined ? "null" : text;
 }
-function __function(expression) { return function (index) { __index = index; return __json(expression()); }; }
+// What code throws never reaches the host as an object: to read an object can run code, and there the host has no time
+// limit. An error comes back as "!", its text, a newline and its stack, which is no JSON text.
+var __guard = (function (String, Error, stringify) {
+  function told(error) {
+    var plain = typeof error === "object" && error !== null && !(error instanceof Error);
+    var text = plain ? "Error: " + stringify(error) : String(error);
+    return "!" + text + "\\n" + (error instanceof Error ? error.stack : "");
+  }
+  return function (work) { try { return work(); } catch (error) { return told(error); } };
+})(String, Error, JSON.stringify);
+var __function = (function (evaluate, json, guard) {
+  return function (source) {
+    return guard(function () {
+      // An arrow function, in which `this` and `arguments` are what they are outside, and one expression.
+      var expression = evaluate("(() => (\\n" + source + "\\n))");
+      return function (index) {
+        return guard(function () { __index = index; return json(expression()); });
+      };
+    });
+  };
+})(eval, __json, __guard);
+"""
+
+# For the worker's own process; in a sandbox process the kernel ends what hangs, and authors see the lines of stacks.
+_ENGINE_ERRORS = """
+// These the engine itself throws past every `catch`: reading them runs nothing that code has put there.
+[InternalError, SyntaxError, RangeError].forEach(function (kind) {
+  var name = kind.name;
+  Object.defineProperty(kind.prototype, Symbol.toPrimitive, {
+    value: function () { return name + ": " + this.message; }, writable: false, configurable: false });
+  Object.defineProperty(kind.prototype, "message", { value: "", writable: true, configurable: false });
+  Object.defineProperty(kind.prototype, "stack", { value: "", writable: true, configurable: false });
+});
 """
 
 
@@ -114,7 +146,7 @@ def _syntax_error(code: str) -> quickjs.JSException | None:
     return None
 
 
-def first_line(error: BaseException) -> str:
+def first_line(error: BaseException | str) -> str:
     return str(error).strip().split("\n")[0]
 
 
@@ -159,10 +191,16 @@ class Evaluator:
         try:
             function = self._functions.get(source)
             if function is None:
-                function = self._functions[source] = self._compile(source)
-            return orjson.loads(self._within_time(function, item_index))
+                function = self._compile(source)
+                if isinstance(function, str):
+                    raise ExpressionError(self._explain(function[1:], shown))
+                self._functions[source] = function
+            text = self._within_time(function, item_index)
+            if text.startswith("!"):
+                raise ExpressionError(self._explain(text[1:], shown))
+            return orjson.loads(text)
         except quickjs.JSException as error:
-            raise ExpressionError(self._explain(error, shown)) from None
+            raise ExpressionError(self._explain(str(error), shown)) from None
         except (orjson.JSONDecodeError, MemoryError, TypeError) as error:
             raise ExpressionError(f"{shown}: the result is not a JSON value ({error}).") from None
 
@@ -186,7 +224,7 @@ class Evaluator:
         finally:
             self._context.set_time_limit(self._time_limit)
 
-    def _explain(self, error: quickjs.JSException, shown: str) -> str:
+    def _explain(self, error: str, shown: str) -> str:
         shown = shown if len(shown) <= 200 else shown[:200] + "…"
         said = first_line(error)
         if "interrupted" in said:
@@ -196,9 +234,9 @@ class Evaluator:
         return f"{shown}: {said}"
 
     def _compile(self, source: str) -> Any:
-        """Return a function from an item's index to the JSON text of `source`, parsed once for all items.
+        """Return a function from an item's index to the JSON text of `source`, parsed once for all items, or an error.
 
-        Its time limit begins anew with each call.
+        Its time limit begins anew with each call. An error, here or from the function, is a text that begins with "!".
         """
         context = self._ready()
         for name, items in self.scope.named_in(source).items():
@@ -206,9 +244,7 @@ class Evaluator:
                 self._known.add(name)
                 self._assign("__given", items)
                 context.eval(f"__names[{json.dumps(name)}] = __given; __given = undefined;")
-        # An arrow function, in which `this` and `arguments` are what they are outside; an argument, so that nothing
-        # but one expression can stand there.
-        return context.eval(f"__function(() => (\n{source}\n))")
+        return context.get("__function")(source)
 
     def _ready(self) -> quickjs.Context:
         context = self._context
@@ -217,7 +253,7 @@ class Evaluator:
             context.set_memory_limit(self._memory_limit)
             context.set_max_stack_size(STACK_LIMIT_BYTES)
             context.set_time_limit(self._time_limit)
-            context.eval(PRELUDE)
+            context.eval(PRELUDE + _ENGINE_ERRORS)
             self._assign("__items", self.scope.items)
             for word in ("execution", "workflow", "vars"):
                 self._assign(f"${word}", getattr(self.scope, word))

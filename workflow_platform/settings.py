@@ -219,7 +219,7 @@ WORKER_CONCURRENCY = _read(env.int, "WORKER_CONCURRENCY", 20)
 LEASE_SECONDS = _read(env.float, "LEASE_SECONDS", 10.0)
 HEARTBEAT_SECONDS = _read(env.float, "HEARTBEAT_SECONDS", 2.0)
 MAX_RECOVERIES = _read(env.int, "MAX_RECOVERIES", 5)
-CODE_PROCESSES = _read(env.int, "CODE_PROCESSES", len(os.sched_getaffinity(0)))
+CODE_PROCESSES = _read(env.int, "CODE_PROCESSES", os.cpu_count() or 1)
 CODE_MEMORY_MB = _read(env.int, "CODE_MEMORY_MB", 256)
 EVENT_PREVIEWS = _read(env.bool, "EVENT_PREVIEWS", True)
 

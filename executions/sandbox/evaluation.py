@@ -17,6 +17,7 @@ from executions.expressions import PRELUDE, STACK_LIMIT_BYTES, first_line
 
 Kind = Literal["", "code", "time", "memory", "output"]
 
+LEVELS = ("debug", "info", "warning", "error")
 LOG_LINES = 100
 LOG_CHARACTERS = 2_000
 ERROR_CHARACTERS = 2_000
@@ -57,21 +58,12 @@ _DRIVER = """
     }
     return out;
   }
-  function valueOf(body, count) {
-    try { return count < 0 ? body() : each(body, count); }
-    catch (error) {
-      // An object that is no Error has no text of its own; null is what QuickJS throws when memory is at its end.
-      throw typeof error === "object" && error && !(error instanceof Error) ? new Error(shown(error)) : error;
-    }
-  }
+  var json = __json, guard = __guard;
   globalThis.__run = function (body, count, limit) {
-    var value = valueOf(body, count);
-    if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint") {
-      throw new TypeError("a " + typeof value + " is not a JSON value");
-    }
-    var text = stringify(value);
-    if (text === undefined) { return "null"; }
-    return text.length > limit ? text.length : text;
+    return guard(function () {
+      var text = json(count < 0 ? body() : each(body, count));
+      return text.length > limit ? "#" + text.length : text;
+    });
   };
   globalThis.__state = function () { return stringify({ logs: kept, dropped: dropped, item: reached }); };
 })
@@ -132,12 +124,16 @@ class Evaluation:
             given = self._run(body, request.each, request.output_limit)
             if time.process_time() - began > request.time_limit:
                 outcome.kind = "time"  # in one long step, during which QuickJS does not look at its clock
-            elif isinstance(given, str):
-                outcome.text = given
+            elif given.startswith("!"):
+                self._explain(outcome, given[1:], request)
+            elif given.startswith("#"):
+                outcome.kind, outcome.error = "output", f"The code returned at least {given[1:]} bytes"
             else:
-                outcome.kind, outcome.error = "output", f"The code returned about {given:.0f} bytes"
-        except (quickjs.JSException, MemoryError) as error:
-            self._explain(outcome, error, request)
+                outcome.text = given
+        except quickjs.JSException as error:
+            self._explain(outcome, str(error), request)
+        except MemoryError:
+            outcome.kind = "memory"
         self._add_state(outcome, request)
         return outcome
 
@@ -148,15 +144,15 @@ class Evaluation:
             self._context.set("__given", self._context.parse_json(text))
             self._context.eval(f"__names[{orjson.dumps(name).decode()}] = __given; __given = undefined;")
 
-    def _explain(self, outcome: Outcome, error: BaseException, request: Request) -> None:
+    def _explain(self, outcome: Outcome, error: str, request: Request) -> None:
         said = first_line(error)
         if said == "InternalError: interrupted":
             outcome.kind = "time"
-        elif isinstance(error, MemoryError) or "out of memory" in said or said in {"null", ""}:
+        elif said == "InternalError: out of memory" or said in {"null", ""}:
             outcome.kind = "memory"
         else:
             outcome.kind, outcome.error = "code", said[:ERROR_CHARACTERS]
-        outcome.line = _line(str(error), request.code)
+        outcome.line = _line(error, request.code)
 
     def _add_state(self, outcome: Outcome, request: Request) -> None:
         """Add what was logged, and how far it got."""
@@ -164,11 +160,16 @@ class Evaluation:
             self._context.set_memory_limit(request.memory_limit + _SPARE_BYTES)
             self._context.set_time_limit(_STATE_SECONDS)
             state: dict[str, Any] = orjson.loads(self._state())
-        except (quickjs.JSException, MemoryError, ValueError, TypeError):
-            return
-        outcome.logs = [(str(level), str(message).replace("\0", "\ufffd")) for level, message in state["logs"]]
-        outcome.dropped = int(state["dropped"])
-        outcome.item = int(state["item"])
+            outcome.logs = [_log_line(level, message) for level, message in state["logs"][:LOG_LINES]]
+            outcome.dropped, outcome.item = int(state["dropped"]), int(state["item"])
+        except (quickjs.JSException, MemoryError, ValueError, TypeError, KeyError):
+            return  # code can put a `toJSON` where it spoils what is told
+
+
+def _log_line(level: str, message: str) -> tuple[str, str]:
+    if level not in LEVELS:
+        raise ValueError(level)
+    return level, message[:LOG_CHARACTERS].replace("\0", "\ufffd")
 
 
 def _line(stack: str, code: str) -> int:

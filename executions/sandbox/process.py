@@ -49,7 +49,7 @@ class Call:
     @property
     def wall_limit(self) -> float:
         """Return the seconds of wall clock after which the machine, not the code, is to blame."""
-        return WALL_GRACE_SECONDS + 3 * self.time_limit
+        return WALL_GRACE_SECONDS + 6 * self.time_limit
 
     def encoded(self) -> list[bytes]:
         """Return the request: of the outputs of other nodes only those that the code names."""
@@ -96,7 +96,7 @@ class SandboxProcess:
         self._connection.settimeout(TICK_SECONDS)
         self._cpu_seconds = 0.0
         self.reusable = True
-        kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ}
         with theirs:
             # Nothing else of the environment: it holds the platform's secrets.
             self._process = subprocess.Popen(
@@ -165,7 +165,11 @@ class SandboxProcess:
     def _died(self, call: Call) -> Answer:
         cpu_ms, memory = self.cost()  # of a process that is dead and still waited for
         self._connection.close()
-        code = self._process.wait()
+        try:
+            code = self._process.wait(1)
+        except subprocess.TimeoutExpired:  # it closed its socket and lives on: no process of ours does that
+            self._process.kill()
+            code = self._process.wait()
         answer = Answer(cpu_ms=cpu_ms, memory_bytes=memory)
         if code == -signal.SIGXCPU:
             answer.error = _said({"kind": "time"}, call)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from typing import Any
@@ -97,6 +99,27 @@ def test_each_evaluation_has_a_time_limit_of_its_own() -> None:
     evaluator = Evaluator(SCOPE, time_limit=0.3)
     loop = "{{ (() => { const until = Date.now() + 60; while (Date.now() < until); return $itemIndex })() }}"
     assert [evaluator.resolve(loop, index % 2) for index in range(10)] == [0, 1] * 5
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        "Error.prototype.toString = () => { for (;;); }; for (;;);",
+        "Object.prototype[Symbol.toPrimitive] = () => { for (;;); }; for (;;);",
+        "Object.defineProperty(Error.prototype, 'stack', { get: () => { for (;;); } , } ); for (;;);",
+        "Error.stackTraceLimit=0; Object.defineProperty(Error.prototype, 'stack', { get() { for (;;); } , } ); for (;;)",
+        "throw new Proxy(new Error('x'), { get: () => { for (;;); } })",
+        "throw { toString: () => { for (;;); }, toJSON: () => { for (;;); } }",
+    ],
+)
+def test_an_error_that_computes_when_it_is_read_does_not_hang_the_worker(spoiled: str) -> None:
+    code = (
+        "from executions.expressions import *\n"
+        f"try: Evaluator(Scope([]), time_limit=0.1).resolve({'{{ (() => { ' + spoiled + ' ; })() }}'!r})\n"
+        "except ExpressionError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    assert "took longer than 0.1 s" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["require", "process", "std", "os", "fetch", "XMLHttpRequest", "import.meta"])
