@@ -51,13 +51,15 @@ Object.defineProperty(globalThis, "$itemIndex", { get: function () { return __in
 Object.defineProperty(globalThis, "$now", { get: function () { return new Date(); } });
 Object.defineProperty(globalThis, "$today", {
   get: function () { var d = new Date(); d.setUTCHours(0, 0, 0, 0); return d; } });
-function __json(value) {
-  if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint") {
-    throw new TypeError("a " + typeof value + " is not a JSON value");
-  }
-  var text = JSON.stringify(value);
-  return text === undefined ? "null" : text;
-}
+var __json = (function (stringify) {
+  return function (value) {
+    if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint") {
+      throw new TypeError("a " + typeof value + " is not a JSON value");
+    }
+    var text = stringify(value);
+    return text === undefined ? "null" : text;
+  };
+})(JSON.stringify);
 // What code throws never reaches the host as an object: to read an object can run code, and there the host has no time
 // limit. An error comes back as "!", its text, a newline and its stack, which is no JSON text.
 var __guard = (function (String, Error, stringify) {

@@ -107,7 +107,7 @@ def test_each_evaluation_has_a_time_limit_of_its_own() -> None:
         "Error.prototype.toString = () => { for (;;); }; for (;;);",
         "Object.prototype[Symbol.toPrimitive] = () => { for (;;); }; for (;;);",
         "Object.defineProperty(Error.prototype, 'stack', { get: () => { for (;;); } , } ); for (;;);",
-        "Error.stackTraceLimit=0; Object.defineProperty(Error.prototype, 'stack', { get() { for (;;); } , } ); for (;;)",
+        "Error.stackTraceLimit=0; Object.defineProperty(Error.prototype, 'stack', { get() { for (;;); }, } ); for (;;)",
         "throw new Proxy(new Error('x'), { get: () => { for (;;); } })",
         "throw { toString: () => { for (;;); }, toJSON: () => { for (;;); } }",
     ],

@@ -342,6 +342,24 @@ def test_text_of_all_planes_comes_back_as_it_went(pool: Pool) -> None:
     assert run(pool, "return $input.all().map(item => item.json)", item).value == [item]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "console.log('x'); Object.prototype.toJSON = () => ({}); return []",
+        "Object.prototype.toJSON = () => 'x'.repeat(1e6); return [{}]",
+        "Error.prototype.toString = () => { for (;;); }; for (;;);",
+        "throw new Proxy(new Error('x'), { get: () => { for (;;); } })",
+        "console.log({ toJSON() { for (;;); } })",
+        "}, (() => { throw new Proxy(new Error('x'), { get() { for (;;); } }) })(), function () {",
+    ],
+)
+def test_code_that_spoils_how_it_is_read_has_an_answer_all_the_same(pool: Pool, code: str) -> None:
+    answer = run(pool, code, seconds=0.3)
+    assert answer.error is not None or isinstance(answer.value, list | dict | str)
+    assert not answer.retryable
+    assert run(pool, "return [1]").value == [1]
+
+
 def test_half_a_surrogate_pair_is_an_error_and_no_crash(pool: Pool) -> None:
     assert "not JSON" in str(run(pool, "return ['\\ud83d']").error)
     answer = run(pool, "console.log('\\ud83d and \\0'); return []")
