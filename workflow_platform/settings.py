@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -241,6 +242,8 @@ MAX_WORKFLOW_DEPTH = _read(env.int, "MAX_WORKFLOW_DEPTH", 10)
 LEASE_SECONDS = _read(env.float, "LEASE_SECONDS", 10.0)
 HEARTBEAT_SECONDS = _read(env.float, "HEARTBEAT_SECONDS", 2.0)
 MAX_RECOVERIES = _read(env.int, "MAX_RECOVERIES", 5)
+CODE_PROCESSES = _read(env.int, "CODE_PROCESSES", os.cpu_count() or 1)
+CODE_MEMORY_MB = _read(env.int, "CODE_MEMORY_MB", 256)
 EVENT_PREVIEWS = _read(env.bool, "EVENT_PREVIEWS", True)
 
 LOGGING = {

@@ -104,6 +104,14 @@ def _without_credentials(reference: str, cancelled: threading.Event) -> UsableCr
 
 
 @dataclass(slots=True)
+class Cost:
+    """What a node run used in other processes than this one."""
+
+    cpu_ms: float = 0
+    memory_bytes: int = 0
+
+
+@dataclass(slots=True)
 class NodeContext(Generic[P]):
     """What a node run is given."""
 
@@ -122,6 +130,8 @@ class NodeContext(Generic[P]):
     node_run: NodeRun | None = None
     find_credential: CredentialFinder = _without_credentials
     redaction: Redaction = field(default_factory=Redaction)
+    cost: Cost = field(default_factory=Cost)
+    """For the node to fill in, if others work for it."""
 
     def __post_init__(self) -> None:
         said, redaction = self.log, self.redaction
