@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from executions import waits
+from executions import credentials, waits
 from executions.engine.attempt import Outcome, attempt
 from executions.engine.definition import Definition
 from executions.engine.planner import Items, Ready
@@ -57,6 +58,7 @@ def work(
             resumed=active.resumed,
             outcome=active.outcome,
             node_run=active.row,
+            find_credential=partial(credentials.open_for_node, execution.workspace_id),
         )
 
     return lambda: attempt(node, node_type, inputs, context)
