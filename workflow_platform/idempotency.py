@@ -7,12 +7,14 @@ arrives while the first is at work waits for that transaction's end.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
 import orjson
+from django.conf import settings
 from django.db import connection, models, transaction
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -90,8 +92,12 @@ def _again(found: IdempotentRequest, digest: str, find: Callable[[str], M | None
 
 
 def _digest(request: Request) -> str:
-    """Return the digest of the body's meaning: neither blanks nor the order of fields matter."""
-    return hashlib.sha256(orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    """Return the digest of the body's meaning: neither blanks nor the order of fields matter.
+
+    With our key: the body may hold a secret that is easily guessed, as those of credentials do.
+    """
+    body = orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)
+    return hmac.new(settings.SECRET_KEY.encode(), body, hashlib.sha256).hexdigest()
 
 
 def sweep() -> int:

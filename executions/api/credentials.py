@@ -26,9 +26,10 @@ from executions.api.credential_serializers import (
 from executions.credential_types import BadFields, OAuth2ClientCredentials
 from executions.models import Credential
 from executions.nodes.base import NodeError
-from workflow_platform import outbound
+from workflow_platform import idempotency, outbound
 from workflow_platform.accounts.models import Role, Workspace
 from workflow_platform.accounts.views import user_of
+from workflow_platform.idempotency import create_once
 from workflow_platform.problems import Problem
 
 TEST_SECONDS = 15.0
@@ -71,7 +72,11 @@ class CredentialViewSet(viewsets.GenericViewSet[Credential]):
         page = self.paginate_queryset(self.get_queryset())
         return self.get_paginated_response(CredentialSerializer(page, many=True).data)
 
-    @extend_schema(request=CredentialCreateSerializer, responses={201: CredentialDetailSerializer})
+    @extend_schema(
+        request=CredentialCreateSerializer,
+        responses={201: CredentialDetailSerializer},
+        parameters=[idempotency.PARAMETER],
+    )
     def create(self, request: Request) -> Response:
         body = CredentialCreateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -83,7 +88,11 @@ class CredentialViewSet(viewsets.GenericViewSet[Credential]):
         if workspace is None:
             raise Problem(403, "workspace: you are not an admin of any such workspace.")
         try:
-            row = credentials.create(workspace=workspace, by=user_of(request), type_=given.pop("type"), **given)
+            row, _ = create_once(
+                request,
+                lambda pk: Credential.objects.visible_to(request.user, Role.ADMIN).filter(pk=pk).first(),
+                lambda: credentials.create(workspace=workspace, by=user_of(request), type_=given.pop("type"), **given),
+            )
         except BadFields as error:
             raise bad_fields(error) from None
         return self._shown(row, status.HTTP_201_CREATED)

@@ -93,7 +93,7 @@ class QueueSerializer(serializers.Serializer[Any]):
     other_holders = serializers.IntegerField()
     expected_start = serializers.DateTimeField(allow_null=True)
     expected_start_unknown = serializers.CharField(allow_null=True)
-    also = serializers.ListField(child=serializers.ChoiceField(choices=get_args(Reason)))
+    also = serializers.ListField(child=serializers.CharField(), help_text="Further values of `reason`.")
 
 
 class ExecutionDetailSerializer(ExecutionSerializer):

@@ -143,3 +143,10 @@ async def test_no_stream_tells_what_is_not_ones_own(
             while not frames or frames[-1]["type"] != "pong":
                 frames.append(json.loads(await socket.recv()))
     assert [event for frame in frames for event in frame.get("events", [])] == []
+
+
+async def test_the_stream_of_the_installation_is_for_staff_only(platform: Platform, stranger: dict[str, str]) -> None:
+    for headers, wanted in ((stranger, "error"), ({"Authorization": f"Bearer {platform.token}"}, "subscribed")):
+        async with connect(platform.ws_url, additional_headers=headers) as socket:
+            await socket.send(json.dumps({"type": "subscribe", "stream": "system", "after": 0}))
+            assert json.loads(await asyncio.wait_for(socket.recv(), 20))["type"] == wanted

@@ -142,7 +142,7 @@ class IdempotentRequest(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
     path = models.CharField(max_length=200)
     key = models.CharField(max_length=200)
-    digest = models.CharField(max_length=64, help_text="SHA-256 of the body.")
+    digest = models.CharField(max_length=64, help_text="HMAC-SHA-256 of the body.")
     object_id = models.CharField(max_length=64, help_text="What was created.")
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('path', models.CharField(max_length=200)),
                 ('key', models.CharField(max_length=200)),
-                ('digest', models.CharField(help_text='SHA-256 of the body.', max_length=64)),
+                ('digest', models.CharField(help_text='HMAC-SHA-256 of the body.', max_length=64)),
                 ('object_id', models.CharField(help_text='What was created.', max_length=64)),
                 ('created_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
                 ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),

@@ -1,0 +1,23 @@
+"""What an execution puts out has a limit for each node run and one for all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from executions.engine.attempt import encoded
+from executions.nodes.base import NodeError
+
+
+def test_all_node_runs_of_an_execution_share_a_limit(settings: Any) -> None:
+    settings.EXECUTION_OUTPUT_MAX_BYTES = 100
+    items = {"main": [{"text": "x" * 50}]}
+    (size,) = encoded(items).values()
+    assert encoded(items, 100 - size) == {"main": size}
+    with pytest.raises(NodeError) as raised:
+        encoded(items, 101 - size)
+    assert str(raised.value) == (
+        f"With these {size} bytes the node runs of the execution would have put out 101 bytes; at most 100 are allowed."
+    )
+    assert not raised.value.retryable
