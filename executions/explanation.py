@@ -224,20 +224,21 @@ def _sentence(execution: Execution, held: _Held, found: dict[str, Any], place: i
     match held.scope:
         case "key":
             key = execution.concurrency_key
-            return f"{_run(held)} of this workflow for the key {key!r} ({held.limit} allowed at a time); {line}."
+            return f"{_run(held, f'of this workflow for the key {key!r}')}; {line}."
         case "workflow":
-            return f"{_run(held)} of this workflow ({held.limit} allowed at a time); {line}."
+            return f"{_run(held, 'of this workflow')}; {line}."
         case "rate":
             span = f"{found['rate_seconds']:g} s"
             return f"This workflow starts at most {held.limit} executions in {span}, and has done so; {line}."
         case "workspace":
-            return f"{_run(held)} in this workspace ({held.limit} allowed at a time); {line}."
+            return f"{_run(held, 'of this workspace')}; {line}."
         case _:
-            return f"{_run(held)} in the whole installation ({held.limit} allowed at a time); {line}."
+            return f"{_run(held, 'of the whole installation')}; {line}."
 
 
-def _run(held: _Held) -> str:
-    return "1 execution is under way" if held.in_use == 1 else f"{held.in_use} executions are under way"
+def _run(held: _Held, of: str) -> str:
+    said = f"1 execution {of} is under way" if held.in_use == 1 else f"{held.in_use} executions {of} are under way"
+    return f"{said} ({held.limit} allowed at a time)"
 
 
 def _of_idle_workers(workers: _Workers, held: list[_Held], found: dict[str, Any]) -> dict[str, Any]:

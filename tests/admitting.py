@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from executions.definitions import save_workflow
@@ -24,14 +25,19 @@ def workflow_in(workspace: str = "tests", name: str = "Of a test", **settings: A
 
 
 def start(
-    workflow: Workflow, count: int = 1, *, input: dict[str, Any] | None = None, **further: Any
+    workflow: Workflow,
+    count: int = 1,
+    *,
+    input: dict[str, Any] | None = None,
+    inputs: Callable[[int], dict[str, Any]] | None = None,
+    **further: Any,
 ) -> list[Execution]:
-    """Create executions the way triggers do, a thousand in each transaction."""
+    """Create executions the way triggers do, a thousand in each transaction; `inputs` returns the nth one's item."""
     made: list[Execution] = []
     while len(made) < count:
         wanted = [
-            NewExecution(workflow, Trigger.API, [input] if input else [], **further)
-            for _ in range(min(AT_ONCE, count - len(made)))
+            NewExecution(workflow, Trigger.API, [inputs(n)] if inputs else [input] if input else [], **further)
+            for n in range(len(made), min(len(made) + AT_ONCE, count))
         ]
         for row in create_executions(wanted):
             assert isinstance(row, Execution)
