@@ -9,81 +9,23 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
-from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from executions import queueing
-from executions.admission import ACTIVE, RATE_PART, figures
+from executions import line, queueing
 from executions.models import Execution
 from executions.statuses import ExecutionStatus
 from workflow_platform.accounts.models import User, Workspace
 
 logger = logging.getLogger(__name__)
 
-HOLDERS = 5
-RECENT = 100
-"""How many recent ends of a workspace tell how long an execution takes."""
 Reason = Literal[
     "key_concurrency", "workflow_concurrency", "rate_limit", "workspace_concurrency", "cluster_concurrency",
     "no_worker", "workers_suspended", "workers_busy", "on_its_way",
 ]  # fmt: skip
 UNKNOWN_DURATION = "None of what holds the limit has an execution that ended, to tell how long they take."
-
-_FIGURES = f"""
-WITH active AS MATERIALIZED (
-  SELECT workspace_id, workflow_id, concurrency_key, status FROM executions_execution WHERE {ACTIVE}
-), line AS MATERIALIZED (
-  SELECT workspace_id, workflow_id, concurrency_key, (rank_at, id) < (%(rank_at)s, %(id)s) AS ahead
-  FROM executions_execution WHERE admitted_at IS NULL AND status = 'queued'
-), own AS (
-  SELECT count(*) FILTER (WHERE workflow_id = %(workflow)s AND concurrency_key = %(key)s) AS key_line,
-    count(*) FILTER (WHERE workflow_id = %(workflow)s AND concurrency_key = %(key)s AND ahead) AS key_ahead,
-    count(*) FILTER (WHERE workflow_id = %(workflow)s) AS workflow_line,
-    count(*) FILTER (WHERE workflow_id = %(workflow)s AND ahead) AS workflow_ahead,
-    count(*) FILTER (WHERE workspace_id = %(workspace)s) AS workspace_line,
-    count(*) FILTER (WHERE workspace_id = %(workspace)s AND ahead) AS workspace_ahead,
-    count(*) AS cluster_line FROM line
-), used AS (
-  SELECT count(*) FILTER (WHERE workflow_id = %(workflow)s AND concurrency_key = %(key)s) AS key_used,
-    count(*) FILTER (WHERE workflow_id = %(workflow)s) AS workflow_used,
-    count(*) FILTER (WHERE workspace_id = %(workspace)s) AS workspace_used,
-    count(*) AS cluster_used, count(*) FILTER (WHERE status = 'running') AS running FROM active
-), others AS (  -- those of other workspaces whose turn comes before: who has fewer admitted is next
-  SELECT COALESCE(sum(LEAST(l.n, GREATEST(0, used.workspace_used + own.workspace_ahead - COALESCE(a.n, 0)))), 0) AS n
-  FROM (SELECT workspace_id, count(*) AS n FROM line WHERE workspace_id <> %(workspace)s GROUP BY 1) l
-  LEFT JOIN (SELECT workspace_id, count(*) AS n FROM active GROUP BY 1) a USING (workspace_id), own, used
-)
-SELECT own.*, used.*, own.workspace_ahead + others.n AS cluster_ahead,
-  w.max_concurrent_per_key AS key_limit, w.max_concurrent AS workflow_limit, w.rate_limit, w.rate_seconds,
-  COALESCE(s.max_concurrent, %(workspace_cap)s) AS workspace_limit,
-  ARRAY(SELECT extract(epoch FROM b.began_at - clock_timestamp())::float8 + w.rate_seconds + {RATE_PART}
-    FROM executions_ratebucket b, generate_series(1, LEAST(b.starts, 10000)) WHERE b.workflow_id = w.id
-    AND b.began_at > clock_timestamp() - make_interval(secs => w.rate_seconds + {RATE_PART}) ORDER BY 1) AS rate_frees
-FROM own, used, others, executions_workflow w JOIN accounts_workspace s ON s.id = w.workspace_id
-WHERE w.id = %(workflow)s
-"""  # noqa: S608 - nothing from outside is in it
-
-_HOLDERS = f"""
-WITH held AS MATERIALIZED (
-  SELECT id, workspace_id, workflow_id, status, admitted_at FROM executions_execution WHERE {ACTIVE}
-  AND (%(scope)s = 'cluster' OR workspace_id = %(workspace)s)
-  AND (%(scope)s NOT IN ('workflow', 'key') OR workflow_id = %(workflow)s)
-  AND (%(scope)s <> 'key' OR concurrency_key = %(key)s)
-), took AS (
-  SELECT avg(extract(epoch FROM ended.ended_at - ended.started_at))::float8 AS seconds
-  FROM (SELECT DISTINCT workspace_id FROM held LIMIT 10) s CROSS JOIN LATERAL (
-    SELECT workflow_id, started_at, ended_at FROM executions_execution e
-    WHERE e.workspace_id = s.workspace_id AND e.ended_at IS NOT NULL ORDER BY e.ended_at DESC LIMIT {RECENT}) ended
-  WHERE ended.started_at IS NOT NULL AND ended.workflow_id IN (SELECT workflow_id FROM held)
-)
-SELECT took.seconds, h.id, h.status, h.admitted_at, w.id, w.name FROM took LEFT JOIN (
-  SELECT * FROM held WHERE workspace_id = ANY(%(visible)s) ORDER BY admitted_at, id LIMIT {HOLDERS}) h ON true
-LEFT JOIN executions_workflow w ON w.id = h.workflow_id ORDER BY h.admitted_at, h.id
-"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +56,7 @@ def explain(execution: Execution, user: User) -> dict[str, Any] | None:
     """
     if execution.status != ExecutionStatus.QUEUED.value:
         return None
-    found = _figures(execution)
+    found = line.figures_for(execution)
     workers = _workers(execution)
     if execution.admitted_at is not None:
         return _of_admitted(found, workers)
@@ -127,24 +69,6 @@ def explain(execution: Execution, user: User) -> dict[str, Any] | None:
             place=found["cluster_ahead"] + 1, in_line=found["cluster_line"], expected_start=timezone.now(),
         )  # fmt: skip
     return _of_limit(execution, user, held, found)
-
-
-def _figures(execution: Execution) -> dict[str, Any]:
-    values = figures() | {
-        "id": execution.pk,
-        "rank_at": execution.rank_at,
-        "workflow": execution.workflow_id,
-        "workspace": execution.workspace_id,
-        "key": execution.concurrency_key,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_FIGURES, values)
-        row = cursor.fetchone()
-        found = dict(zip([column.name for column in cursor.description or ()], row, strict=True))
-    return found | {
-        "cluster_limit": settings.PERF_MAX_CONCURRENT_EXECUTIONS,
-        "cluster_ahead": int(found["cluster_ahead"]),
-    }
 
 
 def _workers(execution: Execution) -> _Workers:
@@ -181,7 +105,7 @@ def _of_limit(execution: Execution, user: User, held: list[_Held], found: dict[s
         seconds: float | None = _until_rate_frees(found["rate_frees"], first.limit, found["rate_seconds"], place)
     else:
         visible = list(Workspace.objects.visible_to(user).values_list("pk", flat=True))
-        took, holders = _holders(execution, first.scope, visible)
+        took, holders = line.holders_of(execution, first.scope, visible)
         # Places come free one after another, `limit` of them in the time that one execution takes.
         seconds = None if took is None else place * took / first.limit
     start = None if seconds is None else timezone.now() + timedelta(seconds=seconds)
@@ -193,26 +117,6 @@ def _of_limit(execution: Execution, user: User, held: list[_Held], found: dict[s
     )  # fmt: skip
 
 
-def _holders(execution: Execution, scope: str, visible: list[UUID]) -> tuple[float | None, list[dict[str, Any]]]:
-    """Return how long what holds the limit takes, in seconds, and those of the holders that are visible."""
-    values = figures() | {
-        "scope": scope,
-        "visible": visible,
-        "workspace": execution.workspace_id,
-        "workflow": execution.workflow_id,
-        "key": execution.concurrency_key,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_HOLDERS, values)
-        rows = cursor.fetchall()
-    holders = [
-        {"execution": str(id_), "workflow": str(workflow), "workflow_name": name, "status": status, "admitted_at": at}
-        for _, id_, status, at, workflow, name in rows
-        if id_ is not None
-    ]
-    return rows[0][0], holders
-
-
 def _until_rate_frees(frees: list[float], limit: int, span: float, place: int) -> float:
     """Return the seconds until so many starts have come free; `frees` says when each of those that count does."""
     rounds, nth = divmod(place - 1, limit)
@@ -220,20 +124,20 @@ def _until_rate_frees(frees: list[float], limit: int, span: float, place: int) -
 
 
 def _sentence(execution: Execution, held: _Held, found: dict[str, Any], place: int) -> str:
-    line = f"it is number {place} of {held.in_line} in line"
+    where = f"it is number {place} of {held.in_line} in line"
     match held.scope:
         case "key":
             key = execution.concurrency_key
-            return f"{_run(held, f'of this workflow for the key {key!r}')}; {line}."
+            return f"{_run(held, f'of this workflow for the key {key!r}')}; {where}."
         case "workflow":
-            return f"{_run(held, 'of this workflow')}; {line}."
+            return f"{_run(held, 'of this workflow')}; {where}."
         case "rate":
             span = f"{found['rate_seconds']:g} s"
-            return f"This workflow starts at most {held.limit} executions in {span}, and has done so; {line}."
+            return f"This workflow starts at most {held.limit} executions in {span}, and has done so; {where}."
         case "workspace":
-            return f"{_run(held, 'of this workspace')}; {line}."
+            return f"{_run(held, 'of this workspace')}; {where}."
         case _:
-            return f"{_run(held, 'of the whole installation')}; {line}."
+            return f"{_run(held, 'of the whole installation')}; {where}."
 
 
 def _run(held: _Held, of: str) -> str:

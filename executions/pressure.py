@@ -11,6 +11,7 @@ import ctypes
 import gc
 import logging
 import os
+import statistics
 import threading
 import time
 from collections import deque
@@ -26,18 +27,18 @@ from events import system
 logger = logging.getLogger(__name__)
 
 SOURCE = "executions.worker"
-SAMPLE_SECONDS = 0.5
-WINDOW = 10
-"""Samples that are averaged: a short peak is nothing to stop for."""
+SAMPLE_SECONDS = 1.0
+WINDOW = 5
+"""Samples whose median counts: a short peak is nothing to stop for."""
 RELEASE = 0.9
-"""The part of a limit that the average has to fall below again."""
+"""The part of a limit that it has to fall below again."""
 RESTART_SECONDS = 10.0
 """How long an idle worker may stay above the memory limit, before it makes place for a fresh one."""
 
 
 @dataclass(slots=True)
 class Gauge:
-    """One figure, averaged over a window, against its limit, with hysteresis."""
+    """The median of one figure over a window, against its limit, with hysteresis."""
 
     what: str
     unit: str
@@ -47,8 +48,8 @@ class Gauge:
 
     @property
     def value(self) -> float:
-        """Return the average of the window."""
-        return sum(self.samples) / len(self.samples) if self.samples else 0.0
+        """Return the median of the window."""
+        return statistics.median(self.samples) if self.samples else 0.0
 
     def take(self, sample: float) -> bool:
         """Take a sample. Returns whether it changed sides."""
@@ -68,7 +69,7 @@ class Pressure:
         self.memory = Gauge("memory", "MB", settings.PERF_MAX_MEMORY_MB)
         self.cpu = Gauge("CPU", "%", settings.PERF_MAX_CPU_PERCENT)
         self._process = psutil.Process()
-        self._used, self._looked_at = _cpu_seconds(self._process), time.monotonic()
+        self._used, self._looked_at = _cpu_seconds(_family(self._process)), time.monotonic()
         self._strained_since: float | None = None
 
     @property
@@ -93,13 +94,12 @@ class Pressure:
 
     def look(self) -> None:
         """Take one sample of each, and tell of what has changed."""
-        used, now = _cpu_seconds(self._process), time.monotonic()
+        family = _family(self._process)
+        used, now = _cpu_seconds(family), time.monotonic()
         percent = 100 * max(0.0, used - self._used) / max(1e-6, now - self._looked_at) / self._cores
         self._used, self._looked_at = used, now
         changed = [
-            gauge
-            for gauge, sample in ((self.memory, _memory_mb(self._process)), (self.cpu, percent))
-            if gauge.take(sample)
+            gauge for gauge, sample in ((self.memory, _memory_mb(family)), (self.cpu, percent)) if gauge.take(sample)
         ]
         self._restart_if_stuck(now)
         for gauge in changed:
@@ -145,24 +145,25 @@ class Pressure:
 
 
 def _family(process: psutil.Process) -> list[psutil.Process]:
+    """Return the process and all below it: a look at every process of the machine, some milliseconds."""
     return [process, *process.children(recursive=True)]
 
 
-def _memory_mb(process: psutil.Process) -> float:
+def _memory_mb(family: list[psutil.Process]) -> float:
     total = 0
-    for member in _family(process):
+    for member in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             total += member.memory_info().rss
     return total / 2**20
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
-    """Return the CPU seconds used so far, by ended children too."""
+def _cpu_seconds(family: list[psutil.Process]) -> float:
+    """Return the CPU seconds that the first one and its children, ended ones too, have used so far."""
     total = 0.0
-    for member in _family(process):
+    for member in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             times = member.cpu_times()
-            total += sum(times[:4]) if member is process else sum(times[:2])
+            total += sum(times[:4]) if member is family[0] else sum(times[:2])
     return total
 
 
