@@ -20,7 +20,7 @@ from executions.rerun_scope import (
     scope,
     still_replaced,
 )
-from tests.unit.test_planner import A, DIAMOND, LOOP, LOOPS, MERGE_IN_LOOP, NESTED, Simulation, Work
+from tests.unit.test_planner import DIAMOND, LOOP, LOOPS, MERGE_IN_LOOP, NESTED, A, Simulation, Work
 from tests.workflows import edge, node
 
 
