@@ -111,6 +111,6 @@ by("cancel")?.addEventListener("submit", async (event) => {
   event.preventDefault();
   await send("POST", `/api/executions/${data.execution}/cancel/`, {});
 });
-if (by("rerun")) new RerunDialog(() => ({ failed: failedNode(), chosen: chosen?.node ?? null }));
+if (by("rerun")) new RerunDialog(() => ({ failed: failedNode(), chosen: chosen?.node ?? null, ran: (node) => state.nodes.has(node) }));
 tell();
 setInterval(() => !ended() && schedule(), REDRAW);

@@ -14,7 +14,8 @@ export function items(text) {
 }
 
 export class RerunDialog {
-  /** @param {() => {failed: string | null, chosen: string | null}} now the node that failed, the one that is chosen */
+  /** @param {() => {failed: string | null, chosen: string | null, ran: (node: string) => boolean}} now the node that
+   *  failed, the one that is chosen, and which nodes have run */
   constructor(now) {
     this.now = now;
     this.dialog = by("rerun-dialog");
@@ -62,8 +63,9 @@ export class RerunDialog {
     const name = data.graph.nodes.find((each) => each.id === node)?.name ?? node;
     by("rerun-input-label").textContent = this.form.elements.from.value === "start" ? "Input of the execution: a list of items" : `What ${name} takes in: a list of items`;
     if (this.touched) return this.check();
-    const answer = await fetch(`/api/executions/${data.execution}/nodes/${encodeURIComponent(node)}/output/?limit=${MOST_SHOWN}`);
-    const said = answer.ok ? await answer.json() : { inputs: {}, totals: { inputs: {} } };
+    const said = this.now().ran(node)
+      ? await send("GET", `/api/executions/${data.execution}/nodes/${encodeURIComponent(node)}/output/?limit=${MOST_SHOWN}`)
+      : { inputs: {}, totals: { inputs: {} } };
     if (node !== this.node || this.touched) return; // something else was chosen, or typed, in the meantime
     by("rerun-input").value = JSON.stringify(Object.values(said.inputs).flat(), null, 2);
     const cut = Object.entries(said.inputs).find(([input, list]) => said.totals.inputs[input] > list.length);
