@@ -44,7 +44,7 @@ def fold(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[tuple[str, 
                 execution["rerun"] = (data["rerun_of"], data["rerun_from"] or "")
             execution["status"] = EXECUTION_STATUS[kind]
             execution["error"] = data.get("error")
-            execution["recoveries"] += kind == "recovered"
+            execution["recoveries"] += kind == "recovered" and data["reason"] == "lease_lost"
         elif kind == "cancel_requested":
             execution["cancel_requested"] = True
     if execution["status"] in ENDED:  # the end of an execution is the end of what still ran in it
