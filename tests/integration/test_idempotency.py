@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from executions.models import Execution, Workflow
-from tests.admitting import GRAPH, workflow_in
+from tests.admitting import GRAPH, end, start, workflow_in
 from tests.conftest import Platform
 from workflow_platform import idempotency
 from workflow_platform.accounts.models import ApiToken, IdempotentRequest, Membership, Role, User, Workspace
@@ -102,6 +102,14 @@ def test_workflows_clones_workspaces_and_tokens_are_created_once(user: User, wor
         if path == "/api/tokens/":
             assert first.json()["token"]
             assert again.json()["token"] is None
+
+
+def test_a_rerun_is_made_once(user: User, workflow: Workflow) -> None:
+    (old,) = start(workflow)
+    end([old])
+    first, again = (Api(user).post(f"/api/executions/{old.pk}/rerun/", {}, "once") for _ in range(2))
+    assert (first.status_code, again.status_code) == (202, 202), first.json()
+    assert first.json()["id"] == again.json()["id"]
 
 
 def test_what_is_gone_is_not_created_again(user: User) -> None:
