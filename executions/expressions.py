@@ -69,6 +69,12 @@ class Scope:
     workflow: dict[str, Any] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
 
+    def named_in(self, source: str) -> dict[str, list[dict[str, Any]]]:
+        """Return the outputs of those nodes that `source` may name."""
+        if "$" not in source:
+            return {}
+        return {name: items() for name, items in self.nodes.items() if name in source}
+
 
 @lru_cache(maxsize=4096)
 def check_syntax(template: str) -> str | None:
@@ -103,7 +109,7 @@ class Evaluator:
     def __init__(
         self, scope: Scope, time_limit: float = TIME_LIMIT_SECONDS, memory_limit: int = MEMORY_LIMIT_BYTES
     ) -> None:
-        self._scope = scope
+        self.scope = scope
         self._time_limit = time_limit
         self._memory_limit = memory_limit
         self._context: quickjs.Context | None = None
@@ -111,7 +117,7 @@ class Evaluator:
 
     def with_limits(self, *, time_limit: float) -> Evaluator:
         """Return another evaluator over the same scope, with its own time limit in CPU seconds."""
-        return Evaluator(self._scope, time_limit, self._memory_limit)
+        return Evaluator(self.scope, time_limit, self._memory_limit)
 
     def resolve(self, value: Any, item_index: int = 0) -> Any:
         """Return `value` with every expression in it evaluated for one item.
@@ -168,11 +174,11 @@ class Evaluator:
             context.set_memory_limit(self._memory_limit)
             context.set_max_stack_size(STACK_LIMIT_BYTES)
             context.eval(_PRELUDE)
-            self._assign("__items", self._scope.items)
+            self._assign("__items", self.scope.items)
             for word in ("execution", "workflow", "vars"):
-                self._assign(f"${word}", getattr(self._scope, word))
+                self._assign(f"${word}", getattr(self.scope, word))
         if "$" in source:
-            for name, items in self._scope.nodes.items():
+            for name, items in self.scope.nodes.items():
                 if name not in self._known and name in source:
                     self._known.add(name)
                     self._assign(f"__names[{json.dumps(name)}]", items())

@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from executions import waits
 from executions.engine.attempt import Outcome, attempt
+from executions.engine.cached import is_cached, run_through
 from executions.engine.definition import Definition
 from executions.engine.planner import Items, Ready
 from executions.expressions import Evaluator, Scope
@@ -59,6 +61,9 @@ def work(
             node_run=active.row,
         )
 
+    if is_cached(node, node_type) and not active.resumed:
+        run = partial(run_through, execution.workspace_id, node_type, node_type.run)
+        return lambda: attempt(node, node_type, inputs, context, run)
     return lambda: attempt(node, node_type, inputs, context)
 
 
