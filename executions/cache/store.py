@@ -151,8 +151,11 @@ class Store:
         """Look for an answer not older than `ttl` ms; without one, take the lock. Counts a hit or a miss."""
         keys = [f"{PREFIX}value:{key}", f"{PREFIX}lock:{key}", USED, COUNTS]
         found = self._call(self._look, keys, [key, token, ttl, kind, LOCK_MS])
-        if found[0] == 1 and (read := _decoded(found[1])) is not None:
-            return Look(read[0], hit=True)
+        if found[0] == 1:
+            if (read := _decoded(found[1])) is not None:
+                return Look(read[0], hit=True)
+            self._call(self.client.delete, keys[0])
+            return self.look(kind, key, token, ttl)
         return Look(leads=found[0] == 2)
 
     def put(self, key: str, value: Any, ttl: int) -> bool:

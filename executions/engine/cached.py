@@ -15,7 +15,6 @@ from executions import cache
 from executions.engine.attempt import encoded
 from executions.engine.definition import Definition
 from executions.graph import Node
-from executions.lifecycle import Lease
 from executions.models import Execution, NodeRun
 from executions.nodes.base import Items, NodeContext, NodeError, NodeResult, NodeType
 from executions.statuses import NodeRunStatus
@@ -72,11 +71,11 @@ class Served:
 class WholeResult:
     """An execution that may be served whole. `ask` and `leave` block: they belong into a thread of their own."""
 
-    def __init__(self, execution: Execution, lease: Lease, definition: Definition) -> None:
+    def __init__(self, execution: Execution, definition: Definition, *, begun: bool) -> None:
+        """`begun`: it has node runs already; then it goes on by itself."""
         found: Mapping[str, Any] | None = definition.settings.get("cache")
-        # A rerun is asked for to run; what was begun before, by this worker or another, is gone on with.
-        first = lease.fencing_token == 1 and execution.rerun_of_id is None
-        self.wanted = found is not None and first and settings.CACHE_ENABLED
+        rerun = execution.rerun_of_id is not None  # asked for to run
+        self.wanted = found is not None and not begun and not rerun and settings.CACHE_ENABLED
         self.cancelled = threading.Event()
         self._execution, self._ttl = execution, cache.ttl_ms((found or {}).get("ttl"))
         self._flight: cache.Flight | None = None

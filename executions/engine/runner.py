@@ -78,7 +78,7 @@ class Run(Actor):
         self.over = False
         self.error: Exception | None = None
         self._done = done
-        self.result = WholeResult(self.execution, self.lease, definition)
+        self.result = WholeResult(self.execution, definition, begun=bool(self.restored))
         self.asking = self.result.wanted
         """It is not yet known whether the result cache has the result: nothing begins."""
         # What the heartbeats hear, taken up at the next turn.

@@ -19,7 +19,8 @@ AT_ONCE = 20
 ANOTHER_WORKSPACE = """
 from workflow_platform.accounts.models import *
 place, _ = Workspace.objects.get_or_create(slug="next-door", defaults={"name": "Next door"})
-Membership.objects.get_or_create(user=User.objects.get(username="admin"), workspace=place, defaults={"role": Role.ADMIN})
+admin = User.objects.get(username="admin")
+Membership.objects.get_or_create(user=admin, workspace=place, defaults={"role": Role.ADMIN})
 print("workspace", place.pk)
 """
 FIGURES = "from executions.cache import figures; f = figures(); print(f.hits, f.misses, f.entries)"
@@ -41,7 +42,7 @@ def asking(
         "nodes": [
             node("start", "manual_trigger"),
             ask | ({"cache": cache} if cache is not None else {}),
-            node("after", "set", fields={"asked": "{{ $json.body.asked }}"}, keep_other_fields=False),
+            node("after", "set", fields={"asked": "{{ $json.body?.asked ?? null }}"}, keep_other_fields=False),
         ],
         "edges": [edge("start", "ask"), edge("ask", "after")],
         "settings": settings or {},
@@ -206,6 +207,40 @@ def test_errors_are_never_kept(platform: Platform, server: Answering) -> None:
         last = execute(platform, workflow)
         assert (last["status"], runs(platform, last)["ask"]["from_cache"]) == ("completed", False)
     assert len(server.asked) == 5
+
+
+def test_a_webhook_is_answered_from_the_cache(platform: Platform) -> None:
+    definition = {
+        "name": "Answers",
+        "nodes": [
+            node("hook", "webhook_trigger", path="cached-answer", respond="respond_node"),
+            node("answer", "respond_to_webhook", status=201, body={"chance": "{{ Math.random() }}"}),
+            node("after", "no_op"),
+        ],
+        "edges": [edge("hook", "answer"), edge("answer", "after")],
+        "settings": {"cache": {}},
+        "active": True,
+    }
+    assert platform.request("POST", "/api/workflows/", json=definition).status_code == 201
+    asked = [platform.request("POST", "/hooks/cached-answer", json={"q": q}) for q in (1, 1, 2)]
+    assert [answer.status_code for answer in asked] == [201, 201, 201]
+    first, second, other = (answer.json()["chance"] for answer in asked)
+    assert first == second != other
+
+
+def test_the_same_input_at_another_trigger_node_runs(platform: Platform, server: Answering) -> None:
+    server.open()
+    workflow = asking(platform, server.url, cache=None, settings={"cache": {}})
+    nodes = [*workflow["nodes"], node("hook", "webhook_trigger", path="cached-other")]
+    edges = [*workflow["edges"], edge("hook", "ask")]
+    saved = platform.request(
+        "PATCH", f"/api/workflows/{workflow['id']}/", json={"nodes": nodes, "edges": edges, "active": True}
+    )
+    assert saved.status_code == 200, saved.text
+    execute(platform, workflow)
+    hooked = platform.request("POST", "/hooks/cached-other", json={"q": 1}).json()
+    wait_until(lambda: status(platform, {"id": hooked["execution_id"]})["status"] == "completed", "The end")
+    assert len(server.asked) == 2
 
 
 def test_a_cancelled_execution_waits_no_longer_for_another(platform: Platform, server: Answering) -> None:
