@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -210,6 +211,22 @@ CACHE_MAX_VALUE_BYTES = _read(env.int, "CACHE_MAX_VALUE_BYTES", 256 * 1024)
 # --- What may be called ----------------------------------------------------------------------------------------------
 OUTBOUND_ALLOW: list[str] = env.list("OUTBOUND_ALLOW", [])
 
+# --- E-mail (`send_email`): smtp:// has STARTTLS unless ?starttls=false, smtps:// TLS from the start -----------------
+EMAIL_URL = _read_url("EMAIL_URL", "")
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "")
+EMAIL_TIMEOUT = _read(env.float, "EMAIL_TIMEOUT", 30.0)
+_email = urlsplit(EMAIL_URL)
+EMAIL_HOST = _email.hostname or ""
+EMAIL_USE_SSL = _email.scheme == "smtps"
+EMAIL_USE_TLS = _email.scheme == "smtp" and dict(parse_qsl(_email.query)).get("starttls", "true") != "false"
+EMAIL_PORT = _email.port or (465 if EMAIL_USE_SSL else 587 if EMAIL_USE_TLS else 25)
+EMAIL_HOST_USER = unquote(_email.username or "")
+EMAIL_HOST_PASSWORD = unquote(_email.password or "")
+
+# --- Secrets at rest (`encryption`) ----------------------------------------------------------------------------------
+_credential_keys: list[str] = env.list("CREDENTIAL_KEYS", [])
+CREDENTIAL_KEYS = [key.strip() for key in _credential_keys if key.strip()]
+
 # --- WebSockets (times in milliseconds) ------------------------------------------------------------------------------
 WS_PATH = env.str("WS_PATH", "/ws")
 WS_MAX_CONNECTIONS = _read(env.int, "WS_MAX_CONNECTIONS", 1000)
@@ -231,6 +248,8 @@ MAX_WORKFLOW_DEPTH = _read(env.int, "MAX_WORKFLOW_DEPTH", 10)
 LEASE_SECONDS = _read(env.float, "LEASE_SECONDS", 10.0)
 HEARTBEAT_SECONDS = _read(env.float, "HEARTBEAT_SECONDS", 2.0)
 MAX_RECOVERIES = _read(env.int, "MAX_RECOVERIES", 5)
+CODE_PROCESSES = _read(env.int, "CODE_PROCESSES", os.cpu_count() or 1)
+CODE_MEMORY_MB = _read(env.int, "CODE_MEMORY_MB", 256)
 EVENT_PREVIEWS = _read(env.bool, "EVENT_PREVIEWS", True)
 
 LOGGING = {

@@ -20,9 +20,9 @@ def node_key(workspace_id: UUID, node_type: NodeType[Any], context: NodeContext[
     Raises NodeError, or TypeError for what has no JSON.
     """
     depends_on = node_type.cache_key(context)
-    named = context.node.credentials or (context.node.parameters or {}).get("credential")
-    credential = context.mark_credential(str(named)) if named else None
-    return _key("node", workspace_id, node_type.type, node_type.version, depends_on, credential, context.inputs)
+    named = [context.node.parameters.get("credential"), context.node.credentials]
+    credentials = [context.mark_credential(str(reference)) for reference in named if reference]
+    return _key("node", workspace_id, node_type.type, node_type.version, depends_on, credentials, context.inputs)
 
 
 def execution_key(workspace_id: UUID, version_id: UUID, trigger_node: str, input: Items) -> str:

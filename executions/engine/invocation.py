@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from executions import waits
+from executions import credentials, waits
 from executions.engine.attempt import Outcome, attempt
 from executions.engine.cached import is_cached, run_through
 from executions.engine.definition import Definition
@@ -59,10 +59,12 @@ def work(
             resumed=active.resumed,
             outcome=active.outcome,
             node_run=active.row,
+            find_credential=partial(credentials.open_for_node, execution.workspace_id),
+            mark_credential=partial(credentials.mark, execution.workspace_id),
         )
 
     if is_cached(node, node_type) and not active.resumed:
-        run = partial(run_through, execution.workspace_id, node_type, node_type.run)
+        run = partial(run_through, execution.workspace_id, node_type, node_type.perform)
         return lambda: attempt(node, node_type, inputs, context, run)
     return lambda: attempt(node, node_type, inputs, context)
 

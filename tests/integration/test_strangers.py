@@ -46,6 +46,8 @@ def ours(platform: Platform) -> dict[str, str]:
     workspace = workflow["workspace"]
     members = platform.request("GET", f"/api/workspaces/{workspace}/members/").json()
     tokens = platform.request("GET", "/api/tokens/").json()
+    secret = {"name": f"Of ours {execution['id']}", "type": "bearer", "data": {"token": "nobody-elses"}}
+    credential = platform.request("POST", "/api/credentials/", json=secret).json()
     return {
         "workflows": workflow["id"],
         "executions": execution["id"],
@@ -53,6 +55,7 @@ def ours(platform: Platform) -> dict[str, str]:
         "members": str(members["results"][0]["id"]),
         "tokens": str(tokens["results"][0]["id"]),
         "nodes": "end",
+        "credentials": credential["id"],
     }
 
 
@@ -89,6 +92,7 @@ def test_no_list_of_the_api_holds_what_is_not_ones_own(
         text = requests.get(platform.url + path, headers=stranger, timeout=30).text
         assert ours["workflows"] not in text, path
         assert ours["executions"] not in text, path
+        assert ours["credentials"] not in text, path
     filters = f"?workflow={ours['workflows']}"
     assert (
         requests.get(f"{platform.url}/api/executions/{filters}", headers=stranger, timeout=30).json()["results"] == []
@@ -113,11 +117,12 @@ def test_no_page_shows_what_is_not_ones_own(platform: Platform, stranger: dict[s
     assert browser.post(login, data=form, timeout=30).url == f"{platform.url}/"
     for path in (f"/workflows/{ours['workflows']}/", f"/executions/{ours['executions']}/"):
         assert browser.get(platform.url + path, timeout=30).status_code == 404
-    for path in ("/", "/workflows/", f"/executions/rows/?ids={ours['executions']}"):
+    for path in ("/", "/workflows/", "/credentials/", f"/executions/rows/?ids={ours['executions']}"):
         answer = browser.get(platform.url + path, timeout=30)
         assert answer.status_code == 200
         assert ours["executions"] not in answer.text, path
         assert ours["workflows"] not in answer.text, path
+        assert ours["credentials"] not in answer.text, path
     assert browser.get(f"{platform.url}/admin/", timeout=30).url.startswith(f"{platform.url}/admin/login/")
 
 
