@@ -154,6 +154,22 @@ def test_another_input_parameter_or_workspace_is_computed(platform: Platform, se
         assert len(server.asked) - begun == 4
 
 
+def test_a_changed_credential_is_asked_with_anew(platform: Platform, server: Answering) -> None:
+    server.open()
+    body = {"name": "Cached", "type": "bearer", "data": {"token": "the-first-token"}}
+    made = platform.request("POST", "/api/credentials/", json=body)
+    assert made.status_code == 201, made.text
+    workflow = asking(platform, server.url, cache={})
+    signed = workflow["nodes"]
+    signed[1]["parameters"]["credential"] = "Cached"
+    platform.request("PATCH", f"/api/workflows/{workflow['id']}/", json={"nodes": signed})
+    assert [execute(platform, workflow)["status"] for _ in range(2)] == ["completed", "completed"]
+    changed = {"data": {"token": "the-second-token"}}
+    assert platform.request("PATCH", f"/api/credentials/{made.json()['id']}/", json=changed).status_code == 200
+    execute(platform, workflow)
+    assert [asked["authorization"] for asked in server.asked] == ["Bearer the-first-token", "Bearer the-second-token"]
+
+
 def test_a_workflow_saved_anew_runs(platform: Platform, server: Answering) -> None:
     server.open()
     workflow = asking(platform, server.url, cache=None, settings={"cache": {}})
