@@ -30,6 +30,7 @@ LISTED = 50
 RECENT = 15
 VERSIONS = 30
 MOST_ROWS = 100
+RERUNS = 5
 
 
 def graph_data(version: WorkflowVersion) -> dict[str, Any]:
@@ -162,13 +163,20 @@ def _version(row: Workflow, wanted: str | None) -> WorkflowVersion:
 @login_required
 def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
     """The live monitor. Everything that moves on it is folded from the stream, from its first event on."""
-    found = Execution.objects.select_related("workflow", "version")
+    found = Execution.objects.select_related("workflow__latest_version", "version")
     row = get_visible_or_404(found, request.user, pk=execution_id)
+    reruns = list(row.reruns.only("pk", "status").order_by("-id")[: RERUNS + 1])
+    labels = {node["id"]: node.get("name") or node["id"] for node in row.version.nodes}
     context = {
         "execution": row,
+        "reruns": reruns[:RERUNS],
+        "more_reruns": len(reruns) > RERUNS,
+        "rerun_from": labels.get(row.rerun_from, row.rerun_from),
         "can_run": _can_run(request, row.workflow),
         "page_data": {
             "execution": str(row.pk),
+            "rerun_of": str(row.rerun_of_id) if row.rerun_of_id else None,
+            "trigger_node": row.trigger_node,
             "graph": graph_data(row.version),
             "server_time": timezone.now().isoformat(),
             "icons": static("icons.svg"),

@@ -18,7 +18,7 @@ EXECUTION_STATUS = {"started": "running", "resumed": "running", "recovered": "ru
     status: status for status in ("queued", "waiting", "paused", "completed", "failed", "cancelled", "timed_out")
 }
 FRESH_RUN: dict[str, Any] = {"attempt": 1, "output_items": 0, "error": None, "from_cache": False}
-FOLDED = ("attempt", "error", "from_cache")
+FOLDED = ("attempt", "error", "from_cache", "taken_from")
 ENDED = {"completed", "failed", "cancelled", "timed_out"}
 
 
@@ -30,7 +30,8 @@ class Platform(Protocol):
 
 def fold(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[tuple[str, int], dict[str, Any]]]:
     """Return the execution and its node runs as the events of its stream tell them."""
-    execution: dict[str, Any] = {"error": None, "recoveries": 0, "cancel_requested": False, "cached_from": None}
+    execution: dict[str, Any] = {"error": None, "recoveries": 0, "cancel_requested": False}
+    execution |= {"rerun": (None, ""), "cached_from": None}
     runs: dict[tuple[str, int], dict[str, Any]] = {}
     for event in events:
         kind, data = event["type"].removeprefix("execution."), event["data"]
@@ -39,9 +40,12 @@ def fold(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[tuple[str, 
             run["status"] = NODE_STATUS[kind]
             run["attempt"] = data.get("next_attempt") or data.get("attempt") or run["attempt"]
             run["output_items"] = data.get("output_items", run["output_items"])
+            run["taken_from"] = data.get("taken_from")
             run["error"] = data["error"] if kind == "node_failed" else None
             run["from_cache"] = data.get("from_cache", run["from_cache"])
         elif kind in EXECUTION_STATUS:
+            if kind == "queued":
+                execution["rerun"] = (data["rerun_of"], data["rerun_from"] or "")
             execution["status"] = EXECUTION_STATUS[kind]
             execution["error"] = data.get("error")
             execution["cached_from"] = data.get("cached_from")
@@ -66,6 +70,7 @@ def check_history(platform: Platform, execution_id: str) -> None:
         "recoveries": row["recoveries"],
         "cancel_requested": row["cancel_requested_at"] is not None,
         "cached_from": row["cached_from"],
+        "rerun": (row["rerun_of"], row["rerun_from"]),
     }
     rows = platform.request("GET", f"/api/executions/{execution_id}/nodes/").json()
     assert {key: run["status"] for key, run in runs.items()} == {(r["node"], r["run_index"]): r["status"] for r in rows}

@@ -66,7 +66,7 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
         fields = [
             "id", "workflow", "workflow_name", "workflow_version", "status", "trigger", "priority", "error",
             "queued_at", "started_at", "ended_at", "resume_at", "cancel_requested_at", "recoveries", "worker",
-            "nodes_total", "cached_from", "stream", "events",
+            "nodes_total", "cached_from", "stream", "events", "parent", "rerun_of", "rerun_from",
         ]  # fmt: skip
 
 
@@ -76,6 +76,7 @@ class ExecutionFilterSerializer(serializers.Serializer[Any]):
     trigger = serializers.ChoiceField(choices=Trigger.choices, required=False)
     since = serializers.DateTimeField(required=False)
     until = serializers.DateTimeField(required=False)
+    rerun_of = serializers.UUIDField(required=False)
 
 
 class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
@@ -84,7 +85,7 @@ class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
     class Meta:
         model = NodeRun
         fields = [
-            "node", "name", "node_type", "run_index", "attempt", "status", "from_cache", "output_items",
+            "node", "name", "node_type", "run_index", "attempt", "status", "from_cache", "taken_from", "output_items",
             "output_bytes", "error", "started_at", "ended_at", "wake_at", "duration_ms", "cpu_ms", "memory_bytes",
         ]  # fmt: skip
 

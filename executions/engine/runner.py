@@ -284,7 +284,7 @@ class Run(Actor):
         skipped = [row.node_id for row in rows if row.status == NodeRunStatus.SKIPPED]
         self.done_nodes = {row.node_id for row in rows if NodeRunStatus(row.status).ended}
         trigger = (self.execution.trigger_node, self.execution.input)
-        begun = self.plan.restore(restored, trigger, skipped)
+        begun = self.plan.restore(restored, trigger, skipped, self.execution.replaced_input)
         outcomes = self._outcomes() if any(row.status == NodeRunStatus.WAITING for row in rows) else {}
         for ready in begun:
             self._go_on(Active(ready, self.rows[ready.node_id, ready.run_index]), outcomes)
