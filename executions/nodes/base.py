@@ -81,6 +81,8 @@ class NodeResult:
     """Nothing yet: run again, `resumed`, when that has come."""
     response: dict[str, Any] | None = None
     """What the webhook that started the execution is answered: `{status, headers, body}`."""
+    from_cache: bool = False
+    """Taken from the result cache; nothing ran."""
 
 
 class UsableCredential(Protocol):
@@ -128,6 +130,10 @@ class NodeContext(Generic[P]):
     outcome: dict[str, Any] | None = None
     """What it waited for came to; None if its time ran out."""
     node_run: NodeRun | None = None
+    mark_credential: Callable[[str], Any] = str
+    """Returns what changes when the credential of that name or id does; part of the result cache's key."""
+    resolved: dict[int, P] | None = None
+    """Parameters by item, if they are kept: what the cache's key was made of is what the node works with."""
     find_credential: CredentialFinder = _without_credentials
     redaction: Redaction = field(default_factory=Redaction)
     cost: Cost = field(default_factory=Cost)
@@ -151,6 +157,13 @@ class NodeContext(Generic[P]):
 
     def parameters(self, item_index: int = 0) -> P:
         """Return the parameters with expressions resolved for one item. Raises NodeError naming the field."""
+        if self.resolved is None:
+            return self._resolve(item_index)
+        if item_index not in self.resolved:
+            self.resolved[item_index] = self._resolve(item_index)
+        return self.resolved[item_index]
+
+    def _resolve(self, item_index: int) -> P:
         try:
             return self.parameters_type.model_validate(self.evaluator.resolve(self.node.parameters, item_index))
         except ExpressionError as error:
@@ -184,6 +197,10 @@ class NodeType(ABC, Generic[P]):
     retry_on_crash: ClassVar[bool] = True
     """Whether it is run again when its worker was lost while it ran."""
 
+    cacheable: ClassVar[bool] = True
+    """Whether a node may have its results served from the cache. Not if it waits, keeps its loop open, answers a
+    webhook or starts executions: a result taken from the cache would leave that out. Triggers never may."""
+
     @abstractmethod
     def run(self, context: NodeContext[Any]) -> NodeResult:
         """Do the work for all items. Raises NodeError for what the workflow's author can mend."""
@@ -213,6 +230,11 @@ class NodeType(ABC, Generic[P]):
         """Return the inputs that a node with these parameters has, or None for any."""
         return () if self.trigger else self.inputs
 
+    def cache_key(self, context: NodeContext[Any]) -> Any:
+        """Return, as JSON, what the result depends on besides type, version, items and credential: the parameters as
+        resolved for each item. Raises NodeError."""
+        return [context.parameters(index).model_dump(mode="json") for index in range(max(1, len(context.items)))]
+
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         """Return (path, code, message) for each bad parameter. Expressions are judged when they run."""
         try:
@@ -239,5 +261,6 @@ class NodeType(ABC, Generic[P]):
             "inputs": [] if self.trigger else None if self.inputs is None else list(self.inputs),
             "outputs": list(self.outputs),
             "trigger": self.trigger,
+            "cacheable": self.cacheable and not self.trigger,
             "parameters": self.Parameters.model_json_schema(),
         }

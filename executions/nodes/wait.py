@@ -19,6 +19,7 @@ class Wait(NodeType[WaitParameters]):
     icon = "clock"
     category = "flow"
     Parameters = WaitParameters
+    cacheable = False
 
     def run(self, context: NodeContext[WaitParameters]) -> NodeResult:
         if context.resumed:
