@@ -8,8 +8,8 @@ import igraph
 
 from executions.graph import Graph
 
-WIDTH, HEIGHT = 176, 60
-GAP_X, GAP_Y = 64, 36
+WIDTH, HEIGHT = 196, 60
+GAP_X, GAP_Y = 60, 36
 MARGIN = 32
 BACK_EDGE = 24  # room below for the curve of an edge that leads back
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.templatetags.static import static
 from django.utils import timezone
 
 from events import log
@@ -32,13 +33,16 @@ MOST_ROWS = 100
 
 
 def graph_data(version: WorkflowVersion) -> dict[str, Any]:
-    """Return what `static/js/graph.js` draws: nodes with their type's label, and the layout."""
+    """Return what `static/js/graph.js` draws: nodes with their type's label and icon, and the layout."""
     graph = Graph.parse(version.nodes, version.edges, 10**6)
     types = node_types()
-    nodes = [
-        {"id": n.id, "name": n.label, "type": n.type, "label": types[n.type].label if n.type in types else n.type}
-        for n in graph.nodes.values()
-    ]
+    nodes = []
+    for node in graph.nodes.values():
+        found = types.get(node.type)  # None: a package that added the type has been removed
+        shown = {"label": found.label, "icon": found.icon} if found else {"label": node.type, "icon": "dot"}
+        nodes.append(
+            {"id": node.id, "name": node.label, "type": node.type, "trigger": bool(found and found.trigger)} | shown
+        )
     return {"nodes": nodes, "layout": layout(graph)}
 
 
@@ -167,6 +171,7 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
             "execution": str(row.pk),
             "graph": graph_data(row.version),
             "server_time": timezone.now().isoformat(),
+            "icons": static("icons.svg"),
         },
     }
     return render(request, "executions/monitor.html", context)

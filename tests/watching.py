@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from websockets.asyncio.client import connect
@@ -13,12 +13,22 @@ Events = list[dict[str, Any]]
 
 
 async def watch_all(
-    ws_url: str, token: str, streams: Sequence[str], *, cut: float = 0.0, seed: int = 0
+    ws_url: str,
+    token: str,
+    streams: Sequence[str],
+    *,
+    cut: float = 0.0,
+    seed: int = 0,
+    on_live: Callable[[dict[str, int]], None] = lambda _: None,
 ) -> dict[str, Events]:
-    """Return the events of each stream up to its end. With probability `cut`, a frame is the connection's last."""
+    """Return the events of each stream up to its end. With probability `cut`, a frame is the connection's last.
+
+    `on_live` is called once, when every stream has been live, with the sequence at which each first was.
+    """
     chance = random.Random(seed)
     held: dict[str, Events] = {stream: [] for stream in streams}
     open_ = set(streams)
+    joined: dict[str, int] = {}
     while open_:
         async with connect(ws_url, additional_headers={"Authorization": f"Bearer {token}"}, max_size=None) as socket:
             for stream in sorted(open_):
@@ -32,8 +42,13 @@ async def watch_all(
                         break
                 elif frame["type"] == "end":
                     open_.remove(frame["stream"])
+                elif frame["type"] == "live":
+                    if frame["stream"] not in joined:
+                        joined[frame["stream"]] = frame["sequence"]
+                        if len(joined) == len(streams):
+                            on_live(joined)
                 else:
-                    assert frame["type"] in {"subscribed", "live"}, frame
+                    assert frame["type"] == "subscribed", frame
     return held
 
 

@@ -51,3 +51,18 @@ TWELVE_NODES_RESULT = [
     {"n": 2, "seen": True},
     {"n": 4, "seen": True},
 ]
+
+
+def gated(url: str) -> dict[str, Any]:
+    """Return a graph of twelve nodes with branches, merge and loop, that asks `url`first and `url`second on its way:
+    it cannot go on before the test lets the server (tests.answering) answer."""
+    ask = {"method": "POST", "timeout_seconds": 120}
+    nodes = [n for n in TWELVE_NODES["nodes"] if n["id"] not in {"pause", "few"}]
+    nodes += [node("first", "http_request", url=f"{url}first", **ask)]
+    nodes += [node("pause", "http_request", url=f"{url}second", **ask)]
+    edges = [e for e in TWELVE_NODES["edges"][1:] if "few" not in e.values()]
+    return {
+        "name": "Twelve nodes with two gates",
+        "nodes": nodes,
+        "edges": [edge("start", "first"), edge("first", "numbers"), *edges, edge("both", "report")],
+    }

@@ -5,6 +5,7 @@ export function emptyState() {
 
 const ENDS = { completed: "completed", failed: "failed", cancelled: "cancelled", timed_out: "timed_out" };
 const MOVES = { queued: "queued", started: "running", resumed: "running", recovered: "running", waiting: "waiting", paused: "paused", ...ENDS };
+const NODE_STATUS = { node_started: "running", node_completed: "completed", node_failed: "failed", node_skipped: "skipped", node_waiting: "waiting", node_retrying: "running" };
 
 /** @param {ReturnType<typeof emptyState>} state @param {import("./event_stream.js").Envelope} event */
 export function apply(state, event) {
@@ -14,28 +15,47 @@ export function apply(state, event) {
   if (kind in MOVES) state.status = MOVES[kind];
   if (kind === "started") state.startedAt = event.time;
   if (kind === "progress") state.progress = data;
-  if (kind in ENDS) {
-    state.endedAt = event.time;
-    state.summary = data.summary;
-    state.error = data.error ?? null;
-    for (const run of state.runs.values()) if (!run.endedAt) Object.assign(run, { status: "cancelled", endedAt: event.time });
-    for (const [id, run] of state.nodes) if (run.status === "cancelled") state.nodes.set(id, run);
-  }
+  if (kind in ENDS) end(state, event);
   if (kind === "data_flow") {
     const key = JSON.stringify(data.edge);
     const before = state.edges.get(key) ?? { edge: data.edge, items: 0 };
     state.edges.set(key, { ...before, items: before.items + data.items });
   }
-  if (kind.startsWith("node_")) {
-    const key = `${data.node}#${data.run_index}`;
-    const run = state.runs.get(key) ?? { node: data.node, name: data.name, runIndex: data.run_index, startedAt: event.time, endedAt: null };
-    run.status = { node_started: "running", node_completed: "completed", node_failed: "failed", node_skipped: "skipped", node_waiting: "waiting", node_retrying: "running" }[kind];
-    if (["completed", "failed", "skipped"].includes(run.status)) run.endedAt = event.time;
-    run.durationMs = data.duration_ms ?? run.durationMs;
-    run.items = data.output_items ?? run.items;
-    run.error = data.error ?? null;
-    state.runs.set(key, run);
-    state.nodes.set(data.node, run);
-  }
+  if (kind in NODE_STATUS) applyToRun(state, event, NODE_STATUS[kind]);
   return state;
+}
+
+/** The end of an execution is the end of what still ran in it. */
+function end(state, { time, data }) {
+  state.endedAt = time;
+  state.summary = data.summary;
+  state.error = data.error ?? null;
+  for (const run of state.runs.values()) if (!run.endedAt) Object.assign(run, { status: "cancelled", endedAt: time });
+}
+
+function applyToRun(state, { type, time, data }, status) {
+  const key = `${data.node}#${data.run_index}`;
+  const run = state.runs.get(key) ?? { node: data.node, name: data.name, type: data.node_type, runIndex: data.run_index, startedAt: time, endedAt: null, attempt: 1, retries: [], waited: false };
+  run.status = status;
+  if (["completed", "failed", "skipped"].includes(status)) run.endedAt = time;
+  run.attempt = data.next_attempt ?? data.attempt ?? run.attempt;
+  if (type === "execution.node_retrying") run.retries.push({ attempt: data.attempt, at: time, delayMs: data.delay_ms, error: data.error });
+  run.waited ||= status === "waiting";
+  run.inputItems = data.input_items ?? run.inputItems;
+  run.durationMs = data.duration_ms ?? run.durationMs;
+  run.cpuMs = data.cpu_ms ?? run.cpuMs;
+  run.memoryBytes = data.memory_bytes ?? run.memoryBytes;
+  run.items = data.output_items ?? run.items;
+  run.outputBytes = data.output_bytes ?? run.outputBytes;
+  run.fromCache = data.from_cache ?? run.fromCache;
+  run.error = data.error ?? null;
+  state.runs.set(key, run);
+  state.nodes.set(data.node, run);
+}
+
+/** Return how long a node run took, or has taken so far: the work of one attempt, or all the time if it waited or was
+ *  tried again, in ms. @param {number} now */
+export function took(run, now) {
+  const whole = (run.endedAt ? Date.parse(run.endedAt) : now) - Date.parse(run.startedAt);
+  return run.durationMs === undefined || run.waited || run.retries.length ? Math.max(0, whole) : run.durationMs;
 }

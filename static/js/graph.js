@@ -1,7 +1,10 @@
-/** The graph as SVG: nodes with their state, edges with what flowed over them. */
+/** The graph as SVG: nodes with icon, name and state, edges with what flowed over them. */
 import { viewport } from "./viewport.js";
 
 const SVG = "http://www.w3.org/2000/svg";
+const TEXT_X = 54; // right of the icon's tile
+const BADGES = { completed: "check", failed: "cross", timed_out: "cross", running: "play", waiting: "clock", cancelled: "cross", retrying: "retry" };
+const pen = document.createElement("canvas").getContext("2d");
 
 function svg(tag, attributes = {}, text) {
   const made = document.createElementNS(SVG, tag);
@@ -10,56 +13,114 @@ function svg(tag, attributes = {}, text) {
   return made;
 }
 
+/** Return as much of the text as is no wider than `room` pixels, with an ellipsis where it is cut. */
+function fitting(text, room, font) {
+  pen.font = font;
+  if (pen.measureText(text).width <= room) return text;
+  const characters = [...text];
+  let [fits, tooMany] = [0, characters.length];
+  while (tooMany - fits > 1) {
+    const middle = (fits + tooMany) >> 1;
+    if (pen.measureText(`${characters.slice(0, middle).join("")}…`).width <= room) fits = middle;
+    else tooMany = middle;
+  }
+  return `${characters.slice(0, fits).join("").trimEnd()}…`;
+}
+
+/** Return the text in one line or, where that is too short, in two, broken between words if it can be. */
+function inTwoLines(text, room, font) {
+  const first = fitting(text, room, font);
+  if (first === text) return [text];
+  const words = text.split(" ");
+  let taken = words.length - 1;
+  while (taken > 0 && fitting(words.slice(0, taken).join(" "), room, font) !== words.slice(0, taken).join(" ")) taken -= 1;
+  return taken ? [words.slice(0, taken).join(" "), fitting(words.slice(taken).join(" "), room, font)] : [first];
+}
+
 export const edgeKey = (e) => [e.source, e.source_output, e.target, e.target_input].join("→");
 
-/** @param {SVGSVGElement} root @param {{nodes: any[], layout: any}} graph @param {(id: string) => void} [onChoose] */
+function drawEdge(edge) {
+  const group = svg("g", { class: "edge" });
+  const path = svg("path", { d: edge.path });
+  const label = svg("text", { "text-anchor": "middle" }, edge.source_output === "main" ? "" : edge.source_output);
+  group.append(path, label);
+  return { group, path, label, output: edge.source_output, said: "" };
+}
+
+/** Put the label where the middle of the path is; the path must be in the document. */
+function placeLabel({ path, label }) {
+  const middle = path.getPointAtLength(path.getTotalLength() / 2);
+  label.setAttribute("x", middle.x);
+  label.setAttribute("y", middle.y - 6);
+}
+
+function drawNode(node, box, icons, fonts) {
+  const group = svg("g", { class: `node${node.trigger ? " trigger" : ""}`, transform: `translate(${box.x},${box.y})`, tabindex: 0, role: "button" });
+  const badge = svg("g", { class: "badge", transform: `translate(${box.width - 4},3)` });
+  const mark = svg("use", { x: -6, y: -6, width: 12, height: 12 });
+  badge.append(svg("circle", { r: 9 }), mark);
+  const room = box.width - TEXT_X - 12;
+  const name = inTwoLines(node.name, room, fonts.name);
+  const y = name.length > 1 ? 50 : 44;
+  const what = svg("text", { class: "what", x: TEXT_X, y });
+  const turns = svg("text", { class: "turns", x: box.width - 12, y, "text-anchor": "end" });
+  const title = svg("title");
+  group.append(
+    title,
+    svg("rect", { class: "box", width: box.width, height: box.height, rx: 12 }),
+    svg("rect", { class: "tile", x: 11, y: 13, width: 34, height: 34, rx: 9 }),
+    svg("use", { class: "icon", href: `${icons}#${node.icon}`, x: 18, y: 20, width: 20, height: 20 }),
+    ...name.map((line, index) => svg("text", { class: "name", x: TEXT_X, y: name.length > 1 ? 20 + 15 * index : 27 }, line)),
+    what, turns, badge,
+  );
+  const made = { group, said: null, label: node.label };
+  made.say = (status, text, runs) => {
+    const key = [status, text, runs].join();
+    if (made.said === key) return;
+    made.said = key;
+    if (status) group.dataset.status = status;
+    else delete group.dataset.status;
+    title.textContent = `${node.name} (${node.label})${text ? `: ${text}` : ""}`;
+    turns.textContent = runs > 1 ? `×${runs}` : "";
+    what.textContent = fitting(text || node.label, runs > 1 ? room - 26 : room, fonts.what);
+    mark.setAttribute("href", status in BADGES ? `${icons}#${BADGES[status]}` : "");
+  };
+  made.say("", "", 0);
+  return made;
+}
+
+/** @param {SVGSVGElement} root with the address of the icons in `data-icons`
+ *  @param {{nodes: any[], layout: any}} graph @param {(id: string) => void} [onChoose] */
 export function renderGraph(root, graph, onChoose = () => {}) {
   const { layout } = graph;
+  const family = getComputedStyle(root).fontFamily;
+  const fonts = { name: `600 13px ${family}`, what: `11px ${family}` };
   const nodes = new Map();
-  const edges = new Map();
-  for (const edge of layout.edges) {
-    const group = svg("g", { class: "edge" });
-    const path = svg("path", { d: edge.path });
-    const label = svg("text", { "text-anchor": "middle" }, edge.source_output === "main" ? "" : edge.source_output);
-    group.append(path, label);
-    root.append(group);
-    const middle = path.getPointAtLength(path.getTotalLength() / 2);
-    label.setAttribute("x", middle.x);
-    label.setAttribute("y", middle.y - 6);
-    edges.set(edgeKey(edge), { group, label, output: edge.source_output });
-  }
+  const edges = new Map(layout.edges.map((edge) => [edgeKey(edge), drawEdge(edge)]));
+  root.append(...[...edges.values()].map(({ group }) => group));
+  for (const edge of edges.values()) placeLabel(edge);
   for (const node of graph.nodes) {
-    const box = layout.nodes[node.id];
-    const group = svg("g", { class: "node", transform: `translate(${box.x},${box.y})`, tabindex: 0, role: "button" });
-    const what = svg("text", { class: "what", x: 30, y: 42 }, node.label);
-    group.append(
-      svg("title", {}, `${node.name} (${node.label})`),
-      svg("rect", { width: box.width, height: box.height, rx: 12 }),
-      svg("circle", { cx: 16, cy: 22, r: 5 }),
-      svg("text", { class: "name", x: 30, y: 26 }, node.name.length > 19 ? `${node.name.slice(0, 18)}…` : node.name),
-      what,
-    );
-    group.addEventListener("click", () => onChoose(node.id));
-    group.addEventListener("keydown", (event) => event.key === "Enter" && onChoose(node.id));
-    root.append(group);
-    nodes.set(node.id, { group, what, label: node.label });
+    const made = drawNode(node, layout.nodes[node.id], root.dataset.icons, fonts);
+    made.group.addEventListener("click", () => onChoose(node.id));
+    made.group.addEventListener("keydown", (event) => event.key === "Enter" && onChoose(node.id));
+    root.append(made.group);
+    nodes.set(node.id, made);
   }
-  viewport(root, layout.width, layout.height);
+  const view = viewport(root, layout.width, layout.height);
   return {
-    setNode(id, status, text) {
-      const node = nodes.get(id);
-      if (!node) return;
-      node.group.dataset.status = status;
-      node.what.textContent = text || node.label;
+    /** @param {string} id @param {string} status @param {string} text @param {number} [runs] how often it ran */
+    setNode(id, status, text, runs = 0) {
+      nodes.get(id)?.say(status, text, runs);
     },
     setEdge(edge, items, flowing) {
       const found = edges.get(edgeKey(edge));
       if (!found) return;
-      found.group.setAttribute("class", `edge flowed ${flowing ? "flowing" : ""}`);
-      found.label.textContent = `${found.output === "main" ? "" : `${found.output} · `}${items}`;
+      found.group.setAttribute("class", flowing ? "edge flowed flowing" : "edge flowed");
+      found.label.textContent = `${found.output === "main" ? "" : `${found.output} · `}${items.toLocaleString("en")}`;
     },
     choose(id) {
       for (const [key, { group }] of nodes) group.classList.toggle("chosen", key === id);
+      if (nodes.has(id)) view.reveal(layout.nodes[id]);
     },
   };
 }

@@ -25,6 +25,26 @@ export async function send(method, path, body) {
 
 /** @param {number} ms */
 export function duration(ms) {
+  if (ms < 0.05) return "< 0.1 ms";
   if (ms < 1000) return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
   return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+}
+
+/** @param {number} items */
+export const counted = (items) => `${items.toLocaleString("en")} item${items === 1 ? "" : "s"}`;
+
+/** @param {number} bytes */
+export function size(bytes) {
+  if (bytes < 1000) return `${bytes} B`;
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** A picture of icons.svg, whose address the page has in its data. @param {string} name @param {number} [pixels] */
+export function icon(name, pixels = 16) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  for (const [key, value] of Object.entries({ class: "icon", "aria-hidden": "true", width: pixels, height: pixels })) made.setAttribute(key, value);
+  use.setAttribute("href", `${data.icons}#${name}`);
+  made.append(use);
+  return made;
 }

@@ -8,7 +8,8 @@ const LEAST_FIT = 0.45; // smaller than this nobody can read a node: a wide grap
 const [SHORTEST, TALLEST] = [180, 480]; // pixels
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** @param {SVGSVGElement} svg @param {number} width @param {number} height the drawing's, in its own units */
+/** @param {SVGSVGElement} svg @param {number} width @param {number} height the drawing's, in its own units
+ *  @returns {{reveal: (box: {x: number, y: number, width: number, height: number}) => void}} */
 export function viewport(svg, width, height) {
   let scale = 1; // pixels for a unit
   let [x, y] = [0, 0]; // what is in the upper left corner
@@ -40,6 +41,19 @@ export function viewport(svg, width, height) {
     touched = true;
     x -= dx / scale;
     y -= dy / scale;
+    show();
+  }
+
+  /** Pan until a box (in the drawing's units) is in sight, if it is not. */
+  function reveal(box) {
+    const [wide, high] = [svg.clientWidth / scale, svg.clientHeight / scale];
+    const seenX = box.x >= x && box.x + box.width <= x + wide;
+    const seenY = box.y >= y && box.y + box.height <= y + high;
+    if (seenX && seenY) return;
+    touched = true;
+    const within = (at, most) => Math.max(0, Math.min(at, most)); // no further than the drawing goes
+    if (!seenX) x = within(box.x + box.width / 2 - wide / 2, width - wide);
+    if (!seenY) y = within(box.y + box.height / 2 - high / 2, height - high);
     show();
   }
 
@@ -80,4 +94,5 @@ export function viewport(svg, width, height) {
     button("Zoom in", "+", () => zoom(STEP)), button("Zoom out", "−", () => zoom(1 / STEP)), button("Fit the graph", "⤢", fit)));
   new ResizeObserver(() => (touched ? show() : fit())).observe(svg);
   fit();
+  return { reveal };
 }

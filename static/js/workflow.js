@@ -34,7 +34,7 @@ function show(problems) {
   by("problems").replaceChildren(...problems.slice(0, 50).map((problem) => {
     const line = problem.line ?? (problem.node ? editor.lineOf(problem.node, problem.field ?? "") : null);
     if (line) lines.push(line);
-    if (problem.node) graph.setNode(problem.node, "failed", problem.message.slice(0, 24));
+    if (problem.node) graph.setNode(problem.node, "failed", problem.message);
     const where = problem.node ? names.get(problem.node) ?? problem.node : Number.isInteger(problem.edge) ? `edge ${problem.edge}` : "";
     const button = element("button", { type: "button" }, element("b", {}, where), element("code", {}, problem.field ?? ""), element("span", {}, problem.message));
     button.addEventListener("click", () => {

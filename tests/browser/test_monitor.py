@@ -8,9 +8,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.answering import Answering
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import PHONE, Visitor
 from tests.conftest import Platform
-from tests.workflows import TWELVE_NODES, edge, node
+from tests.freezing import frozen_workers
+from tests.workflows import edge, gated, node
 from workflow_platform.embedded import wait_until
 
 pytestmark = pytest.mark.browser
@@ -20,8 +21,8 @@ SHOWN = """() => ({
   progress: document.getElementById("progress-text").textContent,
   nodes: [...document.querySelectorAll("#graph .node")].map((n) => [n.dataset.status, n.textContent]),
   edges: [...document.querySelectorAll("#graph .edge")].map((e) => [e.getAttribute("class").trim(), e.textContent]),
-  timeline: [...document.querySelectorAll("#gantt > div")].map((r) => [r.innerHTML]),
-  log: [...document.querySelectorAll("#log li")].map((r) => r.textContent),
+  timeline: [...document.querySelectorAll("#gantt .axis, #gantt .run")].map((r) => r.innerHTML),
+  log: [...document.querySelectorAll("#log > li")].map((r) => r.textContent),
   inspector: document.getElementById("inspector").textContent,
 })"""
 CUT_AND_SEE_IT_SAID = """async () => {
@@ -37,18 +38,6 @@ KEEP_SOCKETS = """
 """
 
 
-def gated(server: Answering) -> dict[str, Any]:
-    """Return the twelve nodes with two requests among them that wait until the test lets them go on."""
-    ask = {"method": "POST", "timeout_seconds": 60}
-    nodes = [n for n in TWELVE_NODES["nodes"] if n["id"] != "pause"]
-    nodes += [
-        node("first", "http_request", url=f"{server.url}first", **ask),
-        node("pause", "http_request", url=f"{server.url}second", **ask),
-    ]
-    edges = [edge("start", "first"), edge("first", "numbers"), *TWELVE_NODES["edges"][1:]]
-    return {"name": "Twelve nodes and two gates", "nodes": nodes, "edges": edges}
-
-
 def start(platform: Platform, definition: dict[str, Any], items: list[dict[str, Any]]) -> dict[str, Any]:
     workflow = platform.request("POST", "/api/workflows/", json=definition)
     assert workflow.status_code == 201, workflow.text
@@ -59,17 +48,21 @@ def start(platform: Platform, definition: dict[str, Any], items: list[dict[str, 
 def shown_at_the_end(page: Page) -> dict[str, Any]:
     expect(page.locator("#status")).to_have_text("completed")
     page.locator("#graph .node", has_text="Report").click()
-    expect(page.locator("#inspector pre").last).to_contain_text("numbers")
+    expect(page.get_by_role("region", name="Output")).to_contain_text("numbers")
     return dict(page.evaluate(SHOWN))
 
 
 def test_opened_before_during_and_after_a_run_it_shows_the_same(
     platform: Platform, visitor: Visitor, server: Answering
 ) -> None:
-    execution = start(platform, gated(server), [{"n": 0}])
-    path = f"/executions/{execution['id']}/"
     visitor.context.add_init_script(KEEP_SOCKETS)
-    before = visitor.open(path)
+    with frozen_workers(platform):
+        execution = start(platform, gated(server.url), [{"n": 0}])
+        path = f"/executions/{execution['id']}/"
+        before = visitor.open(path)
+        expect(before.locator("#connection")).to_have_attribute("data-state", "live")
+        expect(before.locator("#log > li")).to_have_count(1)
+        expect(before.locator("#status")).to_have_text("queued")
     expect(before.locator("#graph .node[data-status=running]")).to_have_count(1)
     expect(before.locator("#graph .node[data-status=completed]")).to_have_count(1)
     server.open("first")
@@ -86,7 +79,7 @@ def test_opened_before_during_and_after_a_run_it_shows_the_same(
     assert len(expected["log"]) == events
     assert before.locator("#connection").get_attribute("data-state") == "live"
     states = [status for status, _ in expected["nodes"]]
-    assert (states.count("completed"), states.count("skipped")) == (12, 1)
+    assert (states.count("completed"), states.count("skipped")) == (11, 1)
 
 
 def test_a_press_on_cancel_ends_the_execution(platform: Platform, visitor: Visitor, server: Answering) -> None:
@@ -100,10 +93,10 @@ def test_a_press_on_cancel_ends_the_execution(platform: Platform, visitor: Visit
     }
     page = visitor.open(f"/executions/{start(platform, definition, [{}])['id']}/")
     expect(page.locator("#graph .node[data-status=running]")).to_have_count(1)
-    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.locator("#status")).to_have_text("cancelled")
     expect(page.locator("#graph .node[data-status=cancelled]")).to_have_count(1)
-    expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
+    expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_hidden()
 
 
 def test_the_event_log_is_filtered_by_text(platform: Platform, visitor: Visitor) -> None:
@@ -111,7 +104,7 @@ def test_the_event_log_is_filtered_by_text(platform: Platform, visitor: Visitor)
     page = visitor.open(f"/executions/{start(platform, definition, [])['id']}/")
     expect(page.locator("#status")).to_have_text("completed")
     page.get_by_label("Filter events").fill("node_completed")
-    expect(page.locator("#log li")).to_have_count(1)
+    expect(page.locator("#log > li")).to_have_count(1)
 
 
 def test_the_graph_is_zoomed_dragged_and_fitted(platform: Platform, visitor: Visitor) -> None:
@@ -140,3 +133,146 @@ def test_the_graph_is_zoomed_dragged_and_fitted(platform: Platform, visitor: Vis
     assert graph.get_attribute("viewBox") != fitted
     page.get_by_role("button", name="Fit the graph").click()
     expect(graph).to_have_attribute("viewBox", fitted or "")
+
+
+FAILS_AT_THE_END: dict[str, Any] = {
+    "name": "Fails at the end",
+    "nodes": [
+        node("start", "manual_trigger"),
+        node(
+            "many", "code", code="return Array.from({ length: 150 }, (_, n) => ({ n, deep: { er: [n, null, true] } }))"
+        )
+        | {"name": "Counts very patiently to one hundred and fifty, and then a bit"},
+        node("stop", "stop_and_error", message="There is no more to count.") | {"name": "Stop"},
+    ],
+    "edges": [edge("start", "many"), edge("many", "stop")],
+}
+
+
+@pytest.fixture
+def failed(platform: Platform) -> str:
+    """Return the page of an execution that has failed."""
+    workflow = platform.request("POST", "/api/workflows/", json=FAILS_AT_THE_END).json()["id"]
+    body = {"input": [], "wait": 30}
+    execution = platform.request("POST", f"/api/workflows/{workflow}/execute/", json=body).json()
+    assert execution["status"] == "failed"
+    return f"/executions/{execution['id']}/"
+
+
+def test_opened_after_a_failure_it_shows_the_node_that_failed_and_why(visitor: Visitor, failed: str) -> None:
+    page = visitor.open(failed)
+    inspector = page.locator("#inspector")
+    expect(inspector.get_by_role("heading", name="Stop", exact=True)).to_be_visible()
+    expect(inspector.get_by_role("alert")).to_contain_text("There is no more to count.")
+    expect(inspector.get_by_role("region", name="Input")).to_contain_text("150 items")
+    expect(inspector.get_by_role("region", name="Input")).to_contain_text("The first 100 of 150 items.")
+    expect(page.locator("#graph .node.chosen")).to_have_count(1)
+    expect(page.locator("#gantt .run.chosen")).to_contain_text("Stop")
+    page.locator("#gantt .run", has_text="Start").click()
+    expect(inspector.get_by_role("heading", name="Start", exact=True)).to_be_visible()
+    page.locator("#error").click()
+    expect(inspector.get_by_role("heading", name="Stop", exact=True)).to_be_visible()
+
+
+def test_items_open_and_close_and_are_copied(visitor: Visitor, failed: str) -> None:
+    page = visitor.open(failed)
+    visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("#gantt .run", has_text="Counts").click()
+    output = page.get_by_role("region", name="Output")
+    last = output.locator(".json > details").last
+    expect(last.locator("summary").first).to_contain_text("deep: {er: [99, null, true]}")
+    expect(last.locator(".nest")).to_have_count(0)
+    last.locator("summary").first.click()
+    expect(last.locator(".nest .number").first).to_have_text("99")
+    output.get_by_role("button", name="Copy the output as JSON").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert len(page.evaluate("navigator.clipboard.readText().then(JSON.parse)")) == 100
+
+
+def test_no_text_is_wider_than_its_node_and_the_whole_name_is_in_its_title(visitor: Visitor, failed: str) -> None:
+    page = visitor.open(failed)
+    long = page.locator("#graph .node", has_text="Counts very")
+    expect(long.locator("title")).to_contain_text(FAILS_AT_THE_END["nodes"][1]["name"])
+    expect(long.locator(".name").last).to_contain_text("…")
+    widest = page.evaluate(
+        """() => [...document.querySelectorAll("#graph .node text")].every((text) =>
+          text.getBBox().x + text.getBBox().width <= text.closest(".node").querySelector(".box").getBBox().width - 6)"""
+    )
+    assert widest
+    hrefs = page.locator("#graph .node .icon").evaluate_all("all => all.map(each => each.getAttribute('href'))")
+    assert [href.split("#")[1] for href in hrefs] == ["play", "code", "stop"]
+
+
+def test_a_row_of_the_event_log_opens_to_its_json_and_types_are_chosen(visitor: Visitor, failed: str) -> None:
+    page = visitor.open(failed)
+    row = page.locator("#log > li", has_text="node_failed")
+    row.locator("summary").first.click()
+    expect(row.locator(".json")).to_contain_text("execution.node_failed")
+    page.get_by_label("Type of event").select_option("node_completed")
+    expect(page.locator("#log > li")).to_have_count(2)
+    page.get_by_label("Filter events").fill("patiently")
+    expect(page.locator("#log > li")).to_have_count(1)
+    expect(page.locator("#count")).to_contain_text("1 of ")
+
+
+def test_timeline_and_inspector_stand_side_by_side_and_on_a_phone_events_are_told_in_words(
+    visitor: Visitor, failed: str
+) -> None:
+    wide = visitor.open(failed)
+    boxes = [wide.locator(f".panels > :nth-child({n})").bounding_box() for n in (1, 2)]
+    assert boxes[0] is not None
+    assert boxes[1] is not None
+    assert (boxes[0]["y"], boxes[0]["height"]) == (boxes[1]["y"], boxes[1]["height"])
+    page = visitor.open(failed, **PHONE)
+    words = page.locator("#log > li", has_text="node_failed").locator(".words")
+    expect(words).to_have_text("There is no more to count.")
+    box = words.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= PHONE["width"]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    chosen = page.locator("#graph .node.chosen").bounding_box()
+    assert chosen is not None
+    assert chosen["x"] >= 0
+    assert chosen["x"] + chosen["width"] <= PHONE["width"]
+
+
+def test_a_node_that_is_tried_again_says_so_and_tells_its_attempts_in_the_end(
+    platform: Platform, visitor: Visitor
+) -> None:
+    definition = {
+        "name": "Tried again",
+        "nodes": [
+            node("start", "manual_trigger"),
+            node("ask", "http_request", url="http://127.0.0.2:9/", timeout_seconds=5)
+            | {"retry": {"attempts": 2, "delay_ms": 1500}},
+        ],
+        "edges": [edge("start", "ask")],
+    }
+    page = visitor.open(f"/executions/{start(platform, definition, [{}])['id']}/")
+    expect(page.locator("#graph .node[data-status=retrying]")).to_contain_text("attempt 2")
+    expect(page.locator("#status")).to_have_text("failed")
+    expect(page.locator("#gantt .run", has_text="Ask").locator(".mark")).to_have_count(1)
+    page.get_by_text("An earlier attempt failed").click()
+    expect(page.locator("#inspector .attempts li")).to_contain_text("Attempt 1")
+
+
+def test_the_turns_of_a_loop_are_gone_through_one_by_one(platform: Platform, visitor: Visitor) -> None:
+    definition = {
+        "name": "Three turns",
+        "nodes": [
+            node("start", "manual_trigger"),
+            node("each", "loop", batch_size=1),
+            node("seen", "set", fields={"seen": True}),
+        ],
+        "edges": [edge("start", "each"), edge("each", "seen", "loop"), edge("seen", "each")],
+    }
+    page = visitor.open(f"/executions/{start(platform, definition, [{'n': 1}, {'n': 2}, {'n': 3}])['id']}/")
+    expect(page.locator("#status")).to_have_text("completed")
+    seen = page.locator("#graph .node", has_text="Seen")
+    expect(seen).to_contain_text("×3")
+    seen.click()
+    expect(page.locator("#inspector")).to_contain_text("run 3 of 3")
+    page.get_by_role("button", name="The run before").click()
+    expect(page.locator("#inspector")).to_contain_text("run 2 of 3")
+    expect(page.get_by_role("region", name="Input")).to_contain_text("n: 2")

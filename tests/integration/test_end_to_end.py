@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 from websockets.asyncio.client import connect
 
+from tests.answering import Answering, answering
 from tests.conftest import Platform
 from tests.folding import read_history
 from tests.watching import Events, watch, watch_all
-from tests.workflows import TWELVE_NODES, TWELVE_NODES_RESULT, edge, node
+from tests.workflows import TWELVE_NODES, TWELVE_NODES_RESULT, edge, gated, node
 from workflow_platform.embedded import wait_until
 
 EXECUTIONS = CLIENTS = 20
@@ -26,33 +28,64 @@ def workflow(platform: Platform) -> str:
     return str(created.json()["id"])
 
 
+@pytest.fixture
+def server() -> Iterator[Answering]:
+    with answering() as found:
+        yield found
+
+
 def start(platform: Platform, workflow: str, **body: Any) -> dict[str, Any]:
     answer = platform.request("POST", f"/api/workflows/{workflow}/execute/", json=body)
     assert answer.status_code in {200, 202}, answer.text
     return dict(answer.json())
 
 
-async def test_every_client_holds_exactly_the_history(platform: Platform, workflow: str) -> None:
-    async def watch_from(client: int) -> dict[str, Events]:
-        if client % 2:  # late: in the middle of the runs
-            await asyncio.to_thread(wait_until, under_way, "Executions under way")
-        cut = 0.2 if client % 3 == 0 else 0
-        return await watch_all(platform.ws_url, platform.token, streams, cut=cut, seed=client)
-
-    def under_way() -> bool:
-        found = platform.request("GET", f"/api/executions/?workflow={workflow}").json()["results"]
-        return any(row["events"] > 10 for row in found)
-
-    executions = await asyncio.to_thread(lambda: [start(platform, workflow) for _ in range(EXECUTIONS)])
+async def test_every_client_holds_exactly_the_history(platform: Platform, server: Answering) -> None:
+    """Every execution stands at its first gate when the early half of the clients has joined, and at its second one,
+    in the middle, when the late half has."""
+    created = platform.request("POST", "/api/workflows/", json=gated(server.url))
+    assert created.status_code == 201, created.text
+    executions = await asyncio.to_thread(lambda: [start(platform, created.json()["id"]) for _ in range(EXECUTIONS)])
     streams = [execution["stream"] for execution in executions]
+    joined: dict[int, dict[str, int]] = {}
+
+    def watcher(client: int) -> asyncio.Task[dict[str, Events]]:
+        def on_live(at: dict[str, int]) -> None:
+            joined[client] = at
+
+        cut = 0.2 if client % 3 == 0 else 0
+        return asyncio.create_task(
+            watch_all(platform.ws_url, platform.token, streams, cut=cut, seed=client, on_live=on_live)
+        )
+
+    async def at_the_gate(path: str, clients: range) -> None:
+        def reached() -> bool:
+            asked = sum(request["path"] == path for request in server.asked)
+            return asked == EXECUTIONS and all(client in joined for client in clients)
+
+        await asyncio.to_thread(wait_until, reached, f"Executions and clients at {path}", 120)
+
+    early, late = range(CLIENTS // 2), range(CLIENTS // 2, CLIENTS)
+    watchers = [watcher(client) for client in early]
+    await at_the_gate("/first", early)
+    server.open("first")
+    await at_the_gate("/second", early)
+    watchers += [watcher(client) for client in late]
+    await at_the_gate("/second", late)
+    server.open("second")
     async with asyncio.timeout(120):
-        held = await asyncio.gather(*(watch_from(client) for client in range(CLIENTS)))
+        held = await asyncio.gather(*watchers)
     for execution in executions:
         kept = await asyncio.to_thread(read_history, platform, execution["id"])
         assert [event["sequence"] for event in kept] == list(range(1, len(kept) + 1))
         assert (kept[0]["type"], kept[-1]["type"]) == ("execution.queued", "execution.completed")
-        for client in held:
-            assert client[execution["stream"]] == kept
+        middle = next(
+            e["sequence"] for e in kept if e["type"] == "execution.node_started" and e["data"]["node"] == "pause"
+        )
+        for client, events in enumerate(held):
+            assert events[execution["stream"]] == kept
+            came = joined[client][execution["stream"]]
+            assert (middle <= came < len(kept)) if client in late else came < middle
 
 
 def test_branches_loop_and_merge_give_their_items(platform: Platform, workflow: str) -> None:

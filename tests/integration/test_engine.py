@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
@@ -16,7 +16,7 @@ from events import log
 from executions import lifecycle, queueing, recovery
 from executions.engine import recorder
 from executions.engine.recorder import LeaseLost
-from executions.models import Execution
+from executions.models import Execution, NodeRun
 from executions.statuses import ExecutionStatus
 from tests.conftest import Platform
 from tests.engine import COMMITS, make_execution
@@ -106,3 +106,17 @@ def test_after_a_change_that_was_not_written_none_of_its_execution_is() -> None:
     with pytest.raises(LeaseLost):
         recorder.recorder().submit(said("second")).result(10)
     assert log.head(execution.stream.name) == head
+
+
+@COMMITS
+def test_an_event_has_the_time_at_which_it_happened_not_that_of_its_commit() -> None:
+    execution = make_execution(*START_ONLY)
+    held = lifecycle.claim(execution.pk, "here")
+    assert held is not None
+    execution, lease = held
+    run = NodeRun(execution=execution, node_id="start", name="Start", node_type="manual_trigger")
+    change = lifecycle.start_node(execution, lease, run, 0)
+    happened = timezone.now()
+    assert recorder.write([change]) == set()
+    (told,) = log.read_after(f"execution:{execution.pk}", 0, types=["execution.node_started"])
+    assert datetime.fromisoformat(told["time"]) <= happened
