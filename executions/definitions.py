@@ -23,10 +23,19 @@ from workflow_platform.identifiers import uuid7
 SOURCE = "executions.definitions"
 
 
-def check(nodes: object, edges: object) -> Graph:
-    """Return the graph. Raises InvalidGraph with all of its problems."""
+def check(nodes: object, edges: object, workspace: Workspace | None = None, name: str = "") -> Graph:
+    """Return the graph. Raises InvalidGraph with all of its problems. What names something of a workspace is looked up
+    where one is given; `name` is what the workflow itself is to be called there."""
     graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES)
-    if problems := validate(graph, node_types(), check_syntax):
+    types = node_types()
+    problems = validate(graph, types, check_syntax)
+    if workspace is not None and not problems:
+        problems = [
+            GraphProblem(node.id, None, path, code, message)
+            for node in graph.nodes.values()
+            for path, code, message in types[node.type].check_in_workspace(node.parameters, workspace, name)
+        ]
+    if problems:
         raise InvalidGraph(problems)
     return graph
 
@@ -47,7 +56,7 @@ def save_workflow(
     before = workflow.latest_version
     nodes = definition.get("nodes", before.nodes if before else None)
     edges = definition.get("edges", before.edges if before else [])
-    check(nodes, edges)
+    check(nodes, edges, workspace, definition.get("name", workflow.name))
     settings_ = definition.get("settings", before.settings if before else {})
     limits = _checked_settings(settings_, workspace, workflow)
     workflow.name = definition.get("name", workflow.name)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from executions import relations
 from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
 from executions.statuses import ExecutionStatus
 
@@ -51,7 +53,7 @@ class ExecuteSerializer(serializers.Serializer[Any]):
     wait = serializers.FloatField(min_value=0, max_value=60, required=False)
 
 
-class CancelSerializer(serializers.Serializer[Any]):
+class ReasonSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500, required=False, default="Asked for.")
 
 
@@ -60,14 +62,44 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
     workflow_version = serializers.IntegerField(source="version.number", read_only=True)
     stream = serializers.CharField(source="stream.name", read_only=True)
     events = serializers.IntegerField(source="stream.last_sequence", read_only=True)
+    pause_requested = serializers.SerializerMethodField(help_text="It pauses after the nodes that are at work.")
+
+    def get_pause_requested(self, execution: Execution) -> bool:
+        return execution.pause_request is not None
 
     class Meta:
         model = Execution
         fields = [
             "id", "workflow", "workflow_name", "workflow_version", "status", "trigger", "priority", "error",
             "queued_at", "started_at", "ended_at", "resume_at", "cancel_requested_at", "recoveries", "worker",
-            "nodes_total", "stream", "events",
+            "nodes_total", "stream", "events", "parent", "depth", "pause_requested",
         ]  # fmt: skip
+
+
+class RelatedExecutionSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    workflow = serializers.UUIDField()
+    workflow_name = serializers.CharField()
+    status = serializers.CharField()
+    node = serializers.CharField(allow_null=True, help_text="The node of the parent that started the child.")
+    run_index = serializers.IntegerField(allow_null=True)
+
+
+class ExecutionDetailSerializer(ExecutionSerializer):
+    parent_execution = serializers.SerializerMethodField()
+    children = serializers.SerializerMethodField(help_text="At most 100, in the order in which they were started.")
+
+    class Meta(ExecutionSerializer.Meta):
+        fields = [*ExecutionSerializer.Meta.fields, "parent_execution", "children"]
+
+    @extend_schema_field(RelatedExecutionSerializer(allow_null=True))
+    def get_parent_execution(self, execution: Execution) -> Any:
+        found = relations.parent_of(execution)
+        return RelatedExecutionSerializer(found).data if found else None
+
+    @extend_schema_field(RelatedExecutionSerializer(many=True))
+    def get_children(self, execution: Execution) -> Any:
+        return RelatedExecutionSerializer(relations.children_of(execution), many=True).data
 
 
 class ExecutionFilterSerializer(serializers.Serializer[Any]):

@@ -1,6 +1,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from executions.api.approvals import ApprovalViewSet
 from executions.api.executions import ExecutionViewSet
 from executions.api.schedules import PreviewView
 from executions.api.workflows import NodeTypesView, WorkflowViewSet
@@ -8,6 +9,7 @@ from executions.api.workflows import NodeTypesView, WorkflowViewSet
 router = SimpleRouter()
 router.register("workflows", WorkflowViewSet, basename="workflow")
 router.register("executions", ExecutionViewSet, basename="execution")
+router.register("approvals", ApprovalViewSet, basename="approval")
 
 urlpatterns = [
     path("node-types/", NodeTypesView.as_view(), name="node-types"),

@@ -99,20 +99,23 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         """Say what is wrong with a graph, without saving it."""
         body = GraphSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        return self._validated(body.validated_data["nodes"], body.validated_data.get("edges", []))
+        workspace = Workspace.objects.visible_to(request.user, Role.EDITOR).order_by("created_at").first()
+        return self._validated(body.validated_data["nodes"], body.validated_data.get("edges", []), workspace)
 
     @extend_schema(request=None, responses={200: dict})
     @action(detail=True, methods=["post"])
     def validate(self, request: Request, pk: str) -> Response:
         """Say what is wrong with the saved graph, or with the one in the body."""
-        version = self._workflow(pk).latest_version
+        workflow = self._workflow(pk)
+        version = workflow.latest_version
         assert version is not None
         body = request.data if isinstance(request.data, dict) else {}
-        return self._validated(body.get("nodes", version.nodes), body.get("edges", version.edges))
+        nodes, edges = body.get("nodes", version.nodes), body.get("edges", version.edges)
+        return self._validated(nodes, edges, workflow.workspace, workflow.name)
 
-    def _validated(self, nodes: object, edges: object) -> Response:
+    def _validated(self, nodes: object, edges: object, workspace: Workspace | None, name: str = "") -> Response:
         try:
-            definitions.check(nodes, edges)
+            definitions.check(nodes, edges, workspace, name)
         except InvalidGraph as error:
             return Response({"valid": False, "errors": [problem.as_dict() for problem in error.problems[:200]]})
         return Response({"valid": True, "errors": []})

@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from executions import waits
+from executions import sub_workflows, waits
 from executions.engine.attempt import Outcome, attempt
 from executions.engine.definition import Definition
 from executions.engine.planner import Items, Ready
@@ -30,6 +31,8 @@ class Active:
     resumed: bool = False
     outcome: dict[str, Any] | None = None
     """What it waited for came to."""
+    awaits: bool = False
+    """It waits for something from outside."""
 
 
 def work(
@@ -57,6 +60,7 @@ def work(
             resumed=active.resumed,
             outcome=active.outcome,
             node_run=active.row,
+            start_child=partial(sub_workflows.start_child, active.row),
         )
 
     return lambda: attempt(node, node_type, inputs, context)

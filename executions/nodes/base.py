@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from executions.expressions import Evaluator, ExpressionError
 from executions.graph import Node
 from executions.models import Execution, NodeRun, Wait, WaitKind
-from workflow_platform.accounts.models import User
+from workflow_platform.accounts.models import User, Workspace
 
 Items = list[dict[str, Any]]
 Category = Literal["trigger", "flow", "data", "network", "code"]
@@ -52,14 +52,15 @@ class WaitFor:
     assignee: User | None = None
     child: Execution | None = None
 
-    def row(self, execution: Execution, node_id: str, run_index: int) -> Wait | None:
+    def row(self, run: NodeRun) -> Wait | None:
         """Return the row that is resolved from outside; None for a time."""
         if self.kind is None:
             return None
         return Wait(
-            execution=execution,
-            node_id=node_id,
-            run_index=run_index,
+            execution=run.execution,
+            node_id=run.node_id,
+            run_index=run.run_index,
+            attempt=run.attempt,
             kind=self.kind,
             message=self.message,
             assignee=self.assignee,
@@ -98,6 +99,8 @@ class NodeContext(Generic[P]):
     outcome: dict[str, Any] | None = None
     """What it waited for came to; None if its time ran out."""
     node_run: NodeRun | None = None
+    start_child: Callable[[str, Items, bool], Execution] | None = None
+    """Starts a workflow, named by id or name, with items; tells it whether this node run waits for it."""
 
     @property
     def items(self) -> Items:
@@ -163,6 +166,12 @@ class NodeType(ABC, Generic[P]):
                 path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in item["loc"])
                 found.append((f"parameters{path}", item["type"], item["msg"]))
             return found
+        return []
+
+    def check_in_workspace(
+        self, parameters: Mapping[str, Any], workspace: Workspace, own_name: str
+    ) -> list[tuple[str, str, str]]:
+        """Return (path, code, message) for each parameter that names what the workspace does not have."""
         return []
 
     def describe(self) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 from executions.nodes.aggregate import Aggregate
+from executions.nodes.approval import Approval
 from executions.nodes.base import NodeType
 from executions.nodes.code import Code
+from executions.nodes.execute_workflow import ExecuteWorkflow
 from executions.nodes.filter import Filter
 from executions.nodes.http_request import HttpRequest
 from executions.nodes.if_ import If
@@ -47,6 +49,8 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     Aggregate,
     Loop,
     Wait,
+    Approval,
+    ExecuteWorkflow,
     HttpRequest,
     Code,
     RespondToWebhook,

@@ -111,9 +111,8 @@ def test_after_a_change_that_was_not_written_none_of_its_execution_is() -> None:
 @COMMITS
 def test_an_event_has_the_time_at_which_it_happened_not_that_of_its_commit() -> None:
     execution = make_execution(*START_ONLY)
-    held = lifecycle.claim(execution.pk, "here")
-    assert held is not None
-    execution, lease = held
+    (claimed,) = lifecycle.claim([execution.pk], "here")
+    execution, lease = claimed.execution, claimed.lease
     run = NodeRun(execution=execution, node_id="start", name="Start", node_type="manual_trigger")
     change = lifecycle.start_node(execution, lease, run, 0)
     happened = timezone.now()
