@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any, TypeVar
 
+import psycopg
+
 from tests.conftest import Platform
 from tests.folding import ENDED
 from workflow_platform.embedded import wait_until
@@ -59,6 +61,13 @@ def events(platform: Platform, execution: str, kind: str) -> list[dict[str, Any]
     """Return the data of the execution's events of a type."""
     path = f"/api/executions/{execution}/events/?limit=1000&type=execution.{kind}"
     return [event["data"] for event in platform.request("GET", path).json()["events"]]
+
+
+def query(platform: Platform, statement: str) -> int:
+    """Return the one number that a statement gives, read from the platform's database."""
+    with psycopg.connect(platform.environment["DATABASE_URL"], autocommit=True) as connection:
+        row = connection.execute(statement).fetchone()  # type: ignore[arg-type]
+        return int(row[0]) if row else 0
 
 
 def at_once(count: int, call: Callable[[int], T]) -> list[T]:

@@ -117,7 +117,11 @@ def test_in_a_loop_each_turn_takes_a_call_of_its_own(platform: Platform) -> None
 
 @pytest.mark.parametrize(
     ("parameters", "field"),
-    [({}, "parameters"), ({"webhook": True, "seconds": 1}, "parameters"), ({"seconds": 1, "timeout_seconds": 3}, "parameters.timeout_seconds")],
+    [
+        ({}, "parameters"),
+        ({"webhook": True, "seconds": 1}, "parameters"),
+        ({"seconds": 1, "timeout_seconds": 3}, "parameters.timeout_seconds"),
+    ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_when_it_is_saved(
     platform: Platform, parameters: dict[str, Any], field: str
