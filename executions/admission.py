@@ -8,6 +8,7 @@ fewest admitted; within it the place is `rank_at`, an age with an offset for pri
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -57,7 +58,8 @@ WITH active AS MATERIALIZED (
   FROM of_workflow JOIN accounts_workspace s ON s.id = of_workflow.workspace_id
   LEFT JOIN (SELECT workspace_id, count(*) AS n FROM active GROUP BY 1) a ON a.workspace_id = of_workflow.workspace_id
   WHERE %(all)s OR ((of_workflow.max_concurrent IS NULL OR in_workflow <= of_workflow.max_concurrent)
-    AND (allowance IS NULL OR NOT fresh OR fresh_before <= allowance))
+    AND (allowance IS NULL OR NOT fresh
+      OR (fresh_before <= allowance AND of_workflow.workflow_id = ANY(%(spendable)s::uuid[]))))
 )
 """
 
@@ -76,13 +78,20 @@ RETURNING e.id, e.priority, e.fencing_token, e.workflow_id, e.started_at IS NULL
 """
 )
 
+_SPENDABLE = """
+SELECT id FROM executions_workflow w WHERE rate_limit IS NOT NULL AND EXISTS (
+  SELECT 1 FROM executions_execution e WHERE e.workflow_id = w.id AND e.admitted_at IS NULL AND e.status = 'queued'
+) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+"""
+# Never waited for: who holds a workflow may want the streams that this transaction holds.
+
 _SPEND = """
 UPDATE executions_workflow SET rate_spent_until = GREATEST(rate_spent_until, clock_timestamp())
   + make_interval(secs => %s * rate_seconds / rate_limit) WHERE id = %s AND rate_limit IS NOT NULL
 """
 
 
-def figures(*, everything: bool = False) -> dict[str, Any]:
+def figures(spendable: Sequence[UUID] = (), *, everything: bool = False) -> dict[str, Any]:
     """Return the parameters of the queries above; with `everything` no limit leaves anything out."""
     return {
         "ended": ENDED,
@@ -90,6 +99,7 @@ def figures(*, everything: bool = False) -> dict[str, Any]:
         "cap": settings.PERF_MAX_CONCURRENT_EXECUTIONS,
         "workspace_cap": settings.WORKSPACE_MAX_CONCURRENT_EXECUTIONS,
         "all": everything,
+        "spendable": list(spendable),
     }
 
 
@@ -122,7 +132,9 @@ def admit() -> int:
 def _admit() -> int:
     """Admit under the lock; the jobs are queued once the transaction has committed."""
     with connection.cursor() as cursor:
-        cursor.execute(_ADMIT, figures())
+        cursor.execute(_SPENDABLE)
+        spendable = [row[0] for row in cursor.fetchall()]
+        cursor.execute(_ADMIT, figures(spendable))
         rows = cursor.fetchall()
         started: dict[UUID, int] = {}
         for _, _, _, workflow_id, fresh in rows:

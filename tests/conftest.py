@@ -14,6 +14,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 import requests
+from django.db import connection
 
 from tests import started_servers
 from tests.servers import running
@@ -47,6 +48,17 @@ def manage(environment: dict[str, str], *words: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """Wait, in the end, until the engine's threads in this process have given their connections back."""
+    yield
+    connection.close_pool()  # type: ignore[attr-defined]
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
+        sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        name = connection.settings_dict["NAME"]
+        wait_until(lambda: admin.execute(sessions, [name]).fetchone() == (0,), "The end of all sessions", 20)
 
 
 @pytest.fixture(scope="session")

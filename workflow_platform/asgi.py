@@ -1,6 +1,7 @@
 """The web process: HTTP to Django, WebSockets to the stream consumers."""
 
 import os
+from typing import Any
 
 from django.core.asgi import get_asgi_application
 
@@ -13,6 +14,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
 from events.routing import websocket_urlpatterns  # noqa: E402
+from workflow_platform.hook_handler import HookHandler  # noqa: E402
 
 
 class NoSuchSocket(AsyncWebsocketConsumer):
@@ -23,9 +25,18 @@ class NoSuchSocket(AsyncWebsocketConsumer):
         await self.close(4404)
 
 
+hook_handler = HookHandler()
+
+
+async def http_application(scope: Any, receive: Any, send: Any) -> None:
+    """Hand a request to the handler that its path asks for."""
+    handler = hook_handler if scope["path"].startswith("/hooks/") else django_application
+    await handler(scope, receive, send)
+
+
 application = ProtocolTypeRouter(
     {
-        "http": django_application,
+        "http": http_application,
         # The consumer checks the origin itself: by full origin, and only where a cookie is what opens the door.
         "websocket": AuthMiddlewareStack(URLRouter([*websocket_urlpatterns, re_path("", NoSuchSocket.as_asgi())])),
     }

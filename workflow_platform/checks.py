@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from email.utils import parseaddr
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 
 POSITIVE = (
     "PORT", "WS_MAX_CONNECTIONS", "WS_PING_INTERVAL", "WS_PONG_TIMEOUT", "PERF_MIN_WORKERS", "PERF_MAX_WORKERS",
     "PERF_MAX_CONCURRENT_EXECUTIONS", "PERF_MAX_EXECUTION_TIME_MS", "WORKER_CONCURRENCY", "LEASE_SECONDS",
     "HEARTBEAT_SECONDS", "MAX_RECOVERIES", "WORKSPACE_MAX_CONCURRENT_EXECUTIONS", "NODE_THREADS",
     "WORKER_GRACE_SECONDS", "MAX_WORKFLOW_DEPTH", "WORKFLOW_MAX_NODES", "NODE_OUTPUT_MAX_BYTES",
+    "EMAIL_TIMEOUT",
 )  # fmt: skip
 SECRET_KEY_LENGTH = 32
 HOST = re.compile(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", re.IGNORECASE)
@@ -25,7 +29,7 @@ PATH = re.compile(r"^(/[\w.~-]+)+/?$", re.ASCII)
 def check_environment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Return an error for each variable that cannot be what the operator meant."""
     said = [f"{name}: {why}" for name, why in settings.UNREADABLE_VARIABLES.items()]
-    said += [*_numbers(), *_addresses()]
+    said += [*_numbers(), *_addresses(), *_email()]
     if len(settings.SECRET_KEY) < SECRET_KEY_LENGTH and not settings.DEBUG:
         said.append(f"SECRET_KEY must have at least {SECRET_KEY_LENGTH} characters (`make up` makes one).")
     return [Error(message, id="platform.E001") for message in said]
@@ -60,6 +64,30 @@ def _addresses() -> list[str]:
         if not _network(entry) and ("/" in entry or not HOST.match(entry))
     ]
     return said
+
+
+def _email() -> list[str]:
+    said = []
+    if settings.EMAIL_URL:
+        url = urlsplit(settings.EMAIL_URL)
+        query = parse_qs(url.query, keep_blank_values=True)
+        if url.scheme not in {"smtp", "smtps"} or not url.hostname or url.path.strip("/"):
+            said.append("EMAIL_URL must be smtp://user:password@host:587 or smtps://user:password@host:465.")
+        if set(query) - {"starttls"} or query.get("starttls", ["true"]) not in (["true"], ["false"]):
+            said.append("EMAIL_URL: after the question mark there can only be starttls=true or starttls=false.")
+        if (url.username is None) != (url.password is None):
+            said.append("EMAIL_URL needs both a user name and a password, or neither.")
+    if settings.DEFAULT_FROM_EMAIL and not _is_address(settings.DEFAULT_FROM_EMAIL):
+        said.append("EMAIL_FROM must be an address: robot@example.com or Robot <robot@example.com>.")
+    return said
+
+
+def _is_address(text: str) -> bool:
+    try:
+        validate_email(parseaddr(text)[1])
+    except ValidationError:
+        return False
+    return text.isprintable()
 
 
 def _network(entry: str) -> bool:

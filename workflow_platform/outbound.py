@@ -81,13 +81,19 @@ def check_url(url: str) -> tuple[str, int, list[IPAddress]]:
     if not host or parts.username is not None or parts.password is not None:
         raise OutboundRefused("The URL needs a host and must not hold a user name or password.")
     port = port or (443 if parts.scheme == "https" else 80)
+    return host, port, check_host(host, port)
+
+
+def check_host(host: str, port: int) -> list[IPAddress]:
+    """Return the addresses of a host that may be called; connect to one of these, not to the name, which may lead
+    elsewhere by then. Raises OutboundRefused, or OutboundFailed if the name does not resolve."""
     addresses = _resolve(host, port)
     for address in addresses:
         if not is_public(address) and not _allowed(host, address):
             raise OutboundRefused(
                 f"{host} leads to {address}, which is not a public address; OUTBOUND_ALLOW can allow it."
             )
-    return host, port, addresses
+    return addresses
 
 
 def _resolve(host: str, port: int) -> list[IPAddress]:

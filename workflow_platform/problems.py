@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
@@ -157,18 +158,32 @@ class BodyLimitMiddleware:
     """Refuses a body that is too large before anything reads it: by its declared length, or by its size on disk where
     none is declared (chunked), which is then filled in: DRF takes a body without a length for an empty one."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
+    sync_capable = async_capable = True
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer 413, or pass the request on."""
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Answer 413, or pass the request on; asynchronously, if what follows is."""
+        refusal = self._refusal(request)
+        if iscoroutinefunction(self):
+            return self._answer(request, refusal)
+        return refusal or self.get_response(request)
+
+    async def _answer(self, request: HttpRequest, refusal: HttpResponse | None) -> HttpResponseBase:
+        answer: HttpResponseBase = refusal or await self.get_response(request)
+        return answer
+
+    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
         size = self._size(request)
         if size is None:
             return json_problem(request, 400, "Content-Length is not a number.")
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if limit is not None and size > limit:
             return _refuse_body(request, _too_large(size))
-        return self.get_response(request)
+        return None
 
     def _size(self, request: HttpRequest) -> int | None:
         meta: Mapping[str, Any] = request.META

@@ -204,6 +204,18 @@ NODE_OUTPUT_MAX_BYTES = _read(env.int, "NODE_OUTPUT_MAX_BYTES", 16 * 1024 * 1024
 # --- What may be called ----------------------------------------------------------------------------------------------
 OUTBOUND_ALLOW: list[str] = env.list("OUTBOUND_ALLOW", [])
 
+# --- E-mail (`send_email`): smtp:// has STARTTLS unless ?starttls=false, smtps:// TLS from the start -----------------
+EMAIL_URL = _read_url("EMAIL_URL", "")
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "")
+EMAIL_TIMEOUT = _read(env.float, "EMAIL_TIMEOUT", 30.0)
+_email = urlsplit(EMAIL_URL)
+EMAIL_HOST = _email.hostname or ""
+EMAIL_USE_SSL = _email.scheme == "smtps"
+EMAIL_USE_TLS = _email.scheme == "smtp" and dict(parse_qsl(_email.query)).get("starttls", "true") != "false"
+EMAIL_PORT = _email.port or (465 if EMAIL_USE_SSL else 587 if EMAIL_USE_TLS else 25)
+EMAIL_HOST_USER = unquote(_email.username or "")
+EMAIL_HOST_PASSWORD = unquote(_email.password or "")
+
 # --- WebSockets (times in milliseconds) ------------------------------------------------------------------------------
 WS_PATH = env.str("WS_PATH", "/ws")
 WS_MAX_CONNECTIONS = _read(env.int, "WS_MAX_CONNECTIONS", 1000)

@@ -89,16 +89,17 @@ class Heartbeats:
         """Extend every lease that is still ours and has not run out; tell the holders of the others."""
         with connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE executions_execution e"
+                # Locked in id order, as the recorder does.
+                "WITH ours AS (SELECT e.id FROM executions_execution e"
+                " JOIN unnest(%s::uuid[], %s::int[]) AS held(id, fencing_token) USING (id, fencing_token)"
+                " WHERE e.status = 'running' AND e.lease_expires_at > clock_timestamp() ORDER BY e.id FOR UPDATE OF e)"
+                " UPDATE executions_execution e"
                 " SET lease_expires_at = clock_timestamp() + make_interval(secs => %s)"
-                " FROM unnest(%s::uuid[], %s::int[]) AS held(id, fencing_token)"
-                " WHERE e.id = held.id AND e.fencing_token = held.fencing_token AND e.status = 'running'"
-                " AND e.lease_expires_at > clock_timestamp()"
-                " RETURNING e.id",
+                " FROM ours WHERE e.id = ours.id RETURNING e.id",
                 [
-                    settings.LEASE_SECONDS,
                     [h.lease.execution_id for h in held],
                     [h.lease.fencing_token for h in held],
+                    settings.LEASE_SECONDS,
                 ],
             )
             renewed = {row[0] for row in cursor.fetchall()}

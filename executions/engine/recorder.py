@@ -11,14 +11,18 @@ import copy
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from events import log
+from events.log import NewEvent
 from executions import lifecycle
 from executions.engine import rows
 from executions.lifecycle import Change, Claimed, Lease
@@ -28,6 +32,8 @@ from executions.statuses import ExecutionStatus
 logger = logging.getLogger(__name__)
 
 MAX_CHANGES_PER_COMMIT = 500
+RETRY_SECONDS = 0.2
+IDLE_SECONDS = 1.0
 
 Submission = tuple[Change, "Future[None]"]
 Claim = tuple[list[UUID], str, "Future[list[Claimed]]"]
@@ -73,7 +79,7 @@ class Recorder:
 
     def _run(self) -> None:
         while True:
-            batch = [self._submissions.get()]
+            batch = [self._next()]
             while len(batch) < MAX_CHANGES_PER_COMMIT:
                 try:
                     batch.append(self._submissions.get_nowait())
@@ -82,60 +88,150 @@ class Recorder:
             # A change is told from a claim by its length: two and three.
             self._commit([s for s in batch if len(s) == 2], [s for s in batch if len(s) == 3])
 
+    def _next(self) -> Submission | Claim:
+        try:
+            return self._submissions.get(timeout=IDLE_SECONDS)
+        except queue.Empty:
+            connection.close()  # back to the pool: an idle worker holds no connection
+            return self._submissions.get()
+
     def _commit(self, batch: list[Submission], claims: list[Claim]) -> None:
         for change, future in batch:
             if change.lease in self._broken:
                 future.set_exception(LeaseLost(LeaseLost.__doc__))
         batch = [(change, future) for change, future in batch if not future.done()]
         try:
-            stale, claimed = _write_and_claim([change for change, _ in batch], claims)
+            done = self._surely_written([change for change, _ in batch], claims)
         except Exception as error:
-            # Submitters give up and their executions are recovered from what is committed: whether a commit that
-            # broke off had happened is then no question.
-            logger.exception("a batch of %d changes and %d claims was not committed", len(batch), len(claims))
-            if isinstance(error, DatabaseError | InterfaceError):
-                connection.close()
-            for change, _ in batch:
-                self._broken.add(change.lease)
-            for _, future in batch:
-                future.set_exception(error)
-            for _, _, claiming in claims:
-                claiming.set_exception(error)
+            if len({change.lease for change, _ in batch}) + len(claims) > 1:
+                self._commit_apart(batch, claims)  # so that one cannot break the others
+            else:
+                self._give_up(batch, claims, error)
             return
         for change, future in batch:
-            if change.lease.execution_id in stale:
+            if change.lease.execution_id in done.stale:
                 future.set_exception(LeaseLost(LeaseLost.__doc__))
             else:
                 future.set_result(None)
-        for (_, _, claiming), found in zip(claims, claimed, strict=True):
+        for (_, _, claiming), found in zip(claims, done.claimed, strict=True):
             claiming.set_result(found)
+
+    def _commit_apart(self, batch: list[Submission], claims: list[Claim]) -> None:
+        by_lease: dict[Lease, list[Submission]] = {}
+        for submission in batch:
+            by_lease.setdefault(submission[0].lease, []).append(submission)
+        for theirs in by_lease.values():
+            self._commit(theirs, [])
+        for claim in claims:
+            self._commit([], [claim])
+
+    def _give_up(self, batch: list[Submission], claims: list[Claim], error: Exception) -> None:
+        """Tell the submitters: their executions are recovered from what is committed."""
+        logger.error("%d changes and %d claims were not committed", len(batch), len(claims), exc_info=error)
+        for change, _ in batch:
+            self._broken.add(change.lease)
+        for _, future in batch:
+            future.set_exception(error)
+        for _, _, claiming in claims:
+            claiming.set_exception(error)
+
+    def _surely_written(self, changes: list[Change], claims: list[Claim]) -> _Written:
+        """Write, and find out whether that was committed if the connection broke off; if not, write again.
+
+        Raises whatever else goes wrong, and the database's error if it stays away for long.
+        """
+        patience = time.monotonic() + settings.LEASE_SECONDS
+        fate = _Fate()
+        while True:
+            try:
+                return _write_and_claim(changes, claims, fate)
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("%d changes and %d claims: %s", len(changes), len(claims), str(error).strip())
+                connection.close()
+                if (found := fate.find_out(patience)) is not None:
+                    return found
+                if time.monotonic() > patience:
+                    raise
+
+
+@dataclass(slots=True)
+class _Written:
+    stale: set[UUID]
+    """Those whose lease no longer holds."""
+    claimed: list[list[Claimed]]
+
+
+@dataclass(slots=True)
+class _Fate:
+    """What became of a transaction whose end was not heard."""
+
+    transaction_id: str | None = None
+    written: _Written | None = None
+
+    def find_out(self, patience: float) -> _Written | None:
+        """Return what was written if it was committed; None if it was not, or cannot be known in time."""
+        while self.transaction_id is not None and self.written is not None:
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_xact_status(%s::text::xid8)", [self.transaction_id])
+                    (status,) = cursor.fetchone()
+            except (OperationalError, InterfaceError):
+                connection.close()
+                status = "unknown"
+            if status == "committed":
+                return self.written
+            if status == "aborted" or time.monotonic() > patience:
+                break
+            time.sleep(RETRY_SECONDS)
+        self.transaction_id = self.written = None
+        return None
 
 
 @transaction.atomic
-def _write_and_claim(changes: Sequence[Change], claims: Sequence[Claim]) -> tuple[set[UUID], list[list[Claimed]]]:
-    """Write changes and take leases in one transaction: the streams that both touch are locked once."""
-    claimed = [lifecycle.claim(execution_ids, worker) for execution_ids, worker, _ in claims]
-    return write(changes) if changes else set(), claimed
+def _write_and_claim(changes: Sequence[Change], claims: Sequence[Claim], fate: _Fate) -> _Written:
+    """Write changes and take leases in one transaction.
+
+    Locks come in one order everywhere: executions by id, then, in one append, streams by id, and the feed.
+    """
+    wanted = {execution_id for execution_ids, _, _ in claims for execution_id in execution_ids}
+    wanted.update(change.lease.execution_id for change in changes)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM executions_execution WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [list(wanted)])
+        cursor.execute("SELECT pg_current_xact_id()::text")
+        (fate.transaction_id,) = cursor.fetchone()
+    taken = [lifecycle.take_leases(execution_ids, worker) for execution_ids, worker, _ in claims]
+    stale, events = write_rows(changes) if changes else (set(), [])
+    events = [event for _, found in taken for event in found] + events
+    if events:
+        log.append(events)
+    fate.written = _Written(stale, [claimed for claimed, _ in taken])
+    return fate.written
 
 
 @transaction.atomic
 def write(changes: Sequence[Change]) -> set[UUID]:
     """Write changes of any number of executions. Returns those whose lease no longer holds."""
+    stale, events = write_rows(changes)
+    if events:
+        log.append(events)
+    return stale
+
+
+def write_rows(changes: Sequence[Change]) -> tuple[set[UUID], list[NewEvent]]:
+    """Write the rows of the changes. Returns the executions whose lease no longer holds, and the others' events."""
     held = _held([change.lease.execution_id for change in changes])
     stale = {c.lease.execution_id for c in changes if held.get(c.lease.execution_id) != c.lease.fencing_token}
     valid = [change for change in changes if change.lease.execution_id not in stale]
     node_runs = {(r.execution_id, r.node_id, r.run_index): r for change in valid for r in change.node_runs}
     rows.upsert_node_runs(list(node_runs.values()))
-    Wait.objects.bulk_create([wait for change in valid for wait in change.waits], ignore_conflicts=True)
+    if waits := [wait for change in valid for wait in change.waits]:
+        Wait.objects.bulk_create(waits, ignore_conflicts=True)
     fields: dict[UUID, dict[str, Any]] = {}
     for change in valid:
         if change.execution_fields:
             fields.setdefault(change.lease.execution_id, {}).update(change.execution_fields)
     rows.update_executions(fields)
-    events = [event for change in valid for event in change.events]
-    if events:
-        log.append(events)
-    return stale
+    return stale, [event for change in valid for event in change.events]
 
 
 def _held(execution_ids: Sequence[UUID]) -> dict[UUID, int]:

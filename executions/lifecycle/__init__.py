@@ -6,7 +6,7 @@ other executions.
 """
 
 from executions.lifecycle.base import Change, Lease, event, summary
-from executions.lifecycle.claiming import Claimed, claim
+from executions.lifecycle.claiming import Claimed, claim, take_leases
 from executions.lifecycle.control import CannotControl, request_cancel, request_pause, request_resume
 from executions.lifecycle.creation import CannotStart, NewExecution, create_execution, create_executions
 from executions.lifecycle.steps import (
@@ -48,5 +48,6 @@ __all__ = [
     "skip_node",
     "start_node",
     "summary",
+    "take_leases",
     "wait_node",
 ]

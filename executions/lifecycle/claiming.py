@@ -30,7 +30,16 @@ class Claimed:
 
 @transaction.atomic
 def claim(execution_ids: Sequence[UUID], worker: str) -> list[Claimed]:
-    """Take the leases of those executions that nobody holds, and that have something to do.
+    """Take leases as `take_leases` does, in a transaction of its own."""
+    claimed, events = take_leases(execution_ids, worker)
+    if events:
+        log.append(events)
+    return claimed
+
+
+def take_leases(execution_ids: Sequence[UUID], worker: str) -> tuple[list[Claimed], list[NewEvent]]:
+    """Take the leases of those executions that nobody holds, and that have something to do. Returns them, with the
+    events that the caller has to append in the same transaction: last, since that locks streams.
 
     Left out is what has ended, waits for a later time, or is held. What is to be cancelled ends here. An execution
     whose lease was lost is recovered; after MAX_RECOVERIES of them it fails, since it may be what kills its workers.
@@ -61,9 +70,7 @@ def claim(execution_ids: Sequence[UUID], worker: str) -> list[Claimed]:
         events += _claimed(execution, before, runs.get(execution.pk, []))
     if taken:
         _write([execution for execution, _ in taken], worker, now)
-    if events:
-        log.append(events)
-    return [Claimed(e, Lease(e.pk, e.fencing_token, worker), runs.get(e.pk, [])) for e, _ in taken]
+    return [Claimed(e, Lease(e.pk, e.fencing_token, worker), runs.get(e.pk, [])) for e, _ in taken], events
 
 
 def _claimable(execution: Execution, status: ExecutionStatus, now: datetime) -> bool:

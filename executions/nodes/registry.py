@@ -16,22 +16,35 @@ from executions.nodes.aggregate import Aggregate
 from executions.nodes.approval import Approval
 from executions.nodes.base import NodeType
 from executions.nodes.code import Code
+from executions.nodes.compare import Compare
+from executions.nodes.crypto import Crypto
+from executions.nodes.csv import Csv
+from executions.nodes.date_time import DateTime
 from executions.nodes.execute_workflow import ExecuteWorkflow
 from executions.nodes.filter import Filter
+from executions.nodes.html_extract import HtmlExtract
 from executions.nodes.http_request import HttpRequest
 from executions.nodes.if_ import If
+from executions.nodes.limit import Limit
 from executions.nodes.loop import Loop
 from executions.nodes.manual_trigger import ManualTrigger
 from executions.nodes.merge import Merge
 from executions.nodes.no_op import NoOp
+from executions.nodes.postgres import Postgres
+from executions.nodes.remove_duplicates import RemoveDuplicates
+from executions.nodes.rename_keys import RenameKeys
 from executions.nodes.respond_to_webhook import RespondToWebhook
 from executions.nodes.schedule_trigger import ScheduleTrigger
+from executions.nodes.send_email import SendEmail
 from executions.nodes.set import Set
+from executions.nodes.sort import Sort
 from executions.nodes.split_out import SplitOut
 from executions.nodes.stop_and_error import StopAndError
+from executions.nodes.summarize import Summarize
 from executions.nodes.switch import Switch
 from executions.nodes.wait import Wait
 from executions.nodes.webhook_trigger import WebhookTrigger
+from executions.nodes.xml import Xml
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +69,19 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     RespondToWebhook,
     NoOp,
     StopAndError,
+    Sort,
+    Limit,
+    RemoveDuplicates,
+    RenameKeys,
+    Summarize,
+    Compare,
+    DateTime,
+    Crypto,
+    HtmlExtract,
+    Xml,
+    Csv,
+    SendEmail,
+    Postgres,
 )
 
 

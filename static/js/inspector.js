@@ -11,6 +11,8 @@ export class Inspector {
     Object.assign(this, { root, execution, onChoose });
     this.nodes = new Map(nodes.map((node) => [node.id, node]));
     this.shown = "";
+    /** @type {?string} the node whose items are on their way @type {?any[]} what to show after that */
+    this.busy = this.next = null;
     this.sides = element("div", { class: "sides" });
   }
 
@@ -20,13 +22,28 @@ export class Inspector {
     const run = state.runs.get(`${nodeId}#${runIndex}`);
     const key = [nodeId, runIndex, run?.status, run?.attempt, state.nodes.get(nodeId)?.runIndex, state.endedAt].join("#");
     if (key === this.shown) return;
+    if (this.busy === nodeId) {
+      this.next = [state, nodeId, runIndex, now]; // one request at a time, however fast a loop turns
+      return;
+    }
+    this.next = null;
     const same = this.shown.startsWith(`${nodeId}#${runIndex}#`);
     this.shown = key;
     if (!same) this.sides.replaceChildren();
     const why = run ? null : state.endedAt ? "It did not run." : "It has not run yet.";
     this.root.replaceChildren(this.head(state, nodeId, run), element("div", { class: "inspected" },
       ...(run ? [...this.problems(run), this.facts(run, now)] : []), why ? element("p", { class: "empty" }, why) : this.sides));
-    if (run) await this.fill(nodeId, runIndex, key);
+    if (!run) return;
+    this.busy = nodeId;
+    try {
+      await this.fill(nodeId, runIndex, key);
+    } catch { // no connection, or no JSON
+      if (key === this.shown) this.sides.replaceChildren(element("p", { class: "empty" }, "Its items could not be fetched."));
+    }
+    if (this.busy !== nodeId) return; // another node has been chosen meanwhile
+    const { next } = this;
+    this.busy = this.next = null;
+    if (next) await this.show(...next);
   }
 
   head(state, nodeId, run) {

@@ -276,3 +276,30 @@ def test_the_turns_of_a_loop_are_gone_through_one_by_one(platform: Platform, vis
     page.get_by_role("button", name="The run before").click()
     expect(page.locator("#inspector")).to_contain_text("run 2 of 3")
     expect(page.get_by_role("region", name="Input")).to_contain_text("n: 2")
+
+
+def test_items_that_cannot_be_fetched_are_said_and_a_node_that_did_not_run_too(
+    platform: Platform, visitor: Visitor
+) -> None:
+    definition = {
+        "name": "Ends early",
+        "nodes": [
+            node("start", "manual_trigger"),
+            node("stop", "stop_and_error", message="No further."),
+            node("slow", "wait", seconds=3600),
+            node("after", "no_op"),
+        ],
+        "edges": [edge("start", "stop"), edge("start", "slow"), edge("slow", "after")],
+    }
+    page = visitor.open(f"/executions/{start(platform, definition, [{}])['id']}/")
+    expect(page.locator("#status")).to_have_text("failed")
+    page.locator("#graph .node", has_text="After").click()
+    expect(page.locator("#inspector")).to_contain_text("It did not run.")
+    page.route("**/output/*", lambda route: route.abort())
+    page.locator("#graph .node", has_text="Start").click()
+    expect(page.locator("#inspector")).to_contain_text("Its items could not be fetched.")
+    page.unroute("**/output/*")
+    page.locator("#graph .node", has_text="Stop").click()
+    expect(page.get_by_role("region", name="Input")).to_contain_text("1 item")
+    assert len(visitor.complaints) == 1  # of the request that was cut off
+    visitor.complaints.clear()

@@ -9,8 +9,9 @@ from unittest import mock
 
 import django_rq
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError, connection
 from django.utils import timezone
+from pydantic import ValidationError
 
 from events import log
 from executions import lifecycle, queueing, recovery
@@ -99,13 +100,68 @@ def test_after_a_change_that_was_not_written_none_of_its_execution_is() -> None:
         event = lifecycle.event(running, "log", {"level": "info", "message": message})
         return lifecycle.Change(lease, [event])
 
-    with mock.patch.object(recorder, "write", side_effect=OperationalError("the connection broke")):
+    with mock.patch.object(recorder, "write_rows", side_effect=DataError("what cannot be stored")):
         first = recorder.recorder().submit(said("first"))
-        with pytest.raises(OperationalError):
+        with pytest.raises(DataError):
             first.result(10)
     with pytest.raises(LeaseLost):
         recorder.recorder().submit(said("second")).result(10)
     assert log.head(execution.stream.name) == head
+
+
+def once(then: Any) -> Any:
+    """Return a stand-in for `then[0]` that does `then[1]` after it, the first time."""
+    real, further = then
+    left = [further]
+
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        result = real(*args, **kwargs)
+        if left:
+            left.pop()()
+        return result
+
+    return stand_in
+
+
+def break_connection() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+def lose_the_answer() -> None:
+    raise OperationalError("the server closed the connection unexpectedly")
+
+
+@COMMITS
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [("write_rows", break_connection), ("_write_and_claim", lose_the_answer)],
+    ids=["before", "after"],
+)
+def test_a_change_is_written_once_though_the_connection_breaks_off_around_its_commit(where: str, what: Any) -> None:
+    execution = make_execution(*START_ONLY)
+    (claimed,) = lifecycle.claim([execution.pk], "a worker")
+    said = lifecycle.event(claimed.execution, "log", {"level": "info", "message": "once"})
+    with mock.patch.object(recorder, where, once((getattr(recorder, where), what))):
+        recorder.recorder().submit(lifecycle.Change(claimed.lease, [said])).result(20)
+    messages = [e["data"]["message"] for e in log.read_after(execution.stream.name, 0, types=["execution.log"])]
+    assert messages == ["once"]
+
+
+@COMMITS
+def test_a_change_that_cannot_be_stored_does_not_break_those_committed_with_it() -> None:
+    claims = [lifecycle.claim([make_execution(*START_ONLY).pk], "a worker")[0] for _ in range(2)]
+    changes = [
+        lifecycle.Change(claimed.lease, [lifecycle.event(claimed.execution, "log", {"level": level, "message": "x"})])
+        for claimed, level in zip(claims, ["no level", "info"], strict=True)
+    ]
+    with mock.patch.object(recorder.Recorder, "_run"):
+        one = recorder.Recorder()
+    bad, good = (one.submit(change) for change in changes)
+    one._commit([(change, future) for change, future in zip(changes, [bad, good], strict=True)], [])
+    with pytest.raises(ValidationError):
+        bad.result(0)
+    assert good.result(0) is None
 
 
 @COMMITS

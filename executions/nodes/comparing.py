@@ -1,0 +1,62 @@
+"""When two JSON values are the same, and what number or order a value stands for."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import orjson
+
+from executions.nodes.paths import MISSING
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_NUMBER_LENGTH = 400
+_EXACT = 2**53
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+def identity(value: Any) -> bytes:
+    """Return bytes that are equal for equal JSON values: 1 and 1.0 are, 1 and true or "1" are not; order of keys does
+    not count; MISSING equals only itself."""
+    if value is MISSING:
+        return b""
+    return orjson.dumps(_plain(value), option=orjson.OPT_SORT_KEYS)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def number(value: Any) -> int | float | None:
+    """Return a number, or a text that is one (`"12.50"`), as a number; anything else is None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value
+    if not isinstance(value, str) or len(value) > _NUMBER_LENGTH or not _NUMBER.fullmatch(value := value.strip()):
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        return found if math.isfinite(found := float(value)) else None
+
+
+def text(value: Any) -> str:
+    """Return a value as text: text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def natural(value: str) -> tuple[Any, ...]:
+    """Return a key that orders texts as people do: `a2` before `a10`."""
+    parts: list[Any] = _DIGITS.split(value)
+    for index in range(1, len(parts), 2):
+        digits = parts[index].lstrip("0")
+        parts[index] = (len(digits), digits)
+    return tuple(parts)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from typing import Any, Literal
+from uuid import uuid4
+
+import uuid_utils
+from pydantic import Field
+
+from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.nodes.comparing import text
+from executions.nodes.paths import FieldPath, with_value
+
+MAX_TEXT = 16 * 1024 * 1024
+MAX_RANDOM_BYTES = 1024
+
+Operation = Literal["hash", "hmac", "random_bytes", "uuid", "encode", "decode"]
+Algorithm = Literal[
+    "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_224", "sha3_256", "sha3_384", "sha3_512", "blake2b",
+    "blake2s",
+]  # fmt: skip
+Encoding = Literal["hex", "base64", "base64url"]
+
+
+class CryptoParameters(Parameters):
+    operation: Operation = Field("hash", title="Operation")
+    value: Any = Field(
+        "", title="Value", description="What to hash, sign, encode or decode. Text as UTF-8, anything else as JSON."
+    )
+    algorithm: Algorithm = Field(
+        "sha256", title="Algorithm", description="For hash and hmac. md5 and sha1 only where the other side needs them."
+    )
+    # Comes by an expression until credentials are there; then it is named by `credentials` on the node.
+    secret: str = Field(
+        "",
+        title="Secret",
+        description="The key (hmac), text as UTF-8.",
+        max_length=10_000,
+        json_schema_extra={"format": "password"},
+    )
+    encoding: Encoding = Field("hex", title="Encoding", description="How bytes are written; for decode, how Value is.")
+    size: int = Field(32, title="Size", description="How many random bytes.", ge=1, le=MAX_RANDOM_BYTES)
+    uuid_version: Literal["4", "7"] = Field("4", title="UUID version", description="7 is ordered by time.")
+    into: FieldPath = Field("data", title="Into", description="The field that takes the result.")
+
+
+class Crypto(NodeType[CryptoParameters]):
+    type = "crypto"
+    label = "Crypto"
+    description = "Hashes, signs, encodes and decodes; makes random bytes and UUIDs."
+    icon = "key"
+    category = "data"
+    Parameters = CryptoParameters
+    blocking = True
+
+    def run(self, context: NodeContext[CryptoParameters]) -> NodeResult:
+        out = []
+        for index, item in enumerate(context.items):
+            if context.cancelled.is_set():
+                raise NodeError("Cancelled.")
+            parameters = context.parameters(index)
+            try:
+                out.append(with_value(item, parameters.into, _result(parameters)))
+            except ValueError as error:
+                raise NodeError(f"parameters.{error} (item {index}).") from None
+        return NodeResult({"main": out})
+
+
+def _result(parameters: CryptoParameters) -> str:
+    """Return the result of an operation. Raises ValueError that begins with the field's name."""
+    match parameters.operation:
+        case "uuid":
+            return str(uuid4() if parameters.uuid_version == "4" else uuid_utils.uuid7())
+        case "random_bytes":
+            return _ENCODED[parameters.encoding](secrets.token_bytes(parameters.size))
+    value = text(parameters.value)
+    if len(value) > MAX_TEXT:
+        raise ValueError(f"value: is longer than {MAX_TEXT} characters")
+    if parameters.operation == "decode":
+        return _decoded(value, parameters.encoding)
+    data = value.encode()
+    if parameters.operation == "hash":
+        data = hashlib.new(parameters.algorithm, data, usedforsecurity=False).digest()
+    elif parameters.operation == "hmac":
+        if not parameters.secret:
+            raise ValueError("secret: hmac needs one")
+        data = hmac.digest(parameters.secret.encode(), data, parameters.algorithm)
+    return _ENCODED[parameters.encoding](data)
+
+
+_ENCODED: dict[str, Callable[[bytes], str]] = {
+    "hex": bytes.hex,
+    "base64": lambda data: base64.b64encode(data).decode(),
+    "base64url": lambda data: base64.urlsafe_b64encode(data).rstrip(b"=").decode(),
+}
+
+
+def _decoded(value: str, encoding: Encoding) -> str:
+    """Return the text that is encoded. Padding may be left out. Raises ValueError."""
+    value = "".join(value.split())
+    try:
+        if encoding == "hex":
+            return bytes.fromhex(value).decode()
+        padded = value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4)
+        return base64.b64decode(padded, altchars=b"-_" if encoding == "base64url" else None, validate=True).decode()
+    except UnicodeDecodeError:
+        raise ValueError("value: what it encodes is no UTF-8 text") from None
+    except (ValueError, binascii.Error):
+        raise ValueError(f"value: is not {encoding}") from None

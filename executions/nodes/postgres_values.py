@@ -1,0 +1,69 @@
+"""What PostgreSQL values are as JSON, and JSON values as parameters of a query.
+
+| PostgreSQL | JSON |
+|---|---|
+| smallint, integer, real, double precision | number; NaN and infinities are texts |
+| bigint | number, or text beyond 2**53 - 1, where JavaScript would round it |
+| numeric | text: always exact, and always the same kind |
+| date, time, timestamp | ISO 8601 text; timestamptz in UTC |
+| interval | ISO 8601 text, such as PT90S |
+| bytea | base64 text |
+| json, jsonb | as it is |
+| arrays | lists |
+| anything else (uuid, inet, ranges, composite…) | text, as PostgreSQL writes it |
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.adapt import Loader
+from psycopg.types.json import Jsonb
+
+_EXACT = 2**53
+_AS_TEXT = ("interval", "inet", "cidr")
+
+
+class _Text(Loader):
+    def load(self, data: Any) -> str:
+        return bytes(data).decode()
+
+
+def prepare(connection: psycopg.Connection[Any]) -> None:
+    """Set up a connection's loaders, so that `as_json` knows what comes. The encoding is UTF-8."""
+    for name in (*_AS_TEXT, *(range_.name for range_ in connection.adapters.types if range_.name.endswith("range"))):
+        connection.adapters.register_loader(name, _Text)
+
+
+def as_json(value: Any) -> Any:
+    """Return a value as psycopg loads it as JSON, by the table above."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < _EXACT else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Decimal):
+        return format(value, "f") if value.is_finite() else str(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(value).decode()
+    if isinstance(value, list | tuple):
+        return [as_json(inner) for inner in value]
+    if isinstance(value, dict):
+        return value
+    return str(value) if isinstance(value, UUID) else f"{value}"
+
+
+def as_parameter(value: Any) -> Any:
+    """Return a JSON value as a parameter: objects, and lists that hold any, as jsonb; other lists as arrays."""
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, dict) for one in value)):
+        return Jsonb(value)
+    return value

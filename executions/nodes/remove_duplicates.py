@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from executions.nodes.base import Items, NodeContext, NodeResult, NodeType, Parameters
+from executions.nodes.comparing import identity
+from executions.nodes.paths import FieldPath, read
+
+
+class RemoveDuplicatesParameters(Parameters):
+    fields: list[FieldPath] = Field(
+        [], title="Fields", description="Items that agree in these are the same; empty: in everything.", max_length=50
+    )
+    keep: Literal["first", "last"] = Field("first", title="Keep", description="Which of the same items stays.")
+
+
+class RemoveDuplicates(NodeType[RemoveDuplicatesParameters]):
+    type = "remove_duplicates"
+    label = "Remove duplicates"
+    description = "Hands on one of the items that are the same, by all or some fields."
+    icon = "duplicates"
+    category = "data"
+    Parameters = RemoveDuplicatesParameters
+    blocking = True
+
+    def run(self, context: NodeContext[RemoveDuplicatesParameters]) -> NodeResult:
+        parameters = context.parameters()
+        seen: set[tuple[bytes, ...]] = set()
+        kept: Items = []
+        last = parameters.keep == "last"
+        for item in reversed(context.items) if last else context.items:
+            key = tuple(identity(read(item, f)) for f in parameters.fields) if parameters.fields else (identity(item),)
+            if key not in seen:
+                seen.add(key)
+                kept.append(item)
+        return NodeResult({"main": kept[::-1] if last else kept})

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from pydantic import Field
+
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.nodes.comparing import natural, number, text
+from executions.nodes.paths import MISSING, FieldPath, read
+
+CompareAs = Literal["automatic", "numeric", "text", "natural"]
+
+
+class SortField(Parameters):
+    field: FieldPath = Field(title="Field", description="A name, or a path such as customer.name.")
+    direction: Literal["ascending", "descending"] = Field("ascending", title="Direction")
+    compare_as: CompareAs = Field(
+        "automatic",
+        title="Compare as",
+        description="`automatic`: false, true, numbers, text, the rest. `natural`: a2 before a10. `numeric`: texts "
+        "that are numbers too; what is none counts as missing.",
+    )
+
+
+class SortParameters(Parameters):
+    fields: list[SortField] = Field(
+        title="Fields",
+        description="The first decides, the next among equals. Items without a value come last in both directions.",
+        min_length=1,
+        max_length=10,
+    )
+    case_sensitive: bool = Field(False, title="Case-sensitive", description="Whether B comes before a.")
+
+
+class Sort(NodeType[SortParameters]):
+    type = "sort"
+    label = "Sort"
+    description = "Orders the items by one or several fields; equal items keep their order."
+    icon = "sort"
+    category = "data"
+    Parameters = SortParameters
+    blocking = True
+
+    def run(self, context: NodeContext[SortParameters]) -> NodeResult:
+        parameters = context.parameters()
+        items = list(context.items)
+        for by in reversed(parameters.fields):  # stable, so the first field is sorted by last
+            descending = by.direction == "descending"
+            items.sort(key=_key(by, descending, parameters.case_sensitive), reverse=descending)
+        return NodeResult({"main": items})
+
+
+def _key(by: SortField, descending: bool, case_sensitive: bool) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    present, missing = (1, 0) if descending else (0, 1)
+
+    def key(item: dict[str, Any]) -> tuple[Any, ...]:
+        value = read(item, by.field)
+        made = None if value is MISSING or value is None else _comparable(value, by.compare_as, case_sensitive)
+        return (missing,) if made is None else (present, made)
+
+    return key
+
+
+def _comparable(value: Any, compare_as: CompareAs, case_sensitive: bool) -> Any:
+    """Return what orders a value among others compared in the same way, or None where it counts as missing."""
+    if compare_as == "numeric":
+        return number(value)
+    if compare_as == "automatic":
+        if isinstance(value, bool):
+            return (0, value)
+        if isinstance(value, int | float):
+            return (1, value)
+    folded = text(value) if case_sensitive else text(value).casefold()
+    if compare_as == "natural":
+        return natural(folded)
+    return folded if compare_as == "text" else (2 if isinstance(value, str) else 3, folded)

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+from pydantic import Field
+
+from executions.nodes.base import Items, NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.nodes.comparing import identity, number, text
+from executions.nodes.paths import MISSING, FieldPath, read, with_value
+
+MAX_TEXT = 1_000_000
+_INT64 = 2**63
+
+Operation = Literal[
+    "count", "count_unique", "sum", "average", "min", "max", "first", "last", "concatenate", "append"
+]  # fmt: skip
+
+
+class Summary(Parameters):
+    operation: Operation = Field("count", title="Operation", description="Null and missing values are left out.")
+    field: FieldPath | None = Field(None, title="Field", description="Of which field; `count` alone needs none.")
+    into: FieldPath | None = Field(None, title="Into", description="Name of the result; default: sum_amount and so on.")
+    separator: str = Field(", ", title="Separator", description="Between texts (concatenate).", max_length=100)
+
+
+class SummarizeParameters(Parameters):
+    summaries: list[Summary] = Field(title="Summaries", min_length=1, max_length=50)
+    group_by: list[FieldPath] = Field(
+        [], title="Group by", description="One item for each combination of values; empty: one item.", max_length=20
+    )
+
+
+class Summarize(NodeType[SummarizeParameters]):
+    type = "summarize"
+    label = "Summarize"
+    description = "Counts, adds up, averages or joins a field's values, for each group of items."
+    icon = "sigma"
+    category = "data"
+    Parameters = SummarizeParameters
+    blocking = True
+
+    def run(self, context: NodeContext[SummarizeParameters]) -> NodeResult:
+        parameters = context.parameters()
+        for index, summary in enumerate(parameters.summaries):
+            if summary.field is None and summary.operation != "count":
+                raise NodeError(f"parameters.summaries.{index}.field: {summary.operation} needs a field.")
+        out = []
+        for items in _groups(context.items, parameters.group_by):
+            made: dict[str, Any] = {}
+            for path in parameters.group_by:
+                made = with_value(made, path, _value(items[0], path))
+            for index, summary in enumerate(parameters.summaries):
+                name = summary.into or "_".join(filter(None, [summary.operation, summary.field])).replace(".", "_")
+                made = with_value(made, name, _summarized(summary, index, items))
+            out.append(made)
+        return NodeResult({"main": out})
+
+
+def _groups(items: Items, paths: list[str]) -> list[Items]:
+    """Return the items by group, in the order in which the groups first appear. Without paths: all, also if none."""
+    if not paths:
+        return [items]
+    groups: dict[tuple[bytes, ...], Items] = {}
+    for item in items:
+        groups.setdefault(tuple(identity(_value(item, path)) for path in paths), []).append(item)
+    return list(groups.values())
+
+
+def _value(item: dict[str, Any], path: str) -> Any:
+    return None if (value := read(item, path)) is MISSING else value
+
+
+def _summarized(summary: Summary, index: int, items: Items) -> Any:
+    if summary.field is None:
+        return len(items)
+    values = [value for item in items if (value := _value(item, summary.field)) is not None]
+    try:
+        return (
+            joined(values, summary.separator)
+            if summary.operation == "concatenate"
+            else _MADE[summary.operation](values)
+        )
+    except ValueError as error:
+        raise NodeError(f"parameters.summaries.{index}.field: {summary.field!r} {error}") from None
+
+
+def _numbers(values: list[Any]) -> list[int | float]:
+    found = []
+    for value in values:
+        if (one := number(value)) is None:
+            raise ValueError(f"holds {text(value)[:100]}, which is no number.")
+        found.append(one)
+    return found
+
+
+def total(values: list[Any]) -> int | float:
+    """Return the sum: exact for whole numbers that fit 64 bits, else rounded once. Raises ValueError."""
+    numbers = _numbers(values)
+    if all(isinstance(one, int) for one in numbers) and abs(whole := sum(numbers)) < _INT64:
+        return whole
+    try:
+        return math.fsum(numbers)
+    except OverflowError:
+        raise ValueError("adds up to more than a number can hold.") from None
+
+
+def _average(values: list[Any]) -> float | None:
+    return total(values) / len(values) if values else None
+
+
+def _ordered(values: list[Any], choose: Callable[..., Any]) -> Any:
+    if all(isinstance(value, str) for value in values) and any(number(value) is None for value in values):
+        return choose(values)  # texts by code point: ISO dates come right
+    numbers = _numbers(values)
+    return choose(numbers) if numbers else None
+
+
+def joined(values: list[Any], separator: str) -> str:
+    """Return the values as one text. Raises ValueError where it gets too long."""
+    parts = [text(value) for value in values]
+    if sum(map(len, parts)) + len(separator) * len(parts) > MAX_TEXT:
+        raise ValueError(f"makes a text of more than {MAX_TEXT} characters.")
+    return separator.join(parts)
+
+
+_MADE: dict[str, Callable[[list[Any]], Any]] = {
+    "count": len,
+    "count_unique": lambda values: len({identity(value) for value in values}),
+    "sum": total,
+    "average": _average,
+    "min": lambda values: _ordered(values, min),
+    "max": lambda values: _ordered(values, max),
+    "first": lambda values: values[0] if values else None,
+    "last": lambda values: values[-1] if values else None,
+    "append": lambda values: values,
+}

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+import pytest
+
+from executions.nodes.base import Items, NodeError
+from executions.nodes.registry import node_types
+from tests.unit.nodes.running import run, run_in_context
+from workflow_platform.embedded import free_port, wait_until
+
+TABLE = "postgres_node_orders"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[dict[str, Any]]:
+    """The suite's own server, as a connection parameter, with an empty table."""
+    url = urlsplit(os.environ["DATABASE_URL"])
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
+        admin.execute(f"DROP TABLE IF EXISTS {TABLE}")
+        admin.execute(f"CREATE TABLE {TABLE} (id int PRIMARY KEY, name text, tags text[], extra jsonb)")
+        yield {
+            "host": url.hostname,
+            "port": url.port,
+            "dbname": url.path.lstrip("/"),
+            "user": unquote(url.username or ""),
+            "password": unquote(url.password or "unused-secret"),
+        }
+        admin.execute(f"DROP TABLE {TABLE}")
+
+
+@pytest.fixture(autouse=True)
+def _allowed(settings: Any) -> None:
+    settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
+
+
+def rows(connection: Any, query: str, *items: dict[str, Any], **parameters: Any) -> Items:
+    return run("postgres", *(items or ({},)), connection=connection, query=query, **parameters).outputs["main"]
+
+
+def stored() -> list[Any]:
+    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+        return connection.execute(f"SELECT id FROM {TABLE} ORDER BY id").fetchall()
+
+
+def test_a_query_runs_for_each_item_with_its_values_bound(server: dict[str, Any]) -> None:
+    hostile = "'; DROP TABLE x; --"
+    found = rows(
+        server, "SELECT %s::int AS n, %s AS name", {"n": 1, "name": hostile}, {"n": 2, "name": "ü"},
+        parameters=["{{ $json.n }}", "{{ $json.name }}"],
+    )  # fmt: skip
+    assert found == [{"n": 1, "name": hostile}, {"n": 2, "name": "ü"}]
+    assert rows(server, "SELECT %(a)s::int + %(a)s::int AS n", parameters={"a": 2}) == [{"n": 4}]
+    assert rows(server, "SELECT 'a' LIKE '%' AS matches") == [{"matches": True}]
+
+
+def test_a_url_names_the_same_server(server: dict[str, Any]) -> None:
+    url = "postgresql://{user}:{password}@{host}:{port}/{dbname}?sslmode=prefer".format(**server)
+    assert rows(url, "SELECT current_user AS who") == [{"who": server["user"]}]
+
+
+def test_values_are_json_by_the_table_in_postgres_values(server: dict[str, Any]) -> None:
+    query = """SELECT 9007199254740991::bigint AS exact, 9007199254740992::bigint AS large, 1.10::numeric AS money,
+        'NaN'::float8 AS nan, 1.5::float4 AS real, '2026-03-01'::date AS day, '2026-03-01 12:00+02'::timestamptz AS at,
+        '2026-03-01 12:00'::timestamp AS wall, '90 s'::interval AS span, '\\x0102'::bytea AS bytes, NULL AS nothing,
+        '{"a": [1.5]}'::jsonb AS json, ARRAY[1.5, 2]::numeric[] AS list, '10.0.0.0/8'::cidr AS net, 1 = 1 AS yes,
+        '01234567-89ab-cdef-0123-456789abcdef'::uuid AS id, int4range(1, 3) AS range, ARRAY['1 s'::interval] AS spans"""
+    assert rows(server, query) == [
+        {
+            "exact": 9007199254740991, "large": "9007199254740992", "money": "1.10", "nan": "nan", "real": 1.5,
+            "day": "2026-03-01", "at": "2026-03-01T10:00:00+00:00", "wall": "2026-03-01T12:00:00", "span": "PT1M30S",
+            "bytes": "AQI=", "nothing": None, "json": {"a": [1.5]}, "list": ["1.5", "2"], "net": "10.0.0.0/8",
+            "yes": True, "id": "01234567-89ab-cdef-0123-456789abcdef", "range": "[1,3)", "spans": ["PT1S"],
+        }
+    ]  # fmt: skip
+
+
+def test_changes_are_counted_and_lists_and_objects_are_arrays_and_json(server: dict[str, Any]) -> None:
+    insert = f"INSERT INTO {TABLE} VALUES (%s, %s, %s, %s)"
+    values = ["{{ $json.id }}", "a", ["x", "y"], {"deep": [1]}]
+    assert rows(server, insert, {"id": 1}, {"id": 2}, parameters=values, read_only=False) == [{"affected": 1}] * 2
+    updated = rows(server, f"UPDATE {TABLE} SET name = 'b' RETURNING id, tags, extra", read_only=False)
+    assert updated == [{"id": n, "tags": ["x", "y"], "extra": {"deep": [1]}} for n in (1, 2)]
+    assert rows(server, f"DELETE FROM {TABLE}", read_only=False) == [{"affected": 2}]
+    uncounted = f"WITH one AS (SELECT 1 AS id) INSERT INTO {TABLE} SELECT id FROM one"
+    assert rows(server, uncounted, read_only=False) == [{"affected": None}]
+    assert rows(server, f"TRUNCATE {TABLE}", read_only=False) == [{"affected": None}]
+
+
+def test_an_item_that_is_run_again_has_the_same_key(server: dict[str, Any]) -> None:
+    query = "SELECT %(idempotency_key)s AS key"
+    first = rows(server, query, {}, {}, parameters={})
+    assert first == rows(server, query, {}, {}, parameters={}) == [{"key": f"execution/node/0/{n}"} for n in (0, 1)]
+
+
+def test_nothing_changes_by_default(server: dict[str, Any]) -> None:
+    for query in (
+        f"INSERT INTO {TABLE} (id) VALUES (1)",
+        f"WITH made AS (INSERT INTO {TABLE} (id) VALUES (1) RETURNING id) SELECT id FROM made",
+    ):
+        with pytest.raises(NodeError, match="read-only transaction") as raised:
+            rows(server, query)
+        assert not raised.value.retryable
+    with pytest.raises(NodeError, match="must be set before any query"):
+        rows(server, "SET TRANSACTION READ WRITE")
+
+
+def test_all_items_are_done_or_none(server: dict[str, Any]) -> None:
+    with pytest.raises(NodeError, match="duplicate key"):
+        rows(
+            server, f"INSERT INTO {TABLE} (id) VALUES (%s)", {}, {}, parameters=[7], read_only=False
+        )  # the second has the same id
+    assert stored() == []
+
+
+@pytest.mark.parametrize("query", ["COMMIT", "ROLLBACK"])
+def test_a_query_cannot_end_the_transaction(server: dict[str, Any], query: str) -> None:
+    with pytest.raises(NodeError, match="must not end the transaction"):
+        rows(server, query, read_only=False)
+
+
+@pytest.mark.parametrize("query", ["SELECT 1; SELECT 2", f"INSERT INTO {TABLE} (id) VALUES (1); SELECT 2"])
+def test_there_is_one_statement(server: dict[str, Any], query: str) -> None:
+    with pytest.raises(NodeError, match="multiple commands"):
+        rows(server, query, read_only=False)
+    assert stored() == []
+
+
+def test_an_expression_in_the_query_is_refused_when_saved_and_when_run(server: dict[str, Any]) -> None:
+    query = "SELECT '{{ $json.name }}'"
+    with pytest.raises(NodeError, match=r"parameters\.query: .*`parameters`"):
+        rows(server, query, {"name": "a"})
+    assert [path for path, _, _ in node_types()["postgres"].check_parameters({"connection": "x", "query": query})] == [
+        "parameters.query"
+    ]
+
+
+def test_more_rows_than_wanted_are_an_error_that_reads_no_further(server: dict[str, Any]) -> None:
+    began = time.perf_counter()
+    with pytest.raises(NodeError, match=r"parameters\.row_limit"):
+        rows(server, "SELECT generate_series(1, 1000000000) AS n", row_limit=10)
+    assert time.perf_counter() - began < 5
+    assert len(rows(server, "SELECT generate_series(1, 10) AS n", row_limit=10)) == 10
+
+
+def test_more_bytes_than_an_output_holds_are_an_error(server: dict[str, Any], settings: Any) -> None:
+    settings.NODE_OUTPUT_MAX_BYTES = 10_000
+    with pytest.raises(NodeError, match="more than 10000 bytes"):
+        rows(server, "SELECT repeat('x', 1000) AS x FROM generate_series(1, 100)")
+    with pytest.raises(NodeError, match=r"more than 10000 bytes \(item 2\)"):
+        rows(server, "SELECT repeat('x', 4000) AS x", {}, {}, {})
+
+
+@pytest.mark.parametrize("first", ["", "SET statement_timeout = 0"])
+def test_a_statement_has_a_time_limit_that_it_cannot_lift(server: dict[str, Any], first: str) -> None:
+    query = "SELECT set_config('statement_timeout', '0', false), pg_sleep(60)" if first else "SELECT pg_sleep(60)"
+    began = time.perf_counter()
+    with pytest.raises(NodeError, match=r"longer than parameters\.timeout_seconds"):
+        rows(server, query, timeout_seconds=0.3)
+    assert time.perf_counter() - began < 10
+
+
+def test_a_cancelled_execution_stops_the_statement_on_the_server(server: dict[str, Any]) -> None:
+    cancelled, said = threading.Event(), []
+
+    def query() -> None:
+        try:
+            run_in_context(
+                "postgres", {"main": [{}]}, {"cancelled": cancelled}, connection=server, query="SELECT pg_sleep(61)"
+            )
+        except NodeError as error:
+            said.append(str(error))
+
+    def running() -> bool:
+        with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+            found = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(61)'")
+            return found.fetchone() == (1,)
+
+    thread = threading.Thread(target=query)
+    thread.start()
+    wait_until(running, "The statement")
+    cancelled.set()
+    thread.join(10)
+    assert said == ["Cancelled."]
+    wait_until(lambda: not running(), "The end of the statement")
+
+
+def test_a_private_address_is_refused(server: dict[str, Any], settings: Any) -> None:
+    settings.OUTBOUND_ALLOW = []
+    with pytest.raises(NodeError, match=r"parameters\.connection\.host: .*OUTBOUND_ALLOW") as raised:
+        rows(server, "SELECT 1")
+    assert not raised.value.retryable
+
+
+@pytest.mark.parametrize("host", ["/tmp", "a,127.0.0.1", "@abstract", "", "a b"])
+def test_a_host_is_one_host_and_no_socket(server: dict[str, Any], host: str) -> None:
+    with pytest.raises(NodeError, match=r"parameters\.connection\.host"):
+        rows(server | {"host": host}, "SELECT 1")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://u:hidden-secret@127.0.0.1/d",
+        "postgresql://u:hidden-secret@127.0.0.1/d?hostaddr=127.0.0.1",
+        "postgresql://u:hidden-secret@127.0.0.1/d?service=x",
+        "postgresql://u:hidden-secret@127.0.0.1:x/d",
+        "postgresql://u:hidden-secret@127.0.0.1/d?sslmode=off",
+        "host=127.0.0.1 password=hidden-secret",
+    ],
+)
+def test_a_url_that_asks_for_more_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(NodeError, match=r"parameters\.connection") as raised:
+        rows(url, "SELECT 1")
+    assert "hidden-secret" not in str(raised.value)
+
+
+def test_a_server_that_is_not_there_can_be_tried_again(server: dict[str, Any]) -> None:
+    with pytest.raises(NodeError, match=r"No connection with 127\.0\.0\.1") as raised:
+        rows(server | {"port": free_port()}, "SELECT 1")
+    assert raised.value.retryable
+
+
+def test_no_error_shows_the_password_even_if_the_server_repeats_it(server: dict[str, Any]) -> None:
+    secret = server["password"] if len(server["password"]) > 5 else "unused-secret"
+    connection = server | {"password": secret}
+    with pytest.raises(NodeError, match="invalid input syntax") as raised:
+        rows(connection, "SELECT %s::text::int AS n", parameters=[secret])
+    assert secret not in str(raised.value)
+    with pytest.raises(NodeError) as raised:
+        rows(connection | {"dbname": f"no-{secret}"}, "SELECT 1")
+    assert secret not in str(raised.value)
+    with pytest.raises(NodeError) as raised:
+        rows(connection | {"port": 0}, "SELECT 1")
+    assert secret not in str(raised.value)
+
+
+@pytest.mark.parametrize("parameters", [[1, 2], {"a": 1}, []])
+def test_values_that_do_not_fit_the_query_are_named(server: dict[str, Any], parameters: Any) -> None:
+    with pytest.raises(NodeError, match=r"parameters\.parameters|syntax error"):
+        rows(server, "SELECT %s AS n", parameters=parameters)
+
+
+def test_the_workers_own_passwords_and_options_are_not_used(
+    server: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c application_name=stolen")
+    monkeypatch.setenv("PGAPPNAME", "stolen")
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    found = rows(server, "SELECT current_setting('application_name') AS name, current_setting('TimeZone') AS zone")
+    assert found == [{"name": "workflow-platform", "zone": "UTC"}]
+
+
+def test_all_items_use_one_connection(server: dict[str, Any]) -> None:
+    connection = server | {"dbname": "{{ $json.db }}"}
+    with pytest.raises(NodeError, match=r"must be the same for all items \(item 1\)"):
+        rows(connection, "SELECT 1", {"db": server["dbname"]}, {"db": "other"})

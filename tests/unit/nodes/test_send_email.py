@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from executions.nodes.base import NodeError
+from executions.nodes.send_email import SMTP_BACKEND
+from tests.unit.nodes.running import run
+from workflow_platform.embedded import free_port
+
+MESSAGE = {"from": "Robot <robot@example.com>", "to": "ann@example.com", "subject": "Hello", "text": "Hi"}
+
+
+class Mailbox:
+    """Takes mail as an SMTP server does; refuses what it is told to."""
+
+    def __init__(self) -> None:
+        self.envelopes: list[Envelope] = []
+        self.refuse = ""
+
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
+        if self.refuse:
+            return self.refuse
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.envelopes.append(envelope)
+        return "250 OK"
+
+    @property
+    def messages(self) -> list[EmailMessage]:
+        contents = [envelope.content for envelope in self.envelopes]
+        return [message_from_bytes(c, policy=policy.default) for c in contents if isinstance(c, bytes)]  # type: ignore[misc]
+
+
+def login(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: LoginPassword) -> AuthResult:
+    return AuthResult(success=data.login == b"robot" and data.password == b"right", handled=False)
+
+
+@pytest.fixture
+def mailbox(settings: Any) -> Iterator[Mailbox]:
+    box = Mailbox()
+    controller = Controller(
+        box, hostname="127.0.0.1", port=free_port(), authenticator=login, auth_require_tls=False, auth_required=False
+    )
+    controller.start()
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP_BACKEND, "127.0.0.1", controller.port
+    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+    settings.DEFAULT_FROM_EMAIL = ""
+    yield box
+    controller.stop()
+
+
+def test_a_message_for_each_item_arrives(mailbox: Mailbox) -> None:
+    given = MESSAGE | {"to": "{{ $json.to }}", "cc": ['"Bob, Jr." <bob@example.com>'], "bcc": "eve@example.com"}
+    given |= {"html": "<b>Hi ü</b>", "headers": {"X-Ticket": "7"}, "reply_to": "help@example.com"}
+    result = run("send_email", {"to": "a@example.com, Ä <b@example.com>"}, {"to": ["c@example.com"]}, **given)
+    first, second = mailbox.messages
+    assert mailbox.envelopes[0].rcpt_tos == ["a@example.com", "b@example.com", "bob@example.com", "eve@example.com"]
+    assert first["to"] == "a@example.com, Ä <b@example.com>"
+    assert first["cc"].addresses[0].display_name == "Bob, Jr."
+    assert (first["subject"], first["x-ticket"], first["bcc"]) == ("Hello", "7", None)
+    assert [part.get_content().strip() for part in first.iter_parts()] == ["Hi", "<b>Hi ü</b>"]
+    assert second["to"] == "c@example.com"
+    assert [item["message_id"] for item in result.outputs["main"]] == [first["message-id"], second["message-id"]]
+
+
+def test_the_same_item_of_the_same_run_has_the_same_id_when_it_is_sent_again(mailbox: Mailbox) -> None:
+    run("send_email", {}, {}, **MESSAGE)
+    run("send_email", {}, {}, **MESSAGE)
+    ids = [message["message-id"] for message in mailbox.messages]
+    assert ids[:2] == ids[2:]
+    assert len(set(ids)) == 2
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"subject": "a\r\nBcc: eve@example.com"}, "subject"),
+        ({"subject": "a\nb"}, "subject"),
+        ({"to": "ann@example.com\nBcc: eve@example.com"}, "to"),
+        ({"from": "Robot\r\n <robot@example.com>"}, "from"),
+        ({"headers": {"X-A": "1\r\nBcc: eve@example.com"}}, r"headers\.X-A"),
+        ({"headers": {"X-A: 1\r\nBcc": "eve@example.com"}}, "headers"),
+        ({"headers": {"Bcc": "eve@example.com"}}, "headers"),
+        ({"headers": {"content-type": "text/html"}}, "headers"),
+        ({"to": "nobody"}, "to"),
+        ({"to": ""}, "to"),
+        ({"to": [f"a{n}@example.com" for n in range(101)]}, "to"),
+        ({"from": ""}, "from"),
+        ({"cc": "a@example.com, @"}, "cc"),
+    ],
+    ids=str,
+)
+def test_what_would_be_another_message_is_refused(mailbox: Mailbox, parameters: dict[str, Any], field: str) -> None:
+    with pytest.raises(NodeError, match=rf"parameters\.{field}: .*\(item 0\)") as raised:
+        run("send_email", {}, **(MESSAGE | parameters))
+    assert not raised.value.retryable
+    assert mailbox.envelopes == []
+
+
+def test_nothing_is_sent_if_one_item_is_wrong(mailbox: Mailbox) -> None:
+    with pytest.raises(NodeError, match=r"\(item 1\)"):
+        run("send_email", {"to": "a@example.com"}, {"to": "b"}, **(MESSAGE | {"to": "{{ $json.to }}"}))
+    assert mailbox.envelopes == []
+
+
+def test_the_operator_sets_the_sender(mailbox: Mailbox, settings: Any) -> None:
+    settings.DEFAULT_FROM_EMAIL = "robot@example.org"
+    assert run("send_email", {}, **(MESSAGE | {"from": ""})).outputs["main"][0]["from"] == "robot@example.org"
+
+
+@pytest.mark.parametrize(("refuse", "retryable"), [("451 later", True), ("550 no such user", False)])
+def test_what_the_server_refuses_for_now_can_be_tried_again(mailbox: Mailbox, refuse: str, retryable: bool) -> None:
+    mailbox.refuse = refuse
+    with pytest.raises(NodeError, match=r"refused ann@example\.com") as raised:
+        run("send_email", {}, **MESSAGE)
+    assert raised.value.retryable is retryable
+
+
+def test_a_server_that_is_not_there_can_be_tried_again(mailbox: Mailbox, settings: Any) -> None:
+    settings.EMAIL_PORT = free_port()
+    with pytest.raises(NodeError, match="EMAIL_URL") as raised:
+        run("send_email", {}, **MESSAGE)
+    assert raised.value.retryable
+
+
+@pytest.mark.parametrize("password", ["right", "wrong-and-secret"])
+def test_a_login_is_made_and_a_refused_one_is_said_without_the_password(
+    mailbox: Mailbox, settings: Any, password: str
+) -> None:
+    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "robot", password
+    if password == "right":
+        run("send_email", {}, **MESSAGE)
+        assert len(mailbox.envelopes) == 1
+        return
+    with pytest.raises(NodeError, match=r"login of EMAIL_URL \(code 535\)") as raised:
+        run("send_email", {}, **MESSAGE)
+    assert password not in str(raised.value)
+    assert not raised.value.retryable
+
+
+def test_a_server_without_starttls_gets_nothing_where_it_is_asked_for(mailbox: Mailbox, settings: Any) -> None:
+    settings.EMAIL_USE_TLS = True
+    with pytest.raises(NodeError, match="cannot do what EMAIL_URL asks for"):
+        run("send_email", {}, **MESSAGE)
+    assert mailbox.envelopes == []
+
+
+def test_without_a_mail_server_the_setting_is_named(settings: Any) -> None:
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = SMTP_BACKEND, ""
+    with pytest.raises(NodeError, match="EMAIL_URL"):
+        run("send_email", {}, **MESSAGE)
