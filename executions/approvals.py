@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from executions import waits
@@ -49,6 +50,18 @@ def decide(wait: Wait, user: User, decision: str, comment: str = "", fields: dic
         "fields": fields or {},
     }
     return waits.resolve(wait.pk, outcome, by=user)
+
+
+def listed(user: User, show: str) -> QuerySet[Wait]:
+    """Return the approvals that `user` may see, with what is shown of them: `mine` are open and meant for them, `open`
+    are all open ones, `decided` those with a decision, `all` every one."""
+    found = Wait.objects.approvals().select_related("execution__workflow", "assignee", "resolved_by")
+    if show == "mine":
+        return found.open().meant_for(user)
+    found = found.visible_to(user)
+    if show == "decided":
+        return found.filter(outcome__isnull=False)
+    return found.open() if show == "open" else found
 
 
 def state_of(wait: Wait) -> str:

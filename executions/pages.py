@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from events import log
 from events.models import FEED
-from executions import schedules
+from executions import relations, schedules
 from executions.graph import Graph
 from executions.layout import layout
 from executions.listing import ExecutionFilters, activity, listed, workflows_with_runs
@@ -30,6 +30,7 @@ LISTED = 50
 RECENT = 15
 VERSIONS = 30
 MOST_ROWS = 100
+SHOWN_CHILDREN = 10
 
 
 def graph_data(version: WorkflowVersion) -> dict[str, Any]:
@@ -162,13 +163,18 @@ def _version(row: Workflow, wanted: str | None) -> WorkflowVersion:
 @login_required
 def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
     """The live monitor. Everything that moves on it is folded from the stream, from its first event on."""
-    found = Execution.objects.select_related("workflow", "version")
+    found = Execution.objects.select_related("workflow", "version", "parent__workflow", "parent_run")
     row = get_visible_or_404(found, request.user, pk=execution_id)
+    handled = _uuid(relations.handled_error(row))
     context = {
         "execution": row,
         "can_run": _can_run(request, row.workflow),
+        "parent": relations.parent_of(row),
+        "children": relations.children_of(row)[:SHOWN_CHILDREN],
+        "handled": str(handled) if handled else None,
         "page_data": {
             "execution": str(row.pk),
+            "pausing": row.pause_request is not None,
             "graph": graph_data(row.version),
             "server_time": timezone.now().isoformat(),
             "icons": static("icons.svg"),

@@ -89,7 +89,7 @@ class ApprovalViewSet(viewsets.GenericViewSet[Wait]):
     def list(self, request: Request) -> Response:
         wanted = ApprovalFilterSerializer(data=request.query_params)
         wanted.is_valid(raise_exception=True)
-        found = listed(cast(User, request.user), wanted.validated_data["show"])
+        found = approvals.listed(cast(User, request.user), wanted.validated_data["show"])
         if execution := wanted.validated_data.get("execution"):
             found = found.filter(execution=execution)
         page = self.paginate_queryset(found)
@@ -122,17 +122,6 @@ class ApprovalViewSet(viewsets.GenericViewSet[Wait]):
     def _shown(self, request: Request, wait: Any, *, many: bool = False) -> Any:
         user = cast(User, request.user)
         return ApprovalSerializer(wait, many=many, context={"user": user, "roles": approvals.roles_of(user)}).data
-
-
-def listed(user: User, show: str) -> QuerySet[Wait]:
-    """Return the approvals that `user` may see, as ApprovalFilterSerializer says, with what is shown of them."""
-    found = Wait.objects.approvals().select_related("execution__workflow", "assignee", "resolved_by")
-    if show == "mine":
-        return found.open().meant_for(user)
-    found = found.visible_to(user)
-    if show == "decided":
-        return found.filter(outcome__isnull=False)
-    return found.open() if show == "open" else found
 
 
 def _too_late(wait: Wait) -> str:

@@ -60,7 +60,9 @@ class Heartbeats:
                 held = list(self._held.values())
                 if not held:
                     self._wake.clear()
-                    continue
+            if not held:
+                connection.close()  # back to the pool: an idle worker holds no connection
+                continue
             try:
                 self._look(held)
                 if time.monotonic() - self._renewed_at >= settings.HEARTBEAT_SECONDS:
