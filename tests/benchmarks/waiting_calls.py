@@ -54,7 +54,7 @@ def definition(url: str) -> dict[str, Any]:
 def execute_all(platform: Installation, workflow: str, count: int) -> tuple[float, float]:
     """Start so many executions. Returns the seconds until the last has ended, and until the last was accepted."""
     began = time.time()
-    executions = asyncio.run(_execute(platform, workflow, count))
+    executions = asyncio.run(start_all(platform, workflow, count))
     accepted = time.time() - began
     ended = (
         "SELECT count(*), max(ended_at) FROM executions_execution WHERE id = ANY(%s::uuid[]) AND status = 'completed'"
@@ -63,7 +63,8 @@ def execute_all(platform: Installation, workflow: str, count: int) -> tuple[floa
     return platform.query(ended, executions)[0][1].timestamp() - began, accepted
 
 
-async def _execute(platform: Installation, workflow: str, count: int) -> list[str]:
+async def start_all(platform: Installation, workflow: str, count: int) -> list[str]:
+    """Start so many executions over the API. Returns their ids."""
     path, headers = f"/api/workflows/{workflow}/execute/", [f"Authorization: Bearer {platform.token}"]
     numbers: Iterator[int] = iter(range(count))
     executions: list[str] = []
