@@ -54,7 +54,7 @@ PORT = _read(env.int, "PORT", 8000)
 DEBUG = _read(env.bool, "DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
-PUBLIC_URL = env.str("PUBLIC_URL", f"http://{HOST}:{PORT}").rstrip("/")
+PUBLIC_URL = _read_url("PUBLIC_URL", f"http://{HOST}:{PORT}").rstrip("/")
 DATABASE_URL = _read_url("DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 REDIS_URL = _read_url("REDIS_URL", "redis://127.0.0.1:6379/0")
 
