@@ -12,6 +12,7 @@ from executions.models import Wait
 from workflow_platform.accounts.models import Membership, Role, User
 
 DECISIONS = ("approved", "rejected")
+STATES = ("open", *DECISIONS, "expired", "withdrawn")
 MAX_FIELDS_BYTES = 64 * 1024
 
 

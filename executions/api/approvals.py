@@ -24,10 +24,10 @@ class ApprovalSerializer(serializers.ModelSerializer[Wait]):
     workflow = serializers.UUIDField(source="execution.workflow_id", read_only=True)
     workflow_name = serializers.CharField(source="execution.workflow.name", read_only=True)
     node = serializers.CharField(source="node_id", read_only=True)
-    assignee = serializers.CharField(source="assignee.username", default=None, read_only=True)
+    assignee = serializers.CharField(source="assignee.username", default=None, read_only=True, allow_null=True)
     state = serializers.SerializerMethodField()
     may_decide = serializers.SerializerMethodField(help_text="Whether the caller may decide it now.")
-    decided_by = serializers.CharField(source="resolved_by.username", default=None, read_only=True)
+    decided_by = serializers.CharField(source="resolved_by.username", default=None, read_only=True, allow_null=True)
     decided_at = serializers.SerializerMethodField()
     comment = serializers.SerializerMethodField()
 
@@ -37,7 +37,9 @@ class ApprovalSerializer(serializers.ModelSerializer[Wait]):
             "id", "execution", "workflow", "workflow_name", "node", "run_index", "message", "assignee", "state",
             "may_decide", "created_at", "expires_at", "decided_at", "decided_by", "comment",
         ]  # fmt: skip
+        read_only_fields = fields
 
+    @extend_schema_field(serializers.ChoiceField(choices=approvals.STATES))
     def get_state(self, wait: Wait) -> str:
         return approvals.state_of(wait)
 
