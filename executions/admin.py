@@ -11,7 +11,7 @@ from django.utils.html import format_html
 
 from events.admin import ReadOnly
 from executions import lifecycle
-from executions.models import Execution, NodeRun, Schedule, Wait, WebhookRoute, Workflow, WorkflowVersion
+from executions.models import Credential, Execution, NodeRun, Schedule, Wait, WebhookRoute, Workflow, WorkflowVersion
 
 
 @admin.register(Workflow)
@@ -101,6 +101,20 @@ class NodeRunAdmin(ReadOnly, admin.ModelAdmin[NodeRun]):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("output", "inputs")
+
+
+@admin.register(Credential)
+class CredentialAdmin(ReadOnly, admin.ModelAdmin[Credential]):
+    """Which there are. What they hold is shown nowhere, and changed on their page and through the API."""
+
+    list_display = ["name", "type", "workspace", "created_by", "updated_at", "last_used_at", "key"]
+    list_filter = ["type", "workspace", "key"]
+    list_select_related = ["workspace", "created_by"]
+    search_fields = ["name", "=id"]
+    exclude = ["data"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("data")
 
 
 @admin.register(WebhookRoute)

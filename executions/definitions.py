@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -11,9 +13,9 @@ from pydantic import ValidationError
 
 from events import log
 from events.log import NewEvent
-from executions import schedules
+from executions import credentials, schedules
 from executions.expressions import check_syntax
-from executions.graph import Graph, GraphProblem, InvalidGraph, pydantic_problems, validate
+from executions.graph import Graph, GraphProblem, InvalidGraph, Node, pydantic_problems, validate
 from executions.models import WebhookRoute, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
 from executions.workflow_settings import WorkflowSettings
@@ -23,21 +25,57 @@ from workflow_platform.identifiers import uuid7
 SOURCE = "executions.definitions"
 
 
-def check(nodes: object, edges: object, workspace: Workspace | None = None, name: str = "") -> Graph:
-    """Return the graph. Raises InvalidGraph with all of its problems. What names something of a workspace is looked up
-    where one is given; `name` is what the workflow itself is to be called there."""
+def check(nodes: object, edges: object, workspaces: Sequence[UUID] | None, name: str = "") -> Graph:
+    """Return the graph. Raises InvalidGraph with all of its problems.
+
+    What it names (credentials, workflows, people) must be there in one of the workspaces; None: do not look, since the
+    caller may not know them. `name` is what the workflow itself is to be called.
+    """
     graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES)
-    types = node_types()
-    problems = validate(graph, types, check_syntax)
-    if workspace is not None and not problems:
-        problems = [
-            GraphProblem(node.id, None, path, code, message)
-            for node in graph.nodes.values()
-            for path, code, message in types[node.type].check_in_workspace(node.parameters, workspace, name)
-        ]
+    problems = validate(graph, node_types(), check_syntax)
+    problems += _credential_problems(graph, workspaces)
+    if workspaces is not None and not problems:
+        problems = [problem for node in graph.nodes.values() for problem in _unknown(node, workspaces, name)]
     if problems:
         raise InvalidGraph(problems)
     return graph
+
+
+def _unknown(node: Node, workspaces: Sequence[UUID], name: str) -> list[GraphProblem]:
+    """Return what the node names that none of the workspaces has."""
+    node_type, found = node_types()[node.type], []
+    for workspace in workspaces:
+        found = node_type.check_in_workspace(node.parameters, workspace, name)
+        if not found:
+            break
+    return [GraphProblem(node.id, None, path, code, message) for path, code, message in found]
+
+
+def _credential_problems(graph: Graph, workspaces: Sequence[UUID] | None) -> list[GraphProblem]:
+    uses = [(node.id, field, name) for node in graph.nodes.values() for field, name in _credentials_of(node)]
+    named = {name for _, _, name in uses if "{{" not in name}
+    missing = credentials.unknown(named, workspaces) if workspaces is not None and named else set()
+    problems = []
+    for node_id, field, name in uses:
+        if "{{" in name:
+            # Else whoever sends the items could choose among the workspace's credentials.
+            said = "A credential is named as it is, not by an expression."
+            problems.append(GraphProblem(node_id, None, field, "expression", said))
+        elif name in missing:
+            said = f"There is no credential {name!r} in the workspace."
+            problems.append(GraphProblem(node_id, None, field, "unknown_credential", said))
+    return problems
+
+
+def _credentials_of(node: Node) -> Iterator[tuple[str, str]]:
+    """Yield (field, name or id) for each credential that a node uses."""
+    if node.credentials:
+        yield "credentials", node.credentials
+    node_type = node_types().get(node.type)
+    for name, info in node_type.Parameters.model_fields.items() if node_type else ():
+        extra, value = info.json_schema_extra, node.parameters.get(name)
+        if isinstance(extra, dict) and extra.get("format") == "credential" and isinstance(value, str) and value:
+            yield f"parameters.{name}", value
 
 
 @transaction.atomic
@@ -56,7 +94,7 @@ def save_workflow(
     before = workflow.latest_version
     nodes = definition.get("nodes", before.nodes if before else None)
     edges = definition.get("edges", before.edges if before else [])
-    check(nodes, edges, workspace, definition.get("name", workflow.name))
+    check(nodes, edges, [workspace.pk], definition.get("name", workflow.name))
     settings_ = definition.get("settings", before.settings if before else {})
     limits = _checked_settings(settings_, workspace, workflow)
     workflow.name = definition.get("name", workflow.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,11 +18,16 @@ import orjson
 import quickjs
 
 TIME_LIMIT_SECONDS = 1.0
-MEMORY_LIMIT_BYTES = 64 * 1024 * 1024
+MEMORY_LIMIT_BYTES = 128 * 1024 * 1024
+MOST_PATIENCE = 5.0
+"""How many times its time limit an expression may have because of what else the process does."""
 STACK_LIMIT_BYTES = 512 * 1024
+_PLACE = re.compile(r"<input>:(\d+)")
+_LINES_OF_FUNCTION = 2
+"""That QuickJS counts before the body of a `new Function`."""
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
-_PRELUDE = """
+PRELUDE = """
 var __names = {}, __items = [], __index = 0;
 function __wrap(item) { return { json: item }; }
 function __list(items) {
@@ -45,13 +51,48 @@ Object.defineProperty(globalThis, "$itemIndex", { get: function () { return __in
 Object.defineProperty(globalThis, "$now", { get: function () { return new Date(); } });
 Object.defineProperty(globalThis, "$today", {
   get: function () { var d = new Date(); d.setUTCHours(0, 0, 0, 0); return d; } });
-function __json(value) {
-  if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint") {
-    throw new TypeError("a " + typeof value + " is not a JSON value");
+var __json = (function (stringify) {
+  return function (value) {
+    if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint") {
+      throw new TypeError("a " + typeof value + " is not a JSON value");
+    }
+    var text = stringify(value);
+    return text === undefined ? "null" : text;
+  };
+})(JSON.stringify);
+// What code throws never reaches the host as an object: to read an object can run code, and there the host has no time
+// limit. An error comes back as "!", its text, a newline and its stack, which is no JSON text.
+var __guard = (function (String, Error, stringify) {
+  function told(error) {
+    var plain = typeof error === "object" && error !== null && !(error instanceof Error);
+    var text = plain ? "Error: " + stringify(error) : String(error);
+    return "!" + text + "\\n" + (error instanceof Error ? error.stack : "");
   }
-  var text = JSON.stringify(value);
-  return text === undefined ? "null" : text;
-}
+  return function (work) { try { return work(); } catch (error) { return told(error); } };
+})(String, Error, JSON.stringify);
+var __function = (function (evaluate, json, guard) {
+  return function (source) {
+    return guard(function () {
+      // An arrow function, in which `this` and `arguments` are what they are outside, and one expression.
+      var expression = evaluate("(() => (\\n" + source + "\\n))");
+      return function (index) {
+        return guard(function () { __index = index; return json(expression()); });
+      };
+    });
+  };
+})(eval, __json, __guard);
+"""
+
+# For the worker's own process; in a sandbox process the kernel ends what hangs, and authors see the lines of stacks.
+_ENGINE_ERRORS = """
+// These the engine itself throws past every `catch`: reading them runs nothing that code has put there.
+[InternalError, SyntaxError, RangeError].forEach(function (kind) {
+  var name = kind.name;
+  Object.defineProperty(kind.prototype, Symbol.toPrimitive, {
+    value: function () { return name + ": " + this.message; }, writable: false, configurable: false });
+  Object.defineProperty(kind.prototype, "message", { value: "", writable: true, configurable: false });
+  Object.defineProperty(kind.prototype, "stack", { value: "", writable: true, configurable: false });
+});
 """
 
 
@@ -69,6 +110,12 @@ class Scope:
     workflow: dict[str, Any] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
 
+    def named_in(self, source: str) -> dict[str, list[dict[str, Any]]]:
+        """Return the outputs of those nodes that `source` may name: large outputs that nobody asks for cost nothing."""
+        if "$" not in source:
+            return {}
+        return {name: items() for name, items in self.nodes.items() if name in source}
+
 
 @lru_cache(maxsize=4096)
 def check_syntax(template: str) -> str | None:
@@ -76,24 +123,32 @@ def check_syntax(template: str) -> str | None:
     for match in _EXPRESSION.finditer(template):
         if not match.group(1).strip():
             return "The expression {{ }} is empty."
-        if (said := check_code(f"return (\n{match.group(1)}\n);")) is not None:
-            return f"The expression {match.group(0)} does not parse: {said}"
+        if (error := _syntax_error(f"return (\n{match.group(1)}\n);")) is not None:
+            return f"The expression {match.group(0)} does not parse: {first_line(error)}"
     if template.count("{{") != len(_EXPRESSION.findall(template)):
         return "An expression is opened with {{ and not closed."
     return None
 
 
 def check_code(code: str) -> str | None:
-    """Return why `code` is no function body, or None. Nothing of it runs."""
-    context = quickjs.Context()
+    """Return why `code` is no function body, and at which line, or None. Nothing of it runs."""
+    error = _syntax_error(code)
+    if error is None:
+        return None
+    place = _PLACE.search(str(error))
+    line = int(place.group(1)) - _LINES_OF_FUNCTION if place else 0
+    return first_line(error) + (f" (line {min(line, code.count(chr(10)) + 1)})" if line >= 1 else "")
+
+
+def _syntax_error(code: str) -> quickjs.JSException | None:
     try:
-        context.eval(f"(function () {{ new Function({json.dumps(code)}); }})()")
+        quickjs.Context().eval(f"(function () {{ new Function({json.dumps(code)}); }})()")
     except quickjs.JSException as error:
-        return _first_line(error)
+        return error
     return None
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException | str) -> str:
     return str(error).strip().split("\n")[0]
 
 
@@ -103,15 +158,12 @@ class Evaluator:
     def __init__(
         self, scope: Scope, time_limit: float = TIME_LIMIT_SECONDS, memory_limit: int = MEMORY_LIMIT_BYTES
     ) -> None:
-        self._scope = scope
+        self.scope = scope
         self._time_limit = time_limit
         self._memory_limit = memory_limit
         self._context: quickjs.Context | None = None
         self._known: set[str] = set()
-
-    def with_limits(self, *, time_limit: float) -> Evaluator:
-        """Return another evaluator over the same scope, with its own time limit in CPU seconds."""
-        return Evaluator(self._scope, time_limit, self._memory_limit)
+        self._functions: dict[str, Any] = {}
 
     def resolve(self, value: Any, item_index: int = 0) -> Any:
         """Return `value` with every expression in it evaluated for one item.
@@ -126,10 +178,6 @@ class Evaluator:
             return [self.resolve(inner, item_index) for inner in value]
         return value
 
-    def run_code(self, code: str, item_index: int = 0) -> Any:
-        """Run a function body for one item and return what it returns, as a JSON value. Raises ExpressionError."""
-        return self._evaluate(f"(function () {{\n{code}\n}})()", code, item_index)
-
     def _resolve_string(self, template: str, item_index: int) -> Any:
         whole = _EXPRESSION.fullmatch(template.strip())
         if whole and "}}" not in whole.group(1):
@@ -142,45 +190,81 @@ class Evaluator:
         return _EXPRESSION.sub(text, template)
 
     def _evaluate(self, source: str, shown: str, item_index: int) -> Any:
-        context = self._ready(shown)
-        shown = shown if len(shown) <= 200 else shown[:200] + "…"
         try:
-            context.set_time_limit(self._time_limit)
-            return orjson.loads(context.eval(f"__index = {item_index:d}; __json({source})"))
+            function = self._functions.get(source)
+            if function is None:
+                function = self._compile(source)
+                if isinstance(function, str):
+                    raise ExpressionError(self._explain(function[1:], shown))
+                self._functions[source] = function
+            text = self._within_time(function, item_index)
+            if text.startswith("!"):
+                raise ExpressionError(self._explain(text[1:], shown))
+            return orjson.loads(text)
         except quickjs.JSException as error:
-            raise ExpressionError(self._explain(error, shown)) from None
+            raise ExpressionError(self._explain(str(error), shown)) from None
         except (orjson.JSONDecodeError, MemoryError, TypeError) as error:
             raise ExpressionError(f"{shown}: the result is not a JSON value ({error}).") from None
 
-    def _explain(self, error: quickjs.JSException, shown: str) -> str:
-        said = _first_line(error)
+    def _within_time(self, function: Any, item_index: int) -> str:
+        """Call the function under the time limit.
+
+        QuickJS counts the CPU time of the whole process, and others compute in it too: what was interrupted before it
+        had its time is called again, once, with the share of the others added.
+        """
+        own, all_ = time.thread_time(), time.process_time()
+        try:
+            return str(function(item_index))
+        except quickjs.JSException as error:
+            own, all_ = time.thread_time() - own, time.process_time() - all_
+            if "interrupted" not in first_line(error) or own > self._time_limit * 0.9:
+                raise
+        assert self._context is not None
+        self._context.set_time_limit(self._time_limit * min(all_ / max(own, 0.001) * 1.2, MOST_PATIENCE))
+        try:
+            return str(function(item_index))
+        finally:
+            self._context.set_time_limit(self._time_limit)
+
+    def _explain(self, error: str, shown: str) -> str:
+        shown = shown if len(shown) <= 200 else shown[:200] + "…"
+        said = first_line(error)
         if "interrupted" in said:
             return f"{shown} took longer than {self._time_limit:g} s."
         if "out of memory" in said or said in {"null", ""}:
             return f"{shown} needs more than {self._memory_limit // 2**20} MiB."
         return f"{shown}: {said}"
 
-    def _ready(self, source: str) -> quickjs.Context:
-        """Return the context, with the nodes that `source` may name loaded."""
+    def _compile(self, source: str) -> Any:
+        """Return a function from an item's index to the JSON text of `source`, parsed once for all items, or an error.
+
+        Its time limit begins anew with each call. An error, here or from the function, is a text that begins with "!".
+        """
+        context = self._ready()
+        for name, items in self.scope.named_in(source).items():
+            if name not in self._known:
+                self._known.add(name)
+                self._assign("__given", items)
+                context.eval(f"__names[{json.dumps(name)}] = __given; __given = undefined;")
+        return context.get("__function")(source)
+
+    def _ready(self) -> quickjs.Context:
         context = self._context
         if context is None:
             context = self._context = quickjs.Context()
             context.set_memory_limit(self._memory_limit)
             context.set_max_stack_size(STACK_LIMIT_BYTES)
-            context.eval(_PRELUDE)
-            self._assign("__items", self._scope.items)
+            context.set_time_limit(self._time_limit)
+            context.eval(PRELUDE + _ENGINE_ERRORS)
+            self._assign("__items", self.scope.items)
             for word in ("execution", "workflow", "vars"):
-                self._assign(f"${word}", getattr(self._scope, word))
-        if "$" in source:
-            for name, items in self._scope.nodes.items():
-                if name not in self._known and name in source:
-                    self._known.add(name)
-                    self._assign(f"__names[{json.dumps(name)}]", items())
+                self._assign(f"${word}", getattr(self.scope, word))
         return context
 
-    def _assign(self, target: str, value: Any) -> None:
+    def _assign(self, name: str, value: Any) -> None:
         assert self._context is not None
         try:
-            self._context.eval(f"{target} = {orjson.dumps(value).decode()}; 0")
-        except quickjs.JSException as error:
-            raise ExpressionError(f"The items do not fit an expression's memory: {_first_line(error)}") from None
+            # As JSON and not as source text: ten times faster, and `__proto__` is a field like any other.
+            self._context.set(name, self._context.parse_json(orjson.dumps(value).decode()))
+        except (quickjs.JSException, MemoryError) as error:
+            raise ExpressionError(f"The items do not fit an expression's memory: {first_line(error)}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -43,6 +44,21 @@ class NextClaim:
     def job_id(self) -> str:
         """Return the id of the job that makes the claim."""
         return f"execution-{self.execution_id}-{self.fencing_token}"
+
+
+_JOB_ID = re.compile(r"execution-([0-9a-f-]{36})-[0-9]+")
+
+
+def is_of_execution(job_id: str) -> bool:
+    """Tell whether a job with this id claims an execution."""
+    return _JOB_ID.fullmatch(job_id) is not None
+
+
+def execution_of(job_id: str) -> UUID:
+    """Return the execution that the job with this id claims."""
+    found = _JOB_ID.fullmatch(job_id)
+    assert found is not None
+    return UUID(found[1])
 
 
 def enqueue_quietly(claims: Sequence[NextClaim]) -> None:

@@ -15,19 +15,20 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import redis.exceptions
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 from rq.executions import Execution as RQExecution
-from rq.job import Job, JobStatus
+from rq.job import Job
 from rq.queue import Queue
 from rq.timeouts import TimerDeathPenalty
 from rq.utils import now
 from rq.worker import BaseWorker, WorkerStatus
 
-from executions import lifecycle
+from executions import lifecycle, queueing
 from executions.engine import runner
 from executions.engine.definition import definition
 from executions.engine.driver import driver
@@ -37,6 +38,9 @@ from executions.models import Execution
 logger = logging.getLogger(__name__)
 
 SLOT_WAIT_SECONDS = 5.0
+MOMENT = 0.01
+MOST_AT_ONCE = 16
+"""Jobs that one worker takes in one go: the others want some too."""
 HEARTBEAT_SECONDS = 5.0
 SUSPENSION_LOOK_SECONDS = 0.5
 RETRY_SECONDS = 1.0
@@ -53,12 +57,12 @@ class Taken:
 
     @property
     def execution_id(self) -> UUID:
-        """Return the id of our execution, which is all that the job says."""
-        return UUID(self.job.args[0])
+        """Return the id of our execution: the job's own id tells it."""
+        return queueing.execution_of(self.job.id)
 
 
 class ExecutionWorker(BaseWorker):
-    """Takes a job only when it has a free slot of WORKER_CONCURRENCY, so that jobs wait where others see them."""
+    """Takes jobs only for free slots of WORKER_CONCURRENCY, so that jobs wait where others see them."""
 
     death_penalty_class = TimerDeathPenalty
     job_monitoring_interval = 30
@@ -66,8 +70,9 @@ class ExecutionWorker(BaseWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.log_job_description = self.log_result_lifespan = False
-        self._slots = threading.BoundedSemaphore(settings.WORKER_CONCURRENCY)
         self._taken: dict[str, Taken] = {}
+        self._freed = threading.Event()
+        self._dequeued: list[Job] = []
         self._to_claim: queue.SimpleQueue[Taken] = queue.SimpleQueue()
         self._to_finish: queue.SimpleQueue[Taken] = queue.SimpleQueue()
         self._beaten_at = self._looked_at = 0.0
@@ -89,30 +94,76 @@ class ExecutionWorker(BaseWorker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """Wait for a free slot, then for a job."""
-        while not self._slots.acquire(timeout=SLOT_WAIT_SECONDS):
+        """Wait for a free slot, then for a job; whatever else stands in the same queue comes along.
+
+        Returns the first of `_dequeued`; RQ hands it on to `execute_job`.
+        """
+        idle_since = time.monotonic()
+        while True:
             self.heartbeat()
-        taken = None
-        try:
-            taken = super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
-        finally:
-            if taken is None:
-                self._slots.release()
-        return taken
+            if self.should_run_maintenance_tasks:
+                self.run_maintenance_tasks()
+            try:
+                found = self._pop(timeout) if self._has_free_slot() else None
+            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+                logger.warning("no jobs: %s", error)
+                time.sleep(RETRY_SECONDS)
+                continue
+            if found is not None:
+                queue, self._dequeued = found
+                return self._dequeued[0], queue
+            if timeout is None or (max_idle_time and time.monotonic() - idle_since > max_idle_time):
+                return None
+            self.check_for_suspension(burst=False)
+
+    def _has_free_slot(self) -> bool:
+        """Wait a while for a slot to be free. Tells whether one is."""
+        self._freed.clear()
+        if len(self._taken) < settings.WORKER_CONCURRENCY:
+            return True
+        return self._freed.wait(SLOT_WAIT_SECONDS)
+
+    def _pop(self, timeout: int | None) -> tuple[Queue, list[Job]] | None:
+        """Take jobs from the first queue that has any; without `timeout`, only what is there now."""
+        keys = {queue.key: queue for queue in self._ordered_queues}
+        seconds = MOMENT if timeout is None else min(timeout, SLOT_WAIT_SECONDS)
+        popped: Any = self.connection.blpop(list(keys), timeout=seconds)
+        if popped is None:
+            return None
+        queue, ids = keys[popped[0].decode()], [popped[1]]
+        if (further := min(settings.WORKER_CONCURRENCY - len(self._taken), MOST_AT_ONCE) - 1) > 0:
+            more: Any = self.connection.lpop(queue.key, further)
+            ids += more or []
+        jobs = [self._job(job_id.decode(), queue) for job_id in ids]
+        ours = [job for job in jobs if queueing.is_of_execution(job.id)]
+        if len(ours) < len(jobs):
+            logger.error("jobs in queue %s that are no execution's were dropped", queue.name)
+        return (queue, ours) if ours else None
+
+    def _job(self, job_id: str, queue: Queue) -> Job:
+        """Return the job without reading its record: what it says is known."""
+        job = Job(job_id, connection=self.connection, serializer=self.serializer)
+        job.origin, job.timeout, job.result_ttl = queue.name, -1, 0
+        return job
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Put the job on RQ's books, have it claimed, and return at once."""
+        """Put the jobs on RQ's books in one round trip, have them claimed, and return at once."""
+        jobs, self._dequeued = self._dequeued, []
+        taken = []
         with self.connection.pipeline() as pipeline:
             ttl = self.get_heartbeat_ttl(job)
-            execution = RQExecution.create(job, ttl, pipeline=pipeline, worker_name=self.name)
-            self.executions[execution.id] = execution
+            for each in jobs:
+                execution = RQExecution.create(each, ttl, pipeline=pipeline, worker_name=self.name)
+                self.executions[execution.id] = execution
+                each.heartbeat(now(), ttl, pipeline=pipeline)
+                each.prepare_for_execution(self.name, pipeline=pipeline)
+                pipeline.persist(each.key)
+                taken.append(Taken(each, queue, execution))
             self.set_state(WorkerStatus.BUSY, pipeline=pipeline)
-            job.heartbeat(now(), ttl, pipeline=pipeline)
-            job.prepare_for_execution(self.name, pipeline=pipeline)
-            pipeline.persist(job.key)
             pipeline.execute()
-        taken = self._taken[execution.id] = Taken(job, queue, execution)
-        self._to_claim.put(taken)
+        for one in taken:
+            self._taken[one.execution.id] = one
+            self._to_claim.put(one)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """Tell that the worker lives: RQ asks for it several times a job, once in some seconds is enough."""
@@ -178,29 +229,31 @@ class ExecutionWorker(BaseWorker):
         return ended
 
     def _finish(self, batch: list[Taken]) -> None:
-        """Take jobs off RQ's books, as `handle_job_success` does for one."""
-        good = [taken for taken in batch if taken.error is None]
+        """Take jobs off RQ's books, as `handle_job_success` does for one whose result nobody keeps."""
         with self.connection.pipeline() as pipeline:
-            for taken in good:
-                job, execution = taken.job, taken.execution
-                job.ended_at = now()
-                job._status = JobStatus.FINISHED
-                self.increment_successful_job_count(pipeline=pipeline)
-                self.increment_total_working_time(job.ended_at - (job.started_at or job.ended_at), pipeline)
-                job.cleanup(0, pipeline=pipeline, remove_from_queue=False)
-                execution.delete(job=job, pipeline=pipeline)
+            for taken in batch:
+                if taken.error is None:
+                    self._forget(taken, pipeline)
             pipeline.execute()
         for taken in batch:
-            if taken.error is not None:
-                error = taken.error
+            if (error := taken.error) is not None:
                 self._finalize_failure(
                     taken.job, taken.queue, taken.execution, (type(error), error, error.__traceback__)
                 )
             self.executions.pop(taken.execution.id, None)
             self._taken.pop(taken.execution.id, None)
-            self._slots.release()
+        self._freed.set()
         if not self.executions:
             self.set_state(WorkerStatus.IDLE)
+
+    def _forget(self, taken: Taken, pipeline: Pipeline) -> None:
+        job, execution = taken.job, taken.execution
+        job.ended_at = now()
+        self.increment_successful_job_count(pipeline=pipeline)
+        self.increment_total_working_time(job.ended_at - (job.started_at or job.ended_at), pipeline)
+        job.started_job_registry.remove_execution(execution, pipeline=pipeline)
+        pipeline.srem(execution.worker_executions_key, execution.composite_key)
+        pipeline.delete(execution.key, job.execution_registry.key, job.key)
 
     def _keep_alive(self) -> None:
         """Keep the registries from taking long executions for abandoned."""

@@ -8,6 +8,7 @@ from email.utils import parseaddr
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ValidationError
@@ -18,7 +19,7 @@ POSITIVE = (
     "PERF_MAX_CONCURRENT_EXECUTIONS", "PERF_MAX_EXECUTION_TIME_MS", "WORKER_CONCURRENCY", "LEASE_SECONDS",
     "HEARTBEAT_SECONDS", "MAX_RECOVERIES", "WORKSPACE_MAX_CONCURRENT_EXECUTIONS", "NODE_THREADS",
     "WORKER_GRACE_SECONDS", "MAX_WORKFLOW_DEPTH", "WORKFLOW_MAX_NODES", "NODE_OUTPUT_MAX_BYTES",
-    "EMAIL_TIMEOUT",
+    "EMAIL_TIMEOUT", "CODE_PROCESSES", "CODE_MEMORY_MB",
 )  # fmt: skip
 SECRET_KEY_LENGTH = 32
 HOST = re.compile(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", re.IGNORECASE)
@@ -29,7 +30,7 @@ PATH = re.compile(r"^(/[\w.~-]+)+/?$", re.ASCII)
 def check_environment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Return an error for each variable that cannot be what the operator meant."""
     said = [f"{name}: {why}" for name, why in settings.UNREADABLE_VARIABLES.items()]
-    said += [*_numbers(), *_addresses(), *_email()]
+    said += [*_numbers(), *_addresses(), *_email(), *_keys()]
     if len(settings.SECRET_KEY) < SECRET_KEY_LENGTH and not settings.DEBUG:
         said.append(f"SECRET_KEY must have at least {SECRET_KEY_LENGTH} characters (`make up` makes one).")
     return [Error(message, id="platform.E001") for message in said]
@@ -45,6 +46,23 @@ def _numbers() -> list[str]:
     if settings.HEARTBEAT_SECONDS * 2 > settings.LEASE_SECONDS:
         said.append("HEARTBEAT_SECONDS must be at most half of LEASE_SECONDS.")
     return said
+
+
+def _keys() -> list[str]:
+    how = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+    return [
+        f"CREDENTIAL_KEYS: entry {number} is not a key; `{how}` makes one."
+        for number, key in enumerate(settings.CREDENTIAL_KEYS, 1)
+        if not _is_key(key)
+    ]
+
+
+def _is_key(key: str) -> bool:
+    try:
+        Fernet(key)
+    except ValueError:
+        return False
+    return True
 
 
 def _addresses() -> list[str]:

@@ -1,47 +1,50 @@
 """The guard for every request that leaves: only public addresses, unless OUTBOUND_ALLOW names the host or network.
 
 The name is resolved once; if any of its addresses is refused, nothing is sent; the connection goes to the address that
-was checked, with Host, SNI and certificate name kept. No redirects, no proxies from the environment.
+was checked, with Host, SNI and certificate name kept. No redirects, no proxies from the environment. The deadline is a
+wall clock over everything, and a cancellation ends the call wherever it waits (`watchdog`).
 """
 
 from __future__ import annotations
 
-import ipaddress
-import socket
+import http.client
+import ssl
 import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from django.conf import settings
-from requests.adapters import HTTPAdapter
-from urllib3.util import connection as urllib3_connection
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+from workflow_platform import connections
+from workflow_platform.addresses import (
+    IPAddress,
+    OutboundCancelled,
+    OutboundFailed,
+    OutboundRefused,
+    check_host,
+    check_url,
+    is_public,
+    parse_url,
+    stop_if_over,
+)
+from workflow_platform.connections import Connection, NotConnected
+from workflow_platform.watchdog import Watch, watchdog
+
+__all__ = [
+    "OutboundCancelled",
+    "OutboundFailed",
+    "OutboundRefused",
+    "OutboundResponse",
+    "check_host",
+    "check_url",
+    "is_public",
+    "send",
+]
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
-CONNECT_SECONDS = 10.0
-RESOLVE_SECONDS = 5.0
 _CHUNK = 64 * 1024
-_resolvers = ThreadPoolExecutor(8, thread_name_prefix="resolver")  # getaddrinfo has no deadline of its own
-
-# What `is_global` lets through although it leads elsewhere: translation and tunnel prefixes, documentation, and all of
-# IPv6 that is not global unicast (RFC 4291, RFC 6052, RFC 3056, RFC 9637).
-_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-_REFUSED_V6 = [ipaddress.ip_network(n) for n in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
-_REFUSED_V4 = [ipaddress.ip_network("192.88.99.0/24")]
-
-
-class OutboundRefused(Exception):
-    """The address may not be called."""
-
-
-class OutboundFailed(Exception):
-    """The request was allowed and did not succeed: no connection, no answer in time, or too large an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,95 +53,18 @@ class OutboundResponse:
 
     status: int
     headers: dict[str, str]
-    body: bytes
+    body: bytes = field(repr=False)
     url: str
+    """As it was asked for, without `params`."""
 
 
-def is_public(address: IPAddress) -> bool:
-    """Tell whether an address lies on the public internet, for sure."""
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return is_public(address.ipv4_mapped)
-        if address not in _GLOBAL_UNICAST or any(address in network for network in _REFUSED_V6):
-            return False
-    elif any(address in network for network in _REFUSED_V4):
-        return False
-    return address.is_global and not address.is_multicast
-
-
-def check_url(url: str) -> tuple[str, int, list[IPAddress]]:
-    """Return (host, port, addresses) of a URL that may be called. Raises OutboundRefused, or OutboundFailed if the
-    name does not resolve."""
-    if any(ord(c) <= 32 or ord(c) == 127 for c in url) or "\\" in url:
-        raise OutboundRefused("The URL holds a space, a control character or a backslash.")
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise OutboundRefused(f"The URL is malformed: {error}.") from None
-    if parts.scheme not in {"http", "https"}:
-        raise OutboundRefused(f"Only http and https can be called, not {parts.scheme or 'nothing'!r}.")
-    if not host or parts.username is not None or parts.password is not None:
-        raise OutboundRefused("The URL needs a host and must not hold a user name or password.")
-    port = port or (443 if parts.scheme == "https" else 80)
-    return host, port, check_host(host, port)
-
-
-def check_host(host: str, port: int) -> list[IPAddress]:
-    """Return the addresses of a host that may be called; connect to one of these, not to the name, which may lead
-    elsewhere by then. Raises OutboundRefused, or OutboundFailed if the name does not resolve."""
-    addresses = _resolve(host, port)
-    for address in addresses:
-        if not is_public(address) and not _allowed(host, address):
-            raise OutboundRefused(
-                f"{host} leads to {address}, which is not a public address; OUTBOUND_ALLOW can allow it."
-            )
-    return addresses
-
-
-def _resolve(host: str, port: int) -> list[IPAddress]:
-    try:
-        found = _resolvers.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM).result(RESOLVE_SECONDS)
-    except FutureTimeout:
-        raise OutboundFailed(f"The name {host} did not resolve within {RESOLVE_SECONDS:g} s.") from None
-    except (OSError, UnicodeError) as error:
-        raise OutboundFailed(f"The name {host} does not resolve: {error}.") from None
-    return list(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).split("%")[0]) for info in found))
-
-
-def _allowed(host: str, address: IPAddress) -> bool:
-    for entry in settings.OUTBOUND_ALLOW:
-        try:
-            if address in ipaddress.ip_network(entry, strict=False):
-                return True
-        except ValueError:
-            if entry.lower() == host.lower():
-                return True
-    return False
-
-
-class _PinnedAdapter(HTTPAdapter):
-    """Connects to an address that has been checked, whatever the name resolves to by now."""
-
-    def __init__(self, address: str, **kwargs: Any) -> None:
-        self._address = address
-        super().__init__(**kwargs)
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        address = self._address
-        make = pool.ConnectionCls
-
-        class Pinned(make):  # type: ignore[misc, valid-type]
-            def _new_conn(self) -> socket.socket:
-                return urllib3_connection.create_connection(
-                    (address, self.port), self.timeout, socket_options=self.socket_options
-                )
-
-        if not getattr(make, "pinned", False):
-            Pinned.pinned = True
-            pool.ConnectionCls = Pinned
-        return pool
+# What belongs to the connection is this module's business: a framing of the caller's own would let one request pass
+# for two on a connection that others use after it.
+_OF_THE_CONNECTION = frozenset({
+    "connection", "content-length", "expect", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer",
+    "transfer-encoding", "upgrade",
+})  # fmt: skip
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 
 
 def send(
@@ -151,52 +77,151 @@ def send(
     timeout_seconds: float = 30.0,
     max_body_bytes: int = MAX_BODY_BYTES,
     cancelled: threading.Event | None = None,
+    repeatable: bool | None = None,
 ) -> OutboundResponse:
     """Send a request and read its answer whole, within `timeout_seconds` for everything.
 
-    Raises OutboundRefused for an address that may not be called, OutboundFailed for whatever goes wrong on the way.
+    `repeatable` says that the receiver knows the request if it comes twice, so that it may go over a connection kept
+    from before, which can turn out to be dead (default: by the method, or an Idempotency-Key). Raises OutboundRefused
+    for an address that may not be called, OutboundFailed for whatever goes wrong on the way, OutboundCancelled.
     """
-    deadline = time.monotonic() + timeout_seconds
-    _, _, addresses = check_url(url)
-    with requests.Session() as session:
-        session.trust_env = False
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, _PinnedAdapter(str(addresses[0])))
+    named = parse_url(url)[1]
+    prepared = _prepare(method, url, params, headers or {}, body)
+    if named.isascii() and parse_url(str(prepared.url))[1] != named:
+        raise OutboundRefused("The URL can be read in two ways.")
+    if repeatable is None:
+        repeatable = prepared.method in _REPEATABLE or "idempotency-key" in prepared.headers
+    with watchdog().watching(timeout_seconds, cancelled) as watch:
+        host, port, addresses = check_url(str(prepared.url), watch)
         try:
-            answer = session.request(
-                method,
-                url,
-                params=params,
-                headers={"User-Agent": "workflow-platform"} | (headers or {}),
-                data=body,
-                timeout=(min(CONNECT_SECONDS, timeout_seconds), timeout_seconds),
-                allow_redirects=False,
-                stream=True,
-            )
-            content = _read(answer, deadline, max_body_bytes, cancelled)
-        except (requests.RequestException, OSError, ValueError) as error:
+            answer, connection = _asked(prepared, host, port, addresses, watch, repeatable)
+            try:
+                content = _read(answer, max_body_bytes)
+                stop_if_over(watch, url)
+            except BaseException:
+                connection.discard()
+                raise
+        except (OSError, http.client.HTTPException, NotConnected, ValueError) as error:
+            stop_if_over(watch, url)
             raise OutboundFailed(f"{method} {url}: {_in_words(error, timeout_seconds)}") from None
-    return OutboundResponse(
-        answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, content, url
-    )
+    _keep(connection, answer)
+    received = {name.lower(): ", ".join(answer.headers.get_all(name, [])) for name in answer.headers}
+    if received.get("content-encoding") and content:
+        content = _decoded(content, received["content-encoding"].lower(), max_body_bytes, url)
+    return OutboundResponse(answer.status, received, content, url)
+
+
+def _prepare(
+    method: str, url: str, params: dict[str, Any] | None, headers: dict[str, str], body: bytes | None
+) -> requests.PreparedRequest:
+    """Return the request with its URL normalised (IDNA, escapes) and its headers checked, never naming a value."""
+    given = {name: value for name, value in headers.items() if name.lower() not in _OF_THE_CONNECTION}
+    for name, value in given.items():
+        if not name.isascii() or any(ord(c) < 32 or ord(c) == 127 or c == ":" for c in name) or not name.strip():
+            raise OutboundRefused(f"{name!r} cannot be the name of a header.")
+        if any(c in "\r\n\0" for c in value) or not _latin(value):
+            raise OutboundRefused(f"The header {name} holds a character that HTTP does not allow.")
+    named = {name.lower() for name in given}
+    ours = {"User-Agent": "workflow-platform", "Accept": "*/*", "Accept-Encoding": "identity"}
+    merged = {name: value for name, value in ours.items() if name.lower() not in named} | given
+    try:
+        stripped = {name: value.strip(" \t") for name, value in merged.items()}
+        return requests.Request(method, url, params=params, headers=stripped, data=body).prepare()
+    except (requests.RequestException, ValueError):
+        raise OutboundRefused("The URL or a header is malformed.") from None
+
+
+def _latin(text: str) -> bool:
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _asked(
+    prepared: requests.PreparedRequest, host: str, port: int, addresses: list[IPAddress], watch: Watch, repeatable: bool
+) -> tuple[http.client.HTTPResponse, Connection]:
+    """Send, over a kept connection if there is one, and return the answer when its headers are there."""
+    scheme = urlsplit(str(prepared.url)).scheme
+    kept = connections.idle_connections.take(scheme, host, port, addresses) if repeatable else None
+    if kept is not None:
+        try:
+            return _ask(kept, prepared, watch), kept
+        except (ConnectionError, ssl.SSLError):  # closed by the other side at this very moment, before it said anything
+            stop_if_over(watch, host)
+    connection = Connection(scheme, host, port, addresses)
+    try:
+        connection.open(watch)
+    except BaseException:
+        connection.discard()
+        raise
+    return _ask(connection, prepared, watch), connection
+
+
+def _ask(connection: Connection, prepared: requests.PreparedRequest, watch: Watch) -> http.client.HTTPResponse:
+    body = prepared.body if isinstance(prepared.body, bytes) else None
+    try:
+        connection.resume(watch)
+        connection.request(str(prepared.method), prepared.path_url, body, dict(prepared.headers))
+        return connection.getresponse()
+    except BaseException:
+        connection.discard()
+        raise
+
+
+def _read(answer: http.client.HTTPResponse, limit: int) -> bytes:
+    content = bytearray()
+    while chunk := answer.read(_CHUNK):
+        content += chunk
+        if len(content) > limit:
+            raise ValueError(f"the answer is larger than {limit} bytes.")
+    if answer.length:
+        raise http.client.IncompleteRead(b"", answer.length)
+    return bytes(content)
+
+
+def _keep(connection: Connection, answer: http.client.HTTPResponse) -> None:
+    """Keep the connection if it is certain where the answer ended."""
+    lengths = answer.headers.get_all("content-length", [])
+    framed = len(lengths) + len(answer.headers.get_all("transfer-encoding", [])) <= 1
+    if framed and answer.status >= 200 and answer.isclosed() and connection.alive:
+        connections.idle_connections.give(connection)
+    else:
+        connection.discard()
+
+
+def _decoded(content: bytes, encoding: str, limit: int, url: str) -> bytes:
+    """Return what an answer holds that is compressed although nobody asked for it, up to `limit` bytes."""
+    if encoding == "identity":
+        return content
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        raise OutboundFailed(f"{url}: the answer is encoded as {encoding[:40]!r}, which was not asked for.")
+    found = bytearray()
+    try:
+        while content and len(found) <= limit:
+            decoder = zlib.decompressobj(32 + zlib.MAX_WBITS)  # gzip or zlib, by its head
+            found += decoder.decompress(content, limit + 1 - len(found))
+            if not decoder.eof and len(found) <= limit:
+                raise OutboundFailed(f"{url}: the compressed answer breaks off.")
+            content = decoder.unused_data
+    except zlib.error:
+        raise OutboundFailed(f"{url}: the answer is not {encoding}, as it says.") from None
+    if len(found) > limit:
+        raise OutboundFailed(f"{url}: the answer is larger than {limit} bytes.")
+    return bytes(found)
 
 
 def _in_words(error: BaseException, timeout_seconds: float) -> str:
-    if isinstance(error, requests.Timeout):
+    """Say what went wrong without what the other side sent, which may repeat what it was sent."""
+    if isinstance(error, TimeoutError):
         return f"no answer within {timeout_seconds:g} s."
-    if isinstance(error, requests.ConnectionError):
+    if isinstance(error, ssl.SSLError):
+        return f"no trusted TLS connection ({getattr(error, 'verify_message', '') or getattr(error, 'reason', '')})."
+    if isinstance(error, NotConnected | ConnectionError):
         return "no connection (refused, reset or unreachable)."
+    if isinstance(error, http.client.IncompleteRead):
+        return "the answer breaks off."
+    if isinstance(error, http.client.HTTPException):
+        return f"the answer is not HTTP ({type(error).__name__})."
     return f"{error}"
-
-
-def _read(answer: requests.Response, deadline: float, limit: int, cancelled: threading.Event | None) -> bytes:
-    content = bytearray()
-    for chunk in answer.iter_content(_CHUNK):
-        content += chunk
-        if len(content) > limit:
-            raise OutboundFailed(f"{answer.url}: the answer is larger than {limit} bytes.")
-        if time.monotonic() > deadline:
-            raise OutboundFailed(f"{answer.url}: the answer did not end in time.")
-        if cancelled is not None and cancelled.is_set():
-            raise OutboundFailed("Cancelled.")
-    return bytes(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -217,6 +218,10 @@ EMAIL_PORT = _email.port or (465 if EMAIL_USE_SSL else 587 if EMAIL_USE_TLS else
 EMAIL_HOST_USER = unquote(_email.username or "")
 EMAIL_HOST_PASSWORD = unquote(_email.password or "")
 
+# --- Secrets at rest (`encryption`) ----------------------------------------------------------------------------------
+_credential_keys: list[str] = env.list("CREDENTIAL_KEYS", [])
+CREDENTIAL_KEYS = [key.strip() for key in _credential_keys if key.strip()]
+
 # --- WebSockets (times in milliseconds) ------------------------------------------------------------------------------
 WS_PATH = env.str("WS_PATH", "/ws")
 WS_MAX_CONNECTIONS = _read(env.int, "WS_MAX_CONNECTIONS", 1000)
@@ -238,6 +243,8 @@ MAX_WORKFLOW_DEPTH = _read(env.int, "MAX_WORKFLOW_DEPTH", 10)
 LEASE_SECONDS = _read(env.float, "LEASE_SECONDS", 10.0)
 HEARTBEAT_SECONDS = _read(env.float, "HEARTBEAT_SECONDS", 2.0)
 MAX_RECOVERIES = _read(env.int, "MAX_RECOVERIES", 5)
+CODE_PROCESSES = _read(env.int, "CODE_PROCESSES", os.cpu_count() or 1)
+CODE_MEMORY_MB = _read(env.int, "CODE_MEMORY_MB", 256)
 EVENT_PREVIEWS = _read(env.bool, "EVENT_PREVIEWS", True)
 
 LOGGING = {

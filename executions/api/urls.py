@@ -2,17 +2,20 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from executions.api.approvals import ApprovalViewSet
+from executions.api.credentials import CredentialTypesView, CredentialViewSet
 from executions.api.executions import ExecutionViewSet
 from executions.api.schedules import PreviewView
 from executions.api.workflows import NodeTypesView, WorkflowViewSet
 
 router = SimpleRouter()
 router.register("workflows", WorkflowViewSet, basename="workflow")
+router.register("credentials", CredentialViewSet, basename="credential")
 router.register("executions", ExecutionViewSet, basename="execution")
 router.register("approvals", ApprovalViewSet, basename="approval")
 
 urlpatterns = [
     path("node-types/", NodeTypesView.as_view(), name="node-types"),
     path("schedules/preview/", PreviewView.as_view(), name="schedule-preview"),
+    path("credential-types/", CredentialTypesView.as_view(), name="credential-types"),
     *router.urls,
 ]

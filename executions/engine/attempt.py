@@ -13,7 +13,7 @@ import orjson
 from django.conf import settings
 
 from executions.graph import Node
-from executions.nodes.base import Items, NodeContext, NodeError, NodeResult, NodeType
+from executions.nodes.base import Cost, Items, NodeContext, NodeError, NodeResult, NodeType
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +37,14 @@ def attempt(
 ) -> Outcome:
     """Run the node once, or hand its items through if it is disabled. Whatever it raises is in the outcome."""
     began, cpu, memory = time.perf_counter(), time.thread_time(), _peak_memory()
-    result, error = None, None
+    result, error, elsewhere = None, None, Cost()
     try:
-        result = _handed_through(node, node_type, inputs) if node.disabled else node_type.run(make_context())
+        if node.disabled:
+            result = _handed_through(node, node_type, inputs)
+        else:
+            context = make_context()
+            elsewhere = context.cost
+            result = node_type.perform(context)
     except Exception as raised:
         if not isinstance(raised, NodeError):
             logger.exception("node %s raised", node.id)
@@ -48,8 +53,9 @@ def attempt(
         result,
         error,
         round((time.perf_counter() - began) * 1000, 3),
-        round((time.thread_time() - cpu) * 1000, 3),
-        max(0, _peak_memory() - memory),
+        round((time.thread_time() - cpu) * 1000 + elsewhere.cpu_ms, 3),
+        # Of a node whose work is done elsewhere, this process's growth is what others in it did meanwhile.
+        elsewhere.memory_bytes or max(0, _peak_memory() - memory),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from executions import sub_workflows, waits
+from executions import credentials, sub_workflows, waits
 from executions.engine.attempt import Outcome, attempt
 from executions.engine.definition import Definition
 from executions.engine.planner import Items, Ready
@@ -61,6 +61,7 @@ def work(
             outcome=active.outcome,
             node_run=active.row,
             start_child=partial(sub_workflows.start_child, active.row),
+            find_credential=partial(credentials.open_for_node, execution.workspace_id),
         )
 
     return lambda: attempt(node, node_type, inputs, context)

@@ -1,3 +1,4 @@
+from executions.models.credential import Credential
 from executions.models.execution import Execution, Priority, Trigger
 from executions.models.node_run import NodeRun
 from executions.models.schedule import Missed, Schedule
@@ -5,6 +6,7 @@ from executions.models.wait import Wait, WaitKind
 from executions.models.workflow import NoSuchWorkflow, WebhookRoute, Workflow, WorkflowVersion
 
 __all__ = [
+    "Credential",
     "Execution",
     "Missed",
     "NoSuchWorkflow",

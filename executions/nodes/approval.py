@@ -10,7 +10,7 @@ from pydantic import Field
 
 from executions.models import WaitKind
 from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters, WaitFor
-from workflow_platform.accounts.models import User, Workspace
+from workflow_platform.accounts.models import User
 
 MAX_MESSAGE = 5_000
 
@@ -43,13 +43,13 @@ class Approval(NodeType[ApprovalParameters]):
         return (*self.outputs, "expired") if parameters.get("expires_seconds") is not None else self.outputs
 
     def check_in_workspace(
-        self, parameters: Mapping[str, Any], workspace: Workspace, own_name: str
+        self, parameters: Mapping[str, Any], workspace: UUID, own_name: str
     ) -> list[tuple[str, str, str]]:
         wanted = parameters.get("assignee") or ""
         if "{{" in wanted:
             return []
         try:
-            _member(workspace.pk, wanted)
+            _member(workspace, wanted)
         except NodeError as error:
             return [("parameters.assignee", "unknown", str(error).removeprefix("parameters.assignee: "))]
         return []

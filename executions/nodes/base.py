@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import builtins
 import threading
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from executions.expressions import Evaluator, ExpressionError
 from executions.graph import Node
 from executions.models import Execution, NodeRun, Wait, WaitKind
-from workflow_platform.accounts.models import User, Workspace
+from executions.redaction import Redaction
+from workflow_platform.accounts.models import User
 
 Items = list[dict[str, Any]]
 Category = Literal["trigger", "flow", "data", "network", "code"]
@@ -82,6 +85,34 @@ class NodeResult:
     """What the webhook that started the execution is answered: `{status, headers, body}`."""
 
 
+class UsableCredential(Protocol):
+    """A credential that a node run has asked for, as `executions.credentials` opens it."""
+
+    def secrets(self) -> list[str]:
+        """Return what must not leave the node run."""
+
+    def apply(self, url: str, headers: dict[str, str], query: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return headers and query with what signs the request in. Raises NodeError."""
+
+    def renew(self) -> bool:
+        """Tell whether it is worth trying again after a 401, with what has been fetched anew."""
+
+
+CredentialFinder = Callable[[str, threading.Event], UsableCredential]
+
+
+def _without_credentials(reference: str, cancelled: threading.Event) -> UsableCredential:
+    raise NodeError(f"There is no credential {reference!r} here.")
+
+
+@dataclass(slots=True)
+class Cost:
+    """What a node run used in other processes than this one."""
+
+    cpu_ms: float = 0
+    memory_bytes: int = 0
+
+
 @dataclass(slots=True)
 class NodeContext(Generic[P]):
     """What a node run is given."""
@@ -101,6 +132,21 @@ class NodeContext(Generic[P]):
     node_run: NodeRun | None = None
     start_child: Callable[[str, Items, bool], Execution] | None = None
     """Starts a workflow, named by id or name, with items; tells it whether this node run waits for it."""
+    find_credential: CredentialFinder = _without_credentials
+    redaction: Redaction = field(default_factory=Redaction)
+    cost: Cost = field(default_factory=Cost)
+    """For the node to fill in, if others work for it."""
+
+    def __post_init__(self) -> None:
+        said, redaction = self.log, self.redaction
+        self.log = lambda level, message: said(level, redaction.text(message))
+
+    def credential(self, reference: str) -> UsableCredential:
+        """Open the credential with this name or id, in the workflow's workspace. Its secrets are taken out of whatever
+        leaves this node run. Raises NodeError if there is none."""
+        found = self.find_credential(reference, self.cancelled)
+        self.redaction.add(found.secrets)
+        return found
 
     @property
     def items(self) -> Items:
@@ -146,6 +192,23 @@ class NodeType(ABC, Generic[P]):
     def run(self, context: NodeContext[Any]) -> NodeResult:
         """Do the work for all items. Raises NodeError for what the workflow's author can mend."""
 
+    def perform(self, context: NodeContext[Any]) -> NodeResult:
+        """Run, and keep the secrets of the credentials that were used out of the result and of what is raised."""
+        try:
+            result = self.run(context)
+        except NodeError as error:
+            error.args = (context.redaction.text(str(error)), *error.args[1:])
+            raise
+        except Exception as error:
+            told = "".join(traceback.format_exception(error))
+            if context.redaction.text(told) == told:
+                raise
+            said = context.redaction.text(f"{type(error).__name__}: {error}")
+            raise RuntimeError(said).with_traceback(error.__traceback__) from None
+        result.outputs = context.redaction.value(result.outputs)
+        result.response = context.redaction.value(result.response)
+        return result
+
     def output_names(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the outputs that a node with these parameters has."""
         return self.outputs
@@ -169,7 +232,7 @@ class NodeType(ABC, Generic[P]):
         return []
 
     def check_in_workspace(
-        self, parameters: Mapping[str, Any], workspace: Workspace, own_name: str
+        self, parameters: Mapping[str, Any], workspace: UUID, own_name: str
     ) -> list[tuple[str, str, str]]:
         """Return (path, code, message) for each parameter that names what the workspace does not have."""
         return []

@@ -3,20 +3,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from django.conf import settings
 from pydantic import Field
 
-from executions.expressions import Evaluator, ExpressionError, check_code
+from executions.expressions import check_code
 from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.sandbox.pool import sandbox
+from executions.sandbox.process import Answer, Call, Cancelled
 
 
 class CodeParameters(Parameters):
     code: str = Field(
         title="Code",
-        description="The body of a JavaScript function. `all` returns a list of items, `each` one item or null.",
+        description="The body of a JavaScript function. `all` returns a list of items, `each` one item or null."
+        " `console.log` writes to the execution's log.",
         max_length=200_000,
     )
     mode: Literal["all", "each"] = Field("all", title="Mode", description="Run once for all items, or once for each.")
-    time_limit_seconds: float = Field(5, title="Time limit", description="CPU seconds for a run.", gt=0, le=60)
+    time_limit_seconds: float = Field(
+        5, title="Time limit", description="CPU seconds, for all items together.", gt=0, le=60
+    )
 
 
 class Code(NodeType[CodeParameters]):
@@ -39,25 +45,34 @@ class Code(NodeType[CodeParameters]):
     def run(self, context: NodeContext[CodeParameters]) -> NodeResult:
         # The code itself may well contain `{{`: it is no template, so it is taken as it stands.
         parameters = CodeParameters.model_validate(context.node.parameters)
-        evaluator = context.evaluator.with_limits(time_limit=parameters.time_limit_seconds)
-        if parameters.mode == "all":
-            returned = self._run(evaluator, parameters.code, 0)
-            if not isinstance(returned, list):
-                raise NodeError("The code must return a list of items in mode `all`.")
-        else:
-            returned = []
-            for index in range(len(context.items)):
-                if context.cancelled.is_set():
-                    raise NodeError("Cancelled.")
-                value = self._run(evaluator, parameters.code, index)
-                returned += [] if value is None else [value]
-        return NodeResult({"main": [_item(value, index) for index, value in enumerate(returned)]})
-
-    def _run(self, evaluator: Evaluator, code: str, index: int) -> Any:
+        scope = context.evaluator.scope
+        call = Call(
+            parameters.code,
+            scope,
+            parameters.mode,
+            parameters.time_limit_seconds,
+            settings.CODE_MEMORY_MB * 2**20,
+            settings.NODE_OUTPUT_MAX_BYTES,
+        )
         try:
-            return evaluator.run_code(code, index)
-        except ExpressionError as error:
-            raise NodeError(str(error)) from None
+            answer = sandbox().run(call, context.cancelled, queue=str(scope.execution.get("id", "")))
+        except Cancelled:
+            raise NodeError("Cancelled.") from None
+        context.cost.cpu_ms, context.cost.memory_bytes = answer.cpu_ms, answer.memory_bytes
+        _log(context, answer)
+        if answer.error is not None:
+            raise NodeError(answer.error, retryable=answer.retryable)
+        if not isinstance(answer.value, list):
+            raise NodeError("The code must return a list of items in mode `all`.")
+        return NodeResult({"main": [_item(value, index) for index, value in enumerate(answer.value)]})
+
+
+def _log(context: NodeContext[CodeParameters], answer: Answer) -> None:
+    """Hand what the code logged to the execution's log."""
+    for level, message in answer.logs:
+        context.log(level, message)
+    if answer.dropped:
+        context.log("warning", f"{answer.dropped} more lines were logged; the first {len(answer.logs)} are kept.")
 
 
 def _item(value: Any, index: int) -> dict[str, Any]:

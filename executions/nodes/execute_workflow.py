@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from pydantic import Field
 
 from executions.models import NoSuchWorkflow, WaitKind, Workflow
 from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters, WaitFor
 from executions.statuses import ExecutionStatus
-from workflow_platform.accounts.models import Workspace
 
 
 class ExecuteWorkflowParameters(Parameters):
@@ -32,13 +32,13 @@ class ExecuteWorkflow(NodeType[ExecuteWorkflowParameters]):
     blocking = True
 
     def check_in_workspace(
-        self, parameters: Mapping[str, Any], workspace: Workspace, own_name: str
+        self, parameters: Mapping[str, Any], workspace: UUID, own_name: str
     ) -> list[tuple[str, str, str]]:
         wanted = str(parameters.get("workflow", ""))
         if "{{" in wanted or wanted == own_name:  # it may call itself, under a name that it is only now given
             return []
         try:
-            Workflow.objects.named(workspace.pk, wanted)
+            Workflow.objects.named(workspace, wanted)
         except NoSuchWorkflow as error:
             return [("parameters.workflow", "unknown", str(error))]
         return []

@@ -18,7 +18,7 @@ export async function send(method, path, body) {
     headers: { "Content-Type": "application/json", ...(token ? { "X-CSRFToken": token } : {}) },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
-  const said = await answer.json();
+  const said = answer.status === 204 ? null : await answer.json();
   if (!answer.ok) throw Object.assign(new Error(said.detail), { errors: said.errors ?? [] });
   return said;
 }

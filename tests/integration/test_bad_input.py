@@ -78,7 +78,7 @@ def test_a_bad_graph_is_told_node_by_node(platform: Platform) -> None:
     ("bad", "said"),
     [
         (node("x", "set", fields={"a": "{{ (function () { for (;;) {} })() }}"}), "took longer than 1 s"),
-        (node("x", "set", fields={"a": "{{ 'a'.repeat(2 ** 29) }}"}), "needs more than 64 MiB"),
+        (node("x", "set", fields={"a": "{{ 'a'.repeat(2 ** 29) }}"}), "needs more than 128 MiB"),
         (node("x", "set", fields={"a": "{{ nobody.knows }}"}), "nobody is not defined"),
         (node("x", "code", code="throw new Error('told you')"), "told you"),
         (node("x", "http_request", url="http://127.0.0.1:1/"), "not a public address"),

@@ -67,7 +67,8 @@ def shown(client: Client, path: str) -> list[UUID]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/workflows/", f"/workflows/{uuid7()}/", f"/executions/{uuid7()}/", "/executions/rows/"]
+    "path",
+    ["/", "/workflows/", "/credentials/", f"/workflows/{uuid7()}/", f"/executions/{uuid7()}/", "/executions/rows/"],
 )
 def test_a_page_sends_a_stranger_to_the_login(path: str) -> None:
     assert Client().get(path).headers["Location"] == f"/login/?next={path}"
@@ -186,7 +187,15 @@ def test_an_old_version_can_be_opened(editor: Client, workflow: Workflow) -> Non
 
 def test_no_page_holds_an_inline_script_or_style(editor: Client, workflow: Workflow) -> None:
     execution = execute(workflow)
-    for path in ("/", "/workflows/", f"/workflows/{workflow.pk}/", f"/executions/{execution.pk}/", "/missing/"):
+    paths = (
+        "/",
+        "/workflows/",
+        "/credentials/",
+        f"/workflows/{workflow.pk}/",
+        f"/executions/{execution.pk}/",
+        "/missing/",
+    )
+    for path in paths:
         text = editor.get(path).content.decode()
         scripts = re.findall(r"<script([^>]*)>", text)
         assert all("src=" in script or 'type="application/json"' in script for script in scripts)

@@ -54,6 +54,8 @@ def ours(platform: Platform) -> dict[str, str]:
     asked = platform.request("POST", f"/api/workflows/{asking}/execute/", json={}).json()["id"]
     path = f"/api/approvals/?show=open&execution={asked}"
     wait_until(lambda: bool(platform.request("GET", path).json()["results"]), "The approval")
+    secret = {"name": f"Of ours {execution['id']}", "type": "bearer", "data": {"token": "nobody-elses"}}
+    credential = platform.request("POST", "/api/credentials/", json=secret).json()
     return {
         "approvals": platform.request("GET", path).json()["results"][0]["id"],
         "workflows": workflow["id"],
@@ -62,6 +64,7 @@ def ours(platform: Platform) -> dict[str, str]:
         "members": str(members["results"][0]["id"]),
         "tokens": str(tokens["results"][0]["id"]),
         "nodes": "end",
+        "credentials": credential["id"],
     }
 
 
@@ -98,6 +101,7 @@ def test_no_list_of_the_api_holds_what_is_not_ones_own(
         text = requests.get(platform.url + path, headers=stranger, timeout=30).text
         assert ours["workflows"] not in text, path
         assert ours["executions"] not in text, path
+        assert ours["credentials"] not in text, path
     filters = f"?workflow={ours['workflows']}"
     assert (
         requests.get(f"{platform.url}/api/executions/{filters}", headers=stranger, timeout=30).json()["results"] == []
@@ -122,11 +126,12 @@ def test_no_page_shows_what_is_not_ones_own(platform: Platform, stranger: dict[s
     assert browser.post(login, data=form, timeout=30).url == f"{platform.url}/"
     for path in (f"/workflows/{ours['workflows']}/", f"/executions/{ours['executions']}/"):
         assert browser.get(platform.url + path, timeout=30).status_code == 404
-    for path in ("/", "/workflows/", f"/executions/rows/?ids={ours['executions']}"):
+    for path in ("/", "/workflows/", "/credentials/", f"/executions/rows/?ids={ours['executions']}"):
         answer = browser.get(platform.url + path, timeout=30)
         assert answer.status_code == 200
         assert ours["executions"] not in answer.text, path
         assert ours["workflows"] not in answer.text, path
+        assert ours["credentials"] not in answer.text, path
     assert browser.get(f"{platform.url}/admin/", timeout=30).url.startswith(f"{platform.url}/admin/login/")
 
 

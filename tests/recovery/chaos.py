@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,7 +124,8 @@ class Chaos:
         try:
             check_history(self.platform, execution)
         except AssertionError as error:
-            self.failures.append(f"{shape.name} {execution}: history and rows differ: {error}")
+            where = traceback.extract_tb(error.__traceback__)[-1].line
+            self.failures.append(f"{shape.name} {execution}: history and rows differ: {str(error) or where}")
         completed: Counter[tuple[str, int]] = Counter()
         for event in read_history(self.platform, execution):
             if event["type"] == "execution.node_completed":
@@ -192,7 +194,8 @@ def run(folder: Path, *, executions: int, seconds: float, pause: tuple[float, fl
         recovered = platform.query("SELECT count(*), coalesce(sum(recoveries), 0) FROM executions_execution")[0]
         print(
             f"{recovered[0]} executions, {recovered[1]} recoveries, {len(disturbances.done)} disturbances, all ended"
-            f" {settled:.1f} s after the last; {len(server.by_key)} effects in {sent} requests",
+            f" {settled:.1f} s after the last; {len(server.by_key)} effects in {sent} requests;"
+            f" {len(chaos.asked_again)} executes asked again",
             flush=True,
         )
     return chaos

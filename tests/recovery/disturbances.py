@@ -41,9 +41,9 @@ class Disturbances:
         self._thawing: list[threading.Thread] = []
 
     def run(self, seconds: float, pause: tuple[float, float]) -> None:
-        """Disturb for so long, with pauses of a length between the two."""
+        """Disturb for so long, and until every kind has come, with pauses of a length between the two."""
         began = time.monotonic()
-        while time.monotonic() - began < seconds:
+        while time.monotonic() - began < seconds or len(self.done) < len(self._kinds):
             time.sleep(self.chance.uniform(*pause))
             if not self._deck:
                 self._deck = list(self._kinds)

@@ -10,5 +10,5 @@ from tests.recovery import chaos
 
 def test_whatever_dies_every_execution_ends_once_and_as_it_should(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(10**6)
-    done = chaos.run(tmp_path / "data", executions=40, seconds=20, pause=(1, 3), lease=3, seed=seed)
+    done = chaos.run(tmp_path / "data", executions=40, seconds=10, pause=(0.4, 1.2), lease=2, seed=seed)
     assert done.failures == [], f"seed {seed}"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -61,7 +65,61 @@ def test_each_item_is_seen_in_its_turn() -> None:
 def test_what_would_go_on_for_ever_ends_with_an_error(source: str) -> None:
     evaluator = Evaluator(SCOPE, time_limit=0.3, memory_limit=32 * 2**20)
     with pytest.raises(ExpressionError):
-        evaluator.run_code(source)
+        evaluator.resolve("{{ (() => { " + source + " })() }}")
+
+
+def test_what_other_threads_compute_is_not_counted_against_an_expression() -> None:
+    loop = "{{ (() => { let n = 0; while (n < %d) n++; return n })() }}"
+    began = time.thread_time()
+    Evaluator(SCOPE, time_limit=60).resolve(loop % 1_000_000)
+    turns = int(1_000_000 * 0.4 / (time.thread_time() - began))
+    over = threading.Event()
+    others = [threading.Thread(target=lambda: [None for _ in iter(over.is_set, True)]) for _ in range(2)]
+    for other in others:
+        other.start()
+    try:
+        assert Evaluator(SCOPE, time_limit=0.6).resolve(loop % turns) == turns
+    finally:
+        over.set()
+        for other in others:
+            other.join()
+
+
+def test_proto_is_a_field_like_any_other() -> None:
+    assert Evaluator(Scope([{"__proto__": {"a": 1}}])).resolve("{{ $json }}") == {"__proto__": {"a": 1}}
+
+
+def test_an_expression_is_one_expression() -> None:
+    for source in ("1); (2", "1; 2", "return 1", "1, 2)"):
+        with pytest.raises(ExpressionError, match="SyntaxError"):
+            resolved("{{ " + source + " }}")
+
+
+def test_each_evaluation_has_a_time_limit_of_its_own() -> None:
+    evaluator = Evaluator(SCOPE, time_limit=0.3)
+    loop = "{{ (() => { const until = Date.now() + 60; while (Date.now() < until); return $itemIndex })() }}"
+    assert [evaluator.resolve(loop, index % 2) for index in range(10)] == [0, 1] * 5
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        "Error.prototype.toString = () => { for (;;); }; for (;;);",
+        "Object.prototype[Symbol.toPrimitive] = () => { for (;;); }; for (;;);",
+        "Object.defineProperty(Error.prototype, 'stack', { get: () => { for (;;); } , } ); for (;;);",
+        "Error.stackTraceLimit=0; Object.defineProperty(Error.prototype, 'stack', { get() { for (;;); }, } ); for (;;)",
+        "throw new Proxy(new Error('x'), { get: () => { for (;;); } })",
+        "throw { toString: () => { for (;;); }, toJSON: () => { for (;;); } }",
+    ],
+)
+def test_an_error_that_computes_when_it_is_read_does_not_hang_the_worker(spoiled: str) -> None:
+    code = (
+        "from executions.expressions import *\n"
+        f"try: Evaluator(Scope([]), time_limit=0.1).resolve({'{{ (() => { ' + spoiled + ' ; })() }}'!r})\n"
+        "except ExpressionError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    assert "took longer than 0.1 s" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["require", "process", "std", "os", "fetch", "XMLHttpRequest", "import.meta"])

@@ -4,7 +4,7 @@ from typing import Any
 
 from executions.expressions import Evaluator, Scope
 from executions.graph import Node
-from executions.nodes.base import Items, NodeContext, NodeResult
+from executions.nodes.base import Items, NodeContext, NodeResult, NodeType
 from executions.nodes.registry import node_types
 
 
@@ -15,16 +15,20 @@ def run(type_: str, *items: dict[str, Any], inputs: dict[str, Items] | None = No
 
 def run_in_context(type_: str, inputs: dict[str, Items], context: dict[str, Any], /, **parameters: Any) -> NodeResult:
     node_type = node_types()[type_]
-    node = Node(id="node", name="Node", type=type_, parameters=parameters)
+    return node_type.perform(context_of(node_type, inputs, parameters, **context))
+
+
+def context_of(
+    node_type: NodeType[Any], inputs: dict[str, Items], parameters: dict[str, Any], **context: Any
+) -> NodeContext[Any]:
     items = inputs.get("main") or next(iter(inputs.values()), [])
     scope = Scope(items, {}, {"id": "e", "trigger": "manual"}, {"id": "w", "name": "W"}, {})
-    given: NodeContext[Any] = NodeContext(
-        node=node,
-        parameters_type=node_type.Parameters,
-        inputs=inputs,
-        evaluator=Evaluator(scope),
-        idempotency_key="execution/node/0",
-        log=lambda level, message: None,
-        **context,
-    )
-    return node_type.run(given)
+    given = {
+        "node": Node(id="node", name="Node", type=node_type.type, parameters=parameters),
+        "parameters_type": node_type.Parameters,
+        "inputs": inputs,
+        "evaluator": Evaluator(scope),
+        "idempotency_key": "execution/node/0",
+        "log": lambda level, message: None,
+    }
+    return NodeContext(**given | context)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from executions.nodes.base import NodeError
 from executions.nodes.registry import node_types
-from tests.unit.nodes.running import run
+from tests.unit.nodes.running import run, run_in_context
 
 
 def test_in_mode_all_it_sees_all_items_and_gives_a_list() -> None:
@@ -40,3 +42,25 @@ def test_what_goes_wrong_is_said(code: str, said: str) -> None:
 def test_code_that_does_not_parse_is_refused_before_it_runs() -> None:
     ((field, kind, _),) = node_types()["code"].check_parameters({"code": "return ["})
     assert (field, kind) == ("parameters.code", "syntax")
+
+
+def test_syntax_errors_name_the_line_of_the_code() -> None:
+    ((_, _, said),) = node_types()["code"].check_parameters({"code": "let a = 1;\nlet b = ;\nreturn []"})
+    assert "(line 2)" in said
+
+
+def test_what_the_code_logs_goes_to_the_log_and_the_lines_beyond_the_bound_are_counted() -> None:
+    logged: list[tuple[str, str]] = []
+    log = {"log": lambda level, message: logged.append((level, message))}
+    code = "for (let i = 0; i < 150; i++) console.log('line', i); console.warn('last'); return []"
+    run_in_context("code", {"main": []}, log, code=code)
+    assert logged[:2] == [("info", "line 0"), ("info", "line 1")]
+    assert len(logged) == 101
+    assert logged[-1] == ("warning", "51 more lines were logged; the first 100 are kept.")
+
+
+def test_a_run_that_is_cancelled_says_so() -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(NodeError, match="Cancelled"):
+        run_in_context("code", {"main": []}, {"cancelled": cancelled}, code="for (;;) {}")

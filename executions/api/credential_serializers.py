@@ -1,0 +1,88 @@
+"""Shapes of `/api/credentials/`. Secrets go in and never come out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rest_framework import serializers
+
+from executions import credentials
+from executions.credential_types import CREDENTIAL_TYPES
+from executions.credential_uses import uses_of
+from executions.models import Credential
+from workflow_platform.encryption import CannotDecrypt
+
+_HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[?[0-9a-f:]+\]?")
+
+
+class CredentialSerializer(serializers.ModelSerializer[Credential]):
+    """What editors may know: that it is there, and what it is called."""
+
+    created_by = serializers.CharField(source="created_by.username", default=None, read_only=True)
+
+    class Meta:
+        model = Credential
+        fields = [
+            "id", "workspace", "name", "type", "description", "allowed_hosts", "fields_set", "created_by",
+            "created_at", "updated_at", "last_used_at",
+        ]  # fmt: skip
+
+
+class CredentialDetailSerializer(CredentialSerializer):
+    data = serializers.SerializerMethodField(  # type: ignore[assignment]  # a field, not the property
+        help_text="The fields that are no secrets; for admins."
+    )
+    used_by = serializers.SerializerMethodField(help_text="The workflows that use it.")
+
+    class Meta(CredentialSerializer.Meta):
+        fields = [*CredentialSerializer.Meta.fields, "data", "used_by"]
+
+    def get_data(self, row: Credential) -> dict[str, Any] | None:
+        """Return what may be shown; None to editors, and where no key opens the credential."""
+        if not self.context.get("admin"):
+            return None
+        try:
+            return credentials.shown_fields(row)
+        except CannotDecrypt:
+            return None
+
+    def get_used_by(self, row: Credential) -> list[dict[str, str]]:
+        """Return id and name of each workflow."""
+        return [{"id": str(use.workflow_id), "name": use.workflow} for use in uses_of([row])[row.pk][:100]]
+
+
+class CredentialChangeSerializer(serializers.Serializer[Any]):
+    """What may be changed. `data` keeps what it does not name, and secrets that are sent empty."""
+
+    name = serializers.CharField(max_length=100, required=False)
+    description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    allowed_hosts = serializers.ListField(child=serializers.CharField(max_length=253), max_length=50, required=False)
+    data = serializers.DictField(  # type: ignore[assignment]
+        required=False, help_text="The fields of the type; see /api/credential-types/."
+    )
+
+    def validate_allowed_hosts(self, value: list[str]) -> list[str]:
+        """Return host names in lower case, once each."""
+        found = list(dict.fromkeys(host.strip().lower() for host in value))
+        for host in found:
+            if not _HOST.fullmatch(host):
+                raise serializers.ValidationError(f"{host!r} is not a host name.", code="invalid")
+        return [host.strip("[]") for host in found]
+
+
+class CredentialCreateSerializer(CredentialChangeSerializer):
+    workspace = serializers.UUIDField(required=False)
+    name = serializers.CharField(max_length=100)
+    type = serializers.ChoiceField(choices=[(name, kind.label) for name, kind in CREDENTIAL_TYPES.items()])
+    data = serializers.DictField(help_text="The fields of the type; see /api/credential-types/.")
+
+
+class CredentialTestSerializer(serializers.Serializer[Any]):
+    url = serializers.CharField(max_length=8000, required=False, default="")
+
+
+class CredentialTestResultSerializer(serializers.Serializer[Any]):
+    ok = serializers.BooleanField()
+    status = serializers.IntegerField(allow_null=True)
+    detail = serializers.CharField()

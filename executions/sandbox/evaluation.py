@@ -1,0 +1,182 @@
+"""One run of code in a fresh QuickJS context: limits, what it logs, where it went wrong. No Django.
+
+A context of its own for every run (0.1 ms) is what keeps one workspace's globals from another's.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+import quickjs
+
+from executions.expressions import PRELUDE, STACK_LIMIT_BYTES, first_line
+
+Kind = Literal["", "code", "time", "memory", "output"]
+
+LEVELS = ("debug", "info", "warning", "error")
+LOG_LINES = 100
+LOG_CHARACTERS = 2_000
+ERROR_CHARACTERS = 2_000
+LINES_BEFORE = 200
+"""Empty lines before the user's code: a line of a stack beyond them is the user's, all others are ours."""
+_STATE_SECONDS = 0.5
+_SPARE_BYTES = 8 * 2**20
+_FRAME = re.compile(r"<input>:(\d+)(?::\d+)?")
+
+# What it keeps is in a closure: code may spoil its own globals, not what is told about it.
+_DRIVER = """
+(function (lines, characters) {
+  var stringify = JSON.stringify, slice = String.prototype.slice, wellFormed = String.prototype.toWellFormed;
+  var kept = [], dropped = 0, reached = -1;
+  function shown(value) {
+    if (typeof value === "string") { return value; }
+    if (value instanceof Error) { return String(value); }
+    try { var text = stringify(value); return text === undefined ? String(value) : text; }
+    catch (error) { return String(value); }
+  }
+  function logger(level) {
+    return function () {
+      if (kept.length >= lines) { dropped++; return; }
+      var text = "";
+      for (var i = 0; i < arguments.length; i++) { text += (i ? " " : "") + shown(arguments[i]); }
+      kept[kept.length] = [level, wellFormed.call(slice.call(text, 0, characters))];
+    };
+  }
+  globalThis.console = {
+    log: logger("info"), info: logger("info"), debug: logger("debug"), warn: logger("warning"), error: logger("error"),
+  };
+  function each(body, count) {
+    var out = [];
+    for (var i = 0; i < count; i++) {
+      __index = reached = i;
+      var value = body();
+      if (value !== null && value !== undefined) { out[out.length] = value; }
+    }
+    return out;
+  }
+  var json = __json, guard = __guard;
+  globalThis.__run = function (body, count, limit) {
+    return guard(function () {
+      var text = json(count < 0 ? body() : each(body, count));
+      return text.length > limit ? "#" + text.length : text;
+    });
+  };
+  globalThis.__state = function () { return stringify({ logs: kept, dropped: dropped, item: reached }); };
+})
+"""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run gave: a JSON text, or an error of a kind. `logs` are pairs of level and message."""
+
+    text: str = "null"
+    kind: Kind = ""
+    error: str = ""
+    line: int = 0
+    """The line of the code where the error arose, from 1, or 0."""
+    item: int = -1
+    """The item that the code last ran for, in mode `each`."""
+    logs: list[tuple[str, str]] = field(default_factory=list)
+    dropped: int = 0
+
+
+@dataclass(slots=True)
+class Request:
+    """What to run, over what. `words` and `nodes` are JSON texts: they go into QuickJS as they are."""
+
+    code: str
+    each: int
+    """How many items the code runs for, or -1: once for all."""
+    time_limit: float
+    """CPU seconds for everything."""
+    memory_limit: int
+    output_limit: int
+    words: dict[str, str]
+    nodes: dict[str, str]
+
+
+class Evaluation:
+    """A context that is ready for one run, and used for no other."""
+
+    def __init__(self) -> None:
+        self._context: quickjs.Context = quickjs.Context()
+        self._context.set_max_stack_size(STACK_LIMIT_BYTES)
+        self._context.eval(PRELUDE)
+        self._context.eval(_DRIVER)(LOG_LINES, LOG_CHARACTERS)
+        self._run, self._state = self._context.get("__run"), self._context.get("__state")
+        self._context.eval("delete globalThis.__run; delete globalThis.__state;")
+
+    def run(self, request: Request) -> Outcome:
+        """Run the code. Whatever it does is in the outcome."""
+        outcome = Outcome()
+        try:
+            self._context.set_memory_limit(request.memory_limit)
+            self._load(request)
+            self._context.set_time_limit(request.time_limit)
+            # On the first line, so that the lines of the stack are those of the user, counted from LINES_BEFORE.
+            body = self._context.eval("\n" * LINES_BEFORE + f"(function () {{{request.code}\n}})")
+            began = time.process_time()
+            given = self._run(body, request.each, request.output_limit)
+            if time.process_time() - began > request.time_limit:
+                outcome.kind = "time"  # in one long step, during which QuickJS does not look at its clock
+            elif given.startswith("!"):
+                self._explain(outcome, given[1:], request)
+            elif given.startswith("#"):
+                outcome.kind, outcome.error = "output", f"The code returned at least {given[1:]} bytes"
+            else:
+                outcome.text = given
+        except quickjs.JSException as error:
+            self._explain(outcome, str(error), request)
+        except MemoryError:
+            outcome.kind = "memory"
+        self._add_state(outcome, request)
+        return outcome
+
+    def _load(self, request: Request) -> None:
+        for word, text in request.words.items():
+            self._context.set(word, self._context.parse_json(text))
+        for name, text in request.nodes.items():
+            self._context.set("__given", self._context.parse_json(text))
+            self._context.eval(f"__names[{orjson.dumps(name).decode()}] = __given; __given = undefined;")
+
+    def _explain(self, outcome: Outcome, error: str, request: Request) -> None:
+        said = first_line(error)
+        if said == "InternalError: interrupted":
+            outcome.kind = "time"
+        elif said == "InternalError: out of memory" or said in {"null", ""}:
+            outcome.kind = "memory"
+        else:
+            outcome.kind, outcome.error = "code", said[:ERROR_CHARACTERS]
+        outcome.line = _line(error, request.code)
+
+    def _add_state(self, outcome: Outcome, request: Request) -> None:
+        """Add what was logged, and how far it got."""
+        try:
+            self._context.set_memory_limit(request.memory_limit + _SPARE_BYTES)
+            self._context.set_time_limit(_STATE_SECONDS)
+            state: dict[str, Any] = orjson.loads(self._state())
+            outcome.logs = [_log_line(level, message) for level, message in state["logs"][:LOG_LINES]]
+            outcome.dropped, outcome.item = int(state["dropped"]), int(state["item"])
+        except (quickjs.JSException, MemoryError, ValueError, TypeError, KeyError):
+            return  # code can put a `toJSON` where it spoils what is told
+
+
+def _log_line(level: str, message: str) -> tuple[str, str]:
+    if level not in LEVELS:
+        raise ValueError(level)
+    return level, message[:LOG_CHARACTERS].replace("\0", "\ufffd")
+
+
+def _line(stack: str, code: str) -> int:
+    """Return the innermost line of the user's code that a stack names, from 1, or 0."""
+    last = code.count("\n") + 1
+    for found in _FRAME.finditer(stack):
+        line = int(found.group(1)) - LINES_BEFORE
+        if line >= 1:
+            return min(line, last)
+    return 0

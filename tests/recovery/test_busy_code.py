@@ -1,0 +1,91 @@
+"""Code that computes for long, in a worker that has other things to do."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from typing import Any
+
+import psutil
+
+from tests.conftest import Platform
+from tests.recovery.test_workers import holder
+from tests.watching import watch
+from tests.workflows import edge, node
+from workflow_platform.embedded import wait_until
+
+COMPUTE = "const until = Date.now() + 10000; while (Date.now() < until); return [{ done: true }]"
+
+
+def save(platform: Platform, code: str) -> str:
+    definition = {
+        "name": "Computes",
+        "nodes": [node("start", "manual_trigger"), node("compute", "code", code=code, time_limit_seconds=60)],
+        "edges": [edge("start", "compute")],
+    }
+    return str(platform.request("POST", "/api/workflows/", json=definition).json()["id"])
+
+
+def start(platform: Platform, workflow: str, **body: Any) -> dict[str, Any]:
+    return dict(platform.request("POST", f"/api/workflows/{workflow}/execute/", json=body).json())
+
+
+def sandboxes(worker: int) -> list[psutil.Process]:
+    """Return the sandbox processes of a worker that have computed for longer than a start takes."""
+    children = psutil.Process(worker).children()
+    return [child for child in children if child.cpu_times().user > 0.5]
+
+
+def seconds_of(platform: Platform, workflow: str, worker: int, count: int) -> list[float]:
+    """Return how long executions took from request to answer, those that this worker ran."""
+    taken: list[float] = []
+    while len(taken) < count:
+        began = time.monotonic()
+        execution = start(platform, workflow, wait=30)
+        if holder(platform, execution) == worker:
+            taken.append(time.monotonic() - began)
+        assert execution["status"] == "completed"
+    return taken
+
+
+def events_of(platform: Platform, execution: dict[str, Any]) -> list[dict[str, Any]]:
+    return asyncio.run(asyncio.wait_for(watch(platform.ws_url, platform.token, execution["stream"]), 60))
+
+
+def test_while_code_computes_for_ten_seconds_its_worker_runs_others_as_always(platform: Platform) -> None:
+    short = save(platform, "return [{ n: 1 }]")
+    execution = start(platform, save(platform, COMPUTE))
+    wait_until(lambda: platform.request("GET", f"/api/executions/{execution['id']}/").json()["worker"], "A worker")
+    worker = holder(platform, execution)
+    wait_until(lambda: sandboxes(worker), "The computing")
+    meanwhile = seconds_of(platform, short, worker, 8)
+    assert platform.request("GET", f"/api/executions/{execution['id']}/").json()["status"] == "running"
+
+    events = events_of(platform, execution)
+    assert events[-1]["type"] == "execution.completed"
+    assert "execution.recovered" not in {event["type"] for event in events}  # its lease was renewed all the time
+    (cost,) = (e["data"] for e in events if e["type"] == "execution.node_completed" and e["data"]["node"] == "compute")
+    assert cost["cpu_ms"] > 1000  # that of the code, not of the thread that waits; a busy machine gives it little
+    alone = seconds_of(platform, short, worker, 8)
+    print(f"median {statistics.median(meanwhile):.3f} s, alone {statistics.median(alone):.3f} s")
+    assert statistics.median(meanwhile) < 3 * statistics.median(alone) + 0.2
+
+
+def test_code_that_computes_is_cancelled_within_two_seconds(platform: Platform) -> None:
+    execution = start(platform, save(platform, "console.log('in'); for (;;) {}"))
+    wait_until(lambda: platform.request("GET", f"/api/executions/{execution['id']}/").json()["worker"], "A worker")
+    worker = holder(platform, execution)
+    wait_until(lambda: sandboxes(worker), "The computing")
+    (process,) = sandboxes(worker)
+    began = time.monotonic()
+    platform.request("POST", f"/api/executions/{execution['id']}/cancel/", json={"reason": "Enough."})
+    assert events_of(platform, execution)[-1]["type"] == "execution.cancelled"
+    wait_until(lambda: not process.is_running(), "The end of the loop")
+    assert time.monotonic() - began < 2
+
+
+def test_what_code_logs_is_in_the_history_of_its_execution(platform: Platform) -> None:
+    execution = start(platform, save(platform, "console.log('seen', { n: 1 }); return []"))
+    logged = [event["data"] for event in events_of(platform, execution) if event["type"] == "execution.log"]
+    assert [(entry["level"], entry["message"]) for entry in logged] == [("info", 'seen {"n":1}')]

@@ -1,0 +1,59 @@
+"""Secrets at rest: Fernet (AES-128-CBC, HMAC-SHA256) under the keys of CREDENTIAL_KEYS.
+
+The first key encrypts, all of them decrypt. A key derived from SECRET_KEY always stands last: it serves where
+CREDENTIAL_KEYS is unset, and still opens what it closed once the variable is set.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import lru_cache
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+
+_INFO = b"workflow-platform: credentials at rest"
+
+
+class CannotDecrypt(Exception):
+    """No key of CREDENTIAL_KEYS, nor the one of SECRET_KEY, opens this."""
+
+
+def encrypt(plain: bytes) -> bytes:
+    """Return `plain` encrypted under the first key."""
+    return _fernet()[0].encrypt(plain)
+
+
+def decrypt(token: bytes) -> bytes:
+    """Return what was encrypted. Raises CannotDecrypt."""
+    try:
+        return _fernet()[0].decrypt(token)
+    except InvalidToken:
+        raise CannotDecrypt(CannotDecrypt.__doc__) from None
+
+
+def encrypt_anew(token: bytes) -> bytes:
+    """Return the same secret under the first key. Raises CannotDecrypt."""
+    try:
+        return _fernet()[0].rotate(token)
+    except InvalidToken:
+        raise CannotDecrypt(CannotDecrypt.__doc__) from None
+
+
+def current_key() -> str:
+    """Return a mark of the first key, by which rows under other keys are found; it says nothing of the key."""
+    return _fernet()[1]
+
+
+def _fernet() -> tuple[MultiFernet, str]:
+    return _made_of(tuple(settings.CREDENTIAL_KEYS), settings.SECRET_KEY)
+
+
+@lru_cache(maxsize=4)
+def _made_of(keys: tuple[str, ...], secret_key: str) -> tuple[MultiFernet, str]:
+    derived = base64.urlsafe_b64encode(HKDF(SHA256(), 32, None, _INFO).derive(secret_key.encode()))
+    all_keys = [*(key.encode() for key in keys), derived]
+    return MultiFernet([Fernet(key) for key in all_keys]), hashlib.sha256(all_keys[0]).hexdigest()[:16]
