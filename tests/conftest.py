@@ -54,6 +54,7 @@ def manage(environment: dict[str, str], *words: str) -> str:
 def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """Wait, in the end, until the engine's threads in this process have given their connections back."""
     yield
+    connection.close()
     connection.close_pool()  # type: ignore[attr-defined]
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
         sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
