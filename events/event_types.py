@@ -60,6 +60,8 @@ class Queued(Payload):
     by: str | None = None
     parent: str | None = None
     rerun_of: str | None = None
+    rerun_from: str | None = None
+    """The node that the rerun begins at; none for a rerun of the whole."""
 
 
 class Started(Payload):
@@ -122,6 +124,7 @@ class NodeRetrying(NodeRunRef):
 
 class NodeSkipped(NodeRunRef):
     reason: str
+    taken_from: str | None = None
 
 
 class NodeWaiting(NodeRunRef):
@@ -149,6 +152,8 @@ class DataFlow(Payload):
     items: int
     bytes: int
     preview: list[Any] | None = None
+    taken_from: str | None = None
+    """In a rerun: the node run of the old execution whose output flowed."""
 
 
 class Progress(Payload):

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from redis.client import Pipeline
 from redis.exceptions import RedisError
+from rq.command import parse_payload
 from rq.exceptions import StopRequested
 from rq.executions import Execution as RQExecution
 from rq.job import Job
@@ -267,6 +268,16 @@ class ExecutionWorker(BaseWorker):
                     break
 
     # --- stopping --------------------------------------------------------------------------------------------------
+
+    def handle_payload(self, message: Any) -> None:
+        """Take a command of RQ's: the one that stops a job names any of those that run here."""
+        payload = parse_payload(message)
+        if payload["command"] == "stop-job":
+            for taken in list(self._taken.values()):
+                if taken.job.id == payload.get("job_id"):
+                    self.request_stop_execution(taken.execution.id)
+        else:
+            super().handle_payload(message)
 
     def request_stop_execution(self, execution_id: str) -> None:
         """RQ's stop command: cancel the execution."""

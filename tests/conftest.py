@@ -76,6 +76,7 @@ def platform() -> Iterator[Platform]:
         "ADMIN_PASSWORD": password,
         "OUTBOUND_ALLOW": "127.0.0.2/32",
         "LEASE_SECONDS": "5",  # recovery tests wait for it
+        "WORKER_GRACE_SECONDS": "2",
         "PORT": str(port),
     }
     manage(environment, "migrate", "-v0")

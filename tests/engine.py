@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from executions import lifecycle
 from executions.definitions import save_workflow
+from executions.engine.definition import definition
+from executions.engine.driver import driver
+from executions.engine.runner import Run
 from executions.lifecycle import create_execution
 from executions.models import Execution, Trigger, Workflow
 from workflow_platform.accounts.models import Workspace
@@ -25,3 +31,18 @@ def make_workflow(nodes: list[dict[str, Any]], edges: list[dict[str, Any]], **se
 def make_execution(nodes: list[dict[str, Any]], edges: list[dict[str, Any]], **settings: Any) -> Execution:
     """Queue an execution of a new workflow. Its job stays where no worker looks."""
     return create_execution(workflow=make_workflow(nodes, edges, **settings), trigger=Trigger.MANUAL, input=[])
+
+
+def run_here(execution: Execution, worker: str = "here") -> Execution:
+    """Claim the execution and run it to its end, or until it waits, in this process. Returns it as it is then."""
+    (claimed,) = lifecycle.claim([execution.pk], worker)
+    over = threading.Event()
+    Run(driver(), claimed, definition(claimed.execution.version_id), lambda run: over.set()).start()
+    assert over.wait(30)
+    execution.refresh_from_db()
+    return execution
+
+
+def lose_worker(execution: Execution) -> None:
+    """Have the lease run out, as when its holder has died."""
+    Execution.objects.filter(pk=execution.pk).update(lease_expires_at=timezone.now())

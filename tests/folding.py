@@ -28,7 +28,7 @@ class Platform(Protocol):
 
 def fold(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[tuple[str, int], dict[str, Any]]]:
     """Return the execution and its node runs as the events of its stream tell them."""
-    execution: dict[str, Any] = {"error": None, "recoveries": 0, "cancel_requested": False}
+    execution: dict[str, Any] = {"error": None, "recoveries": 0, "cancel_requested": False, "rerun": (None, "")}
     runs: dict[tuple[str, int], dict[str, Any]] = {}
     for event in events:
         kind, data = event["type"].removeprefix("execution."), event["data"]
@@ -37,8 +37,11 @@ def fold(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[tuple[str, 
             run["status"] = NODE_STATUS[kind]
             run["attempt"] = data.get("next_attempt") or data.get("attempt") or run["attempt"]
             run["output_items"] = data.get("output_items", run["output_items"])
+            run["taken_from"] = data.get("taken_from")
             run["error"] = data["error"] if kind == "node_failed" else None
         elif kind in EXECUTION_STATUS:
+            if kind == "queued":
+                execution["rerun"] = (data["rerun_of"], data["rerun_from"] or "")
             execution["status"] = EXECUTION_STATUS[kind]
             execution["error"] = data.get("error")
             execution["recoveries"] += kind == "recovered"
@@ -61,12 +64,13 @@ def check_history(platform: Platform, execution_id: str) -> None:
         "error": row["error"],
         "recoveries": row["recoveries"],
         "cancel_requested": row["cancel_requested_at"] is not None,
+        "rerun": (row["rerun_of"], row["rerun_from"]),
     }
     rows = platform.request("GET", f"/api/executions/{execution_id}/nodes/").json()
     assert {key: run["status"] for key, run in runs.items()} == {(r["node"], r["run_index"]): r["status"] for r in rows}
     for r in rows:
         run = runs[r["node"], r["run_index"]]
-        assert (run["attempt"], run["error"]) == (r["attempt"], r["error"]), r
+        assert (run["attempt"], run["error"], run["taken_from"]) == (r["attempt"], r["error"], r["taken_from"]), r
         if r["status"] == "completed":
             assert run["output_items"] == r["output_items"], r
 

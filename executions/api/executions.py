@@ -7,13 +7,14 @@ from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework import status, viewsets
+from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from events import log
 from executions import lifecycle
+from executions.api.reruns import RerunActions
 from executions.api.serializers import (
     EventFilterSerializer,
     ExecutionDetailSerializer,
@@ -24,12 +25,13 @@ from executions.api.serializers import (
     ReasonSerializer,
 )
 from executions.models import Execution, NodeRun
+from executions.statuses import NodeRunStatus
 from workflow_platform.accounts.models import Role
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.problems import Problem
 
 
-class ExecutionViewSet(viewsets.GenericViewSet[Execution]):
+class ExecutionViewSet(RerunActions):
     serializer_class = ExecutionSerializer
     queryset = Execution.objects.none()
     lookup_value_regex = "[0-9a-f-]{36}"
@@ -47,7 +49,7 @@ class ExecutionViewSet(viewsets.GenericViewSet[Execution]):
         wanted.is_valid(raise_exception=True)
         filters: dict[str, Any] = {
             "workflow": "workflow_id", "status": "status__in", "trigger": "trigger",
-            "since": "queued_at__gte", "until": "queued_at__lt",
+            "since": "queued_at__gte", "until": "queued_at__lt", "rerun_of": "rerun_of_id",
         }  # fmt: skip
         chosen = {filters[name]: value for name, value in wanted.validated_data.items() if value}
         page = self.paginate_queryset(self.get_queryset().filter(**chosen))
@@ -112,6 +114,7 @@ class ExecutionViewSet(viewsets.GenericViewSet[Execution]):
                 "status": run.status,
                 "attempt": run.attempt,
                 "error": run.error,
+                "taken_from": run.taken_from,
                 "inputs": {name: items[:limit] for name, items in inputs.items()},
                 "outputs": {name: items[:limit] for name, items in outputs.items()},
                 "totals": {
@@ -143,7 +146,8 @@ class ExecutionViewSet(viewsets.GenericViewSet[Execution]):
 def inputs_of(execution: Execution, run: NodeRun) -> dict[str, list[dict[str, Any]]]:
     """Return the items that a node run took in, found where they were given out."""
     if not run.inputs:
-        return {"main": execution.input} if run.node_id == execution.trigger_node else {}
+        entries = {execution.trigger_node: execution.input} | (execution.replaced_input or {})
+        return {"main": entries[run.node_id]} if run.node_id in entries and run.status != NodeRunStatus.SKIPPED else {}
     wanted = {ref["node"] for refs in run.inputs.values() for ref in refs}
     rows = NodeRun.objects.filter(execution=execution, node_id__in=wanted).values_list("node_id", "run_index", "output")
     outputs = {(node, run_index): output or {} for node, run_index, output in rows}

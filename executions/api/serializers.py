@@ -72,7 +72,7 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
         fields = [
             "id", "workflow", "workflow_name", "workflow_version", "status", "trigger", "priority", "error",
             "queued_at", "started_at", "ended_at", "resume_at", "cancel_requested_at", "recoveries", "worker",
-            "nodes_total", "stream", "events", "parent", "depth", "pause_requested",
+            "nodes_total", "stream", "events", "parent", "depth", "pause_requested", "rerun_of", "rerun_from",
         ]  # fmt: skip
 
 
@@ -108,6 +108,7 @@ class ExecutionFilterSerializer(serializers.Serializer[Any]):
     trigger = serializers.ChoiceField(choices=Trigger.choices, required=False)
     since = serializers.DateTimeField(required=False)
     until = serializers.DateTimeField(required=False)
+    rerun_of = serializers.UUIDField(required=False)
 
 
 class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
@@ -116,7 +117,7 @@ class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
     class Meta:
         model = NodeRun
         fields = [
-            "node", "name", "node_type", "run_index", "attempt", "status", "from_cache", "output_items",
+            "node", "name", "node_type", "run_index", "attempt", "status", "from_cache", "taken_from", "output_items",
             "output_bytes", "error", "started_at", "ended_at", "wake_at", "duration_ms", "cpu_ms", "memory_bytes",
         ]  # fmt: skip
 

@@ -148,13 +148,18 @@ class Plan:
         runs: Iterable[RestoredRun],
         trigger: tuple[str, Items],
         skipped: Iterable[str],
+        replaced: Mapping[str, Items] | None = None,
     ) -> list[Ready]:
         """Rebuild the state from the node runs of an execution, in the order in which they were recorded.
 
-        A delivery is open if no node run's inputs name it. Returns the node runs that had begun and not ended: they
-        are active again, and are for the caller to start or to await.
+        A delivery is open if no node run's inputs name it. Items enter at the trigger and, in a rerun with edited
+        input, at the nodes of `replaced`, which take these in instead of what was kept for them; where none of the
+        node runs has begun with them, one does now. Returns the node runs that had begun and not ended: they are
+        active again, and are for the caller to start or to await.
         """
         runs = list(runs)
+        replaced = replaced or {}
+        entries = {trigger[0]: trigger[1], **replaced}
         self._settled.update(skipped)
         begun: list[Ready] = []
         taken = {
@@ -176,7 +181,7 @@ class Plan:
                 )
                 for name, refs in run.inputs.items()
                 for ref in refs
-            ] or ([Delivery((node_id, -1), "", "main", trigger[1])] if node_id == trigger[0] else [])
+            ] or ([Delivery((node_id, -1), "", "main", entries[node_id])] if node_id in entries else [])
             ready = Ready(node_id, run_index, deliveries, [])
             turns = self._turns.setdefault(node_id, [])
             turns.append(ready.inputs.get("main", []))
@@ -197,13 +202,20 @@ class Plan:
                 continue
             for edge in self._graph.edges_from(run.key[0]):
                 items = run.outputs.get(edge.source_output)
-                if items and (edge.target, edge.target_input, *run.key, edge.source_output) not in taken:
+                is_open = (edge.target, edge.target_input, *run.key, edge.source_output) not in taken
+                if items and is_open and edge.target not in self._settled and not self._is_replaced(edge, replaced):
                     self._deliver(edge.target, Delivery(run.key, edge.source_output, edge.target_input, items))
-        if not runs:
-            self.trigger(*trigger)
+        entered = {run.key[0] for run in runs if not run.inputs}
+        for node_id, items in entries.items():
+            if node_id not in entered and node_id not in self._settled:
+                self.trigger(node_id, items)
         return begun
 
     # --- inside ----------------------------------------------------------------------------------------------------
+
+    def _is_replaced(self, edge: Edge, replaced: Mapping[str, Items]) -> bool:
+        """Tell whether other items stand in for those of the edge: all but what comes back to the node on a cycle."""
+        return edge.target in replaced and edge.source not in self._graph.reachable_from(edge.target)
 
     def _deliver(self, node_id: str, delivery: Delivery) -> None:
         if self._is_join(node_id):

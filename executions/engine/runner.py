@@ -253,7 +253,7 @@ class Run(Actor):
         skipped = [row.node_id for row in rows if row.status == NodeRunStatus.SKIPPED]
         self.done_nodes = {row.node_id for row in rows if NodeRunStatus(row.status).ended}
         trigger = (self.execution.trigger_node, self.execution.input)
-        begun = self.plan.restore(restored, trigger, skipped)
+        begun = self.plan.restore(restored, trigger, skipped, self.execution.replaced_input)
         now = timezone.now()
         active = [Active(ready, self.rows[ready.node_id, ready.run_index]) for ready in begun]
         due = {_attempt_of(a.row) for a in active if a.row.status == NodeRunStatus.WAITING and _is_due(a.row, now)}

@@ -22,6 +22,7 @@ from executions.lifecycle.steps import (
     start_node,
     wait_node,
 )
+from executions.lifecycle.taking_over import OldRun, old_runs
 
 __all__ = [
     "CannotControl",
@@ -30,6 +31,7 @@ __all__ = [
     "Claimed",
     "Lease",
     "NewExecution",
+    "OldRun",
     "cancel_node",
     "claim",
     "complete_node",
@@ -39,6 +41,7 @@ __all__ = [
     "event",
     "fail_node",
     "hand_over",
+    "old_runs",
     "release_paused",
     "release_waiting",
     "request_cancel",

@@ -15,7 +15,7 @@ from events import log
 from events.log import NewEvent
 from executions import admission
 from executions.lifecycle.base import Lease, end_unheld, event, move
-from executions.models import Execution, NodeRun
+from executions.models import Execution, NodeRun, Trigger
 from executions.statuses import ExecutionStatus, NodeRunStatus
 
 
@@ -97,7 +97,8 @@ def _ended_instead(execution: Execution, before: ExecutionStatus) -> list[NewEve
 
 
 def _has_runs(execution: Execution) -> bool:
-    return execution.started_at is not None or execution.rerun_of_id is not None
+    # Not by `rerun_of`: the old execution may have been deleted since, and what was taken over is there all the same.
+    return execution.started_at is not None or execution.trigger == Trigger.RERUN.value
 
 
 def _runs(executions: Sequence[Execution]) -> dict[UUID, list[NodeRun]]:

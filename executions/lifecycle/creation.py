@@ -15,11 +15,13 @@ from events import log
 from events.log import NewEvent
 from executions import admission
 from executions.expressions import Evaluator, ExpressionError, Scope
-from executions.lifecycle.base import OUTSIDE, about, end_unheld, event
+from executions.graph import Graph
+from executions.lifecycle.base import OUTSIDE, end_unheld, event
 from executions.lifecycle.control import cancel_locked
+from executions.lifecycle.taking_over import OldRun, copy_runs, leave_out, taken_events
 from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
-from executions.statuses import ExecutionStatus, NodeRunStatus
+from executions.statuses import ExecutionStatus
 from workflow_platform.accounts.models import User
 from workflow_platform.identifiers import uuid7
 
@@ -40,7 +42,8 @@ class CannotStart(Exception):
 @dataclass(slots=True)
 class NewExecution:
     """An execution to be created. `trigger_node` is the node that the input enters at; by default the trigger node
-    that fits `trigger`. `taken_over` are node runs of `rerun_of` whose output is kept."""
+    that fits `trigger`. Of `rerun_of` the node runs `taken_over` are kept; the nodes of `replaced` take in these items
+    instead of what is kept for them, and those of `left_out` do not run."""
 
     workflow: Workflow
     trigger: Trigger
@@ -53,7 +56,9 @@ class NewExecution:
     parent_run: NodeRun | None = None
     rerun_of: Execution | None = None
     rerun_from: str = ""
-    taken_over: list[NodeRun] = field(default_factory=list)
+    taken_over: list[OldRun] = field(default_factory=list)
+    replaced: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
 
 def create_execution(*, workflow: Workflow, trigger: Trigger, input: list[dict[str, Any]], **further: Any) -> Execution:
@@ -80,9 +85,8 @@ def create_executions(wanted: Sequence[NewExecution]) -> list[Execution | Cannot
     for (_, row), stream in zip(pairs, streams, strict=True):
         row.stream = stream
     Execution.objects.bulk_create([row for _, row in pairs])
-    NodeRun.objects.bulk_create([run for new, row in pairs for run in _taken_over(new, row)])
-    for new, row in pairs:
-        events += [_queued(new, row), *(_taken(row, run) for run in new.taken_over)]
+    events += [_queued(new, row) for new, row in pairs]
+    events += _take_over([(new, row) for new, row in pairs if new.taken_over or new.left_out])
     for new, row in pairs:
         if (reason := _skipped(new, row)) is not None:
             events += end_unheld(row, ExecutionStatus.CANCELLED, {"reason": reason, "by": None})
@@ -127,6 +131,7 @@ def _built(new: NewExecution) -> Execution | CannotStart:
         depth=depth,
         rerun_of=new.rerun_of,
         rerun_from=new.rerun_from,
+        replaced_input=new.replaced or None,
     )
 
 
@@ -192,7 +197,7 @@ def _skipped(new: NewExecution, row: Execution) -> str | None:
     return f"Skipped: {limit} of this workflow's executions are under way{key} (concurrency policy skip)."
 
 
-# --- events and what a rerun takes over ------------------------------------------------------------------------------
+# --- events, and what a rerun takes over -----------------------------------------------------------------------------
 
 
 def _queued(new: NewExecution, row: Execution) -> NewEvent:
@@ -206,37 +211,18 @@ def _queued(new: NewExecution, row: Execution) -> NewEvent:
         "by": new.by.get_username() if new.by else None,
         "parent": str(row.parent_id) if row.parent_id else None,
         "rerun_of": str(row.rerun_of_id) if row.rerun_of_id else None,
+        "rerun_from": row.rerun_from or None,
     }
     return event(row, "queued", data, OUTSIDE)
 
 
-def _taken_over(new: NewExecution, row: Execution) -> list[NodeRun]:
-    """Turn the old execution's node runs into ones of the new execution that have ended already."""
-    now = timezone.now()
-    for run in new.taken_over:
-        run.taken_from, run.id, run.execution = run.pk, uuid7(), row
-        run.started_at = run.ended_at = now
-        run.wake_at = None
-        run._state.adding = True
-    return new.taken_over
-
-
-def _taken(row: Execution, run: NodeRun) -> NewEvent:
-    if run.status == NodeRunStatus.SKIPPED:
-        return event(row, "node_skipped", about(run) | {"reason": "Skipped in the execution before."}, OUTSIDE)
-    data = about(run) | {
-        "attempt": run.attempt,
-        "duration_ms": run.duration_ms or 0.0,
-        "taken_from": str(run.taken_from),
-    }
-    if run.status == NodeRunStatus.FAILED:
-        return event(row, "node_failed", data | {"error": run.error, "on_error": "continue"}, OUTSIDE)
-    data |= {
-        "cpu_ms": run.cpu_ms,
-        "memory_bytes": run.memory_bytes,
-        "output_items": run.output_items,
-        "output_bytes": run.output_bytes,
-        "outputs": {name: len(items) for name, items in (run.output or {}).items()},
-        "from_cache": run.from_cache,
-    }
-    return event(row, "node_completed", data, OUTSIDE)
+def _take_over(reruns: Sequence[tuple[NewExecution, Execution]]) -> list[NewEvent]:
+    """Write the node runs that the reruns begin with. Returns their events."""
+    graphs = [Graph.parse(row.version.nodes, row.version.edges, max_nodes=10**6) for _, row in reruns]
+    copy_runs([(row, graph, new.taken_over) for (new, row), graph in zip(reruns, graphs, strict=True)])
+    events = []
+    for (new, row), graph in zip(reruns, graphs, strict=True):
+        skipped, told = leave_out(row, graph, new.left_out)
+        NodeRun.objects.bulk_create(skipped)
+        events += taken_events(row, graph, new.taken_over, set(new.replaced)) + told
+    return events

@@ -83,6 +83,9 @@ class Execution(models.Model):
     depth = models.PositiveSmallIntegerField(default=0, help_text="How many parents it has.")
     rerun_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="reruns", db_index=False)
     rerun_from = models.CharField(max_length=100, blank=True, help_text="The node that the rerun began at.")
+    replaced_input = models.JSONField(
+        null=True, help_text="Edited input of a rerun: {node: [item]}, taken in instead of what was kept for the node."
+    )
     follow_up_due = models.BooleanField(
         default=False, help_text="Ended, and its parent, its children or an error workflow have yet to hear of it."
     )

@@ -18,7 +18,7 @@ function words({ data: d }) {
   if (d.error) return d.error.message;
   if (d.summary) return `${d.summary.nodes_executed} node runs in ${duration(d.summary.duration_ms)}`;
   if (d.total) return `${d.completed} of ${d.total} nodes`;
-  const said = [d.reason, d.message];
+  const said = [d.reason, d.message, d.rerun_of ? "a rerun" : null];
   if (d.output_items !== undefined) said.push(`${counted(d.output_items)} in ${duration(d.duration_ms)}`, d.from_cache ? "from the cache" : null);
   else if (d.input_items !== undefined) said.push(`${counted(d.input_items)} in`);
   if (d.trigger) said.push(`by ${d.by ?? d.trigger}`);
@@ -84,7 +84,7 @@ export class EventLog {
 
   row(event) {
     const kind = kindOf(event);
-    const row = element("details", { "data-status": COLOURS[kind] ?? "" }, element("summary", {},
+    const row = element("details", { class: event.data.taken_from ? "taken" : "", "data-status": COLOURS[kind] ?? "" }, element("summary", {},
       element("span", { class: "sequence" }, String(event.sequence)), element("time", { datetime: event.time, title: event.time }, clock(event.time)),
       element("b", {}, kind), element("span", { class: "about" }, this.about(event)), element("span", { class: "words" }, words(event))));
     const { text: _, ...envelope } = event;

@@ -18,8 +18,8 @@ export function apply(state, event) {
   if (kind in ENDS) end(state, event);
   if (kind === "data_flow") {
     const key = JSON.stringify(data.edge);
-    const before = state.edges.get(key) ?? { edge: data.edge, items: 0 };
-    state.edges.set(key, { ...before, items: before.items + data.items });
+    const before = state.edges.get(key) ?? { edge: data.edge, items: 0, taken: true };
+    state.edges.set(key, { ...before, items: before.items + data.items, taken: before.taken && Boolean(data.taken_from) });
   }
   if (kind in NODE_STATUS) applyToRun(state, event, NODE_STATUS[kind]);
   return state;
@@ -50,6 +50,7 @@ function applyToRun(state, { type, time, data }, status) {
   run.items = data.output_items ?? run.items;
   run.outputBytes = data.output_bytes ?? run.outputBytes;
   run.fromCache = data.from_cache ?? run.fromCache;
+  run.takenFrom = data.taken_from ?? null;
   run.error = data.error ?? null;
   state.runs.set(key, run);
   state.nodes.set(data.node, run);

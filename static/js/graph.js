@@ -74,18 +74,19 @@ function drawNode(node, box, icons, fonts) {
     what, turns, badge,
   );
   const made = { group, said: null, label: node.label };
-  made.say = (status, text, runs) => {
-    const key = [status, text, runs].join();
+  made.say = (status, text, runs, taken) => {
+    const key = [status, text, runs, taken].join();
     if (made.said === key) return;
     made.said = key;
     if (status) group.dataset.status = status;
     else delete group.dataset.status;
+    group.classList.toggle("taken", taken);
     title.textContent = `${node.name} (${node.label})${text ? `: ${text}` : ""}`;
     turns.textContent = runs > 1 ? `×${runs}` : "";
     what.textContent = fitting(text || node.label, runs > 1 ? room - 26 : room, fonts.what);
-    mark.setAttribute("href", status in BADGES ? `${icons}#${BADGES[status]}` : "");
+    mark.setAttribute("href", status in BADGES ? `${icons}#${taken ? "copy" : BADGES[status]}` : "");
   };
-  made.say("", "", 0);
+  made.say("", "", 0, false);
   return made;
 }
 
@@ -108,14 +109,15 @@ export function renderGraph(root, graph, onChoose = () => {}) {
   }
   const view = viewport(root, layout.width, layout.height);
   return {
-    /** @param {string} id @param {string} status @param {string} text @param {number} [runs] how often it ran */
-    setNode(id, status, text, runs = 0) {
-      nodes.get(id)?.say(status, text, runs);
+    /** @param {string} id @param {string} status @param {string} text @param {number} [runs] how often it ran
+     *  @param {boolean} [taken] over from the execution before */
+    setNode(id, status, text, runs = 0, taken = false) {
+      nodes.get(id)?.say(status, text, runs, taken);
     },
-    setEdge(edge, items, flowing) {
+    setEdge(edge, items, flowing, taken = false) {
       const found = edges.get(edgeKey(edge));
       if (!found) return;
-      found.group.setAttribute("class", flowing ? "edge flowed flowing" : "edge flowed");
+      found.group.setAttribute("class", `edge flowed${flowing ? " flowing" : ""}${taken ? " taken" : ""}`);
       found.label.textContent = `${found.output === "main" ? "" : `${found.output} · `}${items.toLocaleString("en")}`;
     },
     choose(id) {

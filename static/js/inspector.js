@@ -1,7 +1,7 @@
 /** What a node run took in and gave out, how long it took, and why it failed. */
 import { took } from "./fold.js";
 import { itemsView } from "./json_view.js";
-import { counted, duration, element, icon, size } from "./page.js";
+import { counted, data, duration, element, icon, size } from "./page.js";
 import { toast } from "./toast.js";
 
 export class Inspector {
@@ -32,7 +32,7 @@ export class Inspector {
     if (!same) this.sides.replaceChildren();
     const why = run ? null : state.endedAt ? "It did not run." : "It has not run yet.";
     this.root.replaceChildren(this.head(state, nodeId, run), element("div", { class: "inspected" },
-      ...(run ? [...this.problems(run), this.facts(run, now)] : []), why ? element("p", { class: "empty" }, why) : this.sides));
+      ...(run ? [...this.origin(run), ...this.problems(run), this.facts(run, now)] : []), why ? element("p", { class: "empty" }, why) : this.sides));
     if (!run) return;
     this.busy = nodeId;
     try {
@@ -63,6 +63,13 @@ export class Inspector {
     return head;
   }
 
+  /** Say where a run that was taken over comes from. */
+  origin(run) {
+    if (!run.takenFrom) return [];
+    const link = element("a", { href: `/executions/${data.rerun_of}/` }, `execution ${data.rerun_of}`);
+    return [element("p", { class: "notice taken-note" }, icon("copy", 14), element("span", {}, "Taken over from ", data.rerun_of ? link : "an execution that was deleted", "."))];
+  }
+
   problems(run) {
     const told = run.retries.map((retry) => element("li", {}, element("b", {}, `Attempt ${retry.attempt}`), ` ${retry.error.message}`));
     const parts = [];
@@ -80,10 +87,11 @@ export class Inspector {
   facts(run, now) {
     const facts = [["Type", this.nodes.get(run.node)?.label ?? run.type]];
     if (run.status !== "skipped") facts.push(["Attempt", String(run.attempt)]);
-    if (run.endedAt && run.status !== "skipped") facts.push(["Duration", duration(took(run, now))]);
+    if (run.endedAt && run.status !== "skipped" && !run.takenFrom) facts.push(["Duration", duration(took(run, now))]);
     if (run.cpuMs != null) facts.push(["CPU", duration(run.cpuMs)]);
     if (run.memoryBytes != null) facts.push(["Memory", `+${size(run.memoryBytes)}`]);
     if (run.outputBytes != null) facts.push(["Output", size(run.outputBytes)]);
+    if (run.takenFrom && run.durationMs != null) facts.push(["Took then", duration(run.durationMs)]);
     if (run.fromCache) facts.push(["From", "cache"]);
     if (run.status === "waiting") facts.push(["Waits", run.waitsFor.reason]);
     if (run.status === "waiting" && run.waitsFor.until) facts.push(["Until", new Date(run.waitsFor.until).toLocaleString()]);

@@ -5,6 +5,7 @@ import { apply, emptyState, took } from "./fold.js";
 import { renderGraph } from "./graph.js";
 import { Inspector } from "./inspector.js";
 import { by, counted, data, duration, send } from "./page.js";
+import { RerunDialog } from "./rerun.js";
 import { Timeline } from "./timeline.js";
 import { tell } from "./times.js";
 import { toast } from "./toast.js";
@@ -31,8 +32,9 @@ function draw() {
   by("status").dataset.status = by("status").textContent = state.status;
   drawControls();
   decisions.draw(state);
-  for (const [id, run] of state.nodes) graph.setNode(id, retries(run) ? "retrying" : run.status, words(run), run.runIndex + 1);
-  for (const { edge, items } of state.edges.values()) graph.setEdge(edge, items, !ended() && state.nodes.get(edge.target)?.status === "running");
+  if (by("rerun")) by("rerun").hidden = !ended();
+  for (const [id, run] of state.nodes) graph.setNode(id, retries(run) ? "retrying" : run.status, words(run), run.runIndex + 1, Boolean(run.takenFrom));
+  for (const { edge, items, taken } of state.edges.values()) graph.setEdge(edge, items, !ended() && state.nodes.get(edge.target)?.status === "running", taken);
   drawProgress();
   timeline.draw(state, now());
   log.draw();
@@ -53,6 +55,7 @@ const retries = (run) => run.status === "running" && run.retries.length > 0;
 
 /** Say in a few words how a node run stands. */
 function words(run) {
+  if (run.takenFrom) return `taken over${run.items === undefined ? "" : ` · ${counted(run.items)}`}`;
   if (retries(run)) return `retrying · attempt ${run.attempt}`;
   if (run.status === "failed") return run.error?.message ?? "failed";
   if (run.status !== "completed") return run.status;
@@ -92,9 +95,15 @@ function inspect() {
 function chooseTheLast() {
   schedule();
   if (chosen) return;
-  const runs = [...state.runs.values()].filter((run) => run.status !== "skipped");
+  const runs = [...state.runs.values()].filter((run) => run.status !== "skipped" && !run.takenFrom);
   const last = runs.findLast((run) => run.node === state.error?.node) ?? runs.findLast((run) => run.status === "failed") ?? runs.at(-1);
   if (last) choose(last.node, last.runIndex);
+}
+
+/** Return the node that a rerun "from where it failed" begins at. */
+function failedNode() {
+  const runs = [...state.runs.values()];
+  return state.error?.node ?? runs.find((run) => run.status === "cancelled")?.node ?? runs.find((run) => run.status === "failed")?.node ?? null;
 }
 
 const stream = new EventStream();
@@ -122,5 +131,6 @@ for (const what of ["cancel", "pause", "resume"]) {
     schedule();
   });
 }
+if (by("rerun")) new RerunDialog(() => ({ failed: failedNode(), chosen: chosen?.node ?? null, ran: (node) => state.nodes.has(node) }));
 tell();
 setInterval(() => !ended() && schedule(), REDRAW);

@@ -31,7 +31,8 @@ export class Timeline {
     const runs = [...state.runs.values()].filter((run) => run.status !== "skipped").slice(-MOST_ROWS);
     if (!runs.length) return;
     if (!this.axis.isConnected) this.root.replaceChildren(this.axis);
-    const from = Math.min(...runs.map((run) => Date.parse(run.startedAt)));
+    const own = runs.filter((run) => !run.takenFrom);
+    const from = Math.min(...(own.length ? own : runs).map((run) => Date.parse(run.startedAt)));
     const span = Math.max(1, (state.endedAt ? Date.parse(state.endedAt) : now) - from);
     this.drawAxis(span);
     const keys = new Set(runs.map((run) => `${run.node}#${run.runIndex}`));
@@ -72,6 +73,7 @@ export class Timeline {
     const { row, bar, took: told, track } = this.rows.get(key);
     const start = place(run.startedAt);
     row.dataset.status = run.status;
+    row.classList.toggle("taken", Boolean(run.takenFrom));
     bar.style.left = `min(${start}%, 100% - ${THINNEST}px)`;
     bar.style.width = `${Math.max(0, (run.endedAt ? place(run.endedAt) : 100) - start)}%`;
     while (track.children.length <= run.retries.length) track.append(element("span", { class: "mark" }));
@@ -79,7 +81,8 @@ export class Timeline {
       track.children[index + 1].style.left = `${place(retry.at)}%`;
       track.children[index + 1].title = `Attempt ${retry.attempt} failed: ${retry.error.message}`;
     });
-    told.textContent = duration(took(run, now));
+    told.textContent = run.takenFrom ? "taken" : duration(took(run, now));
+    if (run.takenFrom) row.title = `${run.name}: taken over from the execution before`;
   }
 
   /** @param {string} node @param {number} runIndex */

@@ -108,6 +108,14 @@ def test_no_list_of_the_api_holds_what_is_not_ones_own(
     )
 
 
+def test_a_bulk_rerun_finds_nothing_that_is_not_ones_own(
+    platform: Platform, stranger: dict[str, str], ours: dict[str, str]
+) -> None:
+    for body in ({"ids": [ours["executions"]]}, {"workflow": ours["workflows"], "dry_run": False}):
+        answer = requests.post(f"{platform.url}/api/executions/rerun/", headers=stranger, json=body, timeout=30)
+        assert (answer.json()["matched"], answer.json()["started"], answer.json()["failed"]) == (0, [], [])
+
+
 def test_every_address_wants_to_know_who_asks(platform: Platform, ours: dict[str, str]) -> None:
     schema = platform.request("GET", "/api/schema/?format=json").json()
     open_to_all = {"/api/auth/token/", "/api/auth/token/refresh/"}
