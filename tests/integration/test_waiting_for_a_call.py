@@ -58,6 +58,7 @@ def test_of_many_calls_at_the_same_instant_one_is_taken(platform: Platform) -> N
 def test_a_wrong_signature_opens_nothing(platform: Platform) -> None:
     execution, url = waiting(platform)
     assert requests.post(url[:-1] + ("0" if url[-1] != "0" else "1"), timeout=30).status_code == 404
+    assert requests.head(url, timeout=30).status_code == 405
     assert look(platform, execution)["status"] == "waiting"
     assert requests.post(url, data="{", headers={"Content-Type": "application/json"}, timeout=30).status_code == 400
     platform.request("POST", f"/api/executions/{execution}/cancel/", json={})
