@@ -187,6 +187,8 @@ class CancelRequested(Payload):
 
 class Completed(Payload):
     summary: Summary
+    cached_from: str | None = None
+    """The execution whose result this one was given from the cache; no node ran."""
 
 
 class Failed(Payload):

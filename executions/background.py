@@ -19,13 +19,16 @@ class _Background:
         self.pid = os.getpid()
         self.admissions = self.follow_ups = False
         self.wake = threading.Event()
+        self.busy = False
         threading.Thread(target=self._run, name="background", daemon=True).start()
 
     def _run(self) -> None:
         from executions import admission, follow_up
 
         while True:
+            self.busy = False
             self.wake.wait()
+            self.busy = True
             self.wake.clear()
             try:
                 if self.follow_ups:
@@ -39,8 +42,9 @@ class _Background:
                 connection.close()
             except Exception:
                 logger.exception("left to the sweep")
-            if not self.wake.is_set():
-                connection.close()
+            finally:
+                if not self.wake.is_set():
+                    connection.close()
 
 
 _background: _Background | None = None
@@ -53,6 +57,11 @@ def _get() -> _Background:
         if _background is None or _background.pid != os.getpid():
             _background = _Background()
         return _background
+
+
+def is_idle() -> bool:
+    """Tell whether this process has nothing left to do."""
+    return _background is None or not (_background.busy or _background.wake.is_set())
 
 
 def admit() -> None:

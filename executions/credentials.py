@@ -249,6 +249,20 @@ def open_for_node(workspace_id: UUID, reference: str, cancelled: threading.Event
             connection.close()  # a node runs for long, in a thread of its own
 
 
+def mark(workspace_id: UUID, reference: str) -> list[str]:
+    """Return what tells one state of a credential from another: its id, and when it was changed. Raises NodeError."""
+    try:
+        row = Credential.objects.filter(workspace=workspace_id).called(reference).only("updated_at").first()
+    except (DatabaseError, InterfaceError):
+        raise NodeError("The database did not answer when a credential was asked for.", retryable=True) from None
+    finally:
+        if not connection.in_atomic_block:
+            connection.close()
+    if row is None:
+        raise NodeError(f"There is no credential {reference!r} in the workflow's workspace (any more).")
+    return [str(row.pk), row.updated_at.isoformat()]
+
+
 def opened(row: Credential, cancelled: threading.Event | None = None) -> OpenCredential:
     """Return the credential, opened. Raises NodeError if no key opens it."""
     try:

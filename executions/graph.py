@@ -211,6 +211,7 @@ class NodeTypeLike(Protocol):
     """What validation needs to know of a node type."""
 
     trigger: bool
+    cacheable: bool
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]: ...
 
@@ -231,6 +232,9 @@ def validate(
             continue
         for path, code, message in node_type.check_parameters(node.parameters):
             problems.append(GraphProblem(node.id, None, path, code, message))
+        if node.cache is not None and (node_type.trigger or not node_type.cacheable):
+            why = f"The result of a node of the type {node.type!r} cannot be served from the cache."
+            problems.append(GraphProblem(node.id, None, "cache", "not_cacheable", why))
         for path, text in strings_in(node.parameters, "parameters"):
             if (said := check_syntax(text)) is not None:
                 problems.append(GraphProblem(node.id, None, path, "expression", said))

@@ -12,13 +12,17 @@ from typing import Any
 
 
 class Answering(ThreadingHTTPServer):
-    """Keeps the headers of each request; holds the answers of a path back until the path's gate is open."""
+    """Keeps the headers of each request; holds the answers of a path back until the path's gate is open.
+
+    The first answers have the `statuses`, the others 200.
+    """
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.2", 0), _Handler)
         self.asked: list[dict[str, str]] = []
+        self.statuses: list[int] = []
         self.gates: defaultdict[str, threading.Event] = defaultdict(threading.Event)
 
     @property
@@ -40,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append({name.lower(): value for name, value in self.headers.items()} | {"path": self.path})
         self.server.gates[self.path].wait(60)
         body = json.dumps({"asked": len(self.server.asked)}).encode()
-        self.send_response(200)
+        self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -17,6 +17,8 @@ NODE_STATUS = {
 EXECUTION_STATUS = {"started": "running", "resumed": "running", "recovered": "running"} | {
     status: status for status in ("queued", "waiting", "paused", "completed", "failed", "cancelled", "timed_out")
 }
+FRESH_RUN: dict[str, Any] = {"attempt": 1, "output_items": 0, "error": None, "from_cache": False}
+FOLDED = ("attempt", "error", "from_cache", "taken_from")
 ENDED = {"completed", "failed", "cancelled", "timed_out"}
 
 
@@ -28,23 +30,26 @@ class Platform(Protocol):
 
 def fold(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[tuple[str, int], dict[str, Any]]]:
     """Return the execution and its node runs as the events of its stream tell them."""
-    execution: dict[str, Any] = {"error": None, "recoveries": 0, "cancel_requested": False, "rerun": (None, "")}
+    execution: dict[str, Any] = {"error": None, "recoveries": 0, "cancel_requested": False}
+    execution |= {"rerun": (None, ""), "cached_from": None}
     runs: dict[tuple[str, int], dict[str, Any]] = {}
     for event in events:
         kind, data = event["type"].removeprefix("execution."), event["data"]
         if kind in NODE_STATUS:
-            run = runs.setdefault((data["node"], data["run_index"]), {"attempt": 1, "output_items": 0, "error": None})
+            run = runs.setdefault((data["node"], data["run_index"]), dict(FRESH_RUN))
             run["status"] = NODE_STATUS[kind]
             run["attempt"] = data.get("next_attempt") or data.get("attempt") or run["attempt"]
             run["output_items"] = data.get("output_items", run["output_items"])
             run["taken_from"] = data.get("taken_from")
             run["error"] = data["error"] if kind == "node_failed" else None
+            run["from_cache"] = data.get("from_cache", run["from_cache"])
         elif kind in EXECUTION_STATUS:
             if kind == "queued":
                 execution["rerun"] = (data["rerun_of"], data["rerun_from"] or "")
             execution["status"] = EXECUTION_STATUS[kind]
             execution["error"] = data.get("error")
-            execution["recoveries"] += kind == "recovered"
+            execution["cached_from"] = data.get("cached_from")
+            execution["recoveries"] += kind == "recovered" and data["reason"] == "lease_lost"
         elif kind == "cancel_requested":
             execution["cancel_requested"] = True
     if execution["status"] in ENDED:  # the end of an execution is the end of what still ran in it
@@ -64,13 +69,14 @@ def check_history(platform: Platform, execution_id: str) -> None:
         "error": row["error"],
         "recoveries": row["recoveries"],
         "cancel_requested": row["cancel_requested_at"] is not None,
+        "cached_from": row["cached_from"],
         "rerun": (row["rerun_of"], row["rerun_from"]),
     }
     rows = platform.request("GET", f"/api/executions/{execution_id}/nodes/").json()
     assert {key: run["status"] for key, run in runs.items()} == {(r["node"], r["run_index"]): r["status"] for r in rows}
     for r in rows:
         run = runs[r["node"], r["run_index"]]
-        assert (run["attempt"], run["error"], run["taken_from"]) == (r["attempt"], r["error"], r["taken_from"]), r
+        assert [run[name] for name in FOLDED] == [r[name] for name in FOLDED], r
         if r["status"] == "completed":
             assert run["output_items"] == r["output_items"], r
 

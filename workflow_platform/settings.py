@@ -203,6 +203,12 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 WORKFLOW_MAX_NODES = _read(env.int, "WORKFLOW_MAX_NODES", 1000)
 NODE_OUTPUT_MAX_BYTES = _read(env.int, "NODE_OUTPUT_MAX_BYTES", 16 * 1024 * 1024)
 
+# --- Result cache ----------------------------------------------------------------------------------------------------
+CACHE_ENABLED = _read(env.bool, "CACHE_ENABLED", True)
+CACHE_MAX_SIZE = _read(env.int, "CACHE_MAX_SIZE", 1000)
+CACHE_TTL_MS = _read(env.int, "CACHE_TTL_MS", 3_600_000)
+CACHE_MAX_VALUE_BYTES = _read(env.int, "CACHE_MAX_VALUE_BYTES", 256 * 1024)
+
 # --- What may be called ----------------------------------------------------------------------------------------------
 OUTBOUND_ALLOW: list[str] = env.list("OUTBOUND_ALLOW", [])
 

@@ -72,7 +72,8 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
         fields = [
             "id", "workflow", "workflow_name", "workflow_version", "status", "trigger", "priority", "error",
             "queued_at", "started_at", "ended_at", "resume_at", "cancel_requested_at", "recoveries", "worker",
-            "nodes_total", "stream", "events", "parent", "depth", "pause_requested", "rerun_of", "rerun_from",
+            "nodes_total", "cached_from", "stream", "events", "parent", "depth", "pause_requested",
+            "rerun_of", "rerun_from",
         ]  # fmt: skip
 
 

@@ -33,9 +33,17 @@ class Outcome:
 
 
 def attempt(
-    node: Node, node_type: NodeType[Any], inputs: dict[str, Items], make_context: Callable[[], NodeContext[Any]]
+    node: Node,
+    node_type: NodeType[Any],
+    inputs: dict[str, Items],
+    make_context: Callable[[], NodeContext[Any]],
+    run: Callable[[NodeContext[Any]], NodeResult] | None = None,
 ) -> Outcome:
-    """Run the node once, or hand its items through if it is disabled. Whatever it raises is in the outcome."""
+    """Run the node once, or hand its items through if it is disabled. Whatever it raises is in the outcome.
+
+    `run` is what runs it, by default the node type itself.
+    """
+    run = run or node_type.perform
     began, cpu, memory = time.perf_counter(), time.thread_time(), _peak_memory()
     result, error, elsewhere = None, None, Cost()
     try:
@@ -44,7 +52,7 @@ def attempt(
         else:
             context = make_context()
             elsewhere = context.cost
-            result = node_type.perform(context)
+            result = run(context)
     except Exception as raised:
         if not isinstance(raised, NodeError):
             logger.exception("node %s raised", node.id)

@@ -11,6 +11,7 @@ from typing import Any
 
 from executions import credentials, sub_workflows, waits
 from executions.engine.attempt import Outcome, attempt
+from executions.engine.cached import is_cached, run_through
 from executions.engine.definition import Definition
 from executions.engine.planner import Items, Ready
 from executions.expressions import Evaluator, Scope
@@ -62,8 +63,12 @@ def work(
             node_run=active.row,
             start_child=partial(sub_workflows.start_child, active.row),
             find_credential=partial(credentials.open_for_node, execution.workspace_id),
+            mark_credential=partial(credentials.mark, execution.workspace_id),
         )
 
+    if is_cached(node, node_type) and not active.resumed:
+        run = partial(run_through, execution.workspace_id, node_type, node_type.perform)
+        return lambda: attempt(node, node_type, inputs, context, run)
     return lambda: attempt(node, node_type, inputs, context)
 
 

@@ -61,7 +61,7 @@ class Heartbeats:
                 if not held:
                     self._wake.clear()
             if not held:
-                connection.close()  # back to the pool: an idle worker holds no connection
+                connection.close()
                 continue
             try:
                 self._look(held)

@@ -25,6 +25,7 @@ from django.utils import timezone
 
 from executions import answers, background, lifecycle, waits
 from executions.engine.attempt import Outcome, encoded, error_data, preview
+from executions.engine.cached import Served, WholeResult, is_cached
 from executions.engine.definition import Definition
 from executions.engine.driver import Actor, Driver
 from executions.engine.invocation import Active, work
@@ -73,6 +74,7 @@ class Run(Actor):
         self.done_nodes: set[str] = set()
         self.latest: dict[str, Items] = {}
         self.last_given: Items = []
+        self.last_giver: tuple[str, dict[str, Items]] | None = None
         self.response = claimed.execution.response
         self.active: dict[RunKey, Active] = {}
         self.waiting: dict[RunKey, Active] = {}
@@ -84,6 +86,9 @@ class Run(Actor):
         self.over = False
         self.error: Exception | None = None
         self._done = done
+        self.result = WholeResult(self.execution, definition, begun=bool(self.restored))
+        self.asking = self.result.wanted
+        """It is not yet known whether the result cache has the result: nothing begins."""
         # What the heartbeats hear, taken up at the next turn.
         self.lost = False
         self.cancel: dict[str, Any] | None = None
@@ -98,7 +103,11 @@ class Run(Actor):
         """Begin, or go on where the node runs say."""
         self._driver.add(self)
         heartbeats().hold(self)
-        self.tell(self._begin_all)
+        if self.asking:
+            self._driver.nodes.submit(self._ask_cache)
+            self.tell(self._advance)
+        else:
+            self.tell(self._begin_all)
 
     # --- messages from other threads -------------------------------------------------------------------------------
 
@@ -185,7 +194,7 @@ class Run(Actor):
         self.next_due = None if self.over else self._next_due()
 
     def _holds_back(self) -> bool:
-        return self.pause is not None or self.stopping
+        return self.pause is not None or self.stopping or self.asking
 
     def _look_around(self) -> None:
         """End on cancellation or deadline. Raises LeaseLost."""
@@ -200,7 +209,11 @@ class Run(Actor):
 
     def _rest(self) -> None:
         """Nothing more can be done now: end, give the lease back, or wait for the next message."""
+        if self.asking:
+            return
         if self.plan.ended:
+            node_id, outputs = self.last_giver or (None, {})
+            self.result.gave(node_id, outputs, self.response, self.rows.values())
             self._end(ExecutionStatus.COMPLETED, {})
         elif self.active:
             return
@@ -236,6 +249,33 @@ class Run(Actor):
             active.cancelled.set()
             error = NodeError(f"The node took longer than its timeout of {seconds:g} s.", retryable=True)
             self.ends.append((active, Outcome(None, error, (time.monotonic() - active.started) * 1000)))
+
+    # --- the result cache ------------------------------------------------------------------------------------------
+
+    def _ask_cache(self) -> None:
+        self.tell(partial(self._cache_answered, self.result.ask()))
+
+    def _cache_answered(self, served: Served | None) -> None:
+        self.asking = False
+        if self.over:
+            self._driver.nodes.submit(self.result.leave)
+        elif served is None:
+            self._begin_all()
+        else:
+            self._serve(served)
+
+    def _serve(self, served: Served) -> None:
+        """End with the result of an earlier execution: the node that gave it has it from the cache, no other ran."""
+        change = Change(self.lease, execution_fields={"cached_from": served.execution_id})
+        if (node := self.graph.nodes.get(served.node or "")) is not None:
+            row = self._new_row(node, 0)
+            change += lifecycle.start_node(self.execution, self.lease, row, 0)
+            row.from_cache, row.duration_ms = True, 0.0
+            self._set_output(row, served.outputs, sum(encoded(served.outputs).values()))
+            change += lifecycle.complete_node(self.execution, self.lease, row, preview(served.outputs))
+        if served.response is not None:
+            self.response = change.execution_fields["response"] = served.response
+        self._end(ExecutionStatus.COMPLETED, {"cached_from": str(served.execution_id)}, change)
 
     # --- beginning -------------------------------------------------------------------------------------------------
 
@@ -362,7 +402,8 @@ class Run(Actor):
         """Make one attempt: here if it is quick, else in a thread of its own."""
         node = self.graph.nodes[active.row.node_id]
         call = work(active, self.definition, self.execution, dict(self.latest), partial(self._log, active))
-        if self.definition.types[node.id].blocking and not node.disabled:
+        node_type = self.definition.types[node.id]
+        if (node_type.blocking and not node.disabled) or is_cached(node, node_type):
             self._driver.nodes.submit(lambda: self._call_elsewhere(active, call))
         else:
             self.ends.append((active, call()))
@@ -405,7 +446,7 @@ class Run(Actor):
     def _completed(self, active: Active, result: NodeResult, sizes: dict[str, int]) -> None:
         row = active.row
         outputs = {name: items for name, items in result.outputs.items() if items}
-        row.keep_open, row.error = result.keep_open, None
+        row.keep_open, row.error, row.from_cache = result.keep_open, None, result.from_cache
         self._set_output(row, outputs, sum(sizes.values()))
         change = lifecycle.complete_node(self.execution, self.lease, row, preview(outputs))
         self._checkpoint(change, active, outputs, sizes, result.response)
@@ -463,7 +504,8 @@ class Run(Actor):
 
     def _remember(self, node_id: str, outputs: dict[str, Items]) -> None:
         self.latest[node_id] = outputs.get("main") or next(iter(outputs.values()), [])
-        self.last_given = next((items for items in outputs.values() if items), self.last_given)
+        if given := next((items for items in outputs.values() if items), None):
+            self.last_given, self.last_giver = given, (node_id, outputs)
 
     def _checkpoint(
         self,
@@ -529,6 +571,7 @@ class Run(Actor):
 
         def written(error: BaseException | None) -> None:
             if error is None:
+                self.result.confirm()
                 then()
                 if self.execution.awaited:
                     answers.tell(self.execution.pk, self._state())
@@ -550,6 +593,9 @@ class Run(Actor):
         self.over, self.next_due = True, None
         for active in self.active.values():
             active.cancelled.set()
+        self.result.cancelled.set()
+        if self.result.wanted:
+            self._driver.nodes.submit(self.result.leave)
         heartbeats().let_go(self)
         recorder().forget(self.lease)
         self._driver.remove(self)

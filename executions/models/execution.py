@@ -86,6 +86,9 @@ class Execution(models.Model):
     replaced_input = models.JSONField(
         null=True, help_text="Edited input of a rerun: {node: [item]}, taken in instead of what was kept for the node."
     )
+    cached_from = models.UUIDField(
+        null=True, help_text="The execution whose result this one was given from the cache; no node ran."
+    )
     follow_up_due = models.BooleanField(
         default=False, help_text="Ended, and its parent, its children or an error workflow have yet to hear of it."
     )

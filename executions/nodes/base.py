@@ -83,6 +83,8 @@ class NodeResult:
     """Nothing yet: run again, `resumed`, when that has come."""
     response: dict[str, Any] | None = None
     """What the webhook that started the execution is answered: `{status, headers, body}`."""
+    from_cache: bool = False
+    """Taken from the result cache; nothing ran."""
 
 
 class UsableCredential(Protocol):
@@ -132,6 +134,10 @@ class NodeContext(Generic[P]):
     node_run: NodeRun | None = None
     start_child: Callable[[str, Items, bool], Execution] | None = None
     """Starts a workflow, named by id or name, with items; tells it whether this node run waits for it."""
+    mark_credential: Callable[[str], Any] = str
+    """Returns what changes when the credential of that name or id does; part of the result cache's key."""
+    resolved: dict[int, P] | None = None
+    """Parameters by item, if they are kept: what the cache's key was made of is what the node works with."""
     find_credential: CredentialFinder = _without_credentials
     redaction: Redaction = field(default_factory=Redaction)
     cost: Cost = field(default_factory=Cost)
@@ -155,6 +161,13 @@ class NodeContext(Generic[P]):
 
     def parameters(self, item_index: int = 0) -> P:
         """Return the parameters with expressions resolved for one item. Raises NodeError naming the field."""
+        if self.resolved is None:
+            return self._resolve(item_index)
+        if item_index not in self.resolved:
+            self.resolved[item_index] = self._resolve(item_index)
+        return self.resolved[item_index]
+
+    def _resolve(self, item_index: int) -> P:
         try:
             return self.parameters_type.model_validate(self.evaluator.resolve(self.node.parameters, item_index))
         except ExpressionError as error:
@@ -188,6 +201,10 @@ class NodeType(ABC, Generic[P]):
     retry_on_crash: ClassVar[bool] = True
     """Whether it is run again when its worker was lost while it ran."""
 
+    cacheable: ClassVar[bool] = True
+    """Whether a node may have its results served from the cache. Not if it waits, keeps its loop open, answers a
+    webhook or starts executions: a result taken from the cache would leave that out. Triggers never may."""
+
     @abstractmethod
     def run(self, context: NodeContext[Any]) -> NodeResult:
         """Do the work for all items. Raises NodeError for what the workflow's author can mend."""
@@ -216,6 +233,11 @@ class NodeType(ABC, Generic[P]):
     def input_names(self, parameters: Mapping[str, Any]) -> tuple[str, ...] | None:
         """Return the inputs that a node with these parameters has, or None for any."""
         return () if self.trigger else self.inputs
+
+    def cache_key(self, context: NodeContext[Any]) -> Any:
+        """Return, as JSON, what the result depends on besides type, version, items and credential: the parameters as
+        resolved for each item. Raises NodeError."""
+        return [context.parameters(index).model_dump(mode="json") for index in range(max(1, len(context.items)))]
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         """Return (path, code, message) for each bad parameter. Expressions are judged when they run."""
@@ -249,5 +271,6 @@ class NodeType(ABC, Generic[P]):
             "inputs": [] if self.trigger else None if self.inputs is None else list(self.inputs),
             "outputs": list(self.outputs),
             "trigger": self.trigger,
+            "cacheable": self.cacheable and not self.trigger,
             "parameters": self.Parameters.model_json_schema(),
         }

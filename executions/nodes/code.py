@@ -42,6 +42,12 @@ class Code(NodeType[CodeParameters]):
             problems.append(("parameters.code", "syntax", f"The code does not parse: {said}"))
         return problems
 
+    def cache_key(self, context: NodeContext[CodeParameters]) -> Any:
+        # It is no template, and sees its whole scope: the nodes that it names, and what is always there.
+        scope, code = context.evaluator.scope, str(context.node.parameters.get("code"))
+        about = scope.execution if "execution" in code else None
+        return [context.node.parameters, scope.items, scope.named_in(code), scope.workflow, scope.vars, about]
+
     def run(self, context: NodeContext[CodeParameters]) -> NodeResult:
         # The code itself may well contain `{{`: it is no template, so it is taken as it stands.
         parameters = CodeParameters.model_validate(context.node.parameters)

@@ -30,6 +30,7 @@ class ExecuteWorkflow(NodeType[ExecuteWorkflowParameters]):
     category = "flow"
     Parameters = ExecuteWorkflowParameters
     blocking = True
+    cacheable = False
 
     def check_in_workspace(
         self, parameters: Mapping[str, Any], workspace: UUID, own_name: str

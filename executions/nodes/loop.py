@@ -16,6 +16,7 @@ class Loop(NodeType[LoopParameters]):
     icon = "loop"
     category = "flow"
     Parameters = LoopParameters
+    cacheable = False
     outputs = ("loop", "done")
 
     def run(self, context: NodeContext[LoopParameters]) -> NodeResult:

@@ -25,6 +25,7 @@ class RespondToWebhook(NodeType[RespondToWebhookParameters]):
     icon = "reply"
     category = "network"
     Parameters = RespondToWebhookParameters
+    cacheable = False
 
     def run(self, context: NodeContext[RespondToWebhookParameters]) -> NodeResult:
         parameters = context.parameters()

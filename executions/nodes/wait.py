@@ -39,6 +39,7 @@ class Wait(NodeType[WaitParameters]):
     icon = "clock"
     category = "flow"
     Parameters = WaitParameters
+    cacheable = False
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         problems = super().check_parameters(parameters)

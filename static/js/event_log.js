@@ -16,6 +16,7 @@ function words({ data: d }) {
   if (d.edge) return counted(d.items);
   if (d.next_attempt) return `attempt ${d.attempt} failed, the next in ${duration(d.delay_ms)}: ${d.error.message}`;
   if (d.error) return d.error.message;
+  if (d.cached_from) return `served from the cache in ${duration(d.summary.duration_ms)}`;
   if (d.summary) return `${d.summary.nodes_executed} node runs in ${duration(d.summary.duration_ms)}`;
   if (d.total) return `${d.completed} of ${d.total} nodes`;
   const said = [d.reason, d.message, d.rerun_of ? "a rerun" : null];

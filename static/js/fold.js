@@ -1,6 +1,6 @@
 /** Folds events into the state that the monitor shows. Pure: the same events give the same state, whenever they come. */
 export function emptyState() {
-  return { sequence: 0, status: "queued", runs: new Map(), nodes: new Map(), edges: new Map(), progress: null, error: null, startedAt: null, endedAt: null, summary: null };
+  return { sequence: 0, status: "queued", runs: new Map(), nodes: new Map(), edges: new Map(), progress: null, error: null, startedAt: null, endedAt: null, summary: null, cachedFrom: null };
 }
 
 const ENDS = { completed: "completed", failed: "failed", cancelled: "cancelled", timed_out: "timed_out" };
@@ -30,6 +30,7 @@ function end(state, { time, data }) {
   state.endedAt = time;
   state.summary = data.summary;
   state.error = data.error ?? null;
+  state.cachedFrom = data.cached_from ?? null;
   for (const run of state.runs.values()) if (!run.endedAt) Object.assign(run, { status: "cancelled", endedAt: time });
 }
 

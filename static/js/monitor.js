@@ -59,7 +59,7 @@ function words(run) {
   if (retries(run)) return `retrying · attempt ${run.attempt}`;
   if (run.status === "failed") return run.error?.message ?? "failed";
   if (run.status !== "completed") return run.status;
-  return `${duration(took(run, now()))} · ${counted(run.items ?? 0)}`;
+  return `${run.fromCache ? "cache" : duration(took(run, now()))} · ${counted(run.items ?? 0)}`;
 }
 
 function drawProgress() {
@@ -69,10 +69,12 @@ function drawProgress() {
   by("bar").dataset.status = state.status;
   by("bar").setAttribute("aria-valuenow", part);
   const begun = state.startedAt ? Date.parse(state.startedAt) : now();
-  const text = [`${part}%`, `${completed}/${total} nodes`];
+  const text = [`${part}%`, state.cachedFrom ? "served from the cache" : `${completed}/${total} nodes`];
   if (state.summary) text.push(`took ${duration(state.summary.duration_ms)}`);
   else text.push(duration(Math.max(0, now() - begun)), ...(left && state.status === "running" ? [`about ${duration(left)} left`] : []));
   by("progress-text").textContent = text.join(" · ");
+  by("cached").hidden = !state.cachedFrom;
+  if (state.cachedFrom) by("cached-from").href = `/executions/${state.cachedFrom}/`;
   by("error").hidden = !state.error;
   by("error-node").textContent = state.error?.node ? names.get(state.error.node) ?? state.error.node : state.status;
   by("error-message").textContent = state.error?.message ?? "";

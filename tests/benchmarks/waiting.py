@@ -8,6 +8,7 @@ and the time of a sweep, which looks for what is due four times a second. Then s
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import statistics
 import subprocess
@@ -18,13 +19,14 @@ from typing import Any
 
 import requests
 
+from tests.benchmarks.http_client import Connection
 from tests.benchmarks.reporting import Report
-from tests.benchmarks.waiting_calls import start_all
 from tests.installation import ROOT, Installation, installation
 from tests.workflows import edge, node
 from workflow_platform.embedded import wait_until
 
 FIRST, ALL = 1_000, 10_000
+CLIENTS = 10
 IDLE_SECONDS = 20.0
 CALLED = 20
 KINDS = ("web", "worker", "scheduler")
@@ -74,6 +76,23 @@ def wait_all(platform: Installation, workflow: str, count: int) -> list[str]:
     executions = asyncio.run(start_all(platform, workflow, count))
     waiting = "SELECT count(*) FROM executions_execution WHERE id = ANY(%s::uuid[]) AND status = 'waiting'"
     wait_until(lambda: platform.query(waiting, executions)[0][0] == count, "All executions waiting", 480)
+    return executions
+
+
+async def start_all(platform: Installation, workflow: str, count: int) -> list[str]:
+    """Start so many executions over the API. Returns their ids."""
+    path, headers = f"/api/workflows/{workflow}/execute/", [f"Authorization: Bearer {platform.token}"]
+    numbers = iter(range(count))
+    executions: list[str] = []
+
+    async def client() -> None:
+        async with Connection(platform.url) as connection:
+            for _ in numbers:
+                status, content = await connection.post(path, b"{}", headers)
+                assert status == 202, content
+                executions.append(json.loads(content)["id"])
+
+    await asyncio.gather(*(client() for _ in range(CLIENTS)))
     return executions
 
 

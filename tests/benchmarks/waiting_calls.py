@@ -1,6 +1,7 @@
 """500 executions, each with one HTTP call that is answered after a second, over two workers: how long for all.
 
-From the first request to the end of the last execution, by the machine's one clock. The baseline is a bare asyncio
+Each is started by a request to a webhook trigger that answers at once. From the first of them to the end of the last
+execution, by the machine's one clock. The baseline is a bare asyncio
 client that makes the same 500 calls at once.
 """
 
@@ -24,8 +25,14 @@ from workflow_platform.embedded import wait_until
 
 CALLS = 500
 ANSWER_SECONDS = 1.0
-CLIENTS = 10
-SETTINGS = {"WORKER_CONCURRENCY": "250", "PERF_MAX_CONCURRENT_EXECUTIONS": "500", "PERF_MIN_WORKERS": "2"}
+CLIENTS = 50
+SETTINGS = {
+    "WORKER_CONCURRENCY": "250",
+    "PERF_MAX_CONCURRENT_EXECUTIONS": "500",
+    "WORKSPACE_MAX_CONCURRENT_EXECUTIONS": "500",
+    "PERF_MIN_WORKERS": "2",
+    "PERF_MAX_WORKERS": "2",
+}
 
 
 def run(folder: Path, report: Report) -> None:
@@ -35,9 +42,9 @@ def run(folder: Path, report: Report) -> None:
         began = time.perf_counter()
         asyncio.run(call_all(url, CALLS))
         bare = time.perf_counter() - began
-        workflow = platform.create_workflow(definition(url))
-        execute_all(platform, workflow, 20)
-        seconds, started = execute_all(platform, workflow, CALLS)
+        platform.create_workflow(definition(url))
+        execute_all(platform, 20)
+        seconds, started = execute_all(platform, CALLS)
         context = {"executions": CALLS, "workers": 2, "accepted_after": round(started, 2)}
         report("waiting_calls.all_ended", "s", seconds, bare, **context)
 
@@ -46,15 +53,16 @@ def definition(url: str) -> dict[str, Any]:
     ask = node("ask", "http_request", method="POST", url=url, body={"n": 1}, timeout_seconds=120)
     return {
         "name": "Asks and waits",
-        "nodes": [node("start", "manual_trigger"), ask],
+        "active": True,
+        "nodes": [node("start", "webhook_trigger", path="asks"), ask],
         "edges": [edge("start", "ask")],
     }
 
 
-def execute_all(platform: Installation, workflow: str, count: int) -> tuple[float, float]:
+def execute_all(platform: Installation, count: int) -> tuple[float, float]:
     """Start so many executions. Returns the seconds until the last has ended, and until the last was accepted."""
     began = time.time()
-    executions = asyncio.run(start_all(platform, workflow, count))
+    executions = asyncio.run(_execute(platform, count))
     accepted = time.time() - began
     ended = (
         "SELECT count(*), max(ended_at) FROM executions_execution WHERE id = ANY(%s::uuid[]) AND status = 'completed'"
@@ -63,18 +71,16 @@ def execute_all(platform: Installation, workflow: str, count: int) -> tuple[floa
     return platform.query(ended, executions)[0][1].timestamp() - began, accepted
 
 
-async def start_all(platform: Installation, workflow: str, count: int) -> list[str]:
-    """Start so many executions over the API. Returns their ids."""
-    path, headers = f"/api/workflows/{workflow}/execute/", [f"Authorization: Bearer {platform.token}"]
+async def _execute(platform: Installation, count: int) -> list[str]:
     numbers: Iterator[int] = iter(range(count))
     executions: list[str] = []
 
     async def client() -> None:
         async with Connection(platform.url) as connection:
             for _ in numbers:
-                status, content = await connection.post(path, b"{}", headers)
+                status, content = await connection.post("/hooks/asks", b"{}")
                 assert status == 202, content
-                executions.append(json.loads(content)["id"])
+                executions.append(json.loads(content)["execution_id"])
 
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
     return executions

@@ -303,3 +303,30 @@ def test_items_that_cannot_be_fetched_are_said_and_a_node_that_did_not_run_too(
     expect(page.get_by_role("region", name="Input")).to_contain_text("1 item")
     assert len(visitor.complaints) == 1  # of the request that was cut off
     visitor.complaints.clear()
+
+
+def test_an_execution_served_from_the_cache_says_so_and_leads_to_where_it_was_computed(
+    platform: Platform, visitor: Visitor, server: Answering
+) -> None:
+    server.open()
+    ask = node("ask", "http_request", method="POST", url=server.url)
+    definition = {
+        "name": "Served from the cache",
+        "nodes": [node("start", "manual_trigger"), ask, node("report", "aggregate", into="answers")],
+        "edges": [edge("start", "ask"), edge("ask", "report")],
+        "settings": {"cache": {}},
+    }
+    workflow = platform.request("POST", "/api/workflows/", json=definition).json()["id"]
+    path = f"/api/workflows/{workflow}/execute/"
+    first, second = (platform.request("POST", path, json={"wait": 30}).json()["id"] for _ in range(2))
+    for viewport in ({}, PHONE):
+        page = visitor.open(f"/executions/{second}/", **viewport)
+        expect(page.locator("#progress-text")).to_contain_text("served from the cache")
+        expect(page.locator("#graph .node[data-status=completed]")).to_have_count(1)
+        expect(page.locator("#graph .node[data-status=completed]")).to_contain_text("cache · 1 item")
+        expect(page.locator("#inspector .facts")).to_contain_text("cache")
+        page.get_by_role("link", name="an earlier execution").click()
+        page.wait_for_url(f"**/executions/{first}/")
+        expect(page.locator("#progress-text")).to_contain_text("3/3 nodes")
+        expect(page.get_by_role("link", name="an earlier execution")).to_be_hidden()
+    assert len(server.asked) == 1

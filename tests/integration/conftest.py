@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from executions import background
 from tests.conftest import Platform
 from tests.folding import ENDED, check_history
+from workflow_platform.embedded import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +31,13 @@ def history_is_true(request: pytest.FixtureRequest) -> Iterator[None]:
             if row["status"] in ENDED:
                 check_history(platform, row["id"])
         url = page["next"] and page["next"].removeprefix(platform.url)
+
+
+@pytest.fixture(autouse=True)
+def engine_is_quiet(_django_db_marker: None) -> Iterator[None]:
+    """Let the engine's thread in this process end what a test gave it while there are tables."""
+    yield
+    wait_until(background.is_idle, "The engine's background thread")
 
 
 @pytest.fixture(autouse=True)

@@ -1,3 +1,3 @@
-from tests.integration.conftest import history_is_true
+from tests.integration.conftest import engine_is_quiet, history_is_true
 
-__all__ = ["history_is_true"]
+__all__ = ["engine_is_quiet", "history_is_true"]

@@ -1,0 +1,251 @@
+"""Single flight: of many that ask the same at once, in whatever process, one computes and the others wait for it.
+
+Who computes holds a lock that this process renews; when it dies the lock expires, and one of those who wait takes over.
+Those who wait are told by a message, and look for themselves as well, since a message may be lost. They wait in the
+thread that asks, for LONGEST_WAIT_SECONDS at most, and never in more than half of the node threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import uuid4
+
+import redis
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from executions.cache.store import LANDED, LOCK_MS, Away, Store, store
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT_SECONDS = 120.0
+FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.05, 1.0
+LISTENER_PAUSE_SECONDS = 1.0
+
+Kind = Literal["node", "execution"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """The answer was there, or has been computed by another meanwhile."""
+
+    value: Any
+
+
+class Flight:
+    """The asker computes; it calls `land` once, whatever came of it."""
+
+    def __init__(self, key: str, ttl: int, token: str | None = None) -> None:
+        """`token` is that of the lock; without one nobody waits for this flight."""
+        self.key, self.token, self._ttl = key, token, ttl
+        self._landed = False
+        if token is not None:
+            _renewals().hold(self)
+
+    def land(self, value: Any = None, *, keep: bool) -> None:
+        """Keep the answer where it is worth keeping, and let those who wait go on. Never raises."""
+        if self._landed:
+            return
+        self._landed = True
+        kept = False
+        try:
+            kept = keep and store().put(self.key, value, self._ttl)
+        except Away:
+            pass
+        finally:
+            if self.token is not None:
+                _renewals().let_go(self)
+                self._release(self.token, kept)
+
+    def _release(self, token: str, kept: bool) -> None:
+        try:
+            store().release(self.key, token, kept)
+        except Away:
+            logger.info("the lock of %s is left to expire", self.key)
+
+
+def ask(kind: Kind, key: str, ttl: int, cancelled: threading.Event) -> Hit | Flight:
+    """Return the answer that is there or that another is computing, or else a flight: compute it yourself.
+
+    Blocks while another computes. Redis being away, a wait that is too long, an error of the other, `cancelled`: each
+    ends in a flight.
+    """
+    found, token = store(), uuid4().hex
+    try:
+        look = found.look(kind, key, token, ttl)
+        if look.hit:
+            return Hit(look.value)
+        if look.leads:
+            return Flight(key, ttl, token)
+        if _may_wait().acquire(blocking=False):
+            try:
+                waited = _wait(found, kind, key, ttl, token, cancelled)
+            finally:
+                _may_wait().release()
+            if waited is not None:
+                return waited
+        found.miss(kind)
+    except Away:
+        pass
+    return Flight(key, ttl)
+
+
+def _wait(found: Store, kind: Kind, key: str, ttl: int, token: str, cancelled: threading.Event) -> Hit | Flight | None:
+    """Wait for what another computes. Returns None if it is better to compute as well."""
+    deadline, pause = time.monotonic() + LONGEST_WAIT_SECONDS, FIRST_LOOK_SECONDS
+    with _listener().waiter(key) as waiter:
+        while not cancelled.is_set() and time.monotonic() < deadline:
+            look = found.look(kind, key, token, ttl)
+            if look.hit:
+                return Hit(look.value)
+            if look.leads:
+                return Flight(key, ttl, token)
+            if waiter.answered is False:
+                return None  # nothing came of it, and one after the other would take too long
+            waiter.told.wait(pause * random.uniform(0.75, 1.25))  # noqa: S311
+            waiter.told.clear()
+            pause = min(LONGEST_LOOK_SECONDS, pause * 2)
+    return None
+
+
+class _Waiter:
+    """One that waits for a key; `answered` is what the last message said."""
+
+    def __init__(self, listener: _Listener, key: str) -> None:
+        self._listener, self._key = listener, key
+        self.told = threading.Event()
+        self.answered: bool | None = None
+
+    def __enter__(self) -> _Waiter:
+        self._listener.add(self._key, self)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._listener.remove(self._key, self)
+
+
+class _Listener:
+    """One thread per process hears which flights have landed."""
+
+    def __init__(self) -> None:
+        self._waiters: defaultdict[str, set[_Waiter]] = defaultdict(set)
+        self._lock = threading.Lock()
+        self._hears = threading.Event()
+        threading.Thread(target=self._run, name="cache listener", daemon=True).start()
+
+    def waiter(self, key: str) -> _Waiter:
+        return _Waiter(self, key)
+
+    def add(self, key: str, waiter: _Waiter) -> None:
+        with self._lock:
+            self._waiters[key].add(waiter)
+        self._hears.wait(LISTENER_PAUSE_SECONDS)  # at its start; without, one looks for oneself
+
+    def remove(self, key: str, waiter: _Waiter) -> None:
+        with self._lock:
+            self._waiters[key].discard(waiter)
+            if not self._waiters[key]:
+                del self._waiters[key]
+
+    def waiting(self, key: str) -> int:
+        """Return how many wait for the key in this process."""
+        with self._lock:
+            return len(self._waiters.get(key, ()))
+
+    def _run(self) -> None:
+        while True:
+            try:
+                client: Any = redis.Redis.from_url(settings.REDIS_URL)
+                with client.pubsub() as channel:
+                    channel.subscribe(LANDED)
+                    for message in channel.listen():
+                        if message["type"] == "subscribe":
+                            self._hears.set()
+                        else:
+                            self._tell(message["data"].decode())
+            except (RedisError, OSError) as error:
+                logger.warning("cached results are polled for: %s", error)
+            self._hears.clear()
+            threading.Event().wait(LISTENER_PAUSE_SECONDS)
+
+    def _tell(self, message: str) -> None:
+        key, _, answered = message.rpartition(" ")
+        with self._lock:
+            waiters = list(self._waiters.get(key, ()))
+        for waiter in waiters:
+            waiter.answered = answered == "1"
+            waiter.told.set()
+
+
+class _Renewals:
+    """One thread per process renews the locks of its flights, so that they expire only when it dies or freezes."""
+
+    def __init__(self) -> None:
+        self._held: set[Flight] = set()
+        self._lock = threading.Lock()
+        self._some = threading.Event()
+        threading.Thread(target=self._run, name="cache locks", daemon=True).start()
+
+    def hold(self, flight: Flight) -> None:
+        with self._lock:
+            self._held.add(flight)
+        self._some.set()
+
+    def let_go(self, flight: Flight) -> None:
+        with self._lock:
+            self._held.discard(flight)
+
+    def _run(self) -> None:
+        while True:
+            self._some.wait()
+            threading.Event().wait(LOCK_MS / 4_000)
+            with self._lock:
+                held = list(self._held)
+                if not held:
+                    self._some.clear()
+            for flight in held:
+                self._renew(flight)
+
+    def _renew(self, flight: Flight) -> None:
+        assert flight.token is not None
+        try:
+            store().renew(flight.key, flight.token)
+        except Away:
+            return
+        with self._lock:
+            landed = flight not in self._held
+        if landed:  # in between: what was renewed is nobody's
+            flight._release(flight.token, False)
+
+
+_starting = threading.Lock()
+_one_listener: _Listener | None = None
+_one_renewals: _Renewals | None = None
+_waiting: threading.BoundedSemaphore | None = None
+
+
+def _listener() -> _Listener:
+    global _one_listener
+    with _starting:
+        _one_listener = _one_listener or _Listener()
+        return _one_listener
+
+
+def _renewals() -> _Renewals:
+    global _one_renewals
+    with _starting:
+        _one_renewals = _one_renewals or _Renewals()
+        return _one_renewals
+
+
+def _may_wait() -> threading.BoundedSemaphore:
+    global _waiting
+    with _starting:
+        _waiting = _waiting or threading.BoundedSemaphore(max(1, settings.NODE_THREADS // 2))
+        return _waiting

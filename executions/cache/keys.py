@@ -1,0 +1,42 @@
+"""What the same question is: a hash over everything that an answer depends on."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import blake2b, sha256
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+
+from executions.nodes.base import Items, NodeContext, NodeType
+
+
+def node_key(workspace_id: UUID, node_type: NodeType[Any], context: NodeContext[Any]) -> str:
+    """Return the key of a node run's result: workspace, node type and its version, what the type says that it depends
+    on (its resolved parameters), the credential that it names, and the items of each input.
+
+    Raises NodeError, or TypeError for what has no JSON.
+    """
+    depends_on = node_type.cache_key(context)
+    named = [context.node.parameters.get("credential"), context.node.credentials]
+    credentials = [context.mark_credential(str(reference)) for reference in named if reference]
+    return _key("node", workspace_id, node_type.type, node_type.version, depends_on, credentials, context.inputs)
+
+
+def execution_key(workspace_id: UUID, version_id: UUID, trigger_node: str, input: Items) -> str:
+    """Return the key of an execution's result: workspace, workflow version, trigger node and input."""
+    return _key("execution", workspace_id, version_id, trigger_node, input)
+
+
+def _key(kind: str, *parts: Any) -> str:
+    # Sorted: items that have been through the database come back with their fields in another order.
+    text = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    # Keyed: whoever reads Redis cannot find out parameters by trying.
+    return f"{kind}:{blake2b(text, digest_size=20, key=_secret(settings.SECRET_KEY)).hexdigest()}"
+
+
+@lru_cache(maxsize=4)
+def _secret(secret_key: str) -> bytes:
+    return sha256(b"result cache" + secret_key.encode()).digest()

@@ -1,0 +1,245 @@
+"""Answers in Redis: at most CACHE_MAX_SIZE over the whole installation, the least recently used leave first.
+
+    wfp:cache:value:<key>   hash {at, data}: when it was stored (Redis's clock, ms) and the answer; expires by itself
+    wfp:cache:used          sorted set of keys by their last use, from which the least recently used are taken
+    wfp:cache:expires       sorted set of keys by their expiry, so that none that has expired takes the place of another
+    wfp:cache:lock:<key>    token of who computes the answer; expires unless renewed
+    wfp:cache:counts        hash {node_hits, node_misses, execution_hits, execution_misses}
+
+Each step is one script, so that it is whole whatever happens between two of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import orjson
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "wfp:cache:"
+COUNTS, USED, EXPIRES = f"{PREFIX}counts", f"{PREFIX}used", f"{PREFIX}expires"
+LANDED = f"{PREFIX}landed"
+"""Channel that tells when a key is no longer computed: `<key> 1` with an answer in the cache, else `<key> 0`."""
+LOCK_MS = 5_000
+ANSWER_SECONDS = 1.0
+"""How long Redis may take: a cache that is slower is none."""
+AWAY_SECONDS = 1.0
+"""How long Redis is left alone after it did not answer."""
+COMPRESSED_FROM = 1_024
+
+_NOW = "local t = redis.call('TIME') local now = t[1] * 1000 + t[2] / 1000 "
+_LOOK = (
+    _NOW
+    + """
+local found = redis.call('HMGET', KEYS[1], 'at', 'data')
+if found[1] and tonumber(found[1]) + tonumber(ARGV[3]) > now then
+  redis.call('ZADD', KEYS[3], 'XX', now, ARGV[1])
+  redis.call('HINCRBY', KEYS[4], ARGV[4] .. '_hits', 1)
+  return {1, found[2]}
+end
+if redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[5]) then
+  redis.call('HINCRBY', KEYS[4], ARGV[4] .. '_misses', 1)
+  return {2}
+end
+return {3}
+"""
+)
+_PUT = (
+    _NOW
+    + """
+redis.call('HSET', KEYS[1], 'at', now, 'data', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+redis.call('ZADD', KEYS[3], now + ARGV[3], ARGV[1])
+local function drop(keys)
+  for _, key in ipairs(keys) do
+    redis.call('DEL', ARGV[5] .. key)
+    redis.call('ZREM', KEYS[2], key)
+    redis.call('ZREM', KEYS[3], key)
+  end
+end
+drop(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 1000))
+local over = redis.call('ZCARD', KEYS[2]) - ARGV[4]
+if over > 0 then drop(redis.call('ZRANGE', KEYS[2], 0, math.min(over, 1000) - 1)) end
+return over
+"""
+)
+_RENEW = """
+local held = redis.call('GET', KEYS[1])
+if held == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+if not held then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1 end
+return 0
+"""
+_RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('DEL', KEYS[1])
+  redis.call('PUBLISH', KEYS[2], ARGV[2])
+  return 1
+end
+return 0
+"""
+
+
+class Away(Exception):
+    """Redis does not answer: compute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look found: an answer; or that the asker is to compute it (`leads`); or that another does."""
+
+    value: Any = None
+    hit: bool = False
+    leads: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Counters since Redis last lost everything, over all processes, and how many answers there are."""
+
+    node_hits: int = 0
+    node_misses: int = 0
+    execution_hits: int = 0
+    execution_misses: int = 0
+    entries: int = 0
+
+    @property
+    def hits(self) -> int:
+        """Return all hits."""
+        return self.node_hits + self.execution_hits
+
+    @property
+    def misses(self) -> int:
+        """Return all misses."""
+        return self.node_misses + self.execution_misses
+
+    @property
+    def hit_rate(self) -> float | None:
+        """Return the share of hits, from 0 to 1; None before the first question."""
+        asked = self.hits + self.misses
+        return self.hits / asked if asked else None
+
+
+class Store:
+    """The cache's side of Redis. Every method raises Away when Redis does not answer, and then for a while at once."""
+
+    def __init__(self, url: str) -> None:
+        self.client = redis.Redis.from_url(
+            url,
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 1),  # once: a connection of the pool may be from before a restart
+        )
+        self._look, self._put = self.client.register_script(_LOOK), self.client.register_script(_PUT)
+        self._renew, self._release = self.client.register_script(_RENEW), self.client.register_script(_RELEASE)
+        self._away_until = 0.0
+
+    def look(self, kind: str, key: str, token: str, ttl: int) -> Look:
+        """Look for an answer not older than `ttl` ms; without one, take the lock. Counts a hit or a miss."""
+        keys = [f"{PREFIX}value:{key}", f"{PREFIX}lock:{key}", USED, COUNTS]
+        found = self._call(self._look, keys, [key, token, ttl, kind, LOCK_MS])
+        if found[0] == 1:
+            if (read := _decoded(found[1])) is not None:
+                return Look(read[0], hit=True)
+            self._call(self.client.delete, keys[0])
+            return self.look(kind, key, token, ttl)
+        return Look(leads=found[0] == 2)
+
+    def put(self, key: str, value: Any, ttl: int) -> bool:
+        """Keep an answer for `ttl` ms, unless it is too large or no JSON. Tells whether it is kept."""
+        data = _encoded(value)
+        if data is None:
+            return False
+        keys = [f"{PREFIX}value:{key}", USED, EXPIRES]
+        self._call(self._put, keys, [key, data, ttl, settings.CACHE_MAX_SIZE, f"{PREFIX}value:"])
+        return True
+
+    def renew(self, key: str, token: str) -> None:
+        """Hold the lock on, or again if Redis has forgotten it."""
+        self._call(self._renew, [f"{PREFIX}lock:{key}"], [token, LOCK_MS])
+
+    def release(self, key: str, token: str, answered: bool) -> None:
+        """Let the lock go and tell those who wait whether there is an answer."""
+        self._call(self._release, [f"{PREFIX}lock:{key}", LANDED], [token, f"{key} {int(answered)}"])
+
+    def miss(self, kind: str) -> None:
+        """Count a question that was not answered from the cache by `look`."""
+        self._call(self.client.hincrby, COUNTS, f"{kind}_misses", 1)
+
+    def figures(self) -> Figures:
+        """Return the counters."""
+        counts: dict[bytes, bytes] = self._call(self.client.hgetall, COUNTS)
+        entries = self._call(self._count_entries)
+        return Figures(entries=entries, **{name.decode(): int(count) for name, count in counts.items()})
+
+    def _count_entries(self) -> Any:
+        return self.client.zcount(EXPIRES, int(time.time() * 1000), "+inf")
+
+    def _call(self, function: Any, *args: Any) -> Any:
+        if time.monotonic() < self._away_until:
+            raise Away(Away.__doc__)
+        try:
+            return function(*args)
+        except RedisError as error:
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            logger.warning("the result cache is left alone for %g s: %s", AWAY_SECONDS, error)
+            raise Away(Away.__doc__) from None
+
+
+def _encoded(value: Any) -> bytes | None:
+    try:
+        text = orjson.dumps([value])
+    except TypeError:
+        return None
+    if len(text) > settings.NODE_OUTPUT_MAX_BYTES:
+        return None
+    data = b"z" + zlib.compress(text, 1) if len(text) >= COMPRESSED_FROM else b"j" + text
+    return data if len(data) <= settings.CACHE_MAX_VALUE_BYTES else None
+
+
+def _decoded(data: bytes) -> Sequence[Any] | None:
+    try:
+        found: list[Any] = orjson.loads(zlib.decompress(data[1:]) if data[:1] == b"z" else data[1:])
+    except (zlib.error, orjson.JSONDecodeError):  # of another version of the platform
+        return None
+    return found
+
+
+@cache
+def _store(url: str) -> Store:
+    return Store(url)
+
+
+_starting = threading.Lock()
+
+
+def store() -> Store:
+    """Return the store of this process."""
+    with _starting:
+        return _store(settings.REDIS_URL)
+
+
+def figures() -> Figures:
+    """Return the counters of the whole installation; zeros while Redis does not answer."""
+    try:
+        return store().figures()
+    except Away:
+        return Figures()
+
+
+def ttl_ms(seconds: float | None) -> int:
+    """Return a time to live in ms: what a node or a workflow says in seconds, or the installation's default."""
+    return max(1, round(seconds * 1000)) if seconds is not None else settings.CACHE_TTL_MS
