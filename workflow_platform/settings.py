@@ -185,6 +185,8 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "0.1.0",
     "DESCRIPTION": "Durable workflows whose every step is seen live, in order, with nothing missing.",
     "SERVE_INCLUDE_SCHEMA": False,
+    # Used by several components, among which none lends its name.
+    "ENUM_NAME_OVERRIDES": {"ExecutionStatusEnum": "executions.models.execution.STATUS_CHOICES"},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
