@@ -130,6 +130,13 @@ class NodeSkipped(NodeRunRef):
 class NodeWaiting(NodeRunRef):
     reason: str
     until: str | None
+    """When it goes on by itself: its time has come, or what it waits for has expired."""
+    kind: Literal["time", "retry", "webhook", "approval", "execution"] = "time"
+    wait: str | None = None
+    """The wait's id: of an approval, what is decided at /api/approvals/."""
+    assignee: str | None = None
+    child: str | None = None
+    """The execution that it waits for."""
 
 
 class EdgeRef(Payload):

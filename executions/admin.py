@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
 from events.admin import ReadOnly
-from executions.models import Credential, Execution, NodeRun, Schedule, WebhookRoute, Workflow, WorkflowVersion
+from executions import lifecycle
+from executions.models import Credential, Execution, NodeRun, Schedule, Wait, WebhookRoute, Workflow, WorkflowVersion
 
 
 @admin.register(Workflow)
@@ -35,10 +38,48 @@ class ExecutionAdmin(ReadOnly, admin.ModelAdmin[Execution]):
     list_select_related = ["workflow"]
     search_fields = ["=id", "workflow__name", "=worker"]
     show_full_result_count = False
+    actions = ["cancel", "pause", "resume"]
+
+    def has_control_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("executions.change_execution")
+
+    @admin.action(description="Cancel the chosen executions", permissions=["control"])
+    def cancel(self, request: HttpRequest, chosen: QuerySet[Execution]) -> None:
+        self._control(request, chosen, lifecycle.request_cancel, "asked to cancel")
+
+    @admin.action(description="Pause the chosen executions", permissions=["control"])
+    def pause(self, request: HttpRequest, chosen: QuerySet[Execution]) -> None:
+        self._control(request, chosen, lifecycle.request_pause, "asked to pause")
+
+    @admin.action(description="Resume the chosen executions", permissions=["control"])
+    def resume(self, request: HttpRequest, chosen: QuerySet[Execution]) -> None:
+        self._control(request, chosen, lifecycle.request_resume, "asked to resume")
+
+    def _control(
+        self, request: HttpRequest, chosen: QuerySet[Execution], ask: Callable[..., Execution], done: str
+    ) -> None:
+        count = 0
+        for execution in chosen:
+            try:
+                ask(execution, by=request.user, reason="Asked for in the admin.")
+                count += 1
+            except lifecycle.CannotControl as error:
+                self.message_user(request, f"{execution.pk}: {error}", messages.WARNING)
+        if count:
+            self.message_user(request, f"{count} {'execution' if count == 1 else 'executions'} {done}.")
 
     @admin.display(description="Live monitor")
     def monitor(self, execution: Execution) -> str:
         return format_html('<a href="{}">open</a>', reverse("monitor", args=[execution.pk]))
+
+
+@admin.register(Wait)
+class WaitAdmin(ReadOnly, admin.ModelAdmin[Wait]):
+    list_display = ["kind", "execution", "node_id", "run_index", "assignee", "created_at", "expires_at", "resolved_at"]
+    list_filter = ["kind"]
+    list_select_related = ["execution", "assignee"]
+    search_fields = ["=execution__id", "=node_id", "=assignee__username"]
+    show_full_result_count = False
 
 
 @admin.register(NodeRun)

@@ -25,17 +25,30 @@ from workflow_platform.identifiers import uuid7
 SOURCE = "executions.definitions"
 
 
-def check(nodes: object, edges: object, workspaces: Sequence[UUID] | None) -> Graph:
+def check(nodes: object, edges: object, workspaces: Sequence[UUID] | None, name: str = "") -> Graph:
     """Return the graph. Raises InvalidGraph with all of its problems.
 
-    Its credentials must be there in one of the workspaces; None: do not look, since the caller may not know them.
+    What it names (credentials, workflows, people) must be there in one of the workspaces; None: do not look, since the
+    caller may not know them. `name` is what the workflow itself is to be called.
     """
     graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES)
     problems = validate(graph, node_types(), check_syntax)
     problems += _credential_problems(graph, workspaces)
+    if workspaces is not None and not problems:
+        problems = [problem for node in graph.nodes.values() for problem in _unknown(node, workspaces, name)]
     if problems:
         raise InvalidGraph(problems)
     return graph
+
+
+def _unknown(node: Node, workspaces: Sequence[UUID], name: str) -> list[GraphProblem]:
+    """Return what the node names that none of the workspaces has."""
+    node_type, found = node_types()[node.type], []
+    for workspace in workspaces:
+        found = node_type.check_in_workspace(node.parameters, workspace, name)
+        if not found:
+            break
+    return [GraphProblem(node.id, None, path, code, message) for path, code, message in found]
 
 
 def _credential_problems(graph: Graph, workspaces: Sequence[UUID] | None) -> list[GraphProblem]:
@@ -81,7 +94,7 @@ def save_workflow(
     before = workflow.latest_version
     nodes = definition.get("nodes", before.nodes if before else None)
     edges = definition.get("edges", before.edges if before else [])
-    check(nodes, edges, [workspace.pk])
+    check(nodes, edges, [workspace.pk], definition.get("name", workflow.name))
     settings_ = definition.get("settings", before.settings if before else {})
     limits = _checked_settings(settings_, workspace, workflow)
     workflow.name = definition.get("name", workflow.name)

@@ -26,7 +26,6 @@ UNHAPPY = {ExecutionStatus.FAILED.value, ExecutionStatus.TIMED_OUT.value}
 
 def follow_up_all() -> int:
     """Follow up every end that is due. Returns how many."""
-    _tell_late_waiters()
     due = list(Execution.objects.filter(follow_up_due=True).order_by("id").values_list("pk", flat=True)[:BATCH])
     for execution_id in due:
         try:
@@ -36,8 +35,21 @@ def follow_up_all() -> int:
     return len(due)
 
 
-@transaction.atomic
 def _follow_up(execution_id: UUID) -> None:
+    execution = Execution.objects.filter(pk=execution_id, follow_up_due=True).first()
+    if execution is None:
+        return
+    # These may well be done twice, and each locks others' rows: in transactions of their own, so that a parent and a
+    # child which end at the same instant do not wait for each other.
+    _tell_parent(execution)
+    _cancel_children(execution)
+    waits.withdraw(execution)
+    _conclude(execution_id)
+
+
+@transaction.atomic
+def _conclude(execution_id: UUID) -> None:
+    """Take the mark away, and start the error workflow."""
     execution = (
         Execution.objects.select_for_update(of=("self",), skip_locked=True)
         .select_related("workflow", "version")
@@ -50,35 +62,18 @@ def _follow_up(execution_id: UUID) -> None:
     execution.save(update_fields=["follow_up_due"])
     if execution.awaited:
         transaction.on_commit(lambda: answers.tell(execution_id))
-    _tell_parent(execution)
-    if execution.status != ExecutionStatus.COMPLETED.value:
-        _cancel_children(execution)
     if execution.status in UNHAPPY:
         _start_error_workflow(execution)
 
 
-def _tell_late_waiters() -> None:
-    """Resolve the waits that were written only after the execution that they wait for had ended."""
-    ended = [status.value for status in ExecutionStatus if status.ended]
-    late = Wait.objects.filter(kind=WaitKind.EXECUTION, resolved_at__isnull=True, child__status__in=ended)
-    for wait in late.select_related("child")[:BATCH]:
-        _resolve(wait)
-
-
-def _resolve(wait: Wait) -> None:
-    assert wait.child is not None
-    with contextlib.suppress(waits.NotWaiting):
-        waits.resolve(wait.pk, outcome_of(wait.child))
-
-
 def _tell_parent(execution: Execution) -> None:
-    wait = (
-        Wait.objects.filter(child=execution, kind=WaitKind.EXECUTION, resolved_at__isnull=True)
-        .select_related("child")
-        .first()
-    )
+    if execution.parent_run_id is None:
+        return
+    # The wait came with the execution, in one transaction: it cannot come later than this end.
+    wait = Wait.objects.filter(child=execution, kind=WaitKind.EXECUTION, resolved_at__isnull=True).first()
     if wait is not None:
-        _resolve(wait)
+        with contextlib.suppress(waits.NotWaiting):
+            waits.resolve(wait.pk, outcome_of(execution))
 
 
 def outcome_of(execution: Execution) -> dict[str, Any]:
@@ -98,10 +93,19 @@ def _cancel_children(execution: Execution) -> None:
             lifecycle.request_cancel(wait.child, reason=f"Its parent {execution.pk} ended as {execution.status}.")
 
 
+def _handles_an_error(execution: Execution | None) -> bool:
+    """Tell whether it, or what it was started by, handles an error: the errors of that are not handled again, or it
+    might never end."""
+    while execution is not None:
+        if execution.trigger == Trigger.ERROR.value:
+            return True
+        execution = execution.parent
+    return False
+
+
 def _start_error_workflow(execution: Execution) -> None:
     wanted = execution.version.settings.get("error_workflow")
-    # One that handles errors does not handle its own: that would never end.
-    if not wanted or execution.trigger == Trigger.ERROR.value:
+    if not wanted or _handles_an_error(execution):
         return
     workflow = (
         Workflow.objects.select_related("latest_version")

@@ -21,6 +21,7 @@ from workflow_platform.problems import json_problem
 
 NOT_KEPT = frozenset({"authorization", "cookie", "proxy-authorization"})
 COMPLETION_SECONDS = 30.0
+LOOKING_ONLY = frozenset({"HEAD", "OPTIONS"})
 NO_BODY = frozenset({204, 304})
 
 
@@ -63,14 +64,18 @@ async def resume(request: HttpRequest, execution_id: UUID, signature: str) -> Ht
     """Go on with the execution that waits for this call (`$execution.resumeUrl`), once."""
     if not hmac.compare_digest(signature, waits.resume_signature(execution_id)):
         return json_problem(request, 404, "Nothing waits here.")
+    if request.method in LOOKING_ONLY:
+        return json_problem(request, 405, "Programs that only look, such as previews of links, resume nothing.")
     try:
-        item = _item(request, request.path)
+        item = _item(request, f"resume/{execution_id}")  # without what makes the URL a secret
     except BadBody as error:
         return json_problem(request, 400, str(error))
     try:
         await database_sync_to_async(_resume)(execution_id, request.GET.get("node"), item)
     except waits.NotWaiting as error:
-        return json_problem(request, 409, str(error))
+        answer = json_problem(request, 409, str(error))
+        answer["Retry-After"] = "1"  # whoever is called out of the workflow may be faster than its next node
+        return answer
     return JsonResponse({"execution_id": str(execution_id)}, status=202)
 
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from events import log
 from events.models import FEED
-from executions import schedules
+from executions import relations, schedules
 from executions.explanation import explain
 from executions.graph import Graph
 from executions.layout import layout
@@ -31,6 +31,7 @@ LISTED = 50
 RECENT = 15
 VERSIONS = 30
 MOST_ROWS = 100
+SHOWN_CHILDREN = 10
 RERUNS = 5
 
 
@@ -164,10 +165,11 @@ def _version(row: Workflow, wanted: str | None) -> WorkflowVersion:
 @login_required
 def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
     """The live monitor. Everything that moves on it is folded from the stream, from its first event on."""
-    found = Execution.objects.select_related("workflow__latest_version", "version")
+    found = Execution.objects.select_related("workflow__latest_version", "version", "parent__workflow", "parent_run")
     row = get_visible_or_404(found, request.user, pk=execution_id)
     reruns = list(row.reruns.only("pk", "status").order_by("-id")[: RERUNS + 1])
     labels = {node["id"]: node.get("name") or node["id"] for node in row.version.nodes}
+    handled = _uuid(relations.handled_error(row))
     context = {
         "execution": row,
         "reruns": reruns[:RERUNS],
@@ -175,8 +177,12 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
         "rerun_from": labels.get(row.rerun_from, row.rerun_from),
         "can_run": _can_run(request, row.workflow),
         "queue": explain(row, _user(request)),
+        "parent": relations.parent_of(row),
+        "children": relations.children_of(row)[:SHOWN_CHILDREN],
+        "handled": str(handled) if handled else None,
         "page_data": {
             "execution": str(row.pk),
+            "pausing": row.pause_request is not None,
             "rerun_of": str(row.rerun_of_id) if row.rerun_of_id else None,
             "trigger_node": row.trigger_node,
             "graph": graph_data(row.version),

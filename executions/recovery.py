@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db.models import Q
@@ -24,18 +25,21 @@ def sweep() -> int:
     how many jobs were missing."""
     follow_up.follow_up_all()
     admission.admit()
-    now = timezone.now()
-    left_behind = Execution.objects.filter(
-        Q(status=ExecutionStatus.RUNNING, lease_expires_at__lte=now)
-        | Q(status=ExecutionStatus.RUNNING, lease_expires_at__isnull=True)
-        # Asked for while a worker was just giving its lease back.
-        | Q(status__in=[ExecutionStatus.WAITING, ExecutionStatus.PAUSED], cancel_requested_at__isnull=False)
-        | Q(
-            status__in=[ExecutionStatus.QUEUED, ExecutionStatus.WAITING, ExecutionStatus.PAUSED],
-            admitted_at__lte=now - ADMITTED_GRACE,
-        )
-    )
-    missing = queueing.without_job(list(left_behind.only("id", "priority", "fencing_token").order_by("id")[:BATCH]))
+    missing = queueing.without_job(list(_left_behind()))
     if missing:
         queueing.enqueue(missing)
     return len(missing)
+
+
+def _left_behind() -> Iterable[Execution]:
+    """Return what should run, or end, and is held by nobody. Each part has an index that holds little besides: however
+    many executions wait, they are not looked at."""
+    now = timezone.now()
+    unended = Execution.objects.filter(ended_at__isnull=True).only("id", "priority", "fencing_token")
+    unheld = Q(lease_expires_at__lte=now) | Q(lease_expires_at__isnull=True)
+    running = unended.filter(unheld, status=ExecutionStatus.RUNNING)
+    idle = [ExecutionStatus.QUEUED, ExecutionStatus.WAITING, ExecutionStatus.PAUSED]
+    admitted = unended.filter(status__in=idle, admitted_at__lte=now - ADMITTED_GRACE)
+    # Asked for while a worker was just giving its lease back.
+    cancelling = unended.filter(status__in=idle[1:], cancel_requested_at__isnull=False)
+    return running.union(admitted, cancelling).order_by("id")[:BATCH]

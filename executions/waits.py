@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Collection
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from executions import admission
@@ -42,6 +46,25 @@ def resolve(wait_id: UUID, outcome: dict[str, Any], *, by: User | None = None) -
         execution.save(update_fields=["resume_at"])
         admission.admit_or_poke()
     return wait
+
+
+@transaction.atomic
+def settle(execution: Execution, due: Collection[tuple[str, int, int]] = ()) -> dict[tuple[str, int, int], Wait]:
+    """Return the execution's waits by node, run index and attempt; those of `due` that are not resolved run out now.
+
+    That a wait has run out is written under its row's lock, as a resolution is: only one of them happens.
+    """
+    late = [Q(node_id=node_id, run_index=run_index, attempt=attempt) for node_id, run_index, attempt in due]
+    if late:
+        unresolved = Wait.objects.filter(reduce(or_, late), execution=execution, resolved_at__isnull=True)
+        unresolved.update(resolved_at=timezone.now())
+    found = Wait.objects.filter(execution=execution)
+    return {(wait.node_id, wait.run_index, wait.attempt): wait for wait in found}
+
+
+def withdraw(execution: Execution) -> None:
+    """Close what the execution, which has ended, waited for."""
+    Wait.objects.filter(execution=execution, resolved_at__isnull=True).update(resolved_at=timezone.now())
 
 
 def resume_signature(execution_id: UUID) -> str:

@@ -49,7 +49,9 @@ class WorkflowSettings(BaseModel):
     max_execution_time_ms: int | None = Field(None, ge=100, le=30 * 86_400_000, title="Deadline")
     concurrency: Concurrency | None = None
     rate_limit: RateLimit | None = None
-    error_workflow: UUID | None = Field(None, title="Error workflow", description="Started when an execution fails.")
+    error_workflow: UUID | None = Field(
+        None, title="Error workflow", description="Started once, by the trigger error, when one fails or times out."
+    )
     cache: ResultCache | None = None
     vars: dict[str, Any] = Field({}, title="Variables", description="What $vars holds.")
     sample_input: list[dict[str, Any]] = Field([], title="Sample input", description="What the run form begins with.")

@@ -21,7 +21,8 @@ def frozen_workers(platform: Platform) -> Iterator[None]:
     with redis.Redis.from_url(platform.environment["REDIS_URL"]) as client:
         known = [worker.pid for worker in Worker.all(connection=client)]
     processes = [psutil.Process(pid) for pid in known if pid and psutil.pid_exists(pid)]
-    workers = [process for process in processes if "rqworker" in process.cmdline()]
+    living = [process for process in processes if process.status() != psutil.STATUS_ZOMBIE]
+    workers = [process for process in living if "rqworker" in process.cmdline()]
     assert workers, "No worker was found."
     with ExitStack() as stack:
         for worker in workers:

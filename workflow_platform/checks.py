@@ -75,6 +75,11 @@ def _addresses() -> list[str]:
         said.append("DATABASE_URL names no database: postgresql://user:password@host:5432/name.")
     if redis.scheme not in {"redis", "rediss", "unix"}:
         said.append("REDIS_URL must begin with redis://, rediss:// or unix://.")
+    public = urlsplit(settings.PUBLIC_URL)
+    if public.scheme not in {"http", "https"} or not public.hostname or public.query or public.fragment:
+        said.append(
+            "PUBLIC_URL must be the address that others reach the platform at, such as https://flows.example.com."
+        )
     if not PATH.match(settings.WS_PATH):
         said.append("WS_PATH must be a path that begins with a slash, such as /ws.")
     said += [

@@ -55,7 +55,7 @@ PORT = _read(env.int, "PORT", 8000)
 DEBUG = _read(env.bool, "DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
-PUBLIC_URL = env.str("PUBLIC_URL", f"http://{HOST}:{PORT}").rstrip("/")
+PUBLIC_URL = _read_url("PUBLIC_URL", f"http://{HOST}:{PORT}").rstrip("/")
 DATABASE_URL = _read_url("DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 REDIS_URL = _read_url("REDIS_URL", "redis://127.0.0.1:6379/0")
 
@@ -106,6 +106,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "executions.approval_pages.count",
             ]
         },
     }
@@ -184,6 +185,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "0.1.0",
     "DESCRIPTION": "Durable workflows whose every step is seen live, in order, with nothing missing.",
     "SERVE_INCLUDE_SCHEMA": False,
+    # Used by several components, among which none lends its name.
     "ENUM_NAME_OVERRIDES": {"ExecutionStatusEnum": "executions.models.execution.STATUS_CHOICES"},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

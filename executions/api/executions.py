@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
@@ -15,18 +16,19 @@ from events import log
 from executions import lifecycle
 from executions.api.reruns import RerunActions
 from executions.api.serializers import (
-    CancelSerializer,
     EventFilterSerializer,
     ExecutionDetailSerializer,
     ExecutionFilterSerializer,
     ExecutionSerializer,
     NodeRunSerializer,
     OutputFilterSerializer,
+    ReasonSerializer,
 )
 from executions.models import Execution, NodeRun
 from executions.statuses import NodeRunStatus
 from workflow_platform.accounts.models import Role
 from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.problems import Problem
 
 
 class ExecutionViewSet(RerunActions):
@@ -58,14 +60,34 @@ class ExecutionViewSet(RerunActions):
         """One execution; while it is queued, `queue` says why."""
         return Response(ExecutionDetailSerializer(self._execution(pk), context={"request": request}).data)
 
-    @extend_schema(request=CancelSerializer)
+    @extend_schema(request=ReasonSerializer, responses={202: ExecutionSerializer})
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         """Ask for cancellation; takes effect within a second where a worker holds the execution, at once elsewhere."""
+        return self._control(request, pk, lifecycle.request_cancel)
+
+    @extend_schema(request=ReasonSerializer, responses={202: ExecutionSerializer})
+    @action(detail=True, methods=["post"])
+    def pause(self, request: Request, pk: str) -> Response:
+        """Start no further node: at once where nothing runs, else after the nodes that are at work. 409 where there is
+        nothing to pause."""
+        return self._control(request, pk, lifecycle.request_pause)
+
+    @extend_schema(request=ReasonSerializer, responses={202: ExecutionSerializer})
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: str) -> Response:
+        """Go on exactly where it was paused, as soon as the limits let it; what it waited for is waited for again. 409
+        where it is not paused."""
+        return self._control(request, pk, lifecycle.request_resume)
+
+    def _control(self, request: Request, pk: str, ask: Callable[..., Execution]) -> Response:
         execution = self._execution(pk, Role.EDITOR)
-        body = CancelSerializer(data=request.data)
+        body = ReasonSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        lifecycle.request_cancel(execution, by=request.user, reason=body.validated_data["reason"])  # type: ignore[arg-type]
+        try:
+            ask(execution, by=request.user, reason=body.validated_data["reason"])
+        except lifecycle.CannotControl as error:
+            raise Problem(409, str(error)) from None
         return Response(ExecutionSerializer(self._execution(pk)).data, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(responses={200: NodeRunSerializer(many=True)}, filters=False)

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from executions import relations
 from executions.explanation import Reason, explain
 from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
 from executions.statuses import ExecutionStatus
@@ -53,7 +54,7 @@ class ExecuteSerializer(serializers.Serializer[Any]):
     wait = serializers.FloatField(min_value=0, max_value=60, required=False)
 
 
-class CancelSerializer(serializers.Serializer[Any]):
+class ReasonSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500, required=False, default="Asked for.")
 
 
@@ -62,13 +63,18 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
     workflow_version = serializers.IntegerField(source="version.number", read_only=True)
     stream = serializers.CharField(source="stream.name", read_only=True)
     events = serializers.IntegerField(source="stream.last_sequence", read_only=True)
+    pause_requested = serializers.SerializerMethodField(help_text="It pauses after the nodes that are at work.")
+
+    def get_pause_requested(self, execution: Execution) -> bool:
+        return execution.pause_request is not None
 
     class Meta:
         model = Execution
         fields = [
             "id", "workflow", "workflow_name", "workflow_version", "status", "trigger", "priority", "error",
             "queued_at", "started_at", "ended_at", "resume_at", "cancel_requested_at", "recoveries", "worker",
-            "nodes_total", "cached_from", "stream", "events", "parent", "rerun_of", "rerun_from",
+            "nodes_total", "cached_from", "stream", "events", "parent", "depth", "pause_requested",
+            "rerun_of", "rerun_from",
         ]  # fmt: skip
 
 
@@ -96,16 +102,36 @@ class QueueSerializer(serializers.Serializer[Any]):
     also = serializers.ListField(child=serializers.CharField(), help_text="Further values of `reason`.")
 
 
+class RelatedExecutionSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    workflow = serializers.UUIDField()
+    workflow_name = serializers.CharField()
+    status = serializers.CharField()
+    node = serializers.CharField(allow_null=True, help_text="The node of the parent that started the child.")
+    run_index = serializers.IntegerField(allow_null=True)
+
+
 class ExecutionDetailSerializer(ExecutionSerializer):
     queue = serializers.SerializerMethodField(help_text="Why it is queued; null once it is not.")
+    parent_execution = serializers.SerializerMethodField()
+    children = serializers.SerializerMethodField(help_text="At most 100, in the order in which they were started.")
 
     class Meta(ExecutionSerializer.Meta):
-        fields = [*ExecutionSerializer.Meta.fields, "queue"]
+        fields = [*ExecutionSerializer.Meta.fields, "queue", "parent_execution", "children"]
 
     @extend_schema_field(QueueSerializer(allow_null=True))
     def get_queue(self, execution: Execution) -> dict[str, Any] | None:
         found = explain(execution, self.context["request"].user)
         return dict(QueueSerializer(found).data) if found else None
+
+    @extend_schema_field(RelatedExecutionSerializer(allow_null=True))
+    def get_parent_execution(self, execution: Execution) -> Any:
+        found = relations.parent_of(execution)
+        return RelatedExecutionSerializer(found).data if found else None
+
+    @extend_schema_field(RelatedExecutionSerializer(many=True))
+    def get_children(self, execution: Execution) -> Any:
+        return RelatedExecutionSerializer(relations.children_of(execution), many=True).data
 
 
 class ExecutionFilterSerializer(serializers.Serializer[Any]):

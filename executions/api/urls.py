@@ -1,6 +1,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from executions.api.approvals import ApprovalViewSet
 from executions.api.credentials import CredentialTypesView, CredentialViewSet
 from executions.api.executions import ExecutionViewSet
 from executions.api.schedules import PreviewView
@@ -10,6 +11,7 @@ router = SimpleRouter()
 router.register("workflows", WorkflowViewSet, basename="workflow")
 router.register("credentials", CredentialViewSet, basename="credential")
 router.register("executions", ExecutionViewSet, basename="execution")
+router.register("approvals", ApprovalViewSet, basename="approval")
 
 urlpatterns = [
     path("node-types/", NodeTypesView.as_view(), name="node-types"),

@@ -123,12 +123,12 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         body = request.data if isinstance(request.data, dict) else {}
         editable = Workspace.objects.visible_to(request.user, Role.EDITOR).filter(pk=workflow.workspace_id).exists()
         nodes, edges = body.get("nodes", version.nodes), body.get("edges", version.edges)
-        return self._validated(nodes, edges, [workflow.workspace_id] if editable else None)
+        return self._validated(nodes, edges, [workflow.workspace_id] if editable else None, workflow.name)
 
-    def _validated(self, nodes: object, edges: object, workspaces: Sequence[UUID] | None) -> Response:
+    def _validated(self, nodes: object, edges: object, workspaces: Sequence[UUID] | None, name: str = "") -> Response:
         # Viewers know no credentials, hence are not told which there are.
         try:
-            definitions.check(nodes, edges, workspaces)
+            definitions.check(nodes, edges, workspaces, name)
         except InvalidGraph as error:
             return Response({"valid": False, "errors": [problem.as_dict() for problem in error.problems[:200]]})
         return Response({"valid": True, "errors": []})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from executions import credentials, waits
+from executions import credentials, sub_workflows, waits
 from executions.engine.attempt import Outcome, attempt
 from executions.engine.cached import is_cached, run_through
 from executions.engine.definition import Definition
@@ -32,6 +32,8 @@ class Active:
     resumed: bool = False
     outcome: dict[str, Any] | None = None
     """What it waited for came to."""
+    awaits: bool = False
+    """It waits for something from outside."""
 
 
 def work(
@@ -59,6 +61,7 @@ def work(
             resumed=active.resumed,
             outcome=active.outcome,
             node_run=active.row,
+            start_child=partial(sub_workflows.start_child, active.row),
             find_credential=partial(credentials.open_for_node, execution.workspace_id),
             mark_credential=partial(credentials.mark, execution.workspace_id),
         )

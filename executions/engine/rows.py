@@ -47,17 +47,22 @@ def _column_value(name: str, run: NodeRun) -> Any:
     return orjson.dumps(value).decode()
 
 
-def update_executions(fields: Mapping[UUID, Mapping[str, Any]]) -> None:
-    """Set columns of executions: `{id: {column: value}}`.
+_SETS = {
+    # What is waited for may have come in the meantime.
+    "resume_by": "resume_at = LEAST(resume_at, %s)",
+    # The pause may have been taken back in the meantime; what has come until now is found when it goes on.
+    "resume_unless_paused": "resume_at = CASE WHEN pause_request IS NULL THEN %s END",
+}
 
-    `resume_at` only ever comes earlier: something that was waited for may have come in the meantime.
-    """
+
+def update_executions(fields: Mapping[UUID, Mapping[str, Any]]) -> None:
+    """Set columns of executions: `{id: {column: value}}`. Besides columns there are the names of `_SETS`."""
     by_columns: dict[tuple[str, ...], list[list[Any]]] = {}
     for execution_id, values in fields.items():
         row = [Jsonb(v) if isinstance(v, dict) else v for v in values.values()]
         by_columns.setdefault(tuple(values), []).append([*row, execution_id])
     with connection.cursor() as cursor:
         for columns, found in by_columns.items():
-            parts = [f"{c} = {'LEAST(resume_at, %s)' if c == 'resume_at' else '%s'}" for c in columns]
+            parts = [_SETS.get(c, f"{c} = %s") for c in columns]
             statement = f"UPDATE executions_execution SET {', '.join(parts)} WHERE id = %s"  # noqa: S608
             cursor.executemany(statement, found)

@@ -23,7 +23,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from executions import answers, background, lifecycle
+from executions import answers, background, lifecycle, waits
 from executions.engine.attempt import Outcome, encoded, error_data, preview
 from executions.engine.cached import Served, WholeResult, is_cached
 from executions.engine.definition import Definition
@@ -52,6 +52,14 @@ LOST_WHILE_RUNNING = "The worker was lost while the node ran; nodes of this type
 def worker_name() -> str:
     """Return how this process is named in leases and events."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _is_due(row: NodeRun, now: datetime) -> bool:
+    return row.wake_at is not None and row.wake_at <= now
+
+
+def _attempt_of(row: NodeRun) -> tuple[str, int, int]:
+    return row.node_id, row.run_index, row.attempt
 
 
 class Run(Actor):
@@ -113,7 +121,9 @@ class Run(Actor):
         """Take up a request to cancel or pause, or the news that something waited for has come."""
         if (cancel, pause, woken) != (self.cancel, self.pause, self.woken):
             self.cancel, self.pause, self.woken = cancel, pause, woken
-            self.tell(self._take_up_wakings if woken else self._advance)
+            if woken:
+                self.tell(self._take_up_wakings)
+            self.tell(self._advance)
 
     def stop(self) -> None:
         """The worker stops: hand the execution over at its checkpoint."""
@@ -138,10 +148,8 @@ class Run(Actor):
                 self._attempt(active)
             elif (seconds := self._timeout_of(active)) and now - active.started > seconds:
                 self._give_up(active, seconds)
-        for key, active in list(self.waiting.items()):
-            if active.row.wake_at is not None and active.row.wake_at <= wall:
-                del self.waiting[key]
-                self._resume(active, None)
+        if not self._holds_back():
+            self._wake({key for key, active in self.waiting.items() if _is_due(active.row, wall)})
         self._advance()
 
     def _attempt_ended(self, active: Active, outcome: Outcome) -> None:
@@ -230,7 +238,8 @@ class Run(Actor):
             elif (seconds := self._timeout_of(active)) is not None:
                 due.append(active.started + seconds)
         now, wall = time.monotonic(), timezone.now()
-        wakes = [active.row.wake_at for active in self.waiting.values() if active.row.wake_at]
+        waiting = () if self._holds_back() else self.waiting.values()
+        wakes = [active.row.wake_at for active in waiting if active.row.wake_at]
         return min([*due, *(now + (wake - wall).total_seconds() for wake in wakes)])
 
     def _timeout_of(self, active: Active) -> float | None:
@@ -286,20 +295,25 @@ class Run(Actor):
         self.done_nodes = {row.node_id for row in rows if NodeRunStatus(row.status).ended}
         trigger = (self.execution.trigger_node, self.execution.input)
         begun = self.plan.restore(restored, trigger, skipped, self.execution.replaced_input)
-        outcomes = self._outcomes() if any(row.status == NodeRunStatus.WAITING for row in rows) else {}
-        for ready in begun:
-            self._go_on(Active(ready, self.rows[ready.node_id, ready.run_index]), outcomes)
+        now = timezone.now()
+        active = [Active(ready, self.rows[ready.node_id, ready.run_index]) for ready in begun]
+        due = {_attempt_of(a.row) for a in active if a.row.status == NodeRunStatus.WAITING and _is_due(a.row, now)}
+        waits_ = self._settled(due) if active else {}
+        for each in active:
+            self._go_on(each, waits_.get(_attempt_of(each.row)), now)
         self._advance()
 
-    def _go_on(self, active: Active, outcomes: dict[RunKey, Any]) -> None:
+    def _go_on(self, active: Active, wait: Wait | None, now: datetime) -> None:
         """Take up a node run that had begun: it waits on, goes on, or is tried again."""
         row, key = active.row, (active.row.node_id, active.row.run_index)
-        if row.status == NodeRunStatus.WAITING:
-            due = row.wake_at is not None and row.wake_at <= timezone.now()
-            if key in outcomes or due:
-                self._resume(active, outcomes.get(key))
-            else:
-                self.waiting[key] = active
+        active.awaits = wait is not None
+        waits_ = row.status == NodeRunStatus.WAITING
+        # One that runs may have been taken up already when its worker was lost: it does not wait a second time.
+        over = wait.resolved_at is not None if wait else _is_due(row, now) and (waits_ or row.error is None)
+        if over and (waits_ or self.definition.types[row.node_id].retry_on_crash):
+            self._resume(active, wait.outcome if wait else None)
+        elif waits_:
+            self.waiting[key] = active
         elif not self.definition.types[row.node_id].retry_on_crash:
             self.active[key] = active
             self.ends.append((active, Outcome(None, NodeError(LOST_WHILE_RUNNING), 0)))
@@ -317,6 +331,8 @@ class Run(Actor):
         if not self.waiting or self.over:
             self.woken = False
             return
+        if self._holds_back():
+            return  # it is seen when the execution goes on
         self._submit(Change(self.lease, execution_fields={"resume_at": None}), self._after_waking_is_noted)
 
     def _after_waking_is_noted(self, error: BaseException | None) -> None:
@@ -326,18 +342,26 @@ class Run(Actor):
 
     def _resume_resolved(self) -> None:
         self.woken = False
-        if self.over:
+        if self.over or self._holds_back():
             return
-        for key, outcome in self._outcomes().items():
-            if (active := self.waiting.pop(key, None)) is not None:
-                self._resume(active, outcome)
+        self._wake(set(), resolved=True)
         self._advance()
 
-    def _outcomes(self) -> dict[RunKey, Any]:
-        found = Wait.objects.filter(execution=self.execution, resolved_at__isnull=False)
-        outcomes = {(wait.node_id, wait.run_index): wait.outcome for wait in found}
-        connection.close()
-        return outcomes
+    def _wake(self, due: set[RunKey], *, resolved: bool = False) -> None:
+        """Resume what is due, and what has been resolved: with `resolved` a look is taken in any case."""
+        late = {_attempt_of(self.waiting[key].row) for key in due if self.waiting[key].awaits}
+        found = self._settled(late) if late or resolved else {}
+        for key, active in list(self.waiting.items()):
+            wait = found.get(_attempt_of(active.row))
+            if (wait is not None and wait.resolved_at is not None) or (key in due and not active.awaits):
+                del self.waiting[key]
+                self._resume(active, wait.outcome if wait else None)
+
+    def _settled(self, due: set[tuple[str, int, int]]) -> dict[tuple[str, int, int], Wait]:
+        try:
+            return waits.settle(self.execution, due)
+        finally:
+            connection.close()
 
     def _skip_unreachable(self) -> None:
         for node_id in self.plan.take_skipped():
@@ -430,17 +454,11 @@ class Run(Actor):
 
     def _wait(self, active: Active, wanted: WaitFor) -> None:
         row = active.row
-        wait = wanted.row(self.execution, row.node_id, row.run_index)
-        self._submit(
-            lifecycle.wait_node(self.execution, self.lease, row, wanted.reason, wanted.until, wait),
-            # It may have been resolved before it was written: a child can be faster than its parent.
-            self._after_wait_is_written if wait is not None else None,
-        )
+        row.error = None  # else it would seem to wait for its next attempt
+        wait = wanted.row(row)
+        active.awaits = wait is not None
+        self._submit(lifecycle.wait_node(self.execution, self.lease, row, wanted.reason, wanted.until, wait))
         self.waiting[row.node_id, row.run_index] = active
-
-    def _after_wait_is_written(self, error: BaseException | None) -> None:
-        if error is None:
-            background.follow_up()
 
     def _failed(self, active: Active, error: Exception) -> None:
         row, node = active.row, self.graph.nodes[active.row.node_id]
@@ -466,6 +484,7 @@ class Run(Actor):
         delay_ms = node.retry.delay_before(active.row.attempt + 1, random.random(), retry_after)  # noqa: S311
         row = active.row
         change = lifecycle.retry_node(self.execution, self.lease, row, error, delay_ms)
+        row.wake_at = None
         again = Active(active.ready, row)
         key = (row.node_id, row.run_index)
         if delay_ms > HOLD_SECONDS * 1000 * 8:
@@ -541,7 +560,8 @@ class Run(Actor):
             status is not ExecutionStatus.COMPLETED
             and (
                 bool(self.definition.settings.get("error_workflow"))
-                or any(active.row.node_type == "execute_workflow" for active in self.waiting.values())
+                or any(active.awaits for active in self.waiting.values())
+                or any(active.row.node_type == "execute_workflow" for active in self.active.values())
             )
         )
         change += lifecycle.end(self.execution, self.lease, status, list(self.rows.values()), data, follow_up=follow_up)

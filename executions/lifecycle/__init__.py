@@ -7,7 +7,7 @@ other executions.
 
 from executions.lifecycle.base import Change, Lease, event, summary
 from executions.lifecycle.claiming import Claimed, claim, take_leases
-from executions.lifecycle.control import request_cancel, request_pause, request_resume
+from executions.lifecycle.control import CannotControl, request_cancel, request_pause, request_resume
 from executions.lifecycle.creation import CannotStart, NewExecution, create_execution, create_executions
 from executions.lifecycle.steps import (
     cancel_node,
@@ -25,6 +25,7 @@ from executions.lifecycle.steps import (
 from executions.lifecycle.taking_over import OldRun, old_runs
 
 __all__ = [
+    "CannotControl",
     "CannotStart",
     "Change",
     "Claimed",

@@ -83,8 +83,8 @@ def end_unheld(execution: Execution, status: ExecutionStatus, data: dict[str, An
     for run in runs:
         if not NodeRunStatus(run.status).ended:
             move_node_run(run, NodeRunStatus.CANCELLED)
-            run.ended_at = now
-            run.save(update_fields=["status", "ended_at"])
+            run.ended_at, run.error = now, None
+            run.save(update_fields=["status", "ended_at", "error"])
     move(execution, status)
     execution.ended_at = now
     execution.resume_at = None

@@ -18,6 +18,10 @@ from workflow_platform.accounts.models import User
 ASKED = "Asked for."
 
 
+class CannotControl(Exception):
+    """The execution is not in a state for that."""
+
+
 @transaction.atomic
 def request_cancel(execution: Execution, *, by: User | None = None, reason: str = ASKED) -> Execution:
     """Cancel at once what no worker holds; ask the worker otherwise. Does nothing to what has ended or been asked."""
@@ -43,14 +47,18 @@ def cancel_locked(execution: Execution, request: dict[str, Any]) -> list[NewEven
 
 @transaction.atomic
 def request_pause(execution: Execution, *, by: User | None = None, reason: str = ASKED) -> Execution:
-    """Start no further node until it is resumed. Does nothing to what has ended, is paused, or has been asked."""
+    """Start no further node until it is resumed. Raises CannotControl for what has ended or is to end, is paused, or
+    has been asked to pause."""
     execution = Execution.objects.select_for_update().get(pk=execution.pk)
     status = ExecutionStatus(execution.status)
+    _refuse_ended(execution)
+    if execution.pause_request is not None:
+        raise CannotControl("It has been asked to pause already, and does so after the nodes that are at work.")
     execution.resume_request = None
-    if status.ended or execution.pause_request is not None:
-        return execution
     if status is ExecutionStatus.PAUSED:
-        execution.resume_at = None
+        if execution.resume_at is None:
+            raise CannotControl("It is paused already.")
+        execution.resume_at = execution.admitted_at = None
     elif status is ExecutionStatus.RUNNING:
         execution.pause_request = _who(by, reason)
     else:
@@ -63,18 +71,29 @@ def request_pause(execution: Execution, *, by: User | None = None, reason: str =
 
 @transaction.atomic
 def request_resume(execution: Execution, *, by: User | None = None, reason: str = ASKED) -> Execution:
-    """Have a paused execution go on as soon as the limits let it; take back a pause that has not come yet."""
+    """Have a paused execution go on as soon as the limits let it; take back a pause that has not come yet. Raises
+    CannotControl for what is not paused, nor to be, and for what is to go on already."""
     execution = Execution.objects.select_for_update().get(pk=execution.pk)
+    _refuse_ended(execution)
     if execution.pause_request is not None:
-        execution.pause_request = None
-    elif execution.status == ExecutionStatus.PAUSED.value and execution.resume_at is None:
-        execution.resume_request = _who(by, reason)
-        execution.resume_at = timezone.now()
+        execution.pause_request = None  # if its worker is just pausing it, it goes on from there
+    elif execution.status != ExecutionStatus.PAUSED.value:
+        raise CannotControl(f"It is not paused: it is {execution.status}.")
+    elif execution.resume_at is not None:
+        raise CannotControl("It has been resumed already, and goes on as soon as the limits let it.")
     else:
-        return execution
+        execution.resume_at = timezone.now()
+    execution.resume_request = _who(by, reason)
     execution.save()
     admission.admit_or_poke()
     return execution
+
+
+def _refuse_ended(execution: Execution) -> None:
+    if ExecutionStatus(execution.status).ended:
+        raise CannotControl(f"It has ended: it is {execution.status.replace('_', ' ')}.")
+    if execution.cancel_requested_at is not None:
+        raise CannotControl("It is being cancelled.")
 
 
 def _who(by: User | None, reason: str) -> dict[str, Any]:

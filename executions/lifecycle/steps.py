@@ -79,13 +79,20 @@ def wait_node(
     move_node_run(run, NodeRunStatus.WAITING)
     run.wake_at = until
     data = about(run) | {"reason": reason, "until": until.isoformat() if until else None}
+    data["kind"] = wait.kind if wait else "time" if run.error is None else "retry"
+    if wait is not None:
+        data |= {
+            "wait": str(wait.pk),
+            "assignee": wait.assignee.get_username() if wait.assignee else None,
+            "child": str(wait.child_id) if wait.child_id else None,
+        }
     return Change(lease, [event(execution, "node_waiting", data)], [run], [wait] if wait else [])
 
 
 def cancel_node(lease: Lease, run: NodeRun) -> Change:
     """A node run ends because its execution does."""
     move_node_run(run, NodeRunStatus.CANCELLED)
-    run.ended_at = timezone.now()
+    run.ended_at, run.error = timezone.now(), None
     return Change(lease, [], [run])
 
 
@@ -94,14 +101,14 @@ def release_waiting(execution: Execution, lease: Lease, until: datetime | None, 
     move(execution, ExecutionStatus.WAITING)
     data = {"reason": "Every active node waits.", "until": until.isoformat() if until else None}
     return Change(
-        lease, [event(execution, "waiting", data)], execution_fields=_released(execution, ran_ms) | {"resume_at": until}
+        lease, [event(execution, "waiting", data)], execution_fields=_released(execution, ran_ms) | {"resume_by": until}
     )
 
 
 def release_paused(execution: Execution, lease: Lease, request: dict[str, Any], ran_ms: float) -> Change:
     """No node runs and none is to start until somebody resumes it: give the lease back."""
     move(execution, ExecutionStatus.PAUSED)
-    fields = _released(execution, ran_ms) | {"pause_request": None}
+    fields = _released(execution, ran_ms) | {"resume_unless_paused": timezone.now(), "pause_request": None}
     return Change(lease, [event(execution, "paused", request)], execution_fields=fields)
 
 
@@ -131,6 +138,7 @@ def end(
         "status": execution.status,
         "ended_at": ended_at,
         "lease_expires_at": None,
+        "resume_at": None,
         "error": data.get("error"),
         "follow_up_due": follow_up,
     }

@@ -4,12 +4,13 @@ from executions.models.node_run import NodeRun
 from executions.models.rate_bucket import RateBucket
 from executions.models.schedule import Missed, Schedule
 from executions.models.wait import Wait, WaitKind
-from executions.models.workflow import WebhookRoute, Workflow, WorkflowVersion
+from executions.models.workflow import NoSuchWorkflow, WebhookRoute, Workflow, WorkflowVersion
 
 __all__ = [
     "Credential",
     "Execution",
     "Missed",
+    "NoSuchWorkflow",
     "NodeRun",
     "Priority",
     "RateBucket",

@@ -142,6 +142,11 @@ class Execution(models.Model):
                 condition=~models.Q(status__in=ENDED) & models.Q(admitted_at__isnull=False),
             ),
             models.Index(fields=["id"], name="execution_follow_up", condition=models.Q(follow_up_due=True)),
+            models.Index(
+                fields=["id"],
+                name="execution_cancelling",
+                condition=models.Q(cancel_requested_at__isnull=False, ended_at__isnull=True),
+            ),
             *[
                 models.Index(fields=[name], name=f"execution_{name}", condition=models.Q(**{f"{name}__isnull": False}))
                 for name in ("parent", "parent_run", "rerun_of")

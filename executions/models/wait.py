@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
 from executions.models.execution import Execution
-from workflow_platform.accounts.models import WorkspaceScopedQuerySet
+from workflow_platform.accounts.models import Role, User, Workspace, WorkspaceScopedQuerySet
 from workflow_platform.identifiers import uuid7
 
 
@@ -20,14 +22,35 @@ class WaitKind(models.TextChoices):
 class WaitQuerySet(WorkspaceScopedQuerySet["Wait"]):
     workspace_path = "execution__workspace"
 
+    def approvals(self) -> Self:
+        """Return those that a person decides."""
+        return self.filter(kind=WaitKind.APPROVAL)
+
+    def open(self) -> Self:
+        """Return those that can still be resolved."""
+        unexpired = models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=timezone.now())
+        return self.filter(unexpired, resolved_at__isnull=True, execution__ended_at__isnull=True)
+
+    def meant_for(self, user: User) -> Self:
+        """Return those that `user` is asked to decide: by name, or as any editor of the workspace."""
+        mine = Workspace.objects.visible_to(user, Role.EDITOR).order_by().values("pk")
+        return self.visible_to(user).filter(
+            models.Q(assignee=user.pk) | models.Q(assignee__isnull=True, execution__workspace__in=mine)
+        )
+
 
 class Wait(models.Model):
-    """Resolved exactly once: by whoever sets `resolved_at` first, under the row's lock."""
+    """Resolved exactly once: by whoever sets `resolved_at` first, under the row's lock.
+
+    One without an `outcome` ran out of time, or its execution ended before; of a child that nobody waits for, the row
+    is only the link between the two.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="waits")
     node_id = models.CharField(max_length=100)
     run_index = models.PositiveIntegerField(default=0)
+    attempt = models.PositiveIntegerField(default=1)
     kind = models.CharField(max_length=10, choices=WaitKind.choices)
     message = models.TextField(blank=True, max_length=5000, help_text="What is to be decided.")
     assignee = models.ForeignKey(
@@ -45,10 +68,13 @@ class Wait(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["execution", "node_id", "run_index"], name="one_wait_per_node_run"),
+            models.UniqueConstraint(
+                fields=["execution", "node_id", "run_index", "attempt"], name="one_wait_per_attempt"
+            ),
         ]
         indexes = [
             models.Index(fields=["kind", "-id"], name="wait_open", condition=models.Q(resolved_at__isnull=True)),
+            models.Index(fields=["kind", "-id"], name="wait_decided", condition=models.Q(outcome__isnull=False)),
         ]
 
     def __str__(self) -> str:

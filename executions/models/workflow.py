@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings as django_settings
 from django.db import models
@@ -13,8 +14,23 @@ from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
 from workflow_platform.identifiers import uuid7
 
 
+class NoSuchWorkflow(Exception):
+    """The workspace has no workflow of that id or name, or several of that name."""
+
+
 class WorkflowQuerySet(WorkspaceScopedQuerySet["Workflow"]):
-    pass
+    def named(self, workspace_id: UUID, text: str) -> Workflow:
+        """Return the workflow whose id, or only whose name, `text` is. Raises NoSuchWorkflow."""
+        there = self.filter(workspace=workspace_id, deleted_at__isnull=True).select_related("latest_version")
+        try:
+            found = list(there.filter(pk=UUID(text)))
+        except ValueError:
+            found = list(there.filter(name=text)[:2])
+        if len(found) > 1:
+            raise NoSuchWorkflow(f"Several workflows of this workspace are called {text!r}: give the id.")
+        if not found:
+            raise NoSuchWorkflow(f"This workspace has no workflow with the id or name {text!r}.")
+        return found[0]
 
 
 class Workflow(models.Model):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -54,14 +55,15 @@ class WaitFor:
     assignee: User | None = None
     child: Execution | None = None
 
-    def row(self, execution: Execution, node_id: str, run_index: int) -> Wait | None:
+    def row(self, run: NodeRun) -> Wait | None:
         """Return the row that is resolved from outside; None for a time."""
         if self.kind is None:
             return None
         return Wait(
-            execution=execution,
-            node_id=node_id,
-            run_index=run_index,
+            execution=run.execution,
+            node_id=run.node_id,
+            run_index=run.run_index,
+            attempt=run.attempt,
             kind=self.kind,
             message=self.message,
             assignee=self.assignee,
@@ -130,6 +132,8 @@ class NodeContext(Generic[P]):
     outcome: dict[str, Any] | None = None
     """What it waited for came to; None if its time ran out."""
     node_run: NodeRun | None = None
+    start_child: Callable[[str, Items, bool], Execution] | None = None
+    """Starts a workflow, named by id or name, with items; tells it whether this node run waits for it."""
     mark_credential: Callable[[str], Any] = str
     """Returns what changes when the credential of that name or id does; part of the result cache's key."""
     resolved: dict[int, P] | None = None
@@ -247,6 +251,12 @@ class NodeType(ABC, Generic[P]):
                 path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in item["loc"])
                 found.append((f"parameters{path}", item["type"], item["msg"]))
             return found
+        return []
+
+    def check_in_workspace(
+        self, parameters: Mapping[str, Any], workspace: UUID, own_name: str
+    ) -> list[tuple[str, str, str]]:
+        """Return (path, code, message) for each parameter that names what the workspace does not have."""
         return []
 
     def describe(self) -> dict[str, Any]:

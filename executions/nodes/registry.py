@@ -13,12 +13,14 @@ from types import MappingProxyType
 from typing import Any
 
 from executions.nodes.aggregate import Aggregate
+from executions.nodes.approval import Approval
 from executions.nodes.base import NodeType
 from executions.nodes.code import Code
 from executions.nodes.compare import Compare
 from executions.nodes.crypto import Crypto
 from executions.nodes.csv import Csv
 from executions.nodes.date_time import DateTime
+from executions.nodes.execute_workflow import ExecuteWorkflow
 from executions.nodes.filter import Filter
 from executions.nodes.html_extract import HtmlExtract
 from executions.nodes.http_request import HttpRequest
@@ -60,6 +62,8 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     Aggregate,
     Loop,
     Wait,
+    Approval,
+    ExecuteWorkflow,
     HttpRequest,
     Code,
     RespondToWebhook,

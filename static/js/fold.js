@@ -42,6 +42,8 @@ function applyToRun(state, { type, time, data }, status) {
   run.attempt = data.next_attempt ?? data.attempt ?? run.attempt;
   if (type === "execution.node_retrying") run.retries.push({ attempt: data.attempt, at: time, delayMs: data.delay_ms, error: data.error });
   run.waited ||= status === "waiting";
+  if (status === "waiting") run.waitsFor = { kind: data.kind, reason: data.reason, until: data.until, wait: data.wait };
+  run.child = data.child ?? run.child;
   run.inputItems = data.input_items ?? run.inputItems;
   run.durationMs = data.duration_ms ?? run.durationMs;
   run.cpuMs = data.cpu_ms ?? run.cpuMs;

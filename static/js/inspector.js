@@ -93,6 +93,9 @@ export class Inspector {
     if (run.outputBytes != null) facts.push(["Output", size(run.outputBytes)]);
     if (run.takenFrom && run.durationMs != null) facts.push(["Took then", duration(run.durationMs)]);
     if (run.fromCache) facts.push(["From", "cache"]);
+    if (run.status === "waiting") facts.push(["Waits", run.waitsFor.reason]);
+    if (run.status === "waiting" && run.waitsFor.until) facts.push(["Until", new Date(run.waitsFor.until).toLocaleString()]);
+    if (run.child) facts.push(["Child", element("a", { class: "link", href: `/executions/${run.child}/` }, "open its execution")]);
     return element("dl", { class: "facts" }, ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
   }
 

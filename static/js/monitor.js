@@ -1,3 +1,4 @@
+import { Decisions } from "./decisions.js";
 import { EventLog } from "./event_log.js";
 import { EventStream, showConnection } from "./event_stream.js";
 import { apply, emptyState, took } from "./fold.js";
@@ -7,6 +8,7 @@ import { by, counted, data, duration, send } from "./page.js";
 import { RerunDialog } from "./rerun.js";
 import { Timeline } from "./timeline.js";
 import { tell } from "./times.js";
+import { toast } from "./toast.js";
 
 const REDRAW = 500; // ms, while something runs
 const REASONS = 2000; // ms, while it is queued
@@ -17,7 +19,9 @@ const graph = renderGraph(by("graph"), data.graph, (node) => choose(node));
 const timeline = new Timeline(by("gantt"), choose);
 const inspector = new Inspector(by("inspector"), data.execution, data.graph.nodes, choose);
 const log = new EventLog({ list: by("log"), search: by("filter"), types: by("types"), count: by("count") }, names);
+const decisions = new Decisions(by("decisions"), data.execution);
 let chosen = null;
+let pausing = data.pausing; // asked to pause, and not yet paused
 let drawn = false;
 
 const ended = () => state.endedAt !== null;
@@ -27,7 +31,8 @@ function draw() {
   drawn = false;
   by("monitor").dataset.sequence = state.sequence;
   by("status").dataset.status = by("status").textContent = state.status;
-  if (by("cancel")) by("cancel").hidden = ended();
+  drawControls();
+  decisions.draw(state);
   if (by("rerun")) by("rerun").hidden = !ended();
   for (const [id, run] of state.nodes) graph.setNode(id, retries(run) ? "retrying" : run.status, words(run), run.runIndex + 1, Boolean(run.takenFrom));
   for (const { edge, items, taken } of state.edges.values()) graph.setEdge(edge, items, !ended() && state.nodes.get(edge.target)?.status === "running", taken);
@@ -36,6 +41,11 @@ function draw() {
   timeline.draw(state, now());
   log.draw();
   if (chosen) inspect();
+}
+
+function drawControls() {
+  const resumable = state.status === "paused" || pausing;
+  for (const [what, shown] of [["cancel", true], ["pause", !resumable], ["resume", resumable]]) if (by(what)) by(what).hidden = ended() || !shown;
 }
 
 function schedule() {
@@ -113,16 +123,26 @@ showConnection(stream);
 stream.subscribe(`execution:${data.execution}`, {
   onEvents(batch) {
     for (const event of batch) apply(state, event);
+    if (batch.some((event) => /\.(paused|resumed)$/.test(event.type))) pausing = false;
     log.add(batch);
     schedule();
   },
   onEnd: chooseTheLast,
 });
 by("error").addEventListener("click", () => state.error?.node && choose(state.error.node));
-by("cancel")?.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  await send("POST", `/api/executions/${data.execution}/cancel/`, {});
-});
+for (const what of ["cancel", "pause", "resume"]) {
+  by(what)?.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      const said = await send("POST", `/api/executions/${data.execution}/${what}/`, {});
+      pausing = said.pause_requested;
+      if (pausing) toast("Pauses after the nodes that are at work.");
+    } catch (error) {
+      toast(error.message, "failed");
+    }
+    schedule();
+  });
+}
 if (by("rerun")) new RerunDialog(() => ({ failed: failedNode(), chosen: chosen?.node ?? null, ran: (node) => state.nodes.has(node) }));
 tell();
 setTimeout(sayWhyQueued, REASONS);

@@ -8,7 +8,7 @@ import requests
 
 from tests.conftest import Platform
 
-MODELS = ["workflow", "workflowversion", "execution", "noderun", "webhookroute", "schedule"]
+MODELS = ["workflow", "workflowversion", "execution", "noderun", "webhookroute", "schedule", "wait"]
 
 
 def test_every_model_of_executions_has_a_list_without_an_add_button(platform: Platform) -> None:

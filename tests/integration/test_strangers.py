@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 
 from tests.conftest import Platform, manage
 from tests.workflows import edge, node
+from workflow_platform.embedded import wait_until
 
 MAKE_STRANGER = """
 from workflow_platform.accounts.models import *
@@ -46,9 +47,17 @@ def ours(platform: Platform) -> dict[str, str]:
     workspace = workflow["workspace"]
     members = platform.request("GET", f"/api/workspaces/{workspace}/members/").json()
     tokens = platform.request("GET", "/api/tokens/").json()
+    asks = [node("start", "manual_trigger"), node("ask", "approval", message="Ours?")]
+    asking = platform.request(
+        "POST", "/api/workflows/", json={"name": "Asks", "nodes": asks, "edges": [edge("start", "ask")]}
+    ).json()["id"]
+    asked = platform.request("POST", f"/api/workflows/{asking}/execute/", json={}).json()["id"]
+    path = f"/api/approvals/?show=open&execution={asked}"
+    wait_until(lambda: bool(platform.request("GET", path).json()["results"]), "The approval")
     secret = {"name": f"Of ours {execution['id']}", "type": "bearer", "data": {"token": "nobody-elses"}}
     credential = platform.request("POST", "/api/credentials/", json=secret).json()
     return {
+        "approvals": platform.request("GET", path).json()["results"][0]["id"],
         "workflows": workflow["id"],
         "executions": execution["id"],
         "workspaces": workspace,

@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from executions.models import WaitKind
 from executions.nodes.base import NodeError
+from executions.nodes.registry import node_types
 from tests.unit.nodes.running import run, run_in_context
 
 
@@ -32,3 +34,32 @@ def test_run_again_it_hands_its_items_on() -> None:
 def test_neither_both_nor_the_past_is_accepted(parameters: dict[str, object]) -> None:
     with pytest.raises(NodeError, match="parameters"):
         run("wait", {}, **parameters)
+
+
+def test_a_wait_for_a_call_goes_on_with_it() -> None:
+    wait = run("wait", {"n": 1}, webhook=True).wait_for
+    assert wait is not None
+    assert (wait.kind, wait.until) == (WaitKind.WEBHOOK, None)
+    context = {"resumed": True, "outcome": {"body": 1}}
+    assert run_in_context("wait", {"main": [{"n": 1}]}, context, webhook=True).outputs == {"main": [{"body": 1}]}
+
+
+def test_without_a_call_in_time_it_fails_or_hands_its_items_on() -> None:
+    late = {"resumed": True, "outcome": None}
+    with pytest.raises(NodeError, match="No call came within 5 s"):
+        run_in_context("wait", {"main": [{"n": 1}]}, late, webhook=True, timeout_seconds=5)
+    handed = run_in_context("wait", {"main": [{"n": 1}]}, late, webhook=True, timeout_seconds=5, on_timeout="continue")
+    assert handed.outputs == {"main": [{"n": 1}]}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({}, "parameters"),
+        ({"seconds": 1, "webhook": True}, "parameters"),
+        ({"seconds": 1, "timeout_seconds": 1}, "parameters.timeout_seconds"),
+        ({"seconds": -1}, "parameters.seconds"),
+    ],
+)
+def test_what_makes_no_sense_is_a_problem_with_its_field(parameters: dict[str, object], field: str) -> None:
+    assert [path for path, _, _ in node_types()["wait"].check_parameters(parameters)] == [field]

@@ -1,0 +1,277 @@
+"""What is waited for comes once, whatever it crosses: a release, an expiry, a cancellation, a pause, a crash."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from executions import admission, follow_up, lifecycle, sub_workflows, waits
+from executions.engine import recorder, runner
+from executions.engine.definition import definition
+from executions.engine.driver import driver
+from executions.lifecycle import Claimed
+from executions.models import Execution, NodeRun, Wait, WaitKind
+from executions.nodes.base import NodeError, WaitFor
+from executions.statuses import ExecutionStatus
+from tests.engine import COMMITS, make_execution, make_workflow
+from tests.executing import at_once
+from tests.workflows import edge, node
+
+pytestmark = COMMITS
+PAUSED, RUNNING, WAITING = ExecutionStatus.PAUSED, ExecutionStatus.RUNNING, ExecutionStatus.WAITING
+
+
+def claim(execution: Execution) -> Claimed:
+    (claimed,) = lifecycle.claim([execution.pk], "a worker")
+    return claimed
+
+
+def begun(claimed: Claimed, *, expires_in: float | None = None) -> tuple[NodeRun, Wait]:
+    """Have the node `pause` of a claimed execution wait for a call."""
+    execution, lease = claimed.execution, claimed.lease
+    run = NodeRun(execution=execution, node_id="start", name="Start", node_type="manual_trigger", output={"main": [{}]})
+    change = lifecycle.start_node(execution, lease, run, 0)
+    run.duration_ms, run.output_bytes = 0.0, 4
+    change += lifecycle.complete_node(execution, lease, run, None)
+    pause = NodeRun(execution=execution, node_id="pause", name="Pause", node_type="wait")
+    pause.inputs = {"main": [{"node": "start", "run_index": 0, "output": "main"}]}
+    change += lifecycle.start_node(execution, lease, pause, 1)
+    until = None if expires_in is None else timezone.now() + timedelta(seconds=expires_in)
+    wait = WaitFor("Waits.", until, WaitKind.WEBHOOK).row(pause)
+    change += lifecycle.wait_node(execution, lease, pause, "Waits.", until, wait)
+    assert recorder.write([change]) == set()
+    assert wait is not None
+    return pause, wait
+
+
+def waiting_for_a_call(**parameters: Any) -> Execution:
+    nodes = [node("start", "manual_trigger"), node("pause", "wait", webhook=True, **parameters), node("after", "no_op")]
+    return make_execution(nodes, [edge("start", "pause"), edge("pause", "after")])
+
+
+def go_on(execution: Execution) -> Execution:
+    """Claim the execution and run it here until it lets go."""
+    claimed, over = claim(execution), threading.Event()
+    runner.Run(driver(), claimed, definition(claimed.execution.version_id), lambda run: over.set()).start()
+    assert over.wait(30)
+    execution.refresh_from_db()
+    return execution
+
+
+def due(execution: Execution) -> bool:
+    execution.refresh_from_db()
+    return execution.resume_at is not None and execution.resume_at <= timezone.now()
+
+
+def together(*calls: Callable[[], Any]) -> list[Any]:
+    """Call at the same instant. Returns what each gave: None for NotWaiting."""
+
+    def call(index: int) -> Any:
+        try:
+            return calls[index]()
+        except waits.NotWaiting:
+            return None
+        finally:
+            connection.close()
+
+    return at_once(len(calls), call)
+
+
+def output_of(execution: Execution, node_id: str = "pause") -> Any:
+    return NodeRun.objects.get(execution=execution, node_id=node_id).output
+
+
+def test_a_call_that_crosses_the_release_of_the_lease_wakes_it() -> None:
+    execution = waiting_for_a_call()
+    claimed = claim(execution)
+    _, wait = begun(claimed)
+    waits.resolve(wait.pk, {"n": 1})
+    recorder.write([lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0)])
+    assert due(execution)
+    admission.admit()
+    assert go_on(execution).status == ExecutionStatus.COMPLETED
+    assert output_of(execution) == {"main": [{"n": 1}]}
+
+
+def test_a_call_that_crosses_a_pause_is_kept_and_the_pause_holds() -> None:
+    execution = waiting_for_a_call()
+    claimed = claim(execution)
+    _, wait = begun(claimed)
+    lifecycle.request_pause(execution)
+    waits.resolve(wait.pk, {"n": 1})
+    recorder.write([lifecycle.release_paused(claimed.execution, claimed.lease, {"reason": "Lunch.", "by": None}, 0)])
+    execution.refresh_from_db()
+    assert (execution.status, execution.resume_at) == (PAUSED, None)
+    lifecycle.request_resume(execution)
+    assert go_on(execution).status == ExecutionStatus.COMPLETED
+
+
+def test_a_resume_that_crosses_the_pause_it_takes_back_lets_it_go_on() -> None:
+    execution = waiting_for_a_call()
+    claimed = claim(execution)
+    begun(claimed)
+    lifecycle.request_pause(execution)
+    lifecycle.request_resume(execution, reason="Never mind.")
+    recorder.write([lifecycle.release_paused(claimed.execution, claimed.lease, {"reason": "Lunch.", "by": None}, 0)])
+    assert due(execution)
+    assert execution.status == PAUSED
+    assert go_on(execution).status == WAITING
+
+
+def test_a_call_and_the_expiry_at_the_same_instant_are_one_or_the_other() -> None:
+    seen = set()
+    for _ in range(12):
+        execution = waiting_for_a_call(timeout_seconds=30, on_timeout="continue")
+        pause, wait = begun(claim(execution), expires_in=30)
+        key = (pause.node_id, 0, 1)
+        taken, settled = together(
+            lambda wait=wait: waits.resolve(wait.pk, {"n": 1}),  # type: ignore[misc]
+            lambda execution=execution, key=key: waits.settle(execution, {key})[key],  # type: ignore[misc]
+        )
+        assert settled.resolved_at is not None
+        assert (taken is not None) == (settled.outcome is not None)
+        seen.add(taken is not None)
+    assert seen <= {True, False}
+
+
+def test_a_call_just_before_its_time_runs_out_counts_even_if_the_worker_learns_of_it_late() -> None:
+    execution = waiting_for_a_call(timeout_seconds=30)
+    claimed = claim(execution)
+    pause, wait = begun(claimed, expires_in=30)
+    waits.resolve(wait.pk, {"n": 1})
+    recorder.write([lifecycle.release_waiting(claimed.execution, claimed.lease, wait.expires_at, 0)])
+    NodeRun.objects.filter(pk=pause.pk).update(wake_at=timezone.now())
+    assert go_on(execution).status == ExecutionStatus.COMPLETED
+    assert output_of(execution) == {"main": [{"n": 1}]}
+
+
+def test_twenty_calls_at_the_same_instant_resolve_it_once() -> None:
+    execution = waiting_for_a_call()
+    claimed = claim(execution)
+    _, wait = begun(claimed)
+    recorder.write([lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0)])
+    taken = together(*[lambda n=n: waits.resolve(wait.pk, {"n": n}) for n in range(20)])  # type: ignore[misc]
+    (first,) = (index for index, found in enumerate(taken) if found is not None)
+    assert go_on(execution).status == ExecutionStatus.COMPLETED
+    assert output_of(execution) == {"main": [{"n": first}]}
+
+
+def test_a_call_and_a_cancellation_at_the_same_instant_leave_it_cancelled() -> None:
+    for _ in range(6):
+        execution = waiting_for_a_call()
+        claimed = claim(execution)
+        _, wait = begun(claimed)
+        recorder.write([lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0)])
+        together(
+            lambda wait=wait: waits.resolve(wait.pk, {"n": 1}),  # type: ignore[misc]
+            lambda execution=execution: lifecycle.request_cancel(execution),  # type: ignore[misc]
+        )
+        execution.refresh_from_db()
+        assert execution.status == ExecutionStatus.CANCELLED
+        assert lifecycle.claim([execution.pk], "another") == []
+
+
+def test_a_worker_lost_after_it_has_taken_a_call_up_does_not_make_it_wait_again() -> None:
+    execution = waiting_for_a_call()
+    claimed = claim(execution)
+    pause, wait = begun(claimed)
+    waits.resolve(wait.pk, {"n": 1})
+    recorder.write([lifecycle.start_node(claimed.execution, claimed.lease, pause, 1)])  # it went on, and died
+    Execution.objects.filter(pk=execution.pk).update(lease_expires_at=timezone.now())
+    assert go_on(execution).status == ExecutionStatus.COMPLETED
+    assert output_of(execution) == {"main": [{"n": 1}]}
+
+
+def test_a_worker_lost_after_a_time_has_passed_does_not_make_it_wait_again() -> None:
+    nodes = [node("start", "manual_trigger"), node("pause", "wait", seconds=3600)]
+    execution = make_execution(nodes, [edge("start", "pause")])
+    assert go_on(execution).status == WAITING
+    passed = timezone.now() - timedelta(seconds=1)
+    NodeRun.objects.filter(execution=execution, node_id="pause").update(wake_at=passed, status="running")
+    Execution.objects.filter(pk=execution.pk).update(status="running", lease_expires_at=passed)
+    assert go_on(execution).status == ExecutionStatus.COMPLETED
+
+
+def test_the_news_of_what_came_is_taken_down_once_it_is_taken_up() -> None:
+    execution = waiting_for_a_call()
+    claimed = claim(execution)
+    Execution.objects.filter(pk=execution.pk).update(resume_at=timezone.now())
+    recorder.write([lifecycle.Change(claimed.lease, execution_fields={"resume_at": None})])
+    execution.refresh_from_db()
+    assert execution.resume_at is None
+
+
+# --- children --------------------------------------------------------------------------------------------------------
+
+
+def calling() -> tuple[Claimed, NodeRun, str]:
+    child = make_workflow([node("start", "manual_trigger")], [])
+    nodes = [node("start", "manual_trigger"), node("call", "execute_workflow", workflow=str(child.pk))]
+    claimed = claim(make_execution(nodes, [edge("start", "call")]))
+    run = NodeRun(execution=claimed.execution, node_id="call", name="Call", node_type="execute_workflow")
+    recorder.write([lifecycle.start_node(claimed.execution, claimed.lease, run, 1)])
+    return claimed, run, str(child.pk)
+
+
+def test_an_attempt_that_is_made_again_and_again_has_one_child() -> None:
+    _, run, workflow = calling()
+    children = together(*[lambda: sub_workflows.start_child(run, workflow, [{}], True) for _ in range(8)])
+    assert len({child.pk for child in children}) == 1
+    assert Execution.objects.filter(parent_run=run.pk).count() == 1
+    run.attempt = 2
+    assert sub_workflows.start_child(run, workflow, [{}], True).pk != children[0].pk
+
+
+def test_a_worker_that_has_lost_the_parent_starts_no_child() -> None:
+    claimed, run, workflow = calling()
+    Execution.objects.filter(pk=claimed.execution.pk).update(fencing_token=7)
+    with pytest.raises(NodeError, match="another worker holds it"):
+        sub_workflows.start_child(run, workflow, [{}], True)
+    assert not Execution.objects.filter(parent_run=run.pk).exists()
+
+
+def test_after_the_end_of_the_parent_no_child_is_started() -> None:
+    claimed, run, workflow = calling()
+    Execution.objects.filter(pk=claimed.execution.pk).update(lease_expires_at=timezone.now())
+    recorder.write([lifecycle.hand_over(claimed.lease, 0)])
+    lifecycle.request_cancel(claimed.execution)
+    lifecycle.claim([claimed.execution.pk], "another")
+    with pytest.raises(NodeError, match="has ended"):
+        sub_workflows.start_child(run, workflow, [{}], True)
+
+
+def test_a_child_whose_end_is_told_many_times_at_once_wakes_its_parent_once() -> None:
+    claimed, run, workflow = calling()
+    child = sub_workflows.start_child(run, workflow, [{"n": 1}], True)
+    wanted = WaitFor("Waits.", kind=WaitKind.EXECUTION, child=child)
+    change = lifecycle.wait_node(claimed.execution, claimed.lease, run, "Waits.", None, wanted.row(run))
+    change += lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0)
+    recorder.write([change])
+    assert Wait.objects.filter(execution=claimed.execution).count() == 1
+    assert go_on(child).status == ExecutionStatus.COMPLETED
+    Execution.objects.filter(pk=child.pk).update(follow_up_due=True)
+    together(*[follow_up.follow_up_all for _ in range(8)])
+    wait = Wait.objects.get(execution=claimed.execution)
+    assert wait.outcome is not None
+    assert (wait.outcome["status"], wait.outcome["items"]) == ("completed", [{"n": 1}])
+    assert due(claimed.execution)
+
+
+def test_a_parent_and_a_child_that_end_at_the_same_instant_are_both_followed_up() -> None:
+    for _ in range(5):
+        claimed, run, workflow = calling()
+        child = sub_workflows.start_child(run, workflow, [{}], True)
+        recorder.write([lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0)])
+        together(
+            lambda parent=claimed.execution: lifecycle.request_cancel(parent),  # type: ignore[misc]
+            lambda child=child: lifecycle.request_cancel(child),  # type: ignore[misc]
+        )
+        together(*[follow_up.follow_up_all for _ in range(4)])
+        assert not Execution.objects.filter(follow_up_due=True).exists()
+        assert not Wait.objects.filter(execution=claimed.execution, resolved_at__isnull=True).exists()

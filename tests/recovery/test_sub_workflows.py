@@ -1,0 +1,35 @@
+"""Workers that die while a parent starts its child, or waits for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from uuid import uuid4
+
+from tests.answering import answering
+from tests.conftest import Platform
+from tests.executing import execute, look, output, save, until
+from tests.recovery.test_workers import holder
+from tests.workflows import edge, node
+from workflow_platform.embedded import wait_until
+from workflow_platform.supervision import processes
+
+
+def test_a_killed_worker_leaves_each_parent_with_one_child(platform: Platform) -> None:
+    with answering() as server:
+        asks = node("ask", "http_request", method="POST", url=f"{server.url}slow", timeout_seconds=60)
+        nodes = [node("start", "manual_trigger"), asks]
+        child = save(platform, nodes, [edge("start", "ask")], name=f"Child {uuid4().hex[:6]}")
+        nodes = [node("start", "manual_trigger"), node("call", "execute_workflow", workflow=child)]
+        parent = save(platform, nodes, [edge("start", "call")], name="Parent")
+        executions = [execute(platform, parent, {"n": n}) for n in range(8)]
+        wait_until(lambda: len(server.asked) >= 1, "The first child's request")
+        inner = next(c["id"] for e in executions for c in look(platform, e)["children"] if c["status"] == "running")
+        os.kill(holder(platform, {"id": inner}), signal.SIGKILL)
+        server.open("slow")
+        for execution in executions:
+            assert until(platform, execution)["status"] == "completed"
+            (made,) = look(platform, execution)["children"]
+            assert (made["status"], made["node"]) == ("completed", "call")
+            assert len(output(platform, execution, "call")["main"]) == 1
+    platform.start(next(p for p in processes("127.0.0.1", 0, workers=1) if p.name == "worker"))
