@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from executions import lifecycle
+from executions import admission, lifecycle
 from executions.definitions import save_workflow
 from executions.engine.definition import definition
 from executions.engine.driver import driver
@@ -35,6 +35,7 @@ def make_execution(nodes: list[dict[str, Any]], edges: list[dict[str, Any]], **s
 
 def run_here(execution: Execution, worker: str = "here") -> Execution:
     """Claim the execution and run it to its end, or until it waits, in this process. Returns it as it is then."""
+    admission.admit()
     (claimed,) = lifecycle.claim([execution.pk], worker)
     over = threading.Event()
     Run(driver(), claimed, definition(claimed.execution.version_id), lambda run: over.set()).start()

@@ -39,7 +39,6 @@ class Approval(NodeType[ApprovalParameters]):
     outputs = ("approved", "rejected")
     blocking = True
     pure = True
-    cacheable = False
 
     def output_names(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         return (*self.outputs, "expired") if parameters.get("expires_seconds") is not None else self.outputs

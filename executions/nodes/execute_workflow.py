@@ -31,7 +31,6 @@ class ExecuteWorkflow(NodeType[ExecuteWorkflowParameters]):
     Parameters = ExecuteWorkflowParameters
     cacheable = False
     blocking = True
-    cacheable = False
 
     def check_in_workspace(
         self, parameters: Mapping[str, Any], workspace: UUID, own_name: str

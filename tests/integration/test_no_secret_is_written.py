@@ -97,14 +97,15 @@ def workflow(url: str, credential: str) -> dict[str, Any]:
         "dead": {"retry": retry, "on_error": "continue"},
         "gone": {"on_error": "route"},
     }
-    nodes, edges = [node("start", "manual_trigger")], []
+    # The last one fails the execution: it waits until all of the others have ended.
+    nodes, edges = [node("start", "manual_trigger"), node("all", "merge")], [edge("all", "fail")]
     for name, further in asks.items():
         target = "http://127.0.0.2:1/" if name == "gone" else f"{url}{name}"
         nodes.append(node(name, "http_request", url=target, credential=credential) | further)
         nodes.append(node(f"after_{name}", "set", fields={"copy": "{{ JSON.stringify($json) }}"}))
         edges += [edge("start", name), edge(name, f"after_{name}", "error" if name == "gone" else "main")]
+        edges.append(edge(f"after_{name}", "all", "main", name))
     nodes.append(node("fail", "http_request", url=f"{url}fail", credential=credential, method="POST"))
-    edges.append(edge("after_flaky", "fail"))
     return {"name": f"Signs in with {credential}", "nodes": nodes, "edges": edges}
 
 
@@ -247,7 +248,9 @@ async def test_no_secret_is_written_anywhere(platform: Platform, mirror: Mirror,
         told = json.dumps(events, ensure_ascii=False)
         assert told.count("***") > 10  # the echo is there, without what it echoed
         check(told, wanted, "the events")
-        nodes = "start ok after_ok flaky after_flaky move after_move no after_no dead after_dead gone after_gone fail"
+        nodes = (
+            "start ok after_ok flaky after_flaky move after_move no after_no dead after_dead gone after_gone all fail"
+        )
         ids = {"credentials": credential, "workflows": workflow_id, "executions": execution, "nodes": nodes}
         assert await asyncio.to_thread(check_api, platform, wanted, ids) > 25
         await asyncio.to_thread(check_pages, platform, wanted, ids)

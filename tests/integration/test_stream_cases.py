@@ -178,7 +178,7 @@ async def test_nonsense_gets_an_error_and_the_socket_goes_on(platform: Platform)
 
 async def test_a_stream_that_does_not_exist_is_an_error_that_names_it(platform: Platform) -> None:
     async with socket_of(platform, platform.token) as socket:
-        for stream in (f"execution:{uuid4()}", f"workflow:{uuid4()}", "system", "execution:", "nonsense"):
+        for stream in (f"execution:{uuid4()}", f"workflow:{uuid4()}", "systems", "execution:", "nonsense"):
             await socket.send(json.dumps({"type": "subscribe", "stream": stream}))
             frame = json.loads(await socket.recv())
             assert (frame["type"], frame["stream"]) == ("error", stream)

@@ -28,6 +28,7 @@ PAUSED, RUNNING, WAITING = ExecutionStatus.PAUSED, ExecutionStatus.RUNNING, Exec
 
 
 def claim(execution: Execution) -> Claimed:
+    admission.admit()
     (claimed,) = lifecycle.claim([execution.pk], "a worker")
     return claimed
 
