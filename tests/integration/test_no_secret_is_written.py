@@ -248,9 +248,8 @@ async def test_no_secret_is_written_anywhere(platform: Platform, mirror: Mirror,
         told = json.dumps(events, ensure_ascii=False)
         assert told.count("***") > 10  # the echo is there, without what it echoed
         check(told, wanted, "the events")
-        nodes = (
-            "start ok after_ok flaky after_flaky move after_move no after_no dead after_dead gone after_gone all fail"
-        )
+        nodes = " ".join(f"{name} after_{name}" for name in ("ok", "flaky", "move", "no", "dead", "gone"))
+        nodes = f"start {nodes} all fail"
         ids = {"credentials": credential, "workflows": workflow_id, "executions": execution, "nodes": nodes}
         assert await asyncio.to_thread(check_api, platform, wanted, ids) > 25
         await asyncio.to_thread(check_pages, platform, wanted, ids)
