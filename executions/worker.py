@@ -36,6 +36,7 @@ from executions.engine import runner
 from executions.engine.definition import definition
 from executions.engine.driver import driver
 from executions.engine.recorder import LeaseLost, recorder
+from executions.engine.run_state import RunState
 from executions.models import Execution
 from executions.pressure import Pressure
 
@@ -240,8 +241,8 @@ class ExecutionWorker(BaseWorker):
         if self._to_claim.empty():
             connection.close()
 
-    def _ended_by(self, taken: Taken) -> Callable[[runner.Run], None]:
-        def ended(run: runner.Run) -> None:
+    def _ended_by(self, taken: Taken) -> Callable[[RunState], None]:
+        def ended(run: RunState) -> None:
             taken.error = None if isinstance(run.error, LeaseLost) else run.error
             self._to_finish.put(taken)
 

@@ -47,11 +47,12 @@ class Heartbeats:
             self._held[holder.lease.execution_id] = holder
         self._wake.set()
 
-    def let_go(self, holder: Holder) -> None:
+    def let_go(self, lease: Lease) -> None:
         """Renew it no more."""
         with self._lock:
-            if self._held.get(holder.lease.execution_id) is holder:
-                del self._held[holder.lease.execution_id]
+            holder = self._held.get(lease.execution_id)
+            if holder is not None and holder.lease == lease:
+                del self._held[lease.execution_id]
 
     def _run(self) -> None:
         while True:

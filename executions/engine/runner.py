@@ -9,43 +9,33 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import socket
 import time
-from collections import deque
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-import orjson
-from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from executions import answers, background, lifecycle, waits
-from executions.engine.attempt import Outcome, encoded, error_data, preview
-from executions.engine.cached import Served, WholeResult, is_cached
-from executions.engine.definition import Definition
-from executions.engine.driver import Actor, Driver
-from executions.engine.invocation import Active, work
+from executions import lifecycle, waits
+from executions.engine.attempt import Outcome, encoded, preview
+from executions.engine.cached import Served
+from executions.engine.invocation import Active
 from executions.engine.lease import heartbeats
-from executions.engine.planner import Items, Plan, Ready, RestoredRun, RunKey
-from executions.engine.recorder import LeaseLost, recorder
-from executions.graph import ERROR_OUTPUT, Node
-from executions.lifecycle import Change, Claimed
+from executions.engine.node_runs import HOLD_SECONDS, NodeRuns
+from executions.engine.planner import RestoredRun, RunKey
+from executions.engine.recorder import LeaseLost
+from executions.engine.run_state import MAX_UNCOMMITTED
+from executions.lifecycle import Change
 from executions.models import NodeRun, Wait
-from executions.nodes.base import NodeError, NodeResult, WaitFor
+from executions.nodes.base import NodeError
 from executions.statuses import ExecutionStatus, NodeRunStatus
 
 logger = logging.getLogger(__name__)
 
-MAX_UNCOMMITTED = 64
-"""Changes that one execution may have on their way to the log: a loop of fast nodes waits for the database."""
 FAIR_TURNS = 20
 """Ends of node runs that it handles in one turn before the others have theirs."""
-HOLD_SECONDS = 0.25
-"""What is due sooner is waited for with the lease in hand."""
 LOST_WHILE_RUNNING = "The worker was lost while the node ran; nodes of this type are not run again."
 
 
@@ -62,43 +52,8 @@ def _attempt_of(row: NodeRun) -> tuple[str, int, int]:
     return row.node_id, row.run_index, row.attempt
 
 
-class Run(Actor):
-    """The execution in memory: plan, rows, outputs. `done` is called once, when nothing of it runs here any more."""
-
-    def __init__(self, driver: Driver, claimed: Claimed, definition: Definition, done: Callable[[Run], None]) -> None:
-        super().__init__(driver)
-        self.execution, self.lease, self.restored = claimed.execution, claimed.lease, claimed.runs
-        self.definition, self.graph = definition, definition.graph
-        self.plan = Plan(self.graph, definition.is_join)
-        self.rows: dict[RunKey, NodeRun] = {}
-        self.done_nodes: set[str] = set()
-        self.latest: dict[str, Items] = {}
-        self.last_given: Items = []
-        self.output_bytes = sum(run.output_bytes for run in claimed.runs)
-        self.last_giver: tuple[str, dict[str, Items]] | None = None
-        self.response = claimed.execution.response
-        self.active: dict[RunKey, Active] = {}
-        self.waiting: dict[RunKey, Active] = {}
-        self.ends: deque[tuple[Active, Outcome]] = deque()
-        self.uncommitted = 0
-        limit = definition.settings.get("max_execution_time_ms") or settings.PERF_MAX_EXECUTION_TIME_MS
-        self.limit_ms = int(limit)
-        self.began = time.monotonic()
-        self.over = False
-        self.error: Exception | None = None
-        self._done = done
-        self.result = WholeResult(self.execution, definition, begun=bool(self.restored))
-        self.asking = self.result.wanted
-        """It is not yet known whether the result cache has the result: nothing begins."""
-        # What the heartbeats hear, taken up at the next turn.
-        self.lost = False
-        self.cancel: dict[str, Any] | None = None
-        self.pause: dict[str, Any] | None = None
-        self.woken = False
-        self.stopping = False
-
-    def __repr__(self) -> str:
-        return f"execution {self.execution.pk}"
+class Run(NodeRuns):
+    """An execution from its claim on: what happens to it, and what follows."""
 
     def start(self) -> None:
         """Begin, or go on where the node runs say."""
@@ -109,8 +64,6 @@ class Run(Actor):
             self.tell(self._advance)
         else:
             self.tell(self._begin_all)
-
-    # --- messages from other threads -------------------------------------------------------------------------------
 
     def lease_is_lost(self) -> None:
         """Somebody else has the execution, or it has ended: write nothing more."""
@@ -151,23 +104,6 @@ class Run(Actor):
         if not self._holds_back():
             self._wake({key for key, active in self.waiting.items() if _is_due(active.row, wall)})
         self._advance()
-
-    def _attempt_ended(self, active: Active, outcome: Outcome) -> None:
-        if not self.over:
-            self.ends.append((active, outcome))
-            self._advance()
-
-    def _committed(self, error: BaseException | None) -> None:
-        """A change has been written, or not (called by the recorder's thread)."""
-        with self._guard:
-            self.uncommitted -= 1
-        if error is not None:
-            self.lost = True
-            self.tell(self._advance)
-        elif self.uncommitted == MAX_UNCOMMITTED // 2:
-            self.tell(self._advance)
-
-    # --- what follows ----------------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
         """Do whatever can be done now."""
@@ -226,10 +162,6 @@ class Run(Actor):
             if until is None or until > timezone.now() + timedelta(seconds=HOLD_SECONDS):
                 self._leave(lifecycle.release_waiting(self.execution, self.lease, until, self._ran_ms()))
 
-    def _ran_ms(self) -> float:
-        """Return how long it has run, waits and pauses not counted."""
-        return self.execution.ran_ms + (time.monotonic() - self.began) * 1000
-
     def _next_due(self) -> float:
         due = [self.began + (self.limit_ms - self.execution.ran_ms) / 1000]
         for active in self.active.values():
@@ -241,17 +173,6 @@ class Run(Actor):
         waiting = () if self._holds_back() else self.waiting.values()
         wakes = [active.row.wake_at for active in waiting if active.row.wake_at]
         return min([*due, *(now + (wake - wall).total_seconds() for wake in wakes)])
-
-    def _timeout_of(self, active: Active) -> float | None:
-        return self.graph.nodes[active.row.node_id].timeout
-
-    def _give_up(self, active: Active, seconds: float) -> None:
-        if not active.cancelled.is_set():
-            active.cancelled.set()
-            error = NodeError(f"The node took longer than its timeout of {seconds:g} s.", retryable=True)
-            self.ends.append((active, Outcome(None, error, (time.monotonic() - active.started) * 1000)))
-
-    # --- the result cache ------------------------------------------------------------------------------------------
 
     def _ask_cache(self) -> None:
         self.tell(partial(self._cache_answered, self.result.ask()))
@@ -277,8 +198,6 @@ class Run(Actor):
         if served.response is not None:
             self.response = change.execution_fields["response"] = served.response
         self._end(ExecutionStatus.COMPLETED, {"cached_from": str(served.execution_id)}, change)
-
-    # --- beginning -------------------------------------------------------------------------------------------------
 
     def _begin_all(self) -> None:
         rows = self.restored
@@ -362,256 +281,3 @@ class Run(Actor):
             return waits.settle(self.execution, due)
         finally:
             connection.close()
-
-    def _skip_unreachable(self) -> None:
-        for node_id in self.plan.take_skipped():
-            row = self._new_row(self.graph.nodes[node_id], 0)
-            self.done_nodes.add(node_id)
-            self._submit(lifecycle.skip_node(self.execution, self.lease, row, "No item can reach it."))
-
-    def _new_row(self, node: Node, run_index: int) -> NodeRun:
-        row = NodeRun(
-            execution=self.execution,
-            node_id=node.id,
-            name=node.label,
-            node_type=node.type,
-            run_index=run_index,
-        )
-        self.rows[node.id, run_index] = row
-        return row
-
-    def _begin(self, ready: Ready) -> None:
-        row = self._new_row(self.graph.nodes[ready.node_id], ready.run_index)
-        row.inputs = {name: refs for name, refs in ready.references.items() if refs[0]["run_index"] >= 0}
-        self._start(Active(ready, row))
-
-    def _start(self, active: Active) -> None:
-        node = self.graph.nodes[active.row.node_id]
-        self.active[active.row.node_id, active.row.run_index] = active
-        self.done_nodes.discard(node.id)
-        node_type = self.definition.types[node.id]
-        count = sum(len(items) for items in active.ready.inputs.values())
-        change = lifecycle.start_node(self.execution, self.lease, active.row, count)
-        if node_type.blocking and not node_type.pure and not node.disabled:
-            # What it does to the world rests on checkpoints that a crash must not undo.
-            self._submit(change, lambda error: None if error else self._attempt(active))
-        else:
-            self._submit(change)
-            self._attempt(active)
-
-    def _attempt(self, active: Active) -> None:
-        """Make one attempt: here if it is quick, else in a thread of its own."""
-        node = self.graph.nodes[active.row.node_id]
-        call = work(active, self.definition, self.execution, dict(self.latest), partial(self._log, active))
-        node_type = self.definition.types[node.id]
-        if (node_type.blocking and not node.disabled) or is_cached(node, node_type):
-            self._driver.nodes.submit(lambda: self._call_elsewhere(active, call))
-        else:
-            self.ends.append((active, call()))
-
-    def _call_elsewhere(self, active: Active, call: Callable[[], Outcome]) -> None:
-        try:
-            outcome = call()
-        finally:
-            connection.close()
-        self.tell(partial(self._attempt_ended, active, outcome))
-
-    def _log(self, active: Active, level: str, message: str) -> None:
-        data = {
-            "level": level,
-            "message": message[:5000],
-            "node": active.row.node_id,
-            "run_index": active.row.run_index,
-        }
-        if not self.over:
-            self._submit(Change(self.lease, [lifecycle.event(self.execution, "log", data)]))
-
-    # --- ends of node runs -----------------------------------------------------------------------------------------
-
-    def _ended(self, active: Active, outcome: Outcome) -> None:
-        row, result = active.row, outcome.result
-        row.duration_ms, row.cpu_ms, row.memory_bytes = outcome.duration_ms, outcome.cpu_ms, outcome.memory_bytes
-        if result is None:
-            assert outcome.error is not None
-            self._failed(active, outcome.error)
-        elif result.wait_for is not None:
-            self._wait(active, result.wait_for)
-        else:
-            try:
-                sizes = encoded(result.outputs, self.output_bytes)
-            except NodeError as error:
-                self._failed(active, error)
-            else:
-                self._completed(active, result, sizes)
-
-    def _completed(self, active: Active, result: NodeResult, sizes: dict[str, int]) -> None:
-        row = active.row
-        outputs = {name: items for name, items in result.outputs.items() if items}
-        row.keep_open, row.error, row.from_cache = result.keep_open, None, result.from_cache
-        self._set_output(row, outputs, sum(sizes.values()))
-        change = lifecycle.complete_node(self.execution, self.lease, row, preview(outputs))
-        self._checkpoint(change, active, outputs, sizes, result.response)
-
-    def _wait(self, active: Active, wanted: WaitFor) -> None:
-        row = active.row
-        row.error = None  # else it would seem to wait for its next attempt
-        wait = wanted.row(row)
-        active.awaits = wait is not None
-        self._submit(lifecycle.wait_node(self.execution, self.lease, row, wanted.reason, wanted.until, wait))
-        self.waiting[row.node_id, row.run_index] = active
-
-    def _failed(self, active: Active, error: Exception) -> None:
-        row, node = active.row, self.graph.nodes[active.row.node_id]
-        data = error_data(error, node)
-        if (data["retryable"] or node.retry.on == "all") and row.attempt < node.retry.attempts:
-            self._retry(active, node, data, getattr(error, "retry_after", None))
-            return
-        if node.on_error == "stop":
-            change = lifecycle.fail_node(self.execution, self.lease, row, data, "stop")
-            self._end(ExecutionStatus.FAILED, {"error": data}, change)
-            return
-        items: Items = [{"error": {"message": data["message"], "type": data["type"]}}]
-        if node.on_error == "route":
-            received = [item for items_ in active.ready.inputs.values() for item in items_]
-            items = [item | items[0] for item in received] or items
-        outputs = {ERROR_OUTPUT if node.on_error == "route" else "main": items}
-        sizes = {name: len(orjson.dumps(items)) for name, items in outputs.items()}
-        self._set_output(row, outputs, sum(sizes.values()))
-        change = lifecycle.fail_node(self.execution, self.lease, row, data, node.on_error)
-        self._checkpoint(change, active, outputs, sizes, None)
-
-    def _retry(self, active: Active, node: Node, error: dict[str, Any], retry_after: float | None) -> None:
-        delay_ms = node.retry.delay_before(active.row.attempt + 1, random.random(), retry_after)  # noqa: S311
-        row = active.row
-        change = lifecycle.retry_node(self.execution, self.lease, row, error, delay_ms)
-        row.wake_at = None
-        again = Active(active.ready, row)
-        key = (row.node_id, row.run_index)
-        if delay_ms > HOLD_SECONDS * 1000 * 8:
-            row.error = error
-            until = timezone.now() + timedelta(milliseconds=delay_ms)
-            change += lifecycle.wait_node(self.execution, self.lease, row, "Waits for its next attempt.", until)
-            self.waiting[key] = again
-        else:
-            again.again_at = time.monotonic() + delay_ms / 1000
-            self.active[key] = again
-        self._submit(change)
-
-    def _set_output(self, row: NodeRun, outputs: dict[str, Items], size: int) -> None:
-        row.output = outputs
-        row.output_items = sum(len(items) for items in outputs.values())
-        self.output_bytes += size - row.output_bytes
-        row.output_bytes = size
-        self._remember(row.node_id, outputs)
-
-    def _remember(self, node_id: str, outputs: dict[str, Items]) -> None:
-        self.latest[node_id] = outputs.get("main") or next(iter(outputs.values()), [])
-        if given := next((items for items in outputs.values() if items), None):
-            self.last_given, self.last_giver = given, (node_id, outputs)
-
-    def _checkpoint(
-        self,
-        change: Change,
-        active: Active,
-        outputs: dict[str, Items],
-        sizes: dict[str, int],
-        response: dict[str, Any] | None,
-    ) -> None:
-        """Write a node run's output, its end, what flows from it and how far the execution is, in one change."""
-        key = (active.row.node_id, active.row.run_index)
-        self.done_nodes.add(key[0])
-        for edge, items in self.plan.completed(key, outputs, keep_open=active.row.keep_open):
-            data = {
-                "edge": edge.model_dump(include={"source", "source_output", "target", "target_input"}),
-                "run_index": key[1],
-                "items": len(items),
-                "bytes": sizes[edge.source_output],
-                "preview": preview({"main": items}),
-            }
-            change.events.append(lifecycle.event(self.execution, "data_flow", data))
-        change.events.append(lifecycle.event(self.execution, "progress", self._progress()))
-        if response is not None and self.response is None:  # the first answer is the answer
-            self.response = change.execution_fields["response"] = response
-            if self.execution.awaited:
-                self._submit(change, lambda error: None if error else answers.tell(self.execution.pk, self._state()))
-                return
-        self._submit(change)
-
-    def _progress(self) -> dict[str, Any]:
-        busy = {key[0] for key in (*self.active, *self.waiting)}
-        done, total = len(self.done_nodes - busy), len(self.graph.nodes)
-        remaining = self._ran_ms() / done * (total - done) if done else None
-        return {
-            "completed": done,
-            "total": total,
-            "in_progress": len(busy),
-            "estimated_remaining_ms": None if remaining is None else round(remaining, 1),
-        }
-
-    # --- the end ---------------------------------------------------------------------------------------------------
-
-    def _end(self, status: ExecutionStatus, data: dict[str, Any], change: Change | None = None) -> None:
-        """Write the end of the execution, and of every node run that has not ended, in one change."""
-        change = change or Change(self.lease)
-        for active in (*self.active.values(), *self.waiting.values()):
-            active.cancelled.set()
-            change += lifecycle.cancel_node(self.lease, active.row)
-        follow_up = self.execution.parent_run_id is not None or (
-            status is not ExecutionStatus.COMPLETED
-            and (
-                bool(self.definition.settings.get("error_workflow"))
-                or any(active.awaits for active in self.waiting.values())
-                or any(active.row.node_type == "execute_workflow" for active in self.active.values())
-            )
-        )
-        change += lifecycle.end(self.execution, self.lease, status, list(self.rows.values()), data, follow_up=follow_up)
-        self._leave(change, then=background.follow_up if follow_up else background.admit)
-
-    def _leave(self, change: Change, then: Callable[[], None] = background.admit) -> None:
-        """Write the last change under this lease, and let go once it is written."""
-        self.over = True
-
-        def written(error: BaseException | None) -> None:
-            if error is None:
-                self.result.confirm()
-                then()
-                if self.execution.awaited:
-                    answers.tell(self.execution.pk, self._state())
-            self.tell(self._close)
-
-        self._submit(change, written)
-
-    def _state(self) -> dict[str, Any]:
-        """Return what somebody who waits for the execution wants to know."""
-        completed = self.execution.status == ExecutionStatus.COMPLETED.value
-        return {
-            "status": self.execution.status,
-            "response": self.response,
-            "items": self.last_given if completed and self.response is None else [],
-        }
-
-    def _close(self) -> None:
-        """Nothing of the execution runs here any more."""
-        self.over, self.next_due = True, None
-        for active in self.active.values():
-            active.cancelled.set()
-        self.result.cancelled.set()
-        if self.result.wanted:
-            self._driver.nodes.submit(self.result.leave)
-        heartbeats().let_go(self)
-        recorder().forget(self.lease)
-        self._driver.remove(self)
-        done, self._done = self._done, lambda run: None
-        done(self)
-
-    def _submit(self, change: Change, then: Callable[[BaseException | None], None] | None = None) -> None:
-        """Hand a change to the recorder; `then` is called when it has been written, or not."""
-        with self._guard:
-            self.uncommitted += 1
-
-        def committed(error: BaseException | None) -> None:
-            self._committed(error)
-            if then is not None:
-                then(error)
-
-        recorder().submit(change, committed)
