@@ -10,7 +10,8 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -36,16 +37,20 @@ def group_of(stream_name: str) -> str:
     return FEED_GROUP if stream_name == FEED else stream_name.replace(":", ".")
 
 
+Addressed = tuple[str, Callable[[], dict[str, Any]]]
+"""A group, and what makes the message for it."""
+
+
 class _Publisher:
     """One thread per process; takes what has gathered and sends it in two round trips to Redis."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self._messages: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[Addressed] = queue.SimpleQueue()
         self._overtaxed = False
         threading.Thread(target=self._run, name="publisher", daemon=True).start()
 
-    def send(self, messages: list[tuple[str, dict[str, Any]]]) -> None:
+    def send(self, messages: list[Addressed]) -> None:
         overtaxed, self._overtaxed = self._overtaxed, self._messages.qsize() > MAX_IN_FLIGHT
         if self._overtaxed:
             if not overtaxed:
@@ -65,7 +70,7 @@ class _Publisher:
             except redis.RedisError as error:  # watchers poll the log
                 logger.warning("hints not sent: %s", error)
 
-    def _send(self, client: redis.Redis, batch: list[tuple[str, dict[str, Any]]]) -> None:
+    def _send(self, client: redis.Redis, batch: list[Addressed]) -> None:
         """Send to those groups that somebody has joined.
 
         Who joins a group after this has looked reads history after that, and finds there what was not sent.
@@ -76,7 +81,7 @@ class _Publisher:
         channels = {group: f"{prefix}__group__{group}" for group, _ in batch}  # as the layer names them
         counts: Any = client.pubsub_numsub(*channels.values())
         joined = {name.decode() for name, count in counts if count}
-        wanted = [(channels[group], message) for group, message in batch if channels[group] in joined]
+        wanted = [(channels[group], make()) for group, make in batch if channels[group] in joined]
         if wanted:
             with client.pipeline(transaction=False) as pipeline:
                 for channel, message in wanted:
@@ -90,6 +95,10 @@ _starting = threading.Lock()
 
 def send_messages(messages: list[tuple[str, dict[str, Any]]]) -> None:
     """Send messages to groups, in order, soon. Never raises, and drops what Redis does not take: they are hints."""
+    _send([(group, partial(dict, message)) for group, message in messages])
+
+
+def _send(messages: list[Addressed]) -> None:
     global _publisher
     with _starting:
         if _publisher is None or _publisher.pid != os.getpid():
@@ -100,22 +109,24 @@ def send_messages(messages: list[tuple[str, dict[str, Any]]]) -> None:
 
 def publish(events: Sequence[Event]) -> None:
     """Tell the watchers of the events' streams, and of the feed. Never raises: the events are stored already."""
-    by_group: dict[str, list[dict[str, Any]]] = {}
-    workspaces: list[str | None] = []
+    by_group: dict[str, list[tuple[Event, str]]] = {}
     for event in events:
         for name in _shown_in(event):
-            by_group.setdefault(group_of(name), []).append(event.envelope(name))
-        if event.feed_sequence is not None:
-            workspaces.append(_text(event.stream.workspace_id))
-    messages = []
-    for group, envelopes in by_group.items():
-        for start in range(0, len(envelopes), MAX_EVENTS_PER_MESSAGE):
-            part = slice(start, start + MAX_EVENTS_PER_MESSAGE)
-            message: dict[str, Any] = {"type": "stream.events", "group": group, "events": envelopes[part]}
-            if group == FEED_GROUP:
-                message["workspaces"] = workspaces[part]
-            messages.append((group, message))
-    send_messages(messages)
+            by_group.setdefault(group_of(name), []).append((event, name))
+    messages: list[Addressed] = []
+    for group, shown in by_group.items():
+        for start in range(0, len(shown), MAX_EVENTS_PER_MESSAGE):
+            # Made only if somebody listens.
+            messages.append((group, partial(_message, group, shown[start : start + MAX_EVENTS_PER_MESSAGE])))
+    _send(messages)
+
+
+def _message(group: str, shown: Sequence[tuple[Event, str]]) -> dict[str, Any]:
+    message: dict[str, Any] = {"type": "stream.events", "group": group}
+    message["events"] = [event.envelope(name) for event, name in shown]
+    if group == FEED_GROUP:
+        message["workspaces"] = [_text(event.stream.workspace_id) for event, _ in shown]
+    return message
 
 
 def _shown_in(event: Event) -> Iterator[str]:

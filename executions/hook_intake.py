@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from executions.models import Trigger, WebhookRoute, WorkflowVersion
 logger = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 200
+BUSY = 3
+GATHER_SECONDS = 0.003
+"""After a batch of BUSY or more, the next one gathers for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,14 @@ class _Intake:
         threading.Thread(target=self._run, name="hook intake", daemon=True).start()
 
     def _run(self) -> None:
+        busy = False
         while True:
             batch = [self.requests.get()]
+            if busy:
+                time.sleep(GATHER_SECONDS)
             while len(batch) < MAX_AT_ONCE and not self.requests.empty():
                 batch.append(self.requests.get())
+            busy = len(batch) >= BUSY
             try:
                 self._take(batch)
             except Exception as error:

@@ -12,7 +12,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 MAX_CHANGES_PER_COMMIT = 500
 RETRY_SECONDS = 0.2
 IDLE_SECONDS = 1.0
+BUSY = 4
+GATHER_SECONDS = 0.004
+"""After a batch of BUSY or more, the next one gathers for so long: what a batch costs is shared by more."""
 
 Submission = tuple[Change, "Future[None]"]
 Claim = tuple[list[UUID], str, "Future[list[Claimed]]"]
@@ -48,6 +51,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self._submissions: queue.SimpleQueue[Submission | Claim] = queue.SimpleQueue()
+        self._busy = False
         # Leases of which a change was not written: what follows it must not be written either.
         self._broken: set[Lease] = set()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -80,11 +84,14 @@ class Recorder:
     def _run(self) -> None:
         while True:
             batch = [self._next()]
+            if self._busy:
+                time.sleep(GATHER_SECONDS)
             while len(batch) < MAX_CHANGES_PER_COMMIT:
                 try:
                     batch.append(self._submissions.get_nowait())
                 except queue.Empty:
                     break
+            self._busy = len(batch) >= BUSY
             # A change is told from a claim by its length: two and three.
             self._commit([s for s in batch if len(s) == 2], [s for s in batch if len(s) == 3])
 
@@ -196,11 +203,11 @@ def _write_and_claim(changes: Sequence[Change], claims: Sequence[Claim], fate: _
     wanted = {execution_id for execution_ids, _, _ in claims for execution_id in execution_ids}
     wanted.update(change.lease.execution_id for change in changes)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM executions_execution WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [list(wanted)])
+        held = _held(wanted)
         cursor.execute("SELECT pg_current_xact_id()::text")
         (fate.transaction_id,) = cursor.fetchone()
     taken = [lifecycle.take_leases(execution_ids, worker) for execution_ids, worker, _ in claims]
-    stale, events = write_rows(changes) if changes else (set(), [])
+    stale, events = write_rows(changes, held) if changes else (set(), [])
     events = [event for _, found in taken for event in found] + events
     if events:
         log.append(events)
@@ -211,15 +218,17 @@ def _write_and_claim(changes: Sequence[Change], claims: Sequence[Claim], fate: _
 @transaction.atomic
 def write(changes: Sequence[Change]) -> set[UUID]:
     """Write changes of any number of executions. Returns those whose lease no longer holds."""
-    stale, events = write_rows(changes)
+    stale, events = write_rows(changes, _held({change.lease.execution_id for change in changes}))
     if events:
         log.append(events)
     return stale
 
 
-def write_rows(changes: Sequence[Change]) -> tuple[set[UUID], list[NewEvent]]:
-    """Write the rows of the changes. Returns the executions whose lease no longer holds, and the others' events."""
-    held = _held([change.lease.execution_id for change in changes])
+def write_rows(changes: Sequence[Change], held: Mapping[UUID, int]) -> tuple[set[UUID], list[NewEvent]]:
+    """Write the rows of the changes of executions that are locked; `held` are the fencing tokens of valid leases.
+
+    Returns the executions whose lease no longer holds, and the others' events.
+    """
     stale = {c.lease.execution_id for c in changes if held.get(c.lease.execution_id) != c.lease.fencing_token}
     valid = [change for change in changes if change.lease.execution_id not in stale]
     node_runs = {(r.execution_id, r.node_id, r.run_index): r for change in valid for r in change.node_runs}
@@ -234,15 +243,15 @@ def write_rows(changes: Sequence[Change]) -> tuple[set[UUID], list[NewEvent]]:
     return stale, [event for change in valid for event in change.events]
 
 
-def _held(execution_ids: Sequence[UUID]) -> dict[UUID, int]:
+def _held(execution_ids: set[UUID]) -> dict[UUID, int]:
     """Lock the executions, in id order, and return the fencing tokens of those whose lease still holds."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, fencing_token FROM executions_execution"
-            " WHERE id = ANY(%s) AND status = %s AND lease_expires_at > clock_timestamp() ORDER BY id FOR UPDATE",
-            [list(set(execution_ids)), ExecutionStatus.RUNNING.value],
+            "SELECT id, fencing_token, status = %s AND lease_expires_at > clock_timestamp()"
+            " FROM executions_execution WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+            [ExecutionStatus.RUNNING.value, list(execution_ids)],
         )
-        return dict(cursor.fetchall())
+        return {id_: token for id_, token, holds in cursor.fetchall() if holds}
 
 
 _recorder: Recorder | None = None

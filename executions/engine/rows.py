@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -16,16 +17,12 @@ set_json_dumps(orjson.dumps)
 
 _FIELDS = NodeRun._meta.concrete_fields
 _COLUMNS = [str(field.column) for field in _FIELDS]
-_JSON = {"inputs", "output", "error"}
+_columns_of = attrgetter(*(field.attname for field in _FIELDS))
 _KEY = {"id", "execution_id", "node_id", "run_index"}
-_TYPES = {
-    str(field.column): "text" if field.column in _JSON else str(field.db_type(connection)).split(" CHECK")[0]
-    for field in _FIELDS
-}
+# All rows travel as one JSON text: as arrays, each value would be quoted by itself.
 _UPSERT = (
     f"INSERT INTO executions_noderun ({', '.join(_COLUMNS)})"  # noqa: S608 - names of our own columns
-    f" SELECT {', '.join(f'{c}::jsonb' if c in _JSON else c for c in _COLUMNS)}"
-    f" FROM unnest({', '.join(f'%s::{_TYPES[c]}[]' for c in _COLUMNS)}) AS t({', '.join(_COLUMNS)})"
+    f" SELECT {', '.join(_COLUMNS)} FROM json_populate_recordset(NULL::executions_noderun, %s::json)"
     " ON CONFLICT (execution_id, node_id, run_index) DO UPDATE SET "
     + ", ".join(f"{c} = EXCLUDED.{c}" for c in _COLUMNS if c not in _KEY)
 )
@@ -35,16 +32,9 @@ def upsert_node_runs(runs: Sequence[NodeRun]) -> None:
     """Insert the node runs, or bring those that are there up to date."""
     if not runs:
         return
-    values = [[_column_value(field.attname, run) for run in runs] for field in _FIELDS]
+    values = [dict(zip(_COLUMNS, _columns_of(run), strict=True)) for run in runs]
     with connection.cursor() as cursor:
-        cursor.execute(_UPSERT, values)
-
-
-def _column_value(name: str, run: NodeRun) -> Any:
-    value = getattr(run, name)
-    if name not in _JSON or value is None:
-        return value
-    return orjson.dumps(value).decode()
+        cursor.execute(_UPSERT, [orjson.dumps(values).decode()])
 
 
 _SETS = {
