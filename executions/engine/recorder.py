@@ -2,7 +2,7 @@
 
 One thread per process takes what the executions of the process have submitted, writes it in one transaction (a group
 commit) and tells each submitter. While one batch is being committed the next one gathers, so that batches grow with
-the load and nobody waits for a timer.
+the load; nobody waits for a timer but behind a busy batch (decision 4).
 """
 
 from __future__ import annotations
