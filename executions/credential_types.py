@@ -97,8 +97,8 @@ class Fields(BaseModel):
         }
 
     def parts(self) -> Parts:
-        """Return what is added to a request."""
-        raise NotImplementedError
+        """Return what is added to a request: nothing where that has to be fetched first (OAuth2)."""
+        return Parts()
 
 
 def _basic(user: str, password: str) -> str:
