@@ -1,6 +1,7 @@
 """What commits leave to be done at once, by one thread of each process: admissions, and what follows an end.
 
-Nothing depends on it: whatever a process leaves undone when it dies, the sweep of the scheduler finds.
+Nothing depends on it: whatever a process leaves undone when it dies, the sweep of the scheduler finds. It knows no one:
+those who have such work register it when the app is ready.
 """
 
 from __future__ import annotations
@@ -8,43 +9,58 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 
 from django.db import DatabaseError, InterfaceError, connection
 
 logger = logging.getLogger(__name__)
 
+FOLLOW_UP, ADMIT = "follow up", "admit"
+_work: dict[str, Callable[[], object]] = {}
+
+
+def register(name: str, work: Callable[[], object]) -> None:
+    """Have `work` done when `name` is asked for; what is registered first is done first."""
+    _work[name] = work
+
 
 class _Background:
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.admissions = self.follow_ups = False
-        self.wake = threading.Event()
-        self.busy = False
+        self._asked: set[str] = set()
+        self._wake = threading.Event()
+        self._busy = False
         threading.Thread(target=self._run, name="background", daemon=True).start()
 
-    def _run(self) -> None:
-        from executions import admission, follow_up
+    def ask(self, *names: str) -> None:
+        self._asked.update(names)
+        self._wake.set()
 
+    @property
+    def idle(self) -> bool:
+        return not (self._busy or self._wake.is_set())
+
+    def _run(self) -> None:
         while True:
-            self.busy = False
-            self.wake.wait()
-            self.busy = True
-            self.wake.clear()
-            try:
-                if self.follow_ups:
-                    self.follow_ups = False
-                    follow_up.follow_up_all()
-                if self.admissions:
-                    self.admissions = False
-                    admission.admit()
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("left to the sweep: %s", error)
+            self._busy = False
+            self._wake.wait()
+            self._busy = True
+            self._wake.clear()
+            for name, work in _work.items():
+                if name in self._asked:
+                    self._asked.discard(name)
+                    self._do(name, work)
+            if not self._wake.is_set():
                 connection.close()
-            except Exception:
-                logger.exception("left to the sweep")
-            finally:
-                if not self.wake.is_set():
-                    connection.close()
+
+    def _do(self, name: str, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("%s: left to the sweep: %s", name, error)
+            connection.close()
+        except Exception:
+            logger.exception("%s: left to the sweep", name)
 
 
 _background: _Background | None = None
@@ -61,18 +77,14 @@ def _get() -> _Background:
 
 def is_idle() -> bool:
     """Tell whether this process has nothing left to do."""
-    return _background is None or not (_background.busy or _background.wake.is_set())
+    return _background is None or _background.idle
 
 
 def admit() -> None:
     """Have the line looked at soon."""
-    background = _get()
-    background.admissions = True
-    background.wake.set()
+    _get().ask(ADMIT)
 
 
 def follow_up() -> None:
     """Have ends followed up, and the line looked at, soon."""
-    background = _get()
-    background.follow_ups = background.admissions = True
-    background.wake.set()
+    _get().ask(FOLLOW_UP, ADMIT)
