@@ -66,7 +66,7 @@ def test_while_code_computes_for_ten_seconds_its_worker_runs_others_as_always(pl
     assert events[-1]["type"] == "execution.completed"
     assert "execution.recovered" not in {event["type"] for event in events}  # its lease was renewed all the time
     (cost,) = (e["data"] for e in events if e["type"] == "execution.node_completed" and e["data"]["node"] == "compute")
-    assert cost["cpu_ms"] > 1000  # that of the code, not of the thread that waits; a busy machine gives it little
+    assert cost["cpu_ms"] > 3000  # that of the code; a loop on a shared machine has less than all of a core
     alone = seconds_of(platform, short, worker, 8)
     print(f"median {statistics.median(meanwhile):.3f} s, alone {statistics.median(alone):.3f} s")
     assert statistics.median(meanwhile) < 3 * statistics.median(alone) + 0.2
