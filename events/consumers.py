@@ -85,9 +85,8 @@ class StreamConsumer(AsyncWebsocketConsumer):
 
     async def stream_events(self, message: dict[str, Any]) -> None:
         """Take a group message from the channel layer."""
-        for stream, subscription in self.subscriptions.items():
-            if group_of(stream) == message["group"]:
-                subscription.offer(message)
+        if (subscription := self.subscriptions.get(message["stream"])) is not None:
+            subscription.offer(message)
 
     # --- frames ----------------------------------------------------------------------------------------------------
 

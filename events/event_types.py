@@ -270,8 +270,8 @@ class UnknownEventType(Exception):
     """The type is not in the catalogue."""
 
 
-def check_payload(type_: str, data: dict[str, Any]) -> dict[str, Any]:
-    """Return `data` with defaults filled in.
+def payload_text(type_: str, data: dict[str, Any]) -> str:
+    """Return `data` as JSON text, with defaults filled in.
 
     Raises UnknownEventType, or pydantic.ValidationError for a field that is missing, undeclared or of another type.
     """
@@ -279,4 +279,4 @@ def check_payload(type_: str, data: dict[str, Any]) -> dict[str, Any]:
         payload = CATALOGUE[type_]
     except KeyError:
         raise UnknownEventType(f"No event type {type_!r} in the catalogue.") from None
-    return payload.model_validate(data).model_dump(mode="json")
+    return payload.model_validate(data).model_dump_json()

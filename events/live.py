@@ -13,14 +13,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import redis
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import channel_layers
 from django.conf import settings
 
-from events.models import FEED, WORKFLOW, Event
+from events.models import FEED, WORKFLOW
+from events.recorded import RecordedEvent
 
 logger = logging.getLogger(__name__)
 
@@ -107,36 +107,38 @@ def _send(messages: list[Addressed]) -> None:
     publisher.send(messages)
 
 
-def publish(events: Sequence[Event]) -> None:
+def publish(events: Sequence[RecordedEvent]) -> None:
     """Tell the watchers of the events' streams, and of the feed. Never raises: the events are stored already."""
-    by_group: dict[str, list[tuple[Event, str]]] = {}
+    by_stream: dict[str, list[RecordedEvent]] = {}
     for event in events:
         for name in _shown_in(event):
-            by_group.setdefault(group_of(name), []).append((event, name))
+            by_stream.setdefault(name, []).append(event)
     messages: list[Addressed] = []
-    for group, shown in by_group.items():
+    for name, shown in by_stream.items():
         for start in range(0, len(shown), MAX_EVENTS_PER_MESSAGE):
             # Made only if somebody listens.
-            messages.append((group, partial(_message, group, shown[start : start + MAX_EVENTS_PER_MESSAGE])))
+            messages.append((group_of(name), partial(_message, name, shown[start : start + MAX_EVENTS_PER_MESSAGE])))
     _send(messages)
 
 
-def _message(group: str, shown: Sequence[tuple[Event, str]]) -> dict[str, Any]:
-    message: dict[str, Any] = {"type": "stream.events", "group": group}
-    message["events"] = [event.envelope(name) for event, name in shown]
-    if group == FEED_GROUP:
-        message["workspaces"] = [_text(event.stream.workspace_id) for event, _ in shown]
+def _message(stream: str, shown: Sequence[RecordedEvent]) -> dict[str, Any]:
+    """Return the message of consecutive events of a stream: envelopes as JSON texts, and what filters need."""
+    message: dict[str, Any] = {
+        "type": "stream.events",
+        "stream": stream,
+        "first": shown[0].sequence_in(stream),
+        "types": [event.type for event in shown],
+        "events": [event.json(stream) for event in shown],
+    }
+    if stream == FEED:
+        message["workspaces"] = [event.workspace_id for event in shown]
     return message
 
 
-def _shown_in(event: Event) -> Iterator[str]:
+def _shown_in(event: RecordedEvent) -> Iterator[str]:
     """Yield the names of the streams that show the event."""
-    yield event.stream.name
+    yield event.stream
     if event.feed_sequence is not None:
         yield FEED
         if event.workflow_sequence is not None:
             yield f"{WORKFLOW}{event.workflow_id}"
-
-
-def _text(value: UUID | None) -> str | None:
-    return str(value) if value else None

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.utils import timezone
 
@@ -45,6 +42,10 @@ class Stream(models.Model):
         help_text="Empty: a stream of the whole installation.",
     )
     last_sequence = models.BigIntegerField(default=0)
+    removed_through = models.BigIntegerField(
+        default=0, help_text="Events up to this sequence have been removed by retention."
+    )
+    last_transaction = models.BigIntegerField(default=0, help_text="The greatest `transaction` among its events.")
     ended_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -55,14 +56,17 @@ class Stream(models.Model):
 
 
 class EventQuerySet(WorkspaceScopedQuerySet["Event"]):
-    workspace_path = "stream__workspace"
+    pass
 
 
 class Event(models.Model):
-    """An immutable fact, in the past tense."""
+    """An immutable fact, in the past tense. The table is cut by day; its indexes stand in `events.partitions`."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="events", db_index=False)
+    # No constraint: the append that writes the event holds the stream's row, and a check for each row costs.
+    stream = models.ForeignKey(
+        Stream, on_delete=models.DO_NOTHING, related_name="events", db_index=False, db_constraint=False
+    )
     sequence = models.BigIntegerField()
     feed_sequence = models.BigIntegerField(
         null=True, help_text="Place in the stream `executions`, for lifecycle events of executions."
@@ -75,41 +79,18 @@ class Event(models.Model):
     time = models.DateTimeField()
     execution_id = models.UUIDField(null=True)
     workflow_id = models.UUIDField(null=True)
+    workspace = models.ForeignKey(
+        Workspace, null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
+    )
+    transaction = models.BigIntegerField(
+        help_text="Order over streams, with stream and sequence: its transaction's number, or that of what precedes."
+    )
     data = models.JSONField()
 
     objects = EventQuerySet.as_manager()
 
     class Meta:
         ordering = ["stream", "sequence"]
-        constraints = [
-            models.UniqueConstraint(fields=["stream", "sequence"], name="one_event_per_sequence"),
-            models.CheckConstraint(condition=models.Q(sequence__gte=1), name="sequences_start_at_1"),
-            models.UniqueConstraint(
-                fields=["feed_sequence"],
-                name="one_event_per_feed_sequence",
-                condition=models.Q(feed_sequence__isnull=False),
-            ),
-            models.UniqueConstraint(
-                fields=["workflow_id", "workflow_sequence"],
-                name="one_event_per_workflow_sequence",
-                condition=models.Q(workflow_sequence__isnull=False),
-            ),
-        ]
-        indexes = [BrinIndex(fields=["time"], name="event_time_brin")]
 
     def __str__(self) -> str:
         return f"{self.type} #{self.sequence}"
-
-    def envelope(self, stream_name: str) -> dict[str, Any]:
-        """Return the event as every interface shows it, in the stream through which it is seen."""
-        return {
-            "id": str(self.id),
-            "type": self.type,
-            "source": self.source,
-            "stream": stream_name,
-            "sequence": getattr(self, sequence_field(stream_name)),
-            "time": self.time.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-            "execution_id": str(self.execution_id) if self.execution_id else None,
-            "workflow_id": str(self.workflow_id) if self.workflow_id else None,
-            "data": self.data,
-        }

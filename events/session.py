@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import orjson
 from channels.db import database_sync_to_async
 
-from events import log
+from events import log, reading
 from events.event_types import TERMINAL
 from events.models import EXECUTION, FEED, SYSTEM, Stream
 
@@ -81,8 +82,8 @@ class Subscription:
             self._buffer.clear()
             self._behind = True
         else:
-            for index, envelope in enumerate(message["events"]):
-                self._buffer.append((envelope, workspaces is None or workspaces[index] in mine))
+            for index, text in enumerate(message["events"]):
+                self._buffer.append((orjson.loads(text), workspaces is None or workspaces[index] in mine))
         self._wake.set()
 
     async def _run(self) -> None:
@@ -146,4 +147,5 @@ class Subscription:
 
     @database_sync_to_async
     def _head(self) -> tuple[int, bool]:
-        return log.head_and_ended(self.access.stream)
+        state = reading.states([self.access.stream])[self.access.stream]
+        return state.head, state.ended_at is not None

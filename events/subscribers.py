@@ -9,12 +9,12 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from events.event_types import CATALOGUE
-from events.models import Event
+from events.recorded import RecordedEvent
 
 logger = logging.getLogger(__name__)
 
 When = Literal["in_transaction", "after_commit"]
-Callback = Callable[[Sequence[Event]], None]
+Callback = Callable[[Sequence[RecordedEvent]], None]
 
 
 @dataclass(eq=False, slots=True)
@@ -48,9 +48,9 @@ def subscribe(callback: Callback, types: Sequence[str], when: When = "after_comm
     return subscription
 
 
-def dispatch(events: Sequence[Event], when: When) -> None:
+def dispatch(events: Sequence[RecordedEvent], when: When) -> None:
     """Hand events to their subscribers; the cost of those that want other types is nothing."""
-    wanted: dict[Subscription, list[Event]] = {}
+    wanted: dict[Subscription, list[RecordedEvent]] = {}
     for event in events:
         for subscription in _by_type.get((when, event.type), ()):
             wanted.setdefault(subscription, []).append(event)

@@ -17,7 +17,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from events import log, session
 from events.log import NewEvent
-from events.models import FEED, Event, Stream
+from events.models import FEED, Stream
+from events.recorded import RecordedEvent
 from events.session import Access, Subscription
 from tests.conftest import Platform
 from tests.engine import COMMITS
@@ -31,7 +32,7 @@ def open_stream() -> Stream:
     return log.open_stream(f"execution:{uuid4()}", workspace.pk)
 
 
-def say(stream: Stream, message: str, type_: str = "execution.log") -> Event:
+def say(stream: Stream, message: str, type_: str = "execution.log") -> RecordedEvent:
     data = {"level": "info", "message": message} if type_ == "execution.log" else {"reason": message}
     with transaction.atomic():
         (event,) = log.append([NewEvent(stream.pk, type_, data, "tests")])
@@ -84,8 +85,8 @@ async def watching(stream: Stream) -> AsyncIterator[Watcher]:
         await database_sync_to_async(close)()
 
 
-def message(stream: Stream, *events: Event) -> dict[str, Any]:
-    return {"events": [event.envelope(stream.name) for event in events]}
+def message(stream: Stream, *events: RecordedEvent) -> dict[str, Any]:
+    return {"events": [event.json(stream.name) for event in events]}
 
 
 @COMMITS

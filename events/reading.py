@@ -1,0 +1,91 @@
+"""From rows to recorded events, and the pages of one stream: what every reader of history stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from events.models import FEED, WORKFLOW, Stream, sequence_field
+from events.partitions import first_id
+from events.recorded import RecordedEvent
+
+MAX_PAGE = 1000
+CLOCK_SLACK = timedelta(hours=1)
+"""How far the clocks of two machines may be apart."""
+
+COLUMNS = (
+    "e.id::text, e.type, e.source, to_char(e.time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+    " e.execution_id::text, e.workflow_id::text, s.name, e.stream_id, e.workspace_id::text,"
+    " e.sequence, e.feed_sequence, e.workflow_sequence, e.transaction, e.data::text"
+)
+"""What `recorded` takes, in its order, of `events_event e JOIN events_stream s ON s.id = e.stream_id`."""
+SOURCE = "events_event e JOIN events_stream s ON s.id = e.stream_id"
+
+
+def recorded(rows: Iterable[Sequence[Any]]) -> list[RecordedEvent]:
+    """Return rows of COLUMNS as events."""
+    return [RecordedEvent(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """Where a stream stands."""
+
+    id: int
+    name: str
+    workspace_id: UUID | None
+    head: int
+    """Its last sequence; 0 when nothing has happened."""
+    removed_through: int
+    created_at: datetime
+    ended_at: datetime | None
+
+
+def states(names: Collection[str]) -> dict[str, StreamState]:
+    """Return where streams stand, by name; those that do not exist are left out."""
+    fields = ("id", "name", "workspace_id", "last_sequence", "removed_through", "created_at", "ended_at")
+    found = Stream.objects.filter(name__in=list(names)).values_list(*fields)
+    return {row[1]: StreamState(*row) for row in found}
+
+
+def page_after(
+    stream: StreamState,
+    after: int,
+    limit: int = 500,
+    types: Collection[str] | None = None,
+    workspace_ids: Collection[UUID] = (),
+) -> list[RecordedEvent]:
+    """Return up to `limit` (at most 1000) events of a stream with a sequence above `after`, in sequence.
+
+    Of the stream `executions`, only those of `workspace_ids`.
+    """
+    field = sequence_field(stream.name)
+    conditions = [f"e.{field} > %s"]
+    values: list[Any] = [after]
+    if stream.name == FEED:
+        conditions.append("e.workspace_id = ANY(%s)")
+        values.append(list(workspace_ids))
+    elif stream.name.startswith(WORKFLOW):
+        conditions.append("e.workflow_id = %s")
+        values.append(stream.name.removeprefix(WORKFLOW))
+    else:
+        conditions.append("e.stream_id = %s")
+        values.append(stream.id)
+    if types is not None:
+        conditions.append("e.type = ANY(%s)")
+        values.append(list(types))
+    # Leaves out the days on which the stream cannot have had an event.
+    conditions.append("e.id >= %s")
+    values.append(first_id(stream.created_at - CLOCK_SLACK))
+    if stream.ended_at is not None:
+        conditions.append("e.id < %s")
+        values.append(first_id(stream.ended_at + CLOCK_SLACK))
+    statement = f"SELECT {COLUMNS} FROM {SOURCE} WHERE {' AND '.join(conditions)} ORDER BY e.{field} LIMIT %s"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*values, min(limit, MAX_PAGE)])
+        return recorded(cursor.fetchall())
