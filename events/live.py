@@ -30,6 +30,8 @@ MAX_IN_FLIGHT = 2_000
 """Messages on their way from this process; above it hints are dropped and watchers find the events in history."""
 
 FEED_GROUP = "feed"
+ACCESS_GROUP = "access"
+"""Whose rights have changed."""
 
 
 def group_of(stream_name: str) -> str:
