@@ -7,7 +7,6 @@ from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
-from django.utils import timezone
 
 from workflow_platform.accounts.forms import AdminLoginForm
 from workflow_platform.accounts.models import ApiToken, Membership, User, Workspace
@@ -71,5 +70,7 @@ class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
     @admin.action(description="Revoke the selected tokens", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         """Close the tokens from the next request on."""
-        count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
-        self.message_user(request, f"{count} revoked.")
+        tokens = list(queryset.filter(revoked_at=None))
+        for token in tokens:
+            token.revoke()
+        self.message_user(request, f"{len(tokens)} revoked.")
