@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -28,6 +30,7 @@ from events.client.address import websocket_url
 from events.client.backoff import LONGEST, delay_before
 from events.client.subscription import Subscription
 from tests.conftest import ROOT
+from tests.hostile import own_certificate
 
 STREAM = "execution:of-a-test"
 
@@ -250,3 +253,27 @@ async def test_what_was_asked_for_before_does_not_count() -> None:
                 await asyncio.wait_for(anext(first), 0.1)
             await first.close()
             assert [event["sequence"] async for event in client.tail(STREAM)] == [1, 2]
+
+
+async def test_a_server_nobody_vouches_for_gets_no_token(tmp_path: Path) -> None:
+    context, certificate = own_certificate(tmp_path)
+    asked: list[str] = []
+
+    async def say(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        asked.append(socket.request.headers["Authorization"])
+        await socket.recv()
+        for kind in ("subscribed", "end"):
+            await socket.send(json.dumps({"type": kind, "stream": STREAM, "head": 0, "sequence": 0}))
+        await socket.wait_closed()
+
+    async with asyncio.timeout(20), serve(say, "127.0.0.2", 0, ssl=context) as server:
+        url = f"https://127.0.0.2:{next(iter(server.sockets)).getsockname()[1]}"
+        async with EventClient(url, token="any") as client:
+            with pytest.raises(EventClientError, match="certificate"):
+                await anext(client.tail(STREAM))
+        assert not asked
+        trusting = ssl.create_default_context(cafile=certificate)
+        async with EventClient(url, token="any", tls=trusting) as client:
+            assert [event async for event in client.tail(STREAM)] == []
+        assert asked == ["Bearer any"]
