@@ -8,7 +8,8 @@ Whatever happens to the connection, a tail gives each event once and in sequence
 tails share the client's one connection. On the command line: `python -m events.client tail execution:0198…`.
 """
 
-from events.client.connection import EventClient, NotAuthenticated
+from events.client.connection import EventClient
+from events.client.dialing import NotAuthenticated
 from events.client.frames import Event, EventClientError, ProtocolError
 from events.client.states import State
 from events.client.subscription import (

@@ -1,4 +1,4 @@
-"""The one connection that all tails of a client share: opened, opened again, kept in step with what they ask for."""
+"""The client: all its tails share one connection, opened again and again, kept in step with what they ask for."""
 
 from __future__ import annotations
 
@@ -12,31 +12,21 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Self
 
 import orjson
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from events.client.address import DEFAULT_URL, websocket_url
 from events.client.backoff import delay_before
+from events.client.dialing import talk
 from events.client.frames import EventClientError, Frame, Level, parse
 from events.client.states import Changes, State, worst
-from events.client.subscription import Forbidden, NoSuchStream, Refused, Subscription
+from events.client.subscription import Refused, Subscription
 from events.client.tail import Tail
 
 logger = logging.getLogger("events.client")
 
-MAX_FRAME_BYTES = 64 * 1024 * 1024
-
-
-class NotAuthenticated(Refused):
-    """The token is missing, wrong or no longer valid."""
-
-
-_FOR_GOOD: dict[int, tuple[type[Refused], str]] = {
-    4401: (NotAuthenticated, "The token is missing, wrong or no longer valid."),
-    4403: (Forbidden, "This connection is not allowed."),
-    4404: (NoSuchStream, "There is no such stream or address, or it is not yours to see."),
-}
-"""Close codes, and 4000 less than they, statuses of the handshake after which trying again is of no use."""
+PAGES_AT_ONCE = 8
+"""Of history that one client asks for; the server refuses more than 16."""
 
 
 class EventClient:
@@ -51,8 +41,10 @@ class EventClient:
         self._token = token or os.environ.get("WORKFLOW_PLATFORM_TOKEN") or ""
         self._tls = (tls or True) if self.url.startswith("wss:") else None
         self._subscriptions: dict[str, Subscription] = {}
-        self._unanswered: dict[str, int] = {}
-        """By stream, how many of this connection's requests for it have no answer yet: frames before it are stale."""
+        self._asked: dict[str, int] = {}
+        """Cursors of this connection's requests that have no answer yet, by stream: frames before it are stale."""
+        self._leaving: dict[str, asyncio.Event] = {}
+        """Streams that have been handed back, until the server has said so."""
         self._socket: ClientConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._failure: EventClientError | None = None
@@ -61,6 +53,7 @@ class EventClient:
         """Whether the connection has brought anything: if not, the next attempt waits longer."""
         self._changes = Changes()
         self._errands: set[asyncio.Task[None]] = set()
+        self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._keep_connected())
@@ -132,6 +125,10 @@ class EventClient:
             await self._end(known)
         elif known is not None:
             raise ValueError(f"{subscription.stream} already has a tail.")
+        if (leaving := self._leaving.get(subscription.stream)) is not None:
+            await leaving.wait()  # what comes until then is of the tail before, and may be filtered otherwise
+            await self._begin(subscription)
+            return
         self._subscriptions[subscription.stream] = subscription
         self._tell()
         await self._request(subscription)
@@ -146,7 +143,12 @@ class EventClient:
         subscription.close()
         subscription.taken()
         if self._forget(subscription):
-            await self._send({"type": "unsubscribe", "stream": subscription.stream})
+            await self._leave(subscription.stream)
+
+    async def _leave(self, stream: str) -> None:
+        if self._socket is not None:
+            self._leaving[stream] = asyncio.Event()
+            await self._send({"type": "unsubscribe", "stream": stream})
 
     def _let_go(self, subscription: Subscription) -> None:
         """End the subscription of a tail that nobody holds any more."""
@@ -161,7 +163,7 @@ class EventClient:
 
     async def _request(self, subscription: Subscription) -> None:
         if self._socket is not None:
-            self._unanswered[subscription.stream] = self._unanswered.get(subscription.stream, 0) + 1
+            self._asked[subscription.stream] = subscription.cursor
             await self._send(subscription.request())
 
     async def _send(self, frame: Frame) -> None:
@@ -177,10 +179,11 @@ class EventClient:
         try:
             while True:
                 self._progress = False
-                close_code = await self._connect()
-                for subscription in self._subscriptions.values():
-                    subscription.disconnected()
-                self._tell()
+                try:
+                    close_code = await talk(self.url, self._token, self._tls, self._converse)
+                finally:
+                    self._socket = None
+                self._disconnected()
                 attempt = 0 if self._progress else attempt
                 delay = delay_before(attempt, close_code)
                 logger.info("not connected (close code %s); again in %.2f s", close_code, delay)
@@ -194,46 +197,17 @@ class EventClient:
             self._fail(EventClientError(f"The client failed: {error!r}"))
             raise
 
-    async def _connect(self) -> int | None:
-        """Connect and stay so. Returns the code with which the connection ended; None if there was none.
-
-        Raises what trying again would not help.
-        """
-        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        try:
-            async with connect(
-                self.url,
-                additional_headers=headers,
-                ssl=self._tls,
-                max_size=MAX_FRAME_BYTES,
-                max_queue=4,
-                open_timeout=5,
-                close_timeout=1,
-                ping_interval=10,
-            ) as socket:
-                await self._converse(socket)
-        except ConnectionClosed as closed:
-            code = closed.rcvd.code if closed.rcvd else None
-            if code in _FOR_GOOD:
-                kind, why = _FOR_GOOD[code]
-                raise kind(code, why) from closed
-            return code
-        except InvalidStatus as refused:
-            status = refused.response.status_code
-            if 4000 + status in _FOR_GOOD:
-                kind, _ = _FOR_GOOD[4000 + status]
-                raise kind(status, f"The server answered {status} to the handshake.") from refused
-        except ssl.SSLCertVerificationError as error:
-            raise EventClientError(f"The server's certificate is not trusted: {error.verify_message}") from error
-        except (OSError, InvalidHandshake):
-            pass  # not there, or not yet itself
-        finally:
-            self._socket = None
-        return None
+    def _disconnected(self) -> None:
+        self._asked.clear()
+        for leaving in self._leaving.values():
+            leaving.set()
+        self._leaving.clear()
+        for subscription in self._subscriptions.values():
+            subscription.disconnected()
+        self._tell()
 
     async def _converse(self, socket: ClientConnection) -> None:
         self._socket, self._was_open = socket, True
-        self._unanswered.clear()
         for subscription in list(self._subscriptions.values()):
             if not subscription.parked:
                 await self._request(subscription)
@@ -249,15 +223,16 @@ class EventClient:
         subscription = self._subscriptions.get(stream) if isinstance(stream, str) else None
         if frame["type"] == "error" and stream is None:
             raise Refused(str(frame.get("code")), str(frame.get("detail")))
-        if self._stale(frame) or subscription is None:
+        if frame["type"] == "unsubscribed" and (leaving := self._leaving.pop(str(stream), None)) is not None:
+            leaving.set()
+        if subscription is None or self._stale(frame):
             return
         before = subscription.state
         if frame["type"] == "error":
-            if subscription.refused(str(frame.get("code")), str(frame.get("detail"))):
-                await self._request(subscription)
+            subscription.refused(str(frame.get("code")), str(frame.get("detail")))
         elif frame["type"] == "events" and subscription.full and not await subscription.room():
             subscription.park()
-            await self._send({"type": "unsubscribe", "stream": subscription.stream})
+            await self._send({"type": "unsubscribe", "stream": stream})
         else:
             self._progress |= frame["type"] in {"events", "live", "end"}
             await self._hand_over(subscription, frame)
@@ -267,19 +242,21 @@ class EventClient:
             self._tell()
 
     def _stale(self, frame: Frame) -> bool:
-        """Count the answers. Tell whether the frame belongs to a request that another one has replaced."""
-        unanswered = self._unanswered.get(frame.get("stream", ""), 0)
-        if unanswered and frame["type"] in {"subscribed", "error"}:
-            unanswered -= 1
-            self._unanswered[frame["stream"]] = unanswered
-        return unanswered > 0 and frame["type"] != "page"
+        """Tell whether a frame of a stream belongs to a request that a later one has replaced."""
+        asked = self._asked.get(frame["stream"])
+        if asked is None or frame["type"] in {"page", "error"}:
+            return False
+        if frame["type"] == "subscribed" and (asked < 0 or frame.get("after", asked) == asked):
+            del self._asked[frame["stream"]]
+            return False
+        return True
 
     async def _hand_over(self, subscription: Subscription, frame: Frame) -> None:
         try:
             subscription.take(frame)
         except EventClientError as error:
             subscription.close(error)
-            await self._send({"type": "unsubscribe", "stream": subscription.stream})
+            await self._leave(subscription.stream)
 
     def _forget(self, subscription: Subscription) -> bool:
         """Let the stream's name be free. Returns whether it was this subscription's."""
@@ -295,7 +272,7 @@ class EventClient:
             subscription.close(error)
             subscription.taken()
         self._subscriptions.clear()
-        self._tell()
+        self._disconnected()
 
     def _tell(self) -> None:
         self._changes.tell(self.state)

@@ -35,7 +35,7 @@ class ProtocolError(EventClientError):
 
 
 _NUMBERS = {"subscribed": ("head",), "live": ("sequence",), "degraded": ("sequence",), "end": ("sequence",)}
-_OPTIONAL_NUMBERS = ("through", "after")
+_OPTIONAL_NUMBERS = ("through", "after", "removed_through")
 
 
 def parse(raw: str | bytes) -> Frame:

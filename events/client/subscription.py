@@ -44,7 +44,11 @@ class SequenceGap(EventClientError):
 
 
 class HistoryRemoved(EventClientError):
-    """Retention removed events that the caller did not yet hold."""
+    """Retention removed events that the caller did not yet hold: those up to the sequence `through`."""
+
+    def __init__(self, stream: str, held: int, through: int) -> None:
+        super().__init__(f"{stream}: events after {held} have been removed, up to {through}.")
+        self.through = through
 
 
 class Subscription:
@@ -66,7 +70,6 @@ class Subscription:
         self.filled, self._taken = asyncio.Event(), asyncio.Event()
         self.abandoned = False
         """The caller has let go of its tail."""
-        self._given = False
         self._begins = True
 
     @property
@@ -78,7 +81,6 @@ class Subscription:
 
     def request(self) -> Frame:
         """Return the frame that asks for the stream from the cursor."""
-        self._given = False
         frame: Frame = {"type": "subscribe", "stream": self.stream, "after": self.cursor}
         if self.types is not None:
             frame["types"] = list(self.types)
@@ -90,17 +92,10 @@ class Subscription:
         """Know that nothing comes any more of what was asked for."""
         self.state = State.CONNECTING if self.state is State.CONNECTING else State.RECONNECTING
 
-    def refused(self, code: str, detail: str) -> bool:
-        """Take an `error` frame. Returns True if the stream is to be asked for again.
-
-        A stream that was given and is now forbidden may be given anew: what the caller may see has changed.
-        """
-        if code == "forbidden" and self._given:
-            self.state = State.RECONNECTING
-            return not self.parked
+    def refused(self, code: str, detail: str) -> None:
+        """Take an `error` frame."""
         error = {"not_found": NoSuchStream, "forbidden": Forbidden}.get(code, Refused)
         self.close(error(code, detail, self.stream))
-        return False
 
     def close(self, failure: EventClientError | None = None) -> None:
         """Give what is buffered, then end, or fail."""
@@ -117,14 +112,14 @@ class Subscription:
         if kind == "page":
             self._take_page(frame)
         elif kind == "subscribed":
-            self.head, self._given, self._begins = frame["head"], True, True
-            self.cursor = frame.get("after", self.cursor) if self.cursor < 0 else self.cursor
+            self._take_subscribed(frame)
         elif self.parked or self.over:
             return
         elif kind == "events":
             self._take_events(frame)
         elif kind in {"live", "degraded"}:
             self.state = State(kind)
+            self._pass_over(frame["sequence"])
             if not self.follow:
                 self.close()
         elif kind == "end":
@@ -155,6 +150,24 @@ class Subscription:
         self._taken.set()
 
     # --- frames ------------------------------------------------------------------------------------------------------
+
+    def _take_subscribed(self, frame: Frame) -> None:
+        self.head, self._begins = frame["head"], True
+        removed, asked = frame.get("removed_through", 0), self.cursor
+        if asked < 0:
+            self.cursor = frame.get("after", asked)
+        if removed > self.cursor:
+            # Who begins at the start of a stream that lives long, or near its head, asks for what there is.
+            if asked > 0 or (asked == 0 and self.stream.startswith(EXECUTION)):
+                raise HistoryRemoved(self.stream, asked, removed)
+            self.cursor = removed
+
+    def _pass_over(self, sequence: int) -> None:
+        """Know that what there is up to a sequence is not for this subscription."""
+        if sequence > self.cursor and not self._gapless and not self.stream.startswith(REPLAY):
+            self.cursor = sequence
+            self.buffer.append((None, sequence))
+            self.filled.set()
 
     def _take_page(self, frame: Frame) -> None:
         _, waiting = self.reads.pop(frame.get("after", 0), (0, None))
@@ -190,9 +203,10 @@ class Subscription:
         return self.stream.startswith(EXECUTION) or not self._begins
 
     def _take_end(self, frame: Frame) -> None:
-        behind = self._gapless and self.cursor < frame["sequence"]
-        if frame.get("removed") and self.cursor < frame["sequence"]:
-            raise HistoryRemoved(f"{self.stream}: the events after {self.cursor} have been removed.")
-        if behind:
-            raise SequenceGap(f"{self.stream}: after event {self.cursor} came the end at {frame['sequence']}.")
+        sequence = frame["sequence"]
+        if frame.get("removed") and self.cursor < sequence:
+            raise HistoryRemoved(self.stream, self.cursor, sequence)
+        if self._gapless and self.cursor < sequence:
+            raise SequenceGap(f"{self.stream}: after event {self.cursor} came the end at {sequence}.")
+        self._pass_over(sequence)
         self.close()

@@ -62,10 +62,16 @@ class Tail:
             await subscription.filled.wait()
 
     async def read(self, after: int, limit: int = 500) -> list[Event]:
-        """Return a page of history, filtered as the tail is: at most `limit` events after a sequence.
+        """Return a page of history, filtered as the tail is: at most `limit` (1000) events after a sequence.
 
         For who began near the head (`after=-100`) and loads what is older while the tail is live.
         """
+        if after < 0 or not 1 <= limit <= 1000:
+            raise ValueError("`after` is 0 or more, `limit` 1 to 1000.")
+        async with self._client._pages:
+            return await self._read(after, limit)
+
+    async def _read(self, after: int, limit: int) -> list[Event]:
         subscription = self._subscription
         await self._client._begin(subscription)
         if subscription.over:

@@ -161,6 +161,29 @@ def test_an_end_whose_events_were_removed_is_an_error_for_who_lacks_them() -> No
     assert subscription.over
 
 
+def test_events_removed_after_the_cursor_are_an_error_that_says_where_to_go_on() -> None:
+    for stream, after in ((STREAM, 0), (STREAM, 2), ("system", 2)):
+        subscription = Subscription(stream, after, None, None, follow=True)
+        with pytest.raises(HistoryRemoved) as removed:
+            subscription.take({"type": "subscribed", "stream": stream, "head": 9, "after": after, "removed_through": 5})
+        assert removed.value.through == 5
+
+
+def test_who_asks_for_what_there_is_begins_after_what_was_removed() -> None:
+    for stream, after in ((STREAM, -9), ("system", 0)):
+        subscription = Subscription(stream, after, None, None, follow=True)
+        subscription.take({"type": "subscribed", "stream": stream, "head": 9, "after": 0, "removed_through": 5})
+        subscription.take(events(6, 7, stream=stream))
+        assert taken(subscription) == [6, 7]
+
+
+def test_a_filtered_cursor_follows_what_live_and_end_say() -> None:
+    subscription = subscribed(types=["execution.log"])
+    for kind, sequence in (("live", 8), ("end", 12)):
+        subscription.take({"type": kind, "stream": STREAM, "sequence": sequence})
+    assert [cursor for _, cursor in subscription.buffer] == [8, 12]
+
+
 def test_a_replay_goes_backwards_when_it_is_told_to() -> None:
     subscription = subscribed("replay:1")
     subscription.take(events(5, 6, stream="replay:1"))
@@ -231,16 +254,16 @@ async def test_frames_that_are_new_or_of_others_are_passed_over() -> None:
     assert await heard(new, '{"type": "pong"}', other, json.dumps(events(1)), new, end) == [{"sequence": 1}]
 
 
-async def test_what_was_asked_for_before_does_not_count() -> None:
-    """A tail is let go before its answer has come, and another begins elsewhere in the same stream."""
-    answers = [{"type": "subscribed", "stream": STREAM, "head": 9}, events(8, 9)]
-    answers += [{"type": "unsubscribed", "stream": STREAM}]
-    answers += [{"type": "subscribed", "stream": STREAM, "head": 9}, events(1, 2)]
-    answers += [{"type": "end", "stream": STREAM, "sequence": 2}]
+@pytest.mark.parametrize("stale", [[], [{"type": "subscribed", "stream": STREAM, "head": 9, "after": 7}, events(8, 9)]])
+async def test_what_was_asked_for_before_does_not_count(stale: list[dict[str, Any]]) -> None:
+    """A tail is let go before its answer has come, if it comes, and another begins elsewhere in the same stream."""
+    given = {"type": "subscribed", "stream": STREAM, "head": 9, "after": 0}
+    answers = [*stale, given, events(1, 2), {"type": "end", "stream": STREAM, "sequence": 2}]
 
     async def say(socket: ServerConnection) -> None:
-        for _ in range(3):
-            await socket.recv()
+        assert [json.loads(await socket.recv())["type"] for _ in range(2)] == ["subscribe", "unsubscribe"]
+        await socket.send(json.dumps({"type": "unsubscribed", "stream": STREAM}))
+        assert json.loads(await socket.recv())["after"] == 0
         for frame in answers:
             await socket.send(json.dumps(frame))
         await socket.wait_closed()
