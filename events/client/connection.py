@@ -9,7 +9,7 @@ import os
 import ssl
 import weakref
 from collections.abc import AsyncGenerator, Sequence
-from typing import Self
+from typing import Literal, Self
 
 import orjson
 from websockets.asyncio.client import ClientConnection
@@ -39,7 +39,7 @@ class EventClient:
     def __init__(self, url: str | None = None, *, token: str | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.url = websocket_url(url or os.environ.get("WORKFLOW_PLATFORM_URL") or DEFAULT_URL)
         self._token = token or os.environ.get("WORKFLOW_PLATFORM_TOKEN") or ""
-        self._tls = (tls or True) if self.url.startswith("wss:") else None
+        self._tls: ssl.SSLContext | Literal[True] | None = (tls or True) if self.url.startswith("wss:") else None
         self._subscriptions: dict[str, Subscription] = {}
         self._asked: dict[str, int] = {}
         """Cursors of this connection's requests that have no answer yet, by stream: frames before it are stale."""
