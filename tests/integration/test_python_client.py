@@ -137,7 +137,6 @@ async def test_a_tail_that_does_not_follow_ends_with_what_there_is(platform: Pla
     assert ended in {event["execution_id"] for event in feed}
 
 
-@pytest.mark.skip(reason="the server does not filter yet")
 async def test_a_filtered_tail_has_only_its_types_and_knows_what_it_skipped(
     platform: Platform, proxy: CuttingProxy, dribbling: str
 ) -> None:
@@ -154,7 +153,6 @@ async def test_a_filtered_tail_has_only_its_types_and_knows_what_it_skipped(
     assert not any(e["type"].startswith("execution.node_") for e in lifecycle)
 
 
-@pytest.mark.skip(reason="the server knows no negative cursor and no `read` yet")
 async def test_who_joins_near_the_head_loads_the_rest_meanwhile(platform: Platform, ended: str) -> None:
     kept = await history(platform, ended)
     async with asyncio.timeout(20), EventClient(platform.url, token=platform.token) as client:
