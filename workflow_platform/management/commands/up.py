@@ -54,7 +54,8 @@ class Command(BaseCommand):
 
     def _run(self) -> None:
         postgres = None if os.environ.get("DATABASE_URL") else Postgres(self.data / "postgres", free_port())
-        redis = None if os.environ.get("REDIS_URL") else Redis(self.data / "redis", free_port())
+        elsewhere = os.environ.get("REDIS_URL") or settings.REDIS_SENTINELS
+        redis = None if elsewhere else Redis(self.data / "redis", free_port())
         embedded = [server for server in (postgres, redis) if server is not None]
         for server in embedded:
             server.prepare()
