@@ -34,7 +34,7 @@ _tokens: list[str] = []
 """Of the first user, once the database that sites are copied from is made."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Process:
     """One process, which is started again as it was."""
 
@@ -77,18 +77,23 @@ class Process:
         self.running.send_signal(number)
         self.running.wait(30)
 
-    def clear_away(self) -> None:
-        """Leave nothing behind."""
+    def ask_to_go(self) -> None:
+        """Tell it to end."""
         if self.running is not None and self.running.poll() is None:
             self.running.send_signal(signal.SIGCONT)
             self.running.terminate()
+
+    def clear_away(self) -> None:
+        """Leave nothing behind."""
+        self.ask_to_go()
+        if self.running is not None and self.running.poll() is None:
             try:
                 self.running.wait(10)
             except subprocess.TimeoutExpired:
                 self.kill()
 
 
-@dataclass
+@dataclass(eq=False)
 class Web(Process):
     """A web process."""
 
@@ -111,11 +116,11 @@ class Site:
     environment: dict[str, str]
     token: str
     redis: Process
-    stack: ExitStack
     webs: list[Web] = field(default_factory=list)
     workers: list[Process] = field(default_factory=list)
     front: str = ""
     """Where clients come in, if not at the first web process."""
+    _processes: list[Process] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -151,8 +156,19 @@ class Site:
             (program,) = (p for p in processes("127.0.0.1", port, workers=1) if p.name == "web")
         web = Web(program.command, self._log("web"), self.environment | settings, lambda: _answers(web.url), port=port)
         self.webs.append(web)
-        self._keep(web)
+        self.keep(web)
         return web
+
+    def without_webs(self) -> None:
+        """End the web processes, and whatever else stands in front of them."""
+        gone = [process for process in self._processes if process in self.webs or process.command[0].endswith("nginx")]
+        for process in gone:
+            process.ask_to_go()
+        for process in gone:
+            process.clear_away()
+            self._processes.remove(process)
+        self.webs.clear()
+        self.front = ""
 
     def worker(self) -> Process:
         """Launch a worker."""
@@ -167,16 +183,24 @@ class Site:
     def _program(self, name: str) -> Process:
         (program,) = (p for p in processes("127.0.0.1", 1, workers=1) if p.name == name)
         process = Process(program.command, self._log(name), self.environment)
-        self.stack.callback(process.clear_away)
+        self._processes.append(process)
         process.launch()
         return process
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}-{uuid4().hex[:8]}.log"
 
-    def _keep(self, process: Process) -> None:
-        self.stack.callback(process.clear_away)
+    def keep(self, process: Process) -> None:
+        """Start a process, which ends with the site."""
+        self._processes.append(process)
         process.start()
+
+    def clear_away(self) -> None:
+        """End all processes."""
+        for process in self._processes:
+            process.ask_to_go()
+        for process in self._processes:
+            process.clear_away()
 
     def wait_until_ready(self) -> None:
         """Wait until everything answers, and a worker lives."""
@@ -195,8 +219,9 @@ def site(folder: Path, *, workers: int = 1, **settings: str) -> Iterator[Site]:
         server.prepare()
         environment = _environment(name) | {"REDIS_URL": server.url} | settings
         redis = Process(server.command, folder / f"{name}-redis.log", environment, server.ready)
-        made = Site(folder, environment, token, redis, stack)
-        made._keep(redis)
+        made = Site(folder, environment, token, redis)
+        stack.callback(made.clear_away)
+        made.keep(redis)
         made.scheduler()
         for _ in range(workers):
             made.worker()
