@@ -1,6 +1,7 @@
 import { Decisions } from "./decisions.js";
 import { EventLog } from "./event_log.js";
-import { EventStream, showConnection } from "./event_stream.js";
+import { showConnection } from "./connection.js";
+import { EventStream } from "./event_stream.js";
 import { apply, emptyState, took } from "./fold.js";
 import { renderGraph } from "./graph.js";
 import { Inspector } from "./inspector.js";
