@@ -33,7 +33,7 @@
  */
 import { Subscription } from "./subscription.js";
 
-const [FIRST_DELAY, LONGEST_DELAY] = [250, 1500]; // ms: with the longest, it is back within 2 s of the server
+const [FIRST_DELAY, LONGEST_DELAY] = [250, 1200]; // ms: with the longest, and what connecting takes, it is back within 2 s of the server
 const RESTART_DELAY = 1000; // ms: those whom a restarting server sends away come back spread over so long
 const [CROWDED_DELAY, LONGEST_CROWDED_DELAY] = [4000, 60_000]; // ms, while the server has too many
 const PROBED = 2; // failures in a row, after which plain HTTP asks whether the server is there
