@@ -173,7 +173,9 @@ def _version(row: Workflow, wanted: str | None) -> WorkflowVersion:
 def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
     """The live monitor. Everything that moves on it is folded from the stream: from its first event on or, where the
     stream is long, from the rows and what is near its head."""
-    found = Execution.objects.select_related("workflow__latest_version", "version", "stream", "parent__workflow", "parent_run")
+    found = Execution.objects.select_related(
+        "workflow__latest_version", "version", "stream", "parent__workflow", "parent_run"
+    )
     row = get_visible_or_404(found, request.user, pk=execution_id)
     reruns = list(row.reruns.only("pk", "status").order_by("-id")[: RERUNS + 1])
     labels = {node["id"]: node.get("name") or node["id"] for node in row.version.nodes}
