@@ -16,8 +16,8 @@ from tests.benchmarks.reporting import report
 from tests.servers import SECRET_KEY, servers
 
 USUAL = ("streaming", "outbound", "executions", "steps", "waiting_calls", "recovery")
-LONG = ("growth", "admission", "waiting")
-"""Only run when they are named: they take minutes, growth gigabytes of disk too."""
+LONG = ("growth", "admission", "waiting", "monitor")
+"""Only run when they are named: they take minutes, growth gigabytes of disk too; monitor needs a Chromium."""
 
 
 def main() -> int:
