@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,10 +80,10 @@ def platform() -> Iterator[Platform]:
         "WORKER_GRACE_SECONDS": "2",
         "PORT": str(port),
     }
-    manage(environment, "migrate", "-v0")
-    manage(environment, "collectstatic", "--noinput", "-v0")
-    token = manage(environment, "first_start").split("API token ")[1].split()[0]
-    manage(environment, "load_samples")
+    with ThreadPoolExecutor() as beside:
+        collecting = beside.submit(manage, environment, "collectstatic", "--noinput", "-v0")
+        token = manage(environment, "prepare").split("API token ")[1].split()[0]
+        collecting.result()
     with ExitStack() as stack:
 
         def start(program: Program) -> None:

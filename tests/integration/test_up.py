@@ -123,6 +123,11 @@ def test_a_new_user_is_told_the_address_and_once_the_token(up: Up, token: str) -
     assert set(up.workflows(token)) == {sample["name"] for sample in SAMPLES}
 
 
+def test_each_program_is_started_once(up: Up) -> None:
+    spawned = re.findall(r"spawned: '([\w-]+)'", (up.data / "logs" / "supervisord.log").read_text())
+    assert sorted(spawned) == ["postgres", "redis", "scheduler", "web", "worker-0", "worker-1"]
+
+
 def test_the_first_admin_logs_in_with_the_password_that_was_set(up: Up, token: str) -> None:
     answer = requests.post(f"{up.url}/api/auth/token/", json={"username": "admin", "password": PASSWORD}, timeout=30)
     assert answer.status_code == 200, answer.text
