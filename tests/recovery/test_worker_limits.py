@@ -13,6 +13,7 @@ from tests.installation import Installation, installation
 from tests.workflows import edge, node
 from workflow_platform.embedded import wait_until
 
+ONE_WORKER = {"PERF_MIN_WORKERS": "1", "PERF_MAX_WORKERS": "1", "PRESSURE_SAMPLE_SECONDS": "0.2"}
 BURNS: dict[str, Any] = {
     "name": "Burns CPU",
     "nodes": [
@@ -40,10 +41,9 @@ async def seen_on_the_socket(site: Installation, count: int) -> list[dict[str, A
 
 
 def test_a_worker_above_its_cpu_limit_takes_no_more_until_it_has_recovered(tmp_path: Path) -> None:
-    settings = {"PERF_MIN_WORKERS": "1", "PERF_MAX_WORKERS": "1", "PERF_MAX_CPU_PERCENT": "8"}
-    with installation(tmp_path / "data", **settings) as site:
+    with installation(tmp_path / "data", **ONE_WORKER, PERF_MAX_CPU_PERCENT="8") as site:
         workflow = site.create_workflow(BURNS)
-        body = {"input": [{}] * 200}
+        body = {"input": [{}] * 60}
         first = site.request("POST", f"/api/workflows/{workflow}/execute/", json=body).json()["id"]
 
         def status(execution: str) -> str:
@@ -65,8 +65,7 @@ def test_a_worker_above_its_cpu_limit_takes_no_more_until_it_has_recovered(tmp_p
 
 
 def test_a_worker_whose_memory_stays_above_its_limit_while_idle_is_started_anew(tmp_path: Path) -> None:
-    settings = {"PERF_MIN_WORKERS": "1", "PERF_MAX_WORKERS": "1", "PERF_MAX_MEMORY_MB": "20"}
-    with installation(tmp_path / "data", **settings) as site:
+    with installation(tmp_path / "data", **ONE_WORKER, PERF_MAX_MEMORY_MB="20") as site:
         (before,) = site.processes("worker")
         wait_until(lambda: not before.is_running(), "The end of the worker", 60)
         wait_until(lambda: len(site.processes("worker")) == 1, "Another worker", 60)
