@@ -19,6 +19,7 @@ from django.db import connection
 
 from tests import started_servers
 from tests.servers import running
+from tests.shell import Shell
 from workflow_platform.embedded import free_port, wait_until
 from workflow_platform.supervision import Program, processes
 
@@ -37,6 +38,7 @@ class Platform:
     environment: dict[str, str]
     start: Callable[[Program], None]
     """Runs one more process until the end of the session."""
+    shell: Shell
 
     def request(self, method: str, path: str, **kwargs: object) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"} | dict(kwargs.pop("headers", {}))  # type: ignore[call-overload]
@@ -76,7 +78,8 @@ def platform() -> Iterator[Platform]:
         "REDIS_URL": os.environ["REDIS_URL"].rsplit("/", 1)[0] + "/5",
         "ADMIN_PASSWORD": password,
         "OUTBOUND_ALLOW": "127.0.0.2/32",
-        "LEASE_SECONDS": "5",  # recovery tests wait for it
+        "LEASE_SECONDS": "4",  # recovery tests wait for it
+        "HEARTBEAT_SECONDS": "1",
         "WORKER_GRACE_SECONDS": "2",
         "PORT": str(port),
     }
@@ -90,13 +93,15 @@ def platform() -> Iterator[Platform]:
             log = started_servers.folder / f"{program.name}-{uuid4().hex[:8]}.log"
             stack.enter_context(running(program.command, log, cwd=ROOT, env=environment))
 
+        shell = stack.enter_context(Shell(environment, ROOT))
         # The very commands that `make up` runs, so that what is tested is what people start.
         for program in processes("127.0.0.1", port, workers=2):
             for _ in range(program.count):
                 start(program)
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: _ready(url), "The platform")
-        yield Platform(url, f"ws://127.0.0.1:{port}/ws/", token, password, started_servers.folder, environment, start)
+        ws_url, folder = f"ws://127.0.0.1:{port}/ws/", started_servers.folder
+        yield Platform(url, ws_url, token, password, folder, environment, start, shell)
 
 
 def _ready(url: str) -> bool:
