@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,14 @@ class Shell:
     """Runs pieces of code one after the other, each with names of its own."""
 
     def __init__(self, environment: dict[str, str], folder: Path) -> None:
-        self._process = subprocess.Popen(
+        self._environment, self._folder = environment, folder
+
+    @cached_property
+    def _process(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, "-c", _LOOP],
-            cwd=folder,
-            env=environment | {"DJANGO_SETTINGS_MODULE": "workflow_platform.settings"},
+            cwd=self._folder,
+            env=self._environment | {"DJANGO_SETTINGS_MODULE": "workflow_platform.settings"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -51,8 +56,9 @@ class Shell:
         return str(said)
 
     def close(self) -> None:
-        """End it."""
-        self._process.communicate(timeout=20)
+        """End it, if it was needed."""
+        if "_process" in vars(self):
+            self._process.communicate(timeout=20)
 
     def __enter__(self) -> Shell:
         return self
