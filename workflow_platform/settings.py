@@ -237,6 +237,12 @@ WS_MAX_CONNECTIONS = _read(env.int, "WS_MAX_CONNECTIONS", 1000)
 WS_PING_INTERVAL = _read(env.int, "WS_PING_INTERVAL", 30_000)
 WS_PONG_TIMEOUT = _read(env.int, "WS_PONG_TIMEOUT", 5_000)
 
+# --- History of events -----------------------------------------------------------------------------------------------
+EVENT_HISTORY_ENABLED = _read(env.bool, "EVENT_HISTORY_ENABLED", True)
+EVENT_HISTORY_MAX_SIZE = _read(env.int, "EVENT_HISTORY_MAX_SIZE", 0)
+EVENT_HISTORY_RETENTION_DAYS = _read(env.int, "EVENT_HISTORY_RETENTION_DAYS", 30)
+STREAM_CLOSE_SECONDS = _read(env.float, "STREAM_CLOSE_SECONDS", 60.0)
+
 # --- Engine ----------------------------------------------------------------------------------------------------------
 PERF_MIN_WORKERS = _read(env.int, "PERF_MIN_WORKERS", 2)
 PERF_MAX_WORKERS = _read(env.int, "PERF_MAX_WORKERS", 10)
