@@ -193,13 +193,14 @@ ORDER BY s.created_at, s.id LIMIT %(limit)s
 _WORKFLOWS = _OTHERS.format("s.workspace_id = %(workspace)s AND s.name LIKE %(workflows)s")
 _SYSTEM = _OTHERS.format("s.name = %(system)s")
 _ABANDONED = """
-SELECT id, NULL::uuid AS workspace_id, created_at, last_sequence AS through, last_sequence - removed_through AS events,
-  created_at AS at
-FROM events_stream
-WHERE workspace_id IS NULL AND (name LIKE %(executions)s OR name LIKE %(workflows)s)
-  AND (removed_at IS NULL OR removed_through < last_sequence) AND created_at < %(before)s
-  AND (created_at, id) > (%(after_at)s, %(after_id)s)
-ORDER BY created_at, id LIMIT %(limit)s
+SELECT s.id, NULL::uuid AS workspace_id, s.created_at, s.last_sequence AS through, e.events, s.created_at AS at
+FROM events_stream s CROSS JOIN LATERAL (
+  SELECT count(*) AS events FROM events_event WHERE stream_id = s.id AND sequence > s.removed_through
+) e
+WHERE s.workspace_id IS NULL AND (s.name LIKE %(executions)s OR s.name LIKE %(workflows)s)
+  AND (s.removed_at IS NULL OR s.removed_through < s.last_sequence) AND s.created_at < %(before)s
+  AND (s.created_at, s.id) > (%(after_at)s, %(after_id)s)
+ORDER BY s.created_at, s.id LIMIT %(limit)s
 """
 # Locked in the order in which appends lock them.
 _REMOVE = """
