@@ -132,7 +132,7 @@ def _before(now: datetime, age: timedelta) -> datetime:
     """Return the moment before which things have that age; of whole days, the beginning of a day, so that days go
     whole."""
     moment = now - age
-    return moment if age % DAY else datetime.combine(moment.date(), time(), moment.tzinfo)
+    return moment if age % DAY or not age else datetime.combine(moment.date(), time(), moment.tzinfo)
 
 
 _NEVER = (datetime(1970, 1, 1, tzinfo=UTC), 0)

@@ -164,8 +164,10 @@ def _version(row: Workflow, wanted: str | None) -> WorkflowVersion:
 
 @login_required
 def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
-    """The live monitor. Everything that moves on it is folded from the stream, from its first event on."""
-    found = Execution.objects.select_related("workflow__latest_version", "version", "parent__workflow", "parent_run")
+    """The live monitor. Everything that moves on it is folded from the stream, from its first event on; where the
+    events were removed, it shows the rows."""
+    related = ["workflow__latest_version", "version", "parent__workflow", "parent_run", "stream"]
+    found = Execution.objects.select_related(*related)
     row = get_visible_or_404(found, request.user, pk=execution_id)
     reruns = list(row.reruns.only("pk", "status").order_by("-id")[: RERUNS + 1])
     labels = {node["id"]: node.get("name") or node["id"] for node in row.version.nodes}
@@ -180,8 +182,10 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
         "parent": relations.parent_of(row),
         "children": relations.children_of(row)[:SHOWN_CHILDREN],
         "handled": str(handled) if handled else None,
+        "removed_at": row.stream.removed_at,
         "page_data": {
             "execution": str(row.pk),
+            "removed": row.stream.removed_at is not None,
             "pausing": row.pause_request is not None,
             "rerun_of": str(row.rerun_of_id) if row.rerun_of_id else None,
             "trigger_node": row.trigger_node,

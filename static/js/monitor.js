@@ -2,6 +2,7 @@ import { Decisions } from "./decisions.js";
 import { EventLog } from "./event_log.js";
 import { EventStream, showConnection } from "./event_stream.js";
 import { apply, emptyState, took } from "./fold.js";
+import { fromRows } from "./from_rows.js";
 import { renderGraph } from "./graph.js";
 import { Inspector } from "./inspector.js";
 import { by, counted, data, duration, send } from "./page.js";
@@ -118,17 +119,35 @@ function failedNode() {
   return state.error?.node ?? runs.find((run) => run.status === "cancelled")?.node ?? runs.find((run) => run.status === "failed")?.node ?? null;
 }
 
-const stream = new EventStream();
-showConnection(stream);
-stream.subscribe(`execution:${data.execution}`, {
-  onEvents(batch) {
-    for (const event of batch) apply(state, event);
-    if (batch.some((event) => /\.(paused|resumed)$/.test(event.type))) pausing = false;
-    log.add(batch);
-    schedule();
-  },
-  onEnd: chooseTheLast,
-});
+/** Follow the events, from the first one on. */
+function watch() {
+  const stream = new EventStream();
+  showConnection(stream);
+  stream.subscribe(`execution:${data.execution}`, {
+    onEvents(batch) {
+      for (const event of batch) apply(state, event);
+      if (batch.some((event) => /\.(paused|resumed)$/.test(event.type))) pausing = false;
+      log.add(batch);
+      schedule();
+    },
+    onEnd: chooseTheLast,
+  });
+}
+
+/** Show what the rows have kept of an execution whose events were removed. */
+async function showRows() {
+  const path = `/api/executions/${data.execution}/`;
+  try {
+    const [execution, runs] = await Promise.all([send("GET", path), send("GET", `${path}nodes/`)]);
+    Object.assign(state, fromRows(execution, runs));
+    chooseTheLast();
+  } catch {
+    toast("Its node runs could not be fetched.", "failed");
+  }
+}
+
+if (data.removed) showRows();
+else watch();
 by("error").addEventListener("click", () => state.error?.node && choose(state.error.node));
 for (const what of ["cancel", "pause", "resume"]) {
   by(what)?.addEventListener("submit", async (event) => {

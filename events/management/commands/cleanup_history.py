@@ -63,17 +63,24 @@ class Command(BaseCommand):
         slugs = dict(Workspace.objects.values_list("pk", "slug"))
         for workspace in sorted({*report.removed.streams, *report.bytes}, key=str):
             self.stdout.write(f"{_name(workspace, slugs)}: {_figures(report, workspace, foretold)} {would}removed")
-        for what, names in (("dropped", done.dropped), ("made thin", done.thinned)):
-            self.stdout.writelines(f"{name}: {would}{what}" for name in names)
-        self.stdout.writelines(f"{name}: {count:,} rows {would}deleted" for name, count in done.rows.items())
-        self.stdout.writelines(f"{name}: in use all the time, goes next time" for name in done.busy)
+        lines = [f"{name}: {would}dropped" for name in done.dropped]
+        lines += [f"{name}: {would}made thin" for name in done.thinned]
+        lines += [f"{name}: {_counted(rows, 'row')} {would}deleted" for name, rows in done.rows.items()]
+        lines += [f"{name}: in use all the time, goes next time" for name in done.busy]
+        for line in lines:
+            self.stdout.write(line)
         if done.dropped or done.thinned:
             self.stdout.write(f"{filesizeformat(done.bytes)} {would}given back to the file system")
 
 
 def _figures(report: Report, workspace: UUID | None, foretold: bool) -> str:
-    said = f"{report.removed.streams[workspace]:,} streams, {report.removed.events[workspace]:,} events"
+    removed = report.removed
+    said = f"{_counted(removed.streams[workspace], 'stream')}, {_counted(removed.events[workspace], 'event')}"
     return f"{said}, {filesizeformat(report.bytes[workspace])}" if foretold else said
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _name(workspace: UUID | None, slugs: dict[UUID, str]) -> str:
