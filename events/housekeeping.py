@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
@@ -34,8 +35,9 @@ class Housekeeping:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after what is being done; whatever is cut off is completed by the next one."""
+        """End after what is being done. Need not be called: whatever is cut off is completed by the next one."""
         self._stop.set()
+        self._thread.join()
 
     def _run(self) -> None:
         self._guarded(_make_partitions)
@@ -51,9 +53,9 @@ class Housekeeping:
             if self._stop.wait(CLOSING_SECONDS):
                 return
 
-    def _guarded(self, work: object) -> None:
+    def _guarded(self, work: Callable[[], None]) -> None:
         try:
-            work()  # type: ignore[operator]
+            work()
         except (DatabaseError, InterfaceError, partitions.TableBusy) as error:
             logger.warning("history is not kept in order, trying again: %s", error)
             connection.close()

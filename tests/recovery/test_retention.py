@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -19,6 +20,7 @@ import pytest
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from events import cleanup, log, partitions
+from events.housekeeping import Housekeeping
 from events.log import NewEvent
 from events.models import EXECUTION, Stream
 from events.retention import AlreadyRunning, Terms
@@ -110,6 +112,42 @@ def test_readers_see_each_event_once_at_every_instant_and_writers_hardly_wait() 
     assert not any(read(stream) for stream in gone)
     assert during > 10
     assert max(waited) < 1.0, max(waited)
+
+
+def test_while_somebody_holds_the_table_writers_wait_for_nobody_and_the_next_cleanup_does_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(partitions, "LOCK_ATTEMPTS", 3)
+    gone = histories(3, days_ago=40)
+    writer = log.open_stream(f"{EXECUTION}{uuid4()}", gone[0].workspace_id)
+    waited: list[float] = []
+
+    def append() -> None:
+        began = time.monotonic()
+        with transaction.atomic():
+            log.append([NewEvent(writer.pk, "execution.log", {"level": "info", "message": "go on"}, "tests")])
+        waited.append(time.monotonic() - began)
+
+    with psycopg.connect(**connection.get_connection_params()) as reader:
+        reader.execute("SELECT count(*) FROM events_event")  # and its transaction goes on
+        with beside(append):
+            report = cleanup.clean_up(MONTH)
+    assert (report.collected.dropped, report.collected.busy) == ([], [f"events_event_{day(40):%Y%m%d}"])
+    assert (read(gone[0]), stored(gone[0])) == ([], {f"events_event_{day(40):%Y%m%d}": 3})
+    assert max(waited) < 0.5, max(waited)
+    assert cleanup.clean_up(MONTH).collected.dropped == report.collected.busy
+
+
+def test_the_scheduler_makes_partitions_cleans_up_and_closes_streams(settings: Any) -> None:
+    settings.EVENT_HISTORY_ENABLED, settings.STREAM_CLOSE_SECONDS = False, 0.0
+    partitions.replace(next(p for p in partitions.partitions() if p.day == day(-1)), None)
+    ended, running = history(), history(end=None)
+    keeper = Housekeeping()
+    keeper.start()
+    wait_until(lambda: not stored(ended), "The end of its events", 20)
+    keeper.stop()
+    assert partitions.warning_about(partitions.partitions()) == ""
+    assert read(running) == [1, 2, 3]
 
 
 def kill_backend(application: str) -> None:
