@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -59,9 +59,10 @@ def run(folder: Path, report: Report) -> None:
     from events import cleanup, collecting, partitions, retention
     from events.retention import Terms
 
+    today = datetime.now(UTC).date()  # once: it may take us past midnight
     wanted = int(os.environ.get("RETENTION_EVENTS", "10000000"))
     for name, ago in DAYS.items():
-        _fill(ago, int(wanted * PART[name]) // PER_STREAM, KEPT_SHARE[name])
+        _fill(today - timedelta(days=ago), int(wanted * PART[name]) // PER_STREAM, KEPT_SHARE[name])
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     with _appending() as idle:
@@ -79,7 +80,6 @@ def run(folder: Path, report: Report) -> None:
         **_felt(waited),
     )
     found = {p.day: p for p in partitions.partitions()}
-    today = datetime.now(UTC).date()
     taken: dict[str, float] = {}
     ways: dict[str, Callable[[Any], object]] = {
         "delete": lambda p: collecting._delete(p.name, since, collecting.CHUNK, p),
@@ -94,7 +94,7 @@ def run(folder: Path, report: Report) -> None:
         report(
             f"retention.{name}", "s", taken[name], baseline, events=int(wanted * PART[name]), **context, **_felt(waited)
         )
-    _strays(report)
+    _strays(today, report)
     assert cleanup.clean_up().collected.busy == []
 
 
@@ -106,24 +106,23 @@ def _fates(partition: Any, gone: str) -> Iterator[int]:
     yield collecting.rows(partition.name)
 
 
-def _strays(report: Report) -> None:
+def _strays(today: date, report: Report) -> None:
     """Make a partition while `kept` holds a million rows of other days."""
     from events import partitions
 
-    _fill(60, STRAYS // PER_STREAM, 1.0, table=partitions.KEPT)
-    days = [datetime.now(UTC).date() + timedelta(days=n) for n in (30, 31, 32)]
+    _fill(today - timedelta(days=60), STRAYS // PER_STREAM, 1.0, table=partitions.KEPT)
+    days = [today + timedelta(days=n) for n in (30, 31, 32)]
     with _appending() as waited:
         seconds = _timed(lambda: partitions.make(days)) / len(days)
     report("retention.make_beside_strays", "s", seconds, kept_rows=STRAYS, **_felt(waited))
 
 
-def _fill(days_ago: int, streams: int, kept: float, table: str = "") -> None:
+def _fill(day: date, streams: int, kept: float, table: str = "") -> None:
     from django.db import connection
 
     from events import partitions
     from workflow_platform.accounts.models import Workspace
 
-    day = datetime.now(UTC).date() - timedelta(days=days_ago)
     if not table:
         partitions.make([day])
         table = f"events_event_{day:%Y%m%d}"
