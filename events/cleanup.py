@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -19,6 +20,25 @@ from workflow_platform.accounts.models import Workspace
 _NOTED = "cleanup_noted"
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Rows on a higher floor that events are of, and that can go with them."""
+
+    name: str
+    delete: Callable[[Workspace | None], int]
+    """Deletes those whose events were removed, in chunks. Returns how many."""
+    weigh: Callable[[str], tuple[int, int]]
+    """Takes a query of ids of streams; returns how many rows go with those, and their bytes."""
+
+
+_owners: list[Owner] = []
+
+
+def register(owner: Owner) -> None:
+    """Have the owner's rows go with their events, where that is asked for."""
+    _owners.append(owner)
+
+
 @dataclass(slots=True)
 class Report:
     """What a cleanup has done, or would do."""
@@ -27,28 +47,35 @@ class Report:
     collected: Collected
     bytes: Counter[UUID | None] = field(default_factory=Counter)
     """In a forecast: the size of the rows, by workspace."""
+    owners: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """What goes beside the events: how many, and, in a forecast, their bytes."""
 
     @property
     def is_empty(self) -> bool:
         """Tell whether there was nothing to do."""
         done = self.collected
-        return not (self.removed.streams or done.dropped or done.thinned or done.rows or done.busy)
+        return not (self.removed.streams or self.owners or done.dropped or done.thinned or done.rows or done.busy)
 
 
-def clean_up(terms: Terms | None = None, workspace: Workspace | None = None, chunk: int = CHUNK) -> Report:
-    """Remove what is not to be kept, as `retention.remove` does, and delete its rows.
+def clean_up(
+    terms: Terms | None = None, workspace: Workspace | None = None, chunk: int = CHUNK, *, owners: bool = False
+) -> Report:
+    """Remove what is not to be kept, as `retention.remove` does, and delete its rows; with `owners`, whose it was, too.
 
     May be killed at any instant: the next one completes it. Raises retention.AlreadyRunning.
     """
     with retention.only_one():
         removed = retention.remove(terms or Terms.of_settings(), workspace)
         report = Report(removed, collecting.collect(chunk))
+        if owners:
+            deleted = {owner.name: owner.delete(workspace) for owner in _owners}
+            report.owners = {name: (count, 0) for name, count in deleted.items() if count}
         if not report.is_empty:
             CleanupState.objects.filter(pk=1).update(ran_at=timezone.now(), report=_figures(report))
         return report
 
 
-def forecast(terms: Terms | None = None, workspace: Workspace | None = None) -> Report:
+def forecast(terms: Terms | None = None, workspace: Workspace | None = None, *, owners: bool = False) -> Report:
     """Return what `clean_up` would do now. Changes nothing. Raises retention.AlreadyRunning."""
     with retention.only_one(), connection.cursor() as cursor:
         cursor.execute(
@@ -58,7 +85,11 @@ def forecast(terms: Terms | None = None, workspace: Workspace | None = None) -> 
         try:
             removed = retention.remove(terms or Terms.of_settings(), workspace, note=_NOTED)
             cursor.execute(f"ANALYZE {_NOTED}")
-            return _foretold(removed)
+            report = _foretold(removed)
+            if owners:
+                weighed = {owner.name: owner.weigh(_streams(workspace)) for owner in _owners}
+                report.owners = {name: figures for name, figures in weighed.items() if figures[0]}
+            return report
         finally:
             cursor.execute(f"DROP TABLE {_NOTED}")
 
@@ -86,6 +117,15 @@ def _foretold(removed: Removed) -> Report:
     return report
 
 
+def _streams(workspace: Workspace | None) -> str:
+    """Return the query of the streams whose events are removed, or would be."""
+    only = f" AND workspace_id = '{workspace.pk}'" if workspace else ""
+    return (
+        "SELECT id FROM events_stream WHERE ended_at IS NOT NULL"  # noqa: S608
+        f" AND (removed_at IS NOT NULL OR id IN (SELECT id FROM {_NOTED})){only}"
+    )
+
+
 def _weigh(table: str, gone: str, report: Report) -> int:
     """Add the sizes of the rows that go from a partition. Returns how many they are."""
     with connection.cursor() as cursor:
@@ -109,4 +149,5 @@ def _figures(report: Report) -> dict[str, object]:
         "rows": done.rows,
         "bytes": done.bytes,
         "busy": done.busy,
+        "owners": {name: count for name, (count, _) in report.owners.items()},
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from events.models import EXECUTION, SYSTEM, WORKFLOW, CleanupState, RetentionPolicy
+from events.models import EXECUTION, SYSTEM, WORKFLOW, CleanupState, RetentionPolicy, Stream
 from events.partitions import first_id
 from workflow_platform.accounts.models import Workspace
 
@@ -232,6 +232,11 @@ def _remove(select: str, parameters: dict[str, Any], note: str | None, removed: 
         if len(rows) < STREAMS_AT_ONCE:
             return
         after = max((at, id_) for at, id_, _, _ in rows)
+
+
+def abandon(stream_ids: Sequence[int]) -> None:
+    """Say that what the streams are of is gone, inside the caller's transaction: the next cleanup deletes them."""
+    Stream.objects.filter(pk__in=stream_ids).update(workspace=None)
 
 
 def collected_at() -> datetime:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from io import StringIO
+from typing import Any
+
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
 from events import cleanup
 from events.models import Event, Stream
-from executions.models import Workflow
+from executions.lifecycle import create_execution, request_cancel
+from executions.models import Execution, Trigger, Workflow
 from tests.engine import make_execution
 from workflow_platform.accounts.models import Membership, Role, User, Workspace
 
@@ -37,3 +42,25 @@ def test_a_workspace_that_is_deleted_takes_its_history_out_of_sight_and_then_awa
         cursor.execute("SELECT count(*) FROM events_event WHERE execution_id = %s", [execution.pk])
         assert cursor.fetchone() == (0,)
     assert not Stream.objects.filter(name__in=names).exists()
+
+
+def test_executions_go_with_their_events_only_if_that_is_asked_for(settings: Any) -> None:
+    settings.EVENT_HISTORY_ENABLED, settings.STREAM_CLOSE_SECONDS = False, 0.0
+    ended, running = make_execution(NODES, []), make_execution(NODES, [])
+    request_cancel(ended)
+    waiting = create_execution(workflow=ended.workflow, trigger=Trigger.RERUN, input=[], rerun_of=ended)
+    parent = create_execution(workflow=ended.workflow, trigger=Trigger.MANUAL, input=[])
+    Execution.objects.filter(pk=running.pk).update(parent=parent)
+    request_cancel(parent)
+    Execution.objects.update(follow_up_due=False)
+    cleanup.clean_up()
+    assert Execution.objects.count() == 4
+    said = StringIO()
+    call_command("cleanup_history", "--executions", "--dry-run", stdout=said)
+    call_command("cleanup_history", "--executions", stdout=said)
+    assert said.getvalue() == "1 execution, 0\xa0bytes of outputs, would be deleted\n1 execution deleted\n"
+    assert set(Execution.objects.values_list("pk", flat=True)) == {running.pk, waiting.pk, parent.pk}
+    waiting.refresh_from_db()
+    assert waiting.rerun_of_id is None
+    cleanup.clean_up()
+    assert not Stream.objects.filter(name=ended.stream.name).exists()

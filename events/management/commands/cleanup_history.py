@@ -41,6 +41,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--workspace", metavar="SLUG", help="Only this one, whatever its policy says.")
         parser.add_argument("--chunk", metavar="N", type=_count, default=CHUNK, help="Rows of one transaction.")
+        parser.add_argument(
+            "--executions", action="store_true", help="Delete the executions, too, with their node runs and outputs."
+        )
         parser.add_argument("--dry-run", action="store_true", help="Only say what would go.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -48,9 +51,9 @@ class Command(BaseCommand):
         terms = _terms(options)
         try:
             if options["dry_run"]:
-                self._tell(cleanup.forecast(terms, workspace), foretold=True)
+                self._tell(cleanup.forecast(terms, workspace, owners=options["executions"]), foretold=True)
             else:
-                self._tell(cleanup.clean_up(terms, workspace, options["chunk"]))
+                self._tell(cleanup.clean_up(terms, workspace, options["chunk"], owners=options["executions"]))
         except AlreadyRunning as error:
             raise CommandError(str(error)) from None
 
@@ -67,6 +70,9 @@ class Command(BaseCommand):
         lines += [f"{name}: {would}made thin" for name in done.thinned]
         lines += [f"{name}: {_counted(rows, 'row')} {would}deleted" for name, rows in done.rows.items()]
         lines += [f"{name}: in use all the time, goes next time" for name in done.busy]
+        for name, (count, size) in report.owners.items():
+            weight = f", {filesizeformat(size)} of outputs," if foretold else ""
+            lines.append(f"{_counted(count, name)}{weight} {would}deleted")
         for line in lines:
             self.stdout.write(line)
         if done.dropped or done.thinned:
