@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection, transaction
+from django.db.models import F
 
 from events import partitions
 from events.models import EXECUTION, WORKFLOW, CleanupState, Stream
@@ -51,21 +52,14 @@ def collect(chunk: int = CHUNK) -> Collected:
     gone = REMOVED.format(since=since.isoformat())
     done = Collected()
     for partition, fate in survey(gone):
-        before = size(partition.name)
-        try:
-            if fate == "drop":
-                partitions.replace(partition, None)
-                done.dropped.append(partition.name)
-            elif fate == "thin":
-                _thin(partition, chunk)
-                done.thinned.append(partition.name)
-            elif count := _delete(partition.name, gone, chunk, partition):
-                done.rows[partition.name] = count
-                continue
-        except partitions.TableBusy:
-            done.busy.append(partition.name)
-            continue
-        done.bytes += before - (size(partition.name) if fate == "thin" else 0)
+        name = partition.name
+        if fate == "delete":
+            if deleted := _delete(name, gone, chunk, partition):
+                done.rows[name] = deleted
+        elif done.busy:  # whoever is in the way of one partition is in the way of all
+            done.busy.append(name)
+        else:
+            _give_back(partition, fate, chunk, done)
     if not is_empty(KEPT) and (count := _delete(KEPT, gone, chunk)):
         done.rows[KEPT] = count
     if not done.busy:
@@ -74,13 +68,31 @@ def collect(chunk: int = CHUNK) -> Collected:
     return done
 
 
+def _give_back(partition: Partition, fate: str, chunk: int, done: Collected) -> None:
+    before = size(partition.name)
+    try:
+        if fate == "drop":
+            partitions.replace(partition, None)
+        else:
+            _thin(partition, chunk)
+    except partitions.TableBusy:
+        done.busy.append(partition.name)
+        return
+    (done.dropped if fate == "drop" else done.thinned).append(partition.name)
+    done.bytes += before - size(partition.name)
+
+
 def survey(gone: str) -> Iterator[tuple[Partition, str]]:
-    """Tell what is to happen to each partition that holds rows of the streams `gone`: drop, thin or delete."""
+    """Tell what is to happen to each partition that holds rows of the streams `gone`, or none: drop, thin or delete."""
     today = datetime.now(UTC).date()
     for partition in partitions.partitions():
+        settled = is_settled(partition.day, today)
+        if settled and is_empty(partition.name):
+            yield partition, "drop"
+            continue
         if not _concerns(partition, gone):
             continue
-        if not is_settled(partition.day, today):
+        if not settled:
             yield partition, "delete"
             continue
         dead, all_ = count(partition.name, gone, partition), rows(partition.name)
@@ -174,10 +186,10 @@ def _delete(table: str, gone: str, chunk: int, partition: Partition | None = Non
 
 def _forget_abandoned(until: datetime) -> None:
     """Delete the streams whose workspace is gone, now that their events are."""
-    abandoned = Stream.objects.filter(workspace=None, removed_at__lte=until)
+    abandoned = Stream.objects.filter(workspace=None, removed_at__lte=until, removed_through=F("last_sequence"))
     abandoned = abandoned.filter(name__startswith=EXECUTION) | abandoned.filter(name__startswith=WORKFLOW)
-    while ids := list(abandoned.values_list("pk", flat=True)[:CHUNK]):
-        abandoned.filter(pk__in=ids)._raw_delete(abandoned.db)
+    while ids := list(abandoned.values_list("pk", flat=True)[:1_000]):
+        abandoned.filter(pk__in=ids).delete()
 
 
 def _now() -> datetime:

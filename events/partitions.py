@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
+from typing import LiteralString
 from uuid import UUID
 
 from django.db import OperationalError, connection, transaction
@@ -179,10 +180,8 @@ def replace(partition: Partition, replacement: str | None) -> None:
     Writers and readers wait for a few milliseconds, LOCK_WAIT at worst. Raises TableBusy.
     """
     old, gone, table = sql.Identifier(partition.name), f"{partition.name}_gone", sql.Identifier(TABLE)
-    off = "ALTER TABLE {} SET (autovacuum_enabled = false, toast.autovacuum_enabled = false)"
-    with connection.cursor() as cursor:
-        # Sends a vacuum that is at work on it away, which would hold us up for longer than others can wait for us.
-        cursor.execute(sql.SQL(off).format(old).as_string(connection.connection))
+    # Sends a vacuum that is at work on it away, which would hold us up for longer than others can wait for us.
+    _run("ALTER TABLE {} SET (autovacuum_enabled = false, toast.autovacuum_enabled = false)", old)
     statements: list[sql.Composable] = [
         sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(table),
         sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(table, old),
@@ -193,8 +192,12 @@ def replace(partition: Partition, replacement: str | None) -> None:
             sql.SQL("ALTER TABLE {} RENAME TO {}").format(sql.Identifier(replacement), old),
             _attach(partition),
         ]
-    _change(statements)
-    _drop(gone)
+    try:
+        _change(statements)
+    except TableBusy:
+        _run("ALTER TABLE {} RESET (autovacuum_enabled, toast.autovacuum_enabled)", old)
+        raise
+    _run("DROP TABLE {}", sql.Identifier(gone))  # no partition any more: nobody waits for it
 
 
 def drop_leftovers() -> list[str]:
@@ -207,14 +210,13 @@ def drop_leftovers() -> list[str]:
         )
         found = [name for (name,) in cursor.fetchall() if _LEFT_OVER.match(name)]
     for name in found:
-        _drop(name)
+        _run("DROP TABLE {}", sql.Identifier(name))
     return found
 
 
-def _drop(name: str) -> None:
-    """Drop a table that is no partition any more: nobody waits for it."""
+def _run(statement: LiteralString, name: sql.Identifier) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)).as_string(connection.connection))
+        cursor.execute(sql.SQL(statement).format(name).as_string(connection.connection))
 
 
 def _bounds(partition: Partition) -> tuple[sql.Literal, sql.Literal]:

@@ -185,6 +185,14 @@ def test_without_history_events_are_deleted_when_their_stream_closes(settings: A
     assert [stored(stream) for stream in (ended, failed, running)] == [{}, {}, {today(): 3}]
 
 
+def test_an_old_partition_that_has_become_empty_is_dropped() -> None:
+    stream = history(days_ago=1)
+    assert cleanup.clean_up(AT_ONCE).collected.rows == {partition_of(1): 3}
+    partitions.make([day(2)])
+    assert cleanup.clean_up(MONTH).collected.dropped == [partition_of(2)]
+    assert (read(stream), partition_of(1) in {p.name for p in partitions.partitions()}) == ([], True)
+
+
 def test_without_a_partition_events_go_to_kept_until_there_is_one() -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE {today()}")
