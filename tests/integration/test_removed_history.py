@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 
 from events import cleanup
-from events.models import Event, Stream
+from events.models import Event, RetentionPolicy, Stream
 from executions.lifecycle import create_execution, request_cancel
 from executions.models import Execution, Trigger, Workflow
 from tests.engine import make_execution
@@ -64,3 +64,18 @@ def test_executions_go_with_their_events_only_if_that_is_asked_for(settings: Any
     assert waiting.rerun_of_id is None
     cleanup.clean_up()
     assert not Stream.objects.filter(name=ended.stream.name).exists()
+
+
+def test_policies_are_made_in_the_admin_site_and_the_last_cleanup_is_seen_there() -> None:
+    site = Client()
+    site.force_login(User.objects.create_superuser("root"))
+    workspace = Workspace.objects.create(name="Lab", slug="lab")
+    form = {"workspace": str(workspace.pk), "days": "0", "keep_failed_days": "90", "max_events": ""}
+    refused = site.post("/admin/events/retentionpolicy/add/", form).content.decode()
+    assert "greater than or equal to 1" in refused
+    assert site.post("/admin/events/retentionpolicy/add/", form | {"days": "7"}).status_code == 302
+    policy = RetentionPolicy.objects.get()
+    assert (policy.workspace_id, policy.days, policy.keep_failed_days, policy.max_events) == (workspace.pk, 7, 90, None)
+    cleanup.clean_up()
+    assert site.get("/admin/events/cleanupstate/").status_code == 200
+    assert site.get("/admin/events/event/").status_code == 200
