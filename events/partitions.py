@@ -71,7 +71,7 @@ def first_id(moment: datetime) -> UUID:
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
-ATTACHED = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events_event'::regclass"
+ATTACHED = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass('events_event')"
 """Gives the names of all partitions."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -18,8 +19,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.http import HttpRequest
 
 from events import cleanup, log, partitions
+from events.checks import check_partitions
 from events.housekeeping import Housekeeping
 from events.log import NewEvent
 from events.models import EXECUTION, Stream
@@ -28,6 +31,7 @@ from tests.aging import day, histories, history, old_partitions, read, stored
 from tests.conftest import ROOT
 from tests.engine import COMMITS
 from workflow_platform.embedded import wait_until
+from workflow_platform.health import readyz
 
 pytestmark = [COMMITS, pytest.mark.usefixtures("old_partitions")]
 __all__ = ["old_partitions"]
@@ -68,6 +72,11 @@ def prepare() -> tuple[list[Stream], list[Stream]]:
     kept = [history(days_ago=days, end=None, events=100) for days in (41, 42)]
     kept += histories(9, days_ago=43, end=None, events=100)
     return kept, gone
+
+
+def url() -> str:
+    """Return the address of the test database, for what connects to it by itself."""
+    return os.environ["DATABASE_URL"].rsplit("/", 1)[0] + f"/{connection.settings_dict['NAME']}"
 
 
 def whole(streams: list[Stream]) -> list[bool]:
@@ -141,12 +150,19 @@ def test_while_somebody_holds_the_table_writers_wait_for_nobody_and_the_next_cle
 def test_the_scheduler_makes_partitions_cleans_up_and_closes_streams(settings: Any) -> None:
     settings.EVENT_HISTORY_ENABLED, settings.STREAM_CLOSE_SECONDS = False, 0.0
     partitions.replace(next(p for p in partitions.partitions() if p.day == day(-1)), None)
+    settings.DATABASE_URL = url()
+    warning = (
+        f"No partition for the events of {day(-1):%Y-%m-%d}: they go to events_event_kept. Does the scheduler run?"
+    )
+    assert json.loads(readyz(HttpRequest()).content)["warnings"] == [warning]
+    assert [found.msg for found in check_partitions(None, databases=["default"])] == [warning]
     ended, running = history(), history(end=None)
     keeper = Housekeeping()
     keeper.start()
     wait_until(lambda: not stored(ended), "The end of its events", 20)
     keeper.stop()
-    assert partitions.warning_about(partitions.partitions()) == ""
+    assert "warnings" not in json.loads(readyz(HttpRequest()).content)
+    assert check_partitions(None, databases=["default"]) == []
     assert read(running) == [1, 2, 3]
 
 
@@ -190,9 +206,8 @@ def check_complete(kept: list[Stream], gone: list[Stream]) -> None:
 
 def test_a_command_that_is_killed_leaves_the_next_one_its_work() -> None:
     kept, gone = prepare()
-    url = os.environ["DATABASE_URL"].rsplit("/", 1)[0] + f"/{connection.settings_dict['NAME']}"
     command = [sys.executable, "manage.py", "cleanup_history", "--older-than", "30d", "--chunk", "1"]
-    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"DATABASE_URL": url}, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"DATABASE_URL": url()}, stdout=subprocess.DEVNULL)
     begun = Stream.objects.filter(removed_at__isnull=False)
     wait_until(lambda: process.poll() is not None or begun.exists(), "The first removal")
     process.send_signal(signal.SIGKILL)
