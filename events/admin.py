@@ -3,9 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
 
-from events.models import Event, Stream
+from events.models import CleanupState, Event, RetentionPolicy, Stream
 
 
 class ReadOnly:
@@ -23,7 +24,7 @@ class ReadOnly:
 
 @admin.register(Stream)
 class StreamAdmin(ReadOnly, admin.ModelAdmin[Stream]):
-    list_display = ["name", "workspace", "last_sequence", "created_at", "ended_at"]
+    list_display = ["name", "workspace", "last_sequence", "removed_through", "created_at", "ended_at"]
     list_filter = ["workspace"]
     list_select_related = ["workspace"]
     search_fields = ["name"]
@@ -38,3 +39,23 @@ class EventAdmin(ReadOnly, admin.ModelAdmin[Event]):
     search_fields = ["=execution_id", "=workflow_id", "=stream__name"]
     ordering = ["-id"]
     show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+        """Leave out what has been removed and not deleted yet."""
+        return super().get_queryset(request).filter(sequence__gt=F("stream__removed_through"))
+
+
+@admin.register(RetentionPolicy)
+class RetentionPolicyAdmin(admin.ModelAdmin[RetentionPolicy]):
+    list_display = ["workspace", "days", "keep_failed_days", "max_events"]
+    list_select_related = ["workspace"]
+    autocomplete_fields = ["workspace"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: RetentionPolicy | None = None) -> list[str]:
+        """Leave a policy with its workspace."""
+        return ["workspace"] if obj else []
+
+
+@admin.register(CleanupState)
+class CleanupStateAdmin(ReadOnly, admin.ModelAdmin[CleanupState]):
+    list_display = ["ran_at", "collected_at", "report"]

@@ -13,7 +13,8 @@ class EventsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have open connections looked at again when what their users may do changes."""
+        """Register the checks; have open connections looked at again when what their users may do changes."""
+        from events import checks  # noqa: F401
         from workflow_platform.accounts.models import ApiToken, Membership, User
 
         user_logged_out.connect(_user_changed, dispatch_uid="events.logged_out")

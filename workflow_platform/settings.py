@@ -243,6 +243,12 @@ WS_MESSAGES_PER_SECOND = _read(env.float, "WS_MESSAGES_PER_SECOND", 50.0)
 WS_MESSAGE_BURST = _read(env.int, "WS_MESSAGE_BURST", 1200)
 WS_COMPRESSION = _read(env.bool, "WS_COMPRESSION", False)
 
+# --- History of events -----------------------------------------------------------------------------------------------
+EVENT_HISTORY_ENABLED = _read(env.bool, "EVENT_HISTORY_ENABLED", True)
+EVENT_HISTORY_MAX_SIZE = _read(env.int, "EVENT_HISTORY_MAX_SIZE", 0)
+EVENT_HISTORY_RETENTION_DAYS = _read(env.int, "EVENT_HISTORY_RETENTION_DAYS", 30)
+STREAM_CLOSE_SECONDS = _read(env.float, "STREAM_CLOSE_SECONDS", 60.0)
+
 # --- Engine ----------------------------------------------------------------------------------------------------------
 PERF_MIN_WORKERS = _read(env.int, "PERF_MIN_WORKERS", 2)
 PERF_MAX_WORKERS = _read(env.int, "PERF_MAX_WORKERS", 10)

@@ -139,18 +139,22 @@ class ExecutionViewSet(RerunActions):
     @extend_schema(parameters=[EventFilterSerializer], responses={200: dict})
     @action(detail=True)
     def events(self, request: Request, pk: str) -> Response:
-        """History of the execution's stream: `{events, head, next_after}`, in sequence."""
+        """History of the execution's stream: `{events, head, next_after, removed_through}`, in sequence. Events up to
+        `removed_through` were removed by retention: none is left to be read."""
         execution = self._execution(pk)
         wanted = EventFilterSerializer(data=request.query_params)
         wanted.is_valid(raise_exception=True)
         types = wanted.validated_data.get("type") or None
         after, limit = wanted.validated_data["after"], wanted.validated_data["limit"]
         events = log.read_after(execution.stream.name, after, limit, types)
+        # Read after the events: what was not found for having been removed is said to have been.
+        execution.stream.refresh_from_db(fields=["removed_through"])
         return Response(
             {
                 "events": events,
                 "head": execution.stream.last_sequence,
                 "next_after": events[-1]["sequence"] if events else after,
+                "removed_through": execution.stream.removed_through,
             }
         )
 

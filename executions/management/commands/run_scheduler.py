@@ -1,5 +1,5 @@
 """`manage.py run_scheduler`: fires the schedules that are due; sweeps lost leases, waits that are due, lost jobs;
-has more or fewer workers run."""
+has more or fewer workers run; keeps history in order."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
 from redis.exceptions import RedisError
 
+from events.housekeeping import Housekeeping
 from executions import recovery, schedules
 from executions.scaling import Scaler
 from workflow_platform import idempotency
@@ -32,6 +33,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         forgot_at = 0.0
         scaler = Scaler()
+        Housekeeping().start()
         while not stop.wait(INTERVAL_SECONDS):
             try:
                 if time.monotonic() - forgot_at > FORGET_SECONDS:
