@@ -183,7 +183,7 @@ def _advance(new_events: Sequence[NewEvent]) -> tuple[dict[int, _Numbering], dic
             " locked AS (SELECT id, last_transaction FROM events_stream"
             "  WHERE id IN (SELECT id FROM sums) ORDER BY id FOR UPDATE),"
             # Not below that of what precedes in any of the streams, whose transaction may have got its number later.
-            " mark AS (SELECT GREATEST(pg_current_xact_id()::text::bigint, max(last_transaction)) AS n FROM locked)"
+            " mark AS (SELECT GREATEST(events_current_transaction(), max(last_transaction)) AS n FROM locked)"
             " UPDATE events_stream s SET last_sequence = last_sequence + sums.n, last_transaction = mark.n,"
             " ended_at = CASE WHEN s.id = ANY(%(ended)s) THEN clock_timestamp() ELSE s.ended_at END"
             " FROM locked JOIN sums USING (id) CROSS JOIN mark WHERE s.id = locked.id"
