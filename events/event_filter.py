@@ -17,14 +17,18 @@ from events.models import EXECUTION, FEED, WORKFLOW
 from events.partitions import first_id
 from events.reading import CLOCK_SLACK, StreamState
 from events.recorded import RecordedEvent
-from events.scanning import Conditions, Question, Streams, Workspaces
+from events.scanning import Conditions, Question, Streams, Workspaces, transaction_at
 from workflow_platform.accounts.models import Workspace
 
-RECORDED_WITHIN = timedelta(days=1)
+RECORDED_WITHIN = timedelta(hours=1)
 """An event is recorded at most so long after its time."""
+SETTLED_WITHIN = timedelta(minutes=30)
+"""A transaction that writes events lasts no longer, the difference of two machines' clocks included."""
 _SOURCE_PATTERN = re.compile(r"[a-z0-9_.:*-]{1,60}")
 _FAR = 2**37
 """In seconds (the year 6325): nothing is later, and ids have room up to it."""
+_DAY = 86_400
+_NO_END = 2**62
 
 
 class BadPattern(ValueError):
@@ -88,7 +92,7 @@ class EventFilter:
         ids = self.workspaces
         if ids is None:
             ids = Workspace.objects.order_by().values_list("pk", flat=True)
-        roots = Workspaces(sorted(ids), self.installation)
+        roots = Workspaces(sorted(ids), self.installation, _transactions(self))
         return Question(roots, conditions) if len(roots) else None
 
 
@@ -120,7 +124,13 @@ def _shows(stream: str, event: RecordedEvent) -> bool:
 
 def _holds(event: RecordedEvent, text: str) -> bool:
     # As PostgreSQL writes the same data, blanks and all.
-    return text.casefold() in json.dumps(event.data, ensure_ascii=False).casefold()
+    written = json.dumps(event.data, ensure_ascii=False).casefold()
+    return any(spelling.casefold() in written for spelling in _spellings(text))
+
+
+def _spellings(text: str) -> list[str]:
+    """Return the text as it was typed, and as JSON writes it, with what is escaped there."""
+    return sorted({text, json.dumps(text, ensure_ascii=False)[1:-1]})
 
 
 def _of_streams(wanted: EventFilter, names: Collection[str], conditions: Conditions) -> Question | None:
@@ -155,9 +165,8 @@ def _add_rows(wanted: EventFilter, conditions: Conditions) -> None:
     if wanted.workflow is not None:
         conditions.add("e.workflow_id = %(workflow)s", workflow=wanted.workflow)
     if wanted.text:
-        # As it was typed, and as JSON writes it, with what is escaped there.
-        spelled = {wanted.text, json.dumps(wanted.text, ensure_ascii=False)[1:-1]}
-        conditions.add("e.data::text ILIKE ANY(%(texts)s)", texts=[f"%{_like(text)}%" for text in sorted(spelled)])
+        texts = [f"%{_like(spelling)}%" for spelling in _spellings(wanted.text)]
+        conditions.add("e.data::text ILIKE ANY(%(texts)s)", texts=texts)
     if wanted.since is not None:
         conditions.add("e.time >= %(since)s", since=wanted.since)
     if wanted.until is not None:
@@ -176,6 +185,17 @@ def _add_days(wanted: EventFilter, conditions: Conditions) -> None:
         conditions.from_id("since_id", first_id(wanted.since))
     if wanted.until is not None and 0 < wanted.until.timestamp() < _FAR:
         conditions.before_id("until_id", first_id(wanted.until + RECORDED_WITHIN))
+
+
+def _transactions(wanted: EventFilter) -> list[tuple[int, int]]:
+    """Return between which numbers the events' transactions are; 0 is that of events brought from elsewhere."""
+    low = high = None
+    if wanted.since is not None and _DAY < wanted.since.timestamp() < _FAR:
+        low = transaction_at(wanted.since - SETTLED_WITHIN, following=False)
+    if wanted.until is not None and 0 < wanted.until.timestamp() < _FAR:
+        high = transaction_at(wanted.until + RECORDED_WITHIN + SETTLED_WITHIN, following=True)
+    within = (low or 0, _NO_END if high is None else high)
+    return [(0, 0), within] if within[0] > 0 else [within]
 
 
 def _add_streams(wanted: EventFilter, conditions: Conditions) -> None:

@@ -79,7 +79,7 @@ def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
         raise NotInTransaction(NotInTransaction.__doc__)
     payloads = [payload_text(new.type, new.data) for new in new_events]
     own, workflows, number = _advance(new_events)
-    feed = _feed_sequences(sum(new.type in LIFECYCLE for new in new_events))
+    feed = _feed_sequences(sum(new.type in LIFECYCLE for new in new_events), number)
     now = time_text(timezone.now())
     text = _Texts()
     events = []
@@ -202,14 +202,18 @@ def _advance(new_events: Sequence[NewEvent]) -> tuple[dict[int, _Numbering], dic
     return {stream.id: stream for stream in streams}, of_workflows, rows[0][4] if rows else 0
 
 
-def _feed_sequences(count: int) -> Iterator[int]:
-    """Take sequences of the feed. Its row is locked last, so that it is held for the shortest time."""
+def _feed_sequences(count: int, number: int) -> Iterator[int]:
+    """Take sequences of the feed. Its row is locked last, so that it is held for the shortest time.
+
+    The row also keeps the greatest number of a transaction, when the streams that had it have been removed.
+    """
     if not count:
         return iter(())
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE events_stream SET last_sequence = last_sequence + %s WHERE name = %s RETURNING last_sequence",
-            [count, FEED],
+            "UPDATE events_stream SET last_sequence = last_sequence + %s,"
+            " last_transaction = GREATEST(last_transaction, %s) WHERE name = %s RETURNING last_sequence",
+            [count, number, FEED],
         )
         (last,) = cursor.fetchone()
     return iter(range(last - count + 1, last + 1))

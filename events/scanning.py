@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
 from events import reading
+from events.partitions import first_id
 from events.recorded import RecordedEvent
 
 Key = tuple[int, int, int]
@@ -83,15 +85,18 @@ class Workspaces:
 
     ids: Sequence[UUID]
     installation: bool
+    transactions: Sequence[tuple[int, int]] = ((0, 2**62),)
+    """Ranges of the transactions that count: from the first number, up to the second one and with it."""
 
     def __len__(self) -> int:
-        return len(self.ids) + self.installation
+        return (len(self.ids) + self.installation) * len(self.transactions)
 
     def source(self, reach: Reach) -> Source:
         """Return what is within reach."""
         place = reach.place
-        where = [f"e.transaction < %(safe_before)s{reach.where}"]
+        where = [f"e.transaction BETWEEN span.low AND span.high AND e.transaction < %(safe_before)s{reach.where}"]
         values: dict[str, Any] = {"roots": list(self.ids), "safe_before": place.safe_before}
+        values["low"], values["high"] = map(list, zip(*self.transactions, strict=True))
         if place.after is not None:
             where.append(f"{_KEY} {'<' if place.back else '>'} (%(after_0)s, %(after_1)s, %(after_2)s)")
             values |= {f"after_{n}": number for n, number in enumerate(place.after)}
@@ -105,12 +110,13 @@ class Workspaces:
                 f" {' AND '.join(where)} ORDER BY {reach.order} {reach.extent}"
             )
 
+        spans = "unnest(%(low)s::bigint[], %(high)s::bigint[]) AS span(low, high)"
         parts = []
         if self.ids:
-            roots = "unnest(%(roots)s::uuid[]) AS root(id)"
+            roots = f"unnest(%(roots)s::uuid[]) AS root(id) CROSS JOIN {spans}"
             parts.append(f"SELECT e.* FROM {roots} CROSS JOIN LATERAL ({of_root('= root.id')}) e")  # noqa: S608
         if self.installation:
-            parts.append(f"({of_root('IS NULL')})")
+            parts.append(f"SELECT e.* FROM {spans} CROSS JOIN LATERAL ({of_root('IS NULL')}) e")  # noqa: S608
         return f"({' UNION ALL '.join(parts)}) e", values
 
 
@@ -180,6 +186,26 @@ class Question:
 
     roots: Workspaces | Streams
     conditions: Conditions
+
+
+def transaction_at(moment: datetime, *, following: bool) -> int | None:
+    """Return a number that transactions had reached by a moment; `following`: one that they had not reached before it.
+
+    It is that of events recorded around the moment. None: there are none.
+    """
+    way, order = (">=", "") if following else ("<", "DESC")
+    with connection.cursor() as cursor:
+        # Of many events, since the next one can come from a transaction that had been at work for long.
+        cursor.execute(
+            f"SELECT max(transaction) FROM (SELECT transaction FROM events_event WHERE id {way} %s"  # noqa: S608
+            f" ORDER BY id {order} LIMIT {_WITNESSES}) AS witnesses",
+            [first_id(moment)],
+        )
+        found: int | None = cursor.fetchone()[0]
+    return found
+
+
+_WITNESSES = 1000
 
 
 def safe_before() -> int:
