@@ -109,6 +109,13 @@ def _matching(pattern: str) -> frozenset[str]:
     return found
 
 
+def matching_sources(patterns: Collection[str]) -> list[str]:
+    """Return the patterns as LIKE has them. Raises BadPattern for what cannot be one."""
+    if bad := [pattern for pattern in patterns if not _SOURCE_PATTERN.fullmatch(pattern)]:
+        raise BadPattern(f"{bad[0]!r} is none: {BadPattern.__doc__}")
+    return [_like(pattern).replace("*", "%") for pattern in patterns]
+
+
 def _is_own(stream: str) -> bool:
     """Tell whether a stream holds its own events, rather than showing those of others."""
     return stream != FEED and not stream.startswith(WORKFLOW)
@@ -159,9 +166,7 @@ def _add_rows(wanted: EventFilter, conditions: Conditions) -> None:
     if wanted.types:
         conditions.add("e.type = ANY(%(types)s)", types=sorted(matching_types(wanted.types)))
     if wanted.sources:
-        if bad := [pattern for pattern in wanted.sources if not _SOURCE_PATTERN.fullmatch(pattern)]:
-            raise BadPattern(f"{bad[0]!r}: {BadPattern.__doc__}")
-        conditions.add("e.source LIKE ANY(%(sources)s)", sources=[_like(p).replace("*", "%") for p in wanted.sources])
+        conditions.add("e.source LIKE ANY(%(sources)s)", sources=matching_sources(wanted.sources))
     if wanted.workflow is not None:
         conditions.add("e.workflow_id = %(workflow)s", workflow=wanted.workflow)
     if wanted.text:
