@@ -58,19 +58,13 @@ def read(wanted: EventFilter, after: Cursor | None = None, limit: int = 500, new
     BadPattern for a source.
     """
     limit = min(limit, MAX_PAGE)
-    cursor = after or START
     asked = wanted.question()
     if asked is None:
-        return Page([], cursor, more=False, complete=True)
-    place = Place(after.key if after else None, scanning.safe_before(), newest_first)
-    if not asked.conditions.rows:
-        events = scanning.events(asked, place, None, limit + 1)
-        kept = events[:limit]
-        return Page(kept, Cursor.of(kept[-1]) if kept else cursor, more=len(events) > limit, complete=True)
-    return _search(asked, place, cursor, limit)
+        return Page([], after or START, more=False, complete=True)
+    return _search(asked, Place(after.key if after else None, scanning.safe_before(), newest_first), limit)
 
 
-def _search(asked: Question, place: Place, cursor: Cursor, limit: int) -> Page:
+def _search(asked: Question, place: Place, limit: int) -> Page:
     """Look at row after row, in growing steps, until the page is full, the rows are at an end, or the time is up."""
     deadline = monotonic() + SEARCH_SECONDS
     rows = max(FIRST_STEP, 2 * limit)
@@ -79,13 +73,12 @@ def _search(asked: Question, place: Place, cursor: Cursor, limit: int) -> Page:
         began = monotonic()
         bound, more = scanning.bound(asked, place, rows)
         if bound is None:
-            return Page(found, cursor, more=False, complete=True)
+            return Page(found, Cursor(*place.after) if place.after else START, more=False, complete=True)
         found += scanning.events(asked, place, bound, limit + 1 - len(found))
         if len(found) > limit:
             return Page(found[:limit], Cursor.of(found[limit - 1]), more=True, complete=True)
-        cursor = Cursor(*bound)
         if not more or monotonic() > deadline:
-            return Page(found, cursor, more, complete=not more)
+            return Page(found, Cursor(*bound), more, complete=not more)
         place = Place(bound, place.safe_before, place.back)
         rows = _next_step(rows, monotonic() - began)
 

@@ -215,7 +215,7 @@ def safe_before() -> int:
         return int(cursor.fetchone()[0])
 
 
-def events(asked: Question, place: Place, bound: Key | None, limit: int) -> list[RecordedEvent]:
+def events(asked: Question, place: Place, bound: Key, limit: int) -> list[RecordedEvent]:
     """Return the first `limit` events from `place` on, up to `bound` and with it, that fulfil the conditions."""
     where = "".join(f" AND {term}" for term in (*asked.conditions.days, *asked.conditions.rows))
     order = place.order()

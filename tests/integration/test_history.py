@@ -262,6 +262,18 @@ def test_a_search_that_takes_long_ends_its_page_says_so_and_goes_on(monkeypatch:
 
 
 @COMMITS
+def test_what_retention_has_removed_is_not_read_though_its_rows_are_still_there() -> None:
+    ended, going_on = open_stream(), open_stream()
+    say(ended, *"abc")
+    say(going_on, "d")
+    say(ended, "e")
+    Stream.objects.filter(pk=ended.pk).update(removed_through=3)
+    for newest_first in (False, True):
+        assert sorted(messages(pages(EVERYTHING, 2, newest_first))) == ["d", "e"]
+        assert messages(pages(EventFilter(workspaces=None, streams=[ended.name]), 2, newest_first)) == ["e"]
+
+
+@COMMITS
 def test_what_makes_no_sense_is_an_error_that_names_it() -> None:
     with pytest.raises(UnknownEventType, match=r"executoin\.\*"):
         history.read(EventFilter(types=["executoin.*"], workspaces=None))
