@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
 
+from events.admin_filters import RecordedFilter, ShortPaginator, TypeFilter, search
 from events.models import CleanupState, Event, RetentionPolicy, Stream
 
 
@@ -33,16 +34,26 @@ class StreamAdmin(ReadOnly, admin.ModelAdmin[Stream]):
 
 @admin.register(Event)
 class EventAdmin(ReadOnly, admin.ModelAdmin[Event]):
-    list_display = ["type", "stream", "sequence", "time", "source", "execution_id"]
-    list_filter = ["type", "source"]
-    list_select_related = ["stream"]
-    search_fields = ["=execution_id", "=workflow_id", "=stream__name"]
+    list_display = ["type", "stream", "sequence", "time", "source", "workspace"]
+    list_filter = [RecordedFilter, TypeFilter]
+    list_select_related = ["stream", "workspace"]
+    list_per_page = 100
+    search_fields = ["id"]  # shows the box; what is looked for is said below
+    search_help_text = "An event's id, an execution's id, or a stream's name."
     ordering = ["-id"]
+    sortable_by = ()
+    paginator = ShortPaginator
     show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         """Leave out what has been removed and not deleted yet."""
         return super().get_queryset(request).filter(sequence__gt=F("stream__removed_through"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
+    ) -> tuple[QuerySet[Event], bool]:
+        """Find by what has an index."""
+        return (search(queryset, search_term) if search_term else queryset), False
 
 
 @admin.register(RetentionPolicy)
