@@ -11,6 +11,8 @@
     for event in bus.history(EventFilter(types=["system.*"], workspaces=None, installation=True)):
         ...
 
+Subscribe where your app is set up (`AppConfig.ready`), so that every process of the platform knows of it.
+
 Four ways to hear of events:
 - `when="in_transaction"`: before the commit, in the writer's transaction. What the callback writes is committed with
   the events, and its exception undoes both. For outboxes and projections; it has to be quick.

@@ -77,6 +77,8 @@ def consume(
     done within the time that a stopped process is given. Raises UnknownEventType and BadPattern for filters,
     whatever the handler raises that is no Exception (SystemExit), and with `once` HandlerFailed after three failures.
     """
+    if connection.in_atomic_block:
+        raise transaction.TransactionManagementError("Consuming makes transactions of its own: leave yours first.")
     stop = stop or threading.Event()
     consumer = _Consumer(name, handler, batch)
     consumer.prepare(types, sources, workspace, begin, stop)

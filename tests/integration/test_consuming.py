@@ -145,6 +145,24 @@ def test_what_the_handler_writes_is_committed_with_the_place_and_a_failure_skips
 
 
 @COMMITS
+def test_who_lost_its_lease_while_it_was_at_work_writes_nothing() -> None:
+    append(make_stream(), "event")
+    handled: list[str] = []
+
+    def write(events: list[RecordedEvent]) -> None:
+        Workspace.objects.create(slug=f"made-{len(handled)}", name="made")
+        if not handled:  # as if it had been frozen for longer than its lease
+            url = os.environ["DATABASE_URL"].rsplit("/", 1)[0] + "/" + connection.settings_dict["NAME"]
+            with psycopg.connect(url, autocommit=True) as other:
+                other.execute("UPDATE events_eventsubscription SET holder = 'another', lease_expires_at = now()")
+        handled.append("once more")
+
+    consume_all("frozen", write)
+    assert len(handled) == 2
+    assert list(Workspace.objects.filter(name="made").values_list("slug", flat=True)) == ["made-1"]
+
+
+@COMMITS
 def test_a_handler_that_does_not_write_holds_no_transaction_open() -> None:
     append(make_stream(), "event")
     states: list[str] = []

@@ -24,6 +24,7 @@ from executions.reports import HealthReport, QueueReport
 from tests.admitting import start, workflow_in
 from tests.conftest import ROOT, Platform
 from workflow_platform.embedded import wait_until
+from workflow_platform.supervision import processes
 
 NEVER = timedelta(hours=1)
 
@@ -47,14 +48,15 @@ def test_workers_and_schedulers_tell_of_their_start_and_their_end(platform: Plat
     assert {event["component"].split()[0] for event in started} >= {"worker", "scheduler"}
     for event in started:
         assert event["component"].endswith(f"{event['host']}:{event['pid']}") or event["component"] == "web"
-    command = [sys.executable, "manage.py", "run_scheduler"]
-    scheduler = subprocess.Popen(command, cwd=ROOT, env=platform.environment)
-    pid = scheduler.pid
-    wait_until(lambda: any(e["pid"] == pid for e in of_processes(platform, "startup")), "The start")
-    scheduler.send_signal(signal.SIGTERM)
-    assert scheduler.wait(20) == 0
-    (ended,) = [event for event in of_processes(platform, "shutdown") if event["pid"] == pid]
-    assert "stops on" in ended["message"]
+    programs = [p for p in processes("127.0.0.1", 0, workers=1) if p.name in {"scheduler", "worker"}]
+    running = [subprocess.Popen(program.command, cwd=ROOT, env=platform.environment) for program in programs]
+    pids = {process.pid for process in running}
+    wait_until(lambda: pids <= {event["pid"] for event in of_processes(platform, "startup")}, "Their start")
+    for process in running:
+        process.send_signal(signal.SIGTERM)
+    assert [process.wait(20) for process in running] == [0, 0]
+    ended = [event for event in of_processes(platform, "shutdown") if event["pid"] in pids]
+    assert sorted(event["component"].split()[0] for event in ended) == ["scheduler", "worker"]
 
 
 def test_a_process_starts_and_stops_though_the_database_is_away() -> None:

@@ -93,6 +93,8 @@ class Command(BaseCommand):
             raise CommandError(f"--types: {error}") from None
         except BadPattern as error:
             raise CommandError(f"--sources: {error}") from None
+        except EventSubscription.DoesNotExist:
+            raise CommandError(f"{name!r} has been deleted.") from None
         except bus.HandlerFailed as error:
             raise CommandError(f"event {error}: {error.__cause__}") from None
 
