@@ -38,9 +38,9 @@ from django.db import transaction
 from events import history as _history
 from events import log, subscribers
 from events.durable import Begin, HandlerFailed, consume
-from events.event_types import CATALOGUE, UnknownEventType, payload_text
+from events.event_types import CATALOGUE, TERMINAL, UnknownEventType, payload_text
 from events.history import Cursor, EventFilter
-from events.models import EXECUTION, SYSTEM, WORKFLOW, Stream
+from events.models import EXECUTION, SYSTEM, WORKFLOW, Event, Stream
 from events.recorded import RecordedEvent
 from events.subscribers import BadSubscription, Subscription, When
 
@@ -180,25 +180,29 @@ def publish(
     """
     name = stream or (SYSTEM if type.startswith("system.") else "")
     errors = _errors_in(type, data, time)
+    ended = f"{name!r} has ended: nothing follows its terminal event."
+    row = Stream.objects.filter(name=name).first()
+    if not name:
+        errors["stream"] = "Say in which stream; only system events have one of their own."
+    elif row is None:
+        errors["stream"] = f"There is no stream {name!r}."
+    elif row.ended_at is not None:
+        errors["stream"] = ended
+    if errors or row is None:
+        raise InvalidEvent(errors)
+    if name.startswith(EXECUTION):
+        execution_id = execution_id or UUID(name.removeprefix(EXECUTION))
+    elif name.startswith(WORKFLOW):
+        workflow_id = workflow_id or UUID(name.removeprefix(WORKFLOW))
     with transaction.atomic():
-        row = Stream.objects.select_for_update().filter(name=name).first()
-        if not name:
-            errors["stream"] = "Say in which stream; only system events have one of their own."
-        elif row is None:
-            errors["stream"] = f"There is no stream {name!r}."
-        elif row.ended_at is not None:
-            errors["stream"] = f"{name!r} has ended: nothing follows its terminal event."
-        if errors or row is None:
-            raise InvalidEvent(errors)
-        if name.startswith(EXECUTION):
-            execution_id = execution_id or UUID(name.removeprefix(EXECUTION))
-        elif name.startswith(WORKFLOW):
-            workflow_id = workflow_id or UUID(name.removeprefix(WORKFLOW))
         try:
             (recorded,) = log.append([log.NewEvent(row.pk, type, data, source, execution_id, workflow_id, time)])
         except log.BadSource as error:
             raise InvalidEvent({"source": str(error)}) from None
-        return recorded
+        # Looked at again now that the append holds the stream: to lock it first would be out of the order of locks.
+        if Event.objects.filter(stream=row, sequence=recorded.sequence - 1, type__in=TERMINAL).exists():
+            raise InvalidEvent({"stream": ended})
+    return recorded
 
 
 def _errors_in(type_: str, data: dict[str, Any], time_: datetime | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from events import after_commit, bus, log
 from events.bus import EventFilter, InvalidEvent, RecordedEvent, Subscription
@@ -17,6 +17,12 @@ from tests.engine import COMMITS
 from tests.recording import append, make_stream, messages, said
 from workflow_platform.embedded import wait_until
 
+SUMMARY = {
+    **dict.fromkeys(("nodes_executed", "nodes_failed", "nodes_skipped"), 0),
+    "duration_ms": 1.0,
+    "slowest": None,
+    "fastest": None,
+}
 ALL = {"workspaces": None, "installation": True}
 Subscribe = Callable[..., Subscription]
 
@@ -294,6 +300,47 @@ def test_publishing_opens_a_transaction_where_none_is_open_and_names_what_is_wro
         with pytest.raises(InvalidEvent, match=field) as caught:
             bus.publish(*arguments)
         assert set(caught.value.errors) == {field}
+    assert Event.objects.filter(stream=stream).count() == 1
+
+
+@COMMITS
+def test_nothing_is_published_behind_an_end_that_comes_in_the_same_instant() -> None:
+    stream, ending, go_on = make_stream(), threading.Event(), threading.Event()
+
+    def end() -> None:
+        with transaction.atomic():
+            data = {"reason": "r", "by": None, "summary": SUMMARY}
+            log.append([log.NewEvent(stream.pk, "execution.cancelled", data, "tests")])
+            ending.set()
+            assert go_on.wait(30)
+        connection.close()
+
+    writer = threading.Thread(target=end)
+    writer.start()
+    assert ending.wait(10)
+    refused: list[InvalidEvent] = []
+
+    def publish() -> None:
+        try:
+            bus.publish("execution.log", said("late"), "tests", stream.name)
+        except InvalidEvent as error:
+            refused.append(error)
+        connection.close()
+
+    late = threading.Thread(target=publish)
+    late.start()
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+    def is_waiting() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(waits)
+            return bool(cursor.fetchone()[0])
+
+    wait_until(is_waiting, "The one that is late")
+    go_on.set()
+    for thread in (writer, late):
+        thread.join()
+    assert [set(error.errors) for error in refused] == [{"stream"}]
     assert Event.objects.filter(stream=stream).count() == 1
 
 
