@@ -189,6 +189,8 @@ def test_of_two_consumers_of_a_name_one_is_at_work_and_the_other_takes_over(sett
                 append(stream, str(n))
             wait_until(lambda: len(heard["two"]) == 5, "The holder")
             assert heard["one"] == []
+            # Handled, and the place moved: else the other would rightly get them again.
+            wait_until(lambda: EventSubscription.objects.get().lag().events == 0, "The place")
             # As if its process were gone: somebody else's lease, which runs out and is not renewed.
             EventSubscription.objects.update(holder="somebody who died")
             append(stream, "after")
