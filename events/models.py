@@ -6,8 +6,11 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
+from events.event_subscription import EventSubscription
 from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
 from workflow_platform.identifiers import uuid7
+
+__all__ = ["EXECUTION", "FEED", "SYSTEM", "WORKFLOW", "Event", "EventSubscription", "Stream", "sequence_field"]
 
 FEED = "executions"
 """Name of the one stream that carries the lifecycle events of all executions."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.benchmarks.reporting import report
 from tests.servers import SECRET_KEY, servers
 
-USUAL = ("streaming", "outbound", "executions", "steps", "waiting_calls", "recovery")
+USUAL = ("streaming", "bus", "outbound", "executions", "steps", "waiting_calls", "recovery")
 LONG = ("growth", "admission", "waiting", "monitor", "retention")
 """Only run when they are named: they take minutes, growth gigabytes of disk too; monitor needs a Chromium."""
 
@@ -40,6 +40,7 @@ def main() -> int:
 def run(name: str) -> None:
     if name in {
         "streaming",
+        "bus",
         "outbound",
         "admission",
         "retention",
