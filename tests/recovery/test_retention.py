@@ -180,7 +180,7 @@ def test_a_cleanup_that_is_cut_off_at_any_instant_is_completed_by_the_next() -> 
     while True:
         with connection.cursor() as cursor:
             cursor.execute("SET application_name = 'cleanup'")
-        timer = threading.Timer(chance.uniform(0.001, 0.02 * (1 + killed / 5)), kill_backend, ["cleanup"])
+        timer = threading.Timer(chance.uniform(0.001, 0.01 * (1 + killed / 5)), kill_backend, ["cleanup"])
         timer.start()
         try:
             cleanup.clean_up(MONTH, chunk=50)
