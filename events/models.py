@@ -94,3 +94,11 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} #{self.sequence}"
+
+
+from events.replay.models import Replay, ReplayEvent  # noqa: E402 - Django finds models through this module
+
+__all__ = [
+    "EXECUTION", "FEED", "SYSTEM", "WORKFLOW", "Event", "EventQuerySet", "Replay", "ReplayEvent", "Stream",
+    "StreamQuerySet", "sequence_field",
+]  # fmt: skip

@@ -260,6 +260,11 @@ CODE_PROCESSES = _read(env.int, "CODE_PROCESSES", os.cpu_count() or 1)
 CODE_MEMORY_MB = _read(env.int, "CODE_MEMORY_MB", 256)
 EVENT_PREVIEWS = _read(env.bool, "EVENT_PREVIEWS", True)
 
+# --- Replays ---------------------------------------------------------------------------------------------------------
+REPLAY_MAX_EVENTS = _read(env.int, "REPLAY_MAX_EVENTS", 100_000)
+REPLAY_MAX_PER_USER = _read(env.int, "REPLAY_MAX_PER_USER", 20)
+REPLAY_KEEP_HOURS = _read(env.int, "REPLAY_KEEP_HOURS", 24)
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -1,5 +1,5 @@
 """`manage.py run_scheduler`: fires the schedules that are due; sweeps lost leases, waits that are due, lost jobs;
-has more or fewer workers run."""
+has more or fewer workers run; and the sweeps of the floors below."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from executions import recovery, schedules
 from executions.scaling import Scaler
-from workflow_platform import idempotency
+from workflow_platform import idempotency, sweeps
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class Command(BaseCommand):
                 if count := recovery.sweep():
                     logger.info("%d executions queued again", count)
                 scaler.step()
+                sweeps.run_due()
             except (DatabaseError, InterfaceError, RedisError) as error:
                 logger.warning("sweep failed, trying again: %s", error)
                 connection.close()
