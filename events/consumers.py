@@ -3,199 +3,149 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import orjson
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
-from django.http.request import validate_host
 
-from events.live import group_of
-from events.session import Subscription, find_access
-from workflow_platform.accounts.authentication import authenticate_bearer
-from workflow_platform.accounts.models import User
-
-NOT_AUTHENTICATED, FORBIDDEN, NO_SUCH_STREAM, TOO_MANY = 4401, 4403, 4404, 4429
-MAX_FRAME_BYTES = 64 * 1024
-MAX_SUBSCRIPTIONS = 1_000
-MESSAGES_PER_SECOND, MESSAGE_BURST = 50.0, 1_200.0
-RECHECK_SECONDS = 30.0
-STREAM = re.compile(r"^(executions|system|(execution|workflow):[0-9a-f-]{36})$")
-
-_open_connections = 0
+from events import access, frames
+from events.access import Login, viewer_of
+from events.frames import BadFrame
+from events.hub import hub
+from events.presence import (
+    FORBIDDEN,
+    NO_SUCH_STREAM,
+    NOT_AUTHENTICATED,
+    TOO_MANY,
+    Full,
+    presence,
+)
+from events.session import Session, TooMany
+from workflow_platform.database_threads import in_database
 
 
 class StreamConsumer(AsyncWebsocketConsumer):
-    """Spec of the frames: README, `The WebSocket`."""
+    """Spec of the frames: docs/asyncapi.yaml."""
+
+    channel_layer_alias = ""  # none of its own: the hub hears for all
+
+    session: Session
+    login: Login
+    _inside = False
+    _sending: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
-        global _open_connections
-        self.subscriptions: dict[str, Subscription] = {}
-        self.allowance, self.refilled_at = MESSAGE_BURST, time.monotonic()
-        self.counted = False
-        self.recheck: asyncio.Task[None] | None = None
+        """Let the client in, if it may come; with an execution in the address, subscribe it to that."""
+        self._allowance, self._refilled_at = float(settings.WS_MESSAGE_BURST), time.monotonic()
         protocols = self.scope.get("subprotocols", [])
         # Accept first: a close before accept reaches a browser as HTTP 403, without its code.
         await self.accept("bearer" if protocols[:1] == ["bearer"] else None)
-        self.user = await self._authenticate(protocols)
-        if self.user is None:
+        headers = dict(self.scope["headers"])
+        self.login = Login.of(headers, protocols)
+        viewer = await in_database(viewer_of, self.login)
+        if viewer is None:
+            await self.close(NOT_AUTHENTICATED)
             return
-        if _open_connections >= settings.WS_MAX_CONNECTIONS:
+        if self.login.bearer is None and not access.same_origin(headers):
+            await self.close(FORBIDDEN)
+            return
+        self.session = Session(hub(), viewer, self, settings.WS_MAX_SUBSCRIPTIONS)
+        try:
+            presence().enter(self)
+        except Full:
             await self.close(TOO_MANY)
             return
-        _open_connections += 1
-        self.counted = True
-        self.recheck = asyncio.create_task(self._recheck())
+        self._inside = True
+        self._sending = asyncio.create_task(self._send_all())
         execution = self.scope["url_route"]["kwargs"].get("execution_id")
         if execution is not None:
-            after = parse_qs(self.scope["query_string"].decode("latin-1")).get("after", ["0"])[0]
-            stream = f"execution:{execution}"
-            if await self._subscribe(stream, int(after) if after.isdigit() else 0) is not None:
-                await self.close(NO_SUCH_STREAM)
+            await self._subscribe_to(f"execution:{execution}")
 
     async def disconnect(self, code: int) -> None:
-        global _open_connections
-        if self.counted:
-            self.counted = False
-            _open_connections -= 1
-        if self.recheck is not None:
-            self.recheck.cancel()
-        for stream in list(self.subscriptions):
-            await self._unsubscribe(stream)
+        """Forget the client."""
+        if self._inside and self._sending is not None:
+            self._inside = False
+            presence().leave(self)
+            self.session.close()
+            self._sending.cancel()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        if self.user is None:
+        """Do what a frame asks for."""
+        if not self._inside:
             return
         if not self._within_rate():
             await self.close(TOO_MANY)
             return
-        if text_data is None or len(text_data) > MAX_FRAME_BYTES:
-            await self._error("bad_frame", f"Frames are JSON text of at most {MAX_FRAME_BYTES} bytes.")
-            return
         try:
-            frame = orjson.loads(text_data)
-        except orjson.JSONDecodeError as error:
-            await self._error("bad_frame", f"The frame is not JSON: {error}.")
+            if text_data is None:
+                raise BadFrame("Frames are text.")
+            if len(text_data) > settings.WS_MAX_FRAME_BYTES:
+                raise BadFrame(f"Frames have at most {settings.WS_MAX_FRAME_BYTES} bytes.")
+            await self._do(frames.parse(text_data))
+        except BadFrame as error:
+            await self._refuse(text_data or "", "bad_frame", str(error))
+        except TooMany as error:
+            await self._refuse(text_data or "", "too_many", str(error))
+
+    # --- what a session asks of its client ------------------------------------------------------------------------
+
+    async def events(self, stream: str, sequences: Sequence[int], envelopes: Sequence[str], through: int) -> None:
+        """Send events as one frame."""
+        joined = ",".join(envelopes)
+        await self.send(f'{{"type":"events","stream":"{stream}","events":[{joined}],"through":{through}}}')
+
+    async def frame(self, frame: dict[str, Any]) -> None:
+        """Send any other frame."""
+        await self.send(orjson.dumps(frame).decode())
+
+    async def end(self, code: int) -> None:
+        """Close the socket."""
+        await self.close(code)
+
+    # --- frames ---------------------------------------------------------------------------------------------------
+
+    async def _do(self, asked: Any) -> None:
+        match asked:
+            case frames.Ping():
+                await self.frame({"type": "pong"})
+            case frames.Subscribe():
+                self.session.subscribe(asked.stream, asked.after, frames.wanted_types(asked.types, asked.level))
+            case frames.Unsubscribe():
+                self.session.unsubscribe(asked.stream)
+                await self.frame({"type": "unsubscribed", "stream": asked.stream})
+            case frames.Read():
+                if not self.session.ask_page(asked.stream, asked.after, asked.limit):
+                    raise BadFrame("`stream`: subscribe to it first.")
+
+    async def _subscribe_to(self, stream: str) -> None:
+        if not await in_database(access.visible_streams, self.session.viewer, [stream]):
+            await self.close(NO_SUCH_STREAM)
             return
-        await self._handle(frame if isinstance(frame, dict) else {})
+        after = parse_qs(self.scope["query_string"].decode("latin-1")).get("after", ["0"])[0]
+        known = after.removeprefix("-").isdecimal() and len(after) < 19
+        self.session.subscribe(stream, int(after) if known else 0, None)
 
-    async def stream_events(self, message: dict[str, Any]) -> None:
-        """Take a group message from the channel layer."""
-        if (subscription := self.subscriptions.get(message["stream"])) is not None:
-            subscription.offer(message)
+    async def _refuse(self, text: str, code: str, detail: str) -> None:
+        try:
+            said = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            said = None
+        stream = said.get("stream") if isinstance(said, dict) else None
+        await self.frame({"type": "error", "code": code, "stream": stream, "detail": detail})
 
-    # --- frames ----------------------------------------------------------------------------------------------------
-
-    async def _handle(self, frame: dict[str, Any]) -> None:
-        kind, stream = frame.get("type"), frame.get("stream")
-        if kind == "ping":
-            await self._send({"type": "pong"})
-        elif kind not in {"subscribe", "unsubscribe"}:
-            await self._error("bad_frame", "`type` is one of subscribe, unsubscribe, ping.")
-        elif not isinstance(stream, str) or not STREAM.match(stream):
-            await self._error("not_found", "There is no such stream, or it is not yours to see.", stream)
-        elif kind == "unsubscribe":
-            await self._unsubscribe(stream)
-            await self._send({"type": "unsubscribed", "stream": stream})
-        else:
-            after = frame.get("after", 0)
-            if not isinstance(after, int) or isinstance(after, bool) or after < 0:
-                await self._error("bad_frame", "`after` is the last sequence that the client holds: 0 or more.", stream)
-            elif (said := await self._subscribe(stream, after)) is not None:
-                await self._error(*said, stream)
-
-    async def _subscribe(self, stream: str, after: int) -> tuple[str, str] | None:
-        """Start a subscription. Returns an error's code and detail if that cannot be."""
-        if stream in self.subscriptions:
-            await self._unsubscribe(stream)
-        if len(self.subscriptions) >= MAX_SUBSCRIPTIONS:
-            return "too_many", f"At most {MAX_SUBSCRIPTIONS} streams on one connection."
-        # The group first, then what is there: nothing can fall between.
-        await self.channel_layer.group_add(group_of(stream), self.channel_name)
-        access = await find_access(self.user, stream)
-        if access is None:
-            await self.channel_layer.group_discard(group_of(stream), self.channel_name)
-            return "not_found", "There is no such stream, or it is not yours to see."
-        subscription = self.subscriptions[stream] = Subscription(access, after, self._send)
-        subscription.start()
-        return None
-
-    async def _unsubscribe(self, stream: str) -> None:
-        subscription = self.subscriptions.pop(stream, None)
-        if subscription is not None:
-            subscription.stop()
-            await self.channel_layer.group_discard(group_of(stream), self.channel_name)
-
-    async def _send(self, frame: dict[str, Any]) -> None:
-        await self.send(text_data=orjson.dumps(frame).decode())
-
-    async def _error(self, code: str, detail: str, stream: object = None) -> None:
-        await self._send({"type": "error", "code": code, "stream": stream, "detail": detail})
-
-    # --- who and how much ------------------------------------------------------------------------------------------
-
-    async def _authenticate(self, protocols: list[str]) -> User | None:
-        """Return the user, or close: by bearer token (header or subprotocol pair), or by session and origin."""
-        headers = dict(self.scope["headers"])
-        scheme, _, raw = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer" and len(protocols) >= 2 and protocols[0] == "bearer":
-            scheme, raw = "bearer", protocols[1]
-        if scheme.lower() == "bearer":
-            self.bearer: str | None = raw.strip()
-            user = await database_sync_to_async(authenticate_bearer)(self.bearer)
-        else:
-            self.bearer = None
-            session_user: Any = self.scope["user"]
-            user = session_user if session_user.is_authenticated else None
-            if user is not None and not self._same_origin(headers):
-                await self.close(FORBIDDEN)
-                return None
-        if not isinstance(user, User):
-            await self.close(NOT_AUTHENTICATED)
-            return None
-        return user
-
-    def _same_origin(self, headers: dict[bytes, bytes]) -> bool:
-        """Tell whether a browser's page of this very site opened the socket: scheme, host and port."""
-        origin = headers.get(b"origin", b"").decode("latin-1")
-        if origin in settings.CSRF_TRUSTED_ORIGINS:
-            return True
-        parts = urlsplit(origin)
-        host = headers.get(b"host", b"").decode("latin-1")
-        scheme = "https" if settings.HTTPS else "http"
-        hostname = parts.hostname or ""
-        allowed = validate_host(f"[{hostname}]" if ":" in hostname else hostname, settings.ALLOWED_HOSTS)
-        return parts.scheme == scheme and parts.netloc == host and allowed
+    async def _send_all(self) -> None:
+        try:
+            await self.session.run()
+        except Exception:
+            await self.close(1011)
+            raise
 
     def _within_rate(self) -> bool:
         now = time.monotonic()
-        self.allowance = min(MESSAGE_BURST, self.allowance + (now - self.refilled_at) * MESSAGES_PER_SECOND)
-        self.refilled_at = now
-        self.allowance -= 1
-        return self.allowance >= 0
-
-    async def _recheck(self) -> None:
-        """End what the user may no longer see, and the socket when the token or account is gone."""
-        while True:
-            await asyncio.sleep(RECHECK_SECONDS)
-            assert self.user is not None
-            if not await self._still_valid():
-                await self.close(NOT_AUTHENTICATED)
-                return
-            for stream in list(self.subscriptions):
-                access = await find_access(self.user, stream)
-                if access is None or access.workspace_ids != self.subscriptions[stream].access.workspace_ids:
-                    await self._unsubscribe(stream)
-                    await self._error("forbidden", "What you may see has changed: subscribe again.", stream)
-
-    @database_sync_to_async
-    def _still_valid(self) -> bool:
-        assert self.user is not None
-        if self.bearer is not None:
-            return authenticate_bearer(self.bearer) is not None
-        session = self.scope["session"]
-        return session.exists(session.session_key) and User.objects.filter(pk=self.user.pk, is_active=True).exists()
+        filled = self._allowance + (now - self._refilled_at) * settings.WS_MESSAGES_PER_SECOND
+        self._allowance, self._refilled_at = min(float(settings.WS_MESSAGE_BURST), filled) - 1, now
+        return self._allowance >= 0

@@ -30,6 +30,8 @@ MAX_IN_FLIGHT = 2_000
 """Messages on their way from this process; above it hints are dropped and watchers find the events in history."""
 
 FEED_GROUP = "feed"
+ACCESS_GROUP = "access"
+"""Whose rights have changed."""
 
 
 def group_of(stream_name: str) -> str:
@@ -117,11 +119,11 @@ def publish(events: Sequence[RecordedEvent]) -> None:
     for name, shown in by_stream.items():
         for start in range(0, len(shown), MAX_EVENTS_PER_MESSAGE):
             # Made only if somebody listens.
-            messages.append((group_of(name), partial(_message, name, shown[start : start + MAX_EVENTS_PER_MESSAGE])))
+            messages.append((group_of(name), partial(message, name, shown[start : start + MAX_EVENTS_PER_MESSAGE])))
     _send(messages)
 
 
-def _message(stream: str, shown: Sequence[RecordedEvent]) -> dict[str, Any]:
+def message(stream: str, shown: Sequence[RecordedEvent]) -> dict[str, Any]:
     """Return the message of consecutive events of a stream: envelopes as JSON texts, and what filters need."""
     message: dict[str, Any] = {
         "type": "stream.events",

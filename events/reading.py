@@ -53,12 +53,26 @@ def states(names: Collection[str]) -> dict[str, StreamState]:
     return {row[1]: StreamState(*row) for row in found}
 
 
+HEADS_AT_ONCE = 1000
+
+
+def heads(names: Sequence[str]) -> dict[str, int]:
+    """Return the last sequences of streams, by name."""
+    found: dict[str, int] = {}
+    with connection.cursor() as cursor:
+        for start in range(0, len(names), HEADS_AT_ONCE):
+            some = names[start : start + HEADS_AT_ONCE]
+            cursor.execute("SELECT name, last_sequence FROM events_stream WHERE name = ANY(%s)", [list(some)])
+            found.update(cursor.fetchall())
+    return found
+
+
 def page_after(
     stream: StreamState,
     after: int,
     limit: int = 500,
     types: Collection[str] | None = None,
-    workspace_ids: Collection[UUID] = (),
+    workspace_ids: Collection[UUID | str] = (),
 ) -> list[RecordedEvent]:
     """Return up to `limit` (at most 1000) events of a stream with a sequence above `after`, in sequence.
 
@@ -68,8 +82,8 @@ def page_after(
     conditions = [f"e.{field} > %s"]
     values: list[Any] = [after]
     if stream.name == FEED:
-        conditions.append("e.workspace_id = ANY(%s)")
-        values.append(list(workspace_ids))
+        conditions.append("e.workspace_id = ANY(%s::uuid[])")
+        values.append([str(workspace) for workspace in workspace_ids])
     elif stream.name.startswith(WORKFLOW):
         conditions.append("e.workflow_id = %s")
         values.append(stream.name.removeprefix(WORKFLOW))

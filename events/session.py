@@ -1,151 +1,353 @@
-"""One subscription of one client: history, then live, each event once and in sequence.
+"""Everything that one client watches, over whatever connection: history, then live, each event once and in sequence.
 
-The session joins the stream's group before it reads history, so that nothing can fall between the two. What the group
-says goes out only if it is the next sequence; whatever is not (a gap, a full buffer) sends the session back to the log,
-at the client's pace. A poll of the stream's head finds what no message told.
+What the group of a stream says is kept if it fits into the session's buffer, and goes out if it is the next sequence.
+What does not fit or is not next (a gap, a slow client) sends the subscription back to the log, at the client's pace.
+One task per session sends, so that a client that does not read holds up nobody and costs one buffer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
+from typing import Any, Protocol
 
-import orjson
-from channels.db import database_sync_to_async
+from django.db import DatabaseError, InterfaceError
 
-from events import log, reading
+from events import access, reading
+from events.access import Viewer
 from events.event_types import TERMINAL
-from events.models import EXECUTION, FEED, SYSTEM, Stream
+from events.hub import Batch, Hub
+from events.models import EXECUTION
+from events.reading import StreamState
+from events.recorded import RecordedEvent
+from workflow_platform.database_threads import in_database
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+logger = logging.getLogger(__name__)
 
 PAGE = 500
-MAX_BUFFERED = 2_000
-"""Events that a slow client may have waiting in memory; above it they are dropped and read from the log later."""
-POLL_SECONDS = 2.0
+MAX_BUFFERED_BYTES = 2 * 1024 * 1024
+"""What one client may have waiting in memory; above it, it is read from the log later."""
+MAX_FRAME_BYTES = 256 * 1024
+MAX_PAGES_ASKED = 16
+PATIENCE_SECONDS = 0.5
+"""Until the database is asked again, when it is away."""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What a caller may read of a stream."""
+class Client(Protocol):
+    """Where a session's frames go. Both wait until the client has taken enough of what was sent before."""
 
-    stream: str
-    head: int
-    workspace_ids: frozenset[UUID]
+    async def events(self, stream: str, sequences: Sequence[int], envelopes: Sequence[str], through: int) -> None:
+        """Send events of a stream: JSON texts. `through` is the last sequence that was looked at."""
+
+    async def frame(self, frame: dict[str, Any]) -> None:
+        """Send anything else."""
 
 
-@database_sync_to_async
-def find_access(user: Any, stream: str) -> Access | None:
-    """Return the caller's access to a stream; None if there is none, or no such stream, which look the same."""
-    from workflow_platform.accounts.models import Workspace
-
-    mine = frozenset(Workspace.objects.visible_to(user).values_list("pk", flat=True))
-    if stream == FEED:
-        return Access(stream, log.head(FEED), mine) if mine else None
-    if stream == SYSTEM:
-        staff = getattr(user, "is_staff", False) and getattr(user, "is_active", False)
-        return Access(stream, log.head(SYSTEM), mine) if staff else None
-    row = Stream.objects.filter(name=stream, workspace_id__in=mine).first()
-    return Access(stream, row.last_sequence, mine) if row else None
+class TooMany(Exception):
+    """The client has as many subscriptions, or asks for as many pages, as it may."""
 
 
 class Subscription:
-    """Brings one stream to one client."""
+    """One stream for one client."""
 
-    def __init__(self, access: Access, after: int, send: Send) -> None:
-        self.access = access
+    def __init__(self, session: Session, stream: str, after: int, types: frozenset[str] | None) -> None:
+        self.session = session
+        self.stream = stream
         self.cursor = after
-        self._send = send
-        self._buffer: deque[tuple[dict[str, Any], bool]] = deque()
-        self._behind = False
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self.types = types
+        self.state: StreamState | None = None
+        self.live = False
+        self.behind = True
+        self._buffer: deque[Batch] = deque()
+        self._told_through = after
+        self._owes_through = False
 
-    def start(self) -> None:
-        """Begin; call after the stream's group was joined."""
-        self._task = asyncio.create_task(self._run())
+    def offer(self, batch: Batch) -> None:
+        """Take what the stream's group says. Never blocks."""
+        if self.session.has_room_for(batch):
+            self._buffer.append(batch)
+        self.session.wake(self)
 
-    def stop(self) -> None:
-        """Send nothing more."""
-        if self._task is not None:
-            self._task.cancel()
-
-    def offer(self, message: dict[str, Any]) -> None:
-        """Take a group message. Never blocks and keeps a bounded number of events."""
-        workspaces = message.get("workspaces")
-        mine = {str(i) for i in self.access.workspace_ids}
-        if len(self._buffer) + len(message["events"]) > MAX_BUFFERED:
-            self._buffer.clear()
-            self._behind = True
-        else:
-            for index, text in enumerate(message["events"]):
-                self._buffer.append((orjson.loads(text), workspaces is None or workspaces[index] in mine))
-        self._wake.set()
-
-    async def _run(self) -> None:
-        await self._send({"type": "subscribed", "stream": self.access.stream, "head": self.access.head})
-        if await self._backfill():
+    def look(self, head: int) -> None:
+        """Hear where the stream stood some time ago: what has not come by now is read from the log."""
+        if self.state is None or self.behind:
             return
-        await self._send({"type": "live", "stream": self.access.stream, "sequence": self.cursor})
-        while True:
-            try:
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
-            except TimeoutError:
-                self._behind = (await self._head())[0] > self.cursor
-            self._wake.clear()
-            if await self._forward() or (self._behind and await self._backfill()):
-                return
+        if head > self.cursor and not self._buffer:
+            self.behind = True
+            self.session.wake(self)
+        elif self.cursor > self._told_through and not self._buffer:
+            self._owes_through = True  # nothing of it was for this client, who should know how far that goes
+            self.session.wake(self)
 
-    async def _forward(self) -> bool:
-        """Send what is buffered and in sequence. Returns True at the stream's end."""
-        events = []
-        while self._buffer:
-            envelope, visible = self._buffer.popleft()
-            sequence = envelope["sequence"]
-            if sequence <= self.cursor:
-                continue
-            if sequence != self.cursor + 1:
-                self._behind = True
-                self._buffer.clear()
+    def state_changed(self) -> None:
+        """Hear that hints have stopped, or are back; then, what was said meanwhile is read from the log."""
+        if self.live:
+            self.live, self.behind = False, True
+            self.session.wake(self)
+
+    def forget_buffered(self) -> None:
+        """Read the log instead of what is buffered."""
+        self._buffer.clear()
+        self.behind = True
+
+    async def advance(self) -> bool:
+        """Send the next frame, if there is anything to send. Returns whether there may be more."""
+        if self.behind:
+            await self._read()
+        else:
+            await self._forward()
+        return self.stream in self.session.subscriptions and (self.behind or bool(self._buffer))
+
+    async def tell_state(self) -> None:
+        """Tell whether what follows is live, or comes from a log that is polled."""
+        kind = "degraded" if self.session.hub.degraded else "live"
+        self._told_through = self.cursor
+        await self.session.client.frame({"type": kind, "stream": self.stream, "sequence": self.cursor})
+
+    async def _read(self) -> None:
+        """Send a page of the log."""
+        self.behind = False
+        assert self.state is not None
+        state, events = await in_database(
+            _read, self.state, self.cursor, PAGE, self.types, self.session.viewer.workspace_ids
+        )
+        self.state = state
+        sequences = [event.sequence_in(self.stream) for event in events]
+        if len(events) == PAGE:
+            through, self.behind = sequences[-1], True
+        else:
+            # What lies between is filtered out, belongs to others, or was removed.
+            through = max([self.cursor, state.head, *sequences[-1:]])
+        self.cursor = through
+        if events:
+            await self._send(sequences, [event.json(self.stream) for event in events])
+        if not self.behind:
+            self._close_up()
+            if state.ended_at is not None and self.cursor >= state.head:
+                await self._end()
+            elif not self.live and not self.behind:
+                self.live = True
+                await self.tell_state()
+
+    def _close_up(self) -> None:
+        """Drop of the buffer what the log has told already."""
+        while self._buffer and self._buffer[0].last <= self.cursor:
+            self.session.release(self._buffer.popleft())
+        if self._buffer and self._buffer[0].first > self.cursor + 1:
+            self.session.release(*self._buffer)
+            self.forget_buffered()
+
+    async def _forward(self) -> None:
+        """Send what is buffered and next."""
+        sequences: list[int] = []
+        texts: list[str] = []
+        size, ended = 0, False
+        while self._buffer and size < MAX_FRAME_BYTES:
+            batch = self._buffer[0]
+            if batch.first > self.cursor + 1:
+                self.session.release(*self._buffer)
+                self.forget_buffered()
                 break
-            self.cursor = sequence
-            if visible:
-                events.append(envelope)
-        return bool(events) and await self._deliver(events)
+            self._buffer.popleft()
+            self.session.release(batch)
+            if batch.last > self.cursor:
+                self._take(batch, sequences, texts)
+                self.cursor = batch.last
+                size += batch.size
+                ended = ended or batch.types[-1] in TERMINAL
+        if texts:
+            await self._send(sequences, texts)
+        elif self._owes_through and not ended:
+            await self._send([], [])
+        if ended and self.stream.startswith(EXECUTION):
+            await self._end()
 
-    async def _backfill(self) -> bool:
-        """Read the log from the cursor to its head. Returns True at the stream's end."""
-        self._behind = False
+    def _take(self, batch: Batch, sequences: list[int], texts: list[str]) -> None:
+        """Add what the client may and wants to see of a batch, after its cursor."""
+        start = self.cursor + 1 - batch.first
+        if self.types is None and batch.workspaces is None:
+            sequences.extend(range(self.cursor + 1, batch.last + 1))
+            texts.extend(batch.texts[start:] if start else batch.texts)
+            return
+        mine = self.session.viewer.workspace_ids
+        for index in range(start, len(batch.texts)):
+            if self.types is not None and batch.types[index] not in self.types:
+                continue
+            if batch.workspaces is not None and batch.workspaces[index] not in mine:
+                continue
+            sequences.append(batch.first + index)
+            texts.append(batch.texts[index])
+
+    async def _send(self, sequences: Sequence[int], texts: Sequence[str]) -> None:
+        self._told_through, self._owes_through = self.cursor, False
+        await self.session.client.events(self.stream, sequences, texts, self.cursor)
+
+    async def _end(self) -> None:
+        self.session.drop(self)
+        frame: dict[str, Any] = {"type": "end", "stream": self.stream, "sequence": self.cursor}
+        if self.state is not None and self.state.removed_through >= self.cursor > 0:
+            frame["removed"] = True
+        await self.session.client.frame(frame)
+
+
+def _read(
+    stream: StreamState, after: int, limit: int, types: Collection[str] | None, workspaces: Collection[str]
+) -> tuple[StreamState, list[RecordedEvent]]:
+    """Return where the stream stands, and after that a page of it: nothing up to its head is missing from the page."""
+    state = reading.states([stream.name]).get(stream.name, stream)
+    if state.head <= after:
+        return state, []
+    return state, reading.page_after(state, after, limit, types, workspaces)
+
+
+@dataclass(slots=True)
+class _PageAsked:
+    subscription: Subscription
+    after: int
+    limit: int
+
+
+class Session:
+    """The subscriptions of one client, and the one task that sends to it."""
+
+    def __init__(self, hub: Hub, viewer: Viewer, client: Client, max_subscriptions: int) -> None:
+        self.hub = hub
+        self.viewer = viewer
+        self.client = client
+        self.subscriptions: dict[str, Subscription] = {}
+        self._max_subscriptions = max_subscriptions
+        self._buffered = 0
+        self._ready: dict[Subscription, None] = {}
+        self._pages: deque[_PageAsked] = deque()
+        self._woken = asyncio.Event()
+
+    def subscribe(self, stream: str, after: int, types: frozenset[str] | None) -> None:
+        """Bring a stream to the client from a sequence on, anew if it is there already. Raises TooMany."""
+        if (old := self.subscriptions.get(stream)) is not None:
+            self.drop(old)
+        if len(self.subscriptions) >= self._max_subscriptions:
+            raise TooMany(f"At most {self._max_subscriptions} streams on one connection.")
+        subscription = self.subscriptions[stream] = Subscription(self, stream, after, types)
+        self.wake(subscription)
+
+    def unsubscribe(self, stream: str) -> None:
+        """Bring no more of a stream."""
+        if (subscription := self.subscriptions.get(stream)) is not None:
+            self.drop(subscription)
+
+    def ask_page(self, stream: str, after: int, limit: int) -> bool:
+        """Have a page of a subscribed stream's history sent. Returns False if it is not subscribed. Raises TooMany."""
+        subscription = self.subscriptions.get(stream)
+        if subscription is None:
+            return False
+        if len(self._pages) >= MAX_PAGES_ASKED:
+            raise TooMany(f"At most {MAX_PAGES_ASKED} pages at a time.")
+        self._pages.append(_PageAsked(subscription, after, limit))
+        self._woken.set()
+        return True
+
+    def drop(self, subscription: Subscription) -> None:
+        """Forget a subscription."""
+        if self.subscriptions.get(subscription.stream) is subscription:
+            del self.subscriptions[subscription.stream]
+        self._ready.pop(subscription, None)
+        self.hub.unwatch(subscription)
+
+    def close(self) -> None:
+        """Forget all subscriptions."""
+        for subscription in list(self.subscriptions.values()):
+            self.drop(subscription)
+
+    def has_room_for(self, batch: Batch) -> bool:
+        """Reserve room for a batch. If there is none, all that is buffered goes: it is read from the log later."""
+        if self._buffered + batch.size > MAX_BUFFERED_BYTES:
+            self._buffered = 0
+            for subscription in self.subscriptions.values():
+                subscription.forget_buffered()
+                self.wake(subscription)
+            return False
+        self._buffered += batch.size
+        return True
+
+    def release(self, *batches: Batch) -> None:
+        """Give back the room of batches."""
+        self._buffered = max(0, self._buffered - sum(batch.size for batch in batches))
+
+    def wake(self, subscription: Subscription) -> None:
+        """Have a subscription looked at."""
+        self._ready[subscription] = None
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Send what there is to send, until cancelled."""
         while True:
-            head, ended = await self._head()
-            events = await database_sync_to_async(log.read_after)(
-                self.access.stream, self.cursor, PAGE, workspace_ids=self.access.workspace_ids
-            )
-            if events:
-                self.cursor = events[-1]["sequence"]
-                if await self._deliver(events):
-                    return True
-            elif ended and self.cursor >= head:
-                # The client held everything already: cut off between the last event and its `end`.
-                await self._send({"type": "end", "stream": self.access.stream, "sequence": self.cursor})
-                return True
-            if len(events) < PAGE:
-                # In the feed, what follows up to the head belongs to others.
-                self.cursor = max(self.cursor, head) if self.access.stream == FEED else self.cursor
-                return False
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                await self._send_all()
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("history cannot be read: %s", str(error).strip())
+                await asyncio.sleep(PATIENCE_SECONDS)
+                self._woken.set()
 
-    async def _deliver(self, events: list[dict[str, Any]]) -> bool:
-        await self._send({"type": "events", "stream": self.access.stream, "events": events})
-        if self.access.stream.startswith(EXECUTION) and events[-1]["type"] in TERMINAL:
-            await self._send({"type": "end", "stream": self.access.stream, "sequence": self.cursor})
-            return True
-        return False
+    async def _send_all(self) -> None:
+        while self._ready or self._pages:
+            if unopened := [s for s in self._ready if s.state is None]:
+                await self._open(unopened)
+            if self._pages:
+                await self._send_page(self._pages[0])
+                self._pages.popleft()
+            if self._ready:
+                subscription = next(iter(self._ready))
+                # Stays ready while it is at work: a failure leaves it to be tried again.
+                more = await subscription.advance()
+                if subscription in self._ready:
+                    del self._ready[subscription]
+                    if more:
+                        self._ready[subscription] = None  # behind the others
 
-    @database_sync_to_async
-    def _head(self) -> tuple[int, bool]:
-        state = reading.states([self.access.stream])[self.access.stream]
-        return state.head, state.ended_at is not None
+    async def _open(self, wanted: list[Subscription]) -> None:
+        # The groups first, then what is there: nothing can fall between.
+        await self.hub.watch(wanted)
+        found = await in_database(access.visible_streams, self.viewer, [s.stream for s in wanted])
+        for subscription in wanted:
+            if self.subscriptions.get(subscription.stream) is not subscription:
+                continue  # unsubscribed meanwhile
+            state = found.get(subscription.stream)
+            if state is None:
+                self.drop(subscription)
+                await self.refuse(subscription.stream, "not_found", access.NOT_FOUND)
+                continue
+            subscription.state = state
+            if subscription.cursor < 0:
+                subscription.cursor = max(0, state.head + subscription.cursor)
+            frame = {"type": "subscribed", "stream": state.name, "head": state.head, "after": subscription.cursor}
+            if state.removed_through > subscription.cursor:
+                frame["removed_through"] = state.removed_through
+            await self.client.frame(frame)
+
+    async def _send_page(self, asked: _PageAsked) -> None:
+        state, stream = asked.subscription.state, asked.subscription.stream
+        if state is None or self.subscriptions.get(stream) is not asked.subscription:
+            return
+        types, mine = asked.subscription.types, self.viewer.workspace_ids
+        _, events = await in_database(_read, state, asked.after, asked.limit, types, mine)
+        envelopes = [event.envelope(stream) for event in events]
+        await self.client.frame({"type": "page", "stream": stream, "after": asked.after, "events": envelopes})
+
+    async def refuse(self, stream: str, code: str, detail: str) -> None:
+        """Tell the client why it gets nothing, or nothing more, of a stream."""
+        await self.client.frame({"type": "error", "code": code, "stream": stream, "detail": detail})
+
+    async def see_as(self, viewer: Viewer) -> None:
+        """Go on with what the user may see now; end what they may no longer."""
+        before, self.viewer = self.viewer, viewer
+        if (before.staff, before.workspace_ids) == (viewer.staff, viewer.workspace_ids):
+            return
+        for subscription in list(self.subscriptions.values()):
+            if subscription.state is not None and not access.may_see(viewer, subscription.state):
+                self.drop(subscription)
+                await self.refuse(subscription.stream, "forbidden", "It is no longer yours to see.")

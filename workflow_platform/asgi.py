@@ -8,8 +8,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
 django_application = get_asgi_application()
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402 - models are there only now
-from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402
+from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402 - models are there only now
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
@@ -37,7 +36,7 @@ async def http_application(scope: Any, receive: Any, send: Any) -> None:
 application = ProtocolTypeRouter(
     {
         "http": http_application,
-        # The consumer checks the origin itself: by full origin, and only where a cookie is what opens the door.
-        "websocket": AuthMiddlewareStack(URLRouter([*websocket_urlpatterns, re_path("", NoSuchSocket.as_asgi())])),
+        # The consumer asks who it is itself: again while the client stays, and the origin only where a cookie speaks.
+        "websocket": URLRouter([*websocket_urlpatterns, re_path("", NoSuchSocket.as_asgi())]),
     }
 )

@@ -236,6 +236,12 @@ WS_PATH = env.str("WS_PATH", "/ws")
 WS_MAX_CONNECTIONS = _read(env.int, "WS_MAX_CONNECTIONS", 1000)
 WS_PING_INTERVAL = _read(env.int, "WS_PING_INTERVAL", 30_000)
 WS_PONG_TIMEOUT = _read(env.int, "WS_PONG_TIMEOUT", 5_000)
+WS_MAX_CONNECTIONS_PER_USER = _read(env.int, "WS_MAX_CONNECTIONS_PER_USER", 200)
+WS_MAX_SUBSCRIPTIONS = _read(env.int, "WS_MAX_SUBSCRIPTIONS", 1000)
+WS_MAX_FRAME_BYTES = _read(env.int, "WS_MAX_FRAME_BYTES", 64 * 1024)
+WS_MESSAGES_PER_SECOND = _read(env.float, "WS_MESSAGES_PER_SECOND", 50.0)
+WS_MESSAGE_BURST = _read(env.int, "WS_MESSAGE_BURST", 1200)
+WS_COMPRESSION = _read(env.bool, "WS_COMPRESSION", False)
 
 # --- Engine ----------------------------------------------------------------------------------------------------------
 PERF_MIN_WORKERS = _read(env.int, "PERF_MIN_WORKERS", 2)

@@ -53,8 +53,10 @@ def processes(host: str, port: int, workers: int, spare: int = 0) -> list[Progra
     manage = [sys.executable, MANAGE]
     pings = [settings.WS_PING_INTERVAL, settings.WS_PONG_TIMEOUT]  # Daphne counts in whole seconds
     every, patience = (str(max(1, round(milliseconds / 1000))) for milliseconds in pings)
-    daphne = ["daphne", "-b", host, "-p", str(port), "--websocket_timeout", "-1", "--no-server-name", "-v", "0"]
-    daphne += ["--ping-interval", every, "--ping-timeout", patience]
+    web = ["workflow_platform.web", "-b", host, "-p", str(port), "--websocket_timeout", "-1", "--no-server-name"]
+    web += ["-v", "0", "--ping-interval", every, "--ping-timeout", patience]
+    largest = str(settings.WS_MAX_FRAME_BYTES)
+    web += ["--websocket-max-message-size", largest, "--websocket-max-frame-size", largest]
     worker = ["rqworker", "high", "default", "low", "--worker-class", "executions.worker.ExecutionWorker"]
     worker = [*manage, *worker, "--worker-ttl", str(WORKER_TTL_SECONDS)]
     more = [Program(SPARE, worker, 40, count=spare, autostart=False)] if spare else []
@@ -62,7 +64,7 @@ def processes(host: str, port: int, workers: int, spare: int = 0) -> list[Progra
         Program("scheduler", [*manage, "run_scheduler"], 30),
         Program(WORKER, worker, 40, count=workers),
         *more,
-        Program("web", [sys.executable, "-m", *daphne, "workflow_platform.asgi:application"], 50),
+        Program("web", [sys.executable, "-m", *web, "workflow_platform.asgi:application"], 50),
     ]
 
 

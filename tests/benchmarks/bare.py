@@ -24,9 +24,8 @@ class Bare(AsyncWebsocketConsumer):
         await self.send(text_data=orjson.dumps({"type": "live", "stream": stream}).decode())
 
     async def stream_events(self, message: dict[str, Any]) -> None:
-        stream = message["group"].replace(".", ":")
-        frame = {"type": "events", "stream": stream, "events": message["events"]}
-        await self.send(text_data=orjson.dumps(frame).decode())
+        events = ",".join(message["events"])
+        await self.send(text_data=f'{{"type":"events","stream":"{message["stream"]}","events":[{events}]}}')
 
 
 application = ProtocolTypeRouter({"websocket": Bare.as_asgi()})

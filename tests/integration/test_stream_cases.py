@@ -5,24 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from channels.db import database_sync_to_async
 from django.db import connection, transaction
 from websockets.asyncio.client import ClientConnection, connect
 
 from events import log, session
+from events.access import Viewer
+from events.hub import Batch, Hub
 from events.log import NewEvent
 from events.models import FEED, Stream
 from events.recorded import RecordedEvent
-from events.session import Access, Subscription
+from events.session import Session
 from tests.conftest import Platform
 from tests.engine import COMMITS
-from workflow_platform.accounts.models import Workspace
+from workflow_platform.accounts.models import User, Workspace
+from workflow_platform.database_threads import in_database
 
 Frame = dict[str, Any]
 
@@ -44,15 +46,21 @@ def close() -> None:
 
 
 class Watcher:
-    """A subscription whose frames are kept, with a condition to wait for."""
+    """A session with one subscription, whose frames are kept, with a condition to wait for."""
 
-    def __init__(self, stream: Stream, after: int = 0) -> None:
+    def __init__(self, stream: Stream) -> None:
         self.frames: list[Frame] = []
         self._came = asyncio.Event()
-        access = Access(stream.name, 0, frozenset([stream.workspace_id] if stream.workspace_id else []))
-        self.subscription = Subscription(access, after, self._send)
+        viewer = Viewer(User(), False, frozenset([str(stream.workspace_id)]))
+        self.session = Session(Hub(), viewer, self, 10)
+        self.session.subscribe(stream.name, 0, None)
+        self.subscription = self.session.subscriptions[stream.name]
 
-    async def _send(self, frame: Frame) -> None:
+    async def events(self, stream: str, sequences: Sequence[int], envelopes: Sequence[str], through: int) -> None:
+        assert [json.loads(text)["sequence"] for text in envelopes] == list(sequences)
+        await self.frame({"type": "events", "events": [json.loads(text) for text in envelopes], "through": through})
+
+    async def frame(self, frame: Frame) -> None:
         self.frames.append(frame)
         self._came.set()
 
@@ -75,61 +83,63 @@ class Watcher:
 
 @asynccontextmanager
 async def watching(stream: Stream) -> AsyncIterator[Watcher]:
+    """Watch through a hub that never starts: what is said comes from the test, or not at all."""
     watcher = Watcher(stream)
-    watcher.subscription.start()
+    task = asyncio.create_task(watcher.session.run())
     try:
         await watcher.live()
         yield watcher
     finally:
-        watcher.subscription.stop()
-        await database_sync_to_async(close)()
+        task.cancel()
 
 
-def message(stream: Stream, *events: RecordedEvent) -> dict[str, Any]:
-    return {"events": [event.json(stream.name) for event in events]}
+def batch(stream: Stream, *events: RecordedEvent) -> Batch:
+    texts = [event.json(stream.name) for event in events]
+    return Batch(stream.name, events[0].sequence, [event.type for event in events], texts, None)
 
 
 @COMMITS
 async def test_a_message_that_never_came_is_read_from_the_log_when_the_next_one_comes() -> None:
-    stream = await database_sync_to_async(open_stream)()
+    stream = await in_database(open_stream)
     async with watching(stream) as watcher:
-        first, _lost, third = [await database_sync_to_async(say)(stream, text) for text in ("one", "two", "three")]
-        watcher.subscription.offer(message(stream, first))
+        first, _lost, third = [await in_database(say, stream, text) for text in ("one", "two", "three")]
+        watcher.subscription.offer(batch(stream, first))
         await watcher.until(1)
-        watcher.subscription.offer(message(stream, third))
+        watcher.subscription.offer(batch(stream, third))
         await watcher.until(3)
         assert watcher.sequences == [1, 2, 3]
 
 
 @COMMITS
-async def test_a_last_message_that_never_came_is_found_by_the_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "POLL_SECONDS", 0.05)
-    stream = await database_sync_to_async(open_stream)()
+async def test_a_last_message_that_never_came_is_found_by_the_poll() -> None:
+    stream = await in_database(open_stream)
     async with watching(stream) as watcher:
-        await database_sync_to_async(say)(stream, "one")
+        await in_database(say, stream, "one")
+        watcher.subscription.look(0)  # where it stood at the poll before
+        watcher.subscription.look(1)
         await watcher.until(1)
         assert watcher.sequences == [1]
 
 
 @COMMITS
 async def test_messages_that_come_twice_or_late_are_sent_once() -> None:
-    stream = await database_sync_to_async(open_stream)()
+    stream = await in_database(open_stream)
     async with watching(stream) as watcher:
-        one, two, three = [await database_sync_to_async(say)(stream, text) for text in ("one", "two", "three")]
+        one, two, three = [await in_database(say, stream, text) for text in ("one", "two", "three")]
         for part in ([two], [one], [one, two], [two, three], [three]):
-            watcher.subscription.offer(message(stream, *part))
+            watcher.subscription.offer(batch(stream, *part))
         await watcher.until(3)
         assert watcher.sequences == [1, 2, 3]
 
 
 @COMMITS
 async def test_a_client_slower_than_its_buffer_misses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "MAX_BUFFERED", 5)
-    stream = await database_sync_to_async(open_stream)()
+    monkeypatch.setattr(session, "MAX_BUFFERED_BYTES", 2000)
+    stream = await in_database(open_stream)
     async with watching(stream) as watcher:
-        events = [await database_sync_to_async(say)(stream, str(number)) for number in range(20)]
-        for event in events:  # without a pause: the subscription has no chance to send meanwhile
-            watcher.subscription.offer(message(stream, event))
+        events = [await in_database(say, stream, str(number)) for number in range(20)]
+        for event in events:  # without a pause: the session has no chance to send meanwhile
+            watcher.subscription.offer(batch(stream, event))
         await watcher.until(20)
         assert watcher.sequences == list(range(1, 21))
 
@@ -182,7 +192,7 @@ async def test_a_stream_that_does_not_exist_is_an_error_that_names_it(platform: 
         for stream in (f"execution:{uuid4()}", f"workflow:{uuid4()}", "systems", "execution:", "nonsense"):
             await socket.send(json.dumps({"type": "subscribe", "stream": stream}))
             frame = json.loads(await socket.recv())
-            assert (frame["type"], frame["stream"]) == ("error", stream)
+            assert (frame["type"], frame["code"], frame["stream"]) == ("error", "not_found", stream)
 
 
 @pytest.mark.parametrize(
