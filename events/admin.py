@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from events.models import Event, Stream
+from events.models import Event, Replay, Stream
 
 
 class ReadOnly:
@@ -37,4 +37,13 @@ class EventAdmin(ReadOnly, admin.ModelAdmin[Event]):
     list_select_related = ["stream"]
     search_fields = ["=execution_id", "=workflow_id", "=stream__name"]
     ordering = ["-id"]
+    show_full_result_count = False
+
+
+@admin.register(Replay)
+class ReplayAdmin(ReadOnly, admin.ModelAdmin[Replay]):
+    list_display = ["id", "created_by", "target", "state", "mode", "total", "position", "created_at", "expires_at"]
+    list_filter = ["target", "state", "mode"]
+    list_select_related = ["created_by"]
+    exclude = ["secrets", "url"]
     show_full_result_count = False

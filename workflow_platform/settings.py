@@ -186,7 +186,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Durable workflows whose every step is seen live, in order, with nothing missing.",
     "SERVE_INCLUDE_SCHEMA": False,
     # Used by several components, among which none lends its name.
-    "ENUM_NAME_OVERRIDES": {"ExecutionStatusEnum": "executions.models.execution.STATUS_CHOICES"},
+    "ENUM_NAME_OVERRIDES": {
+        "ExecutionStatusEnum": "executions.models.execution.STATUS_CHOICES",
+        "CredentialTypeEnum": "executions.models.credential.TYPE_CHOICES",
+        "ReplayTargetEnum": "events.replay.models.Target",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

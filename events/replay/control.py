@@ -17,6 +17,7 @@ from events import live
 from events.replay import jobs, reading
 from events.replay.models import Mode, Replay, State, Target
 from events.replay.reading import Standing, standing
+from events.replay.watching import replay_id_of
 from workflow_platform.accounts.models import Role, User
 
 logger = logging.getLogger(__name__)
@@ -188,9 +189,11 @@ class ControlError:
     detail: str
 
 
-def control(user: User | object, replay_id: UUID, frame: dict[str, Any]) -> ControlError | None:
+def control(user: User | object, stream: str, frame: dict[str, Any]) -> ControlError | None:
     """Do what a control frame says, if the user may: its maker, or an editor of all its workspaces."""
-    if not isinstance(user, User) or not Replay.objects.visible_to(user).filter(pk=replay_id).exists():
+    replay_id = replay_id_of(stream)
+    seen = Replay.objects.visible_to(user).filter(target=Target.STREAM)
+    if replay_id is None or not isinstance(user, User) or not seen.filter(pk=replay_id).exists():
         return ControlError("not_found", "There is no such stream, or it is not yours to see.")
     if not Replay.objects.visible_to(user, Role.EDITOR).filter(pk=replay_id).exists():
         return ControlError("forbidden", "Only its maker, or an editor of the workspace, may do this.")

@@ -1,4 +1,4 @@
-"""The seam to `events.history`: which events a filter means, as SQL over `events.reading.SOURCE`."""
+"""Which events a filter means."""
 
 from __future__ import annotations
 

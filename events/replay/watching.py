@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from events.reading import StreamState
 from events.replay import reading
 from events.replay.clock import Clock
 from events.replay.models import REPLAY, Replay, State, Target
@@ -26,14 +27,19 @@ _NAME = re.compile(rf"{REPLAY}([0-9a-f]{{8}}-[0-9a-f]{{4}}-[0-9a-f]{{4}}-[0-9a-f
 
 
 @dataclass(frozen=True, slots=True)
-class ReplayAccess:
-    """A replay that the caller may watch."""
+class ReplayState(StreamState):
+    """Where a replay's stream stands: `head` is the last event that is due now."""
 
-    id: UUID
-    stream: str
-    head: int
-    """The last event that is due now."""
-    workspace_ids: frozenset[UUID]
+    replay_id: UUID
+    created_by: int | None
+    workspace_ids: frozenset[str]
+    with_installation: bool
+
+    def may_be_seen(self, user: int | None, workspace_ids: Collection[str], staff: bool) -> bool:
+        """Tell the same as `ReplayQuerySet.visible_to` of somebody who may see these workspaces now."""
+        own = self.created_by is not None and self.created_by == user
+        theirs = self.workspace_ids <= set(workspace_ids) and (staff or not self.with_installation)
+        return theirs and (own or bool(self.workspace_ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +69,44 @@ def replay_id_of(stream: str) -> UUID | None:
     return UUID(found[1]) if found else None
 
 
-def open_replay(user: User | object, stream: str) -> ReplayAccess | None:
-    """Return the caller's access to a replay's stream; None for no access, and for no such replay."""
-    replay_id = replay_id_of(stream)
-    if replay_id is None or not _watchable(user, replay_id):
-        return None
+def states(user: User | object, names: Collection[str]) -> dict[str, ReplayState]:
+    """Return where those replays' streams stand that the user may see, by name; others are left out."""
+    ids = [found for name in names if (found := replay_id_of(name))]
+    if not ids:
+        return {}
+    now = reading.database_now()
+    rows = Replay.objects.visible_to(user).filter(pk__in=ids, target=Target.STREAM)
+    return {row.stream: _state(row, now) for row in rows}
+
+
+def _state(replay: Replay, now: datetime) -> ReplayState:
+    return ReplayState(
+        id=0,
+        name=replay.stream,
+        workspace_id=None,
+        head=reading.standing(replay, now).sequence,
+        removed_through=0,
+        created_at=replay.created_at,
+        ended_at=None,
+        replay_id=replay.pk,
+        created_by=replay.created_by_id,
+        workspace_ids=frozenset(map(str, replay.workspace_ids)),
+        with_installation=replay.with_installation,
+    )
+
+
+def page(replay_id: UUID, after: int, limit: int, types: Collection[str] | None, head: int) -> list[str]:
+    """Return the envelopes of up to `limit` events after a sequence, none of them beyond `head`, as JSON texts."""
     found = reading.load(replay_id)
     if found is None:
-        return None
-    replay, now = found
-    head = reading.standing(replay, now).sequence
-    return ReplayAccess(replay.pk, replay.stream, head, frozenset(replay.workspace_ids))
-
-
-def _watchable(user: User | object, replay_id: UUID) -> bool:
-    return Replay.objects.visible_to(user).filter(pk=replay_id, target=Target.STREAM).exists()
+        return []
+    wanted = [place for place in reading.places(replay_id, after, min(limit, MAX_PAGE)) if place.sequence <= head]
+    events = reading.events_at(wanted)
+    return [
+        reading.envelope_text(found[0], sequence, event)
+        for sequence, event in events.items()
+        if types is None or event.type in types
+    ]
 
 
 def due(

@@ -13,7 +13,7 @@ from events.replay import control, jobs, reading
 from events.replay.control import CannotControl, Command, order
 from events.replay.creation import CannotReplay, Pace
 from events.replay.models import Mode
-from events.replay.watching import Due, due, open_replay
+from events.replay.watching import Due, ReplayState, due, states
 from tests.replaying import BEGIN, after, person, record, replay_of
 from workflow_platform.accounts.models import Membership, Role, User
 
@@ -36,6 +36,10 @@ def at(replay: Replay, milliseconds: float, after: int = 0, **given: Any) -> Due
     found = reading.load(replay.pk)
     assert found is not None
     return due(replay.pk, after, now=found[0].anchor_at + timedelta(milliseconds=milliseconds), **given)
+
+
+def open_replay(user: User | None, name: str) -> ReplayState | None:
+    return states(user, [name]).get(name)
 
 
 def envelopes(found: Due) -> list[dict[str, Any]]:
@@ -289,12 +293,12 @@ def test_only_its_maker_and_editors_change_a_replay(viewer: User) -> None:
     replay, _ = replay_of(execution, viewer)
     frame = {"type": "pause", "stream": replay.stream}
     said = [
-        control.control(user, replay.pk, frame)
+        control.control(user, replay.stream, frame)
         for user in (person("stranger", Role.ADMIN, "elsewhere"), person("colleague"), person("editor", Role.EDITOR))
     ]
     assert [error.code if error else None for error in said] == ["not_found", "forbidden", None]
-    assert control.control(viewer, replay.pk, {"type": "resume"}) is None
-    refused = control.control(viewer, replay.pk, {"type": "seek", "sequence": "2"})
+    assert control.control(viewer, replay.stream, {"type": "resume"}) is None
+    refused = control.control(viewer, replay.stream, {"type": "seek", "sequence": "2"})
     assert refused is not None
     assert (refused.code, "sequence" in refused.detail) == ("bad_frame", True)
 
