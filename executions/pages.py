@@ -16,7 +16,7 @@ from django.templatetags.static import static
 from django.utils import timezone
 
 from events import log
-from events.models import FEED
+from events.models import FEED, WORKFLOW
 from executions import relations, schedules
 from executions.explanation import explain
 from executions.graph import Graph
@@ -70,7 +70,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "activity": activity(user),
         "can_run": _is_editor(user),
         "has_workflows": Workflow.objects.visible_to(user).filter(deleted_at__isnull=True).exists(),
-        "list_data": {"head": head, "grows": before is None, "listed": LISTED},
+        "list_data": {"stream": FEED, "head": head, "grows": before is None, "listed": LISTED},
         "page_data": {},
     }
     return render(request, "executions/dashboard.html", context)
@@ -113,10 +113,11 @@ def workflows(request: HttpRequest) -> HttpResponse:
 @login_required
 def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
     """A workflow: its graph, its JSON, a form to run it, its versions (`?version=N` opens one), its executions."""
-    head = log.head(FEED)
     user = _user(request)
     found = Workflow.objects.filter(deleted_at__isnull=True).select_related("latest_version", "workspace")
     row = get_visible_or_404(found, user, pk=workflow_id)
+    stream = f"{WORKFLOW}{row.pk}"
+    head = log.head(stream)
     versions = row.versions.select_related("created_by").defer("edges").order_by("-number")
     version = _version(row, request.GET.get("version"))
     hooks = [
@@ -145,7 +146,13 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
             },
             "sample_input": version.settings.get("sample_input", []),
         },
-        "list_data": {"head": head, "grows": True, "listed": RECENT, "filters": f"workflow={row.pk}&in_workflow=1"},
+        "list_data": {
+            "stream": stream,
+            "head": head,
+            "grows": True,
+            "listed": RECENT,
+            "filters": f"workflow={row.pk}&in_workflow=1",
+        },
     }
     return render(request, "executions/workflow.html", context)
 
@@ -164,8 +171,9 @@ def _version(row: Workflow, wanted: str | None) -> WorkflowVersion:
 
 @login_required
 def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
-    """The live monitor. Everything that moves on it is folded from the stream, from its first event on."""
-    found = Execution.objects.select_related("workflow__latest_version", "version", "parent__workflow", "parent_run")
+    """The live monitor. Everything that moves on it is folded from the stream: from its first event on or, where the
+    stream is long, from the rows and what is near its head."""
+    found = Execution.objects.select_related("workflow__latest_version", "version", "stream", "parent__workflow", "parent_run")
     row = get_visible_or_404(found, request.user, pk=execution_id)
     reruns = list(row.reruns.only("pk", "status").order_by("-id")[: RERUNS + 1])
     labels = {node["id"]: node.get("name") or node["id"] for node in row.version.nodes}
@@ -182,6 +190,7 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
         "handled": str(handled) if handled else None,
         "page_data": {
             "execution": str(row.pk),
+            "head": row.stream.last_sequence,
             "pausing": row.pause_request is not None,
             "rerun_of": str(row.rerun_of_id) if row.rerun_of_id else None,
             "trigger_node": row.trigger_node,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -20,6 +20,7 @@ from executions.api.serializers import (
     ExecutionDetailSerializer,
     ExecutionFilterSerializer,
     ExecutionSerializer,
+    NodeRunFilterSerializer,
     NodeRunSerializer,
     OutputFilterSerializer,
     ReasonSerializer,
@@ -29,6 +30,8 @@ from executions.statuses import NodeRunStatus
 from workflow_platform.accounts.models import Role
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.problems import Problem
+
+MOST_RUNS = 10_000
 
 
 class ExecutionViewSet(RerunActions):
@@ -90,12 +93,20 @@ class ExecutionViewSet(RerunActions):
             raise Problem(409, str(error)) from None
         return Response(ExecutionSerializer(self._execution(pk)).data, status=status.HTTP_202_ACCEPTED)
 
-    @extend_schema(responses={200: NodeRunSerializer(many=True)}, filters=False)
+    @extend_schema(parameters=[NodeRunFilterSerializer], responses={200: NodeRunSerializer(many=True)}, filters=False)
     @action(detail=True, pagination_class=None)
     def nodes(self, request: Request, pk: str) -> Response:
         """The node runs, in the order in which they began, without their output."""
-        runs = NodeRun.objects.filter(execution=self._execution(pk)).defer("output", "inputs").order_by("id")
-        return Response(NodeRunSerializer(runs[:10_000], many=True).data)
+        wanted = NodeRunFilterSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        runs = NodeRun.objects.filter(execution=self._execution(pk))
+        filters = {"node": "node_id", "run_index": "run_index"}
+        runs = runs.filter(**{filters[name]: value for name, value in wanted.validated_data.items() if name in filters})
+        if last := wanted.validated_data.get("last"):
+            newest = runs.order_by("-id").values("pk")[:last]
+            latest = runs.order_by("node_id", "-run_index").distinct("node_id").values("pk")
+            runs = runs.filter(Q(pk__in=newest) | Q(pk__in=latest))
+        return Response(NodeRunSerializer(runs.defer("output", "inputs").order_by("id")[:MOST_RUNS], many=True).data)
 
     @extend_schema(parameters=[OutputFilterSerializer], responses={200: dict})
     @action(detail=True, url_path="nodes/(?P<node>[^/]{1,100})/output")

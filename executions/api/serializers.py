@@ -154,6 +154,17 @@ class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
         ]  # fmt: skip
 
 
+class NodeRunFilterSerializer(serializers.Serializer[Any]):
+    last = serializers.IntegerField(
+        min_value=1,
+        max_value=1000,
+        required=False,
+        help_text="Only so many, the newest, and the latest run of every node: how an execution of many runs stands.",
+    )
+    node = serializers.CharField(max_length=100, required=False)
+    run_index = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False)
+
+
 class EventFilterSerializer(serializers.Serializer[Any]):
     after = serializers.IntegerField(min_value=0, default=0)
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=500)

@@ -28,7 +28,7 @@ export class Timeline {
 
   /** @param {ReturnType<typeof import("./fold.js").emptyState>} state @param {number} now */
   draw(state, now) {
-    const runs = [...state.runs.values()].filter((run) => run.status !== "skipped").slice(-MOST_ROWS);
+    const runs = [...state.runs.values()].filter((run) => run.status !== "skipped" && !run.apart).slice(-MOST_ROWS);
     if (!runs.length) return;
     if (!this.axis.isConnected) this.root.replaceChildren(this.axis);
     const own = runs.filter((run) => !run.takenFrom);
