@@ -61,6 +61,8 @@ class Control(_Frame):
     """seek: so long after the first event."""
     time: Annotated[str, Field(max_length=40)] | None = None
     """seek: to the original time."""
+    paused: bool | None = None
+    """seek: and stand still there, or go on."""
     speed: float | None = None
 
 

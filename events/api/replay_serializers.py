@@ -222,9 +222,12 @@ class SeekSerializer(serializers.Serializer[Any]):
     sequence = serializers.IntegerField(required=False, min_value=0, help_text="Everything up to it is due.")
     offset_ms = serializers.FloatField(required=False, min_value=0, help_text="So long after the first event.")
     time = serializers.DateTimeField(required=False, help_text="To the original time.")
+    paused = serializers.BooleanField(
+        required=False, help_text="And stand still there, or go on; by default as before."
+    )
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        if len(data) != 1:
+        if len(set(data) - {"paused"}) != 1:
             raise serializers.ValidationError("Give one of sequence, offset_ms and time.")
         return data
 

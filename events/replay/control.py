@@ -50,6 +50,8 @@ class Command:
     """seek: so long after the first event."""
     time: datetime | None = None
     """seek: to the original time."""
+    paused: bool | None = None
+    """seek: and stand still there, or go on; None: as before."""
     speed: float | None = None
 
 
@@ -133,6 +135,8 @@ def _seek(replay: Replay, before: Standing, command: Command) -> None:
     if sequence < before.sequence:
         replay.rewind_revision, replay.rewind_sequence = replay.revision + 1, sequence
     replay.anchor_sequence, replay.anchor_offset_ms = sequence, offset
+    if command.paused is not None and before.state is not State.FAILED:
+        replay.state = State.PAUSED if command.paused else State.RUNNING
     if replay.target == Target.ENDPOINT:
         replay.position, replay.attempt = sequence, 0
         if replay.state == State.COMPLETED:
@@ -174,7 +178,7 @@ _COMMANDS: dict[str, Callable[[Replay, Standing, Command], None]] = {
 
 
 def _in_words(command: Command) -> str:
-    values = (command.sequence, command.offset_ms, command.time, command.speed)
+    values = (command.sequence, command.offset_ms, command.time, command.speed, command.paused and "paused")
     return " ".join([command.action, *(str(value) for value in values if value is not None)])
 
 
@@ -214,7 +218,10 @@ def _command(frame: dict[str, Any]) -> Command:
             raise CannotControl("A number is needed.", name)
     if frame.get("type") not in ACTIONS:
         raise CannotControl(f"It is one of {', '.join(ACTIONS)}.", "type")
-    return Command(frame["type"], sequence, offset, _moment(frame.get("time")), speed)
+    paused = frame.get("paused")
+    if paused is not None and not isinstance(paused, bool):
+        raise CannotControl("It is true or false.", "paused")
+    return Command(frame["type"], sequence, offset, _moment(frame.get("time")), paused, speed)
 
 
 def _moment(text: object) -> datetime | None:
