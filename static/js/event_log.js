@@ -5,7 +5,7 @@
  */
 import { LIFECYCLE, about, clock, colour, kindOf, words } from "./event_words.js";
 import { jsonView } from "./json_view.js";
-import { element } from "./page.js";
+import { element, number } from "./page.js";
 import { RowWindow } from "./row_window.js";
 
 /** @import { Envelope, Page } from "./event_stream.js" */
@@ -13,7 +13,6 @@ import { RowWindow } from "./row_window.js";
 const [KEPT, SLACK] = [20_000, 5000]; // events in memory while it follows
 const [FEW, MANY] = [500, 1000]; // events of a page
 const ENOUGH = 20; // events that fit the filter: then no further page is brought
-const number = (value) => value.toLocaleString("en");
 
 export class EventLog {
   /** @param {Record<"list" | "search" | "types" | "level" | "follow" | "count" | "earlier", HTMLElement>} parts
@@ -68,7 +67,7 @@ export class EventLog {
     const [kind, text, lifecycle] = [this.types.value, this.search.value.trim().toLowerCase(), this.onlyLifecycle];
     return (event) => {
       if (kind ? kindOf(event) !== kind : lifecycle && !LIFECYCLE.has(kindOf(event))) return false;
-      return !text || `${event.type} ${about(event, this.names)} ${JSON.stringify(event.data)}`.toLowerCase().includes(text);
+      return !text || `${event.type} ${about(event, this.names)} ${words(event)} ${JSON.stringify(event.data)}`.toLowerCase().includes(text);
     };
   }
 
@@ -177,7 +176,7 @@ export class EventLog {
     const unread = shown - this.read;
     this.follow.setAttribute("aria-pressed", String(!this.following));
     this.follow.hidden = this.over && this.following;
-    this.follow.textContent = this.following ? "Pause" : unread ? `Follow · ${number(unread)} new` : this.over ? "To the end" : "Follow";
+    this.follow.textContent = this.following ? "Stop following" : unread ? `Follow · ${number(unread)} new` : this.over ? "To the end" : "Follow";
   }
 
   /** @param {Envelope} event */

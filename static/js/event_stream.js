@@ -236,7 +236,8 @@ export class EventStream extends EventTarget {
 
   /** @param {any} frame */
   #take(frame) {
-    clearTimeout(this.#pong); // whatever it says, it lives
+    if (this.#pong) clearTimeout(this.#pong); // whatever it says, it lives
+    this.#pong = 0;
     if (this.#failures) this.update();
     this.#failures = 0;
     const { type, stream } = frame;

@@ -1,5 +1,5 @@
 /** What an event of an execution says, in words and colours. */
-import { counted, duration } from "./page.js";
+import { counted, duration, number } from "./page.js";
 
 /** @typedef {import("./event_stream.js").Envelope} Envelope */
 
@@ -25,7 +25,7 @@ export function words({ data: d }) {
   if (d.next_attempt) return `attempt ${d.attempt} failed, the next in ${duration(d.delay_ms)}: ${d.error.message}`;
   if (d.error) return d.error.message;
   if (d.cached_from) return `served from the cache in ${duration(d.summary.duration_ms)}`;
-  if (d.summary) return `${d.summary.nodes_executed.toLocaleString("en")} node runs in ${duration(d.summary.duration_ms)}`;
+  if (d.summary) return `${number(d.summary.nodes_executed)} node runs in ${duration(d.summary.duration_ms)}`;
   if (d.total) return `${d.completed} of ${d.total} nodes`;
   const said = [d.reason, d.message, d.rerun_of ? "a rerun" : null];
   if (d.output_items !== undefined) said.push(`${counted(d.output_items)} in ${duration(d.duration_ms)}`, d.from_cache ? "from the cache" : null);

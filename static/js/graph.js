@@ -1,5 +1,6 @@
 /** The graph as SVG: nodes with icon, name and state, edges with what flowed over them. */
 import { edgeKey } from "./fold.js";
+import { number } from "./page.js";
 import { viewport } from "./viewport.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -81,7 +82,7 @@ function drawNode(node, box, icons, fonts) {
     else delete group.dataset.status;
     group.classList.toggle("taken", taken);
     title.textContent = `${node.name} (${node.label})${text ? `: ${text}` : ""}`;
-    turns.textContent = runs > 1 ? `×${runs.toLocaleString("en")}` : "";
+    turns.textContent = runs > 1 ? `×${number(runs)}` : "";
     pen.font = fonts.turns;
     const besides = runs > 1 ? pen.measureText(turns.textContent).width + 6 : 0;
     what.textContent = fitting(text || node.label, room - besides, fonts.what);
@@ -120,7 +121,7 @@ export function renderGraph(root, graph, onChoose = () => {}) {
       const found = edges.get(edgeKey(edge));
       if (!found) return;
       found.group.setAttribute("class", `edge flowed${flowing ? " flowing" : ""}${taken ? " taken" : ""}`);
-      found.label.textContent = [found.output === "main" ? [] : found.output, items === null ? [] : items.toLocaleString("en")].flat().join(" · ");
+      found.label.textContent = [found.output === "main" ? [] : found.output, items === null ? [] : number(items)].flat().join(" · ");
     },
     /** As before anything happened. */
     reset() {

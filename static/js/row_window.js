@@ -1,6 +1,7 @@
 /** A long list of which only the rows around where one looks are made; scrolling makes further ones and removes others. */
-const MOST = 400; // rows at once
-const CHUNK = 150;
+const MOST = 240; // rows at once
+const CHUNK = 100;
+const LAST = 60; // rows that are made when more has come at once than is looked at
 const NEAR = 200; // pixels from an edge
 const AT_END = 30;
 
@@ -33,7 +34,7 @@ export class RowWindow {
   end() {
     const { list, items } = this;
     if (this.to < items.length) {
-      const from = Math.max(this.to, items.length - MOST);
+      const from = Math.max(this.to, items.length - (items.length > MOST ? LAST : MOST));
       if (from > this.to) list.replaceChildren();
       if (from > this.to) this.from = from;
       list.append(...items.slice(from).map(this.make));

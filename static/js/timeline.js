@@ -2,7 +2,7 @@
 import { took } from "./fold.js";
 import { duration, element } from "./page.js";
 
-const MOST_ROWS = 300;
+const [MOST_ROWS, MOST_ROWS_RUNNING] = [300, 100];
 const TICKS = 5;
 const THINNEST = 4; // pixels, as in monitor.css
 
@@ -28,7 +28,7 @@ export class Timeline {
 
   /** @param {ReturnType<typeof import("./fold.js").emptyState>} state @param {number} now */
   draw(state, now) {
-    const runs = [...state.runs.values()].filter((run) => run.status !== "skipped" && !run.apart).slice(-MOST_ROWS);
+    const runs = [...state.runs.values()].filter((run) => run.status !== "skipped" && !run.apart).slice(state.endedAt ? -MOST_ROWS : -MOST_ROWS_RUNNING);
     if (!runs.length) return this.clear();
     if (!this.axis.isConnected) this.root.replaceChildren(this.axis);
     const own = runs.filter((run) => !run.takenFrom);

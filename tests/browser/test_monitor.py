@@ -219,6 +219,7 @@ def test_timeline_and_inspector_stand_side_by_side_and_on_a_phone_events_are_tol
     visitor: Visitor, failed: str
 ) -> None:
     wide = visitor.open(failed)
+    expect(wide.locator("#inspector").get_by_role("alert")).to_be_visible()
     boxes = [wide.locator(f".panels > :nth-child({n})").bounding_box() for n in (1, 2)]
     assert boxes[0] is not None
     assert boxes[1] is not None

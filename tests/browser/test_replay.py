@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import PHONE, Visitor
 from tests.browser.test_monitor import SHOWN, shown_at_the_end, start
@@ -37,9 +37,13 @@ def events(page: Page) -> int:
     return int(page.locator("#monitor").get_attribute("data-sequence") or 0)
 
 
+def player(page: Page) -> Locator:
+    return page.get_by_role("region", name="Replay")
+
+
 def pause(page: Page) -> None:
-    page.get_by_role("button", name="Pause", exact=True).click()
-    expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    player(page).get_by_role("button", name="Pause").click()
+    expect(player(page).get_by_role("button", name="Play")).to_be_visible()
 
 
 def put(page: Page, part: float) -> None:
@@ -86,13 +90,13 @@ def test_at_its_end_a_replay_shows_what_the_execution_shows_and_every_step_back_
         expect(page.locator("#monitor")).to_have_attribute("data-sequence", str(number))
         assert page.evaluate(SHOWN)["nodes"] == seen[number - 1]
     put(page, 1.0)
-    page.get_by_role("button", name="Play", exact=True).click()
+    player(page).get_by_role("button", name="Play").click()
     expect(page.locator("#status")).to_have_text("completed")
     assert shown_at_the_end(page) == wanted
     put(page, 0.5)
     expect(page.locator("#status")).to_have_text("running")
     assert 0 < events(page) < len(wanted["log"])
-    page.get_by_role("button", name="Play").click()
+    player(page).get_by_role("button", name="Play").click()
     expect(page.locator("#status")).to_have_text("completed")
     assert shown_at_the_end(page) == wanted
     page.get_by_role("link", name="Leave").click()
@@ -115,7 +119,7 @@ def test_a_replay_outlives_a_reload_and_is_plainly_one(platform: Platform, visit
     other = visitor.open(page.url)
     expect(other.locator("#player-count")).to_have_text(str(count))
     page.keyboard.press("Space")
-    expect(other.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+    expect(player(other).get_by_role("button", name="Pause")).to_be_visible()
     pause(other)
     page.get_by_role("link", name="Leave").click()
     expect(page.get_by_role("button", name="Rerun", exact=True)).to_be_visible()
