@@ -39,11 +39,12 @@ export class Player {
     this.over = false; // the server has said `end`
     this.dragged = false;
     this.drawnAt = 0;
+    /** @type {number | null} where a step leads that is on its way: the next one begins there */ this.stepping = null;
     /** @type {Promise<void>} one order at a time, in the order they were given */ this.orders = Promise.resolve();
     by("player-speed").replaceChildren(...SPEEDS.map((speed) => new Option(`${speed}×`, String(speed))));
     by("player-play").addEventListener("click", () => this.toggle());
-    by("player-back").addEventListener("click", () => this.seek({ sequence: Math.max(0, this.held.length - 1), paused: true }));
-    by("player-on").addEventListener("click", () => this.seek({ sequence: Math.min(this.facts.total, this.held.length + 1), paused: true }));
+    by("player-back").addEventListener("click", () => this.step(-1));
+    by("player-on").addEventListener("click", () => this.step(1));
     by("player-start").addEventListener("click", () => this.seek({ sequence: 0 }));
     by("player-speed").addEventListener("change", () => this.order("speed", { speed: Number(by("player-speed").value) }));
     by("player-leave").addEventListener("click", (event) => this.leave(event));
@@ -75,7 +76,8 @@ export class Player {
 
   /** @param {Envelope[]} batch */
   add(batch) {
-    this.held.push(...batch);
+    for (const event of batch) this.held.push(event);
+    this.draw();
   }
 
   /** What follows comes after this sequence: what is held beyond it has not happened yet, again. @param {number} after */
@@ -115,6 +117,14 @@ export class Player {
     // Of one that is over, only what people see is changed: it goes on when they say so.
     await this.order("seek", ended ? { paused: true, ...where } : where);
     if (ended && this.over) this.page.again(this.held.length);
+  }
+
+  /** @param {-1 | 1} by events */
+  async step(by) {
+    const sequence = Math.max(0, Math.min(this.facts.total, (this.stepping ?? this.held.length) + by));
+    this.stepping = sequence;
+    await this.seek({ sequence, paused: true });
+    if (this.stepping === sequence) this.stepping = null;
   }
 
   /** @param {string} what @param {object} body */
