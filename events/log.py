@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -79,7 +79,7 @@ def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
         raise NotInTransaction(NotInTransaction.__doc__)
     payloads = [payload_text(new.type, new.data) for new in new_events]
     own, workflows, number = _advance(new_events)
-    feed = _feed_sequences(sum(new.type in LIFECYCLE for new in new_events))
+    feed = _feed_sequences(sum(new.type in LIFECYCLE for new in new_events), number)
     now = time_text(timezone.now())
     text = _Texts()
     events = []
@@ -111,6 +111,22 @@ def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
     return events
 
 
+def restore(stream: Stream, events: Iterable[list[RecordedEvent]]) -> None:
+    """Write what was recorded elsewhere to a stream that has no events, as it is, inside the caller's transaction.
+
+    The sequences must go up by one. Nobody hears of these events, and those who read history with a cursor are past
+    them: they are no news.
+    """
+    if not connection.in_atomic_block:
+        raise NotInTransaction(NotInTransaction.__doc__)
+    first, last = 0, 0
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for batch in events:
+            first, last = first or batch[0].sequence, batch[-1].sequence
+            copy.write(_rows(batch))
+    Stream.objects.filter(pk=stream.pk).update(last_sequence=last, removed_through=max(first - 1, 0))
+
+
 class _Texts(dict[UUID, str]):
     """The texts of ids: a batch has few of them, and each costs as much as the rest of its line."""
 
@@ -133,19 +149,23 @@ _COPY = (
 
 
 def _insert(events: list[RecordedEvent]) -> None:
-    """Write the rows by COPY, several times faster than INSERT.
+    """Write the rows by COPY, several times faster than INSERT."""
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.write(_rows(events))
+
+
+def _rows(events: list[RecordedEvent]) -> str:
+    """Return the rows as COPY reads them.
 
     The text is made here: nothing in it but the JSON can hold a character that COPY reads as its own, and JSON holds
     of those only the backslash.
     """
-    lines = [
+    return "".join(
         f"{e.id}\t{e.type}\t{e.source}\t{e.time}\t{e.execution_id or _NULL}\t{e.workflow_id or _NULL}\t{e.stream_id}\t"
         f"{e.workspace_id or _NULL}\t{e.sequence}\t{e.feed_sequence or _NULL}\t{e.workflow_sequence or _NULL}\t"
         f"{e.transaction}\t{_escaped(e.payload)}\n"
         for e in events
-    ]
-    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        copy.write("".join(lines))
+    )
 
 
 _NULL = "\\N"
@@ -183,7 +203,7 @@ def _advance(new_events: Sequence[NewEvent]) -> tuple[dict[int, _Numbering], dic
             " locked AS (SELECT id, last_transaction FROM events_stream"
             "  WHERE id IN (SELECT id FROM sums) ORDER BY id FOR UPDATE),"
             # Not below that of what precedes in any of the streams, whose transaction may have got its number later.
-            " mark AS (SELECT GREATEST(pg_current_xact_id()::text::bigint, max(last_transaction)) AS n FROM locked)"
+            " mark AS (SELECT GREATEST(events_current_transaction(), max(last_transaction)) AS n FROM locked)"
             " UPDATE events_stream s SET last_sequence = last_sequence + sums.n, last_transaction = mark.n,"
             " ended_at = CASE WHEN s.id = ANY(%(ended)s) THEN clock_timestamp() ELSE s.ended_at END"
             " FROM locked JOIN sums USING (id) CROSS JOIN mark WHERE s.id = locked.id"
@@ -202,14 +222,18 @@ def _advance(new_events: Sequence[NewEvent]) -> tuple[dict[int, _Numbering], dic
     return {stream.id: stream for stream in streams}, of_workflows, rows[0][4] if rows else 0
 
 
-def _feed_sequences(count: int) -> Iterator[int]:
-    """Take sequences of the feed. Its row is locked last, so that it is held for the shortest time."""
+def _feed_sequences(count: int, number: int) -> Iterator[int]:
+    """Take sequences of the feed. Its row is locked last, so that it is held for the shortest time.
+
+    The row also keeps the greatest number of a transaction, when the streams that had it have been removed.
+    """
     if not count:
         return iter(())
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE events_stream SET last_sequence = last_sequence + %s WHERE name = %s RETURNING last_sequence",
-            [count, FEED],
+            "UPDATE events_stream SET last_sequence = last_sequence + %s,"
+            " last_transaction = GREATEST(last_transaction, %s) WHERE name = %s RETURNING last_sequence",
+            [count, number, FEED],
         )
         (last,) = cursor.fetchone()
     return iter(range(last - count + 1, last + 1))

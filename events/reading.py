@@ -78,9 +78,34 @@ def page_after(
 
     Of the stream `executions`, only those of `workspace_ids`.
     """
+    return _page(stream, (">", after), "ASC", limit, types, workspace_ids)
+
+
+def page_before(
+    stream: StreamState,
+    before: int,
+    limit: int = 500,
+    types: Collection[str] | None = None,
+    workspace_ids: Collection[UUID | str] = (),
+) -> list[RecordedEvent]:
+    """Return up to `limit` (at most 1000) events of a stream with a sequence below `before`, the newest first.
+
+    Of the stream `executions`, only those of `workspace_ids`.
+    """
+    return _page(stream, ("<", before), "DESC", limit, types, workspace_ids)
+
+
+def _page(
+    stream: StreamState,
+    place: tuple[str, int],
+    order: str,
+    limit: int,
+    types: Collection[str] | None,
+    workspace_ids: Collection[UUID | str],
+) -> list[RecordedEvent]:
     field = sequence_field(stream.name)
-    conditions = [f"e.{field} > %s"]
-    values: list[Any] = [after]
+    conditions = [f"e.{field} {place[0]} %s"]
+    values: list[Any] = [place[1]]
     if stream.name == FEED:
         conditions.append("e.workspace_id = ANY(%s::uuid[])")
         values.append([str(workspace) for workspace in workspace_ids])
@@ -99,7 +124,8 @@ def page_after(
     if stream.ended_at is not None:
         conditions.append("e.id < %s")
         values.append(first_id(stream.ended_at + CLOCK_SLACK))
-    statement = f"SELECT {COLUMNS} FROM {SOURCE} WHERE {' AND '.join(conditions)} ORDER BY e.{field} LIMIT %s"  # noqa: S608
+    where = " AND ".join(conditions)
+    statement = f"SELECT {COLUMNS} FROM {SOURCE} WHERE {where} ORDER BY e.{field} {order} LIMIT %s"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(statement, [*values, min(limit, MAX_PAGE)])
         return recorded(cursor.fetchall())

@@ -11,13 +11,13 @@ from django.db import transaction
 from django.test import Client
 
 from events import log
+from events.event_filter import EventFilter
 from events.log import NewEvent
 from events.models import EXECUTION
 from events.recorded import RecordedEvent
 from events.replay import reading
 from events.replay.creation import Pace, Wanted, create
 from events.replay.models import Replay
-from events.replay.selection import EventFilter
 from events.replay.sending import Endpoint
 from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from events.event_types import UnknownEventType
+from events.api.query_fields import checked_types
+from events.event_filter import BadPattern, EventFilter, matching_sources
 from events.replay.control import FASTEST, SLOWEST
 from events.replay.creation import Pace, Wanted
 from events.replay.models import Mode, Replay, State, Target
-from events.replay.selection import EventFilter, matching_types
 from events.replay.sending import Endpoint, key_of, shown_url
 from workflow_platform import outbound
 from workflow_platform.outbound import OutboundFailed, OutboundRefused
@@ -49,9 +49,13 @@ class ReplayFilterSerializer(serializers.Serializer[Any]):
 
     def validate_types(self, value: list[str]) -> list[str]:
         """Refuse patterns that no type fits."""
+        return checked_types(value)
+
+    def validate_sources(self, value: list[str]) -> list[str]:
+        """Refuse what cannot be a pattern of sources."""
         try:
-            matching_types(value)
-        except UnknownEventType as error:
+            matching_sources(value)
+        except BadPattern as error:
             raise serializers.ValidationError(str(error)) from None
         return value
 

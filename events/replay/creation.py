@@ -8,16 +8,20 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
+from psycopg.errors import QueryCanceled
 
-from events.reading import SOURCE
+from events.event_filter import EventFilter
 from events.replay import jobs, reading
 from events.replay.control import CannotControl, settle
 from events.replay.models import Mode, Replay, Target
-from events.replay.selection import EventFilter, conditions
 from events.replay.sending import Endpoint
+from events.scanning import Place, Reach
 from workflow_platform.accounts.models import Role, User, Workspace
+
+SEARCH_SECONDS = 20
+"""So long the events of a filter may be looked for."""
 
 
 class CannotReplay(Exception):
@@ -56,7 +60,7 @@ def create(wanted: Wanted, by: User | None) -> Replay:
     """Make a replay of what the filter means now, and start it.
 
     A user's replay holds only what they may see; to an endpoint, only of workspaces whose editor they are. None is an
-    operator, whose filter is taken as it is. Raises CannotReplay, TooManyReplays, UnknownEventType.
+    operator, whose filter is taken as it is. Raises CannotReplay, TooManyReplays, UnknownEventType, BadPattern.
     """
     with transaction.atomic():
         if by is not None:
@@ -132,8 +136,7 @@ _OFFSETS = {
 # overtake that one. Between streams it is the time, and then the order over streams.
 _NUMBER = """
 WITH found AS MATERIALIZED (
-    SELECT e.id, e.stream_id, e.sequence, e.transaction, e.workspace_id, e.time FROM {source} WHERE {conditions}
-    LIMIT %(most)s + 1
+    SELECT {columns} FROM {source} LIMIT %(most)s + 1
 ), timed AS (
     SELECT *, max(time) OVER (PARTITION BY stream_id ORDER BY sequence) AS at FROM found
 ), numbered AS (
@@ -150,18 +153,36 @@ SELECT count(*), coalesce(max(offset_ms), 0), min(at),
 """
 
 
+_COLUMNS = "e.id, e.stream_id, e.sequence, e.transaction, e.workspace_id, e.time"
+_NOW = Place(None, 2**62, back=False)
+"""All that is committed now: nobody goes on from here, so that what commits later is not missed."""
+
+
 def _number_events(replay_id: UUID, wanted: EventFilter, pace: Pace) -> _Numbered:
-    """Write the places of the events. Raises CannotReplay where there are more than a replay may have."""
-    condition, given = conditions(wanted)
-    named = {f"value_{index}": value for index, value in enumerate(given)}
-    parts = condition.split("%s")
-    condition = "".join(f"{part}%({name})s" for part, name in zip(parts, [*named, ""], strict=True))
-    condition = condition.removesuffix("%()s")
+    """Write the places of the events. Raises CannotReplay where there are more than a replay may have, or where they
+    are not found in time; UnknownEventType, BadPattern."""
+    asked = wanted.question()
+    if asked is None:
+        return _Numbered(0, 0, None, [], False)
+    where = "".join(f" AND {term}" for term in (*asked.conditions.days, *asked.conditions.rows))
+    source, values = asked.roots.source(Reach(_COLUMNS, where, _NOW.order(), "LIMIT %(most)s + 1", _NOW))
     most = settings.REPLAY_MAX_EVENTS
-    statement = _NUMBER.format(source=SOURCE, conditions=condition, offset=_OFFSETS[pace.mode])
-    with connection.cursor() as cursor:
-        cursor.execute(statement, {"replay": replay_id, "most": most, "delay": pace.delay_ms or 0, **named})
-        found = _Numbered(*cursor.fetchone())
+    statement = _NUMBER.format(columns=_COLUMNS, source=source, offset=_OFFSETS[pace.mode])
+    values |= asked.conditions.values | {"replay": replay_id, "most": most, "delay": pace.delay_ms or 0}
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {SEARCH_SECONDS * 1000}")
+            cursor.execute(statement, values)
+            found = _Numbered(*cursor.fetchone())
+            cursor.execute("SET LOCAL statement_timeout = DEFAULT")
+    except OperationalError as error:
+        if not isinstance(error.__cause__, QueryCanceled):
+            raise
+        raise CannotReplay(
+            f"What it asks for was not found within {SEARCH_SECONDS} s: narrow it, by execution, workflow, since or"
+            " until.",
+            "filter",
+        ) from None
     if found.total > most:
         raise CannotReplay(
             f"It fits more than {most} events, the most that a replay may have (REPLAY_MAX_EVENTS): narrow it, by"

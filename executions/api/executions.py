@@ -12,12 +12,13 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from events import log
+from events import reading
 from executions import lifecycle
 from executions.api.reruns import RerunActions
 from executions.api.serializers import (
-    EventFilterSerializer,
     ExecutionDetailSerializer,
+    ExecutionEventsQuerySerializer,
+    ExecutionEventsSerializer,
     ExecutionFilterSerializer,
     ExecutionSerializer,
     NodeRunFilterSerializer,
@@ -136,23 +137,28 @@ class ExecutionViewSet(RerunActions):
             }
         )
 
-    @extend_schema(parameters=[EventFilterSerializer], responses={200: dict})
+    @extend_schema(parameters=[ExecutionEventsQuerySerializer], responses={200: ExecutionEventsSerializer})
     @action(detail=True)
     def events(self, request: Request, pk: str) -> Response:
-        """History of the execution's stream: `{events, head, next_after}`, in sequence."""
+        """History of the execution's stream, in sequence from `after` on, or back from `before`."""
         execution = self._execution(pk)
-        wanted = EventFilterSerializer(data=request.query_params)
+        wanted = ExecutionEventsQuerySerializer(data=request.query_params)
         wanted.is_valid(raise_exception=True)
-        types = wanted.validated_data.get("type") or None
-        after, limit = wanted.validated_data["after"], wanted.validated_data["limit"]
-        events = log.read_after(execution.stream.name, after, limit, types)
-        return Response(
-            {
-                "events": events,
-                "head": execution.stream.last_sequence,
-                "next_after": events[-1]["sequence"] if events else after,
-            }
-        )
+        given = wanted.validated_data
+        name = execution.stream.name
+        stream = reading.states([name])[name]
+        if before := given.get("before"):
+            found = reading.page_before(stream, before, given["limit"], wanted.types)
+            more = len(found) == given["limit"] and found[-1].sequence > stream.removed_through + 1
+            place: dict[str, Any] = {"next_before": found[-1].sequence if more else None}
+        else:
+            after = given.get("after", 0)
+            found = reading.page_after(stream, after, given["limit"], wanted.types)
+            place = {"next_after": found[-1].sequence if found else after}
+        # Read after the events: what was not found for having been removed is said to have been.
+        removed = reading.states([name])[name].removed_through
+        events = [event.envelope(name) for event in found]
+        return Response({"events": events, "head": stream.head, **place, "removed_through": removed})
 
 
 def inputs_of(execution: Execution, run: NodeRun) -> dict[str, list[dict[str, Any]]]:

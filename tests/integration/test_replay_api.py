@@ -60,6 +60,7 @@ def test_what_has_no_meaning_is_refused_and_named(api: Api) -> None:
         ({}, "filter"),
         ({"filter": {"type": ["execution.*"]}}, "filter.type"),
         ({"filter": {"types": ["execution.invented"]}}, "filter.types"),
+        ({"filter": {"sources": ["X y"]}}, "filter.sources"),
         ({"filter": {"execution": "x"}}, "filter.execution"),
         ({"filter": {}, "speed": 1000.1}, "speed"),
         ({"filter": {}, "speed": 0.001}, "speed"),

@@ -1,5 +1,5 @@
 """`manage.py run_scheduler`: fires the schedules that are due; sweeps lost leases, waits that are due, lost jobs;
-has more or fewer workers run; and the sweeps of the floors below."""
+has more or fewer workers run; and what replays are due."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
 from redis.exceptions import RedisError
 
+from events.replay import jobs as replays
 from executions import recovery, schedules
 from executions.scaling import Scaler
-from workflow_platform import idempotency, sweeps
+from workflow_platform import idempotency
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +38,12 @@ class Command(BaseCommand):
                 if time.monotonic() - forgot_at > FORGET_SECONDS:
                     forgot_at = time.monotonic()
                     idempotency.sweep()
+                    replays.sweep_expired()
                 schedules.fire_due()
                 if count := recovery.sweep():
                     logger.info("%d executions queued again", count)
                 scaler.step()
-                sweeps.run_due()
+                replays.sweep_due()
             except (DatabaseError, InterfaceError, RedisError) as error:
                 logger.warning("sweep failed, trying again: %s", error)
                 connection.close()
