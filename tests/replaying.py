@@ -21,7 +21,7 @@ from events.replay.models import Replay
 from events.replay.sending import Endpoint
 from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
 
-BEGIN = datetime(2026, 11, 24, 12, tzinfo=UTC)
+BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
 
 
 def after(milliseconds: float, moment: datetime = BEGIN) -> datetime:

@@ -39,7 +39,8 @@ export class Player {
     this.over = false; // the server has said `end`
     this.dragged = false;
     this.drawnAt = 0;
-    /** @type {number | null} where a step leads that is on its way: the next one begins there */ this.stepping = null;
+    /** @type {number | null} where it was last told to go and stand: the next step begins there, whatever has come */ this.sought = null;
+    this.pending = 0; // orders on their way
     /** @type {Promise<void>} one order at a time, in the order they were given */ this.orders = Promise.resolve();
     by("player-speed").replaceChildren(...SPEEDS.map((speed) => new Option(`${speed}×`, String(speed))));
     by("player-play").addEventListener("click", () => this.toggle());
@@ -92,6 +93,7 @@ export class Player {
   tell(facts) {
     this.facts = facts;
     this.toldAt = performance.now();
+    if (!this.pending && facts.sequence !== this.sought) this.sought = null; // somebody else has moved it
     this.draw();
     this.page.changed();
   }
@@ -108,11 +110,13 @@ export class Player {
 
   toggle() {
     if (this.over) return this.seek({ sequence: 0, paused: false });
+    this.sought = null;
     return this.order(this.playing ? "pause" : "resume", {});
   }
 
   /** @param {{sequence?: number, offset_ms?: number, paused?: boolean}} where */
   async seek(where) {
+    this.sought = where.sequence ?? null;
     const ended = this.over;
     // Of one that is over, only what people see is changed: it goes on when they say so.
     await this.order("seek", ended ? { paused: true, ...where } : where);
@@ -121,15 +125,15 @@ export class Player {
 
   /** @param {-1 | 1} by events */
   async step(by) {
-    const sequence = Math.max(0, Math.min(this.facts.total, (this.stepping ?? this.held.length) + by));
-    this.stepping = sequence;
-    await this.seek({ sequence, paused: true });
-    if (this.stepping === sequence) this.stepping = null;
+    const from = this.playing && !this.pending ? this.held.length : this.sought ?? this.held.length;
+    await this.seek({ sequence: Math.max(0, Math.min(this.facts.total, from + by)), paused: true });
   }
 
   /** @param {string} what @param {object} body */
   order(what, body) {
-    this.orders = this.orders.then(() => send("POST", `${this.path}${what}/`, body)).catch((error) => toast(error.message, "failed"));
+    this.pending += 1;
+    const sent = this.orders.then(() => send("POST", `${this.path}${what}/`, body));
+    this.orders = sent.catch((error) => toast(error.message, "failed")).finally(() => (this.pending -= 1));
     return this.orders;
   }
 

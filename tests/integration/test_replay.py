@@ -7,9 +7,12 @@ from typing import Any
 
 import orjson
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import transaction
 
 from events.models import Event, Replay, ReplayEvent
-from events.replay import control, jobs, reading
+from events.replay import control, creation, jobs, reading
 from events.replay.control import CannotControl, Command, order
 from events.replay.creation import CannotReplay, Pace
 from events.replay.models import Mode
@@ -88,6 +91,15 @@ def test_more_events_than_allowed_are_refused_and_nothing_is_kept(viewer: User, 
         replay_of(execution, viewer)
     assert refused.value.field == "filter"
     assert (Replay.objects.count(), ReplayEvent.objects.count()) == (0, 0)
+
+
+def test_a_search_that_takes_too_long_is_given_up(viewer: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    execution, _ = record(TIMES)
+    monkeypatch.setitem(creation._OFFSETS, Mode.AT_ONCE, "(SELECT 0 FROM pg_sleep(60))::bigint")
+    monkeypatch.setattr(creation, "SEARCH_SECONDS", 0.1)
+    with pytest.raises(CannotReplay, match=r"within 0\.1 s") as refused, transaction.atomic():
+        replay_of(execution, viewer, Pace(Mode.AT_ONCE))
+    assert refused.value.field == "filter"
 
 
 def test_events_that_retention_has_removed_are_passed_over(viewer: User) -> None:
@@ -257,6 +269,36 @@ def test_an_expired_replay_is_forgotten(viewer: User) -> None:
     Replay.objects.update(expires_at=reading.database_now() - timedelta(days=31))
     assert jobs.sweep_expired() == 0
     assert Replay.objects.count() == 0
+
+
+# --- from the command line -------------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_the_events_at_their_pace_and_leaves_nothing_running(capsys: Any) -> None:
+    execution, events = record([0, 40, 80])
+    call_command("replay_events", "--execution", str(execution), "--speed", "2")
+    lines = [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["original"]["sequence"] for line in lines] == [event.sequence for event in events]
+    assert all(line["replay"] for line in lines)
+    assert [replay.state for replay in Replay.objects.all()] == ["cancelled"]
+
+
+def test_the_command_opens_a_stream_and_says_what_it_does_not_understand(capsys: Any, viewer: User) -> None:
+    execution, _ = record([0, 40])
+    wanted = ["replay_events", "--execution", str(execution), "--types", "execution.*", "--delay", "5"]
+    call_command(*wanted, "--to", "stream")
+    name = capsys.readouterr().out.split()[0]
+    assert open_replay(viewer, name) is not None
+    assert open_replay(person("stranger", Role.ADMIN, "elsewhere"), name) is None
+    for words, said in (
+        (["replay_events"], "Say which events"),
+        ([*wanted[:3], "--types", "execution.invented"], "execution.invented"),
+        ([*wanted[:3], "--speed", "0"], "--speed"),
+        ([*wanted[:3], "--to", "http://127.0.0.1/"], "--to"),
+        ([*wanted[:3], "--workspace", "nowhere"], "--workspace"),
+    ):
+        with pytest.raises(CommandError, match=said):
+            call_command(*words)
 
 
 # --- who -------------------------------------------------------------------------------------------------------------
