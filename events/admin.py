@@ -11,7 +11,7 @@ from events.admin_filters import RecordedFilter, ShortPaginator, TypeFilter, sea
 from events.event_filter import BadPattern
 from events.event_subscription import EventSubscription
 from events.event_types import UnknownEventType
-from events.models import CleanupState, Event, RetentionPolicy, Stream
+from events.models import CleanupState, Event, Replay, RetentionPolicy, Stream
 
 
 class ReadOnly:
@@ -149,3 +149,12 @@ class EventSubscriptionAdmin(admin.ModelAdmin[EventSubscription]):
             left_out = subscription.skip_one()
             said = f"leaves out {left_out.type} {left_out.id}" if left_out else "has nothing to leave out"
             self.message_user(request, f"{subscription} {said}.")
+
+
+@admin.register(Replay)
+class ReplayAdmin(ReadOnly, admin.ModelAdmin[Replay]):
+    list_display = ["id", "created_by", "target", "state", "mode", "total", "position", "created_at", "expires_at"]
+    list_filter = ["target", "state", "mode"]
+    list_select_related = ["created_by"]
+    exclude = ["secrets", "url"]
+    show_full_result_count = False

@@ -159,3 +159,11 @@ class CleanupState(models.Model):
 
     def __str__(self) -> str:
         return f"collected until {self.collected_at}"
+
+
+from events.replay.models import Replay, ReplayEvent  # noqa: E402 - Django finds models through this module
+
+__all__ = [
+    "EXECUTION", "FEED", "SYSTEM", "WORKFLOW", "CleanupState", "Event", "EventQuerySet", "Replay", "ReplayEvent",
+    "RetentionPolicy", "Stream", "StreamQuerySet", "sequence_field",
+]  # fmt: skip

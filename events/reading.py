@@ -45,7 +45,7 @@ class StreamState:
     removed_through: int
     created_at: datetime
     ended_at: datetime | None
-    removed_at: datetime | None = None
+    removed_at: datetime | None
 
 
 def states(names: Collection[str]) -> dict[str, StreamState]:

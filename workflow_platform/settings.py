@@ -186,7 +186,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Durable workflows whose every step is seen live, in order, with nothing missing.",
     "SERVE_INCLUDE_SCHEMA": False,
     # Used by several components, among which none lends its name.
-    "ENUM_NAME_OVERRIDES": {"ExecutionStatusEnum": "executions.models.execution.STATUS_CHOICES"},
+    "ENUM_NAME_OVERRIDES": {
+        "ExecutionStatusEnum": "executions.models.execution.STATUS_CHOICES",
+        "CredentialTypeEnum": "executions.models.credential.TYPE_CHOICES",
+        "ReplayTargetEnum": "events.replay.models.Target",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
@@ -272,6 +276,11 @@ MAX_RECOVERIES = _read(env.int, "MAX_RECOVERIES", 5)
 CODE_PROCESSES = _read(env.int, "CODE_PROCESSES", os.cpu_count() or 1)
 CODE_MEMORY_MB = _read(env.int, "CODE_MEMORY_MB", 256)
 EVENT_PREVIEWS = _read(env.bool, "EVENT_PREVIEWS", True)
+
+# --- Replays ---------------------------------------------------------------------------------------------------------
+REPLAY_MAX_EVENTS = _read(env.int, "REPLAY_MAX_EVENTS", 100_000)
+REPLAY_MAX_PER_USER = _read(env.int, "REPLAY_MAX_PER_USER", 20)
+REPLAY_KEEP_HOURS = _read(env.int, "REPLAY_KEEP_HOURS", 24)
 
 LOGGING = {
     "version": 1,

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from events import system
 from events.housekeeping import Housekeeping
+from events.replay import jobs as replays
 from executions import recovery, schedules
 from executions.engine.runner import worker_name
 from executions.reports import Reports
@@ -47,9 +48,11 @@ class Command(BaseCommand):
         Housekeeping().start()
         sweeps = [
             Sweep("idempotency keys", idempotency.sweep, FORGET_SECONDS),
+            Sweep("expired replays", replays.sweep_expired, FORGET_SECONDS),
             Sweep("schedules", schedules.fire_due),
             Sweep("recovery", _recover),
             Sweep("number of workers", Scaler().step),
+            Sweep("replays", replays.sweep_due),
         ]
         while not stop.wait(INTERVAL_SECONDS):
             try:
