@@ -19,7 +19,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from executions.samples import definitions
 from tests.conftest import ROOT
-from workflow_platform.embedded import free_port, wait_until
+from workflow_platform.embedded import ServerDidNotStart, free_port, wait_until
 from workflow_platform.supervision import control_socket
 
 PASSWORD = "a-password-for-the-first-admin"
@@ -76,6 +76,11 @@ class Up:
         """Return the ids of the workflows by name."""
         found = self.request("GET", "/api/workflows/", token).json()["results"]
         return {workflow["name"]: workflow["id"] for workflow in found}
+
+    def logs(self) -> str:
+        """Return the end of what each program, and the supervisor, has written."""
+        files = sorted((self.data / "logs").glob("*.log"))
+        return "\n".join(f"--- {file.name}\n" + "\n".join(file.read_text().splitlines()[-15:]) for file in files)
 
     def interrupt(self) -> int:
         """Press Ctrl-C, and return the exit code."""
@@ -140,7 +145,11 @@ def test_what_is_killed_is_started_again_and_workflows_run(up: Up, token: str, n
     killed = up.program(name)
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: up.program(name) not in {0, killed}, f"Another {name}")
-    wait_until(up.ready, f"The platform, after its {name} was killed")
+    try:
+        wait_until(up.ready, f"The platform, after its {name} was killed")
+    except ServerDidNotStart:
+        print(up.logs())  # or nobody knows why
+        raise
     sample = SAMPLES[0]
     path = f"/api/workflows/{up.workflows(token)[sample['name']]}/execute/"
     ended = up.request("POST", path, token, json={"input": sample["settings"]["sample_input"], "wait": 60})
