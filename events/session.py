@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import orjson
 from django.db import DatabaseError, InterfaceError
 
 from events import access, reading
@@ -23,6 +24,7 @@ from events.hub import Batch, Hub
 from events.models import EXECUTION
 from events.reading import StreamState
 from events.recorded import RecordedEvent
+from events.replay.models import REPLAY
 from workflow_platform.database_threads import in_database
 
 logger = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ logger = logging.getLogger(__name__)
 PAGE = 500
 MAX_BUFFERED_BYTES = 2 * 1024 * 1024
 """What one client may have waiting in memory; above it, it is read from the log later."""
-MAX_FRAME_BYTES = 256 * 1024
+MAX_FRAME_BYTES = 64 * 1024
 MAX_PAGES_ASKED = 16
 PATIENCE_SECONDS = 0.5
 """Until the database is asked again, when it is away."""
@@ -101,6 +103,16 @@ class Subscription:
             await self._forward()
         return self.stream in self.session.subscriptions and (self.behind or bool(self._buffer))
 
+    async def page(self, after: int, limit: int) -> list[str]:
+        """Return a page of history, as JSON texts."""
+        assert self.state is not None
+        mine = self.session.viewer.workspace_ids
+        _, events = await in_database(_read, self.state, after, limit, self.types, mine)
+        return [event.json(self.stream) for event in events]
+
+    def stop(self) -> None:
+        """Let go of everything: it is dropped."""
+
     async def tell_state(self) -> None:
         """Tell whether what follows is live, or comes from a log that is polled."""
         kind = "degraded" if self.session.hub.degraded else "live"
@@ -121,9 +133,9 @@ class Subscription:
         else:
             # What lies between is filtered out, belongs to others, or was removed.
             through = max([self.cursor, state.head, *sequences[-1:]])
-        self.cursor = through
-        if events:
-            await self._send(sequences, [event.json(self.stream) for event in events])
+        await self._send_page(sequences, [event.json(self.stream) for event in events], through)
+        if self.session.subscriptions.get(self.stream) is not self:
+            return  # dropped meanwhile
         if not self.behind:
             self._close_up()
             if state.ended_at is not None and self.cursor >= state.head:
@@ -131,6 +143,19 @@ class Subscription:
             elif not self.live and not self.behind:
                 self.live = True
                 await self.tell_state()
+
+    async def _send_page(self, sequences: Sequence[int], texts: Sequence[str], through: int) -> None:
+        """Send in frames of moderate size: a connection that breaks often gets on frame by frame."""
+        start, size = 0, 0
+        for index, text in enumerate(texts):
+            size += len(text)
+            if size >= MAX_FRAME_BYTES or index == len(texts) - 1:
+                if self.session.subscriptions.get(self.stream) is not self:
+                    return
+                self.cursor = through if index == len(texts) - 1 else sequences[index]
+                await self._send(sequences[start : index + 1], texts[start : index + 1])
+                start, size = index + 1, 0
+        self.cursor = through
 
     def _close_up(self) -> None:
         """Drop of the buffer what the log has told already."""
@@ -203,6 +228,12 @@ def _read(
     return state, reading.page_after(state, after, limit, types, workspaces)
 
 
+def _kind_of(stream: str) -> type[Subscription]:
+    from events.replay.subscription import ReplaySubscription  # built on this module
+
+    return ReplaySubscription if stream.startswith(REPLAY) else Subscription
+
+
 @dataclass(slots=True)
 class _PageAsked:
     subscription: Subscription
@@ -230,7 +261,7 @@ class Session:
             self.drop(old)
         if len(self.subscriptions) >= self._max_subscriptions:
             raise TooMany(f"At most {self._max_subscriptions} streams on one connection.")
-        subscription = self.subscriptions[stream] = Subscription(self, stream, after, types)
+        subscription = self.subscriptions[stream] = _kind_of(stream)(self, stream, after, types)
         self.wake(subscription)
 
     def unsubscribe(self, stream: str) -> None:
@@ -254,6 +285,7 @@ class Session:
         if self.subscriptions.get(subscription.stream) is subscription:
             del self.subscriptions[subscription.stream]
         self._ready.pop(subscription, None)
+        subscription.stop()
         self.hub.unwatch(subscription)
 
     def close(self) -> None:
@@ -300,8 +332,8 @@ class Session:
             if self._pages:
                 await self._send_page(self._pages[0])
                 self._pages.popleft()
-            if self._ready:
-                subscription = next(iter(self._ready))
+            subscription = next((s for s in self._ready if s.state is not None), None)
+            if subscription is not None:
                 # Stays ready while it is at work: a failure leaves it to be tried again.
                 more = await subscription.advance()
                 if subscription in self._ready:
@@ -333,9 +365,8 @@ class Session:
         state, stream = asked.subscription.state, asked.subscription.stream
         if state is None or self.subscriptions.get(stream) is not asked.subscription:
             return
-        types, mine = asked.subscription.types, self.viewer.workspace_ids
-        _, events = await in_database(_read, state, asked.after, asked.limit, types, mine)
-        envelopes = [event.envelope(stream) for event in events]
+        texts = await asked.subscription.page(asked.after, asked.limit)
+        envelopes = [orjson.Fragment(text) for text in texts]
         await self.client.frame({"type": "page", "stream": stream, "after": asked.after, "events": envelopes})
 
     async def refuse(self, stream: str, code: str, detail: str) -> None:

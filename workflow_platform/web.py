@@ -14,9 +14,11 @@ import sys
 from typing import Any
 
 import daphne.server
+from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from daphne.cli import CommandLineInterface
 from daphne.server import Server
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from django.conf import settings
 from twisted.internet import defer, reactor
 from twisted.internet.interfaces import IPushProducer
 from zope.interface.declarations import implementer
@@ -76,9 +78,23 @@ class PacedWebSocket(WebSocketProtocol):
 
 
 class PacedFactory(WebSocketFactory):
-    """Makes such WebSockets."""
+    """Makes such WebSockets, compressed if the settings say so."""
 
     protocol = PacedWebSocket
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.setProtocolOptions(failByDrop=False)  # a client learns what it did wrong: 1009, 1007
+        if settings.WS_COMPRESSION:
+            self.setProtocolOptions(perMessageCompressionAccept=_accept_deflate)
+
+
+def _accept_deflate(offers: list[Any]) -> Any:
+    """Accept permessage-deflate without memory between messages: a window for each client would cost 300 KiB."""
+    for offer in offers:
+        if isinstance(offer, PerMessageDeflateOffer):
+            return PerMessageDeflateOfferAccept(offer, no_context_takeover=True, request_no_context_takeover=True)
+    return None
 
 
 class StreamingServer(Server):

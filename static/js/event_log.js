@@ -46,6 +46,13 @@ export class EventLog {
     this.events.push(...batch);
   }
 
+  /** Show these events in place of those that were added. @param {Envelope[]} events */
+  replace(events) {
+    this.events = [...events];
+    this.early = null;
+    this.filter();
+  }
+
   offerTypes(batch) {
     const known = new Set([...this.types.options].map((option) => option.value));
     for (const kind of new Set(batch.map(kindOf))) if (!known.has(kind)) this.types.append(element("option", { value: kind }, kind));

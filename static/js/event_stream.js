@@ -6,6 +6,8 @@
  *     after: 0,                           // the last sequence that you hold; -N: begin N events before the newest
  *     types: ["execution.node_*"],        // only these, and level: "lifecycle"; without either, everything
  *     onEvents(events) {},                // one call for each frame, in sequence, nothing twice, no gap
+ *     onBegin(after) {},                  // what follows comes after this; a replay that was set back says so again
+ *     onReplay(facts) {},                 // where a replay stands, whenever somebody has changed that
  *     onState(state) {}, onLive(sequence) {}, onEnd(sequence, removed) {}, onError({ code, detail }) {},
  *   });
  *   const { events, complete } = await subscription.loadEarlier();    // the page before the first event, while live
@@ -28,7 +30,7 @@
  *            no more, and those after them follow
  * @typedef {{events: Envelope[], complete: boolean}} Page complete: there is nothing before it
  * @typedef {{after?: number, types?: string[], level?: "lifecycle" | "all", onEvents: (events: Envelope[]) => void,
- *            onState?: (state: State) => void, onLive?: (sequence: number) => void,
+ *            onBegin?: (after: number) => void, onReplay?: (facts: any) => void, onState?: (state: State) => void, onLive?: (sequence: number) => void,
  *            onEnd?: (sequence: number, removed: boolean) => void, onError?: (problem: Problem) => void}} Options
  */
 import { Subscription } from "./subscription.js";

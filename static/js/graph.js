@@ -123,6 +123,14 @@ export function renderGraph(root, graph, onChoose = () => {}) {
       found.group.setAttribute("class", `edge flowed${flowing ? " flowing" : ""}${taken ? " taken" : ""}`);
       found.label.textContent = [found.output === "main" ? [] : found.output, items === null ? [] : number(items)].flat().join(" · ");
     },
+    /** As before anything happened. */
+    reset() {
+      for (const made of nodes.values()) made.say("", "", 0, false);
+      for (const { group, label, output } of edges.values()) {
+        group.setAttribute("class", "edge");
+        label.textContent = output === "main" ? "" : output;
+      }
+    },
     choose(id) {
       for (const [key, { group }] of nodes) group.classList.toggle("chosen", key === id);
       if (nodes.has(id)) view.reveal(layout.nodes[id]);

@@ -7,6 +7,7 @@ import { addRun, apply, emptyState, took } from "./fold.js";
 import { renderGraph } from "./graph.js";
 import { Inspector } from "./inspector.js";
 import { by, counted, data, duration, send } from "./page.js";
+import { Player, startReplay } from "./replay.js";
 import { RerunDialog } from "./rerun.js";
 import { bring, earlier, ofKinds, standing } from "./standing.js";
 import { Timeline } from "./timeline.js";
@@ -19,7 +20,7 @@ const SHARE = 4; // it draws for a fifth of the time at most
 const [LONG, TAIL] = [5000, 500]; // a stream of more events is joined so many before its head
 let state = emptyState();
 /** @type {import("./event_stream.js").Envelope[] | null} events that wait for the rows on which they are folded */
-let held = data.head > LONG ? [] : null;
+let held = (data.head > LONG && !data.replay) || data.removed ? [] : null;
 const skew = Date.now() - Date.parse(data.server_time);
 const names = new Map(data.graph.nodes.map((node) => [node.id, node.name]));
 const graph = renderGraph(by("graph"), data.graph, (node) => choose(node));
@@ -37,7 +38,7 @@ let scheduled = false;
 let rest = 0; // until when it does not draw
 
 const ended = () => state.endedAt !== null;
-const now = () => Date.now() - skew;
+const now = () => player?.time ?? Date.now() - skew;
 
 function draw() {
   scheduled = false;
@@ -45,8 +46,8 @@ function draw() {
   by("monitor").dataset.sequence = state.sequence;
   by("status").dataset.status = by("status").textContent = state.status;
   drawControls();
-  decisions.draw(state);
-  if (by("rerun")) by("rerun").hidden = !ended();
+  if (!player) decisions.draw(state); // in a replay there is nothing to decide
+  for (const what of ["rerun", "replay"]) if (by(what)) by(what).hidden = !ended();
   for (const [id, run] of state.nodes) graph.setNode(id, retries(run) ? "retrying" : run.status, words(run), run.runIndex + 1, Boolean(run.takenFrom));
   for (const { edge, items, taken } of state.edges.values()) graph.setEdge(edge, items, !ended() && state.nodes.get(edge.target)?.status === "running", taken);
   if (state.sequence && state.status !== "queued") by("queue").replaceChildren();
@@ -169,19 +170,41 @@ async function joinLate() {
   if (ended()) chooseTheLast();
 }
 
+/** Show these events and no others: a replay was set back. */
+function restart(events) {
+  state = emptyState();
+  graph.reset();
+  log.replace(events);
+  fold(events);
+}
+
 const connection = new EventStream();
 showConnection(connection);
-const subscription = connection.subscribe(`execution:${data.execution}`, {
-  after: held ? data.head - TAIL : 0,
-  onEvents(batch) {
-    log.add(batch);
-    if (held) held.push(...batch);
-    else fold(batch);
-    schedule();
-  },
-  onEnd: () => held || chooseTheLast(),
-  onError: ({ detail }) => toast(detail, "failed"),
-});
+const player = data.replay ? new Player({ restart, changed: schedule, again: watch }) : null;
+/** @type {import("./subscription.js").Subscription} */
+let subscription;
+
+/** @param {number} after */
+function watch(after) {
+  subscription = connection.subscribe(player?.stream ?? `execution:${data.execution}`, {
+    after,
+    onBegin: (begun) => player?.begin(begun),
+    onReplay: (facts) => player?.tell(facts),
+    onEvents(batch) {
+      log.add(batch);
+      player?.add(batch);
+      if (held) held.push(...batch);
+      else fold(batch);
+      schedule();
+    },
+    onEnd() {
+      player?.end();
+      if (!held) chooseTheLast();
+    },
+    onError: ({ detail }) => toast(detail, "failed"),
+  });
+}
+watch(held ? data.head - TAIL : 0);
 if (held) joinLate();
 by("error").addEventListener("click", () => state.error?.node && choose(state.error.node));
 for (const what of ["cancel", "pause", "resume"]) {
@@ -198,6 +221,10 @@ for (const what of ["cancel", "pause", "resume"]) {
   });
 }
 if (by("rerun")) new RerunDialog(() => ({ failed: failedNode(), chosen: chosen?.node ?? null, ran: (node) => state.nodes.has(node) }));
+by("replay")?.addEventListener("click", async () => {
+  const took = Date.parse(state.endedAt) - Date.parse(state.startedAt ?? state.endedAt);
+  await startReplay(data.execution, took).catch((error) => toast(error.message, "failed"));
+});
 tell();
-setTimeout(sayWhyQueued, REASONS);
+if (!player) setTimeout(sayWhyQueued, REASONS);
 setInterval(() => !ended() && schedule(), REDRAW);

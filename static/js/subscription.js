@@ -114,6 +114,7 @@ export class Subscription {
     if (this.ended) return;
     if (frame.type === "events") this.deliver(frame);
     else if (frame.type === "end") this.end(frame);
+    else if (frame.type === "replay") call(this.handlers.onReplay, frame);
     else if (frame.type === "live" || frame.type === "degraded") {
       this.become(frame.type);
       if (frame.type === "live") call(this.handlers.onLive, frame.sequence);
@@ -125,6 +126,7 @@ export class Subscription {
     this.asked = false;
     if (!this.ended) this.cursor = Math.max(0, after ?? this.cursor);
     this.earliest ??= this.cursor;
+    call(this.handlers.onBegin, this.cursor);
     this.read();
   }
 

@@ -85,7 +85,9 @@ def run(folder: Path, report: Report) -> None:
         seen, streams = asyncio.run(
             measure("persisted", url, token, environment, batches, SUSTAINED_RATE / EVENTS_PER_BATCH)
         )
-        report("stream.sustained_events_per_second", "1/s", seen.rate, seconds=SUSTAINED_SECONDS, offered=SUSTAINED_RATE)
+        report(
+            "stream.sustained_events_per_second", "1/s", seen.rate, seconds=SUSTAINED_SECONDS, offered=SUSTAINED_RATE
+        )
         report_delays("stream.sustained_commit_to_client", report, seen.delays(streams), None, SUSTAINED_RATE)
 
 

@@ -10,14 +10,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xmlrpc.client import ServerProxy
 
 import psutil
 import pytest
 import requests
+from supervisor.xmlrpc import SupervisorTransport
 
 from executions.samples import definitions
 from tests.conftest import ROOT
 from workflow_platform.embedded import free_port, wait_until
+from workflow_platform.supervision import control_socket
 
 PASSWORD = "a-password-for-the-first-admin"
 SAMPLES = definitions()
@@ -54,12 +57,10 @@ class Up:
 
     def program(self, name: str) -> int:
         """Return the process of a program, as the supervisor knows it; 0 while it does not run."""
-        control = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisorctl"]
-        done = subprocess.run(
-            [*control, "-c", str(self.data / "supervisord.conf"), "pid", name], capture_output=True, text=True
-        )
-        assert done.stdout.strip().isdecimal(), done.stdout + done.stderr
-        return int(done.stdout)
+        transport = SupervisorTransport(None, None, serverurl=f"unix://{control_socket(self.data)}")
+        with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+            told: Any = proxy.supervisor.getProcessInfo(name)
+        return int(told["pid"])
 
     def ready(self) -> bool:
         try:
@@ -121,6 +122,11 @@ def test_a_new_user_is_told_the_address_and_once_the_token(up: Up, token: str) -
     assert PASSWORD not in up.said()
     assert up.ready()
     assert set(up.workflows(token)) == {sample["name"] for sample in SAMPLES}
+
+
+def test_each_program_is_started_once(up: Up) -> None:
+    spawned = re.findall(r"spawned: '([\w-]+)'", (up.data / "logs" / "supervisord.log").read_text())
+    assert sorted(spawned) == ["postgres", "redis", "scheduler", "web", "worker-0", "worker-1"]
 
 
 def test_the_first_admin_logs_in_with_the_password_that_was_set(up: Up, token: str) -> None:
