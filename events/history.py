@@ -19,6 +19,8 @@ __all__ = ["START", "Cursor", "EventFilter", "Page", "head", "read", "walk"]
 
 MAX_PAGE = 1000
 """Events in one page, at most."""
+AT_ONCE = 5000
+"""Events that `walk` holds: a page costs a look into each workspace's index, of each day, whatever it brings."""
 SEARCH_SECONDS = 1.5
 """How long one page may search. What it found by then is the page, and it says that there may be more."""
 STEP_SECONDS = 0.25
@@ -57,7 +59,10 @@ def read(wanted: EventFilter, after: Cursor | None = None, limit: int = 500, new
     An event is read once no transaction is at work that might still commit one before it. Raises UnknownEventType, and
     BadPattern for a source.
     """
-    limit = min(limit, MAX_PAGE)
+    return _page(wanted, after, min(limit, MAX_PAGE), newest_first)
+
+
+def _page(wanted: EventFilter, after: Cursor | None, limit: int, newest_first: bool) -> Page:
     asked = wanted.question()
     if asked is None:
         return Page([], after or START, more=False, complete=True)
@@ -92,6 +97,6 @@ def walk(wanted: EventFilter, after: Cursor | None = None, newest_first: bool = 
     """Yield every event that fits, page by page, until there are no more now."""
     more = True
     while more:
-        page = read(wanted, after, MAX_PAGE, newest_first)
+        page = _page(wanted, after, AT_ONCE, newest_first)
         yield from page.events
         after, more = page.cursor, page.more

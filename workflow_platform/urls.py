@@ -21,6 +21,7 @@ urlpatterns = [
     path("hooks/<path:path>", hooks.receive, name="hook"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("", include("events.urls")),
     path("", include("executions.urls")),
 ]
 
