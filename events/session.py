@@ -139,6 +139,8 @@ class Subscription:
         if not self.behind:
             self._close_up()
             if state.ended_at is not None and self.cursor >= state.head:
+                # Events may have been removed between the look at the stream and the page.
+                self.state = (await in_database(reading.states, [self.stream])).get(self.stream, state)
                 await self._end()
             elif not self.live and not self.behind:
                 self.live = True
