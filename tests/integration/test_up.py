@@ -107,9 +107,8 @@ def refused(data: Path, port: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up(folder: Path) -> Iterator[Up]:
     """Start it in an empty folder; whatever happens, nothing of it is left behind."""
-    folder = tmp_path_factory.mktemp("new-user")
     started = Up(folder / "data", free_port(), folder / "output")
     yield started
     if started.process.poll() is None:
