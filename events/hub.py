@@ -26,7 +26,7 @@ from events.live import ACCESS_GROUP, group_of
 from workflow_platform.database_threads import in_database
 
 if TYPE_CHECKING:
-    from events.session import Subscription
+    from events.subscription import Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -179,6 +179,9 @@ class Hub:
             )
             for subscription in self._watchers.get(batch.stream, ()):
                 subscription.offer(batch)
+        elif kind == "stream.replay":
+            for subscription in list(self._watchers.get(message["stream"], ())):
+                subscription.state_changed()
         elif kind == "beat":
             self._heard_at = time.monotonic()
             if self._patience is not None:

@@ -19,19 +19,13 @@ import psycopg
 import requests
 from django.test import override_settings
 
-from tests.conftest import manage
+from tests.conftest import Platform
 from workflow_platform.embedded import Redis, free_port, wait_until
 from workflow_platform.supervision import processes
 
 ROOT = Path(__file__).resolve().parent.parent
-AS_NEW = "site_as_new"
-_PREPARE = """
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-call_command("first_start")
-"""
-_tokens: list[str] = []
-"""Of the first user, once the database that sites are copied from is made."""
+AS_NEW = "platform_as_new"
+"""The database that `tests.conftest.platform` began with."""
 
 
 @dataclass(eq=False)
@@ -208,34 +202,26 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, *, workers: int = 1, **settings: str) -> Iterator[Site]:
-    """Run a platform without web processes while the block runs; `settings` are environment variables."""
-    token = _prepared(folder)
+def site(like: Platform, folder: Path, *, workers: int = 1, **settings: str) -> Iterator[Site]:
+    """Run a platform without web processes while the block runs; `settings` are environment variables.
+
+    It begins with what `like` began with, and its token is the same.
+    """
     name = f"site_{uuid4().hex[:8]}"
     with ExitStack() as stack:
-        _create_database(name, AS_NEW)
+        _create_database(name)
         stack.callback(_drop_database, name)
         server = Redis(folder / f"{name}-redis", free_port())
         server.prepare()
         environment = _environment(name) | {"REDIS_URL": server.url} | settings
         redis = Process(server.command, folder / f"{name}-redis.log", environment, server.ready)
-        made = Site(folder, environment, token, redis)
+        made = Site(folder, environment, like.token, redis)
         stack.callback(made.clear_away)
         made.keep(redis)
         made.scheduler()
         for _ in range(workers):
             made.worker()
         yield made
-
-
-def _prepared(folder: Path) -> str:
-    """Make the database that sites are copies of, once. Returns the token of its first user."""
-    if not _tokens:
-        _create_database(AS_NEW, "template1")
-        environment = _environment(AS_NEW) | {"ADMIN_PASSWORD": "a-password-for-tests"}
-        said = manage(environment, "shell", "-v0", "-c", _PREPARE)
-        _tokens.append(said.split("API token ")[1].split()[0])
-    return _tokens[0]
 
 
 def _environment(database: str) -> dict[str, str]:
@@ -249,10 +235,9 @@ def _environment(database: str) -> dict[str, str]:
     }
 
 
-def _create_database(name: str, like: str) -> None:
-    _drop_database(name)
+def _create_database(name: str) -> None:
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {AS_NEW}")
 
 
 def _drop_database(name: str) -> None:

@@ -19,6 +19,7 @@ from redis.retry import Retry
 from websockets.asyncio.client import connect
 
 from events import live
+from tests.conftest import Platform
 from tests.sites import Process, Site, site
 from tests.workflows import edge, node
 from workflow_platform.checks import check_environment
@@ -97,26 +98,28 @@ def start(site: Site, workflow: str) -> str:
     return str(site.request("POST", f"/api/workflows/{workflow}/execute/", json={"wait": 20}).json()["id"])
 
 
-async def test_a_platform_behind_sentinels_lives_on_when_its_master_hangs(watched: Watched, tmp_path: Path) -> None:
+async def test_a_platform_behind_sentinels_lives_on_when_its_master_hangs(
+    platform: Platform, watched: Watched, tmp_path: Path
+) -> None:
     nodes = [node("start", "manual_trigger"), node("end", "no_op")]
-    with site(tmp_path, **watched.settings) as platform:
-        platform.web()
-        platform.wait_until_ready()  # as health sees Redis
+    with site(platform, tmp_path, **watched.settings) as ours:
+        ours.web()
+        ours.wait_until_ready()  # as health sees Redis
         definition = {"name": "Short", "nodes": nodes, "edges": [edge("start", "end")]}
-        workflow = platform.request("POST", "/api/workflows/", json=definition).json()["id"]
-        async with connect(platform.ws_url, additional_headers=platform.headers) as socket, asyncio.timeout(40):
+        workflow = ours.request("POST", "/api/workflows/", json=definition).json()["id"]
+        async with connect(ours.ws_url, additional_headers=ours.headers) as socket, asyncio.timeout(40):
             await socket.send(json.dumps({"type": "subscribe", "stream": "executions", "after": 0}))
             await until(socket, "live")
-            first = await asyncio.to_thread(start, platform, workflow)
+            first = await asyncio.to_thread(start, ours, workflow)
             seen = await until_completed(socket, first)
             watched.master.send(signal.SIGSTOP)
             await until(socket, "degraded")
             seen += await until(socket, "live")  # over the new master, while the old one holds its connections still
             watched.master.kill()  # and lets go of the worker
-            second = await asyncio.to_thread(start, platform, workflow)
+            second = await asyncio.to_thread(start, ours, workflow)
             seen += await until_completed(socket, second)
         assert [event["sequence"] for event in seen] == list(range(1, len(seen) + 1))
-        wait_until(lambda: platform.request("GET", "/readyz").status_code == 200, "Readiness", 20)
+        wait_until(lambda: ours.request("GET", "/readyz").status_code == 200, "Readiness", 20)
         with watched.server.client() as client:
             assert client.info("replication")["role"] == "master"
             assert client.connection_pool.connection_kwargs["db"] == 1

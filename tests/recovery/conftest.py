@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests import started_servers
+from tests.conftest import Platform
 from tests.integration.conftest import engine_is_quiet, history_is_true
 from tests.sites import Site, site
 
@@ -14,10 +15,10 @@ __all__ = ["engine_is_quiet", "history_is_true"]
 
 
 @pytest.fixture(scope="session")
-def whole_site() -> Iterator[Site]:
+def whole_site(platform: Platform) -> Iterator[Site]:
     folder = started_servers.folder / "site"
     folder.mkdir()
-    with site(folder) as made:
+    with site(platform, folder) as made:
         yield made
 
 
