@@ -26,7 +26,7 @@ from events.live import ACCESS_GROUP, group_of
 from workflow_platform.database_threads import in_database
 
 if TYPE_CHECKING:
-    from events.session import Subscription
+    from events.subscription import Subscription
 
 logger = logging.getLogger(__name__)
 

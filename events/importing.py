@@ -198,7 +198,7 @@ def import_stream(path: Path, workspace: Workspace, name: str | None = None) -> 
         with transaction.atomic():
             stream = log.open_stream(name, workspace.pk)
             log.restore(stream, _batches(file.events(stream.pk, str(workspace.pk), name)))
-            # Nothing will follow. Retention counts from the end: from now, or what is old would go at once.
+            # Nothing will follow. Retention counts from the end, which is now: else it would take what is old at once.
             end = {"ended_at": timezone.now(), "ended_as": file.ended_as}
             Stream.objects.filter(pk=stream.pk).update(created_at=file.header.created_at, **end)
     except (IntegrityError, UniqueViolation) as error:  # of the stream's row, of COPY

@@ -73,6 +73,15 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
         wait_until(lambda: admin.execute(sessions, [name]).fetchone() == (0,), "The end of all sessions", 20)
 
 
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    """Return an empty folder for an installation: not one of pytest's, which each start of a pytest on the machine
+    closes to PostgreSQL's user."""
+    made = started_servers.folder / f"folder-{uuid4().hex[:8]}"
+    made.mkdir()
+    return made
+
+
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
     """Web, two workers and the scheduler, over a database of their own."""

@@ -28,6 +28,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
 logger = logging.getLogger(__name__)
 
 NO_PONG = 4408
+COMPONENT = "web"
 FAREWELL_SECONDS = 5.0
 """What clients get at most to be told that the process stops."""
 
@@ -105,6 +106,7 @@ class StreamingServer(Server):
         its_module: Any = daphne.server
         its_module.WebSocketFactory = PacedFactory  # Daphne has no other way to name it
         twisted_reactor: Any = reactor
+        twisted_reactor.callWhenRunning(self._say_hello)
         twisted_reactor.addSystemEventTrigger("before", "shutdown", self._say_farewell)
         super().run()
 
@@ -132,7 +134,13 @@ class StreamingServer(Server):
         if more and pace is not None:
             await pace.wait()
 
+    def _say_hello(self) -> None:
+        from events import system
+
+        system.started(COMPONENT)
+
     def _say_farewell(self) -> Any:
+        from events import system
         from events.presence import presence
 
         async def say() -> None:
@@ -140,6 +148,7 @@ class StreamingServer(Server):
                 await asyncio.wait_for(presence().say_farewell(), FAREWELL_SECONDS)
             except Exception:
                 logger.exception("clients were not told that the process stops")
+            await asyncio.to_thread(system.stopped, COMPONENT)
 
         for listener in self.listeners:
             listener.addCallback(lambda port: port.stopListening())

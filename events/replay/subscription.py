@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from events.hub import Batch
 from events.replay.watching import Due, ReplayState, due, page
-from events.session import PAGE, Session, Subscription
+from events.subscription import PAGE, Subscription
 from workflow_platform.database_threads import in_database
+
+if TYPE_CHECKING:
+    from events.session import Session
 
 LOOK_SECONDS, DEGRADED_LOOK_SECONDS = 2.0, 0.25
 """So often a replay is looked at that nothing has been said of: the message of a change may be lost."""

@@ -19,7 +19,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from executions.samples import definitions
 from tests.conftest import ROOT
-from workflow_platform.embedded import free_port, wait_until
+from workflow_platform.embedded import ServerDidNotStart, free_port, wait_until
 from workflow_platform.supervision import control_socket
 
 PASSWORD = "a-password-for-the-first-admin"
@@ -77,6 +77,11 @@ class Up:
         found = self.request("GET", "/api/workflows/", token).json()["results"]
         return {workflow["name"]: workflow["id"] for workflow in found}
 
+    def logs(self) -> str:
+        """Return the end of what each program, and the supervisor, has written."""
+        files = sorted((self.data / "logs").glob("*.log"))
+        return "\n".join(f"--- {file.name}\n" + "\n".join(file.read_text().splitlines()[-15:]) for file in files)
+
     def interrupt(self) -> int:
         """Press Ctrl-C, and return the exit code."""
         os.killpg(self.process.pid, signal.SIGINT)
@@ -102,9 +107,8 @@ def refused(data: Path, port: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up(folder: Path) -> Iterator[Up]:
     """Start it in an empty folder; whatever happens, nothing of it is left behind."""
-    folder = tmp_path_factory.mktemp("new-user")
     started = Up(folder / "data", free_port(), folder / "output")
     yield started
     if started.process.poll() is None:
@@ -140,7 +144,11 @@ def test_what_is_killed_is_started_again_and_workflows_run(up: Up, token: str, n
     killed = up.program(name)
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: up.program(name) not in {0, killed}, f"Another {name}")
-    wait_until(up.ready, f"The platform, after its {name} was killed")
+    try:
+        wait_until(up.ready, f"The platform, after its {name} was killed")
+    except ServerDidNotStart:
+        print(up.logs())  # or nobody knows why
+        raise
     sample = SAMPLES[0]
     path = f"/api/workflows/{up.workflows(token)[sample['name']]}/execute/"
     ended = up.request("POST", path, token, json={"input": sample["settings"]["sample_input"], "wait": 60})

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.recovery import chaos
 
 
-def test_whatever_dies_every_execution_ends_once_and_as_it_should(tmp_path: Path) -> None:
+def test_whatever_dies_every_execution_ends_once_and_as_it_should(folder: Path) -> None:
     seed = random.SystemRandom().randrange(10**6)
-    done = chaos.run(tmp_path / "data", executions=40, seconds=10, pause=(0.4, 1.2), lease=2, seed=seed)
+    done = chaos.run(folder / "data", executions=40, seconds=10, pause=(0.4, 1.2), lease=2, seed=seed)
     assert done.failures == [], f"seed {seed}"

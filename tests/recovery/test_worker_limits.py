@@ -29,8 +29,9 @@ BURNS: dict[str, Any] = {
 
 
 def told(site: Platform | Installation, type_: str) -> list[dict[str, Any]]:
-    rows = site.query("SELECT data FROM events_event WHERE type = %s ORDER BY sequence", f"system.{type_}")
-    return [row[0] for row in rows]
+    """Return what workers told of themselves; the scheduler tells such events too."""
+    wanted = "SELECT data FROM events_event WHERE type = %s AND source = 'executions.worker' ORDER BY sequence"
+    return [row[0] for row in site.query(wanted, f"system.{type_}")]
 
 
 async def seen_on_the_socket(site: Platform, count: int) -> list[dict[str, Any]]:
@@ -39,7 +40,8 @@ async def seen_on_the_socket(site: Platform, count: int) -> list[dict[str, Any]]
         await socket.send(json.dumps({"type": "subscribe", "stream": "system", "after": 0}))
         events: list[dict[str, Any]] = []
         while len(events) < count:
-            events += json.loads(await socket.recv()).get("events", [])
+            came = json.loads(await socket.recv()).get("events", [])
+            events += [event for event in came if event["source"] == "executions.worker"]
         return events
 
 
@@ -61,19 +63,22 @@ def test_a_worker_above_its_cpu_limit_takes_no_more_until_it_has_recovered(anoth
     wait_until(lambda: status(second) == "completed", "The end of what had to wait", 120)
     assert "takes new work" in told(site, "health_check")[0]["message"]
     began = site.query("SELECT started_at FROM executions_execution WHERE id = %s", second)[0][0]
-    recovered = site.query("SELECT time FROM events_event WHERE type = 'system.health_check' ORDER BY sequence")
+    recovered = site.query(
+        "SELECT time FROM events_event WHERE type = 'system.health_check' AND source = 'executions.worker'"
+        " ORDER BY sequence"
+    )
     assert began >= recovered[0][0]
     events = asyncio.run(asyncio.wait_for(seen_on_the_socket(site, 2), 30))
     assert [event["type"] for event in events[:2]] == ["system.resource_warning", "system.health_check"]
 
 
-def test_a_worker_whose_memory_stays_above_its_limit_while_idle_is_started_anew(tmp_path: Path) -> None:
-    with installation(tmp_path / "data", **ONE_WORKER, PERF_MAX_MEMORY_MB="20") as site:
+def test_a_worker_whose_memory_stays_above_its_limit_while_idle_is_started_anew(folder: Path) -> None:
+    with installation(folder / "data", **ONE_WORKER, PERF_MAX_MEMORY_MB="20") as site:
         (before,) = site.processes("worker")
         wait_until(lambda: not before.is_running(), "The end of the worker", 60)
         wait_until(lambda: len(site.processes("worker")) == 1, "Another worker", 60)
         messages = [warning["message"] for warning in told(site, "resource_warning")]
         assert messages[0].startswith("memory is at")
         assert messages[1].endswith("while nothing runs: the worker is started anew.")
-        log = (tmp_path / "data" / "logs" / "supervisord.log").read_text()
+        log = (folder / "data" / "logs" / "supervisord.log").read_text()
         assert "exited: worker (exit status 0; expected)" in log

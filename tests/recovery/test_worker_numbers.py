@@ -28,14 +28,14 @@ def told(site: Installation) -> list[str]:
     return [row[0] for row in rows]
 
 
-def test_workers_are_started_while_executions_wait_and_stopped_when_there_is_room(tmp_path: Path) -> None:
+def test_workers_are_started_while_executions_wait_and_stopped_when_there_is_room(folder: Path) -> None:
     settings = {
         "PERF_MIN_WORKERS": "1",
         "PERF_MAX_WORKERS": "2",
         "WORKER_CONCURRENCY": "2",
         "WORKER_IDLE_SECONDS": "1",
     }
-    with answering() as server, installation(tmp_path / "data", **settings) as site:
+    with answering() as server, installation(folder / "data", **settings) as site:
         assert len(site.processes("worker")) == 1
         (fixed,) = site.processes("worker")
         workflow = site.create_workflow(asks(server.url))
