@@ -1,20 +1,27 @@
-"""What must be true of the database before events are written to it."""
+"""What must be true of the database: `manage.py check --database default`, and before every `migrate`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connection
 
-from events import transactions
+from events import partitions, transactions
 
 
 @register(Tags.database)
-def check_event_order(
-    app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
-) -> list[CheckMessage]:  # `migrate` asks, and `check --database default`
+def check_partitions(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn where the events of today or tomorrow have no partition."""
+    if not databases or partitions.TABLE not in connection.introspection.table_names():
+        return []
+    said = partitions.warning_about(partitions.partitions())
+    return [Warning(said, hint="`manage.py run_scheduler` makes them.", id="events.W001")] if said else []
+
+
+@register(Tags.database)
+def check_event_order(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Return an error where the data come from another cluster, whose transactions had higher numbers."""
     if connection.alias not in (databases or ()) or not _is_set_up():
         return []

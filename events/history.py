@@ -19,6 +19,8 @@ __all__ = ["START", "Cursor", "EventFilter", "Page", "head", "read", "walk"]
 
 MAX_PAGE = 1000
 """Events in one page, at most."""
+AT_ONCE = 5000
+"""Events that `walk` holds: a page costs a look into each workspace's index, of each day, whatever it brings."""
 SEARCH_SECONDS = 1.5
 """How long one page may search. What it found by then is the page, and it says that there may be more."""
 STEP_SECONDS = 0.25
@@ -57,20 +59,17 @@ def read(wanted: EventFilter, after: Cursor | None = None, limit: int = 500, new
     An event is read once no transaction is at work that might still commit one before it. Raises UnknownEventType, and
     BadPattern for a source.
     """
-    limit = min(limit, MAX_PAGE)
-    cursor = after or START
+    return _page(wanted, after, min(limit, MAX_PAGE), newest_first)
+
+
+def _page(wanted: EventFilter, after: Cursor | None, limit: int, newest_first: bool) -> Page:
     asked = wanted.question()
     if asked is None:
-        return Page([], cursor, more=False, complete=True)
-    place = Place(after.key if after else None, scanning.safe_before(), newest_first)
-    if not asked.conditions.rows:
-        events = scanning.events(asked, place, None, limit + 1)
-        kept = events[:limit]
-        return Page(kept, Cursor.of(kept[-1]) if kept else cursor, more=len(events) > limit, complete=True)
-    return _search(asked, place, cursor, limit)
+        return Page([], after or START, more=False, complete=True)
+    return _search(asked, Place(after.key if after else None, scanning.safe_before(), newest_first), limit)
 
 
-def _search(asked: Question, place: Place, cursor: Cursor, limit: int) -> Page:
+def _search(asked: Question, place: Place, limit: int) -> Page:
     """Look at row after row, in growing steps, until the page is full, the rows are at an end, or the time is up."""
     deadline = monotonic() + SEARCH_SECONDS
     rows = max(FIRST_STEP, 2 * limit)
@@ -79,13 +78,12 @@ def _search(asked: Question, place: Place, cursor: Cursor, limit: int) -> Page:
         began = monotonic()
         bound, more = scanning.bound(asked, place, rows)
         if bound is None:
-            return Page(found, cursor, more=False, complete=True)
+            return Page(found, Cursor(*place.after) if place.after else START, more=False, complete=True)
         found += scanning.events(asked, place, bound, limit + 1 - len(found))
         if len(found) > limit:
             return Page(found[:limit], Cursor.of(found[limit - 1]), more=True, complete=True)
-        cursor = Cursor(*bound)
         if not more or monotonic() > deadline:
-            return Page(found, cursor, more, complete=not more)
+            return Page(found, Cursor(*bound), more, complete=not more)
         place = Place(bound, place.safe_before, place.back)
         rows = _next_step(rows, monotonic() - began)
 
@@ -99,6 +97,6 @@ def walk(wanted: EventFilter, after: Cursor | None = None, newest_first: bool = 
     """Yield every event that fits, page by page, until there are no more now."""
     more = True
     while more:
-        page = read(wanted, after, MAX_PAGE, newest_first)
+        page = _page(wanted, after, AT_ONCE, newest_first)
         yield from page.events
         after, more = page.cursor, page.more

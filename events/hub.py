@@ -69,6 +69,7 @@ class Hub:
         self._joining = asyncio.Lock()
         self._heard_at = time.monotonic()
         self._users = 0
+        self._parting: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.on_access_changed: set[Any] = set()
 
@@ -121,10 +122,16 @@ class Hub:
 
     async def _leave_unwatched(self) -> None:
         async with self._joining:
-            for stream in self._joined - self._watchers.keys():
-                self._joined.discard(stream)
-                with contextlib.suppress(Exception):
-                    await self._layer.group_discard(group_of(stream), self._channel)
+            if self._channel is not None:
+                unwatched = self._joined - self._watchers.keys()
+                self._joined -= unwatched
+                await self._leave([group_of(stream) for stream in unwatched], self._channel)
+
+    async def _leave(self, groups: Collection[str], channel: str) -> None:
+        for group in groups:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(RETRY_SECONDS):
+                    await self._layer.group_discard(group, channel)
 
     # --- hearing --------------------------------------------------------------------------------------------------
 
@@ -141,7 +148,10 @@ class Hub:
                 self._forget_channel()
                 await asyncio.sleep(RETRY_SECONDS)
             except asyncio.CancelledError:
+                groups, channel = [ACCESS_GROUP, *map(group_of, self._joined)], self._channel
                 self._forget_channel()
+                if channel is not None:
+                    self._parting = asyncio.create_task(self._leave(groups, channel))
                 raise
 
     def _forget_channel(self) -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 import pydantic
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from psycopg.errors import UniqueViolation
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -50,7 +51,6 @@ class Header(BaseModel):
     format: str
     stream: Text | None
     created_at: AwareDatetime | None = None
-    ended_at: AwareDatetime | None = None
     first: int = Field(1, ge=1, lt=2**62)
     count: int | None = Field(None, ge=0, le=MOST_EVENTS)
 
@@ -77,7 +77,7 @@ class StreamFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.days: set[date] = set()
-        self.ended_at: datetime | None = None
+        self.ended_as = ""
         with self._open() as file:
             self.header = self._header(file)
 
@@ -88,7 +88,7 @@ class StreamFile:
 
     def events(self, stream_id: int, workspace_id: str | None, name: str = "") -> Iterator[RecordedEvent]:
         """Yield the events as they will be recorded. Raises CannotImport."""
-        header, number = self.header, 0
+        header, number, self.ended_as = self.header, 0, ""
         with self._open() as file:
             self._line(file, 1)
             for number in range(1, (header.count or 0) + 1):
@@ -96,8 +96,9 @@ class StreamFile:
                 expected = header.first + number - 1
                 if line.sequence != expected:
                     raise _at(number + 1, f"sequence is {line.sequence}; {expected} follows")
-                if line.type in TERMINAL:
-                    self.ended_at = header.ended_at or line.time
+                if self.ended_as:
+                    raise _at(number + 1, f"follows {self.ended_as}, the stream's end")
+                self.ended_as = line.type if line.type in TERMINAL else ""
                 yield RecordedEvent(
                     str(line.id),
                     line.type,
@@ -183,7 +184,7 @@ class StreamFile:
 
 
 def import_stream(path: Path, workspace: Workspace, name: str | None = None) -> Stream:
-    """Create the stream that a file holds, in a workspace, under its own name or another one. Returns it.
+    """Create the stream that a file holds, in a workspace, under its own name or another one. Returns it, ended.
 
     Raises CannotImport, and then nothing has been written.
     """
@@ -197,7 +198,9 @@ def import_stream(path: Path, workspace: Workspace, name: str | None = None) -> 
         with transaction.atomic():
             stream = log.open_stream(name, workspace.pk)
             log.restore(stream, _batches(file.events(stream.pk, str(workspace.pk), name)))
-            Stream.objects.filter(pk=stream.pk).update(created_at=file.header.created_at, ended_at=file.ended_at)
+            # Nothing will follow. Retention counts from the end, which is now: else it would take what is old at once.
+            end = {"ended_at": timezone.now(), "ended_as": file.ended_as}
+            Stream.objects.filter(pk=stream.pk).update(created_at=file.header.created_at, **end)
     except (IntegrityError, UniqueViolation) as error:  # of the stream's row, of COPY
         raise CannotImport(_already_there(error, name)) from None
     stream.refresh_from_db()

@@ -6,6 +6,7 @@ Sending happens in a thread of its own in each process, many messages at a time.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import queue
@@ -29,6 +30,8 @@ MAX_AT_ONCE = 500
 MAX_IN_FLIGHT = 2_000
 """Messages on their way from this process; above it hints are dropped and watchers find the events in history."""
 
+FAREWELL_SECONDS = 1.0
+
 FEED_GROUP = "feed"
 ACCESS_GROUP = "access"
 """Whose rights have changed."""
@@ -48,9 +51,17 @@ class _Publisher:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self._messages: queue.SimpleQueue[Addressed] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[Addressed | None] = queue.SimpleQueue()
         self._overtaxed = False
-        threading.Thread(target=self._run, name="publisher", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._thread.start()
+        atexit.register(self._finish)
+
+    def _finish(self) -> None:
+        """Send what is left when the process ends: a command may end right after its commit."""
+        if self.pid == os.getpid():
+            self._messages.put(None)
+            self._thread.join(FAREWELL_SECONDS)
 
     def send(self, messages: list[Addressed]) -> None:
         overtaxed, self._overtaxed = self._overtaxed, self._messages.qsize() > MAX_IN_FLIGHT
@@ -63,12 +74,14 @@ class _Publisher:
 
     def _run(self) -> None:
         client = redis.Redis.from_url(settings.REDIS_URL)
-        while True:
-            batch = [self._messages.get()]
-            while len(batch) < MAX_AT_ONCE and not self._messages.empty():
-                batch.append(self._messages.get())
+        over = False
+        while not over:
+            taken = [self._messages.get()]
+            while len(taken) < MAX_AT_ONCE and not self._messages.empty():
+                taken.append(self._messages.get())
+            over = None in taken
             try:
-                self._send(client, batch)
+                self._send(client, [message for message in taken if message is not None])
             except redis.RedisError as error:  # watchers poll the log
                 logger.warning("hints not sent: %s", error)
 
@@ -77,6 +90,8 @@ class _Publisher:
 
         Who joins a group after this has looked reads history after that, and finds there what was not sent.
         """
+        if not batch:
+            return
         layer: Any = channel_layers[DEFAULT_CHANNEL_LAYER]
         configured: Any = settings.CHANNEL_LAYERS[DEFAULT_CHANNEL_LAYER]["CONFIG"]
         prefix = configured["prefix"]

@@ -27,6 +27,10 @@ class NotInTransaction(Exception):
     """Events are appended inside the transaction that makes them true."""
 
 
+class StreamClosed(Exception):
+    """The stream has ended, or is gone: nothing follows."""
+
+
 class BadSource(ValueError):
     """A source is up to 60 lower-case letters, digits and `_.:-`."""
 
@@ -72,8 +76,8 @@ def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
     """Append events to their streams, in the order given, inside the caller's transaction.
 
     Locks the streams in id order, then the feed, until the commit. Subscribers in the transaction are called before it
-    returns; after the commit come the others, and then whoever watches. Raises NotInTransaction, UnknownEventType,
-    BadSource, or pydantic.ValidationError.
+    returns; after the commit come the others, and then whoever watches. Raises NotInTransaction, StreamClosed,
+    UnknownEventType, BadSource, or pydantic.ValidationError.
     """
     if not connection.in_atomic_block:
         raise NotInTransaction(NotInTransaction.__doc__)
@@ -192,7 +196,7 @@ def _advance(new_events: Sequence[NewEvent]) -> tuple[dict[int, _Numbering], dic
     Returns the streams by id, and those of workflows by name, numbered as before, and the transaction's number.
     """
     counts: Counter[int] = Counter(new.stream_id for new in new_events)
-    ended = [new.stream_id for new in new_events if new.type in TERMINAL]
+    ends = _ends(new_events)
     names = Counter(name for new in new_events if new.type in LIFECYCLE and (name := _workflow_stream(new)))
     with connection.cursor() as cursor:
         cursor.execute(
@@ -200,26 +204,41 @@ def _advance(new_events: Sequence[NewEvent]) -> tuple[dict[int, _Numbering], dic
             " UNION ALL SELECT s.id, w.n FROM unnest(%(names)s::text[], %(name_counts)s::bigint[]) AS w(name, n)"
             " JOIN events_stream s USING (name)),"
             " sums AS (SELECT id, sum(n)::bigint AS n FROM wanted GROUP BY id),"
-            " locked AS (SELECT id, last_transaction FROM events_stream"
+            " locked AS (SELECT id, last_transaction, ended_at FROM events_stream"
             "  WHERE id IN (SELECT id FROM sums) ORDER BY id FOR UPDATE),"
             # Not below that of what precedes in any of the streams, whose transaction may have got its number later.
             " mark AS (SELECT GREATEST(events_current_transaction(), max(last_transaction)) AS n FROM locked)"
             " UPDATE events_stream s SET last_sequence = last_sequence + sums.n, last_transaction = mark.n,"
-            " ended_at = CASE WHEN s.id = ANY(%(ended)s) THEN clock_timestamp() ELSE s.ended_at END"
-            " FROM locked JOIN sums USING (id) CROSS JOIN mark WHERE s.id = locked.id"
+            " ended_at = CASE WHEN s.id = ANY(%(ended)s::bigint[]) THEN clock_timestamp() END,"
+            " ended_as = COALESCE((%(ended_as)s::text[])[array_position(%(ended)s::bigint[], s.id)], '')"
+            " FROM locked JOIN sums USING (id) CROSS JOIN mark WHERE s.id = locked.id AND locked.ended_at IS NULL"
             " RETURNING s.id, s.name, s.workspace_id::text, s.last_sequence - sums.n, mark.n",
             {
                 "ids": list(counts),
                 "counts": list(counts.values()),
                 "names": list(names),
                 "name_counts": list(names.values()),
-                "ended": ended,
+                "ended": list(ends),
+                "ended_as": list(ends.values()),
             },
         )
         rows = cursor.fetchall()
     streams = [_Numbering(*row[:4]) for row in rows]
+    if counts.keys() - {stream.id for stream in streams}:
+        raise StreamClosed(StreamClosed.__doc__)
     of_workflows = {stream.name: stream for stream in streams if stream.name.startswith(WORKFLOW)}
     return {stream.id: stream for stream in streams}, of_workflows, rows[0][4] if rows else 0
+
+
+def _ends(new_events: Sequence[NewEvent]) -> dict[int, str]:
+    """Return which streams end, and as what. Raises StreamClosed if something follows an end."""
+    ends: dict[int, str] = {}
+    for new in new_events:
+        if new.stream_id in ends:
+            raise StreamClosed(StreamClosed.__doc__)
+        if new.type in TERMINAL:
+            ends[new.stream_id] = new.type
+    return ends
 
 
 def _feed_sequences(count: int, number: int) -> Iterator[int]:

@@ -27,6 +27,7 @@ from workflow_platform.database_threads import in_database
 logger = logging.getLogger(__name__)
 
 RECHECK_SECONDS = 15.0
+SETTLE_SECONDS = 0.2
 NOT_AUTHENTICATED, FORBIDDEN, NO_SUCH_STREAM, NO_PONG, TOO_MANY, RESTARTING = 4401, 4403, 4404, 4408, 4429, 1012
 FAREWELL_SECONDS = 1.0
 """Over which clients are told to come back when the process stops, so that they do not come all at once."""
@@ -107,6 +108,8 @@ class Presence:
             some: Collection[Connection]
             try:
                 await asyncio.wait_for(self._wake.wait(), RECHECK_SECONDS)
+                # What was told may be done only a moment later: a session is deleted after its end was signalled.
+                await asyncio.sleep(SETTLE_SECONDS)
                 self._wake.clear()
                 changed, self._changed = self._changed, set()
                 some = [c for c in self._connections if c.session.viewer.user.pk in changed]

@@ -24,7 +24,8 @@ COLUMNS = (
     " e.sequence, e.feed_sequence, e.workflow_sequence, e.transaction, e.data::text"
 )
 """What `recorded` takes, in its order, of `events_event e JOIN events_stream s ON s.id = e.stream_id`."""
-SOURCE = "events_event e JOIN events_stream s ON s.id = e.stream_id"
+SOURCE = "events_event e JOIN events_stream s ON s.id = e.stream_id AND e.sequence > s.removed_through"
+"""What has been removed is out of every reader's sight as soon as its stream says so; its rows go later."""
 
 
 def recorded(rows: Iterable[Sequence[Any]]) -> list[RecordedEvent]:
@@ -44,11 +45,12 @@ class StreamState:
     removed_through: int
     created_at: datetime
     ended_at: datetime | None
+    removed_at: datetime | None
 
 
 def states(names: Collection[str]) -> dict[str, StreamState]:
     """Return where streams stand, by name; those that do not exist are left out."""
-    fields = ("id", "name", "workspace_id", "last_sequence", "removed_through", "created_at", "ended_at")
+    fields = ("id", "name", "workspace_id", "last_sequence", "removed_through", "created_at", "ended_at", "removed_at")
     found = Stream.objects.filter(name__in=list(names)).values_list(*fields)
     return {row[1]: StreamState(*row) for row in found}
 
@@ -78,6 +80,8 @@ def page_after(
 
     Of the stream `executions`, only those of `workspace_ids`.
     """
+    if sequence_field(stream.name) == "sequence":
+        after = max(after, stream.removed_through)  # rows that have not gone yet need not be looked at
     return _page(stream, (">", after), "ASC", limit, types, workspace_ids)
 
 

@@ -21,6 +21,8 @@ from events.recorded import RecordedEvent
 Key = tuple[int, int, int]
 """Transaction, stream, sequence: the order over streams."""
 
+LEAST_OF_ROOT = 100
+"""Rows of each root that a step looks at, at least: among hundreds of roots, most have few and one has many."""
 _KEY = "(e.transaction, e.stream_id, e.sequence)"
 
 
@@ -215,7 +217,7 @@ def safe_before() -> int:
         return int(cursor.fetchone()[0])
 
 
-def events(asked: Question, place: Place, bound: Key | None, limit: int) -> list[RecordedEvent]:
+def events(asked: Question, place: Place, bound: Key, limit: int) -> list[RecordedEvent]:
     """Return the first `limit` events from `place` on, up to `bound` and with it, that fulfil the conditions."""
     where = "".join(f" AND {term}" for term in (*asked.conditions.days, *asked.conditions.rows))
     order = place.order()
@@ -234,7 +236,7 @@ def bound(asked: Question, place: Place, rows: int) -> tuple[Key | None, bool]:
 
     None: there are no rows from `place` on.
     """
-    found = _key(asked, place, f"OFFSET {max(rows // len(asked.roots), 1)} LIMIT 1", turned=False)
+    found = _key(asked, place, f"OFFSET {max(rows // len(asked.roots), LEAST_OF_ROOT)} LIMIT 1", turned=False)
     if found is not None:
         return found, True
     return _key(asked, place, "LIMIT 1", turned=True), False

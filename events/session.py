@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 PAGE = 500
 MAX_BUFFERED_BYTES = 2 * 1024 * 1024
 """What one client may have waiting in memory; above it, it is read from the log later."""
-MAX_FRAME_BYTES = 256 * 1024
+MAX_FRAME_BYTES = 64 * 1024
 MAX_PAGES_ASKED = 16
 PATIENCE_SECONDS = 0.5
 """Until the database is asked again, when it is away."""
@@ -133,16 +133,31 @@ class Subscription:
         else:
             # What lies between is filtered out, belongs to others, or was removed.
             through = max([self.cursor, state.head, *sequences[-1:]])
-        self.cursor = through
-        if events:
-            await self._send(sequences, [event.json(self.stream) for event in events])
+        await self._send_page(sequences, [event.json(self.stream) for event in events], through)
+        if self.session.subscriptions.get(self.stream) is not self:
+            return  # dropped meanwhile
         if not self.behind:
             self._close_up()
             if state.ended_at is not None and self.cursor >= state.head:
+                # Events may have been removed between the look at the stream and the page.
+                self.state = (await in_database(reading.states, [self.stream])).get(self.stream, state)
                 await self._end()
             elif not self.live and not self.behind:
                 self.live = True
                 await self.tell_state()
+
+    async def _send_page(self, sequences: Sequence[int], texts: Sequence[str], through: int) -> None:
+        """Send in frames of moderate size: a connection that breaks often gets on frame by frame."""
+        start, size = 0, 0
+        for index, text in enumerate(texts):
+            size += len(text)
+            if size >= MAX_FRAME_BYTES or index == len(texts) - 1:
+                if self.session.subscriptions.get(self.stream) is not self:
+                    return
+                self.cursor = through if index == len(texts) - 1 else sequences[index]
+                await self._send(sequences[start : index + 1], texts[start : index + 1])
+                start, size = index + 1, 0
+        self.cursor = through
 
     def _close_up(self) -> None:
         """Drop of the buffer what the log has told already."""
@@ -319,8 +334,8 @@ class Session:
             if self._pages:
                 await self._send_page(self._pages[0])
                 self._pages.popleft()
-            if self._ready:
-                subscription = next(iter(self._ready))
+            subscription = next((s for s in self._ready if s.state is not None), None)
+            if subscription is not None:
                 # Stays ready while it is at work: a failure leaves it to be tried again.
                 more = await subscription.advance()
                 if subscription in self._ready:

@@ -174,7 +174,7 @@ def _version(row: Workflow, wanted: str | None) -> WorkflowVersion:
 @login_required
 def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
     """The live monitor. Everything that moves on it is folded from the stream: from its first event on or, where the
-    stream is long, from the rows and what is near its head."""
+    stream is long, from the rows and what is near its head; where the events were removed, it shows the rows."""
     found = Execution.objects.select_related(
         "workflow__latest_version", "version", "stream", "parent__workflow", "parent_run"
     )
@@ -196,10 +196,12 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
         "parent": relations.parent_of(row),
         "children": relations.children_of(row)[:SHOWN_CHILDREN],
         "handled": str(handled) if handled else None,
+        "removed_at": row.stream.removed_at,
         "page_data": {
             "execution": str(row.pk),
             "replay": replay,
             "head": row.stream.last_sequence,
+            "removed": row.stream.removed_at is not None,
             "pausing": row.pause_request is not None,
             "rerun_of": str(row.rerun_of_id) if row.rerun_of_id else None,
             "trigger_node": row.trigger_node,

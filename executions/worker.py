@@ -32,6 +32,7 @@ from rq.timeouts import TimerDeathPenalty
 from rq.utils import now
 from rq.worker import BaseWorker, WorkerStatus
 
+from events import system
 from executions import lifecycle, queueing
 from executions.engine import runner
 from executions.engine.definition import definition
@@ -102,7 +103,11 @@ class ExecutionWorker(BaseWorker):
         self._pressure.start()
         if not logger.isEnabledFor(logging.DEBUG):
             kwargs["logging_level"] = "WARNING"  # RQ tells of every job
-        return super().work(*args, **kwargs)
+        system.started(f"worker {runner.worker_name()}")
+        try:
+            return super().work(*args, **kwargs)
+        finally:
+            system.stopped(f"worker {runner.worker_name()}")
 
     # --- RQ's main loop --------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -21,8 +21,8 @@ class CuttingProxy:
         self.host, self.target = "127.0.0.1", target
         """Where new connections go."""
         self.accepted = 0
-        self.cut_after: Callable[[], int] | None = None
-        """Says for each new connection after how many bytes from the target it is cut."""
+        self.limits: Iterator[int] = iter(())
+        """For each new connection, after how many bytes from the target it is cut; what follows is not."""
         self.port = 0
         self._links: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -87,7 +87,7 @@ class CuttingProxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self.accepted += 1
-        limit = self.cut_after() if self.cut_after is not None else None
+        limit = next(self.limits, None)
         try:
             there, back = await asyncio.open_connection(self.host, self.target)
         except OSError:

@@ -247,11 +247,18 @@ WS_MESSAGES_PER_SECOND = _read(env.float, "WS_MESSAGES_PER_SECOND", 50.0)
 WS_MESSAGE_BURST = _read(env.int, "WS_MESSAGE_BURST", 1200)
 WS_COMPRESSION = _read(env.bool, "WS_COMPRESSION", False)
 
+# --- History of events -----------------------------------------------------------------------------------------------
+EVENT_HISTORY_ENABLED = _read(env.bool, "EVENT_HISTORY_ENABLED", True)
+EVENT_HISTORY_MAX_SIZE = _read(env.int, "EVENT_HISTORY_MAX_SIZE", 0)
+EVENT_HISTORY_RETENTION_DAYS = _read(env.int, "EVENT_HISTORY_RETENTION_DAYS", 30)
+STREAM_CLOSE_SECONDS = _read(env.float, "STREAM_CLOSE_SECONDS", 60.0)
+
 # --- Engine ----------------------------------------------------------------------------------------------------------
 PERF_MIN_WORKERS = _read(env.int, "PERF_MIN_WORKERS", 2)
 PERF_MAX_WORKERS = _read(env.int, "PERF_MAX_WORKERS", 10)
 PERF_MAX_MEMORY_MB = _read(env.int, "PERF_MAX_MEMORY_MB", 2048)
 PERF_MAX_CPU_PERCENT = _read(env.float, "PERF_MAX_CPU_PERCENT", 80.0)
+PRESSURE_SAMPLE_SECONDS = _read(env.float, "PRESSURE_SAMPLE_SECONDS", 1.0)
 PERF_MAX_CONCURRENT_EXECUTIONS = _read(env.int, "PERF_MAX_CONCURRENT_EXECUTIONS", 100)
 PERF_MAX_EXECUTION_TIME_MS = _read(env.int, "PERF_MAX_EXECUTION_TIME_MS", 300_000)
 WORKSPACE_MAX_CONCURRENT_EXECUTIONS = _read(

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from events import asyncapi
 from executions import hooks
 from workflow_platform import health
 
@@ -15,10 +16,12 @@ urlpatterns = [
     path("api/", include("executions.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/asyncapi/", asyncapi.show, name="asyncapi"),
     path("hooks/resume/<uuid:execution_id>/<str:signature>", hooks.resume, name="resume"),
     path("hooks/<path:path>", hooks.receive, name="hook"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("", include("events.urls")),
     path("", include("executions.urls")),
 ]
 

@@ -14,9 +14,11 @@ import sys
 from typing import Any
 
 import daphne.server
+from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from daphne.cli import CommandLineInterface
 from daphne.server import Server
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from django.conf import settings
 from twisted.internet import defer, reactor
 from twisted.internet.interfaces import IPushProducer
 from zope.interface.declarations import implementer
@@ -26,6 +28,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
 logger = logging.getLogger(__name__)
 
 NO_PONG = 4408
+COMPONENT = "web"
 FAREWELL_SECONDS = 5.0
 """What clients get at most to be told that the process stops."""
 
@@ -76,9 +79,23 @@ class PacedWebSocket(WebSocketProtocol):
 
 
 class PacedFactory(WebSocketFactory):
-    """Makes such WebSockets."""
+    """Makes such WebSockets, compressed if the settings say so."""
 
     protocol = PacedWebSocket
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.setProtocolOptions(failByDrop=False)  # a client learns what it did wrong: 1009, 1007
+        if settings.WS_COMPRESSION:
+            self.setProtocolOptions(perMessageCompressionAccept=_accept_deflate)
+
+
+def _accept_deflate(offers: list[Any]) -> Any:
+    """Accept permessage-deflate without memory between messages: a window for each client would cost 300 KiB."""
+    for offer in offers:
+        if isinstance(offer, PerMessageDeflateOffer):
+            return PerMessageDeflateOfferAccept(offer, no_context_takeover=True, request_no_context_takeover=True)
+    return None
 
 
 class StreamingServer(Server):
@@ -89,6 +106,7 @@ class StreamingServer(Server):
         its_module: Any = daphne.server
         its_module.WebSocketFactory = PacedFactory  # Daphne has no other way to name it
         twisted_reactor: Any = reactor
+        twisted_reactor.callWhenRunning(self._say_hello)
         twisted_reactor.addSystemEventTrigger("before", "shutdown", self._say_farewell)
         super().run()
 
@@ -116,7 +134,13 @@ class StreamingServer(Server):
         if more and pace is not None:
             await pace.wait()
 
+    def _say_hello(self) -> None:
+        from events import system
+
+        system.started(COMPONENT)
+
     def _say_farewell(self) -> Any:
+        from events import system
         from events.presence import presence
 
         async def say() -> None:
@@ -124,6 +148,7 @@ class StreamingServer(Server):
                 await asyncio.wait_for(presence().say_farewell(), FAREWELL_SECONDS)
             except Exception:
                 logger.exception("clients were not told that the process stops")
+            await asyncio.to_thread(system.stopped, COMPONENT)
 
         for listener in self.listeners:
             listener.addCallback(lambda port: port.stopListening())

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from events import reading
 from events.api.history import NDJSON, LinesRenderer
 from events.exporting import CannotExport, StreamExport
-from events.models import FEED, Stream
+from events.models import FEED, SYSTEM, Stream
 from workflow_platform.database_threads import in_database
 
 
@@ -55,8 +55,8 @@ def _visible(user: Any, name: str) -> reading.StreamState:
     state = reading.states([name]).get(name)
     if state is None:
         raise Http404
-    staff = state.workspace_id is None and user.is_staff
-    if not staff and not Stream.objects.visible_to(user).filter(pk=state.id).exists():
+    staffs = state.name == SYSTEM and user.is_staff
+    if not staffs and not Stream.objects.visible_to(user).filter(pk=state.id).exists():
         raise Http404
     return state
 

@@ -88,6 +88,7 @@ def _state(replay: Replay, now: datetime) -> ReplayState:
         removed_through=0,
         created_at=replay.created_at,
         ended_at=None,
+        removed_at=None,
         replay_id=replay.pk,
         created_by=replay.created_by_id,
         workspace_ids=frozenset(map(str, replay.workspace_ids)),

@@ -9,7 +9,7 @@ const WORDS = {
   offline: "The server has ended the connection.",
 };
 const REASONS = {
-  login: "You are no longer logged in. Nothing is missed: after the login this page goes on where it was.",
+  login: "You are no longer logged in. Log in again, here or in another tab: nothing is missed.",
   forbidden: "The server does not let this address open a connection.",
   not_found: "What this page shows does not exist any more, or is not yours to see.",
   too_many: "The server has as many connections as it takes. It is tried again more and more slowly.",

@@ -20,7 +20,7 @@ const SHARE = 4; // it draws for a fifth of the time at most
 const [LONG, TAIL] = [5000, 500]; // a stream of more events is joined so many before its head
 let state = emptyState();
 /** @type {import("./event_stream.js").Envelope[] | null} events that wait for the rows on which they are folded */
-let held = data.head > LONG && !data.replay ? [] : null;
+let held = (data.head > LONG && !data.replay) || data.removed ? [] : null;
 const skew = Date.now() - Date.parse(data.server_time);
 const names = new Map(data.graph.nodes.map((node) => [node.id, node.name]));
 const graph = renderGraph(by("graph"), data.graph, (node) => choose(node));

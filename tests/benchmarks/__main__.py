@@ -15,9 +15,9 @@ from pathlib import Path
 from tests.benchmarks.reporting import report
 from tests.servers import SECRET_KEY, servers
 
-USUAL = ("streaming", "outbound", "executions", "steps", "waiting_calls", "recovery")
-LONG = ("growth", "admission", "waiting")
-"""Only run when they are named: they take minutes, growth gigabytes of disk too."""
+USUAL = ("streaming", "bus", "outbound", "executions", "steps", "waiting_calls", "recovery")
+LONG = ("growth", "admission", "waiting", "monitor", "retention")
+"""Only run when they are named: they take minutes, growth gigabytes of disk too; monitor needs a Chromium."""
 
 
 def main() -> int:
@@ -38,7 +38,13 @@ def main() -> int:
 
 
 def run(name: str) -> None:
-    if name in {"streaming", "outbound", "admission"}:  # bring their processes along and need the servers only
+    if name in {
+        "streaming",
+        "bus",
+        "outbound",
+        "admission",
+        "retention",
+    }:  # bring their processes along and need the servers only
         with servers() as folder:
             importlib.import_module(f"tests.benchmarks.{name}").run(folder, report)
         return

@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -102,7 +103,7 @@ def test_over_many_cuts_nothing_is_lost_doubled_or_reordered(
     watch(page, *streams, f"workflow:{workflow}")
     chance = random.Random(4)
     # Some connections end before they have said anything, others after a large frame.
-    proxy.cut_after = lambda: chance.choice([chance.randint(200, 20_000), chance.randint(20_000, 500_000)])
+    proxy.limits = (chance.choice([chance.randint(200, 20_000), chance.randint(20_000, 500_000)]) for _ in count())
     before = proxy.accepted
     proxy.cut()
     for _ in range(2):

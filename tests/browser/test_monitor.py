@@ -250,7 +250,9 @@ def test_a_node_that_is_tried_again_says_so_and_tells_its_attempts_in_the_end(
         ],
         "edges": [edge("start", "ask")],
     }
-    page = visitor.open(f"/executions/{start(platform, definition, [{}])['id']}/")
+    with frozen_workers(platform):  # it is tried again soon: the page is there before
+        page = visitor.open(f"/executions/{start(platform, definition, [{}])['id']}/")
+        expect(page.locator("#status")).to_have_text("queued")
     expect(page.locator("#graph .node[data-status=retrying]")).to_contain_text("attempt 2")
     expect(page.locator("#status")).to_have_text("failed")
     expect(page.locator("#gantt .run", has_text="Ask").locator(".mark")).to_have_count(1)

@@ -96,6 +96,7 @@ def test_a_stream_that_was_exported_comes_back_with_ids_times_and_sequences(tmp_
         owner = "others"
         back = Stream.objects.get(name=stream.name)
         assert (back.created_at, back.last_sequence, back.workspace) == (created_at, 3, workspace("others"))
+        assert (back.ended_as, back.ended_at is not None) == ("", True)
     assert messages(history.read(EventFilter(workspaces=[workspace("others").pk], text="slash")).events)
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".part"]
 
@@ -137,6 +138,15 @@ def test_a_stream_whose_beginning_was_removed_comes_back_from_the_first_that_was
     assert (state.removed_through, state.head) == (2, 5)
 
 
+SUMMARY = {
+    "duration_ms": 1,
+    "nodes_executed": 1,
+    "nodes_failed": 0,
+    "nodes_skipped": 0,
+    "slowest": None,
+    "fastest": None,
+}
+END = {"type": "execution.cancelled", "data": {"reason": "a", "by": None, "summary": SUMMARY}}
 LONG = {"level": "info", "message": "x" * (4 * 1024 * 1024)}
 
 
@@ -148,6 +158,7 @@ LONG = {"level": "info", "message": "x" * (4 * 1024 * 1024)}
         (2, {"type": "execution.logged"}, "not in the catalogue"),
         (2, {"data": {"level": "info"}}, "data.message: Field required"),
         (4, {"data": {"level": "info", "message": "a", "extra": 1}}, "data.extra"),
+        (1, END, "follows execution.cancelled"),
         (3, {"stream": "execution:other"}, "stream is 'execution:other'"),
         (1, {"id": str(uuid4())}, "id: not a UUIDv7"),
         (1, {"id": "ffffffff-ffff-7fff-8fff-ffffffffffff"}, "lies in the future"),
@@ -172,8 +183,14 @@ def test_a_line_that_is_wrong_is_named_and_nothing_is_imported(
     header, events = old_stream(5)
     lines = [header, *events]
     lines[number] = lines[number] | changes
-    blamed = {"the file ends here": 7, "more lines than the 4": 6, "sequence is 1; 2 follows": 2}.get(why, number + 1)
-    with pytest.raises(CommandError, match=rf"Nothing was imported. line {blamed}: .*{why}"):
+    blamed = {
+        "follows execution.cancelled": 3,
+        "the file ends here": 7,
+        "more lines than the 4": 6,
+        "sequence is 1; 2 follows": 2,
+    }.get(why, number + 1)
+    said = rf"Nothing was imported. line {blamed}: .*{why}"
+    with pytest.raises(CommandError, match=said):
         call_command("import_events", written(tmp_path / "file", lines), workspace=workspace("tests").slug)
     assert not Stream.objects.filter(name=header["stream"]).exists()
     assert not Event.objects.filter(id__in=[event["id"] for event in events if UUID(event["id"]).version == 7]).exists()

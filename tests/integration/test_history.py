@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
-from events import history, log, transactions
+from events import history, log, scanning, transactions
 from events.cursors import BadCursor
 from events.event_filter import BadPattern
 from events.event_types import UnknownEventType
@@ -245,6 +245,7 @@ def test_a_filter_finds_just_the_events_that_fit_it_in_pages_of_any_size_both_wa
 def test_a_search_that_takes_long_ends_its_page_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "SEARCH_SECONDS", 0)
     monkeypatch.setattr(history, "FIRST_STEP", 3)
+    monkeypatch.setattr(scanning, "LEAST_OF_ROOT", 1)
     stream = open_stream()
     for number in range(12):
         say(stream, "needle" if number in (0, 11) else "hay", "hay")
@@ -259,6 +260,18 @@ def test_a_search_that_takes_long_ends_its_page_says_so_and_goes_on(monkeypatch:
     assert len(kinds) > 3
     assert set(kinds[:-1]) == {(True, False)}
     assert kinds[-1] == (False, True)
+
+
+@COMMITS
+def test_what_retention_has_removed_is_not_read_though_its_rows_are_still_there() -> None:
+    ended, going_on = open_stream(), open_stream()
+    say(ended, *"abc")
+    say(going_on, "d")
+    say(ended, "e")
+    Stream.objects.filter(pk=ended.pk).update(removed_through=3)
+    for newest_first in (False, True):
+        assert sorted(messages(pages(EVERYTHING, 2, newest_first))) == ["d", "e"]
+        assert messages(pages(EventFilter(workspaces=None, streams=[ended.name]), 2, newest_first)) == ["e"]
 
 
 @COMMITS

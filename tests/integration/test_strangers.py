@@ -11,7 +11,7 @@ import pytest
 import requests
 from websockets.asyncio.client import connect
 
-from tests.conftest import Platform, manage
+from tests.conftest import Platform
 from tests.workflows import edge, node
 from workflow_platform.embedded import wait_until
 
@@ -27,7 +27,7 @@ Membership.objects.get_or_create(user=user, workspace=place, defaults={"role": R
 @pytest.fixture(scope="module")
 def stranger(platform: Platform) -> dict[str, str]:
     """Return the headers of somebody who is an admin, elsewhere."""
-    manage(platform.environment, "shell", "-c", MAKE_STRANGER)
+    platform.shell.run(MAKE_STRANGER)
     body = {"username": "stranger", "password": "a-strangers-password"}
     token = requests.post(f"{platform.url}/api/auth/token/", json=body, timeout=30).json()["access"]
     return {"Authorization": f"Bearer {token}"}

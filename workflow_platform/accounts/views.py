@@ -8,7 +8,6 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.http import Http404
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, viewsets
 from rest_framework.exceptions import APIException
@@ -180,5 +179,5 @@ class ApiTokenViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Revoke the token, from the next request on. Revoking it again changes nothing."""
         token = self.get_object()
-        self.get_queryset().filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
+        token.revoke()
         return Response(status=204)

@@ -6,7 +6,7 @@ from events import transactions
 
 
 class Migration(migrations.Migration):
-    dependencies = [("events", "0006_partitions")]
+    dependencies = [("events", "0007_retention")]
 
     operations = [
         migrations.RunSQL(

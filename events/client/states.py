@@ -1,0 +1,56 @@
+"""Where a connection stands, and who wants to know."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a connection, or one of its streams, stands."""
+
+    LIVE = "live"
+    DEGRADED = "degraded"
+    """Events come, but from history that is polled: a little later."""
+    CONNECTING = "connecting"
+    """Not there yet, or history is still coming."""
+    RECONNECTING = "reconnecting"
+    CLOSED = "closed"
+
+
+_WORST_FIRST = (State.RECONNECTING, State.CONNECTING, State.DEGRADED)
+
+
+def worst(states: Iterable[State]) -> State:
+    """Return the state of a connection whose streams have these."""
+    found = set(states)
+    return next((state for state in _WORST_FIRST if state in found), State.LIVE)
+
+
+class Changes:
+    """Hands each change of a state to all who follow it."""
+
+    def __init__(self) -> None:
+        self._told = State.CONNECTING
+        self._followers: set[asyncio.Queue[State]] = set()
+
+    def tell(self, state: State) -> None:
+        """Hand over the state if it is not the one told last."""
+        if state is not self._told:
+            self._told = state
+            for queue in self._followers:
+                queue.put_nowait(state)
+
+    async def follow(self) -> AsyncGenerator[State]:
+        """Yield the state told last and every one that follows, up to `closed`."""
+        queue: asyncio.Queue[State] = asyncio.Queue()
+        queue.put_nowait(self._told)
+        self._followers.add(queue)
+        try:
+            while True:
+                yield (state := await queue.get())
+                if state is State.CLOSED:
+                    return
+        finally:
+            self._followers.discard(queue)

@@ -1,0 +1,116 @@
+"""One stream as the caller sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+from events.client.frames import Event
+from events.client.states import State
+from events.client.subscription import REPLAY, Subscription
+
+if TYPE_CHECKING:
+    from events.client.connection import EventClient
+
+
+class Tail:
+    """The events of a stream, each once and in sequence; ends with the stream. Made by `EventClient.tail`.
+
+    The stream is asked for when the first event is. A step may be cancelled (`asyncio.wait_for(anext(tail), 1)`)
+    without loss. Let go of the tail, or close it, to have no more of the stream. A step raises Refused (NoSuchStream,
+    Forbidden), NotAuthenticated, ProtocolError, SequenceGap or HistoryRemoved, after all that came before.
+    """
+
+    def __init__(self, client: EventClient, subscription: Subscription) -> None:
+        self._client, self._subscription = client, subscription
+        self.cursor = subscription.cursor
+        """The last sequence that the caller has seen, or knows to be filtered out: where a later tail goes on."""
+
+    @property
+    def stream(self) -> str:
+        """The stream's name."""
+        return self._subscription.stream
+
+    @property
+    def head(self) -> int | None:
+        """The stream's last sequence when the server last accepted the subscription; None before."""
+        return self._subscription.head
+
+    @property
+    def state(self) -> State:
+        """Where this stream stands."""
+        return self._subscription.state
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        subscription = self._subscription
+        await self._client._begin(subscription)
+        while True:
+            while subscription.buffer:
+                event, self.cursor = subscription.buffer.popleft()
+                subscription.taken()
+                if event is not None:
+                    return event
+            if subscription.failure is not None:
+                raise subscription.failure
+            if subscription.over:
+                raise StopAsyncIteration
+            subscription.filled.clear()
+            await self._client._resume(subscription)
+            await subscription.filled.wait()
+
+    async def read(self, after: int, limit: int = 500) -> list[Event]:
+        """Return a page of history, filtered as the tail is: at most `limit` (1000) events after a sequence.
+
+        For who began near the head (`after=-100`) and loads what is older while the tail is live.
+        """
+        if after < 0 or not 1 <= limit <= 1000:
+            raise ValueError("`after` is 0 or more, `limit` 1 to 1000.")
+        async with self._client._pages:
+            return await self._read(after, limit)
+
+    async def _read(self, after: int, limit: int) -> list[Event]:
+        subscription = self._subscription
+        await self._client._begin(subscription)
+        if subscription.over:
+            raise subscription.failure or ValueError("The tail is closed.")
+        if after not in subscription.reads:
+            subscription.reads[after] = limit, asyncio.get_running_loop().create_future()
+            await self._client._send({"type": "read", "stream": self.stream, "after": after, "limit": limit})
+        return await asyncio.shield(subscription.reads[after][1])
+
+    async def close(self) -> None:
+        """Have no more of the stream."""
+        await self._client._end(self._subscription)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # --- of a replay -------------------------------------------------------------------------------------------------
+
+    async def pause(self) -> None:
+        """Let a replay stand still."""
+        await self._control("pause")
+
+    async def resume(self) -> None:
+        """Let a replay go on."""
+        await self._control("resume")
+
+    async def seek(self, sequence: int) -> None:
+        """Let a replay go on from a sequence, forwards or backwards."""
+        await self._control("seek", sequence=sequence)
+
+    async def speed(self, speed: float) -> None:
+        """Let a replay go at the original pace times `speed`."""
+        await self._control("speed", speed=speed)
+
+    async def _control(self, kind: str, **values: float) -> None:
+        if not self.stream.startswith(REPLAY):
+            raise ValueError(f"{self.stream} is no replay.")
+        await self._client._begin(self._subscription)
+        await self._client._send({"type": kind, "stream": self.stream} | values)

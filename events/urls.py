@@ -1,0 +1,5 @@
+from django.urls import path
+
+from events import pages
+
+urlpatterns = [path("events/", pages.explorer, name="events")]
