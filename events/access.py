@@ -16,6 +16,8 @@ from django.http.request import validate_host
 from events import reading
 from events.models import FEED, SYSTEM
 from events.reading import StreamState
+from events.replay import watching
+from events.replay.watching import ReplayState
 from workflow_platform.accounts.authentication import authenticate_bearer
 from workflow_platform.accounts.models import User, Workspace
 
@@ -73,11 +75,14 @@ def _user_of(login: Login) -> User | None:
 
 def visible_streams(viewer: Viewer, names: Collection[str]) -> dict[str, StreamState]:
     """Return where those streams stand that the viewer may see. Others are left out as if there were none."""
-    return {name: state for name, state in reading.states(names).items() if may_see(viewer, state)}
+    found = {name: state for name, state in reading.states(names).items() if may_see(viewer, state)}
+    return found | watching.states(viewer.user, names)
 
 
 def may_see(viewer: Viewer, stream: StreamState) -> bool:
     """Tell whether the viewer may see the stream."""
+    if isinstance(stream, ReplayState):
+        return stream.may_be_seen(viewer.user.pk, viewer.workspace_ids, viewer.staff)
     if stream.name == FEED:
         return bool(viewer.workspace_ids)
     if stream.name == SYSTEM:

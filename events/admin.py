@@ -3,9 +3,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
+from django.utils.text import Truncator
 
-from events.models import Event, Stream
+from events.admin_filters import RecordedFilter, ShortPaginator, TypeFilter, search
+from events.event_filter import BadPattern
+from events.event_subscription import EventSubscription
+from events.event_types import UnknownEventType
+from events.models import CleanupState, Event, Replay, RetentionPolicy, Stream
 
 
 class ReadOnly:
@@ -23,7 +29,7 @@ class ReadOnly:
 
 @admin.register(Stream)
 class StreamAdmin(ReadOnly, admin.ModelAdmin[Stream]):
-    list_display = ["name", "workspace", "last_sequence", "created_at", "ended_at"]
+    list_display = ["name", "workspace", "last_sequence", "removed_through", "created_at", "ended_at"]
     list_filter = ["workspace"]
     list_select_related = ["workspace"]
     search_fields = ["name"]
@@ -32,9 +38,123 @@ class StreamAdmin(ReadOnly, admin.ModelAdmin[Stream]):
 
 @admin.register(Event)
 class EventAdmin(ReadOnly, admin.ModelAdmin[Event]):
-    list_display = ["type", "stream", "sequence", "time", "source", "execution_id"]
-    list_filter = ["type", "source"]
-    list_select_related = ["stream"]
-    search_fields = ["=execution_id", "=workflow_id", "=stream__name"]
+    list_display = ["type", "stream", "sequence", "time", "source", "workspace"]
+    list_filter = [RecordedFilter, TypeFilter]
+    list_select_related = ["stream", "workspace"]
+    list_per_page = 100
+    search_fields = ["id"]  # shows the box; what is looked for is said below
+    search_help_text = "An event's id, an execution's id, or a stream's name."
     ordering = ["-id"]
+    sortable_by = ()
+    paginator = ShortPaginator
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+        """Leave out what has been removed and not deleted yet."""
+        return super().get_queryset(request).filter(sequence__gt=F("stream__removed_through"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
+    ) -> tuple[QuerySet[Event], bool]:
+        """Find by what has an index."""
+        return (search(queryset, search_term) if search_term else queryset), False
+
+
+@admin.register(RetentionPolicy)
+class RetentionPolicyAdmin(admin.ModelAdmin[RetentionPolicy]):
+    list_display = ["workspace", "days", "keep_failed_days", "max_events"]
+    list_select_related = ["workspace"]
+    autocomplete_fields = ["workspace"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: RetentionPolicy | None = None) -> list[str]:
+        """Leave a policy with its workspace."""
+        return ["workspace"] if obj else []
+
+
+@admin.register(CleanupState)
+class CleanupStateAdmin(ReadOnly, admin.ModelAdmin[CleanupState]):
+    list_display = ["ran_at", "collected_at", "report"]
+
+
+@admin.register(EventSubscription)
+class EventSubscriptionAdmin(admin.ModelAdmin[EventSubscription]):
+    """Durable subscriptions: who holds them, how far behind they are, what keeps them."""
+
+    list_display = ["name", "scope", "wants", "lag", "state", "last_error_in_short", "updated_at"]
+    list_filter = ["workspace"]
+    list_select_related = ["workspace"]
+    search_fields = ["name", "holder"]
+    actions = ["move_to_now", "skip_one"]
+    fields = [
+        "name",
+        "workspace",
+        "types",
+        "sources",
+        "lag",
+        "state",
+        "holder",
+        "last_error",
+        "created_at",
+        "updated_at",
+    ]
+    readonly_fields = ["lag", "state", "holder", "last_error", "created_at", "updated_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A consumer makes its own."""
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """The name and the scope are the consumer's; its place would lose its meaning with another scope."""
+        return [*self.readonly_fields, "name", "workspace"]
+
+    @admin.display(description="of", ordering="workspace")
+    def scope(self, subscription: EventSubscription) -> str:
+        return str(subscription.workspace or "the whole installation")
+
+    @admin.display(description="types and sources")
+    def wants(self, subscription: EventSubscription) -> str:
+        parts = [", ".join(subscription.types) or "every type"]
+        return " from ".join([*parts, ", ".join(subscription.sources)] if subscription.sources else parts)
+
+    @admin.display(description="behind")
+    def lag(self, subscription: EventSubscription) -> str:
+        try:
+            waiting = subscription.lag()
+        except (UnknownEventType, BadPattern) as error:  # of a type that there no longer is
+            return str(error)
+        if not waiting.events:
+            return "nothing waits" if waiting.exact else "not known within a second"
+        number = f"{waiting.events}{'' if waiting.exact else ' or more'} events"
+        return f"{number}, the oldest from {waiting.age.total_seconds():,.0f} s ago"
+
+    @admin.display(description="consumer")
+    def state(self, subscription: EventSubscription) -> str:
+        if not subscription.is_held:
+            return "none at work"
+        return f"at work: {subscription.holder}"
+
+    @admin.display(description="last error")
+    def last_error_in_short(self, subscription: EventSubscription) -> str:
+        return Truncator(subscription.last_error).chars(120)
+
+    @admin.action(description="Begin again from now: what waits is not handled", permissions=["change"])
+    def move_to_now(self, request: HttpRequest, chosen: QuerySet[EventSubscription]) -> None:
+        for subscription in chosen:
+            subscription.move("now")
+        self.message_user(request, f"{len(chosen)} subscriptions go on from now.")
+
+    @admin.action(description="Leave out the next event, which fails", permissions=["change"])
+    def skip_one(self, request: HttpRequest, chosen: QuerySet[EventSubscription]) -> None:
+        for subscription in chosen:
+            left_out = subscription.skip_one()
+            said = f"leaves out {left_out.type} {left_out.id}" if left_out else "has nothing to leave out"
+            self.message_user(request, f"{subscription} {said}.")
+
+
+@admin.register(Replay)
+class ReplayAdmin(ReadOnly, admin.ModelAdmin[Replay]):
+    list_display = ["id", "created_by", "target", "state", "mode", "total", "position", "created_at", "expires_at"]
+    list_filter = ["target", "state", "mode"]
+    list_select_related = ["created_by"]
+    exclude = ["secrets", "url"]
     show_full_result_count = False

@@ -24,6 +24,7 @@ from events.presence import (
     Full,
     presence,
 )
+from events.replay.control import control
 from events.session import Session, TooMany
 from workflow_platform.database_threads import in_database
 
@@ -120,6 +121,10 @@ class StreamConsumer(AsyncWebsocketConsumer):
             case frames.Read():
                 if not self.session.ask_page(asked.stream, asked.after, asked.limit):
                     raise BadFrame("`stream`: subscribe to it first.")
+            case frames.Control():
+                refused = await in_database(control, self.session.viewer.user, asked.stream, asked.model_dump())
+                if refused is not None:
+                    await self.session.refuse(asked.stream, refused.code, refused.detail)
 
     async def _subscribe_to(self, stream: str) -> None:
         if not await in_database(access.visible_streams, self.session.viewer, [stream]):

@@ -216,6 +216,13 @@ class SystemEvent(Payload):
     figures: dict[str, float] = {}
 
 
+class ProcessEvent(SystemEvent):
+    """A process of the platform that starts or stops."""
+
+    pid: int
+    host: str
+
+
 CATALOGUE: dict[str, type[Payload]] = {
     "workflow.created": WorkflowChanged,
     "workflow.updated": WorkflowChanged,
@@ -243,8 +250,8 @@ CATALOGUE: dict[str, type[Payload]] = {
     "execution.failed": Failed,
     "execution.cancelled": Cancelled,
     "execution.timed_out": TimedOut,
-    "system.startup": SystemEvent,
-    "system.shutdown": SystemEvent,
+    "system.startup": ProcessEvent,
+    "system.shutdown": ProcessEvent,
     "system.health_check": SystemEvent,
     "system.resource_warning": SystemEvent,
     "system.queue_status": SystemEvent,

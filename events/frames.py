@@ -50,11 +50,28 @@ class Ping(_Frame):
     type: Literal["ping"]
 
 
-Frame = Annotated[Subscribe | Unsubscribe | Read | Ping, Field(discriminator="type")]
-_frames: TypeAdapter[Subscribe | Unsubscribe | Read | Ping] = TypeAdapter(Frame)
+class Control(_Frame):
+    """What somebody wants of a replay, whether they watch it or not."""
+
+    type: Literal["pause", "resume", "seek", "speed"]
+    stream: Stream
+    sequence: Annotated[int, Field(ge=0, le=MAX_SEQUENCE)] | None = None
+    """seek: everything up to this event is due."""
+    offset_ms: Annotated[float, Field(ge=0)] | None = None
+    """seek: so long after the first event."""
+    time: Annotated[str, Field(max_length=40)] | None = None
+    """seek: to the original time."""
+    paused: bool | None = None
+    """seek: and stand still there, or go on."""
+    speed: float | None = None
 
 
-def parse(text: str) -> Subscribe | Unsubscribe | Read | Ping:
+AnyFrame = Subscribe | Unsubscribe | Read | Ping | Control
+Frame = Annotated[AnyFrame, Field(discriminator="type")]
+_frames: TypeAdapter[AnyFrame] = TypeAdapter(Frame)
+
+
+def parse(text: str) -> AnyFrame:
     """Return a client's frame. Raises BadFrame."""
     try:
         return _frames.validate_json(text)
@@ -82,7 +99,7 @@ def wanted_types(patterns: list[str] | None, level: str = "all") -> frozenset[st
 def _in_words(error: ValidationError) -> str:
     first: Any = error.errors()[0]
     if first["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-        return "`type` is one of subscribe, unsubscribe, read, ping."
+        return "`type` is one of subscribe, unsubscribe, read, ping; of a replay, pause, resume, seek, speed."
     # The first part of the place is the tag of the union.
     field = ".".join(str(part) for part in first["loc"][1:2])
     return f"`{field}`: {first['msg']}." if field else f"The frame is not a JSON object: {first['msg']}."

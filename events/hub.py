@@ -166,6 +166,9 @@ class Hub:
             )
             for subscription in self._watchers.get(batch.stream, ()):
                 subscription.offer(batch)
+        elif kind == "stream.replay":
+            for subscription in list(self._watchers.get(message["stream"], ())):
+                subscription.state_changed()
         elif kind == "beat":
             self._heard_at = time.monotonic()
         elif kind == "access.changed":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -25,6 +25,10 @@ _SOURCE = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,59}")
 
 class NotInTransaction(Exception):
     """Events are appended inside the transaction that makes them true."""
+
+
+class StreamClosed(Exception):
+    """The stream has ended, or is gone: nothing follows."""
 
 
 class BadSource(ValueError):
@@ -72,14 +76,14 @@ def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
     """Append events to their streams, in the order given, inside the caller's transaction.
 
     Locks the streams in id order, then the feed, until the commit. Subscribers in the transaction are called before it
-    returns; after the commit come the others, and then whoever watches. Raises NotInTransaction, UnknownEventType,
-    BadSource, or pydantic.ValidationError.
+    returns; after the commit come the others, and then whoever watches. Raises NotInTransaction, StreamClosed,
+    UnknownEventType, BadSource, or pydantic.ValidationError.
     """
     if not connection.in_atomic_block:
         raise NotInTransaction(NotInTransaction.__doc__)
     payloads = [payload_text(new.type, new.data) for new in new_events]
     own, workflows, number = _advance(new_events)
-    feed = _feed_sequences(sum(new.type in LIFECYCLE for new in new_events))
+    feed = _feed_sequences(sum(new.type in LIFECYCLE for new in new_events), number)
     now = time_text(timezone.now())
     text = _Texts()
     events = []
@@ -111,6 +115,22 @@ def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
     return events
 
 
+def restore(stream: Stream, events: Iterable[list[RecordedEvent]]) -> None:
+    """Write what was recorded elsewhere to a stream that has no events, as it is, inside the caller's transaction.
+
+    The sequences must go up by one. Nobody hears of these events, and those who read history with a cursor are past
+    them: they are no news.
+    """
+    if not connection.in_atomic_block:
+        raise NotInTransaction(NotInTransaction.__doc__)
+    first, last = 0, 0
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for batch in events:
+            first, last = first or batch[0].sequence, batch[-1].sequence
+            copy.write(_rows(batch))
+    Stream.objects.filter(pk=stream.pk).update(last_sequence=last, removed_through=max(first - 1, 0))
+
+
 class _Texts(dict[UUID, str]):
     """The texts of ids: a batch has few of them, and each costs as much as the rest of its line."""
 
@@ -133,19 +153,23 @@ _COPY = (
 
 
 def _insert(events: list[RecordedEvent]) -> None:
-    """Write the rows by COPY, several times faster than INSERT.
+    """Write the rows by COPY, several times faster than INSERT."""
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.write(_rows(events))
+
+
+def _rows(events: list[RecordedEvent]) -> str:
+    """Return the rows as COPY reads them.
 
     The text is made here: nothing in it but the JSON can hold a character that COPY reads as its own, and JSON holds
     of those only the backslash.
     """
-    lines = [
+    return "".join(
         f"{e.id}\t{e.type}\t{e.source}\t{e.time}\t{e.execution_id or _NULL}\t{e.workflow_id or _NULL}\t{e.stream_id}\t"
         f"{e.workspace_id or _NULL}\t{e.sequence}\t{e.feed_sequence or _NULL}\t{e.workflow_sequence or _NULL}\t"
         f"{e.transaction}\t{_escaped(e.payload)}\n"
         for e in events
-    ]
-    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        copy.write("".join(lines))
+    )
 
 
 _NULL = "\\N"
@@ -172,7 +196,7 @@ def _advance(new_events: Sequence[NewEvent]) -> tuple[dict[int, _Numbering], dic
     Returns the streams by id, and those of workflows by name, numbered as before, and the transaction's number.
     """
     counts: Counter[int] = Counter(new.stream_id for new in new_events)
-    ended = [new.stream_id for new in new_events if new.type in TERMINAL]
+    ends = _ends(new_events)
     names = Counter(name for new in new_events if new.type in LIFECYCLE and (name := _workflow_stream(new)))
     with connection.cursor() as cursor:
         cursor.execute(
@@ -180,36 +204,55 @@ def _advance(new_events: Sequence[NewEvent]) -> tuple[dict[int, _Numbering], dic
             " UNION ALL SELECT s.id, w.n FROM unnest(%(names)s::text[], %(name_counts)s::bigint[]) AS w(name, n)"
             " JOIN events_stream s USING (name)),"
             " sums AS (SELECT id, sum(n)::bigint AS n FROM wanted GROUP BY id),"
-            " locked AS (SELECT id, last_transaction FROM events_stream"
+            " locked AS (SELECT id, last_transaction, ended_at FROM events_stream"
             "  WHERE id IN (SELECT id FROM sums) ORDER BY id FOR UPDATE),"
             # Not below that of what precedes in any of the streams, whose transaction may have got its number later.
-            " mark AS (SELECT GREATEST(pg_current_xact_id()::text::bigint, max(last_transaction)) AS n FROM locked)"
+            " mark AS (SELECT GREATEST(events_current_transaction(), max(last_transaction)) AS n FROM locked)"
             " UPDATE events_stream s SET last_sequence = last_sequence + sums.n, last_transaction = mark.n,"
-            " ended_at = CASE WHEN s.id = ANY(%(ended)s) THEN clock_timestamp() ELSE s.ended_at END"
-            " FROM locked JOIN sums USING (id) CROSS JOIN mark WHERE s.id = locked.id"
+            " ended_at = CASE WHEN s.id = ANY(%(ended)s::bigint[]) THEN clock_timestamp() END,"
+            " ended_as = COALESCE((%(ended_as)s::text[])[array_position(%(ended)s::bigint[], s.id)], '')"
+            " FROM locked JOIN sums USING (id) CROSS JOIN mark WHERE s.id = locked.id AND locked.ended_at IS NULL"
             " RETURNING s.id, s.name, s.workspace_id::text, s.last_sequence - sums.n, mark.n",
             {
                 "ids": list(counts),
                 "counts": list(counts.values()),
                 "names": list(names),
                 "name_counts": list(names.values()),
-                "ended": ended,
+                "ended": list(ends),
+                "ended_as": list(ends.values()),
             },
         )
         rows = cursor.fetchall()
     streams = [_Numbering(*row[:4]) for row in rows]
+    if counts.keys() - {stream.id for stream in streams}:
+        raise StreamClosed(StreamClosed.__doc__)
     of_workflows = {stream.name: stream for stream in streams if stream.name.startswith(WORKFLOW)}
     return {stream.id: stream for stream in streams}, of_workflows, rows[0][4] if rows else 0
 
 
-def _feed_sequences(count: int) -> Iterator[int]:
-    """Take sequences of the feed. Its row is locked last, so that it is held for the shortest time."""
+def _ends(new_events: Sequence[NewEvent]) -> dict[int, str]:
+    """Return which streams end, and as what. Raises StreamClosed if something follows an end."""
+    ends: dict[int, str] = {}
+    for new in new_events:
+        if new.stream_id in ends:
+            raise StreamClosed(StreamClosed.__doc__)
+        if new.type in TERMINAL:
+            ends[new.stream_id] = new.type
+    return ends
+
+
+def _feed_sequences(count: int, number: int) -> Iterator[int]:
+    """Take sequences of the feed. Its row is locked last, so that it is held for the shortest time.
+
+    The row also keeps the greatest number of a transaction, when the streams that had it have been removed.
+    """
     if not count:
         return iter(())
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE events_stream SET last_sequence = last_sequence + %s WHERE name = %s RETURNING last_sequence",
-            [count, FEED],
+            "UPDATE events_stream SET last_sequence = last_sequence + %s,"
+            " last_transaction = GREATEST(last_transaction, %s) WHERE name = %s RETURNING last_sequence",
+            [count, number, FEED],
         )
         (last,) = cursor.fetchone()
     return iter(range(last - count + 1, last + 1))

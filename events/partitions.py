@@ -1,26 +1,40 @@
 """The event table is cut by UTC day, so that retention drops a table instead of deleting rows.
 
 The key of the cut is the event's id: a UUIDv7 begins with the time at which it was made, so an id says which partition
-holds it. The partition `kept` holds what outlives its day, and whatever has no day of its own.
+holds it. The partition `kept` takes what has no day of its own; it is next to empty. What is kept longer than the rest
+of its day stays in a partition of that day, which `replace` has made thin (decision 14).
 """
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
+from typing import LiteralString
 from uuid import UUID
 
-from django.db import connection
-from psycopg import sql
+from django.db import OperationalError, connection, transaction
+from psycopg import errors, sql
+
+logger = logging.getLogger(__name__)
 
 TABLE = "events_event"
 KEPT = "events_event_kept"
 DAYS_AHEAD = 14
 """A scheduler that is away for so long is the first that writers would notice of a missing partition: never."""
+MOST_MOVED = 20_000
+"""Rows that `make` moves out of `kept` while its writers wait, a fraction of a second; a day with more stays there."""
+LOCK_WAIT = "50ms"
+"""How long writers may queue behind a change of the table before it stands back."""
+LOCK_ATTEMPTS = 200
+LOCK_PAUSE_SECONDS = 0.2
 
 _NAME = re.compile(rf"^{TABLE}_(\d{{4}})(\d{{2}})(\d{{2}})$")
+_LEFT_OVER = re.compile(rf"^{TABLE}_\d{{8}}_(thin|gone)$")
 # A unique index cannot stand on the whole table, since none of these begins with its key.
 _INDEXES = (
     ("sequence", "UNIQUE", "(stream_id, sequence)"),
@@ -30,6 +44,10 @@ _INDEXES = (
 )
 
 
+class TableBusy(Exception):
+    """Readers or writers held the table whenever it was to be changed; try again later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Partition:
     """The events of one UTC day."""
@@ -37,18 +55,45 @@ class Partition:
     name: str
     day: date
 
+    @property
+    def begins_at(self) -> datetime:
+        """Return the day's first moment."""
+        return datetime.combine(self.day, time_of_day(), UTC)
+
+    @property
+    def ends_at(self) -> datetime:
+        """Return the next day's first moment."""
+        return self.begins_at + timedelta(days=1)
+
 
 def first_id(moment: datetime) -> UUID:
     """Return the smallest id that an event made at or after this moment can have."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
+ATTACHED = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass('events_event')"
+"""Gives the names of all partitions."""
+
+
 def partitions() -> list[Partition]:
     """Return the partitions of days, oldest first."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass", [TABLE])
-        found = [(name, match) for (name,) in cursor.fetchall() if (match := _NAME.match(name))]
+        cursor.execute(ATTACHED)
+        return of_days([name for (name,) in cursor.fetchall()])
+
+
+def of_days(names: Sequence[str]) -> list[Partition]:
+    """Return those of the names that are partitions of days, oldest first."""
+    found = [(name, match) for name in names if (match := _NAME.match(name))]
     return sorted((Partition(n, date(int(m[1]), int(m[2]), int(m[3]))) for n, m in found), key=lambda p: p.day)
+
+
+def warning_about(there: Sequence[Partition]) -> str:
+    """Say which of today and tomorrow (UTC) has no partition; empty if both have one."""
+    today = datetime.now(UTC).date()
+    missing = {today, today + timedelta(days=1)} - {partition.day for partition in there}
+    days = ", ".join(f"{day:%Y-%m-%d}" for day in sorted(missing))
+    return f"No partition for the events of {days}: they go to {KEPT}. Does the scheduler run?" if days else ""
 
 
 def ensure(days_ahead: int = DAYS_AHEAD) -> list[Partition]:
@@ -60,39 +105,147 @@ def ensure(days_ahead: int = DAYS_AHEAD) -> list[Partition]:
 def make(days: Sequence[date]) -> list[Partition]:
     """Make the partitions of these days that are not there; rows of theirs move over from `kept`. Returns those made.
 
-    Writers are not held up: they have partitions of their own. Call it outside a transaction.
+    Writers are not held up where they have partitions of their own. A day of which `kept` holds more than MOST_MOVED
+    rows is left there. Call it outside a transaction. Raises TableBusy.
     """
     there = {partition.day for partition in partitions()}
-    made = [Partition(f"{TABLE}_{day:%Y%m%d}", day) for day in sorted(set(days) - there)]
-    for partition in made:
+    made = []
+    for day in sorted(set(days) - there):
+        partition = Partition(f"{TABLE}_{day:%Y%m%d}", day)
+        if _strays(partition) > MOST_MOVED:
+            logger.warning("%s has no partition, and so many events by now that they stay in %s", day, KEPT)
+            continue
         _make(partition)
+        made.append(partition)
     return made
 
 
-def _make(partition: Partition) -> None:
-    start = datetime.combine(partition.day, time(), UTC)
-    bounds = (first_id(start), first_id(start + timedelta(days=1)))
-    name, table, kept = sql.Identifier(partition.name), sql.Identifier(TABLE), sql.Identifier(KEPT)
-    low, high = (sql.Literal(str(bound)) for bound in bounds)
-    statements: list[sql.Composable] = [
-        sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)").format(name, table),
-        sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(kept),
-        sql.SQL(
-            "WITH moved AS (DELETE FROM {} WHERE id >= {} AND id < {} RETURNING *) INSERT INTO {} SELECT * FROM moved"
-        ).format(kept, low, high, name),
-        *index_statements(partition.name),
-        sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(table, name, low, high),
-    ]
+def _strays(partition: Partition) -> int:
+    """Return how many rows of the day `kept` holds, up to MOST_MOVED and one."""
+    within = sql.SQL("SELECT count(*) FROM (SELECT 1 FROM {} WHERE id >= {} AND id < {} LIMIT {}) AS found").format(
+        sql.Identifier(KEPT), *_bounds(partition), sql.Literal(MOST_MOVED + 1)
+    )
     with connection.cursor() as cursor:
-        # One statement text is one transaction.
-        cursor.execute(sql.SQL("; ").join(statements).as_string(connection.connection))
+        cursor.execute(within.as_string(connection.connection))
+        return int(cursor.fetchone()[0])
+
+
+def _make(partition: Partition) -> None:
+    name, table, kept = sql.Identifier(partition.name), sql.Identifier(TABLE), sql.Identifier(KEPT)
+    low, high = _bounds(partition)
+    _change(
+        [
+            sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)").format(name, table),
+            sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(kept),
+            sql.SQL(
+                "WITH moved AS (DELETE FROM {} WHERE id >= {} AND id < {} RETURNING *)"
+                " INSERT INTO {} SELECT * FROM moved"
+            ).format(kept, low, high, name),
+            *index_statements(partition.name),
+            _attach(partition),
+        ]
+    )
 
 
 def index_statements(partition: str) -> list[sql.Composable]:
     """Return what makes a partition's indexes, besides that of the primary key."""
     return [
-        sql.SQL("CREATE {} INDEX {} ON {} {}").format(
-            sql.SQL(unique), sql.Identifier(f"{partition}_{name}"), sql.Identifier(partition), sql.SQL(columns)
-        )
-        for name, unique, columns in _INDEXES
+        sql.SQL("CREATE {} INDEX ON {} {}").format(sql.SQL(unique), sql.Identifier(partition), sql.SQL(columns))
+        for _, unique, columns in _INDEXES
     ]
+
+
+def make_replacement(partition: Partition) -> str:
+    """Make an empty table that `replace` can put in the partition's place. Returns its name."""
+    thin = f"{partition.name}_thin"
+    low, high = _bounds(partition)
+    name = sql.Identifier(thin)
+    _change(
+        [
+            sql.SQL("DROP TABLE IF EXISTS {}").format(name),
+            sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)").format(
+                name, sql.Identifier(TABLE)
+            ),
+            # With these, nothing is scanned and no index is made when it is attached.
+            sql.SQL("ALTER TABLE {} ADD CHECK (id >= {} AND id < {}), ADD PRIMARY KEY (id)").format(name, low, high),
+            *index_statements(thin),
+        ]
+    )
+    return thin
+
+
+def replace(partition: Partition, replacement: str | None) -> None:
+    """Put the replacement in the partition's place, or nothing, at one instant, and drop what was there.
+
+    Writers and readers wait for a few milliseconds, LOCK_WAIT at worst. Raises TableBusy.
+    """
+    old, gone, table = sql.Identifier(partition.name), f"{partition.name}_gone", sql.Identifier(TABLE)
+    # Sends a vacuum that is at work on it away, which would hold us up for longer than others can wait for us.
+    _run("ALTER TABLE {} SET (autovacuum_enabled = false, toast.autovacuum_enabled = false)", old)
+    statements: list[sql.Composable] = [
+        sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(table),
+        sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(table, old),
+        sql.SQL("ALTER TABLE {} RENAME TO {}").format(old, sql.Identifier(gone)),
+    ]
+    if replacement is not None:
+        statements += [
+            sql.SQL("ALTER TABLE {} RENAME TO {}").format(sql.Identifier(replacement), old),
+            _attach(partition),
+        ]
+    try:
+        _change(statements)
+    except TableBusy:
+        _run("ALTER TABLE {} RESET (autovacuum_enabled, toast.autovacuum_enabled)", old)
+        raise
+    _run("DROP TABLE {}", sql.Identifier(gone))  # no partition any more: nobody waits for it
+
+
+def drop_leftovers() -> list[str]:
+    """Drop the tables that a `replace` which was cut off has left. Returns their names."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND NOT relispartition AND starts_with(relname, %s)"
+            " AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = %s::regclass)",
+            [f"{TABLE}_", TABLE],
+        )
+        found = [name for (name,) in cursor.fetchall() if _LEFT_OVER.match(name)]
+    for name in found:
+        _run("DROP TABLE {}", sql.Identifier(name))
+    return found
+
+
+def _run(statement: LiteralString, name: sql.Identifier) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL(statement).format(name).as_string(connection.connection))
+
+
+def _bounds(partition: Partition) -> tuple[sql.Literal, sql.Literal]:
+    return sql.Literal(str(first_id(partition.begins_at))), sql.Literal(str(first_id(partition.ends_at)))
+
+
+def _attach(partition: Partition) -> sql.Composable:
+    return sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
+        sql.Identifier(TABLE), sql.Identifier(partition.name), *_bounds(partition)
+    )
+
+
+def _change(statements: Sequence[sql.Composable]) -> None:
+    """Run statements in one transaction. Whoever holds a table that they need is waited for only shortly, since others
+    queue behind whoever waits; again and again, up to LOCK_ATTEMPTS times. Raises TableBusy.
+    """
+    text = sql.SQL("; ").join(statements).as_string(connection.connection)
+    if connection.in_atomic_block:  # a migration, which nobody competes with
+        with connection.cursor() as cursor:
+            cursor.execute(text)
+        return
+    for attempt in range(1, LOCK_ATTEMPTS + 1):
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'; {text}")
+            return
+        except OperationalError as error:
+            if not isinstance(error.__cause__, errors.LockNotAvailable | errors.DeadlockDetected):
+                raise
+            if attempt < LOCK_ATTEMPTS:
+                time.sleep(LOCK_PAUSE_SECONDS)
+    raise TableBusy(TableBusy.__doc__)

@@ -24,7 +24,8 @@ COLUMNS = (
     " e.sequence, e.feed_sequence, e.workflow_sequence, e.transaction, e.data::text"
 )
 """What `recorded` takes, in its order, of `events_event e JOIN events_stream s ON s.id = e.stream_id`."""
-SOURCE = "events_event e JOIN events_stream s ON s.id = e.stream_id"
+SOURCE = "events_event e JOIN events_stream s ON s.id = e.stream_id AND e.sequence > s.removed_through"
+"""What has been removed is out of every reader's sight as soon as its stream says so; its rows go later."""
 
 
 def recorded(rows: Iterable[Sequence[Any]]) -> list[RecordedEvent]:
@@ -44,11 +45,12 @@ class StreamState:
     removed_through: int
     created_at: datetime
     ended_at: datetime | None
+    removed_at: datetime | None
 
 
 def states(names: Collection[str]) -> dict[str, StreamState]:
     """Return where streams stand, by name; those that do not exist are left out."""
-    fields = ("id", "name", "workspace_id", "last_sequence", "removed_through", "created_at", "ended_at")
+    fields = ("id", "name", "workspace_id", "last_sequence", "removed_through", "created_at", "ended_at", "removed_at")
     found = Stream.objects.filter(name__in=list(names)).values_list(*fields)
     return {row[1]: StreamState(*row) for row in found}
 
@@ -78,9 +80,36 @@ def page_after(
 
     Of the stream `executions`, only those of `workspace_ids`.
     """
+    if sequence_field(stream.name) == "sequence":
+        after = max(after, stream.removed_through)  # rows that have not gone yet need not be looked at
+    return _page(stream, (">", after), "ASC", limit, types, workspace_ids)
+
+
+def page_before(
+    stream: StreamState,
+    before: int,
+    limit: int = 500,
+    types: Collection[str] | None = None,
+    workspace_ids: Collection[UUID | str] = (),
+) -> list[RecordedEvent]:
+    """Return up to `limit` (at most 1000) events of a stream with a sequence below `before`, the newest first.
+
+    Of the stream `executions`, only those of `workspace_ids`.
+    """
+    return _page(stream, ("<", before), "DESC", limit, types, workspace_ids)
+
+
+def _page(
+    stream: StreamState,
+    place: tuple[str, int],
+    order: str,
+    limit: int,
+    types: Collection[str] | None,
+    workspace_ids: Collection[UUID | str],
+) -> list[RecordedEvent]:
     field = sequence_field(stream.name)
-    conditions = [f"e.{field} > %s"]
-    values: list[Any] = [after]
+    conditions = [f"e.{field} {place[0]} %s"]
+    values: list[Any] = [place[1]]
     if stream.name == FEED:
         conditions.append("e.workspace_id = ANY(%s::uuid[])")
         values.append([str(workspace) for workspace in workspace_ids])
@@ -99,7 +128,8 @@ def page_after(
     if stream.ended_at is not None:
         conditions.append("e.id < %s")
         values.append(first_id(stream.ended_at + CLOCK_SLACK))
-    statement = f"SELECT {COLUMNS} FROM {SOURCE} WHERE {' AND '.join(conditions)} ORDER BY e.{field} LIMIT %s"  # noqa: S608
+    where = " AND ".join(conditions)
+    statement = f"SELECT {COLUMNS} FROM {SOURCE} WHERE {where} ORDER BY e.{field} {order} LIMIT %s"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(statement, [*values, min(limit, MAX_PAGE)])
         return recorded(cursor.fetchall())

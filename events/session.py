@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import orjson
 from django.db import DatabaseError, InterfaceError
 
 from events import access, reading
@@ -23,6 +24,7 @@ from events.hub import Batch, Hub
 from events.models import EXECUTION
 from events.reading import StreamState
 from events.recorded import RecordedEvent
+from events.replay.models import REPLAY
 from workflow_platform.database_threads import in_database
 
 logger = logging.getLogger(__name__)
@@ -101,6 +103,16 @@ class Subscription:
             await self._forward()
         return self.stream in self.session.subscriptions and (self.behind or bool(self._buffer))
 
+    async def page(self, after: int, limit: int) -> list[str]:
+        """Return a page of history, as JSON texts."""
+        assert self.state is not None
+        mine = self.session.viewer.workspace_ids
+        _, events = await in_database(_read, self.state, after, limit, self.types, mine)
+        return [event.json(self.stream) for event in events]
+
+    def stop(self) -> None:
+        """Let go of everything: it is dropped."""
+
     async def tell_state(self) -> None:
         """Tell whether what follows is live, or comes from a log that is polled."""
         kind = "degraded" if self.session.hub.degraded else "live"
@@ -127,6 +139,8 @@ class Subscription:
         if not self.behind:
             self._close_up()
             if state.ended_at is not None and self.cursor >= state.head:
+                # Events may have been removed between the look at the stream and the page.
+                self.state = (await in_database(reading.states, [self.stream])).get(self.stream, state)
                 await self._end()
             elif not self.live and not self.behind:
                 self.live = True
@@ -216,6 +230,12 @@ def _read(
     return state, reading.page_after(state, after, limit, types, workspaces)
 
 
+def _kind_of(stream: str) -> type[Subscription]:
+    from events.replay.subscription import ReplaySubscription  # built on this module
+
+    return ReplaySubscription if stream.startswith(REPLAY) else Subscription
+
+
 @dataclass(slots=True)
 class _PageAsked:
     subscription: Subscription
@@ -243,7 +263,7 @@ class Session:
             self.drop(old)
         if len(self.subscriptions) >= self._max_subscriptions:
             raise TooMany(f"At most {self._max_subscriptions} streams on one connection.")
-        subscription = self.subscriptions[stream] = Subscription(self, stream, after, types)
+        subscription = self.subscriptions[stream] = _kind_of(stream)(self, stream, after, types)
         self.wake(subscription)
 
     def unsubscribe(self, stream: str) -> None:
@@ -267,6 +287,7 @@ class Session:
         if self.subscriptions.get(subscription.stream) is subscription:
             del self.subscriptions[subscription.stream]
         self._ready.pop(subscription, None)
+        subscription.stop()
         self.hub.unwatch(subscription)
 
     def close(self) -> None:
@@ -346,9 +367,8 @@ class Session:
         state, stream = asked.subscription.state, asked.subscription.stream
         if state is None or self.subscriptions.get(stream) is not asked.subscription:
             return
-        types, mine = asked.subscription.types, self.viewer.workspace_ids
-        _, events = await in_database(_read, state, asked.after, asked.limit, types, mine)
-        envelopes = [event.envelope(stream) for event in events]
+        texts = await asked.subscription.page(asked.after, asked.limit)
+        envelopes = [orjson.Fragment(text) for text in texts]
         await self.client.frame({"type": "page", "stream": stream, "after": asked.after, "events": envelopes})
 
     async def refuse(self, stream: str, code: str, detail: str) -> None:

@@ -1,8 +1,5 @@
 from django.urls import path
 
-from events import sse
+from events import pages
 
-urlpatterns = [
-    path("executions/<uuid:execution_id>/stream/", sse.execution_stream, name="execution-stream"),
-    path("events/stream/", sse.streams, name="streams"),
-]
+urlpatterns = [path("events/", pages.explorer, name="events")]

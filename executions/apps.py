@@ -6,8 +6,10 @@ class ExecutionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Tell the background what it is there for."""
-        from executions import admission, background, follow_up
+        """Tell the background what it is there for, and the cleanup of history what can go with it."""
+        from events import cleanup
+        from executions import admission, background, follow_up, pruning
 
         background.register(background.FOLLOW_UP, follow_up.follow_up_all)
         background.register(background.ADMIT, admission.admit)
+        cleanup.register(cleanup.Owner("execution", pruning.prune, pruning.weigh))

@@ -11,12 +11,14 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.utils import timezone
 
 from events import log
-from events.models import FEED
+from events.models import FEED, WORKFLOW, Replay
+from events.replay import reading as replay_reading
+from events.replay.models import State, Target
 from executions import relations, schedules
 from executions.explanation import explain
 from executions.graph import Graph
@@ -70,7 +72,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "activity": activity(user),
         "can_run": _is_editor(user),
         "has_workflows": Workflow.objects.visible_to(user).filter(deleted_at__isnull=True).exists(),
-        "list_data": {"head": head, "grows": before is None, "listed": LISTED},
+        "list_data": {"stream": FEED, "head": head, "grows": before is None, "listed": LISTED},
         "page_data": {},
     }
     return render(request, "executions/dashboard.html", context)
@@ -113,10 +115,11 @@ def workflows(request: HttpRequest) -> HttpResponse:
 @login_required
 def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
     """A workflow: its graph, its JSON, a form to run it, its versions (`?version=N` opens one), its executions."""
-    head = log.head(FEED)
     user = _user(request)
     found = Workflow.objects.filter(deleted_at__isnull=True).select_related("latest_version", "workspace")
     row = get_visible_or_404(found, user, pk=workflow_id)
+    stream = f"{WORKFLOW}{row.pk}"
+    head = log.head(stream)
     versions = row.versions.select_related("created_by").defer("edges").order_by("-number")
     version = _version(row, request.GET.get("version"))
     hooks = [
@@ -145,7 +148,13 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
             },
             "sample_input": version.settings.get("sample_input", []),
         },
-        "list_data": {"head": head, "grows": True, "listed": RECENT, "filters": f"workflow={row.pk}&in_workflow=1"},
+        "list_data": {
+            "stream": stream,
+            "head": head,
+            "grows": True,
+            "listed": RECENT,
+            "filters": f"workflow={row.pk}&in_workflow=1",
+        },
     }
     return render(request, "executions/workflow.html", context)
 
@@ -164,24 +173,35 @@ def _version(row: Workflow, wanted: str | None) -> WorkflowVersion:
 
 @login_required
 def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
-    """The live monitor. Everything that moves on it is folded from the stream, from its first event on."""
-    found = Execution.objects.select_related("workflow__latest_version", "version", "parent__workflow", "parent_run")
+    """The live monitor. Everything that moves on it is folded from the stream: from its first event on or, where the
+    stream is long, from the rows and what is near its head; where the events were removed, it shows the rows."""
+    found = Execution.objects.select_related(
+        "workflow__latest_version", "version", "stream", "parent__workflow", "parent_run"
+    )
     row = get_visible_or_404(found, request.user, pk=execution_id)
     reruns = list(row.reruns.only("pk", "status").order_by("-id")[: RERUNS + 1])
     labels = {node["id"]: node.get("name") or node["id"] for node in row.version.nodes}
     handled = _uuid(relations.handled_error(row))
+    replay = _replay(request, row)
+    if "replay" in request.GET and replay is None:
+        return redirect("monitor", execution_id=row.pk)
     context = {
         "execution": row,
+        "replay": replay,
         "reruns": reruns[:RERUNS],
         "more_reruns": len(reruns) > RERUNS,
         "rerun_from": labels.get(row.rerun_from, row.rerun_from),
-        "can_run": _can_run(request, row.workflow),
-        "queue": explain(row, _user(request)),
+        "can_run": replay is None and _can_run(request, row.workflow),
+        "queue": None if replay else explain(row, _user(request)),
         "parent": relations.parent_of(row),
         "children": relations.children_of(row)[:SHOWN_CHILDREN],
         "handled": str(handled) if handled else None,
+        "removed_at": row.stream.removed_at,
         "page_data": {
             "execution": str(row.pk),
+            "replay": replay,
+            "head": row.stream.last_sequence,
+            "removed": row.stream.removed_at is not None,
             "pausing": row.pause_request is not None,
             "rerun_of": str(row.rerun_of_id) if row.rerun_of_id else None,
             "trigger_node": row.trigger_node,
@@ -191,6 +211,21 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
         },
     }
     return render(request, "executions/monitor.html", context)
+
+
+def _replay(request: HttpRequest, row: Execution) -> dict[str, Any] | None:
+    """Return how the replay of the execution that the caller asks for stands; None where there is none to show."""
+    wanted = _uuid(request.GET.get("replay"))
+    if wanted is None:
+        return None
+    mine = Replay.objects.visible_to(request.user)
+    found = mine.filter(pk=wanted, target=Target.STREAM, filter__execution=str(row.pk)).first()
+    if found is None:
+        return None
+    facts = replay_reading.facts(found, replay_reading.database_now())
+    if facts["state"] in {State.CANCELLED, State.EXPIRED} or not found.total:
+        return None
+    return facts | {"id": str(found.pk), "first_time": found.first_time and found.first_time.isoformat()}
 
 
 @login_required

@@ -27,12 +27,11 @@ from events import system
 logger = logging.getLogger(__name__)
 
 SOURCE = "executions.worker"
-SAMPLE_SECONDS = 1.0
 WINDOW = 5
 """Samples whose median counts: a short peak is nothing to stop for."""
 RELEASE = 0.9
 """The part of a limit that it has to fall below again."""
-RESTART_SECONDS = 10.0
+RESTART_SAMPLES = 10
 """How long an idle worker may stay above the memory limit, before it makes place for a fresh one."""
 
 
@@ -83,7 +82,7 @@ class Pressure:
 
     def _run(self) -> None:
         while True:
-            time.sleep(SAMPLE_SECONDS)
+            time.sleep(settings.PRESSURE_SAMPLE_SECONDS)
             try:
                 self.look()
             except (DatabaseError, InterfaceError) as error:
@@ -113,7 +112,7 @@ class Pressure:
         if self._strained_since is None:
             self._strained_since = now
             _give_back_memory()
-        elif now - self._strained_since > RESTART_SECONDS:
+        elif now - self._strained_since > RESTART_SAMPLES * settings.PRESSURE_SAMPLE_SECONDS:
             self._strained_since = now
             message = f"Memory stays at {self.memory.value:.0f} MB while nothing runs: the worker is started anew."
             logger.warning(message)

@@ -1,7 +1,8 @@
 """The RQ worker class: many executions at a time in one process.
 
 RQ's main loop takes jobs; they are claimed together, run by the engine's driver without a thread each, and taken off
-RQ's books together. What RQ itself costs is shared between jobs: registrations and heartbeats go in batches.
+RQ's books together. What RQ itself costs is shared between jobs: registrations and heartbeats go in batches. Other work
+than executions (`workflow_platform.jobs`) has a thread for each job.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from rq.timeouts import TimerDeathPenalty
 from rq.utils import now
 from rq.worker import BaseWorker, WorkerStatus
 
+from events import system
 from executions import lifecycle, queueing
 from executions.engine import runner
 from executions.engine.definition import definition
@@ -39,6 +41,7 @@ from executions.engine.recorder import LeaseLost, recorder
 from executions.engine.run_state import RunState
 from executions.models import Execution
 from executions.pressure import Pressure
+from workflow_platform import jobs
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +87,7 @@ class ExecutionWorker(BaseWorker):
         self._dequeued: list[Job] = []
         self._to_claim: queue.SimpleQueue[Taken] = queue.SimpleQueue()
         self._to_finish: queue.SimpleQueue[Taken] = queue.SimpleQueue()
+        self._stopping = threading.Event()
         self._beaten_at = self._looked_at = 0.0
         self._pops = 0
         self._pressure = Pressure(runner.worker_name(), lambda: bool(self._taken), _end_process)
@@ -99,7 +103,11 @@ class ExecutionWorker(BaseWorker):
         self._pressure.start()
         if not logger.isEnabledFor(logging.DEBUG):
             kwargs["logging_level"] = "WARNING"  # RQ tells of every job
-        return super().work(*args, **kwargs)
+        system.started(f"worker {runner.worker_name()}")
+        try:
+            return super().work(*args, **kwargs)
+        finally:
+            system.stopped(f"worker {runner.worker_name()}")
 
     # --- RQ's main loop --------------------------------------------------------------------------------------------
 
@@ -154,10 +162,10 @@ class ExecutionWorker(BaseWorker):
         if self._pressure.high:  # they came long after the look at memory and CPU
             self.connection.lpush(queue.key, *reversed(ids))
             return None
-        jobs = [self._job(job_id.decode(), queue) for job_id in ids]
-        ours = [job for job in jobs if queueing.is_of_execution(job.id)]
-        if len(ours) < len(jobs):
-            logger.error("jobs in queue %s that are no execution's were dropped", queue.name)
+        popped_jobs = [self._job(job_id.decode(), queue) for job_id in ids]
+        ours = [job for job in popped_jobs if queueing.is_of_execution(job.id) or jobs.work_of(job.id)]
+        if len(ours) < len(popped_jobs):
+            logger.error("jobs in queue %s that nobody here knows were dropped", queue.name)
         return (queue, ours) if ours else None
 
     def _job(self, job_id: str, queue: Queue) -> Job:
@@ -168,11 +176,11 @@ class ExecutionWorker(BaseWorker):
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Put the jobs on RQ's books in one round trip, have them claimed, and return at once."""
-        jobs, self._dequeued = self._dequeued, []
+        dequeued, self._dequeued = self._dequeued, []
         taken = []
         with self.connection.pipeline() as pipeline:
             ttl = self.get_heartbeat_ttl(job)
-            for each in jobs:
+            for each in dequeued:
                 execution = RQExecution.create(each, ttl, pipeline=pipeline, worker_name=self.name)
                 self.executions[execution.id] = execution
                 each.heartbeat(now(), ttl, pipeline=pipeline)
@@ -183,7 +191,20 @@ class ExecutionWorker(BaseWorker):
             pipeline.execute()
         for one in taken:
             self._taken[one.execution.id] = one
-            self._to_claim.put(one)
+            if (work := jobs.work_of(one.job.id)) is None:
+                self._to_claim.put(one)
+            else:
+                threading.Thread(target=self._do, args=(one, work), name=one.job.id, daemon=True).start()
+
+    def _do(self, taken: Taken, work: Callable[[threading.Event], None]) -> None:
+        """Do other work than an execution."""
+        try:
+            work(self._stopping)
+        except Exception as error:
+            logger.exception("%s failed", taken.job.id)
+            taken.error = error
+        connection.close()
+        self._to_finish.put(taken)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """Tell that the worker lives: RQ asks for it several times a job, once in some seconds is enough."""
@@ -301,7 +322,7 @@ class ExecutionWorker(BaseWorker):
     def request_stop_execution(self, execution_id: str) -> None:
         """RQ's stop command: cancel the execution."""
         taken = self._taken.get(execution_id)
-        if taken is None:
+        if taken is None or not queueing.is_of_execution(taken.job.id):
             self.log.warning("Not running execution %s, command ignored.", execution_id)
             return
         found = Execution.objects.filter(pk=taken.execution_id).first()
@@ -316,6 +337,7 @@ class ExecutionWorker(BaseWorker):
 
     def teardown(self) -> None:
         """Let what runs come to its end for WORKER_GRACE_SECONDS, hand the rest over, and say goodbye."""
+        self._stopping.set()
         deadline = time.monotonic() + settings.WORKER_GRACE_SECONDS
         while self._taken and time.monotonic() < deadline:
             time.sleep(0.05)

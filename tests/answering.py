@@ -12,9 +12,9 @@ from typing import Any
 
 
 class Answering(ThreadingHTTPServer):
-    """Keeps the headers of each request; holds the answers of a path back until the path's gate is open.
+    """Keeps the headers and the body of each request; holds the answers of a path back until the path's gate is open.
 
-    The first answers have the `statuses`, the others 200.
+    The first answers have the `statuses`, the others 200. The first `free` requests wait for no gate.
     """
 
     daemon_threads = True
@@ -22,7 +22,9 @@ class Answering(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.2", 0), _Handler)
         self.asked: list[dict[str, str]] = []
+        self.bodies: list[bytes] = []
         self.statuses: list[int] = []
+        self.free = 0
         self.gates: defaultdict[str, threading.Event] = defaultdict(threading.Event)
 
     @property
@@ -41,8 +43,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: Answering
 
     def do_POST(self) -> None:
+        self.server.bodies.append(self.rfile.read(int(self.headers.get("content-length", 0))))
         self.server.asked.append({name.lower(): value for name, value in self.headers.items()} | {"path": self.path})
-        self.server.gates[self.path].wait(60)
+        if len(self.server.asked) > self.server.free:
+            self.server.gates[self.path].wait(60)
         body = json.dumps({"asked": len(self.server.asked)}).encode()
         self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
         self.send_header("Content-Type", "application/json")

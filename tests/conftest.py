@@ -6,22 +6,27 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+import redis
 import requests
 from django.db import connection
 
 from tests import started_servers
 from tests.servers import running
+from tests.shell import Shell
 from workflow_platform.embedded import free_port, wait_until
 from workflow_platform.supervision import Program, processes
 
 ROOT = Path(__file__).resolve().parent.parent
+PASSWORD = "a-password-for-tests"
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,16 @@ class Platform:
     environment: dict[str, str]
     start: Callable[[Program], None]
     """Runs one more process until the end of the session."""
+    shell: Shell
 
     def request(self, method: str, path: str, **kwargs: object) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"} | dict(kwargs.pop("headers", {}))  # type: ignore[call-overload]
         return requests.request(method, self.url + path, headers=headers, timeout=60, **kwargs)  # type: ignore[arg-type]
+
+    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Read the database, for checks."""
+        with psycopg.connect(self.environment["DATABASE_URL"], autocommit=True) as connection:
+            return connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
 
 
 def manage(environment: dict[str, str], *words: str) -> str:
@@ -64,38 +75,69 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
-    """Daphne, two workers and the scheduler, over a database of their own."""
-    base = os.environ["DATABASE_URL"]
-    name, port, password = "platform_under_test", free_port(), "a-password-for-tests"
-    with psycopg.connect(base, autocommit=True) as admin:
+    """Web, two workers and the scheduler, over a database of their own."""
+    _create_database("platform_under_test")
+    environment = _environment("platform_under_test", 5)
+    with ThreadPoolExecutor() as beside:
+        collecting = beside.submit(manage, environment, "collectstatic", "--noinput", "-v0")
+        token = manage(environment, "prepare").split("API token ")[1].split()[0]
+        collecting.result()
+    _create_database("platform_as_new", like="platform_under_test")
+    with _running(environment, token, workers=2) as started:
+        yield started
+
+
+@pytest.fixture
+def another(platform: Platform) -> Iterator[Callable[..., Platform]]:
+    """Start one more platform, with settings and a number of workers of its own, over what `platform` began with."""
+    with ExitStack() as stack:
+
+        def start(workers: int = 1, **settings: str) -> Platform:
+            environment = _environment("another_platform", 6) | settings
+            _create_database("another_platform", like="platform_as_new")
+            with redis.Redis.from_url(environment["REDIS_URL"]) as client:
+                client.flushdb()
+            return stack.enter_context(_running(environment, platform.token, workers))
+
+        yield start
+
+
+def _create_database(name: str, like: str = "template1") -> None:
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
         admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        admin.execute(f"CREATE DATABASE {name}")
-    environment = os.environ | {
-        "DATABASE_URL": base.rsplit("/", 1)[0] + "/" + name,
-        "REDIS_URL": os.environ["REDIS_URL"].rsplit("/", 1)[0] + "/5",
-        "ADMIN_PASSWORD": password,
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
+
+
+def _environment(database: str, redis_number: int) -> dict[str, str]:
+    return os.environ | {
+        "DATABASE_URL": os.environ["DATABASE_URL"].rsplit("/", 1)[0] + f"/{database}",
+        "REDIS_URL": os.environ["REDIS_URL"].rsplit("/", 1)[0] + f"/{redis_number}",
+        "ADMIN_PASSWORD": PASSWORD,
         "OUTBOUND_ALLOW": "127.0.0.2/32",
-        "LEASE_SECONDS": "5",  # recovery tests wait for it
+        "LEASE_SECONDS": "4",  # recovery tests wait for it
+        "HEARTBEAT_SECONDS": "1",
         "WORKER_GRACE_SECONDS": "2",
-        "PORT": str(port),
+        "PORT": str(free_port()),
     }
-    manage(environment, "migrate", "-v0")
-    manage(environment, "collectstatic", "--noinput", "-v0")
-    token = manage(environment, "first_start").split("API token ")[1].split()[0]
-    manage(environment, "load_samples")
+
+
+@contextmanager
+def _running(environment: dict[str, str], token: str, workers: int) -> Iterator[Platform]:
+    port, folder = int(environment["PORT"]), started_servers.folder
     with ExitStack() as stack:
 
         def start(program: Program) -> None:
-            log = started_servers.folder / f"{program.name}-{uuid4().hex[:8]}.log"
+            log = folder / f"{program.name}-{uuid4().hex[:8]}.log"
             stack.enter_context(running(program.command, log, cwd=ROOT, env=environment))
 
+        shell = stack.enter_context(Shell(environment, ROOT))
         # The very commands that `make up` runs, so that what is tested is what people start.
-        for program in processes("127.0.0.1", port, workers=2):
+        for program in processes("127.0.0.1", port, workers=workers):
             for _ in range(program.count):
                 start(program)
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: _ready(url), "The platform")
-        yield Platform(url, f"ws://127.0.0.1:{port}/ws/", token, password, started_servers.folder, environment, start)
+        yield Platform(url, f"ws://127.0.0.1:{port}/ws/", token, PASSWORD, folder, environment, start, shell)
 
 
 def _ready(url: str) -> bool:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import requests
 
-from tests.conftest import Platform, manage
+from tests.conftest import Platform
 
 _MAKE = """
 from workflow_platform.accounts.models import ApiToken, Membership, User, Workspace
@@ -25,7 +25,7 @@ class Person:
         self.name = f"{role or 'stranger'}-{uuid4().hex[:6]}"
         self.email = f"{self.name}@example.com"
         self.platform = platform
-        said = manage(platform.environment, "shell", "-c", _MAKE.format(name=self.name, email=self.email, role=role))
+        said = platform.shell.run(_MAKE.format(name=self.name, email=self.email, role=role))
         self.token = said.split("token ")[1].split()[0]
 
     def request(self, method: str, path: str, **kwargs: Any) -> requests.Response:

@@ -193,9 +193,10 @@ def _make_executable(binary: Path) -> None:
 
 
 def wait_until(ready: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
-    """Wait for `ready`. Raises ServerDidNotStart."""
-    deadline = time.monotonic() + seconds
+    """Wait for `ready`, which is asked often at first and every 0.05 s later. Raises ServerDidNotStart."""
+    deadline, pause = time.monotonic() + seconds, 0.005
     while not ready():
         if time.monotonic() > deadline:
             raise ServerDidNotStart(f"{what} did not answer within {seconds:g} s.")
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(0.05, pause * 1.5)

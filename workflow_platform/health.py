@@ -11,6 +11,8 @@ from django.http import HttpRequest, JsonResponse
 from rq import Worker
 from rq.utils import utcparse
 
+from events import partitions
+
 WORKER_TTL_SECONDS = 30
 """What workers are started with (`--worker-ttl`): an idle one tells that it lives every 15 s, a full one every 10 s."""
 WORKER_SILENT = timedelta(seconds=WORKER_TTL_SECONDS + 5)
@@ -25,21 +27,25 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Database, Redis and at least one live worker; 503 if any of them is missing."""
-    workers = count_live_workers()
-    found = {"database": database_answers(), "redis": workers is not None, "workers": workers or 0}
+    """Database, Redis and at least one live worker; 503 if any of them is missing. `warnings` need looking after."""
+    workers, warning = count_live_workers(), database_warning()
+    found = {"database": warning is not None, "redis": workers is not None, "workers": workers or 0}
     ready = all(found.values())
-    return JsonResponse({"status": "ready" if ready else "not ready"} | found, status=200 if ready else 503)
+    said = {"status": "ready" if ready else "not ready", **found} | ({"warnings": [warning]} if warning else {})
+    return JsonResponse(said, status=200 if ready else 503)
 
 
-def database_answers() -> bool:
-    """Tell whether PostgreSQL takes a connection. Not from the pool, which would wait long for one."""
+def database_warning() -> str | None:
+    """Return what is to be looked after in PostgreSQL, empty if nothing is; None if it takes no connection.
+
+    Not from the pool, which would wait long for one.
+    """
     try:
         with psycopg.connect(settings.DATABASE_URL, connect_timeout=ANSWER_SECONDS) as connection:
-            connection.execute("SELECT 1")
+            names = [row[0] for row in connection.execute(partitions.ATTACHED).fetchall()]
     except psycopg.Error:
-        return False
-    return True
+        return None
+    return partitions.warning_about(partitions.of_days(names))
 
 
 def count_live_workers() -> int | None:

@@ -186,7 +186,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Durable workflows whose every step is seen live, in order, with nothing missing.",
     "SERVE_INCLUDE_SCHEMA": False,
     # Used by several components, among which none lends its name.
-    "ENUM_NAME_OVERRIDES": {"ExecutionStatusEnum": "executions.models.execution.STATUS_CHOICES"},
+    "ENUM_NAME_OVERRIDES": {
+        "ExecutionStatusEnum": "executions.models.execution.STATUS_CHOICES",
+        "CredentialTypeEnum": "executions.models.credential.TYPE_CHOICES",
+        "ReplayTargetEnum": "events.replay.models.Target",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
@@ -243,11 +247,18 @@ WS_MESSAGES_PER_SECOND = _read(env.float, "WS_MESSAGES_PER_SECOND", 50.0)
 WS_MESSAGE_BURST = _read(env.int, "WS_MESSAGE_BURST", 1200)
 WS_COMPRESSION = _read(env.bool, "WS_COMPRESSION", False)
 
+# --- History of events -----------------------------------------------------------------------------------------------
+EVENT_HISTORY_ENABLED = _read(env.bool, "EVENT_HISTORY_ENABLED", True)
+EVENT_HISTORY_MAX_SIZE = _read(env.int, "EVENT_HISTORY_MAX_SIZE", 0)
+EVENT_HISTORY_RETENTION_DAYS = _read(env.int, "EVENT_HISTORY_RETENTION_DAYS", 30)
+STREAM_CLOSE_SECONDS = _read(env.float, "STREAM_CLOSE_SECONDS", 60.0)
+
 # --- Engine ----------------------------------------------------------------------------------------------------------
 PERF_MIN_WORKERS = _read(env.int, "PERF_MIN_WORKERS", 2)
 PERF_MAX_WORKERS = _read(env.int, "PERF_MAX_WORKERS", 10)
 PERF_MAX_MEMORY_MB = _read(env.int, "PERF_MAX_MEMORY_MB", 2048)
 PERF_MAX_CPU_PERCENT = _read(env.float, "PERF_MAX_CPU_PERCENT", 80.0)
+PRESSURE_SAMPLE_SECONDS = _read(env.float, "PRESSURE_SAMPLE_SECONDS", 1.0)
 PERF_MAX_CONCURRENT_EXECUTIONS = _read(env.int, "PERF_MAX_CONCURRENT_EXECUTIONS", 100)
 PERF_MAX_EXECUTION_TIME_MS = _read(env.int, "PERF_MAX_EXECUTION_TIME_MS", 300_000)
 WORKSPACE_MAX_CONCURRENT_EXECUTIONS = _read(
@@ -265,6 +276,11 @@ MAX_RECOVERIES = _read(env.int, "MAX_RECOVERIES", 5)
 CODE_PROCESSES = _read(env.int, "CODE_PROCESSES", os.cpu_count() or 1)
 CODE_MEMORY_MB = _read(env.int, "CODE_MEMORY_MB", 256)
 EVENT_PREVIEWS = _read(env.bool, "EVENT_PREVIEWS", True)
+
+# --- Replays ---------------------------------------------------------------------------------------------------------
+REPLAY_MAX_EVENTS = _read(env.int, "REPLAY_MAX_EVENTS", 100_000)
+REPLAY_MAX_PER_USER = _read(env.int, "REPLAY_MAX_PER_USER", 20)
+REPLAY_KEEP_HOURS = _read(env.int, "REPLAY_KEEP_HOURS", 24)
 
 LOGGING = {
     "version": 1,

@@ -12,7 +12,7 @@ urlpatterns = [
     path("admin/rq/", include("django_rq.urls")),
     path("admin/", admin.site.urls),
     path("api/", include("workflow_platform.accounts.urls")),
-    path("api/", include("events.urls")),
+    path("api/", include("events.api.urls")),
     path("api/", include("executions.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
@@ -21,6 +21,7 @@ urlpatterns = [
     path("hooks/<path:path>", hooks.receive, name="hook"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("", include("events.urls")),
     path("", include("executions.urls")),
 ]
 

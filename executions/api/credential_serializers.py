@@ -8,9 +8,9 @@ from typing import Any
 from rest_framework import serializers
 
 from executions import credentials
-from executions.credential_types import CREDENTIAL_TYPES
 from executions.credential_uses import uses_of
 from executions.models import Credential
+from executions.models.credential import TYPE_CHOICES
 from workflow_platform.encryption import CannotDecrypt
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[?[0-9a-f:]+\]?")
@@ -74,7 +74,7 @@ class CredentialChangeSerializer(serializers.Serializer[Any]):
 class CredentialCreateSerializer(CredentialChangeSerializer):
     workspace = serializers.UUIDField(required=False)
     name = serializers.CharField(max_length=100)
-    type = serializers.ChoiceField(choices=[(name, kind.label) for name, kind in CREDENTIAL_TYPES.items()])
+    type = serializers.ChoiceField(choices=TYPE_CHOICES)
     data = serializers.DictField(help_text="The fields of the type; see /api/credential-types/.")
 
 

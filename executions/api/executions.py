@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from events import log
+from events import reading
 from executions import lifecycle
 from executions.api.reruns import RerunActions
 from executions.api.serializers import (
-    EventFilterSerializer,
     ExecutionDetailSerializer,
+    ExecutionEventsQuerySerializer,
+    ExecutionEventsSerializer,
     ExecutionFilterSerializer,
     ExecutionSerializer,
+    NodeRunFilterSerializer,
     NodeRunSerializer,
     OutputFilterSerializer,
     ReasonSerializer,
@@ -29,6 +31,8 @@ from executions.statuses import NodeRunStatus
 from workflow_platform.accounts.models import Role
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.problems import Problem
+
+MOST_RUNS = 10_000
 
 
 class ExecutionViewSet(RerunActions):
@@ -90,12 +94,20 @@ class ExecutionViewSet(RerunActions):
             raise Problem(409, str(error)) from None
         return Response(ExecutionSerializer(self._execution(pk)).data, status=status.HTTP_202_ACCEPTED)
 
-    @extend_schema(responses={200: NodeRunSerializer(many=True)}, filters=False)
+    @extend_schema(parameters=[NodeRunFilterSerializer], responses={200: NodeRunSerializer(many=True)}, filters=False)
     @action(detail=True, pagination_class=None)
     def nodes(self, request: Request, pk: str) -> Response:
         """The node runs, in the order in which they began, without their output."""
-        runs = NodeRun.objects.filter(execution=self._execution(pk)).defer("output", "inputs").order_by("id")
-        return Response(NodeRunSerializer(runs[:10_000], many=True).data)
+        wanted = NodeRunFilterSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        runs = NodeRun.objects.filter(execution=self._execution(pk))
+        filters = {"node": "node_id", "run_index": "run_index"}
+        runs = runs.filter(**{filters[name]: value for name, value in wanted.validated_data.items() if name in filters})
+        if last := wanted.validated_data.get("last"):
+            newest = runs.order_by("-id").values("pk")[:last]
+            latest = runs.order_by("node_id", "-run_index").distinct("node_id").values("pk")
+            runs = runs.filter(Q(pk__in=newest) | Q(pk__in=latest))
+        return Response(NodeRunSerializer(runs.defer("output", "inputs").order_by("id")[:MOST_RUNS], many=True).data)
 
     @extend_schema(parameters=[OutputFilterSerializer], responses={200: dict})
     @action(detail=True, url_path="nodes/(?P<node>[^/]{1,100})/output")
@@ -125,23 +137,28 @@ class ExecutionViewSet(RerunActions):
             }
         )
 
-    @extend_schema(parameters=[EventFilterSerializer], responses={200: dict})
+    @extend_schema(parameters=[ExecutionEventsQuerySerializer], responses={200: ExecutionEventsSerializer})
     @action(detail=True)
     def events(self, request: Request, pk: str) -> Response:
-        """History of the execution's stream: `{events, head, next_after}`, in sequence."""
+        """History of the execution's stream, in sequence from `after` on, or back from `before`."""
         execution = self._execution(pk)
-        wanted = EventFilterSerializer(data=request.query_params)
+        wanted = ExecutionEventsQuerySerializer(data=request.query_params)
         wanted.is_valid(raise_exception=True)
-        types = wanted.validated_data.get("type") or None
-        after, limit = wanted.validated_data["after"], wanted.validated_data["limit"]
-        events = log.read_after(execution.stream.name, after, limit, types)
-        return Response(
-            {
-                "events": events,
-                "head": execution.stream.last_sequence,
-                "next_after": events[-1]["sequence"] if events else after,
-            }
-        )
+        given = wanted.validated_data
+        name = execution.stream.name
+        stream = reading.states([name])[name]
+        if before := given.get("before"):
+            found = reading.page_before(stream, before, given["limit"], wanted.types)
+            more = len(found) == given["limit"] and found[-1].sequence > stream.removed_through + 1
+            place: dict[str, Any] = {"next_before": found[-1].sequence if more else None}
+        else:
+            after = given.get("after", 0)
+            found = reading.page_after(stream, after, given["limit"], wanted.types)
+            place = {"next_after": found[-1].sequence if found else after}
+        # Read after the events: what was not found for having been removed is said to have been.
+        removed = reading.states([name])[name].removed_through
+        events = [event.envelope(name) for event in found]
+        return Response({"events": events, "head": stream.head, **place, "removed_through": removed})
 
 
 def inputs_of(execution: Execution, run: NodeRun) -> dict[str, list[dict[str, Any]]]:

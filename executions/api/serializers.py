@@ -7,6 +7,10 @@ from typing import Any, get_args
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from events.api.history import EventSerializer
+from events.api.query_fields import ManyField, checked_types
+from events.event_filter import matching_types
+from events.event_types import LIFECYCLE
 from executions import relations
 from executions.explanation import Reason, explain
 from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
@@ -154,10 +158,58 @@ class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
         ]  # fmt: skip
 
 
-class EventFilterSerializer(serializers.Serializer[Any]):
-    after = serializers.IntegerField(min_value=0, default=0)
+class NodeRunFilterSerializer(serializers.Serializer[Any]):
+    last = serializers.IntegerField(
+        min_value=1,
+        max_value=1000,
+        required=False,
+        help_text="Only so many, the newest, and the latest run of every node: how an execution of many runs stands.",
+    )
+    node = serializers.CharField(max_length=100, required=False)
+    run_index = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False)
+
+
+class ExecutionEventsQuerySerializer(serializers.Serializer[Any]):
+    after = serializers.IntegerField(min_value=0, max_value=2**62, required=False, help_text="A sequence; default 0.")
+    before = serializers.IntegerField(
+        min_value=1, max_value=2**62, required=False, help_text="A sequence: the events before it, the newest first."
+    )
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=500)
-    type = serializers.ListField(child=serializers.CharField(max_length=60), required=False)
+    type = ManyField(help_text="Patterns: `execution.node_*`. Several by commas or by repeating the parameter.")
+    level = serializers.ChoiceField(
+        choices=["lifecycle", "all"], default="all", help_text="lifecycle: where it stands, not what its nodes do."
+    )
+
+    def validate_type(self, patterns: list[str]) -> list[str]:
+        """Refuse a pattern that no type fits."""
+        return checked_types(patterns)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse two places at once."""
+        if "after" in attrs and "before" in attrs:
+            raise serializers.ValidationError({"before": ["Either `after` or `before`."]})
+        return attrs
+
+    @property
+    def types(self) -> frozenset[str] | None:
+        """Return the types that are wanted; None for all."""
+        given = self.validated_data
+        wanted = matching_types(given["type"]) if given.get("type") else None
+        if given["level"] == "all":
+            return wanted
+        return LIFECYCLE if wanted is None else wanted & LIFECYCLE
+
+
+class ExecutionEventsSerializer(serializers.Serializer[Any]):
+    events = EventSerializer(many=True)
+    head = serializers.IntegerField(help_text="The stream's last sequence.")
+    next_after = serializers.IntegerField(required=False, help_text="Give it as `after` to go on.")
+    next_before = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        help_text="Give it as `before` to go on backwards; null: there is nothing more.",
+    )
+    removed_through = serializers.IntegerField(help_text="Events up to this sequence were removed by retention.")
 
 
 class OutputFilterSerializer(serializers.Serializer[Any]):

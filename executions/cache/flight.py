@@ -20,7 +20,7 @@ import redis
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from executions.cache.store import LANDED, LOCK_MS, Away, Store, store
+from executions.cache.store import LANDED, Away, Store, lock_ms, store
 
 logger = logging.getLogger(__name__)
 
@@ -204,7 +204,7 @@ class _Renewals:
     def _run(self) -> None:
         while True:
             self._some.wait()
-            threading.Event().wait(LOCK_MS / 4_000)
+            threading.Event().wait(lock_ms() / 4_000)
             with self._lock:
                 held = list(self._held)
                 if not held:

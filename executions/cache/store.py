@@ -33,7 +33,6 @@ PREFIX = "wfp:cache:"
 COUNTS, USED, EXPIRES = f"{PREFIX}counts", f"{PREFIX}used", f"{PREFIX}expires"
 LANDED = f"{PREFIX}landed"
 """Channel that tells when a key is no longer computed: `<key> 1` with an answer in the cache, else `<key> 0`."""
-LOCK_MS = 5_000
 ANSWER_SECONDS = 1.0
 """How long Redis may take: a cache that is slower is none."""
 AWAY_SECONDS = 1.0
@@ -150,7 +149,7 @@ class Store:
     def look(self, kind: str, key: str, token: str, ttl: int) -> Look:
         """Look for an answer not older than `ttl` ms; without one, take the lock. Counts a hit or a miss."""
         keys = [f"{PREFIX}value:{key}", f"{PREFIX}lock:{key}", USED, COUNTS]
-        found = self._call(self._look, keys, [key, token, ttl, kind, LOCK_MS])
+        found = self._call(self._look, keys, [key, token, ttl, kind, lock_ms()])
         if found[0] == 1:
             if (read := _decoded(found[1])) is not None:
                 return Look(read[0], hit=True)
@@ -169,7 +168,7 @@ class Store:
 
     def renew(self, key: str, token: str) -> None:
         """Hold the lock on, or again if Redis has forgotten it."""
-        self._call(self._renew, [f"{PREFIX}lock:{key}"], [token, LOCK_MS])
+        self._call(self._renew, [f"{PREFIX}lock:{key}"], [token, lock_ms()])
 
     def release(self, key: str, token: str, answered: bool) -> None:
         """Let the lock go and tell those who wait whether there is an answer."""
@@ -224,6 +223,12 @@ def _store(url: str) -> Store:
 
 
 _starting = threading.Lock()
+
+
+def lock_ms() -> int:
+    """Return how long the lock of who computes lasts unless it is renewed: shorter than the lease of a worker, so that
+    those who wait for what a dead one computed need not wait for its executions to be recovered too."""
+    return int(settings.LEASE_SECONDS * 500)
 
 
 def store() -> Store:

@@ -12,6 +12,8 @@ from executions.credential_types import CREDENTIAL_TYPES
 from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
 from workflow_platform.identifiers import uuid7
 
+TYPE_CHOICES = [(name, kind.label) for name, kind in CREDENTIAL_TYPES.items()]
+
 
 class CredentialQuerySet(WorkspaceScopedQuerySet["Credential"]):
     def called(self, reference: str) -> CredentialQuerySet:
@@ -28,7 +30,7 @@ class Credential(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="credentials")
     name = models.CharField(max_length=100)
-    type = models.CharField(max_length=40, choices=[(name, kind.label) for name, kind in CREDENTIAL_TYPES.items()])
+    type = models.CharField(max_length=40, choices=TYPE_CHOICES)
     description = models.TextField(blank=True, max_length=2000)
     allowed_hosts = models.JSONField(
         default=list, blank=True, help_text="Where it may be sent: host names, *.example.com; empty: anywhere."

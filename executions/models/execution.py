@@ -43,7 +43,7 @@ class Execution(models.Model):
     # Keys without an index of their own: one of the composite or partial indexes below begins with them.
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="executions", db_index=False)
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="executions", db_index=False)
-    version = models.ForeignKey(WorkflowVersion, on_delete=models.PROTECT, related_name="executions")
+    version = models.ForeignKey(WorkflowVersion, on_delete=models.RESTRICT, related_name="executions")
     stream = models.OneToOneField(Stream, on_delete=models.PROTECT, related_name="+")
     status = models.CharField(max_length=10, choices=STATUS_CHOICES, default=ExecutionStatus.QUEUED.value)
     trigger = models.CharField(max_length=10, choices=Trigger.choices)

@@ -41,7 +41,7 @@ class Workflow(models.Model):
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True, max_length=10_000)
     active = models.BooleanField(default=False, help_text="Whether its triggers (webhook, schedule) start it.")
-    latest_version = models.ForeignKey("WorkflowVersion", null=True, on_delete=models.PROTECT, related_name="+")
+    latest_version = models.ForeignKey("WorkflowVersion", null=True, on_delete=models.RESTRICT, related_name="+")
     stream = models.OneToOneField(Stream, on_delete=models.PROTECT, related_name="+")
     # The limits of the latest version's settings, where admission can join them.
     max_concurrent = models.PositiveIntegerField(null=True, help_text="Executions at a time.")

@@ -1,10 +1,11 @@
 /** The approvals: decided here, and brought anew whenever an execution begins or ceases to wait. */
+import { showConnection } from "./connection.js";
 import { onDecision } from "./decisions.js";
-import { EventStream, showConnection } from "./event_stream.js";
+import { EventStream } from "./event_stream.js";
 import { by, data } from "./page.js";
 import { tell } from "./times.js";
 
-const MATTERS = /^execution\.(waiting|resumed|paused|completed|failed|cancelled|timed_out)$/;
+const MATTERS = ["waiting", "resumed", "paused", "completed", "failed", "cancelled", "timed_out"].map((kind) => `execution.${kind}`);
 const BETWEEN_REQUESTS = 400; // ms
 let asking = false;
 let again = false;
@@ -39,10 +40,7 @@ function merge(answer) {
 }
 
 onDecision(document, refresh);
-const stream = new EventStream();
-showConnection(stream);
-stream.subscribe("executions", {
-  after: data.head,
-  onEvents: (events) => events.some((event) => MATTERS.test(event.type)) && refresh(),
-});
+const connection = new EventStream();
+showConnection(connection);
+connection.subscribe("executions", { after: data.head, types: MATTERS, onEvents: refresh });
 tell();

@@ -3,7 +3,7 @@ import { LiveList } from "./live_list.js";
 
 const form = by("filters");
 const query = () => new URLSearchParams([...new FormData(form)].filter(([, value]) => value)).toString();
-const live = new LiveList({ query });
+const live = new LiveList(query);
 
 function showSpan() {
   by("between").hidden = form.elements.range.value !== "between";

@@ -48,6 +48,7 @@ export class Decisions {
     const answer = await fetch(`/api/approvals/?show=open&execution=${this.execution}`);
     if (!answer.ok || key !== this.shown) return;
     const { results } = await answer.json();
+    this.root.hidden = results.length === 0;
     this.root.replaceChildren(...results.map((each) => this.row(each)));
     tell();
   }

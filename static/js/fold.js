@@ -1,7 +1,11 @@
-/** Folds events into the state that the monitor shows. Pure: the same events give the same state, whenever they come. */
+/** Folds events into the state that the monitor shows. Pure: the same events give the same state, whenever they come.
+ *  A state is partial if it was begun from rows: what only the events tell that came before is not in it. */
 export function emptyState() {
-  return { sequence: 0, status: "queued", runs: new Map(), nodes: new Map(), edges: new Map(), progress: null, error: null, startedAt: null, endedAt: null, summary: null, cachedFrom: null };
+  return { partial: false, sequence: 0, status: "queued", runs: new Map(), nodes: new Map(), edges: new Map(), progress: null, error: null, startedAt: null, endedAt: null, summary: null, cachedFrom: null };
 }
+
+/** @param {{source: string, source_output: string, target: string, target_input: string}} edge */
+export const edgeKey = (edge) => [edge.source, edge.source_output, edge.target, edge.target_input].join("→");
 
 const ENDS = { completed: "completed", failed: "failed", cancelled: "cancelled", timed_out: "timed_out" };
 const MOVES = { queued: "queued", started: "running", resumed: "running", recovered: "running", waiting: "waiting", paused: "paused", ...ENDS };
@@ -17,9 +21,10 @@ export function apply(state, event) {
   if (kind === "progress") state.progress = data;
   if (kind in ENDS) end(state, event);
   if (kind === "data_flow") {
-    const key = JSON.stringify(data.edge);
-    const before = state.edges.get(key) ?? { edge: data.edge, items: 0, taken: true };
-    state.edges.set(key, { ...before, items: before.items + data.items, taken: before.taken && Boolean(data.taken_from) });
+    const key = edgeKey(data.edge);
+    const before = state.edges.get(key) ?? { edge: data.edge, items: state.partial ? null : 0, taken: !state.partial };
+    const items = before.items === null ? null : before.items + data.items; // of a part, nobody knows the sum
+    state.edges.set(key, { ...before, items, taken: before.taken && Boolean(data.taken_from) });
   }
   if (kind in NODE_STATUS) applyToRun(state, event, NODE_STATUS[kind]);
   return state;
@@ -32,6 +37,22 @@ function end(state, { time, data }) {
   state.error = data.error ?? null;
   state.cachedFrom = data.cached_from ?? null;
   for (const run of state.runs.values()) if (!run.endedAt) Object.assign(run, { status: "cancelled", endedAt: time });
+}
+
+/** Take over a node run as the API has it. One that is `apart` is older than those that the state holds.
+ *  @param {ReturnType<typeof emptyState>} state @param {any} row */
+export function addRun(state, row, apart = false) {
+  if (row.status === "pending") return;
+  const run = {
+    node: row.node, name: row.name, type: row.node_type, runIndex: row.run_index, status: row.status, attempt: row.attempt,
+    startedAt: row.started_at ?? row.ended_at, endedAt: row.ended_at, retries: [], waited: false, durationMs: row.duration_ms ?? undefined,
+    cpuMs: row.cpu_ms, memoryBytes: row.memory_bytes, items: row.status === "completed" ? row.output_items : undefined,
+    outputBytes: row.status === "completed" ? row.output_bytes : undefined, fromCache: row.from_cache, takenFrom: row.taken_from, error: row.error, apart,
+  };
+  const key = `${run.node}#${run.runIndex}`;
+  if (row.status === "waiting") run.waitsFor = { kind: row.node_type === "approval" ? "approval" : "time", reason: row.node_type, until: row.wake_at, wait: key };
+  state.runs.set(key, run);
+  if (!apart && run.runIndex >= (state.nodes.get(run.node)?.runIndex ?? 0)) state.nodes.set(run.node, run);
 }
 
 function applyToRun(state, { type, time, data }, status) {

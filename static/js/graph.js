@@ -1,4 +1,6 @@
 /** The graph as SVG: nodes with icon, name and state, edges with what flowed over them. */
+import { edgeKey } from "./fold.js";
+import { number } from "./page.js";
 import { viewport } from "./viewport.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -36,8 +38,6 @@ function inTwoLines(text, room, font) {
   while (taken > 0 && fitting(words.slice(0, taken).join(" "), room, font) !== words.slice(0, taken).join(" ")) taken -= 1;
   return taken ? [words.slice(0, taken).join(" "), fitting(words.slice(taken).join(" "), room, font)] : [first];
 }
-
-export const edgeKey = (e) => [e.source, e.source_output, e.target, e.target_input].join("→");
 
 function drawEdge(edge) {
   const group = svg("g", { class: "edge" });
@@ -82,8 +82,10 @@ function drawNode(node, box, icons, fonts) {
     else delete group.dataset.status;
     group.classList.toggle("taken", taken);
     title.textContent = `${node.name} (${node.label})${text ? `: ${text}` : ""}`;
-    turns.textContent = runs > 1 ? `×${runs}` : "";
-    what.textContent = fitting(text || node.label, runs > 1 ? room - 26 : room, fonts.what);
+    turns.textContent = runs > 1 ? `×${number(runs)}` : "";
+    pen.font = fonts.turns;
+    const besides = runs > 1 ? pen.measureText(turns.textContent).width + 6 : 0;
+    what.textContent = fitting(text || node.label, room - besides, fonts.what);
     mark.setAttribute("href", status in BADGES ? `${icons}#${taken ? "copy" : BADGES[status]}` : "");
   };
   made.say("", "", 0, false);
@@ -95,7 +97,7 @@ function drawNode(node, box, icons, fonts) {
 export function renderGraph(root, graph, onChoose = () => {}) {
   const { layout } = graph;
   const family = getComputedStyle(root).fontFamily;
-  const fonts = { name: `600 13px ${family}`, what: `11px ${family}` };
+  const fonts = { name: `600 13px ${family}`, what: `11px ${family}`, turns: `600 11px ${family}` };
   const nodes = new Map();
   const edges = new Map(layout.edges.map((edge) => [edgeKey(edge), drawEdge(edge)]));
   root.append(...[...edges.values()].map(({ group }) => group));
@@ -114,11 +116,20 @@ export function renderGraph(root, graph, onChoose = () => {}) {
     setNode(id, status, text, runs = 0, taken = false) {
       nodes.get(id)?.say(status, text, runs, taken);
     },
+    /** @param {number | null} items null: some, nobody knows how many */
     setEdge(edge, items, flowing, taken = false) {
       const found = edges.get(edgeKey(edge));
       if (!found) return;
       found.group.setAttribute("class", `edge flowed${flowing ? " flowing" : ""}${taken ? " taken" : ""}`);
-      found.label.textContent = `${found.output === "main" ? "" : `${found.output} · `}${items.toLocaleString("en")}`;
+      found.label.textContent = [found.output === "main" ? [] : found.output, items === null ? [] : number(items)].flat().join(" · ");
+    },
+    /** As before anything happened. */
+    reset() {
+      for (const made of nodes.values()) made.say("", "", 0, false);
+      for (const { group, label, output } of edges.values()) {
+        group.setAttribute("class", "edge");
+        label.textContent = output === "main" ? "" : output;
+      }
     },
     choose(id) {
       for (const [key, { group }] of nodes) group.classList.toggle("chosen", key === id);

@@ -36,7 +36,7 @@ export class Inspector {
     if (!run) return;
     this.busy = nodeId;
     try {
-      await this.fill(nodeId, runIndex, key);
+      await this.fill(nodeId, runIndex, key, Boolean(run.endedAt));
     } catch { // no connection, or no JSON
       if (key === this.shown) this.sides.replaceChildren(element("p", { class: "empty" }, "Its items could not be fetched."));
     }
@@ -99,12 +99,14 @@ export class Inspector {
     return element("dl", { class: "facts" }, ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
   }
 
-  async fill(nodeId, runIndex, key) {
+  /** @param {boolean} over in a replay, what a run gave has not been given before its end */
+  async fill(nodeId, runIndex, key, over) {
     const answer = await fetch(`/api/executions/${this.execution}/nodes/${encodeURIComponent(nodeId)}/output/?run_index=${runIndex}`);
     const said = await answer.json();
     if (key !== this.shown) return;
     if (!answer.ok) return this.sides.replaceChildren(element("p", { class: "empty" }, said.detail));
-    this.sides.replaceChildren(this.side("Input", said.inputs, said.totals.inputs), this.side("Output", said.outputs, said.totals.outputs));
+    const [outputs, totals] = over ? [said.outputs, said.totals.outputs] : [{}, {}];
+    this.sides.replaceChildren(this.side("Input", said.inputs, said.totals.inputs), this.side("Output", outputs, totals));
   }
 
   /** @param {string} title @param {Record<string, any[]>} lists @param {Record<string, number>} totals */

@@ -1,5 +1,6 @@
 /** A list of executions that stays true: rows change as events arrive, and come anew from the server, which filters. */
-import { EventStream, showConnection } from "./event_stream.js";
+import { showConnection } from "./connection.js";
+import { EventStream } from "./event_stream.js";
 import { by } from "./page.js";
 import { tell } from "./times.js";
 
@@ -9,20 +10,19 @@ const MOST_IDS = 100; // as many as the server gives at once
 const BETWEEN_REQUESTS = 250; // ms
 const REMEMBERED = 1000;
 
-/** @typedef {{head: number, grows: boolean, listed: number, filters?: string}} ListData */
+/** @typedef {{stream: string, head: number, grows: boolean, listed: number, filters?: string}} ListData */
 
 export class LiveList {
-  /** @param {{query: () => string, wanted?: (event: any) => boolean}} options `query`: the filters in force */
-  constructor({ query, wanted = () => true }) {
+  /** @param {() => string} query the filters in force */
+  constructor(query) {
     this.query = query;
-    this.wanted = wanted;
     this.changed = new Set();
     this.remembered = [];
     this.asking = false;
     this.read();
-    this.stream = new EventStream();
-    showConnection(this.stream);
-    this.stream.subscribe("executions", { after: this.list.head, onEvents: (events) => this.take(events) });
+    const connection = new EventStream();
+    showConnection(connection);
+    connection.subscribe(this.list.stream, { after: this.list.head, onEvents: (events) => this.take(events) });
   }
 
   /** Take over a list that has just come from the server; what happened since its head is applied to it. */
@@ -42,7 +42,7 @@ export class LiveList {
   apply(events) {
     for (const event of events) {
       const status = STATUSES[event.type.replace("execution.", "")];
-      if (!status || !this.wanted(event)) continue;
+      if (!status) continue;
       const row = this.row(event.execution_id);
       if (row) show(row, status);
       if (row || this.list.grows) this.changed.add(event.execution_id);

@@ -30,8 +30,13 @@ export function duration(ms) {
   return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
 }
 
+const digits = new Intl.NumberFormat("en");
+
+/** @param {number} value */
+export const number = (value) => digits.format(value);
+
 /** @param {number} items */
-export const counted = (items) => `${items.toLocaleString("en")} item${items === 1 ? "" : "s"}`;
+export const counted = (items) => `${number(items)} item${items === 1 ? "" : "s"}`;
 
 /** @param {number} bytes */
 export function size(bytes) {

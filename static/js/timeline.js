@@ -2,7 +2,7 @@
 import { took } from "./fold.js";
 import { duration, element } from "./page.js";
 
-const MOST_ROWS = 300;
+const [MOST_ROWS, MOST_ROWS_RUNNING] = [300, 100];
 const TICKS = 5;
 const THINNEST = 4; // pixels, as in monitor.css
 
@@ -28,8 +28,8 @@ export class Timeline {
 
   /** @param {ReturnType<typeof import("./fold.js").emptyState>} state @param {number} now */
   draw(state, now) {
-    const runs = [...state.runs.values()].filter((run) => run.status !== "skipped").slice(-MOST_ROWS);
-    if (!runs.length) return;
+    const runs = [...state.runs.values()].filter((run) => run.status !== "skipped" && !run.apart).slice(state.endedAt ? -MOST_ROWS : -MOST_ROWS_RUNNING);
+    if (!runs.length) return this.clear();
     if (!this.axis.isConnected) this.root.replaceChildren(this.axis);
     const own = runs.filter((run) => !run.takenFrom);
     const from = Math.min(...(own.length ? own : runs).map((run) => Date.parse(run.startedAt)));
@@ -44,6 +44,12 @@ export class Timeline {
     // Within the axis, though this clock and the server's may differ a little.
     const place = (time) => Math.max(0, Math.min(100, ((Date.parse(time) - from) / span) * 100));
     for (const run of runs) this.drawRun(run, place, now);
+  }
+
+  clear() {
+    if (!this.rows.size) return;
+    this.rows.clear();
+    this.root.replaceChildren(element("p", { class: "empty" }, "Nothing has run yet."));
   }
 
   drawAxis(span) {

@@ -122,5 +122,5 @@ if (by("run")) {
 }
 
 const { filters } = JSON.parse(by("list-data").textContent);
-new LiveList({ query: () => filters, wanted: (event) => event.workflow_id === data.workflow });
+new LiveList(() => filters);
 if (by("schedules")) keepTrue(by("schedules"), data.workflow);

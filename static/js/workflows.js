@@ -1,5 +1,6 @@
 import "./activation.js";
-import { EventStream, showConnection } from "./event_stream.js";
+import { showConnection } from "./connection.js";
+import { EventStream } from "./event_stream.js";
 import { by, data, send } from "./page.js";
 import { tell } from "./times.js";
 import { toast } from "./toast.js";
@@ -44,7 +45,7 @@ function refresh() {
   }, BETWEEN_REQUESTS);
 }
 
-const stream = new EventStream();
-showConnection(stream);
-stream.subscribe("executions", { after: data.head, onEvents: refresh });
+const connection = new EventStream();
+showConnection(connection);
+connection.subscribe("executions", { after: data.head, onEvents: refresh });
 tell();

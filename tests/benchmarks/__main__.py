@@ -23,6 +23,7 @@ USUAL = (
     "late_join",
     "reconnect",
     "appending",
+    "bus",
     "outbound",
     "node_to_client",
     "executions",
@@ -30,8 +31,8 @@ USUAL = (
     "waiting_calls",
     "recovery",
 )
-LONG = ("slow_client", "long_log", "growth", "admission", "waiting")
-"""Only run when they are named: they take minutes, `growth` and `long_log` gigabytes of disk too."""
+LONG = ("slow_client", "long_log", "growth", "admission", "waiting", "monitor", "retention")
+"""Only run when they are named: they take minutes, growth and long_log gigabytes of disk too; monitor needs a Chromium."""
 SERVERS_ONLY = {
     "streaming",
     "many_streams",
@@ -40,8 +41,10 @@ SERVERS_ONLY = {
     "late_join",
     "reconnect",
     "slow_client",
+    "bus",
     "outbound",
     "admission",
+    "retention",
 }
 """They bring their processes along; all others start what they need themselves."""
 

@@ -219,6 +219,7 @@ def test_timeline_and_inspector_stand_side_by_side_and_on_a_phone_events_are_tol
     visitor: Visitor, failed: str
 ) -> None:
     wide = visitor.open(failed)
+    expect(wide.locator("#inspector").get_by_role("alert")).to_be_visible()
     boxes = [wide.locator(f".panels > :nth-child({n})").bounding_box() for n in (1, 2)]
     assert boxes[0] is not None
     assert boxes[1] is not None
@@ -249,7 +250,9 @@ def test_a_node_that_is_tried_again_says_so_and_tells_its_attempts_in_the_end(
         ],
         "edges": [edge("start", "ask")],
     }
-    page = visitor.open(f"/executions/{start(platform, definition, [{}])['id']}/")
+    with frozen_workers(platform):  # it is tried again soon: the page is there before
+        page = visitor.open(f"/executions/{start(platform, definition, [{}])['id']}/")
+        expect(page.locator("#status")).to_have_text("queued")
     expect(page.locator("#graph .node[data-status=retrying]")).to_contain_text("attempt 2")
     expect(page.locator("#status")).to_have_text("failed")
     expect(page.locator("#gantt .run", has_text="Ask").locator(".mark")).to_have_count(1)

@@ -13,7 +13,7 @@ import redis
 
 from executions import cache
 from executions.cache import Flight, Hit, ask, flight
-from executions.cache.store import LOCK_MS, PREFIX, Away, Store, store
+from executions.cache.store import PREFIX, Away, Store, lock_ms, store
 from workflow_platform.embedded import free_port, wait_until
 
 HOUR = 3_600_000
@@ -21,6 +21,7 @@ HOUR = 3_600_000
 
 @pytest.fixture(autouse=True)
 def empty(settings: Any) -> Iterator[redis.Redis]:
+    settings.LEASE_SECONDS = 4  # locks are waited for
     client = redis.Redis.from_url(settings.REDIS_URL)
     forget(client)
     yield client
@@ -138,9 +139,9 @@ def test_after_an_error_those_who_wait_compute_side_by_side() -> None:
 
 
 def test_a_lock_that_nobody_renews_passes_to_one_who_waits(empty: redis.Redis) -> None:
-    empty.set(f"{PREFIX}lock:a", "of a process that died", px=LOCK_MS)
+    empty.set(f"{PREFIX}lock:a", "of a process that died", px=lock_ms())
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(asked, "a").result(LOCK_MS / 1000 + 5)
+        answer = pool.submit(asked, "a").result(lock_ms() / 1000 + 5)
     assert isinstance(answer, Flight)
     assert answer.token
     answer.land(keep=False)
@@ -149,8 +150,8 @@ def test_a_lock_that_nobody_renews_passes_to_one_who_waits(empty: redis.Redis) -
 def test_a_long_computation_keeps_its_lock(empty: redis.Redis) -> None:
     leader = asked("a")
     assert isinstance(leader, Flight)
-    empty.pexpire(f"{PREFIX}lock:a", LOCK_MS // 2)
-    wait_until(lambda: int(empty.pttl(f"{PREFIX}lock:a")) > LOCK_MS // 2, "The renewal")  # type: ignore[arg-type]
+    empty.pexpire(f"{PREFIX}lock:a", lock_ms() // 2)
+    wait_until(lambda: int(empty.pttl(f"{PREFIX}lock:a")) > lock_ms() // 2, "The renewal")  # type: ignore[arg-type]
     empty.delete(f"{PREFIX}lock:a")
     wait_until(lambda: bool(empty.exists(f"{PREFIX}lock:a")), "The lock, held again after Redis forgot it")
     leader.land("a", keep=True)

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tests.answering import Answering, answering
-from tests.conftest import Platform, manage
+from tests.conftest import Platform
 from tests.folding import ENDED
 from tests.workflows import edge, node
 from workflow_platform.embedded import wait_until
@@ -78,7 +78,7 @@ def forget_everything(platform: Platform) -> None:
 
 
 def figures(platform: Platform) -> list[int]:
-    return [int(word) for word in manage(platform.environment, "shell", "-v0", "-c", FIGURES).split()]
+    return [int(word) for word in platform.shell.run(FIGURES).split()]
 
 
 def start_many(platform: Platform, workflow: dict[str, Any]) -> list[dict[str, Any]]:
@@ -138,7 +138,7 @@ def test_a_hit_is_told_and_counted(platform: Platform, server: Answering) -> Non
 
 def test_another_input_parameter_or_workspace_is_computed(platform: Platform, server: Answering) -> None:
     server.open()
-    place = manage(platform.environment, "shell", "-v0", "-c", ANOTHER_WORKSPACE).split("workspace ")[1].split()[0]
+    place = platform.shell.run(ANOTHER_WORKSPACE).split("workspace ")[1].split()[0]
     for settings in ({"cache": {}}, {}):
         begun = len(server.asked)
         cache = None if settings else {}

@@ -11,7 +11,7 @@ import pytest
 import requests
 from websockets.asyncio.client import connect
 
-from tests.conftest import Platform, manage
+from tests.conftest import Platform
 from tests.workflows import edge, node
 from workflow_platform.embedded import wait_until
 
@@ -27,7 +27,7 @@ Membership.objects.get_or_create(user=user, workspace=place, defaults={"role": R
 @pytest.fixture(scope="module")
 def stranger(platform: Platform) -> dict[str, str]:
     """Return the headers of somebody who is an admin, elsewhere."""
-    manage(platform.environment, "shell", "-c", MAKE_STRANGER)
+    platform.shell.run(MAKE_STRANGER)
     body = {"username": "stranger", "password": "a-strangers-password"}
     token = requests.post(f"{platform.url}/api/auth/token/", json=body, timeout=30).json()["access"]
     return {"Authorization": f"Bearer {token}"}
@@ -56,6 +56,8 @@ def ours(platform: Platform) -> dict[str, str]:
     wait_until(lambda: bool(platform.request("GET", path).json()["results"]), "The approval")
     secret = {"name": f"Of ours {execution['id']}", "type": "bearer", "data": {"token": "nobody-elses"}}
     credential = platform.request("POST", "/api/credentials/", json=secret).json()
+    wanted = {"filter": {"execution": execution["id"]}, "delay_ms": 60_000}
+    replay = platform.request("POST", "/api/events/replay/", json=wanted).json()
     return {
         "approvals": platform.request("GET", path).json()["results"][0]["id"],
         "workflows": workflow["id"],
@@ -65,6 +67,7 @@ def ours(platform: Platform) -> dict[str, str]:
         "tokens": str(tokens["results"][0]["id"]),
         "nodes": "end",
         "credentials": credential["id"],
+        "replays": replay["id"],
     }
 
 
@@ -102,6 +105,7 @@ def test_no_list_of_the_api_holds_what_is_not_ones_own(
         assert ours["workflows"] not in text, path
         assert ours["executions"] not in text, path
         assert ours["credentials"] not in text, path
+        assert ours["replays"] not in text, path
     filters = f"?workflow={ours['workflows']}"
     assert (
         requests.get(f"{platform.url}/api/executions/{filters}", headers=stranger, timeout=30).json()["results"] == []

@@ -10,14 +10,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xmlrpc.client import ServerProxy
 
 import psutil
 import pytest
 import requests
+from supervisor.xmlrpc import SupervisorTransport
 
 from executions.samples import definitions
 from tests.conftest import ROOT
-from workflow_platform.embedded import free_port, wait_until
+from workflow_platform.embedded import ServerDidNotStart, free_port, wait_until
+from workflow_platform.supervision import control_socket
 
 PASSWORD = "a-password-for-the-first-admin"
 SAMPLES = definitions()
@@ -54,12 +57,10 @@ class Up:
 
     def program(self, name: str) -> int:
         """Return the process of a program, as the supervisor knows it; 0 while it does not run."""
-        control = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisorctl"]
-        done = subprocess.run(
-            [*control, "-c", str(self.data / "supervisord.conf"), "pid", name], capture_output=True, text=True
-        )
-        assert done.stdout.strip().isdecimal(), done.stdout + done.stderr
-        return int(done.stdout)
+        transport = SupervisorTransport(None, None, serverurl=f"unix://{control_socket(self.data)}")
+        with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+            told: Any = proxy.supervisor.getProcessInfo(name)
+        return int(told["pid"])
 
     def ready(self) -> bool:
         try:
@@ -75,6 +76,11 @@ class Up:
         """Return the ids of the workflows by name."""
         found = self.request("GET", "/api/workflows/", token).json()["results"]
         return {workflow["name"]: workflow["id"] for workflow in found}
+
+    def logs(self) -> str:
+        """Return the end of what each program, and the supervisor, has written."""
+        files = sorted((self.data / "logs").glob("*.log"))
+        return "\n".join(f"--- {file.name}\n" + "\n".join(file.read_text().splitlines()[-15:]) for file in files)
 
     def interrupt(self) -> int:
         """Press Ctrl-C, and return the exit code."""
@@ -123,6 +129,11 @@ def test_a_new_user_is_told_the_address_and_once_the_token(up: Up, token: str) -
     assert set(up.workflows(token)) == {sample["name"] for sample in SAMPLES}
 
 
+def test_each_program_is_started_once(up: Up) -> None:
+    spawned = re.findall(r"spawned: '([\w-]+)'", (up.data / "logs" / "supervisord.log").read_text())
+    assert sorted(spawned) == ["postgres", "redis", "scheduler", "web", "worker-0", "worker-1"]
+
+
 def test_the_first_admin_logs_in_with_the_password_that_was_set(up: Up, token: str) -> None:
     answer = requests.post(f"{up.url}/api/auth/token/", json={"username": "admin", "password": PASSWORD}, timeout=30)
     assert answer.status_code == 200, answer.text
@@ -134,7 +145,11 @@ def test_what_is_killed_is_started_again_and_workflows_run(up: Up, token: str, n
     killed = up.program(name)
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: up.program(name) not in {0, killed}, f"Another {name}")
-    wait_until(up.ready, f"The platform, after its {name} was killed")
+    try:
+        wait_until(up.ready, f"The platform, after its {name} was killed")
+    except ServerDidNotStart:
+        print(up.logs())  # or nobody knows why
+        raise
     sample = SAMPLES[0]
     path = f"/api/workflows/{up.workflows(token)[sample['name']]}/execute/"
     ended = up.request("POST", path, token, json={"input": sample["settings"]["sample_input"], "wait": 60})

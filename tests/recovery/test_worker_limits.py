@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import websockets
 
+from tests.conftest import Platform
+from tests.executing import save
 from tests.installation import Installation, installation
 from tests.workflows import edge, node
 from workflow_platform.embedded import wait_until
 
+ONE_WORKER = {"PERF_MIN_WORKERS": "1", "PERF_MAX_WORKERS": "1", "PRESSURE_SAMPLE_SECONDS": "0.2"}
 BURNS: dict[str, Any] = {
     "name": "Burns CPU",
     "nodes": [
@@ -24,12 +28,12 @@ BURNS: dict[str, Any] = {
 }
 
 
-def told(site: Installation, type_: str) -> list[dict[str, Any]]:
+def told(site: Platform | Installation, type_: str) -> list[dict[str, Any]]:
     rows = site.query("SELECT data FROM events_event WHERE type = %s ORDER BY sequence", f"system.{type_}")
     return [row[0] for row in rows]
 
 
-async def seen_on_the_socket(site: Installation, count: int) -> list[dict[str, Any]]:
+async def seen_on_the_socket(site: Platform, count: int) -> list[dict[str, Any]]:
     """Return the first events of the stream `system`, as staff sees it."""
     async with websockets.connect(site.ws_url, additional_headers={"Authorization": f"Bearer {site.token}"}) as socket:
         await socket.send(json.dumps({"type": "subscribe", "stream": "system", "after": 0}))
@@ -39,34 +43,32 @@ async def seen_on_the_socket(site: Installation, count: int) -> list[dict[str, A
         return events
 
 
-def test_a_worker_above_its_cpu_limit_takes_no_more_until_it_has_recovered(tmp_path: Path) -> None:
-    settings = {"PERF_MIN_WORKERS": "1", "PERF_MAX_WORKERS": "1", "PERF_MAX_CPU_PERCENT": "8"}
-    with installation(tmp_path / "data", **settings) as site:
-        workflow = site.create_workflow(BURNS)
-        body = {"input": [{}] * 200}
-        first = site.request("POST", f"/api/workflows/{workflow}/execute/", json=body).json()["id"]
+def test_a_worker_above_its_cpu_limit_takes_no_more_until_it_has_recovered(another: Callable[..., Platform]) -> None:
+    site = another(PERF_MAX_CPU_PERCENT="8", PRESSURE_SAMPLE_SECONDS="0.2")
+    workflow = save(site, **BURNS)
+    body = {"input": [{}] * 60}
+    first = site.request("POST", f"/api/workflows/{workflow}/execute/", json=body).json()["id"]
 
-        def status(execution: str) -> str:
-            return str(site.request("GET", f"/api/executions/{execution}/").json()["status"])
+    def status(execution: str) -> str:
+        return str(site.request("GET", f"/api/executions/{execution}/").json()["status"])
 
-        wait_until(lambda: bool(told(site, "resource_warning")), "A warning", 60)
-        second = site.request("POST", f"/api/workflows/{workflow}/execute/", json={"input": [{}]}).json()["id"]
-        warning = told(site, "resource_warning")[0]
-        assert "CPU is at" in warning["message"]
-        assert warning["figures"]["cpu_percent"] > warning["figures"]["cpu_limit_percent"] == 8
-        wait_until(lambda: status(first) == "completed", "The end of what had begun", 120)
-        wait_until(lambda: status(second) == "completed", "The end of what had to wait", 120)
-        assert "takes new work" in told(site, "health_check")[0]["message"]
-        began = site.query("SELECT started_at FROM executions_execution WHERE id = %s", second)[0][0]
-        recovered = site.query("SELECT time FROM events_event WHERE type = 'system.health_check' ORDER BY sequence")
-        assert began >= recovered[0][0]
-        events = asyncio.run(asyncio.wait_for(seen_on_the_socket(site, 2), 30))
-        assert [event["type"] for event in events[:2]] == ["system.resource_warning", "system.health_check"]
+    wait_until(lambda: bool(told(site, "resource_warning")), "A warning", 60)
+    second = site.request("POST", f"/api/workflows/{workflow}/execute/", json={"input": [{}]}).json()["id"]
+    warning = told(site, "resource_warning")[0]
+    assert "CPU is at" in warning["message"]
+    assert warning["figures"]["cpu_percent"] > warning["figures"]["cpu_limit_percent"] == 8
+    wait_until(lambda: status(first) == "completed", "The end of what had begun", 120)
+    wait_until(lambda: status(second) == "completed", "The end of what had to wait", 120)
+    assert "takes new work" in told(site, "health_check")[0]["message"]
+    began = site.query("SELECT started_at FROM executions_execution WHERE id = %s", second)[0][0]
+    recovered = site.query("SELECT time FROM events_event WHERE type = 'system.health_check' ORDER BY sequence")
+    assert began >= recovered[0][0]
+    events = asyncio.run(asyncio.wait_for(seen_on_the_socket(site, 2), 30))
+    assert [event["type"] for event in events[:2]] == ["system.resource_warning", "system.health_check"]
 
 
 def test_a_worker_whose_memory_stays_above_its_limit_while_idle_is_started_anew(tmp_path: Path) -> None:
-    settings = {"PERF_MIN_WORKERS": "1", "PERF_MAX_WORKERS": "1", "PERF_MAX_MEMORY_MB": "20"}
-    with installation(tmp_path / "data", **settings) as site:
+    with installation(tmp_path / "data", **ONE_WORKER, PERF_MAX_MEMORY_MB="20") as site:
         (before,) = site.processes("worker")
         wait_until(lambda: not before.is_running(), "The end of the worker", 60)
         wait_until(lambda: len(site.processes("worker")) == 1, "Another worker", 60)

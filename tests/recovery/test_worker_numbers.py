@@ -33,7 +33,7 @@ def test_workers_are_started_while_executions_wait_and_stopped_when_there_is_roo
         "PERF_MIN_WORKERS": "1",
         "PERF_MAX_WORKERS": "2",
         "WORKER_CONCURRENCY": "2",
-        "WORKER_IDLE_SECONDS": "3",
+        "WORKER_IDLE_SECONDS": "1",
     }
     with answering() as server, installation(tmp_path / "data", **settings) as site:
         assert len(site.processes("worker")) == 1

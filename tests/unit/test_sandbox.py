@@ -37,6 +37,14 @@ def pool() -> Iterator[Pool]:
     found.close()
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Pool]:
+    """Return a pool for tests of what a run says: most of their time would be the start of a process."""
+    found = Pool(2)
+    yield found
+    found.close()
+
+
 @pytest.fixture
 def threads() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(8) as found:
@@ -90,8 +98,8 @@ class Running:
         ("/(a+)+$/.test('a'.repeat(40) + 'b')", "took longer than"),
     ],
 )
-def test_a_run_ends_at_its_time_limit(pool: Pool, code: str, said: str) -> None:
-    answer = run(pool, code, seconds=0.3)
+def test_a_run_ends_at_its_time_limit(warm: Pool, code: str, said: str) -> None:
+    answer = run(warm, code, seconds=0.3)
     assert re.search(said, str(answer.error))
     assert not answer.retryable
 
@@ -115,17 +123,17 @@ def test_code_that_never_looks_at_its_clock_is_ended_by_the_kernel(pool: Pool) -
         "const a = []; for (;;) a.push(new Uint8Array(2 ** 20).fill(7))",
     ],
 )
-def test_a_run_ends_at_its_memory_limit(pool: Pool, code: str) -> None:
-    answer = run(pool, code)
+def test_a_run_ends_at_its_memory_limit(warm: Pool, code: str) -> None:
+    answer = run(warm, code)
     assert answer.error is not None
     assert "more than 128 MiB" in answer.error or "invalid array buffer length" in answer.error
     assert answer.memory_bytes < 400 * MIB
-    assert run(pool, "return [1]").value == [1]
+    assert run(warm, "return [1]").value == [1]
 
 
 @pytest.mark.parametrize("filling", ["'x'.repeat(20e6)", "'é'.repeat(10e6)", "'\U0001f600'.repeat(5e6)"])
-def test_a_run_ends_at_its_output_limit(pool: Pool, filling: str) -> None:
-    answer = run(pool, f"return [{{ a: {filling} }}]")
+def test_a_run_ends_at_its_output_limit(warm: Pool, filling: str) -> None:
+    answer = run(warm, f"return [{{ a: {filling} }}]")
     assert answer.error is not None
     assert "The code returned" in answer.error
     assert "at most 16777216 are allowed" in answer.error
@@ -142,8 +150,8 @@ def test_a_run_that_stands_still_ends_at_its_wall_clock(
     assert answer.result().retryable
 
 
-def test_code_cannot_block_without_using_time(pool: Pool) -> None:
-    answer = run(pool, "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60000); return []")
+def test_code_cannot_block_without_using_time(warm: Pool) -> None:
+    answer = run(warm, "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60000); return []")
     assert "cannot block" in str(answer.error)
 
 
@@ -300,17 +308,17 @@ def test_nothing_of_a_run_is_seen_by_the_next(pool: Pool) -> None:
         "print",
     ],
 )
-def test_nothing_of_the_host_is_in_reach(pool: Pool, name: str) -> None:
-    assert run(pool, f"return [typeof {name}]").value == ["undefined"]
+def test_nothing_of_the_host_is_in_reach(warm: Pool, name: str) -> None:
+    assert run(warm, f"return [typeof {name}]").value == ["undefined"]
 
 
 @pytest.mark.parametrize("module", ["std", "os", "qjs:std", "qjs:os", "fs", "/etc/passwd", "./child.py"])
-def test_no_module_is_imported(pool: Pool, module: str) -> None:
+def test_no_module_is_imported(warm: Pool, module: str) -> None:
     code = f"""
         let got = "nothing"; import({module!r}).then(m => {{ got = "module"; globalThis.m = m; }}, () => {{}});
         return [got, typeof m];
     """
-    assert run(pool, code).value == ["nothing", "undefined"]
+    assert run(warm, code).value == ["nothing", "undefined"]
 
 
 def test_a_sandbox_process_holds_no_secrets_connections_or_privileges(pool: Pool) -> None:
@@ -324,22 +332,22 @@ def test_a_sandbox_process_holds_no_secrets_connections_or_privileges(pool: Pool
     assert all(path.startswith("/proc/") for path in opened), opened
 
 
-def test_only_the_outputs_that_the_code_names_are_read(pool: Pool) -> None:
+def test_only_the_outputs_that_the_code_names_are_read(warm: Pool) -> None:
     def never() -> list[dict[str, Any]]:
         raise AssertionError("read")
 
     scope = Scope([{}], {"Big": never, "Small": lambda: [{"n": 1}]})
     code = "return [$('Small').first().json.n, $node['Small'].json.n, $items('Small').length]"
-    answer = pool.run(Call(code, scope, "all", 5, 128 * MIB, 16 * MIB), threading.Event())
+    answer = warm.run(Call(code, scope, "all", 5, 128 * MIB, 16 * MIB), threading.Event())
     assert answer.value == [1, 1, 1]
 
 
-def test_text_of_all_planes_comes_back_as_it_went(pool: Pool) -> None:
+def test_text_of_all_planes_comes_back_as_it_went(warm: Pool) -> None:
     item = {
         "é": "Ångström — 你好 — \U0001f468‍\U0001f469‍\U0001f467 — \u2028\u2029 — \x00 — \\\"' `${x}`",
         "__proto__": {"a": 1},
     }
-    assert run(pool, "return $input.all().map(item => item.json)", item).value == [item]
+    assert run(warm, "return $input.all().map(item => item.json)", item).value == [item]
 
 
 @pytest.mark.parametrize(
@@ -353,16 +361,16 @@ def test_text_of_all_planes_comes_back_as_it_went(pool: Pool) -> None:
         "}, (() => { throw new Proxy(new Error('x'), { get() { for (;;); } }) })(), function () {",
     ],
 )
-def test_code_that_spoils_how_it_is_read_has_an_answer_all_the_same(pool: Pool, code: str) -> None:
-    answer = run(pool, code, seconds=0.3)
+def test_code_that_spoils_how_it_is_read_has_an_answer_all_the_same(warm: Pool, code: str) -> None:
+    answer = run(warm, code, seconds=0.3)
     assert answer.error is not None or isinstance(answer.value, list | dict | str)
     assert not answer.retryable
-    assert run(pool, "return [1]").value == [1]
+    assert run(warm, "return [1]").value == [1]
 
 
-def test_half_a_surrogate_pair_is_an_error_and_no_crash(pool: Pool) -> None:
-    assert "not JSON" in str(run(pool, "return ['\\ud83d']").error)
-    answer = run(pool, "console.log('\\ud83d and \\0'); return []")
+def test_half_a_surrogate_pair_is_an_error_and_no_crash(warm: Pool) -> None:
+    assert "not JSON" in str(run(warm, "return ['\\ud83d']").error)
+    answer = run(warm, "console.log('\\ud83d and \\0'); return []")
     assert (answer.value, answer.logs) == ([], [("info", "� and �")])
 
 
@@ -394,23 +402,23 @@ def test_ten_megabytes_of_items_go_through(pool: Pool) -> None:
         ("return (function deep() { return deep(); })()", "RangeError: Maximum call stack size exceeded (line 1)"),
     ],
 )
-def test_an_error_names_the_line_of_the_code(pool: Pool, code: str, said: str) -> None:
-    assert run(pool, code, {}).error == said
+def test_an_error_names_the_line_of_the_code(warm: Pool, code: str, said: str) -> None:
+    assert run(warm, code, {}).error == said
 
 
-def test_in_mode_each_an_error_names_the_item_too(pool: Pool) -> None:
-    answer = run(pool, "if ($json.n === 2) {\n  null.x;\n}\nreturn $json", {"n": 1}, {"n": 2}, mode="each")
+def test_in_mode_each_an_error_names_the_item_too(warm: Pool) -> None:
+    answer = run(warm, "if ($json.n === 2) {\n  null.x;\n}\nreturn $json", {"n": 1}, {"n": 2}, mode="each")
     assert answer.error == "TypeError: cannot read property 'x' of null (line 2, item 1)"
 
 
-def test_what_the_code_logs_is_kept_up_to_a_bound_also_if_it_fails(pool: Pool) -> None:
+def test_what_the_code_logs_is_kept_up_to_a_bound_also_if_it_fails(warm: Pool) -> None:
     code = """
         console.log("n is", 5, { a: [1] }, undefined, null, new Error("e"));
         console.warn("careful"); console.error("bad"); console.debug("x".repeat(5000));
         for (let i = 0; i < 200; i++) console.info(i);
         for (;;) {}
     """
-    answer = run(pool, code, seconds=0.3)
+    answer = run(warm, code, seconds=0.3)
     assert "took longer" in str(answer.error)
     assert answer.logs[0] == ("info", 'n is 5 {"a":[1]} undefined null Error: e')
     assert [level for level, _ in answer.logs[1:4]] == ["warning", "error", "debug"]

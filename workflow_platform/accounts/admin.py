@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
-from django.db.models import QuerySet
+from django.db.models import CASCADE, ForeignObjectRel, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
@@ -28,6 +29,21 @@ class WorkspaceAdmin(admin.ModelAdmin[Workspace]):
     list_display = ["name", "slug", "created_at"]
     search_fields = ["name", "slug"]
     inlines = [MembershipInline]
+
+    def get_deleted_objects(
+        self, objs: QuerySet[Workspace] | Sequence[Workspace], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """Say how much goes with the workspaces. Whoever may delete one may delete all that it owns: its history can
+        be looked at and not be changed, and goes with it all the same."""
+        owned = {
+            str(relation.related_model._meta.verbose_name_plural): relation.related_model._base_manager.filter(
+                **{f"{relation.field.name}__in": [workspace.pk for workspace in objs]}
+            ).count()
+            for relation in Workspace._meta.get_fields(include_hidden=True)
+            if isinstance(relation, ForeignObjectRel) and relation.on_delete is CASCADE
+        }
+        needed = set() if self.has_delete_permission(request) else {"workspace"}
+        return [str(workspace) for workspace in objs], {k: n for k, n in owned.items() if n}, needed, []
 
 
 @admin.register(Membership)

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from argparse import ArgumentParser, ArgumentTypeError
-from datetime import datetime, timedelta
+from argparse import ArgumentParser
 from typing import Any, Literal
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from executions.models import Execution, Priority, Workflow
 from executions.rerun import FAILED, START, Filters, Wanted, rerun_many
 from executions.statuses import ExecutionStatus
+from workflow_platform.management.arguments import moment, positive
 
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 FIRST_SHOWN = 20
-
-
-def moment(text: str) -> datetime:
-    """Read a time: ISO 8601, or so long ago (`90s`, `30m`, `24h`, `7d`)."""
-    if (ago := re.fullmatch(r"(\d{1,6})([smhd])", text)) is not None:
-        return timezone.now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
-    try:
-        found = parse_datetime(text)
-    except ValueError:
-        found = None
-    if found is None:
-        raise ArgumentTypeError(f"{text!r} is no time: 2026-11-24T22:00:00Z, or so long ago: 90s, 30m, 24h, 7d.")
-    return found if timezone.is_aware(found) else timezone.make_aware(found)
-
-
-def positive(text: str) -> int:
-    """Read a number from 1 on."""
-    if not text.isdecimal() or not 0 < int(text) < 2**31:
-        raise ArgumentTypeError(f"{text!r} is no number from 1 on.")
-    return int(text)
 
 
 class Command(BaseCommand):

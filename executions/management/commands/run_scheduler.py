@@ -1,5 +1,5 @@
 """`manage.py run_scheduler`: fires the schedules that are due; sweeps lost leases, waits that are due, lost jobs;
-has more or fewer workers run."""
+has more or fewer workers run; keeps history in order; reports how the installation is."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import InterfaceError, OperationalError, connection
 from redis.exceptions import RedisError
 
+from events import system
+from events.housekeeping import Housekeeping
+from events.replay import jobs as replays
 from executions import recovery, schedules
+from executions.engine.runner import worker_name
+from executions.reports import Reports
 from executions.scaling import Scaler
 from workflow_platform import idempotency
 
@@ -21,6 +27,12 @@ logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 0.25
 FORGET_SECONDS = 60.0
+TELL_SECONDS = 60.0
+"""A piece of work that fails again and again is told of so often."""
+WORTH_TELLING_SECONDS = 2.0
+"""A deadlock, say, that is over with the next try is not."""
+SOURCE = "executions.scheduler"
+AWAY = (OperationalError, InterfaceError, RedisError)
 
 
 class Command(BaseCommand):
@@ -30,18 +42,75 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        forgot_at = 0.0
-        scaler = Scaler()
+        component = f"scheduler {worker_name()}"
+        system.started(component)
+        Reports().start(stop)
+        Housekeeping().start()
+        sweeps = [
+            Sweep("idempotency keys", idempotency.sweep, FORGET_SECONDS),
+            Sweep("expired replays", replays.sweep_expired, FORGET_SECONDS),
+            Sweep("schedules", schedules.fire_due),
+            Sweep("recovery", _recover),
+            Sweep("number of workers", Scaler().step),
+            Sweep("replays", replays.sweep_due),
+        ]
         while not stop.wait(INTERVAL_SECONDS):
             try:
-                if time.monotonic() - forgot_at > FORGET_SECONDS:
-                    forgot_at = time.monotonic()
-                    idempotency.sweep()
-                schedules.fire_due()
-                if count := recovery.sweep():
-                    logger.info("%d executions queued again", count)
-                scaler.step()
-            except (DatabaseError, InterfaceError, RedisError) as error:
+                for sweep in sweeps:
+                    sweep.run(component)
+            except AWAY as error:
                 logger.warning("sweep failed, trying again: %s", error)
                 connection.close()
                 stop.wait(1)
+        system.stopped(component)
+
+
+def _recover() -> None:
+    if count := recovery.sweep():
+        logger.info("%d executions queued again", count)
+
+
+class Sweep:
+    """One piece of the scheduler's work, done every so many seconds, and what is told when it fails."""
+
+    def __init__(self, name: str, work: Callable[[], object], every: float = 0.0) -> None:
+        self.name, self._work, self._every = name, work, every
+        self._done_at = self._told_at = float("-inf")
+        self._failing_since: float | None = None
+        self._failures = 0
+        self._why = ""
+
+    def run(self, component: str) -> None:
+        """Do it if it is time to. Raises what a server that is away raises; everything else is told and outlived."""
+        now = time.monotonic()
+        if now - self._done_at < self._every:
+            return
+        try:
+            self._work()
+        except AWAY as error:
+            self._note(error)
+            raise
+        except Exception as error:
+            logger.exception("%s: failed, trying again", self.name)
+            self._note(error)
+            if now - self._told_at > TELL_SECONDS:
+                self._tell(component, "fails")
+            return
+        self._done_at = now
+        if self._failing_since is not None:
+            if now - self._failing_since > WORTH_TELLING_SECONDS:
+                self._tell(component, "works again")
+            self._failing_since, self._failures = None, 0
+
+    def _note(self, error: Exception) -> None:
+        self._failing_since = self._failing_since or time.monotonic()
+        self._failures += 1
+        self._why = f"{type(error).__name__}: {error}"
+
+    def _tell(self, component: str, how: str) -> None:
+        assert self._failing_since is not None
+        lasted = time.monotonic() - self._failing_since
+        self._told_at = time.monotonic()
+        message = f"The scheduler's work on the {self.name} {how}, after {lasted:.0f} s: {self._why}"[:500]
+        figures = {"failures": float(self._failures), "seconds": round(lasted, 1)}
+        system.tell("error", source=SOURCE, component=component, message=message, figures=figures)

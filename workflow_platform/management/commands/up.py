@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.data: Path = settings.DATA_DIR
         self.supervisor: subprocess.Popen[bytes] | None = None
+        self.begun: list[subprocess.Popen[bytes]] = []
         self.logs: LogView | None = None
         self._claim_folder()
         self.environment = {
@@ -56,21 +58,21 @@ class Command(BaseCommand):
         postgres = None if os.environ.get("DATABASE_URL") else Postgres(self.data / "postgres", free_port())
         redis = None if os.environ.get("REDIS_URL") else Redis(self.data / "redis", free_port())
         embedded = [server for server in (postgres, redis) if server is not None]
+        collecting = self._begin("collectstatic", "--noinput", "-v0")  # needs no server
         for server in embedded:
             server.prepare()
         self.environment["DATABASE_URL"] = postgres.url if postgres else settings.DATABASE_URL
         self.environment["REDIS_URL"] = redis.url if redis else settings.REDIS_URL
+        # From the beginning: whose environment changes is started again.
+        self.environment["SUPERVISOR_SOCKET"] = str(supervision.control_socket(self.data))
         # The servers first, alone: the rest needs the tables.
         servers = supervision.servers(postgres, redis)
         self._configure(servers)
         self._start()
         for server in embedded:
             wait_until(server.ready, type(server).__name__)
-        self._manage("migrate", "-v0")
-        self._manage("collectstatic", "--noinput", "-v0")
-        self._manage("first_start")
-        self._manage("load_samples")
-        self.environment["SUPERVISOR_SOCKET"] = str(supervision.control_socket(self.data))
+        self._manage("prepare")
+        self._end(collecting, "collectstatic")
         least, most = settings.PERF_MIN_WORKERS, settings.PERF_MAX_WORKERS
         self._configure(servers + supervision.processes(settings.HOST, settings.PORT, least, spare=most - least))
         self._control("update")
@@ -129,10 +131,19 @@ class Command(BaseCommand):
             pass_fds=[self.lock],
             preexec_fn=lambda: tie(signal.SIGTERM),
         )
-        wait_until(lambda: socket_path.exists() or self._ended(), "The supervisor", 10)
+        wait_until(lambda: self._wake() or self._ended(), "The supervisor", 10)
 
     def _ended(self) -> bool:
         return self.supervisor is not None and self.supervisor.poll() is not None
+
+    def _wake(self) -> bool:
+        """Have the supervisor look at its programs now: by itself it looks once a second. Tells whether it hears."""
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(supervision.control_socket(self.data)))
+        except OSError:
+            return False
+        return True
 
     def _control(self, *words: str) -> None:
         command = [*_supervisor("supervisorctl"), "-c", str(self.data / "supervisord.conf"), *words]
@@ -141,9 +152,14 @@ class Command(BaseCommand):
             raise CommandError(f"supervisorctl {words[0]}: {done.stdout}{done.stderr}")
 
     def _stop(self) -> None:
+        for begun in self.begun:
+            begun.kill()
+            begun.wait()
         if self.supervisor is not None and self.supervisor.poll() is None:
             self.supervisor.terminate()
-            self.supervisor.wait()
+            while not self._ended():
+                self._wake()  # one program after the other stops: a second for each is what nobody wants to wait
+                time.sleep(0.05)
         if self.logs is not None:
             self.logs.stop()
         self.stdout.write("Stopped.")
@@ -151,9 +167,17 @@ class Command(BaseCommand):
     # --- the rest --------------------------------------------------------------------------------------------------
 
     def _manage(self, *words: str) -> None:
+        self._end(self._begin(*words), words[0])
+
+    def _begin(self, *words: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, supervision.MANAGE, *words]
-        if subprocess.run(command, env=os.environ | self.environment, check=False).returncode:  # noqa: S603
-            raise CommandError(f"`manage.py {words[0]}` failed; see above.")
+        begun = subprocess.Popen(command, env=os.environ | self.environment)  # noqa: S603
+        self.begun.append(begun)
+        return begun
+
+    def _end(self, begun: subprocess.Popen[bytes], name: str) -> None:
+        if begun.wait():
+            raise CommandError(f"`manage.py {name}` failed; see above.")
 
     def _url(self) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.HOST, settings.HOST)  # noqa: S104 - compared only

@@ -1,0 +1,87 @@
+"""How events are found in the admin site: nothing here reads more of a table without end than a page needs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+from events.event_types import CATALOGUE
+from events.models import EXECUTION, Event, Stream
+from events.partitions import first_id
+
+MOST_LISTED = 2_000
+
+
+class ShortPaginator(Paginator[Event]):
+    """Pages of the first rows only, since all that there are cannot be counted."""
+
+    @cached_property
+    def count(self) -> int:
+        """Return how many rows there are, up to a bound."""
+        rows: Any = self.object_list
+        return len(rows.values_list("pk", flat=True)[:MOST_LISTED])
+
+
+class TypeFilter(admin.SimpleListFilter):
+    """By type, as the catalogue has them."""
+
+    title = "type"
+    parameter_name = "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the types."""
+        return [(name, name) for name in CATALOGUE]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        """Return the events of the type."""
+        return queryset.filter(type=self.value()) if self.value() else queryset
+
+
+class RecordedFilter(admin.SimpleListFilter):
+    """By when they were recorded, which their ids say. Without a choice, the last day; a search looks at all days."""
+
+    title = "recorded"
+    parameter_name = "recorded"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the ranges."""
+        return [("hour", "In the last hour"), ("today", "Today (UTC)"), ("yesterday", "Yesterday (UTC)"),
+                ("week", "In the last 7 days"), ("any", "At any time")]  # fmt: skip
+
+    def choices(self, changelist: Any) -> Any:
+        """Name the range that holds without a choice."""
+        for choice in super().choices(changelist):
+            yield choice | {"display": "In the last day"} if choice["display"] == "All" else choice
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        """Return the events of the range."""
+        chosen = self.value()
+        if chosen == "any" or (not chosen and request.GET.get("q")):
+            return queryset
+        now = datetime.now(UTC)
+        today = datetime.combine(now.date(), time(), UTC)
+        begins = {"hour": now - timedelta(hours=1), "today": today, "yesterday": today - timedelta(days=1)}
+        begins["week"] = now - timedelta(days=7)
+        found = queryset.filter(id__gte=first_id(begins.get(chosen or "", now - timedelta(days=1))))
+        return found.filter(id__lt=first_id(today)) if chosen == "yesterday" else found
+
+
+def search(queryset: QuerySet[Event], text: str) -> QuerySet[Event]:
+    """Return the events that are meant by an event's id, an execution's id or a stream's name."""
+    text = text.strip()
+    try:
+        found = queryset.filter(id=UUID(text))
+        if found.exists():
+            return found
+        text = f"{EXECUTION}{UUID(text)}"
+    except ValueError:
+        pass
+    # The stream first, so that its index is what the events are found by.
+    return queryset.filter(stream_id__in=list(Stream.objects.filter(name=text).values_list("pk", flat=True)))

@@ -1,0 +1,69 @@
+"""`GET /api/events/export/`: a stream as the file that `manage.py import_events` takes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from django.http import Http404, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from events import reading
+from events.api.history import NDJSON, LinesRenderer
+from events.exporting import CannotExport, StreamExport
+from events.models import FEED, SYSTEM, Stream
+from workflow_platform.database_threads import in_database
+
+
+class ExportQuerySerializer(serializers.Serializer[Any]):
+    stream = serializers.CharField(max_length=80, help_text="`execution:<id>`, `workflow:<id>`, `system` (staff).")
+
+    def validate_stream(self, name: str) -> str:
+        """Refuse the stream that has no end and no owner."""
+        if name == FEED:
+            raise serializers.ValidationError(str(CannotExport.__doc__))
+        return name
+
+
+class ExportView(APIView):
+    renderer_classes = [JSONRenderer, LinesRenderer]
+
+    @extend_schema(
+        operation_id="events_export",
+        parameters=[ExportQuerySerializer],
+        responses={(200, NDJSON): OpenApiTypes.STR},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """A stream as JSON lines: a line that says what follows, then one envelope a line, up to where it stands now.
+
+        For a file of the events that fit a filter, ask `/api/events/` with `format=ndjson`.
+        """
+        query = ExportQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        export = StreamExport(_visible(request.user, query.validated_data["stream"]))
+        headers = {"Content-Disposition": f'attachment; filename="{export.file_name}"'}
+        return StreamingHttpResponse(_lines(export), content_type=NDJSON, headers=headers)
+
+
+def _visible(user: Any, name: str) -> reading.StreamState:
+    """Return the stream. Raises Http404 if there is none, or none for this caller."""
+    state = reading.states([name]).get(name)
+    if state is None:
+        raise Http404
+    staffs = state.name == SYSTEM and user.is_staff
+    if not staffs and not Stream.objects.visible_to(user).filter(pk=state.id).exists():
+        raise Http404
+    return state
+
+
+async def _lines(export: StreamExport) -> AsyncIterator[bytes]:
+    yield await in_database(export.header)
+    lines, place = await in_database(export.page, 0)
+    while lines:
+        yield lines
+        lines, place = await in_database(export.page, place)

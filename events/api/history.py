@@ -1,0 +1,151 @@
+"""`GET /api/events/`, history over all streams, and `GET /api/event-types/`, the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from django.http import HttpResponse, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from events import history
+from events.api.query_fields import CursorField, EventFilterSerializer
+from events.descriptions import DESCRIPTIONS
+from events.event_types import CATALOGUE, LIFECYCLE, TERMINAL
+from events.history import Cursor, EventFilter, Page
+from workflow_platform.database_threads import in_database
+
+NDJSON = "application/x-ndjson"
+MOST_LINES = 100_000
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    """The envelope."""
+
+    id = serializers.UUIDField()
+    type = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
+    stream = serializers.CharField()
+    sequence = serializers.IntegerField()
+    time = serializers.DateTimeField()
+    execution_id = serializers.UUIDField(allow_null=True)
+    workflow_id = serializers.UUIDField(allow_null=True)
+    data = serializers.DictField()  # type: ignore[assignment]
+
+
+class HistoryPageSerializer(serializers.Serializer[Any]):
+    events = EventSerializer(many=True)
+    next = serializers.CharField(help_text="Give it as `after` to go on in the same order, now or later.")
+    more = serializers.BooleanField(help_text="There is, or may be, more to read now.")
+    complete = serializers.BooleanField(
+        help_text="False: the search took long, and this is what it found so far; go on with `next`."
+    )
+    newest = serializers.CharField(
+        required=False,
+        help_text="On a first page that begins with the newest: as `after` with `order=oldest`, what comes later.",
+    )
+
+
+class HistoryQuerySerializer(EventFilterSerializer):
+    after = CursorField(required=False, help_text="`next` of an earlier answer.")
+    limit = serializers.IntegerField(
+        min_value=1, max_value=MOST_LINES, required=False, help_text="At most 1000 (default 100); of lines, 100,000."
+    )
+    order = serializers.ChoiceField(choices=["oldest", "newest"], default="oldest", help_text="What comes first.")
+
+
+class EventTypeSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    description = serializers.CharField()
+    lifecycle = serializers.BooleanField(help_text="Also in the stream `executions`.")
+    terminal = serializers.BooleanField(help_text="Nothing follows it in its stream.")
+    fields = serializers.ListField(child=serializers.CharField(), help_text="Of its data.")  # type: ignore[assignment]
+
+
+class LinesRenderer(BaseRenderer):
+    """Says that JSON lines can be asked for; the view writes them itself."""
+
+    media_type = NDJSON
+    format = "ndjson"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        """Return a problem as a line."""
+        return orjson.dumps(data) + b"\n"
+
+
+class EventsView(APIView):
+    renderer_classes = [JSONRenderer, LinesRenderer]
+
+    @extend_schema(
+        operation_id="events_list",
+        parameters=[
+            HistoryQuerySerializer,
+            OpenApiParameter(
+                "format", OpenApiTypes.STR, enum=["json", "ndjson"], description="ndjson: one event a line."
+            ),
+        ],
+        responses={(200, "application/json"): HistoryPageSerializer, (200, NDJSON): OpenApiTypes.STR},
+    )
+    def get(self, request: Request) -> Any:
+        """Events of all streams that the caller may see, in one order in which each stream has its own.
+
+        A transaction that commits late never makes a reader with a cursor skip an event. With `format=ndjson` the
+        answer is one event a line, and a last line `{"next": …, "more": …, "complete": …}`.
+        """
+        query = HistoryQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        wanted, given = query.wanted(request.user), query.validated_data
+        after, newest_first = given.get("after"), given["order"] == "newest"
+        if request.accepted_renderer.format == "ndjson":
+            lines = _lines(wanted, after, given.get("limit", MOST_LINES), newest_first)
+            return StreamingHttpResponse(lines, content_type=NDJSON)
+        limit = given.get("limit", 100)
+        if limit > history.MAX_PAGE:
+            raise serializers.ValidationError({"limit": [f"At most {history.MAX_PAGE} in one answer."]})
+        # Asked for before the page: what is written in between comes again rather than not at all.
+        newest = {"newest": str(history.head(wanted))} if newest_first and after is None else {}
+        page = history.read(wanted, after, limit, newest_first)
+        events = ",".join([event.json(event.stream) for event in page.events])
+        rest = orjson.dumps(_standing(page) | newest).decode()
+        return HttpResponse(f'{{"events":[{events}],{rest[1:]}', content_type="application/json")
+
+
+def _standing(page: Page) -> dict[str, Any]:
+    return {"next": str(page.cursor), "more": page.more, "complete": page.complete}
+
+
+async def _lines(wanted: EventFilter, after: Cursor | None, limit: int, newest_first: bool) -> AsyncIterator[bytes]:
+    """Yield the events, a line each, and in the end where to go on. A client that reads slowly holds one page."""
+    while True:
+        page = await in_database(history.read, wanted, after, min(limit, history.MAX_PAGE), newest_first)
+        after, limit = page.cursor, limit - len(page.events)
+        if page.events:
+            yield "".join([event.json(event.stream) + "\n" for event in page.events]).encode()
+        if not page.more or not limit:
+            yield orjson.dumps(_standing(page)) + b"\n"
+            return
+
+
+class EventTypesView(APIView):
+    @extend_schema(operation_id="event_types_list", responses={200: EventTypeSerializer(many=True)})
+    def get(self, request: Request) -> Response:
+        """Every type of event that there is."""
+        return Response(
+            [
+                {
+                    "type": name,
+                    "description": DESCRIPTIONS[name],
+                    "lifecycle": name in LIFECYCLE,
+                    "terminal": name in TERMINAL,
+                    "fields": list(payload.model_fields),
+                }
+                for name, payload in CATALOGUE.items()
+            ]
+        )

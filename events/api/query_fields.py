@@ -1,0 +1,96 @@
+"""Fields of queries that several interfaces of events share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.fields import empty
+
+from events.cursors import BadCursor, Cursor
+from events.event_filter import BadPattern, EventFilter, matching_sources, matching_types
+from events.event_types import UnknownEventType
+from workflow_platform.accounts.models import Workspace
+
+MOST_VALUES = 100
+
+
+class ManyField(serializers.ListField):
+    """Several values, by repeating the parameter or by commas."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=serializers.CharField(max_length=80), max_length=MOST_VALUES, required=False, **kwargs)
+
+    def get_value(self, dictionary: Any) -> Any:
+        """Return the values; what stands between two commas with nothing in it is none."""
+        if not hasattr(dictionary, "getlist"):
+            return super().get_value(dictionary)
+        values = [part.strip() for text in dictionary.getlist(self.field_name) for part in text.split(",")]
+        return [value for value in values if value] or empty
+
+
+class CursorField(serializers.CharField):
+    """A cursor as an earlier answer gave it."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the Cursor."""
+        try:
+            return Cursor.parse(super().to_internal_value(data))
+        except BadCursor as error:
+            raise serializers.ValidationError(str(error)) from None
+
+
+def checked_types(patterns: list[str]) -> list[str]:
+    """Return the patterns. Raises ValidationError for one that no type fits."""
+    try:
+        matching_types(patterns)
+    except UnknownEventType as error:
+        raise serializers.ValidationError(str(error)) from None
+    return patterns
+
+
+class EventFilterSerializer(serializers.Serializer[Any]):
+    """Which events, of those that the caller may see."""
+
+    type = ManyField(help_text="Patterns: `execution.*`. Several by commas or by repeating the parameter.")
+    source = ManyField(help_text="Patterns: `executions.*`. Several likewise.")  # type: ignore[assignment]
+    workflow = serializers.UUIDField(required=False)
+    execution = serializers.UUIDField(required=False)
+    stream = ManyField(help_text="`execution:<id>`, `workflow:<id>`, `executions`, `system` (staff). Several likewise.")
+    since = serializers.DateTimeField(required=False, help_text="Of the event's time: then or later.")
+    until = serializers.DateTimeField(required=False, help_text="Earlier.")
+    q = serializers.CharField(
+        max_length=200,
+        required=False,
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="Text somewhere in the event's data as JSON, in upper or lower case; nothing in it is a wildcard.",
+    )
+
+    def validate_type(self, patterns: list[str]) -> list[str]:
+        """Refuse a pattern that no type fits."""
+        return checked_types(patterns)
+
+    def validate_source(self, patterns: list[str]) -> list[str]:
+        """Refuse what cannot be a pattern of sources."""
+        try:
+            matching_sources(patterns)
+        except BadPattern as error:
+            raise serializers.ValidationError(str(error)) from None
+        return patterns
+
+    def wanted(self, user: Any) -> EventFilter:
+        """Return the filter, of what `user` may see. Call it once the data are valid."""
+        given = self.validated_data
+        return EventFilter(
+            types=given.get("type", ()),
+            sources=given.get("source", ()),
+            workflow=given.get("workflow"),
+            execution=given.get("execution"),
+            streams=given.get("stream", ()),
+            since=given.get("since"),
+            until=given.get("until"),
+            text=given.get("q", ""),
+            workspaces=list(Workspace.objects.visible_to(user).order_by().values_list("pk", flat=True)),
+            installation=bool(user.is_staff and user.is_active),
+        )

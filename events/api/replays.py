@@ -1,0 +1,146 @@
+"""`POST /api/events/replay/` and `/api/events/replays/`: recorded events shown or sent again; nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from events.api.replay_serializers import (
+    ReplayListFilterSerializer,
+    ReplayRequestSerializer,
+    ReplaySerializer,
+    SeekSerializer,
+    SpeedSerializer,
+)
+from events.replay import control, reading
+from events.replay.control import CannotControl, Command
+from events.replay.creation import CannotReplay, TooManyReplays, create
+from events.replay.models import Replay
+from workflow_platform import idempotency
+from workflow_platform.accounts.models import Role, User
+from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.idempotency import create_once
+from workflow_platform.problems import Problem
+
+
+def shown(replay: Replay) -> Any:
+    """Return a replay as the API shows it, as it stands now."""
+    return all_shown([replay])[0]
+
+
+def all_shown(replays: Iterable[Replay]) -> Any:
+    """Return replays as the API shows them, as they stand now."""
+    rows, now = list(replays), reading.database_now()
+    standings = {row.pk: reading.standing(row, now) for row in rows}
+    return ReplaySerializer(rows, many=True, context={"standings": standings}).data
+
+
+class ReplayView(APIView):
+    @extend_schema(
+        operation_id="events_replay",
+        request=ReplayRequestSerializer,
+        responses={201: ReplaySerializer},
+        parameters=[idempotency.PARAMETER],
+    )
+    def post(self, request: Request) -> Response:
+        """Replay what a filter means now: at the original pace times a speed, with a fixed delay, or at once; to the
+        stream `replay:<id>`, or to an endpoint (then only events of workspaces whose editor the caller is)."""
+        body = ReplayRequestSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        user = cast(User, request.user)
+        try:
+            replay, _ = create_once(
+                request,
+                lambda pk: Replay.objects.visible_to(user).filter(pk=pk).first(),
+                lambda: create(body.wanted(), user),
+            )
+        except CannotReplay as error:
+            raise _refused(400, str(error), error.field) from None
+        except TooManyReplays as error:
+            raise Problem(429, str(error)) from None
+        return Response(shown(replay), status=status.HTTP_201_CREATED)
+
+
+class ReplayViewSet(viewsets.GenericViewSet[Replay]):
+    serializer_class = ReplaySerializer
+    queryset = Replay.objects.none()
+    lookup_value_regex = "[0-9a-f-]{36}"
+
+    def get_queryset(self) -> QuerySet[Replay]:
+        return Replay.objects.visible_to(self.request.user).select_related("created_by")
+
+    @extend_schema(parameters=[ReplayListFilterSerializer])
+    def list(self, request: Request) -> Response:
+        wanted = ReplayListFilterSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        found = self.get_queryset()
+        if execution := wanted.validated_data.get("execution"):
+            found = found.filter(filter__execution=str(execution))
+        if wanted.validated_data["mine"]:
+            found = found.filter(created_by=cast(User, request.user))
+        return self.get_paginated_response(all_shown(self.paginate_queryset(found) or []))
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """Where the replay stands: position, offset, percent."""
+        return Response(shown(self._replay(request, pk)))
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def pause(self, request: Request, pk: str) -> Response:
+        """Stop where it stands. For its maker and the editors of its workspaces, as all that follows."""
+        return self._order(request, pk, Command("pause"))
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: str) -> Response:
+        """Go on; a failed one to an endpoint, from the event that could not be delivered."""
+        return self._order(request, pk, Command("resume"))
+
+    @extend_schema(request=SeekSerializer)
+    @action(detail=True, methods=["post"])
+    def seek(self, request: Request, pk: str) -> Response:
+        """Go to a sequence, an offset or an original time, also back."""
+        return self._order(request, pk, "seek", SeekSerializer)
+
+    @extend_schema(request=SpeedSerializer)
+    @action(detail=True, methods=["post"])
+    def speed(self, request: Request, pk: str) -> Response:
+        """Go on from here at another speed."""
+        return self._order(request, pk, "speed", SpeedSerializer)
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """End it for good."""
+        return self._order(request, pk, Command("cancel"))
+
+    def _replay(self, request: Request, pk: str, role: Role = Role.VIEWER) -> Replay:
+        return get_visible_or_404(Replay.objects.select_related("created_by"), request.user, role, pk=pk)
+
+    def _order(
+        self, request: Request, pk: str, what: Command | str, body: type[serializers.Serializer[Any]] | None = None
+    ) -> Response:
+        replay = self._replay(request, pk, Role.EDITOR)
+        if isinstance(what, str):
+            assert body is not None
+            given = body(data=request.data)
+            given.is_valid(raise_exception=True)
+            what = Command(what, **given.validated_data)
+        try:
+            control.order(replay.pk, what, cast(User, request.user))
+        except CannotControl as error:
+            raise _refused(400 if error.field else 409, str(error), error.field) from None
+        return Response(shown(self._replay(request, pk)))
+
+
+def _refused(code: int, said: str, field: str) -> Problem:
+    errors = [{"field": field, "message": said, "code": "invalid"}] if field else None
+    return Problem(code, f"{field}: {said}" if field else said, errors)

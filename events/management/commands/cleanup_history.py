@@ -1,0 +1,135 @@
+"""`manage.py cleanup_history`: removes the events of executions that ended long ago; what the scheduler does hourly."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.template.defaultfilters import filesizeformat
+
+from events import cleanup
+from events.cleanup import Report
+from events.collecting import CHUNK
+from events.models import MOST_DAYS
+from events.retention import AlreadyRunning, Terms
+from workflow_platform.accounts.models import Workspace
+
+UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+KEEP_FAILED = "90d"
+
+
+class Command(BaseCommand):
+    help = (
+        "Remove the events of executions that ended long ago, never of those that have not ended. Without options: as"
+        " the settings EVENT_HISTORY_* and the workspaces' policies say. May be killed and started again at any time."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--older-than", metavar="30d", type=_age, help="Ended so long ago. A workspace's policy goes before it."
+        )
+        parser.add_argument(
+            "--keep-failed", metavar=KEEP_FAILED, nargs="?", const=KEEP_FAILED, type=_age,
+            help=f"Keep those that failed or timed out for longer; {KEEP_FAILED} if no age is given.",
+        )  # fmt: skip
+        parser.add_argument(
+            "--max-events", metavar="N", type=_count, help="Keep at most so many events over all that have ended."
+        )
+        parser.add_argument("--workspace", metavar="SLUG", help="Only this one, whatever its policy says.")
+        parser.add_argument("--chunk", metavar="N", type=_count, default=CHUNK, help="Rows of one transaction.")
+        parser.add_argument(
+            "--executions", action="store_true", help="Delete the executions, too, with their node runs and outputs."
+        )
+        parser.add_argument("--dry-run", action="store_true", help="Only say what would go.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        workspace = _workspace(options["workspace"])
+        terms = _terms(options)
+        try:
+            if options["dry_run"]:
+                self._tell(cleanup.forecast(terms, workspace, owners=options["executions"]), foretold=True)
+            else:
+                self._tell(cleanup.clean_up(terms, workspace, options["chunk"], owners=options["executions"]))
+        except AlreadyRunning as error:
+            raise CommandError(str(error)) from None
+
+    def _tell(self, report: Report, *, foretold: bool = False) -> None:
+        if report.is_empty:
+            self.stdout.write("Nothing to remove.")
+            return
+        done = report.collected
+        would = "would be " if foretold else ""
+        slugs = dict(Workspace.objects.values_list("pk", "slug"))
+        for workspace in sorted({*report.removed.streams, *report.bytes}, key=str):
+            self.stdout.write(f"{_name(workspace, slugs)}: {_figures(report, workspace, foretold)} {would}removed")
+        lines = [f"{name}: {would}dropped" for name in done.dropped]
+        lines += [f"{name}: {would}made thin" for name in done.thinned]
+        lines += [f"{name}: {_counted(rows, 'row')} {would}deleted" for name, rows in done.rows.items()]
+        lines += [f"{name}: in use all the time, goes next time" for name in done.busy]
+        for name, (count, size) in report.owners.items():
+            weight = f", {filesizeformat(size)} of outputs," if foretold else ""
+            lines.append(f"{_counted(count, name)}{weight} {would}deleted")
+        for line in lines:
+            self.stdout.write(line)
+        if done.dropped or done.thinned:
+            self.stdout.write(f"{filesizeformat(done.bytes)} {would}given back to the file system")
+
+
+def _figures(report: Report, workspace: UUID | None, foretold: bool) -> str:
+    removed = report.removed
+    said = f"{_counted(removed.streams[workspace], 'stream')}, {_counted(removed.events[workspace], 'event')}"
+    return f"{said}, {filesizeformat(report.bytes[workspace])}" if foretold else said
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _name(workspace: UUID | None, slugs: dict[UUID, str]) -> str:
+    if workspace is None:
+        return "(no workspace)"
+    return slugs.get(workspace, f"{workspace} (gone)")
+
+
+def _terms(options: dict[str, Any]) -> Terms:
+    terms = Terms.of_settings()
+    if options["older_than"] is not None:
+        terms = replace(terms, keep=options["older_than"])
+    if options["keep_failed"] is not None:
+        terms = replace(terms, keep_failed=options["keep_failed"])
+    if options["max_events"] is not None:
+        terms = replace(terms, max_events=options["max_events"])
+    return terms
+
+
+def _workspace(slug: str | None) -> Workspace | None:
+    if slug is None:
+        return None
+    found = Workspace.objects.filter(slug=slug).first()
+    if found is None:
+        raise CommandError(f"--workspace: there is none with the slug {slug!r}.")
+    return found
+
+
+def _age(text: str) -> timedelta:
+    match = re.fullmatch(r"(\d{1,8})([dhm])", text)
+    age = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else None
+    if age is None or age > timedelta(days=MOST_DAYS):
+        raise ValueError(text)
+    return age
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if not 0 < count < 2**31:
+        raise ValueError(text)
+    return count
+
+
+# What argparse calls a value that it refuses.
+_age.__name__ = "age (30d, 12h, 45m)"
+_count.__name__ = "count"

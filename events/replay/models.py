@@ -1,0 +1,154 @@
+"""A replay and its events. What changes a row's clock is `control`; what sends, `sending`."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from events.replay.clock import Clock
+from workflow_platform.accounts.models import Role, User, Workspace, WorkspaceScopedQuerySet
+from workflow_platform.identifiers import uuid7
+
+REPLAY = "replay:"
+"""What names of replay streams begin with."""
+
+
+class Mode(models.TextChoices):
+    """What the pace is made of."""
+
+    SPEED = "speed", "The original pace, times a speed"
+    DELAY = "delay", "The same delay between all events"
+    AT_ONCE = "at_once", "All at once"
+
+
+class State(models.TextChoices):
+    """Where a replay stands. One to a stream ends with its clock, so that only `standing` tells its end."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class Target(models.TextChoices):
+    """Where the events go."""
+
+    STREAM = "stream", "The stream replay:<id>"
+    ENDPOINT = "endpoint", "A URL, one request for each event"
+
+
+class ReplayQuerySet(WorkspaceScopedQuerySet["Replay"]):
+    def visible_to(self, user: User | object, role: Role = Role.VIEWER) -> Self:
+        """Return the replays of which the caller may see every event, and whose maker they are or in all of whose
+        workspaces they hold `role`. Events of the installation itself are for staff."""
+        if not isinstance(user, User):
+            return self.none()
+        seen = list(Workspace.objects.visible_to(user).order_by().values_list("pk", flat=True))
+        held = seen
+        if role is not Role.VIEWER:
+            held = list(Workspace.objects.visible_to(user, role).order_by().values_list("pk", flat=True))
+        shared = Q(workspace_ids__contained_by=held) & ~Q(workspace_ids=[])
+        found = self.filter(Q(created_by=user.pk) | shared, workspace_ids__contained_by=seen)
+        return found if user.is_staff else found.filter(with_installation=False)
+
+    def unfinished(self, now: Any) -> Self:
+        """Return those that still have something to show or to send."""
+        running = Q(state=State.RUNNING) & (Q(target=Target.ENDPOINT) | Q(finishes_at__gt=now))
+        return self.filter(Q(state=State.PAUSED) | running, expires_at__gt=now)
+
+
+class Replay(models.Model):
+    """Recorded events, numbered anew, and a clock that says which of them are due."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    workspace_ids = ArrayField(models.UUIDField(), default=list, help_text="Whose events there are.")
+    with_installation = models.BooleanField(default=False, help_text="Events that belong to no workspace are there.")
+    filter = models.JSONField(default=dict)
+    mode = models.CharField(max_length=10, choices=Mode.choices)
+    speed = models.FloatField(default=1.0)
+    delay_ms = models.PositiveIntegerField(null=True)
+    target = models.CharField(max_length=10, choices=Target.choices)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    total = models.PositiveIntegerField(default=0)
+    duration_ms = models.BigIntegerField(default=0, help_text="The last event's offset.")
+    first_time = models.DateTimeField(null=True, help_text="The time of the first event.")
+
+    anchor_at = models.DateTimeField(default=timezone.now)
+    anchor_offset_ms = models.FloatField(default=0.0)
+    anchor_sequence = models.PositiveIntegerField(default=0)
+    revision = models.PositiveIntegerField(default=0, help_text="Grows with every change.")
+    rewind_revision = models.PositiveIntegerField(default=0, help_text="The revision of the latest step back.")
+    rewind_sequence = models.PositiveIntegerField(default=0, help_text="Where that led.")
+    finishes_at = models.DateTimeField(null=True, help_text="When the clock reaches the end; empty while paused.")
+
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    ended_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+    error = models.TextField(default="", blank=True)
+
+    # To an endpoint only.
+    url = models.TextField(default="", blank=True)
+    secrets = models.BinaryField(null=True, help_text="Headers and signing secret, encrypted.")
+    header_names = ArrayField(models.CharField(max_length=100), default=list)
+    signed = models.BooleanField(default=False)
+    position = models.PositiveIntegerField(default=0, help_text="The last event that was delivered.")
+    attempt = models.PositiveSmallIntegerField(default=0, help_text="Failed attempts to deliver the next one.")
+    next_at = models.DateTimeField(null=True, help_text="When there is something to send; empty: nothing.")
+    queued_at = models.DateTimeField(null=True, help_text="When a job was last queued for it.")
+    lease_token = models.PositiveIntegerField(default=0)
+    lease_expires_at = models.DateTimeField(null=True)
+
+    objects = ReplayQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["created_by", "-id"], name="replays_of_a_user"),
+            models.Index(fields=["next_at"], name="replays_to_send", condition=Q(next_at__isnull=False)),
+            models.Index(fields=["expires_at"], name="replays_to_expire"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(speed__gt=0), name="replay_speed_is_positive"),
+            models.CheckConstraint(condition=Q(position__lte=models.F("total")), name="replay_position_within_total"),
+        ]
+
+    def __str__(self) -> str:
+        return self.stream
+
+    @property
+    def stream(self) -> str:
+        """Return the name of its stream."""
+        return f"{REPLAY}{self.pk}"
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock; it stands still in every state but `running`."""
+        paused = self.state != State.RUNNING
+        return Clock(self.anchor_at, self.anchor_offset_ms, self.anchor_sequence, self.speed, paused)
+
+
+class ReplayEvent(models.Model):
+    """The place of an event in a replay: a sequence always means the same event."""
+
+    pk = models.CompositePrimaryKey("replay_id", "sequence")
+    # No constraint: they are written in one statement with their replay's row locked, up to a hundred thousand.
+    replay = models.ForeignKey(
+        Replay, on_delete=models.DO_NOTHING, related_name="events", db_index=False, db_constraint=False
+    )
+    sequence = models.PositiveIntegerField()
+    event_id = models.UUIDField()
+    offset_ms = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["replay", "offset_ms", "sequence"], name="replay_events_by_offset")]
+
+    def __str__(self) -> str:
+        return f"#{self.sequence} of {self.replay_id}"

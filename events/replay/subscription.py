@@ -1,0 +1,102 @@
+"""A replay's stream for one client: what is due, when it is due, and every change that somebody makes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from events.hub import Batch
+from events.replay.watching import Due, ReplayState, due, page
+from events.session import PAGE, Session, Subscription
+from workflow_platform.database_threads import in_database
+
+LOOK_SECONDS, DEGRADED_LOOK_SECONDS = 2.0, 0.25
+"""So often a replay is looked at that nothing has been said of: the message of a change may be lost."""
+
+
+class ReplaySubscription(Subscription):
+    """Reads what is due after the client's cursor. Its timer wakes it for the next event."""
+
+    def __init__(self, session: Session, stream: str, after: int, types: frozenset[str] | None) -> None:
+        super().__init__(session, stream, after, types)
+        self._revision: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._woken = True
+
+    def offer(self, batch: Batch) -> None:
+        """Nothing comes that way."""
+
+    def look(self, head: int) -> None:
+        """It looks by itself."""
+
+    def state_changed(self) -> None:
+        """Hear that somebody has changed the replay, or that hints have stopped, or are back."""
+        self._woken = True
+        self.session.wake(self)
+
+    def forget_buffered(self) -> None:
+        """Nothing is buffered."""
+
+    async def advance(self) -> bool:
+        """Send what is due, and have it looked at again when there is more. Returns whether there is more now."""
+        self._woken = False
+        state = self.state
+        assert isinstance(state, ReplayState)
+        if self._revision is None and self.cursor > state.head:
+            await self._set_back(state.head, state.head)  # it was set back while the client was away
+        found = await in_database(due, state.replay_id, self.cursor, PAGE, types=self.types, revision=self._revision)
+        if self.session.subscriptions.get(self.stream) is not self:
+            return False
+        await self._send_found(found)
+        if found.ended:
+            await self._end_at(found)
+            return False
+        if found.next_in != 0 and not self.live:
+            self.live = True
+            await self.tell_state()
+        self._look_again(found.next_in)
+        return self._woken or found.next_in == 0
+
+    async def page(self, after: int, limit: int) -> list[str]:
+        """Return a page of what the client's cursor has passed."""
+        assert isinstance(self.state, ReplayState)
+        return await in_database(page, self.state.replay_id, after, limit, self.types, self.cursor)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def _send_found(self, found: Due) -> None:
+        if found.rewound_to is not None:
+            await self._set_back(found.rewound_to, found.rewound_to)
+        if found.facts is not None:
+            self._revision = found.revision
+            await self.session.client.frame(found.facts)
+        if found.through > self.cursor:
+            self.cursor = found.through
+            sequences, texts = [each[0] for each in found.events], [each[2] for each in found.events]
+            await self.session.client.events(self.stream, sequences, texts, found.through)
+
+    async def _set_back(self, after: int, head: int) -> None:
+        """Tell the client that what follows begins after an event that it has already."""
+        self.cursor = after
+        frame = {"type": "subscribed", "stream": self.stream, "head": head, "after": after}
+        await self.session.client.frame(frame)
+
+    async def _end_at(self, found: Due) -> None:
+        self.session.drop(self)
+        frame: dict[str, Any] = {"type": "end", "stream": self.stream, "sequence": found.through}
+        await self.session.client.frame(frame | ({"removed": True} if found.removed else {}))
+
+    def _look_again(self, next_in: float | None) -> None:
+        self.stop()
+        longest = DEGRADED_LOOK_SECONDS if self.session.hub.degraded else LOOK_SECONDS
+        wait = longest if next_in is None else min(next_in, longest)
+        if wait > 0:
+            self._timer = asyncio.get_running_loop().call_later(wait, self._wake)
+
+    def _wake(self) -> None:
+        if self.session.subscriptions.get(self.stream) is self:
+            self._woken = True
+            self.session.wake(self)
