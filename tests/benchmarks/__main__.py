@@ -32,7 +32,7 @@ USUAL = (
     "recovery",
 )
 LONG = ("slow_client", "long_log", "growth", "admission", "waiting", "monitor", "retention")
-"""Only run when they are named: they take minutes, growth and long_log gigabytes of disk too; monitor needs a Chromium."""
+"""Only run when they are named: they take minutes; growth and long_log gigabytes of disk, monitor a Chromium."""
 SERVERS_ONLY = {
     "streaming",
     "many_streams",
