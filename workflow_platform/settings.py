@@ -136,7 +136,8 @@ RQ_SHOW_ADMIN_LINK = True
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": "wfp"},
+        # RESP2: for each message of RESP3 the client library makes a text for its log, written or not.
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "protocol": 2}], "prefix": "wfp"},
     }
 }
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
