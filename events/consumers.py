@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
+from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
@@ -38,6 +39,10 @@ class StreamConsumer(AsyncWebsocketConsumer):
     login: Login
     _inside = False
     _sending: asyncio.Task[None] | None = None
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Do what a message asks for. Database connections are `in_database`'s to give back: here none is used."""
+        await getattr(self, get_handler_name(message))(message)
 
     async def connect(self) -> None:
         """Let the client in, if it may come; with an execution in the address, subscribe it to that."""

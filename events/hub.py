@@ -111,12 +111,12 @@ class Hub:
                 self._heads.pop(subscription.stream, None)
 
     async def _join(self, streams: Iterable[str]) -> None:
-        """Join the groups of streams; if Redis is away, `_listen` does it when it is back."""
+        """Join the groups of streams. What fails is tried again soon, by `_beat`."""
         async with self._joining:
             if self._channel is None:
                 return
             try:
-                for stream in streams:
+                for stream in list(streams):  # clients come and go meanwhile
                     if stream not in self._joined:
                         async with asyncio.timeout(RETRY_SECONDS):
                             await self._layer.group_add(group_of(stream), self._channel)
@@ -199,6 +199,8 @@ class Hub:
                     async with asyncio.timeout(BEAT_SECONDS):
                         await self._layer.send(self._channel, {"type": "beat"})
             await asyncio.sleep(BEAT_SECONDS)
+            if missing := self._watchers.keys() - self._joined:
+                await self._join(missing)
             silent = time.monotonic() - self._heard_at > SILENCE_SECONDS
             if silent != self.degraded:
                 await self._become(degraded=silent)

@@ -80,9 +80,11 @@ def page_after(
 
     Of the stream `executions`, only those of `workspace_ids`.
     """
+    last = _NO_END
     if sequence_field(stream.name) == "sequence":
         after = max(after, stream.removed_through)  # rows that have not gone yet need not be looked at
-    return _page(stream, (">", after), "ASC", limit, types, workspace_ids)
+        last = after + limit if types is None else _NO_END
+    return _page(stream, (after + 1, last), "ASC", limit, types, workspace_ids)
 
 
 def page_before(
@@ -96,20 +98,28 @@ def page_before(
 
     Of the stream `executions`, only those of `workspace_ids`.
     """
-    return _page(stream, ("<", before), "DESC", limit, types, workspace_ids)
+    first, last = 1, min(before - 1, stream.head)
+    if sequence_field(stream.name) == "sequence" and types is None:
+        first = last - limit + 1
+    return _page(stream, (first, last), "DESC", limit, types, workspace_ids)
+
+
+_NO_END = 2**62
 
 
 def _page(
     stream: StreamState,
-    place: tuple[str, int],
+    # A stream without gaps says itself between which sequences a page lies. Without that, the planner sorts all the
+    # rest of a stream for each page of it until the day's partition has been analyzed.
+    between: tuple[int, int],
     order: str,
     limit: int,
     types: Collection[str] | None,
     workspace_ids: Collection[UUID | str],
 ) -> list[RecordedEvent]:
     field = sequence_field(stream.name)
-    conditions = [f"e.{field} {place[0]} %s"]
-    values: list[Any] = [place[1]]
+    conditions = [f"e.{field} BETWEEN %s AND %s"]
+    values: list[Any] = [*between]
     if stream.name == FEED:
         conditions.append("e.workspace_id = ANY(%s::uuid[])")
         values.append([str(workspace) for workspace in workspace_ids])

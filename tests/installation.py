@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OUTSIDE = "127.0.0.2"
 """Where the servers of tests listen that workflows may call."""
 _MARKS = {
-    "web": "daphne",
+    "web": "workflow_platform.web",
     "worker": "rqworker",
     "scheduler": "run_scheduler",
     "postgres": "/bin/postgres",

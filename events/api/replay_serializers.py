@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -177,6 +178,7 @@ class ReplaySerializer(serializers.ModelSerializer[Replay]):
     offset_ms = serializers.SerializerMethodField(help_text="The playhead, since the first event.")
     time = serializers.SerializerMethodField(help_text="What the clock showed then, at the original pace.")
     target = serializers.SerializerMethodField()
+    ended_at = serializers.SerializerMethodField()
     created_by = serializers.CharField(source="created_by.username", default=None, read_only=True, allow_null=True)
 
     class Meta:
@@ -209,6 +211,10 @@ class ReplaySerializer(serializers.ModelSerializer[Replay]):
     def get_time(self, replay: Replay) -> str | None:
         moment = self._standing(replay).time
         return None if moment is None else serializers.DateTimeField().to_representation(moment)
+
+    def get_ended_at(self, replay: Replay) -> datetime | None:
+        # Of one to a stream, nobody notes it: its clock says when that was.
+        return replay.ended_at or (replay.finishes_at if self._standing(replay).state is State.COMPLETED else None)
 
     def get_target(self, replay: Replay) -> dict[str, Any]:
         if replay.target == Target.STREAM:

@@ -78,6 +78,8 @@ def settle(replay: Replay, now: datetime) -> None:
     replay.revision += 1
     replay.anchor_at = now
     running = replay.state == State.RUNNING
+    if running or replay.state == State.PAUSED:
+        replay.ended_at = None
     replay.finishes_at = replay.clock.moment_of(replay.duration_ms)
     if replay.finishes_at and replay.finishes_at - now > LONGEST:
         days = (replay.finishes_at - now).days
@@ -141,7 +143,6 @@ def _seek(replay: Replay, before: Standing, command: Command) -> None:
         replay.position, replay.attempt = sequence, 0
         if replay.state == State.COMPLETED:
             replay.state = State.RUNNING
-    replay.ended_at = None if replay.state == State.RUNNING else replay.ended_at
 
 
 def _destination(replay: Replay, command: Command) -> tuple[int, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
@@ -19,6 +20,7 @@ QUEUED_GRACE = timedelta(seconds=5)
 KEPT = timedelta(days=30)
 """So long the row of an ended replay is kept, after its events have gone."""
 BATCH = 200
+SWEEP_SECONDS = 1.0
 
 
 def enqueue(ids: Collection[UUID]) -> None:
@@ -40,13 +42,18 @@ def sweep_due() -> int:
 
 
 def sweep_expired() -> int:
-    """Forget the events of replays whose time is over, and rows that are long ended. Returns how many expired."""
+    """Forget the events of replays whose time is over, and rows that are long ended, for a second at most. Returns how
+    many expired."""
+    until = time.monotonic() + SWEEP_SECONDS
     over = Replay.objects.filter(expires_at__lte=Now())
     ids = list(over.exclude(state=State.EXPIRED).values_list("pk", flat=True)[:BATCH])
-    if ids:
-        running = Replay.objects.filter(pk__in=ids).exclude(state__in=[State.CANCELLED, State.FAILED, State.COMPLETED])
-        running.update(ended_at=Now())
-        Replay.objects.filter(pk__in=ids).update(state=State.EXPIRED, next_at=None, secrets=None)
-        ReplayEvent.objects.filter(replay_id__in=ids)._raw_delete(connection.alias)
+    done = 0
+    for replay_id in ids:
+        if time.monotonic() > until:
+            break
+        ReplayEvent.objects.filter(replay_id=replay_id)._raw_delete(connection.alias)
+        Replay.objects.filter(pk=replay_id, ended_at__isnull=True).update(ended_at=F("expires_at"))
+        Replay.objects.filter(pk=replay_id).update(state=State.EXPIRED, next_at=None, secrets=None)
+        done += 1
     over.filter(expires_at__lte=Now() - KEPT).order_by().delete()
-    return len(ids)
+    return done

@@ -23,7 +23,7 @@ import orjson
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 
 from events.recorded import RecordedEvent
 from events.replay import jobs, reading
@@ -241,7 +241,8 @@ def shown_url(url: str) -> str:
 def _advance(replay: Replay, token: int, sequence: int) -> bool:
     """Save that an event has been delivered, unless somebody has sought elsewhere meanwhile."""
     at_it = _mine(replay, token).filter(position=sequence - 1)
-    at_it.update(position=sequence, attempt=0, error="")
+    kept = Now() + timedelta(hours=settings.REPLAY_KEEP_HOURS)
+    at_it.update(position=sequence, attempt=0, error="", expires_at=Greatest("expires_at", kept))
     return True
 
 

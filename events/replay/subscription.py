@@ -25,6 +25,7 @@ class ReplaySubscription(Subscription):
         self._revision: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._woken = True
+        self._told_degraded: bool | None = None
 
     def offer(self, batch: Batch) -> None:
         """Nothing comes that way."""
@@ -54,8 +55,8 @@ class ReplaySubscription(Subscription):
         if found.ended:
             await self._end_at(found)
             return False
-        if found.next_in != 0 and not self.live:
-            self.live = True
+        if found.next_in != 0 and self._told_degraded != self.session.hub.degraded:
+            self._told_degraded = self.session.hub.degraded
             await self.tell_state()
         self._look_again(found.next_in)
         return self._woken or found.next_in == 0

@@ -15,9 +15,38 @@ from pathlib import Path
 from tests.benchmarks.reporting import report
 from tests.servers import SECRET_KEY, servers
 
-USUAL = ("streaming", "bus", "outbound", "executions", "steps", "waiting_calls", "recovery")
-LONG = ("growth", "admission", "waiting", "monitor", "retention")
-"""Only run when they are named: they take minutes, growth gigabytes of disk too; monitor needs a Chromium."""
+USUAL = (
+    "streaming",
+    "many_streams",
+    "fan_out",
+    "compression",
+    "late_join",
+    "reconnect",
+    "appending",
+    "bus",
+    "outbound",
+    "node_to_client",
+    "executions",
+    "steps",
+    "waiting_calls",
+    "recovery",
+)
+LONG = ("slow_client", "long_log", "growth", "admission", "waiting", "monitor", "retention")
+"""Only run when they are named: they take minutes; growth and long_log gigabytes of disk, monitor a Chromium."""
+SERVERS_ONLY = {
+    "streaming",
+    "many_streams",
+    "fan_out",
+    "compression",
+    "late_join",
+    "reconnect",
+    "slow_client",
+    "bus",
+    "outbound",
+    "admission",
+    "retention",
+}
+"""They bring their processes along; all others start what they need themselves."""
 
 
 def main() -> int:
@@ -32,24 +61,21 @@ def main() -> int:
         parser.error(f"there is no {', '.join(sorted(unknown))}; see --list")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
     os.environ.setdefault("SECRET_KEY", SECRET_KEY)
-    for name in arguments.names or USUAL:
-        run(name)
+    names = arguments.names or USUAL
+    if some := [name for name in names if name in SERVERS_ONLY]:
+        with servers() as folder:
+            for name in some:
+                run(name, folder)
+    for name in names:
+        if name not in SERVERS_ONLY:
+            with tempfile.TemporaryDirectory(prefix="wfp-bench-", ignore_cleanup_errors=True) as folder_name:
+                run(name, Path(folder_name))
     return 0
 
 
-def run(name: str) -> None:
-    if name in {
-        "streaming",
-        "bus",
-        "outbound",
-        "admission",
-        "retention",
-    }:  # bring their processes along and need the servers only
-        with servers() as folder:
-            importlib.import_module(f"tests.benchmarks.{name}").run(folder, report)
-        return
-    with tempfile.TemporaryDirectory(prefix="wfp-bench-", ignore_cleanup_errors=True) as folder_name:
-        importlib.import_module(f"tests.benchmarks.{name}").run(Path(folder_name), report)
+def run(name: str, folder: Path) -> None:
+    """Run one of them."""
+    importlib.import_module(f"tests.benchmarks.{name}").run(folder, report)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import base64
 import os
 import struct
 import time
+import zlib
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,13 +18,20 @@ from urllib.parse import urlsplit
 import orjson
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+COMPRESSED = 0x40
+DEFLATE = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+TAIL = b"\x00\x00\xff\xff\x03\x00"
+"""What RFC 7692 cuts off a message, and an empty last block."""
 Take = Callable[[dict[str, Any], float], None]
 
 
 class Socket(asyncio.Protocol):
-    """Hands each frame, with the time of its arrival (CLOCK_MONOTONIC, seconds), to `take`."""
+    """Hands each frame, with the time of its arrival (CLOCK_MONOTONIC, seconds), to `take`.
 
-    def __init__(self, url: str, token: str, take: Take) -> None:
+    With `deflate` it asks for compression without memory between messages.
+    """
+
+    def __init__(self, url: str, token: str, take: Take, deflate: bool = False) -> None:
         parts = urlsplit(url)
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [
@@ -35,9 +43,14 @@ class Socket(asyncio.Protocol):
             "Sec-WebSocket-Version: 13",
             f"Authorization: Bearer {token}",
         ]
+        if deflate:
+            lines.append(f"Sec-WebSocket-Extensions: {DEFLATE}")
         self._hello = ("\r\n".join(lines) + "\r\n\r\n").encode()
         self._take = take
         self._received = bytearray()
+        self.received_bytes = 0
+        self.compressed = False
+        """Whether the server took the offer."""
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._code = 1006
@@ -56,6 +69,7 @@ class Socket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         now = time.monotonic()
         self._received += data
+        self.received_bytes += len(data)
         if not self.opened.done():
             end = self._received.find(b"\r\n\r\n")
             if end < 0:
@@ -63,6 +77,7 @@ class Socket(asyncio.Protocol):
             if not self._received.startswith(b"HTTP/1.1 101"):
                 self.transport.close()
                 return
+            self.compressed = b"permessage-deflate" in self._received[:end]
             del self._received[: end + 4]
             self.opened.set_result(None)
         self._read_frames(now)
@@ -81,7 +96,10 @@ class Socket(asyncio.Protocol):
                 length = int.from_bytes(received[at + 2 : start], "big")
             if len(received) < start + length:
                 break
-            self._frame(received[at] & 15, bytes(received[start : start + length]), now)
+            payload = bytes(received[start : start + length])
+            if received[at] & COMPRESSED:
+                payload = zlib.decompress(payload + TAIL, -15)
+            self._frame(received[at] & 15, payload, now)
             at = start + length
         del received[:at]
 
@@ -104,10 +122,10 @@ class Socket(asyncio.Protocol):
         self.transport.write(head + bytes(4) + payload)  # the mask of zeros changes nothing
 
 
-async def connect(url: str, token: str, take: Take) -> Socket:
+async def connect(url: str, token: str, take: Take, deflate: bool = False) -> Socket:
     """Open a socket."""
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
-    _, socket = await loop.create_connection(lambda: Socket(url, token, take), parts.hostname, parts.port)
+    _, socket = await loop.create_connection(lambda: Socket(url, token, take, deflate), parts.hostname, parts.port)
     await socket.opened
     return socket

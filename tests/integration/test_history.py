@@ -184,7 +184,7 @@ def some_history() -> list[RecordedEvent]:
         say(stream, "Größe 100%", 'say "hi"', "a_b", "C:\\temp", source=f"tests.{number}", workflow_id=workflow)
         say(stream, "paused", type_="execution.paused", workflow_id=workflow, time=now - timedelta(minutes=number))
         say(stream, "axb", "100 of", time=now - timedelta(minutes=30 * number))
-    call = {"component": "tests", "message": "installed", "figures": {}}
+    call = {"component": "tests", "message": "installed", "figures": {}, "pid": 1, "host": "here"}
     with transaction.atomic():
         log.append([NewEvent(Stream.objects.get(name=SYSTEM).pk, "system.startup", call, "tests")])
     return pages(EVERYTHING, 1000)

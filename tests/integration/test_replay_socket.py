@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from events.access import Viewer
+from events.hub import Hub
+from events.models import Replay
+from events.replay.control import Command, order
+from events.session import Session
 from tests.conftest import Platform
+from tests.engine import COMMITS
 from tests.executing import execute, save, until
 from tests.people import Person
+from tests.replaying import person, record, replay_of
 from tests.workflows import edge, node
+from workflow_platform.database_threads import in_database
 
 Frame = dict[str, Any]
 
@@ -110,7 +118,8 @@ async def test_those_who_watch_hear_of_each_change(platform: Platform, recorded:
         for client in (one, other):
             end, events = await client.until("end")
             assert (end["sequence"], [event["sequence"] for event in events]) == (total, list(range(3, total + 1)))
-    assert platform.request("GET", f"/api/events/replays/{made['id']}/").json()["state"] == "completed"
+    said = platform.request("GET", f"/api/events/replays/{made['id']}/").json()
+    assert (said["state"], said["ended_at"] is not None) == ("completed", True)
 
 
 async def test_a_client_that_was_away_during_a_step_back_is_set_back(platform: Platform, recorded: list[Frame]) -> None:
@@ -154,3 +163,55 @@ async def test_a_frame_without_meaning_is_refused_and_named(platform: Platform, 
             await client.say("seek", **frame)
             error = (await client.until("error"))[0]
             assert (error["code"], field in error["detail"]) == ("bad_frame", True), error
+
+
+class Kept:
+    """A client in this process whose frames are kept."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self._came = asyncio.Event()
+
+    async def events(self, stream: str, sequences: Sequence[int], envelopes: Sequence[str], through: int) -> None:
+        await self.frame({"type": "events", "sequences": list(sequences), "through": through})
+
+    async def frame(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        self._came.set()
+
+    async def until(self, type_: str) -> Frame:
+        """Return the next frame of a type that was not looked at before."""
+        async with asyncio.timeout(20):
+            while True:
+                while self.frames:
+                    if (frame := self.frames.pop(0))["type"] == type_:
+                        return frame
+                self._came.clear()
+                await self._came.wait()
+
+
+@COMMITS
+async def test_while_hints_are_missing_a_watcher_says_so_and_finds_changes_by_itself() -> None:
+    made, viewer = await in_database(_replay_here)
+    client = Kept()
+    session = Session(Hub(), viewer, client, 10)  # a hub that never starts: nothing is heard
+    session.subscribe(made.stream, 0, None)
+    task = asyncio.create_task(session.run())
+    try:
+        assert (await client.until("live"))["sequence"] == 1
+        session.hub.degraded = True
+        session.subscriptions[made.stream].state_changed()
+        assert (await client.until("degraded"))["sequence"] == 1
+        await in_database(order, made.pk, Command("seek", sequence=3), None)
+        assert (await client.until("events"))["sequences"] == [2, 3]
+        await in_database(order, made.pk, Command("cancel"), None)
+        assert (await client.until("end"))["sequence"] == 3
+    finally:
+        session.close()
+        task.cancel()
+
+
+def _replay_here() -> tuple[Replay, Viewer]:
+    execution, events = record([0, 60_000, 120_000, 180_000])
+    user = person("viewer")
+    return replay_of(execution, user)[0], Viewer(user, False, frozenset([str(events[0].workspace_id)]))

@@ -14,9 +14,11 @@ import pytest
 from django.db import connection, transaction
 from websockets.asyncio.client import ClientConnection, connect
 
+from events import hub as hub_module
 from events import log, session
 from events.access import Viewer
 from events.hub import Batch, Hub
+from events.live import group_of
 from events.log import NewEvent
 from events.models import FEED, Stream
 from events.recorded import RecordedEvent
@@ -119,6 +121,35 @@ async def test_a_last_message_that_never_came_is_found_by_the_poll() -> None:
         watcher.subscription.look(1)
         await watcher.until(1)
         assert watcher.sequences == [1]
+
+
+@COMMITS
+async def test_a_group_that_cannot_be_joined_at_once_is_joined_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = await in_database(open_stream)
+    watcher = Watcher(stream)
+    monkeypatch.setattr(hub_module, "POLL_SECONDS", 600.0)  # only the group can tell what happens
+    layer, failures = watcher.session.hub._layer, [TimeoutError(), ConnectionError()]
+    join = layer.group_add
+    joined = asyncio.Event()
+
+    async def join_at_last(group: str, channel: str) -> None:
+        if group == group_of(stream.name) and failures:
+            raise failures.pop()
+        await join(group, channel)
+        if group == group_of(stream.name):
+            joined.set()
+
+    monkeypatch.setattr(layer, "group_add", join_at_last, raising=False)
+    watcher.session.hub.enter()
+    task = asyncio.create_task(watcher.session.run())
+    try:
+        await watcher.live()
+        await asyncio.wait_for(joined.wait(), 20)
+        await in_database(say, stream, "one")
+        await watcher.until(1)
+    finally:
+        task.cancel()
+        watcher.session.hub.leave()
 
 
 @COMMITS
