@@ -86,6 +86,11 @@ class PacedWebSocket(WebSocketProtocol):
         if data:
             super().sendData(data, sync, chopsize)
 
+    def serverClose(self, code: int | None = None) -> None:
+        """Close with any code: Daphne's way refuses 1011 and 1012, which a server may say."""
+        if self.state == self.STATE_OPEN:
+            self.sendCloseFrame(code=code or 1000)
+
     def onAutoPingTimeout(self) -> None:
         """Say why; the connection goes a second later, whether the client answers or not."""
         self.autoPingTimeoutCall = None
