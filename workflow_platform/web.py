@@ -16,6 +16,7 @@ import threading
 from typing import Any
 
 import daphne.server
+from autobahn.exception import Disconnected
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from daphne.cli import CommandLineInterface
 from daphne.server import Server
@@ -72,14 +73,24 @@ class PacedWebSocket(WebSocketProtocol):
 
     pace: Pace | None = None
     transport: Any
+    maxMessagePayloadSize: int
     _direct = False
 
     def onOpen(self) -> None:
         """Watch the transport's buffer from now on."""
         super().onOpen()
         self.pace = Pace()
+        self.transport.unregisterProducer()  # the HTTP channel, which has handed the connection over
         self.transport.registerProducer(self.pace, True)
         self._direct = isinstance(self.transport, Connection) and not self.transport.TLS
+
+    def sendMessage(self, payload: bytes, *args: Any, **kwargs: Any) -> None:
+        """Send a message, however large: the limit is for what clients send, but is held against both."""
+        limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
+        try:
+            super().sendMessage(payload, *args, **kwargs)
+        finally:
+            self.maxMessagePayloadSize = limit
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """Hand bytes to the socket at once, if nothing waits: else each frame would cost two more system calls."""
@@ -151,7 +162,10 @@ class StreamingServer(Server):
         """Hand a message of an application to its client."""
         kind = message["type"]
         if kind == "websocket.send":
-            await super().handle_reply(protocol, message)
+            try:
+                await super().handle_reply(protocol, message)
+            except Disconnected:  # which the application is about to hear
+                return
             if (pace := protocol.pace) is not None:
                 await pace.wait()
         elif kind == "http.response.body":
