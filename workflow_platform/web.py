@@ -67,6 +67,7 @@ class PacedWebSocket(WebSocketProtocol):
 
     pace: Pace | None = None
     transport: Any
+    maxMessagePayloadSize: int
     _direct = False
 
     def onOpen(self) -> None:
@@ -85,6 +86,14 @@ class PacedWebSocket(WebSocketProtocol):
                 data = data[sent:]
         if data:
             super().sendData(data, sync, chopsize)
+
+    def sendMessage(self, payload: bytes, *args: Any, **kwargs: Any) -> None:
+        """Send a message of any size: the limit is for what clients send, and Autobahn would hold us to it too."""
+        limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
+        try:
+            super().sendMessage(payload, *args, **kwargs)
+        finally:
+            self.maxMessagePayloadSize = limit
 
     def onAutoPingTimeout(self) -> None:
         """Say why; the connection goes a second later, whether the client answers or not."""
