@@ -27,7 +27,7 @@ MESSAGES = DOCUMENT["components"]["messages"]
 DRAFT7_IN_PLACE = Registry().with_resource("urn:asyncapi", DRAFT7.create_resource(DOCUMENT))
 
 NOT_YET_SENT = {"degraded"}
-"""Frames of the server that no part of the session below brings about."""
+"""Frames of the server that no part of the session below brings about; tests/recovery/test_lost_redis.py does."""
 NOT_YET_ASKED = {"pause", "resume", "seek", "speed"}
 """Frames of the client that no part of the session below sends."""
 
@@ -210,12 +210,17 @@ class Session:
     async def until(self, kind: str, stream: str | None = None) -> dict[str, Any]:
         """Return the next frame of this kind and stream."""
         while True:
-            frame = json.loads(await self.socket.recv())
-            check(frame)
-            self.sent.add(frame["type"])
-            self.event_types |= {event["type"] for event in frame.get("events", ())}
+            frame = await self.next()
             if (frame["type"], frame.get("stream")) == (kind, stream):
-                return dict(frame)
+                return frame
+
+    async def next(self) -> dict[str, Any]:
+        """Return the next frame."""
+        frame = json.loads(await self.socket.recv())
+        check(frame)
+        self.sent.add(frame["type"])
+        self.event_types |= {event["type"] for event in frame.get("events", ())}
+        return dict(frame)
 
 
 async def watch_an_execution(session: Session, platform: Platform) -> None:

@@ -29,7 +29,8 @@ class Lines:
         self.url, self.token = url, token
         self.held: dict[str, Events] = {execution: [] for execution in executions}
         self.ended: dict[str, bool] = dict.fromkeys(executions, False)
-        self.connections = 0
+        self.told: dict[str, set[str]] = {execution: set() for execution in executions}
+        """Kinds of messages, besides events."""
         self.over = threading.Event()
         self._threads = [threading.Thread(target=self._follow, args=(execution,)) for execution in executions]
         for thread in self._threads:
@@ -47,7 +48,6 @@ class Lines:
     def _follow(self, execution: str) -> None:
         last = ""
         while not self.ended[execution] and not self.over.is_set():
-            self.connections += 1
             headers = {"Authorization": f"Bearer {self.token}"} | ({"Last-Event-ID": last} if last else {})
             address = f"{self.url}/api/executions/{execution}/stream/"
             try:
@@ -75,6 +75,7 @@ class Lines:
                 if "data" in message and "event" not in message:
                     self.held[execution].append(json.loads(message["data"]))
                 last = message.get("id", last)
+                self.told[execution].add(message.get("event", ""))
                 if message.get("event") == "end":
                     self.ended[execution] = True
                     break
