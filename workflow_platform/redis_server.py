@@ -42,12 +42,15 @@ class RedisServer:
 
     @property
     def channel_layer_host(self) -> dict[str, Any]:
-        """Return the entry of `hosts` of channels_redis."""
+        """Return the entry of `hosts` of channels_redis.
+
+        RESP2: for each message of RESP3 the client library makes a text for its log, written or not.
+        """
         if not self.sentinels:
-            return {"address": self.url}
+            return {"address": self.url, "protocol": 2}
         found: dict[str, Any] = {"sentinels": list(self.sentinels), "master_name": self.master}
         next_one = {"retry": AsyncRetry(NoBackoff(), 0)}
-        return found | {"sentinel_kwargs": self._sentinel_options | next_one} | self._master_options
+        return found | {"sentinel_kwargs": self._sentinel_options | next_one, "protocol": 2} | self._master_options
 
     @property
     def queue(self) -> dict[str, Any]:

@@ -152,8 +152,7 @@ RQ_SHOW_ADMIN_LINK = True
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        # RESP2: for each message of RESP3 the client library makes a text for its log, written or not.
-        "CONFIG": {"hosts": [{**_pubsub.channel_layer_host, "protocol": 2}], "prefix": "wfp"},
+        "CONFIG": {"hosts": [_pubsub.channel_layer_host], "prefix": "wfp"},
     }
 }
 CACHES = {

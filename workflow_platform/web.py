@@ -24,7 +24,6 @@ from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
 from twisted.internet import defer, reactor
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.tcp import Connection
 from zope.interface.declarations import implementer
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
@@ -74,7 +73,6 @@ class PacedWebSocket(WebSocketProtocol):
     pace: Pace | None = None
     transport: Any
     maxMessagePayloadSize: int
-    _direct = False
 
     def onOpen(self) -> None:
         """Watch the transport's buffer from now on."""
@@ -82,25 +80,14 @@ class PacedWebSocket(WebSocketProtocol):
         self.pace = Pace()
         self.transport.unregisterProducer()  # the HTTP channel, which has handed the connection over
         self.transport.registerProducer(self.pace, True)
-        self._direct = isinstance(self.transport, Connection) and not self.transport.TLS
 
     def sendMessage(self, payload: bytes, *args: Any, **kwargs: Any) -> None:
-        """Send a message, however large: the limit is for what clients send, but is held against both."""
+        """Send a message of any size: the limit is for what clients send, and Autobahn would hold us to it too."""
         limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
         try:
             super().sendMessage(payload, *args, **kwargs)
         finally:
             self.maxMessagePayloadSize = limit
-
-    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
-        """Hand bytes to the socket at once, if nothing waits: else each frame would cost two more system calls."""
-        transport = self.transport
-        if self._direct and not (sync or chopsize or self.send_queue or transport._tempDataLen or transport.dataBuffer):
-            sent = transport.writeSomeData(data)
-            if isinstance(sent, int) and sent > 0:  # that the connection is lost comes to light below
-                data = data[sent:]
-        if data:
-            super().sendData(data, sync, chopsize)
 
     def serverClose(self, code: int | None = None) -> None:
         """Close with any code: Daphne's way refuses 1011 and 1012, which a server may say."""
