@@ -149,8 +149,8 @@ def faults(seen: Events, history: Events) -> dict[str, int]:
 NONE = {"lost": 0, "doubled": 0, "reordered": 0, "different": 0}
 
 
-def start_gated(site: Site, url: str, executions: int, gates: int) -> list[str]:
-    """Start executions that ask `url`gate0, tell of some steps, ask `url`gate1, and so on. Returns their ids."""
+def gated(site: Site, url: str, gates: int) -> str:
+    """Save a workflow that asks `url`gate0, tells of some steps, asks `url`gate1, and so on. Returns its id."""
     nodes = [node("start", "manual_trigger")]
     for gate in range(gates):
         ask = {"method": "POST", "timeout_seconds": 120, "url": f"{url}gate{gate}"}
@@ -158,6 +158,10 @@ def start_gated(site: Site, url: str, executions: int, gates: int) -> list[str]:
         nodes += [node(f"pause{gate}{n}", "wait", seconds=0.1) for n in range(3)]
     edges = [edge(a["id"], b["id"]) for a, b in pairwise(nodes)]
     definition = {"name": "Gated", "nodes": nodes, "edges": edges}
-    workflow = site.request("POST", "/api/workflows/", json=definition).json()["id"]
-    path = f"/api/workflows/{workflow}/execute/"
+    return str(site.request("POST", "/api/workflows/", json=definition).json()["id"])
+
+
+def start_gated(site: Site, url: str, executions: int, gates: int) -> list[str]:
+    """Start executions of such a workflow. Returns their ids."""
+    path = f"/api/workflows/{gated(site, url, gates)}/execute/"
     return [str(site.request("POST", path, json={}).json()["id"]) for _ in range(executions)]
