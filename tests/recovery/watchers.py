@@ -25,16 +25,23 @@ PAUSE_SECONDS = 0.2
 class Lines:
     """An SSE client: one thread and one response for each stream, resumed by Last-Event-ID as a browser does it."""
 
-    def __init__(self, url: str, token: str, executions: Sequence[str]) -> None:
+    def __init__(self, url: str, token: str, executions: Sequence[str] = ()) -> None:
         self.url, self.token = url, token
-        self.held: dict[str, Events] = {execution: [] for execution in executions}
-        self.ended: dict[str, bool] = dict.fromkeys(executions, False)
-        self.told: dict[str, set[str]] = {execution: set() for execution in executions}
+        self.held: dict[str, Events] = {}
+        self.ended: dict[str, bool] = {}
+        self.told: dict[str, set[str]] = {}
         """Kinds of messages, besides events."""
         self.over = threading.Event()
-        self._threads = [threading.Thread(target=self._follow, args=(execution,)) for execution in executions]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        for execution in executions:
+            self.watch(execution)
+
+    def watch(self, execution: str) -> None:
+        """Watch one execution more."""
+        self.held[execution], self.ended[execution], self.told[execution] = [], False, set()
+        thread = threading.Thread(target=self._follow, args=(execution,))
+        self._threads.append(thread)
+        thread.start()
 
     def finish(self, seconds: float) -> None:
         """Wait until every stream has ended, so long at most; those that have not are left."""
