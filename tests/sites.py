@@ -20,6 +20,7 @@ import requests
 from django.test import override_settings
 
 from tests.conftest import Platform
+from tests.shell import Shell
 from workflow_platform.embedded import Redis, free_port, wait_until
 from workflow_platform.supervision import processes
 
@@ -110,6 +111,7 @@ class Site:
     environment: dict[str, str]
     token: str
     redis: Process
+    shell: Shell
     webs: list[Web] = field(default_factory=list)
     workers: list[Process] = field(default_factory=list)
     front: str = ""
@@ -215,7 +217,7 @@ def site(like: Platform, folder: Path, *, workers: int = 1, **settings: str) -> 
         server.prepare()
         environment = _environment(name) | {"REDIS_URL": server.url} | settings
         redis = Process(server.command, folder / f"{name}-redis.log", environment, server.ready)
-        made = Site(folder, environment, like.token, redis)
+        made = Site(folder, environment, like.token, redis, stack.enter_context(Shell(environment, ROOT)))
         stack.callback(made.clear_away)
         made.keep(redis)
         made.scheduler()

@@ -16,6 +16,7 @@ import threading
 from typing import Any
 
 import daphne.server
+from autobahn.exception import Disconnected
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from daphne.cli import CommandLineInterface
 from daphne.server import Server
@@ -77,6 +78,7 @@ class PacedWebSocket(WebSocketProtocol):
         """Watch the transport's buffer from now on."""
         super().onOpen()
         self.pace = Pace()
+        self.transport.unregisterProducer()  # the HTTP channel, which has handed the connection over
         self.transport.registerProducer(self.pace, True)
 
     def sendMessage(self, payload: bytes, *args: Any, **kwargs: Any) -> None:
@@ -147,7 +149,10 @@ class StreamingServer(Server):
         """Hand a message of an application to its client."""
         kind = message["type"]
         if kind == "websocket.send":
-            await super().handle_reply(protocol, message)
+            try:
+                await super().handle_reply(protocol, message)
+            except Disconnected:  # which the application is about to hear
+                return
             if (pace := protocol.pace) is not None:
                 await pace.wait()
         elif kind == "http.response.body":
