@@ -25,16 +25,23 @@ PAUSE_SECONDS = 0.2
 class Lines:
     """An SSE client: one thread and one response for each stream, resumed by Last-Event-ID as a browser does it."""
 
-    def __init__(self, url: str, token: str, executions: Sequence[str]) -> None:
+    def __init__(self, url: str, token: str, executions: Sequence[str] = ()) -> None:
         self.url, self.token = url, token
-        self.held: dict[str, Events] = {execution: [] for execution in executions}
-        self.ended: dict[str, bool] = dict.fromkeys(executions, False)
-        self.told: dict[str, set[str]] = {execution: set() for execution in executions}
+        self.held: dict[str, Events] = {}
+        self.ended: dict[str, bool] = {}
+        self.told: dict[str, set[str]] = {}
         """Kinds of messages, besides events."""
         self.over = threading.Event()
-        self._threads = [threading.Thread(target=self._follow, args=(execution,)) for execution in executions]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        for execution in executions:
+            self.watch(execution)
+
+    def watch(self, execution: str) -> None:
+        """Watch one execution more."""
+        self.held[execution], self.ended[execution], self.told[execution] = [], False, set()
+        thread = threading.Thread(target=self._follow, args=(execution,))
+        self._threads.append(thread)
+        thread.start()
 
     def finish(self, seconds: float) -> None:
         """Wait until every stream has ended, so long at most; those that have not are left."""
@@ -149,8 +156,8 @@ def faults(seen: Events, history: Events) -> dict[str, int]:
 NONE = {"lost": 0, "doubled": 0, "reordered": 0, "different": 0}
 
 
-def start_gated(site: Site, url: str, executions: int, gates: int) -> list[str]:
-    """Start executions that ask `url`gate0, tell of some steps, ask `url`gate1, and so on. Returns their ids."""
+def gated(site: Site, url: str, gates: int) -> str:
+    """Save a workflow that asks `url`gate0, tells of some steps, asks `url`gate1, and so on. Returns its id."""
     nodes = [node("start", "manual_trigger")]
     for gate in range(gates):
         ask = {"method": "POST", "timeout_seconds": 120, "url": f"{url}gate{gate}"}
@@ -158,6 +165,10 @@ def start_gated(site: Site, url: str, executions: int, gates: int) -> list[str]:
         nodes += [node(f"pause{gate}{n}", "wait", seconds=0.1) for n in range(3)]
     edges = [edge(a["id"], b["id"]) for a, b in pairwise(nodes)]
     definition = {"name": "Gated", "nodes": nodes, "edges": edges}
-    workflow = site.request("POST", "/api/workflows/", json=definition).json()["id"]
-    path = f"/api/workflows/{workflow}/execute/"
+    return str(site.request("POST", "/api/workflows/", json=definition).json()["id"])
+
+
+def start_gated(site: Site, url: str, executions: int, gates: int) -> list[str]:
+    """Start executions of such a workflow. Returns their ids."""
+    path = f"/api/workflows/{gated(site, url, gates)}/execute/"
     return [str(site.request("POST", path, json={}).json()["id"]) for _ in range(executions)]
