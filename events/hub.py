@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 BEAT_SECONDS = 0.5
 SILENCE_SECONDS = 2.5
 """So long without a beat, and streams are degraded. Not shorter: the process itself may be busy."""
+BUSY_SECONDS = 0.1
+"""Who wakes so much too late says nothing about Redis."""
 POLL_SECONDS, DEGRADED_POLL_SECONDS = 2.0, 0.25
 RETRY_SECONDS = 0.5
 GIVE_UP_SECONDS = 5.0
@@ -84,7 +86,7 @@ class Hub:
         self._users += 1
         if self._users == 1:
             self._heard_at = time.monotonic()
-            loops = (self._listen, self._beat, self._poll)
+            loops = (self._listen, self._keep_joined, self._beat, self._poll)
             self._tasks = [asyncio.create_task(loop()) for loop in loops]
 
     def leave(self) -> None:
@@ -111,7 +113,7 @@ class Hub:
                 self._heads.pop(subscription.stream, None)
 
     async def _join(self, streams: Iterable[str]) -> None:
-        """Join the groups of streams. What fails is tried again soon, by `_beat`."""
+        """Join the groups of streams. What fails is tried again soon, by `_keep_joined`."""
         async with self._joining:
             if self._channel is None:
                 return
@@ -123,6 +125,12 @@ class Hub:
                         self._joined.add(stream)
             except Exception as error:
                 logger.warning("groups cannot be joined: %s", error)
+
+    async def _keep_joined(self) -> None:
+        while True:
+            await asyncio.sleep(RETRY_SECONDS)
+            if missing := self._watchers.keys() - self._joined:
+                await self._join(missing)
 
     async def _leave_unwatched(self) -> None:
         async with self._joining:
@@ -196,11 +204,13 @@ class Hub:
             if self._channel is not None:
                 # Whatever goes wrong here shows as silence.
                 with contextlib.suppress(Exception):
-                    async with asyncio.timeout(BEAT_SECONDS):
+                    async with asyncio.timeout(SILENCE_SECONDS):
                         await self._layer.send(self._channel, {"type": "beat"})
+            asleep_at = time.monotonic()
             await asyncio.sleep(BEAT_SECONDS)
-            if missing := self._watchers.keys() - self._joined:
-                await self._join(missing)
+            if time.monotonic() - asleep_at - BEAT_SECONDS > BUSY_SECONDS:
+                # A process that is busy, as when a thousand clients come at once, has not listened.
+                self._heard_at = max(self._heard_at, time.monotonic() - SILENCE_SECONDS + 2 * BEAT_SECONDS)
             silent = time.monotonic() - self._heard_at > SILENCE_SECONDS
             if silent != self.degraded:
                 await self._become(degraded=silent)

@@ -15,7 +15,7 @@ from tests.benchmarks.watching import Watched, Watcher, quantile, watch, writing
 from tests.benchmarks.web_process import WebProcess, prepared, web
 
 STREAMS = 1000
-ROUNDS = 2
+ROUNDS = 1
 FLAT_OUT = Plan(STREAMS, batches=500, varied=True)
 PACED = Plan.paced(STREAMS, 5_000, 8, varied=True)
 SINGLE = Plan.paced(STREAMS, 2_000, 5, varied=True, streams_per_batch=100, events_per_stream=1)

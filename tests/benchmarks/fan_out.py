@@ -18,7 +18,7 @@ from tests.benchmarks.watching import measured, quantile
 from tests.benchmarks.web_process import APPLICATIONS, prepared, web
 
 MANY = 1000
-ROUNDS = 2
+ROUNDS = 1
 Share = Callable[[list[str]], Sequence[Sequence[str]]]
 CASES: dict[str, tuple[Share, Plan, Plan]] = {
     "one_client_1000_streams": (
@@ -28,7 +28,7 @@ CASES: dict[str, tuple[Share, Plan, Plan]] = {
     ),
     "1000_clients_one_stream": (
         lambda streams: [streams] * MANY,
-        Plan(1, batches=40, streams_per_batch=1),
+        Plan(1, batches=16, streams_per_batch=1),
         Plan.paced(1, 20, 8, streams_per_batch=1, events_per_stream=10),
     ),
 }
