@@ -108,7 +108,8 @@ class Presence:
         while True:
             some: Collection[Connection]
             try:
-                await asyncio.wait_for(self._wake.wait(), RECHECK_SECONDS)
+                async with asyncio.timeout(RECHECK_SECONDS):
+                    await self._wake.wait()
                 # What was told may be done only a moment later: a session is deleted after its end was signalled.
                 await asyncio.sleep(SETTLE_SECONDS)
                 self._wake.clear()

@@ -204,7 +204,9 @@ class _Client:
                 yield f"retry: {RETRY_MILLISECONDS}\n\n"
             while True:
                 try:
-                    chunk = await asyncio.wait_for(self._chunks.get(), BEAT_SECONDS)
+                    # Not `wait_for`, which loses a cancellation that comes together with a chunk.
+                    async with asyncio.timeout(BEAT_SECONDS):
+                        chunk = await self._chunks.get()
                 except TimeoutError:
                     chunk = "\n" if self._asked.lines else ": beat\n\n"
                 if chunk is None:

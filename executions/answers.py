@@ -86,7 +86,8 @@ async def wait_for(execution_id: UUID, seconds: float, *, answered: bool = False
         while True:
             left = deadline - loop.time()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(waiter.event.wait(), max(0, min(pause, left)))
+                async with asyncio.timeout(max(0, min(pause, left))):
+                    await waiter.event.wait()
             waiter.event.clear()
             pause = min(LONGEST_LOOK_SECONDS, pause * 2)
             told, waiter.state = waiter.state, None
