@@ -29,6 +29,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
 logger = logging.getLogger(__name__)
 
 NO_PONG = 4408
+SERVER_CODES = {1011, 1012}
+"""An error here; a restart."""
 COMPONENT = "web"
 GC_THRESHOLDS = (20_000, 20, 20)
 FAREWELL_SECONDS = 5.0
@@ -66,12 +68,30 @@ class PacedWebSocket(WebSocketProtocol):
 
     pace: Pace | None = None
     transport: Any
+    maxMessagePayloadSize: int
 
     def onOpen(self) -> None:
         """Watch the transport's buffer from now on."""
         super().onOpen()
         self.pace = Pace()
+        # The HTTP connection that this one was; it would keep the request alive too, a tenth of what a client costs.
+        self.transport.unregisterProducer()
         self.transport.registerProducer(self.pace, True)
+
+    def serverSend(self, content: str | bytes, binary: bool = False) -> None:
+        """Send a message of any size: the limit is on what clients send."""
+        limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
+        try:
+            super().serverSend(content, binary)
+        finally:
+            self.maxMessagePayloadSize = limit
+
+    def serverClose(self, code: int | None = None) -> None:
+        """Close with a code. Those of servers, autobahn would not let an application send."""
+        if code in SERVER_CODES and self.state == self.STATE_OPEN:
+            self.sendCloseFrame(code=code)
+        else:
+            super().serverClose(code)
 
     def onAutoPingTimeout(self) -> None:
         """Say why; the connection goes a second later, whether the client answers or not."""
