@@ -74,10 +74,11 @@ async def test_without_redis_events_still_come_and_with_it_the_stream_is_live_ag
             await session.up_to("live", stream)
             await asyncio.to_thread(takes_away, hurt.redis)
             try:
+                asking = asyncio.create_task(asyncio.to_thread(execute_without_redis, hurt))
                 await session.up_to("degraded", stream)
                 server.open("gate0")
                 await session.up_to_event("execution.node_completed", 5)
-                asked = await asyncio.to_thread(execute_without_redis, hurt)
+                asked = await asking
             finally:
                 await asyncio.to_thread(brings_back, hurt.redis)
             await session.up_to("live", stream)

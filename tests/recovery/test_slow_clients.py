@@ -22,10 +22,10 @@ from tests.benchmarks.plan import Plan
 from tests.sites import Site, Web, python
 from workflow_platform.embedded import wait_until
 
-PLAN = Plan(streams=8, batches=400)
-"""80,000 events of half a kilobyte: 40 MB for each who watches."""
-MOST_GROWTH = 20 * 2**20
-"""Of the web process's memory, while two clients leave 80 MB unread."""
+PLAN = Plan(streams=8, batches=240)
+"""48,000 events of half a kilobyte: 24 MB for each who watches."""
+MOST_GROWTH = 14 * 2**20
+"""Of the web process's memory, while two clients leave 48 MB unread."""
 OTHERS_SECONDS = 5.0
 SMALL = 64 * 1024
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import socket
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import requests
 
 from tests.answering import answering
 from tests.recovery.watchers import gated
-from tests.sites import Site
+from tests.sites import Site, Web
 from workflow_platform.embedded import wait_until
 
 
@@ -17,28 +19,22 @@ def refuses(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_what_was_asked_is_answered_before_the_process_ends(hurt: Site) -> None:
-    web = hurt.web()
+def test_what_was_asked_is_answered_and_what_takes_too_long_is_given_up(hurt: Site) -> None:
     with answering() as server, ThreadPoolExecutor() as beside:
-        path = f"/api/workflows/{gated(hurt, server.url, 1)}/execute/"
-        asked = beside.submit(hurt.request, "POST", path, json={"wait": 20})
-        wait_until(lambda: len(server.asked) == 1, "The execution", 20)
-        web.send(signal.SIGTERM)
-        wait_until(lambda: refuses(web.port), "The end of listening", 5)
-        server.open("gate0")
-        answer = asked.result(20)
-        assert web.running is not None
-        assert web.running.wait(10) == 0
+        patient, hopeless = beside.map(lambda _: hurt.web(), range(2))
+
+        def ask(web: Web, gate: str) -> Future[requests.Response]:
+            path = f"/api/workflows/{gated(hurt, server.url + gate, 1)}/execute/"
+            return beside.submit(requests.post, web.url + path, json={"wait": 50}, headers=hurt.headers, timeout=60)
+
+        answered, given_up = ask(patient, "one-"), ask(hopeless, "other-")
+        wait_until(lambda: len(server.asked) == 2, "The executions", 20)
+        for web in (patient, hopeless):
+            web.send(signal.SIGTERM)
+        wait_until(lambda: refuses(patient.port) and refuses(hopeless.port), "The end of listening", 5)
+        server.open("one-gate0")
+        answer = answered.result(20)
+        assert given_up.exception(20) is not None
+        codes = [web.running.wait(15) for web in (patient, hopeless) if web.running]  # the supervisor waits for 20 s
     assert (answer.status_code, answer.json()["status"]) == (200, "completed")
-
-
-def test_a_process_ends_whatever_its_requests_wait_for(hurt: Site) -> None:
-    web = hurt.web()
-    with answering() as server, ThreadPoolExecutor() as beside:
-        path = f"/api/workflows/{gated(hurt, server.url, 1)}/execute/"
-        asked = beside.submit(hurt.request, "POST", path, json={"wait": 60})
-        wait_until(lambda: len(server.asked) == 1, "The execution", 20)
-        web.send(signal.SIGTERM)
-        assert web.running is not None
-        assert web.running.wait(15) == 0  # before the supervisor loses patience
-        assert asked.exception(20) is not None
+    assert codes == [0, 0]
