@@ -38,9 +38,9 @@ from django.db import transaction
 from events import history as _history
 from events import log, subscribers
 from events.durable import Begin, HandlerFailed, consume
-from events.event_types import CATALOGUE, TERMINAL, UnknownEventType, payload_text
+from events.event_types import CATALOGUE, UnknownEventType, payload_text
 from events.history import Cursor, EventFilter
-from events.models import EXECUTION, SYSTEM, WORKFLOW, Event, Stream
+from events.models import EXECUTION, SYSTEM, WORKFLOW, Stream
 from events.recorded import RecordedEvent
 from events.subscribers import BadSubscription, Subscription, When
 
@@ -199,9 +199,8 @@ def publish(
             (recorded,) = log.append([log.NewEvent(row.pk, type, data, source, execution_id, workflow_id, time)])
         except log.BadSource as error:
             raise InvalidEvent({"source": str(error)}) from None
-        # Looked at again now that the append holds the stream: to lock it first would be out of the order of locks.
-        if Event.objects.filter(stream=row, sequence=recorded.sequence - 1, type__in=TERMINAL).exists():
-            raise InvalidEvent({"stream": ended})
+        except log.StreamClosed:
+            raise InvalidEvent({"stream": ended}) from None
     return recorded
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +29,8 @@ from events.presence import (
 from events.replay.control import control
 from events.session import Session, TooMany
 from workflow_platform.database_threads import in_database
+
+logger = logging.getLogger(__name__)
 
 
 class StreamConsumer(AsyncWebsocketConsumer):
@@ -151,8 +154,8 @@ class StreamConsumer(AsyncWebsocketConsumer):
         try:
             await self.session.run()
         except Exception:
+            logger.exception("a session failed")
             await self.close(1011)
-            raise
 
     def _within_rate(self) -> bool:
         now = time.monotonic()

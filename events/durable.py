@@ -31,6 +31,7 @@ from events.history import Cursor, EventFilter
 from events.models import FEED, SYSTEM
 from events.recorded import RecordedEvent, time_text
 from workflow_platform.accounts.models import Workspace
+from workflow_platform.redis_server import pubsub_server
 
 __all__ = ["Begin", "HandlerFailed", "consume"]
 
@@ -280,7 +281,7 @@ def _listen(hint: threading.Event, over: threading.Event) -> None:
     channels = [f"{prefix}__group__{live.group_of(stream)}" for stream in (FEED, SYSTEM)]
     while not over.is_set():
         try:
-            with redis.Redis.from_url(settings.REDIS_URL) as client, client.pubsub() as heard:
+            with pubsub_server().client() as client, client.pubsub() as heard:
                 heard.subscribe(*channels)
                 while not over.is_set():
                     if heard.get_message(ignore_subscribe_messages=True, timeout=1.0) is not None:

@@ -37,6 +37,9 @@ BUSY_SECONDS = 0.1
 """Who wakes so much too late says nothing about Redis."""
 POLL_SECONDS, DEGRADED_POLL_SECONDS = 2.0, 0.25
 RETRY_SECONDS = 0.5
+GIVE_UP_SECONDS = 5.0
+"""A connection over which no beat has come for so long is given up: a Redis that hangs, or a master that was replaced
+while it did, never ends it."""
 
 
 @dataclass
@@ -63,13 +66,14 @@ class Hub:
 
     def __init__(self) -> None:
         self.degraded = False
-        self._layer: Any = channel_layers[DEFAULT_CHANNEL_LAYER]
+        self._layer: Any = channel_layers.make_backend(DEFAULT_CHANNEL_LAYER)  # its own, to be given up at will
         self._watchers: dict[str, set[Subscription]] = {}
         self._heads: dict[str, int] = {}
         self._channel: str | None = None
         self._joined: set[str] = set()
         self._joining = asyncio.Lock()
         self._heard_at = time.monotonic()
+        self._patience: asyncio.Timeout | None = None
         self._users = 0
         self._parting: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -146,15 +150,16 @@ class Hub:
     async def _listen(self) -> None:
         while True:
             try:
-                self._channel = await self._layer.new_channel()
-                await self._layer.group_add(ACCESS_GROUP, self._channel)
+                async with asyncio.timeout(GIVE_UP_SECONDS):
+                    self._channel = await self._layer.new_channel()
+                    await self._layer.group_add(ACCESS_GROUP, self._channel)
                 await self._join(self._watchers)
-                while True:
-                    self._take(await self._layer.receive(self._channel))
+                async with asyncio.timeout(GIVE_UP_SECONDS) as self._patience:
+                    while True:
+                        self._take(await self._layer.receive(self._channel))
             except Exception as error:
-                logger.warning("the channel layer cannot be heard: %s", error)
-                self._forget_channel()
-                await asyncio.sleep(RETRY_SECONDS)
+                logger.warning("the channel layer cannot be heard: %s", str(error) or "no beat comes")
+                await self._start_over()
             except asyncio.CancelledError:
                 groups, channel = [ACCESS_GROUP, *map(group_of, self._joined)], self._channel
                 self._forget_channel()
@@ -163,8 +168,16 @@ class Hub:
                 raise
 
     def _forget_channel(self) -> None:
-        self._channel = None
+        self._channel, self._patience = None, None
         self._joined.clear()
+
+    async def _start_over(self) -> None:
+        """Drop the connections to Redis, whatever state they are in."""
+        self._forget_channel()
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(RETRY_SECONDS):
+                await self._layer.flush()
+        await asyncio.sleep(RETRY_SECONDS)
 
     def _take(self, message: dict[str, Any]) -> None:
         kind = message.get("type")
@@ -179,6 +192,8 @@ class Hub:
                 subscription.state_changed()
         elif kind == "beat":
             self._heard_at = time.monotonic()
+            if self._patience is not None:
+                self._patience.reschedule(asyncio.get_running_loop().time() + GIVE_UP_SECONDS)
         elif kind == "access.changed":
             for changed in self.on_access_changed:
                 changed(message["user"])

@@ -11,7 +11,7 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from django.conf import settings
 
 from events.models import FEED, WORKFLOW
 from events.recorded import RecordedEvent
+from workflow_platform.redis_server import PATIENCE_SECONDS, once_more, pubsub_server
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class _Publisher:
         self.pid = os.getpid()
         self._messages: queue.SimpleQueue[Addressed | None] = queue.SimpleQueue()
         self._overtaxed = False
+        self._clustered: bool | None = None
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
         atexit.register(self._finish)
@@ -73,7 +75,9 @@ class _Publisher:
             self._messages.put(message)
 
     def _run(self) -> None:
-        client = redis.Redis.from_url(settings.REDIS_URL)
+        client = pubsub_server().client(
+            socket_timeout=PATIENCE_SECONDS, socket_connect_timeout=PATIENCE_SECONDS, retry=once_more()
+        )
         over = False
         while not over:
             taken = [self._messages.get()]
@@ -96,14 +100,25 @@ class _Publisher:
         configured: Any = settings.CHANNEL_LAYERS[DEFAULT_CHANNEL_LAYER]["CONFIG"]
         prefix = configured["prefix"]
         channels = {group: f"{prefix}__group__{group}" for group, _ in batch}  # as the layer names them
-        counts: Any = client.pubsub_numsub(*channels.values())
-        joined = {name.decode() for name, count in counts if count}
+        joined = self._joined(client, channels.values())
         wanted = [(channels[group], make()) for group, make in batch if channels[group] in joined]
         if wanted:
             with client.pipeline(transaction=False) as pipeline:
                 for channel, message in wanted:
                     pipeline.publish(channel, layer.serialize(message))
                 pipeline.execute()
+
+    def _joined(self, client: redis.Redis, channels: Collection[str]) -> Collection[str]:
+        """Return those that somebody has joined; of a cluster all, since a node knows its own clients only."""
+        if self._clustered is None:
+            try:
+                self._clustered = bool(client.info("cluster").get("cluster_enabled"))
+            except redis.ResponseError:  # not allowed to ask
+                self._clustered = False
+        if self._clustered:
+            return channels
+        counts: Any = client.pubsub_numsub(*channels)
+        return {name.decode() for name, count in counts if count}
 
 
 _publisher: _Publisher | None = None

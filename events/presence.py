@@ -7,7 +7,6 @@ message should have told may have been lost.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import weakref
@@ -94,8 +93,10 @@ class Presence:
 
         async def one(connection: Connection) -> None:
             await asyncio.sleep(random.uniform(0, FAREWELL_SECONDS))  # noqa: S311 - spreads a load
-            with contextlib.suppress(Exception):
+            try:
                 await connection.end(RESTARTING)
+            except Exception as error:
+                logger.warning("a client was not told that the process stops: %s", error)
 
         await asyncio.gather(*(one(connection) for connection in leaving))
 

@@ -6,6 +6,7 @@ Redis is a convenience: without it a token is fetched each time.
 
 from __future__ import annotations
 
+import functools
 import re
 import threading
 import time
@@ -14,13 +15,14 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
 
-import django_rq
 import orjson
 from django.core.cache import cache
+from redis import Redis
 from redis.exceptions import LockError, RedisError
 
 from executions.credential_types import OAuth2ClientCredentials
 from workflow_platform import encryption, outbound
+from workflow_platform.redis_server import patient_client
 
 FETCH_SECONDS = 20.0
 LOCK_SECONDS = 30.0
@@ -82,10 +84,15 @@ def _keep(name: str, found: str, lifetime: float) -> None:
         cache.set(name, encryption.encrypt(found.encode()), max(1, int(lifetime - min(MARGIN_SECONDS, lifetime / 10))))
 
 
+@functools.cache
+def _redis() -> Redis:
+    return patient_client()
+
+
 @contextmanager
 def _alone(name: str, cancelled: threading.Event | None) -> Iterator[None]:
     """Let one at a time fetch a credential's token, over all processes; without Redis everybody does."""
-    lock = django_rq.get_connection().lock(f"{name}:lock", timeout=LOCK_SECONDS, sleep=0.02, thread_local=False)
+    lock = _redis().lock(f"{name}:lock", timeout=LOCK_SECONDS, sleep=0.02, thread_local=False)
     held = False
     until = time.monotonic() + LOCK_SECONDS
     try:

@@ -10,7 +10,6 @@ from datetime import UTC, timedelta
 from functools import cache
 from uuid import UUID
 
-import django_rq
 from django.utils import timezone
 from redis import Redis
 from redis.exceptions import RedisError
@@ -20,6 +19,7 @@ from rq.suspension import is_suspended
 
 from executions.models import Execution
 from workflow_platform.health import count_live_workers
+from workflow_platform.redis_server import patient_client
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def _queue(name: str) -> Queue:
 
 @cache
 def _connection() -> Redis:
-    return django_rq.get_connection()
+    return patient_client()
 
 
 def enqueue(claims: Iterable[NextClaim]) -> None:

@@ -17,7 +17,6 @@ from typing import Any, cast
 from xmlrpc.client import Error as RpcError
 from xmlrpc.client import ServerProxy
 
-import django_rq
 import psutil
 from django.conf import settings
 from django.db import connection
@@ -27,6 +26,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from events import system
 from executions.admission import ACTIVE, ENDED
+from workflow_platform.redis_server import patient_client
 from workflow_platform.supervision import SPARE, WORKER
 
 logger = logging.getLogger(__name__)
@@ -168,5 +168,6 @@ def _load(workers: int) -> Load:
     with connection.cursor() as cursor:
         cursor.execute(_LOAD, {"ended": ENDED})
         running, waiting, waited = cursor.fetchone()
-    suspended = bool(is_suspended(django_rq.get_connection()))
+    with patient_client() as client:
+        suspended = bool(is_suspended(client))
     return Load(workers, running, waiting, float(waited), psutil.cpu_percent(), suspended)

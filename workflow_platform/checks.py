@@ -83,6 +83,13 @@ def _addresses() -> list[str]:
         said.append("DATABASE_URL names no database: postgresql://user:password@host:5432/name.")
     if redis.scheme not in {"redis", "rediss", "unix"}:
         said.append("REDIS_URL must begin with redis://, rediss:// or unix://.")
+    if settings.REDIS_PUBSUB_URL and urlsplit(settings.REDIS_PUBSUB_URL).scheme not in {"redis", "rediss", "unix"}:
+        said.append("REDIS_PUBSUB_URL must begin with redis://, rediss:// or unix://.")
+    if settings.REDIS_SENTINELS:
+        if not settings.REDIS_SENTINEL_MASTER:
+            said.append("REDIS_SENTINEL_MASTER must name the master that the Sentinels watch, such as mymaster.")
+        if redis.scheme == "unix" or not (redis.path.strip("/") or "0").isdecimal():
+            said.append("REDIS_URL gives, with REDIS_SENTINELS, user, password and database: redis://:password@any/0.")
     public = urlsplit(settings.PUBLIC_URL)
     if public.scheme not in {"http", "https"} or not public.hostname or public.query or public.fragment:
         said.append(

@@ -12,6 +12,7 @@ from rq import Worker
 from rq.utils import utcparse
 
 from events import partitions
+from workflow_platform.redis_server import patient_client
 
 WORKER_TTL_SECONDS = 30
 """What workers are started with (`--worker-ttl`): an idle one tells that it lives every 15 s, a full one every 10 s."""
@@ -51,9 +52,7 @@ def database_warning() -> str | None:
 def count_live_workers() -> int | None:
     """Return how many workers were heard of lately; None if Redis does not answer."""
     try:
-        with redis.Redis.from_url(
-            settings.REDIS_URL, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS
-        ) as client:
+        with patient_client() as client:
             # RQ's list of workers is written once, at their start: after Redis lost everything it is empty for good,
             # while each worker goes on telling that it lives.
             keys = Worker.all_keys(connection=client) or list(client.scan_iter(WORKER_KEYS, count=1_000))

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from functools import cache
 from uuid import UUID, uuid4
 
-import django_rq
 from redis.exceptions import RedisError
 from rq.queue import Queue
+
+from workflow_platform.redis_server import patient_client
 
 logger = logging.getLogger(__name__)
 
@@ -81,4 +82,4 @@ def work_of(job_id: str) -> Callable[[threading.Event], None] | None:
 
 @cache
 def _queue(name: str) -> Queue:
-    return Queue(name, connection=django_rq.get_connection())
+    return Queue(name, connection=patient_client())

@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import django_stubs_ext
 from environs import Env, EnvError
 
+from workflow_platform.redis_server import RedisServer, parse_sentinels
+
 django_stubs_ext.monkeypatch()  # admin classes and querysets take type arguments
 
 env = Env()
@@ -40,6 +42,14 @@ def _read_url(name: str, default: str) -> str:
     return url
 
 
+def _read_sentinels(name: str) -> tuple[tuple[str, int], ...]:
+    try:
+        return parse_sentinels(env.list(name, []))
+    except ValueError as error:
+        UNREADABLE_VARIABLES[name] = str(error)
+        return ()
+
+
 def _read_log_level(name: str, default: str) -> str:
     level = env.str(name, default).upper()
     if level not in logging.getLevelNamesMapping():
@@ -58,6 +68,10 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 PUBLIC_URL = _read_url("PUBLIC_URL", f"http://{HOST}:{PORT}").rstrip("/")
 DATABASE_URL = _read_url("DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 REDIS_URL = _read_url("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_SENTINELS = _read_sentinels("REDIS_SENTINELS")
+REDIS_SENTINEL_MASTER = env.str("REDIS_SENTINEL_MASTER", "mymaster")
+REDIS_SENTINEL_PASSWORD = env.str("REDIS_SENTINEL_PASSWORD", "")
+REDIS_PUBSUB_URL = _read_url("REDIS_PUBSUB_URL", "")
 
 INSTALLED_APPS = [
     "daphne",
@@ -131,16 +145,23 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis: queues, channel layer, cache; may lose everything at any moment ------------------------------------------
-RQ_QUEUES = {name: {"URL": REDIS_URL, "DEFAULT_TIMEOUT": -1} for name in ("high", "default", "low")}
+_redis = RedisServer(REDIS_URL, REDIS_SENTINELS, REDIS_SENTINEL_MASTER, REDIS_SENTINEL_PASSWORD)
+_pubsub = RedisServer(REDIS_PUBSUB_URL) if REDIS_PUBSUB_URL else _redis
+RQ_QUEUES = {name: {**_redis.queue, "DEFAULT_TIMEOUT": -1} for name in ("high", "default", "low")}
 RQ_SHOW_ADMIN_LINK = True
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        # RESP2: for each message of RESP3 the client library makes a text for its log, written or not.
-        "CONFIG": {"hosts": [{"address": REDIS_URL, "protocol": 2}], "prefix": "wfp"},
+        "CONFIG": {"hosts": [_pubsub.channel_layer_host], "prefix": "wfp"},
     }
 }
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": _redis.cache_pool_options,
+    }
+}
 
 # --- People and tokens -----------------------------------------------------------------------------------------------
 AUTH_PASSWORD_VALIDATORS = [

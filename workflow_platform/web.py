@@ -12,9 +12,11 @@ import gc
 import logging
 import os
 import sys
+import threading
 from typing import Any
 
 import daphne.server
+from autobahn.exception import Disconnected
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from daphne.cli import CommandLineInterface
 from daphne.server import Server
@@ -29,12 +31,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
 logger = logging.getLogger(__name__)
 
 NO_PONG = 4408
-SERVER_CODES = {1011, 1012}
-"""An error here; a restart."""
 COMPONENT = "web"
 GC_THRESHOLDS = (20_000, 20, 20)
 FAREWELL_SECONDS = 5.0
 """What clients get at most to be told that the process stops."""
+DRAIN_SECONDS, CANCEL_SECONDS = 5.0, 2.0
+"""What requests get at most to be answered before the process stops, and then to be given up."""
+EXIT_SECONDS = 2.0
+"""After that the process ends, whatever thread still waits for something."""
 
 
 @implementer(IPushProducer)
@@ -74,24 +78,21 @@ class PacedWebSocket(WebSocketProtocol):
         """Watch the transport's buffer from now on."""
         super().onOpen()
         self.pace = Pace()
-        # The HTTP connection that this one was; it would keep the request alive too, a tenth of what a client costs.
-        self.transport.unregisterProducer()
+        self.transport.unregisterProducer()  # the HTTP channel, which has handed the connection over
         self.transport.registerProducer(self.pace, True)
 
-    def serverSend(self, content: str | bytes, binary: bool = False) -> None:
-        """Send a message of any size: the limit is on what clients send."""
+    def sendMessage(self, payload: bytes, *args: Any, **kwargs: Any) -> None:
+        """Send a message of any size: the limit is for what clients send, and Autobahn would hold us to it too."""
         limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
         try:
-            super().serverSend(content, binary)
+            super().sendMessage(payload, *args, **kwargs)
         finally:
             self.maxMessagePayloadSize = limit
 
     def serverClose(self, code: int | None = None) -> None:
-        """Close with a code. Those of servers, autobahn would not let an application send."""
-        if code in SERVER_CODES and self.state == self.STATE_OPEN:
-            self.sendCloseFrame(code=code)
-        else:
-            super().serverClose(code)
+        """Close with any code: Daphne's way refuses 1011 and 1012, which a server may say."""
+        if self.state == self.STATE_OPEN:
+            self.sendCloseFrame(code=code or 1000)
 
     def onAutoPingTimeout(self) -> None:
         """Say why; the connection goes a second later, whether the client answers or not."""
@@ -123,21 +124,35 @@ def _accept_deflate(offers: list[Any]) -> Any:
 class StreamingServer(Server):
     """Daphne's server; `send` of an application returns when its client has taken enough."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ports: list[Any] = []
+
     def run(self) -> None:
         """Serve until told to stop."""
         its_module: Any = daphne.server
         its_module.WebSocketFactory = PacedFactory  # Daphne has no other way to name it
         twisted_reactor: Any = reactor
         twisted_reactor.callWhenRunning(self._say_hello)
-        twisted_reactor.addSystemEventTrigger("before", "shutdown", self._say_farewell)
         _spare_the_collector()
         super().run()
+        last = threading.Timer(EXIT_SECONDS, os._exit, [0])
+        last.daemon = True
+        last.start()
+
+    def listen_success(self, port: Any) -> None:
+        """Remember where connections come in."""
+        super().listen_success(port)
+        self._ports.append(port)
 
     async def handle_reply(self, protocol: Any, message: Any) -> None:
         """Hand a message of an application to its client."""
         kind = message["type"]
         if kind == "websocket.send":
-            await super().handle_reply(protocol, message)
+            try:
+                await super().handle_reply(protocol, message)
+            except Disconnected:  # which the application is about to hear
+                return
             if (pace := protocol.pace) is not None:
                 await pace.wait()
         elif kind == "http.response.body":
@@ -162,20 +177,38 @@ class StreamingServer(Server):
 
         system.started(COMPONENT)
 
-    def _say_farewell(self) -> Any:
+    def kill_all_applications(self) -> Any:
+        """Take no more, tell clients that the process stops, answer what was asked; what is left then is given up.
+
+        Called by Daphne when it stops; its own way gives everything up at once, and nothing if a connection is idle.
+        """
+        for port in self._ports:
+            port.stopListening()
+        return defer.Deferred.fromFuture(asyncio.ensure_future(self._end()))
+
+    async def _end(self) -> None:
         from events import system
         from events.presence import presence
 
-        async def say() -> None:
-            try:
-                await asyncio.wait_for(presence().say_farewell(), FAREWELL_SECONDS)
-            except Exception:
-                logger.exception("clients were not told that the process stops")
-            await asyncio.to_thread(system.stopped, COMPONENT)
+        try:
+            await asyncio.wait_for(presence().say_farewell(), FAREWELL_SECONDS)
+        except Exception:
+            logger.exception("clients were not told that the process stops")
+        await asyncio.to_thread(system.stopped, COMPONENT)
+        late = await _wait(self._running(), DRAIN_SECONDS)
+        for application in late:
+            application.cancel()
+        if late := await _wait(late, CANCEL_SECONDS):
+            logger.warning("%d requests were given up", len(late))
 
-        for listener in self.listeners:
-            listener.addCallback(lambda port: port.stopListening())
-        return defer.Deferred.fromFuture(asyncio.ensure_future(say()))
+    def _running(self) -> set[asyncio.Future[Any]]:
+        found = (details.get("application_instance") for details in self.connections.values())
+        return {application for application in found if application is not None and not application.done()}
+
+
+async def _wait(applications: set[asyncio.Future[Any]], seconds: float) -> set[asyncio.Future[Any]]:
+    """Return those that are not done after so long."""
+    return (await asyncio.wait(applications, timeout=seconds))[1] if applications else set()
 
 
 def _spare_the_collector() -> None:

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import uuid4
 
-import redis
 from django.conf import settings
 from redis.exceptions import RedisError
 
 from executions.cache.store import LANDED, Away, Store, lock_ms, store
+from workflow_platform.redis_server import server
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ class _Listener:
     def _run(self) -> None:
         while True:
             try:
-                client: Any = redis.Redis.from_url(settings.REDIS_URL)
+                client: Any = server().client()
                 with client.pubsub() as channel:
                     channel.subscribe(LANDED)
                     for message in channel.listen():

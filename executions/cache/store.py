@@ -21,11 +21,10 @@ from functools import cache
 from typing import Any
 
 import orjson
-import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
+
+from workflow_platform.redis_server import RedisServer, once_more, server
 
 logger = logging.getLogger(__name__)
 
@@ -135,12 +134,9 @@ class Figures:
 class Store:
     """The cache's side of Redis. Every method raises Away when Redis does not answer, and then for a while at once."""
 
-    def __init__(self, url: str) -> None:
-        self.client = redis.Redis.from_url(
-            url,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 1),  # once: a connection of the pool may be from before a restart
+    def __init__(self, its_server: RedisServer) -> None:
+        self.client = its_server.client(
+            socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, retry=once_more()
         )
         self._look, self._put = self.client.register_script(_LOOK), self.client.register_script(_PUT)
         self._renew, self._release = self.client.register_script(_RENEW), self.client.register_script(_RELEASE)
@@ -218,8 +214,8 @@ def _decoded(data: bytes) -> Sequence[Any] | None:
 
 
 @cache
-def _store(url: str) -> Store:
-    return Store(url)
+def _store(its_server: RedisServer) -> Store:
+    return Store(its_server)
 
 
 _starting = threading.Lock()
@@ -234,7 +230,7 @@ def lock_ms() -> int:
 def store() -> Store:
     """Return the store of this process."""
     with _starting:
-        return _store(settings.REDIS_URL)
+        return _store(server())
 
 
 def figures() -> Figures:

@@ -175,7 +175,10 @@ export class EventStream extends EventTarget {
       clearTimeout(this.#connecting);
       this.#tried = true;
       this.#leaving.clear();
-      for (const each of this.#subscriptions.values()) if (!each.ended || each.reading) this.ask(each);
+      for (const each of this.#subscriptions.values()) {
+        if (!each.ended) this.ask(each);
+        else if (each.reading) each.readAgain();
+      }
       this.#pings = setInterval(() => this.#ping(PONG_TIMEOUT), PING_INTERVAL);
       this.update();
     };

@@ -66,8 +66,15 @@ export class Subscription {
     const { promise, resolve, reject } = Promise.withResolvers();
     const timer = setTimeout(() => this.refuse("no_answer", "The server does not answer."), READ_TIMEOUT);
     this.reading = { before, limit: Math.min(limit, MOST_AT_ONCE), after: 0, timer, promise, resolve, reject };
-    if (this.connection.open && !this.asked) this.read(); // else as soon as the server has answered
+    if (this.ended) this.readAgain();
+    else if (this.connection.open && !this.asked) this.read(); // else as soon as the server has answered
     return promise;
+  }
+
+  /** Read of a stream that has ended, which the server has forgotten: it is asked for along with the page. */
+  readAgain() {
+    this.connection.ask(this);
+    this.read();
   }
 
   read() {
@@ -127,7 +134,7 @@ export class Subscription {
     if (!this.ended) this.cursor = Math.max(0, after ?? this.cursor);
     this.earliest ??= this.cursor;
     call(this.handlers.onBegin, this.cursor);
-    this.read();
+    if (!this.ended) this.read();
   }
 
   /** @param {{events: Envelope[], through?: number}} frame */
@@ -166,6 +173,7 @@ export class Subscription {
   end({ sequence, removed = false }) {
     if (this.gapless && !removed && sequence > this.cursor && !this.isGone(sequence)) return;
     this.ended = true;
+    if (this.reading) this.readAgain(); // it went unanswered
     this.become("live");
     this.connection.update();
     call(this.handlers.onEnd, sequence, removed);

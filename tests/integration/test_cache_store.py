@@ -15,6 +15,7 @@ from executions import cache
 from executions.cache import Flight, Hit, ask, flight
 from executions.cache.store import PREFIX, Away, Store, lock_ms, store
 from workflow_platform.embedded import free_port, wait_until
+from workflow_platform.redis_server import server
 
 HOUR = 3_600_000
 
@@ -190,4 +191,4 @@ def test_without_redis_everything_is_computed(settings: Any, caplog: pytest.LogC
         answer.land("a", keep=True)
     assert cache.figures() == cache.Figures()
     with pytest.raises(Away):
-        Store(settings.REDIS_URL).figures()
+        Store(server()).figures()

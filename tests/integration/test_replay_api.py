@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db.models import F
 
-from events import subscribers
+from events import bus
 from events.models import Event, Replay
 from executions.models import Execution
 from tests.replaying import Api, after, person, record
@@ -148,7 +148,7 @@ def test_nothing_runs_and_nobody_is_told_again(api: Api) -> None:
     heard: list[Any] = []
     record([0, 1])
     before = (Execution.objects.count(), Event.objects.count())
-    handle = subscribers.subscribe(heard.extend, ["*"], "in_transaction")
+    handle = bus.subscribe(heard.append, types=["*"], when="in_transaction")
     try:
         replay = api("POST", PATH, {"filter": {}, "at_once": True}).json()
         api("POST", f"/api/events/replays/{replay['id']}/seek/", {"sequence": 1})

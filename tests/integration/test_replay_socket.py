@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from django.conf import settings
 from websockets.asyncio.client import ClientConnection, connect
 
 from events.access import Viewer
@@ -66,7 +67,7 @@ class Client:
 @asynccontextmanager
 async def watching(platform: Platform, stream: str, token: str | None = None, **given: Any) -> AsyncIterator[Client]:
     headers = {"Authorization": f"Bearer {token or platform.token}"}
-    async with connect(platform.ws_url, additional_headers=headers) as socket:
+    async with connect(platform.ws_url, additional_headers=headers, max_size=None) as socket:
         client = Client(socket, stream)
         await client.say("subscribe", **given)
         yield client
@@ -163,6 +164,23 @@ async def test_a_frame_without_meaning_is_refused_and_named(platform: Platform, 
             await client.say("seek", **frame)
             error = (await client.until("error"))[0]
             assert (error["code"], field in error["detail"]) == ("bad_frame", True), error
+
+
+async def test_frames_may_be_larger_than_those_that_clients_may_send(platform: Platform) -> None:
+    count = "return Array.from({ length: 60 }, (_, n) => ({ n }))"
+    nodes = [node("start", "manual_trigger"), node("numbers", "code", code=count), node("each", "loop", batch_size=1)]
+    nodes.append(node("seen", "set", fields={"seen": True}))
+    edges = [edge("start", "numbers"), edge("numbers", "each"), edge("each", "seen", "loop"), edge("seen", "each")]
+    execution = execute(platform, save(platform, nodes, edges))
+    until(platform, execution)
+    history = platform.request("GET", f"/api/executions/{execution}/events/?limit=1000").json()["events"]
+    assert len(json.dumps(history)) > 2 * settings.WS_MAX_FRAME_BYTES
+    made = replay(platform, history, at_once=True)
+    for stream in (f"execution:{execution}", made["stream"]):
+        async with watching(platform, stream) as client:
+            _, events = await client.until("end")
+            assert [event["sequence"] for event in events] == list(range(1, len(history) + 1))
+            assert [event["id"] for event in events] == [event["id"] for event in history]
 
 
 class Kept:

@@ -7,7 +7,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 import psutil
 import redis
@@ -19,9 +19,20 @@ FROZEN_LEASES = 1.3
 
 
 class Disturbances:
-    """Disturbs in an order that the seed decides: every kind once, then every kind once again, and so on."""
+    """Disturbs in an order that the seed decides: every kind once, then every kind once again, and so on.
 
-    def __init__(self, platform: Installation, seed: int, lease_seconds: float) -> None:
+    `further` kinds come with ours; of all of them only those that `only` names, if it names any.
+    """
+
+    def __init__(
+        self,
+        platform: Installation,
+        seed: int,
+        lease_seconds: float,
+        *,
+        only: Collection[str] = (),
+        further: Mapping[str, Callable[[], None]] | None = None,
+    ) -> None:
         self.platform = platform
         self.chance = random.Random(seed)
         self.lease_seconds = lease_seconds
@@ -37,6 +48,8 @@ class Disturbances:
             "the scheduler is killed": lambda: self._kill("scheduler"),
             "the web process is killed": lambda: self._kill("web"),
         }
+        self._kinds |= further or {}
+        self._kinds = {kind: do for kind, do in self._kinds.items() if not only or kind in only}
         self._deck: list[str] = []
         self._thawing: list[threading.Thread] = []
 

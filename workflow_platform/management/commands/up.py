@@ -56,7 +56,8 @@ class Command(BaseCommand):
 
     def _run(self) -> None:
         postgres = None if os.environ.get("DATABASE_URL") else Postgres(self.data / "postgres", free_port())
-        redis = None if os.environ.get("REDIS_URL") else Redis(self.data / "redis", free_port())
+        elsewhere = os.environ.get("REDIS_URL") or settings.REDIS_SENTINELS
+        redis = None if elsewhere else Redis(self.data / "redis", free_port())
         embedded = [server for server in (postgres, redis) if server is not None]
         collecting = self._begin("collectstatic", "--noinput", "-v0")  # needs no server
         for server in embedded:
