@@ -67,7 +67,7 @@ def run(folder: Path, report: Report) -> None:
     """Measure and report."""
     with own_servers(folder) as servers:
         servers.wait_for_disk(False)
-        empty, full = servers.database("empty"), servers.database("full")
+        empty, full = servers.database("log_empty"), servers.database("log_full")
         began = time.monotonic()
         size = fill(full)
         told = {"events": EVENTS, "bytes": size, "filled_in_seconds": round(time.monotonic() - began)}

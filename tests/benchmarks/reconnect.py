@@ -2,7 +2,7 @@
 
 Clients of two kinds, each with a stream of its own: `events.client`, and a bare socket with the same back-off, as a
 page has. One of each first, in several rounds; then 500 sockets at once, whose arrivals are to be spread. The process
-is started again at once, as the supervisor does; it answers when `/healthz` does.
+is started again at once, as the supervisor does; it answers from when its port takes the first connection.
 """
 
 from __future__ import annotations
@@ -122,13 +122,11 @@ class Web:
     async def _answers(self) -> bool:
         host = urlsplit(self.url)
         try:
-            reader, writer = await asyncio.open_connection(host.hostname, host.port)
-            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            status = await reader.readline()
-            writer.close()
+            _, writer = await asyncio.open_connection(host.hostname, host.port)
         except OSError:
             return False
-        return b" 200 " in status
+        writer.close()
+        return True
 
 
 def run(folder: Path, report: Report) -> None:

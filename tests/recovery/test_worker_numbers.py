@@ -24,7 +24,8 @@ def asks(url: str) -> dict[str, Any]:
 
 def told(site: Installation) -> list[str]:
     """Return what the stream `system` says of the number of workers."""
-    rows = site.query("SELECT data->>'message' FROM events_event WHERE type = 'system.queue_status' ORDER BY sequence")
+    wanted = "SELECT data->>'message' FROM events_event WHERE type = 'system.queue_status'"
+    rows = site.query(f"{wanted} AND source = 'executions.scaling' ORDER BY sequence")
     return [row[0] for row in rows]
 
 
