@@ -111,7 +111,9 @@ async def test_who_must_leave_is_told_so_over_a_second_and_the_address_still_ans
     assert max(sum(at <= other < at + 0.25 for other in times) for at in times) < BYSTANDERS * 0.7
     for _ in range(4):  # while it is away
         assert (await asyncio.to_thread(behind.request, "GET", "/api/workflows/")).status_code == 200
-        (await watching(behind.ws_url, behind)).transport.abort()
+        socket = await watching(behind.ws_url, behind)
+        socket.transport.abort()
+        await socket.wait_closed()
 
 
 async def test_an_event_stream_passes_nginx_as_it_comes(behind: Site) -> None:

@@ -154,6 +154,7 @@ async def test_who_neither_reads_nor_answers_makes_room_for_others(hurt: Site) -
             assert time.monotonic() - began < 20
             await asyncio.sleep(0.2)
         stuck.transport.abort()
+        await stuck.wait_closed()
 
 
 async def test_a_frame_of_the_server_may_be_larger_than_those_of_clients(hurt: Site) -> None:
