@@ -31,7 +31,7 @@ MAX_AT_ONCE = 500
 MAX_IN_FLIGHT = 2_000
 """Messages on their way from this process; above it hints are dropped and watchers find the events in history."""
 
-FAREWELL_SECONDS = 1.0
+FAREWELL_SECONDS = 3.0
 
 FEED_GROUP = "feed"
 ACCESS_GROUP = "access"
