@@ -17,6 +17,7 @@ class WaitKind(models.TextChoices):
     WEBHOOK = "webhook", "A call to its URL"
     APPROVAL = "approval", "A person's decision"
     EXECUTION = "execution", "The end of another execution"
+    DELIVERY = "delivery", "The end of a webhook delivery"
 
 
 class WaitQuerySet(WorkspaceScopedQuerySet["Wait"]):
@@ -57,6 +58,7 @@ class Wait(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", help_text="Empty: any editor."
     )
     child = models.ForeignKey(Execution, null=True, on_delete=models.SET_NULL, related_name="+")
+    delivery_id = models.UUIDField(null=True, help_text="The webhook delivery whose end is waited for.")
     expires_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     resolved_at = models.DateTimeField(null=True)
@@ -74,6 +76,11 @@ class Wait(models.Model):
         ]
         indexes = [
             models.Index(fields=["kind", "-id"], name="wait_open", condition=models.Q(resolved_at__isnull=True)),
+            models.Index(
+                fields=["delivery_id"],
+                name="wait_for_delivery",
+                condition=models.Q(delivery_id__isnull=False, resolved_at__isnull=True),
+            ),
             models.Index(fields=["kind", "-id"], name="wait_decided", condition=models.Q(outcome__isnull=False)),
         ]
 

@@ -1,0 +1,211 @@
+"""Deliveries and their attempts. Status changes are made by `webhooks.outbox`, `webhooks.claiming` and
+`webhooks.outcomes`, and by nothing else."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from webhooks.models.endpoint import MAX_URL, Endpoint
+from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
+from workflow_platform.identifiers import uuid7
+
+
+class DeliveryStatus(models.TextChoices):
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+UNENDED = [DeliveryStatus.PENDING, DeliveryStatus.SENDING]
+
+
+class Origin(models.TextChoices):
+    """Why there is a delivery."""
+
+    EVENT = "event", "An event that the endpoint wants"
+    TEST = "test", "A test event"
+    API = "api", "Asked for through the API"
+    NODE = "node", "A send_webhook node"
+    REPLAY = "replay", "An event sent again from history"
+
+
+class Rank(models.IntegerChoices):
+    """Priority; the lower goes first."""
+
+    HIGH = 0
+    DEFAULT = 1
+    LOW = 2
+
+
+class DeliveryQuerySet(WorkspaceScopedQuerySet["Delivery"]):
+    pass
+
+
+class Delivery(models.Model):
+    """One event for one endpoint, or one ad-hoc message for one URL. `webhook-id` is `msg_` and its id in hex."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    # No constraints in the database but for the workspace's: these rows are written in the transactions of events.
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
+    lane_id = models.UUIDField()
+    endpoint = models.ForeignKey(
+        Endpoint,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        related_name="deliveries",
+        db_index=False,
+        db_constraint=False,
+        help_text="Empty: an ad-hoc delivery.",
+    )
+    origin = models.CharField(max_length=6, choices=Origin.choices, default=Origin.EVENT)
+    status = models.CharField(max_length=9, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING)
+    rank = models.PositiveSmallIntegerField(choices=Rank.choices, default=Rank.DEFAULT)
+    due_at = models.DateTimeField(default=timezone.now, help_text="When the next attempt is to be made.")
+    ordering_key = models.CharField(
+        max_length=80, blank=True, help_text="The stream, at an endpoint that keeps the order of streams."
+    )
+
+    event_id = models.UUIDField(null=True)
+    event_type = models.CharField(max_length=60, blank=True)
+    stream = models.CharField(max_length=80, blank=True)
+    sequence = models.BigIntegerField(null=True)
+    execution_id = models.UUIDField(null=True)
+    workflow_id = models.UUIDField(null=True)
+    node_id = models.CharField(max_length=100, blank=True, help_text="The node run that asked for it.")
+    run_index = models.PositiveIntegerField(null=True)
+    operation_id = models.UUIDField(null=True, help_text="The operation that made it, or sent it again.")
+
+    method = models.CharField(max_length=7, default="POST")
+    url = models.CharField(max_length=MAX_URL, blank=True, help_text="Of an ad-hoc delivery.")
+    sealed = models.BinaryField(null=True, help_text="Headers and authentication of an ad-hoc delivery, encrypted.")
+    options = models.JSONField(null=True, help_text='Of an ad-hoc delivery: {"timeout_seconds", "retry_policy"}.')
+    content_type = models.CharField(max_length=200, default="application/cloudevents+json; charset=utf-8")
+    body = models.TextField(
+        blank=True, help_text="What is sent: made with the event, transformed before the first try."
+    )
+    prepared = models.BooleanField(default=False, help_text="Filter and transformation have been applied.")
+    idempotency_key = models.CharField(max_length=200, blank=True)
+    awaited = models.BooleanField(default=False, help_text="Somebody is to be told how it ended.")
+
+    attempts_made = models.PositiveIntegerField(default=0)
+    attempts_before = models.PositiveIntegerField(
+        default=0, help_text="Made before it was last redelivered: the retry policy counts from there."
+    )
+    lease_token = models.PositiveIntegerField(default=0, help_text="Grows with each claim; a stale one cannot write.")
+    lease_expires_at = models.DateTimeField(null=True)
+    cancel_requested = models.BooleanField(default=False, help_text="Asked for while it was sent: no further attempt.")
+    status_code = models.PositiveSmallIntegerField(null=True, help_text="Of the latest attempt.")
+    error = models.CharField(
+        max_length=500, blank=True, help_text="Why it failed, or was cancelled, or is tried again."
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(status__in=DeliveryStatus.values), name="delivery_status_is_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=UNENDED, ended_at__isnull=True)
+                | (~models.Q(status__in=UNENDED) & models.Q(ended_at__isnull=False)),
+                name="ended_deliveries_have_an_end",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["lane_id", "rank", "due_at"], name="delivery_due", condition=models.Q(status="pending")
+            ),
+            models.Index(fields=["lane_id"], name="delivery_sending", condition=models.Q(status="sending")),
+            models.Index(
+                fields=["lane_id", "ordering_key", "id"],
+                name="delivery_in_order",
+                condition=models.Q(status__in=["pending", "sending"]) & ~models.Q(ordering_key=""),
+            ),
+            models.Index(fields=["workspace", "-id"], name="delivery_listed"),
+            models.Index(fields=["endpoint", "-id"], name="delivery_of_endpoint"),
+            models.Index(
+                fields=["endpoint", "status", "-id"],
+                name="delivery_failed",
+                condition=models.Q(status__in=["failed", "cancelled"]),
+            ),
+            models.Index(
+                fields=["execution_id"], name="delivery_of_execution", condition=models.Q(execution_id__isnull=False)
+            ),
+            models.Index(fields=["event_id"], name="delivery_of_event", condition=models.Q(event_id__isnull=False)),
+            models.Index(fields=["ended_at"], name="delivery_ended", condition=models.Q(ended_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type or self.method} {self.id}"
+
+    @property
+    def message_id(self) -> str:
+        """Return the `webhook-id`: the same on every attempt."""
+        return f"msg_{self.id.hex}"
+
+
+class Outcome(models.TextChoices):
+    """What came of an attempt."""
+
+    DELIVERED = "delivered", "A 2xx answer"
+    RETRY = "retry", "Failed; another follows"
+    FAILED = "failed", "Failed for good"
+    LOST = "lost", "The worker was lost; whether it arrived is not known"
+
+
+class DeliveryAttemptQuerySet(WorkspaceScopedQuerySet["DeliveryAttempt"]):
+    pass
+
+
+class DeliveryAttempt(models.Model):
+    """One HTTP try. Headers with secrets are kept masked; times in milliseconds, null where it did not come to it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
+    )
+    delivery = models.ForeignKey(
+        Delivery, on_delete=models.CASCADE, related_name="attempts", db_index=False, db_constraint=False
+    )
+    endpoint_id = models.UUIDField(null=True)
+    number = models.PositiveIntegerField(help_text="From 1.")
+    outcome = models.CharField(max_length=9, choices=Outcome.choices)
+    started_at = models.DateTimeField()
+    url = models.CharField(max_length=MAX_URL, help_text="Values of the query masked.")
+    request_headers = models.JSONField(default=dict)
+    status_code = models.PositiveSmallIntegerField(null=True)
+    response_headers = models.JSONField(default=dict)
+    response_body = models.TextField(blank=True, help_text="Up to WEBHOOK_RESPONSE_MAX_BYTES.")
+    response_truncated = models.BooleanField(default=False)
+    error_class = models.CharField(
+        max_length=20,
+        blank=True,
+        help_text="refused, dns, connect, tls, timeout, reset, protocol, status, script, lost.",
+    )
+    error = models.CharField(max_length=500, blank=True)
+    dns_ms = models.FloatField(null=True)
+    connect_ms = models.FloatField(null=True)
+    tls_ms = models.FloatField(null=True)
+    first_byte_ms = models.FloatField(null=True)
+    total_ms = models.FloatField(null=True)
+    next_attempt_at = models.DateTimeField(null=True)
+
+    objects = DeliveryAttemptQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["delivery", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["delivery", "number"], name="one_attempt_per_number"),
+        ]
+        indexes = [models.Index(fields=["endpoint_id", "-id"], name="attempt_of_endpoint")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number}: {self.outcome}"

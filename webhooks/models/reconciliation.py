@@ -1,0 +1,56 @@
+"""Events due = delivered + pending + failed + cancelled, for each endpoint and hour; and where it is not so."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from webhooks.models.endpoint import Endpoint
+
+
+class HourCount(models.Model):
+    """The deliveries of one endpoint that stand for the events of one hour (by the event's time)."""
+
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="hours")
+    hour = models.DateTimeField()
+    due = models.PositiveBigIntegerField()
+    delivered = models.PositiveBigIntegerField()
+    pending = models.PositiveBigIntegerField(help_text="Pending or being sent.")
+    failed = models.PositiveBigIntegerField()
+    cancelled = models.PositiveBigIntegerField()
+    violations = models.PositiveBigIntegerField(default=0)
+    checked_at = models.DateTimeField(default=timezone.now)
+    final = models.BooleanField(default=False, help_text="Nothing is pending any more, and the hour is long over.")
+
+    class Meta:
+        ordering = ["endpoint", "-hour"]
+        constraints = [models.UniqueConstraint(fields=["endpoint", "hour"], name="one_count_per_endpoint_and_hour")]
+        indexes = [models.Index(fields=["hour"], name="hour_count_open", condition=models.Q(final=False))]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} {self.hour:%Y-%m-%d %H}:00"
+
+
+class ViolationKind(models.TextChoices):
+    MISSING = "missing", "An event was due and has no delivery"
+    SURPLUS = "surplus", "A delivery stands for an event that was not due"
+    DOUBLED = "doubled", "An event has several deliveries"
+
+
+class Violation(models.Model):
+    """One event for which the sum does not hold."""
+
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="violations")
+    hour = models.DateTimeField()
+    event_id = models.UUIDField()
+    kind = models.CharField(max_length=7, choices=ViolationKind.choices)
+    found_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["endpoint", "event_id", "kind"], name="one_violation_per_event_and_kind")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.event_id}"
