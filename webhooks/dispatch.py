@@ -1,0 +1,57 @@
+"""Deliveries that were committed are told to the workers: one RQ job for all that come within a moment.
+
+The job carries nothing: what is to be sent stands in the database (`webhooks.claiming`). A lost one is made up for by
+the sweep.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from uuid import UUID
+
+from django.db import transaction
+
+from workflow_platform import jobs
+
+KIND = "deliver"
+ALL = UUID(int=0)
+APART_SECONDS = 0.005
+"""Commits that come closer than this share a job."""
+
+
+class _Dispatcher:
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._asked = threading.Event()
+        threading.Thread(target=self._run, name="webhook dispatch", daemon=True).start()
+
+    def wake(self) -> None:
+        self._asked.set()
+
+    def _run(self) -> None:
+        while True:
+            self._asked.wait()
+            self._asked.clear()
+            jobs.enqueue(KIND, [ALL])
+            time.sleep(APART_SECONDS)
+
+
+_dispatcher: _Dispatcher | None = None
+_starting = threading.Lock()
+
+
+def wake() -> None:
+    """Have what is due sent, soon."""
+    global _dispatcher
+    with _starting:
+        if _dispatcher is None or _dispatcher.pid != os.getpid():
+            _dispatcher = _Dispatcher()
+        dispatcher = _dispatcher
+    dispatcher.wake()
+
+
+def wake_on_commit() -> None:
+    """Have what this transaction makes due sent, once it is committed."""
+    transaction.on_commit(wake)
