@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,10 +12,11 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from executions.models import WebhookRoute, Workflow, WorkflowVersion
-from executions.nodes.webhook_trigger import WebhookTrigger, WebhookTriggerParameters
+from executions.nodes.webhook_trigger import PATH, WebhookTrigger, WebhookTriggerParameters
 from webhooks.inbound.schemes import Scheme, credentials_of
 
 MOST_CANDIDATES = 20
+_PATH = re.compile(PATH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,10 @@ class Listener:
 
 def listening(paths: Collection[str]) -> dict[str, Listener]:
     """Return the active webhook triggers that have the paths."""
+    paths = {path for path in paths if _PATH.fullmatch(path)}
     if not paths:
         return {}
-    routes = WebhookRoute.objects.select_related("workflow").defer("workflow__description").in_bulk(set(paths))
+    routes = WebhookRoute.objects.select_related("workflow").defer("workflow__description").in_bulk(paths)
     return {
         path: listener(route.workflow, route.node_id)
         for path, route in routes.items()
@@ -57,6 +60,8 @@ def tested(path: str) -> Listener | None:
     The active one has it; without one, of the workflows that name the path the one that has existed longest. A path
     that begins with a workflow's id leads to that workflow, whoever else names the rest.
     """
+    if not _PATH.fullmatch(path):
+        return None
     first, _, rest = path.partition("/")
     try:
         of_workflow = UUID(first)

@@ -13,6 +13,7 @@ from webhooks.inbound.schemes import CREDENTIAL_TYPE, SIGNING, Scheme, credentia
 from workflow_platform.client_address import networks
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+PATH = r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*"
 RESERVED = frozenset({"resume", "test"})
 """First parts of paths under /hooks/ that have a meaning of their own."""
 
@@ -24,7 +25,7 @@ class WebhookTriggerParameters(Parameters):
         " checked, shown on the workflow's page, and starts nothing.",
         min_length=1,
         max_length=200,
-        pattern=r"^[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*$",
+        pattern=f"^{PATH}$",
     )
     methods: list[Method] = Field(["POST"], title="Methods", description="Which HTTP methods start the workflow.")
     auth: Scheme | None = Field(
