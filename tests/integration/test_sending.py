@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.delivering import Sending, attempts, make_deliveries, make_endpoint, sending, statuses
+from tests.sending import Sending, attempts, make_deliveries, make_endpoint, sending, statuses
 from tests.engine import COMMITS
 from tests.receiving import Receiver, receiving
 from workflow_platform import connections
