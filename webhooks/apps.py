@@ -7,9 +7,14 @@ class WebhooksConfig(AppConfig):
 
     def ready(self) -> None:
         """Have every process write the deliveries of the events that it appends, with them."""
-        from events import bus
-        from events.event_types import CATALOGUE
-        from webhooks import outbox
+        subscribe()
 
-        told = [name for name in CATALOGUE if not name.startswith("system.")]
-        bus.subscribe(outbox.deliver_events, told, when="in_transaction", batches=True, name="webhooks.outbox")
+
+def subscribe() -> None:
+    """Let the outbox hear of the events of workspaces, in their transactions."""
+    from events import bus
+    from events.event_types import CATALOGUE
+    from webhooks import outbox
+
+    told = [name for name in CATALOGUE if not name.startswith("system.")]
+    bus.subscribe(outbox.deliver_events, told, when="in_transaction", batches=True, name="webhooks.outbox")
