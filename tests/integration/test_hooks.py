@@ -198,9 +198,8 @@ def test_the_test_url_shows_what_arrived_on_the_workflows_stream_and_starts_noth
         (True, True, None),
         (True, False, None),
     ]
-    found = platform.request("GET", f"/api/events/?workflow={hook.workflow}&type=workflow.hook_tested").json()[
-        "results"
-    ]
+    url = f"/api/events/?workflow={hook.workflow}&type=workflow.hook_tested"
+    found = platform.request("GET", url).json()["events"]
     told = sorted((event["data"] for event in found), key=lambda data: str(data["request"]))
     assert [data["request"] for data in told] == [str(row["id"]) for row in rows]
     assert told[0]["preview"] == {"query": {"q": "1"}, "body": {"zen": "calm"}}

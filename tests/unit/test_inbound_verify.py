@@ -93,7 +93,7 @@ def test_an_asymmetric_signature_is_checked_with_the_public_key() -> None:
             check("standard_webhooks", headers | {"webhook-signature": bad}, STANDARD_BODY, public)
 
 
-@pytest.mark.parametrize("secret", ["whsec_%%%", "whsec_AAAA", "whpk_AAAA", "whsk_" + "A" * 44, "not base 64"])
+@pytest.mark.parametrize("secret", ["whsec_%%%", "whsec_AAAA", "whpk_AAAA", "whsk_AAAA", "not base 64"])
 def test_a_secret_that_is_none_lets_nobody_in(secret: str) -> None:
     with pytest.raises(UnusableSecret):
         check("standard_webhooks", STANDARD, STANDARD_BODY, [{"secret": secret}])
