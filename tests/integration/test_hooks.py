@@ -206,7 +206,8 @@ def test_the_test_url_shows_what_arrived_on_the_workflows_stream_and_starts_noth
     assert (told[1]["accepted"], told[1]["reason"][:22]) == (False, "The signature is wrong")
     assert platform.request("GET", f"/api/executions/?workflow={hook.workflow}").json()["results"] == []
     page = f"/workflows/{hook.workflow}/hook-requests/"
-    assert platform.request("GET", page).status_code != 200, "Pages are for people who have logged in."
+    answer = platform.request("GET", page, allow_redirects=False)
+    assert answer.status_code == 302, "Pages are for people who have logged in."
 
 
 def test_a_test_url_leads_to_who_has_the_path_and_with_an_id_to_that_workflow(platform: Platform) -> None:
