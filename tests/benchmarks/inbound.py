@@ -31,7 +31,13 @@ def run(folder: Path, report: Report) -> None:
     """Measure and report; the baseline before and after, since the machine is not always the same."""
     with installation(folder / "inbound") as platform:
         baselines = [measure_bare(platform)]
-        made = {name: load_of(platform, name) for name in ("queued", "open", "signed", "refused")}
+        made, spent = {}, {}
+        for name in ("queued", "open", "signed", "refused"):
+            before = platform.cpu_seconds()
+            made[name] = load_of(platform, name)
+            after = platform.cpu_seconds()
+            count = len(made[name].latencies) * (1 + WARM_UP_SECONDS / SECONDS)
+            spent[name] = {kind: round((after[kind] - before[kind]) / count * 1000, 2) for kind in after}
         baselines.append(measure_bare(platform))
         baseline = sum(each.rate for each in baselines) / 2
         p99 = sum(each.quantile(0.99) for each in baselines) / 2
@@ -39,6 +45,7 @@ def run(folder: Path, report: Report) -> None:
             context = {"clients": CLIENTS, "requests": len(done.latencies)}
             report(f"inbound.{name}.rate", "1/s", done.rate, baseline, **context)
             report(f"inbound.{name}.p99", "ms", done.quantile(0.99), p99, **context)
+            report(f"inbound.{name}.cpu", "ms/request", sum(spent[name].values()), by_process=spent[name])
         check_all_stored(platform, made)
 
 
