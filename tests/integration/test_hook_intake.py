@@ -15,6 +15,8 @@ import pytest
 from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
 from django.db import OperationalError, connection, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from executions import credentials, definitions, hook_intake, lifecycle
 from executions.models import Execution, Workflow
@@ -46,17 +48,26 @@ def hook(path: str, settings: dict[str, Any] | None = None, /, **parameters: Any
     return workflow
 
 
-async def post(path: str, body: bytes = b"{}", client: str = "198.51.100.9", **headers: str) -> tuple[int, Any]:
+async def post(
+    path: str,
+    body: bytes = b"{}",
+    client: str = "198.51.100.9",
+    method: str = "POST",
+    query: bytes = b"",
+    content_type: str = "application/json",
+    **headers: str,
+) -> tuple[int, Any]:
     """Send a request through the handler of /hooks/, as the web process does. Returns status and answer."""
-    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    named = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
     scope = {
-        "type": "http", "http_version": "1.1", "method": "POST", "path": f"/hooks/{path}", "query_string": b"",
-        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json"), *named], "client": (client, 1),
+        "type": "http", "http_version": "1.1", "method": method, "path": f"/hooks/{path}", "query_string": query,
+        "headers": [(b"host", b"localhost"), (b"content-type", content_type.encode("latin-1")), *named],
+        "client": (client, 1),
     }  # fmt: skip
     server = ApplicationCommunicator(handler, scope)
     await server.send_input({"type": "http.request", "body": body})
     start, end = await server.receive_output(20), await server.receive_output(20)
-    return start["status"], orjson.loads(end["body"])
+    return start["status"], orjson.loads(end["body"] or b"null")
 
 
 def post_all(*requests: dict[str, Any]) -> list[tuple[int, Any]]:
@@ -185,3 +196,58 @@ def test_parameters_that_are_not_valid_let_nobody_in() -> None:
         )
     assert post_all({"path": "fine"})[0][0] == 503
     assert InboundRequest.objects.get().reason.startswith("The trigger's parameters are not valid: auth")
+
+
+TEXTS = st.text(st.characters(max_codepoint=255), max_size=30)
+HEADERS = st.dictionaries(
+    st.sampled_from(["x-hub-signature-256", "x-github-delivery", "x-forwarded-for", "authorization", "x-a", "cookie"]),
+    TEXTS,
+)
+KINDS = st.sampled_from(
+    [
+        "application/json",
+        "text/plain; charset=utf-16",
+        "multipart/form-data; boundary=b",
+        "x",
+        "",
+        "image/png",
+        "a/b; c",
+    ]
+)
+
+PATHS = st.sampled_from(
+    ["anyone", "signed", "test/anyone", "test/signed", "anyone/", "a\x00", "test/\x00", "nobody", "test/nobody"]
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            PATHS,
+            st.sampled_from(["POST", "GET", "PURGE", "HEAD"]), st.binary(max_size=40), HEADERS, KINDS,
+            st.one_of(st.binary(max_size=60), st.sampled_from([b'"\\u0000"', b"[" * 300, b'{"type":"ping"}'])),
+        ),
+        min_size=1, max_size=4,
+    )
+)  # fmt: skip
+def test_nothing_that_comes_is_an_error_of_ours(
+    requests: list[tuple[str, str, bytes, dict[str, str], str, bytes]],
+) -> None:
+    if not Workflow.objects.exists():
+        hook("anyone", methods=["POST", "GET", "HEAD"])
+        workspace = Workflow.objects.get().workspace
+        credentials.create(workspace=workspace, by=None, type_="webhook_secret", data={"secret": SECRET}, name="github")
+        hook("signed", auth={"type": "github", "credential": "github"})
+    answers = post_all(
+        *(
+            {"path": path, "method": method, "query": query, "body": body, "content_type": kind}
+            | {name.replace("-", "_"): value for name, value in headers.items()}
+            for path, method, query, headers, kind, body in requests
+        )
+    )
+    assert all(status < 500 for status, _ in answers)
+    accepted = InboundRequest.objects.filter(status_code=202)
+    assert (
+        accepted.count() == Execution.objects.count() + accepted.filter(reason__startswith="The same message").count()
+    )
