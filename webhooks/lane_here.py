@@ -54,6 +54,8 @@ class LaneHere:
         self.running.pop(decided.claimed.id, None)
         self.unrecorded += 1
         result = decided.result
+        if decided.gone:
+            return self.clear()
         if result is None or result.succeeded or result.alive:
             self.failures = 0
             return []
