@@ -30,7 +30,8 @@ class LaneHere:
 
     @property
     def held(self) -> Held:
-        return Held(len(self.waiting) + len(self.running) + self.unrecorded, len(self.waiting), len(self.running))
+        claimed = len(self.waiting) + len(self.running) + self.unrecorded
+        return Held(claimed, len(self.waiting), len(self.running), self.stuck(time.monotonic()) > 0)
 
     @property
     def empty(self) -> bool:
