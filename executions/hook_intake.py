@@ -103,9 +103,11 @@ class _Intake:
     def _look_at(self, batch: Sequence[Waiting]) -> None:
         """Find who listens to each, and judge it."""
         found = hook_listeners.listening({each.request.path for each in batch if not each.request.test})
+        tested = {
+            path: hook_listeners.tested(path) for path in {each.request.path for each in batch if each.request.test}
+        }
         for each in batch:
-            path = each.request.path
-            each.listener = hook_listeners.tested(path) if each.request.test else found.get(path)
+            each.listener = (tested if each.request.test else found).get(each.request.path)
         listeners = [each.listener for each in batch if each.listener is not None]
         secrets = self._secrets.look_up({reference for found in listeners for reference in found.credentials})
         for each in batch:
@@ -134,7 +136,7 @@ def _answer(batch: Sequence[Waiting]) -> None:
 def _start(taken: Sequence[Waiting]) -> None:
     """Create the executions, but for repetitions; inside the caller's transaction."""
     starting = [each for each in taken if isinstance(each.judged.outcome, Taken)]
-    named = {each.id: (each.request.path, each.judged.message_id) for each in starting if each.judged.message_id}
+    named = {each.id: message for each in starting if (message := _message(each)) is not None}
     first = repetitions.claim({message: each for each, message in reversed(named.items())})
     earlier = {each: first[message] for each, message in named.items() if first.get(message, each) != each}
     fresh = [each for each in starting if each.id not in earlier]
@@ -146,6 +148,13 @@ def _start(taken: Sequence[Waiting]) -> None:
     for each in starting:
         if (execution_id := earlier.get(each.id)) is not None:
             each.outcome = failed.get(execution_id) or Accepted(execution_id, _respond(each), duplicate=True)
+
+
+def _message(each: Waiting) -> repetitions.Message | None:
+    """Return what tells repetitions: of this trigger, since its path may have been, or become, that of another one."""
+    assert each.listener is not None
+    trigger = f"{each.listener.workflow.pk}/{each.listener.node_id}"
+    return (trigger, each.judged.message_id) if each.judged.message_id else None
 
 
 def _new(each: Waiting) -> NewExecution:

@@ -153,6 +153,23 @@ def test_a_message_that_started_nothing_may_come_again() -> None:
     assert len({answer["execution_id"] for _, answer in (first, again, third)}) == 1
 
 
+def test_a_message_to_a_path_is_none_to_who_had_the_path_before() -> None:
+    first = hook("fine", auth={"type": "bearer", "credential": token(), "id_header": "X-Id"})
+    sent = {"path": "fine", "authorization": "Bearer a-token", "x_id": "1"}
+    ((_, before),) = post_all(sent)
+    definitions.set_active(first, False, None)
+    hook("fine", auth={"type": "bearer", "credential": token(), "id_header": "X-Id"})
+    ((_, after),) = post_all(sent)
+    assert after["execution_id"] != before["execution_id"]
+    assert "duplicate" not in after
+
+
+def token() -> str:
+    workspace = make_workflow([node("start", "manual_trigger")], []).workspace
+    name = f"token {uuid7()}"
+    return credentials.create(workspace=workspace, by=None, type_="bearer", data={"token": "a-token"}, name=name).name
+
+
 def test_the_address_behind_a_trusted_proxy_is_who_may_call(settings: Any) -> None:
     hook("few", allow_from=["203.0.113.0/24"])
     through = {"path": "few", "client": "10.0.0.1", "x_forwarded_for": "203.0.113.9"}
