@@ -26,7 +26,8 @@ from webhooks.inbound import recording, repetitions
 logger = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 200
-MAX_WAITING = 5_000
+MAX_WAITING, MAX_WAITING_BYTES = 5_000, 256 * 1024 * 1024
+"""Requests, and bytes of their bodies, that one process holds; more are sent away."""
 BUSY = 3
 GATHER_SECONDS = 0.003
 """After a batch of BUSY or more, the next one gathers for so long."""
@@ -37,8 +38,19 @@ NOT_STORED = Refused(503, "The request could not be stored; send it again.", {"R
 class _Intake:
     def __init__(self) -> None:
         self.requests: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
+        self._bytes, self._counting = 0, threading.Lock()
         self._judge, self._secrets, self._refusals = Judge(), Secrets(), recording.Refusals()
         threading.Thread(target=self._run, name="hook intake", daemon=True).start()
+
+    def put(self, waiting: Waiting) -> bool:
+        """Take a request in. False if there are too many."""
+        size = len(waiting.request.body)
+        with self._counting:
+            if self.requests.qsize() >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES:
+                return False
+            self._bytes += size
+        self.requests.put(waiting)
+        return True
 
     def _run(self) -> None:
         busy = False
@@ -56,6 +68,8 @@ class _Intake:
             except Exception:
                 logger.exception("%d requests are taken one by one", len(batch))
                 self._take_singly(batch)
+            with self._counting:
+                self._bytes -= sum(len(each.request.body) for each in batch)
             if self.requests.empty():
                 connection.close()
 
@@ -193,8 +207,6 @@ def submit(request: Arrived) -> Future[Outcome]:
         if _intake is None:
             _intake = _Intake()
     waiting = Waiting(request)
-    if _intake.requests.qsize() >= MAX_WAITING:
+    if not _intake.put(waiting):
         waiting.answer.set_result(FULL)
-    else:
-        _intake.requests.put(waiting)
     return waiting.answer

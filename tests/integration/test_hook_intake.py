@@ -15,6 +15,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
 from django.db import OperationalError, connection, transaction
+from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ from tests.engine import COMMITS, make_workflow
 from tests.workflows import edge, node
 from webhooks.inbound import recording, repetitions
 from webhooks.models import InboundRequest, SeenMessage
+from workflow_platform.accounts.models import Membership, Role, User
 from workflow_platform.embedded import wait_until
 from workflow_platform.hook_handler import HookHandler
 from workflow_platform.identifiers import uuid7
@@ -92,6 +94,29 @@ def test_a_request_that_cannot_be_stored_leaves_those_of_its_moment_alone(monkey
     answers = post_all(*({"path": "fine", "body": body} for body in [b"1", b'"poison"', b"2", b"3"]))
     assert [status for status, _ in answers] == [202, 500, 202, 202]
     assert InboundRequest.objects.filter(accepted=True).count() == Execution.objects.count() == 3
+
+
+def test_more_than_memory_holds_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    hook("fine")
+    monkeypatch.setattr(hook_intake, "MAX_WAITING_BYTES", 1000)
+    large = {"path": "fine", "body": b'"' + b"x" * 600 + b'"'}
+    answers = post_all(large, large, {"path": "fine"})
+    assert [status for status, _ in answers] == [202, 503, 202]
+    assert post_all(large)[0][0] == 202
+
+
+def test_what_came_to_test_urls_is_shown_to_members_alone() -> None:
+    workflow = hook("fine")
+    assert post_all({"path": "test/fine", "body": b'{"n": 1}'})[0][0] == 200
+    viewer, stranger = (User.objects.create_user(name) for name in ("viewer", "stranger"))
+    Membership.objects.create(user=viewer, workspace=workflow.workspace, role=Role.VIEWER)
+    url = f"/workflows/{workflow.pk}/hook-requests/"
+    seen, unseen = Client(), Client()
+    seen.force_login(viewer)
+    unseen.force_login(stranger)
+    ((request),) = seen.get(url).json()["requests"]
+    assert (request["item"]["body"], request["whole"]) == ({"n": 1}, True)
+    assert unseen.get(url).status_code == 404
 
 
 def test_without_the_database_the_caller_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
