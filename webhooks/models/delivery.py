@@ -118,6 +118,11 @@ class Delivery(models.Model):
                 | (~models.Q(status__in=UNENDED) & models.Q(ended_at__isnull=False)),
                 name="ended_deliveries_have_an_end",
             ),
+            models.UniqueConstraint(
+                fields=["workspace", "idempotency_key"],
+                name="one_delivery_per_idempotency_key",
+                condition=~models.Q(idempotency_key=""),
+            ),
         ]
         indexes = [
             models.Index(
@@ -125,7 +130,7 @@ class Delivery(models.Model):
             ),
             models.Index(fields=["lane_id"], name="delivery_sending", condition=models.Q(status="sending")),
             models.Index(
-                fields=["lane_id", "ordering_key", "id"],
+                fields=["lane_id", "ordering_key", "sequence", "id"],
                 name="delivery_in_order",
                 condition=models.Q(status__in=["pending", "sending"]) & ~models.Q(ordering_key=""),
             ),
