@@ -201,6 +201,9 @@ class NodeType(ABC, Generic[P]):
     retry_on_crash: ClassVar[bool] = True
     """Whether it is run again when its worker was lost while it ran."""
 
+    url_parameters: ClassVar[tuple[str, ...]] = ()
+    """The parameters that are URLs which it calls: checked when the workflow is saved, by the node at every call."""
+
     cacheable: ClassVar[bool] = True
     """Whether a node may have its results served from the cache. Not if it waits, keeps its loop open, answers a
     webhook or starts executions: a result taken from the cache would leave that out. Triggers never may."""
