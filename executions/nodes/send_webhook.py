@@ -5,7 +5,6 @@ from typing import Any, Literal
 from uuid import UUID
 
 import orjson
-from django.conf import settings
 from pydantic import Field
 
 from executions.models import WaitKind
@@ -20,9 +19,10 @@ from executions.nodes.base import (
     UsableCredential,
     WaitFor,
 )
+from webhooks.message import defaults
 from webhooks.models import DeliveryStatus, Endpoint, Rank
 from webhooks.models.endpoint import MAX_URL
-from webhooks.retry_schedule import Defaults, Preset, RetryPolicy
+from webhooks.retry_schedule import Preset, RetryPolicy
 from webhooks.sealing import Auth, BearerAuth, HeaderAuth, NoAuth, QueryAuth
 from webhooks.to_endpoints import NoSuchEndpoint, find_endpoint
 
@@ -121,21 +121,12 @@ class SendWebhook(NodeType[SendWebhookParameters]):
     def describe(self) -> dict[str, Any]:
         described = super().describe()
         described["parameters"]["properties"]["retry"]["description"] = "; ".join(
-            f"{preset}: {RetryPolicy(preset=preset).in_words(_defaults())}" for preset in _PRESETS
+            f"{preset}: {RetryPolicy(preset=preset).in_words(defaults())}" for preset in _PRESETS
         )
         return described
 
 
 _PRESETS: tuple[Preset, ...] = ("quick", "standard")
-
-
-def _defaults() -> Defaults:
-    return Defaults(
-        settings.WEBHOOK_MAX_ATTEMPTS,
-        settings.WEBHOOK_INITIAL_DELAY / 1000,
-        settings.WEBHOOK_BACKOFF_MULTIPLIER,
-        settings.WEBHOOK_MAX_DELAY / 1000,
-    )
 
 
 def _by_end(deliveries: Items) -> dict[str, Items]:
@@ -149,7 +140,7 @@ def _reason(context: NodeContext[SendWebhookParameters], count: int) -> str:
     what = "a delivery" if count == 1 else f"{count} deliveries"
     if context.node.parameters.get("endpoint"):
         return f"Waits for the end of {what} ({'its' if count == 1 else 'their'} endpoint says how often it is tried)."
-    return f"Waits for the end of {what} ({context.parameters().retry.in_words(_defaults())})."
+    return f"Waits for the end of {what} ({context.parameters().retry.in_words(defaults())})."
 
 
 class _Messages:
