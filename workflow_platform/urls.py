@@ -22,6 +22,7 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("", include("events.urls")),
+    path("", include("webhooks.urls")),
     path("", include("executions.urls")),
 ]
 
