@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +16,11 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from webhooks import dispatch, endpoint_secrets
+from events.replay.reading import database_now
+from webhooks import dispatch, endpoint_secrets, operations
 from webhooks.lanes import open_lane, reset_lane
-from webhooks.models import Endpoint, EndpointRevision, Lane
+from webhooks.models import Endpoint, EndpointRevision, Lane, OperationKind
+from webhooks.models.delivery import UNENDED
 from webhooks.sealing import NoAuth, Secrets
 from workflow_platform import encryption
 from workflow_platform.accounts.models import User, Workspace
@@ -76,7 +78,7 @@ def create(
     _seal(endpoint, held)
     endpoint.save(force_insert=True)
     open_lane(endpoint)
-    _revise(endpoint, timezone.now())
+    _revise(endpoint)
     return Issued(endpoint, signing.secret)
 
 
@@ -152,30 +154,16 @@ def enable(endpoint: Endpoint) -> Endpoint:
 
 
 @transaction.atomic
-def disable(endpoint_id: UUID, reason: str) -> bool:
-    """Make an endpoint inactive for what its receiver answered. Returns False where it is so, or gone, already."""
-    try:
-        row = _locked(endpoint_id)
-    except Endpoint.DoesNotExist:
-        return False
-    if not row.active:
-        return False
-    row.active, row.disabled_at, row.disabled_reason = False, timezone.now(), reason[:500]
-    _saved(row)
-    return True
-
-
-@transaction.atomic
-def delete(endpoint: Endpoint) -> None:
-    """Take the endpoint away. What waits for it is cancelled; its deliveries can be read until retention removes them,
-    its secrets are gone at once."""
+def delete(endpoint: Endpoint, by: User | None) -> None:
+    """Take the endpoint away. What waits for it is cancelled by an operation that survives whatever happens; its
+    deliveries can be read until retention removes them, its secrets are gone at once."""
     row = _locked(endpoint.pk)
-    now = timezone.now()
-    row.deleted_at, row.active = now, False
+    row.deleted_at, row.active = timezone.now(), False
     row.header_names, row.auth_type = [], "none"
     row.sealed = Secrets().sealed()
     row.save()
-    _revise(row, now)
+    _revise(row)
+    operations.start(OperationKind.CANCEL, row.workspace_id, row, {"status": UNENDED}, by)
 
 
 def opened(endpoint: Endpoint) -> Secrets | None:
@@ -195,7 +183,7 @@ def _locked(endpoint_id: UUID) -> Endpoint:
 
 def _saved(row: Endpoint) -> Endpoint:
     row.save()
-    _revise(row, row.updated_at)
+    _revise(row)
     if row.active and row.paused_at is None:
         dispatch.wake_on_commit()
     return row
@@ -214,8 +202,9 @@ def _opened(row: Endpoint) -> Secrets:
         raise SecretsLost(SecretsLost.__doc__) from None
 
 
-def _revise(row: Endpoint, moment: datetime) -> None:
-    """Write down what the endpoint listens to from `moment` on, if that is not what it did before."""
+def _revise(row: Endpoint) -> None:
+    """Write down what the endpoint listens to from now on, if that is not what it did before."""
+    moment = database_now()  # the clock by which deliveries are made
     wanted = {
         "listening": row.active and row.deleted_at is None,
         "event_types": row.event_types,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from events.api.query_fields import ManyField, checked_types
@@ -30,6 +31,7 @@ MOST_BODY_BYTES = 1024 * 1024
 KEY = r"^[\x21-\x7e]{1,200}$"
 
 
+@extend_schema_field({"description": "A text, or any other JSON value."})
 class BodyField(serializers.Field[Any, Any, Any, Any]):
     """A text, which is sent as it is, or any other JSON value, which is sent as JSON."""
 
@@ -270,5 +272,3 @@ def _known(values: list[str], known: list[str]) -> list[str]:
     if unknown := [value for value in values if value not in known]:
         raise serializers.ValidationError(f"{unknown[0][:40]!r} is none of {', '.join(known)}.")
     return values
-
-

@@ -56,7 +56,7 @@ class ShownAuthSerializer(AuthSerializer):
 
 
 class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
-    """An endpoint. `context["admin_of"]` holds the workspaces in which the caller is an admin: they see the URL whole."""
+    """An endpoint. `context["admin_of"]` holds the workspaces in which the caller is an admin and sees URLs whole."""
 
     workflow = serializers.UUIDField(source="workflow_id", allow_null=True)
     url = serializers.SerializerMethodField(help_text="To all but admins with the values of its query masked.")
@@ -180,10 +180,6 @@ class EndpointWriteSerializer(serializers.Serializer[Any]):
     ordering = serializers.ChoiceField(choices=Ordering.choices, default=Ordering.UNORDERED)
     follow_redirects = serializers.BooleanField(default=False)
     active = serializers.BooleanField(default=True)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.context["keeps_secrets"] = self.instance is not None
 
     def validate_url(self, value: str) -> str:
         """Refuse what may not be called."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -26,11 +26,12 @@ from webhooks.api.endpoint_serializers import (
     RotationSerializer,
     TestEventSerializer,
 )
+from webhooks.api.operation_serializers import EndpointReplaySerializer, PlanSerializer, RecoverSerializer
 from webhooks.api.operations import answered
-from webhooks.api.operation_serializers import PlanSerializer, RecoverSerializer, ReplaySerializer
 from webhooks.api.policy_fields import named_errors
 from webhooks.models import Delivery, Endpoint, OperationKind
 from webhooks.models.delivery import UNENDED
+from webhooks.models.endpoint import EndpointQuerySet
 from webhooks.rules import Refused
 from workflow_platform import idempotency
 from workflow_platform.accounts.models import Role, Workspace
@@ -166,9 +167,7 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         endpoint = self._endpoint(pk, Role.ADMIN)
         return self._shown(_told(lambda: turn(endpoint)))
 
-    @extend_schema(
-        request=TestEventSerializer, responses={201: DeliverySerializer}, parameters=[idempotency.PARAMETER]
-    )
+    @extend_schema(request=TestEventSerializer, responses={201: DeliverySerializer}, parameters=[idempotency.PARAMETER])
     @action(detail=True, methods=["post"])
     def test(self, request: Request, pk: str) -> Response:
         """Send a test event now, or the newest recorded event of a type. Returns the delivery."""
@@ -197,22 +196,22 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         endpoint = self._endpoint(pk, Role.EDITOR)
         body = RecoverSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        return answered(request, OperationKind.RECOVER, endpoint, [endpoint.workspace_id], cast(Any, body))
+        return answered(request, OperationKind.RECOVER, endpoint, endpoint.workspace_id, body)
 
     @extend_schema(
-        request=ReplaySerializer, responses={200: PlanSerializer, 202: PlanSerializer},
+        request=EndpointReplaySerializer, responses={200: PlanSerializer, 202: PlanSerializer},
         parameters=[idempotency.PARAMETER],
     )  # fmt: skip
     @action(detail=True, methods=["post"])
     def replay(self, request: Request, pk: str) -> Response:
         """Send the recorded events of a time to this endpoint; as a dry run, only count them."""
         endpoint = self._endpoint(pk, Role.EDITOR)
-        body = ReplaySerializer(data=request.data)
+        body = EndpointReplaySerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        return answered(request, OperationKind.REPLAY, endpoint, [endpoint.workspace_id], cast(Any, body))
+        return answered(request, OperationKind.REPLAY, endpoint, endpoint.workspace_id, body)
 
 
-def _seen() -> Any:
+def _seen() -> EndpointQuerySet:
     return Endpoint.objects.filter(deleted_at=None).select_related("lane", "created_by", "workspace")
 
 

@@ -46,7 +46,7 @@ class PlanSerializer(serializers.Serializer[Any]):
     dry_run = serializers.BooleanField()
     count = serializers.IntegerField(help_text="Deliveries, or events that become deliveries.")
     recipients = RecipientSerializer(many=True)
-    operations = OperationSerializer(many=True, help_text="What was started, one for each workspace; none as dry run.")
+    operation = OperationSerializer(allow_null=True, help_text="What was started; null for a dry run.")
 
 
 class _TimesSerializer(serializers.Serializer[Any]):
@@ -70,7 +70,7 @@ class RecoverSerializer(_TimesSerializer):
     pass
 
 
-class ReplaySerializer(_TimesSerializer):
+class EndpointReplaySerializer(_TimesSerializer):
     event_types = serializers.ListField(
         child=serializers.CharField(max_length=60),
         required=False,
@@ -118,7 +118,7 @@ class OperationRequestSerializer(serializers.Serializer[Any]):
         help_text="To recover or to replay to an endpoint: /api/webhooks/endpoints/{id}/recover/ and /replay/.",
     )
     filter = OperationFilterSerializer()
-    workspace = serializers.UUIDField(required=False, help_text="By default all whose editor the caller is.")
+    workspace = serializers.UUIDField(required=False, help_text="By default the caller's first one.")
     dry_run = serializers.BooleanField(default=True, help_text="Only count, and show to whom it would go.")
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:

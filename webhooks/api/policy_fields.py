@@ -84,13 +84,13 @@ class AuthSerializer(serializers.Serializer[Any]):
     )
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return what is given. What an endpoint holds already is filled in, and all of it checked, when it is saved."""
+        """Return what is given. Of an endpoint that is there, what is left out is filled in and checked at saving."""
         if not isinstance(data, dict):
             raise serializers.ValidationError('An object is needed, like {"type": "none"}.')
         if (type_ := data.get("type")) not in dict(AUTH_TYPES):
             raise serializers.ValidationError({"type": f"One of {', '.join(dict(AUTH_TYPES))} is needed."})
         given = {name: value for name, value in data.items() if value is not None}
-        if not self.context.get("keeps_secrets"):
+        if self.root.instance is None:
             checked_auth(lambda: merged_auth(NoAuth(), given))
         return given | {"type": type_}
 
@@ -101,4 +101,3 @@ def checked_auth(check: Callable[[], Any]) -> Any:
         return check()
     except ValidationError as error:
         raise serializers.ValidationError(named_errors(error, skip=1, default="type")) from None
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -92,7 +92,8 @@ class ReconciliationViewSet(viewsets.GenericViewSet[HourCount]):
     def violations(self, request: Request) -> Response:
         """Every event for which it is not so, the latest found first."""
         rows = Violation.objects.filter(endpoint__in=self._endpoints()).select_related("endpoint")
-        page: Any = self.paginate_queryset(rows.filter(**self._wanted(request).chosen()))  # type: ignore[type-var]
+        rows = rows.filter(**self._wanted(request).chosen())
+        page: Any = self.paginate_queryset(cast(Any, rows))
         return self.get_paginated_response(ViolationSerializer(page, many=True).data)
 
     def _wanted(self, request: Request) -> ReconciliationFilterSerializer:

@@ -39,7 +39,9 @@ class StatisticsQuerySerializer(serializers.Serializer[Any]):
         except OverflowError:
             raise serializers.ValidationError({"until": "It is out of reach."}) from None
         if not timedelta() < span <= LONGEST_SPAN:
-            raise serializers.ValidationError({"since": f"From since to until there are up to {LONGEST_SPAN.days} days."})
+            raise serializers.ValidationError(
+                {"since": f"From since to until there are up to {LONGEST_SPAN.days} days."}
+            )
         fits = [name for name, step in BUCKETS.items() if span / step <= 200]
         bucket = data.setdefault("bucket", fits[0] if fits else "day")
         if span / BUCKETS[bucket] > MOST_BUCKETS:
