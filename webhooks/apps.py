@@ -4,3 +4,12 @@ from django.apps import AppConfig
 class WebhooksConfig(AppConfig):
     name = "webhooks"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Have every process write the deliveries of the events that it appends, with them."""
+        from events import bus
+        from events.event_types import CATALOGUE
+        from webhooks import outbox
+
+        told = [name for name in CATALOGUE if not name.startswith("system.")]
+        bus.subscribe(outbox.deliver_events, told, when="in_transaction", batches=True, name="webhooks.outbox")

@@ -25,6 +25,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 
+from events.cloud_events import CONTENT_TYPE, cloud_event
 from events.recorded import RecordedEvent
 from events.replay import jobs, reading
 from events.replay.models import Replay, ReplayQuerySet, State
@@ -71,33 +72,17 @@ def key_of(secret: str) -> bytes:
     return secret.encode()
 
 
-def cloud_event(replay: Replay, sequence: int, event: RecordedEvent) -> bytes:
-    """Return the event as a CloudEvent 1.0, structured mode, marked as replayed."""
-    attributes = {
-        "specversion": "1.0",
-        "id": event.id,
-        "source": event.source,
-        "type": event.type,
-        "time": event.time,
-        "subject": event.stream,
-        "datacontenttype": "application/json",
-        "stream": replay.stream,
-        "sequence": sequence,
-        "replay": True,
-        "originalstream": event.stream,
-        "originalsequence": event.sequence,
-        "executionid": event.execution_id,
-        "workflowid": event.workflow_id,
-    }
-    head = orjson.dumps({name: value for name, value in attributes.items() if value is not None})
-    return head[:-1] + b',"data":' + event.payload.encode() + b"}"
+def body_of(replay: Replay, sequence: int, event: RecordedEvent) -> bytes:
+    """Return the event as a CloudEvent that is marked as replayed."""
+    original = {"originalstream": event.stream, "originalsequence": event.sequence}
+    return cloud_event(event, replay.stream, sequence, replay=True, **original).encode()
 
 
 def headers_of(replay: Replay, endpoint: Endpoint, sequence: int, body: bytes, at: datetime) -> dict[str, str]:
     """Return the request's headers: the endpoint's, those of Standard Webhooks, and the mark."""
     message_id, stamp = f"{replay.pk}.{sequence}", str(int(at.timestamp()))
     ours = {
-        "Content-Type": "application/cloudevents+json; charset=utf-8",
+        "Content-Type": CONTENT_TYPE,
         "webhook-id": message_id,
         "webhook-timestamp": stamp,
         "x-replay": str(replay.pk),
@@ -205,7 +190,7 @@ def _deliver(
     connection.close()  # none is held while the receiver thinks
     try:
         endpoint = Endpoint.of(replay)
-        body = cloud_event(replay, sequence, event)
+        body = body_of(replay, sequence, event)
         answer = outbound.send(
             "POST",
             endpoint.url,

@@ -118,6 +118,11 @@ class Delivery(models.Model):
                 | (~models.Q(status__in=UNENDED) & models.Q(ended_at__isnull=False)),
                 name="ended_deliveries_have_an_end",
             ),
+            models.UniqueConstraint(
+                fields=["workspace", "idempotency_key"],
+                name="one_delivery_per_idempotency_key",
+                condition=~models.Q(idempotency_key=""),
+            ),
         ]
         indexes = [
             models.Index(

@@ -1,0 +1,127 @@
+"""From events to deliveries, in the events' transaction: which endpoints want which events.
+
+Nothing is remembered between two appends but what patterns mean: an endpoint that was changed by another process counts
+for the next append. No JavaScript runs here; filter and transformation are applied before the first attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import connection, transaction
+
+from events.cloud_events import cloud_event
+from events.event_filter import matching_types
+from events.event_types import UnknownEventType
+from events.recorded import RecordedEvent
+from webhooks import dispatch
+from webhooks.models import Delivery, Endpoint, Ordering, Origin, Rank
+from webhooks.writing import Manner, Message, Receiver, write
+
+_LISTENING = (
+    "SELECT id::text, workspace_id::text, method, ordering, event_types::text, workflow_id::text, clock_timestamp()"
+    " FROM webhooks_endpoint WHERE workspace_id = ANY(%s::uuid[]) AND active AND deleted_at IS NULL"
+)
+
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    """An endpoint that hears of events now."""
+
+    receiver: Receiver
+    types: frozenset[str]
+    workflow_id: str | None
+
+    def wants(self, event: RecordedEvent) -> bool:
+        return (
+            event.type in self.types
+            and event.workspace_id == self.receiver.workspace_id
+            and (self.workflow_id is None or event.workflow_id == self.workflow_id)
+        )
+
+
+def deliver_events(events: Sequence[RecordedEvent]) -> int:
+    """Make a delivery of each event for each endpoint of its workspace that wants it. Returns how many.
+
+    Called by the append, in its transaction. Events of the installation, which have no workspace, go nowhere.
+    """
+    workspaces = {event.workspace_id for event in events if event.workspace_id}
+    if not workspaces:
+        return 0
+    listeners, now = _listening(workspaces)
+    messages: list[Message] = []
+    for event in events:
+        wanted_by = [listener for listener in listeners if listener.wants(event)]
+        if wanted_by:
+            body = cloud_event(event)
+            messages += [Message(listener.receiver, event, body) for listener in wanted_by]
+    if messages:
+        write(messages, Manner(), now)
+        dispatch.wake_on_commit()
+    return len(messages)
+
+
+def deliver_to(
+    endpoint: Endpoint,
+    events: Sequence[RecordedEvent],
+    origin: Origin,
+    rank: Rank = Rank.DEFAULT,
+    operation_id: UUID | None = None,
+) -> list[Delivery]:
+    """Make a delivery of each event for this endpoint, whatever it wants to hear. Returns them.
+
+    For test events, and for history that is sent again: those are marked with the attribute `replay`. The events must
+    be of the endpoint's workspace (ValueError). In the caller's transaction, or in one of its own.
+    """
+    workspace = str(endpoint.workspace_id)
+    if any(event.workspace_id != workspace for event in events):
+        raise ValueError("An endpoint is told only of events of its own workspace.")
+    if not events:
+        return []
+    receiver = Receiver(str(endpoint.pk), workspace, endpoint.method, endpoint.ordering == Ordering.PER_STREAM)
+    marks: dict[str, Any] = {"replay": True} if origin == Origin.REPLAY else {}
+    messages = [Message(receiver, event, cloud_event(event, **marks)) for event in events]
+    with transaction.atomic():
+        ids = write(messages, Manner(origin, rank, operation_id), _clock())
+        dispatch.wake_on_commit()
+    return list(Delivery.objects.filter(pk__in=ids).order_by("pk"))
+
+
+@lru_cache(4096)
+def types_of(event_types: str) -> frozenset[str]:
+    """Return the types that a list of patterns, as JSON text, means. One that fits no type any more means none."""
+    found: set[str] = set()
+    for pattern in orjson.loads(event_types):
+        try:
+            found |= matching_types([pattern])
+        except UnknownEventType:  # of an earlier version of the platform
+            continue
+    return frozenset(found)
+
+
+def _listening(workspaces: Collection[str]) -> tuple[list[_Listener], datetime]:
+    """Return who hears of events of these workspaces, and the database's time, which is the same for all processes."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LISTENING, [list(workspaces)])
+        rows = cursor.fetchall()
+    listeners = [
+        _Listener(Receiver(id_, workspace, method, ordering == Ordering.PER_STREAM), types_of(types), workflow)
+        for id_, workspace, method, ordering, types, workflow, _ in rows
+    ]
+    return listeners, rows[0][-1] if rows else _NEVER
+
+
+def _clock() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        found: datetime = cursor.fetchone()[0]
+    return found
