@@ -61,5 +61,5 @@ def rounded_up(value: float) -> float:
     """Return the next of 1, 2, 5, 10, 20, 50 …: where a scale ends."""
     if value <= 1:
         return 1
-    size = 10 ** floor(log10(value))
+    size = 10.0 ** floor(log10(value))
     return next(step * size for step in (1, 2, 5, 10) if step * size >= value)

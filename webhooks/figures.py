@@ -107,7 +107,7 @@ def rate(good: int, bad: int) -> float | None:
 def figures(endpoints: Collection[UUID], span: Span, now: datetime) -> Mapping[UUID, Figures]:
     """Return the figures of each of the endpoints."""
     since = span.begins(now)
-    values = {
+    values: dict[str, Any] = {
         "endpoints": list(endpoints),
         "step": span.step,
         "epoch": _EPOCH,
@@ -160,7 +160,9 @@ def drawn(found: Figures, span: Span, now: datetime) -> dict[str, Any]:
         "deliveries": charts.stacked(counts, SHOWN, labels),
         "latency": {
             "most": slowest,
-            "curves": [(name, charts.curve([each and each[at] for each in latencies], slowest)) for name, at in named],
+            "curves": [
+                (name, charts.curve([each[at] if each else None for each in latencies], slowest)) for name, at in named
+            ],
         },
         "success": {"curve": charts.curve(success, 100)},
         "axis": [labels[0], labels[len(labels) // 2], labels[-1]],

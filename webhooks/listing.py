@@ -87,12 +87,19 @@ class DeliveryFilters(Filters):
 
     def question(self) -> dict[str, Any]:
         """Return the filters as the API takes them, for what is done to all that they fit."""
-        since, until = self.span()
-        asked = {name: value for name, value in self.chosen().items() if name not in {"range", "since", "until"}}
-        asked |= {name: moment.isoformat() for name, moment in (("since", since), ("until", until)) if moment}
-        if "endpoint" in asked:
-            asked["endpoint"] = str(asked["endpoint"].pk)
-        return {name: str(value) if isinstance(value, UUID) else value for name, value in asked.items()}
+        chosen, (since, until) = self.chosen(), self.span()
+        asked: dict[str, Any] = {
+            name: moment.isoformat() for name, moment in (("since", since), ("until", until)) if moment
+        }
+        asked |= {name: str(chosen[name]) for name in ("workflow", "execution") if name in chosen}
+        asked |= {name: chosen[name] for name in ("status", "status_code") if name in chosen}
+        if "origin" in chosen:
+            asked["origin"] = [chosen["origin"]]
+        if "endpoint" in chosen:
+            asked["endpoint"] = [str(chosen["endpoint"].pk)]
+        if "event_type" in chosen:
+            asked["event_type"] = _types(chosen["event_type"]) or [chosen["event_type"]]
+        return asked
 
     def filter(self, deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
         """Return those of `deliveries` that fit."""

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, cast
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import F, Max, Q, QuerySet, Sum
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.utils import timezone
-from pydantic import ValidationError
 
 from events.descriptions import DESCRIPTIONS
 from events.event_types import CATALOGUE
 from webhooks import figures, policies
-from webhooks.listing import deliveries_of, page_query
+from webhooks.listing import deliveries_of, page_query, uuid_or_none
 from webhooks.models import Endpoint, EndpointRevision, HourCount, Operation, Violation
+from webhooks.models.endpoint import EndpointQuerySet
 from webhooks.retry_schedule import RetryPolicy
-from webhooks.transport import shown_url
 from webhooks.standing import standing
+from webhooks.transport import shown_url
 from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 
@@ -32,7 +33,6 @@ REVISIONS = 20
 HOURS = 48
 HOURS_LISTED = 100
 VIOLATIONS = 100
-DELAYS = {"max_attempts": int, "initial_seconds": float, "multiplier": float, "max_seconds": float}
 
 
 @login_required
@@ -109,12 +109,12 @@ def reconciliation(request: HttpRequest) -> HttpResponse:
     """Show, per endpoint and hour, whether every event that was due is accounted for; `before` pages back."""
     user = cast(User, request.user)
     mine = _endpoints(user, deleted=True)
-    counts = HourCount.objects.filter(endpoint__in=mine.values("pk")).select_related("endpoint")
+    counts = HourCount.objects.filter(endpoint__in=mine).select_related("endpoint")
     counts = counts.annotate(held=_HOLDS)
-    chosen = mine.filter(pk=wanted).first() if (wanted := _uuid(request.GET.get("endpoint"))) else None
+    chosen = mine.filter(pk=wanted).first() if (wanted := uuid_or_none(request.GET.get("endpoint"))) else None
     if chosen:
         counts = counts.filter(endpoint=chosen)
-    violations = Violation.objects.filter(endpoint__in=[chosen] if chosen else mine.values("pk"))
+    violations = Violation.objects.filter(endpoint__in=mine.filter(pk=chosen.pk) if chosen else mine)
     only = request.GET.get("only") == "violations"
     shown = counts.filter(~_HOLDS) if only else counts
     before = _place(request.GET.get("before"))
@@ -139,26 +139,6 @@ def reconciliation(request: HttpRequest) -> HttpResponse:
     return render(request, "webhooks/reconciliation.html", context)
 
 
-@login_required
-def retry_policy(request: HttpRequest) -> JsonResponse:
-    """Say in words what the retry policy that is being chosen comes to: `{in_words, delays}` or `{problem}`."""
-    given: dict[str, Any] = {"preset": request.GET.get("preset", "quick")}
-    if given["preset"] == "custom":
-        try:
-            if delays := request.GET.get("delays_seconds", "").strip():
-                given["delays_seconds"] = [float(each) for each in delays.split(",") if each.strip()]
-            given |= {name: kind(text) for name, kind in DELAYS.items() if (text := request.GET.get(name, "").strip())}
-        except ValueError:
-            return JsonResponse({"problem": "Delays are numbers of seconds."})
-    try:
-        shown = policies.shown(RetryPolicy.model_validate(given))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = " ".join(str(part).replace("_", " ") for part in first["loc"])
-        return JsonResponse({"problem": f"{field}: {first['msg']}".removeprefix(": ").replace("Value error, ", "")})
-    return JsonResponse({"in_words": shown["in_words"], "delays": shown["longest_delays_seconds"]})
-
-
 _SUMMED = ("due", "delivered", "pending", "failed", "cancelled", "violations")
 _HOLDS = Q(violations=0, due=F("delivered") + F("pending") + F("failed") + F("cancelled"))
 
@@ -178,7 +158,7 @@ def form_data() -> dict[str, Any]:
     return {"icons": static("icons.svg"), "types": types, "presets": policies.presets()}
 
 
-def _endpoints(user: User, deleted: bool = False) -> QuerySet[Endpoint]:
+def _endpoints(user: User, deleted: bool = False) -> EndpointQuerySet:
     found = Endpoint.objects.visible_to(user).select_related("workspace", "lane", "created_by").defer("sealed")
     return found if deleted else found.filter(deleted_at__isnull=True)
 
@@ -199,16 +179,9 @@ def _violations(found: QuerySet[Violation]) -> Iterable[Violation]:
     return found.select_related("endpoint").order_by("-id")[:VIOLATIONS]
 
 
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None
-
-
-def _place(text: str | None) -> tuple[Any, int] | None:
+def _place(text: str | None) -> tuple[datetime, int] | None:
     """Return the hour and the id that `before` names."""
     seconds, _, pk = (text or "").partition(".")
     if not (seconds.isdecimal() and pk.isdecimal() and len(seconds) < 12 and len(pk) < 19):
         return None
-    return timezone.datetime.fromtimestamp(int(seconds), tz=timezone.get_default_timezone()), int(pk)
+    return datetime.fromtimestamp(int(seconds), UTC), int(pk)

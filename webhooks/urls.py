@@ -4,7 +4,6 @@ from webhooks import delivery_pages, inbound_pages, pages
 
 urlpatterns = [
     path("webhooks/", pages.endpoints, name="webhooks"),
-    path("webhooks/retry-policy/", pages.retry_policy, name="webhook-retry-policy"),
     path("webhooks/endpoints/<uuid:endpoint_id>/", pages.endpoint, name="webhook-endpoint"),
     path("webhooks/deliveries/", delivery_pages.deliveries, name="webhook-deliveries"),
     path("webhooks/deliveries/<uuid:delivery_id>/", delivery_pages.delivery, name="webhook-delivery"),

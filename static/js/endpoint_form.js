@@ -25,6 +25,7 @@ const form = by("form");
 let edited = null;
 let types = null;
 let typing = 0;
+let asked = 0;
 
 const field = (name) => form.elements.namedItem(name);
 
@@ -56,14 +57,23 @@ function addHeader(name = "", kept = false) {
 
 /** Ask what the policy that is chosen comes to, and say it. */
 async function sayPolicy() {
-  const preset = field("retry_policy.preset").value;
-  by("custom").hidden = preset !== "custom";
-  const query = new URLSearchParams({ preset });
-  if (preset === "custom") for (const name of [...CURVE, "delays_seconds"]) query.set(name, field(`retry_policy.${name}`).value);
-  const answer = await fetch(`/webhooks/retry-policy/?${query}`).then((got) => got.json(), () => ({}));
-  if (preset !== field("retry_policy.preset").value) return;
-  by("policy-words").textContent = answer.in_words ? `${answer.in_words}.` : (answer.problem ?? "");
-  by("policy-words").classList.toggle("error", Boolean(answer.problem));
+  asked += 1;
+  const mine = asked;
+  const given = policy();
+  by("custom").hidden = given.preset !== "custom";
+  const words = by("policy-words");
+  const known = data.presets.find(({ preset }) => preset === given.preset);
+  try {
+    const { in_words: said } = given.preset === "custom" ? await send("POST", "/api/webhooks/retry-presets/preview/", given) : known;
+    if (mine !== asked) return;
+    words.textContent = `${said}.`;
+    words.classList.remove("error");
+  } catch (error) {
+    if (mine !== asked) return;
+    words.textContent = error.errors?.map(({ message }) => message).join(" ") || error.message;
+    words.classList.add("error");
+  }
+  by("policy-about").textContent = known.description;
 }
 
 function fill(endpoint) {

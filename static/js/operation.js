@@ -8,7 +8,7 @@ const BETWEEN_LOOKS = 700; // ms
 const MOST_RECIPIENTS = 50;
 const DAY = 86_400_000;
 
-/** @typedef {{title: string, about: string, verb: string, done: string, danger?: boolean, spans: boolean, types: boolean,
+/** @typedef {{title: string, about: string, verb: string, done: string, danger?: boolean, spans: boolean, types: boolean, chooses?: boolean,
  *   path: string, body: Record<string, any>}} Plan */
 
 const dialog = by("operation");
@@ -28,6 +28,7 @@ function body(dry) {
     made.since = asUtc(form.elements.since.value);
     if (form.elements.until.value) made.until = asUtc(form.elements.until.value);
   }
+  if (plan.chooses && form.elements.workspace) made.workspace = form.elements.workspace.value;
   const types = form.elements.event_types.value.split(/[\s,]+/).filter(Boolean);
   if (plan.types && types.length) made.event_types = types;
   return made;
@@ -36,6 +37,11 @@ function body(dry) {
 function complain(text) {
   by("operation-problem").textContent = text;
   by("operation-problem").hidden = !text;
+}
+
+/** @param {boolean} disabled */
+function setFields(disabled) {
+  for (const each of form.querySelectorAll("input, select")) each.disabled = disabled;
 }
 
 /** @param {Plan} next */
@@ -47,6 +53,7 @@ export function openOperation(next) {
   by("operation-about").textContent = plan.about;
   by("operation-span").hidden = !plan.spans;
   by("operation-types").hidden = !plan.types;
+  if (by("operation-workspace")) by("operation-workspace").hidden = !plan.chooses;
   by("operation-progress").hidden = true;
   by("operation-count").hidden = false;
   by("operation-stop").hidden = true;
@@ -54,7 +61,7 @@ export function openOperation(next) {
   by("operation-go").hidden = false;
   by("operation-go").className = plan.danger ? "danger" : "primary";
   form.elements.since.value = new Date(Date.now() - DAY).toISOString().slice(0, 19);
-  for (const each of [form.elements.since, form.elements.until, form.elements.event_types]) each.disabled = false;
+  setFields(false);
   dialog.showModal();
   count();
 }
@@ -84,7 +91,7 @@ function showCount({ count: total, recipients }) {
   by("operation-total").textContent = number(total);
   by("operation-words").textContent = `${deliveries(total)}${recipients.length > 1 ? `, ${number(recipients.length)} recipients` : ""}`;
   const rows = recipients.slice(0, MOST_RECIPIENTS).map((each) => element("tr", {},
-    element("td", {}, each.name ?? each.endpoint_name ?? "ad hoc"), element("td", { class: "wide" }, element("code", { class: "breaks" }, each.url ?? "")), element("td", { class: "right number" }, number(each.count))));
+    element("td", {}, each.name), element("td", { class: "wide" }, element("code", { class: "breaks" }, each.url ?? "")), element("td", { class: "right number" }, number(each.count))));
   if (recipients.length > MOST_RECIPIENTS) rows.push(element("tr", {}, element("td", { colspan: "3" }, `and ${number(recipients.length - MOST_RECIPIENTS)} more`)));
   const table = dialog.querySelector(".recipients");
   table.tBodies[0].replaceChildren(...rows);
@@ -99,13 +106,13 @@ async function begin(event) {
   by("operation-go").disabled = true;
   complain("");
   try {
-    running = await send("POST", plan.path, body(false));
+    running = (await send("POST", plan.path, body(false))).operation;
   } catch (error) {
     complain(error.message);
     by("operation-go").disabled = false;
     return;
   }
-  for (const each of [form.elements.since, form.elements.until, form.elements.event_types]) each.disabled = true;
+  setFields(true);
   by("operation-go").hidden = true;
   by("operation-progress").hidden = false;
   by("operation-close").textContent = "Close";
