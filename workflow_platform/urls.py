@@ -13,6 +13,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("workflow_platform.accounts.urls")),
     path("api/", include("events.api.urls")),
+    path("api/", include("webhooks.api.urls")),
     path("api/", include("executions.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
@@ -22,6 +23,7 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("", include("events.urls")),
+    path("", include("webhooks.urls")),
     path("", include("executions.urls")),
 ]
 
