@@ -6,8 +6,12 @@ class WebhooksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have every process write the deliveries of the events that it appends, with them."""
+        """Have every process write the deliveries of the events that it appends; register the jobs."""
+        from webhooks import operation_jobs
+        from workflow_platform import jobs
+
         subscribe()
+        jobs.register(operation_jobs.KIND, operation_jobs.work, "low")
 
 
 def subscribe() -> None:
