@@ -6,12 +6,14 @@ class WebhooksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have every process write the deliveries of the events that it appends; register the jobs."""
-        from webhooks import operation_jobs
-        from workflow_platform import jobs
+        """Register the jobs; have every process write the deliveries of the events that it appends, with them."""
+        from webhooks import dispatch, operation_jobs
+        from webhooks.sender import deliver
+        from workflow_platform.jobs import register
 
+        register(dispatch.KIND, deliver, "high")
+        register(operation_jobs.KIND, operation_jobs.work, "low")
         subscribe()
-        jobs.register(operation_jobs.KIND, operation_jobs.work, "low")
 
 
 def subscribe() -> None:

@@ -7,7 +7,8 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
@@ -27,12 +28,33 @@ _REFUSED_V6 = [ipaddress.ip_network(n) for n in ("2001::/23", "2001:db8::/32", "
 _REFUSED_V4 = [ipaddress.ip_network("192.88.99.0/24")]
 
 
+ErrorClass = Literal["dns", "connect", "tls", "timeout", "reset", "protocol"]
+"""The name does not resolve; no connection; no trust; too late; cut off in the middle; not an answer in HTTP."""
+
+
+@dataclass(slots=True)
+class Timings:
+    """What the parts of a call took, in milliseconds; None where it did not come to it, or over a kept connection."""
+
+    dns: float | None = None
+    connect: float | None = None
+    tls: float | None = None
+    first_byte: float | None = None
+    """From the beginning to the answer's headers."""
+    total: float | None = None
+
+
 class OutboundRefused(Exception):
     """The address may not be called."""
 
 
 class OutboundFailed(Exception):
     """The request was allowed and did not succeed: no connection, no answer in time, or too large an answer."""
+
+    def __init__(self, message: str, error_class: ErrorClass = "protocol") -> None:
+        super().__init__(message)
+        self.error_class: ErrorClass = error_class
+        self.timings = Timings()
 
 
 class OutboundCancelled(OutboundFailed):
@@ -94,7 +116,7 @@ def _resolve(host: str, port: int, watch: Watch | None) -> list[IPAddress]:
         except socket.gaierror:
             found = _ask_for(host, port, watch)
     except (OSError, UnicodeError) as error:
-        raise OutboundFailed(f"The name {host} does not resolve: {error}.") from None
+        raise OutboundFailed(f"The name {host} does not resolve: {error}.", "dns") from None
     return list(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).split("%")[0]) for info in found))
 
 
@@ -108,7 +130,7 @@ def _ask_for(host: str, port: int, watch: Watch | None) -> list[Any]:
             left = min(left, watch.remaining)
         if left <= 0:
             asked.cancel()
-            raise OutboundFailed(f"The name {host} did not resolve in time.")
+            raise OutboundFailed(f"The name {host} did not resolve in time.", "dns")
         try:
             return asked.result(min(left, _POLL_SECONDS))
         except FutureTimeout:
@@ -132,4 +154,4 @@ def stop_if_over(watch: Watch, what: str) -> None:
     if reason == "cancelled":
         raise OutboundCancelled("Cancelled.")
     if reason == "deadline":
-        raise OutboundFailed(f"{what}: no answer within {watch.seconds:g} s.")
+        raise OutboundFailed(f"{what}: no answer within {watch.seconds:g} s.", "timeout")

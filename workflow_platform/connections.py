@@ -35,6 +35,10 @@ class NotConnected(Exception):
     """None of the addresses took the connection."""
 
 
+class NoHandshake(NotConnected):
+    """There is a connection, and no TLS on it in time."""
+
+
 @cache
 def tls_context() -> ssl.SSLContext:
     """Return what every TLS connection is made with: certificates and names are verified."""
@@ -53,11 +57,15 @@ class Connection(http.client.HTTPConnection):
         self.handle: socket.socket | None = None
         """The same socket once more, beneath TLS: to be shut from another thread at any time."""
         self.idle_since = 0.0
+        self.connect_ms: float | None = None
+        self.tls_ms: float | None = None
+        """What it took to open it."""
         self._watch: Watch | None = None
 
     def open(self, watch: Watch) -> None:
         """Connect. Raises NotConnected with the last address's reason, or ssl.SSLError."""
         self._watch = watch
+        began = time.monotonic()
         reason: OSError | None = None
         for address in self.addresses:
             if not watch.remaining:
@@ -70,11 +78,14 @@ class Connection(http.client.HTTPConnection):
                 reason = error
         if self.handle is None or self.sock is None:
             raise NotConnected(str(reason)) from None
+        connected = time.monotonic()
+        self.connect_ms = (connected - began) * 1000
         if self.scheme == "https":
             try:
                 self.sock = tls_context().wrap_socket(self.sock, server_hostname=self.host.rstrip("."))
             except TimeoutError:
-                raise NotConnected("The TLS handshake took too long.") from None
+                raise NoHandshake("The TLS handshake took too long.") from None
+            self.tls_ms = (time.monotonic() - connected) * 1000
 
     def _connect_to(self, address: IPAddress, watch: Watch) -> None:
         family = socket.AF_INET6 if address.version == 6 else socket.AF_INET

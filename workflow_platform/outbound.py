@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import ssl
 import threading
+import time
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,17 +20,19 @@ import requests
 
 from workflow_platform import connections
 from workflow_platform.addresses import (
+    ErrorClass,
     IPAddress,
     OutboundCancelled,
     OutboundFailed,
     OutboundRefused,
+    Timings,
     check_host,
     check_url,
     is_public,
     parse_url,
     stop_if_over,
 )
-from workflow_platform.connections import Connection, NotConnected
+from workflow_platform.connections import Connection, NoHandshake, NotConnected
 from workflow_platform.watchdog import Watch, watchdog
 
 __all__ = [
@@ -37,6 +40,7 @@ __all__ = [
     "OutboundFailed",
     "OutboundRefused",
     "OutboundResponse",
+    "Timings",
     "check_host",
     "check_url",
     "is_public",
@@ -56,6 +60,9 @@ class OutboundResponse:
     body: bytes = field(repr=False)
     url: str
     """As it was asked for, without `params`."""
+    truncated: bool = False
+    """Whether the body is only the beginning of what came."""
+    timings: Timings = field(default_factory=Timings)
 
 
 # What belongs to the connection is this module's business: a framing of the caller's own would let one request pass
@@ -78,37 +85,69 @@ def send(
     max_body_bytes: int = MAX_BODY_BYTES,
     cancelled: threading.Event | None = None,
     repeatable: bool | None = None,
+    cut_body: bool = False,
 ) -> OutboundResponse:
     """Send a request and read its answer whole, within `timeout_seconds` for everything.
 
     `repeatable` says that the receiver knows the request if it comes twice, so that it may go over a connection kept
-    from before, which can turn out to be dead (default: by the method, or an Idempotency-Key). Raises OutboundRefused
-    for an address that may not be called, OutboundFailed for whatever goes wrong on the way, OutboundCancelled.
+    from before, which can turn out to be dead (default: by the method, or an Idempotency-Key). With `cut_body` an
+    answer that is larger than `max_body_bytes` is cut there instead of failing. Raises OutboundRefused for an address
+    that may not be called, OutboundFailed for whatever goes wrong on the way, with its timings, OutboundCancelled.
     """
+    began, timings = time.monotonic(), Timings()
+    try:
+        return _send(
+            method, url, params, headers or {}, body, timeout_seconds, max_body_bytes, cancelled, repeatable, cut_body,
+            timings,
+        )  # fmt: skip
+    except OutboundFailed as error:
+        timings.total = (time.monotonic() - began) * 1000
+        error.timings = timings
+        raise
+
+
+def _send(
+    method: str,
+    url: str,
+    params: dict[str, Any] | None,
+    headers: dict[str, str],
+    body: bytes | None,
+    timeout_seconds: float,
+    max_body_bytes: int,
+    cancelled: threading.Event | None,
+    repeatable: bool | None,
+    cut_body: bool,
+    timings: Timings,
+) -> OutboundResponse:
+    began = time.monotonic()
     named = parse_url(url)[1]
-    prepared = _prepare(method, url, params, headers or {}, body)
+    prepared = _prepare(method, url, params, headers, body)
     if named.isascii() and parse_url(str(prepared.url))[1] != named:
         raise OutboundRefused("The URL can be read in two ways.")
     if repeatable is None:
         repeatable = prepared.method in _REPEATABLE or "idempotency-key" in prepared.headers
     with watchdog().watching(timeout_seconds, cancelled) as watch:
         host, port, addresses = check_url(str(prepared.url), watch)
+        timings.dns = (time.monotonic() - began) * 1000
         try:
-            answer, connection = _asked(prepared, host, port, addresses, watch, repeatable)
+            answer, connection = _asked(prepared, host, port, addresses, watch, repeatable, timings)
+            timings.first_byte = (time.monotonic() - began) * 1000
             try:
-                content = _read(answer, max_body_bytes)
+                content, truncated = _read(answer, max_body_bytes, cut_body)
                 stop_if_over(watch, url)
             except BaseException:
                 connection.discard()
                 raise
         except (OSError, http.client.HTTPException, NotConnected, ValueError) as error:
             stop_if_over(watch, url)
-            raise OutboundFailed(f"{method} {url}: {_in_words(error, timeout_seconds)}") from None
+            message = f"{method} {url}: {_in_words(error, timeout_seconds)}"
+            raise OutboundFailed(message, _class_of(error)) from None
     _keep(connection, answer)
     received = {name.lower(): ", ".join(answer.headers.get_all(name, [])) for name in answer.headers}
-    if received.get("content-encoding") and content:
+    if received.get("content-encoding") and content and not cut_body:
         content = _decoded(content, received["content-encoding"].lower(), max_body_bytes, url)
-    return OutboundResponse(answer.status, received, content, url)
+    timings.total = (time.monotonic() - began) * 1000
+    return OutboundResponse(answer.status, received, content, url, truncated, timings)
 
 
 def _prepare(
@@ -140,7 +179,13 @@ def _latin(text: str) -> bool:
 
 
 def _asked(
-    prepared: requests.PreparedRequest, host: str, port: int, addresses: list[IPAddress], watch: Watch, repeatable: bool
+    prepared: requests.PreparedRequest,
+    host: str,
+    port: int,
+    addresses: list[IPAddress],
+    watch: Watch,
+    repeatable: bool,
+    timings: Timings,
 ) -> tuple[http.client.HTTPResponse, Connection]:
     """Send, over a kept connection if there is one, and return the answer when its headers are there."""
     scheme = urlsplit(str(prepared.url)).scheme
@@ -156,6 +201,8 @@ def _asked(
     except BaseException:
         connection.discard()
         raise
+    finally:
+        timings.connect, timings.tls = connection.connect_ms, connection.tls_ms
     return _ask(connection, prepared, watch), connection
 
 
@@ -170,15 +217,18 @@ def _ask(connection: Connection, prepared: requests.PreparedRequest, watch: Watc
         raise
 
 
-def _read(answer: http.client.HTTPResponse, limit: int) -> bytes:
+def _read(answer: http.client.HTTPResponse, limit: int, cut: bool) -> tuple[bytes, bool]:
+    """Return the body, and whether it was cut."""
     content = bytearray()
     while chunk := answer.read(_CHUNK):
         content += chunk
         if len(content) > limit:
+            if cut:
+                return bytes(content[:limit]), True
             raise ValueError(f"the answer is larger than {limit} bytes.")
     if answer.length:
         raise http.client.IncompleteRead(b"", answer.length)
-    return bytes(content)
+    return bytes(content), False
 
 
 def _keep(connection: Connection, answer: http.client.HTTPResponse) -> None:
@@ -225,3 +275,15 @@ def _in_words(error: BaseException, timeout_seconds: float) -> str:
     if isinstance(error, http.client.HTTPException):
         return f"the answer is not HTTP ({type(error).__name__})."
     return f"{error}"
+
+
+def _class_of(error: BaseException) -> ErrorClass:
+    if isinstance(error, ssl.SSLError | NoHandshake):
+        return "tls"
+    if isinstance(error, NotConnected):
+        return "connect"
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, OSError | http.client.IncompleteRead):
+        return "reset"
+    return "protocol"

@@ -21,7 +21,7 @@ from executions import recovery, schedules
 from executions.engine.runner import worker_name
 from executions.reports import Reports
 from executions.scaling import Scaler
-from webhooks import operation_jobs
+from webhooks import operation_jobs, sweeper
 from workflow_platform import idempotency
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ class Command(BaseCommand):
             Sweep("recovery", _recover),
             Sweep("number of workers", Scaler().step),
             Sweep("replays", replays.sweep_due),
+            Sweep("deliveries", sweeper.sweep),
             Sweep("operations on deliveries", operation_jobs.sweep, OPERATIONS_SECONDS),
         ]
         while not stop.wait(INTERVAL_SECONDS):
