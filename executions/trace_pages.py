@@ -1,4 +1,4 @@
-"""The page of a trace: everything from the request that came in to the last answer, each line a link to its own page."""
+"""The page of a trace: from the request that came in to the last answer, each line a link to its own page."""
 
 from __future__ import annotations
 

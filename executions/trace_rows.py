@@ -1,4 +1,4 @@
-"""A trace as the rows of a page: in the order of cause, each with where it leads, and its place on a common clock. Pure."""
+"""A trace as the rows of a page: in the order of cause, with where each leads, and its place on one clock. Pure."""
 
 from __future__ import annotations
 
