@@ -11,7 +11,8 @@ from django.db import connection
 
 from executions.models import Credential
 
-# The fields `credential` and `signing_credential` of a node's parameters, and the node's own field `credentials`.
+# The fields `credential` and `signing_credential` of a node's parameters, those of a trigger's `auth`, and the node's own
+# field `credentials`.
 _USES = """
 SELECT DISTINCT w.workspace_id, used.reference #>> '{}', w.id, w.name
 FROM executions_workflow w
@@ -20,6 +21,8 @@ CROSS JOIN LATERAL (
     SELECT jsonb_path_query(v.nodes, '$[*].parameters.credential') AS reference
     UNION SELECT jsonb_path_query(v.nodes, '$[*].parameters.signing_credential')
     UNION SELECT jsonb_path_query(v.nodes, '$[*].credentials')
+    UNION SELECT jsonb_path_query(v.nodes, '$[*].parameters.auth.credential')
+    UNION SELECT jsonb_path_query(v.nodes, '$[*].parameters.auth.also[*]')
 ) AS used
 WHERE w.workspace_id = ANY(%s) AND w.deleted_at IS NULL
 ORDER BY w.name, w.id
