@@ -6,10 +6,14 @@ class WebhooksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have every process write the deliveries of the events that it appends, with them."""
+        """Have every process write the deliveries of the events that it appends, with them; register the job that
+        sends what is due."""
         from events import bus
         from events.event_types import CATALOGUE
-        from webhooks import outbox
+        from webhooks import dispatch, outbox
+        from webhooks.sender import deliver
+        from workflow_platform.jobs import register
 
         told = [name for name in CATALOGUE if not name.startswith("system.")]
         bus.subscribe(outbox.deliver_events, told, when="in_transaction", batches=True, name="webhooks.outbox")
+        register(dispatch.KIND, deliver, "high")

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from events.replay.reading import database_now
 from webhooks import dispatch, endpoint_secrets, operations
-from webhooks.lanes import open_lane, reset_lane
+from webhooks.claiming import open_lane, reset_lane
 from webhooks.models import Endpoint, EndpointRevision, Lane, OperationKind
 from webhooks.models.delivery import UNENDED
 from webhooks.sealing import NoAuth, Secrets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -172,7 +173,7 @@ def test_what_an_endpoint_listened_to_is_written_down_with_every_change(admin: C
     assert [listening for listening, _, _ in revisions(made)] == [True, True, True, False, True, False]
     assert [is_open for _, _, is_open in revisions(made)] == [False] * 5 + [True]
     rows = list(EndpointRevision.objects.filter(endpoint=made["id"]).order_by("began_at", "id"))
-    assert all(row.ended_at == after.began_at for row, after in zip(rows, rows[1:], strict=False))
+    assert all(row.ended_at == after.began_at for row, after in pairwise(rows))
 
 
 def test_a_rotated_secret_signs_beside_the_one_before_it_until_the_overlap_is_over(admin: Client) -> None:

@@ -21,6 +21,7 @@ from executions import recovery, schedules
 from executions.engine.runner import worker_name
 from executions.reports import Reports
 from executions.scaling import Scaler
+from webhooks import sweeper
 from workflow_platform import idempotency
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Command(BaseCommand):
             Sweep("recovery", _recover),
             Sweep("number of workers", Scaler().step),
             Sweep("replays", replays.sweep_due),
+            Sweep("deliveries", sweeper.sweep),
         ]
         while not stop.wait(INTERVAL_SECONDS):
             try:
