@@ -11,9 +11,13 @@ class WebhooksConfig(AppConfig):
         from events import bus
         from events.event_types import CATALOGUE
         from webhooks import dispatch, outbox
+        from webhooks.models import Delivery, Endpoint
         from webhooks.sender import deliver
+        from workflow_platform import sealed
         from workflow_platform.jobs import register
 
+        sealed.register_column("endpoints", Endpoint, "sealed")
+        sealed.register_column("ad-hoc deliveries", Delivery, "sealed")
         told = [name for name in CATALOGUE if not name.startswith("system.")]
         bus.subscribe(outbox.deliver_events, told, when="in_transaction", batches=True, name="webhooks.outbox")
         register(dispatch.KIND, deliver, "high")
