@@ -6,18 +6,25 @@ class WebhooksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have every process write the deliveries of the events that it appends, with them; register the job that
-        sends what is due."""
-        from events import bus
-        from events.event_types import CATALOGUE
-        from webhooks import dispatch, outbox
+        """Have every process write the deliveries of the events that it appends; register the jobs, and what is kept
+        encrypted."""
+        from webhooks import dispatch, operation_jobs
         from webhooks.models import Delivery, Endpoint
         from webhooks.sender import deliver
-        from workflow_platform import sealed
-        from workflow_platform.jobs import register
+        from workflow_platform import jobs, sealed
 
+        subscribe()
+        jobs.register(dispatch.KIND, deliver, "high")
+        jobs.register(operation_jobs.KIND, operation_jobs.work, "low")
         sealed.register_column("endpoints", Endpoint, "sealed")
         sealed.register_column("ad-hoc deliveries", Delivery, "sealed")
-        told = [name for name in CATALOGUE if not name.startswith("system.")]
-        bus.subscribe(outbox.deliver_events, told, when="in_transaction", batches=True, name="webhooks.outbox")
-        register(dispatch.KIND, deliver, "high")
+
+
+def subscribe() -> None:
+    """Let the outbox hear of the events of workspaces, in their transactions."""
+    from events import bus
+    from events.event_types import CATALOGUE
+    from webhooks import outbox
+
+    told = [name for name in CATALOGUE if not name.startswith("system.")]
+    bus.subscribe(outbox.deliver_events, told, when="in_transaction", batches=True, name="webhooks.outbox")

@@ -1,6 +1,6 @@
 """Signatures as Standard Webhooks has them: `v1` (HMAC-SHA256) and `v1a` (Ed25519) over `id.timestamp.body`. Pure.
 
-A secret is `whsec_` and base64 of 24 to 64 random bytes, or `whsk_` and base64 of an Ed25519 seed, whose public half is
+A secret is `whsec_` and base64 of 16 to 64 random bytes, or `whsk_` and base64 of an Ed25519 seed, whose public half is
 `whpk_…`. Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
@@ -30,7 +30,7 @@ _NEW_BYTES = 32
 
 
 class BadSecret(ValueError):
-    """A secret is whsec_, whsk_ or whpk_ and base64 of 24 to 64 bytes (Ed25519: of 32)."""
+    """A secret is whsec_, whsk_ or whpk_ and base64 of 16 to 64 bytes (Ed25519: of 32)."""
 
 
 class BadSignature(Exception):
@@ -123,7 +123,7 @@ def _verified(key: Ed25519PublicKey, signature: str, message: bytes) -> bool:
 @lru_cache(maxsize=1024)
 def _key(secret: str) -> bytes:
     key = _decoded(secret.removeprefix(SYMMETRIC))
-    if not 24 <= len(key) <= 64:
+    if not 16 <= len(key) <= 64:
         raise BadSecret(BadSecret.__doc__)
     return key
 
@@ -146,6 +146,6 @@ def _public(secret: str) -> Ed25519PublicKey:
 
 def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise BadSecret(BadSecret.__doc__) from None

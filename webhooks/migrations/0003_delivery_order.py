@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_idempotency'),
-        ('webhooks', '0001_deliveries'),
+        ('webhooks', '0002_idempotency_keys'),
     ]
 
     operations = [
