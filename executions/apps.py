@@ -9,9 +9,11 @@ class ExecutionsConfig(AppConfig):
         """Tell the background what it is there for, the cleanup of history what can go with it, and the deliveries who
         waits for their ends."""
         from events import cleanup
-        from executions import admission, background, follow_up, node_deliveries, pruning
+        from executions import admission, background, credentials, follow_up, node_deliveries, pruning
         from webhooks import outcomes
+        from workflow_platform import sealed
 
+        sealed.register("credentials", credentials.rotate)
         background.register(background.FOLLOW_UP, follow_up.follow_up_all)
         background.register(background.ADMIT, admission.admit)
         outcomes.on_end(node_deliveries.hear)

@@ -11,8 +11,8 @@ from django.db import connection
 
 from executions.models import Credential
 
-# The fields `credential` and `signing_credential` of a node's parameters, those of a trigger's `auth`, and the node's own
-# field `credentials`.
+# The fields `credential` and `signing_credential` of a node's parameters, those of a trigger's `auth`, and the node's
+# own field `credentials`.
 _USES = """
 SELECT DISTINCT w.workspace_id, used.reference #>> '{}', w.id, w.name
 FROM executions_workflow w
