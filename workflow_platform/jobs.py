@@ -70,6 +70,14 @@ def enqueue(name: str, ids: Collection[UUID]) -> bool:
     return True
 
 
+def waiting(name: str) -> int:
+    """Return how many jobs wait in the queue of this kind, of whatever kind they are; 0 if Redis is away."""
+    try:
+        return int(_queue(_kinds[name].queue).count)
+    except RedisError:
+        return 0
+
+
 def work_of(job_id: str) -> Callable[[threading.Event], None] | None:
     """Return what a job is there for; None if its kind is not known."""
     found = _JOB_ID.fullmatch(job_id)

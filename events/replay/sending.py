@@ -13,15 +13,13 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import orjson
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 
@@ -29,7 +27,7 @@ from events.cloud_events import CONTENT_TYPE, cloud_event
 from events.recorded import RecordedEvent
 from events.replay import jobs, reading
 from events.replay.models import Replay, ReplayQuerySet, State
-from workflow_platform import encryption, outbound
+from workflow_platform import encryption, leases, outbound
 from workflow_platform.outbound import OutboundCancelled, OutboundFailed, OutboundRefused
 
 logger = logging.getLogger(__name__)
@@ -103,7 +101,7 @@ def send(replay_id: UUID, stop: threading.Event) -> None:
     if token is None:
         return
     try:
-        with _kept(replay_id, token) as lost:
+        with leases.kept(f"replay {replay_id}", lambda: _renew(replay_id, token)) as lost:
             until = time.monotonic() + SLICE_SECONDS
             while not stop.is_set() and not lost.is_set() and _step(replay_id, token, stop, lost):
                 if time.monotonic() > until:
@@ -125,34 +123,9 @@ def _claim(replay_id: UUID) -> int | None:
     return Replay.objects.values_list("lease_token", flat=True).get(pk=replay_id)
 
 
-@contextmanager
-def _kept(replay_id: UUID, token: int) -> Iterator[threading.Event]:
-    """Renew the lease until the block ends; the event is set if it was lost."""
-    over, lost = threading.Event(), threading.Event()
-    renewed_at = time.monotonic()
-
-    def renew() -> None:
-        nonlocal renewed_at
-        while not over.wait(settings.HEARTBEAT_SECONDS):
-            try:
-                lease = Now() + timedelta(seconds=settings.LEASE_SECONDS)
-                if Replay.objects.filter(pk=replay_id, lease_token=token).update(lease_expires_at=lease):
-                    renewed_at = time.monotonic()
-                else:
-                    lost.set()
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("replay %s: lease not renewed: %s", replay_id, error)
-            if time.monotonic() - renewed_at > settings.LEASE_SECONDS:
-                lost.set()
-        connection.close()
-
-    thread = threading.Thread(target=renew, name="replay lease", daemon=True)
-    thread.start()
-    try:
-        yield lost
-    finally:
-        over.set()
-        thread.join()
+def _renew(replay_id: UUID, token: int) -> bool:
+    lease = Now() + timedelta(seconds=settings.LEASE_SECONDS)
+    return bool(Replay.objects.filter(pk=replay_id, lease_token=token).update(lease_expires_at=lease))
 
 
 def _step(replay_id: UUID, token: int, stop: threading.Event, lost: threading.Event) -> bool:

@@ -23,6 +23,7 @@ USUAL = (
     "late_join",
     "reconnect",
     "appending",
+    "outbox",
     "bus",
     "outbound",
     "node_to_client",

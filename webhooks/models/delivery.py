@@ -130,7 +130,7 @@ class Delivery(models.Model):
             ),
             models.Index(fields=["lane_id"], name="delivery_sending", condition=models.Q(status="sending")),
             models.Index(
-                fields=["lane_id", "ordering_key", "id"],
+                fields=["lane_id", "ordering_key", "sequence", "id"],
                 name="delivery_in_order",
                 condition=models.Q(status__in=["pending", "sending"]) & ~models.Q(ordering_key=""),
             ),

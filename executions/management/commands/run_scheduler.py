@@ -21,12 +21,14 @@ from executions import recovery, schedules
 from executions.engine.runner import worker_name
 from executions.reports import Reports
 from executions.scaling import Scaler
+from webhooks import operation_jobs, sweeper
 from workflow_platform import idempotency
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 0.25
 FORGET_SECONDS = 60.0
+OPERATIONS_SECONDS = 1.0
 TELL_SECONDS = 60.0
 """A piece of work that fails again and again is told of so often."""
 WORTH_TELLING_SECONDS = 2.0
@@ -53,6 +55,8 @@ class Command(BaseCommand):
             Sweep("recovery", _recover),
             Sweep("number of workers", Scaler().step),
             Sweep("replays", replays.sweep_due),
+            Sweep("deliveries", sweeper.sweep),
+            Sweep("operations on deliveries", operation_jobs.sweep, OPERATIONS_SECONDS),
         ]
         while not stop.wait(INTERVAL_SECONDS):
             try:
