@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.sending import Sending, attempts, make_deliveries, make_endpoint, sending, statuses
 from tests.engine import COMMITS
 from tests.receiving import Receiver, receiving
+from tests.sending import Sending, attempts, make_deliveries, make_endpoint, sending, statuses
 from workflow_platform import connections
 
 pytestmark = COMMITS
