@@ -8,8 +8,10 @@ class ExecutionsConfig(AppConfig):
     def ready(self) -> None:
         """Tell the background what it is there for, and the cleanup of history what can go with it."""
         from events import cleanup
-        from executions import admission, background, follow_up, pruning
+        from executions import admission, background, credentials, follow_up, pruning
+        from workflow_platform import sealed
 
+        sealed.register("credentials", credentials.rotate)
         background.register(background.FOLLOW_UP, follow_up.follow_up_all)
         background.register(background.ADMIT, admission.admit)
         cleanup.register(cleanup.Owner("execution", pruning.prune, pruning.weigh))

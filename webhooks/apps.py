@@ -6,14 +6,18 @@ class WebhooksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the jobs; have every process write the deliveries of the events that it appends, with them."""
+        """Have every process write the deliveries of the events that it appends; register the jobs, and what is kept
+        encrypted."""
         from webhooks import dispatch, operation_jobs
+        from webhooks.models import Delivery, Endpoint
         from webhooks.sender import deliver
-        from workflow_platform.jobs import register
+        from workflow_platform import jobs, sealed
 
-        register(dispatch.KIND, deliver, "high")
-        register(operation_jobs.KIND, operation_jobs.work, "low")
         subscribe()
+        jobs.register(dispatch.KIND, deliver, "high")
+        jobs.register(operation_jobs.KIND, operation_jobs.work, "low")
+        sealed.register_column("endpoints", Endpoint, "sealed")
+        sealed.register_column("ad-hoc deliveries", Delivery, "sealed")
 
 
 def subscribe() -> None:

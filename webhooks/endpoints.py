@@ -18,9 +18,9 @@ from django.utils import timezone
 
 from events.replay.reading import database_now
 from webhooks import dispatch, endpoint_secrets, operations
-from webhooks.lanes import open_lane, reset_lane
+from webhooks.choosing import Chosen
+from webhooks.claiming import open_lane, reset_lane
 from webhooks.models import Endpoint, EndpointRevision, Lane, OperationKind
-from webhooks.models.delivery import UNENDED
 from webhooks.sealing import NoAuth, Secrets
 from workflow_platform import encryption
 from workflow_platform.accounts.models import User, Workspace
@@ -158,12 +158,13 @@ def delete(endpoint: Endpoint, by: User | None) -> None:
     """Take the endpoint away. What waits for it is cancelled by an operation that survives whatever happens; its
     deliveries can be read until retention removes them, its secrets are gone at once."""
     row = _locked(endpoint.pk)
+    operations.start(OperationKind.CANCEL, row.workspace_id, row, Chosen(), by)
     row.deleted_at, row.active = timezone.now(), False
     row.header_names, row.auth_type = [], "none"
     row.sealed = Secrets().sealed()
     row.save()
     _revise(row)
-    operations.start(OperationKind.CANCEL, row.workspace_id, row, {"status": UNENDED}, by)
+    Lane.objects.filter(pk=row.pk).delete()  # what is written at this very moment is cancelled for having no lane
 
 
 def opened(endpoint: Endpoint) -> Secrets | None:

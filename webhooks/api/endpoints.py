@@ -71,7 +71,7 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         wanted = EndpointFilterSerializer(data=request.query_params)
         wanted.is_valid(raise_exception=True)
         names = {"workspace": "workspace_id", "active": "active", "workflow": "workflow_id"}
-        chosen = {names[name]: value for name, value in wanted.validated_data.items() if name in names}
+        chosen = {names[name]: value for name, value in wanted.validated_data.items() if value is not None}
         page = self.paginate_queryset(self.get_queryset().filter(**chosen))
         return self.get_paginated_response(EndpointSerializer(page, many=True, context=self._context()).data)
 

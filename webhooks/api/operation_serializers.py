@@ -7,17 +7,21 @@ from typing import Any
 from rest_framework import serializers
 
 from events.api.query_fields import checked_types
+from webhooks.choosing import MOST_IDS, Chosen
 from webhooks.models import DeliveryStatus, Operation, OperationKind, OperationState, Origin
 
-MOST_IDS = 1_000
 CHOSEN = [OperationKind.REDELIVER, OperationKind.CANCEL]
+
+
+NAMES = {"status": "statuses", "event_type": "event_types", "origin": "origins"}
+"""What the filters of lists call otherwise than `webhooks.choosing.Chosen`."""
 
 
 class OperationSerializer(serializers.ModelSerializer[Operation]):
     """How far it has come. One that was cut off by a crash goes on by itself."""
 
     endpoint = serializers.UUIDField(source="endpoint_id", allow_null=True)
-    filter = serializers.JSONField(source="chosen")
+    filter = serializers.SerializerMethodField(help_text="Which deliveries, or events.")
     percent = serializers.SerializerMethodField()
     created_by = serializers.CharField(source="created_by.username", default=None, read_only=True, allow_null=True)
 
@@ -28,6 +32,10 @@ class OperationSerializer(serializers.ModelSerializer[Operation]):
             "created_by", "created_at", "ended_at",
         ]  # fmt: skip
         read_only_fields = fields
+
+    def get_filter(self, row: Operation) -> dict[str, Any]:
+        ours = {theirs: name for name, theirs in NAMES.items()}
+        return {ours.get(name, name): value for name, value in row.chosen.items()}
 
     def get_percent(self, row: Operation) -> float:
         if row.state == OperationState.COMPLETED:
@@ -45,6 +53,7 @@ class RecipientSerializer(serializers.Serializer[Any]):
 class PlanSerializer(serializers.Serializer[Any]):
     dry_run = serializers.BooleanField()
     count = serializers.IntegerField(help_text="Deliveries, or events that become deliveries.")
+    first_ids = serializers.ListField(child=serializers.UUIDField(), help_text="The first of them.")
     recipients = RecipientSerializer(many=True)
     operation = OperationSerializer(allow_null=True, help_text="What was started; null for a dry run.")
 
@@ -60,10 +69,9 @@ class _TimesSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError({"until": "It must be after since."})
         return data
 
-    def chosen(self) -> dict[str, Any]:
-        """Return the filter as JSON. Call it once the data are valid."""
-        given = {name for name in self.validated_data if name not in {"dry_run", "kind", "workspace"}}
-        return {name: value for name, value in self.to_representation(self.validated_data).items() if name in given}
+    def chosen(self) -> Chosen:
+        """Return what is meant. Call it once the data are valid."""
+        return Chosen(**{name: value for name, value in self.validated_data.items() if name != "dry_run"})
 
 
 class RecoverSerializer(_TimesSerializer):
@@ -71,6 +79,8 @@ class RecoverSerializer(_TimesSerializer):
 
 
 class EndpointReplaySerializer(_TimesSerializer):
+    workflow = serializers.UUIDField(required=False, help_text="By default that of the endpoint, if it has one.")
+    execution = serializers.UUIDField(required=False)
     event_types = serializers.ListField(
         child=serializers.CharField(max_length=60),
         required=False,
@@ -90,7 +100,7 @@ class OperationFilterSerializer(serializers.Serializer[Any]):
     status = serializers.ListField(
         child=serializers.ChoiceField(choices=DeliveryStatus.choices), required=False, max_length=5
     )
-    endpoint = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=500)
+    endpoint = serializers.UUIDField(required=False)
     event_type = serializers.ListField(
         child=serializers.CharField(max_length=60), required=False, max_length=50, help_text="Patterns."
     )
@@ -125,10 +135,10 @@ class OperationRequestSerializer(serializers.Serializer[Any]):
         refuse_unknown(self)
         return data
 
-    def chosen(self) -> dict[str, Any]:
-        """Return the filter as JSON. Call it once the data are valid."""
-        shape, given = OperationFilterSerializer(), self.validated_data["filter"]
-        return {name: value for name, value in shape.to_representation(given).items() if name in given}
+    def chosen(self) -> Chosen:
+        """Return what is meant. Call it once the data are valid."""
+        given = {name: value for name, value in self.validated_data["filter"].items() if name != "endpoint"}
+        return Chosen(**{NAMES.get(name, name): value for name, value in given.items()})
 
 
 class OperationListFilterSerializer(serializers.Serializer[Any]):

@@ -8,18 +8,20 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework import status, viewsets
+from rest_framework import serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from webhooks import operations
 from webhooks.api.operation_serializers import (
+    NAMES,
     OperationListFilterSerializer,
     OperationRequestSerializer,
     OperationSerializer,
     PlanSerializer,
 )
+from webhooks.choosing import Chosen
 from webhooks.models import Endpoint, Operation, OperationKind
 from workflow_platform import idempotency
 from workflow_platform.accounts.models import Role, Workspace
@@ -29,13 +31,13 @@ from workflow_platform.idempotency import create_once
 from workflow_platform.problems import Problem
 
 
-class Chosen(Protocol):
+class Asked(Protocol):
     """A body that says which deliveries, and whether they are only to be counted."""
 
     @property
     def validated_data(self) -> Any: ...
 
-    def chosen(self) -> dict[str, Any]: ...
+    def chosen(self) -> Chosen: ...
 
 
 class OperationViewSet(viewsets.GenericViewSet[Operation]):
@@ -73,7 +75,12 @@ class OperationViewSet(viewsets.GenericViewSet[Operation]):
         workspace = mine.first()
         if workspace is None:
             raise Problem(403, "workspace: you are not an editor of any such workspace.")
-        return answered(request, OperationKind(asked["kind"]), None, workspace.pk, body)
+        endpoint = None
+        if wanted := asked["filter"].get("endpoint"):
+            endpoint = Endpoint.objects.filter(workspace=workspace, deleted_at=None, pk=wanted).first()
+            if endpoint is None:
+                raise serializers.ValidationError({"filter": {"endpoint": "The workspace has no such endpoint."}})
+        return answered(request, OperationKind(asked["kind"]), endpoint, workspace.pk, body, within="filter")
 
     def retrieve(self, request: Request, pk: str) -> Response:
         """How far it has come."""
@@ -92,21 +99,31 @@ class OperationViewSet(viewsets.GenericViewSet[Operation]):
 
 
 def answered(
-    request: Request, kind: OperationKind, endpoint: Endpoint | None, workspace_id: UUID, body: Chosen
+    request: Request,
+    kind: OperationKind,
+    endpoint: Endpoint | None,
+    workspace_id: UUID,
+    body: Asked,
+    within: str = "",
 ) -> Response:
-    """Count what is meant and, unless it is a dry run, start it."""
-    chosen = body.chosen()
-    plan = operations.plan(kind, [workspace_id], endpoint, chosen)
-    dry_run = body.validated_data["dry_run"]
-    started = None if dry_run else _started(request, kind, endpoint, workspace_id, chosen)
-    shown = PlanSerializer(
-        {"dry_run": dry_run, "count": plan.count, "recipients": plan.recipients, "operation": started}
-    )
+    """Count what is meant and, unless it is a dry run, start it. `within` is where the fields stand in the body."""
+    chosen, dry_run = body.chosen(), body.validated_data["dry_run"]
+    try:
+        plan = operations.plan(kind, [workspace_id], endpoint, chosen)
+        started = None if dry_run else _started(request, kind, endpoint, workspace_id, chosen)
+    except operations.BadOperation as error:
+        ours = {theirs: name for name, theirs in NAMES.items()} if within else {}
+        said: dict[str, Any] = {ours.get(error.field, error.field): error.why}
+        raise serializers.ValidationError({within: said} if within else said) from None
+    shown = PlanSerializer({
+        "dry_run": dry_run, "count": plan.count, "first_ids": plan.first_ids, "recipients": plan.recipients,
+        "operation": started,
+    })  # fmt: skip
     return Response(shown.data, status=status.HTTP_200_OK if dry_run else status.HTTP_202_ACCEPTED)
 
 
 def _started(
-    request: Request, kind: OperationKind, endpoint: Endpoint | None, workspace_id: UUID, chosen: dict[str, Any]
+    request: Request, kind: OperationKind, endpoint: Endpoint | None, workspace_id: UUID, chosen: Chosen
 ) -> Operation:
     operation, _ = create_once(
         request,
