@@ -79,7 +79,6 @@ def endpoint(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
     span = figures.SPANS.get(name) or figures.SPANS["24h"]
     now = timezone.now()
     found = figures.figures([row.pk], span, now)[row.pk]
-    hours = row.hours.order_by("-hour")[:HOURS]
     context = {
         "endpoint": row,
         "url": shown_url(row.url),
@@ -93,7 +92,7 @@ def endpoint(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
         "deliveries": deliveries_of(user).filter(endpoint=row)[:RECENT],
         "policy": policies.shown(RetryPolicy.model_validate(row.retry_policy)),
         "revisions": _revisions(row),
-        "hours": hours,
+        "hours": _hours().filter(endpoint=row).order_by("-hour")[:HOURS],
         "violations": _violations(Violation.objects.filter(endpoint=row)),
         "operations": Operation.objects.filter(endpoint=row).select_related("created_by")[:5],
         "may_change": _may(user, row, Role.ADMIN),
@@ -109,8 +108,7 @@ def reconciliation(request: HttpRequest) -> HttpResponse:
     """Show, per endpoint and hour, whether every event that was due is accounted for; `before` pages back."""
     user = cast(User, request.user)
     mine = _endpoints(user, deleted=True)
-    counts = HourCount.objects.filter(endpoint__in=mine).select_related("endpoint")
-    counts = counts.annotate(held=_HOLDS)
+    counts = _hours().filter(endpoint__in=mine)
     chosen = mine.filter(pk=wanted).first() if (wanted := uuid_or_none(request.GET.get("endpoint"))) else None
     if chosen:
         counts = counts.filter(endpoint=chosen)
@@ -161,6 +159,11 @@ def form_data() -> dict[str, Any]:
 def _endpoints(user: User, deleted: bool = False) -> EndpointQuerySet:
     found = Endpoint.objects.visible_to(user).select_related("workspace", "lane", "created_by").defer("sealed")
     return found if deleted else found.filter(deleted_at__isnull=True)
+
+
+def _hours() -> QuerySet[HourCount]:
+    """Return the counts of hours, each with `held`: whether its sum is right."""
+    return HourCount.objects.select_related("endpoint").annotate(held=_HOLDS)
 
 
 def _workspaces(user: User, role: Role) -> list[Workspace]:
