@@ -120,9 +120,9 @@ class _Writer:
         number = f" #{run['run_index'] + 1}" if run["run_index"] else ""
         said = [run["node_type"], f"attempt {run['attempt']}" if run["attempt"] > 1 else ""]
         said += ["from the cache" if run["from_cache"] else "", "taken over" if run["taken_from"] else ""]
-        fragment = urlencode({"node": run["node"], "run": run["run_index"]})
+        query = urlencode({"node": run["node"], "run": run["run_index"]})
         yield Row(
-            "node_run", run["id"], depth, f"{run['name']}{number}", f"{path}#{fragment}",
+            "node_run", run["id"], depth, f"{run['name']}{number}", f"{path}?{query}",
             _time(run["started_at"]), _time(run["ended_at"]), run["status"], run["status"],
             " · ".join(filter(None, said)), run["error"] or "", icon="dot",
         )  # fmt: skip

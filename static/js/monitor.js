@@ -227,7 +227,7 @@ by("replay")?.addEventListener("click", async () => {
   const took = Date.parse(state.endedAt) - Date.parse(state.startedAt ?? state.endedAt);
   await startReplay(data.execution, took).catch((error) => toast(error.message, "failed"));
 });
-const wanted = new URLSearchParams(location.hash.slice(1)); // a link to one of its node runs
+const wanted = new URLSearchParams(location.search); // a link to one of its node runs
 if (names.has(wanted.get("node"))) choose(wanted.get("node"), Number(wanted.get("run")) || 0);
 tell();
 if (!player) setTimeout(sayWhyQueued, REASONS);
