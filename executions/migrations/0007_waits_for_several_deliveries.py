@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('executions', '0005_waits_for_deliveries'),
+        ('executions', '0006_webhook_paths_and_secrets'),
     ]
 
     operations = [
