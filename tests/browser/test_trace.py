@@ -18,6 +18,7 @@ from tests.integration.test_trace import Run, run_with_a_webhook
 def traced(platform: Platform) -> Iterator[Run]:
     with answering() as server:
         server.open()
+        server.open("?token=not-for-everybody")
         server.statuses = [503]
         yield run_with_a_webhook(platform, server.url)
 

@@ -31,6 +31,7 @@ class Run:
 def traced(platform: Platform) -> Iterator[Run]:
     with answering() as server:
         server.open()
+        server.open("?token=not-for-everybody")
         server.statuses = [503]
         yield run_with_a_webhook(platform, server.url)
 
