@@ -24,11 +24,11 @@ def trace_page(request: HttpRequest, execution_id: UUID) -> HttpResponse:
     """The trace of an execution; `?delivery=`, `?inbound=` or `?event=` says what to look at in it."""
     found = Execution.objects.select_related("workflow", "version")
     execution = get_visible_or_404(found, request.user, pk=execution_id)
-    focus, looked_at = focus_of(request.user, "execution", execution.pk), str(execution.pk)
+    focus, looked_at = focus_of(request.user, "execution", execution.pk), ("execution", str(execution.pk))
     for kind in NAMED:
         if kind in request.GET:
             pk = _uuid(request.GET[kind])
-            looked_at, named = str(pk), focus_of(request.user, kind, pk)
+            looked_at, named = (kind, str(pk)), focus_of(request.user, kind, pk)
             if named.execution_id == execution.pk:
                 focus = named
     return render(request, "executions/trace.html", _context(trace(focus), looked_at) | {"execution": execution})
@@ -44,14 +44,14 @@ def find(request: HttpRequest) -> HttpResponse:
             if focus.execution_id is not None and Execution.objects.filter(pk=focus.execution_id).exists():
                 path = reverse("execution-trace", args=[focus.execution_id])
                 return redirect(f"{path}?{kind}={pk}#{kind}-{pk}")
-            return render(request, "executions/trace.html", _context(trace(focus), str(pk)))
+            return render(request, "executions/trace.html", _context(trace(focus), (kind, str(pk))))
     raise Http404
 
 
-def _context(found: dict[str, object], looked_at: str) -> dict[str, object]:
+def _context(found: dict[str, object], looked_at: tuple[str, str]) -> dict[str, object]:
     rows = trace_rows.rows_of(found, _pages(), looked_at)
     counts = {kind: sum(row.kind == kind for row in rows) for kind in ("execution", "node_run", "delivery", "attempt")}
-    return {"rows": rows, "counts": counts, "left_out": found["left_out"], "looked_at": looked_at}
+    return {"rows": rows, "counts": counts, "left_out": found["left_out"]}
 
 
 def _pages() -> trace_rows.Pages:

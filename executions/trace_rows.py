@@ -58,11 +58,11 @@ class Pages:
     events: str
 
 
-def rows_of(trace: Mapping[str, Any], pages: Pages, focus: str) -> list[Row]:
-    """Return the rows of a trace; `focus` is the id of what it was asked for by."""
+def rows_of(trace: Mapping[str, Any], pages: Pages, focus: tuple[str, str]) -> list[Row]:
+    """Return the rows of a trace; `focus` is the kind and the id of what it was asked for by."""
     rows = list(_Writer(trace, pages).rows())
     for row in rows:
-        row.focus = row.id == focus
+        row.focus = (row.kind, row.id) == focus
     _lay_out(rows)
     return rows
 
@@ -126,9 +126,10 @@ class _Writer:
             _time(run["started_at"]), _time(run["ended_at"]), run["status"], run["status"],
             " · ".join(filter(None, said)), run["error"] or "", icon="dot",
         )  # fmt: skip
-        yield from self._caused(run, depth + 1)
+        yield from self._caused({"events": [], "deliveries": run["deliveries"]}, depth + 1)
         for child in run["children"]:
             yield from self._execution(self._executions[child], depth + 1)
+        yield from self._caused({"events": run["events"], "deliveries": []}, depth + 1)
 
     def _caused(self, holder: Mapping[str, Any], depth: int) -> Iterator[Row]:
         for event in holder["events"]:
