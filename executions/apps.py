@@ -16,5 +16,6 @@ class ExecutionsConfig(AppConfig):
         sealed.register("credentials", credentials.rotate)
         background.register(background.FOLLOW_UP, follow_up.follow_up_all)
         background.register(background.ADMIT, admission.admit)
+        background.register(background.DELIVERIES, node_deliveries.go_on_with_what_was_heard)
         outcomes.on_end(node_deliveries.hear)
         cleanup.register(cleanup.Owner("execution", pruning.prune, pruning.weigh))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils import timezone
 
-from executions import waits
+from executions import background, waits
 from executions.models import Execution, NodeRun, Wait, WaitKind
 from executions.nodes.base import NodeError
 from executions.statuses import ExecutionStatus
@@ -127,12 +128,24 @@ def _await(execution: Execution, run: NodeRun, deliveries: Sequence[Delivery]) -
 # --- ends -----------------------------------------------------------------------------------------------------------
 
 
+_heard: deque[UUID] = deque()
+
+
 def hear(ended: Collection[Delivery]) -> None:
-    """Have node runs go on that waited for these deliveries. What this misses, the sweep finds."""
-    ids = [delivery.pk for delivery in ended]
-    found = Wait.objects.filter(delivery_id__in=ids, resolved_at__isnull=True).values_list("pk", flat=True)
-    for wait_id in list(found):
+    """Have node runs go on that waited for these deliveries, in a thread of this process. What that misses, the sweep
+    finds."""
+    _heard.extend(delivery.pk for delivery in ended)
+    background.deliveries_have_ended()
+
+
+def go_on_with_what_was_heard() -> None:
+    """Look after the waits for the deliveries that were told of."""
+    ids = [_heard.popleft() for _ in range(min(len(_heard), BATCH))]
+    found = Wait.objects.filter(delivery_id__in=ids, resolved_at__isnull=True).order_by("pk")
+    for wait_id in list(found.values_list("pk", flat=True)):
         _go_on(wait_id)
+    if _heard:
+        background.deliveries_have_ended()
 
 
 def sweep() -> int:

@@ -22,6 +22,7 @@ from webhooks import outbox
 from webhooks.models import Delivery, Endpoint, Origin, Rank
 from webhooks.sealing import Secrets
 from workflow_platform.accounts.models import Workspace
+from workflow_platform.embedded import wait_until
 
 pytestmark = COMMITS
 URL = "https://8.8.8.8/hook"
@@ -175,6 +176,7 @@ def test_whoever_ends_a_delivery_can_tell_at_once_and_only_one_of_all_resolves_i
     outbox.cancel([made])
     for _ in range(2):
         node_deliveries.hear([made])
+    wait_until(lambda: Wait.objects.get(execution=run).resolved_at is not None, "The wait's end")
     assert node_deliveries.sweep() == 0
     assert run_here(run).status == "completed"
 
