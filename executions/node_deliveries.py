@@ -54,7 +54,7 @@ def deliver(run: NodeRun, messages: Sequence[Message], wait: bool) -> list[Deliv
     """
     with transaction.atomic():
         # Under the execution's lock: a worker that has lost it sends nothing, and nothing is sent after its end.
-        execution = Execution.objects.select_for_update(of=("self",)).get(pk=run.execution_id)
+        execution = _locked(run.execution_id)
         if execution.status != ExecutionStatus.RUNNING.value or execution.fencing_token != run.execution.fencing_token:
             raise NodeError(NOT_HELD)
         if execution.cancel_requested_at is not None:
@@ -63,6 +63,12 @@ def deliver(run: NodeRun, messages: Sequence[Message], wait: bool) -> list[Deliv
         if wait and deliveries:
             _await(execution, run, deliveries)
     return deliveries
+
+
+def _locked(execution_id: UUID) -> Execution:
+    """Lock the execution's row, and read no more of it than is looked at: its input can be large."""
+    wanted = ("workspace_id", "workflow_id", "status", "fencing_token", "cancel_requested_at")
+    return Execution.objects.select_for_update().only(*wanted).get(pk=execution_id)
 
 
 def _made(execution: Execution, run: NodeRun, messages: Sequence[Message], awaited: bool) -> list[Delivery]:
@@ -151,10 +157,10 @@ def go_on_with_what_was_heard() -> None:
 def sweep() -> int:
     """Look after the waits whose delivery has ended, or is there no more. Returns how many there were."""
     with connection.cursor() as cursor:
+        # A subquery, and no join: the planner would read all deliveries for it.
         cursor.execute(
-            "SELECT w.id FROM executions_wait w LEFT JOIN webhooks_delivery d ON d.id = w.delivery_id"
-            " WHERE w.delivery_id IS NOT NULL AND w.resolved_at IS NULL AND (d.id IS NULL OR d.ended_at IS NOT NULL)"
-            " ORDER BY w.id LIMIT %s",
+            "SELECT w.id FROM executions_wait w WHERE w.delivery_id IS NOT NULL AND w.resolved_at IS NULL AND"
+            " (SELECT d.ended_at IS NULL FROM webhooks_delivery d WHERE d.id = w.delivery_id) IS NOT TRUE LIMIT %s",
             [BATCH],
         )
         found = [wait_id for (wait_id,) in cursor.fetchall()]
@@ -173,7 +179,7 @@ def _go_on(wait_id: UUID) -> None:
     if known is None:
         return
     # The execution before the wait, as everywhere.
-    Execution.objects.select_for_update().get(pk=known.execution_id)
+    _locked(known.execution_id)
     wait = Wait.objects.select_for_update().get(pk=wait_id)
     if wait.resolved_at is not None:
         return

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from executions import admission, follow_up, node_deliveries, queueing
+from executions import admission, follow_up, queueing
 from executions.models import Execution
 from executions.statuses import ExecutionStatus
 
@@ -21,9 +21,8 @@ BATCH = 500
 
 
 def sweep() -> int:
-    """Resume what waited for deliveries, follow up ends, admit what is due, and queue a job for every execution that
-    should run and has none. Returns how many jobs were missing."""
-    node_deliveries.sweep()
+    """Follow up ends, admit what is due, and queue a job for every execution that should run and has none. Returns
+    how many jobs were missing."""
     follow_up.follow_up_all()
     admission.admit()
     missing = queueing.without_job(list(_left_behind()))

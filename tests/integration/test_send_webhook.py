@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from executions import admission, lifecycle, node_deliveries, recovery
+from executions import admission, lifecycle, node_deliveries
 from executions.credentials import create as create_credential
 from executions.definitions import save_workflow
 from executions.engine import recorder
@@ -150,13 +150,13 @@ def test_a_node_run_waits_for_all_its_deliveries_and_goes_on_by_how_they_ended()
     assert told.deliveries == [str(delivery.pk) for delivery in made]
     outbox.cancel(made[:1])
     outbox.cancel(made[2:])
-    recovery.sweep()
+    node_deliveries.sweep()
     told.refresh_from_db()
     assert (told.delivery_id, told.resolved_at) == (made[1].pk, None)
     Delivery.objects.filter(pk=made[1].pk).update(
         status="delivered", status_code=204, attempts_made=2, ended_at=told.created_at
     )
-    recovery.sweep()
+    node_deliveries.sweep()
     run = run_here(run)
     assert run.status == "completed"
     assert given_by(run, "on-delivered") == {
@@ -184,7 +184,7 @@ def test_whoever_ends_a_delivery_can_tell_at_once_and_only_one_of_all_resolves_i
 def test_a_delivery_that_retention_took_away_is_not_waited_for_forever() -> None:
     run = run_here(execution({}, wait=True))
     deliveries(run)[0].delete()
-    recovery.sweep()
+    node_deliveries.sweep()
     run = run_here(run)
     assert [each["status"] for each in given_by(run, "on-failed")["main"]] == ["unknown"]
 
@@ -219,7 +219,7 @@ def test_a_worker_that_dies_after_it_made_them_leaves_one_for_each_item(wait: bo
     if wait:
         assert run.status == "waiting"
         outbox.cancel(made)
-        recovery.sweep()
+        node_deliveries.sweep()
         run = run_here(run)
         assert len(given_by(run, "on-failed")["main"]) == 2
     assert run.status == "completed"
@@ -232,7 +232,7 @@ def test_deliveries_that_ended_while_nobody_held_the_execution_are_not_sent_agai
     message = node_deliveries.Message(url=URL, body="{}", idempotency_key=f"{send.idempotency_key}/0")
     made = node_deliveries.deliver(send, [message], wait)
     outbox.cancel(made)
-    recovery.sweep()
+    node_deliveries.sweep()
     lose_worker(run)
     run = run_here(run)
     assert (run.status, [d.status for d in deliveries(run)]) == ("completed", ["cancelled"])
@@ -257,7 +257,7 @@ def test_of_a_key_there_is_one_delivery_and_several_may_wait_for_it() -> None:
     assert (second.status, deliveries(second)) == ("waiting", [])
     assert Delivery.objects.get(pk=made.pk).awaited
     outbox.cancel([made])
-    recovery.sweep()
+    node_deliveries.sweep()
     second = run_here(second)
     assert [each["delivery_id"] for each in given_by(second, "on-failed")["main"]] == [str(made.pk)] * 2
     third = run_here(execution({}, idempotency_key="order-1", wait=True))

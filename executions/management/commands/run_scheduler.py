@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from events import system
 from events.housekeeping import Housekeeping
 from events.replay import jobs as replays
-from executions import recovery, schedules
+from executions import node_deliveries, recovery, schedules
 from executions.engine.runner import worker_name
 from executions.reports import Reports
 from executions.scaling import Scaler
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 INTERVAL_SECONDS = 0.25
 FORGET_SECONDS = 60.0
 OPERATIONS_SECONDS = 1.0
+WAITS_SECONDS = 2.0
 TELL_SECONDS = 60.0
 """A piece of work that fails again and again is told of so often."""
 WORTH_TELLING_SECONDS = 2.0
@@ -56,6 +57,7 @@ class Command(BaseCommand):
             Sweep("number of workers", Scaler().step),
             Sweep("replays", replays.sweep_due),
             Sweep("deliveries", sweeper.sweep),
+            Sweep("waits for deliveries", node_deliveries.sweep, WAITS_SECONDS),
             Sweep("operations on deliveries", operation_jobs.sweep, OPERATIONS_SECONDS),
         ]
         while not stop.wait(INTERVAL_SECONDS):
