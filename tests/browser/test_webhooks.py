@@ -93,7 +93,7 @@ def test_recovering_shows_whom_it_meets_before_it_sends_anything(
     expect(page.locator(".recipients tbody tr")).to_have_count(1)
     expect(page.locator(".recipients tbody")).to_contain_text(endpoint["name"])
     assert len(server.asked) == 2
-    page.get_by_role("button", name="Send again 2").click()
+    page.get_by_role("button", name="Send 2 again").click()
     expect(page.locator("#operation-said")).to_have_text("2 of 2 sent again, done.")
     wait_until(lambda: len(server.asked) == 4, "Both again", 20)
 
