@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from webhooks import charts
+from webhooks import plotting
 from webhooks.waterfall import waterfall
 
 
@@ -20,10 +20,10 @@ class Timed:
 
 
 def test_bars_stand_on_each_other_and_one_among_thousands_is_seen() -> None:
-    drawn = charts.stacked([{"delivered": 9_999, "failed": 1}, {}], ["delivered", "failed"], ["10:00", "11:00"])
+    drawn = plotting.stacked([{"delivered": 9_999, "failed": 1}, {}], ["delivered", "failed"], ["10:00", "11:00"])
     (delivered, failed), none = drawn["bars"][0].parts, drawn["bars"][1].parts
     assert drawn["most"] == 10_000
-    assert delivered[1] + delivered[2] == pytest.approx(charts.HEIGHT, abs=0.01)
+    assert delivered[1] + delivered[2] == pytest.approx(plotting.HEIGHT, abs=0.01)
     assert failed[2] == 1
     assert failed[1] + failed[2] == pytest.approx(delivered[1], abs=1)
     assert none == []
@@ -31,14 +31,14 @@ def test_bars_stand_on_each_other_and_one_among_thousands_is_seen() -> None:
 
 
 def test_a_curve_is_interrupted_where_there_is_nothing_and_a_lone_value_is_seen() -> None:
-    path = charts.curve([1, 2, None, 4, None], 4)
+    path = plotting.curve([1, 2, None, 4, None], 4)
     assert path == "M60.0 75.0L180.0 50.0M384.0 0.0H456.0"
-    assert charts.curve([None], 1) == ""
+    assert plotting.curve([None], 1) == ""
 
 
 @pytest.mark.parametrize(("value", "end"), [(0, 1), (1, 1), (1.2, 2), (4, 5), (51, 100), (100, 100), (340, 500)])
 def test_a_scale_ends_at_a_round_number(value: float, end: float) -> None:
-    assert charts.rounded_up(value) == end
+    assert plotting.rounded_up(value) == end
 
 
 def test_a_waterfall_has_each_phase_where_it_was() -> None:
