@@ -155,14 +155,15 @@ def drawn(found: Figures, span: Span, now: datetime) -> dict[str, Any]:
     latencies = [found.latencies.get(moment) for moment in moments]
     slowest = plotting.rounded_up(max((each[2] for each in latencies if each), default=0))
     success = [rate(each.get("delivered", 0), each.get("failed", 0)) for each in counts]
-    named = zip(("p50", "p95", "p99"), range(3), strict=True)
+    curves = {
+        name: plotting.curve([each[at] if each else None for each in latencies], slowest)
+        for at, name in enumerate(("p50", "p95", "p99"))
+    }
     return {
         "deliveries": plotting.stacked(counts, SHOWN, labels),
         "latency": {
             "most": slowest,
-            "curves": [
-                (name, plotting.curve([each[at] if each else None for each in latencies], slowest)) for name, at in named
-            ],
+            "curves": list(curves.items()),
         },
         "success": {"curve": plotting.curve(success, 100)},
         "axis": [labels[0], labels[len(labels) // 2], labels[-1]],
