@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from events.event_filter import matching_types
 from events.history import EventFilter
-from webhooks.models import Delivery, DeliveryStatus, Endpoint, OperationKind, Origin
+from webhooks.models import Delivery, DeliveryStatus, Endpoint, OperationKind
 from webhooks.models.delivery import UNENDED, DeliveryQuerySet
 
 MOST_IDS = 1000
@@ -23,22 +23,33 @@ class Chosen(BaseModel):
     """What is chosen. What is left out asks for nothing.
 
     `recover` takes what failed from `since` on and before `until`; the others go by when a delivery was made, `replay`
-    by when an event happened. A replay without `event_types` and `workflow` is of what the endpoint wants to hear.
+    by when an event happened.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
-    event_types: list[str] = Field([], max_length=100)
-    """Patterns."""
-    workflow: UUID | None = None
-    execution: UUID | None = None
-    statuses: list[Literal["pending", "sending", "delivered", "failed", "cancelled"]] = Field([], max_length=5)
-    status_code: int | None = Field(None, ge=100, le=999)
-    origins: list[Literal["event", "test", "api", "node", "replay"]] = Field([], max_length=5)
     ids: list[UUID] = Field([], max_length=MOST_IDS)
-    """Only these deliveries."""
+    status: list[Literal["pending", "sending", "delivered", "failed", "cancelled"]] = Field([], max_length=5)
+    endpoint: list[UUID] = Field([], max_length=500)
+    event_type: list[str] = Field([], max_length=100)
+    """Patterns."""
+    origin: list[Literal["event", "test", "api", "node", "replay"]] = Field([], max_length=5)
+    execution: UUID | None = None
+    workflow: UUID | None = None
+    status_code: int | None = Field(None, ge=100, le=999)
+    event_types: list[str] = Field([], max_length=100)
+    """Patterns of what is replayed; by default, with the workflow, what the endpoint wants to hear."""
+
+
+MEANT = {
+    OperationKind.RECOVER: {"since", "until", "event_type", "execution", "workflow", "status_code", "endpoint"},
+    OperationKind.REDELIVER: Chosen.model_fields.keys() - {"event_types"},
+    OperationKind.CANCEL: Chosen.model_fields.keys() - {"event_types"},
+    OperationKind.REPLAY: {"since", "until", "event_types", "execution", "workflow"},
+}
+"""What can be chosen by in which kind of operation."""
 
 
 def deliveries(
@@ -75,23 +86,22 @@ def events(endpoint: Endpoint, chosen: Chosen, before: datetime) -> EventFilter:
 
 def _fits(chosen: Chosen) -> Q:
     fits = Q()
-    if chosen.event_types:
-        fits &= Q(event_type__in=matching_types(chosen.event_types))
+    if chosen.event_type:
+        fits &= Q(event_type__in=matching_types(chosen.event_type))
     if chosen.workflow:
         fits &= Q(workflow_id=chosen.workflow)
     if chosen.execution:
         fits &= Q(execution_id=chosen.execution)
     if chosen.status_code:
         fits &= Q(status_code=chosen.status_code)
-    if chosen.origins:
-        fits &= Q(origin__in=[Origin(origin) for origin in chosen.origins])
-    if chosen.ids:
-        fits &= Q(pk__in=chosen.ids)
+    for field, values in (("origin", chosen.origin), ("pk", chosen.ids), ("endpoint", chosen.endpoint)):
+        if values:
+            fits &= Q(**{f"{field}__in": values})
     return fits
 
 
 def _statuses(chosen: Chosen, possible: Collection[DeliveryStatus]) -> list[DeliveryStatus]:
-    return [status for status in possible if not chosen.statuses or status in chosen.statuses]
+    return [status for status in possible if not chosen.status or status in chosen.status]
 
 
 def _within(found: DeliveryQuerySet, chosen: Chosen, field: str) -> DeliveryQuerySet:

@@ -5,20 +5,23 @@ An operation is done in slices by jobs (`operation_jobs`), has no cap, and goes 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Count
 from django.db.models.functions import Now
+from pydantic import ValidationError
 
 from events import history, transactions
+from events.event_filter import matching_types
 from events.event_types import UnknownEventType
 from events.replay.sending import shown_url
 from webhooks import choosing, operation_jobs
-from webhooks.choosing import Chosen
+from webhooks.choosing import MEANT, Chosen
 from webhooks.models import Endpoint, Lane, Operation, OperationKind, OperationState
 from workflow_platform.accounts.models import User
 
@@ -59,41 +62,36 @@ class Plan:
     """Of deliveries; of events in a replay."""
 
 
-def plan(kind: OperationKind, workspace_ids: Collection[UUID], endpoint: Endpoint | None, chosen: Chosen) -> Plan:
+Filter = Chosen | Mapping[str, Any]
+
+
+def plan(kind: OperationKind, workspace_ids: Collection[UUID], endpoint: Endpoint | None, chosen: Filter) -> Plan:
     """Return what an operation would do, in these workspaces. Changes nothing. Raises BadOperation."""
-    _check(kind, workspace_ids, endpoint, chosen)
-    try:
-        if kind == OperationKind.REPLAY:
-            assert endpoint is not None
-            return _plan_replay(endpoint, chosen, _now())
-        return _plan(kind, workspace_ids, endpoint, chosen, _now())
-    except UnknownEventType as error:
-        raise BadOperation("event_types", str(error)) from None
+    return _plan(kind, workspace_ids, endpoint, _checked(kind, workspace_ids, endpoint, chosen), _now())
 
 
 def start(
-    kind: OperationKind, workspace_id: UUID, endpoint: Endpoint | None, chosen: Chosen, by: User | None = None
+    kind: OperationKind, workspace_id: UUID, endpoint: Endpoint | None, chosen: Filter, by: User | None = None
 ) -> Operation:
     """Begin an operation in a workspace; a job goes on with it after the commit. Raises BadOperation.
 
     `total` is what is counted now. What no longer fits when its turn comes is `left_out` in the end.
     """
-    _check(kind, [workspace_id], endpoint, chosen)
+    checked = _checked(kind, [workspace_id], endpoint, chosen)
     with transaction.atomic():
-        now = _now()
-        place = ""
+        now, place = _now(), ""
         if kind == OperationKind.REPLAY and endpoint is not None:
+            # As it is now, whatever becomes of the endpoint.
+            types, workflow = checked.event_types or endpoint.event_types, checked.workflow or endpoint.workflow_id
+            checked = checked.model_copy(update={"event_types": types, "workflow": workflow})
             # What a transaction that is at work tells of has happened already: the replay does not end before it.
             place = f"{transactions.current() + 1}:"
-            # As it is now, whatever becomes of the endpoint.
-            types, workflow = chosen.event_types or endpoint.event_types, chosen.workflow or endpoint.workflow_id
-            chosen = chosen.model_copy(update={"event_types": types, "workflow": workflow})
         operation = Operation.objects.create(
             workspace_id=workspace_id,
             kind=kind,
             endpoint=endpoint,
-            chosen=chosen.model_dump(mode="json", exclude_defaults=True),
-            total=plan(kind, [workspace_id], endpoint, chosen).count,
+            chosen=checked.model_dump(mode="json", exclude_defaults=True),
+            total=_plan(kind, [workspace_id], endpoint, checked, now).count,
             place=place,
             created_by=by,
             created_at=now,
@@ -109,8 +107,18 @@ def cancel(operation: Operation) -> bool:
     return bool(running.update(state=OperationState.CANCELLED, ended_at=Now()))
 
 
-def _check(kind: OperationKind, workspace_ids: Collection[UUID], endpoint: Endpoint | None, chosen: Chosen) -> None:
-    if endpoint is not None and (endpoint.workspace_id not in workspace_ids or endpoint.deleted_at is not None):
+def _checked(kind: OperationKind, workspace_ids: Collection[UUID], endpoint: Endpoint | None, given: Filter) -> Chosen:
+    try:
+        chosen = given if isinstance(given, Chosen) else Chosen.model_validate(given)
+        matching_types([*chosen.event_type, *chosen.event_types])
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise BadOperation(".".join(map(str, first["loc"])), f"{first['msg']}.") from None
+    except UnknownEventType as error:
+        raise BadOperation("event_types" if kind == OperationKind.REPLAY else "event_type", str(error)) from None
+    # Of a deleted endpoint, what waits can be cancelled.
+    there = endpoint is None or endpoint.deleted_at is None or kind == OperationKind.CANCEL
+    if not there or (endpoint is not None and endpoint.workspace_id not in workspace_ids):
         raise BadOperation("endpoint", "There is no such endpoint.")
     if kind == OperationKind.REPLAY and endpoint is None:
         raise BadOperation("endpoint", "Say to which endpoint.")
@@ -118,17 +126,27 @@ def _check(kind: OperationKind, workspace_ids: Collection[UUID], endpoint: Endpo
         raise BadOperation("since", "Say since when.")
     if chosen.since and chosen.until and chosen.until <= chosen.since:
         raise BadOperation("until", "It lies before since.")
-    others = {"statuses", "status_code", "origins", "ids"}
-    useless = others if kind == OperationKind.REPLAY else {"statuses"} if kind == OperationKind.RECOVER else set()
-    for field in sorted(useless & chosen.model_dump(exclude_defaults=True).keys()):
+    for field in sorted(chosen.model_dump(exclude_defaults=True).keys() - MEANT[kind]):
         raise BadOperation(field, f"It means nothing to {kind.value}.")
+    return chosen
 
 
 def _plan(
     kind: OperationKind, workspace_ids: Collection[UUID], endpoint: Endpoint | None, chosen: Chosen, now: datetime
 ) -> Plan:
+    if kind == OperationKind.REPLAY:
+        assert endpoint is not None
+        wanted = choosing.events(endpoint, chosen, now)
+        count = history.count(wanted)
+        first = [UUID(event.id) for event in history.read(wanted, limit=FIRST).events]
+        return Plan(count, [Recipient(endpoint.pk, endpoint.name, shown_url(endpoint.url), count)], first)
     found = choosing.deliveries(kind, workspace_ids, endpoint, chosen, now)
     counts = list(found.order_by().values_list("lane_id", "endpoint_id").annotate(n=Count("pk")).order_by("-n"))
+    first = list(found.order_by("pk").values_list("pk", flat=True)[:FIRST])
+    return Plan(sum(count for _, _, count in counts), _recipients(counts), first)
+
+
+def _recipients(counts: Sequence[tuple[UUID, UUID | None, int]]) -> list[Recipient]:
     endpoints = Endpoint.objects.in_bulk([endpoint_id for _, endpoint_id, _ in counts if endpoint_id])
     hosts = dict(Lane.objects.filter(pk__in=[lane for lane, _, _ in counts]).values_list("pk", "host"))
     recipients = []
@@ -136,15 +154,7 @@ def _plan(
         at = endpoints.get(endpoint_id) if endpoint_id else None
         host = hosts.get(lane_id, "")
         recipients.append(Recipient(endpoint_id, at.name if at else host, shown_url(at.url) if at else host, count))
-    first = list(found.order_by("pk").values_list("pk", flat=True)[:FIRST])
-    return Plan(sum(count for _, _, count in counts), recipients, first)
-
-
-def _plan_replay(endpoint: Endpoint, chosen: Chosen, now: datetime) -> Plan:
-    wanted = choosing.events(endpoint, chosen, now)
-    count = history.count(wanted)
-    first = [UUID(event.id) for event in history.read(wanted, limit=FIRST).events]
-    return Plan(count, [Recipient(endpoint.pk, endpoint.name, shown_url(endpoint.url), count)], first)
+    return recipients
 
 
 def _now() -> datetime:

@@ -226,13 +226,13 @@ def test_cancelling_many_and_cancelling_the_operation_itself(monkeypatch: pytest
     endpoint = make_endpoint()
     append_to(make_stream(), *["execution.log", "execution.paused"] * 3)
     (ad_hoc,) = outbox.create_ad_hoc([AdHoc(workspace_id=make_workspace().pk, url="http://127.0.0.2:81/x")])
-    plan = told(CANCEL, origins=["api"])
+    plan = told(CANCEL, origin=["api"])
     assert [(r.endpoint, r.name, r.count) for r in plan.recipients] == [(None, "127.0.0.2:81", 1)]
-    operation = begin(CANCEL, endpoint, event_types=["execution.paused"])
+    operation = begin(CANCEL, endpoint, event_type=["execution.paused"])
     assert operations.cancel(operation)
     assert not operations.cancel(operation)
     assert (done(operation).state, pending(endpoint)) == ("cancelled", 6)
-    operation = done(begin(CANCEL, endpoint, event_types=["execution.paused"]))
+    operation = done(begin(CANCEL, endpoint, event_type=["execution.paused"]))
     assert (operation.done, pending(endpoint)) == (3, 3)
     some = deliveries_of(endpoint)[0].pk
     assert done(begin(CANCEL, ids=[some, ad_hoc.pk])).done == 2
@@ -243,18 +243,25 @@ def test_cancelling_many_and_cancelling_the_operation_itself(monkeypatch: pytest
     ("kind", "field", "chosen"),
     [
         (RECOVER, "since", {}),
-        (RECOVER, "statuses", {"since": datetime(2026, 1, 1, tzinfo=UTC), "statuses": ["failed"]}),
+        (RECOVER, "status", {"since": datetime(2026, 1, 1, tzinfo=UTC), "status": ["failed"]}),
+        (CANCEL, "ids.0", {"ids": ["not an id"]}),
+        (CANCEL, "since", {"since": "2026-11-25T03:00:00"}),
+        (CANCEL, "type", {"type": "no such field"}),
         (REPLAY, "endpoint", {}),
-        (CANCEL, "event_types", {"event_types": ["nothing.*"]}),
+        (CANCEL, "event_type", {"event_type": ["nothing.*"]}),
         (CANCEL, "until", {"since": datetime(2026, 1, 1, tzinfo=UTC), "until": datetime(2026, 1, 1, tzinfo=UTC)}),
     ],
 )
 def test_an_operation_that_makes_no_sense_is_refused_by_field(
     kind: OperationKind, field: str, chosen: dict[str, Any]
 ) -> None:
-    for ask in (told, begin):
+    workspace = make_workspace().pk
+    for ask in (
+        lambda: operations.plan(kind, [workspace], None, chosen),
+        lambda: operations.start(kind, workspace, None, chosen),
+    ):
         with pytest.raises(BadOperation) as refused:
-            ask(kind, **chosen)
+            ask()
         assert refused.value.field == field
 
 
