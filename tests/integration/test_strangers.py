@@ -200,5 +200,8 @@ def test_an_operation_on_deliveries_finds_none_that_is_not_ones_own(
             body = {"kind": kind, "filter": wanted}
             answer = requests.post(f"{platform.url}/api/webhooks/operations/", headers=stranger, json=body, timeout=30)
             assert (answer.json()["count"], answer.json()["recipients"]) == (0, [])
+    body = {"endpoint": ours["endpoints"], "hour": "2026-01-01T00:00:00Z", "repair": True}
+    check = f"{platform.url}/api/webhooks/reconciliation/check/"
+    assert requests.post(check, headers=stranger, json=body, timeout=30).status_code == 404
     stats = requests.get(f"{platform.url}/api/webhooks/deliveries/stats/", headers=stranger, timeout=30).json()
     assert (stats["total"]["cancelled"], stats["endpoints"]) == (0, [])
