@@ -8,7 +8,8 @@ class WebhooksConfig(AppConfig):
     def ready(self) -> None:
         """Have every process write the deliveries of the events that it appends; register the jobs, and what is kept
         encrypted."""
-        from webhooks import dispatch, operation_jobs
+        from events.replay import receivers
+        from webhooks import dispatch, operation_jobs, replays
         from webhooks.models import Delivery, Endpoint
         from webhooks.sender import deliver
         from workflow_platform import jobs, sealed
@@ -16,6 +17,7 @@ class WebhooksConfig(AppConfig):
         subscribe()
         jobs.register(dispatch.KIND, deliver, "high")
         jobs.register(operation_jobs.KIND, operation_jobs.work, "low")
+        receivers.register(replays.Endpoints())
         sealed.register_column("endpoints", Endpoint, "sealed")
         sealed.register_column("ad-hoc deliveries", Delivery, "sealed")
 

@@ -1,65 +1,70 @@
-"""Where the marks of a chart stand. Pure: templates draw them as SVG, stretched over `WIDTH` by `HEIGHT`."""
+"""Deliveries over time as an inline SVG: stacked bars, one for each bucket. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import floor, log10
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime
 
-WIDTH, HEIGHT = 600, 100
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
+from webhooks.statistics import Figures
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One bar: `parts` of `(name, y, height)` from the ground up, and `title`, which says it in words."""
-
-    x: float
-    width: float
-    parts: list[tuple[str, float, float]]
-    title: str
+COLOURS = {"delivered": "#2f9e5b", "failed": "#d64545", "cancelled": "#8a8f98"}
+"""Told apart on light and dark ground; the legend names them, and each bar its figures."""
+WIDTH, HEIGHT, AXIS = 960, 140, 18
+_GAP = 0.15
 
 
-def stacked(counts: Sequence[Mapping[str, int]], names: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:
-    """Return `{bars, most}`: a bar for each of `counts`, whose `names` stand on each other in their order."""
-    most = rounded_up(max((sum(each.get(name, 0) for name in names) for each in counts), default=0))
-    step = WIDTH / max(1, len(counts))
-    bars = []
-    for index, (each, label) in enumerate(zip(counts, labels, strict=True)):
-        parts, ground = [], float(HEIGHT)
-        for name in names:
-            if count := each.get(name, 0):
-                height = max(1.0, count * HEIGHT / most)  # one among thousands is seen too
-                ground -= height
-                parts.append((name, round(max(0.0, ground), 2), round(height, 2)))
-        said = ", ".join(f"{each[name]:,} {name}" for name in names if each.get(name)) or "none"
-        bars.append(Bar(round(index * step, 2), round(step * 0.72, 2), parts, f"{label}: {said}"))
-    return {"bars": bars, "most": most}
+def stacked(series: Mapping[datetime, Figures], title: str) -> SafeString:
+    """Return the chart, the oldest bucket on the left. It fills the width that it is given."""
+    moments = sorted(series)
+    highest = max((_sum(series[moment]) for moment in moments), default=0)
+    step = WIDTH / max(1, len(moments))
+    bars = format_html_join(
+        "", "{}", ((_bar(series[moment], moment, index * step, step, highest),) for index, moment in enumerate(moments))
+    )
+    every = max(1, len(moments) // 8)
+    labels = format_html_join(
+        "",
+        '<text x="{}" y="{}">{}</text>',
+        ((f"{i * step:.1f}", HEIGHT + AXIS - 4, f"{moments[i]:%d %b %H:%M}") for i in range(0, len(moments), every)),
+    )
+    return format_html(
+        '<svg class="deliveries" viewBox="0 0 {} {}" role="img" aria-label="{}" style="width:100%;height:auto;'
+        'font:11px sans-serif;fill:currentColor">{}<line x1="0" x2="{}" y1="{}" y2="{}" stroke="currentColor" '
+        'stroke-opacity=".3"/>{}<text x="0" y="10">{}</text></svg>{}',
+        WIDTH, HEIGHT + AXIS, title, bars, WIDTH, HEIGHT, HEIGHT, labels, f"{highest} at most", _legend(series),
+    )  # fmt: skip
 
 
-def curve(values: Sequence[float | None], most: float) -> str:
-    """Return an SVG path through `values`, from nothing to `most`; where there is none it is interrupted.
-
-    A value between two gaps is a short level line, or it would not be seen.
-    """
-    step = WIDTH / max(1, len(values))
-    words: list[str] = []
-    for index, value in enumerate(values):
-        if value is None:
-            continue
-        x, y = (index + 0.5) * step, HEIGHT - min(value, most) * HEIGHT / (most or 1)
-        begins = index == 0 or values[index - 1] is None
-        ends = index + 1 == len(values) or values[index + 1] is None
-        if begins and ends:
-            words.append(f"M{x - step * 0.3:.1f} {y:.1f}H{x + step * 0.3:.1f}")
-        else:
-            words.append(f"{'M' if begins else 'L'}{x:.1f} {y:.1f}")
-    return "".join(words)
+def _bar(figures: Figures, moment: datetime, x: float, step: float, highest: int) -> SafeString:
+    if not _sum(figures):
+        return SafeString()
+    parts, y = [], float(HEIGHT)
+    for status, colour in COLOURS.items():
+        count = getattr(figures, status)
+        if count:
+            height = count / highest * (HEIGHT - 14)
+            y -= height
+            parts.append(
+                (f"{x + step * _GAP / 2:.2f}", f"{y:.2f}", f"{step * (1 - _GAP):.2f}", f"{height:.2f}", colour)
+            )
+    rects = format_html_join("", '<rect x="{}" y="{}" width="{}" height="{}" fill="{}"/>', parts)
+    said = ", ".join(f"{getattr(figures, status)} {status}" for status in COLOURS)
+    return format_html("<g>{}<title>{}: {}</title></g>", rects, f"{moment:%Y-%m-%d %H:%M} UTC", said)
 
 
-def rounded_up(value: float) -> float:
-    """Return the next of 1, 2, 5, 10, 20, 50 …: where a scale ends."""
-    if value <= 1:
-        return 1
-    size = 10.0 ** floor(log10(value))
-    return next(step * size for step in (1, 2, 5, 10) if step * size >= value)
+def _legend(series: Mapping[datetime, Figures]) -> SafeString:
+    totals = {status: sum(getattr(each, status) for each in series.values()) for status in COLOURS}
+    entries = format_html_join(
+        "",
+        '<span style="margin-right:1.5em"><span style="display:inline-block;width:.8em;height:.8em;border-radius:2px;'
+        'background:{}"></span> {} {}</span>',
+        ((colour, totals[status], status) for status, colour in COLOURS.items()),
+    )
+    return format_html('<p style="margin:.3em 0 1em">{}</p>', entries)
+
+
+def _sum(figures: Figures) -> int:
+    return sum(getattr(figures, status) for status in COLOURS)

@@ -98,19 +98,16 @@ class DeliveryFilters(Filters):
         if "endpoint" in chosen:
             asked["endpoint"] = [str(chosen["endpoint"].pk)]
         if "event_type" in chosen:
-            asked["event_type"] = _types(chosen["event_type"]) or [chosen["event_type"]]
+            asked["event_type"] = _types(chosen["event_type"])
         return asked
 
     def filter(self, deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
         """Return those of `deliveries` that fit."""
         chosen, (since, until) = self.chosen(), self.span()
-        types = _types(chosen["event_type"]) if "event_type" in chosen else []
-        if "event_type" in chosen and not types:
-            return deliveries.none()
         return DeliveryFilter(
             statuses=chosen.get("status", []),
             endpoints=[chosen["endpoint"].pk] if "endpoint" in chosen else [],
-            event_types=types,
+            event_types=_types(chosen["event_type"]) if "event_type" in chosen else [],
             origins=[chosen["origin"]] if "origin" in chosen else [],
             execution=chosen.get("execution"),
             workflow=chosen.get("workflow"),
@@ -184,10 +181,10 @@ def uuid_or_none(text: str | None) -> UUID | None:
 
 
 def _types(text: str) -> list[str]:
-    """Return the types that a pattern, or the beginning of a name, fits."""
+    """Return the types that a pattern, or the beginning of a name, fits; what fits none is a name by itself."""
     for pattern in (text.strip(), f"{text.strip()}*"):
         try:
             return sorted(matching_types([pattern]))
         except UnknownEventType:
             continue
-    return []
+    return [text.strip()]

@@ -33,8 +33,10 @@ def waterfall(attempt: Timed, scale: float | None = None) -> list[Phase]:
     spent = [("DNS", attempt.dns_ms), ("Connect", attempt.connect_ms), ("TLS", attempt.tls_ms)]
     before = sum(milliseconds or 0.0 for _, milliseconds in spent)
     first = attempt.first_byte_ms
-    spent.append(("First byte", max(0.0, (total if first is None else first) - before)))
-    spent.append(("Answer", None if first is None else max(0.0, total - max(first, before))))
+    if first is None:
+        spent.append(("No answer", max(0.0, total - before)))
+    else:
+        spent += [("First byte", max(0.0, first - before)), ("Answer", max(0.0, total - max(first, before)))]
     phases, at, whole = [], 0.0, max(scale or 0.0, total) or 1.0
     for name, milliseconds in spent:
         if milliseconds is not None:

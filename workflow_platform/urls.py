@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from events import asyncapi
 from executions import hooks
+from webhooks import metrics
 from workflow_platform import health
 
 urlpatterns = [
@@ -23,6 +24,7 @@ urlpatterns = [
     path("hooks/<path:path>", hooks.receive, name="hook"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("metrics", metrics.show),
     path("", include("events.urls")),
     path("", include("webhooks.urls")),
     path("", include("executions.urls")),

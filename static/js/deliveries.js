@@ -16,12 +16,12 @@ function chosen(statuses) {
 const said = (otherwise) => (JSON.parse(by("list-data").textContent).question.status ? "" : ` No status is chosen: ${otherwise}.`);
 
 by("redeliver")?.addEventListener("click", () => openOperation({
-  title: "Redeliver what the filters fit", verb: "Send again", done: "sent again", spans: false, types: false, chooses: true, path: OPERATIONS,
+  title: "Redeliver what the filters fit", verb: "Send # again", done: "sent again", spans: false, types: false, chooses: true, path: OPERATIONS,
   about: `They are sent again, each with the webhook-id that it had. What has not ended stays as it is.${said("only those that failed are meant")}`,
   body: { kind: "redeliver", filter: chosen(["failed"]) },
 }));
 by("cancel")?.addEventListener("click", () => openOperation({
-  title: "Cancel what the filters fit", verb: "Cancel", done: "cancelled", danger: true, spans: false, types: false, chooses: true, path: OPERATIONS,
+  title: "Cancel what the filters fit", verb: "Cancel #", done: "cancelled", danger: true, spans: false, types: false, chooses: true, path: OPERATIONS,
   about: "Those that have not ended are sent no more; of one that is being sent no further attempt follows.",
   body: { kind: "cancel", filter: chosen(["pending", "sending"]) },
 }));

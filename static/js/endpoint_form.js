@@ -73,7 +73,7 @@ async function sayPolicy() {
     words.textContent = error.errors?.map(({ message }) => message).join(" ") || error.message;
     words.classList.add("error");
   }
-  by("policy-about").textContent = known.description;
+  by("policy-about").textContent = given.preset === "custom" ? "Delays that grow by a factor, or each by itself. What is empty is as in quick." : known.description;
 }
 
 function fill(endpoint) {

@@ -39,6 +39,8 @@ function complain(text) {
   by("operation-problem").hidden = !text;
 }
 
+const verb = (count = "") => plan.verb.replace(" #", count && ` ${count}`);
+
 /** @param {boolean} disabled */
 function setFields(disabled) {
   for (const each of form.querySelectorAll("input, select")) each.disabled = disabled;
@@ -71,7 +73,7 @@ async function count() {
   asked += 1;
   const mine = asked;
   by("operation-go").disabled = true;
-  by("operation-go").textContent = plan.verb;
+  by("operation-go").textContent = verb();
   by("operation-count").setAttribute("aria-busy", "true");
   complain("");
   try {
@@ -97,7 +99,7 @@ function showCount({ count: total, recipients }) {
   table.tBodies[0].replaceChildren(...rows);
   table.hidden = !rows.length;
   by("operation-go").disabled = total === 0;
-  by("operation-go").textContent = total ? `${plan.verb} ${number(total)}` : plan.verb;
+  by("operation-go").textContent = verb(total ? number(total) : "");
 }
 
 async function begin(event) {
@@ -175,12 +177,12 @@ if (dialog) {
 
 /** @param {string} id @param {string} name @returns {Plan} */
 export const recoverPlan = (id, name) => ({
-  title: `Recover ${name}`, verb: "Send again", done: "sent again", spans: true, types: false, path: `/api/webhooks/endpoints/${id}/recover/`, body: {},
+  title: `Recover ${name}`, verb: "Send # again", done: "sent again", spans: true, types: false, path: `/api/webhooks/endpoints/${id}/recover/`, body: {},
   about: "What has failed since then is sent again, each with the webhook-id that it had.",
 });
 
 /** @param {string} id @param {string} name @returns {Plan} */
 export const replayPlan = (id, name) => ({
-  title: `Replay to ${name}`, verb: "Send", done: "sent", spans: true, types: true, path: `/api/webhooks/endpoints/${id}/replay/`, body: {},
+  title: `Replay to ${name}`, verb: "Send #", done: "sent", spans: true, types: true, path: `/api/webhooks/endpoints/${id}/replay/`, body: {},
   about: "The events of that time are sent to this endpoint as new deliveries, also those that it has had.",
 });

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +15,18 @@ from events.models import Stream
 from tests.delivering import append_to, deliveries_of, make_endpoint
 from tests.integration.test_endpoints_api import send
 from tests.integration.test_pages import member
-from webhooks.models import Delivery, DeliveryAttempt, Endpoint, HourCount, InboundRequest, Lane, Operation, Violation
+from webhooks import counting
+from webhooks.models import (
+    Delivery,
+    DeliveryAttempt,
+    Endpoint,
+    EndpointRevision,
+    HourCount,
+    InboundRequest,
+    Lane,
+    Operation,
+    Violation,
+)
 from webhooks.sealing import Secrets
 from workflow_platform.accounts.models import Role, Workspace
 from workflow_platform.identifiers import uuid7
@@ -330,7 +340,9 @@ def test_recovering_and_replaying_an_endpoint_are_counted_first(
         ({"kind": "redeliver", "filter": {}}, "filter"),
         ({"kind": "redeliver", "filter": {"states": ["failed"]}}, "filter.states"),
         ({"kind": "redeliver", "filter": {"event_type": ["execution.exploded"]}}, "filter.event_type"),
-        ({"kind": "cancel", "filter": {"endpoint": "0198f000-0000-7000-8000-000000000000"}}, "filter.endpoint"),
+        ({"kind": "cancel", "filter": {"endpoint": ["0198f000-0000-7000-8000-000000000000"]}}, "filter.endpoint"),
+        ({"kind": "recover", "filter": {"status_code": 500}}, "filter.since"),
+        ({"kind": "recover", "filter": {"since": "2026-01-02T00:00:00Z", "status": ["failed"]}}, "filter.status"),
         ({"kind": "replay", "filter": {"status": ["failed"]}}, "kind"),
         ({"kind": "cancel", "filter": {"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"}},
          "filter.until"),
@@ -374,4 +386,23 @@ def test_the_sums_of_the_hours_are_told_with_their_violations(
     assert len(admin.get(f"{url}?unbalanced=true&endpoint={endpoint.pk}").json()["results"]) == 1
     (violation,) = admin.get(f"{url}violations/").json()["results"]
     assert (violation["kind"], violation["endpoint"]) == ("missing", str(endpoint.pk))
-    assert json.dumps(violation)
+
+
+def test_an_hour_is_counted_and_repaired_when_it_is_asked_for(
+    admin: Client, workspace: Workspace, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "GRACE", timedelta(seconds=-5))
+    stream = Stream.objects.create(name=f"execution:{uuid7()}", workspace=workspace)
+    (event,) = append_to(stream, "execution.log")
+    EndpointRevision.objects.update(began_at=timezone.now() - timedelta(hours=1))
+    Delivery.objects.all().delete()
+    body = {"endpoint": str(endpoint.pk), "hour": event.time}
+    url = "/api/webhooks/reconciliation/check/"
+    (found,) = send(admin, "POST", url, body).json()["hours"]
+    assert (found["due"], found["violations"], found["balanced"]) == (1, 1, False)
+    repaired = send(admin, "POST", url, body | {"repair": True}).json()
+    assert (repaired["repaired"], repaired["hours"][0]["balanced"]) == (1, True)
+    assert [str(each.event_id) for each in deliveries_of(endpoint)] == [event.id]
+    viewer = member("viewer", workspace, Role.VIEWER)
+    assert send(viewer, "POST", url, body).status_code == 403
+    assert send(admin, "POST", url, body | {"endpoint": str(uuid4())}).status_code == 404

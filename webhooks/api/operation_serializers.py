@@ -10,18 +10,14 @@ from events.api.query_fields import checked_types
 from webhooks.choosing import MOST_IDS, Chosen
 from webhooks.models import DeliveryStatus, Operation, OperationKind, OperationState, Origin
 
-CHOSEN = [OperationKind.REDELIVER, OperationKind.CANCEL]
-
-
-NAMES = {"status": "statuses", "event_type": "event_types", "origin": "origins"}
-"""What the filters of lists call otherwise than `webhooks.choosing.Chosen`."""
+CHOSEN = [OperationKind.REDELIVER, OperationKind.CANCEL, OperationKind.RECOVER]
 
 
 class OperationSerializer(serializers.ModelSerializer[Operation]):
     """How far it has come. One that was cut off by a crash goes on by itself."""
 
     endpoint = serializers.UUIDField(source="endpoint_id", allow_null=True)
-    filter = serializers.SerializerMethodField(help_text="Which deliveries, or events.")
+    filter = serializers.JSONField(source="chosen", help_text="Which deliveries, or events.")
     percent = serializers.SerializerMethodField()
     created_by = serializers.CharField(source="created_by.username", default=None, read_only=True, allow_null=True)
 
@@ -32,10 +28,6 @@ class OperationSerializer(serializers.ModelSerializer[Operation]):
             "created_by", "created_at", "ended_at",
         ]  # fmt: skip
         read_only_fields = fields
-
-    def get_filter(self, row: Operation) -> dict[str, Any]:
-        ours = {theirs: name for name, theirs in NAMES.items()}
-        return {ours.get(name, name): value for name, value in row.chosen.items()}
 
     def get_percent(self, row: Operation) -> float:
         if row.state == OperationState.COMPLETED:
@@ -94,13 +86,14 @@ class EndpointReplaySerializer(_TimesSerializer):
 
 
 class OperationFilterSerializer(serializers.Serializer[Any]):
-    """Which deliveries; all that is given must be true of them."""
+    """Which deliveries; all that is given must be true of them. Times are those at which they were made; of `recover`,
+    which needs `since` and takes no status, origin or ids, those at which they failed."""
 
     ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=MOST_IDS)
     status = serializers.ListField(
         child=serializers.ChoiceField(choices=DeliveryStatus.choices), required=False, max_length=5
     )
-    endpoint = serializers.UUIDField(required=False)
+    endpoint = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=500)
     event_type = serializers.ListField(
         child=serializers.CharField(max_length=60), required=False, max_length=50, help_text="Patterns."
     )
@@ -108,8 +101,8 @@ class OperationFilterSerializer(serializers.Serializer[Any]):
     execution = serializers.UUIDField(required=False)
     workflow = serializers.UUIDField(required=False)
     status_code = serializers.IntegerField(required=False, min_value=100, max_value=599)
-    since = serializers.DateTimeField(required=False, help_text="Made then or later.")
-    until = serializers.DateTimeField(required=False, help_text="Made earlier.")
+    since = serializers.DateTimeField(required=False, help_text="Then or later.")
+    until = serializers.DateTimeField(required=False, help_text="Earlier.")
 
     def validate_event_type(self, value: list[str]) -> list[str]:
         """Refuse a pattern that no type fits."""
@@ -125,7 +118,7 @@ class OperationFilterSerializer(serializers.Serializer[Any]):
 class OperationRequestSerializer(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(
         choices=[(kind.value, kind.label) for kind in CHOSEN],
-        help_text="To recover or to replay to an endpoint: /api/webhooks/endpoints/{id}/recover/ and /replay/.",
+        help_text="To replay history to an endpoint: /api/webhooks/endpoints/{id}/replay/.",
     )
     filter = OperationFilterSerializer()
     workspace = serializers.UUIDField(required=False, help_text="By default the caller's first one.")
@@ -137,8 +130,7 @@ class OperationRequestSerializer(serializers.Serializer[Any]):
 
     def chosen(self) -> Chosen:
         """Return what is meant. Call it once the data are valid."""
-        given = {name: value for name, value in self.validated_data["filter"].items() if name != "endpoint"}
-        return Chosen(**{NAMES.get(name, name): value for name, value in given.items()})
+        return Chosen(**self.validated_data["filter"])
 
 
 class OperationListFilterSerializer(serializers.Serializer[Any]):

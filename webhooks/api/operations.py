@@ -15,7 +15,6 @@ from rest_framework.response import Response
 
 from webhooks import operations
 from webhooks.api.operation_serializers import (
-    NAMES,
     OperationListFilterSerializer,
     OperationRequestSerializer,
     OperationSerializer,
@@ -75,12 +74,10 @@ class OperationViewSet(viewsets.GenericViewSet[Operation]):
         workspace = mine.first()
         if workspace is None:
             raise Problem(403, "workspace: you are not an editor of any such workspace.")
-        endpoint = None
-        if wanted := asked["filter"].get("endpoint"):
-            endpoint = Endpoint.objects.filter(workspace=workspace, deleted_at=None, pk=wanted).first()
-            if endpoint is None:
-                raise serializers.ValidationError({"filter": {"endpoint": "The workspace has no such endpoint."}})
-        return answered(request, OperationKind(asked["kind"]), endpoint, workspace.pk, body, within="filter")
+        wanted = set(asked["filter"].get("endpoint", ()))
+        if wanted - set(Endpoint.objects.filter(workspace=workspace, pk__in=wanted).values_list("pk", flat=True)):
+            raise serializers.ValidationError({"filter": {"endpoint": "The workspace has no such endpoint."}})
+        return answered(request, OperationKind(asked["kind"]), None, workspace.pk, body, within="filter")
 
     def retrieve(self, request: Request, pk: str) -> Response:
         """How far it has come."""
@@ -112,8 +109,7 @@ def answered(
         plan = operations.plan(kind, [workspace_id], endpoint, chosen)
         started = None if dry_run else _started(request, kind, endpoint, workspace_id, chosen)
     except operations.BadOperation as error:
-        ours = {theirs: name for name, theirs in NAMES.items()} if within else {}
-        said: dict[str, Any] = {ours.get(error.field, error.field): error.why}
+        said: dict[str, Any] = {error.field: error.why}
         raise serializers.ValidationError({within: said} if within else said) from None
     shown = PlanSerializer({
         "dry_run": dry_run, "count": plan.count, "first_ids": plan.first_ids, "recipients": plan.recipients,

@@ -12,7 +12,10 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from webhooks import reconciliation
 from webhooks.models import Endpoint, HourCount, Violation
+from workflow_platform.accounts.models import Role
+from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.pagination import NewestFirst
 
 
@@ -57,6 +60,17 @@ class ReconciliationFilterSerializer(serializers.Serializer[Any]):
         return {names[name]: value for name, value in self.validated_data.items() if name in names}
 
 
+class CheckSerializer(serializers.Serializer[Any]):
+    endpoint = serializers.UUIDField()
+    hour = serializers.DateTimeField(help_text="Any time in it.")
+    repair = serializers.BooleanField(default=False, help_text="Make the deliveries that are missing.")
+
+
+class CheckedSerializer(serializers.Serializer[Any]):
+    repaired = serializers.IntegerField(help_text="Deliveries that were missing and have been made.")
+    hours = HourCountSerializer(many=True, help_text="As counted now; none if nothing was due.")
+
+
 class ByHour(CursorPagination):
     """The newest hour first."""
 
@@ -95,6 +109,21 @@ class ReconciliationViewSet(viewsets.GenericViewSet[HourCount]):
         rows = rows.filter(**self._wanted(request).chosen())
         page: Any = self.paginate_queryset(cast(Any, rows))
         return self.get_paginated_response(ViolationSerializer(page, many=True).data)
+
+    @extend_schema(request=CheckSerializer, responses={200: CheckedSerializer})
+    @action(detail=False, methods=["post"], pagination_class=None)
+    def check(self, request: Request) -> Response:
+        """Count an hour of an endpoint now and, if asked to, make the deliveries that are missing. For editors."""
+        body = CheckSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        asked = body.validated_data
+        endpoint = get_visible_or_404(Endpoint.objects.all(), request.user, Role.EDITOR, pk=asked["endpoint"])
+        hour = reconciliation.hour_of(asked["hour"])
+        repaired = reconciliation.repair(hour, endpoint.pk) if asked["repair"] else 0
+        if not asked["repair"]:
+            reconciliation.reconcile(hour, endpoint.pk)
+        rows = self.get_queryset().filter(endpoint=endpoint, hour=hour)
+        return Response(CheckedSerializer({"repaired": repaired, "hours": rows}).data)
 
     def _wanted(self, request: Request) -> ReconciliationFilterSerializer:
         wanted = ReconciliationFilterSerializer(data=request.query_params)

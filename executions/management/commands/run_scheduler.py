@@ -1,5 +1,5 @@
 """`manage.py run_scheduler`: fires the schedules that are due; sweeps lost leases, waits that are due, lost jobs;
-has more or fewer workers run; keeps history in order; reports how the installation is."""
+has more or fewer workers run; keeps history and deliveries in order; reports how the installation is."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from executions.engine.runner import worker_name
 from executions.reports import Reports
 from executions.scaling import Scaler
 from webhooks import operation_jobs, sweeper
+from webhooks.upkeep import Upkeep
 from workflow_platform import idempotency
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Command(BaseCommand):
         system.started(component)
         Reports().start(stop)
         Housekeeping().start()
+        Upkeep().start()
         sweeps = [
             Sweep("idempotency keys", idempotency.sweep, FORGET_SECONDS),
             Sweep("expired replays", replays.sweep_expired, FORGET_SECONDS),
