@@ -15,6 +15,11 @@ from workflow_platform.accounts.models import Workspace
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def ports_as_by_default(settings: Any) -> None:
+    settings.OUTBOUND_PORTS = ["80", "443", "1024-65535"]
+
+
 def saved(url: Any, workflow: Workflow | None = None) -> Workflow:
     workspace, _ = Workspace.objects.get_or_create(slug="urls", defaults={"name": "URLs"})
     nodes = [node("start", "manual_trigger"), node("call", "http_request", url=url)]

@@ -44,7 +44,7 @@ def make(workspace: Workspace, name: str = "API", type_: str = "bearer", **data:
 
 
 def asking(credential: str, **further: Any) -> dict[str, Any]:
-    nodes = [node("start", "manual_trigger"), node("ask", "http_request", url="http://127.0.0.2/", **further)]
+    nodes = [node("start", "manual_trigger"), node("ask", "http_request", url="https://8.8.8.8/", **further)]
     if credential:
         nodes[1]["parameters"]["credential"] = credential
     return {"name": "Asks", "nodes": nodes, "edges": [edge("start", "ask")]}

@@ -120,13 +120,16 @@ def test_one_name_is_what_everybody_sees(url: str, host: str, monkeypatch: pytes
     assert set(asked) == {host}
 
 
+DEFAULT_PORTS = ["80", "443", "1024-65535"]
+
+
 @pytest.mark.parametrize(
     ("port", "open_"),
     [(80, True), (443, True), (8080, True), (8443, True), (50_000, True), (22, False), (25, False), (110, False),
      (6379, False), (11211, False), (5432, False), (1, False), (1023, False)],
 )  # fmt: skip
 def test_ports_are_open_by_a_list(port: int, open_: bool, settings: Any) -> None:
-    settings.OUTBOUND_ALLOW = ["10.0.0.1"]
+    settings.OUTBOUND_ALLOW, settings.OUTBOUND_PORTS = ["10.0.0.1"], DEFAULT_PORTS
     if open_:
         assert check_url(f"http://10.0.0.1:{port}/")[1] == port
     else:
@@ -146,6 +149,8 @@ def test_a_list_of_ports_that_nobody_can_read_is_named_at_start(monkeypatch: pyt
         monkeypatch.setattr(module, "UNREADABLE_VARIABLES", {})
         assert module._read_ports("OUTBOUND_PORTS", ["80"]) == ["80"]
         assert "OUTBOUND_PORTS" in module.UNREADABLE_VARIABLES
+    monkeypatch.delenv("OUTBOUND_PORTS")
+    assert module._read_ports("OUTBOUND_PORTS", DEFAULT_PORTS) == DEFAULT_PORTS
     monkeypatch.setenv("OUTBOUND_PORTS", "443, 8000-8999")
     assert module._read_ports("OUTBOUND_PORTS", ["80"]) == ["443", "8000-8999"]
     assert check_environment(None) == []
@@ -197,7 +202,10 @@ def test_a_name_that_does_not_come_ends_with_the_deadline_and_holds_nobody_up(mo
         gate.set()
 
 
-def test_what_is_saved_is_checked_and_slow_names_do_not_hold_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_saved_is_checked_and_slow_names_do_not_hold_it_up(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.OUTBOUND_PORTS = DEFAULT_PORTS
     gate, asked = threading.Event(), list[str]()
     monkeypatch.setattr(socket, "getaddrinfo", slow_names(gate, asked))
     monkeypatch.setattr(addresses, "SAVING_SECONDS", 0.3)
