@@ -26,7 +26,8 @@ from webhooks.inbound import recording, repetitions
 logger = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 200
-MAX_WAITING = 5_000
+MAX_WAITING, MAX_WAITING_BYTES = 5_000, 256 * 1024 * 1024
+"""Requests, and bytes of their bodies, that one process holds; more are sent away."""
 BUSY = 3
 GATHER_SECONDS = 0.003
 """After a batch of BUSY or more, the next one gathers for so long."""
@@ -37,8 +38,19 @@ NOT_STORED = Refused(503, "The request could not be stored; send it again.", {"R
 class _Intake:
     def __init__(self) -> None:
         self.requests: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
+        self._bytes, self._counting = 0, threading.Lock()
         self._judge, self._secrets, self._refusals = Judge(), Secrets(), recording.Refusals()
         threading.Thread(target=self._run, name="hook intake", daemon=True).start()
+
+    def put(self, waiting: Waiting) -> bool:
+        """Take a request in. False if there are too many."""
+        size = len(waiting.request.body)
+        with self._counting:
+            if self.requests.qsize() >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES:
+                return False
+            self._bytes += size
+        self.requests.put(waiting)
+        return True
 
     def _run(self) -> None:
         busy = False
@@ -56,6 +68,8 @@ class _Intake:
             except Exception:
                 logger.exception("%d requests are taken one by one", len(batch))
                 self._take_singly(batch)
+            with self._counting:
+                self._bytes -= sum(len(each.request.body) for each in batch)
             if self.requests.empty():
                 connection.close()
 
@@ -103,9 +117,11 @@ class _Intake:
     def _look_at(self, batch: Sequence[Waiting]) -> None:
         """Find who listens to each, and judge it."""
         found = hook_listeners.listening({each.request.path for each in batch if not each.request.test})
+        tested = {
+            path: hook_listeners.tested(path) for path in {each.request.path for each in batch if each.request.test}
+        }
         for each in batch:
-            path = each.request.path
-            each.listener = hook_listeners.tested(path) if each.request.test else found.get(path)
+            each.listener = (tested if each.request.test else found).get(each.request.path)
         listeners = [each.listener for each in batch if each.listener is not None]
         secrets = self._secrets.look_up({reference for found in listeners for reference in found.credentials})
         for each in batch:
@@ -134,7 +150,7 @@ def _answer(batch: Sequence[Waiting]) -> None:
 def _start(taken: Sequence[Waiting]) -> None:
     """Create the executions, but for repetitions; inside the caller's transaction."""
     starting = [each for each in taken if isinstance(each.judged.outcome, Taken)]
-    named = {each.id: (each.request.path, each.judged.message_id) for each in starting if each.judged.message_id}
+    named = {each.id: message for each in starting if (message := _message(each)) is not None}
     first = repetitions.claim({message: each for each, message in reversed(named.items())})
     earlier = {each: first[message] for each, message in named.items() if first.get(message, each) != each}
     fresh = [each for each in starting if each.id not in earlier]
@@ -146,6 +162,13 @@ def _start(taken: Sequence[Waiting]) -> None:
     for each in starting:
         if (execution_id := earlier.get(each.id)) is not None:
             each.outcome = failed.get(execution_id) or Accepted(execution_id, _respond(each), duplicate=True)
+
+
+def _message(each: Waiting) -> repetitions.Message | None:
+    """Return what tells repetitions: of this trigger, since its path may have been, or become, that of another one."""
+    assert each.listener is not None
+    trigger = f"{each.listener.workflow.pk}/{each.listener.node_id}"
+    return (trigger, each.judged.message_id) if each.judged.message_id else None
 
 
 def _new(each: Waiting) -> NewExecution:
@@ -184,8 +207,6 @@ def submit(request: Arrived) -> Future[Outcome]:
         if _intake is None:
             _intake = _Intake()
     waiting = Waiting(request)
-    if _intake.requests.qsize() >= MAX_WAITING:
+    if not _intake.put(waiting):
         waiting.answer.set_result(FULL)
-    else:
-        _intake.requests.put(waiting)
     return waiting.answer

@@ -29,6 +29,7 @@ export function takenBack({ withdrawn, arrived, under_way: underWay }) {
 /** Say in words what an event tells. @param {Envelope} event */
 export function words({ data: d }) {
   if (d.edge) return counted(d.items);
+  if (d.method && d.status_code) return [`${d.method}, ${d.status_code}`, d.reason].filter(Boolean).join(" · ");
   if (d.next_attempt) return `attempt ${d.attempt} failed, the next in ${duration(d.delay_ms)}: ${d.error.message}`;
   if (d.error) return d.error.message;
   if (d.cached_from) return `served from the cache in ${duration(d.summary.duration_ms)}`;

@@ -29,6 +29,7 @@ USUAL = (
     "webhooks",
     "node_to_client",
     "executions",
+    "inbound",
     "steps",
     "waiting_calls",
     "recovery",

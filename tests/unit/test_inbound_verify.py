@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from standardwebhooks import Webhook
 
 from webhooks.inbound.schemes import Scheme
 from webhooks.inbound.verify import Proved, Refusal, Signed, UnusableSecret, authenticating_headers, verify
@@ -59,6 +61,13 @@ def test_the_known_answer_of_standard_webhooks_is_right() -> None:
     assert check("standard_webhooks", STANDARD, STANDARD_BODY, known) == Proved("msg_loFOjxBNrRLzqYUf")
     svix = {name.replace("webhook", "svix"): value for name, value in STANDARD.items()}
     assert check("standard_webhooks", svix, STANDARD_BODY, known).message_id == "msg_loFOjxBNrRLzqYUf"
+
+
+def test_what_an_independent_library_signs_is_right() -> None:
+    moment = datetime.fromtimestamp(NOW, tz=UTC)
+    signature = Webhook(SECRET).sign("msg_1", moment, STANDARD_BODY.decode())
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": str(int(NOW)), "webhook-signature": signature}
+    assert check("standard_webhooks", headers, STANDARD_BODY, [{"secret": SECRET}]).message_id == "msg_1"
 
 
 @pytest.mark.parametrize("name", list(STANDARD))

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import connection
 
 Message = tuple[str, str]
-"""Path and message id."""
+"""Trigger and message id. The trigger stands in the column `path`."""
 
 
 def claim(wanted: Mapping[Message, UUID]) -> dict[Message, UUID]:
