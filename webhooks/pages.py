@@ -79,6 +79,7 @@ def endpoint(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
     span = figures.SPANS.get(name) or figures.SPANS["24h"]
     now = timezone.now()
     found = figures.figures([row.pk], span, now)[row.pk]
+    may_send = _may(user, row, Role.EDITOR)
     context = {
         "endpoint": row,
         "url": shown_url(row.url),
@@ -96,7 +97,8 @@ def endpoint(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
         "violations": _violations(Violation.objects.filter(endpoint=row)),
         "operations": Operation.objects.filter(endpoint=row).select_related("created_by")[:5],
         "may_change": _may(user, row, Role.ADMIN),
-        "may_send": _may(user, row, Role.EDITOR),
+        "may_send": may_send,
+        "senders": {row.workspace_id} if may_send else set(),
         "families": families(),
         "page_data": form_data() | {"endpoint": str(row.pk), "name": row.name},
     }
@@ -126,6 +128,7 @@ def reconciliation(request: HttpRequest) -> HttpResponse:
         "sums": counts.aggregate(*(Sum(name) for name in _SUMMED), checked=Max("checked_at"))
         | {"broken": counts.filter(~_HOLDS).count()},
         "violations": _violations(violations),
+        "senders": {each.pk for each in _workspaces(user, Role.EDITOR)},
         "endpoints": mine.order_by("name").values_list("pk", "name"),
         "chosen": chosen,
         "only": only,

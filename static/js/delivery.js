@@ -22,6 +22,7 @@ function show(text) {
     const same = fresh.querySelector(`#${CSS.escape(old.id)}`);
     if (same) same.open = old.open;
   }
+  if (fresh.dataset.statusNow !== here().dataset.statusNow) by("said").textContent = `The delivery is ${fresh.dataset.statusNow}.`;
   const focused = document.activeElement?.id;
   here().replaceWith(fresh);
   if (focused) by(focused)?.focus();

@@ -1,4 +1,5 @@
 import "./endpoint_actions.js";
+import "./hours.js";
 import { openForm } from "./endpoint_form.js";
 import { nameWorkflows } from "./names.js";
 import { by } from "./page.js";

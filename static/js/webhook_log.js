@@ -1,4 +1,5 @@
 /** The logs of webhooks: filters that live in the address, and a first page that stays fresh while it is looked at. */
+import "./hours.js";
 import { nameWorkflows } from "./names.js";
 import { by } from "./page.js";
 import { showPayloads } from "./payloads.js";

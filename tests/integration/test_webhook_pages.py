@@ -12,7 +12,9 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.delivering import make_endpoint
+from tests.engine import make_execution
 from tests.integration.test_pages import member
+from tests.workflows import node
 from webhooks import delivery_pages, pages
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, HourCount, InboundRequest, Lane, Violation
 from workflow_platform.accounts.models import Role, User, Workspace
@@ -176,11 +178,26 @@ def test_sums_are_green_where_they_hold_and_violations_are_listed(
     assert "1 hour does not hold: 1 violation" in text
     assert str(missing.event_id) in text
     assert html(viewer, "reconciliation/?only=violations").count("<tr data-broken") == 1
+    assert "data-check" not in text
+    editor = member("editor", endpoint.workspace, Role.EDITOR)
+    assert html(editor, "reconciliation/").count('data-check="repair"') == 1
     monkeypatch.setattr(pages, "HOURS_LISTED", 1)
     older = html(viewer, "reconciliation/").split('href="?before=')[1].split('"')[0]
     assert "1 violation</span>" in html(viewer, f"reconciliation/?before={older}")
     for nonsense in ("x", "1.", "9" * 30 + ".1"):
         html(viewer, f"reconciliation/?before={nonsense}&endpoint={nonsense}")
+
+
+def test_an_execution_leads_to_its_deliveries(endpoint: Endpoint, deliver: Callable[..., Delivery]) -> None:
+    execution = make_execution([node("start", "manual_trigger")], [])
+    client = member("colleague", execution.workspace, Role.VIEWER)
+    path, link = f"/executions/{execution.pk}/", f"/webhooks/deliveries/?execution={execution.pk}"
+    assert link not in client.get(path).content.decode()
+    deliver(execution_id=execution.pk, workspace=execution.workspace)
+    deliver("pending", execution_id=execution.pk, workspace=execution.workspace)
+    text = client.get(path).content.decode()
+    assert f'{link}">2 deliveries</a>' in text
+    assert html(client, f"deliveries/?execution={execution.pk}").count("<tr data-id=") == 2
 
 
 def test_a_request_that_no_workspace_takes_is_seen_by_staff_alone(viewer: Client) -> None:
