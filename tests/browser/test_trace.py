@@ -69,3 +69,8 @@ def test_it_is_found_from_a_delivery_and_shows_where_one_came_from(
     expect(page.locator(".trace li[aria-current]")).to_have_attribute("id", f"delivery-{delivery}")
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    request = found["executions"][0]["inbound"][0]["id"]
+    for path, kind in ((f"/webhooks/deliveries/{delivery}/", "delivery"), (f"/webhooks/inbound/{request}/", "inbound")):
+        page = visitor.open(path)
+        page.locator("#content").get_by_role("link", name="Trace", exact=True).click()
+        expect(page.locator(f'.trace li[data-kind="{kind}"][aria-current]')).to_have_count(1)
