@@ -16,10 +16,13 @@ class EventsConfig(AppConfig):
         """Register the checks and the jobs; have connections looked at again when the rights of their users change."""
         from events import checks  # noqa: F401
         from events.replay import jobs, sending
+        from events.replay.models import Replay
+        from workflow_platform import sealed
         from workflow_platform.accounts.models import ApiToken, Membership, User
         from workflow_platform.jobs import register
 
         register(jobs.KIND, sending.send, "low")
+        sealed.register_column("secrets of replays", Replay, "secrets")
         user_logged_out.connect(_user_changed, dispatch_uid="events.logged_out")
         for model, changed in ((ApiToken, _theirs_changed), (Membership, _theirs_changed), (User, _user_saved)):
             for signal in (post_save, post_delete):

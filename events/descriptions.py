@@ -17,7 +17,7 @@ DESCRIPTIONS = {
     "execution.node_failed": "A node ended with an error and is not tried again.",
     "execution.node_retrying": "An attempt of a node failed; the next one follows after a delay.",
     "execution.node_skipped": "A node did not run, since nothing reached it.",
-    "execution.node_waiting": "A node waits: for a time, a call, a person or another execution.",
+    "execution.node_waiting": "A node waits: for a time, a call, a person, another execution or deliveries.",
     "execution.data_flow": "Items went along an edge.",
     "execution.progress": "So many nodes are done, and the rest may take so long.",
     "execution.log": "A node, or the engine, says something.",

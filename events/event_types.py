@@ -148,7 +148,7 @@ class NodeWaiting(NodeRunRef):
     reason: str
     until: str | None
     """When it goes on by itself: its time has come, or what it waits for has expired."""
-    kind: Literal["time", "retry", "webhook", "approval", "execution"] = "time"
+    kind: Literal["time", "retry", "webhook", "approval", "execution", "delivery"] = "time"
     wait: str | None = None
     """The wait's id: of an approval, what is decided at /api/approvals/."""
     assignee: str | None = None
@@ -197,9 +197,23 @@ class PausedOrResumed(Payload):
     by: str | None = None
 
 
+class CancelledDeliveries(Payload):
+    """What became of the webhook deliveries that an execution had caused when it was cancelled."""
+
+    withdrawn: int
+    """They were not sent, and are cancelled."""
+    arrived: int
+    """They had left, and arrived, before."""
+    under_way: int
+    """They had left and had not been answered: they may arrive, and are not tried again."""
+    left: list[str]
+    """The ids of those that had left, those under way first; the first 100."""
+
+
 class CancelRequested(Payload):
     reason: str
     by: str | None = None
+    deliveries: CancelledDeliveries | None = None
 
 
 class Completed(Payload):
@@ -216,6 +230,8 @@ class Failed(Payload):
 class Cancelled(Payload):
     reason: str
     by: str | None
+    deliveries: CancelledDeliveries | None = None
+    """None if it had caused none that were still to be sent or had arrived."""
     summary: Summary
 
 

@@ -15,7 +15,7 @@ from events.event_filter import EventFilter
 from events.recorded import RecordedEvent
 from events.scanning import Place, Question
 
-__all__ = ["START", "Cursor", "EventFilter", "Page", "head", "read", "walk"]
+__all__ = ["START", "Cursor", "EventFilter", "Page", "count", "head", "read", "walk"]
 
 MAX_PAGE = 1000
 """Events in one page, at most."""
@@ -91,6 +91,12 @@ def _search(asked: Question, place: Place, limit: int) -> Page:
 def _next_step(rows: int, took: float) -> int:
     """Return how many rows to look at next, so that a step stays well below the time that a page may take."""
     return int(min(max(rows * min(STEP_SECONDS / max(took, 0.001), 4), FIRST_STEP), MOST_ROWS))
+
+
+def count(wanted: EventFilter) -> int:
+    """Return how many events fit, of those that are committed now. Raises UnknownEventType or BadPattern."""
+    asked = wanted.question()
+    return scanning.count(asked) if asked else 0
 
 
 def walk(wanted: EventFilter, after: Cursor | None = None, newest_first: bool = False) -> Iterator[RecordedEvent]:

@@ -33,6 +33,19 @@ def recorded(rows: Iterable[Sequence[Any]]) -> list[RecordedEvent]:
     return [RecordedEvent(*row) for row in rows]
 
 
+def by_ids(ids: Collection[UUID]) -> list[RecordedEvent]:
+    """Return events by their ids, in the order over streams; those that are not there, or removed, are left out."""
+    if not ids:
+        return []
+    statement = (
+        f"SELECT {COLUMNS} FROM {SOURCE} WHERE e.id = ANY(%s)"  # noqa: S608
+        " ORDER BY e.transaction, e.stream_id, e.sequence"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [list(ids)])
+        return recorded(cursor.fetchall())
+
+
 @dataclass(frozen=True, slots=True)
 class StreamState:
     """Where a stream stands."""

@@ -208,6 +208,7 @@ def transaction_at(moment: datetime, *, following: bool) -> int | None:
 
 
 _WITNESSES = 1000
+_NO_END = 2**62
 
 
 def safe_before() -> int:
@@ -229,6 +230,16 @@ def events(asked: Question, place: Place, bound: Key, limit: int) -> list[Record
     with connection.cursor() as cursor:
         cursor.execute(statement, asked.conditions.values | values | {"limit": limit})
         return reading.recorded(cursor.fetchall())
+
+
+def count(asked: Question) -> int:
+    """Return how many rows fulfil the conditions, of all that are committed now."""
+    where = "".join(f" AND {term}" for term in (*asked.conditions.days, *asked.conditions.rows))
+    place = Place(None, _NO_END, back=False)
+    source, values = asked.roots.source(Reach("1", where, place.order(), "", place))
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {source}", asked.conditions.values | values)  # noqa: S608
+        return int(cursor.fetchone()[0])
 
 
 def bound(asked: Question, place: Place, rows: int) -> tuple[Key | None, bool]:

@@ -54,6 +54,13 @@ def standing() -> Standing:
         return Standing(*cursor.fetchone())
 
 
+def current() -> int:
+    """Return the number of the transaction at work. Whatever wrote something before has a smaller one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT events_current_transaction()")
+        return int(cursor.fetchone()[0])
+
+
 def repair() -> int:
     """Raise the base so that new events come after all that there are. Returns by how much; 0 where nothing is wrong.
 

@@ -1,4 +1,5 @@
-"""What commits leave to be done at once, by one thread of each process: admissions, and what follows an end.
+"""What commits leave to be done at once, by one thread of each process: admissions, what follows an end, waits for
+deliveries.
 
 Nothing depends on it: whatever a process leaves undone when it dies, the sweep of the scheduler finds. It knows no one:
 those who have such work register it when the app is ready.
@@ -15,7 +16,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 logger = logging.getLogger(__name__)
 
-FOLLOW_UP, ADMIT = "follow up", "admit"
+FOLLOW_UP, ADMIT, DELIVERIES = "follow up", "admit", "deliveries"
 _work: dict[str, Callable[[], object]] = {}
 
 
@@ -83,6 +84,11 @@ def is_idle() -> bool:
 def admit() -> None:
     """Have the line looked at soon."""
     _get().ask(ADMIT)
+
+
+def deliveries_have_ended() -> None:
+    """Have what waited for deliveries go on soon."""
+    _get().ask(DELIVERIES)
 
 
 def follow_up() -> None:

@@ -11,13 +11,15 @@ from django.db import connection
 
 from executions.models import Credential
 
-# The field `credential` of a node's parameters, the node's own field `credentials`, and those of a trigger's `auth`.
+# The fields `credential` and `signing_credential` of a node's parameters, those of a trigger's `auth`, and the node's
+# own field `credentials`.
 _USES = """
 SELECT DISTINCT w.workspace_id, used.reference #>> '{}', w.id, w.name
 FROM executions_workflow w
 JOIN executions_workflowversion v ON v.id = w.latest_version_id
 CROSS JOIN LATERAL (
     SELECT jsonb_path_query(v.nodes, '$[*].parameters.credential') AS reference
+    UNION SELECT jsonb_path_query(v.nodes, '$[*].parameters.signing_credential')
     UNION SELECT jsonb_path_query(v.nodes, '$[*].credentials')
     UNION SELECT jsonb_path_query(v.nodes, '$[*].parameters.auth.credential')
     UNION SELECT jsonb_path_query(v.nodes, '$[*].parameters.auth.also[*]')

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from events import log
 from events.log import NewEvent
 from executions import credentials, schedules
+from executions.called_urls import refused_urls
 from executions.expressions import check_syntax
 from executions.graph import Graph, GraphProblem, InvalidGraph, Node, pydantic_problems, validate
 from executions.models import WebhookRoute, Workflow, WorkflowVersion
@@ -25,15 +26,21 @@ from workflow_platform.identifiers import uuid7
 SOURCE = "executions.definitions"
 
 
-def check(nodes: object, edges: object, workspaces: Sequence[UUID] | None, name: str = "") -> Graph:
-    """Return the graph. Raises InvalidGraph with all of its problems.
+def check(
+    nodes: object,
+    edges: object,
+    workspaces: Sequence[UUID] | None,
+    name: str = "",
+    refused: Sequence[GraphProblem] = (),
+) -> Graph:
+    """Return the graph. Raises InvalidGraph with all of its problems; `refused` are those of `called_urls`.
 
     What it names (credentials, workflows, people) must be there in one of the workspaces; None: do not look, since the
     caller may not know them. `name` is what the workflow itself is to be called.
     """
     graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES)
     problems = validate(graph, node_types(), check_syntax)
-    problems += _credential_problems(graph, workspaces)
+    problems += [*refused, *_credential_problems(graph, workspaces)]
     if workspaces is not None and not problems:
         problems = [problem for node in graph.nodes.values() for problem in _unknown(node, workspaces, name)]
     if problems:
@@ -76,12 +83,23 @@ def _credentials_of(node: Node) -> Iterator[tuple[str, str]]:
         yield from node_type.credentials_of(node.parameters)
 
 
-@transaction.atomic
 def save_workflow(
     *, workspace: Workspace, definition: dict[str, Any], by: User | None, workflow: Workflow | None = None
 ) -> Workflow:
     """Create a workflow, or save `workflow` anew; either makes a version. `definition` is `{name, description, nodes,
     edges, settings, active}`, for a saved one only what changes. Raises InvalidGraph."""
+    refused = refused_urls(definition.get("nodes"))  # before the transaction: names are asked for
+    return _save(workspace, definition, by, workflow, refused)
+
+
+@transaction.atomic
+def _save(
+    workspace: Workspace,
+    definition: dict[str, Any],
+    by: User | None,
+    workflow: Workflow | None,
+    refused: list[GraphProblem],
+) -> Workflow:
     created = workflow is None
     if workflow is None:
         workflow_id = uuid7()
@@ -92,7 +110,7 @@ def save_workflow(
     before = workflow.latest_version
     nodes = definition.get("nodes", before.nodes if before else None)
     edges = definition.get("edges", before.edges if before else [])
-    check(nodes, edges, [workspace.pk], definition.get("name", workflow.name))
+    check(nodes, edges, [workspace.pk], definition.get("name", workflow.name), refused)
     settings_ = definition.get("settings", before.settings if before else {})
     limits = _checked_settings(settings_, workspace, workflow)
     workflow.name = definition.get("name", workflow.name)

@@ -26,6 +26,7 @@ from executions.layout import layout
 from executions.listing import ExecutionFilters, activity, listed, workflows_with_runs
 from executions.models import Execution, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
+from webhooks.models import Delivery
 from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 
@@ -35,6 +36,7 @@ VERSIONS = 30
 MOST_ROWS = 100
 SHOWN_CHILDREN = 10
 RERUNS = 5
+MOST_COUNTED = 10_000
 
 
 def graph_data(version: WorkflowVersion) -> dict[str, Any]:
@@ -195,6 +197,7 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
         "children": relations.children_of(row)[:SHOWN_CHILDREN],
         "handled": str(handled) if handled else None,
         "removed_at": row.stream.removed_at,
+        "deliveries": Delivery.objects.filter(execution_id=row.pk)[:MOST_COUNTED].count(),
         "page_data": {
             "execution": str(row.pk),
             "replay": replay,

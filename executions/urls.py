@@ -1,7 +1,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from executions import approval_pages, credential_pages, hook_pages, pages
+from executions import approval_pages, credential_pages, hook_pages, pages, trace_pages
 from workflow_platform.accounts.forms import LoginForm
 
 login = auth.LoginView.as_view(
@@ -16,6 +16,8 @@ urlpatterns = [
     path("executions/rows/", pages.rows, name="execution-rows"),
     path("executions/<uuid:execution_id>/", pages.monitor, name="monitor"),
     path("executions/<uuid:execution_id>/queue/", pages.queue, name="execution-queue"),
+    path("executions/<uuid:execution_id>/trace/", trace_pages.trace_page, name="execution-trace"),
+    path("trace/", trace_pages.find, name="trace-page"),
     path("approvals/", approval_pages.page, name="approvals"),
     path("credentials/", credential_pages.credentials, name="credentials"),
     path("login/", login, name="login"),

@@ -30,9 +30,8 @@ def make_endpoint(url: str, secrets: Secrets | None = None, **fields: Any) -> En
         workspace=workspace,
         name=f"Endpoint {uuid4().hex[:6]}",
         url=url,
-        event_types=["*"],
         sealed=(secrets or Secrets(signing=[signer()])).sealed(),
-        **{"retry_policy": FAST, "timeout_seconds": 5} | fields,
+        **{"event_types": ["*"], "retry_policy": FAST, "timeout_seconds": 5} | fields,
     )
     claiming.open_lane(made)
     return made

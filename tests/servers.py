@@ -49,6 +49,7 @@ def servers() -> Iterator[Path]:
             wait_until(redis.ready, "Redis")
             os.environ["REDIS_URL"] = redis.url
         os.environ.setdefault("SECRET_KEY", SECRET_KEY)
+        os.environ.setdefault("OUTBOUND_PORTS", "1-65535")  # receivers of tests name ports where nobody listens
         os.environ["DATA_DIR"] = str(folder)
         (folder / "static").mkdir()
         yield folder

@@ -6,14 +6,20 @@ class WebhooksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the job that sends what is due; have every process write the deliveries of the events that it
-        appends, with them."""
-        from webhooks import dispatch
+        """Have every process write the deliveries of the events that it appends; register the jobs, and what is kept
+        encrypted."""
+        from events.replay import receivers
+        from webhooks import dispatch, operation_jobs, replays
+        from webhooks.models import Delivery, Endpoint
         from webhooks.sender import deliver
-        from workflow_platform.jobs import register
+        from workflow_platform import jobs, sealed
 
-        register(dispatch.KIND, deliver, "high")
         subscribe()
+        jobs.register(dispatch.KIND, deliver, "high")
+        jobs.register(operation_jobs.KIND, operation_jobs.work, "low")
+        receivers.register(replays.Endpoints())
+        sealed.register_column("endpoints", Endpoint, "sealed")
+        sealed.register_column("ad-hoc deliveries", Delivery, "sealed")
 
 
 def subscribe() -> None:

@@ -293,7 +293,7 @@ def open_missing_lanes() -> int:
         if endpoint_id is None:
             parts = urlsplit(url)
             Lane.objects.get_or_create(pk=lane_id, defaults={"workspace_id": workspace_id, "host": parts.netloc[-300:]})
-        elif (endpoint := Endpoint.objects.filter(pk=endpoint_id).first()) is not None:
+        elif (endpoint := Endpoint.objects.filter(pk=endpoint_id, deleted_at=None).first()) is not None:
             open_lane(endpoint)
         else:
             Delivery.objects.filter(lane_id=lane_id, status="pending").update(

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from events.event_types import TERMINAL
-from webhooks import dispatch
+from webhooks import dispatch, outcomes
 from webhooks.models import Delivery, Origin
 
 _STILL_TOLD = sorted({*TERMINAL, "execution.cancel_requested"})
@@ -50,7 +50,7 @@ UPDATE webhooks_delivery d SET
  cancel_requested = found.status = 'sending',
  error = CASE WHEN found.status = 'pending' THEN %(reason)s ELSE d.error END,
  operation_id = COALESCE(%(operation)s::uuid, d.operation_id)
-FROM found WHERE d.id = found.id RETURNING d.id, d.status
+FROM found WHERE d.id = found.id RETURNING d.id, d.status, d.awaited
 """
 _REDELIVER = """
 WITH found AS (
@@ -120,7 +120,9 @@ def _take_back(which: str, values: dict[str, Any], reason: str, operation_id: UU
             _TAKE_BACK.format(which=which), values | {"reason": reason[:MAX_REASON], "operation": operation_id}
         )
         rows = cursor.fetchall()
-    by_status = {wanted: [pk for pk, status in rows if status == wanted] for wanted in ("cancelled", "sending")}
+        if awaited := [pk for pk, status, awaited in rows if awaited and status == "cancelled"]:
+            transaction.on_commit(lambda: outcomes.tell_of_ends(awaited))
+    by_status = {wanted: [pk for pk, status, _ in rows if status == wanted] for wanted in ("cancelled", "sending")}
     return Cancelled(by_status["cancelled"], by_status["sending"])
 
 

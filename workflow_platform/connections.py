@@ -10,6 +10,7 @@ import atexit
 import http.client
 import ipaddress
 import os
+import re
 import select
 import socket
 import ssl
@@ -26,6 +27,7 @@ from workflow_platform.addresses import IPAddress
 from workflow_platform.watchdog import Watch
 
 CONNECT_SECONDS = 10.0
+INTERIM_ANSWERS = 32
 IDLE_SECONDS = 15.0
 IDLE_PER_HOST = 32
 IDLE_IN_ALL = 256
@@ -45,8 +47,38 @@ def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=certifi.where())
 
 
+class BadFraming(http.client.HTTPException):
+    """It is not certain where the answer ends (RFC 9112, 6.3)."""
+
+
+class Answer(http.client.HTTPResponse):
+    """The final answer: those that come before it (RFC 9110, 15.2) are skipped, up to a number."""
+
+    def begin(self) -> None:
+        """Read status and headers. Raises HTTPException for what is not HTTP, or might be read in two ways."""
+        super().begin()
+        lengths = {length.strip() for length in self.headers.get_all("content-length", [])}
+        codings = [coding.strip().lower() for coding in self.headers.get_all("transfer-encoding", [])]
+        if len(lengths) > 1 or not all(re.fullmatch("[0-9]+", length) for length in lengths):
+            raise BadFraming(BadFraming.__doc__)
+        if codings not in ([], ["chunked"], ["identity"]):
+            raise BadFraming(BadFraming.__doc__)
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(INTERIM_ANSWERS):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 <= status < 200:
+                return version, status, reason
+            if status == http.HTTPStatus.SWITCHING_PROTOCOLS:  # to what nobody asked for
+                break
+            http.client.parse_headers(self.fp)
+        raise http.client.BadStatusLine("No final answer came.")
+
+
 class Connection(http.client.HTTPConnection):
     """A connection to the first of the checked addresses that answers, whatever the name resolves to by now."""
+
+    response_class = Answer
 
     def __init__(self, scheme: str, host: str, port: int, addresses: Sequence[IPAddress]) -> None:
         super().__init__(host, port)

@@ -43,17 +43,27 @@ def encrypt_anew(token: bytes) -> bytes:
         raise CannotDecrypt(CannotDecrypt.__doc__) from None
 
 
+def is_current(token: bytes) -> bool:
+    """Tell whether it is under the first key."""
+    try:
+        _fernet()[2].decrypt(token)
+    except InvalidToken:
+        return False
+    return True
+
+
 def current_key() -> str:
     """Return a mark of the first key, by which rows under other keys are found; it says nothing of the key."""
     return _fernet()[1]
 
 
-def _fernet() -> tuple[MultiFernet, str]:
+def _fernet() -> tuple[MultiFernet, str, Fernet]:
     return _made_of(tuple(settings.CREDENTIAL_KEYS), settings.SECRET_KEY)
 
 
 @lru_cache(maxsize=4)
-def _made_of(keys: tuple[str, ...], secret_key: str) -> tuple[MultiFernet, str]:
+def _made_of(keys: tuple[str, ...], secret_key: str) -> tuple[MultiFernet, str, Fernet]:
     derived = base64.urlsafe_b64encode(HKDF(SHA256(), 32, None, _INFO).derive(secret_key.encode()))
     all_keys = [*(key.encode() for key in keys), derived]
-    return MultiFernet([Fernet(key) for key in all_keys]), hashlib.sha256(all_keys[0]).hexdigest()[:16]
+    fernets = [Fernet(key) for key in all_keys]
+    return MultiFernet(fernets), hashlib.sha256(all_keys[0]).hexdigest()[:16], fernets[0]

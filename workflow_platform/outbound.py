@@ -8,13 +8,14 @@ wall clock over everything, and a cancellation ends the call wherever it waits (
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
 import threading
 import time
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 
@@ -28,6 +29,7 @@ from workflow_platform.addresses import (
     Timings,
     check_host,
     check_url,
+    check_urls_saved,
     is_public,
     parse_url,
     stop_if_over,
@@ -43,6 +45,7 @@ __all__ = [
     "Timings",
     "check_host",
     "check_url",
+    "check_urls_saved",
     "is_public",
     "send",
 ]
@@ -120,9 +123,9 @@ def _send(
     timings: Timings,
 ) -> OutboundResponse:
     began = time.monotonic()
-    named = parse_url(url)[1]
-    prepared = _prepare(method, url, params, headers, body)
-    if named.isascii() and parse_url(str(prepared.url))[1] != named:
+    meant = parse_url(url)
+    prepared = _prepare(method, _in_ascii(url, meant), params, headers, body)
+    if _target(parse_url(str(prepared.url))) != _target(meant):
         raise OutboundRefused("The URL can be read in two ways.")
     if repeatable is None:
         repeatable = prepared.method in _REPEATABLE or "idempotency-key" in prepared.headers
@@ -150,11 +153,27 @@ def _send(
     return OutboundResponse(answer.status, received, content, url, truncated, timings)
 
 
+def _in_ascii(url: str, read: tuple[SplitResult, str, int]) -> str:
+    """Return the URL with the host as it goes to the resolver: requests takes fewer ways of writing one."""
+    parts, host, _ = read
+    if parts.netloc.isascii():
+        return url
+    return parts._replace(netloc=host if parts.port is None else f"{host}:{parts.port}").geturl()
+
+
+def _target(read: tuple[SplitResult, str, int]) -> tuple[str, str, int]:
+    return read[0].scheme, read[1], read[2]
+
+
 def _prepare(
     method: str, url: str, params: dict[str, Any] | None, headers: dict[str, str], body: bytes | None
 ) -> requests.PreparedRequest:
     """Return the request with its URL normalised (IDNA, escapes) and its headers checked, never naming a value."""
+    if not re.fullmatch(r"[A-Za-z]{1,20}", method):
+        raise OutboundRefused("This is no method.")
     given = {name: value for name, value in headers.items() if name.lower() not in _OF_THE_CONNECTION}
+    if any(name.lower() == "host" for name in given):
+        raise OutboundRefused("The header Host is what the URL says.")
     for name, value in given.items():
         if not name.isascii() or any(ord(c) < 32 or ord(c) == 127 or c == ":" for c in name) or not name.strip():
             raise OutboundRefused(f"{name!r} cannot be the name of a header.")

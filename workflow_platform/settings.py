@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -48,6 +49,16 @@ def _read_sentinels(name: str) -> tuple[tuple[str, int], ...]:
     except ValueError as error:
         UNREADABLE_VARIABLES[name] = str(error)
         return ()
+
+
+def _read_ports(name: str, default: list[str]) -> list[str]:
+    ports = [entry.strip() for entry in env.list(name, default)]
+    for entry in ports:
+        found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", entry, re.ASCII)
+        if found is None or not 0 < int(found[1]) <= int(found[2] or found[1]) <= 65_535:
+            UNREADABLE_VARIABLES[name] = f"{entry!r} is neither a port nor a range of them, such as 443,8000-8999."
+            return default
+    return ports
 
 
 def _read_log_level(name: str, default: str) -> str:
@@ -212,6 +223,11 @@ SPECTACULAR_SETTINGS = {
         "ExecutionStatusEnum": "executions.models.execution.STATUS_CHOICES",
         "CredentialTypeEnum": "executions.models.credential.TYPE_CHOICES",
         "ReplayTargetEnum": "events.replay.models.Target",
+        "DeliveryStatusEnum": "webhooks.models.DeliveryStatus",
+        "DeliveryPriorityEnum": "webhooks.api.delivery_serializers.PRIORITIES",
+        "PriorityEnum": "executions.models.Priority",
+        "DeliveryMethodEnum": "webhooks.api.delivery_serializers.METHODS",
+        "EndpointMethodEnum": "webhooks.api.endpoint_serializers.METHODS",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -240,6 +256,7 @@ CACHE_MAX_VALUE_BYTES = _read(env.int, "CACHE_MAX_VALUE_BYTES", 256 * 1024)
 
 # --- What may be called ----------------------------------------------------------------------------------------------
 OUTBOUND_ALLOW: list[str] = env.list("OUTBOUND_ALLOW", [])
+OUTBOUND_PORTS = _read_ports("OUTBOUND_PORTS", ["80", "443", "1024-65535"])
 
 # --- E-mail (`send_email`): smtp:// has STARTTLS unless ?starttls=false, smtps:// TLS from the start -----------------
 EMAIL_URL = _read_url("EMAIL_URL", "")

@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from events import asyncapi
 from executions import hooks
+from webhooks import metrics
 from workflow_platform import health
 
 urlpatterns = [
@@ -13,6 +14,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("workflow_platform.accounts.urls")),
     path("api/", include("events.api.urls")),
+    path("api/", include("webhooks.api.urls")),
     path("api/", include("executions.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
@@ -22,7 +24,9 @@ urlpatterns = [
     path("hooks/<path:path>", hooks.receive, name="hook"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("metrics", metrics.show),
     path("", include("events.urls")),
+    path("", include("webhooks.urls")),
     path("", include("executions.urls")),
 ]
 

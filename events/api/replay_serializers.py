@@ -67,7 +67,11 @@ class ReplayFilterSerializer(serializers.Serializer[Any]):
 
 class ReplayTargetSerializer(serializers.Serializer[Any]):
     type = serializers.ChoiceField(choices=Target.choices)
-    url = serializers.CharField(required=False, max_length=2_000)
+    endpoint = serializers.UUIDField(
+        required=False,
+        help_text="The id of an endpoint: it is handed each event when it is due, and delivers it as it does others.",
+    )
+    url = serializers.CharField(required=False, max_length=2_000, help_text="Instead: any URL.")
     headers = serializers.DictField(
         child=serializers.CharField(max_length=LONGEST_HEADER, allow_blank=True), required=False, write_only=True
     )
@@ -109,9 +113,13 @@ class ReplayTargetSerializer(serializers.Serializer[Any]):
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         refuse_unknown(self)
         to_endpoint = data["type"] == Target.ENDPOINT
-        if to_endpoint and not data.get("url"):
-            raise serializers.ValidationError({"url": "An endpoint needs a URL."})
+        by_id = "endpoint" in data
+        if to_endpoint and not by_id and not data.get("url"):
+            raise serializers.ValidationError({"url": "An endpoint needs its id in `endpoint`, or a URL."})
         for name in ("url", "headers", "secret"):
+            if by_id and name in data:
+                raise serializers.ValidationError({name: "An endpoint that is named by its id has its own."})
+        for name in ("endpoint", "url", "headers", "secret"):
             if not to_endpoint and name in data:
                 raise serializers.ValidationError({name: "Only an endpoint has one."})
         return data
@@ -145,12 +153,12 @@ class ReplayRequestSerializer(serializers.Serializer[Any]):
         """Return what the body asks for."""
         data = self.validated_data
         target = data.get("target", {"type": Target.STREAM})
-        endpoint = None
-        if target["type"] == Target.ENDPOINT:
+        endpoint, receiver_id = None, target.get("endpoint")
+        if target["type"] == Target.ENDPOINT and receiver_id is None:
             endpoint = Endpoint(target["url"], target.get("headers", {}), target.get("secret", ""))
         filled = ReplayFilterSerializer(data["filter"]).data
         shown = {name: value for name, value in filled.items() if name in data["filter"]}
-        return Wanted(EventFilter(**data["filter"]), shown, self._pace(data), endpoint)
+        return Wanted(EventFilter(**data["filter"]), shown, self._pace(data), endpoint, receiver_id)
 
     def _pace(self, data: dict[str, Any]) -> Pace:
         if data.get("at_once"):
@@ -162,6 +170,7 @@ class ReplayRequestSerializer(serializers.Serializer[Any]):
 
 class ShownTargetSerializer(serializers.Serializer[Any]):
     type = serializers.ChoiceField(choices=Target.choices)
+    endpoint = serializers.UUIDField(allow_null=True, help_text="Its id; null for any other URL.")
     url = serializers.CharField(help_text="Without its query, which may hold a secret.")
     headers = serializers.ListField(child=serializers.CharField(), help_text="Their names.")
     signed = serializers.BooleanField()
@@ -221,6 +230,7 @@ class ReplaySerializer(serializers.ModelSerializer[Replay]):
             return {"type": replay.target}
         return {
             "type": replay.target,
+            "endpoint": replay.receiver_id,
             "url": shown_url(replay.url),
             "headers": replay.header_names,
             "signed": replay.signed,

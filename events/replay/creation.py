@@ -13,9 +13,10 @@ from django.db.models.functions import Now
 from psycopg.errors import QueryCanceled
 
 from events.event_filter import EventFilter
-from events.replay import jobs, reading
+from events.replay import jobs, reading, receivers
 from events.replay.control import CannotControl, settle
 from events.replay.models import Mode, Replay, Target
+from events.replay.receivers import Receiver
 from events.replay.sending import Endpoint
 from events.scanning import Place, Reach
 from workflow_platform.accounts.models import Role, User, Workspace
@@ -53,7 +54,13 @@ class Wanted:
     shown: dict[str, Any]
     pace: Pace = field(default_factory=Pace)
     endpoint: Endpoint | None = None
-    """None: the stream `replay:<id>`."""
+    receiver_id: UUID | None = None
+    """None of both: the stream `replay:<id>`."""
+
+    @property
+    def target(self) -> Target:
+        """Return where the events go."""
+        return Target.STREAM if self.endpoint is None and self.receiver_id is None else Target.ENDPOINT
 
 
 def create(wanted: Wanted, by: User | None) -> Replay:
@@ -65,16 +72,20 @@ def create(wanted: Wanted, by: User | None) -> Replay:
     with transaction.atomic():
         if by is not None:
             _check_number(by)
-        scoped = wanted.filter if by is None else _scoped(wanted.filter, by, wanted.endpoint is not None)
+        receiver = _receiver(wanted.receiver_id, by)
+        scoped = wanted.filter if by is None else _scoped(wanted.filter, by, wanted.target is Target.ENDPOINT)
+        if receiver is not None:
+            scoped = replace(scoped, workspaces=[receiver.workspace_id], installation=False)
         replay = Replay.objects.create(
             created_by=by,
             filter=wanted.shown,
             mode=wanted.pace.mode,
             speed=wanted.pace.speed,
             delay_ms=wanted.pace.delay_ms,
-            target=Target.ENDPOINT if wanted.endpoint else Target.STREAM,
+            target=wanted.target,
             expires_at=Now(),
             **_of_endpoint(wanted.endpoint),
+            **({} if receiver is None else {"receiver_id": receiver.id, "url": receiver.url}),
         )
         found = _number_events(replay.pk, scoped, wanted.pace)
         replay.total, replay.duration_ms, replay.first_time = found.total, found.duration_ms, found.first_time
@@ -88,6 +99,13 @@ def create(wanted: Wanted, by: User | None) -> Replay:
         if replay.next_at is not None:
             transaction.on_commit(lambda: jobs.enqueue([replay.pk]))
     return replay
+
+
+def _receiver(receiver_id: UUID | None, by: User | None) -> Receiver | None:
+    found = None if receiver_id is None else receivers.find(receiver_id, by)
+    if found is None and receiver_id is not None:
+        raise CannotReplay("There is no such endpoint, or you may not send to it.", "target.endpoint")
+    return found
 
 
 def _check_number(by: User) -> None:

@@ -41,7 +41,7 @@ class Target(models.TextChoices):
     """Where the events go."""
 
     STREAM = "stream", "The stream replay:<id>"
-    ENDPOINT = "endpoint", "A URL, one request for each event"
+    ENDPOINT = "endpoint", "An endpoint, or a URL: one request for each event"
 
 
 class ReplayQuerySet(WorkspaceScopedQuerySet["Replay"]):
@@ -94,7 +94,8 @@ class Replay(models.Model):
     expires_at = models.DateTimeField()
     error = models.TextField(default="", blank=True)
 
-    # To an endpoint only.
+    # To an endpoint only: to one that has an id, or to a URL.
+    receiver_id = models.UUIDField(null=True, help_text="Who takes the events over (`receivers`).")
     url = models.TextField(default="", blank=True)
     secrets = models.BinaryField(null=True, help_text="Headers and signing secret, encrypted.")
     header_names = ArrayField(models.CharField(max_length=100), default=list)

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models.functions import Now
 
-from events.reading import COLUMNS, SOURCE, recorded
+from events.reading import by_ids
 from events.recorded import RecordedEvent
 from events.replay.models import Replay, ReplayEvent, State, Target
 
@@ -63,12 +63,7 @@ def places(replay_id: UUID, after: int, limit: int) -> list[Place]:
 
 def events_at(found: Collection[Place]) -> dict[int, RecordedEvent]:
     """Return the events of places by sequence; those that retention has removed meanwhile are left out."""
-    if not found:
-        return {}
-    statement = f"SELECT {COLUMNS} FROM {SOURCE} WHERE e.id = ANY(%s)"  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [[place.event_id for place in found]])
-        by_id = {event.id: event for event in recorded(cursor.fetchall())}
+    by_id = {event.id: event for event in by_ids([place.event_id for place in found])}
     return {place.sequence: by_id[str(place.event_id)] for place in found if str(place.event_id) in by_id}
 
 

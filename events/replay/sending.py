@@ -1,4 +1,5 @@
-"""A replay to an endpoint: one POST for each event, a CloudEvent, in order and at the replay's pace.
+"""A replay to an endpoint: one POST for each event, a CloudEvent, in order and at the replay's pace. One that names a
+receiver by its id hands each event over instead, and has done with it.
 
 A job sends for a while and leaves a later one to go on. It holds a lease, kept alive while it works; the position is
 saved after each delivery, so that when a worker dies the next one repeats at most the event that was under way.
@@ -13,23 +14,22 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import orjson
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 
 from events.cloud_events import CONTENT_TYPE, cloud_event
 from events.recorded import RecordedEvent
-from events.replay import jobs, reading
+from events.replay import jobs, reading, receivers
 from events.replay.models import Replay, ReplayQuerySet, State
-from workflow_platform import encryption, outbound
+from workflow_platform import encryption, leases, outbound
 from workflow_platform.outbound import OutboundCancelled, OutboundFailed, OutboundRefused
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def send(replay_id: UUID, stop: threading.Event) -> None:
     if token is None:
         return
     try:
-        with _kept(replay_id, token) as lost:
+        with leases.kept(f"replay {replay_id}", lambda: _renew(replay_id, token)) as lost:
             until = time.monotonic() + SLICE_SECONDS
             while not stop.is_set() and not lost.is_set() and _step(replay_id, token, stop, lost):
                 if time.monotonic() > until:
@@ -125,34 +125,9 @@ def _claim(replay_id: UUID) -> int | None:
     return Replay.objects.values_list("lease_token", flat=True).get(pk=replay_id)
 
 
-@contextmanager
-def _kept(replay_id: UUID, token: int) -> Iterator[threading.Event]:
-    """Renew the lease until the block ends; the event is set if it was lost."""
-    over, lost = threading.Event(), threading.Event()
-    renewed_at = time.monotonic()
-
-    def renew() -> None:
-        nonlocal renewed_at
-        while not over.wait(settings.HEARTBEAT_SECONDS):
-            try:
-                lease = Now() + timedelta(seconds=settings.LEASE_SECONDS)
-                if Replay.objects.filter(pk=replay_id, lease_token=token).update(lease_expires_at=lease):
-                    renewed_at = time.monotonic()
-                else:
-                    lost.set()
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("replay %s: lease not renewed: %s", replay_id, error)
-            if time.monotonic() - renewed_at > settings.LEASE_SECONDS:
-                lost.set()
-        connection.close()
-
-    thread = threading.Thread(target=renew, name="replay lease", daemon=True)
-    thread.start()
-    try:
-        yield lost
-    finally:
-        over.set()
-        thread.join()
+def _renew(replay_id: UUID, token: int) -> bool:
+    lease = Now() + timedelta(seconds=settings.LEASE_SECONDS)
+    return bool(Replay.objects.filter(pk=replay_id, lease_token=token).update(lease_expires_at=lease))
 
 
 def _step(replay_id: UUID, token: int, stop: threading.Event, lost: threading.Event) -> bool:
@@ -187,6 +162,8 @@ def _step(replay_id: UUID, token: int, stop: threading.Event, lost: threading.Ev
 def _deliver(
     replay: Replay, token: int, sequence: int, event: RecordedEvent, now: datetime, lost: threading.Event
 ) -> bool:
+    if replay.receiver_id is not None:
+        return _hand_over(replay, replay.receiver_id, token, sequence, event)
     connection.close()  # none is held while the receiver thinks
     try:
         endpoint = Endpoint.of(replay)
@@ -214,6 +191,17 @@ def _deliver(
     return _retry(replay, token, sequence, f"The endpoint answered {answer.status}.")
 
 
+def _hand_over(replay: Replay, receiver_id: UUID, token: int, sequence: int, event: RecordedEvent) -> bool:
+    """Give the event to who takes it over, with the position in one transaction: each is given once."""
+    try:
+        with transaction.atomic():
+            if _at(replay, token, sequence).update(**_delivered(sequence)):
+                receivers.give(receiver_id, event)
+    except receivers.Gone as error:
+        return _fail(replay, token, sequence, str(error))
+    return True
+
+
 def _without_query(said: str, url: str) -> str:
     return said.replace(url, shown_url(url))
 
@@ -225,10 +213,17 @@ def shown_url(url: str) -> str:
 
 def _advance(replay: Replay, token: int, sequence: int) -> bool:
     """Save that an event has been delivered, unless somebody has sought elsewhere meanwhile."""
-    at_it = _mine(replay, token).filter(position=sequence - 1)
-    kept = Now() + timedelta(hours=settings.REPLAY_KEEP_HOURS)
-    at_it.update(position=sequence, attempt=0, error="", expires_at=Greatest("expires_at", kept))
+    _at(replay, token, sequence).update(**_delivered(sequence))
     return True
+
+
+def _at(replay: Replay, token: int, sequence: int) -> ReplayQuerySet:
+    return _mine(replay, token).filter(position=sequence - 1)
+
+
+def _delivered(sequence: int) -> dict[str, Any]:
+    kept = Now() + timedelta(hours=settings.REPLAY_KEEP_HOURS)
+    return {"position": sequence, "attempt": 0, "error": "", "expires_at": Greatest("expires_at", kept)}
 
 
 def _retry(replay: Replay, token: int, sequence: int, why: str) -> bool:

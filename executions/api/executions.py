@@ -28,6 +28,7 @@ from executions.api.serializers import (
 )
 from executions.models import Execution, NodeRun
 from executions.statuses import NodeRunStatus
+from executions.trace import Focus, trace
 from workflow_platform.accounts.models import Role
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.problems import Problem
@@ -93,6 +94,13 @@ class ExecutionViewSet(RerunActions):
         except lifecycle.CannotControl as error:
             raise Problem(409, str(error)) from None
         return Response(ExecutionSerializer(self._execution(pk)).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(responses={200: dict})
+    @action(detail=True, pagination_class=None)
+    def trace(self, request: Request, pk: str) -> Response:
+        """What led to it and what it led to: inbound request → execution → node run → event → delivery → attempt."""
+        execution = self._execution(pk)
+        return Response(trace(Focus(execution.workspace_id, execution.pk)))
 
     @extend_schema(parameters=[NodeRunFilterSerializer], responses={200: NodeRunSerializer(many=True)}, filters=False)
     @action(detail=True, pagination_class=None)

@@ -62,12 +62,27 @@ class ReasonSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500, required=False, default="Asked for.")
 
 
+class CancelledDeliveriesSerializer(serializers.Serializer[Any]):
+    withdrawn = serializers.IntegerField(help_text="Not sent, and cancelled.")
+    arrived = serializers.IntegerField(help_text="They had left, and arrived, before.")
+    under_way = serializers.IntegerField(help_text="They had left: they may arrive, and are not tried again.")
+    left = serializers.ListField(child=serializers.UUIDField(), help_text="The ids of those that had left: 100.")
+
+
 class ExecutionSerializer(serializers.ModelSerializer[Execution]):
     workflow_name = serializers.CharField(source="workflow.name", read_only=True)
     workflow_version = serializers.IntegerField(source="version.number", read_only=True)
     stream = serializers.CharField(source="stream.name", read_only=True)
     events = serializers.IntegerField(source="stream.last_sequence", read_only=True)
     pause_requested = serializers.SerializerMethodField(help_text="It pauses after the nodes that are at work.")
+
+    cancelled_deliveries = serializers.SerializerMethodField(
+        help_text="What its cancellation withdrew, and what had left by then; null if it had caused no deliveries."
+    )
+
+    @extend_schema_field(CancelledDeliveriesSerializer(allow_null=True))
+    def get_cancelled_deliveries(self, execution: Execution) -> Any:
+        return (execution.cancel_request or {}).get("deliveries")
 
     def get_pause_requested(self, execution: Execution) -> bool:
         return execution.pause_request is not None
@@ -78,7 +93,7 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
             "id", "workflow", "workflow_name", "workflow_version", "status", "trigger", "priority", "error",
             "queued_at", "started_at", "ended_at", "resume_at", "cancel_requested_at", "recoveries", "worker",
             "nodes_total", "cached_from", "stream", "events", "parent", "depth", "pause_requested",
-            "rerun_of", "rerun_from",
+            "rerun_of", "rerun_from", "cancelled_deliveries",
         ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from executions.api.approvals import ApprovalViewSet
 from executions.api.credentials import CredentialTypesView, CredentialViewSet
 from executions.api.executions import ExecutionViewSet
 from executions.api.schedules import PreviewView
+from executions.api.traces import TraceView
 from executions.api.workflows import NodeTypesView, WorkflowViewSet
 
 router = SimpleRouter()
@@ -15,6 +16,7 @@ router.register("approvals", ApprovalViewSet, basename="approval")
 
 urlpatterns = [
     path("node-types/", NodeTypesView.as_view(), name="node-types"),
+    path("trace/", TraceView.as_view(), name="trace"),
     path("schedules/preview/", PreviewView.as_view(), name="schedule-preview"),
     path("credential-types/", CredentialTypesView.as_view(), name="credential-types"),
     *router.urls,

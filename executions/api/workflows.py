@@ -26,6 +26,7 @@ from executions.api.serializers import (
     WorkflowSerializer,
     WorkflowWriteSerializer,
 )
+from executions.called_urls import refused_urls
 from executions.graph import InvalidGraph
 from executions.models import Execution, Trigger, Workflow
 from executions.nodes.registry import node_types
@@ -128,7 +129,8 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     def _validated(self, nodes: object, edges: object, workspaces: Sequence[UUID] | None, name: str = "") -> Response:
         # Viewers know no credentials, hence are not told which there are.
         try:
-            definitions.check(nodes, edges, workspaces, name)
+            refused = refused_urls(nodes) if workspaces is not None else []
+            definitions.check(nodes, edges, workspaces, name, refused)
         except InvalidGraph as error:
             return Response({"valid": False, "errors": [problem.as_dict() for problem in error.problems[:200]]})
         return Response({"valid": True, "errors": []})

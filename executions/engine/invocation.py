@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from executions import credentials, sub_workflows, waits
+from executions import credentials, node_deliveries, sub_workflows, waits
 from executions.engine.attempt import Outcome, attempt
 from executions.engine.cached import is_cached, run_through
 from executions.engine.definition import Definition
@@ -62,6 +62,7 @@ def work(
             outcome=active.outcome,
             node_run=active.row,
             start_child=partial(sub_workflows.start_child, active.row),
+            deliver=partial(node_deliveries.deliver, active.row),
             find_credential=partial(credentials.open_for_node, execution.workspace_id),
             mark_credential=partial(credentials.mark, execution.workspace_id),
         )

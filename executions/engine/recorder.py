@@ -26,6 +26,7 @@ from events.log import NewEvent
 from executions import lifecycle
 from executions.engine import rows
 from executions.lifecycle import Change, Claimed, Lease
+from executions.lifecycle.deliveries import take_back
 from executions.models import Wait
 from executions.statuses import ExecutionStatus
 
@@ -231,6 +232,8 @@ def write_rows(changes: Sequence[Change], held: Mapping[UUID, int]) -> tuple[set
     """
     stale = {c.lease.execution_id for c in changes if held.get(c.lease.execution_id) != c.lease.fencing_token}
     valid = [change for change in changes if change.lease.execution_id not in stale]
+    for change in valid:
+        take_back(change)
     node_runs = {(r.execution_id, r.node_id, r.run_index): r for change in valid for r in change.node_runs}
     rows.upsert_node_runs(list(node_runs.values()))
     if waits := [wait for change in valid for wait in change.waits]:

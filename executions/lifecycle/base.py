@@ -37,12 +37,15 @@ class Change:
     node_runs: list[NodeRun] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     execution_fields: dict[str, Any] = field(default_factory=dict)
+    cancels: dict[str, Any] | None = None
+    """The request that it ends the execution for: its deliveries are withdrawn, and the last event says so."""
 
     def __iadd__(self, other: Change) -> Change:
         self.events += other.events
         self.node_runs += other.node_runs
         self.waits += other.waits
         self.execution_fields |= other.execution_fields
+        self.cancels = self.cancels or other.cancels
         return self
 
 

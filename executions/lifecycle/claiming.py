@@ -15,6 +15,7 @@ from events import log
 from events.log import NewEvent
 from executions import admission
 from executions.lifecycle.base import Lease, end_unheld, event, move
+from executions.lifecycle.deliveries import taken_back
 from executions.models import Execution, NodeRun, Trigger
 from executions.statuses import ExecutionStatus, NodeRunStatus
 
@@ -89,7 +90,8 @@ def _claimable(execution: Execution, status: ExecutionStatus, now: datetime) -> 
 def _ended_instead(execution: Execution, before: ExecutionStatus) -> list[NewEvent] | None:
     """End what is to be cancelled, or has lost too many workers. Returns the events; None if it is to run."""
     if execution.cancel_requested_at is not None:
-        return end_unheld(execution, ExecutionStatus.CANCELLED, execution.cancel_request or {})
+        execution.cancel_request = taken_back(execution.pk, execution.cancel_request or {})
+        return end_unheld(execution, ExecutionStatus.CANCELLED, execution.cancel_request)
     lost = before is ExecutionStatus.RUNNING and not execution.handed_over
     if lost and execution.recoveries >= settings.MAX_RECOVERIES:
         said = f"Its worker was lost {execution.recoveries + 1} times; it is not tried again."

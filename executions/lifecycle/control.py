@@ -11,6 +11,7 @@ from events import log
 from events.log import NewEvent
 from executions import admission
 from executions.lifecycle.base import OUTSIDE, end_unheld, event, move
+from executions.lifecycle.deliveries import taken_back
 from executions.models import Execution
 from executions.statuses import ExecutionStatus
 from workflow_platform.accounts.models import User
@@ -31,12 +32,13 @@ def request_cancel(execution: Execution, *, by: User | None = None, reason: str 
 
 
 def cancel_locked(execution: Execution, request: dict[str, Any]) -> list[NewEvent]:
-    """Cancel an execution whose row is locked, as `request` `{reason, by}` says. Returns the events to append."""
+    """Cancel an execution whose row is locked, as `request` `{reason, by}` says, and withdraw the deliveries that it
+    has caused. Returns the events to append."""
     status = ExecutionStatus(execution.status)
     if status.ended or execution.cancel_requested_at is not None:
         return []
     execution.cancel_requested_at = timezone.now()
-    execution.cancel_request = request
+    execution.cancel_request = request = taken_back(execution.pk, request)
     events = [event(execution, "cancel_requested", request, OUTSIDE)]
     if status is not ExecutionStatus.RUNNING:
         events += end_unheld(execution, ExecutionStatus.CANCELLED, request)

@@ -143,4 +143,5 @@ def end(
         "follow_up_due": follow_up,
     }
     payload = data | {"summary": summary(execution, runs, ended_at)}
-    return Change(lease, [event(execution, status.value, payload)], execution_fields=fields)
+    cancels = data if status is ExecutionStatus.CANCELLED else None
+    return Change(lease, [event(execution, status.value, payload)], execution_fields=fields, cancels=cancels)

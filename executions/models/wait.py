@@ -59,6 +59,9 @@ class Wait(models.Model):
     )
     child = models.ForeignKey(Execution, null=True, on_delete=models.SET_NULL, related_name="+")
     delivery_id = models.UUIDField(null=True, help_text="The webhook delivery whose end is waited for.")
+    deliveries = models.JSONField(
+        null=True, help_text="The ids of all of them, in the order of the items; delivery_id is one that has not ended."
+    )
     expires_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     resolved_at = models.DateTimeField(null=True)

@@ -6,10 +6,10 @@ import builtins
 import threading
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,6 +19,10 @@ from executions.graph import Node
 from executions.models import Execution, NodeRun, Wait, WaitKind
 from executions.redaction import Redaction
 from workflow_platform.accounts.models import User
+
+if TYPE_CHECKING:
+    from executions.node_deliveries import Message
+    from webhooks.models import Delivery
 
 Items = list[dict[str, Any]]
 Category = Literal["trigger", "flow", "data", "network", "code"]
@@ -134,6 +138,8 @@ class NodeContext(Generic[P]):
     node_run: NodeRun | None = None
     start_child: Callable[[str, Items, bool], Execution] | None = None
     """Starts a workflow, named by id or name, with items; tells it whether this node run waits for it."""
+    deliver: Callable[[Sequence[Message], bool], list[Delivery]] | None = None
+    """Makes deliveries, one of each message; tells it whether this node run waits for their ends."""
     mark_credential: Callable[[str], Any] = str
     """Returns what changes when the credential of that name or id does; part of the result cache's key."""
     resolved: dict[int, P] | None = None
@@ -200,6 +206,9 @@ class NodeType(ABC, Generic[P]):
     """Blocking, but without any effect on the world: it may start before what it rests on is committed."""
     retry_on_crash: ClassVar[bool] = True
     """Whether it is run again when its worker was lost while it ran."""
+
+    url_parameters: ClassVar[tuple[str, ...]] = ()
+    """The parameters that are URLs which it calls: checked when the workflow is saved, by the node at every call."""
 
     cacheable: ClassVar[bool] = True
     """Whether a node may have its results served from the cache. Not if it waits, keeps its loop open, answers a

@@ -36,6 +36,7 @@ class HttpRequest(NodeType[HttpRequestParameters]):
     category = "network"
     Parameters = HttpRequestParameters
     blocking = True
+    url_parameters = ("url",)
 
     def run(self, context: NodeContext[HttpRequestParameters]) -> NodeResult:
         # Opened once for all items: it is named as it is, never by an expression.

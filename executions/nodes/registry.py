@@ -36,6 +36,7 @@ from executions.nodes.rename_keys import RenameKeys
 from executions.nodes.respond_to_webhook import RespondToWebhook
 from executions.nodes.schedule_trigger import ScheduleTrigger
 from executions.nodes.send_email import SendEmail
+from executions.nodes.send_webhook import SendWebhook
 from executions.nodes.set import Set
 from executions.nodes.sort import Sort
 from executions.nodes.split_out import SplitOut
@@ -81,6 +82,7 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     Xml,
     Csv,
     SendEmail,
+    SendWebhook,
     Postgres,
 )
 

@@ -19,6 +19,13 @@ export const kindOf = (event) => event.type.replace("execution.", "");
 /** Return the status whose colour the event has. @param {Envelope} event */
 export const colour = (event) => COLOURS[kindOf(event)] ?? (kindOf(event) === "log" && event.data.level === "error" ? "failed" : "");
 
+/** Say what a cancellation did to the deliveries that the execution had caused.
+ *  @param {{withdrawn: number, arrived: number, under_way: number}} deliveries */
+export function takenBack({ withdrawn, arrived, under_way: underWay }) {
+  const left = [arrived ? `${number(arrived)} had arrived` : "", underWay ? `${number(underWay)} had left and may arrive` : ""].filter(Boolean);
+  return [`${number(withdrawn)} ${withdrawn === 1 ? "delivery was" : "deliveries were"} withdrawn`, ...left].join(", ");
+}
+
 /** Say in words what an event tells. @param {Envelope} event */
 export function words({ data: d }) {
   if (d.edge) return counted(d.items);
@@ -26,6 +33,7 @@ export function words({ data: d }) {
   if (d.next_attempt) return `attempt ${d.attempt} failed, the next in ${duration(d.delay_ms)}: ${d.error.message}`;
   if (d.error) return d.error.message;
   if (d.cached_from) return `served from the cache in ${duration(d.summary.duration_ms)}`;
+  if (d.deliveries?.left) return `${d.reason} · ${takenBack(d.deliveries)}`;
   if (d.summary) return `${number(d.summary.nodes_executed)} node runs in ${duration(d.summary.duration_ms)}`;
   if (d.total) return `${d.completed} of ${d.total} nodes`;
   const said = [d.reason, d.message, d.rerun_of ? "a rerun" : null];

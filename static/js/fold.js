@@ -1,7 +1,7 @@
 /** Folds events into the state that the monitor shows. Pure: the same events give the same state, whenever they come.
  *  A state is partial if it was begun from rows: what only the events tell that came before is not in it. */
 export function emptyState() {
-  return { partial: false, sequence: 0, status: "queued", runs: new Map(), nodes: new Map(), edges: new Map(), progress: null, error: null, startedAt: null, endedAt: null, summary: null, cachedFrom: null };
+  return { partial: false, sequence: 0, status: "queued", runs: new Map(), nodes: new Map(), edges: new Map(), progress: null, error: null, startedAt: null, endedAt: null, summary: null, cachedFrom: null, takenBack: null };
 }
 
 /** @param {{source: string, source_output: string, target: string, target_input: string}} edge */
@@ -20,6 +20,7 @@ export function apply(state, event) {
   if (kind === "started") state.startedAt = event.time;
   if (kind === "progress") state.progress = data;
   if (kind in ENDS) end(state, event);
+  if (data.deliveries && kind.startsWith("cancel")) state.takenBack = data.deliveries;
   if (kind === "data_flow") {
     const key = edgeKey(data.edge);
     const before = state.edges.get(key) ?? { edge: data.edge, items: state.partial ? null : 0, taken: !state.partial };

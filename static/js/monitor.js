@@ -2,7 +2,7 @@ import { Decisions } from "./decisions.js";
 import { EventLog } from "./event_log.js";
 import { showConnection } from "./connection.js";
 import { EventStream } from "./event_stream.js";
-import { LIFECYCLE } from "./event_words.js";
+import { LIFECYCLE, takenBack } from "./event_words.js";
 import { addRun, apply, emptyState, took } from "./fold.js";
 import { renderGraph } from "./graph.js";
 import { Inspector } from "./inspector.js";
@@ -97,6 +97,8 @@ function drawProgress() {
   by("progress-text").textContent = text.join(" · ");
   by("cached").hidden = !state.cachedFrom;
   if (state.cachedFrom) by("cached-from").href = `/executions/${state.cachedFrom}/`;
+  by("taken-back").hidden = !state.takenBack;
+  if (state.takenBack) by("taken-back").textContent = `The execution was cancelled: ${takenBack(state.takenBack)}.`;
   by("error").hidden = !state.error;
   by("error-node").textContent = state.error?.node ? names.get(state.error.node) ?? state.error.node : state.status;
   by("error-message").textContent = state.error?.message ?? "";
@@ -225,6 +227,8 @@ by("replay")?.addEventListener("click", async () => {
   const took = Date.parse(state.endedAt) - Date.parse(state.startedAt ?? state.endedAt);
   await startReplay(data.execution, took).catch((error) => toast(error.message, "failed"));
 });
+const wanted = new URLSearchParams(location.search); // a link to one of its node runs
+if (names.has(wanted.get("node"))) choose(wanted.get("node"), Number(wanted.get("run")) || 0);
 tell();
 if (!player) setTimeout(sayWhyQueued, REASONS);
 setInterval(() => !ended() && schedule(), REDRAW);

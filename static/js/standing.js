@@ -50,7 +50,7 @@ export async function standing() {
 function fromRows(execution, rows) {
   const state = Object.assign(emptyState(), {
     partial: true, sequence: execution.events, status: execution.status, error: execution.error,
-    startedAt: execution.started_at, endedAt: execution.ended_at, cachedFrom: execution.cached_from,
+    startedAt: execution.started_at, endedAt: execution.ended_at, cachedFrom: execution.cached_from, takenBack: execution.cancelled_deliveries,
   });
   for (const row of rows) addRun(state, row);
   if (ENDED.has(execution.status) && execution.started_at)

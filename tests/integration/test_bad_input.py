@@ -81,9 +81,9 @@ def test_a_bad_graph_is_told_node_by_node(platform: Platform) -> None:
         (node("x", "set", fields={"a": "{{ 'a'.repeat(2 ** 29) }}"}), "needs more than 128 MiB"),
         (node("x", "set", fields={"a": "{{ nobody.knows }}"}), "nobody is not defined"),
         (node("x", "code", code="throw new Error('told you')"), "told you"),
-        (node("x", "http_request", url="http://127.0.0.1:1/"), "not a public address"),
-        (node("x", "http_request", url="http://2130706433/"), "not a public address"),
-        (node("x", "http_request", url="file:///etc/passwd"), "Only http and https"),
+        (node("x", "http_request", url="{{ 'http://127.0.0.1:1/' }}"), "not a public address"),
+        (node("x", "http_request", url="{{ 'http://2130706433/' }}"), "not a public address"),
+        (node("x", "http_request", url="{{ 'file:///etc/passwd' }}"), "Only http and https"),
         (node("x", "stop_and_error", message="Enough."), "Enough."),
     ],
 )

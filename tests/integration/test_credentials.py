@@ -44,7 +44,7 @@ def make(workspace: Workspace, name: str = "API", type_: str = "bearer", **data:
 
 
 def asking(credential: str, **further: Any) -> dict[str, Any]:
-    nodes = [node("start", "manual_trigger"), node("ask", "http_request", url="http://127.0.0.2/", **further)]
+    nodes = [node("start", "manual_trigger"), node("ask", "http_request", url="https://8.8.8.8/", **further)]
     if credential:
         nodes[1]["parameters"]["credential"] = credential
     return {"name": "Asks", "nodes": nodes, "edges": [edge("start", "ask")]}
@@ -227,7 +227,7 @@ def test_the_first_key_encrypts_and_all_of_them_decrypt(workspace: Workspace, se
         assert credentials.opened(row).fields.secrets() == [SECRET]
     said = io.StringIO()
     call_command("rotate_credential_keys", "--chunk", "1", stdout=said)
-    assert said.getvalue() == "2 credentials encrypted anew.\n"
+    assert "2 credentials encrypted anew.\n" in said.getvalue()
     settings.CREDENTIAL_KEYS = [new]
     settings.SECRET_KEY = "another secret key " * 4
     for row in Credential.objects.all():

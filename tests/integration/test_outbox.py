@@ -17,7 +17,7 @@ from events.models import Stream
 from tests.delivering import append_to, deliveries_of, make_endpoint, make_workspace
 from tests.engine import COMMITS
 from tests.recording import make_stream
-from webhooks import dispatch, outbox
+from webhooks import dispatch, outbox, outcomes
 from webhooks.models import Delivery, DeliveryStatus, Endpoint, Lane, Origin, Rank
 from webhooks.outbox import AdHoc, BadAdHoc
 from webhooks.retry_schedule import RetryPolicy
@@ -312,3 +312,18 @@ def test_what_cannot_be_sent_is_refused_by_field(field: str, wrong: dict[str, st
     with pytest.raises(BadAdHoc) as refused:
         outbox.create_ad_hoc([AdHoc(**{"workspace_id": uuid4(), "url": "http://example.com/", **wrong})])
     assert refused.value.field == field
+
+
+@COMMITS
+def test_who_waits_for_a_delivery_is_told_when_it_is_cancelled(
+    woken: list[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[UUID, str]] = []
+    monkeypatch.setattr(outcomes, "_callbacks", [lambda ended: told.extend((each.pk, each.status) for each in ended)])
+    wanted = AdHoc(workspace_id=make_workspace().pk, url="http://127.0.0.2:9/", awaited=True)
+    first, second = outbox.create_ad_hoc([wanted, wanted])
+    with transaction.atomic():
+        outbox.cancel([first])
+        transaction.set_rollback(True)
+    outbox.cancel([second])
+    assert told == [(second.pk, "cancelled")]

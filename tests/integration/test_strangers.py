@@ -22,6 +22,12 @@ user.set_password("a-strangers-password"); user.save()
 place, _ = Workspace.objects.get_or_create(slug="elsewhere", defaults={"name": "Elsewhere"})
 Membership.objects.get_or_create(user=user, workspace=place, defaults={"role": Role.ADMIN})
 """
+MAKE_INBOUND = """
+from webhooks.models import InboundRequest
+made = InboundRequest.objects.create(
+    workspace_id="{workspace}", method="POST", path="of-ours", accepted=False, status_code=401)
+print("inbound", made.pk)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +64,13 @@ def ours(platform: Platform) -> dict[str, str]:
     credential = platform.request("POST", "/api/credentials/", json=secret).json()
     wanted = {"filter": {"execution": execution["id"]}, "delay_ms": 60_000}
     replay = platform.request("POST", "/api/events/replay/", json=wanted).json()
+    receiver = {"url": "http://127.0.0.2:9/", "event_types": ["workflow.cloned"], "active": False}
+    endpoint = platform.request("POST", "/api/webhooks/endpoints/", json=receiver).json()
+    message = {"url": "http://127.0.0.2:9/", "body": "of ours"}
+    delivery = platform.request("POST", "/api/webhooks/deliveries/", json=message).json()
+    wanted = {"kind": "cancel", "filter": {"ids": [delivery["id"]]}, "dry_run": False}
+    operation = platform.request("POST", "/api/webhooks/operations/", json=wanted).json()["operation"]
+    inbound = platform.shell.run(MAKE_INBOUND.format(workspace=workspace)).split("inbound ")[1].split()[0]
     return {
         "approvals": platform.request("GET", path).json()["results"][0]["id"],
         "workflows": workflow["id"],
@@ -68,6 +81,10 @@ def ours(platform: Platform) -> dict[str, str]:
         "nodes": "end",
         "credentials": credential["id"],
         "replays": replay["id"],
+        "endpoints": endpoint["id"],
+        "deliveries": delivery["id"],
+        "operations": operation["id"],
+        "inbound": inbound,
     }
 
 
@@ -106,6 +123,8 @@ def test_no_list_of_the_api_holds_what_is_not_ones_own(
         assert ours["executions"] not in text, path
         assert ours["credentials"] not in text, path
         assert ours["replays"] not in text, path
+        for ours_too in ("endpoints", "deliveries", "operations", "inbound"):
+            assert ours[ours_too] not in text, path
     filters = f"?workflow={ours['workflows']}"
     assert (
         requests.get(f"{platform.url}/api/executions/{filters}", headers=stranger, timeout=30).json()["results"] == []
@@ -171,3 +190,18 @@ async def test_the_stream_of_the_installation_is_for_staff_only(platform: Platfo
         async with connect(platform.ws_url, additional_headers=headers) as socket:
             await socket.send(json.dumps({"type": "subscribe", "stream": "system", "after": 0}))
             assert json.loads(await asyncio.wait_for(socket.recv(), 20))["type"] == wanted
+
+
+def test_an_operation_on_deliveries_finds_none_that_is_not_ones_own(
+    platform: Platform, stranger: dict[str, str], ours: dict[str, str]
+) -> None:
+    for wanted in ({"ids": [ours["deliveries"]]}, {"since": "2020-01-01T00:00:00Z"}):
+        for kind in ("cancel", "redeliver"):
+            body = {"kind": kind, "filter": wanted}
+            answer = requests.post(f"{platform.url}/api/webhooks/operations/", headers=stranger, json=body, timeout=30)
+            assert (answer.json()["count"], answer.json()["recipients"]) == (0, [])
+    body = {"endpoint": ours["endpoints"], "hour": "2026-01-01T00:00:00Z", "repair": True}
+    check = f"{platform.url}/api/webhooks/reconciliation/check/"
+    assert requests.post(check, headers=stranger, json=body, timeout=30).status_code == 404
+    stats = requests.get(f"{platform.url}/api/webhooks/deliveries/stats/", headers=stranger, timeout=30).json()
+    assert (stats["total"]["cancelled"], stats["endpoints"]) == (0, [])

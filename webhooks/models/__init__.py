@@ -6,6 +6,7 @@ from webhooks.models.inbound import InboundRequest, SeenMessage
 from webhooks.models.lane import Lane
 from webhooks.models.operation import Operation, OperationKind, OperationState
 from webhooks.models.reconciliation import HourCount, Violation, ViolationKind
+from webhooks.models.totals import RemovedTotals
 
 __all__ = [
     "Delivery",
@@ -23,6 +24,7 @@ __all__ = [
     "Origin",
     "Outcome",
     "Rank",
+    "RemovedTotals",
     "SeenMessage",
     "Signature",
     "Violation",

@@ -43,6 +43,7 @@ class Operation(models.Model):
     left_out = models.PositiveBigIntegerField(default=0, help_text="What had changed meanwhile.")
     place = models.TextField(blank=True, help_text="How far it has come.")
     error = models.CharField(max_length=500, blank=True)
+    queued_at = models.DateTimeField(null=True, help_text="When a job was last queued that nobody has taken yet.")
     lease_token = models.PositiveIntegerField(default=0)
     lease_expires_at = models.DateTimeField(null=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")

@@ -9,7 +9,10 @@ from webhooks.models.endpoint import Endpoint
 
 
 class HourCount(models.Model):
-    """The deliveries of one endpoint that stand for the events of one hour (by the event's time)."""
+    """The deliveries of one endpoint that stand for the events of one hour (by when they were recorded).
+
+    Deliveries that retention has removed stay in the figures: how many of each status, and up to which event.
+    """
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="hours")
     hour = models.DateTimeField()
@@ -20,6 +23,10 @@ class HourCount(models.Model):
     cancelled = models.PositiveBigIntegerField()
     violations = models.PositiveBigIntegerField(default=0)
     checked_at = models.DateTimeField(default=timezone.now)
+    removed_delivered = models.PositiveBigIntegerField(default=0)
+    removed_failed = models.PositiveBigIntegerField(default=0)
+    removed_cancelled = models.PositiveBigIntegerField(default=0)
+    removed_to = models.UUIDField(null=True, help_text="The last event of which a delivery was removed by retention.")
     final = models.BooleanField(default=False, help_text="Nothing is pending any more, and the hour is long over.")
 
     class Meta:

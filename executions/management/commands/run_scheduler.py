@@ -1,5 +1,5 @@
 """`manage.py run_scheduler`: fires the schedules that are due; sweeps lost leases, waits that are due, lost jobs;
-has more or fewer workers run; keeps history in order; reports how the installation is."""
+has more or fewer workers run; keeps history and deliveries in order; reports how the installation is."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from redis.exceptions import RedisError
 from events import system
 from events.housekeeping import Housekeeping
 from events.replay import jobs as replays
-from executions import recovery, schedules
+from executions import node_deliveries, recovery, schedules
 from executions.engine.runner import worker_name
 from executions.reports import Reports
 from executions.scaling import Scaler
-from webhooks import sweeper
+from webhooks import operation_jobs, sweeper
+from webhooks.upkeep import Upkeep
 from workflow_platform import idempotency
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 0.25
 FORGET_SECONDS = 60.0
+OPERATIONS_SECONDS = 1.0
+WAITS_SECONDS = 2.0
 TELL_SECONDS = 60.0
 """A piece of work that fails again and again is told of so often."""
 WORTH_TELLING_SECONDS = 2.0
@@ -47,6 +50,7 @@ class Command(BaseCommand):
         system.started(component)
         Reports().start(stop)
         Housekeeping().start()
+        Upkeep().start()
         sweeps = [
             Sweep("idempotency keys", idempotency.sweep, FORGET_SECONDS),
             Sweep("expired replays", replays.sweep_expired, FORGET_SECONDS),
@@ -55,6 +59,8 @@ class Command(BaseCommand):
             Sweep("number of workers", Scaler().step),
             Sweep("replays", replays.sweep_due),
             Sweep("deliveries", sweeper.sweep),
+            Sweep("waits for deliveries", node_deliveries.sweep, WAITS_SECONDS),
+            Sweep("operations on deliveries", operation_jobs.sweep, OPERATIONS_SECONDS),
         ]
         while not stop.wait(INTERVAL_SECONDS):
             try:

@@ -1,0 +1,39 @@
+"""`/api/trace/`: the trace of an execution, found from whatever stands in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from executions.finding_traces import focus_of
+from executions.trace import trace
+
+NAMES = ("execution", "delivery", "inbound", "event")
+
+
+class TraceQuerySerializer(serializers.Serializer[Any]):
+    execution = serializers.UUIDField(required=False, help_text="The id of an execution.")
+    delivery = serializers.UUIDField(required=False, help_text="Or of a delivery.")
+    inbound = serializers.UUIDField(required=False, help_text="Or of a request that came in.")
+    event = serializers.UUIDField(required=False, help_text="Or of an event.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse nothing, and several."""
+        if len(attrs) != 1:
+            raise serializers.ValidationError({"execution": [f"Give exactly one of {', '.join(NAMES)}."]})
+        return attrs
+
+
+class TraceView(APIView):
+    @extend_schema(parameters=[TraceQuerySerializer], responses={200: dict})
+    def get(self, request: Request) -> Response:
+        """Everything that hangs together: inbound request → execution → node run → event → delivery → attempt."""
+        wanted = TraceQuerySerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        ((kind, pk),) = wanted.validated_data.items()
+        return Response(trace(focus_of(request.user, kind, pk)))

@@ -1,0 +1,43 @@
+"""How a trace says times and names."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django import template
+from django.utils import timezone
+
+register = template.Library()
+
+
+@register.filter
+def words(name: str) -> str:
+    """Return a name without its underscores."""
+    return str(name).replace("_", " ")
+
+
+@register.filter
+def clock(moment: datetime) -> str:
+    """Return the time of day to the millisecond, with the date where it is another day than today."""
+    local = timezone.localtime(moment)
+    time = f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}"
+    return time if local.date() == timezone.localdate() else f"{local:%b %-d} {time}"
+
+
+@register.filter
+def percent(number: float) -> str:
+    """Return a number as CSS has it."""
+    return f"{number:.2f}%"
+
+
+@register.filter
+def span_words(milliseconds: float | None) -> str:
+    """Return how long something took, in the unit that fits."""
+    if milliseconds is None:
+        return ""
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"
+    for size, unit in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min")):
+        if milliseconds >= size:
+            return f"{milliseconds / size:.1f} {unit}"
+    return f"{milliseconds / 1000:.1f} s"

@@ -1,0 +1,213 @@
+"""A trace as the rows of a page: in the order of cause, with where each leads, and its place on one clock. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+Kind = Literal["inbound", "execution", "node_run", "event", "delivery", "attempt"]
+
+# An outcome, or an answer's class, in the colours that the pages have for statuses.
+_COLOURS = {
+    "delivered": "completed", "retry": "waiting", "failed": "failed", "lost": "waiting", "sending": "running",
+    "pending": "pending", "cancelled": "cancelled",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Row:
+    """One line. `status` is said, `colour` is the status whose colour it has."""
+
+    kind: Kind
+    id: str
+    depth: int
+    title: str
+    href: str
+    began: datetime | None = None
+    ended: datetime | None = None
+    status: str = ""
+    colour: str = ""
+    detail: str = ""
+    error: str = ""
+    links: list[tuple[str, str]] = field(default_factory=list)
+    """Further pages: (words, address)."""
+    focus: bool = False
+    icon: str = "dot"
+    left: float = 0
+    """Where its bar begins, and how wide it is, in percent of the whole."""
+    width: float = 0
+    took_ms: float | None = None
+
+    @property
+    def anchor(self) -> str:
+        return f"{self.kind}-{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The addresses of the objects' own pages, made from the routes by whoever knows them."""
+
+    execution: Any
+    workflow: Any
+    inbound: Any
+    delivery: Any
+    endpoint: Any
+    events: str
+
+
+def rows_of(trace: Mapping[str, Any], pages: Pages, focus: tuple[str, str]) -> list[Row]:
+    """Return the rows of a trace; `focus` is the kind and the id of what it was asked for by."""
+    rows = list(_Writer(trace, pages).rows())
+    for row in rows:
+        row.focus = (row.kind, row.id) == focus
+    _lay_out(rows)
+    return rows
+
+
+class _Writer:
+    def __init__(self, trace: Mapping[str, Any], pages: Pages) -> None:
+        self._pages = pages
+        self._executions = {execution["id"]: execution for execution in trace["executions"]}
+        self._written: set[str] = set()
+        self._reruns: dict[str, list[dict[str, Any]]] = {}
+        self._loose = trace["loose"]
+        for rerun in trace["reruns"]:
+            self._reruns.setdefault(rerun["rerun_of"], []).append(rerun)
+
+    def rows(self) -> Iterator[Row]:
+        for request in self._loose["inbound"]:
+            yield self._inbound(request, 0)
+        for execution in self._executions.values():
+            if execution["parent"] not in self._executions:
+                yield from self._execution(execution, 0)
+        yield from self._caused(self._loose, 0)
+
+    def _execution(self, execution: dict[str, Any], depth: int) -> Iterator[Row]:
+        if execution["id"] in self._written:
+            return
+        self._written.add(execution["id"])
+        for request in execution["inbound"]:
+            yield self._inbound(request, depth)
+        depth += bool(execution["inbound"])
+        path = self._pages.execution(execution["id"])
+        links = [("workflow", self._pages.workflow(execution["workflow"]))]
+        if execution["rerun_of"]:
+            links.append((f"rerun of …{execution['rerun_of'][-8:]}", self._pages.execution(execution["rerun_of"])))
+        links += [
+            (f"rerun …{rerun['id'][-8:]} ({rerun['status']})", self._pages.execution(rerun["id"]))
+            for rerun in self._reruns.get(execution["id"], [])
+        ]
+        yield Row(
+            "execution", execution["id"], depth, execution["workflow_name"], path,
+            _time(execution["started_at"] or execution["queued_at"]), _time(execution["ended_at"]),
+            execution["status"].replace("_", " "), execution["status"],
+            f"v{execution['workflow_version']} · {execution['trigger']} · …{execution['id'][-8:]}",
+            execution["error"] or "", links, icon="executions",
+        )  # fmt: skip
+        yield from self._caused({"events": [e for e in execution["events"] if _first(e)], "deliveries": []}, depth + 1)
+        for run in execution["node_runs"]:
+            yield from self._node_run(run, path, depth + 1)
+        for child in self._executions.values():
+            if child["parent"] == execution["id"]:
+                yield from self._execution(child, depth + 1)
+        later = [e for e in execution["events"] if not _first(e)]
+        yield from self._caused({"events": later, "deliveries": execution["deliveries"]}, depth + 1)
+
+    def _node_run(self, run: dict[str, Any], path: str, depth: int) -> Iterator[Row]:
+        number = f" #{run['run_index'] + 1}" if run["run_index"] else ""
+        said = [run["node_type"], f"attempt {run['attempt']}" if run["attempt"] > 1 else ""]
+        said += ["from the cache" if run["from_cache"] else "", "taken over" if run["taken_from"] else ""]
+        query = urlencode({"node": run["node"], "run": run["run_index"]})
+        yield Row(
+            "node_run", run["id"], depth, f"{run['name']}{number}", f"{path}?{query}",
+            _time(run["started_at"]), _time(run["ended_at"]), run["status"], run["status"],
+            " · ".join(filter(None, said)), run["error"] or "", icon="dot",
+        )  # fmt: skip
+        yield from self._caused({"events": [], "deliveries": run["deliveries"]}, depth + 1)
+        for child in run["children"]:
+            yield from self._execution(self._executions[child], depth + 1)
+        yield from self._caused({"events": run["events"], "deliveries": []}, depth + 1)
+
+    def _caused(self, holder: Mapping[str, Any], depth: int) -> Iterator[Row]:
+        for event in holder["events"]:
+            query = urlencode({k: v for k, v in (("type", event["type"]), ("execution", event["execution"])) if v})
+            detail = f"{event['stream'].split(':')[0]} #{event['sequence']}"
+            at = _time(event["time"])
+            yield Row(
+                "event", event["id"], depth, event["type"], f"{self._pages.events}?{query}", at, at, detail=detail,
+                icon="events",
+            )  # fmt: skip
+            for delivery in event["deliveries"]:
+                yield from self._delivery(delivery, depth + 1)
+        for delivery in holder["deliveries"]:
+            yield from self._delivery(delivery, depth)
+
+    def _delivery(self, delivery: dict[str, Any], depth: int) -> Iterator[Row]:
+        path = self._pages.delivery(delivery["id"])
+        to = delivery["endpoint_name"] or delivery["url"] or "an endpoint that is gone"
+        links = [("endpoint", self._pages.endpoint(delivery["endpoint"]))] if delivery["endpoint"] else []
+        said = [delivery["url"] if delivery["endpoint_name"] else delivery["method"]]
+        if delivery["attempts_made"] > 1:
+            said.append(f"{delivery['attempts_made']} attempts")
+        if delivery["earlier_attempts"]:
+            said.append(f"{delivery['earlier_attempts']} earlier ones are on its page")
+        failed = delivery["status"] in {"failed", "cancelled"} or (delivery["error"] and not delivery["ended_at"])
+        yield Row(
+            "delivery", delivery["id"], depth, to, path, _time(delivery["created_at"]), _time(delivery["ended_at"]),
+            delivery["status"], _COLOURS.get(delivery["status"], ""), " · ".join(filter(None, said)),
+            delivery["error"] if failed else "", links, icon="send",
+        )  # fmt: skip
+        for attempt in delivery["attempts"]:
+            yield self._attempt(attempt, path, depth + 1)
+
+    def _attempt(self, attempt: dict[str, Any], path: str, depth: int) -> Row:
+        code = attempt["status_code"]
+        began = _time(attempt["started_at"])
+        row = Row(
+            "attempt", attempt["id"], depth, f"Attempt {attempt['number']}", f"{path}#attempt-{attempt['number']}",
+            began, began, str(code) if code else attempt["error_class"] or attempt["outcome"],
+            _COLOURS.get(attempt["outcome"], ""), attempt["response"] or "",
+            attempt["error"] if attempt["outcome"] != "delivered" else "", icon="right",
+        )  # fmt: skip
+        row.took_ms = attempt["total_ms"]
+        return row
+
+    def _inbound(self, request: dict[str, Any], depth: int) -> Row:
+        at = _time(request["received_at"])
+        return Row(
+            "inbound", request["id"], depth, f"{request['method']} /hooks/{request['path']}",
+            self._pages.inbound(request["id"]), at, at, str(request["status_code"]),
+            "completed" if request["accepted"] else "failed",
+            " · ".join(filter(None, [request["address"], f"{request['body_bytes']} bytes", request["message_id"]])),
+            request["reason"] or "", icon="hook",
+        )  # fmt: skip
+
+
+def _first(event: Mapping[str, Any]) -> bool:
+    """Tell whether an event of an execution comes before its nodes."""
+    return event["type"] in {"execution.queued", "execution.started"}
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _lay_out(rows: list[Row]) -> None:
+    """Give every row its place on the clock that runs from the first beginning to the last end."""
+    times = [moment for row in rows for moment in (row.began, row.ended) if moment]
+    if not times:
+        return
+    first = min(times)
+    whole = max((max(times) - first).total_seconds(), 0.001)
+    for row in rows:
+        if row.began is None:
+            continue
+        row.left = min(99.6, (row.began - first).total_seconds() / whole * 100)
+        seconds = (row.took_ms or 0) / 1000
+        if row.took_ms is None and row.ended is not None and row.ended > row.began:
+            seconds = (row.ended - row.began).total_seconds()
+            row.took_ms = seconds * 1000
+        row.width = min(100 - row.left, seconds / whole * 100)

@@ -1,0 +1,267 @@
+"""Webhooks in the admin site: looked at, and controlled by actions. Endpoints are changed through the API and on their
+pages, where every change is checked; secrets are shown nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from events.admin import ReadOnly
+from events.admin_filters import RecordedFilter, ShortPaginator
+from webhooks import charts, endpoints, outbox, statistics
+from webhooks.models import (
+    Delivery,
+    DeliveryAttempt,
+    Endpoint,
+    EndpointRevision,
+    HourCount,
+    InboundRequest,
+    Lane,
+    Operation,
+    Violation,
+)
+from webhooks.transport import shown_url
+from workflow_platform.accounts.models import Workspace
+
+HOURS = 48
+MESSAGE = "msg_"
+
+
+def chart(endpoint_ids: list[UUID] | None = None) -> SafeString:
+    """Return the deliveries that ended in each of the last hours, by status."""
+    until = timezone.now()
+    workspaces = list(Workspace.objects.order_by().values_list("pk", flat=True))
+    found = statistics.measure(workspaces, until - timedelta(hours=HOURS), until, "hour", endpoint_ids)
+    return charts.stacked(found.series, f"Deliveries in each of the last {HOURS} hours, by status")
+
+
+class Long(ReadOnly):
+    """A table that is too long to be counted: pages of the newest."""
+
+    list_per_page = 100
+    ordering: Any = ["-id"]
+    sortable_by: Any = ()
+    paginator: Any = ShortPaginator
+    show_full_result_count = False
+
+
+class RevisionInline(admin.TabularInline[EndpointRevision, Endpoint]):
+    model = EndpointRevision
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(ReadOnly, admin.ModelAdmin[Endpoint]):
+    change_form_template = "admin/webhooks/chart_form.html"
+    list_display = [
+        "name",
+        "workspace",
+        "masked_url",
+        "event_types",
+        "active",
+        "paused_at",
+        "disabled_at",
+        "deleted_at",
+    ]
+    list_filter = [
+        "active",
+        "ordering",
+        "signature",
+        ("paused_at", admin.EmptyFieldListFilter),
+        ("disabled_at", admin.EmptyFieldListFilter),
+        ("deleted_at", admin.EmptyFieldListFilter),
+        "workspace",
+    ]
+    list_select_related = ["workspace"]
+    search_fields = ["name", "=id", "url"]
+    exclude = ["sealed", "url"]
+    readonly_fields = ["masked_url"]
+    inlines = [RevisionInline]
+    actions = ["pause", "resume", "enable"]
+
+    def has_control_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("webhooks.change_endpoint")
+
+    @admin.display(description="URL")
+    def masked_url(self, endpoint: Endpoint) -> str:
+        return shown_url(endpoint.url)
+
+    @admin.action(description="Pause the chosen endpoints", permissions=["control"])
+    def pause(self, request: HttpRequest, chosen: QuerySet[Endpoint]) -> None:
+        self._turn(request, chosen, endpoints.pause, "paused")
+
+    @admin.action(description="Resume the chosen endpoints", permissions=["control"])
+    def resume(self, request: HttpRequest, chosen: QuerySet[Endpoint]) -> None:
+        self._turn(request, chosen, endpoints.resume, "resumed")
+
+    @admin.action(description="Make the chosen endpoints active again", permissions=["control"])
+    def enable(self, request: HttpRequest, chosen: QuerySet[Endpoint]) -> None:
+        self._turn(request, chosen, endpoints.enable, "made active")
+
+    def _turn(
+        self, request: HttpRequest, chosen: QuerySet[Endpoint], turn: Callable[[Endpoint], Endpoint], done: str
+    ) -> None:
+        rows = list(chosen.filter(deleted_at=None).order_by("pk"))
+        for endpoint in rows:
+            turn(endpoint)
+        self.message_user(request, f"{len(rows)} {'endpoint' if len(rows) == 1 else 'endpoints'} {done}.")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show how its deliveries went."""
+        try:
+            drawn = chart([UUID(object_id)])
+        except ValueError:
+            drawn = SafeString()
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | {"chart": drawn})
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(Long, admin.ModelAdmin[Delivery]):
+    change_list_template = "admin/webhooks/chart_list.html"
+    list_display = [
+        "id", "status", "event_type", "endpoint", "origin", "rank", "attempts_made", "status_code", "created_at",
+        "ended_at", "error",
+    ]  # fmt: skip
+    list_filter = [RecordedFilter, "status", "origin", "rank", "workspace"]
+    list_select_related = ["endpoint", "workspace"]
+    search_fields = ["id"]  # shows the box; what is looked for is said below
+    search_help_text = "The id of a delivery, webhook-id, event, execution or endpoint."
+    exclude = ["sealed", "url"]
+    readonly_fields = ["masked_url"]
+    actions = ["cancel", "redeliver"]
+
+    def has_control_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("webhooks.change_delivery")
+
+    @admin.display(description="URL")
+    def masked_url(self, delivery: Delivery) -> str:
+        return shown_url(delivery.url)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        return super().get_queryset(request).defer("sealed")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
+    ) -> tuple[QuerySet[Delivery], bool]:
+        """Find by what has an index."""
+        try:
+            wanted = UUID(search_term.strip().removeprefix(MESSAGE)) if search_term.strip() else None
+        except ValueError:
+            return queryset.none(), False
+        if wanted is None:
+            return queryset, False
+        for field in ("id", "event_id", "execution_id"):
+            if (found := queryset.filter(**{field: wanted})).exists():
+                return found, False
+        return queryset.filter(endpoint_id=wanted), False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show how deliveries went."""
+        return super().changelist_view(request, (extra_context or {}) | {"chart": chart()})
+
+    @admin.action(description="Cancel the chosen deliveries", permissions=["control"])
+    def cancel(self, request: HttpRequest, chosen: QuerySet[Delivery]) -> None:
+        done = outbox.cancel(_ids(chosen), f"Cancelled by {request.user.get_username()} in the admin.")
+        said = f"{len(done.cancelled)} cancelled"
+        more = f"; {len(done.requested)} are being sent and will not be tried again" if done.requested else ""
+        self.message_user(request, f"{said}{more}.")
+
+    @admin.action(description="Send the chosen deliveries again", permissions=["control"])
+    def redeliver(self, request: HttpRequest, chosen: QuerySet[Delivery]) -> None:
+        asked = _ids(chosen)
+        done = outbox.redeliver(asked)
+        left = (
+            f"; {len(asked) - len(done)} have not ended, or have no endpoint any more" if len(done) < len(asked) else ""
+        )
+        self.message_user(request, f"{len(done)} are sent again{left}.")
+
+
+def _ids(chosen: QuerySet[Delivery]) -> list[UUID]:
+    return list(chosen.order_by("pk").values_list("pk", flat=True))
+
+
+@admin.register(DeliveryAttempt)
+class DeliveryAttemptAdmin(Long, admin.ModelAdmin[DeliveryAttempt]):
+    list_display = ["delivery_id", "number", "outcome", "status_code", "error_class", "total_ms", "started_at", "url"]
+    list_filter = [RecordedFilter, "outcome", "error_class"]
+    raw_id_fields = ["delivery"]
+
+
+@admin.register(Lane)
+class LaneAdmin(ReadOnly, admin.ModelAdmin[Lane]):
+    list_display = ["__str__", "workspace", "window", "failures", "open_until", "slow_ms", "succeeded_at", "failed_at"]
+    list_filter = [("open_until", admin.EmptyFieldListFilter), "workspace"]
+    list_select_related = ["endpoint", "workspace"]
+    search_fields = ["host", "endpoint__name"]
+    show_full_result_count = False
+
+
+@admin.register(Operation)
+class OperationAdmin(ReadOnly, admin.ModelAdmin[Operation]):
+    list_display = [
+        "id",
+        "kind",
+        "state",
+        "endpoint",
+        "total",
+        "done",
+        "left_out",
+        "created_by",
+        "created_at",
+        "ended_at",
+    ]
+    list_filter = ["kind", "state", "workspace"]
+    list_select_related = ["endpoint", "created_by"]
+
+
+@admin.register(InboundRequest)
+class InboundRequestAdmin(Long, admin.ModelAdmin[InboundRequest]):
+    list_display = [
+        "received_at",
+        "method",
+        "path",
+        "address",
+        "accepted",
+        "status_code",
+        "reason",
+        "execution_id",
+        "test",
+    ]
+    list_filter = [RecordedFilter, "accepted", "test", "status_code", "workspace"]
+
+
+@admin.register(HourCount)
+class HourCountAdmin(ReadOnly, admin.ModelAdmin[HourCount]):
+    list_display = [
+        "endpoint", "hour", "due", "delivered", "pending", "failed", "cancelled", "violations", "checked_at", "final",
+    ]  # fmt: skip
+    list_filter = ["final", "hour"]
+    list_select_related = ["endpoint"]
+    search_fields = ["endpoint__name", "=endpoint__id"]
+    show_full_result_count = False
+
+
+@admin.register(Violation)
+class ViolationAdmin(ReadOnly, admin.ModelAdmin[Violation]):
+    list_display = ["kind", "endpoint", "hour", "event_id", "found_at"]
+    list_filter = ["kind"]
+    list_select_related = ["endpoint"]
+    search_fields = ["=event_id", "=endpoint__id"]
+    show_full_result_count = False

@@ -1,0 +1,127 @@
+"""`/api/webhooks/deliveries/`: the log, ad-hoc deliveries, sending again and taking back, how they went."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from webhooks import outbox, statistics
+from webhooks.api.delivery_serializers import (
+    AdHocSerializer,
+    AttemptSerializer,
+    DeliveryDetailSerializer,
+    DeliveryFilterSerializer,
+    DeliverySerializer,
+)
+from webhooks.api.statistics_serializers import StatisticsQuerySerializer, StatisticsSerializer, shown
+from webhooks.models import Delivery, DeliveryAttempt, Endpoint
+from webhooks.models.delivery import UNENDED
+from workflow_platform import idempotency
+from workflow_platform.accounts.models import Role, Workspace
+from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.idempotency import create_once
+from workflow_platform.problems import Problem
+
+MOST_ATTEMPTS = 500
+
+
+class DeliveryViewSet(viewsets.GenericViewSet[Delivery]):
+    serializer_class = DeliverySerializer
+    queryset = Delivery.objects.none()
+    lookup_value_regex = "[0-9a-f-]{36}"
+
+    def get_queryset(self) -> QuerySet[Delivery]:
+        """Return the deliveries that the caller may see, without their bodies."""
+        return Delivery.objects.visible_to(self.request.user).select_related("endpoint").defer("body", "sealed")
+
+    def _delivery(self, pk: str, role: Role = Role.VIEWER) -> Delivery:
+        return get_visible_or_404(Delivery.objects.select_related("endpoint"), self.request.user, role, pk=pk)
+
+    @extend_schema(parameters=[DeliveryFilterSerializer])
+    def list(self, request: Request) -> Response:
+        """The newest first."""
+        wanted = DeliveryFilterSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        page = self.paginate_queryset(wanted.wanted().applied(self.get_queryset()))
+        return self.get_paginated_response(DeliverySerializer(page, many=True).data)
+
+    @extend_schema(
+        request=AdHocSerializer, responses={201: DeliveryDetailSerializer}, parameters=[idempotency.PARAMETER]
+    )
+    def create(self, request: Request) -> Response:
+        """Queue a message for a URL. It is sent, tried again and logged as every delivery is."""
+        body = AdHocSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        mine = Workspace.objects.visible_to(request.user, Role.EDITOR).order_by("created_at")
+        if chosen := body.validated_data.get("workspace"):
+            mine = mine.filter(pk=chosen)
+        workspace = mine.first()
+        if workspace is None:
+            raise Problem(403, "workspace: you are not an editor of any such workspace.")
+        row, _ = create_once(
+            request, lambda pk: self.get_queryset().filter(pk=pk).first(), lambda: _queued(body.wanted(workspace.pk))
+        )
+        return Response(DeliveryDetailSerializer(self._delivery(str(row.pk))).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(responses=DeliveryDetailSerializer)
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """One delivery: what is sent, how, and what it waits for."""
+        return Response(DeliveryDetailSerializer(self._delivery(pk)).data)
+
+    @extend_schema(responses={200: AttemptSerializer(many=True)}, filters=False)
+    @action(detail=True, pagination_class=None)
+    def attempts(self, request: Request, pk: str) -> Response:
+        """Every HTTP try of it, in their order."""
+        rows = DeliveryAttempt.objects.filter(delivery=self._delivery(pk)).order_by("number")[:MOST_ATTEMPTS]
+        return Response(AttemptSerializer(rows, many=True).data)
+
+    @extend_schema(request=None, responses={202: DeliveryDetailSerializer})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Take it back; one that is being sent at this moment may arrive, and is not tried again. 409: it has ended."""
+        delivery = self._delivery(pk, Role.EDITOR)
+        done = outbox.cancel([delivery], f"Cancelled by {request.user.get_username()}.")
+        if not done.cancelled and not done.requested:
+            raise Problem(409, f"It is {self._delivery(pk).status} already: there is nothing to cancel.")
+        return Response(DeliveryDetailSerializer(self._delivery(pk)).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses={202: DeliveryDetailSerializer})
+    @action(detail=True, methods=["post"])
+    def redeliver(self, request: Request, pk: str) -> Response:
+        """Send it again, now, under the same `webhook-id`. 409: it has not ended, or its endpoint is gone."""
+        delivery = self._delivery(pk, Role.EDITOR)
+        if not outbox.redeliver([delivery]):
+            row = self._delivery(pk)
+            why = f"It is {row.status}, and not at its end." if row.status in UNENDED else "Its endpoint was deleted."
+            raise Problem(409, why)
+        return Response(DeliveryDetailSerializer(self._delivery(pk)).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(parameters=[StatisticsQuerySerializer], responses={200: StatisticsSerializer}, filters=False)
+    @action(detail=False, pagination_class=None)
+    def stats(self, request: Request) -> Response:
+        """Success rate, attempts per delivery and how long attempts take: in all, by endpoint, and over time."""
+        query = StatisticsQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        asked = query.validated_data
+        mine = Workspace.objects.visible_to(request.user).order_by().values_list("pk", flat=True)
+        workspaces = [pk for pk in mine if asked.get("workspace") in (None, pk)]
+        endpoints = asked.get("endpoint")
+        found = statistics.measure(workspaces, asked["since"], asked["until"], asked["bucket"], endpoints)
+        names = Endpoint.objects.filter(pk__in=[pk for pk in found.endpoints if pk]).values_list("pk", "name")
+        return Response(StatisticsSerializer(shown(found, asked, dict(names))).data)
+
+
+def _queued(wanted: outbox.AdHoc) -> Delivery:
+    try:
+        (delivery,) = outbox.create_ad_hoc([wanted])
+    except outbox.BadAdHoc as error:
+        raise serializers.ValidationError({error.field: error.why}) from None
+    same = (delivery.method, delivery.url, delivery.body) == (wanted.method, wanted.url, wanted.body)
+    if not same:
+        said = {"field": "idempotency_key", "message": "This key was used for another delivery.", "code": "taken"}
+        raise Problem(422, "idempotency_key: This key was used for another delivery.", [said])
+    return delivery

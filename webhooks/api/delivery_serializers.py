@@ -1,0 +1,274 @@
+"""What the API takes in and gives out of deliveries and their attempts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from events.api.query_fields import ManyField, checked_types
+from events.event_filter import matching_types
+from webhooks import endpoint_secrets, policies, rules
+from webhooks.api.endpoint_serializers import LONGEST_TIMEOUT, taken
+from webhooks.api.policy_fields import AuthSerializer, RetryPolicySerializer
+from webhooks.delivery_filter import DeliveryFilter
+from webhooks.endpoint_secrets import merged_auth
+from webhooks.explanation import why_pending
+from webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Origin, Rank
+from webhooks.models.endpoint import MAX_URL
+from webhooks.outbox import AdHoc
+from webhooks.retry_schedule import RetryPolicy
+from webhooks.sealing import NoAuth, Secrets
+from webhooks.signing import PRIVATE
+from webhooks.transport import shown_url
+from workflow_platform import encryption
+
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+PRIORITIES = [rank.name.lower() for rank in Rank]
+MOST_BODY_BYTES = 1024 * 1024
+KEY = r"^[\x21-\x7e]{1,200}$"
+
+
+@extend_schema_field({"description": "A text, or any other JSON value."})
+class BodyField(serializers.Field[Any, Any, Any, Any]):
+    """A text, which is sent as it is, or any other JSON value, which is sent as JSON."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class DeliverySerializer(serializers.ModelSerializer[Delivery]):
+    """A delivery without its body."""
+
+    message_id = serializers.CharField(read_only=True, help_text="The `webhook-id`: the same on every attempt.")
+    endpoint = serializers.UUIDField(source="endpoint_id", allow_null=True, help_text="Null: an ad-hoc delivery.")
+    endpoint_name = serializers.CharField(source="endpoint.name", default="", read_only=True)
+    url = serializers.SerializerMethodField(help_text="With the values of its query masked.")
+    priority = serializers.SerializerMethodField()
+    execution = serializers.UUIDField(source="execution_id", allow_null=True)
+    workflow = serializers.UUIDField(source="workflow_id", allow_null=True)
+    node = serializers.CharField(source="node_id")
+    operation = serializers.UUIDField(source="operation_id", allow_null=True)
+    next_attempt_at = serializers.SerializerMethodField(help_text="While it is pending: not before then.")
+
+    class Meta:
+        model = Delivery
+        fields = [
+            "id", "message_id", "workspace", "endpoint", "endpoint_name", "origin", "status", "priority", "method",
+            "url", "event_id", "event_type", "stream", "sequence", "execution", "workflow", "node", "run_index",
+            "operation", "idempotency_key", "attempts_made", "status_code", "error", "cancel_requested", "created_at",
+            "next_attempt_at", "ended_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    def get_url(self, row: Delivery) -> str:
+        return shown_url(row.url or (row.endpoint.url if row.endpoint is not None else ""))
+
+    def get_priority(self, row: Delivery) -> str:
+        return Rank(row.rank).name.lower()
+
+    def get_next_attempt_at(self, row: Delivery) -> str | None:
+        pending = row.status == DeliveryStatus.PENDING
+        return serializers.DateTimeField().to_representation(row.due_at) if pending else None
+
+
+class DeliveryDetailSerializer(DeliverySerializer):
+    """One delivery: what is sent, and how."""
+
+    header_names = serializers.SerializerMethodField()
+    auth = serializers.SerializerMethodField()
+    retry_policy = serializers.SerializerMethodField()
+    timeout_seconds = serializers.SerializerMethodField()
+    waiting_for = serializers.SerializerMethodField(help_text="While it is pending: what it waits for, in words.")
+
+    class Meta(DeliverySerializer.Meta):
+        fields = [
+            *DeliverySerializer.Meta.fields, "content_type", "body", "prepared", "header_names", "auth",
+            "retry_policy", "timeout_seconds", "waiting_for",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    def get_header_names(self, row: Delivery) -> list[str]:
+        if row.endpoint is not None:
+            return list(row.endpoint.header_names)
+        return sorted(self._held(row).headers)
+
+    def get_auth(self, row: Delivery) -> dict[str, Any]:
+        """Return its type."""
+        return {"type": row.endpoint.auth_type if row.endpoint is not None else self._held(row).auth.type}
+
+    def get_retry_policy(self, row: Delivery) -> dict[str, Any]:
+        """Return the policy, with what it comes to."""
+        held = row.endpoint.retry_policy if row.endpoint is not None else (row.options or {}).get("retry_policy")
+        return policies.shown(RetryPolicy.model_validate(held or {}))
+
+    def get_timeout_seconds(self, row: Delivery) -> float | None:
+        held = row.endpoint.timeout_seconds if row.endpoint is not None else (row.options or {}).get("timeout_seconds")
+        return None if held is None else float(held)
+
+    def get_waiting_for(self, row: Delivery) -> str | None:
+        return why_pending(row)
+
+    def _held(self, row: Delivery) -> Secrets:
+        try:
+            return Secrets.of(row.sealed)
+        except encryption.CannotDecrypt:
+            return Secrets()
+
+
+class AttemptSerializer(serializers.ModelSerializer[DeliveryAttempt]):
+    """One HTTP try, as it was: secrets in headers masked, the answer up to WEBHOOK_RESPONSE_MAX_BYTES."""
+
+    delivery = serializers.UUIDField(source="delivery_id")
+
+    class Meta:
+        model = DeliveryAttempt
+        fields = [
+            "id", "delivery", "number", "outcome", "started_at", "url", "request_headers", "status_code",
+            "response_headers", "response_body", "response_truncated", "error_class", "error", "dns_ms", "connect_ms",
+            "tls_ms", "first_byte_ms", "total_ms", "next_attempt_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class AdHocSerializer(serializers.Serializer[Any]):
+    """A message for a URL."""
+
+    workspace = serializers.UUIDField(required=False)
+    url = serializers.CharField(max_length=MAX_URL)
+    method = serializers.ChoiceField(choices=METHODS, default="POST")
+    headers = serializers.DictField(
+        child=serializers.CharField(allow_blank=True, trim_whitespace=False), default=dict, write_only=True
+    )
+    body = BodyField(
+        required=False,
+        default="",
+        help_text="A text is sent as it is (text/plain, unless the header Content-Type says otherwise), any other JSON "
+        "value as application/json.",
+    )
+    timeout = serializers.FloatField(min_value=0.5, max_value=LONGEST_TIMEOUT, default=15.0, help_text="Seconds.")
+    retry = RetryPolicySerializer(default=dict)
+    authentication = AuthSerializer(default=None)
+    secret = serializers.CharField(
+        default="", max_length=200, write_only=True, help_text="Signs it: `whsec_…` (v1) or `whsk_…` (v1a)."
+    )
+    priority = serializers.ChoiceField(choices=PRIORITIES, default="default")
+    idempotency_key = serializers.RegexField(
+        KEY, default="", help_text="Of one workspace and key there is one delivery."
+    )
+
+    def validate_url(self, value: str) -> str:
+        """Refuse what may not be called."""
+        taken(rules.check_url, value)
+        return value
+
+    def validate_headers(self, value: dict[str, str]) -> dict[str, str]:
+        """Refuse what is the platform's to say, and what HTTP does not allow."""
+        taken(rules.check_headers, value)
+        return value
+
+    def validate_secret(self, value: str) -> str:
+        """Refuse what does not sign."""
+        if value:
+            taken(endpoint_secrets.check, "v1a" if value.startswith(PRIVATE) else "v1", value)
+        return value
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        unknown = sorted(set(self.initial_data) - set(self.fields)) if isinstance(self.initial_data, dict) else []
+        if unknown:
+            known = ", ".join(self.fields)
+            raise serializers.ValidationError({str(unknown[0])[:60]: f"There is no such field; there are {known}."})
+        text, type_ = _text_of(data["body"])
+        if len(text.encode()) > MOST_BODY_BYTES:
+            raise serializers.ValidationError({"body": f"At most {MOST_BODY_BYTES} bytes are sent."})
+        said = [name for name in data["headers"] if name.lower() == "content-type"]
+        data["content_type"] = data["headers"].pop(said[0]) if said else type_
+        if len(data["content_type"]) > 200:
+            raise serializers.ValidationError({"headers": "Content-Type has at most 200 characters."})
+        data["body"] = text
+        return data
+
+    def wanted(self, workspace_id: Any) -> AdHoc:
+        """Return what is asked for."""
+        data = self.validated_data
+        return AdHoc(
+            workspace_id=workspace_id,
+            url=data["url"],
+            method=data["method"],
+            headers=data["headers"],
+            body=data["body"],
+            content_type=data["content_type"],
+            auth=merged_auth(NoAuth(), data["authentication"] or {"type": "none"}),
+            secret=data["secret"],
+            timeout_seconds=data["timeout"],
+            retry_policy=RetryPolicy.model_validate(data["retry"]),
+            rank=Rank[data["priority"].upper()],
+            origin=Origin.API,
+            idempotency_key=data["idempotency_key"],
+        )
+
+
+def _text_of(body: Any) -> tuple[str, str]:
+    if isinstance(body, str):
+        return body, "text/plain; charset=utf-8"
+    return ("", "application/json") if body is None else (orjson.dumps(body).decode(), "application/json")
+
+
+class DeliveryFilterSerializer(serializers.Serializer[Any]):
+    """Which deliveries, of those that the caller may see."""
+
+    status = ManyField(help_text="Several by commas or by repeating the parameter, as of all of these.")
+    endpoint = ManyField(help_text="Ids.")
+    event_type = ManyField(help_text="Patterns: `execution.*`.")
+    origin = ManyField(help_text="event, test, api, node, replay.")
+    execution = serializers.UUIDField(required=False)
+    workflow = serializers.UUIDField(required=False)
+    event_id = serializers.UUIDField(required=False)
+    operation = serializers.UUIDField(required=False)
+    status_code = serializers.IntegerField(required=False, min_value=100, max_value=599, help_text="Of its latest try.")
+    since = serializers.DateTimeField(required=False, help_text="Made then or later.")
+    until = serializers.DateTimeField(required=False, help_text="Made earlier.")
+
+    def validate_status(self, value: list[str]) -> list[str]:
+        """Refuse what is no status."""
+        return _known(value, DeliveryStatus.values)
+
+    def validate_origin(self, value: list[str]) -> list[str]:
+        """Refuse what is no origin."""
+        return _known(value, Origin.values)
+
+    def validate_event_type(self, value: list[str]) -> list[str]:
+        """Refuse a pattern that no type fits."""
+        return checked_types(value)
+
+    def validate_endpoint(self, value: list[str]) -> list[Any]:
+        """Refuse what is no id."""
+        return [serializers.UUIDField().run_validation(each) for each in value]
+
+    def wanted(self) -> DeliveryFilter:
+        """Return the filter. Call it once the data are valid."""
+        data = self.validated_data
+        return DeliveryFilter(
+            statuses=data.get("status", ()),
+            endpoints=data.get("endpoint", ()),
+            event_types=matching_types(data["event_type"]) if "event_type" in data else (),
+            origins=data.get("origin", ()),
+            execution=data.get("execution"),
+            workflow=data.get("workflow"),
+            event=data.get("event_id"),
+            operation=data.get("operation"),
+            status_code=data.get("status_code"),
+            since=data.get("since"),
+            until=data.get("until"),
+        )
+
+
+def _known(values: list[str], known: list[str]) -> list[str]:
+    if unknown := [value for value in values if value not in known]:
+        raise serializers.ValidationError(f"{unknown[0][:40]!r} is none of {', '.join(known)}.")
+    return values

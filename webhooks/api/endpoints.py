@@ -1,0 +1,239 @@
+"""`/api/webhooks/endpoints/`. Members see endpoints, editors test them and send again, admins change them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from pydantic import ValidationError
+from rest_framework import serializers, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from webhooks import endpoints, rules, test_events
+from webhooks.api.delivery_serializers import DeliverySerializer
+from webhooks.api.endpoint_serializers import (
+    EndpointCreateSerializer,
+    EndpointDetailSerializer,
+    EndpointFilterSerializer,
+    EndpointSerializer,
+    EndpointWriteSerializer,
+    IssuedEndpointSerializer,
+    RotationSerializer,
+    TestEventSerializer,
+)
+from webhooks.api.operation_serializers import EndpointReplaySerializer, PlanSerializer, RecoverSerializer
+from webhooks.api.operations import answered
+from webhooks.api.policy_fields import named_errors
+from webhooks.models import Delivery, Endpoint, OperationKind
+from webhooks.models.delivery import UNENDED
+from webhooks.models.endpoint import EndpointQuerySet
+from webhooks.rules import Refused
+from workflow_platform import idempotency
+from workflow_platform.accounts.models import Role, Workspace
+from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.accounts.views import user_of
+from workflow_platform.idempotency import create_once
+from workflow_platform.problems import Problem
+
+NOT_STORED = {"Cache-Control": "no-store"}
+
+
+class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
+    serializer_class = EndpointSerializer
+    queryset = Endpoint.objects.none()
+    lookup_value_regex = "[0-9a-f-]{36}"
+
+    def get_queryset(self) -> QuerySet[Endpoint]:
+        """Return the endpoints that the caller may see."""
+        return _seen().visible_to(self.request.user)
+
+    def _endpoint(self, pk: str, role: Role = Role.VIEWER) -> Endpoint:
+        return get_visible_or_404(_seen(), self.request.user, role, pk=pk)
+
+    def _context(self) -> dict[str, Any]:
+        admin_of = Workspace.objects.visible_to(self.request.user, Role.ADMIN).order_by().values_list("pk", flat=True)
+        return {"request": self.request, "admin_of": set(admin_of)}
+
+    def _shown(self, endpoint: Endpoint, code: int = 200, issued: str | None = None, new: bool = False) -> Response:
+        # Each by an index of its own, which knows nothing of those that have ended.
+        queued = sum(Delivery.objects.filter(lane_id=endpoint.pk, status=status).count() for status in UNENDED)
+        context = self._context() | {"queued": queued, "secret": issued}
+        shape = IssuedEndpointSerializer if new else EndpointDetailSerializer
+        row = _seen().get(pk=endpoint.pk)
+        return Response(shape(row, context=context).data, code, headers=NOT_STORED)
+
+    @extend_schema(parameters=[EndpointFilterSerializer])
+    def list(self, request: Request) -> Response:
+        wanted = EndpointFilterSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        names = {"workspace": "workspace_id", "active": "active", "workflow": "workflow_id"}
+        chosen = {names[name]: value for name, value in wanted.validated_data.items() if value is not None}
+        page = self.paginate_queryset(self.get_queryset().filter(**chosen))
+        return self.get_paginated_response(EndpointSerializer(page, many=True, context=self._context()).data)
+
+    @extend_schema(
+        request=EndpointCreateSerializer,
+        responses={201: IssuedEndpointSerializer},
+        parameters=[idempotency.PARAMETER],
+    )
+    def create(self, request: Request) -> Response:
+        """Make an endpoint. The answer holds its signing secret, this once."""
+        body = EndpointCreateSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        given = dict(body.validated_data)
+        mine = Workspace.objects.visible_to(request.user, Role.ADMIN).order_by("created_at")
+        if wanted := given.pop("workspace", None):
+            mine = mine.filter(pk=wanted)
+        workspace = mine.first()
+        if workspace is None:
+            raise Problem(403, "workspace: you are not an admin of any such workspace.")
+        issued: list[str] = []
+
+        def make() -> Endpoint:
+            _check_workflow(given, workspace)
+            made = endpoints.create(workspace=workspace, by=user_of(request), **given)
+            issued.append(made.secret)
+            return made.endpoint
+
+        row, _ = _told(lambda: create_once(request, lambda pk: self.get_queryset().filter(pk=pk).first(), make))
+        return self._shown(row, status.HTTP_201_CREATED, issued[0] if issued else None, new=True)
+
+    @extend_schema(responses=EndpointDetailSerializer)
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """One endpoint, how its receiver does, and what waits for it."""
+        return self._shown(self._endpoint(pk))
+
+    @extend_schema(request=EndpointWriteSerializer, responses=EndpointDetailSerializer)
+    def update(self, request: Request, pk: str) -> Response:
+        """Replace everything but what is secret: `auth` and `headers` that are left out stay."""
+        return self._change(request, pk, partial=False)
+
+    @extend_schema(request=EndpointWriteSerializer, responses=EndpointDetailSerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change what is given."""
+        return self._change(request, pk, partial=True)
+
+    def _change(self, request: Request, pk: str, *, partial: bool) -> Response:
+        endpoint = self._endpoint(pk, Role.ADMIN)
+        body = EndpointWriteSerializer(endpoint, data=request.data, partial=partial)
+        body.is_valid(raise_exception=True)
+        given = dict(body.validated_data)
+        if given.get("workflow_id") != endpoint.workflow_id:
+            _check_workflow(given, endpoint.workspace)
+        return self._shown(_told(lambda: endpoints.change(endpoint, **given)))
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Take it away. What waits for it is cancelled; its deliveries can be read until retention removes them."""
+        endpoint = self._endpoint(pk, Role.ADMIN)
+        _told(lambda: endpoints.delete(endpoint, by=user_of(request)))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(request=RotationSerializer, responses=IssuedEndpointSerializer)
+    @action(detail=True, methods=["post"], url_path="rotate-secret")
+    def rotate_secret(self, request: Request, pk: str) -> Response:
+        """Have a new secret sign, shown this once; those before sign too until the overlap is over."""
+        endpoint = self._endpoint(pk, Role.ADMIN)
+        body = RotationSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        given = dict(body.validated_data)
+        hours = given.pop("overlap_hours", None)
+        overlap = None if hours is None else timedelta(hours=hours)
+        issued = _told(lambda: endpoints.rotate_secret(endpoint, overlap=overlap, **given), refused="secret")
+        return self._shown(issued.endpoint, issued=issued.secret, new=True)
+
+    @extend_schema(request=None, responses=EndpointDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def pause(self, request: Request, pk: str) -> Response:
+        """Keep what is to be delivered, and send none of it."""
+        return self._turn(pk, endpoints.pause)
+
+    @extend_schema(request=None, responses=EndpointDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: str) -> Response:
+        """Send what has been kept; slowly at first."""
+        return self._turn(pk, endpoints.resume)
+
+    @extend_schema(request=None, responses=EndpointDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def enable(self, request: Request, pk: str) -> Response:
+        """Make it active again, whatever made it inactive. What happened meanwhile is for /replay/."""
+        return self._turn(pk, endpoints.enable)
+
+    def _turn(self, pk: str, turn: Callable[[Endpoint], Endpoint]) -> Response:
+        endpoint = self._endpoint(pk, Role.ADMIN)
+        return self._shown(_told(lambda: turn(endpoint)))
+
+    @extend_schema(request=TestEventSerializer, responses={201: DeliverySerializer}, parameters=[idempotency.PARAMETER])
+    @action(detail=True, methods=["post"])
+    def test(self, request: Request, pk: str) -> Response:
+        """Send a test event now, or the newest recorded event of a type. Returns the delivery."""
+        endpoint = self._endpoint(pk, Role.EDITOR)
+        body = TestEventSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            delivery, _ = create_once(
+                request,
+                lambda found: Delivery.objects.visible_to(request.user).filter(pk=found).first(),
+                lambda: test_events.send(endpoint, user_of(request), body.validated_data["event_type"]),
+            )
+        except test_events.NothingRecorded as error:
+            raise serializers.ValidationError({"event_type": str(error)}) from None
+        except test_events.NotSending as error:
+            raise Problem(409, str(error)) from None
+        return Response(DeliverySerializer(delivery).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        request=RecoverSerializer, responses={200: PlanSerializer, 202: PlanSerializer},
+        parameters=[idempotency.PARAMETER],
+    )  # fmt: skip
+    @action(detail=True, methods=["post"])
+    def recover(self, request: Request, pk: str) -> Response:
+        """Send again all that failed since a time; as a dry run, only count it."""
+        endpoint = self._endpoint(pk, Role.EDITOR)
+        body = RecoverSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return answered(request, OperationKind.RECOVER, endpoint, endpoint.workspace_id, body)
+
+    @extend_schema(
+        request=EndpointReplaySerializer, responses={200: PlanSerializer, 202: PlanSerializer},
+        parameters=[idempotency.PARAMETER],
+    )  # fmt: skip
+    @action(detail=True, methods=["post"])
+    def replay(self, request: Request, pk: str) -> Response:
+        """Send the recorded events of a time to this endpoint; as a dry run, only count them."""
+        endpoint = self._endpoint(pk, Role.EDITOR)
+        body = EndpointReplaySerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return answered(request, OperationKind.REPLAY, endpoint, endpoint.workspace_id, body)
+
+
+def _seen() -> EndpointQuerySet:
+    return Endpoint.objects.filter(deleted_at=None).select_related("lane", "created_by", "workspace")
+
+
+def _check_workflow(given: dict[str, Any], workspace: Workspace) -> None:
+    if given.get("workflow_id") is None:
+        return
+    try:
+        rules.check_workflow(given["workflow_id"], workspace.pk)
+    except Refused as error:
+        raise serializers.ValidationError({"workflow": str(error)}) from None
+
+
+def _told(do: Callable[[], Any], refused: str = "headers") -> Any:
+    """Return what `do` returns. What it raises is told with the name of the field."""
+    try:
+        return do()
+    except ValidationError as error:  # of the authentication: all else has been checked before
+        raise serializers.ValidationError({"auth": named_errors(error, skip=1, default="type")}) from None
+    except Refused as error:
+        raise serializers.ValidationError({refused: str(error)}) from None
+    except (endpoints.SecretsLost, endpoints.TooMany) as error:
+        raise Problem(409, str(error)) from None
+    except Endpoint.DoesNotExist:
+        raise Problem(404, "The endpoint has been deleted meanwhile.") from None

@@ -1,0 +1,129 @@
+"""`/api/webhooks/operations/`: many deliveries at once. First counted, with the exact recipients; then started, and
+followed until it is done."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from webhooks import operations
+from webhooks.api.operation_serializers import (
+    OperationListFilterSerializer,
+    OperationRequestSerializer,
+    OperationSerializer,
+    PlanSerializer,
+)
+from webhooks.choosing import Chosen
+from webhooks.models import Endpoint, Operation, OperationKind
+from workflow_platform import idempotency
+from workflow_platform.accounts.models import Role, Workspace
+from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.accounts.views import user_of
+from workflow_platform.idempotency import create_once
+from workflow_platform.problems import Problem
+
+
+class Asked(Protocol):
+    """A body that says which deliveries, and whether they are only to be counted."""
+
+    @property
+    def validated_data(self) -> Any: ...
+
+    def chosen(self) -> Chosen: ...
+
+
+class OperationViewSet(viewsets.GenericViewSet[Operation]):
+    serializer_class = OperationSerializer
+    queryset = Operation.objects.none()
+    lookup_value_regex = "[0-9a-f-]{36}"
+
+    def get_queryset(self) -> QuerySet[Operation]:
+        """Return the operations that the caller may see."""
+        return Operation.objects.visible_to(self.request.user).select_related("created_by")
+
+    @extend_schema(parameters=[OperationListFilterSerializer])
+    def list(self, request: Request) -> Response:
+        """The newest first."""
+        wanted = OperationListFilterSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        names = {"endpoint": "endpoint_id"}
+        chosen = {names.get(name, name): value for name, value in wanted.validated_data.items()}
+        page = self.paginate_queryset(self.get_queryset().filter(**chosen))
+        return self.get_paginated_response(OperationSerializer(page, many=True).data)
+
+    @extend_schema(
+        request=OperationRequestSerializer,
+        responses={200: PlanSerializer, 202: PlanSerializer},
+        parameters=[idempotency.PARAMETER],
+    )
+    def create(self, request: Request) -> Response:
+        """Redeliver or cancel all that a filter means; as a dry run (the default), only count it. There is no cap."""
+        body = OperationRequestSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        asked = body.validated_data
+        mine = Workspace.objects.visible_to(request.user, Role.EDITOR).order_by("created_at")
+        if chosen := asked.get("workspace"):
+            mine = mine.filter(pk=chosen)
+        workspace = mine.first()
+        if workspace is None:
+            raise Problem(403, "workspace: you are not an editor of any such workspace.")
+        wanted = set(asked["filter"].get("endpoint", ()))
+        if wanted - set(Endpoint.objects.filter(workspace=workspace, pk__in=wanted).values_list("pk", flat=True)):
+            raise serializers.ValidationError({"filter": {"endpoint": "The workspace has no such endpoint."}})
+        return answered(request, OperationKind(asked["kind"]), None, workspace.pk, body, within="filter")
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """How far it has come."""
+        return Response(OperationSerializer(self._operation(pk)).data)
+
+    @extend_schema(request=None, responses={202: OperationSerializer})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Do no more of it; what is done stays done. 409: it has ended."""
+        if not operations.cancel(self._operation(pk, Role.EDITOR)):
+            raise Problem(409, f"It is {self._operation(pk).state} already: there is nothing to cancel.")
+        return Response(OperationSerializer(self._operation(pk)).data, status=status.HTTP_202_ACCEPTED)
+
+    def _operation(self, pk: str, role: Role = Role.VIEWER) -> Operation:
+        return get_visible_or_404(Operation.objects.select_related("created_by"), self.request.user, role, pk=pk)
+
+
+def answered(
+    request: Request,
+    kind: OperationKind,
+    endpoint: Endpoint | None,
+    workspace_id: UUID,
+    body: Asked,
+    within: str = "",
+) -> Response:
+    """Count what is meant and, unless it is a dry run, start it. `within` is where the fields stand in the body."""
+    chosen, dry_run = body.chosen(), body.validated_data["dry_run"]
+    try:
+        plan = operations.plan(kind, [workspace_id], endpoint, chosen)
+        started = None if dry_run else _started(request, kind, endpoint, workspace_id, chosen)
+    except operations.BadOperation as error:
+        said: dict[str, Any] = {error.field: error.why}
+        raise serializers.ValidationError({within: said} if within else said) from None
+    shown = PlanSerializer({
+        "dry_run": dry_run, "count": plan.count, "first_ids": plan.first_ids, "recipients": plan.recipients,
+        "operation": started,
+    })  # fmt: skip
+    return Response(shown.data, status=status.HTTP_200_OK if dry_run else status.HTTP_202_ACCEPTED)
+
+
+def _started(
+    request: Request, kind: OperationKind, endpoint: Endpoint | None, workspace_id: UUID, chosen: Chosen
+) -> Operation:
+    operation, _ = create_once(
+        request,
+        lambda pk: Operation.objects.visible_to(request.user).filter(pk=pk).first(),
+        lambda: operations.start(kind, workspace_id, endpoint, chosen, user_of(request)),
+    )
+    return operation

@@ -1,0 +1,103 @@
+"""Retry policies and authentications in the API: checked by the models that they are, described for OpenAPI here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import ValidationError
+from rest_framework import serializers
+
+from webhooks import policies
+from webhooks.endpoint_secrets import merged_auth
+from webhooks.retry_schedule import RetryPolicy
+from webhooks.sealing import NoAuth
+
+PRESETS = [("quick", "quick"), ("standard", "standard"), ("custom", "custom")]
+AUTH_TYPES = [(name, name) for name in ("none", "bearer", "basic", "header", "query", "hmac")]
+
+
+def named_errors(error: ValidationError, skip: int = 0, default: str = "") -> dict[str, list[str]]:
+    """Return pydantic's errors under the names of their fields; `default` for what is about none of them."""
+    found: dict[str, list[str]] = {}
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        name = ".".join(str(part) for part in item["loc"][skip:]) or default or "non_field_errors"
+        found.setdefault(name, []).append(item["msg"].removeprefix("Value error, "))
+    return found
+
+
+class RetryPolicySerializer(serializers.Serializer[Any]):
+    """How often and how far apart attempts are made. What it comes to is in the answers only, and may be sent back."""
+
+    preset = serializers.ChoiceField(choices=PRESETS, default="quick")
+    max_attempts = serializers.IntegerField(required=False, help_text="1 to 50; `custom` only, as all below.")
+    initial_seconds = serializers.FloatField(required=False, help_text="The longest first delay.")
+    multiplier = serializers.FloatField(required=False, help_text="By which each further one grows; 1 to 10.")
+    max_seconds = serializers.FloatField(required=False, help_text="What none grows beyond.")
+    delays_seconds = serializers.ListField(
+        child=serializers.FloatField(), required=False, help_text="Instead: the delay before each further attempt."
+    )
+    retry_other_4xx = serializers.BooleanField(
+        default=False, help_text="Every answer but 2xx and 410 is tried again, as Standard Webhooks has it."
+    )
+    attempts = serializers.IntegerField(read_only=True)
+    longest_delays_seconds = serializers.ListField(child=serializers.FloatField(), read_only=True)
+    horizon_seconds = serializers.FloatField(read_only=True, help_text="From the first attempt to the last, at most.")
+    in_words = serializers.CharField(read_only=True)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the policy as it is stored."""
+        if not isinstance(data, dict):
+            raise serializers.ValidationError('An object is needed, like {"preset": "standard"}.')
+        told = {name for name, field in self.fields.items() if field.read_only}
+        try:
+            policy = RetryPolicy.model_validate({name: value for name, value in data.items() if name not in told})
+        except ValidationError as error:
+            raise serializers.ValidationError(named_errors(error, default="preset")) from None
+        return policy.model_dump(exclude_none=True)
+
+    def to_representation(self, instance: Any) -> Any:
+        return policies.shown(RetryPolicy.model_validate(instance or {}))
+
+
+class PresetSerializer(RetryPolicySerializer):
+    description = serializers.CharField(read_only=True)
+
+    def to_representation(self, instance: Any) -> Any:
+        return instance
+
+
+class AuthSerializer(serializers.Serializer[Any]):
+    """How requests sign in at the receiver. Only the parts that are no secrets are shown."""
+
+    type = serializers.ChoiceField(choices=AUTH_TYPES)
+    token = serializers.CharField(required=False, write_only=True, help_text="Of `bearer`.")
+    username = serializers.CharField(required=False, help_text="Of `basic`.")
+    password = serializers.CharField(required=False, write_only=True, help_text="Of `basic`.")
+    name = serializers.CharField(required=False, help_text="Of `header` and `query`: what the API key is called there.")
+    value = serializers.CharField(required=False, write_only=True, help_text="Of `header` and `query`: the API key.")
+    header = serializers.CharField(required=False, help_text="Of `hmac`; X-Signature.")
+    secret = serializers.CharField(required=False, write_only=True, help_text="Of `hmac`.")
+    algorithm = serializers.ChoiceField(choices=["sha256", "sha512"], required=False, help_text="Of `hmac`; sha256.")
+    prefix = serializers.CharField(
+        required=False, help_text="Of `hmac`: what stands before the digest, such as `sha256=`."
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return what is given. Of an endpoint that is there, what is left out is filled in and checked at saving."""
+        if not isinstance(data, dict):
+            raise serializers.ValidationError('An object is needed, like {"type": "none"}.')
+        if (type_ := data.get("type")) not in dict(AUTH_TYPES):
+            raise serializers.ValidationError({"type": f"One of {', '.join(dict(AUTH_TYPES))} is needed."})
+        given = {name: value for name, value in data.items() if value is not None}
+        if self.root.instance is None:
+            checked_auth(lambda: merged_auth(NoAuth(), given))
+        return given | {"type": type_}
+
+
+def checked_auth(check: Callable[[], Any]) -> Any:
+    """Return what `check` returns. Raises a problem of the API for what the model of the authentication refuses."""
+    try:
+        return check()
+    except ValidationError as error:
+        raise serializers.ValidationError(named_errors(error, skip=1, default="type")) from None

@@ -1,0 +1,131 @@
+"""`/api/webhooks/reconciliation/`: whether events due = delivered + pending + failed + cancelled, hour by hour."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from webhooks import reconciliation
+from webhooks.models import Endpoint, HourCount, Violation
+from workflow_platform.accounts.models import Role
+from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.pagination import NewestFirst
+
+
+class HourCountSerializer(serializers.ModelSerializer[HourCount]):
+    """The events of an hour that were due at an endpoint, and what stands for them."""
+
+    endpoint_name = serializers.CharField(source="endpoint.name", read_only=True)
+    balanced = serializers.SerializerMethodField(help_text="The sum holds, and nothing is missing, doubled or surplus.")
+
+    class Meta:
+        model = HourCount
+        fields = [
+            "endpoint", "endpoint_name", "hour", "due", "delivered", "pending", "failed", "cancelled", "violations",
+            "balanced", "checked_at", "final",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    def get_balanced(self, row: HourCount) -> bool:
+        return not row.violations and row.due == row.delivered + row.pending + row.failed + row.cancelled
+
+
+class ViolationSerializer(serializers.ModelSerializer[Violation]):
+    """One event for which it does not hold."""
+
+    endpoint_name = serializers.CharField(source="endpoint.name", read_only=True)
+
+    class Meta:
+        model = Violation
+        fields = ["id", "endpoint", "endpoint_name", "hour", "event_id", "kind", "found_at"]
+        read_only_fields = fields
+
+
+class ReconciliationFilterSerializer(serializers.Serializer[Any]):
+    endpoint = serializers.UUIDField(required=False)
+    since = serializers.DateTimeField(required=False, help_text="Hours that begin then or later.")
+    until = serializers.DateTimeField(required=False, help_text="Hours that begin earlier.")
+    unbalanced = serializers.BooleanField(default=False, help_text="Only hours with violations.")
+
+    def chosen(self) -> dict[str, Any]:
+        """Return the filter as Django has it. Call it once the data are valid."""
+        names = {"endpoint": "endpoint_id", "since": "hour__gte", "until": "hour__lt"}
+        return {names[name]: value for name, value in self.validated_data.items() if name in names}
+
+
+class CheckSerializer(serializers.Serializer[Any]):
+    endpoint = serializers.UUIDField()
+    hour = serializers.DateTimeField(help_text="Any time in it.")
+    repair = serializers.BooleanField(default=False, help_text="Make the deliveries that are missing.")
+
+
+class CheckedSerializer(serializers.Serializer[Any]):
+    repaired = serializers.IntegerField(help_text="Deliveries that were missing and have been made.")
+    hours = HourCountSerializer(many=True, help_text="As counted now; none if nothing was due.")
+
+
+class ByHour(CursorPagination):
+    """The newest hour first."""
+
+    ordering = ("-hour", "-id")
+    page_size = 100
+    page_size_query_param = "limit"
+    max_page_size = 1_000
+
+
+class ReconciliationViewSet(viewsets.GenericViewSet[HourCount]):
+    serializer_class = HourCountSerializer
+    queryset = HourCount.objects.none()
+    pagination_class = ByHour
+
+    def _endpoints(self) -> Any:
+        return Endpoint.objects.visible_to(self.request.user).order_by().values("pk")
+
+    def get_queryset(self) -> QuerySet[HourCount]:
+        """Return the counts of the endpoints that the caller may see, those since deleted too."""
+        return HourCount.objects.filter(endpoint__in=self._endpoints()).select_related("endpoint")
+
+    @extend_schema(parameters=[ReconciliationFilterSerializer])
+    def list(self, request: Request) -> Response:
+        """For each endpoint and hour: events due = delivered + pending + failed + cancelled, or where it is not so."""
+        wanted = self._wanted(request)
+        rows = self.get_queryset().filter(**wanted.chosen())
+        if wanted.validated_data["unbalanced"]:
+            rows = rows.filter(violations__gt=0)
+        return self.get_paginated_response(HourCountSerializer(self.paginate_queryset(rows), many=True).data)
+
+    @extend_schema(parameters=[ReconciliationFilterSerializer], responses={200: ViolationSerializer(many=True)})
+    @action(detail=False, pagination_class=NewestFirst)
+    def violations(self, request: Request) -> Response:
+        """Every event for which it is not so, the latest found first."""
+        rows = Violation.objects.filter(endpoint__in=self._endpoints()).select_related("endpoint")
+        rows = rows.filter(**self._wanted(request).chosen())
+        page: Any = self.paginate_queryset(cast(Any, rows))
+        return self.get_paginated_response(ViolationSerializer(page, many=True).data)
+
+    @extend_schema(request=CheckSerializer, responses={200: CheckedSerializer})
+    @action(detail=False, methods=["post"], pagination_class=None)
+    def check(self, request: Request) -> Response:
+        """Count an hour of an endpoint now and, if asked to, make the deliveries that are missing. For editors."""
+        body = CheckSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        asked = body.validated_data
+        endpoint = get_visible_or_404(Endpoint.objects.all(), request.user, Role.EDITOR, pk=asked["endpoint"])
+        hour = reconciliation.hour_of(asked["hour"])
+        repaired = reconciliation.repair(hour, endpoint.pk) if asked["repair"] else 0
+        if not asked["repair"]:
+            reconciliation.reconcile(hour, endpoint.pk)
+        rows = self.get_queryset().filter(endpoint=endpoint, hour=hour)
+        return Response(CheckedSerializer({"repaired": repaired, "hours": rows}).data)
+
+    def _wanted(self, request: Request) -> ReconciliationFilterSerializer:
+        wanted = ReconciliationFilterSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        return wanted

@@ -1,0 +1,99 @@
+"""What the API takes in and gives out of statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from rest_framework import serializers
+
+from events.api.query_fields import ManyField
+from webhooks.statistics import BUCKETS, MOST_BUCKETS, Figures, Statistics
+
+DEFAULT_SPAN = timedelta(days=1)
+LONGEST_SPAN = timedelta(days=366)
+
+
+class StatisticsQuerySerializer(serializers.Serializer[Any]):
+    endpoint = ManyField(help_text="Ids; several by commas or by repeating the parameter.")
+    workspace = serializers.UUIDField(required=False)
+    since = serializers.DateTimeField(required=False, help_text="By default a day before until.")
+    until = serializers.DateTimeField(required=False, help_text="By default now.")
+    bucket = serializers.ChoiceField(
+        choices=list(BUCKETS), required=False, help_text="Of the series; by default what fits the time."
+    )
+
+    def validate_endpoint(self, value: list[str]) -> list[UUID]:
+        """Refuse what is no id."""
+        return [serializers.UUIDField().run_validation(each) for each in value]
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        try:
+            until = data.setdefault("until", timezone.now())
+            since = data.setdefault("since", until - DEFAULT_SPAN)
+            span = until - since
+        except OverflowError:
+            raise serializers.ValidationError({"until": "It is out of reach."}) from None
+        if not timedelta() < span <= LONGEST_SPAN:
+            raise serializers.ValidationError(
+                {"since": f"From since to until there are up to {LONGEST_SPAN.days} days."}
+            )
+        fits = [name for name, step in BUCKETS.items() if span / step <= 200]
+        bucket = data.setdefault("bucket", fits[0] if fits else "day")
+        if span / BUCKETS[bucket] > MOST_BUCKETS:
+            raise serializers.ValidationError({"bucket": f"At most {MOST_BUCKETS}: choose a larger one, or less time."})
+        return data
+
+
+class FiguresSerializer(serializers.Serializer[Any]):
+    delivered = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    cancelled = serializers.IntegerField()
+    success_rate = serializers.FloatField(allow_null=True, help_text="Delivered, of those delivered or failed: 0 to 1.")
+    attempts = serializers.IntegerField()
+    attempts_per_delivery = serializers.FloatField(allow_null=True)
+    p50_ms = serializers.FloatField(allow_null=True, help_text="Of what an attempt takes in all.")
+    p95_ms = serializers.FloatField(allow_null=True)
+    p99_ms = serializers.FloatField(allow_null=True)
+
+
+class EndpointFiguresSerializer(FiguresSerializer):
+    endpoint = serializers.UUIDField(allow_null=True, help_text="Null: ad-hoc deliveries.")
+    name = serializers.CharField()
+
+
+class BucketFiguresSerializer(FiguresSerializer):
+    time = serializers.DateTimeField(help_text="Its beginning.")
+
+
+class StatisticsSerializer(serializers.Serializer[Any]):
+    since = serializers.DateTimeField()
+    until = serializers.DateTimeField()
+    bucket = serializers.ChoiceField(choices=list(BUCKETS))
+    total = FiguresSerializer()
+    endpoints = EndpointFiguresSerializer(many=True)
+    series = BucketFiguresSerializer(many=True)
+
+
+def shown(found: Statistics, asked: Mapping[str, Any], names: Mapping[UUID, str]) -> dict[str, Any]:
+    """Return statistics as the API shows them, the endpoints with the most deliveries first."""
+    ranked = sorted(found.endpoints.items(), key=lambda each: -(each[1].delivered + each[1].failed))
+    return {
+        "since": asked["since"],
+        "until": asked["until"],
+        "bucket": asked["bucket"],
+        "total": _figures(found.total),
+        "endpoints": [
+            {"endpoint": pk, "name": names.get(pk, "") if pk else "Ad hoc", **_figures(figures)}
+            for pk, figures in ranked
+        ],
+        "series": [{"time": moment, **_figures(figures)} for moment, figures in sorted(found.series.items())],
+    }
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
+    return asdict(figures) | {"success_rate": figures.success_rate}

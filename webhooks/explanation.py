@@ -1,0 +1,63 @@
+"""Why a delivery has not been sent yet."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils import timezone
+
+from webhooks.models import Delivery, DeliveryStatus, Endpoint, Lane
+from webhooks.models.delivery import UNENDED
+
+
+def why_pending(delivery: Delivery) -> str | None:
+    """Return what a pending delivery waits for, in words; None for one that does not wait."""
+    if delivery.status != DeliveryStatus.PENDING:
+        return None
+    now = timezone.now()
+    endpoint = delivery.endpoint
+    if endpoint is not None and (said := _endpoint(endpoint)):
+        return said
+    if ahead := _ahead(delivery):
+        return f"An earlier one of its stream goes first: {ahead}."
+    lane = Lane.objects.filter(pk=delivery.lane_id).first()
+    if lane is not None and (said := _lane(lane, now)):
+        return said
+    if delivery.due_at > now:
+        tried = delivery.attempts_made - delivery.attempts_before
+        return f"The next attempt is due at {_moment(delivery.due_at)}." + (f" {tried} have failed." if tried else "")
+    return "A worker: it is due."
+
+
+def _endpoint(endpoint: Endpoint) -> str | None:
+    if endpoint.deleted_at is not None:
+        return "The endpoint was deleted: it is about to be cancelled."
+    if not endpoint.active:
+        why = f": {endpoint.disabled_reason}" if endpoint.disabled_reason else ""
+        return f"The endpoint is inactive{why}"
+    return f"The endpoint is paused, since {_moment(endpoint.paused_at)}." if endpoint.paused_at else None
+
+
+def _ahead(delivery: Delivery) -> str | None:
+    if not delivery.ordering_key:
+        return None
+    before = Delivery.objects.filter(
+        lane_id=delivery.lane_id, ordering_key=delivery.ordering_key, status__in=UNENDED, id__lt=delivery.pk
+    )
+    first = before.order_by("id").values_list("pk", flat=True).first()
+    return None if first is None else str(first)
+
+
+def _lane(lane: Lane, now: datetime) -> str | None:
+    if lane.open_until is not None and lane.open_until > now:
+        return (
+            f"The receiver failed {lane.failures} times in a row: nothing is sent to it until "
+            f"{_moment(lane.open_until)}, then one attempt shows whether it is back."
+        )
+    if lane.not_before is not None and lane.not_before > now:
+        return f"The receiver asked for a pause until {_moment(lane.not_before)}."
+    return None
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,190 @@
+"""What the log of deliveries and that of inbound requests list, by the filters of the address."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from events.event_filter import matching_types
+from events.event_types import UnknownEventType
+from webhooks.delivery_filter import DeliveryFilter
+from webhooks.models import Delivery, DeliveryStatus, Endpoint, InboundRequest, Origin
+from workflow_platform.accounts.models import User, Workspace
+
+RANGES = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
+RANGE_LABELS = [
+    ("", "Any time"),
+    ("1h", "Last hour"),
+    ("24h", "Last 24 hours"),
+    ("7d", "Last 7 days"),
+    ("30d", "Last 30 days"),
+    ("between", "Between …"),
+]
+ORIGINS = [
+    (Origin.EVENT, "Events"),
+    (Origin.TEST, "Tests"),
+    (Origin.API, "API"),
+    (Origin.NODE, "Nodes"),
+    (Origin.REPLAY, "Replays"),
+]
+LISTED = 50
+
+
+class Filters(forms.Form):
+    """Filters as the address has them. A value that makes no sense is left out."""
+
+    range = forms.ChoiceField(required=False, choices=RANGE_LABELS)
+    since = forms.DateTimeField(required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
+    until = forms.DateTimeField(required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
+    status_code = forms.IntegerField(required=False, min_value=100, max_value=599)
+    workflow = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    execution = forms.UUIDField(required=False)
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data)
+        for name, each in self.fields.items():
+            each.widget.attrs |= {"aria-label": name.replace("_", " ").capitalize(), "autocomplete": "off"}
+        self.fields["status_code"].widget.attrs |= {"placeholder": "Status code"}
+        self.fields["execution"].widget.attrs |= {"placeholder": "Execution id", "maxlength": 36, "spellcheck": "false"}
+
+    def chosen(self) -> dict[str, Any]:
+        """Return the filters that are set and make sense."""
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        """Return from when and until when."""
+        chosen = self.chosen()
+        if (span := RANGES.get(chosen.get("range", ""))) is not None:
+            return timezone.now() - span, None
+        return chosen.get("since"), chosen.get("until")
+
+
+class DeliveryFilters(Filters):
+    """The filters of the log of deliveries."""
+
+    status = forms.MultipleChoiceField(required=False, choices=[(each.value, each.value) for each in DeliveryStatus])
+    endpoint = forms.ModelChoiceField(Endpoint.objects.none(), required=False, empty_label="Any endpoint")
+    event_type = forms.CharField(required=False, max_length=60)
+    origin = forms.ChoiceField(required=False, choices=[("", "Any origin"), *ORIGINS])
+
+    def __init__(self, data: Any, user: User) -> None:
+        super().__init__(data)
+        choice = self.fields["endpoint"]
+        assert isinstance(choice, forms.ModelChoiceField)
+        choice.queryset = Endpoint.objects.visible_to(user).only("name").order_by("name")
+        self.fields["event_type"].widget.attrs |= {
+            "placeholder": "Event type: execution.*",
+            "list": "event-types",
+            "spellcheck": "false",
+        }
+
+    def question(self) -> dict[str, Any]:
+        """Return the filters as the API takes them, for what is done to all that they fit."""
+        chosen, (since, until) = self.chosen(), self.span()
+        asked: dict[str, Any] = {
+            name: moment.isoformat() for name, moment in (("since", since), ("until", until)) if moment
+        }
+        asked |= {name: str(chosen[name]) for name in ("workflow", "execution") if name in chosen}
+        asked |= {name: chosen[name] for name in ("status", "status_code") if name in chosen}
+        if "origin" in chosen:
+            asked["origin"] = [chosen["origin"]]
+        if "endpoint" in chosen:
+            asked["endpoint"] = [str(chosen["endpoint"].pk)]
+        if "event_type" in chosen:
+            asked["event_type"] = _types(chosen["event_type"])
+        return asked
+
+    def filter(self, deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        """Return those of `deliveries` that fit."""
+        chosen, (since, until) = self.chosen(), self.span()
+        return DeliveryFilter(
+            statuses=chosen.get("status", []),
+            endpoints=[chosen["endpoint"].pk] if "endpoint" in chosen else [],
+            event_types=_types(chosen["event_type"]) if "event_type" in chosen else [],
+            origins=[chosen["origin"]] if "origin" in chosen else [],
+            execution=chosen.get("execution"),
+            workflow=chosen.get("workflow"),
+            status_code=chosen.get("status_code"),
+            since=since,
+            until=until,
+        ).applied(deliveries)
+
+
+class InboundFilters(Filters):
+    """The filters of the log of inbound requests."""
+
+    accepted = forms.MultipleChoiceField(required=False, choices=[("yes", "accepted"), ("no", "refused")])
+    path = forms.CharField(required=False, max_length=300)
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data)
+        self.fields["path"].widget.attrs |= {"placeholder": "Path", "spellcheck": "false"}
+
+    def filter(self, requests: QuerySet[InboundRequest]) -> QuerySet[InboundRequest]:
+        """Return those of `requests` that fit."""
+        chosen = self.chosen()
+        for name, column in (
+            ("status_code", "status_code"),
+            ("workflow", "workflow_id"),
+            ("execution", "execution_id"),
+        ):
+            if name in chosen:
+                requests = requests.filter(**{column: chosen[name]})
+        if len(chosen.get("accepted", [])) == 1:
+            requests = requests.filter(accepted=chosen["accepted"] == ["yes"])
+        if "path" in chosen:
+            requests = requests.filter(path__icontains=chosen["path"].removeprefix("/hooks/").strip("/"))
+        since, until = self.span()
+        if since:
+            requests = requests.filter(received_at__gte=since)
+        return requests.filter(received_at__lt=until) if until else requests
+
+
+def deliveries_of(user: User) -> QuerySet[Delivery]:
+    """Return the deliveries that the user may see, newest first, with what a row shows."""
+    found = Delivery.objects.visible_to(user).select_related("endpoint").order_by("-id")
+    return found.defer("body", "sealed", "options", "endpoint__sealed", "endpoint__filter", "endpoint__transform")
+
+
+def inbound_of(user: User) -> QuerySet[InboundRequest]:
+    """Return the inbound requests that the user may see; staff also sees those that no workspace takes."""
+    mine = Q(workspace__in=Workspace.objects.visible_to(user).order_by().values("pk"))
+    if user.is_active and user.is_staff:
+        mine |= Q(workspace__isnull=True)
+    return InboundRequest.objects.filter(mine).order_by("-id")
+
+
+def page_query(request: HttpRequest, **changed: object) -> str:
+    """Return the request's query without its empty parameters and `before`, with `changed`."""
+    query = request.GET.copy()
+    query.pop("before", None)
+    for name in [name for name in query if not any(query.getlist(name))]:
+        del query[name]
+    for name, value in changed.items():
+        query[name] = str(value)
+    return "?" + query.urlencode()
+
+
+def uuid_or_none(text: str | None) -> UUID | None:
+    """Return the UUID that `text` is, None where it is none."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
+
+
+def _types(text: str) -> list[str]:
+    """Return the types that a pattern, or the beginning of a name, fits; what fits none is a name by itself."""
+    for pattern in (text.strip(), f"{text.strip()}*"):
+        try:
+            return sorted(matching_types([pattern]))
+        except UnknownEventType:
+            continue
+    return [text.strip()]

@@ -1,0 +1,64 @@
+"""`manage.py cleanup_deliveries`: removes deliveries that ended long ago; what the scheduler does hourly."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from webhooks import cleanup
+from webhooks.cleanup import AlreadyRunning, Terms
+
+MOST_DAYS = 36_500
+
+
+class Command(BaseCommand):
+    help = (
+        "Remove deliveries that ended long ago, with their attempts, and the log of inbound requests; never what has"
+        " not ended. Without options: as the settings WEBHOOK_HISTORY_* say. May be killed and started again."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--days", metavar="N", type=_days, help="Keep what ended within so many days; 0: nothing.")
+        parser.add_argument(
+            "--max-attempts", metavar="N", type=_count,
+            help="Keep at most so many attempts and as many inbound requests, the oldest go first; 0: any number.",
+        )  # fmt: skip
+        parser.add_argument("--dry-run", action="store_true", help="Only say what would go.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        terms = Terms.of_settings()
+        if options["days"] is not None:
+            terms = replace(terms, keep=timedelta(days=options["days"]))
+        if options["max_attempts"] is not None:
+            terms = replace(terms, max_attempts=options["max_attempts"])
+        try:
+            found = cleanup.forecast(terms) if options["dry_run"] else cleanup.clean_up(terms)
+        except AlreadyRunning as error:
+            raise CommandError(str(error)) from None
+        would = "would be " if options["dry_run"] else ""
+        for name, count in asdict(found).items():
+            if count:
+                what = name.replace("_", " ")
+                self.stdout.write(f"{count:,} {what if count != 1 else _singular(what)} {would}removed")
+        if found.is_empty:
+            self.stdout.write("Nothing to remove.")
+
+
+def _singular(what: str) -> str:
+    return f"{what.removesuffix('ies')}y" if what.endswith("ies") else what.removesuffix("s")
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or int(text) > MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"a number of days up to {MOST_DAYS} is wanted, not {text!r}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a number is wanted, not {text!r}")
+    return int(text)
