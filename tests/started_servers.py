@@ -1,13 +1,22 @@
 """A pytest plugin, named in pyproject.toml so that it is loaded before pytest-django reads the settings: from here on
-the servers run, and the environment names them, until the session ends."""
+the servers run, and the environment names them, until the session ends. Each process of a run in several (`-n`) has
+servers of its own."""
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 
 import pytest
 
 from tests.servers import servers
+
+_OURS = "SERVERS_OF_A_TEST_RUN"
+if os.environ.get(_OURS):  # inherited from the process that hands out the tests
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        os.environ.pop(name, None)
+if not os.environ.get("DATABASE_URL"):
+    os.environ[_OURS] = "yes"
 
 _stack = ExitStack()
 folder = _stack.enter_context(servers())

@@ -182,7 +182,7 @@ def test_what_is_compressed_unasked_is_read_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("head", "body", "said"),
     [
-        ("Content-Encoding: gzip", gzip.compress(b"a" * 1000)[:-20], "breaks off"),
+        ("Content-Encoding: gzip", gzip.compress(b"a" * 1000, mtime=0)[:-20], "breaks off"),
         ("Content-Encoding: gzip", b"not that", "is not gzip"),
         ("Content-Encoding: br", b"something", "not asked for"),
         ("Content-Encoding: gzip, gzip", b"something", "not asked for"),
