@@ -66,6 +66,8 @@ def _turn(lane: Lane, endpoint: Endpoint | None, now: datetime) -> str | None:
             return f"The endpoint's rate limit: {endpoint.rate_limit} in {endpoint.rate_seconds:g} s."
     at_once = int(lane.window) if endpoint is None else min(int(lane.window), endpoint.max_concurrent)
     sending = Delivery.objects.filter(lane_id=lane.pk, status=DeliveryStatus.SENDING).count()
+    if lane.opened_times and sending:
+        return "The receiver failed before: one attempt is under way, to see whether it is back."
     if sending >= at_once:
         return f"Its turn: {sending} are being sent to this receiver, as many as it is sent at a time now."
     return None
