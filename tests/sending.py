@@ -84,6 +84,7 @@ class Sending:
         """Send what is due, and wait until all of it is recorded."""
         self._woken = True
         self.sender.serve(self.stop)
+        wait_until(lambda: self.sender.idle, "The sender")
 
     def until(self, *, seconds: float = 20, **counts: int) -> None:
         """Send until there are so many deliveries of each status."""

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 HOLD_SECONDS = 10.0
 """A job ends then at the latest; the clerk goes on without it."""
 LOOK_SECONDS = 0.5
-"""While anything is held, the clerk looks so often what is stuck, and whether leases are to be renewed."""
+"""The clerk looks so often whether it is to stop and, while anything is held, what is stuck and which leases end."""
 COLLECT_SECONDS = 0.002
 """While much is under way, so long is waited for further ends, which are written together."""
 MUCH = 8
@@ -42,7 +42,6 @@ RETRY_SECONDS = 1.0
 SOON_SECONDS = 30.0
 """What is due so soon is not left to the sweep."""
 MOST_ALARMS = 1_000
-LONGEST_SLEEP_SECONDS = 60.0
 
 
 class Sender:
@@ -50,7 +49,7 @@ class Sender:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self._starting = threading.Lock()
+        self._starting, self._holding = threading.Lock(), threading.Lock()
         self._woken, self._idle = threading.Event(), threading.Event()
         self._stop = threading.Event()
         self._stopped_at: float | None = None
@@ -62,7 +61,7 @@ class Sender:
 
     def serve(self, stop: threading.Event) -> None:
         """Have what is due sent. Returns when nothing is left to do, after HOLD_SECONDS, or, once `stop` is set, when
-        what was under way has ended."""
+        what was under way has ended; at once if another call waits for that already."""
         with self._starting:
             self._stop = stop
             self._idle.clear()
@@ -72,14 +71,23 @@ class Sender:
                 self._clerk = threading.Thread(target=self._run, name="webhook clerk")
                 self._clerk.start()
         self.wake()
-        until = time.monotonic() + HOLD_SECONDS
-        while not self._idle.wait(0.1):
-            if time.monotonic() > until and not stop.is_set():
-                return
+        if not self._holding.acquire(blocking=False):
+            return
+        try:
+            until = time.monotonic() + HOLD_SECONDS
+            while not self._idle.wait(0.1) and (stop.is_set() or time.monotonic() < until):
+                continue
+        finally:
+            self._holding.release()
 
     def wake(self) -> None:
         """Have the clerk look what there is to do, if there is one."""
         self._woken.set()
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether there was nothing left to do when the clerk looked last."""
+        return self._idle.is_set()
 
     def join(self, seconds: float) -> None:
         """Wait for the clerk's end, so long at most."""
@@ -90,10 +98,12 @@ class Sender:
 
     def _run(self) -> None:
         while not self._is_over():
-            self._woken.wait(self._pause())
+            if not (self._woken.wait(self._pause()) or self._at_hand.count or self._rings()):
+                continue
             if self._at_hand.count > MUCH:
                 time.sleep(COLLECT_SECONDS)
             self._woken.clear()
+            self._rings()
             try:
                 after_commit, more = self._turn()
                 after_commit()
@@ -123,13 +133,16 @@ class Sender:
         return not self._at_hand.count or time.monotonic() - self._stopped_at > settings.WORKER_GRACE_SECONDS
 
     def _pause(self) -> float:
-        """Return how long there is nothing to do unless somebody wakes the clerk."""
-        now = time.monotonic()
-        pause = LOOK_SECONDS if self._at_hand.count or self._stop.is_set() else LONGEST_SLEEP_SECONDS
-        while self._alarms and self._alarms[0] <= now:
+        """Return how long there is nothing to look at unless somebody wakes the clerk."""
+        return min(LOOK_SECONDS, max(0.0, self._alarms[0] - time.monotonic())) if self._alarms else LOOK_SECONDS
+
+    def _rings(self) -> bool:
+        """Tell whether it is time for something that was to be reminded of."""
+        rang = False
+        while self._alarms and self._alarms[0] <= time.monotonic():
             heapq.heappop(self._alarms)
-            pause = 0.0
-        return min(pause, self._alarms[0] - now) if self._alarms else pause
+            rang = True
+        return rang
 
     def _turn(self) -> tuple[Callable[[], None], bool]:
         """Write, renew and claim, in one transaction. Returns what is to be done after it, and whether to go on."""
