@@ -15,7 +15,7 @@ from django.utils import timezone
 from events.models import Stream
 from tests.delivering import append_to, deliveries_of
 from tests.integration.test_pages import member
-from webhooks import claiming, endpoints, operation_jobs
+from webhooks import endpoints, lanes, operation_jobs
 from webhooks.models import Delivery, Endpoint, EndpointRevision, Lane, Operation
 from webhooks.sealing import Secrets
 from workflow_platform.accounts.models import Role, Workspace
@@ -255,7 +255,7 @@ def test_a_deleted_endpoint_is_gone_its_secrets_too_and_what_waited_is_cancelled
     late = Delivery.objects.create(
         workspace=workspace, endpoint_id=made["id"], lane_id=made["id"], idempotency_key="", body="{}"
     )
-    claiming.open_missing_lanes()
+    lanes.open_missing_lanes()
     late.refresh_from_db()
     assert (late.status, late.error) == ("cancelled", "The endpoint was deleted.")
 
