@@ -58,7 +58,7 @@ def fill(ids: list[str], count: int, attempts: int) -> None:
     """Store so many deliveries that have arrived, and attempts."""
     with connection.cursor() as cursor:
         cursor.execute(_FILL.format(status="delivered", ended="clock_timestamp()", attempts=1), [ids, "{}", count])
-        cursor.execute(_ATTEMPTS, [attempts])
+        cursor.execute(_ATTEMPTS, [ids, attempts])
         cursor.execute("VACUUM ANALYZE webhooks_delivery")
         cursor.execute("ANALYZE webhooks_deliveryattempt")
 
@@ -143,7 +143,7 @@ INSERT INTO webhooks_deliveryattempt (id, workspace_id, delivery_id, endpoint_id
   request_headers, status_code, response_headers, response_body, response_truncated, error_class, error, total_ms)
 SELECT gen_random_uuid(), workspace_id, id, endpoint_id, 1, 'delivered', created_at, 'http://127.0.0.2/',
   '{"webhook-id": "x"}', 200, '{}', 'ok', false, '', '', 5
-FROM webhooks_delivery WHERE status = 'delivered' LIMIT %s
+FROM webhooks_delivery WHERE status = 'delivered' AND endpoint_id = ANY(%s::uuid[]) LIMIT %s
 """
 
 
