@@ -1,4 +1,4 @@
-"""How many deliveries of each lane a process may claim now. Pure: `claiming` reads and writes.
+"""How many deliveries of each lane a process may claim now. Nothing is read or written here.
 
 What one lane gets depends on how it does (window, breaker, rate limit), what all get on the threads that are free;
 lanes take turns, so that none waits for another's queue.

@@ -51,6 +51,9 @@ class AtHand:
         self._returned: list[Claimed] = []
         self._prepared: list[tuple[Claimed, Prepared | None]] = []
         self._dropped: list[Claimed] = []
+        self._written_at_once: int | None = None
+        """How many ends are written together; None: all there are."""
+        self._bare: set[UUID] = set()
 
     @property
     def count(self) -> int:
@@ -81,7 +84,7 @@ class AtHand:
                 slow += len(lane.running) if lane.slow else hanging
                 if hanging or stopping:
                     self._give_back(lane, lane.clear())
-            batch = Batch(self._ended[:], self._returned[:], self._prepared[:], self._dropped[:])
+            batch = Batch(self._ended[: self._written_at_once], self._returned[:], self._prepared[:], self._dropped[:])
             leaving = Counter(each.claimed.lane_id for each in batch.ended)
             leaving.update(each.lane_id for each in (*batch.returned, *batch.dropped))
             for pk, lane in self._lanes.items():
@@ -99,6 +102,8 @@ class AtHand:
         """Forget what has been written, and hand on what was claimed."""
         with self._lock:
             del self._ended[: len(batch.ended)]
+            if not self._ended:
+                self._written_at_once = None
             del self._returned[: len(batch.returned)]
             del self._prepared[: len(batch.prepared)]
             del self._dropped[: len(batch.dropped)]
@@ -112,6 +117,22 @@ class AtHand:
                 self._start(self._lanes[pk])
             for pk in [pk for pk, lane in self._lanes.items() if lane.empty]:
                 del self._lanes[pk]
+
+    def doubt(self) -> None:
+        """Find what could not be written: ends go singly until all are written, one that fails by itself goes without
+        what the receiver said, and if that does not help either, its lease is left to run out."""
+        with self._lock:
+            if self._written_at_once is None or not self._ended:
+                self._written_at_once = 1
+                return
+            first = self._ended[0]
+            if first.claimed.id not in self._bare and first.attempt is not None:
+                self._bare.add(first.claimed.id)
+                first.attempt.strip()
+                first.error = "What the receiver said could not be stored."
+                return
+            self._bare.discard(first.claimed.id)
+            self._dropped.append(self._ended.pop(0).claimed)
 
     def _take_over(self, found: Found) -> list[UUID]:
         for claimed in found.claimed:

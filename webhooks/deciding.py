@@ -1,4 +1,4 @@
-"""What follows from an attempt: delivered, tried again and when, or failed. Pure."""
+"""What follows from an attempt: delivered, tried again and when, or failed. Nothing is read or written here."""
 
 from __future__ import annotations
 

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
+import psycopg
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from webhooks import holding, outcomes, preparing, transport
@@ -42,6 +43,8 @@ RETRY_SECONDS = 1.0
 SOON_SECONDS = 30.0
 """What is due so soon is not left to the sweep."""
 MOST_ALARMS = 1_000
+_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
+"""Also a deadlock. What COPY raises comes from the driver as it is."""
 
 
 class Sender:
@@ -109,11 +112,12 @@ class Sender:
                 after_commit()
                 if more:
                     self._woken.set()
-            except (DatabaseError, InterfaceError) as error:
+            except _AWAY as error:
                 logger.warning("deliveries wait to be recorded: %s", error)
                 self._try_again()
             except Exception:
                 logger.exception("the clerk of webhooks failed, and goes on")
+                self._at_hand.doubt()
                 self._try_again()
             if not self._at_hand.count and not self._woken.is_set():
                 connection.close()

@@ -51,6 +51,11 @@ class Attempt:
     error: str = ""
     timings: Timings = field(default_factory=Timings)
 
+    def strip(self) -> None:
+        """Take out all that is not of our own making."""
+        self.request_headers, self.response_headers = {}, {}
+        self.url = self.response_body = self.error = ""
+
     @property
     def succeeded(self) -> bool:
         return self.status is not None and 200 <= self.status < 300

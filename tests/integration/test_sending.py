@@ -83,7 +83,8 @@ def test_what_is_due_is_sent_once_as_cloud_events_with_signatures_that_others_ve
     (attempt,) = attempts(made[0])
     assert (attempt.number, attempt.outcome, attempt.status_code, attempt.response_body) == (1, "delivered", 200, "ok")
     assert attempt.endpoint_id == made[0].endpoint_id
-    assert attempt.total_ms is not None
+    assert 0 < (attempt.dns_ms or 0) <= (attempt.first_byte_ms or 0) <= (attempt.total_ms or 0)
+    assert any(attempts(each)[0].connect_ms for each in made)
 
 
 def test_each_answer_is_taken_as_it_is_meant(receiver: Receiver, here: Sending) -> None:

@@ -26,8 +26,10 @@ from tests.sending import (
     sending,
     statuses,
 )
-from webhooks import sweeper
+from webhooks import sender, sweeper, transport
+from webhooks.message import Claimed
 from webhooks.models import Delivery
+from webhooks.transport import Attempt
 from workflow_platform import connections
 from workflow_platform.embedded import wait_until
 
@@ -147,6 +149,27 @@ def test_one_job_waits_for_the_sender_and_others_only_wake_it(receiver: Receiver
     here.stop.set()
     here.sender.join(5)
     assert time.monotonic() - began < 2
+
+
+@COMMITS
+def test_what_cannot_be_stored_of_one_delivery_does_not_hold_up_the_others(
+    receiver: Receiver, here: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "RETRY_SECONDS", 0.01)
+    made = make_deliveries(make_endpoint(receiver.url), 4)
+    send = transport.send
+
+    def sends(claimed: Claimed) -> Attempt:
+        attempt = send(claimed)
+        if claimed.id == made[1].pk:
+            attempt.response_body = "\ud800 or \0"
+        return attempt
+
+    monkeypatch.setattr(transport, "send", sends)
+    here.until(delivered=4)
+    (attempt,) = attempts(made[1])
+    assert (attempt.outcome, attempt.response_body) == ("delivered", "")
+    assert attempts(made[2])[0].response_body == "ok"
 
 
 @COMMITS

@@ -1,5 +1,5 @@
-"""Deliveries and their attempts. Status changes are made by `webhooks.outbox`, `webhooks.claiming` and
-`webhooks.outcomes`, and by nothing else."""
+"""Deliveries and their attempts. Status changes are made by `webhooks.outbox`, `claiming`, `holding`, `outcomes`,
+`lanes` and `sweeper`, and by nothing else."""
 
 from __future__ import annotations
 
