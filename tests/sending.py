@@ -30,9 +30,8 @@ def make_endpoint(url: str, secrets: Secrets | None = None, **fields: Any) -> En
         workspace=workspace,
         name=f"Endpoint {uuid4().hex[:6]}",
         url=url,
-        event_types=["*"],
         sealed=(secrets or Secrets(signing=[signer()])).sealed(),
-        **{"retry_policy": FAST, "timeout_seconds": 5} | fields,
+        **{"event_types": ["*"], "retry_policy": FAST, "timeout_seconds": 5} | fields,
     )
     claiming.open_lane(made)
     return made
@@ -79,10 +78,13 @@ class Sending:
     def __init__(self) -> None:
         self.sender = Sender()
         self.stop = threading.Event()
+        self._woken = False
 
     def drain(self) -> None:
         """Send what is due, and wait until all of it is recorded."""
+        self._woken = True
         self.sender.serve(self.stop)
+        wait_until(lambda: self.sender.idle, "The sender")
 
     def until(self, *, seconds: float = 20, **counts: int) -> None:
         """Send until there are so many deliveries of each status."""
@@ -95,15 +97,15 @@ class Sending:
 
     def wake(self) -> None:
         """Have what is due sent, without waiting for it."""
-        if self.sender._clerk is None:
+        if not self._woken:
+            self._woken = True
             threading.Thread(target=self.drain, daemon=True).start()
-        self.sender._woken.set()
+        self.sender.wake()
 
     def end(self) -> None:
         self.stop.set()
-        self.sender._woken.set()
-        if self.sender._clerk is not None:
-            self.sender._clerk.join(20)
+        self.sender.wake()
+        self.sender.join(20)
 
 
 @contextmanager

@@ -28,7 +28,11 @@ def stacked(series: Mapping[datetime, Figures], title: str) -> SafeString:
     labels = format_html_join(
         "",
         '<text x="{}" y="{}">{}</text>',
-        ((f"{i * step:.1f}", HEIGHT + AXIS - 4, f"{moments[i]:%d %b %H:%M}") for i in range(0, len(moments), every)),
+        (
+            (f"{i * step:.1f}", HEIGHT + AXIS - 4, f"{moments[i]:%d %b %H:%M}")
+            for i in range(0, len(moments), every)
+            if i * step < WIDTH - 80
+        ),
     )
     return format_html(
         '<svg class="deliveries" viewBox="0 0 {} {}" role="img" aria-label="{}" style="width:100%;height:auto;'

@@ -6,6 +6,7 @@ the sweep.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -15,10 +16,14 @@ from django.db import transaction
 
 from workflow_platform import jobs
 
+logger = logging.getLogger(__name__)
+
 KIND = "deliver"
 ALL = UUID(int=0)
 APART_SECONDS = 0.005
 """Commits that come closer than this share a job."""
+MOST_APART_SECONDS = 0.04
+"""While one job follows the other, they come further apart, up to this: each costs the workers some CPU."""
 
 
 class _Dispatcher:
@@ -31,11 +36,16 @@ class _Dispatcher:
         self._asked.set()
 
     def _run(self) -> None:
+        apart = APART_SECONDS
         while True:
+            apart = min(2 * apart, MOST_APART_SECONDS) if self._asked.is_set() else APART_SECONDS
             self._asked.wait()
             self._asked.clear()
-            jobs.enqueue(KIND, [ALL])
-            time.sleep(APART_SECONDS)
+            try:
+                jobs.enqueue(KIND, [ALL])
+            except Exception:  # the sweep makes up for a job, but nobody for this thread
+                logger.exception("the workers were not told of deliveries")
+            time.sleep(apart)
 
 
 _dispatcher: _Dispatcher | None = None

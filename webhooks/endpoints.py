@@ -19,7 +19,7 @@ from django.utils import timezone
 from events.replay.reading import database_now
 from webhooks import dispatch, endpoint_secrets, operations
 from webhooks.choosing import Chosen
-from webhooks.claiming import open_lane, reset_lane
+from webhooks.lanes import open_lane, reset_lane
 from webhooks.models import Endpoint, EndpointRevision, Lane, OperationKind
 from webhooks.sealing import NoAuth, Secrets
 from workflow_platform import encryption

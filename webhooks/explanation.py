@@ -26,7 +26,7 @@ def why_pending(delivery: Delivery) -> str | None:
     if delivery.due_at > now:
         tried = delivery.attempts_made - delivery.attempts_before
         return f"The next attempt is due at {_moment(delivery.due_at)}." + (f" {tried} have failed." if tried else "")
-    return "A worker: it is due."
+    return (_turn(lane, endpoint, now) if lane is not None else None) or "A worker: it is due."
 
 
 def _endpoint(endpoint: Endpoint) -> str | None:
@@ -56,6 +56,20 @@ def _lane(lane: Lane, now: datetime) -> str | None:
         )
     if lane.not_before is not None and lane.not_before > now:
         return f"The receiver asked for a pause until {_moment(lane.not_before)}."
+    return None
+
+
+def _turn(lane: Lane, endpoint: Endpoint | None, now: datetime) -> str | None:
+    if endpoint is not None and endpoint.rate_limit:
+        refilled = (now - lane.tokens_at).total_seconds() * endpoint.rate_limit / endpoint.rate_seconds
+        if min(lane.tokens + refilled, endpoint.rate_limit) < 1:
+            return f"The endpoint's rate limit: {endpoint.rate_limit} in {endpoint.rate_seconds:g} s."
+    at_once = int(lane.window) if endpoint is None else min(int(lane.window), endpoint.max_concurrent)
+    sending = Delivery.objects.filter(lane_id=lane.pk, status=DeliveryStatus.SENDING).count()
+    if lane.opened_times and sending:
+        return "The receiver failed before: one attempt is under way, to see whether it is back."
+    if sending >= at_once:
+        return f"Its turn: {sending} are being sent to this receiver, as many as it is sent at a time now."
     return None
 
 

@@ -81,18 +81,24 @@ def deliver_to(
     For test events, and for history that is sent again: those are marked with the attribute `replay`. The events must
     be of the endpoint's workspace (ValueError). In the caller's transaction, or in one of its own.
     """
+    ids = make_for(endpoint, events, Manner(origin, rank, operation_id))
+    return list(Delivery.objects.filter(pk__in=ids).order_by("pk"))
+
+
+def make_for(endpoint: Endpoint, events: Sequence[RecordedEvent], manner: Manner) -> list[str]:
+    """Do what `deliver_to` does, for many. Returns the ids of the deliveries, in the order of the events."""
     workspace = str(endpoint.workspace_id)
     if any(event.workspace_id != workspace for event in events):
         raise ValueError("An endpoint is told only of events of its own workspace.")
     if not events:
         return []
     receiver = Receiver(str(endpoint.pk), workspace, endpoint.method, endpoint.ordering == Ordering.PER_STREAM)
-    marks: dict[str, Any] = {"replay": True} if origin == Origin.REPLAY else {}
+    marks: dict[str, Any] = {"replay": True} if manner.origin == Origin.REPLAY else {}
     messages = [Message(receiver, event, cloud_event(event, **marks)) for event in events]
     with transaction.atomic():
-        ids = write(messages, Manner(origin, rank, operation_id), _clock())
+        ids = write(messages, manner, _clock())
         dispatch.wake_on_commit()
-    return list(Delivery.objects.filter(pk__in=ids).order_by("pk"))
+    return ids
 
 
 @lru_cache(4096)

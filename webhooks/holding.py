@@ -55,8 +55,7 @@ def keep_prepared(prepared: Sequence[tuple[Claimed, Prepared | None]]) -> None:
         if made is None:
             own.update(prepared=True)
             continue
-        options = {**(claimed.options or {}), "headers": made.headers, "method": made.method}
         own.update(
-            prepared=True, body=made.body, content_type=made.content_type, options=options,
+            prepared=True, body=made.body, content_type=made.content_type, options=made.within(claimed.options),
             method=made.method or claimed.verb,
         )  # fmt: skip

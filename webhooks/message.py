@@ -13,6 +13,7 @@ import orjson
 from django.conf import settings
 from pydantic import ValidationError
 
+from webhooks.preparing import Prepared
 from webhooks.retry_schedule import Defaults, RetryPolicy
 from webhooks.sealing import Secrets
 
@@ -102,6 +103,13 @@ class Claimed:
     def attempt(self) -> int:
         """Return which attempt this is for the retry policy, from 1."""
         return max(1, self.attempts_made - self.attempts_before)
+
+    def become(self, made: Prepared | None) -> None:
+        """Take over what the endpoint's scripts have made of it; None leaves it as it is."""
+        self.prepared = True
+        if made is not None:
+            self.body, self.content_type = made.body, made.content_type
+            self.options = made.within(self.options)
 
     def secrets(self) -> Secrets:
         """Return what is sealed into the delivery, or into its endpoint. Raises encryption.CannotDecrypt."""

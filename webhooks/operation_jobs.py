@@ -20,9 +20,10 @@ from django.db.models.functions import Greatest, Now
 
 from events import history, scanning
 from events.cursors import Cursor
-from webhooks import choosing, outbox
+from webhooks import choosing, fanout, outbox
 from webhooks.choosing import Chosen
 from webhooks.models import Operation, OperationKind, OperationState, Origin, Rank
+from webhooks.writing import Manner
 from workflow_platform import jobs, leases
 
 logger = logging.getLogger(__name__)
@@ -146,7 +147,7 @@ def _replay(operation: Operation, mine: QuerySet[Operation]) -> bool:
     # Asked before reading: whatever was at work when the replay began has ended, and is in what is read.
     settled = scanning.safe_before() >= int(mark)
     page = history.read(wanted, Cursor.parse(place) if place else None, SLICE)
-    outbox.deliver_to(endpoint, page.events, Origin.REPLAY, Rank.LOW, operation.pk)
+    fanout.make_for(endpoint, page.events, Manner(Origin.REPLAY, Rank.LOW, operation.pk))
     _save(mine, f"{mark}:{page.cursor}", len(page.events))
     if page.more:
         return True

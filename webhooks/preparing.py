@@ -67,6 +67,10 @@ class Prepared:
     headers: dict[str, str] = field(default_factory=dict)
     method: str = ""
 
+    def within(self, options: dict[str, Any] | None) -> dict[str, Any]:
+        """Return the delivery's options with what is sent besides the body."""
+        return {**(options or {}), "headers": self.headers, "method": self.method}
+
 
 def check_filter(source: str) -> str | None:
     """Return what is wrong with a filter, None if nothing is. Nothing of it runs."""

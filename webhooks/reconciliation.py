@@ -20,9 +20,10 @@ from django.db.models import Max, Min, Q
 
 from events import reading
 from events.partitions import first_id
-from webhooks import counting, outbox
+from webhooks import counting, fanout
 from webhooks.counting import HOUR, Counted
 from webhooks.models import Delivery, Endpoint, EndpointRevision, HourCount, Origin, Violation, ViolationKind
+from webhooks.writing import Manner
 
 SETTLED = timedelta(hours=1)
 """An hour is final so long after its end at the earliest: no transaction that writes events lasts longer."""
@@ -71,7 +72,7 @@ def repair(hour: datetime, endpoint_id: UUID | None = None) -> int:
         with transaction.atomic():
             lacking = {each.endpoint_id: each.missing_ids for each in reconcile(hour, endpoint_id)}
             endpoints = Endpoint.objects.filter(pk__in=[pk for pk, ids in lacking.items() if ids], deleted_at=None)
-            now = sum(len(outbox.deliver_to(e, reading.by_ids(lacking[e.pk]), Origin.EVENT)) for e in endpoints)
+            now = sum(len(fanout.make_for(e, reading.by_ids(lacking[e.pk]), Manner())) for e in endpoints)
             if now:
                 reconcile(hour, endpoint_id)
         made += now

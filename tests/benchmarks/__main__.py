@@ -26,6 +26,7 @@ USUAL = (
     "outbox",
     "bus",
     "outbound",
+    "webhooks",
     "node_to_client",
     "executions",
     "steps",

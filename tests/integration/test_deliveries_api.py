@@ -232,6 +232,13 @@ def test_what_a_pending_delivery_waits_for_is_said(
     lane.update(open_until=None, not_before=later)
     assert "asked for a pause" in said(first)
     lane.update(not_before=None)
+    Delivery.objects.filter(pk=second.pk).update(status="sending", ordering_key="another")
+    lane.update(window=1)
+    assert said(first).startswith("Its turn: 1 are being sent")
+    lane.update(window=2, tokens=0, tokens_at=timezone.now())
+    Endpoint.objects.update(rate_limit=1, rate_seconds=3600)
+    assert said(first) == "The endpoint's rate limit: 1 in 3600 s."
+    Endpoint.objects.update(rate_limit=None)
     Delivery.objects.filter(pk=first.pk).update(due_at=later, attempts_made=2)
     assert "2 have failed" in said(first)
     Endpoint.objects.update(active=False, disabled_reason="The receiver answered 410 Gone.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -14,7 +15,7 @@ from django.utils import timezone
 from events.models import Stream
 from tests.delivering import append_to, deliveries_of
 from tests.integration.test_pages import member
-from webhooks import endpoints
+from webhooks import endpoints, lanes, operation_jobs
 from webhooks.models import Delivery, Endpoint, EndpointRevision, Lane, Operation
 from webhooks.sealing import Secrets
 from workflow_platform.accounts.models import Role, Workspace
@@ -247,7 +248,16 @@ def test_a_deleted_endpoint_is_gone_its_secrets_too_and_what_waited_is_cancelled
     assert held(made) == Secrets()
     operation = Operation.objects.get()
     assert (operation.kind, operation.endpoint_id, operation.state) == ("cancel", operation.endpoint_id, "running")
-    assert Delivery.objects.visible_to(admin_of(workspace)).count() == 1
+    operation_jobs.work(operation.pk, threading.Event())
+    told = Delivery.objects.visible_to(admin_of(workspace)).get()
+    assert (told.status, told.operation_id) == ("cancelled", operation.pk)
+    # What was being written at that very moment.
+    late = Delivery.objects.create(
+        workspace=workspace, endpoint_id=made["id"], lane_id=made["id"], idempotency_key="", body="{}"
+    )
+    lanes.open_missing_lanes()
+    late.refresh_from_db()
+    assert (late.status, late.error) == ("cancelled", "The endpoint was deleted.")
 
 
 def admin_of(workspace: Workspace) -> Any:

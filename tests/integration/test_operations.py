@@ -13,14 +13,18 @@ from django.db.models import Count
 from django.utils import timezone
 
 from events.models import Stream
+from tests.conftest import Platform
 from tests.delivering import append_to, deliveries_of, make_endpoint, make_workspace
 from tests.engine import COMMITS
+from tests.executing import execute, save, until
 from tests.recording import make_stream
-from webhooks import dispatch, operation_jobs, operations, outbox
+from tests.workflows import node
+from webhooks import dispatch, fanout, operation_jobs, operations, outbox
 from webhooks.models import Delivery, Endpoint, Operation, OperationKind
 from webhooks.operations import BadOperation, Chosen, Plan
 from webhooks.outbox import AdHoc
 from workflow_platform import jobs
+from workflow_platform.embedded import wait_until
 
 RECOVER, REDELIVER, CANCEL, REPLAY = OperationKind
 NO_STOP = threading.Event()
@@ -119,7 +123,7 @@ def test_a_worker_that_is_lost_in_mid_slice_leaves_nothing_undone_and_doubles_no
     class Died(BaseException):
         """As when the process is killed: nothing is cleaned up but what the database undoes."""
 
-    real, slices = outbox.deliver_to, []
+    real, slices = fanout.make_for, []
 
     def dies_in_the_third(*args: Any) -> Any:
         made = real(*args)
@@ -128,7 +132,7 @@ def test_a_worker_that_is_lost_in_mid_slice_leaves_nothing_undone_and_doubles_no
             raise Died
         return made
 
-    monkeypatch.setattr(outbox, "deliver_to", dies_in_the_third)
+    monkeypatch.setattr(fanout, "make_for", dies_in_the_third)
     with pytest.raises(Died):
         operation_jobs.work(operation.pk, NO_STOP)
     operation.refresh_from_db()
@@ -269,3 +273,39 @@ def test_an_operation_that_makes_no_sense_is_refused_by_field(
 def test_the_endpoint_of_another_workspace_is_not_there() -> None:
     with pytest.raises(BadOperation, match="no such endpoint"):
         told(CANCEL, make_endpoint("strangers"))
+
+
+# --- on a running platform -------------------------------------------------------------------------------------------
+
+_START = """
+from tests.conftest import Platform
+from tests.delivering import make_endpoint
+from webhooks import operations
+from webhooks.models import OperationKind
+from workflow_platform.accounts.models import Workspace
+workspace = Workspace.objects.order_by("created_at").first()
+endpoint = make_endpoint(workspace.slug, "*", active=False)
+operation = operations.start(OperationKind.{kind}, workspace.pk, {endpoint}, {chosen})
+print("operation", operation.pk, endpoint.pk)
+"""
+
+
+def started(platform: Platform, kind: str, endpoint: str = "endpoint", chosen: str = "{}") -> tuple[str, str]:
+    said = platform.shell.run(_START.format(kind=kind, endpoint=endpoint, chosen=chosen))
+    operation, endpoint_id = said.split("operation ")[1].split()[:2]
+    completed = "SELECT count(*) FROM webhooks_operation WHERE id = %s AND state = 'completed'"
+    wait_until(lambda: platform.query(completed, operation) == [(1,)], "The operation")
+    return operation, endpoint_id
+
+
+def test_a_worker_does_what_was_started_elsewhere(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    until(platform, execute(platform, save(platform, [node("start", "manual_trigger")], [])))
+    operation, endpoint = started(platform, "REPLAY")
+    made = (
+        "SELECT count(*), min(status), max(status) FROM webhooks_delivery WHERE operation_id = %s AND endpoint_id = %s"
+    )
+    ((count, *statuses),) = platform.query(made, operation, endpoint)
+    assert (count > 0, statuses) == (True, ["pending", "pending"])
+    operation, _ = started(platform, "CANCEL", "None", f'{{"endpoint": ["{endpoint}"]}}')
+    assert platform.query(made, operation, endpoint) == [(count, "cancelled", "cancelled")]

@@ -17,13 +17,15 @@ from events.models import Stream
 from events.partitions import first_id
 from events.recorded import RecordedEvent
 from tests.delivering import append_to, deliveries_of, make_endpoint
+from tests.engine import COMMITS
 from tests.recording import make_stream
-from webhooks import cleanup, counting, outbox, reconciliation
+from webhooks import cleanup, counting, outbox, reconciliation, upkeep
 from webhooks.cleanup import Terms
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, EndpointRevision, HourCount, Origin, Violation
 from webhooks.models.inbound import InboundRequest, SeenMessage
 from webhooks.models.operation import Operation
 from webhooks.reconciliation import HOUR
+from workflow_platform.embedded import wait_until
 from workflow_platform.identifiers import uuid7
 
 pytestmark = pytest.mark.django_db
@@ -211,6 +213,20 @@ def test_where_nobody_listens_nothing_is_counted(stream: Stream) -> None:
     assert reconcile_command("--since", "2h") == (
         "0 due = 0 delivered + 0 pending + 0 failed + 0 cancelled; 0 violations\n", 0,
     )  # fmt: skip
+
+
+@COMMITS
+def test_the_scheduler_counts_and_cleans_up_beside_its_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(upkeep, "SPREAD_SECONDS", 0.0)
+    stream, endpoint = make_stream(), make_endpoint("tests", "execution.log")
+    append_to(stream, "execution.log", "execution.log")
+    end(deliveries_of(endpoint)[:1], ago=timedelta(days=31))
+    work = upkeep.Upkeep()
+    work.start()
+    wait_until(lambda: HourCount.objects.filter(endpoint=endpoint, delivered=1, pending=1).exists(), "The count")
+    wait_until(lambda: Delivery.objects.count() == 1, "The cleanup")
+    work.stop()
 
 
 # --- and what retention removes --------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -126,6 +127,26 @@ def test_a_worker_that_is_told_to_stop_ends_what_it_sends_and_gives_the_rest_bac
     with sending() as other:
         other.until(delivered=20)
     assert len(receiver.requests) == 20
+
+
+@COMMITS
+def test_one_job_waits_for_the_sender_and_others_only_wake_it(receiver: Receiver, here: Sending) -> None:
+    receiver.answer = receiver.hang
+    endpoint = make_endpoint(receiver.url)
+    make_deliveries(endpoint, 1)
+    here.wake()
+    wait_until(lambda: receiver.at_once == 1, "The attempt")
+    make_deliveries(endpoint, 1)
+    began = time.monotonic()
+    here.sender.serve(here.stop)
+    assert time.monotonic() - began < 1
+    wait_until(lambda: receiver.at_once == 2, "The other")
+    receiver.gate.set()
+    here.until(delivered=2)
+    began = time.monotonic()
+    here.stop.set()
+    here.sender.join(5)
+    assert time.monotonic() - began < 2
 
 
 @COMMITS

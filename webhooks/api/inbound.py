@@ -73,7 +73,7 @@ class InboundViewSet(viewsets.GenericViewSet[InboundRequest]):
     def get_queryset(self) -> QuerySet[InboundRequest]:
         """Return the requests to the caller's workflows; to staff also those that no workflow listens to."""
         user = self.request.user
-        mine = Q(workspace__in=Workspace.objects.visible_to(user).order_by().values("pk"))
+        mine = Q(workspace__in=list(Workspace.objects.visible_to(user).order_by().values_list("pk", flat=True)))
         if user.is_active and user.is_staff:
             mine |= Q(workspace=None)
         return InboundRequest.objects.filter(mine)

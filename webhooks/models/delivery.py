@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.db import models
 from django.utils import timezone
 
 from webhooks.models.endpoint import MAX_URL, Endpoint
-from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
+from workflow_platform.accounts.models import Role, User, Workspace, WorkspaceScopedQuerySet
 from workflow_platform.identifiers import uuid7
 
 
@@ -41,7 +43,13 @@ class Rank(models.IntegerChoices):
 
 
 class DeliveryQuerySet(WorkspaceScopedQuerySet["Delivery"]):
-    pass
+    def visible_to(self, user: User | object, role: Role = Role.VIEWER) -> Self:
+        """Return the rows of the workspaces in which `user` holds at least `role`.
+
+        The workspaces are looked up first: by their ids the newest of a million rows are found in the index.
+        """
+        mine = Workspace.objects.visible_to(user, role).order_by().values_list("pk", flat=True)
+        return self.filter(workspace__in=list(mine))
 
 
 class Delivery(models.Model):
