@@ -178,6 +178,8 @@ async function save(event) {
 /** Show a secret until it is put away; then the page comes anew. */
 export function showSecret(endpoint, then, note = "") {
   const verifying = endpoint.signing_secrets?.[0]?.public_key;
+  by("secret-about").textContent = verifying ? "It signs each delivery. Receivers need only the public key below."
+    : "Give it to the receiver, which verifies the signature of each delivery with it.";
   by("secret-value").textContent = endpoint.secret;
   by("secret-note").textContent = note;
   by("public-part").hidden = !verifying;

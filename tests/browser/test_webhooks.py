@@ -52,10 +52,33 @@ def test_an_endpoint_is_made_and_its_secret_is_shown_once(
     page.get_by_role("button", name="I have kept it").click()
     expect(row_of(page, name)).to_contain_text("active")
     assert shown not in page.content()
-    row_of(page, name).get_by_role("button", name="Edit").click()
+
+
+def test_what_is_secret_stays_when_an_endpoint_is_edited(
+    platform: Platform, visitor: Visitor, server: Answering
+) -> None:
+    server.open()
+    body = {"name": f"Kept {uuid4().hex[:6]}", "url": server.url, "event_types": [NEVER]}
+    secret = {"headers": {"X-Team": "platform"}, "auth": {"type": "bearer", "token": "correct-horse"}}
+    made = platform.request("POST", "/api/webhooks/endpoints/", json=body | secret).json()
+    page = visitor.open(f"/webhooks/endpoints/{made['id']}/")
+    page.get_by_role("button", name="Edit").click()
     expect(page.locator("#form [name=url]")).to_have_value(server.url)
-    expect(page.locator("#policy-words")).to_have_text("10 attempts within about 3.1 days.")
-    assert shown not in page.content()
+    for field in ('[name="auth.token"]', '[aria-label="Value of the header"]'):
+        expect(page.locator(field)).to_have_value("")
+        expect(page.locator(field)).to_have_attribute("placeholder", "Leave empty to keep it")
+    page.get_by_role("radio", name="custom").check()
+    page.locator('[name="retry_policy.delays_seconds"]').fill("5, x")
+    expect(page.locator("#policy-words")).to_have_class("error")
+    page.locator('[name="retry_policy.delays_seconds"]').fill("5, 60")
+    expect(page.locator("#policy-words")).to_have_text("3 attempts within 65 seconds.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".settings")).to_contain_text("custom: 3 attempts within 65 seconds")
+    page.get_by_role("button", name="Send a test event").click()
+    expect(page.locator("#status")).to_have_text("delivered")
+    assert (server.asked[0]["authorization"], server.asked[0]["x-team"]) == ("Bearer correct-horse", "platform")
+    assert "correct-horse" not in page.content()
+    visitor.complaints.clear()  # the browser tells of every answer that is no success
 
 
 def test_a_delivery_is_followed_live_and_sent_again(
@@ -96,6 +119,22 @@ def test_recovering_shows_whom_it_meets_before_it_sends_anything(
     page.get_by_role("button", name="Send 2 again").click()
     expect(page.locator("#operation-said")).to_have_text("2 of 2 sent again, done.")
     wait_until(lambda: len(server.asked) == 4, "Both again", 20)
+
+
+def test_what_the_filters_fit_is_sent_again_at_once(
+    platform: Platform, visitor: Visitor, server: Answering, endpoint: dict[str, Any]
+) -> None:
+    server.open()
+    server.statuses = [400]
+    platform.request("POST", f"/api/webhooks/endpoints/{endpoint['id']}/test/", json={})
+    page = visitor.open(f"/webhooks/deliveries/?endpoint={endpoint['id']}")
+    expect(page.locator("#list .status")).to_have_text("failed")  # the list stays fresh by itself
+    page.get_by_role("button", name="Redeliver these").click()
+    expect(page.locator("#operation-about")).to_contain_text("only those that failed are meant")
+    page.get_by_role("button", name="Send 1 again").click()
+    expect(page.locator("#operation-said")).to_have_text("1 of 1 sent again, done.")
+    page.locator("#operation-close").click()
+    expect(page.locator("#list .status")).to_have_text("delivered")
 
 
 def test_the_pages_of_webhooks_fit_a_phone(
