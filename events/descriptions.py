@@ -9,6 +9,7 @@ DESCRIPTIONS = {
     "workflow.activated": "A workflow was activated: its triggers start executions.",
     "workflow.deactivated": "A workflow was deactivated: its triggers start nothing.",
     "workflow.cloned": "A workflow was made as a copy of another one.",
+    "workflow.hook_tested": "A request came to the test URL of a webhook trigger; it started nothing.",
     "execution.queued": "An execution was created and waits for a worker.",
     "execution.started": "A worker took the execution up.",
     "execution.node_started": "A node began, or began its next attempt.",

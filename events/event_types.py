@@ -47,6 +47,23 @@ class WorkflowCloned(WorkflowChanged):
     cloned_from: str
 
 
+class HookTested(Payload):
+    """A request to the test URL of a webhook trigger, which starts nothing."""
+
+    request: str
+    """The id of its row in the log of inbound requests."""
+    node: str
+    method: str
+    path: str
+    accepted: bool
+    status_code: int
+    reason: str
+    content_type: str
+    body_bytes: int
+    preview: dict[str, Any] | None = None
+    """Query and body, cut."""
+
+
 # --- execution -------------------------------------------------------------------------------------------------------
 
 
@@ -230,6 +247,7 @@ CATALOGUE: dict[str, type[Payload]] = {
     "workflow.activated": WorkflowChanged,
     "workflow.deactivated": WorkflowChanged,
     "workflow.cloned": WorkflowCloned,
+    "workflow.hook_tested": HookTested,
     "execution.queued": Queued,
     "execution.started": Started,
     "execution.node_started": NodeStarted,

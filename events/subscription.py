@@ -196,8 +196,10 @@ class Subscription:
 def _read(
     stream: StreamState, after: int, limit: int, types: Collection[str] | None, workspaces: Collection[str]
 ) -> tuple[StreamState, list[RecordedEvent]]:
-    """Return where the stream stands, and after that a page of it: nothing up to its head is missing from the page."""
+    """Return where the stream stands, and a page of it up to there: of what has come since, who reads knows nothing."""
     state = reading.states([stream.name]).get(stream.name, stream)
     if state.head <= after:
         return state, []
-    return state, reading.page_after(state, after, limit, types, workspaces)
+    page = reading.page_after(state, after, limit, types, workspaces)
+    # Were it to hold the end of a stream that had not ended a moment ago, nobody would ever tell of the end.
+    return state, [event for event in page if event.sequence_in(stream.name) <= state.head]

@@ -187,12 +187,33 @@ class OAuth2ClientCredentials(Fields):
         return self
 
 
+class WebhookSecret(Fields):
+    label = "Webhook signing secret"
+    description = "What the requests that arrive at a webhook trigger are signed with; it is never sent anywhere."
+
+    secret: Text = Field(
+        title="Secret",
+        description="As the service that calls shows it; of Standard Webhooks whsec_…, or the public key whpk_….",
+        min_length=8,
+        max_length=1000,
+        json_schema_extra=SECRET,
+    )
+    previous: Text = Field(
+        "",
+        title="Previous secret",
+        description="Taken too while the service changes to the new one. Later, enter the new one here as well.",
+        max_length=1000,
+        json_schema_extra=SECRET,
+    )
+
+
 CREDENTIAL_TYPES: dict[str, type[Fields]] = {
     "basic": Basic,
     "bearer": Bearer,
     "header": Header,
     "query": Query,
     "oauth2_client_credentials": OAuth2ClientCredentials,
+    "webhook_secret": WebhookSecret,
 }
 
 

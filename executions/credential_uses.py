@@ -11,7 +11,7 @@ from django.db import connection
 
 from executions.models import Credential
 
-# The field `credential` of a node's parameters, and the node's own field `credentials`.
+# The field `credential` of a node's parameters, the node's own field `credentials`, and those of a trigger's `auth`.
 _USES = """
 SELECT DISTINCT w.workspace_id, used.reference #>> '{}', w.id, w.name
 FROM executions_workflow w
@@ -19,6 +19,8 @@ JOIN executions_workflowversion v ON v.id = w.latest_version_id
 CROSS JOIN LATERAL (
     SELECT jsonb_path_query(v.nodes, '$[*].parameters.credential') AS reference
     UNION SELECT jsonb_path_query(v.nodes, '$[*].credentials')
+    UNION SELECT jsonb_path_query(v.nodes, '$[*].parameters.auth.credential')
+    UNION SELECT jsonb_path_query(v.nodes, '$[*].parameters.auth.also[*]')
 ) AS used
 WHERE w.workspace_id = ANY(%s) AND w.deleted_at IS NULL
 ORDER BY w.name, w.id

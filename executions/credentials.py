@@ -22,7 +22,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from executions import oauth2
-from executions.credential_types import BadFields, Fields, OAuth2ClientCredentials, read_fields
+from executions.credential_types import BadFields, Fields, OAuth2ClientCredentials, WebhookSecret, read_fields
 from executions.credential_uses import uses_of
 from executions.models import Credential
 from executions.nodes.base import NodeError
@@ -191,6 +191,8 @@ class OpenCredential:
             if not self.tokens:
                 self._fetch(refused=None)
             added, further = {"Authorization": f"Bearer {self.tokens[-1]}"}, {}
+        elif isinstance(self.fields, WebhookSecret):
+            raise NodeError(f"The credential {self.name!r} is for requests that arrive; it signs none in.")
         else:
             parts = self.fields.parts()
             added, further = parts.headers, parts.query
@@ -240,7 +242,7 @@ def open_for_node(workspace_id: UUID, reference: str, cancelled: threading.Event
         row = Credential.objects.filter(workspace=workspace_id).called(reference).first()
         if row is None:
             raise NodeError(f"There is no credential {reference!r} in the workflow's workspace (any more).")
-        _note_use(row)
+        note_use(row)
         return opened(row, cancelled)
     except (DatabaseError, InterfaceError):
         raise NodeError("The database did not answer when a credential was asked for.", retryable=True) from None
@@ -273,7 +275,7 @@ def opened(row: Credential, cancelled: threading.Event | None = None) -> OpenCre
     return OpenCredential(row.pk, row.name, list(row.allowed_hosts), version, fields, cancelled)
 
 
-def _note_use(row: Credential) -> None:
+def note_use(row: Credential) -> None:
     """Write `last_used_at`, at most once a minute: a busy workflow would otherwise rewrite the row with each run."""
     now = timezone.now()
     stale = now - LAST_USED_RESOLUTION

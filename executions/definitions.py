@@ -72,10 +72,8 @@ def _credentials_of(node: Node) -> Iterator[tuple[str, str]]:
     if node.credentials:
         yield "credentials", node.credentials
     node_type = node_types().get(node.type)
-    for name, info in node_type.Parameters.model_fields.items() if node_type else ():
-        extra, value = info.json_schema_extra, node.parameters.get(name)
-        if isinstance(extra, dict) and extra.get("format") == "credential" and isinstance(value, str) and value:
-            yield f"parameters.{name}", value
+    if node_type is not None:
+        yield from node_type.credentials_of(node.parameters)
 
 
 @transaction.atomic

@@ -1,7 +1,7 @@
 """Requests to /hooks/ become executions: those that come at the same time in one transaction.
 
-One thread of each web process takes what has arrived, finds the triggers, creates the executions and answers each. An
-answer means stored: it is given after the commit.
+One thread of each web process takes what has arrived, finds the triggers, judges, creates the executions, writes what
+is kept of the requests, and answers each. An answer means stored: it is given after the commit.
 """
 
 from __future__ import annotations
@@ -12,139 +12,201 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
-from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
-from executions import lifecycle
+from executions import hook_listeners, hook_records, lifecycle
+from executions.hook_judging import Judge
+from executions.hook_requests import Accepted, Arrived, Outcome, Refused, Taken, Waiting
+from executions.hook_secrets import Secrets
 from executions.lifecycle import CannotStart, NewExecution
-from executions.models import Trigger, WebhookRoute, WorkflowVersion
+from executions.models import Execution, Trigger
+from webhooks.inbound import recording, repetitions
 
 logger = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 200
+MAX_WAITING, MAX_WAITING_BYTES = 5_000, 256 * 1024 * 1024
+"""Requests, and bytes of their bodies, that one process holds; more are sent away."""
 BUSY = 3
 GATHER_SECONDS = 0.003
 """After a batch of BUSY or more, the next one gathers for so long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """An execution was created; `respond` says when the caller is answered."""
-
-    execution_id: UUID
-    respond: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Nothing was created."""
-
-    status: int
-    detail: str
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    method: str
-    path: str
-    item: dict[str, Any]
-    answer: Future[Accepted | Refused] = field(default_factory=Future)
+FULL = Refused(503, "Too many requests wait at the moment.", {"Retry-After": "2"})
+NOT_STORED = Refused(503, "The request could not be stored; send it again.", {"Retry-After": "5"})
 
 
 class _Intake:
     def __init__(self) -> None:
-        self.requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
+        self.requests: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
+        self._bytes, self._counting = 0, threading.Lock()
+        self._judge, self._secrets, self._refusals = Judge(), Secrets(), recording.Refusals()
         threading.Thread(target=self._run, name="hook intake", daemon=True).start()
+
+    def put(self, waiting: Waiting) -> bool:
+        """Take a request in. False if there are too many."""
+        size = len(waiting.request.body)
+        with self._counting:
+            if self.requests.qsize() >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES:
+                return False
+            self._bytes += size
+        self.requests.put(waiting)
+        return True
 
     def _run(self) -> None:
         busy = False
         while True:
-            batch = [self.requests.get()]
-            if busy:
-                time.sleep(GATHER_SECONDS)
-            while len(batch) < MAX_AT_ONCE and not self.requests.empty():
-                batch.append(self.requests.get())
+            batch = self._next(busy)
             busy = len(batch) >= BUSY
             try:
                 self._take(batch)
-            except Exception as error:
+            except (OperationalError, InterfaceError):
                 logger.exception("%d requests were not taken", len(batch))
                 connection.close()
-                for request in batch:
-                    request.answer.set_exception(error)
+                for each in batch:
+                    if not each.answer.done():
+                        each.answer.set_result(NOT_STORED)
+            except Exception:
+                logger.exception("%d requests are taken one by one", len(batch))
+                self._take_singly(batch)
+            with self._counting:
+                self._bytes -= sum(len(each.request.body) for each in batch)
             if self.requests.empty():
                 connection.close()
 
-    def _take(self, batch: list[_Request]) -> None:
+    def _next(self, busy: bool) -> list[Waiting]:
+        """Wait for what comes next; nothing, where it is time to tell how many refusals were left out."""
+        try:
+            batch = [self.requests.get(timeout=recording.TELL_AFTER_SECONDS if self._refusals.waiting else None)]
+        except queue.Empty:
+            return []
+        if busy:
+            time.sleep(GATHER_SECONDS)
+        while len(batch) < MAX_AT_ONCE and not self.requests.empty():
+            batch.append(self.requests.get())
+        return batch
+
+    def _take_singly(self, batch: Sequence[Waiting]) -> None:
+        """Take each by itself, so that one which cannot be taken leaves the others alone."""
+        for each in batch:
+            if each.answer.done():
+                continue
+            try:
+                self._take([each])
+            except Exception as error:
+                logger.exception("a request to %s was not taken", each.request.path)
+                connection.close()
+                each.answer.set_exception(error)
+
+    def _take(self, batch: Sequence[Waiting]) -> None:
+        self._look_at(batch)
+        tests = [each for each in batch if each.request.test and each.listener is not None]
+        others = [each for each in batch if not (each.request.test and each.listener is not None)]
+        refused = [hook_records.kept(each) for each in others if isinstance(each.judged.outcome, Refused)]
+        now = time.monotonic()
+        rows = [*self._refusals.choose(refused, now), *self._refusals.told(now)]
+        taken = [each for each in others if not isinstance(each.judged.outcome, Refused)]
+        if taken or rows:
+            with transaction.atomic():
+                _start(taken)
+                recording.write([*rows, *(hook_records.kept(each) for each in taken)])
+        _answer(others)
+        if tests:
+            self._show(tests, now)
+            _answer(tests)
+
+    def _look_at(self, batch: Sequence[Waiting]) -> None:
+        """Find who listens to each, and judge it."""
+        found = hook_listeners.listening({each.request.path for each in batch if not each.request.test})
+        tested = {
+            path: hook_listeners.tested(path) for path in {each.request.path for each in batch if each.request.test}
+        }
+        for each in batch:
+            each.listener = (tested if each.request.test else found).get(each.request.path)
+        listeners = [each.listener for each in batch if each.listener is not None]
+        secrets = self._secrets.look_up({reference for found in listeners for reference in found.credentials})
+        for each in batch:
+            each.judged = self._judge.judge(each.request, each.listener, secrets)
+            if not isinstance(each.judged.outcome, Taken):
+                each.outcome = each.judged.outcome
+
+    def _show(self, tests: Sequence[Waiting], now: float) -> None:
+        """Write what came to test URLs, with an event for those who look at the workflow's page."""
+        for each in tests:
+            if not isinstance(each.judged.outcome, Refused):
+                each.outcome = hook_records.answer_to_test(each)
+        kept = [hook_records.kept(each) for each in tests]
+        chosen = self._refusals.choose([row for row in kept if not row.accepted], now)
+        shown = {row.id for row in kept if row.accepted} | {row.id for row in chosen}
         with transaction.atomic():
-            answers = _take(batch)
-        for request, answer in zip(batch, answers, strict=True):
-            request.answer.set_result(answer)
+            recording.write(row for row in kept if row.id in shown)
+            hook_records.tell([each for each in tests if each.id in shown])
 
 
-def _take(batch: Sequence[_Request]) -> list[Accepted | Refused]:
-    found = (
-        WebhookRoute.objects.select_related("workflow")
-        .defer("workflow__description")
-        .in_bulk({request.path for request in batch})
-    )
-    judged = [_judge(request, found.get(request.path)) for request in batch]
-    made = iter(lifecycle.create_executions([new for new in judged if isinstance(new, NewExecution)]))
-    return [new if isinstance(new, Refused) else _answer(new, next(made)) for new in judged]
+def _answer(batch: Sequence[Waiting]) -> None:
+    for each in batch:
+        each.answer.set_result(each.outcome)
 
 
-def _judge(request: _Request, route: WebhookRoute | None) -> NewExecution | Refused:
-    if route is None or route.workflow.latest_version_id is None:
-        return Refused(404, "No active workflow listens here.")
-    version = _version(route.workflow.latest_version_id)
-    parameters = _parameters(version, route.node_id)
-    methods = parameters.get("methods", ["POST"])
-    if request.method not in methods:
-        allowed = ", ".join(methods)
-        return Refused(405, f"This webhook takes {allowed}.", {"Allow": allowed})
+def _start(taken: Sequence[Waiting]) -> None:
+    """Create the executions, but for repetitions; inside the caller's transaction."""
+    starting = [each for each in taken if isinstance(each.judged.outcome, Taken)]
+    named = {each.id: message for each in starting if (message := _message(each)) is not None}
+    first = repetitions.claim({message: each for each, message in reversed(named.items())})
+    earlier = {each: first[message] for each, message in named.items() if first.get(message, each) != each}
+    fresh = [each for each in starting if each.id not in earlier]
+    made = lifecycle.create_executions([_new(each) for each in fresh]) if fresh else []
+    for each, execution in zip(fresh, made, strict=True):
+        each.outcome = _begun(each, execution)
+    failed = {each.id: each.outcome for each in fresh if isinstance(each.outcome, Refused)}
+    repetitions.forget([named[each] for each in failed if each in named])
+    for each in starting:
+        if (execution_id := earlier.get(each.id)) is not None:
+            each.outcome = failed.get(execution_id) or Accepted(execution_id, _respond(each), duplicate=True)
+
+
+def _message(each: Waiting) -> repetitions.Message | None:
+    """Return what tells repetitions: of this trigger, since its path may have been, or become, that of another one."""
+    assert each.listener is not None
+    trigger = f"{each.listener.workflow.pk}/{each.listener.node_id}"
+    return (trigger, each.judged.message_id) if each.judged.message_id else None
+
+
+def _new(each: Waiting) -> NewExecution:
+    assert each.listener is not None
+    assert isinstance(each.judged.outcome, Taken)
     return NewExecution(
-        workflow=route.workflow,
-        version=version,
+        workflow=each.listener.workflow,
+        version=each.listener.version,
         trigger=Trigger.WEBHOOK,
-        input=[request.item],
-        trigger_node=route.node_id,
-        awaited=parameters.get("respond", "immediately") != "immediately",
+        input=[each.judged.outcome.item],
+        trigger_node=each.listener.node_id,
+        awaited=_respond(each) != "immediately",
+        id=each.id,
     )
 
 
-def _answer(new: NewExecution, made: Any) -> Accepted | Refused:
+def _begun(each: Waiting, made: Execution | CannotStart) -> Accepted | Refused:
     if isinstance(made, CannotStart):
         return Refused(409, str(made))
-    assert new.version is not None
-    assert new.trigger_node is not None
-    return Accepted(made.pk, _parameters(new.version, new.trigger_node).get("respond", "immediately"))
+    return Accepted(made.pk, _respond(each))
 
 
-def _parameters(version: WorkflowVersion, node_id: str) -> dict[str, Any]:
-    return next((dict(n["parameters"]) for n in version.nodes if n["id"] == node_id), {})
-
-
-@lru_cache(maxsize=256)
-def _version(version_id: UUID) -> WorkflowVersion:
-    """Return a version from memory: it never changes."""
-    return WorkflowVersion.objects.get(pk=version_id)
+def _respond(each: Waiting) -> str:
+    parameters = each.listener.parameters if each.listener else None
+    return parameters.respond if parameters else "immediately"
 
 
 _intake: _Intake | None = None
 _starting = threading.Lock()
 
 
-def submit(method: str, path: str, item: dict[str, Any]) -> Future[Accepted | Refused]:
+def submit(request: Arrived) -> Future[Outcome]:
     """Hand in a request; the future is done when what follows from it is committed."""
     global _intake
     with _starting:
         if _intake is None:
             _intake = _Intake()
-    request = _Request(method, path, item)
-    _intake.requests.put(request)
-    return request.answer
+    waiting = Waiting(request)
+    if not _intake.put(waiting):
+        waiting.answer.set_result(FULL)
+    return waiting.answer

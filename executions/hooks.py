@@ -1,4 +1,7 @@
-"""`/hooks/{path}`: a request from outside starts a workflow, or goes on with one that waits for it."""
+"""`/hooks/{path}`: a request from outside starts a workflow, or goes on with one that waits for it.
+
+`/hooks/test/{path}` checks and shows the request and starts nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,60 +12,89 @@ from uuid import UUID
 
 import orjson
 from channels.db import database_sync_to_async
-from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from executions import answers, hook_intake, waits
-from executions.models import Wait, WaitKind
+from executions.hook_judging import NOT_KEPT
+from executions.hook_requests import Accepted, Answered, Arrived, Refused
+from executions.models import Execution, Wait, WaitKind
 from executions.statuses import ExecutionStatus
-from workflow_platform.problems import json_problem
+from webhooks.inbound.bodies import BadBody, first_or_all, read_body, read_query
+from workflow_platform.client_address import client_address
+from workflow_platform.problems import json_problem, unfit_body
 
-NOT_KEPT = frozenset({"authorization", "cookie", "proxy-authorization"})
 COMPLETION_SECONDS = 30.0
 LOOKING_ONLY = frozenset({"HEAD", "OPTIONS"})
 NO_BODY = frozenset({204, 304})
 
 
-class BadBody(Exception):
-    """The body is not what its content type says."""
-
-
 @csrf_exempt
-async def receive(request: HttpRequest, path: str) -> HttpResponse:
-    """Start the workflow whose active webhook trigger has the path."""
-    try:
-        item = _item(request, path)
-    except BadBody as error:
-        return json_problem(request, 400, str(error))
-    except RequestDataTooBig:
-        return json_problem(request, 413, f"At most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes are taken.")
-    taken = await asyncio.wrap_future(hook_intake.submit(str(request.method), path.rstrip("/"), item))
-    if isinstance(taken, hook_intake.Refused):
-        answer = json_problem(request, taken.status, taken.detail)
-        for name, value in taken.headers.items():
-            answer[name] = value
-        return answer
-    said: dict[str, Any] = {"execution_id": str(taken.execution_id), "status": "queued"}
-    if taken.respond == "immediately":
+async def receive(request: HttpRequest, path: str, test: bool = False) -> HttpResponse:
+    """Start the workflow whose active webhook trigger has the path; to a test URL, only check and show the request."""
+    outcome = await asyncio.wrap_future(hook_intake.submit(_arrived(request, path, test)))
+    if isinstance(outcome, Refused):
+        return _refused(request, outcome)
+    if isinstance(outcome, Answered):
+        return JsonResponse(outcome.body, status=outcome.status)
+    return await _accepted(request, outcome)
+
+
+def _arrived(request: HttpRequest, path: str, test: bool) -> Arrived:
+    unfit = unfit_body(request)
+    return Arrived(
+        method=str(request.method),
+        path=path.rstrip("/"),
+        headers=_headers(request),
+        query_string=request.META.get("QUERY_STRING", "").encode("latin-1", "replace"),
+        body=request.body if unfit is None else b"",
+        address=client_address(request.META),
+        received_at=timezone.now(),
+        test=test,
+        unread=unfit and unfit[:2],
+        body_bytes=unfit[2] if unfit else 0,
+    )
+
+
+def _headers(request: HttpRequest) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def _refused(request: HttpRequest, outcome: Refused) -> HttpResponse:
+    answer = json_problem(request, outcome.status, outcome.detail)
+    for name, value in outcome.headers.items():
+        answer[name] = value
+    return answer
+
+
+async def _accepted(request: HttpRequest, outcome: Accepted) -> HttpResponse:
+    said: dict[str, Any] = {"execution_id": str(outcome.execution_id), "status": "queued"}
+    if outcome.duplicate:
+        said["duplicate"] = True
+    if outcome.respond == "immediately":
         return JsonResponse(said, status=202)
-    answered = taken.respond == "respond_node"
-    state = await answers.wait_for(taken.execution_id, COMPLETION_SECONDS, answered=answered)
+    answered = outcome.respond == "respond_node"
+    try:
+        state = await answers.wait_for(outcome.execution_id, COMPLETION_SECONDS, answered=answered)
+    except Execution.DoesNotExist:  # of a repetition whose first execution has been removed since
+        return JsonResponse(said | {"status": "removed"}, status=202)
     said["status"] = state["status"]
     if answered and state["response"] is not None:
         return _response(state["response"])
     if not ExecutionStatus(state["status"]).ended:
         return JsonResponse(said, status=202)
     if state["status"] != ExecutionStatus.COMPLETED.value:
-        return json_problem(request, 500, f"The execution {taken.execution_id} ended as {state['status']}.")
+        return json_problem(request, 500, f"The execution {outcome.execution_id} ended as {state['status']}.")
     return JsonResponse(said | {"items": state["items"]})
 
 
 @csrf_exempt
 async def resume(request: HttpRequest, execution_id: UUID, signature: str) -> HttpResponse:
     """Go on with the execution that waits for this call (`$execution.resumeUrl`), once."""
-    if not hmac.compare_digest(signature, waits.resume_signature(execution_id)):
+    if (unfit := unfit_body(request)) is not None:
+        return json_problem(request, *unfit[:2])
+    if not hmac.compare_digest(signature.encode(), waits.resume_signature(execution_id).encode()):
         return json_problem(request, 404, "Nothing waits here.")
     if request.method in LOOKING_ONLY:
         return json_problem(request, 405, "Programs that only look, such as previews of links, resume nothing.")
@@ -89,30 +121,14 @@ def _resume(execution_id: UUID, node: str | None, item: dict[str, Any]) -> None:
 
 def _item(request: HttpRequest, path: str) -> dict[str, Any]:
     """Return the request as an item. Raises BadBody."""
+    headers = _headers(request)
     return {
         "method": request.method,
         "path": path,
-        "headers": {name.lower(): value for name, value in request.headers.items() if name.lower() not in NOT_KEPT},
-        "query": _first_or_all(request.GET),
-        "body": _body(request),
+        "headers": {name: value for name, value in headers.items() if name not in NOT_KEPT},
+        "query": first_or_all(read_query(request.META.get("QUERY_STRING", "").encode("latin-1", "replace"))),
+        "body": read_body(headers.get("content-type", ""), request.body),
     }
-
-
-def _body(request: HttpRequest) -> Any:
-    """Return JSON parsed, a form as an object, anything else as text."""
-    kind = request.content_type or ""
-    if "json" in kind:
-        try:
-            return orjson.loads(request.body) if request.body else None
-        except orjson.JSONDecodeError as error:
-            raise BadBody(f"The body is not JSON: {error}.") from None
-    if kind in {"application/x-www-form-urlencoded", "multipart/form-data"}:
-        return _first_or_all(request.POST)
-    return request.body.decode(errors="replace").replace("\x00", "�")
-
-
-def _first_or_all(values: Any) -> dict[str, Any]:
-    return {name: found if len(found) > 1 else found[0] for name, found in values.lists()}
 
 
 def _response(said: dict[str, Any]) -> HttpResponse:

@@ -19,7 +19,7 @@ from events import log
 from events.models import FEED, WORKFLOW, Replay
 from events.replay import reading as replay_reading
 from events.replay.models import State, Target
-from executions import relations, schedules
+from executions import hook_pages, relations, schedules
 from executions.explanation import explain
 from executions.graph import Graph
 from executions.layout import layout
@@ -122,11 +122,7 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
     head = log.head(stream)
     versions = row.versions.select_related("created_by").defer("edges").order_by("-number")
     version = _version(row, request.GET.get("version"))
-    hooks = [
-        {"path": node["parameters"].get("path", ""), "methods": node["parameters"].get("methods", ["POST"])}
-        for node in version.nodes
-        if node["type"] == "webhook_trigger"
-    ]
+    hooks = hook_pages.hooks_of(row, version)
     context = {
         "workflow": row,
         "version": version,
@@ -147,6 +143,8 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
                 "settings": version.settings,
             },
             "sample_input": version.settings.get("sample_input", []),
+            "hook_requests": hook_pages.latest(row) if hooks else [],
+            "icons": static("icons.svg"),
         },
         "list_data": {
             "stream": stream,

@@ -1,7 +1,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from executions import approval_pages, credential_pages, pages
+from executions import approval_pages, credential_pages, hook_pages, pages
 from workflow_platform.accounts.forms import LoginForm
 
 login = auth.LoginView.as_view(
@@ -12,6 +12,7 @@ urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
     path("workflows/", pages.workflows, name="workflows"),
     path("workflows/<uuid:workflow_id>/", pages.workflow, name="workflow"),
+    path("workflows/<uuid:workflow_id>/hook-requests/", hook_pages.hook_requests, name="hook-requests"),
     path("executions/rows/", pages.rows, name="execution-rows"),
     path("executions/<uuid:execution_id>/", pages.monitor, name="monitor"),
     path("executions/<uuid:execution_id>/queue/", pages.queue, name="execution-queue"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -44,6 +43,11 @@ def signer(secret: str = "", **fields: Any) -> SigningSecret:
     secret = secret or signing.new_secret("v1")
     kind = signing.check_secret(secret)
     return SigningSecret(id=uuid4().hex, kind=kind, secret=secret, **{"created_at": datetime.now(UTC)} | fields)
+
+
+def make_delivery(endpoint: Endpoint, **fields: Any) -> Delivery:
+    """Write one that is due."""
+    return make_deliveries(endpoint, 1, **fields)[0]
 
 
 def make_deliveries(endpoint: Endpoint, count: int, stream: str = "", **fields: Any) -> list[Delivery]:
@@ -91,9 +95,9 @@ class Sending:
 
     def wake(self) -> None:
         """Have what is due sent, without waiting for it."""
-        self.sender._woken.set()
         if self.sender._clerk is None:
             threading.Thread(target=self.drain, daemon=True).start()
+        self.sender._woken.set()
 
     def end(self) -> None:
         self.stop.set()
@@ -140,7 +144,3 @@ def make_due(*deliveries: Delivery) -> None:
 def lose_sender(*ids: UUID) -> None:
     """Have leases run out, as when the process that holds them has died."""
     Delivery.objects.filter(pk__in=ids).update(lease_expires_at=timezone.now())
-
-
-def wait(seconds: float) -> float:
-    return time.monotonic() + seconds

@@ -7,7 +7,7 @@ lanes take turns, so that none waits for another's queue.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from webhooks.message import Receiver
@@ -58,6 +58,8 @@ class Held:
     unsent: int = 0
     """Of these, waiting for a thread."""
     running: int = 0
+    hanging: bool = False
+    """One of them is on its way for so long that the lane is slow, which nobody has written down yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ def allot(
 
     `threads` are free for attempts, `slow_threads` of these for slow lanes.
     """
+    lanes = [replace(lane, slow_ms=SLOW_MS + 1) if held.get(lane.id, Held()).hanging else lane for lane in lanes]
     entitled = {lane.id: _entitled(lane, held.get(lane.id, Held())) for lane in lanes}
     shares = _in_turns(lanes, entitled, held, threads, slow_threads)
     found: dict[UUID, Allotment] = {}

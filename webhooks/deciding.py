@@ -59,6 +59,12 @@ def decide(claimed: Claimed, attempt: Attempt, now: datetime) -> Decided:
     return Decided(claimed, attempt, status, outcome, due, error, result, attempt.status == GONE)
 
 
+def broken(claimed: Claimed, attempt: Attempt) -> Decided:
+    """Return what follows when the sender itself failed: that is a mistake of ours, and is not made again and again."""
+    attempt.error_class, error = "internal", "The sender failed; its log says why."
+    return Decided(claimed, attempt, DeliveryStatus.FAILED, Outcome.FAILED, None, error, None)
+
+
 def turned_down(claimed: Claimed) -> Decided:
     """Return what follows when the endpoint's filter does not want the event."""
     return Decided(claimed, None, DeliveryStatus.CANCELLED, None, None, "Turned down by the filter.", None)

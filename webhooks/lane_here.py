@@ -30,7 +30,8 @@ class LaneHere:
 
     @property
     def held(self) -> Held:
-        return Held(len(self.waiting) + len(self.running) + self.unrecorded, len(self.waiting), len(self.running))
+        claimed = len(self.waiting) + len(self.running) + self.unrecorded
+        return Held(claimed, len(self.waiting), len(self.running), self.stuck(time.monotonic()) > 0)
 
     @property
     def empty(self) -> bool:
@@ -54,6 +55,8 @@ class LaneHere:
         self.running.pop(decided.claimed.id, None)
         self.unrecorded += 1
         result = decided.result
+        if decided.gone:
+            return self.clear()
         if result is None or result.succeeded or result.alive:
             self.failures = 0
             return []

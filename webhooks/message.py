@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -10,9 +11,12 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
+from pydantic import ValidationError
 
 from webhooks.retry_schedule import Defaults, RetryPolicy
 from webhooks.sealing import Secrets
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,11 @@ def defaults() -> Defaults:
 
 @lru_cache(maxsize=1024)
 def _policy(text: str) -> RetryPolicy:
-    return RetryPolicy.model_validate_json(text)
+    try:
+        return RetryPolicy.model_validate_json(text)
+    except ValidationError:  # of an earlier version of the platform, or written by hand
+        logger.exception("a retry policy is not one, and `quick` stands in for it")
+        return RetryPolicy()
 
 
 @lru_cache(maxsize=1024)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -198,6 +198,10 @@ def _update_lanes(decided: Sequence[Decided], now: datetime) -> dict[UUID, datet
             receiver = by_lane[lane_id][0].claimed.receiver
             most, breaker = receiver.max_concurrent, settings.WEBHOOK_BREAKER_FAILURES
             became = health.after(Health(*fields), results, now, most, breaker)
+            if receiver.endpoint_id is not None and any(each.gone for each in by_lane[lane_id]):
+                # Nothing more goes there until, after the commit, the endpoint is made inactive.
+                until = now + timedelta(seconds=health.LONGEST_OPEN_SECONDS)
+                became = replace(became, open_until=until, opened_times=1)
             updated.append((lane_id, *astuple(became)))
             since = became.failing_since
             if receiver.endpoint_id is not None and since is not None and now - since >= longest:

@@ -26,7 +26,7 @@ from django.utils import timezone
 from webhooks import holding, outcomes, preparing, transport
 from webhooks.allotting import Held
 from webhooks.claiming import Claimer, Found
-from webhooks.deciding import Decided, decide, turned_down
+from webhooks.deciding import Decided, broken, decide, turned_down
 from webhooks.lane_here import LaneHere
 from webhooks.message import Claimed
 from webhooks.models import Origin
@@ -239,7 +239,7 @@ class Sender:
                 self._do(claimed)
             except Exception:  # nothing may end a thread of the pool
                 logger.exception("delivery %s", claimed.id)
-                self._end(decide(claimed, _broken(claimed), timezone.now()))
+                self._end(broken(claimed, Attempt(timezone.now(), transport.shown_url(claimed.target))))
 
     def _do(self, claimed: Claimed) -> None:
         if time.monotonic() > claimed.lease_until:  # somebody else may be sending it by now
@@ -307,12 +307,6 @@ def _apply(claimed: Claimed, made: Prepared | None) -> None:
     if made is not None:
         claimed.body, claimed.content_type = made.body, made.content_type
         claimed.options = {**(claimed.options or {}), "headers": made.headers, "method": made.method}
-
-
-def _broken(claimed: Claimed) -> Attempt:
-    attempt = Attempt(timezone.now(), transport.shown_url(claimed.target))
-    attempt.error_class, attempt.error = "internal", "The sender failed; its log says why."
-    return attempt
 
 
 _sender: Sender | None = None

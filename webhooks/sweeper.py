@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 
-from webhooks import claiming, dispatch, outcomes
+from webhooks import claiming, dispatch, outcomes, transport
+from webhooks.models import DeliveryAttempt, DeliveryStatus, Outcome
 from workflow_platform import jobs
 
 logger = logging.getLogger(__name__)
@@ -17,6 +21,7 @@ MOST_AT_ONCE = 500
 MOST_LOSSES = 20
 """A delivery whose sender was lost so often is given up: perhaps it is what kills them."""
 MOST_JOBS_WAITING = 20
+LOST = "The worker was lost; whether it arrived is not known."
 
 
 def sweep() -> int:
@@ -31,39 +36,72 @@ def sweep() -> int:
     return lost
 
 
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """A delivery whose sender is gone."""
+
+    id: UUID
+    workspace_id: UUID
+    endpoint_id: UUID | None
+    attempts_made: int
+    seen_at: datetime
+    """When the lease was last renewed: the attempt was under way, or about to begin."""
+    cancel_requested: bool
+    awaited: bool
+    url: str
+    losses: int
+
+    @property
+    def status(self) -> DeliveryStatus:
+        if self.cancel_requested:
+            return DeliveryStatus.CANCELLED
+        return DeliveryStatus.FAILED if self.losses + 1 >= MOST_LOSSES else DeliveryStatus.PENDING
+
+
 def _take_from_the_lost() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_LOST, {"most": MOST_AT_ONCE, "losses": MOST_LOSSES, "lease": settings.LEASE_SECONDS})
-        found: list[tuple[UUID, str, bool]] = cursor.fetchall()
-    if found:
-        logger.warning("the senders of %d deliveries were lost", len(found))
-        outcomes.tell_of_ends([pk for pk, status, awaited in found if awaited and status != "pending"])
+        cursor.execute(_LOST, [settings.LEASE_SECONDS, MOST_AT_ONCE])
+        found = [_Lost(*row) for row in cursor.fetchall()]
+        if not found:
+            return 0
+        now = timezone.now()
+        DeliveryAttempt.objects.bulk_create([_attempt(each, now) for each in found])
+        cursor.execute(
+            _GIVE_BACK,
+            {"ids": [each.id for each in found], "statuses": [str(each.status) for each in found], "error": LOST},
+        )
+    logger.warning("the senders of %d deliveries were lost", len(found))
+    outcomes.tell_of_ends([each.id for each in found if each.awaited and each.status != DeliveryStatus.PENDING])
     return len(found)
 
 
-# A lost attempt does not count for the retry policy: nobody knows that it failed. When it began is not known either,
-# but that it was under way when the lease was last renewed.
+def _attempt(lost: _Lost, now: datetime) -> DeliveryAttempt:
+    return DeliveryAttempt(
+        workspace_id=lost.workspace_id,
+        delivery_id=lost.id,
+        endpoint_id=lost.endpoint_id,
+        number=lost.attempts_made,
+        outcome=Outcome.LOST,
+        started_at=lost.seen_at,
+        url=transport.shown_url(lost.url),
+        error_class="lost",
+        error=LOST,
+        next_attempt_at=now if lost.status == DeliveryStatus.PENDING else None,
+    )
+
+
 _LOST = """
-WITH lost AS (
-  SELECT d.*, (SELECT count(*) FROM webhooks_deliveryattempt a WHERE a.delivery_id = d.id AND a.outcome = 'lost')
-    AS losses
-  FROM webhooks_delivery d WHERE d.status = 'sending' AND d.lease_expires_at < clock_timestamp()
-  ORDER BY d.id LIMIT %(most)s FOR NO KEY UPDATE OF d SKIP LOCKED
-), attempts AS (
-  INSERT INTO webhooks_deliveryattempt (id, workspace_id, delivery_id, endpoint_id, number, outcome, started_at, url,
-    request_headers, response_headers, response_body, response_truncated, error_class, error, next_attempt_at)
-  SELECT gen_random_uuid(), workspace_id, id, endpoint_id, attempts_made, 'lost',
-    lease_expires_at - make_interval(secs => %(lease)s), '', '{}', '{}', '', false, 'lost',
-    'The worker was lost; whether it arrived is not known.',
-    CASE WHEN losses + 1 < %(losses)s AND NOT cancel_requested THEN clock_timestamp() END
-  FROM lost
-)
-UPDATE webhooks_delivery d SET
-  status = CASE WHEN d.cancel_requested THEN 'cancelled' WHEN lost.losses + 1 >= %(losses)s THEN 'failed'
-    ELSE 'pending' END,
-  ended_at = CASE WHEN d.cancel_requested OR lost.losses + 1 >= %(losses)s THEN clock_timestamp() END,
-  due_at = clock_timestamp(), lease_expires_at = NULL, lease_token = d.lease_token + 1,
-  attempts_before = d.attempts_before + 1, error = 'The worker was lost; whether it arrived is not known.'
-FROM lost WHERE d.id = lost.id
-RETURNING d.id, d.status, d.awaited
+SELECT d.id, d.workspace_id, d.endpoint_id, d.attempts_made, d.lease_expires_at - make_interval(secs => %s),
+  d.cancel_requested, d.awaited, COALESCE(NULLIF(d.url, ''), e.url, ''),
+  (SELECT count(*) FROM webhooks_deliveryattempt a WHERE a.delivery_id = d.id AND a.outcome = 'lost')
+FROM webhooks_delivery d LEFT JOIN webhooks_endpoint e ON e.id = d.endpoint_id
+WHERE d.status = 'sending' AND d.lease_expires_at < clock_timestamp()
+ORDER BY d.id LIMIT %s FOR NO KEY UPDATE OF d SKIP LOCKED
+"""
+# A lost attempt does not count for the retry policy: nobody knows that it failed.
+_GIVE_BACK = """
+UPDATE webhooks_delivery d SET status = n.status, due_at = clock_timestamp(), lease_expires_at = NULL,
+  ended_at = CASE WHEN n.status <> 'pending' THEN clock_timestamp() END, lease_token = d.lease_token + 1,
+  attempts_before = d.attempts_before + 1, error = %(error)s
+FROM unnest(%(ids)s::uuid[], %(statuses)s::text[]) AS n(id, status) WHERE d.id = n.id
 """

@@ -66,8 +66,9 @@ def send(claimed: Claimed, cancelled: threading.Event | None = None) -> Attempt:
     except (CannotDecrypt, signing.BadSecret) as error:
         attempt.error_class, attempt.error = "refused", str(error)
         return attempt
-    hidden = _hidden(secrets)
-    attempt.request_headers = _shown(headers, _secret_names(secrets), hidden)
+    names = _secret_names(secrets)
+    hidden = _hidden([*secrets.masked(), *(value for name, value in headers.items() if name.lower() in names)])
+    attempt.request_headers = _shown(headers, names, hidden)
     try:
         answer = _sent(claimed, url, headers, body, cancelled)
     except OutboundRefused as error:
@@ -184,9 +185,9 @@ def shown_url(url: str) -> str:
     return urlunsplit(parts._replace(query="&".join(f"{name}={MASK}" for name, _ in pairs)))
 
 
-def _hidden(secrets: Secrets) -> list[str]:
+def _hidden(secrets: list[str]) -> list[str]:
     """Return what is taken out of all that is logged: each secret, plain and as it stands in a URL."""
-    found = [each for each in secrets.masked() if len(each) >= SHORTEST_SECRET]
+    found = [each for each in secrets if len(each) >= SHORTEST_SECRET]
     return sorted({*found, *map(quote, found), *map(quote_plus, found)}, key=len, reverse=True)
 
 

@@ -25,7 +25,10 @@ POSITIVE = (
     "EVENT_HISTORY_RETENTION_DAYS",
     "REPLAY_MAX_EVENTS", "REPLAY_MAX_PER_USER", "REPLAY_KEEP_HOURS",
 )  # fmt: skip
-NOT_NEGATIVE = ("EVENT_HISTORY_MAX_SIZE", "STREAM_CLOSE_SECONDS")
+NOT_NEGATIVE = (
+    "EVENT_HISTORY_MAX_SIZE", "STREAM_CLOSE_SECONDS", "HOOK_REQUESTS_PER_SECOND",
+    "HOOK_REQUESTS_PER_SECOND_AND_ADDRESS",
+)  # fmt: skip
 MOST_DAYS = 36_500
 SECRET_KEY_LENGTH = 32
 HOST = re.compile(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", re.IGNORECASE)
@@ -101,6 +104,11 @@ def _addresses() -> list[str]:
         f"OUTBOUND_ALLOW: {entry!r} is neither a network (10.0.0.0/8) nor a host name."
         for entry in settings.OUTBOUND_ALLOW
         if not _network(entry) and ("/" in entry or not HOST.match(entry))
+    ]
+    said += [
+        f"TRUSTED_PROXIES: {entry!r} is neither an address (10.1.2.3) nor a network (10.0.0.0/8)."
+        for entry in settings.TRUSTED_PROXIES
+        if not _network(entry.strip())
     ]
     return said
 

@@ -117,6 +117,8 @@ class Postgres:
         return [
             _postgres_bin("postgres"), "-D", str(self.directory), "-p", str(self.port), "-h", "127.0.0.1",
             "-c", "unix_socket_directories=", "-c", "max_connections=300", "-c", "shared_buffers=256MB",
+            # A process that freezes in a transaction, its locks in hand, holds up the others no longer than that.
+            "-c", "idle_in_transaction_session_timeout=30s",
         ]  # fmt: skip
 
     def ready(self) -> bool:

@@ -155,8 +155,7 @@ def _refuse_body(request: HttpRequest, detail: str) -> HttpResponse:
 
 
 class BodyLimitMiddleware:
-    """Refuses a body that is too large before anything reads it: by its declared length, or by its size on disk where
-    none is declared (chunked), which is then filled in: DRF takes a body without a length for an empty one."""
+    """Refuses a body that is too large before anything reads it."""
 
     sync_capable = async_capable = True
 
@@ -177,24 +176,34 @@ class BodyLimitMiddleware:
         return answer
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
-        size = self._size(request)
-        if size is None:
-            return json_problem(request, 400, "Content-Length is not a number.")
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if limit is not None and size > limit:
-            return _refuse_body(request, _too_large(size))
-        return None
+        unfit = unfit_body(request)
+        if unfit is None:
+            return None
+        status, detail, _ = unfit
+        return json_problem(request, status, detail) if status == 400 else _refuse_body(request, detail)
 
-    def _size(self, request: HttpRequest) -> int | None:
-        meta: Mapping[str, Any] = request.META
-        declared = str(meta.get("CONTENT_LENGTH") or "")
-        if declared:
-            return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 20 else None
-        stream = getattr(request, "_stream", None)
-        if stream is None or not hasattr(stream, "seekable") or not stream.seekable():
-            return 0
-        size: int = stream.seek(0, os.SEEK_END)
-        stream.seek(0)
-        if size:
-            request.META["CONTENT_LENGTH"] = str(size)
-        return size
+
+def unfit_body(request: HttpRequest) -> tuple[int, str, int] | None:
+    """Return status, detail and size where the body of a request must not be read: by its declared length, or by its
+    size on disk where none is declared (chunked), which is then filled in: DRF takes a body without a length for an
+    empty one."""
+    size = _body_size(request)
+    if size is None:
+        return 400, "Content-Length is not a number.", 0
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return (413, _too_large(size), size) if limit is not None and size > limit else None
+
+
+def _body_size(request: HttpRequest) -> int | None:
+    meta: Mapping[str, Any] = request.META
+    declared = str(meta.get("CONTENT_LENGTH") or "")
+    if declared:
+        return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 20 else None
+    stream = getattr(request, "_stream", None)
+    if stream is None or not hasattr(stream, "seekable") or not stream.seekable():
+        return 0
+    size: int = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    if size:
+        request.META["CONTENT_LENGTH"] = str(size)
+    return size

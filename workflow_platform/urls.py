@@ -19,6 +19,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/asyncapi/", asyncapi.show, name="asyncapi"),
     path("hooks/resume/<uuid:execution_id>/<str:signature>", hooks.resume, name="resume"),
+    path("hooks/test/<path:path>", hooks.receive, {"test": True}, name="hook_test"),
     path("hooks/<path:path>", hooks.receive, name="hook"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),

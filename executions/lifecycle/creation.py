@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -63,6 +64,7 @@ class NewExecution:
     taken_over: list[OldRun] = field(default_factory=list)
     replaced: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    id: UUID = field(default_factory=uuid7)
 
 
 def create_execution(*, workflow: Workflow, trigger: Trigger, input: list[dict[str, Any]], **further: Any) -> Execution:
@@ -115,7 +117,7 @@ def _built(new: NewExecution) -> Execution | CannotStart:
         return error
     now = timezone.now()
     return Execution(
-        id=uuid7(),
+        id=new.id,
         workspace_id=new.workflow.workspace_id,
         workflow=new.workflow,
         version=version,

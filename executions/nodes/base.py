@@ -6,7 +6,7 @@ import builtins
 import threading
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
@@ -252,6 +252,13 @@ class NodeType(ABC, Generic[P]):
                 found.append((f"parameters{path}", item["type"], item["msg"]))
             return found
         return []
+
+    def credentials_of(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield (field, name or id) for each credential that the parameters name."""
+        for name, info in self.Parameters.model_fields.items():
+            extra, value = info.json_schema_extra, parameters.get(name)
+            if isinstance(extra, dict) and extra.get("format") == "credential" and isinstance(value, str) and value:
+                yield f"parameters.{name}", value
 
     def check_in_workspace(
         self, parameters: Mapping[str, Any], workspace: UUID, own_name: str

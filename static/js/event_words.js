@@ -22,6 +22,7 @@ export const colour = (event) => COLOURS[kindOf(event)] ?? (kindOf(event) === "l
 /** Say in words what an event tells. @param {Envelope} event */
 export function words({ data: d }) {
   if (d.edge) return counted(d.items);
+  if (d.method && d.status_code) return [`${d.method}, ${d.status_code}`, d.reason].filter(Boolean).join(" · ");
   if (d.next_attempt) return `attempt ${d.attempt} failed, the next in ${duration(d.delay_ms)}: ${d.error.message}`;
   if (d.error) return d.error.message;
   if (d.cached_from) return `served from the cache in ${duration(d.summary.duration_ms)}`;

@@ -13,9 +13,10 @@ const REMEMBERED = 1000;
 /** @typedef {{stream: string, head: number, grows: boolean, listed: number, filters?: string}} ListData */
 
 export class LiveList {
-  /** @param {() => string} query the filters in force */
-  constructor(query) {
+  /** @param {() => string} query the filters in force @param {(events: any[]) => void} [also] hears of all events */
+  constructor(query, also = () => {}) {
     this.query = query;
+    this.also = also;
     this.changed = new Set();
     this.remembered = [];
     this.asking = false;
@@ -37,6 +38,7 @@ export class LiveList {
   take(events) {
     this.remembered = [...this.remembered, ...events].slice(-REMEMBERED);
     this.apply(events);
+    this.also(events);
   }
 
   apply(events) {

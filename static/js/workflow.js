@@ -1,6 +1,7 @@
 import "./activation.js";
 import { JsonEditor, parse } from "./editor.js";
 import { renderGraph } from "./graph.js";
+import { HookTests } from "./hook_tests.js";
 import { LiveList } from "./live_list.js";
 import { by, data, element, send } from "./page.js";
 import { keepTrue } from "./schedules.js";
@@ -122,5 +123,6 @@ if (by("run")) {
 }
 
 const { filters } = JSON.parse(by("list-data").textContent);
-new LiveList(() => filters);
+const tests = by("hook-tests") && new HookTests(by("hook-tests"), data.workflow, data.hook_requests);
+new LiveList(() => filters, (events) => tests?.take(events));
 if (by("schedules")) keepTrue(by("schedules"), data.workflow);

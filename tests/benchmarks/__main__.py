@@ -28,6 +28,7 @@ USUAL = (
     "outbound",
     "node_to_client",
     "executions",
+    "inbound",
     "steps",
     "waiting_calls",
     "recovery",

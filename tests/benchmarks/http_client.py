@@ -78,14 +78,28 @@ class Load:
 
 
 def load(
-    url: str, path: str, *, clients: int, seconds: float, check: Callable[[int, bytes], bool], body: bytes = b"{}"
+    url: str,
+    path: str,
+    *,
+    clients: int,
+    seconds: float,
+    check: Callable[[int, bytes], bool],
+    body: bytes = b"{}",
+    headers: Callable[[], Sequence[str]] = tuple,
 ) -> Load:
-    """Have so many clients post, each again as soon as it is answered. Raises BadAnswer."""
-    return asyncio.run(_load(url, path, clients, seconds, check, body))
+    """Have so many clients post, each again as soon as it is answered; `headers` is asked for each request's own.
+    Raises BadAnswer."""
+    return asyncio.run(_load(url, path, clients, seconds, check, body, headers))
 
 
 async def _load(
-    url: str, path: str, clients: int, seconds: float, check: Callable[[int, bytes], bool], body: bytes
+    url: str,
+    path: str,
+    clients: int,
+    seconds: float,
+    check: Callable[[int, bytes], bool],
+    body: bytes,
+    headers: Callable[[], Sequence[str]],
 ) -> Load:
     latencies: list[float] = []
     cpu, began = time.process_time(), time.perf_counter()
@@ -94,7 +108,7 @@ async def _load(
         async with Connection(url) as connection:
             while time.perf_counter() - began < seconds:
                 asked = time.perf_counter()
-                status, content = await connection.post(path, body)
+                status, content = await connection.post(path, body, headers())
                 if not check(status, content):
                     raise BadAnswer(f"{path} answered {status}: {content[:500]!r}")
                 latencies.append(time.perf_counter() - asked)

@@ -279,18 +279,7 @@ def test_a_handler_that_fails_keeps_nobody_from_their_events(platform: Platform,
     assert any("bad" in problem for problem in page.evaluate("problems"))
 
 
-def knows_pages(page: Page) -> bool:
-    """Tell whether the server reads pages of history over the socket and begins near the head."""
-    code = """() => new Promise((done) => connection.subscribe("executions", {
-      after: -1, onEvents() {}, onLive: () => done(true), onError: () => done(false) }))"""
-    watch(page)
-    # Servers before that know no negative `after`, and name no stream in the error.
-    return bool(page.evaluate(f"Promise.race([({code})(), new Promise((done) => setTimeout(done, 2000, false))])"))
-
-
 def test_who_joins_near_the_head_loads_what_was_before_while_it_goes_on(platform: Platform, page: Page) -> None:
-    if not knows_pages(page):
-        pytest.skip("the server has no frame `read`")
     execution = execute(platform, turning(platform, 40), {})
     until(platform, execution)
     stream, expected = f"execution:{execution}", history(platform, execution)

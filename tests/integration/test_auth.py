@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -13,7 +14,7 @@ from rest_framework.test import APIClient
 
 from workflow_platform.accounts.authentication import authenticate_bearer
 from workflow_platform.accounts.first_start import create_first_admin
-from workflow_platform.accounts.login_limit import FAILURES_PER_NAME
+from workflow_platform.accounts.login_limit import FAILURES_PER_ADDRESS, FAILURES_PER_NAME
 from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
 
 pytestmark = pytest.mark.django_db
@@ -152,3 +153,19 @@ def test_the_login_pages_share_the_limit_of_the_api(path: str) -> None:
     said = [browser.post(path, wrong).content.decode() for _ in range(2 * FAILURES_PER_NAME + 1)]
     assert "do not fit" in said[0]
     assert any("Too many attempts" in page for page in said)
+
+
+def test_behind_a_proxy_of_ours_failed_logins_count_for_the_client(settings: Any) -> None:
+    settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
+    # What stands left of the last address, the client may have made up.
+    guesser = APIClient(REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR=f"192.0.2.{uuid.uuid4().int % 200}, 2001:db8::77")
+    other = APIClient(REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR="2001:db8::78")
+
+    def guess(client: APIClient) -> int:
+        name = uuid.uuid4().hex
+        return int(client.post("/api/auth/token/", {"username": name, "password": "wrong"}).status_code)
+
+    statuses = [guess(guesser) for _ in range(2 * FAILURES_PER_ADDRESS + 1)]
+    assert statuses[0] == 401
+    assert 429 in statuses
+    assert guess(other) == 401

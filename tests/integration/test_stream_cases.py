@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from websockets.asyncio.client import ClientConnection, connect
 
 from events import hub as hub_module
-from events import log, session
+from events import log, reading, session
 from events.access import Viewer
 from events.hub import Batch, Hub
 from events.live import group_of
@@ -40,6 +40,14 @@ def say(stream: Stream, message: str, type_: str = "execution.log") -> RecordedE
     data = {"level": "info", "message": message} if type_ == "execution.log" else {"reason": message}
     with transaction.atomic():
         (event,) = log.append([NewEvent(stream.pk, type_, data, "tests")])
+    return event
+
+
+def end(stream: Stream) -> RecordedEvent:
+    summary = {"duration_ms": 1.0, "nodes_executed": 0, "nodes_failed": 0, "nodes_skipped": 0}
+    data = {"reason": "Asked for.", "by": None, "summary": summary | {"slowest": None, "fastest": None}}
+    with transaction.atomic():
+        (event,) = log.append([NewEvent(stream.pk, "execution.cancelled", data, "tests")])
     return event
 
 
@@ -77,8 +85,11 @@ class Watcher:
                 await self._came.wait()
 
     async def live(self) -> None:
+        await self.told("live")
+
+    async def told(self, kind: str) -> None:
         async with asyncio.timeout(20):
-            while not any(frame["type"] == "live" for frame in self.frames):
+            while not any(frame["type"] == kind for frame in self.frames):
                 self._came.clear()
                 await self._came.wait()
 
@@ -150,6 +161,25 @@ async def test_a_group_that_cannot_be_joined_at_once_is_joined_soon(monkeypatch:
     finally:
         task.cancel()
         watcher.session.hub.leave()
+
+
+@COMMITS
+async def test_an_end_that_comes_between_the_look_at_the_stream_and_its_page_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream, read, ends = await in_database(open_stream), reading.page_after, list[RecordedEvent]()
+
+    def read_after_the_end(*arguments: Any) -> list[RecordedEvent]:
+        if not ends:
+            ends.append(end(stream))
+        return read(*arguments)
+
+    await in_database(say, stream, "one")
+    monkeypatch.setattr(reading, "page_after", read_after_the_end)
+    async with watching(stream) as watcher:
+        watcher.subscription.offer(batch(stream, *ends))
+        await watcher.told("end")
+        assert watcher.sequences == [1, 2]
 
 
 @COMMITS

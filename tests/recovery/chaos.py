@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -23,7 +24,7 @@ from typing import Any
 import requests
 
 from tests.folding import ENDED, check_history, read_history
-from tests.installation import Installation, installation
+from tests.installation import Installation, installation, kill
 from tests.recovery.disturbances import Disturbances
 from tests.recovery.effects import Effects, effects_server
 from tests.recovery.shapes import SHAPES, Shape
@@ -104,6 +105,8 @@ class Chaos:
         deadline = time.monotonic() + seconds
         while (left := self.platform.query(unended, list(ENDED))) and time.monotonic() < deadline:
             time.sleep(0.2)
+        if left:
+            explain(self.platform)
         self.failures += [f"execution {row[0]} has not ended: {row[1:]}" for row in left]
 
     def check(self) -> None:
@@ -165,6 +168,20 @@ class Chaos:
             print(f"doubled, since Idempotency-Key is not honoured on execute yet: {doubled}")
 
 
+def explain(platform: Installation) -> None:
+    """Print what an installation that does not go on is busy with: sessions, the stacks of all threads, the logs."""
+    sessions = (
+        "SELECT pid, state, wait_event_type, wait_event, pg_blocking_pids(pid), now() - xact_start, left(query, 200)"
+        " FROM pg_stat_activity WHERE backend_type = 'client backend' AND state <> 'idle'"
+    )
+    print(*platform.query(sessions), sep="\n")
+    for kind in ("worker", "scheduler", "web"):
+        for process in platform.processes(kind):
+            kill(process, signal.SIGABRT)  # PYTHONFAULTHANDLER has it write the stacks
+    for log in sorted(platform.folder.glob("logs/*.log")):
+        print(f"--- {log.name}\n{log.read_text(errors='replace')[-6000:]}", flush=True)
+
+
 def honours_idempotency_key(platform: Installation, workflow: str) -> bool:
     """Tell whether this state of the platform knows Idempotency-Key on execute."""
     path, headers = f"/api/workflows/{workflow}/execute/", {"Idempotency-Key": "asked-twice"}
@@ -176,6 +193,7 @@ def run(folder: Path, *, executions: int, seconds: float, pause: tuple[float, fl
     """Run and check. What is wrong is in `failures`."""
     print(f"seed {seed}", flush=True)
     settings = {"LEASE_SECONDS": f"{lease:g}", "HEARTBEAT_SECONDS": f"{lease / 5:g}", "MAX_RECOVERIES": "100"}
+    settings["PYTHONFAULTHANDLER"] = "1"
     with effects_server() as server, installation(folder, **settings) as platform:
         chaos = Chaos(platform, server, seed)
         for make in SHAPES:

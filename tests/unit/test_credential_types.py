@@ -76,4 +76,5 @@ def test_the_schema_marks_what_is_secret() -> None:
         "header": ["value"],
         "query": ["value"],
         "oauth2_client_credentials": ["client_secret"],
+        "webhook_secret": ["secret", "previous"],
     }

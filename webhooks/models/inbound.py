@@ -57,6 +57,7 @@ class SeenMessage(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     path = models.CharField(max_length=200)
+    """Of the trigger: its workflow's id and its own."""
     message_id = models.CharField(max_length=200)
     execution_id = models.UUIDField()
     seen_at = models.DateTimeField(default=timezone.now)

@@ -9,6 +9,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 
 from workflow_platform.accounts.login_limit import record_failure, seconds_to_wait
+from workflow_platform.client_address import client_address
 
 
 class _Limited(AuthenticationForm):
@@ -18,7 +19,7 @@ class _Limited(AuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         """Check name and password, unless there have been too many failures."""
-        address = str(self.request.META.get("REMOTE_ADDR", "")) if self.request else ""
+        address = str(client_address(self.request.META) or "") if self.request else ""
         username = str(self.cleaned_data.get("username", ""))
         if seconds := seconds_to_wait(address, username):
             raise ValidationError(f"Too many attempts. Try again in {seconds:.0f} s.", code="throttled")

@@ -25,6 +25,7 @@ from workflow_platform.accounts.serializers import (
     RefreshSerializer,
     TokenPairSerializer,
 )
+from workflow_platform.client_address import client_address
 
 
 class LoginThrottle(BaseThrottle):
@@ -41,10 +42,10 @@ class LoginThrottle(BaseThrottle):
 
 
 def who(request: Request) -> tuple[str, str]:
-    """Return the address and the name of a login. The address is the socket's: a header can be made up."""
+    """Return the address and the name of a login. Headers are believed as far as TRUSTED_PROXIES wrote them."""
     data = request.data
     username = data.get("username", "") if isinstance(data, dict) else ""
-    return str(request.META.get("REMOTE_ADDR", "")), str(username)
+    return str(client_address(request.META) or ""), str(username)
 
 
 class _OpenView(APIView):

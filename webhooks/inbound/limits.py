@@ -1,0 +1,59 @@
+"""How many requests are taken, and how many refusals are kept: token buckets in the memory of one web process. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from workflow_platform.addresses import IPAddress
+
+MAX_BUCKETS = 10_000
+"""Of more, those that were used longest ago are forgotten: they are full again by then, or nearly so."""
+IPV6_PREFIX = 64
+"""What one customer has of IPv6 at least: its addresses count as one."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    filled_at: float
+
+
+class Buckets:
+    """Token buckets by key. Times are seconds of any clock that only goes forward."""
+
+    def __init__(self, most: int = MAX_BUCKETS) -> None:
+        self._most = most
+        self._buckets: OrderedDict[Hashable, _Bucket] = OrderedDict()
+
+    def take(self, key: Hashable, now: float, per_second: float, burst: float | None = None) -> float:
+        """Take a token. Returns 0, or after how many seconds there is one. `burst`: by default what comes in a
+        second, and one at least."""
+        full = max(1.0, per_second) if burst is None else burst
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = _Bucket(full, now)
+            if len(self._buckets) > self._most:
+                self._buckets.popitem(last=False)
+        else:
+            self._buckets.move_to_end(key)
+            bucket.tokens = min(full, bucket.tokens + (now - bucket.filled_at) * per_second)
+            bucket.filled_at = now
+        if bucket.tokens >= 1:
+            bucket.tokens -= 1
+            return 0.0
+        return (1 - bucket.tokens) / per_second
+
+
+def counted_as(address: IPAddress | None) -> str:
+    """Return whose requests are counted together: an IPv4 address, a /64 of IPv6."""
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
+    return str(address or "")
+
+
+def lower(*limits: float | None) -> float:
+    """Return the least of those limits that are set; 0 if none is."""
+    return min((limit for limit in limits if limit), default=0.0)
