@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from django.db import connection, transaction
+from django.db.models import JSONField, Value
 from django.utils import timezone
 
 from events.models import Stream
@@ -70,6 +71,17 @@ def test_an_endpoint_gets_the_types_and_the_workflow_that_it_asked_for(stream: S
     assert types(pattern) == ["execution.paused", "execution.paused"]
     assert types(exact) == ["execution.log"]
     assert types(of_workflow) == ["execution.paused"]
+
+
+@DATABASE
+@pytest.mark.parametrize("nonsense", [7, None, {"execution.log": 1}, "execution.log", [7, None, ["execution.log"]]])
+def test_an_endpoint_whose_row_makes_no_sense_keeps_no_event_from_being_appended(
+    stream: Stream, nonsense: object
+) -> None:
+    broken, sound = make_endpoint(), make_endpoint()
+    Endpoint.objects.filter(pk=broken.pk).update(event_types=Value(nonsense, JSONField()))
+    append_to(stream, "execution.log")
+    assert (deliveries_of(broken), len(deliveries_of(sound))) == ([], 1)
 
 
 @DATABASE
