@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.utils import timezone
 
 from events import log
 from events.log import NewEvent
 from events.models import Stream
 from events.recorded import RecordedEvent
 from tests.recording import said
-from webhooks.models import Delivery, Endpoint, EndpointRevision, Lane
+from webhooks.models import Delivery, DeliveryAttempt, Endpoint, EndpointRevision, Lane
 from webhooks.sealing import Secrets
 from workflow_platform.accounts.models import Workspace
 
@@ -51,3 +53,17 @@ def append_to(
 def deliveries_of(endpoint: Endpoint) -> list[Delivery]:
     """Return an endpoint's deliveries, the oldest first."""
     return list(Delivery.objects.filter(endpoint=endpoint).order_by("pk"))
+
+
+def end(deliveries: list[Delivery], status: str = "delivered", ago: timedelta = timedelta(), attempts: int = 1) -> None:
+    """Have deliveries ended, with attempts."""
+    for each in deliveries:
+        ended = timezone.now() - ago
+        Delivery.objects.filter(pk=each.pk).update(status=status, ended_at=ended, attempts_made=attempts)
+        DeliveryAttempt.objects.bulk_create(
+            DeliveryAttempt(
+                workspace_id=each.workspace_id, delivery=each, endpoint_id=each.endpoint_id, number=number,
+                outcome=status if number == attempts else "retry", started_at=ended, url="http://127.0.0.2/",
+            )
+            for number in range(1, attempts + 1)
+        )  # fmt: skip

@@ -103,11 +103,13 @@ def make_for(endpoint: Endpoint, events: Sequence[RecordedEvent], manner: Manner
 
 @lru_cache(4096)
 def types_of(event_types: str) -> frozenset[str]:
-    """Return the types that a list of patterns, as JSON text, means. One that fits no type any more means none."""
+    """Return the types that a list of patterns, as JSON text, means. What means nothing (any more) means none: events
+    are appended whatever stands in an endpoint's row."""
+    patterns = orjson.loads(event_types)
     found: set[str] = set()
-    for pattern in orjson.loads(event_types):
+    for pattern in patterns if isinstance(patterns, list) else ():
         try:
-            found |= matching_types([pattern])
+            found |= matching_types([str(pattern)])
         except UnknownEventType:  # of an earlier version of the platform
             continue
     return frozenset(found)

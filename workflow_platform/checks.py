@@ -22,13 +22,13 @@ POSITIVE = (
     "EXECUTION_OUTPUT_MAX_BYTES", "WORKER_IDLE_SECONDS", "PERF_MAX_MEMORY_MB", "PERF_MAX_CPU_PERCENT",
     "PRESSURE_SAMPLE_SECONDS",
     "EMAIL_TIMEOUT", "CODE_PROCESSES", "CODE_MEMORY_MB", "CACHE_MAX_SIZE", "CACHE_TTL_MS", "CACHE_MAX_VALUE_BYTES",
-    "EVENT_HISTORY_RETENTION_DAYS",
+    "EVENT_HISTORY_RETENTION_DAYS", "WEBHOOK_HISTORY_RETENTION_DAYS",
     "REPLAY_MAX_EVENTS", "REPLAY_MAX_PER_USER", "REPLAY_KEEP_HOURS",
     "WEBHOOK_MAX_ATTEMPTS", "WEBHOOK_MAX_DELAY", "WEBHOOK_BACKOFF_MULTIPLIER", "WEBHOOK_THREADS",
     "WEBHOOK_RESPONSE_MAX_BYTES", "WEBHOOK_BREAKER_FAILURES", "WEBHOOK_DISABLE_AFTER_HOURS",
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "EVENT_HISTORY_MAX_SIZE", "STREAM_CLOSE_SECONDS", "HOOK_REQUESTS_PER_SECOND",
+    "EVENT_HISTORY_MAX_SIZE", "WEBHOOK_HISTORY_MAX_ATTEMPTS", "STREAM_CLOSE_SECONDS", "HOOK_REQUESTS_PER_SECOND",
     "HOOK_REQUESTS_PER_SECOND_AND_ADDRESS", "WEBHOOK_INITIAL_DELAY",
 )  # fmt: skip
 MOST_DAYS = 36_500
@@ -51,8 +51,9 @@ def _numbers() -> list[str]:
     # `not >`, so that nan does not pass.
     said = [f"{name} must be greater than 0." for name in POSITIVE if not getattr(settings, name) > 0]
     said += [f"{name} must not be negative." for name in NOT_NEGATIVE if not 0 <= getattr(settings, name) < 10**15]
-    if settings.EVENT_HISTORY_RETENTION_DAYS > MOST_DAYS:
-        said.append(f"EVENT_HISTORY_RETENTION_DAYS must be at most {MOST_DAYS}.")
+    for name in ("EVENT_HISTORY_RETENTION_DAYS", "WEBHOOK_HISTORY_RETENTION_DAYS"):
+        if getattr(settings, name) > MOST_DAYS:
+            said.append(f"{name} must be at most {MOST_DAYS}.")
     if settings.PORT > 65_535:
         said.append("PORT must be at most 65535.")
     if settings.PERF_MIN_WORKERS > settings.PERF_MAX_WORKERS:

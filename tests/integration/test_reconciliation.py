@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,14 +15,12 @@ from django.utils import timezone
 from events.models import Stream
 from events.partitions import first_id
 from events.recorded import RecordedEvent
-from tests.delivering import append_to, deliveries_of, make_endpoint
+from tests.delivering import append_to, deliveries_of, end, make_endpoint
 from tests.engine import COMMITS
 from tests.recording import make_stream
 from webhooks import cleanup, counting, outbox, reconciliation, upkeep
 from webhooks.cleanup import Terms
-from webhooks.models import Delivery, DeliveryAttempt, Endpoint, EndpointRevision, HourCount, Origin, Violation
-from webhooks.models.inbound import InboundRequest, SeenMessage
-from webhooks.models.operation import Operation
+from webhooks.models import Delivery, Endpoint, EndpointRevision, HourCount, Origin, Violation
 from webhooks.reconciliation import HOUR
 from workflow_platform.embedded import wait_until
 from workflow_platform.identifiers import uuid7
@@ -68,20 +65,6 @@ def counts(endpoint: Endpoint) -> dict[str, int]:
 def violations(endpoint: Endpoint) -> list[tuple[str, str]]:
     found = Violation.objects.filter(endpoint=endpoint).order_by("kind", "event_id")
     return [(each.kind, str(each.event_id)) for each in found]
-
-
-def end(deliveries: list[Delivery], status: str = "delivered", ago: timedelta = timedelta(), attempts: int = 1) -> None:
-    """Have deliveries ended, with attempts."""
-    for each in deliveries:
-        ended = timezone.now() - ago
-        Delivery.objects.filter(pk=each.pk).update(status=status, ended_at=ended, attempts_made=attempts)
-        DeliveryAttempt.objects.bulk_create(
-            DeliveryAttempt(
-                workspace_id=each.workspace_id, delivery=each, endpoint_id=each.endpoint_id, number=number,
-                outcome=status if number == attempts else "retry", started_at=ended, url="http://127.0.0.2/",
-            )
-            for number in range(1, attempts + 1)
-        )  # fmt: skip
 
 
 def move_back(events: list[RecordedEvent], by: timedelta) -> None:
@@ -265,88 +248,6 @@ def test_an_event_that_was_imported_was_never_due(stream: Stream, endpoint: Endp
     with connection.cursor() as cursor:
         cursor.execute("UPDATE events_event SET transaction = 0 WHERE stream_id = %s", [stream.pk])
     assert counts(endpoint) == {}
-
-
-# --- cleanup ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_cleanup_removes_what_ended_long_ago_and_never_what_is_pending(stream: Stream, endpoint: Endpoint) -> None:
-    append_to(stream, *["execution.log"] * 5)
-    made = deliveries_of(endpoint)
-    old = timedelta(days=31)
-    end(made[:2], ago=old, attempts=3)
-    end(made[2:3])
-    DeliveryAttempt.objects.bulk_create(
-        DeliveryAttempt(workspace_id=made[3].workspace_id, delivery=made[3], number=number, outcome="retry",
-                        started_at=timezone.now() - old, url="") for number in (1, 2)
-    )  # fmt: skip
-    Delivery.objects.filter(pk=made[3].pk).update(created_at=timezone.now() - old)
-    for ago in (old, timedelta()):
-        at = timezone.now() - ago
-        InboundRequest.objects.create(
-            id=first_id(at), received_at=at, method="POST", path="x", accepted=True, status_code=200
-        )
-        SeenMessage.objects.create(path="x", message_id=str(ago), execution_id=uuid4(), seen_at=at)
-    Operation.objects.create(workspace=endpoint.workspace, kind="cancel", state="completed", ended_at=at - old)
-    gone = make_endpoint(deleted_at=timezone.now() - old)
-    before = Client().get("/metrics").content.decode()
-
-    out = io.StringIO()
-    call_command("cleanup_deliveries", "--dry-run", stdout=out)
-    foretold = ["2 deliveries", "6 attempts", "1 inbound request", "1 seen message"]
-    assert out.getvalue().splitlines() == [f"{what} would be removed" for what in foretold]
-    out = io.StringIO()
-    call_command("cleanup_deliveries", stdout=out)
-    done = [*foretold, "1 operation", "1 endpoint"]
-    assert out.getvalue().splitlines() == [f"{what} removed" for what in done]
-    assert [each.pk for each in deliveries_of(endpoint)] == [each.pk for each in made[2:]]
-    assert DeliveryAttempt.objects.count() == 3
-    assert not Endpoint.objects.filter(pk=gone.pk).exists()
-    assert without_time(Client().get("/metrics").content.decode()) == without_time(before)
-
-    out = io.StringIO()
-    call_command("cleanup_deliveries", "--days", "0", "--max-attempts", "1", stdout=out)
-    assert [each.pk for each in deliveries_of(endpoint)] == [each.pk for each in made[3:]]
-    assert DeliveryAttempt.objects.count() == 2
-    out = io.StringIO()
-    call_command("cleanup_deliveries", "--max-attempts", "1", stdout=out)
-    assert out.getvalue() == "Nothing to remove.\n"
-
-
-def without_time(figures: str) -> list[str]:
-    return [line for line in figures.splitlines() if "timestamp" not in line]
-
-
-def test_of_too_many_attempts_the_oldest_go_and_no_more_than_need_be(
-    stream: Stream, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cleanup, "BATCH", 2)
-    append_to(stream, *["execution.log"] * 6)
-    made = deliveries_of(endpoint)
-    for number, each in enumerate(made[:5]):
-        end([each], ago=timedelta(minutes=10 - number), attempts=2)
-    terms = Terms(timedelta(days=30), 5)
-    assert cleanup.forecast(terms) == cleanup.Removed(deliveries=3, attempts=6)
-    assert cleanup.clean_up(terms) == cleanup.Removed(deliveries=3, attempts=6)
-    assert [each.pk for each in deliveries_of(endpoint)] == [each.pk for each in made[3:]]
-    assert cleanup.clean_up(Terms(timedelta(days=30), 0)).is_empty
-
-
-def test_a_delivery_that_is_sent_again_meanwhile_stays(
-    stream: Stream, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    append_to(stream, "execution.log")
-    made = deliveries_of(endpoint)
-    end(made)
-    real: Any = reconciliation.lock
-
-    def then_redelivered() -> None:
-        real()
-        outbox.redeliver(made)
-
-    monkeypatch.setattr(reconciliation, "lock", then_redelivered)
-    assert cleanup.clean_up(Terms(timedelta(), 0)).deliveries == 0
-    assert len(deliveries_of(endpoint)) == 1
 
 
 def test_the_commands_refuse_what_makes_no_sense() -> None:
