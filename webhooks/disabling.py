@@ -19,7 +19,9 @@ def disable(endpoint_id: UUID, reason: str) -> bool:
 
     Returns whether it was active. Its deliveries stay pending until somebody enables it again.
     """
-    endpoint = Endpoint.objects.select_for_update().filter(pk=endpoint_id, active=True, deleted_at=None).first()
+    endpoint = (
+        Endpoint.objects.select_for_update(no_key=True).filter(pk=endpoint_id, active=True, deleted_at=None).first()
+    )
     if endpoint is None:
         return False
     now = timezone.now()

@@ -26,7 +26,9 @@ def why_pending(delivery: Delivery) -> str | None:
     if delivery.due_at > now:
         tried = delivery.attempts_made - delivery.attempts_before
         return f"The next attempt is due at {_moment(delivery.due_at)}." + (f" {tried} have failed." if tried else "")
-    return (_turn(lane, endpoint, now) if lane is not None else None) or "A worker: it is due."
+    return (
+        _turn(lane, endpoint, now) if lane is not None else None
+    ) or "It is due, and goes with the next claim of a worker."
 
 
 def _endpoint(endpoint: Endpoint) -> str | None:

@@ -103,7 +103,7 @@ def test_a_message_for_a_url_is_queued_with_all_that_is_said(admin: Client) -> N
     assert (made["body"], made["content_type"]) == ('{"n":1}', "application/json")
     assert (made["header_names"], made["auth"]) == (["X-Key"], {"type": "bearer"})
     assert made["retry_policy"]["in_words"] == "2 attempts within 60 seconds"
-    assert made["waiting_for"] == "A worker: it is due."
+    assert made["waiting_for"] == "It is due, and goes with the next claim of a worker."
     for answer in (admin.get(f"{URL}{made['id']}/"), admin.get(URL)):
         for secret in (SECRET, "hidden", "whsec_"):
             assert secret not in answer.content.decode()
@@ -225,7 +225,7 @@ def test_what_a_pending_delivery_waits_for_is_said(
         return str(admin.get(f"{URL}{delivery.pk}/").json()["waiting_for"])
 
     assert str(first.pk) in said(second)
-    assert said(first) == "A worker: it is due."
+    assert said(first) == "It is due, and goes with the next claim of a worker."
     lane, later = Lane.objects.filter(pk=endpoint.pk), timezone.now() + timedelta(minutes=3)
     lane.update(open_until=later, failures=12)
     assert "failed 12 times in a row" in said(first)
