@@ -167,7 +167,7 @@ class _Consumer:
 
     def run(self, stop: threading.Event, hint: threading.Event, once: bool) -> None:
         """Handle what comes until told to stop."""
-        pause = POLL_SECONDS
+        pause, hinted = POLL_SECONDS, False
         try:
             while not stop.is_set():
                 try:
@@ -184,10 +184,12 @@ class _Consumer:
                 else:
                     if once and self._holds and not more:
                         return
-                    pause = SOON_SECONDS if found else min(POLL_SECONDS, pause * 2)
+                    # What was hinted at may have to wait for an older transaction that is still at work.
+                    pause = SOON_SECONDS if found or hinted else min(POLL_SECONDS, pause * 2)
+                    hinted = False
                     if not more:
                         connection.close()
-                        hint.wait(pause)
+                        hinted = hint.wait(pause)
                         hint.clear()
         finally:
             self._release()

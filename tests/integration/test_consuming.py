@@ -22,7 +22,7 @@ from django.core.management.base import CommandError
 from django.db import connection, transaction
 from django.test import Client
 
-from events import bus, live, log
+from events import bus, history, live, log
 from events.bus import HandlerFailed, RecordedEvent
 from events.event_subscription import EventSubscription
 from events.models import SYSTEM, Event
@@ -209,6 +209,37 @@ def test_a_hint_wakes_a_consumer_long_before_its_poll(monkeypatch: pytest.Monkey
         wait_until(lambda: len(heard) == 1, "The event", 10)
         assert time.monotonic() - began < 5
         bus.publish("system.error", {"component": "c", "message": "m"}, "tests")  # ends the wait
+
+
+@COMMITS
+def test_what_was_hinted_at_and_waits_for_an_older_transaction_does_not_wait_for_the_next_poll(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("events.durable.POLL_SECONDS", 60.0)
+    heard: list[RecordedEvent] = []
+    with consuming("patient", heard.extend, types=["system.*"]):
+        wait_until(lambda: has_joined(live.group_of(SYSTEM)), "The consumer's ear")
+        with psycopg.connect(os.environ["DATABASE_URL"]) as other:
+            other.execute("SELECT pg_current_xact_id()")
+            bus.publish("system.error", {"component": "c", "message": "m"}, "tests")
+            looked = wait_until_it_looked_twice(monkeypatch)
+            assert looked
+            assert heard == []
+        wait_until(lambda: len(heard) == 1, "The event", 20)
+        bus.publish("system.error", {"component": "c", "message": "m"}, "tests")  # ends the wait
+
+
+def wait_until_it_looked_twice(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Wait for two looks of the consumer that begin from now on."""
+    looks, read = list[object](), history.read
+
+    def look(*arguments: Any) -> Any:
+        looks.append(arguments)
+        return read(*arguments)
+
+    monkeypatch.setattr(history, "read", look)
+    wait_until(lambda: len(looks) >= 2, "Two looks")
+    return looks
 
 
 def has_joined(group: str) -> bool:
