@@ -108,14 +108,14 @@ WITH RECURSIVE ids(lane_id, n) AS (
   SELECT lane_id FROM ids WHERE EXISTS (
     SELECT 1 FROM (VALUES (0::smallint), (1::smallint), (2::smallint)) r(rank) WHERE EXISTS (
       SELECT 1 FROM webhooks_delivery d WHERE d.status = 'pending' AND d.lane_id = ids.lane_id
-      AND d.rank = r.rank AND d.due_at <= clock_timestamp()))
+      AND d.rank = r.rank AND d.due_at <= statement_timestamp()))
 ), locked AS (
   SELECT l.id, l.workspace_id, l."window", l.failures, l.opened_times, l.slow_ms, l.tokens,
     extract(epoch FROM clock_timestamp() - l.tokens_at)::float8 AS tokens_seconds, l.endpoint_id
   FROM webhooks_lane l LEFT JOIN webhooks_endpoint e ON e.id = l.endpoint_id
   WHERE l.id IN (SELECT lane_id FROM due)
-    AND (l.open_until IS NULL OR l.open_until <= clock_timestamp())
-    AND (l.not_before IS NULL OR l.not_before <= clock_timestamp())
+    AND (l.open_until IS NULL OR l.open_until <= statement_timestamp())
+    AND (l.not_before IS NULL OR l.not_before <= statement_timestamp())
     AND (l.endpoint_id IS NULL OR (e.active AND e.paused_at IS NULL AND e.deleted_at IS NULL))
   FOR NO KEY UPDATE OF l SKIP LOCKED
 ), scanned AS (
@@ -141,7 +141,7 @@ WITH wanted AS (SELECT * FROM unnest(%(lanes)s::uuid[], %(counts)s::int[]) AS w(
   SELECT p.id FROM wanted w, LATERAL (
     SELECT x.id FROM (VALUES (0::smallint), (1::smallint), (2::smallint)) r(rank), LATERAL (
       SELECT d.id, d.rank, d.due_at FROM webhooks_delivery d
-      WHERE d.status = 'pending' AND d.lane_id = w.lane_id AND d.rank = r.rank AND d.due_at <= clock_timestamp()
+      WHERE d.status = 'pending' AND d.lane_id = w.lane_id AND d.rank = r.rank AND d.due_at <= statement_timestamp()
       ORDER BY d.due_at LIMIT w.n) x
     ORDER BY x.rank, x.due_at LIMIT w.n) p
 ), locked AS (
@@ -171,10 +171,10 @@ _TAKE_HEADS = f"""{_HEADS}, heads AS (
     ORDER BY d.sequence, d.id LIMIT 1) head
 ), picked AS (
   SELECT id FROM (
-    SELECT id, rank, due_at FROM heads WHERE status = 'pending' AND due_at <= clock_timestamp()
+    SELECT id, rank, due_at FROM heads WHERE status = 'pending' AND due_at <= statement_timestamp()
     UNION ALL
     (SELECT d.id, d.rank, d.due_at FROM webhooks_delivery d WHERE d.status = 'pending' AND d.lane_id = %(lane)s
-     AND d.due_at <= clock_timestamp() AND d.ordering_key = '' LIMIT %(wanted)s)
+     AND d.due_at <= statement_timestamp() AND d.ordering_key = '' LIMIT %(wanted)s)
   ) x ORDER BY rank, due_at, id LIMIT %(wanted)s
 ), locked AS (
   SELECT d.id FROM webhooks_delivery d WHERE d.id IN (SELECT id FROM picked) AND d.status = 'pending'
