@@ -15,7 +15,7 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from webhooks.allotting import Allotment, Held, LaneNow, allot
 from webhooks.lanes import open_lane, open_missing_lanes, reset_lane
@@ -66,6 +66,7 @@ class Claimer:
     def _lock_lanes(self) -> tuple[list[LaneNow], bool]:
         """Lock the next lanes that have something due and may have it sent; tell whether none are left behind them."""
         with connection.cursor() as cursor:
+            cursor.execute(_BY_INDEX)
             cursor.execute(_LANES, {"after": self._after, "most": MOST_LANES})
             rows = cursor.fetchall()
         last, scanned = (rows[0][0], rows[0][1]) if rows else (None, 0)
@@ -94,6 +95,8 @@ class Claimer:
         return list(rows)
 
 
+# What the planner knows of the table is minutes old, and by then thousands may be pending, or none.
+_BY_INDEX = "SET LOCAL enable_seqscan = off"
 # The first column says how far the scan came, and with it the second: they are there even if no lane can be locked.
 _LANES = """
 WITH RECURSIVE ids(lane_id, n) AS (
@@ -106,16 +109,17 @@ WITH RECURSIVE ids(lane_id, n) AS (
    WHERE ids.n < %(most)s)
 ), due AS (
   SELECT lane_id FROM ids WHERE EXISTS (
-    SELECT 1 FROM (VALUES (0::smallint), (1::smallint), (2::smallint)) r(rank) WHERE EXISTS (
-      SELECT 1 FROM webhooks_delivery d WHERE d.status = 'pending' AND d.lane_id = ids.lane_id
-      AND d.rank = r.rank AND d.due_at <= clock_timestamp()))
+    SELECT 1 FROM (VALUES (0::smallint), (1::smallint), (2::smallint)) r(rank), LATERAL (
+      SELECT d.due_at FROM webhooks_delivery d WHERE d.status = 'pending' AND d.lane_id = ids.lane_id
+      AND d.rank = r.rank ORDER BY d.due_at LIMIT 1) first
+    WHERE first.due_at <= statement_timestamp())
 ), locked AS (
   SELECT l.id, l.workspace_id, l."window", l.failures, l.opened_times, l.slow_ms, l.tokens,
     extract(epoch FROM clock_timestamp() - l.tokens_at)::float8 AS tokens_seconds, l.endpoint_id
   FROM webhooks_lane l LEFT JOIN webhooks_endpoint e ON e.id = l.endpoint_id
   WHERE l.id IN (SELECT lane_id FROM due)
-    AND (l.open_until IS NULL OR l.open_until <= clock_timestamp())
-    AND (l.not_before IS NULL OR l.not_before <= clock_timestamp())
+    AND (l.open_until IS NULL OR l.open_until <= statement_timestamp())
+    AND (l.not_before IS NULL OR l.not_before <= statement_timestamp())
     AND (l.endpoint_id IS NULL OR (e.active AND e.paused_at IS NULL AND e.deleted_at IS NULL))
   FOR NO KEY UPDATE OF l SKIP LOCKED
 ), scanned AS (
@@ -141,7 +145,7 @@ WITH wanted AS (SELECT * FROM unnest(%(lanes)s::uuid[], %(counts)s::int[]) AS w(
   SELECT p.id FROM wanted w, LATERAL (
     SELECT x.id FROM (VALUES (0::smallint), (1::smallint), (2::smallint)) r(rank), LATERAL (
       SELECT d.id, d.rank, d.due_at FROM webhooks_delivery d
-      WHERE d.status = 'pending' AND d.lane_id = w.lane_id AND d.rank = r.rank AND d.due_at <= clock_timestamp()
+      WHERE d.status = 'pending' AND d.lane_id = w.lane_id AND d.rank = r.rank AND d.due_at <= statement_timestamp()
       ORDER BY d.due_at LIMIT w.n) x
     ORDER BY x.rank, x.due_at LIMIT w.n) p
 ), locked AS (
@@ -171,10 +175,10 @@ _TAKE_HEADS = f"""{_HEADS}, heads AS (
     ORDER BY d.sequence, d.id LIMIT 1) head
 ), picked AS (
   SELECT id FROM (
-    SELECT id, rank, due_at FROM heads WHERE status = 'pending' AND due_at <= clock_timestamp()
+    SELECT id, rank, due_at FROM heads WHERE status = 'pending' AND due_at <= statement_timestamp()
     UNION ALL
     (SELECT d.id, d.rank, d.due_at FROM webhooks_delivery d WHERE d.status = 'pending' AND d.lane_id = %(lane)s
-     AND d.due_at <= clock_timestamp() AND d.ordering_key = '' LIMIT %(wanted)s)
+     AND d.due_at <= statement_timestamp() AND d.ordering_key = '' LIMIT %(wanted)s)
   ) x ORDER BY rank, due_at, id LIMIT %(wanted)s
 ), locked AS (
   SELECT d.id FROM webhooks_delivery d WHERE d.id IN (SELECT id FROM picked) AND d.status = 'pending'
@@ -245,7 +249,8 @@ def _spend(allotments: Mapping[UUID, Allotment], claimed: Sequence[Claimed]) -> 
 def is_something_due() -> bool:
     """Tell whether a claim would find something, windows and rate limits aside."""
     after = _NOTHING
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_BY_INDEX)
         while True:
             cursor.execute(_LANES.replace("FOR NO KEY UPDATE OF l SKIP LOCKED", ""), {"after": after, "most": 1000})
             rows = cursor.fetchall()

@@ -95,8 +95,8 @@ SELECT d.id, d.workspace_id, d.endpoint_id, d.attempts_made, d.lease_expires_at 
   d.cancel_requested, d.awaited, COALESCE(NULLIF(d.url, ''), e.url, ''),
   (SELECT count(*) FROM webhooks_deliveryattempt a WHERE a.delivery_id = d.id AND a.outcome = 'lost')
 FROM webhooks_delivery d LEFT JOIN webhooks_endpoint e ON e.id = d.endpoint_id
-WHERE d.status = 'sending' AND d.lease_expires_at < clock_timestamp()
-ORDER BY d.id LIMIT %s FOR NO KEY UPDATE OF d SKIP LOCKED
+WHERE d.status = 'sending' AND d.lease_expires_at < statement_timestamp()
+ORDER BY d.lease_expires_at LIMIT %s FOR NO KEY UPDATE OF d SKIP LOCKED
 """
 # A lost attempt does not count for the retry policy: nobody knows that it failed.
 _GIVE_BACK = """
