@@ -180,7 +180,10 @@ def check_redis(platform: Platform, wanted: list[str]) -> set[bytes]:
     return keys
 
 
-WANTED_QUERIES = {"/api/events/export/": "?stream=execution:{executions}"}
+WANTED_QUERIES = {
+    "/api/events/export/": "?stream=execution:{executions}",
+    "/api/trace/": "?execution={executions}",
+}
 
 
 def check_api(platform: Platform, wanted: list[str], ids: dict[str, str]) -> int:
