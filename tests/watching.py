@@ -47,8 +47,8 @@ async def watch_all(
                         joined[frame["stream"]] = frame["sequence"]
                         if len(joined) == len(streams):
                             on_live(joined)
-                else:
-                    assert frame["type"] == "subscribed", frame
+                else:  # degraded: hints are late, as on a machine that is busy; events come all the same
+                    assert frame["type"] in {"subscribed", "degraded"}, frame
     return held
 
 
