@@ -7,7 +7,7 @@ up: .venv/installed
 	@$(BIN)/python manage.py up
 
 test: .venv/installed-dev
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -61,15 +61,6 @@ def manage(environment: dict[str, str], *words: str) -> str:
     return done.stdout
 
 
-@pytest.hookimpl(wrapper=True)  # before the plugin that hands out the tests looks at the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Say what goes together when several processes share the tests: one platform for all that use it, else files."""
-    for item in items:
-        shared = {"platform", "another"} & set(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group("platform" if shared else item.nodeid.split("::")[0]))
-    yield
-
-
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """Wait, in the end, until the engine's threads in this process have given their connections back."""
