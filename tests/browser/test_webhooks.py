@@ -152,6 +152,7 @@ def test_the_pages_of_webhooks_fit_a_phone(
     assert not overflows(page)
     page.goto("/webhooks/")
     page.get_by_role("button", name="New endpoint").first.click()
+    expect(page.locator("#edit")).to_be_visible()
     box = page.locator("#edit").bounding_box()
     assert box is not None
     assert box["x"] >= 0
