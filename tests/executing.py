@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import psycopg
+import requests
 
 from tests.conftest import Platform
 from tests.folding import ENDED
@@ -16,7 +17,13 @@ from workflow_platform.embedded import wait_until
 T = TypeVar("T")
 
 
-def save(platform: Platform, nodes: list[dict[str, Any]], edges: list[dict[str, Any]], **further: Any) -> str:
+class Installed(Protocol):
+    """Whatever answers as the API: the tests' platform, or an installation of its own."""
+
+    def request(self, method: str, path: str, **kwargs: Any) -> requests.Response: ...
+
+
+def save(platform: Installed, nodes: list[dict[str, Any]], edges: list[dict[str, Any]], **further: Any) -> str:
     """Save a workflow. Returns its id."""
     definition = {"name": "Of a test", "nodes": nodes, "edges": edges} | further
     answer = platform.request("POST", "/api/workflows/", json=definition)
@@ -24,26 +31,26 @@ def save(platform: Platform, nodes: list[dict[str, Any]], edges: list[dict[str, 
     return str(answer.json()["id"])
 
 
-def execute(platform: Platform, workflow: str, *items: dict[str, Any]) -> str:
+def execute(platform: Installed, workflow: str, *items: dict[str, Any]) -> str:
     """Start the workflow. Returns the execution's id."""
     answer = platform.request("POST", f"/api/workflows/{workflow}/execute/", json={"input": list(items)})
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
 
 
-def look(platform: Platform, execution: str) -> dict[str, Any]:
+def look(platform: Installed, execution: str) -> dict[str, Any]:
     """Return the execution as the API has it."""
     return dict(platform.request("GET", f"/api/executions/{execution}/").json())
 
 
-def until(platform: Platform, execution: str, *statuses: str) -> dict[str, Any]:
+def until(platform: Installed, execution: str, *statuses: str) -> dict[str, Any]:
     """Wait until the execution has one of the statuses; by default until it has ended."""
     wanted = statuses or tuple(ENDED)
     wait_until(lambda: look(platform, execution)["status"] in wanted, f"{execution} being {' or '.join(wanted)}", 30)
     return look(platform, execution)
 
 
-def output(platform: Platform, execution: str, node: str, run_index: int = 0) -> dict[str, Any]:
+def output(platform: Installed, execution: str, node: str, run_index: int = 0) -> dict[str, Any]:
     """Return what a node run gave, by output."""
     path = f"/api/executions/{execution}/nodes/{node}/output/?run_index={run_index}"
     answer = platform.request("GET", path)
@@ -51,13 +58,13 @@ def output(platform: Platform, execution: str, node: str, run_index: int = 0) ->
     return dict(answer.json()["outputs"])
 
 
-def node_statuses(platform: Platform, execution: str) -> dict[str, str]:
+def node_statuses(platform: Installed, execution: str) -> dict[str, str]:
     """Return the status of the latest run of each node."""
     rows = platform.request("GET", f"/api/executions/{execution}/nodes/").json()
     return {row["node"]: row["status"] for row in rows}
 
 
-def events(platform: Platform, execution: str, kind: str) -> list[dict[str, Any]]:
+def events(platform: Installed, execution: str, kind: str) -> list[dict[str, Any]]:
     """Return the data of the execution's events of a type."""
     path = f"/api/executions/{execution}/events/?limit=1000&type=execution.{kind}"
     return [event["data"] for event in platform.request("GET", path).json()["events"]]

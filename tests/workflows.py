@@ -66,3 +66,25 @@ def gated(url: str) -> dict[str, Any]:
         "nodes": nodes,
         "edges": [edge("start", "first"), edge("first", "numbers"), *edges, edge("both", "report")],
     }
+
+
+BUSY = ("a wait", "a wait for a call", "a code node", "a call that is not answered", "a pause before a retry")
+"""What an execution may be at for a minute and more."""
+
+
+def busy_graph(how: str, url: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the nodes and edges of a graph whose node `busy` is at one of BUSY; `never` at the URL answers nobody."""
+    retry = {"attempts": 5, "delay_ms": 600_000, "on": "all"}
+    busy = {
+        "a wait": node("busy", "wait", seconds=3600),
+        "a wait for a call": node("busy", "wait", webhook=True),
+        "a code node": node("busy", "code", code="while (true);", time_limit_seconds=60),
+        "a call that is not answered": node(
+            "busy", "http_request", method="POST", url=f"{url}never", timeout_seconds=60
+        ),
+        "a pause before a retry": node("busy", "stop_and_error", message="No.") | {"retry": retry},
+    }[how]
+    nodes, edges = [node("start", "manual_trigger"), busy], [edge("start", "busy")]
+    if busy["type"] == "stop_and_error":
+        return nodes, edges
+    return [*nodes, node("after", "no_op")], [*edges, edge("busy", "after")]

@@ -31,6 +31,7 @@ USUAL = (
     "executions",
     "inbound",
     "steps",
+    "cancelling",
     "waiting_calls",
     "recovery",
 )
