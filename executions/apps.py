@@ -10,7 +10,7 @@ class ExecutionsConfig(AppConfig):
         waits for their ends."""
         from events import cleanup
         from executions import admission, background, credentials, follow_up, node_deliveries, pruning
-        from webhooks import outcomes
+        from webhooks.sending import outcomes
         from workflow_platform import sealed
 
         sealed.register("credentials", credentials.rotate)

@@ -33,6 +33,39 @@ GATHER_SECONDS = 0.003
 """After a batch of BUSY or more, the next one gathers for so long."""
 FULL = Refused(503, "Too many requests wait at the moment.", {"Retry-After": "2"})
 NOT_STORED = Refused(503, "The request could not be stored; send it again.", {"Retry-After": "5"})
+MOST_TURNED_AWAY = 500
+
+
+class _TurnedAway:
+    """Requests that were not taken in, or could not be stored, until they can be logged; how they are spread over paths
+    and addresses is known of the first MOST_TURNED_AWAY, how many they are of all."""
+
+    def __init__(self) -> None:
+        self._requests: list[Waiting] = []
+        self._more, self._lock = 0, threading.Lock()
+
+    def add(self, waiting: Waiting, outcome: Refused) -> None:
+        """Remember a request, without what is large or may be secret. Any thread may."""
+        with self._lock:
+            if len(self._requests) < MOST_TURNED_AWAY:
+                self._requests.append(Waiting(waiting.request.bare(), outcome=outcome))
+            else:
+                self._more += 1
+
+    def __bool__(self) -> bool:
+        return bool(self._requests)
+
+    def leave_out_of(self, refusals: recording.Refusals, now: float) -> None:
+        """Have them counted among the refusals that are not listed singly. Raises what the database raises."""
+        with self._lock:
+            requests = list(self._requests)
+        found = hook_listeners.listening({each.request.path for each in requests if not each.request.test})
+        with self._lock:
+            del self._requests[: len(requests)]
+            more, self._more = self._more, 0
+        for place, each in enumerate(requests):
+            each.listener = None if each.request.test else found.get(each.request.path)
+            refusals.leave_out(hook_records.kept(each), now, 1 if place else 1 + more)
 
 
 class _Intake:
@@ -40,6 +73,7 @@ class _Intake:
         self.requests: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
         self._bytes, self._counting = 0, threading.Lock()
         self._judge, self._secrets, self._refusals = Judge(), Secrets(), recording.Refusals()
+        self._turned_away = _TurnedAway()
         threading.Thread(target=self._run, name="hook intake", daemon=True).start()
 
     def put(self, waiting: Waiting) -> bool:
@@ -47,6 +81,7 @@ class _Intake:
         size = len(waiting.request.body)
         with self._counting:
             if self.requests.qsize() >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES:
+                self._turned_away.add(waiting, FULL)
                 return False
             self._bytes += size
         self.requests.put(waiting)
@@ -64,6 +99,7 @@ class _Intake:
                 connection.close()
                 for each in batch:
                     if not each.answer.done():
+                        self._turned_away.add(each, NOT_STORED)
                         each.answer.set_result(NOT_STORED)
             except Exception:
                 logger.exception("%d requests are taken one by one", len(batch))
@@ -76,7 +112,8 @@ class _Intake:
     def _next(self, busy: bool) -> list[Waiting]:
         """Wait for what comes next; nothing, where it is time to tell how many refusals were left out."""
         try:
-            batch = [self.requests.get(timeout=recording.TELL_AFTER_SECONDS if self._refusals.waiting else None)]
+            untold = self._refusals.waiting or self._turned_away
+            batch = [self.requests.get(timeout=recording.TELL_AFTER_SECONDS if untold else None)]
         except queue.Empty:
             return []
         if busy:
@@ -103,6 +140,8 @@ class _Intake:
         others = [each for each in batch if not (each.request.test and each.listener is not None)]
         refused = [hook_records.kept(each) for each in others if isinstance(each.judged.outcome, Refused)]
         now = time.monotonic()
+        if self._turned_away:
+            self._turned_away.leave_out_of(self._refusals, now)
         rows = [*self._refusals.choose(refused, now), *self._refusals.told(now)]
         taken = [each for each in others if not isinstance(each.judged.outcome, Refused)]
         if taken or rows:

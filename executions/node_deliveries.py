@@ -19,9 +19,9 @@ from executions.statuses import ExecutionStatus
 from executions.sub_workflows import NOT_HELD
 from webhooks.models import Delivery, DeliveryStatus, Endpoint, Origin, Rank
 from webhooks.outbox import AdHoc, BadAdHoc, create_ad_hoc
+from webhooks.outbox.to_endpoints import ToEndpoint, create_for_endpoints
 from webhooks.retry_schedule import RetryPolicy
 from webhooks.sealing import Auth, NoAuth
-from webhooks.to_endpoints import ToEndpoint, create_for_endpoints
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,11 @@ from uuid import UUID, uuid4
 
 from django.utils import timezone
 
-from webhooks import claiming, signing
+from webhooks import signing
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, Lane
 from webhooks.sealing import Secrets, SigningSecret
-from webhooks.sender import Sender
+from webhooks.sending import claiming
+from webhooks.sending.sender import Sender
 from workflow_platform.accounts.models import Workspace
 from workflow_platform.embedded import wait_until
 from workflow_platform.identifiers import uuid7

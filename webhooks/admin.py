@@ -16,7 +16,8 @@ from django.utils.safestring import SafeString
 
 from events.admin import ReadOnly
 from events.admin_filters import RecordedFilter, ShortPaginator
-from webhooks import charts, endpoints, outbox, statistics
+from webhooks import charts, outbox, statistics
+from webhooks.endpoints import lifecycle
 from webhooks.models import (
     Delivery,
     DeliveryAttempt,
@@ -28,7 +29,7 @@ from webhooks.models import (
     Operation,
     Violation,
 )
-from webhooks.transport import shown_url
+from webhooks.sending.transport import shown_url
 from workflow_platform.accounts.models import Workspace
 
 HOURS = 48
@@ -103,15 +104,15 @@ class EndpointAdmin(ReadOnly, admin.ModelAdmin[Endpoint]):
 
     @admin.action(description="Pause the chosen endpoints", permissions=["control"])
     def pause(self, request: HttpRequest, chosen: QuerySet[Endpoint]) -> None:
-        self._turn(request, chosen, endpoints.pause, "paused")
+        self._turn(request, chosen, lifecycle.pause, "paused")
 
     @admin.action(description="Resume the chosen endpoints", permissions=["control"])
     def resume(self, request: HttpRequest, chosen: QuerySet[Endpoint]) -> None:
-        self._turn(request, chosen, endpoints.resume, "resumed")
+        self._turn(request, chosen, lifecycle.resume, "resumed")
 
     @admin.action(description="Make the chosen endpoints active again", permissions=["control"])
     def enable(self, request: HttpRequest, chosen: QuerySet[Endpoint]) -> None:
-        self._turn(request, chosen, endpoints.enable, "made active")
+        self._turn(request, chosen, lifecycle.enable, "made active")
 
     def _turn(
         self, request: HttpRequest, chosen: QuerySet[Endpoint], turn: Callable[[Endpoint], Endpoint], done: str

@@ -9,9 +9,11 @@ class WebhooksConfig(AppConfig):
         """Have every process write the deliveries of the events that it appends; register the jobs, and what is kept
         encrypted."""
         from events.replay import receivers
-        from webhooks import dispatch, operation_jobs, replays
+        from webhooks import dispatch
         from webhooks.models import Delivery, Endpoint
-        from webhooks.sender import deliver
+        from webhooks.operations import jobs as operation_jobs
+        from webhooks.operations import replays
+        from webhooks.sending.sender import deliver
         from workflow_platform import jobs, sealed
 
         subscribe()

@@ -1,7 +1,7 @@
 """Deliveries that were committed are told to the workers: one RQ job for all that come within a moment.
 
-The job carries nothing: what is to be sent stands in the database (`webhooks.claiming`). A lost one is made up for by
-the sweep.
+The job carries nothing: what is to be sent stands in the database (`webhooks.sending.claiming`). A lost one is made up
+for by the sweep.
 """
 
 from __future__ import annotations

@@ -19,12 +19,12 @@ from executions.nodes.base import (
     UsableCredential,
     WaitFor,
 )
-from webhooks.message import defaults
 from webhooks.models import DeliveryStatus, Endpoint, Rank
 from webhooks.models.endpoint import MAX_URL
+from webhooks.outbox.to_endpoints import NoSuchEndpoint, find_endpoint
 from webhooks.retry_schedule import Preset, RetryPolicy
 from webhooks.sealing import Auth, BearerAuth, HeaderAuth, NoAuth, QueryAuth
-from webhooks.to_endpoints import NoSuchEndpoint, find_endpoint
+from webhooks.sending.message import defaults
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_HEADERS = 50

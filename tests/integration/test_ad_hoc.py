@@ -10,11 +10,12 @@ from django.db import connection, transaction
 
 from tests.delivering import make_workspace
 from tests.engine import COMMITS
-from webhooks import dispatch, outbox, outcomes
+from webhooks import dispatch, outbox
 from webhooks.models import Delivery, Lane, Rank
 from webhooks.outbox import AdHoc, BadAdHoc
 from webhooks.retry_schedule import RetryPolicy
 from webhooks.sealing import BearerAuth, Secrets
+from webhooks.sending import outcomes
 
 DATABASE = pytest.mark.django_db
 

@@ -16,9 +16,10 @@ from events.models import Stream
 from events.partitions import first_id
 from tests.delivering import append_to, deliveries_of, end, make_endpoint
 from tests.recording import make_stream
-from webhooks import cleanup, outbox, reconciliation
-from webhooks.cleanup import Terms
+from webhooks import outbox
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, InboundRequest, Operation, SeenMessage
+from webhooks.upkeep import cleanup, reconciliation
+from webhooks.upkeep.cleanup import Terms
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,6 @@ from events.models import Stream
 from tests.delivering import append_to, deliveries_of, make_endpoint
 from tests.integration.test_endpoints_api import send
 from tests.integration.test_pages import member
-from webhooks import counting
 from webhooks.models import (
     Delivery,
     DeliveryAttempt,
@@ -28,6 +27,7 @@ from webhooks.models import (
     Violation,
 )
 from webhooks.sealing import Secrets
+from webhooks.upkeep import counting
 from workflow_platform.accounts.models import Role, Workspace
 from workflow_platform.identifiers import uuid7
 

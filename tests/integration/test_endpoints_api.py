@@ -15,9 +15,11 @@ from django.utils import timezone
 from events.models import Stream
 from tests.delivering import append_to, deliveries_of
 from tests.integration.test_pages import member
-from webhooks import endpoints, lanes, operation_jobs
+from webhooks.endpoints import lifecycle
 from webhooks.models import Delivery, Endpoint, EndpointRevision, Lane, Operation
+from webhooks.operations import jobs as operation_jobs
 from webhooks.sealing import Secrets
+from webhooks.sending import lanes
 from workflow_platform.accounts.models import Role, Workspace
 from workflow_platform.identifiers import uuid7
 
@@ -280,7 +282,7 @@ def test_members_see_endpoints_editors_test_them_and_admins_change_them(admin: C
 
 
 def test_a_workspace_has_a_bounded_number_of_endpoints(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoints, "MOST_ENDPOINTS", 1)
+    monkeypatch.setattr(lifecycle, "MOST_ENDPOINTS", 1)
     make(admin)
     assert send(admin, "POST", URL, wanted()).status_code == 409
 

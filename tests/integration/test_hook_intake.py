@@ -96,13 +96,20 @@ def test_a_request_that_cannot_be_stored_leaves_those_of_its_moment_alone(monkey
     assert InboundRequest.objects.filter(accepted=True).count() == Execution.objects.count() == 3
 
 
-def test_more_than_memory_holds_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    hook("fine")
+def test_more_than_memory_holds_is_sent_away_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    workflow = hook("fine")
     monkeypatch.setattr(hook_intake, "MAX_WAITING_BYTES", 1000)
-    large = {"path": "fine", "body": b'"' + b"x" * 600 + b'"'}
-    answers = post_all(large, large, {"path": "fine"})
-    assert [status for status, _ in answers] == [202, 503, 202]
+    monkeypatch.setattr(recording, "TELL_AFTER_SECONDS", 0.05)
+    large = {"path": "fine", "body": b'"' + b"x" * 600 + b'"', "x-token": "secret"}
+    answers = post_all(large, large, large, {"path": "fine"})
+    assert [status for status, _ in answers] == [202, 503, 503, 202]
     assert post_all(large)[0][0] == 202
+    wait_until(lambda: InboundRequest.objects.filter(accepted=False).exists(), "The row of those sent away")
+    row = InboundRequest.objects.get(accepted=False)
+    assert row.status_code == 503
+    assert row.reason.startswith("2 refused requests of 198.51.100.9 are not listed singly. The last one: Too many")
+    assert (row.workflow_id, row.body, row.body_bytes) == (workflow.pk, "", 602)
+    assert set(row.headers) == {"content-type"}
 
 
 def test_what_came_to_test_urls_is_shown_to_members_alone() -> None:
@@ -120,7 +127,7 @@ def test_what_came_to_test_urls_is_shown_to_members_alone() -> None:
 
 
 def test_without_the_database_the_caller_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    hook("fine")
+    workflow = hook("fine")
 
     def is_away(rows: Any) -> None:
         raise OperationalError("the connection is lost")
@@ -130,7 +137,12 @@ def test_without_the_database_the_caller_is_told_to_come_again(monkeypatch: pyte
         ((status, answer),) = post_all({"path": "fine"})
     assert (status, answer["detail"]) == (503, "The request could not be stored; send it again.")
     assert Execution.objects.count() == 0, "What was not answered with 202 is not stored either."
+    monkeypatch.setattr(recording, "TELL_AFTER_SECONDS", 0.05)
     assert post_all({"path": "fine"})[0][0] == 202
+    wait_until(lambda: InboundRequest.objects.filter(accepted=False).exists(), "The row of the one that was not stored")
+    row = InboundRequest.objects.get(accepted=False)
+    assert (row.workflow_id, row.status_code) == (workflow.pk, 503)
+    assert row.reason == "The request could not be stored; send it again."
 
 
 def test_two_processes_that_take_the_same_message_start_one_execution() -> None:

@@ -19,10 +19,12 @@ from tests.engine import COMMITS
 from tests.executing import execute, save, until
 from tests.recording import make_stream
 from tests.workflows import node
-from webhooks import dispatch, fanout, operation_jobs, operations, outbox
+from webhooks import dispatch, operations, outbox
 from webhooks.models import Delivery, Endpoint, Operation, OperationKind
-from webhooks.operations import BadOperation, Chosen, Plan
-from webhooks.outbox import AdHoc
+from webhooks.operations import BadOperation, Plan
+from webhooks.operations import jobs as operation_jobs
+from webhooks.operations.choosing import Chosen
+from webhooks.outbox import AdHoc, fanout
 from workflow_platform import jobs
 from workflow_platform.embedded import wait_until
 

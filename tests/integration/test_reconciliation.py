@@ -18,10 +18,12 @@ from events.recorded import RecordedEvent
 from tests.delivering import append_to, deliveries_of, end, make_endpoint
 from tests.engine import COMMITS
 from tests.recording import make_stream
-from webhooks import cleanup, counting, outbox, reconciliation, upkeep
-from webhooks.cleanup import Terms
+from webhooks import outbox
 from webhooks.models import Delivery, Endpoint, EndpointRevision, HourCount, Origin, Violation
-from webhooks.reconciliation import HOUR
+from webhooks.upkeep import cleanup, counting, reconciliation
+from webhooks.upkeep import thread as upkeep
+from webhooks.upkeep.cleanup import Terms
+from webhooks.upkeep.reconciliation import HOUR
 from workflow_platform.embedded import wait_until
 from workflow_platform.identifiers import uuid7
 

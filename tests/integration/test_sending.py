@@ -33,9 +33,9 @@ from tests.sending import (
     signer,
     statuses,
 )
-from webhooks import outcomes, transport
 from webhooks.models import Delivery, Endpoint, EndpointRevision
 from webhooks.sealing import BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, Secrets
+from webhooks.sending import outcomes, transport
 from workflow_platform import connections
 from workflow_platform.embedded import free_port, wait_until
 

@@ -24,8 +24,8 @@ from tests.sending import (
     sending,
     statuses,
 )
-from webhooks import claiming
 from webhooks.models import Delivery, Endpoint, Lane
+from webhooks.sending import claiming
 from workflow_platform import connections
 from workflow_platform.embedded import wait_until
 

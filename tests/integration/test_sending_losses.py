@@ -26,10 +26,10 @@ from tests.sending import (
     sending,
     statuses,
 )
-from webhooks import sender, sweeper, transport
-from webhooks.message import Claimed
 from webhooks.models import Delivery
-from webhooks.transport import Attempt
+from webhooks.sending import sender, sweeper, transport
+from webhooks.sending.message import Claimed
+from webhooks.sending.transport import Attempt
 from workflow_platform import connections
 from workflow_platform.embedded import wait_until
 

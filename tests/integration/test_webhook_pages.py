@@ -15,8 +15,8 @@ from tests.delivering import make_endpoint
 from tests.engine import make_execution
 from tests.integration.test_pages import member
 from tests.workflows import node
-from webhooks import delivery_pages, pages
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, HourCount, InboundRequest, Lane, Violation
+from webhooks.pages import deliveries, reconciliation
 from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.identifiers import uuid7
 
@@ -119,7 +119,7 @@ def test_secrets_of_urls_are_masked_and_answers_are_text(viewer: Client, deliver
 def test_the_log_is_filtered_and_has_pages(
     viewer: Client, deliver: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery_pages, "LISTED", 2)
+    monkeypatch.setattr(deliveries, "LISTED", 2)
     execution = uuid4()
     first, second, third = deliver(), deliver("failed", execution_id=execution, status_code=503), deliver(origin="test")
 
@@ -181,7 +181,7 @@ def test_sums_are_green_where_they_hold_and_violations_are_listed(
     assert "data-check" not in text
     editor = member("editor", endpoint.workspace, Role.EDITOR)
     assert html(editor, "reconciliation/").count('data-check="repair"') == 1
-    monkeypatch.setattr(pages, "HOURS_LISTED", 1)
+    monkeypatch.setattr(reconciliation, "HOURS_LISTED", 1)
     older = html(viewer, "reconciliation/").split('href="?before=')[1].split('"')[0]
     assert "1 violation</span>" in html(viewer, f"reconciliation/?before={older}")
     for nonsense in ("x", "1.", "9" * 30 + ".1"):

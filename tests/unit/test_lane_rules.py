@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhooks.allotting import Held, LaneNow, allot
-from webhooks.health import Health, Result, after
-from webhooks.message import Receiver
+from webhooks.sending.allotting import Held, LaneNow, allot
+from webhooks.sending.health import Health, Result, after
+from webhooks.sending.message import Receiver
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WELL, ILL, REFUSED = Result(True, True, 5.0), Result(False, False, 5.0), Result(False, True, 5.0)

@@ -11,8 +11,8 @@ import pytest
 from executions.nodes.base import NodeError
 from tests.unit.nodes.running import run
 from tests.unit.test_outbound_addresses import LOOPBACK, MALFORMED
-from webhooks import transport
-from webhooks.message import Claimed, Receiver
+from webhooks.sending import transport
+from webhooks.sending.message import Claimed, Receiver
 
 
 def claimed(url: str, *, of_an_endpoint: bool) -> Claimed:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from webhooks import plotting
-from webhooks.waterfall import waterfall
+from webhooks.pages import plotting
+from webhooks.pages.waterfall import waterfall
 
 
 @dataclass

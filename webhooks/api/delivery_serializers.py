@@ -10,19 +10,20 @@ from rest_framework import serializers
 
 from events.api.query_fields import ManyField, checked_types
 from events.event_filter import matching_types
-from webhooks import endpoint_secrets, policies, rules
+from webhooks import rules
 from webhooks.api.endpoint_serializers import LONGEST_TIMEOUT, taken
 from webhooks.api.policy_fields import AuthSerializer, RetryPolicySerializer
 from webhooks.delivery_filter import DeliveryFilter
-from webhooks.endpoint_secrets import merged_auth
+from webhooks.endpoints import endpoint_secrets, policies
+from webhooks.endpoints.endpoint_secrets import merged_auth
 from webhooks.explanation import why_pending
 from webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Origin, Rank
 from webhooks.models.endpoint import MAX_URL
 from webhooks.outbox import AdHoc
 from webhooks.retry_schedule import RetryPolicy
 from webhooks.sealing import NoAuth, Secrets
+from webhooks.sending.transport import shown_url
 from webhooks.signing import PRIVATE
-from webhooks.transport import shown_url
 from workflow_platform import encryption
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]

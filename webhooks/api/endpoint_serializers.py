@@ -7,12 +7,13 @@ from typing import Any
 
 from rest_framework import serializers
 
-from webhooks import endpoint_secrets, endpoints, rules
+from webhooks import rules
 from webhooks.api.policy_fields import AuthSerializer, RetryPolicySerializer
+from webhooks.endpoints import endpoint_secrets, lifecycle
 from webhooks.models import Endpoint, Lane, Ordering, Signature
 from webhooks.models.endpoint import MAX_SCRIPT, MAX_URL
 from webhooks.rules import Refused
-from webhooks.transport import shown_url
+from webhooks.sending.transport import shown_url
 
 METHODS = ["POST", "PUT", "PATCH"]
 LONGEST_TIMEOUT = 60.0
@@ -109,12 +110,12 @@ class EndpointDetailSerializer(EndpointSerializer):
 
     def get_auth(self, row: Endpoint) -> ShownAuth:
         """Return its type and, to admins, what of it is no secret."""
-        held = endpoints.opened(row) if self._is_admin(row) else None
+        held = lifecycle.opened(row) if self._is_admin(row) else None
         return super().get_auth(row) if held is None else endpoint_secrets.shown_auth(held.auth)
 
     def get_signing_secrets(self, row: Endpoint) -> list[dict[str, Any]] | None:
         """Return them; None to who is no admin, and where no key opens them."""
-        held = endpoints.opened(row) if self._is_admin(row) else None
+        held = lifecycle.opened(row) if self._is_admin(row) else None
         return None if held is None else SigningSecretSerializer(endpoint_secrets.shown_signing(held), many=True).data  # type: ignore[return-value]
 
     def get_queued(self, row: Endpoint) -> int:

@@ -14,7 +14,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from webhooks import endpoints, rules, test_events
+from webhooks import rules
 from webhooks.api.delivery_serializers import DeliverySerializer
 from webhooks.api.endpoint_serializers import (
     EndpointCreateSerializer,
@@ -29,6 +29,7 @@ from webhooks.api.endpoint_serializers import (
 from webhooks.api.operation_serializers import EndpointReplaySerializer, PlanSerializer, RecoverSerializer
 from webhooks.api.operations import answered
 from webhooks.api.policy_fields import named_errors
+from webhooks.endpoints import lifecycle, test_events
 from webhooks.models import Delivery, Endpoint, OperationKind
 from webhooks.models.delivery import UNENDED
 from webhooks.models.endpoint import EndpointQuerySet
@@ -96,7 +97,7 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
 
         def make() -> Endpoint:
             _check_workflow(given, workspace)
-            made = endpoints.create(workspace=workspace, by=user_of(request), **given)
+            made = lifecycle.create(workspace=workspace, by=user_of(request), **given)
             issued.append(made.secret)
             return made.endpoint
 
@@ -125,12 +126,12 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         given = dict(body.validated_data)
         if given.get("workflow_id") != endpoint.workflow_id:
             _check_workflow(given, endpoint.workspace)
-        return self._shown(_told(lambda: endpoints.change(endpoint, **given)))
+        return self._shown(_told(lambda: lifecycle.change(endpoint, **given)))
 
     def destroy(self, request: Request, pk: str) -> Response:
         """Take it away. What waits for it is cancelled; its deliveries can be read until retention removes them."""
         endpoint = self._endpoint(pk, Role.ADMIN)
-        _told(lambda: endpoints.delete(endpoint, by=user_of(request)))
+        _told(lambda: lifecycle.delete(endpoint, by=user_of(request)))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=RotationSerializer, responses=IssuedEndpointSerializer)
@@ -143,26 +144,26 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         given = dict(body.validated_data)
         hours = given.pop("overlap_hours", None)
         overlap = None if hours is None else timedelta(hours=hours)
-        issued = _told(lambda: endpoints.rotate_secret(endpoint, overlap=overlap, **given), refused="secret")
+        issued = _told(lambda: lifecycle.rotate_secret(endpoint, overlap=overlap, **given), refused="secret")
         return self._shown(issued.endpoint, issued=issued.secret, new=True)
 
     @extend_schema(request=None, responses=EndpointDetailSerializer)
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, pk: str) -> Response:
         """Keep what is to be delivered, and send none of it."""
-        return self._turn(pk, endpoints.pause)
+        return self._turn(pk, lifecycle.pause)
 
     @extend_schema(request=None, responses=EndpointDetailSerializer)
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: str) -> Response:
         """Send what has been kept; slowly at first."""
-        return self._turn(pk, endpoints.resume)
+        return self._turn(pk, lifecycle.resume)
 
     @extend_schema(request=None, responses=EndpointDetailSerializer)
     @action(detail=True, methods=["post"])
     def enable(self, request: Request, pk: str) -> Response:
         """Make it active again, whatever made it inactive. What happened meanwhile is for /replay/."""
-        return self._turn(pk, endpoints.enable)
+        return self._turn(pk, lifecycle.enable)
 
     def _turn(self, pk: str, turn: Callable[[Endpoint], Endpoint]) -> Response:
         endpoint = self._endpoint(pk, Role.ADMIN)
@@ -233,7 +234,7 @@ def _told(do: Callable[[], Any], refused: str = "headers") -> Any:
         raise serializers.ValidationError({"auth": named_errors(error, skip=1, default="type")}) from None
     except Refused as error:
         raise serializers.ValidationError({refused: str(error)}) from None
-    except (endpoints.SecretsLost, endpoints.TooMany) as error:
+    except (lifecycle.SecretsLost, lifecycle.TooMany) as error:
         raise Problem(409, str(error)) from None
     except Endpoint.DoesNotExist:
         raise Problem(404, "The endpoint has been deleted meanwhile.") from None

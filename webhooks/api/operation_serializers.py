@@ -7,8 +7,8 @@ from typing import Any
 from rest_framework import serializers
 
 from events.api.query_fields import checked_types
-from webhooks.choosing import MOST_IDS, Chosen
 from webhooks.models import DeliveryStatus, Operation, OperationKind, OperationState, Origin
+from webhooks.operations.choosing import MOST_IDS, Chosen
 
 CHOSEN = [OperationKind.REDELIVER, OperationKind.CANCEL, OperationKind.RECOVER]
 

@@ -20,8 +20,8 @@ from webhooks.api.operation_serializers import (
     OperationSerializer,
     PlanSerializer,
 )
-from webhooks.choosing import Chosen
 from webhooks.models import Endpoint, Operation, OperationKind
+from webhooks.operations.choosing import Chosen
 from workflow_platform import idempotency
 from workflow_platform.accounts.models import Role, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404

@@ -7,8 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from webhooks import policies
 from webhooks.api.policy_fields import PresetSerializer, RetryPolicySerializer
+from webhooks.endpoints import policies
 
 
 class RetryPresetsView(APIView):

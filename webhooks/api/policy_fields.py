@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 from rest_framework import serializers
 
-from webhooks import policies
-from webhooks.endpoint_secrets import merged_auth
+from webhooks.endpoints import policies
+from webhooks.endpoints.endpoint_secrets import merged_auth
 from webhooks.retry_schedule import RetryPolicy
 from webhooks.sealing import NoAuth
 

@@ -12,8 +12,8 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from webhooks import reconciliation
 from webhooks.models import Endpoint, HourCount, Violation
+from webhooks.upkeep import reconciliation
 from workflow_platform.accounts.models import Role
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.pagination import NewestFirst

@@ -113,6 +113,11 @@ def beginning(body: bytes) -> str:
     return without_nul(body[: 4 * MAX_BODY].decode(errors="replace")[:MAX_BODY])
 
 
+def _key(row: Kept) -> tuple[str, str]:
+    # Of paths where nobody listens there are as many as somebody makes up.
+    return (row.path if row.workflow_id else "", counted_as(row.address))
+
+
 @dataclass(slots=True)
 class _LeftOut:
     since: float
@@ -132,18 +137,21 @@ class Refusals:
         return [row for row in rows if self._is_kept(row, now)]
 
     def _is_kept(self, row: Kept, now: float) -> bool:
-        # Of paths where nobody listens there are as many as somebody makes up.
-        key = (row.path if row.workflow_id else "", counted_as(row.address))
-        wait = self._buckets.take(key, now, REFUSALS_PER_SECOND, REFUSALS_BURST)
+        wait = self._buckets.take(_key(row), now, REFUSALS_PER_SECOND, REFUSALS_BURST)
         wait = wait or self._buckets.take("all", now, ALL_REFUSALS_PER_SECOND, ALL_REFUSALS_BURST)
         if not wait:
             return True
+        self.leave_out(row, now)
+        return False
+
+    def leave_out(self, row: Kept, now: float, count: int = 1) -> None:
+        """Count a row, and others like it, that are not kept singly."""
+        key = _key(row)
         if key not in self._left_out and len(self._left_out) >= MOST_KEYS:
             key = ("", "")
         found = self._left_out.setdefault(key, _LeftOut(now, 0, row))
-        found.count += 1
+        found.count += count
         found.latest = row
-        return False
 
     @property
     def waiting(self) -> bool:
@@ -156,10 +164,13 @@ class Refusals:
         rows = []
         for key in due:
             found = self._left_out.pop(key)
+            if found.count == 1:
+                rows.append(found.latest)
+                continue
             if key == ("", ""):
                 whose = "of many addresses"
             else:
                 whose = f"of {key[1] or 'this caller'}" + ("" if key[0] else " to addresses where nothing listens")
-            said = f"{found.count} refused request{'s' if found.count > 1 else ''} {whose} are not listed singly."
+            said = f"{found.count} refused requests {whose} are not listed singly."
             rows.append(replace(found.latest, reason=f"{said} The last one: {found.latest.reason}"))
         return rows

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import template
 
-from webhooks import transport
+from webhooks.sending import transport
 
 register = template.Library()
 

@@ -21,8 +21,9 @@ from executions import node_deliveries, recovery, schedules
 from executions.engine.runner import worker_name
 from executions.reports import Reports
 from executions.scaling import Scaler
-from webhooks import operation_jobs, sweeper
-from webhooks.upkeep import Upkeep
+from webhooks.operations import jobs as operation_jobs
+from webhooks.sending import sweeper
+from webhooks.upkeep.thread import Upkeep
 from workflow_platform import idempotency
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from webhooks import cleanup
-from webhooks.cleanup import AlreadyRunning, Terms
+from webhooks.upkeep import cleanup
+from webhooks.upkeep.cleanup import AlreadyRunning, Terms
 
 MOST_DAYS = 36_500
 

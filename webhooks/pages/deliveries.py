@@ -1,0 +1,89 @@
+"""The log of deliveries, and the page of one, which follows it until it has ended."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.templatetags.static import static
+
+from webhooks.explanation import why_pending
+from webhooks.models import Delivery, DeliveryAttempt, InboundRequest
+from webhooks.models.delivery import UNENDED
+from webhooks.pages.endpoints import families
+from webhooks.pages.listing import LISTED, DeliveryFilters, deliveries_of, page_query, uuid_or_none
+from webhooks.pages.waterfall import waterfall
+from webhooks.sending.transport import shown_url
+from workflow_platform.accounts.models import Role, User, Workspace
+from workflow_platform.accounts.shortcuts import get_visible_or_404
+
+ATTEMPTS = 60
+"""More than any policy makes; of one that was redelivered again and again the latest are shown."""
+
+
+@login_required
+def deliveries(request: HttpRequest) -> HttpResponse:
+    """The deliveries that the caller may see, newest first, with filters in the URL; `before` pages back."""
+    user = cast(User, request.user)
+    filters = DeliveryFilters(request.GET, user)
+    found = filters.filter(deliveries_of(user))
+    before = uuid_or_none(request.GET.get("before"))
+    rows = list((found.filter(pk__lt=before) if before else found)[: LISTED + 1])
+    shown = rows[:LISTED]
+    editor_of = list(Workspace.objects.visible_to(user, Role.EDITOR).order_by("created_at"))
+    context = {
+        "filters": filters,
+        "filtered": bool(filters.chosen()),
+        "deliveries": shown,
+        "before": before,
+        "older": page_query(request, before=shown[-1].pk) if len(rows) > LISTED else None,
+        "newest": page_query(request),
+        "can_send": bool(editor_of),
+        "workspaces": editor_of,
+        "families": families(),
+        "list_data": {"question": filters.question(), "newest": before is None},
+        "page_data": {"icons": static("icons.svg")},
+    }
+    return render(request, "webhooks/deliveries.html", context)
+
+
+@login_required
+def delivery(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
+    """Show one delivery: what caused it, how it stands, and each attempt."""
+    return render(request, "webhooks/delivery.html", _context(request, delivery_id))
+
+
+@login_required
+def delivery_state(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
+    """The part of the page of a delivery that changes until it has ended."""
+    return render(request, "webhooks/_delivery.html", _context(request, delivery_id))
+
+
+def _context(request: HttpRequest, delivery_id: UUID) -> dict[str, Any]:
+    user = cast(User, request.user)
+    found = Delivery.objects.select_related("endpoint", "workspace").defer("sealed", "endpoint__sealed")
+    row = get_visible_or_404(found, user, pk=delivery_id)
+    attempts = list(DeliveryAttempt.objects.filter(delivery=row).order_by("-number")[:ATTEMPTS])
+    slowest = max((attempt.total_ms or 0.0 for attempt in attempts), default=0.0)
+    editor = Workspace.objects.visible_to(user, Role.EDITOR).filter(pk=row.workspace_id).exists()
+    inbound = (
+        InboundRequest.objects.visible_to(user).filter(execution_id=row.execution_id) if row.execution_id else None
+    )
+    return {
+        "delivery": row,
+        "url": shown_url(row.endpoint.url if row.endpoint else row.url),
+        "ended": row.status not in UNENDED,
+        "waits_for": why_pending(row),
+        "attempts": [{"row": each, "phases": waterfall(each, slowest)} for each in attempts],
+        "inbound": inbound.order_by("id").defer("body").first() if inbound is not None else None,
+        "may_cancel": editor and row.status in UNENDED and not row.cancel_requested,
+        "may_redeliver": editor and row.status not in UNENDED and _has_receiver(row),
+        "page_data": {"icons": static("icons.svg"), "id": str(row.pk)},
+    }
+
+
+def _has_receiver(row: Delivery) -> bool:
+    return row.endpoint_id is None or (row.endpoint is not None and row.endpoint.deleted_at is None)

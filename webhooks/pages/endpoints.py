@@ -1,0 +1,134 @@
+"""The list of endpoints, and the page of one."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any, cast
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.templatetags.static import static
+from django.utils import timezone
+
+from events.descriptions import DESCRIPTIONS
+from events.event_types import CATALOGUE
+from webhooks.endpoints import policies
+from webhooks.models import Endpoint, EndpointRevision, Operation, Violation
+from webhooks.models.endpoint import EndpointQuerySet
+from webhooks.pages import figures
+from webhooks.pages.listing import deliveries_of
+from webhooks.pages.reconciliation import hours, violations
+from webhooks.pages.standing import standing
+from webhooks.retry_schedule import RetryPolicy
+from webhooks.sending.transport import shown_url
+from workflow_platform.accounts.models import Role, User, Workspace
+from workflow_platform.accounts.shortcuts import get_visible_or_404
+
+LISTED = 200
+RECENT = 12
+REVISIONS = 20
+HOURS = 48
+
+
+@login_required
+def endpoints(request: HttpRequest) -> HttpResponse:
+    """List the endpoints that the caller may see, with how each did in the last 24 hours."""
+    user = cast(User, request.user)
+    found = list(_endpoints(user).order_by("name", "id")[:LISTED])
+    ids = [row.pk for row in found]
+    now, span = timezone.now(), figures.SPANS["24h"]
+    done, waiting = figures.figures(ids, span, now), figures.pending(ids)
+    admin_of, editor_of = _workspaces(user, Role.ADMIN), _workspaces(user, Role.EDITOR)
+    admins, editors = {each.pk for each in admin_of}, {each.pk for each in editor_of}
+    rows = [
+        {
+            "row": row,
+            "url": shown_url(row.url),
+            "standing": standing(row, getattr(row, "lane", None), now),
+            "figures": done[row.pk],
+            "sparkline": figures.sparkline(done[row.pk], span, now),
+            "pending": waiting.get(row.pk, 0),
+            "may_change": row.workspace_id in admins,
+            "may_send": row.workspace_id in editors,
+        }
+        for row in found
+    ]
+    context = {
+        "endpoints": rows,
+        "workspaces": admin_of,
+        "can_create": bool(admin_of),
+        "can_send": bool(editors),
+        "several_workspaces": Workspace.objects.visible_to(user).count() > 1,
+        "families": families(),
+        "page_data": form_data(),
+    }
+    return render(request, "webhooks/endpoints.html", context)
+
+
+@login_required
+def endpoint(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+    """Show one endpoint: how it does, what it is, what it wanted when, and whether its sums hold."""
+    user = cast(User, request.user)
+    row = get_visible_or_404(_endpoints(user), user, pk=endpoint_id)
+    name = request.GET.get("range", "24h")
+    span = figures.SPANS.get(name) or figures.SPANS["24h"]
+    now = timezone.now()
+    found = figures.figures([row.pk], span, now)[row.pk]
+    may_send = _may(user, row, Role.EDITOR)
+    context = {
+        "endpoint": row,
+        "url": shown_url(row.url),
+        "standing": standing(row, getattr(row, "lane", None), now),
+        "lane": getattr(row, "lane", None),
+        "span": span,
+        "spans": [(key, each.label, each is span) for key, each in figures.SPANS.items()],
+        "figures": found,
+        "drawn": figures.drawn(found, span, now),
+        "pending": figures.pending([row.pk]).get(row.pk, 0),
+        "deliveries": deliveries_of(user).filter(endpoint=row)[:RECENT],
+        "policy": policies.shown(RetryPolicy.model_validate(row.retry_policy)),
+        "revisions": _revisions(row),
+        "hours": hours().filter(endpoint=row).order_by("-hour")[:HOURS],
+        "violations": violations(Violation.objects.filter(endpoint=row)),
+        "operations": Operation.objects.filter(endpoint=row).select_related("created_by")[:5],
+        "may_change": _may(user, row, Role.ADMIN),
+        "may_send": may_send,
+        "senders": {row.workspace_id} if may_send else set(),
+        "families": families(),
+        "page_data": form_data() | {"endpoint": str(row.pk), "name": row.name},
+    }
+    return render(request, "webhooks/endpoint.html", context)
+
+
+def families() -> list[dict[str, Any]]:
+    """Return the types of events that can be delivered, by family, each with a sentence."""
+    return [
+        {"name": family, "types": [{"name": name, "description": DESCRIPTIONS[name]} for name in names]}
+        for family, names in groupby(CATALOGUE, key=lambda name: name.split(".")[0])
+        if family != "system"
+    ]
+
+
+def form_data() -> dict[str, Any]:
+    """Return what the form of an endpoint needs to know."""
+    types = {each["name"]: each["description"] for family in families() for each in family["types"]}
+    return {"icons": static("icons.svg"), "types": types, "presets": policies.presets()}
+
+
+def _endpoints(user: User) -> EndpointQuerySet:
+    found = Endpoint.objects.visible_to(user).filter(deleted_at__isnull=True)
+    return found.select_related("workspace", "lane", "created_by").defer("sealed")
+
+
+def _workspaces(user: User, role: Role) -> list[Workspace]:
+    return list(Workspace.objects.visible_to(user, role).order_by("created_at"))
+
+
+def _may(user: User, row: Endpoint, role: Role) -> bool:
+    return Workspace.objects.visible_to(user, role).filter(pk=row.workspace_id).exists()
+
+
+def _revisions(row: Endpoint) -> list[EndpointRevision]:
+    return list(row.revisions.order_by("-began_at")[:REVISIONS])

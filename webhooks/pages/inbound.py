@@ -1,0 +1,46 @@
+"""The log of what came to /hooks/: every request, also those that were refused, with the reason."""
+
+from __future__ import annotations
+
+from typing import cast
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.templatetags.static import static
+
+from webhooks.pages.listing import LISTED, InboundFilters, inbound_of, page_query, uuid_or_none
+from workflow_platform.accounts.models import User
+
+
+@login_required
+def inbound(request: HttpRequest) -> HttpResponse:
+    """The requests that the caller may see, newest first, with filters in the URL; `before` pages back."""
+    filters = InboundFilters(request.GET)
+    found = filters.filter(inbound_of(cast(User, request.user))).defer("body", "headers", "query")
+    before = uuid_or_none(request.GET.get("before"))
+    rows = list((found.filter(pk__lt=before) if before else found)[: LISTED + 1])
+    shown = rows[:LISTED]
+    context = {
+        "filters": filters,
+        "filtered": bool(filters.chosen()),
+        "requests": shown,
+        "before": before,
+        "older": page_query(request, before=shown[-1].pk) if len(rows) > LISTED else None,
+        "newest": page_query(request),
+        "list_data": {"newest": before is None},
+        "page_data": {"icons": static("icons.svg")},
+    }
+    return render(request, "webhooks/inbound.html", context)
+
+
+@login_required
+def inbound_request(request: HttpRequest, request_id: UUID) -> HttpResponse:
+    """Show one request: what it was, what was answered and why, and what it started."""
+    row = inbound_of(cast(User, request.user)).filter(pk=request_id).first()
+    if row is None:
+        raise Http404
+    return render(
+        request, "webhooks/inbound_request.html", {"request_": row, "page_data": {"icons": static("icons.svg")}}
+    )

@@ -1,0 +1,75 @@
+"""Whether nothing was lost: the page of all endpoints, and what the page of one takes from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import cast
+
+from django.contrib.auth.decorators import login_required
+from django.db.models import F, Max, Q, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.templatetags.static import static
+
+from webhooks.models import Endpoint, HourCount, Violation
+from webhooks.pages.listing import page_query, uuid_or_none
+from workflow_platform.accounts.models import Role, User, Workspace
+
+HOURS_LISTED = 100
+VIOLATIONS = 100
+_SUMMED = ("due", "delivered", "pending", "failed", "cancelled", "violations")
+_HOLDS = Q(violations=0, due=F("delivered") + F("pending") + F("failed") + F("cancelled"))
+
+
+@login_required
+def reconciliation(request: HttpRequest) -> HttpResponse:
+    """Show, per endpoint and hour, whether every event that was due is accounted for; `before` pages back."""
+    user = cast(User, request.user)
+    mine = Endpoint.objects.visible_to(user)
+    counts = hours().filter(endpoint__in=mine)
+    chosen = mine.filter(pk=wanted).first() if (wanted := uuid_or_none(request.GET.get("endpoint"))) else None
+    if chosen:
+        counts = counts.filter(endpoint=chosen)
+    listed = Violation.objects.filter(endpoint__in=mine.filter(pk=chosen.pk) if chosen else mine)
+    only = request.GET.get("only") == "violations"
+    shown = counts.filter(~_HOLDS) if only else counts
+    before = _place(request.GET.get("before"))
+    if before:
+        hour, pk = before
+        shown = shown.filter(Q(hour__lt=hour) | Q(hour=hour, pk__lt=pk))
+    rows = list(shown.order_by("-hour", "-pk")[: HOURS_LISTED + 1])
+    last = rows[HOURS_LISTED - 1] if len(rows) > HOURS_LISTED else None
+    context = {
+        "rows": rows[:HOURS_LISTED],
+        "sums": counts.aggregate(*(Sum(name) for name in _SUMMED), checked=Max("checked_at"))
+        | {"broken": counts.filter(~_HOLDS).count()},
+        "violations": violations(listed),
+        "senders": {each.pk for each in Workspace.objects.visible_to(user, Role.EDITOR)},
+        "endpoints": mine.order_by("name").values_list("pk", "name"),
+        "chosen": chosen,
+        "only": only,
+        "before": before,
+        "newest": page_query(request),
+        "older": page_query(request, before=f"{last.hour.timestamp():.0f}.{last.pk}") if last else None,
+        "page_data": {"icons": static("icons.svg")},
+    }
+    return render(request, "webhooks/reconciliation.html", context)
+
+
+def hours() -> QuerySet[HourCount]:
+    """Return the counts of hours, each with `held`: whether its sum is right."""
+    return HourCount.objects.select_related("endpoint").annotate(held=_HOLDS)
+
+
+def violations(found: QuerySet[Violation]) -> Iterable[Violation]:
+    """Return the newest violations."""
+    return found.select_related("endpoint").order_by("-id")[:VIOLATIONS]
+
+
+def _place(text: str | None) -> tuple[datetime, int] | None:
+    """Return the hour and the id that `before` names."""
+    seconds, _, pk = (text or "").partition(".")
+    if not (seconds.isdecimal() and pk.isdecimal() and len(seconds) < 12 and len(pk) < 19):
+        return None
+    return datetime.fromtimestamp(int(seconds), UTC), int(pk)

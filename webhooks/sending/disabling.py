@@ -1,0 +1,37 @@
+"""Endpoints that are made inactive because of what they answer."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from events import system
+from webhooks.models import Endpoint, EndpointRevision
+
+SOURCE = "webhooks.endpoints.lifecycle"
+
+
+@transaction.atomic
+def disable(endpoint_id: UUID, reason: str) -> bool:
+    """Make an endpoint inactive because of what it answers, and say so on the stream `system`.
+
+    Returns whether it was active. Its deliveries stay pending until somebody enables it again.
+    """
+    endpoint = (
+        Endpoint.objects.select_for_update(no_key=True).filter(pk=endpoint_id, active=True, deleted_at=None).first()
+    )
+    if endpoint is None:
+        return False
+    now = timezone.now()
+    endpoint.active, endpoint.disabled_at, endpoint.disabled_reason = False, now, reason[:500]
+    endpoint.save(update_fields=["active", "disabled_at", "disabled_reason", "updated_at"])
+    EndpointRevision.objects.filter(endpoint=endpoint, ended_at=None).update(ended_at=now)
+    EndpointRevision.objects.create(
+        endpoint=endpoint, began_at=now, listening=False, event_types=endpoint.event_types,
+        workflow_id=endpoint.workflow_id,
+    )  # fmt: skip
+    message = f"The endpoint {endpoint.name!r} was made inactive. {reason}"
+    system.tell("error", source=SOURCE, component=f"endpoint {endpoint.pk}", message=message[:500])
+    return True

@@ -1,0 +1,108 @@
+"""What lost workers and lost jobs have left: the scheduler's share in sending."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from webhooks import dispatch
+from webhooks.models import DeliveryAttempt, DeliveryStatus, Outcome
+from webhooks.sending import claiming, outcomes, transport
+from workflow_platform import jobs
+
+logger = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 500
+MOST_LOSSES = 20
+"""A delivery whose sender was lost so often is given up: perhaps it is what kills them."""
+MOST_JOBS_WAITING = 20
+LOST = "The worker was lost; whether it arrived is not known."
+
+
+def sweep() -> int:
+    """Make pending again what lost workers were sending, and wake the workers if something is due.
+
+    Returns how many leases had run out.
+    """
+    lost = _take_from_the_lost()
+    claiming.open_missing_lanes()
+    if claiming.is_something_due() and jobs.waiting(dispatch.KIND) < MOST_JOBS_WAITING:
+        dispatch.wake()
+    return lost
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """A delivery whose sender is gone."""
+
+    id: UUID
+    workspace_id: UUID
+    endpoint_id: UUID | None
+    attempts_made: int
+    seen_at: datetime
+    """When the lease was last renewed: the attempt was under way, or about to begin."""
+    cancel_requested: bool
+    awaited: bool
+    url: str
+    losses: int
+
+    @property
+    def status(self) -> DeliveryStatus:
+        if self.cancel_requested:
+            return DeliveryStatus.CANCELLED
+        return DeliveryStatus.FAILED if self.losses + 1 >= MOST_LOSSES else DeliveryStatus.PENDING
+
+
+def _take_from_the_lost() -> int:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_LOST, [settings.LEASE_SECONDS, MOST_AT_ONCE])
+        found = [_Lost(*row) for row in cursor.fetchall()]
+        if not found:
+            return 0
+        now = timezone.now()
+        DeliveryAttempt.objects.bulk_create([_attempt(each, now) for each in found])
+        cursor.execute(
+            _GIVE_BACK,
+            {"ids": [each.id for each in found], "statuses": [str(each.status) for each in found], "error": LOST},
+        )
+    logger.warning("the senders of %d deliveries were lost", len(found))
+    outcomes.tell_of_ends([each.id for each in found if each.awaited and each.status != DeliveryStatus.PENDING])
+    return len(found)
+
+
+def _attempt(lost: _Lost, now: datetime) -> DeliveryAttempt:
+    return DeliveryAttempt(
+        workspace_id=lost.workspace_id,
+        delivery_id=lost.id,
+        endpoint_id=lost.endpoint_id,
+        number=lost.attempts_made,
+        outcome=Outcome.LOST,
+        started_at=lost.seen_at,
+        url=transport.shown_url(lost.url),
+        error_class="lost",
+        error=LOST,
+        next_attempt_at=now if lost.status == DeliveryStatus.PENDING else None,
+    )
+
+
+_LOST = """
+SELECT d.id, d.workspace_id, d.endpoint_id, d.attempts_made, d.lease_expires_at - make_interval(secs => %s),
+  d.cancel_requested, d.awaited, COALESCE(NULLIF(d.url, ''), e.url, ''),
+  (SELECT count(*) FROM webhooks_deliveryattempt a WHERE a.delivery_id = d.id AND a.outcome = 'lost')
+FROM webhooks_delivery d LEFT JOIN webhooks_endpoint e ON e.id = d.endpoint_id
+WHERE d.status = 'sending' AND d.lease_expires_at < statement_timestamp()
+ORDER BY d.lease_expires_at LIMIT %s FOR NO KEY UPDATE OF d SKIP LOCKED
+"""
+# A lost attempt does not count for the retry policy: nobody knows that it failed.
+_GIVE_BACK = """
+UPDATE webhooks_delivery d SET status = n.status, due_at = clock_timestamp(), lease_expires_at = NULL,
+  ended_at = CASE WHEN n.status <> 'pending' THEN clock_timestamp() END, lease_token = d.lease_token + 1,
+  attempts_before = d.attempts_before + 1, error = %(error)s
+FROM unnest(%(ids)s::uuid[], %(statuses)s::text[]) AS n(id, status) WHERE d.id = n.id
+"""
