@@ -29,8 +29,8 @@ from webhooks.models import (
     Operation,
     Violation,
 )
-from webhooks.sending.transport import shown_url
 from workflow_platform.accounts.models import Workspace
+from workflow_platform.addresses import shown_url
 
 HOURS = 48
 MESSAGE = "msg_"

@@ -16,7 +16,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
 import idna
 from django.conf import settings
@@ -25,6 +25,7 @@ from workflow_platform.watchdog import Watch
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+MASK = "•••"
 RESOLVE_SECONDS = 5.0
 SAVING_SECONDS = 3.0
 RESOLVERS = 128
@@ -144,6 +145,16 @@ def parse_url(url: str) -> tuple[SplitResult, str, int]:
     if not _port_is_open(port, tuple(settings.OUTBOUND_PORTS)):
         raise OutboundRefused(f"The port {port} may not be called; OUTBOUND_PORTS can allow it.")
     return parts, _host(named, in_brackets="[" in parts.netloc), port
+
+
+def shown_url(url: str) -> str:
+    """Return a URL as it may be shown: the values of its query, which may be secrets, masked, without the fragment."""
+    try:
+        parts = urlsplit(url)
+        pairs = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError:
+        return "(malformed)"
+    return urlunsplit(parts._replace(query="&".join(f"{name}={MASK}" for name, _ in pairs), fragment=""))
 
 
 def _host(named: str, in_brackets: bool) -> str:

@@ -12,8 +12,9 @@ from events.event_filter import BadPattern, EventFilter, matching_sources
 from events.replay.control import FASTEST, SLOWEST
 from events.replay.creation import Pace, Wanted
 from events.replay.models import Mode, Replay, State, Target
-from events.replay.sending import Endpoint, key_of, shown_url
+from events.replay.sending import Endpoint, key_of
 from workflow_platform import outbound
+from workflow_platform.addresses import shown_url
 from workflow_platform.outbound import OutboundFailed, OutboundRefused
 
 LONGEST_DELAY_MS = 3_600_000

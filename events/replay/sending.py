@@ -30,6 +30,7 @@ from events.recorded import RecordedEvent
 from events.replay import jobs, reading, receivers
 from events.replay.models import Replay, ReplayQuerySet, State
 from workflow_platform import encryption, leases, outbound
+from workflow_platform.addresses import shown_url
 from workflow_platform.outbound import OutboundCancelled, OutboundFailed, OutboundRefused
 
 logger = logging.getLogger(__name__)
@@ -204,11 +205,6 @@ def _hand_over(replay: Replay, receiver_id: UUID, token: int, sequence: int, eve
 
 def _without_query(said: str, url: str) -> str:
     return said.replace(url, shown_url(url))
-
-
-def shown_url(url: str) -> str:
-    """Return a URL without what may be a secret in it: the values of its query."""
-    return url.split("?", 1)[0].split("#", 1)[0] + ("?…" if "?" in url else "")
 
 
 def _advance(replay: Replay, token: int, sequence: int) -> bool:

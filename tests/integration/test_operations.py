@@ -88,7 +88,7 @@ def test_recovering_says_exactly_who_gets_how_many_and_then_sends_those_again() 
 
     plan = told(RECOVER, since=hour_ago())
     assert [(r.endpoint, r.name, r.url, r.count) for r in plan.recipients] == [
-        (first.pk, first.name, "http://127.0.0.2/hook?…", 2), (second.pk, second.name, second.url, 1),
+        (first.pk, first.name, "http://127.0.0.2/hook?key=•••", 2), (second.pk, second.name, second.url, 1),
     ]  # fmt: skip
     assert (plan.count, plan.first_ids[:2]) == (3, [each.pk for each in made])
     operation = done(begin(RECOVER, since=hour_ago()))

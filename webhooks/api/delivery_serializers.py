@@ -22,9 +22,9 @@ from webhooks.models.endpoint import MAX_URL
 from webhooks.outbox import AdHoc
 from webhooks.retry_schedule import RetryPolicy
 from webhooks.sealing import NoAuth, Secrets
-from webhooks.sending.transport import shown_url
 from webhooks.signing import PRIVATE
 from workflow_platform import encryption
+from workflow_platform.addresses import shown_url
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 PRIORITIES = [rank.name.lower() for rank in Rank]

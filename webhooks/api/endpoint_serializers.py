@@ -13,7 +13,7 @@ from webhooks.endpoints import endpoint_secrets, lifecycle
 from webhooks.models import Endpoint, Lane, Ordering, Signature
 from webhooks.models.endpoint import MAX_SCRIPT, MAX_URL
 from webhooks.rules import Refused
-from webhooks.sending.transport import shown_url
+from workflow_platform.addresses import shown_url
 
 METHODS = ["POST", "PUT", "PATCH"]
 LONGEST_TIMEOUT = 60.0

@@ -8,8 +8,8 @@ from events.recorded import RecordedEvent
 from events.replay.receivers import Gone, Receiver
 from webhooks import outbox
 from webhooks.models import Endpoint, Origin
-from webhooks.sending.transport import shown_url
 from workflow_platform.accounts.models import Role, User
+from workflow_platform.addresses import shown_url
 
 
 class Endpoints:

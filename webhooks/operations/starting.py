@@ -19,12 +19,12 @@ from pydantic import ValidationError
 from events import history, transactions
 from events.event_filter import matching_types
 from events.event_types import UnknownEventType
-from events.replay.sending import shown_url
 from webhooks.models import Endpoint, Lane, Operation, OperationKind, OperationState
 from webhooks.operations import choosing
 from webhooks.operations import jobs as operation_jobs
 from webhooks.operations.choosing import MEANT, Chosen
 from workflow_platform.accounts.models import User
+from workflow_platform.addresses import shown_url
 
 __all__ = ["BadOperation", "Chosen", "Plan", "Recipient", "cancel", "plan", "start"]
 

@@ -16,9 +16,9 @@ from webhooks.models.delivery import UNENDED
 from webhooks.pages.endpoints import families
 from webhooks.pages.listing import LISTED, DeliveryFilters, deliveries_of, page_query, uuid_or_none
 from webhooks.pages.waterfall import waterfall
-from webhooks.sending.transport import shown_url
 from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.addresses import shown_url
 
 ATTEMPTS = 60
 """More than any policy makes; of one that was redelivered again and again the latest are shown."""

@@ -22,9 +22,9 @@ from webhooks.pages.listing import deliveries_of
 from webhooks.pages.reconciliation import hours, violations
 from webhooks.pages.standing import standing
 from webhooks.retry_schedule import RetryPolicy
-from webhooks.sending.transport import shown_url
 from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.addresses import shown_url
 
 LISTED = 200
 RECENT = 12

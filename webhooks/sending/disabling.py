@@ -10,7 +10,7 @@ from django.utils import timezone
 from events import system
 from webhooks.models import Endpoint, EndpointRevision
 
-SOURCE = "webhooks.endpoints.lifecycle"
+SOURCE = "webhooks.endpoints"
 
 
 @transaction.atomic

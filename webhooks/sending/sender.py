@@ -30,6 +30,7 @@ from webhooks.sending.claiming import Claimer, Found
 from webhooks.sending.deciding import broken, decide, turned_down
 from webhooks.sending.message import Claimed
 from webhooks.sending.transport import Attempt
+from workflow_platform.addresses import shown_url
 
 logger = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ class Sender:
                 self._do(claimed)
             except Exception:  # nothing may end a thread of the pool
                 logger.exception("delivery %s", claimed.id)
-                self._at_hand.end(broken(claimed, Attempt(timezone.now(), transport.shown_url(claimed.target))))
+                self._at_hand.end(broken(claimed, Attempt(timezone.now(), shown_url(claimed.target))))
             self._woken.set()
 
     def _do(self, claimed: Claimed) -> None:
@@ -212,7 +213,7 @@ class Sender:
                 "" if claimed.origin == Origin.TEST else receiver.filter, receiver.transform, claimed.body
             )
         except ScriptError as error:
-            attempt = Attempt(timezone.now(), transport.shown_url(claimed.target))
+            attempt = Attempt(timezone.now(), shown_url(claimed.target))
             attempt.error_class, attempt.error = "script", str(error)
             self._at_hand.end(decide(claimed, attempt, timezone.now()))
             return

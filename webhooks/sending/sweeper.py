@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from webhooks import dispatch
 from webhooks.models import DeliveryAttempt, DeliveryStatus, Outcome
-from webhooks.sending import claiming, outcomes, transport
+from webhooks.sending import claiming, outcomes
 from workflow_platform import jobs
+from workflow_platform.addresses import shown_url
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ def _attempt(lost: _Lost, now: datetime) -> DeliveryAttempt:
         number=lost.attempts_made,
         outcome=Outcome.LOST,
         started_at=lost.seen_at,
-        url=transport.shown_url(lost.url),
+        url=shown_url(lost.url),
         error_class="lost",
         error=LOST,
         next_attempt_at=now if lost.status == DeliveryStatus.PENDING else None,

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus, urlencode, urljoin, urlsplit, urlunsplit
 from uuid import UUID
 
 from django.conf import settings
@@ -20,12 +20,12 @@ from webhooks import signing
 from webhooks.sealing import BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, Secrets
 from webhooks.sending.message import Claimed
 from workflow_platform import outbound
+from workflow_platform.addresses import MASK, shown_url
 from workflow_platform.encryption import CannotDecrypt
 from workflow_platform.identifiers import uuid7
 from workflow_platform.outbound import OutboundFailed, OutboundRefused, OutboundResponse, Timings
 
 MOST_REDIRECTS = 3
-MASK = "•••"
 SHORTEST_SECRET = 4
 """What is shorter is not looked for in what is logged: it would be found in everything."""
 MOST_HEADERS_LOGGED = 100
@@ -178,16 +178,6 @@ def _for_strangers(headers: dict[str, str]) -> dict[str, str]:
 
 
 # --- what is logged ---------------------------------------------------------------------------------------------------
-
-
-def shown_url(url: str) -> str:
-    """Return the URL with the values of its query masked."""
-    try:
-        parts = urlsplit(url)
-        pairs = parse_qsl(parts.query, keep_blank_values=True)
-    except ValueError:
-        return "(malformed)"
-    return urlunsplit(parts._replace(query="&".join(f"{name}={MASK}" for name, _ in pairs)))
 
 
 def _hidden(secrets: list[str]) -> list[str]:

@@ -6,15 +6,12 @@ from typing import Any
 
 from django import template
 
-from webhooks.sending import transport
+from workflow_platform.addresses import shown_url
 
 register = template.Library()
 
 
-@register.filter
-def shown_url(url: str) -> str:
-    """Return a URL with the values of its query masked, for they may be secrets."""
-    return transport.shown_url(url)
+register.filter(shown_url)
 
 
 @register.filter
