@@ -8,8 +8,6 @@ from uuid import UUID
 from executions.lifecycle.base import Change
 from webhooks import outbox
 
-SHOWN = 100
-
 
 def take_back(change: Change) -> None:
     """Withdraw the deliveries of an execution that the change ends as cancelled, and have its rows and its last event
@@ -29,11 +27,10 @@ def taken_back(execution_id: UUID, request: dict[str, Any]) -> dict[str, Any]:
     before = (request.get("deliveries") or {}).get("withdrawn", 0)
     if not (before or found.withdrawn or found.sent or found.sending):
         return request
-    left = [*found.sending, *found.sent]
     deliveries = {
         "withdrawn": before + found.withdrawn,
-        "arrived": len(found.sent),
-        "under_way": len(found.sending),
-        "left": [str(each) for each in left[:SHOWN]],
+        "arrived": found.sent,
+        "under_way": found.sending,
+        "left": [str(each) for each in found.left],
     }
     return request | {"deliveries": deliveries}

@@ -17,7 +17,8 @@ from events.partitions import first_id
 from tests.delivering import append_to, deliveries_of, end, make_endpoint
 from tests.recording import make_stream
 from webhooks import outbox
-from webhooks.models import Delivery, DeliveryAttempt, Endpoint, InboundRequest, Operation, SeenMessage
+from webhooks.models import Delivery, DeliveryAttempt, Endpoint, InboundRequest, Lane, Operation, SeenMessage
+from webhooks.outbox.ad_hoc import lane_id_of
 from webhooks.upkeep import cleanup, reconciliation
 from webhooks.upkeep.cleanup import Terms
 
@@ -94,6 +95,16 @@ def test_of_too_many_attempts_the_oldest_go_and_no_more_than_need_be(
     assert cleanup.clean_up(terms) == cleanup.Removed(deliveries=3, attempts=6)
     assert [each.pk for each in deliveries_of(endpoint)] == [each.pk for each in made[3:]]
     assert cleanup.clean_up(Terms(timedelta(days=30), 0)).is_empty
+
+
+def test_hosts_to_which_nothing_goes_any_more_are_forgotten(endpoint: Endpoint) -> None:
+    wanted = [outbox.AdHoc(workspace_id=endpoint.workspace_id, url=f"http://127.0.0.{n}/") for n in (2, 3, 4)]
+    outbox.create_ad_hoc(wanted)
+    Delivery.objects.exclude(lane_id=lane_id_of(endpoint.workspace_id, wanted[0].url)).delete()
+    Lane.objects.filter(host__contains="127.0.0.4").update(succeeded_at=timezone.now())
+    Lane.objects.update(tokens_at=timezone.now() - timedelta(days=31))
+    assert cleanup.clean_up(Terms(timedelta(days=30), 0)) == cleanup.Removed(lanes=1)
+    assert set(Lane.objects.values_list("host", flat=True)) == {"", "127.0.0.2:80", "127.0.0.4:80"}
 
 
 def test_a_delivery_that_is_sent_again_meanwhile_stays(

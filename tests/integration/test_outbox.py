@@ -219,7 +219,7 @@ def test_cancelling_an_execution_withdraws_what_has_not_left_and_says_what_has(
     assert statuses(of_each_status)["pending"] == "pending"
     found = outbox.withdraw([execution, uuid4()], "The execution was cancelled.")
     sent, sending = of_each_status["delivered"].pk, of_each_status["sending"].pk
-    assert (found.withdrawn, found.sent, found.sending) == (1, [sent], [sending])
+    assert (found.withdrawn, found.sent, found.sending, found.left) == (1, 1, 1, [sending, sent])
     after = statuses(of_each_status)
     assert after == {**{name: name for name in after}, "pending": "cancelled"}
     of_each_status["pending"].refresh_from_db()

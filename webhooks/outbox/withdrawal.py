@@ -17,6 +17,7 @@ from webhooks.sending import outcomes
 _STILL_TOLD = sorted({*TERMINAL, "execution.cancel_requested"})
 """Who was to hear of an execution is to hear of its end as well."""
 MAX_REASON = 500
+MOST_NAMED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +26,12 @@ class Withdrawn:
 
     withdrawn: int = 0
     """They were not sent yet, or failed to arrive up to now, and are cancelled."""
-    sent: list[UUID] = field(default_factory=list)
+    sent: int = 0
     """They had arrived."""
-    sending: list[UUID] = field(default_factory=list)
+    sending: int = 0
     """They are under way at this moment: they may arrive, and are not tried again."""
+    left: list[UUID] = field(default_factory=list)
+    """Which those two are, up to MOST_NAMED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,13 @@ def withdraw(execution_ids: Collection[UUID], reason: str) -> Withdrawn:
     with transaction.atomic(), connection.cursor() as cursor:
         taken = _take_back(which, values, reason, None)
         cursor.execute(
-            f"SELECT id FROM webhooks_delivery WHERE {which} AND status = 'delivered' ORDER BY id",  # noqa: S608
-            values,
+            f"SELECT id, count(*) OVER () FROM webhooks_delivery WHERE {which} AND status = 'delivered'"  # noqa: S608
+            " ORDER BY id LIMIT %(most)s",
+            values | {"most": MOST_NAMED},
         )
-        return Withdrawn(len(taken.cancelled), [pk for (pk,) in cursor.fetchall()], taken.requested)
+        arrived = cursor.fetchall()
+        left = [*taken.requested, *(pk for pk, _ in arrived)][:MOST_NAMED]
+        return Withdrawn(len(taken.cancelled), arrived[0][1] if arrived else 0, len(taken.requested), left)
 
 
 def cancel(

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from webhooks.models import (
     Delivery,
@@ -24,11 +24,13 @@ from webhooks.models import (
     Endpoint,
     HourCount,
     InboundRequest,
+    Lane,
     Operation,
     RemovedTotals,
     SeenMessage,
     Violation,
 )
+from webhooks.models.delivery import UNENDED
 from webhooks.upkeep import reconciliation
 
 BATCH = 1_000
@@ -72,6 +74,8 @@ class Removed:
     seen_messages: int = 0
     operations: int = 0
     hours: int = 0
+    lanes: int = 0
+    """Of hosts that ad-hoc deliveries went to."""
     endpoints: int = 0
     """Deleted ones, of which no delivery is left."""
 
@@ -242,17 +246,27 @@ def _remove_inbound(terms: Terms, removed: Removed) -> None:
 
 
 def _remove_the_rest(cutoff: datetime, removed: Removed) -> None:
-    """Remove what was noted of what is gone: operations, hours, deleted endpoints."""
+    """Remove what was noted of what is gone: operations, hours, hosts, deleted endpoints."""
     while count := _delete(Operation.objects.filter(ended_at__lt=cutoff).order_by("pk")):
         removed.operations += count
     horizon = reconciliation.horizon()
     Violation.objects.filter(hour__lt=horizon).delete()
     while count := _delete(HourCount.objects.filter(hour__lt=horizon).order_by("pk")):
         removed.hours += count
+    # Who makes a delivery at this instant for a lane that goes finds it made anew by the sweep (`sending.lanes`).
+    while count := _delete(_idle_lanes(cutoff)):
+        removed.lanes += count
     for endpoint in Endpoint.objects.filter(deleted_at__lt=cutoff):
         if not Delivery.objects.filter(endpoint=endpoint).exists():
             endpoint.delete()
             removed.endpoints += 1
+
+
+def _idle_lanes(cutoff: datetime) -> QuerySet[Lane]:
+    """Return the lanes of hosts that nothing was sent to since, and for which nothing waits."""
+    waiting = Delivery.objects.filter(lane_id=OuterRef("pk"), status__in=UNENDED)
+    since = Q(succeeded_at__gte=cutoff) | Q(failed_at__gte=cutoff) | Q(tokens_at__gte=cutoff)
+    return Lane.objects.filter(~Exists(waiting), endpoint=None).exclude(since).order_by("pk")
 
 
 @transaction.atomic
