@@ -71,7 +71,7 @@ def _turn(lane: Lane, endpoint: Endpoint | None, now: datetime) -> str | None:
     if lane.opened_times and sending:
         return "The receiver failed before: one attempt is under way, to see whether it is back."
     if sending >= at_once:
-        return f"Its turn: {sending} are being sent to this receiver, as many as it is sent at a time now."
+        return f"Its turn: {sending} are with the workers, who send this receiver {at_once} at a time now."
     return None
 
 

@@ -58,7 +58,8 @@ def processes(host: str, port: int, workers: int, spare: int = 0) -> list[Progra
     largest = str(settings.WS_MAX_FRAME_BYTES)
     web += ["--websocket-max-message-size", largest, "--websocket-max-frame-size", largest]
     worker = ["rqworker", "high", "default", "low", "--worker-class", "executions.worker.ExecutionWorker"]
-    worker = [*manage, *worker, "--worker-ttl", str(WORKER_TTL_SECONDS)]
+    # Who asks and who watches goes before what is computed.
+    worker = ["nice", "-n", str(settings.WORKER_NICE), *manage, *worker, "--worker-ttl", str(WORKER_TTL_SECONDS)]
     more = [Program(SPARE, worker, 40, count=spare, autostart=False)] if spare else []
     return [
         Program("scheduler", [*manage, "run_scheduler"], 30),

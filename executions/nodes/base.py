@@ -258,7 +258,10 @@ class NodeType(ABC, Generic[P]):
                 if "{{" in str(item["input"]) and item["type"] not in {"missing", "extra_forbidden"}:
                     continue
                 path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in item["loc"])
-                found.append((f"parameters{path}", item["type"], item["msg"]))
+                said = item["msg"]
+                if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
+                    said = f"There is no such parameter; there are {', '.join(self.Parameters.model_fields)}."
+                found.append((f"parameters{path}", item["type"], said))
             return found
         return []
 

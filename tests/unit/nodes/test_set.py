@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from executions.nodes.base import NodeError
+from executions.nodes.registry import node_types
 from tests.unit.nodes.running import run
 
 
@@ -23,3 +24,9 @@ def test_expressions_are_found_inside_lists_and_objects() -> None:
 def test_an_expression_that_fails_names_itself() -> None:
     with pytest.raises(NodeError, match=r"nothing\.there"):
         run("set", {}, fields={"n": "{{ $json.nothing.there }}"})
+
+
+def test_an_unknown_parameter_is_named_and_so_are_those_that_there_are() -> None:
+    ((path, code, said),) = node_types()["set"].check_parameters({"values": {"a": 1}})
+    assert (path, code) == ("parameters.values", "extra_forbidden")
+    assert said == "There is no such parameter; there are fields, keep_other_fields."
