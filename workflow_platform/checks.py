@@ -29,9 +29,10 @@ POSITIVE = (
 )  # fmt: skip
 NOT_NEGATIVE = (
     "EVENT_HISTORY_MAX_SIZE", "WEBHOOK_HISTORY_MAX_ATTEMPTS", "STREAM_CLOSE_SECONDS", "HOOK_REQUESTS_PER_SECOND",
-    "HOOK_REQUESTS_PER_SECOND_AND_ADDRESS", "WEBHOOK_INITIAL_DELAY",
+    "HOOK_REQUESTS_PER_SECOND_AND_ADDRESS", "WEBHOOK_INITIAL_DELAY", "WORKER_NICE",
 )  # fmt: skip
 MOST_DAYS = 36_500
+LOWEST_PRIORITY = 19
 SECRET_KEY_LENGTH = 32
 HOST = re.compile(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", re.IGNORECASE)
 PATH = re.compile(r"^(/[\w.~-]+)+/?$", re.ASCII)
@@ -56,6 +57,8 @@ def _numbers() -> list[str]:
             said.append(f"{name} must be at most {MOST_DAYS}.")
     if settings.PORT > 65_535:
         said.append("PORT must be at most 65535.")
+    if settings.WORKER_NICE > LOWEST_PRIORITY:
+        said.append(f"WORKER_NICE must be at most {LOWEST_PRIORITY}.")
     if settings.PERF_MIN_WORKERS > settings.PERF_MAX_WORKERS:
         said.append("PERF_MIN_WORKERS must not be greater than PERF_MAX_WORKERS.")
     if settings.HEARTBEAT_SECONDS * 2 > settings.LEASE_SECONDS:
