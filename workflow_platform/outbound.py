@@ -13,6 +13,8 @@ import ssl
 import threading
 import time
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -97,60 +99,48 @@ def send(
     answer that is larger than `max_body_bytes` is cut there instead of failing. Raises OutboundRefused for an address
     that may not be called, OutboundFailed for whatever goes wrong on the way, with its timings, OutboundCancelled.
     """
-    began, timings = time.monotonic(), Timings()
+    began = time.monotonic()
+    with _timed(began) as timings:
+        meant = parse_url(url)
+        prepared = _prepare(method, _in_ascii(url, meant), params, headers or {}, body)
+        if _target(parse_url(str(prepared.url))) != _target(meant):
+            raise OutboundRefused("The URL can be read in two ways.")
+        if repeatable is None:
+            repeatable = prepared.method in _REPEATABLE or "idempotency-key" in prepared.headers
+        with watchdog().watching(timeout_seconds, cancelled) as watch:
+            host, port, addresses = check_url(str(prepared.url), watch)
+            timings.dns = (time.monotonic() - began) * 1000
+            try:
+                answer, connection = _asked(prepared, host, port, addresses, watch, repeatable, timings)
+                timings.first_byte = (time.monotonic() - began) * 1000
+                try:
+                    content, truncated = _read(answer, max_body_bytes, cut_body)
+                    stop_if_over(watch, url)
+                except BaseException:
+                    connection.discard()
+                    raise
+            except (OSError, http.client.HTTPException, NotConnected, ValueError) as error:
+                stop_if_over(watch, url)
+                message = f"{method} {url}: {_in_words(error, timeout_seconds)}"
+                raise OutboundFailed(message, _class_of(error)) from None
+        _keep(connection, answer)
+        received = {name.lower(): ", ".join(answer.headers.get_all(name, [])) for name in answer.headers}
+        if received.get("content-encoding") and content and not cut_body:
+            content = _decoded(content, received["content-encoding"].lower(), max_body_bytes, url)
+        return OutboundResponse(answer.status, received, content, url, truncated, timings)
+
+
+@contextmanager
+def _timed(began: float) -> Iterator[Timings]:
+    """Give the timings of a request, which whatever goes wrong with it carries."""
+    timings = Timings()
     try:
-        return _send(
-            method, url, params, headers or {}, body, timeout_seconds, max_body_bytes, cancelled, repeatable, cut_body,
-            timings,
-        )  # fmt: skip
+        yield timings
     except OutboundFailed as error:
-        timings.total = (time.monotonic() - began) * 1000
         error.timings = timings
         raise
-
-
-def _send(
-    method: str,
-    url: str,
-    params: dict[str, Any] | None,
-    headers: dict[str, str],
-    body: bytes | None,
-    timeout_seconds: float,
-    max_body_bytes: int,
-    cancelled: threading.Event | None,
-    repeatable: bool | None,
-    cut_body: bool,
-    timings: Timings,
-) -> OutboundResponse:
-    began = time.monotonic()
-    meant = parse_url(url)
-    prepared = _prepare(method, _in_ascii(url, meant), params, headers, body)
-    if _target(parse_url(str(prepared.url))) != _target(meant):
-        raise OutboundRefused("The URL can be read in two ways.")
-    if repeatable is None:
-        repeatable = prepared.method in _REPEATABLE or "idempotency-key" in prepared.headers
-    with watchdog().watching(timeout_seconds, cancelled) as watch:
-        host, port, addresses = check_url(str(prepared.url), watch)
-        timings.dns = (time.monotonic() - began) * 1000
-        try:
-            answer, connection = _asked(prepared, host, port, addresses, watch, repeatable, timings)
-            timings.first_byte = (time.monotonic() - began) * 1000
-            try:
-                content, truncated = _read(answer, max_body_bytes, cut_body)
-                stop_if_over(watch, url)
-            except BaseException:
-                connection.discard()
-                raise
-        except (OSError, http.client.HTTPException, NotConnected, ValueError) as error:
-            stop_if_over(watch, url)
-            message = f"{method} {url}: {_in_words(error, timeout_seconds)}"
-            raise OutboundFailed(message, _class_of(error)) from None
-    _keep(connection, answer)
-    received = {name.lower(): ", ".join(answer.headers.get_all(name, [])) for name in answer.headers}
-    if received.get("content-encoding") and content and not cut_body:
-        content = _decoded(content, received["content-encoding"].lower(), max_body_bytes, url)
-    timings.total = (time.monotonic() - began) * 1000
-    return OutboundResponse(answer.status, received, content, url, truncated, timings)
+    finally:
+        timings.total = (time.monotonic() - began) * 1000
 
 
 def _in_ascii(url: str, read: tuple[SplitResult, str, int]) -> str:

@@ -16,7 +16,7 @@ from tests.engine import make_execution
 from tests.integration.test_pages import member
 from tests.workflows import node
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, HourCount, InboundRequest, Lane, Violation
-from webhooks.pages import deliveries, reconciliation
+from webhooks.pages import deliveries, endpoints, reconciliation
 from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.identifiers import uuid7
 
@@ -71,6 +71,18 @@ def html(client: Client, path: str) -> str:
 
 def offered(text: str) -> set[str]:
     return {action for action in ACTIONS if f'data-do="{action}"' in text}
+
+
+def test_many_endpoints_are_listed_on_several_pages(
+    viewer: Client, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "LISTED", 1)
+    for name, each in (("First", endpoint), ("Second", make_endpoint("ours"))):
+        Endpoint.objects.filter(pk=each.pk).update(name=name)
+    first, second = html(viewer, ""), html(viewer, "?page=2")
+    assert ("First</a>" in first, "Second</a>" in first, 'href="?page=2"' in first) == (True, False, True)
+    assert ("First</a>" in second, "Second</a>" in second, 'href="?page=1"' in second) == (False, True, True)
+    assert html(viewer, "?page=nonsense").count('data-id="') == 1
 
 
 @pytest.mark.parametrize(
