@@ -15,7 +15,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from events import access, frames
-from events.access import Login, viewer_of
+from events.access import Login
 from events.frames import BadFrame
 from events.hub import hub
 from events.presence import (
@@ -55,7 +55,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         await self.accept("bearer" if protocols[:1] == ["bearer"] else None)
         headers = dict(self.scope["headers"])
         self.login = Login.of(headers, protocols)
-        viewer = await in_database(viewer_of, self.login)
+        viewer = await presence().viewer_of(self.login)
         if viewer is None:
             await self.close(NOT_AUTHENTICATED)
             return

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 RECHECK_SECONDS = 15.0
 SETTLE_SECONDS = 0.2
+ENTERING_AT_ONCE = 8
+"""Clients of whom it is looked up who they are."""
 NOT_AUTHENTICATED, FORBIDDEN, NO_SUCH_STREAM, NO_PONG, TOO_MANY, RESTARTING = 4401, 4403, 4404, 4408, 4429, 1012
 FAREWELL_SECONDS = 1.0
 """Over which clients are told to come back when the process stops, so that they do not come all at once."""
@@ -57,7 +59,13 @@ class Presence:
         self._changed: set[int] = set()
         self._wake = asyncio.Event()
         self._stopping = False
+        self._entering = asyncio.Semaphore(ENTERING_AT_ONCE)
         its_hub.on_access_changed.add(self._note_change)
+
+    async def viewer_of(self, login: Login) -> Viewer | None:
+        """Return who comes. Of many who come at once the first are through before the last are looked at."""
+        async with self._entering:
+            return await in_database(viewer_of, login)
 
     def enter(self, connection: Connection) -> None:
         """Count a connection. Raises Full."""

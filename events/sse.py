@@ -19,7 +19,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_GET
 
 from events import access
-from events.access import Login, Viewer, viewer_of
+from events.access import Login, Viewer
 from events.frames import BadFrame, wanted_types
 from events.hub import hub
 from events.models import EXECUTION
@@ -64,7 +64,7 @@ async def streams(request: ASGIRequest) -> HttpResponseBase:
 
 async def _answer(request: ASGIRequest, names: list[str]) -> HttpResponseBase:
     login = Login.of(dict(request.scope["headers"]))
-    viewer = await in_database(viewer_of, login)
+    viewer = await presence().viewer_of(login)
     if viewer is None:
         refusal = json_problem(request, 401, "Log in, or send `Authorization: Bearer` with a token.")
         refusal["WWW-Authenticate"] = 'Bearer realm="workflow-platform"'

@@ -19,9 +19,10 @@ from events import log
 from events.models import FEED, WORKFLOW, Replay
 from events.replay import reading as replay_reading
 from events.replay.models import State, Target
-from executions import hook_pages, relations, schedules
+from executions import relations, schedules
 from executions.explanation import explain
 from executions.graph import Graph
+from executions.hooks import pages as hook_pages
 from executions.layout import layout
 from executions.listing import ExecutionFilters, activity, listed, workflows_with_runs
 from executions.models import Execution, Workflow, WorkflowVersion

@@ -1,7 +1,9 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from executions import approval_pages, credential_pages, hook_pages, pages, trace_pages
+from executions import approval_pages, credential_pages, pages
+from executions.hooks import pages as hook_pages
+from executions.traces import pages as trace_pages
 from workflow_platform.accounts.forms import LoginForm
 
 login = auth.LoginView.as_view(

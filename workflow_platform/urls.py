@@ -5,7 +5,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from events import asyncapi
-from executions import hooks
+from executions.hooks import views as hooks
 from webhooks import metrics
 from workflow_platform import health
 

@@ -28,7 +28,7 @@ from executions.api.serializers import (
 )
 from executions.models import Execution, NodeRun
 from executions.statuses import NodeRunStatus
-from executions.trace import Focus, trace
+from executions.traces.trace import Focus, trace
 from workflow_platform.accounts.models import Role
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.problems import Problem

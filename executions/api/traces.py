@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from executions.finding_traces import focus_of
-from executions.trace import trace
+from executions.traces.finding import focus_of
+from executions.traces.trace import trace
 
 NAMES = ("execution", "delivery", "inbound", "event")
 

@@ -19,7 +19,8 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from executions import credentials, definitions, hook_intake, lifecycle
+from executions import credentials, definitions, lifecycle
+from executions.hooks import intake
 from executions.models import Execution, Workflow
 from tests.engine import COMMITS, make_workflow
 from tests.workflows import edge, node
@@ -36,9 +37,9 @@ SECRET = "a secret that GitHub has too"
 
 
 @pytest.fixture(autouse=True)
-def intake() -> Iterator[None]:
+def anew() -> Iterator[None]:
     """Begin with an intake that knows nothing, and leave none at work."""
-    hook_intake._intake = None
+    intake._intake = None
     yield
     connection.close()
 
@@ -98,7 +99,7 @@ def test_a_request_that_cannot_be_stored_leaves_those_of_its_moment_alone(monkey
 
 def test_more_than_memory_holds_is_sent_away_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     workflow = hook("fine")
-    monkeypatch.setattr(hook_intake, "MAX_WAITING_BYTES", 1000)
+    monkeypatch.setattr(intake, "MAX_WAITING_BYTES", 1000)
     monkeypatch.setattr(recording, "TELL_AFTER_SECONDS", 0.05)
     large = {"path": "fine", "body": b'"' + b"x" * 600 + b'"', "x-token": "secret"}
     answers = post_all(large, large, large, {"path": "fine"})
@@ -110,6 +111,18 @@ def test_more_than_memory_holds_is_sent_away_and_logged(monkeypatch: pytest.Monk
     assert row.reason.startswith("2 refused requests of 198.51.100.9 are not listed singly. The last one: Too many")
     assert (row.workflow_id, row.body, row.body_bytes) == (workflow.pk, "", 602)
     assert set(row.headers) == {"content-type"}
+
+
+def test_the_log_says_what_those_who_waited_were_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    hook("waits", respond="completion")
+
+    async def answers_at_once(execution_id: UUID, seconds: float, answered: bool) -> dict[str, Any]:
+        return {"status": "failed", "response": None, "items": []}
+
+    monkeypatch.setattr("executions.answers.wait_for", answers_at_once)
+    ((status, _),) = post_all({"path": "waits"})
+    assert status == 500
+    wait_until(lambda: InboundRequest.objects.get().status_code == 500, "The answer in the log")
 
 
 def test_what_came_to_test_urls_is_shown_to_members_alone() -> None:

@@ -9,10 +9,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from executions import trace as traces
 from executions.models import Execution, NodeRun
-from executions.trace import Focus, trace
-from executions.trace_rows import Pages, rows_of
+from executions.traces import trace as traces
+from executions.traces.rows import Pages, rows_of
+from executions.traces.trace import Focus, trace
 from tests.engine import make_execution
 from tests.workflows import node
 from webhooks.models import Delivery, DeliveryAttempt

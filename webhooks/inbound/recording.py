@@ -67,6 +67,11 @@ _COLUMNS = (
     "headers", "query", "body", "body_bytes", "content_type", "message_id", "test", "accepted", "status_code", "reason",
 )  # fmt: skip
 _COPY = f"COPY webhooks_inboundrequest ({', '.join(_COLUMNS)}) FROM STDIN"
+_ANSWERED = """
+UPDATE webhooks_inboundrequest r SET status_code = answered.status
+FROM unnest(%s::uuid[], %s::int[]) AS answered (id, status)
+WHERE r.id = answered.id AND r.status_code <> answered.status
+"""
 
 
 def write(rows: Iterable[Kept]) -> None:
@@ -82,6 +87,13 @@ def write(rows: Iterable[Kept]) -> None:
                     row.reason[:500],
                 )
             )  # fmt: skip
+
+
+def note_answers(answers: Mapping[UUID, int]) -> None:
+    """Write what callers were answered in the end, inside the caller's transaction."""
+    if answers:
+        with connection.cursor() as cursor:
+            cursor.execute(_ANSWERED, [list(answers), list(answers.values())])
 
 
 def masked_headers(headers: Mapping[str, str], proving: Iterable[str] = ()) -> dict[str, str]:

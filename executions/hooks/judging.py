@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
-from executions.hook_listeners import Listener
-from executions.hook_requests import Answered, Arrived, Judged, Refused, Taken
-from executions.hook_secrets import Opened, Reference
+from executions.hooks.listeners import Listener
+from executions.hooks.requests import Answered, Arrived, Judged, Refused, Taken
+from executions.hooks.secrets import Opened, Reference
 from executions.nodes.webhook_trigger import WebhookTriggerParameters
 from webhooks.inbound import verify
 from webhooks.inbound.bodies import BadBody, first_or_all, read_body, read_query, without_nul

@@ -12,13 +12,16 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from executions import hook_listeners, hook_records, lifecycle
-from executions.hook_judging import Judge
-from executions.hook_requests import Accepted, Arrived, Outcome, Refused, Taken, Waiting
-from executions.hook_secrets import Secrets
+from executions import lifecycle
+from executions.hooks import records
+from executions.hooks.judging import Judge
+from executions.hooks.listeners import listening, tested
+from executions.hooks.requests import Accepted, Arrived, Outcome, Refused, Taken, Waiting
+from executions.hooks.secrets import Secrets
 from executions.lifecycle import CannotStart, NewExecution
 from executions.models import Execution, Trigger
 from webhooks.inbound import recording, repetitions
@@ -59,19 +62,20 @@ class _TurnedAway:
         """Have them counted among the refusals that are not listed singly. Raises what the database raises."""
         with self._lock:
             requests = list(self._requests)
-        found = hook_listeners.listening({each.request.path for each in requests if not each.request.test})
+        found = listening({each.request.path for each in requests if not each.request.test})
         with self._lock:
             del self._requests[: len(requests)]
             more, self._more = self._more, 0
         for place, each in enumerate(requests):
             each.listener = None if each.request.test else found.get(each.request.path)
-            refusals.leave_out(hook_records.kept(each), now, 1 if place else 1 + more)
+            refusals.leave_out(records.kept(each), now, 1 if place else 1 + more)
 
 
 class _Intake:
     def __init__(self) -> None:
-        self.requests: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
+        self.requests: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._bytes, self._counting = 0, threading.Lock()
+        self._answers: dict[UUID, int] = {}
         self._judge, self._secrets, self._refusals = Judge(), Secrets(), recording.Refusals()
         self._turned_away = _TurnedAway()
         threading.Thread(target=self._run, name="hook intake", daemon=True).start()
@@ -86,6 +90,12 @@ class _Intake:
             self._bytes += size
         self.requests.put(waiting)
         return True
+
+    def note(self, request_id: UUID, status: int) -> None:
+        """Have the row of a request say what its caller was answered in the end."""
+        with self._counting:
+            self._answers[request_id] = status
+        self.requests.put(None)
 
     def _run(self) -> None:
         busy = False
@@ -120,7 +130,7 @@ class _Intake:
             time.sleep(GATHER_SECONDS)
         while len(batch) < MAX_AT_ONCE and not self.requests.empty():
             batch.append(self.requests.get())
-        return batch
+        return [each for each in batch if each is not None]
 
     def _take_singly(self, batch: Sequence[Waiting]) -> None:
         """Take each by itself, so that one which cannot be taken leaves the others alone."""
@@ -138,16 +148,22 @@ class _Intake:
         self._look_at(batch)
         tests = [each for each in batch if each.request.test and each.listener is not None]
         others = [each for each in batch if not (each.request.test and each.listener is not None)]
-        refused = [hook_records.kept(each) for each in others if isinstance(each.judged.outcome, Refused)]
+        refused = [records.kept(each) for each in others if isinstance(each.judged.outcome, Refused)]
         now = time.monotonic()
         if self._turned_away:
             self._turned_away.leave_out_of(self._refusals, now)
         rows = [*self._refusals.choose(refused, now), *self._refusals.told(now)]
         taken = [each for each in others if not isinstance(each.judged.outcome, Refused)]
-        if taken or rows:
+        with self._counting:
+            answers = dict(self._answers)
+        if taken or rows or answers:
             with transaction.atomic():
                 _start(taken)
-                recording.write([*rows, *(hook_records.kept(each) for each in taken)])
+                recording.write([*rows, *(records.kept(each) for each in taken)])
+                recording.note_answers(answers)
+            with self._counting:
+                for request_id in answers:
+                    del self._answers[request_id]
         _answer(others)
         if tests:
             self._show(tests, now)
@@ -155,12 +171,10 @@ class _Intake:
 
     def _look_at(self, batch: Sequence[Waiting]) -> None:
         """Find who listens to each, and judge it."""
-        found = hook_listeners.listening({each.request.path for each in batch if not each.request.test})
-        tested = {
-            path: hook_listeners.tested(path) for path in {each.request.path for each in batch if each.request.test}
-        }
+        found = listening({each.request.path for each in batch if not each.request.test})
+        of_tests = {path: tested(path) for path in {each.request.path for each in batch if each.request.test}}
         for each in batch:
-            each.listener = (tested if each.request.test else found).get(each.request.path)
+            each.listener = (of_tests if each.request.test else found).get(each.request.path)
         listeners = [each.listener for each in batch if each.listener is not None]
         secrets = self._secrets.look_up({reference for found in listeners for reference in found.credentials})
         for each in batch:
@@ -172,13 +186,13 @@ class _Intake:
         """Write what came to test URLs, with an event for those who look at the workflow's page."""
         for each in tests:
             if not isinstance(each.judged.outcome, Refused):
-                each.outcome = hook_records.answer_to_test(each)
-        kept = [hook_records.kept(each) for each in tests]
+                each.outcome = records.answer_to_test(each)
+        kept = [records.kept(each) for each in tests]
         chosen = self._refusals.choose([row for row in kept if not row.accepted], now)
         shown = {row.id for row in kept if row.accepted} | {row.id for row in chosen}
         with transaction.atomic():
             recording.write(row for row in kept if row.id in shown)
-            hook_records.tell([each for each in tests if each.id in shown])
+            records.tell([each for each in tests if each.id in shown])
 
 
 def _answer(batch: Sequence[Waiting]) -> None:
@@ -200,7 +214,7 @@ def _start(taken: Sequence[Waiting]) -> None:
     repetitions.forget([named[each] for each in failed if each in named])
     for each in starting:
         if (execution_id := earlier.get(each.id)) is not None:
-            each.outcome = failed.get(execution_id) or Accepted(execution_id, _respond(each), duplicate=True)
+            each.outcome = failed.get(execution_id) or Accepted(each.id, execution_id, _respond(each), duplicate=True)
 
 
 def _message(each: Waiting) -> repetitions.Message | None:
@@ -227,7 +241,7 @@ def _new(each: Waiting) -> NewExecution:
 def _begun(each: Waiting, made: Execution | CannotStart) -> Accepted | Refused:
     if isinstance(made, CannotStart):
         return Refused(409, str(made))
-    return Accepted(made.pk, _respond(each))
+    return Accepted(each.id, made.pk, _respond(each))
 
 
 def _respond(each: Waiting) -> str:
@@ -239,13 +253,22 @@ _intake: _Intake | None = None
 _starting = threading.Lock()
 
 
-def submit(request: Arrived) -> Future[Outcome]:
-    """Hand in a request; the future is done when what follows from it is committed."""
+def _here() -> _Intake:
     global _intake
     with _starting:
         if _intake is None:
             _intake = _Intake()
+        return _intake
+
+
+def submit(request: Arrived) -> Future[Outcome]:
+    """Hand in a request; the future is done when what follows from it is committed."""
     waiting = Waiting(request)
-    if not _intake.put(waiting):
+    if not _here().put(waiting):
         waiting.answer.set_result(FULL)
     return waiting.answer
+
+
+def note_answer(request_id: UUID, status: int) -> None:
+    """Have the log say what the caller of an accepted request was answered, where that was not at once."""
+    _here().note(request_id, status)

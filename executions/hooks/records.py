@@ -10,7 +10,7 @@ from django.conf import settings
 
 from events import log
 from events.log import NewEvent
-from executions.hook_requests import Answered, Refused, Taken, Waiting
+from executions.hooks.requests import Answered, Refused, Taken, Waiting
 from webhooks.inbound import recording
 from webhooks.inbound.bodies import BadBody, read_query, without_nul
 from webhooks.inbound.recording import Kept

@@ -16,9 +16,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from executions import answers, hook_intake, waits
-from executions.hook_judging import NOT_KEPT
-from executions.hook_requests import Accepted, Answered, Arrived, Refused
+from executions import answers, waits
+from executions.hooks import intake
+from executions.hooks.judging import NOT_KEPT
+from executions.hooks.requests import Accepted, Answered, Arrived, Refused
 from executions.models import Execution, Wait, WaitKind
 from executions.statuses import ExecutionStatus
 from webhooks.inbound.bodies import BadBody, first_or_all, read_body, read_query
@@ -33,12 +34,15 @@ NO_BODY = frozenset({204, 304})
 @csrf_exempt
 async def receive(request: HttpRequest, path: str, test: bool = False) -> HttpResponse:
     """Start the workflow whose active webhook trigger has the path; to a test URL, only check and show the request."""
-    outcome = await asyncio.wrap_future(hook_intake.submit(_arrived(request, path, test)))
+    outcome = await asyncio.wrap_future(intake.submit(_arrived(request, path, test)))
     if isinstance(outcome, Refused):
         return _refused(request, outcome)
     if isinstance(outcome, Answered):
         return JsonResponse(outcome.body, status=outcome.status)
-    return await _accepted(request, outcome)
+    answer = await _accepted(request, outcome)
+    if outcome.respond != "immediately":
+        intake.note_answer(outcome.id, answer.status_code)
+    return answer
 
 
 def _arrived(request: HttpRequest, path: str, test: bool) -> Arrived:

@@ -9,7 +9,7 @@ from django.http import Http404
 
 from events.models import Event
 from executions.models import Execution
-from executions.trace import Focus
+from executions.traces.trace import Focus
 from webhooks.models import Delivery, InboundRequest
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 

@@ -9,7 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from executions import hook_listeners
+from executions.hooks.listeners import tested, triggers
 from executions.models import Workflow, WorkflowVersion
 from webhooks.inbound.bodies import BadBody, read_body
 from webhooks.models import InboundRequest
@@ -31,12 +31,12 @@ _AUTH_WORDS = {
 def hooks_of(workflow: Workflow, version: WorkflowVersion) -> list[dict[str, Any]]:
     """Return the webhook triggers of a version: where they listen, where they are tested, and who may call."""
     found = []
-    for node in hook_listeners.triggers(version.nodes):
+    for node in triggers(version.nodes):
         parameters = node["parameters"]
         path = str(parameters.get("path", ""))
-        tested = hook_listeners.tested(path)
+        leads_to = tested(path)
         # Where another workflow has the path, the id leads to this one.
-        here = tested is not None and tested.workflow.pk == workflow.pk
+        here = leads_to is not None and leads_to.workflow.pk == workflow.pk
         auth = parameters.get("auth")
         found.append(
             {

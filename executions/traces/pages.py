@@ -10,10 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from executions import trace_rows
-from executions.finding_traces import focus_of
 from executions.models import Execution
-from executions.trace import trace
+from executions.traces.finding import focus_of
+from executions.traces.rows import Pages, rows_of
+from executions.traces.trace import trace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 
 NAMED = ("delivery", "inbound", "event")
@@ -49,16 +49,16 @@ def find(request: HttpRequest) -> HttpResponse:
 
 
 def _context(found: dict[str, object], looked_at: tuple[str, str]) -> dict[str, object]:
-    rows = trace_rows.rows_of(found, _pages(), looked_at)
+    rows = rows_of(found, _pages(), looked_at)
     counts = {kind: sum(row.kind == kind for row in rows) for kind in ("execution", "node_run", "delivery", "attempt")}
     return {"rows": rows, "counts": counts, "left_out": found["left_out"]}
 
 
-def _pages() -> trace_rows.Pages:
+def _pages() -> Pages:
     def path(name: str, pk: str) -> str:
         return reverse(name, args=[pk])
 
-    return trace_rows.Pages(
+    return Pages(
         execution=partial(path, "monitor"),
         workflow=partial(path, "workflow"),
         inbound=partial(path, "webhook-inbound-request"),

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from executions.hook_listeners import Listener
+from executions.hooks.listeners import Listener
 from workflow_platform.addresses import IPAddress
 from workflow_platform.identifiers import uuid7
 
@@ -75,8 +75,9 @@ class Judged:
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """An execution was created, or had been for the same message before; `respond` says when the caller is
-    answered."""
+    answered. `id` is that of the request's row."""
 
+    id: UUID
     execution_id: UUID
     respond: str
     duplicate: bool = False
