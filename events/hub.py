@@ -71,7 +71,9 @@ class Hub:
         self._heads: dict[str, int] = {}
         self._channel: str | None = None
         self._joined: set[str] = set()
+        self._wanted: set[str] = set()
         self._joining = asyncio.Lock()
+        self._next_round: asyncio.Task[None] | None = None
         self._heard_at = time.monotonic()
         self._patience: asyncio.Timeout | None = None
         self._users = 0
@@ -113,16 +115,28 @@ class Hub:
                 self._heads.pop(subscription.stream, None)
 
     async def _join(self, streams: Iterable[str]) -> None:
-        """Join the groups of streams. What fails is tried again soon, by `_keep_joined`."""
+        """Join the groups of streams, in one round with those that others want: a turn of the loop is long when a
+        thousand clients come at once, and one after the other would cost each of them several."""
+        self._wanted.update(streams)
+        self._wanted -= self._joined
+        if not self._wanted:
+            return
+        if self._next_round is None:
+            self._next_round = asyncio.create_task(self._join_wanted())
+        await asyncio.shield(self._next_round)
+
+    async def _join_wanted(self) -> None:
+        """Join what is wanted when it is this round's turn. What fails is tried again soon, by `_keep_joined`."""
         async with self._joining:
+            self._next_round = None
+            wanted, self._wanted = self._wanted, set()
             if self._channel is None:
                 return
             try:
-                for stream in list(streams):  # clients come and go meanwhile
-                    if stream not in self._joined:
-                        async with asyncio.timeout(RETRY_SECONDS):
-                            await self._layer.group_add(group_of(stream), self._channel)
-                        self._joined.add(stream)
+                for stream in wanted - self._joined:
+                    async with asyncio.timeout(RETRY_SECONDS):
+                        await self._layer.group_add(group_of(stream), self._channel)
+                    self._joined.add(stream)
             except Exception as error:
                 logger.warning("groups cannot be joined: %s", error)
 

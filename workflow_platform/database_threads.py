@@ -7,6 +7,8 @@ client would wait for the requests of all others.
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -17,16 +19,33 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 THREADS = 4
+KEPT_SECONDS = 0.05
+"""A connection that was kept for longer may be dead by now: the pool gives one that it has tried."""
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="database")
 
 
+class _Thread(threading.local):
+    used_at = 0.0
+    """When it used its connection last."""
+
+
+_thread = _Thread()
+
+
 async def in_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what `work` returns; its connection goes back to the pool afterwards."""
+    """Return what `work` returns. Its connection goes back to the pool, unless other work waits for a thread."""
 
     def run() -> T:
-        try:
-            return work(*args, **kwargs)
-        finally:
+        if time.monotonic() - _thread.used_at > KEPT_SECONDS:
             connection.close()
+        failed = True
+        try:
+            result = work(*args, **kwargs)
+            failed = False
+            return result
+        finally:
+            _thread.used_at = time.monotonic()
+            if failed or _threads._work_queue.empty():
+                connection.close()
 
     return await asyncio.get_running_loop().run_in_executor(_threads, run)
