@@ -94,6 +94,7 @@ class ExecutionWorker(BaseWorker):
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
         """Work until told to stop."""
+        os.nice(settings.WORKER_NICE)  # who asks and who watches goes before what is computed
         for name, target in (
             ("claims", lambda: self._in_batches(self._to_claim, self._claim)),
             ("finishes", lambda: self._in_batches(self._to_finish, self._finish)),

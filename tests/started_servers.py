@@ -18,6 +18,8 @@ if os.environ.get(_OURS):  # inherited from the process that hands out the tests
 if not os.environ.get("DATABASE_URL"):
     os.environ[_OURS] = "yes"
 
+os.environ.setdefault("WORKER_NICE", "0")  # two processes of a run share the machine: workers would get little of it
+
 _stack = ExitStack()
 folder = _stack.enter_context(servers())
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -11,14 +13,20 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
+logger = logging.getLogger(__name__)
+
 CONTENT_TYPE = "application/problem+json"
 NOT_FOUND = "There is no such thing here, or it is not yours to see."
+AWAY = "The database did not answer, or took too long; try again."
+RETRY_AFTER = "2"
+_AWAY = (OperationalError, InterfaceError)
 
 
 class Problem(exceptions.APIException):
@@ -60,6 +68,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         detail = str(problem.detail)
     response.data = body(response.status_code, detail, context["request"].path, errors)
     response.content_type = CONTENT_TYPE
+    if isinstance(error, _AWAY):
+        logger.error("%s: %s", context["request"].path, error)
+        response["Retry-After"] = RETRY_AFTER
     return response
 
 
@@ -69,6 +80,8 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
         return error
     if isinstance(error, RequestDataTooBig):
         return Problem(413, _too_large())
+    if isinstance(error, _AWAY):
+        return Problem(503, AWAY)
     if isinstance(error, Http404):
         return exceptions.NotFound(NOT_FOUND)
     if isinstance(error, PermissionDenied):
@@ -134,10 +147,17 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def handler500(request: HttpRequest) -> HttpResponseBase:
-    """Answer where a bug was met. The details are in the log only."""
+    """Answer where a bug was met, or no database. The details are in the log only."""
+    away = isinstance(sys.exc_info()[1], _AWAY)
     if _for_programs(request):
-        return json_problem(request, 500, "The platform failed to answer this request; its log says why.")
-    return defaults.server_error(request)
+        said = AWAY if away else "The platform failed to answer this request; its log says why."
+        answer: HttpResponseBase = json_problem(request, 503 if away else 500, said)
+    else:
+        answer = defaults.server_error(request)
+    if away:
+        answer.status_code = 503
+        answer["Retry-After"] = RETRY_AFTER
+    return answer
 
 
 # --- Bodies ----------------------------------------------------------------------------------------------------------

@@ -305,7 +305,7 @@ WORKSPACE_MAX_CONCURRENT_EXECUTIONS = _read(
 )
 WORKER_CONCURRENCY = _read(env.int, "WORKER_CONCURRENCY", 50)
 NODE_THREADS = _read(env.int, "NODE_THREADS", max(64, WORKER_CONCURRENCY * 2))
-WORKER_NICE = _read(env.int, "WORKER_NICE", 10)
+WORKER_NICE = _read(env.int, "WORKER_NICE", 5)
 WORKER_IDLE_SECONDS = _read(env.float, "WORKER_IDLE_SECONDS", 60.0)
 SUPERVISOR_SOCKET = env.str("SUPERVISOR_SOCKET", "")  # set by `manage.py up` for its scheduler
 WORKER_GRACE_SECONDS = _read(env.float, "WORKER_GRACE_SECONDS", 10.0)

@@ -35,7 +35,6 @@ class Program:
     user: str | None = None
     stop_signal: str = "TERM"
     autostart: bool = True
-    nice: int = 0
 
 
 def servers(postgres: Postgres | None, redis: Redis | None) -> list[Program]:
@@ -60,11 +59,10 @@ def processes(host: str, port: int, workers: int, spare: int = 0) -> list[Progra
     web += ["--websocket-max-message-size", largest, "--websocket-max-frame-size", largest]
     worker = ["rqworker", "high", "default", "low", "--worker-class", "executions.worker.ExecutionWorker"]
     worker = [*manage, *worker, "--worker-ttl", str(WORKER_TTL_SECONDS)]
-    nice = settings.WORKER_NICE  # who asks and who watches goes before what is computed
-    more = [Program(SPARE, worker, 40, count=spare, autostart=False, nice=nice)] if spare else []
+    more = [Program(SPARE, worker, 40, count=spare, autostart=False)] if spare else []
     return [
         Program("scheduler", [*manage, "run_scheduler"], 30),
-        Program(WORKER, worker, 40, count=workers, nice=nice),
+        Program(WORKER, worker, 40, count=workers),
         *more,
         Program("web", [sys.executable, "-m", *web, "workflow_platform.asgi:application"], 50),
     ]
@@ -80,7 +78,7 @@ def control_socket(directory: Path) -> Path:
 
 def _tied(program: Program) -> list[str]:
     # Should the supervisor be killed, its programs stop too, and a new one finds the ports and the data free.
-    return [sys.executable, "-ES", TIED, program.stop_signal, str(program.nice), program.user or "", *program.command]
+    return [sys.executable, "-ES", TIED, program.stop_signal, program.user or "", *program.command]
 
 
 def configuration(directory: Path, programs: list[Program], environment: Mapping[str, str]) -> str:

@@ -1,5 +1,5 @@
 """Run a command that gets a signal when its parent dies, so that nobody is left behind:
-`tied.py SIGNAL NICE USER command …`, where an empty USER changes nobody.
+`tied.py SIGNAL USER command …`, where an empty USER changes nobody.
 
 The user is changed here, not by the supervisor: PostgreSQL's may have no access to this very interpreter.
 """
@@ -31,8 +31,7 @@ def become(name: str) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(int(sys.argv[2]))
-    if sys.argv[3]:
-        become(sys.argv[3])
+    if sys.argv[2]:
+        become(sys.argv[2])
     tie(signal.Signals[f"SIG{sys.argv[1]}"])  # last: the kernel forgets it when the user changes
-    os.execv(sys.argv[4], sys.argv[4:])  # noqa: S606 - the command comes from our own configuration
+    os.execv(sys.argv[3], sys.argv[3:])  # noqa: S606 - the command comes from our own configuration

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import RequestDataTooBig
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.test import RequestFactory
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.test import APIClient
 
 from workflow_platform import problems
-from workflow_platform.accounts.models import User
+from workflow_platform.accounts.models import User, WorkspaceQuerySet
 from workflow_platform.json_bodies import parse_json
 
 LIMIT = 1024
@@ -100,3 +101,17 @@ def test_programs_get_problems_and_people_get_pages() -> None:
     assert problems.handler500(api)["Content-Type"] == problems.CONTENT_TYPE
     assert problems.handler400(api, RequestDataTooBig()).status_code == 413
     assert problems.handler404(page, Http404())["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("path", ["/api/workspaces/", "/workflows/", "/api/events/stream/?stream=executions"])
+def test_without_the_database_everybody_is_told_to_come_again(
+    client: APIClient, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_away(*_: Any) -> None:
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(WorkspaceQuerySet, "visible_to", is_away)
+    client.raise_request_exception = False
+    client.force_login(User.objects.get())
+    answer = client.get(path)
+    assert (answer.status_code, answer["Retry-After"]) == (503, "2")

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -161,6 +162,35 @@ async def test_a_group_that_cannot_be_joined_at_once_is_joined_soon(monkeypatch:
     finally:
         task.cancel()
         watcher.session.hub.leave()
+
+
+@dataclass(eq=False)
+class Wanted:
+    """As much of a subscription as the hub needs to join its group."""
+
+    stream: str
+
+
+async def test_groups_that_many_want_at_once_are_joined_in_few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, each would wait for several turns of a loop that is busy with all of them."""
+    hub, join, rounds = Hub(), Hub._join_wanted, list[int]()
+
+    async def counted(self: Hub) -> None:
+        rounds.append(1)
+        await join(self)
+
+    monkeypatch.setattr(Hub, "_join_wanted", counted)
+    hub.enter()
+    try:
+        async with asyncio.timeout(20):
+            while hub._channel is None:
+                await asyncio.sleep(0.01)
+            wanted: list[Any] = [Wanted(f"execution:{uuid4()}") for _ in range(200)]
+            await asyncio.gather(*(hub.watch([each]) for each in wanted))
+        assert hub._joined >= {each.stream for each in wanted}
+        assert len(rounds) <= 2
+    finally:
+        hub.leave()
 
 
 @COMMITS
