@@ -27,8 +27,7 @@ class WebhooksConfig(AppConfig):
 def subscribe() -> None:
     """Let the outbox hear of the events of workspaces, in their transactions."""
     from events import bus
-    from events.event_types import CATALOGUE
     from webhooks import outbox
+    from webhooks.rules import DELIVERED
 
-    told = [name for name in CATALOGUE if not name.startswith("system.")]
-    bus.subscribe(outbox.deliver_events, told, when="in_transaction", batches=True, name="webhooks.outbox")
+    bus.subscribe(outbox.deliver_events, DELIVERED, when="in_transaction", batches=True, name="webhooks.outbox")

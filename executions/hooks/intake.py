@@ -7,6 +7,7 @@ is kept of the requests, and answers each. An answer means stored: it is given a
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -37,6 +38,8 @@ GATHER_SECONDS = 0.003
 FULL = Refused(503, "Too many requests wait at the moment.", {"Retry-After": "2"})
 NOT_STORED = Refused(503, "The request could not be stored; send it again.", {"Retry-After": "5"})
 MOST_TURNED_AWAY = 500
+NOTE_SECONDS = 0.25
+"""What a caller was answered is noted with the next requests, or by itself after so long."""
 
 
 class _TurnedAway:
@@ -120,12 +123,18 @@ class _Intake:
                 connection.close()
 
     def _next(self, busy: bool) -> list[Waiting]:
-        """Wait for what comes next; nothing, where it is time to tell how many refusals were left out."""
-        try:
-            untold = self._refusals.waiting or self._turned_away
-            batch = [self.requests.get(timeout=recording.TELL_AFTER_SECONDS if untold else None)]
-        except queue.Empty:
-            return []
+        """Wait for what comes next; nothing, where it is time to write what does not wait for requests."""
+        untold = self._refusals.waiting or self._turned_away
+        until = time.monotonic() + recording.TELL_AFTER_SECONDS if untold else None
+        first = None
+        while first is None:
+            try:
+                first = self.requests.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return []
+            if first is None:
+                until = min(until or math.inf, time.monotonic() + NOTE_SECONDS)
+        batch: list[Waiting | None] = [first]
         if busy:
             time.sleep(GATHER_SECONDS)
         while len(batch) < MAX_AT_ONCE and not self.requests.empty():

@@ -125,6 +125,7 @@ def test_a_change_keeps_the_secrets_that_it_does_not_name(admin: Client) -> None
         ({"event_types": []}, "event_types", ""),
         ({"event_types": ["execution.exploded"]}, "event_types", "execution.exploded"),
         ({"event_types": ["system.*"]}, "event_types", "not delivered"),
+        ({"event_types": ["workflow.hook_tested"]}, "event_types", "not delivered"),
         ({"workflow": "0198f000-0000-7000-8000-000000000000"}, "workflow", "no such workflow"),
         ({"filter": "event.type =="}, "filter", "does not parse"),
         ({"transform": "return {"}, "transform", "does not parse"),

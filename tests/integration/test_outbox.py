@@ -20,6 +20,7 @@ from tests.engine import COMMITS
 from tests.recording import make_stream
 from webhooks import dispatch, outbox
 from webhooks.models import Delivery, DeliveryStatus, Endpoint, Origin, Rank
+from webhooks.outbox import fanout
 from workflow_platform.identifiers import uuid7_texts
 
 DATABASE = pytest.mark.django_db
@@ -251,3 +252,8 @@ def test_redelivering_sends_what_has_ended_under_the_same_id(of_each_status: dic
     Endpoint.objects.update(deleted_at=timezone.now())
     outbox.cancel(ended)
     assert outbox.redeliver(ended) == []
+
+
+def test_requests_to_test_urls_are_told_to_nobody_outside() -> None:
+    assert "workflow.updated" in fanout.types_of('["workflow.*"]')
+    assert "workflow.hook_tested" not in fanout.types_of('["*", "workflow.*"]')

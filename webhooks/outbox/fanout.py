@@ -23,6 +23,7 @@ from events.recorded import RecordedEvent
 from webhooks import dispatch
 from webhooks.models import Delivery, Endpoint, Ordering, Origin, Rank
 from webhooks.outbox.writing import Manner, Message, Receiver, write
+from webhooks.rules import DELIVERED
 
 # One text for all of them, which is taken apart only when it is not the one that came before.
 _LISTENING = (
@@ -112,7 +113,7 @@ def types_of(event_types: str) -> frozenset[str]:
             found |= matching_types([str(pattern)])
         except UnknownEventType:  # of an earlier version of the platform
             continue
-    return frozenset(found)
+    return frozenset(found.intersection(DELIVERED))
 
 
 def _listening(workspaces: Collection[str]) -> tuple[_Listeners, datetime]:

@@ -14,7 +14,6 @@ from django.templatetags.static import static
 from django.utils import timezone
 
 from events.descriptions import DESCRIPTIONS
-from events.event_types import CATALOGUE
 from webhooks.endpoints import policies
 from webhooks.models import Endpoint, EndpointRevision, Operation, Violation
 from webhooks.models.endpoint import EndpointQuerySet
@@ -23,6 +22,7 @@ from webhooks.pages.listing import deliveries_of
 from webhooks.pages.reconciliation import hours, violations
 from webhooks.pages.standing import standing
 from webhooks.retry_schedule import RetryPolicy
+from webhooks.rules import DELIVERED
 from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.addresses import shown_url
@@ -108,8 +108,7 @@ def families() -> list[dict[str, Any]]:
     """Return the types of events that can be delivered, by family, each with a sentence."""
     return [
         {"name": family, "types": [{"name": name, "description": DESCRIPTIONS[name]} for name in names]}
-        for family, names in groupby(CATALOGUE, key=lambda name: name.split(".")[0])
-        if family != "system"
+        for family, names in groupby(DELIVERED, key=lambda name: name.split(".")[0])
     ]
 
 
