@@ -159,6 +159,7 @@ class _Listener:
             return len(self._waiters.get(key, ()))
 
     def _run(self) -> None:
+        told = False
         while True:
             try:
                 client: Any = server().client()
@@ -167,10 +168,13 @@ class _Listener:
                     for message in channel.listen():
                         if message["type"] == "subscribe":
                             self._hears.set()
+                            told = False
                         else:
                             self._tell(message["data"].decode())
             except (RedisError, OSError) as error:
-                logger.warning("cached results are polled for: %s", error)
+                if not told:  # once while Redis is away
+                    logger.warning("cached results are polled for: %s", error)
+                told = True
             self._hears.clear()
             threading.Event().wait(LISTENER_PAUSE_SECONDS)
 

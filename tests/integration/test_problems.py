@@ -10,7 +10,7 @@ import pytest
 from django.core.exceptions import RequestDataTooBig
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.test import RequestFactory
+from django.test import AsyncClient, RequestFactory
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.test import APIClient
 
@@ -103,7 +103,7 @@ def test_programs_get_problems_and_people_get_pages() -> None:
     assert problems.handler404(page, Http404())["Content-Type"].startswith("text/html")
 
 
-@pytest.mark.parametrize("path", ["/api/workspaces/", "/workflows/", "/api/events/stream/?stream=executions"])
+@pytest.mark.parametrize("path", ["/api/workspaces/", "/workflows/"])
 def test_without_the_database_everybody_is_told_to_come_again(
     client: APIClient, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,3 +115,13 @@ def test_without_the_database_everybody_is_told_to_come_again(
     client.force_login(User.objects.get())
     answer = client.get(path)
     assert (answer.status_code, answer["Retry-After"]) == (503, "2")
+
+
+async def test_without_the_database_an_event_stream_is_refused_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_away(*_: Any) -> None:
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr("events.presence.viewer_of", is_away)
+    answer = await AsyncClient(raise_request_exception=False).get("/api/events/stream/?stream=executions")
+    assert (answer.status_code, answer["Retry-After"]) == (503, "2")
+    assert json.loads(answer.content)["detail"] == problems.AWAY

@@ -266,6 +266,9 @@ def test_the_command_follows_until_it_is_interrupted(platform: Platform, ended: 
         assert following.stdout is not None
         assert json.loads(following.stdout.readline())["sequence"] == 1
         following.send_signal(signal.SIGINT)
-        _, said = following.communicate(timeout=20)
+        try:
+            _, said = following.communicate(timeout=20)
+        finally:
+            following.kill()  # where a shell in the background has had SIGINT ignored
     assert (following.returncode, said.split()[-1]) == (130, "closed")
     assert "Traceback" not in said
