@@ -234,7 +234,7 @@ def test_what_a_pending_delivery_waits_for_is_said(
     lane.update(not_before=None)
     Delivery.objects.filter(pk=second.pk).update(status="sending", ordering_key="another")
     lane.update(window=1)
-    assert said(first).startswith("Its turn: 1 are being sent")
+    assert said(first).startswith("Its turn: 1 are with the workers")
     lane.update(window=2, tokens=0, tokens_at=timezone.now())
     Endpoint.objects.update(rate_limit=1, rate_seconds=3600)
     assert said(first) == "The endpoint's rate limit: 1 in 3600 s."

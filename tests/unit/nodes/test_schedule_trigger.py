@@ -54,7 +54,7 @@ def test_a_rule_or_an_interval_is_enough() -> None:
         ({"interval_seconds": "{{ 60 }}"}, "interval_seconds", "no expressions"),
         ({"interval_seconds": 60, "timezone": "Mars/Olympus"}, "timezone", "no time zone"),
         ({"interval_seconds": 60, "missed": "never"}, "missed", "run_once"),
-        ({"interval_seconds": 60, "often": True}, "often", "not permitted"),
+        ({"interval_seconds": 60, "often": True}, "often", "no such parameter"),
     ],
 )
 def test_what_is_no_schedule_is_refused_by_its_field(parameters: dict[str, Any], field: str, said: str) -> None:
