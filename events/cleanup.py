@@ -16,6 +16,7 @@ from events.models import CleanupState
 from events.partitions import KEPT
 from events.retention import Removed, Terms
 from workflow_platform.accounts.models import Workspace
+from workflow_platform.leases import only_one
 
 _NOTED = "cleanup_noted"
 
@@ -62,9 +63,9 @@ def clean_up(
 ) -> Report:
     """Remove what is not to be kept, as `retention.remove` does, and delete its rows; with `owners`, whose it was, too.
 
-    May be killed at any instant: the next one completes it. Raises retention.AlreadyRunning.
+    May be killed at any instant: the next one completes it. Raises leases.AlreadyRunning.
     """
-    with retention.only_one():
+    with only_one(retention.LOCK):
         removed = retention.remove(terms or Terms.of_settings(), workspace)
         report = Report(removed, collecting.collect(chunk))
         if owners:
@@ -76,8 +77,8 @@ def clean_up(
 
 
 def forecast(terms: Terms | None = None, workspace: Workspace | None = None, *, owners: bool = False) -> Report:
-    """Return what `clean_up` would do now. Changes nothing. Raises retention.AlreadyRunning."""
-    with retention.only_one(), connection.cursor() as cursor:
+    """Return what `clean_up` would do now. Changes nothing. Raises leases.AlreadyRunning."""
+    with only_one(retention.LOCK), connection.cursor() as cursor:
         cursor.execute(
             f"CREATE TEMP TABLE {_NOTED} (id bigint PRIMARY KEY, workspace_id uuid, created_at timestamptz NOT NULL,"
             " last_at timestamptz NOT NULL, through bigint NOT NULL)"

@@ -46,7 +46,7 @@ class Collected:
 
 
 def collect(chunk: int = CHUNK) -> Collected:
-    """Delete the rows of what has been removed since the last time. To be called under `retention.only_one`."""
+    """Delete the rows of what has been removed since the last time. To be called under `retention.LOCK`."""
     partitions.drop_leftovers()
     now, since = _now(), collected_at()
     gone = REMOVED.format(since=since.isoformat())

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
 DESCRIPTIONS = {
     "workflow.created": "A workflow was created.",
     "workflow.updated": "A workflow was saved, as a new version.",
@@ -37,3 +41,11 @@ DESCRIPTIONS = {
     "system.queue_status": "How long the queues are.",
     "system.error": "Something in the installation itself failed.",
 }
+
+
+def families(types: Iterable[str]) -> list[dict[str, Any]]:
+    """Return types in the order of the catalogue by family, as `{name, types: [{name, description}]}`."""
+    return [
+        {"name": family, "types": [{"name": name, "description": DESCRIPTIONS[name]} for name in names]}
+        for family, names in groupby(types, key=lambda name: name.split(".")[0])
+    ]

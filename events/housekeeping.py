@@ -4,42 +4,29 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
-from collections.abc import Callable
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
 from events import cleanup, partitions
-from events.retention import AlreadyRunning
+from workflow_platform.chores import CLEANUP_SECONDS, SPREAD_SECONDS, Chores
+from workflow_platform.leases import AlreadyRunning
 
 logger = logging.getLogger(__name__)
 
-CLEANUP_SECONDS = 3600.0
-SPREAD_SECONDS = 600.0
-"""Within so long after the start comes the first cleanup: not at the busy instant of a deploy."""
 CLOSING_SECONDS = 5.0
 """How often streams are closed where no history is kept."""
 
 
-class Housekeeping:
-    """Call `start` once. Several at a time, in several schedulers, do no harm: one of them cleans up."""
+class Housekeeping(Chores):
+    """One of several cleans up."""
 
-    def __init__(self) -> None:
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+    name = "housekeeping"
+    passing = (*Chores.passing, partitions.TableBusy)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after what is being done. Need not be called: whatever is cut off is completed by the next one."""
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Make partitions ahead and clean up every hour; close streams where nothing is kept."""
         self._guarded(_make_partitions)
         next_at = time.monotonic() + random.uniform(0, SPREAD_SECONDS)  # noqa: S311 - no secret
         while True:
@@ -52,15 +39,6 @@ class Housekeeping:
             connection.close()
             if self._stop.wait(CLOSING_SECONDS):
                 return
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except (DatabaseError, InterfaceError, partitions.TableBusy) as error:
-            logger.warning("history is not kept in order, trying again: %s", error)
-            connection.close()
-        except Exception:
-            logger.exception("history is not kept in order")
 
 
 def _make_partitions() -> None:

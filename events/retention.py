@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -29,11 +28,7 @@ logger = logging.getLogger(__name__)
 FAILURES = ["execution.failed", "execution.timed_out"]
 STREAMS_AT_ONCE = 1_000
 DAY = timedelta(days=1)
-_LOCK = 7_316_024_911  # any number that nobody else takes
-
-
-class AlreadyRunning(Exception):
-    """Another cleanup is at work; only one is at a time."""
+LOCK = 7_316_024_911  # any number that nobody else takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +71,6 @@ class Removed:
 
     streams: Counter[UUID | None] = field(default_factory=Counter)
     events: Counter[UUID | None] = field(default_factory=Counter)
-
-
-@contextmanager
-def only_one() -> Iterator[None]:
-    """Let one process at a time remove and collect. Raises AlreadyRunning."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-        if not cursor.fetchone()[0]:
-            raise AlreadyRunning(AlreadyRunning.__doc__)
-    try:
-        yield
-    finally:
-        # The connection may go back to a pool. One that broke has lost the lock with its session.
-        if connection.connection is not None and not connection.connection.broken:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def remove(terms: Terms, workspace: Workspace | None = None, note: str | None = None) -> Removed:

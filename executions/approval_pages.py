@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, cast
-from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +14,7 @@ from events.models import FEED
 from executions import approvals
 from executions.models import Wait
 from workflow_platform.accounts.models import User
+from workflow_platform.page_filters import uuid_or_none
 
 LISTED = 50
 MOST_COUNTED = 100
@@ -29,7 +29,7 @@ def page(request: HttpRequest) -> HttpResponse:
     show = request.GET.get("show", "mine")
     show = show if show in SHOWS else "mine"
     found = approvals.listed(user, show).order_by("-id")
-    if (before := _uuid(request.GET.get("before"))) is not None:
+    if (before := uuid_or_none(request.GET.get("before"))) is not None:
         found = found.filter(pk__lt=before)
     rows = list(found[: LISTED + 1])
     roles = approvals.roles_of(user)
@@ -64,10 +64,3 @@ def _shown(wait: Wait, user: User, roles: dict[Any, Any]) -> dict[str, Any]:
         "may_decide": state == "open" and approvals.may_decide(wait, user, roles),
         "comment": (wait.outcome or {}).get("comment", ""),
     }
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None

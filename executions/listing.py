@@ -15,16 +15,8 @@ from django.utils import timezone
 from executions.models import Execution, Trigger, Workflow
 from executions.statuses import ExecutionStatus
 from workflow_platform.accounts.models import User
+from workflow_platform.page_filters import PageFilters
 
-RANGES = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
-RANGE_LABELS = [
-    ("", "Any time"),
-    ("1h", "Last hour"),
-    ("24h", "Last 24 hours"),
-    ("7d", "Last 7 days"),
-    ("30d", "Last 30 days"),
-    ("between", "Between …"),
-]
 FAILED = [ExecutionStatus.FAILED.value, ExecutionStatus.TIMED_OUT.value]
 UNENDED = [status.value for status in ExecutionStatus if not status.ended]
 MINUTES = 60
@@ -32,17 +24,14 @@ BAR_WIDTH, CHART_HEIGHT = 8, 40
 RECENT_RUNS = 14
 
 
-class ExecutionFilters(forms.Form):
-    """The filters of a list of executions, as the URL has them. A value that makes no sense is left out."""
+class ExecutionFilters(PageFilters):
+    """The filters of a list of executions."""
 
     status = forms.MultipleChoiceField(
         required=False, choices=[(s.value, s.value.replace("_", " ")) for s in ExecutionStatus]
     )
     workflow = forms.ModelChoiceField(Workflow.objects.none(), required=False, empty_label="Any workflow")
     trigger = forms.ChoiceField(required=False, choices=[("", "Any trigger"), *Trigger.choices])
-    range = forms.ChoiceField(required=False, choices=RANGE_LABELS)
-    since = forms.DateTimeField(required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
-    until = forms.DateTimeField(required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
     q = forms.CharField(required=False, max_length=200)
 
     def __init__(self, data: Any, user: User) -> None:
@@ -53,11 +42,6 @@ class ExecutionFilters(forms.Form):
         choice.queryset = found
         for name in ("workflow", "trigger", "range", "since", "until"):
             self.fields[name].widget.attrs["aria-label"] = name.capitalize()
-        self.is_valid()
-
-    def chosen(self) -> dict[str, Any]:
-        """Return the filters that are set and make sense."""
-        return {name: value for name, value in self.cleaned_data.items() if value}
 
     def filter(self, executions: QuerySet[Execution]) -> QuerySet[Execution]:
         """Return those of `executions` that fit."""
@@ -68,18 +52,12 @@ class ExecutionFilters(forms.Form):
             executions = executions.filter(workflow=chosen["workflow"])
         if "trigger" in chosen:
             executions = executions.filter(trigger=chosen["trigger"])
-        since, until = self._span()
+        since, until = self.span()
         if since:
             executions = executions.filter(queued_at__gte=since)
         if until:
             executions = executions.filter(queued_at__lt=until)
         return _holding(executions, chosen["q"]) if "q" in chosen else executions
-
-    def _span(self) -> tuple[datetime | None, datetime | None]:
-        chosen = self.chosen()
-        if (span := RANGES.get(chosen.get("range", ""))) is not None:
-            return timezone.now() - span, None
-        return chosen.get("since"), chosen.get("until")
 
 
 def _holding(executions: QuerySet[Execution], text: str) -> QuerySet[Execution]:

@@ -30,6 +30,7 @@ from executions.nodes.registry import node_types
 from webhooks.models import Delivery
 from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.page_filters import page_query, uuid_or_none
 
 LISTED = 50
 RECENT = 15
@@ -61,7 +62,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     user = _user(request)
     filters = ExecutionFilters(request.GET, user)
     found = filters.filter(listed(user))
-    before = _uuid(request.GET.get("before"))
+    before = uuid_or_none(request.GET.get("before"))
     rows = list((found.filter(pk__lt=before) if before else found)[: LISTED + 1])
     executions = rows[:LISTED]
     chosen = filters.chosen()
@@ -70,8 +71,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "filtered": bool(chosen),
         "executions": executions,
         "before": before,
-        "older": _query(request, before=executions[-1].pk) if len(rows) > LISTED else None,
-        "newest": _query(request),
+        "older": page_query(request, before=executions[-1].pk) if len(rows) > LISTED else None,
+        "newest": page_query(request),
         "activity": activity(user),
         "can_run": _is_editor(user),
         "has_workflows": Workflow.objects.visible_to(user).filter(deleted_at__isnull=True).exists(),
@@ -85,7 +86,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def rows(request: HttpRequest) -> HttpResponse:
     """The rows of the executions `ids` that fit the filters, and the counters: what a live list asks for."""
     user = _user(request)
-    ids = [found for text in request.GET.get("ids", "").split(",") if (found := _uuid(text))][:MOST_ROWS]
+    ids = [found for text in request.GET.get("ids", "").split(",") if (found := uuid_or_none(text))][:MOST_ROWS]
     executions = ExecutionFilters(request.GET, user).filter(listed(user)).filter(pk__in=ids)
     context = {"executions": executions, "activity": activity(user), "in_workflow": "in_workflow" in request.GET}
     return render(request, "executions/_update.html", context)
@@ -182,7 +183,7 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
     row = get_visible_or_404(found, request.user, pk=execution_id)
     reruns = list(row.reruns.only("pk", "status").order_by("-id")[: RERUNS + 1])
     labels = {node["id"]: node.get("name") or node["id"] for node in row.version.nodes}
-    handled = _uuid(relations.handled_error(row))
+    handled = uuid_or_none(relations.handled_error(row))
     replay = _replay(request, row)
     if "replay" in request.GET and replay is None:
         return redirect("monitor", execution_id=row.pk)
@@ -217,7 +218,7 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
 
 def _replay(request: HttpRequest, row: Execution) -> dict[str, Any] | None:
     """Return how the replay of the execution that the caller asks for stands; None where there is none to show."""
-    wanted = _uuid(request.GET.get("replay"))
+    wanted = uuid_or_none(request.GET.get("replay"))
     if wanted is None:
         return None
     mine = Replay.objects.visible_to(request.user)
@@ -247,22 +248,3 @@ def _can_run(request: HttpRequest, row: Workflow) -> bool:
 
 def _is_editor(user: User) -> bool:
     return Workspace.objects.visible_to(user, Role.EDITOR).exists()
-
-
-def _uuid(text: str | None) -> UUID | None:
-    """Return the UUID that `text` is, None where it is none."""
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None
-
-
-def _query(request: HttpRequest, **changed: object) -> str:
-    """Return the request's query without its empty parameters and `before`, with `changed`."""
-    query = request.GET.copy()
-    query.pop("before", None)
-    for name in [name for name in query if not any(query.getlist(name))]:
-        del query[name]
-    for name, value in changed.items():
-        query[name] = str(value)
-    return "?" + query.urlencode()

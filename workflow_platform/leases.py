@@ -1,4 +1,4 @@
-"""A lease in the database that a job holds, renewed by a thread while it works."""
+"""Who may do something: a lease in the database, which a job renews while it works, or one process at a time."""
 
 from __future__ import annotations
 
@@ -44,3 +44,23 @@ def kept(what: str, renew: Callable[[], bool]) -> Iterator[threading.Event]:
     finally:
         over.set()
         thread.join()
+
+
+class AlreadyRunning(Exception):
+    """Another one is at work; only one is at a time."""
+
+
+@contextmanager
+def only_one(number: int) -> Iterator[None]:
+    """Let one process at a time do what `number` stands for. Raises AlreadyRunning."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
+        if not cursor.fetchone()[0]:
+            raise AlreadyRunning(AlreadyRunning.__doc__)
+    try:
+        yield
+    finally:
+        # The connection may go back to a pool. One that broke has lost the lock with its session.
+        if connection.connection is not None and not connection.connection.broken:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])

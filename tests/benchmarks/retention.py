@@ -20,6 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 from tests.benchmarks.reporting import Report
+from workflow_platform.leases import only_one
 
 DAYS = {"drop": 40, "thin": 41, "delete": 42}
 PART = {"drop": 1.0, "thin": 0.2, "delete": 1.0}
@@ -67,7 +68,7 @@ def run(folder: Path, report: Report) -> None:
         cursor.execute("VACUUM ANALYZE")
     with _appending() as idle:
         time.sleep(10)
-    with _appending() as waited, retention.only_one():
+    with _appending() as waited, only_one(retention.LOCK):
         marking = _timed(lambda: retention.remove(Terms(timedelta(days=30))))
         since = collecting.REMOVED.format(since=retention.collected_at().isoformat())
     context = {"longest_append_ms_alone": round(max(idle) * 1000, 1)}

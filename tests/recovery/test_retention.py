@@ -26,12 +26,13 @@ from events.checks import check_partitions
 from events.housekeeping import Housekeeping
 from events.log import NewEvent
 from events.models import EXECUTION, Stream
-from events.retention import AlreadyRunning, Terms
+from events.retention import Terms
 from tests.aging import day, histories, history, old_partitions, read, stored
 from tests.conftest import ROOT
 from tests.engine import COMMITS
 from workflow_platform.embedded import wait_until
 from workflow_platform.health import readyz
+from workflow_platform.leases import AlreadyRunning
 
 pytestmark = [COMMITS, pytest.mark.usefixtures("old_partitions")]
 __all__ = ["old_partitions"]

@@ -10,15 +10,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 
+from events.descriptions import families
 from webhooks.explanation import why_pending
 from webhooks.models import Delivery, DeliveryAttempt, InboundRequest
 from webhooks.models.delivery import UNENDED
-from webhooks.pages.endpoints import families
-from webhooks.pages.listing import LISTED, DeliveryFilters, deliveries_of, page_query, uuid_or_none
+from webhooks.pages.listing import LISTED, DeliveryFilters, deliveries_of
 from webhooks.pages.waterfall import waterfall
+from webhooks.rules import DELIVERED
 from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.addresses import shown_url
+from workflow_platform.page_filters import page_query, uuid_or_none
 
 ATTEMPTS = 60
 """More than any policy makes; of one that was redelivered again and again the latest are shown."""
@@ -43,7 +45,7 @@ def deliveries(request: HttpRequest) -> HttpResponse:
         "newest": page_query(request),
         "can_send": bool(editor_of),
         "workspaces": editor_of,
-        "families": families(),
+        "families": families(DELIVERED),
         "list_data": {"question": filters.question(), "newest": before is None},
         "page_data": {"icons": static("icons.svg")},
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import Any, cast
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from django.shortcuts import render
 from django.templatetags.static import static
 from django.utils import timezone
 
-from events.descriptions import DESCRIPTIONS
+from events.descriptions import DESCRIPTIONS, families
 from webhooks.endpoints import policies
 from webhooks.models import Endpoint, EndpointRevision, Operation, Violation
 from webhooks.models.endpoint import EndpointQuerySet
@@ -63,7 +62,7 @@ def endpoints(request: HttpRequest) -> HttpResponse:
         "can_create": bool(admin_of),
         "can_send": bool(editors),
         "several_workspaces": Workspace.objects.visible_to(user).count() > 1,
-        "families": families(),
+        "families": families(DELIVERED),
         "page_data": form_data(),
     }
     return render(request, "webhooks/endpoints.html", context)
@@ -98,23 +97,15 @@ def endpoint(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
         "may_change": _may(user, row, Role.ADMIN),
         "may_send": may_send,
         "senders": {row.workspace_id} if may_send else set(),
-        "families": families(),
+        "families": families(DELIVERED),
         "page_data": form_data() | {"endpoint": str(row.pk), "name": row.name},
     }
     return render(request, "webhooks/endpoint.html", context)
 
 
-def families() -> list[dict[str, Any]]:
-    """Return the types of events that can be delivered, by family, each with a sentence."""
-    return [
-        {"name": family, "types": [{"name": name, "description": DESCRIPTIONS[name]} for name in names]}
-        for family, names in groupby(DELIVERED, key=lambda name: name.split(".")[0])
-    ]
-
-
 def form_data() -> dict[str, Any]:
     """Return what the form of an endpoint needs to know."""
-    types = {each["name"]: each["description"] for family in families() for each in family["types"]}
+    types = {name: DESCRIPTIONS[name] for name in DELIVERED}
     return {"icons": static("icons.svg"), "types": types, "presets": policies.presets()}
 
 

@@ -10,8 +10,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 
-from webhooks.pages.listing import LISTED, InboundFilters, inbound_of, page_query, uuid_or_none
+from webhooks.pages.listing import LISTED, InboundFilters, inbound_of
 from workflow_platform.accounts.models import User
+from workflow_platform.page_filters import page_query, uuid_or_none
 
 
 @login_required

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
-from django.utils import timezone
 
 from events.event_filter import matching_types
 from events.event_types import UnknownEventType
 from webhooks.delivery_filter import DeliveryFilter
 from webhooks.models import Delivery, DeliveryStatus, Endpoint, InboundRequest, Origin
 from workflow_platform.accounts.models import User, Workspace
+from workflow_platform.page_filters import PageFilters
 
-RANGES = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
-RANGE_LABELS = [
-    ("", "Any time"),
-    ("1h", "Last hour"),
-    ("24h", "Last 24 hours"),
-    ("7d", "Last 7 days"),
-    ("30d", "Last 30 days"),
-    ("between", "Between …"),
-]
 ORIGINS = [
     (Origin.EVENT, "Events"),
     (Origin.TEST, "Tests"),
@@ -36,12 +24,9 @@ ORIGINS = [
 LISTED = 50
 
 
-class Filters(forms.Form):
-    """Filters as the address has them. A value that makes no sense is left out."""
+class Filters(PageFilters):
+    """What both lists are filtered by."""
 
-    range = forms.ChoiceField(required=False, choices=RANGE_LABELS)
-    since = forms.DateTimeField(required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
-    until = forms.DateTimeField(required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
     status_code = forms.IntegerField(required=False, min_value=100, max_value=599)
     workflow = forms.UUIDField(required=False, widget=forms.HiddenInput)
     execution = forms.UUIDField(required=False)
@@ -52,18 +37,6 @@ class Filters(forms.Form):
             each.widget.attrs |= {"aria-label": name.replace("_", " ").capitalize(), "autocomplete": "off"}
         self.fields["status_code"].widget.attrs |= {"placeholder": "Status code"}
         self.fields["execution"].widget.attrs |= {"placeholder": "Execution id", "maxlength": 36, "spellcheck": "false"}
-
-    def chosen(self) -> dict[str, Any]:
-        """Return the filters that are set and make sense."""
-        self.is_valid()
-        return {name: value for name, value in self.cleaned_data.items() if value}
-
-    def span(self) -> tuple[datetime | None, datetime | None]:
-        """Return from when and until when."""
-        chosen = self.chosen()
-        if (span := RANGES.get(chosen.get("range", ""))) is not None:
-            return timezone.now() - span, None
-        return chosen.get("since"), chosen.get("until")
 
 
 class DeliveryFilters(Filters):
@@ -159,25 +132,6 @@ def inbound_of(user: User) -> QuerySet[InboundRequest]:
     if user.is_active and user.is_staff:
         mine |= Q(workspace__isnull=True)
     return InboundRequest.objects.filter(mine).order_by("-id")
-
-
-def page_query(request: HttpRequest, **changed: object) -> str:
-    """Return the request's query without its empty parameters and `before`, with `changed`."""
-    query = request.GET.copy()
-    query.pop("before", None)
-    for name in [name for name in query if not any(query.getlist(name))]:
-        del query[name]
-    for name, value in changed.items():
-        query[name] = str(value)
-    return "?" + query.urlencode()
-
-
-def uuid_or_none(text: str | None) -> UUID | None:
-    """Return the UUID that `text` is, None where it is none."""
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None
 
 
 def _types(text: str) -> list[str]:

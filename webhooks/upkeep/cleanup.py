@@ -7,8 +7,7 @@ hours (`HourCount`) and in all (`RemovedTotals`), in the transaction that remove
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,6 +31,7 @@ from webhooks.models import (
 )
 from webhooks.models.delivery import UNENDED
 from webhooks.upkeep import reconciliation
+from workflow_platform.leases import only_one
 
 BATCH = 1_000
 """Rows of one transaction."""
@@ -40,10 +40,6 @@ _LOCK = 7_316_024_913  # any number that nobody else takes
 
 _FAR = 2**37 * 1000
 """In milliseconds (the year 6325): no event is of a later time."""
-
-
-class AlreadyRunning(Exception):
-    """Another cleanup of deliveries is at work; only one is at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +82,9 @@ class Removed:
 
 
 def clean_up(terms: Terms | None = None) -> Removed:
-    """Remove what is not to be kept. Raises AlreadyRunning."""
+    """Remove what is not to be kept. Raises leases.AlreadyRunning."""
     terms = terms or Terms.of_settings()
-    with _only_one():
+    with only_one(_LOCK):
         reconciliation.catch_up()  # so that no hour is missing into whose figures the removed are to go
         removed = Removed()
         _remove_old(terms.cutoff, removed)
@@ -114,21 +110,6 @@ def forecast(terms: Terms | None = None) -> Removed:
     too_many = requests - terms.max_attempts if terms.max_attempts else 0
     seen = SeenMessage.objects.filter(seen_at__lt=terms.cutoff).count()
     return Removed(deliveries, attempts, max(old_requests, too_many), seen)
-
-
-@contextmanager
-def _only_one() -> Iterator[None]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-        if not cursor.fetchone()[0]:
-            raise AlreadyRunning(AlreadyRunning.__doc__)
-    try:
-        yield
-    finally:
-        # The connection may go back to a pool. One that broke has lost the lock with its session.
-        if connection.connection is not None and not connection.connection.broken:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 # --- deliveries ------------------------------------------------------------------------------------------------------

@@ -15,8 +15,9 @@ from events import cleanup
 from events.cleanup import Report
 from events.collecting import CHUNK
 from events.models import MOST_DAYS
-from events.retention import AlreadyRunning, Terms
+from events.retention import Terms
 from workflow_platform.accounts.models import Workspace
+from workflow_platform.leases import AlreadyRunning
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 KEEP_FAILED = "90d"

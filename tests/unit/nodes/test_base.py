@@ -19,7 +19,7 @@ class Held:
         return [SECRET]
 
     def apply(self, url: str, headers: dict[str, str], query: dict[str, Any]) -> Any:
-        raise NotImplementedError
+        raise AssertionError("Nothing is signed in here.")
 
     def renew(self) -> bool:
         return False

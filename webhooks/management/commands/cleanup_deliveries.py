@@ -10,7 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from webhooks.upkeep import cleanup
-from webhooks.upkeep.cleanup import AlreadyRunning, Terms
+from webhooks.upkeep.cleanup import Terms
+from workflow_platform.leases import AlreadyRunning
 
 MOST_DAYS = 36_500
 

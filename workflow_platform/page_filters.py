@@ -1,0 +1,60 @@
+"""What lists on pages have in common: a span of time as a filter, and addresses that page on."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.http import HttpRequest
+from django.utils import timezone
+
+RANGES = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
+_LABELS = [
+    ("", "Any time"),
+    ("1h", "Last hour"),
+    ("24h", "Last 24 hours"),
+    ("7d", "Last 7 days"),
+    ("30d", "Last 30 days"),
+    ("between", "Between …"),
+]
+
+
+class PageFilters(forms.Form):
+    """Filters as the address has them. A value that makes no sense is left out."""
+
+    range = forms.ChoiceField(required=False, choices=_LABELS)
+    since = forms.DateTimeField(required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
+    until = forms.DateTimeField(required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
+
+    def chosen(self) -> dict[str, Any]:
+        """Return the filters that are set and make sense."""
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        """Return from when and until when."""
+        chosen = self.chosen()
+        if (span := RANGES.get(chosen.get("range", ""))) is not None:
+            return timezone.now() - span, None
+        return chosen.get("since"), chosen.get("until")
+
+
+def page_query(request: HttpRequest, **changed: object) -> str:
+    """Return the request's query without its empty parameters and `before`, with `changed`."""
+    query = request.GET.copy()
+    query.pop("before", None)
+    for name in [name for name in query if not any(query.getlist(name))]:
+        del query[name]
+    for name, value in changed.items():
+        query[name] = str(value)
+    return "?" + query.urlencode()
+
+
+def uuid_or_none(text: str | None) -> UUID | None:
+    """Return the UUID that `text` is, None where it is none."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
