@@ -13,12 +13,12 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import redis.exceptions
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from redis.client import Pipeline
@@ -129,7 +129,7 @@ class ExecutionWorker(BaseWorker):
                 continue
             try:
                 found = self._pop(timeout) if self._has_free_slot() else None
-            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+            except RedisError as error:
                 logger.warning("no jobs: %s", error)
                 time.sleep(RETRY_SECONDS)
                 continue
@@ -176,26 +176,38 @@ class ExecutionWorker(BaseWorker):
         return job
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Put the jobs on RQ's books in one round trip, have them claimed, and return at once."""
+        """Put the jobs on RQ's books, have them claimed, and return at once."""
         dequeued, self._dequeued = self._dequeued, []
+        while True:
+            try:
+                taken = self._book(dequeued, queue)
+                break
+            except RedisError as error:
+                logger.warning("%d jobs wait to be booked: %s", len(dequeued), error)
+                self._state = WorkerStatus.IDLE  # nobody was told of another
+                time.sleep(RETRY_SECONDS)
+        for one in taken:
+            self.executions[one.execution.id] = one.execution
+            self._taken[one.execution.id] = one
+            if (work := jobs.work_of(one.job.id)) is None:
+                self._to_claim.put(one)
+            else:
+                threading.Thread(target=self._do, args=(one, work), name=one.job.id, daemon=True).start()
+
+    def _book(self, dequeued: list[Job], queue: Queue) -> list[Taken]:
+        """Put the jobs on RQ's books in one round trip."""
         taken = []
         with self.connection.pipeline() as pipeline:
-            ttl = self.get_heartbeat_ttl(job)
             for each in dequeued:
+                ttl = self.get_heartbeat_ttl(each)
                 execution = RQExecution.create(each, ttl, pipeline=pipeline, worker_name=self.name)
-                self.executions[execution.id] = execution
                 each.heartbeat(now(), ttl, pipeline=pipeline)
                 each.prepare_for_execution(self.name, pipeline=pipeline)
                 pipeline.persist(each.key)
                 taken.append(Taken(each, queue, execution))
             self.set_state(WorkerStatus.BUSY, pipeline=pipeline)
             pipeline.execute()
-        for one in taken:
-            self._taken[one.execution.id] = one
-            if (work := jobs.work_of(one.job.id)) is None:
-                self._to_claim.put(one)
-            else:
-                threading.Thread(target=self._do, args=(one, work), name=one.job.id, daemon=True).start()
+        return taken
 
     def _do(self, taken: Taken, work: Callable[[threading.Event], None]) -> None:
         """Do other work than an execution."""
@@ -212,7 +224,16 @@ class ExecutionWorker(BaseWorker):
         if pipeline is None and time.monotonic() - self._beaten_at < HEARTBEAT_SECONDS:
             return
         self._beaten_at = time.monotonic()
-        super().heartbeat(timeout, pipeline)
+        if pipeline is not None:
+            super().heartbeat(timeout, pipeline)
+            return
+        with _outliving_redis("the heartbeat"):
+            super().heartbeat(timeout)
+
+    def run_maintenance_tasks(self) -> None:
+        """Do what RQ does now and then."""
+        with _outliving_redis("maintenance"):
+            super().run_maintenance_tasks()
 
     def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
         """Busy is who has an execution, whatever the main loop is about to do."""
@@ -223,7 +244,13 @@ class ExecutionWorker(BaseWorker):
     def check_for_suspension(self, burst: bool) -> None:
         """Wait while workers are suspended."""
         if time.monotonic() - self._looked_at >= SUSPENSION_LOOK_SECONDS:
-            super().check_for_suspension(burst)
+            while True:
+                try:
+                    super().check_for_suspension(burst)
+                    break
+                except RedisError as error:  # whoever is suspended takes nothing after it either
+                    logger.warning("whether workers are suspended is not known: %s", error)
+                    time.sleep(RETRY_SECONDS)
             self._looked_at = time.monotonic()
 
     def procline(self, message: str) -> None:
@@ -349,6 +376,15 @@ class ExecutionWorker(BaseWorker):
         while self._taken and time.monotonic() < deadline:
             time.sleep(0.05)
         super().teardown()
+
+
+@contextmanager
+def _outliving_redis(what: str) -> Iterator[None]:
+    """Let the main loop, which RQ leaves for every error, go on without Redis: executions are at work."""
+    try:
+        yield
+    except RedisError as error:
+        logger.warning("%s was left out: %s", what, error)
 
 
 def _end_process() -> None:

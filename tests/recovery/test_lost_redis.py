@@ -96,6 +96,21 @@ async def test_without_redis_events_still_come_and_with_it_the_stream_is_live_ag
     await asyncio.to_thread(wait_until, lambda: status(hurt, asked) == "completed", "The execution", SECONDS)
 
 
+def test_a_worker_outlives_the_loss_of_redis_also_when_it_was_about_to_say_that_it_lives(hurt: Site) -> None:
+    hurt.web()
+    hurt.wait_until_ready()
+    (worker,) = hurt.workers
+    said = len(worker.log.read_text())
+    hurt.redis.kill()
+    try:
+        wait_until(lambda: "the heartbeat was left out" in worker.log.read_text()[said:], "A heartbeat", SECONDS)
+        asked = execute_without_redis(hurt)
+    finally:
+        hurt.redis.start()
+    wait_until(lambda: status(hurt, asked) == "completed", "The execution", SECONDS)
+    assert "quitting" not in worker.log.read_text()[said:]
+
+
 def execute_without_redis(site: Site) -> str:
     """Start an execution; the answer does not wait for Redis for long. Returns its id."""
     definition = {

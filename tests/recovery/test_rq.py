@@ -63,7 +63,7 @@ def test_suspended_workers_take_nothing_until_they_are_resumed(platform: Platfor
     try:
         wait_until(lambda: states(books) == {"suspended"}, "The suspension of every worker", 30)
         execution = start_short(platform)
-        assert Queue("default", connection=books).count == 1
+        wait_until(lambda: Queue("default", connection=books).count == 1, "The job")
         assert status_of(platform, execution) == "queued"
     finally:
         resume(books)
