@@ -70,7 +70,7 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
         sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
         name = connection.settings_dict["NAME"]
-        wait_until(lambda: admin.execute(sessions, [name]).fetchone() == (0,), "The end of all sessions", 20)
+        wait_until(lambda: admin.execute(sessions, [name]).fetchone() == (0,), "The end of all sessions")
 
 
 @pytest.fixture(scope="module")

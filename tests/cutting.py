@@ -57,7 +57,7 @@ class CuttingProxy:
         self._loop.close()
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     # --- in the proxy's own thread -----------------------------------------------------------------------------------
 

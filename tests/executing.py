@@ -46,7 +46,7 @@ def look(platform: Installed, execution: str) -> dict[str, Any]:
 def until(platform: Installed, execution: str, *statuses: str) -> dict[str, Any]:
     """Wait until the execution has one of the statuses; by default until it has ended."""
     wanted = statuses or tuple(ENDED)
-    wait_until(lambda: look(platform, execution)["status"] in wanted, f"{execution} being {' or '.join(wanted)}", 30)
+    wait_until(lambda: look(platform, execution)["status"] in wanted, f"{execution} being {' or '.join(wanted)}")
     return look(platform, execution)
 
 
@@ -82,7 +82,7 @@ def at_once(count: int, call: Callable[[int], T]) -> list[T]:
     barrier = Barrier(count)
 
     def started(index: int) -> T:
-        barrier.wait(30)
+        barrier.wait(60)
         return call(index)
 
     with ThreadPoolExecutor(count) as pool:

@@ -106,7 +106,7 @@ class Sending:
     def end(self) -> None:
         self.stop.set()
         self.sender.wake()
-        self.sender.join(20)
+        self.sender.join(60)
 
 
 @contextmanager

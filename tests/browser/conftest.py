@@ -13,7 +13,8 @@ from tests.answering import Answering, answering
 from tests.conftest import Platform
 
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-expect.set_options(timeout=20_000)
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="package")
@@ -41,6 +42,7 @@ def log_in(page: Page, platform: Platform) -> None:
 def session(browser: Browser, platform: Platform) -> Any:
     """Return the cookies of somebody who has logged in through the form."""
     with browser.new_context(base_url=platform.url, viewport=DESKTOP) as context:  # type: ignore[arg-type]
+        context.set_default_timeout(PATIENCE_MS)
         log_in(context.new_page(), platform)
         return context.storage_state()
 
@@ -67,6 +69,7 @@ class Visitor:
 @pytest.fixture
 def visitor(browser: Browser, platform: Platform, session: Any) -> Iterator[Visitor]:
     with browser.new_context(base_url=platform.url, viewport=DESKTOP, storage_state=session) as context:  # type: ignore[arg-type]
+        context.set_default_timeout(PATIENCE_MS)
         found = Visitor(context)
         yield found
         assert found.complaints == []

@@ -42,7 +42,7 @@ def long(platform: Platform, server: Answering) -> str:
         edge("one", "ask"),
     ]
     execution = execute(platform, save(platform, nodes, edges), {})
-    wait_until(lambda: any(asked["path"] == "/first" for asked in server.asked), "The request", 60)
+    wait_until(lambda: any(asked["path"] == "/first" for asked in server.asked), "The request")
     return execution
 
 

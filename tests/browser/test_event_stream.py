@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
-from tests.browser.conftest import DESKTOP, log_in
+from tests.browser.conftest import DESKTOP, PATIENCE_MS, log_in
 from tests.conftest import Platform
 from tests.cutting import CuttingProxy, cutting
 from tests.executing import execute, save, until
@@ -49,6 +49,7 @@ def page(browser: Browser, platform: Platform, proxy: CuttingProxy, session: Any
     """Return a page of somebody who is logged in and whose way to the platform is the proxy."""
     url = f"http://127.0.0.1:{proxy.port}"
     with browser.new_context(base_url=url, viewport=DESKTOP, storage_state=session) as context:  # type: ignore[arg-type]
+        context.set_default_timeout(PATIENCE_MS)
         yield context.new_page()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, Visitor, log_in
+from tests.browser.conftest import DESKTOP, PATIENCE_MS, PHONE, Visitor, log_in
 from tests.conftest import Platform
 from tests.workflows import TWELVE_NODES, edge, node
 
@@ -27,6 +27,7 @@ def run(platform: Platform, workflow: str) -> dict[str, Any]:
 
 def test_a_wrong_password_is_said_and_the_right_one_lets_in(browser: Browser, platform: Platform) -> None:
     with browser.new_context(base_url=platform.url, viewport=DESKTOP) as context:  # type: ignore[arg-type]
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.goto("/")
         page.get_by_label("User name").fill("admin")

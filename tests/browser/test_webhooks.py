@@ -108,7 +108,7 @@ def test_recovering_shows_whom_it_meets_before_it_sends_anything(
     for _ in range(2):
         platform.request("POST", f"/api/webhooks/endpoints/{endpoint['id']}/test/", json={})
     found = f"/api/webhooks/deliveries/?endpoint={endpoint['id']}&status=failed"
-    wait_until(lambda: len(platform.request("GET", found).json()["results"]) == 2, "Two failures", 20)
+    wait_until(lambda: len(platform.request("GET", found).json()["results"]) == 2, "Two failures")
     page = visitor.open(f"/webhooks/endpoints/{endpoint['id']}/")
     page.get_by_role("button", name="More for").click()
     page.get_by_role("button", name="Recover what failed").click()
@@ -118,7 +118,7 @@ def test_recovering_shows_whom_it_meets_before_it_sends_anything(
     assert len(server.asked) == 2
     page.get_by_role("button", name="Send 2 again").click()
     expect(page.locator("#operation-said")).to_have_text("2 of 2 sent again, done.")
-    wait_until(lambda: len(server.asked) == 4, "Both again", 20)
+    wait_until(lambda: len(server.asked) == 4, "Both again")
 
 
 def test_what_the_filters_fit_is_sent_again_at_once(

@@ -105,7 +105,7 @@ def test_of_twenty_at_once_one_computes() -> None:
         if isinstance(answer, Hit):
             return answer.value
         computed.append(number)
-        gate.wait(30)
+        gate.wait(60)
         answer.land("computed", keep=True)
         return "computed"
 
@@ -113,7 +113,7 @@ def test_of_twenty_at_once_one_computes() -> None:
         answers = [pool.submit(get, number) for number in range(20)]
         wait_until(lambda: bool(computed), "The first")
         gate.set()
-        assert [answer.result(30) for answer in answers] == ["computed"] * 20
+        assert [answer.result(60) for answer in answers] == ["computed"] * 20
     assert len(computed) == 1
     figures = cache.figures()
     assert (figures.node_hits, figures.node_misses, figures.hit_rate) == (19, 1, 0.95)
@@ -126,7 +126,7 @@ def test_after_an_error_those_who_wait_compute_side_by_side() -> None:
 
     def get() -> bool:
         answer = asked("a")
-        together.wait(10)  # one after the other would never meet here
+        together.wait(60)  # one after the other would never meet here
         assert isinstance(answer, Flight)
         answer.land(keep=False)
         return True
@@ -135,7 +135,7 @@ def test_after_an_error_those_who_wait_compute_side_by_side() -> None:
         answers = [pool.submit(get) for _ in range(5)]
         wait_until(lambda: flight._listener().waiting("a") == 5, "Five that wait")
         leader.land(keep=False)
-        assert all(answer.result(30) for answer in answers)
+        assert all(answer.result(60) for answer in answers)
     assert look("a") is None
 
 
@@ -165,7 +165,7 @@ def test_who_is_cancelled_waits_no_longer() -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(asked, "a", cancelled)
         cancelled.set()
-        answer = waiting.result(5)
+        answer = waiting.result(60)
     assert isinstance(answer, Flight)
     assert answer.token is None
     assert isinstance(leader, Flight)

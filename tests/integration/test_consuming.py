@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,7 +51,7 @@ def consuming(name: str, handler: Any, **kwargs: Any) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive()
     assert not raised, raised
 
@@ -98,12 +97,12 @@ def test_a_row_whose_transaction_commits_late_is_not_skipped() -> None:
         with transaction.atomic():
             log.append([log.NewEvent(late.pk, "execution.log", said("late"), "tests")])
             begun.set()
-            assert go_on.wait(30)
+            assert go_on.wait(60)
         connection.close()
 
     writer = threading.Thread(target=write_slowly)
     writer.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     append(early, "early")  # its number is the higher one, and it is committed first
     with consuming("late", lambda events: heard.extend(messages(events)), begin="start"):
         wait_until(lambda: EventSubscription.objects.filter(name="late").exclude(holder="").exists(), "The consumer")
@@ -200,15 +199,13 @@ def test_of_two_consumers_of_a_name_one_is_at_work_and_the_other_takes_over(sett
 
 @COMMITS
 def test_a_hint_wakes_a_consumer_long_before_its_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("events.durable.POLL_SECONDS", 20.0)
+    monkeypatch.setattr("events.durable.POLL_SECONDS", 600.0)
     heard: list[RecordedEvent] = []
     wait_until(lambda: not has_joined(live.group_of(SYSTEM)), "The end of earlier ears")
     with consuming("woken", heard.extend, types=["system.*"]):
         wait_until(lambda: has_joined(live.group_of(SYSTEM)), "The consumer's ear")
-        began = time.monotonic()
         bus.publish("system.error", {"component": "c", "message": "m"}, "tests")
-        wait_until(lambda: len(heard) == 1, "The event", 10)
-        assert time.monotonic() - began < 5
+        wait_until(lambda: len(heard) == 1, "The event")
         bus.publish("system.error", {"component": "c", "message": "m"}, "tests")  # ends the wait
 
 
@@ -226,7 +223,7 @@ def test_what_was_hinted_at_and_waits_for_an_older_transaction_does_not_wait_for
             bus.publish("system.error", {"component": "c", "message": "m"}, "tests")
             wait_until_it_looked_twice(monkeypatch)
             assert heard == []
-        wait_until(lambda: len(heard) == 1, "The event", 20)
+        wait_until(lambda: len(heard) == 1, "The event")
         bus.publish("system.error", {"component": "c", "message": "m"}, "tests")  # ends the wait
 
 
@@ -239,7 +236,7 @@ def wait_until_it_looked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
         return read(*arguments)
 
     monkeypatch.setattr(history, "read", look)
-    wait_until(lambda: len(looks) >= 2, "Two looks", 20)
+    wait_until(lambda: len(looks) >= 2, "Two looks")
 
 
 def has_joined(group: str) -> bool:
@@ -295,12 +292,12 @@ def test_a_consumer_killed_before_it_moved_its_place_is_followed_by_one_that_rep
     second = start_command(*words)
     with first, second:
         codes = lambda: {first.poll(), second.poll()}  # noqa: E731
-        wait_until(lambda: -signal.SIGKILL in codes(), "The death of the one that had the lease", 30)
+        wait_until(lambda: -signal.SIGKILL in codes(), "The death of the one that had the lease")
         append(stream, "6")
-        wait_until(lambda: len(seen.read_text().splitlines()) == 9, "The other, after the lease", 30)
+        wait_until(lambda: len(seen.read_text().splitlines()) == 9, "The other, after the lease")
         survivor = first if first.poll() is None else second
         survivor.terminate()  # ends after the batch at hand
-        assert survivor.wait(10) == 0
+        assert survivor.wait(60) == 0
     envelopes = [json.loads(line) for line in seen.read_text().splitlines()]
     assert [e["data"]["message"] for e in envelopes] == ["0", "1", "2", "3", "2", "3", "4", "5", "6"]
     assert envelopes[0]["stream"] == stream.name
@@ -336,7 +333,7 @@ def test_the_admin_shows_how_far_behind_a_subscription_is_and_moves_it(admin_cli
     def fail(events: list[RecordedEvent]) -> None:
         raise ValueError("a poisoned event")
 
-    with consuming("behind", fail, begin="start"):
+    with consuming("behind", fail, begin="start", types=["execution.*"]):
         wait_until(lambda: EventSubscription.objects.exclude(last_error="").exists(), "The failure")
         page = admin_client.get(url).content.decode()
         for shown in ("behind", "3 events", "a poisoned event", "at work"):
@@ -349,11 +346,11 @@ def test_the_admin_shows_how_far_behind_a_subscription_is_and_moves_it(admin_cli
 
     assert "leaves out execution.log" in act("skip_one")
     heard: list[RecordedEvent] = []
-    consume_all("behind", heard.extend)
+    consume_all("behind", heard.extend, types=["execution.*"])
     assert messages(heard) == ["two", "three"]
     append(stream, "four")
     assert "nothing waits" in act("move_to_now")
-    consume_all("behind", heard.extend)
+    consume_all("behind", heard.extend, types=["execution.*"])
     assert messages(heard) == ["two", "three"]
     form = {"types": "no.such", "sources": ""}
     assert "No event type fits" in admin_client.post(f"{url}{row.pk}/change/", form).content.decode()

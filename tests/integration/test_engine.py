@@ -42,7 +42,7 @@ def start_endless(platform: Platform, **settings: Any) -> dict[str, Any]:
 
 
 def end_of(platform: Platform, execution: dict[str, Any]) -> dict[str, Any]:
-    return asyncio.run(asyncio.wait_for(watch(platform.ws_url, platform.token, execution["stream"]), 30))[-1]
+    return asyncio.run(asyncio.wait_for(watch(platform.ws_url, platform.token, execution["stream"]), 60))[-1]
 
 
 def test_an_endless_cycle_of_fast_nodes_is_cancelled(platform: Platform) -> None:
@@ -103,9 +103,9 @@ def test_after_a_change_that_was_not_written_none_of_its_execution_is() -> None:
     with mock.patch.object(recorder, "write_rows", side_effect=DataError("what cannot be stored")):
         first = recorder.recorder().submit(said("first"))
         with pytest.raises(DataError):
-            first.result(10)
+            first.result(60)
     with pytest.raises(LeaseLost):
-        recorder.recorder().submit(said("second")).result(10)
+        recorder.recorder().submit(said("second")).result(60)
     assert log.head(execution.stream.name) == head
 
 
@@ -143,7 +143,7 @@ def test_a_change_is_written_once_though_the_connection_breaks_off_around_its_co
     (claimed,) = lifecycle.claim([execution.pk], "a worker")
     said = lifecycle.event(claimed.execution, "log", {"level": "info", "message": "once"})
     with mock.patch.object(recorder, where, once((getattr(recorder, where), what))):
-        recorder.recorder().submit(lifecycle.Change(claimed.lease, [said])).result(20)
+        recorder.recorder().submit(lifecycle.Change(claimed.lease, [said])).result(60)
     messages = [e["data"]["message"] for e in log.read_after(execution.stream.name, 0, types=["execution.log"])]
     assert messages == ["once"]
 

@@ -60,7 +60,7 @@ class Writer:
         self.do(self._take_number)
 
     def do(self, action: Callable[..., T], *args: Any) -> T:
-        return self._thread.submit(action, *args).result(20)
+        return self._thread.submit(action, *args).result(60)
 
     def say(self, stream: Stream, *messages: str) -> list[RecordedEvent]:
         return self.do(lambda: say(stream, *messages))

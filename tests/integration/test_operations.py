@@ -188,12 +188,12 @@ def test_a_replay_does_not_end_before_the_transactions_that_were_at_work_when_it
         with transaction.atomic():
             append_to(late, "execution.log")
             at_work.set()
-            go_on.wait(10)
+            go_on.wait(60)
         connection.close()
 
     thread = threading.Thread(target=write)
     thread.start()
-    at_work.wait(10)
+    at_work.wait(60)
     operation = begin(REPLAY, endpoint, event_types=["execution.log"], since=hour_ago())
     assert done(operation).state == "running"
     go_on.set()

@@ -121,7 +121,7 @@ async def test_a_client_is_live_again_when_the_server_is_back(
 
 async def test_a_tail_begins_after_its_cursor_and_ends_with_the_stream(platform: Platform, ended: str) -> None:
     stream, kept = f"execution:{ended}", await history(platform, ended)
-    async with asyncio.timeout(20), EventClient(platform.url, token=platform.token) as client:
+    async with asyncio.timeout(60), EventClient(platform.url, token=platform.token) as client:
         tail = client.tail(stream)
         assert await all_of(tail) == kept
         assert (tail.cursor, tail.state) == (len(kept), State.CLOSED)
@@ -130,7 +130,7 @@ async def test_a_tail_begins_after_its_cursor_and_ends_with_the_stream(platform:
 
 
 async def test_a_tail_that_does_not_follow_ends_with_what_there_is(platform: Platform, ended: str) -> None:
-    async with asyncio.timeout(20), EventClient(platform.url, token=platform.token) as client:
+    async with asyncio.timeout(60), EventClient(platform.url, token=platform.token) as client:
         feed = await all_of(client.tail("executions", follow=False))
     assert ended in {event["execution_id"] for event in feed}
 
@@ -153,7 +153,7 @@ async def test_a_filtered_tail_has_only_its_types_and_knows_what_it_skipped(
 
 async def test_who_joins_near_the_head_loads_the_rest_meanwhile(platform: Platform, ended: str) -> None:
     kept = await history(platform, ended)
-    async with asyncio.timeout(20), EventClient(platform.url, token=platform.token) as client:
+    async with asyncio.timeout(60), EventClient(platform.url, token=platform.token) as client:
         tail = client.tail(f"execution:{ended}", after=-5)
         first = await anext(tail)
         assert first == kept[-5]
@@ -163,7 +163,7 @@ async def test_who_joins_near_the_head_loads_the_rest_meanwhile(platform: Platfo
 
 
 async def test_a_wrong_token_stops_the_client_for_good(platform: Platform, proxy: CuttingProxy, ended: str) -> None:
-    async with asyncio.timeout(20), through(proxy, "nobody") as client:
+    async with asyncio.timeout(60), through(proxy, "nobody") as client:
         with pytest.raises(NotAuthenticated):
             await all_of(client.tail(f"execution:{ended}"))
         assert client.state is State.CLOSED
@@ -173,7 +173,7 @@ async def test_a_wrong_token_stops_the_client_for_good(platform: Platform, proxy
 
 
 async def test_a_stream_that_does_not_exist_fails_and_the_others_go_on(platform: Platform, ended: str) -> None:
-    async with asyncio.timeout(20), EventClient(platform.url, token=platform.token) as client:
+    async with asyncio.timeout(60), EventClient(platform.url, token=platform.token) as client:
         for stream in (f"execution:{uuid4()}", "nonsense"):
             with pytest.raises(NoSuchStream) as refused:
                 await all_of(client.tail(stream))
@@ -182,7 +182,7 @@ async def test_a_stream_that_does_not_exist_fails_and_the_others_go_on(platform:
 
 
 async def test_an_address_that_does_not_exist_stops_the_client_for_good(platform: Platform) -> None:
-    async with asyncio.timeout(20), EventClient(platform.url + "/elsewhere", token=platform.token) as client:
+    async with asyncio.timeout(60), EventClient(platform.url + "/elsewhere", token=platform.token) as client:
         with pytest.raises(NoSuchStream):
             await all_of(client.tail("executions"))
 
@@ -204,7 +204,7 @@ async def test_a_consumer_that_stops_holds_up_no_other_and_misses_nothing(
 
 
 async def test_a_tail_that_is_let_go_frees_its_stream(platform: Platform, ended: str) -> None:
-    async with asyncio.timeout(20), EventClient(platform.url, token=platform.token) as client:
+    async with asyncio.timeout(60), EventClient(platform.url, token=platform.token) as client:
         async for _ in client.tail("executions"):
             break
         tail = client.tail("executions")
@@ -221,7 +221,7 @@ async def test_a_server_that_talks_nonsense_is_tried_again_until_it_is_itself(
     garbage = b"\x00" * 4096 + b"\r\n\r\n"
     with hostile(lambda connection, _: connection.sendall(garbage)) as nonsense, cutting(nonsense.port) as way:
         way.host = "127.0.0.2"
-        async with asyncio.timeout(20), through(way, platform.token) as client:
+        async with asyncio.timeout(60), through(way, platform.token) as client:
             following = asyncio.create_task(all_of(client.tail(f"execution:{ended}")))
             await asyncio.to_thread(wait_until, lambda: nonsense.accepted > 2, "A client that tries again")
             assert client.state is State.CONNECTING

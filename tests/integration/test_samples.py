@@ -60,7 +60,7 @@ def test_a_github_payload_is_triaged(platform: Platform, payload: dict[str, Any]
 class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/slow":
-            self.server.stopping.wait(20)  # type: ignore[attr-defined]
+            self.server.stopping.wait(60)  # type: ignore[attr-defined]
         self.send_response(500 if self.path == "/broken" else 200)
         self.end_headers()
 

@@ -145,7 +145,7 @@ def test_a_scheduler_that_dies_before_its_commit_has_fired_nothing_and_the_next_
     def create_and_hang(**words: Any) -> Execution:
         execution = create(**words)
         holding.set()
-        die.wait(30)
+        die.wait(60)
         connection.connection.close()  # as PostgreSQL sees a process that is killed
         return execution
 
@@ -156,7 +156,7 @@ def test_a_scheduler_that_dies_before_its_commit_has_fired_nothing_and_the_next_
 
     thread = threading.Thread(target=scheduler)
     thread.start()
-    assert holding.wait(30)
+    assert holding.wait(60)
     assert schedules.fire_due() == 0  # in the other's hands
     die.set()
     thread.join()
@@ -176,12 +176,12 @@ def test_a_workflow_that_is_being_saved_is_passed_over_and_fired_afterwards() ->
         with transaction.atomic():
             save(workflow, name="In the making")
             locked.set()
-            go.wait(30)
+            go.wait(60)
         connection.close()
 
     thread = threading.Thread(target=saving)
     thread.start()
-    assert locked.wait(30)
+    assert locked.wait(60)
     assert schedules.fire_due() == 1
     assert len(started(other)) == 1
     go.set()

@@ -179,7 +179,7 @@ async def test_no_stream_tells_what_is_not_ones_own(
         again = f"/api/workflows/{ours['workflows']}/execute/"
         await asyncio.to_thread(platform.request, "POST", again, json={"wait": 30})
         await socket.send('{"type": "ping"}')
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not frames or frames[-1]["type"] != "pong":
                 frames.append(json.loads(await socket.recv()))
     assert [event for frame in frames for event in frame.get("events", [])] == []

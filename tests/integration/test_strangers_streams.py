@@ -107,7 +107,7 @@ def test_a_replay_of_what_is_ours_shows_nothing(
 async def all_of(platform: Platform, headers: dict[str, str], stream: str) -> list[dict[str, Any]]:
     """Return the events of a stream up to its end."""
     events: list[dict[str, Any]] = []
-    async with connect(platform.ws_url, additional_headers=headers) as socket, asyncio.timeout(20):
+    async with connect(platform.ws_url, additional_headers=headers) as socket, asyncio.timeout(60):
         await socket.send(json.dumps({"type": "subscribe", "stream": stream, "after": 0}))
         while (frame := json.loads(await socket.recv()))["type"] not in {"end", "error"}:
             events += frame.get("events", [])
@@ -120,7 +120,7 @@ async def answers(socket: ClientConnection, *asked: dict[str, Any]) -> list[dict
         await socket.send(json.dumps(frame))
     await socket.send('{"type": "ping"}')
     frames: list[dict[str, Any]] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         # An answer may come after the pong: it is looked up in the database.
         while len(frames) <= len(asked) or "pong" not in {frame["type"] for frame in frames}:
             frames.append(json.loads(await socket.recv()))

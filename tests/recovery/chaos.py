@@ -101,7 +101,7 @@ class Chaos:
     def settle(self, seconds: float) -> None:
         """Wait until every execution has ended; those that have not are failures."""
         unended = "SELECT id, status, worker, recoveries FROM executions_execution WHERE NOT status = ANY(%s)"
-        wait_until(self.platform.ready, "The platform", 60)
+        wait_until(self.platform.ready, "The platform")
         deadline = time.monotonic() + seconds
         while (left := self.platform.query(unended, list(ENDED))) and time.monotonic() < deadline:
             time.sleep(0.2)

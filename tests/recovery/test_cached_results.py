@@ -49,7 +49,7 @@ def test_when_the_worker_that_computes_is_killed_one_that_waits_takes_over(platf
         worker = next(s["worker"] for s in states() if s["id"] == leader)
         os.kill(int(worker.rsplit(":", 1)[1]), signal.SIGKILL)
         platform.start(next(p for p in processes("127.0.0.1", 0, workers=1) if p.name == "worker"))
-        wait_until(lambda: len(server.asked) == 2, "The request of one that takes over", 20)
+        wait_until(lambda: len(server.asked) == 2, "The request of one that takes over")
         server.open()
         wait_until(lambda: {s["status"] for s in states()} == {"completed"}, "The ends, recovered ones too")
         others = {execution_of(asked) for asked in server.asked} - {leader}

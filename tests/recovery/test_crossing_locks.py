@@ -68,8 +68,8 @@ def test_a_heartbeat_and_a_commit_do_not_deadlock() -> None:
             wait_until(lambda: waiting(looking) == 1, "The commit, which waits for the first row")
             beat = threads.submit(_closing, lambda: lease.Heartbeats._renew(object(), held))  # type: ignore[arg-type]
             wait_until(lambda: waiting(looking) == 2, "The heartbeat, which waits too")
-        assert commit.result(30) == set()
-        beat.result(30)
+        assert commit.result(60) == set()
+        beat.result(60)
 
 
 def _closing(work: object) -> object:

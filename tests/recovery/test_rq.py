@@ -61,13 +61,13 @@ def is_running(pid: int) -> bool:
 def test_suspended_workers_take_nothing_until_they_are_resumed(platform: Platform, books: redis.Redis) -> None:
     suspend(books)
     try:
-        wait_until(lambda: states(books) == {"suspended"}, "The suspension of every worker", 30)
+        wait_until(lambda: states(books) == {"suspended"}, "The suspension of every worker")
         execution = start_short(platform)
         wait_until(lambda: Queue("default", connection=books).count == 1, "The job")
         assert status_of(platform, execution) == "queued"
     finally:
         resume(books)
-    wait_until(lambda: status_of(platform, execution) == "completed", "The execution", 30)
+    wait_until(lambda: status_of(platform, execution) == "completed", "The execution")
 
 
 def test_rqs_stop_command_cancels_the_execution(platform: Platform, books: redis.Redis, server: Answering) -> None:
@@ -104,10 +104,10 @@ def test_a_worker_that_is_told_to_stop_hands_over_what_does_not_end_in_time(
     wait_until(lambda: len(server.asked) == 1, "The first request")
     worker = holder(platform, execution)
     os.kill(worker, signal.SIGTERM)
-    wait_until(lambda: len(server.asked) == 2, "The second request, by the other worker", 30)
+    wait_until(lambda: len(server.asked) == 2, "The second request, by the other worker")
     server.open()
     events = check_recovered(platform, server, execution)
     (recovered,) = (event["data"] for event in events if event["type"] == "execution.recovered")
     assert (recovered["reason"], recovered["recoveries"]) == ("handed_over", 0)
-    wait_until(lambda: not is_running(worker), "Its end", 30)
+    wait_until(lambda: not is_running(worker), "Its end")
     platform.start(next(p for p in processes("127.0.0.1", 0, workers=1) if p.name == "worker"))

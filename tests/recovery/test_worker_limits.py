@@ -54,7 +54,7 @@ def test_a_worker_above_its_cpu_limit_takes_no_more_until_it_has_recovered(anoth
     def status(execution: str) -> str:
         return str(site.request("GET", f"/api/executions/{execution}/").json()["status"])
 
-    wait_until(lambda: bool(told(site, "resource_warning")), "A warning", 60)
+    wait_until(lambda: bool(told(site, "resource_warning")), "A warning")
     second = site.request("POST", f"/api/workflows/{workflow}/execute/", json={"input": [{}]}).json()["id"]
     warning = told(site, "resource_warning")[0]
     assert "CPU is at" in warning["message"]
@@ -68,15 +68,15 @@ def test_a_worker_above_its_cpu_limit_takes_no_more_until_it_has_recovered(anoth
         " ORDER BY sequence"
     )
     assert began >= recovered[0][0]
-    events = asyncio.run(asyncio.wait_for(seen_on_the_socket(site, 2), 30))
+    events = asyncio.run(asyncio.wait_for(seen_on_the_socket(site, 2), 60))
     assert [event["type"] for event in events[:2]] == ["system.resource_warning", "system.health_check"]
 
 
 def test_a_worker_whose_memory_stays_above_its_limit_while_idle_is_started_anew(folder: Path) -> None:
     with installation(folder / "data", **ONE_WORKER, PERF_MAX_MEMORY_MB="20") as site:
         (before,) = site.processes("worker")
-        wait_until(lambda: not before.is_running(), "The end of the worker", 60)
-        wait_until(lambda: len(site.processes("worker")) == 1, "Another worker", 60)
+        wait_until(lambda: not before.is_running(), "The end of the worker")
+        wait_until(lambda: len(site.processes("worker")) == 1, "Another worker")
         messages = [warning["message"] for warning in told(site, "resource_warning")]
         assert messages[0].startswith("memory is at")
         assert messages[1].endswith("while nothing runs: the worker is started anew.")

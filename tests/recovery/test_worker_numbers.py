@@ -42,7 +42,7 @@ def test_workers_are_started_while_executions_wait_and_stopped_when_there_is_roo
         workflow = site.create_workflow(asks(server.url))
         for _ in range(8):
             assert site.request("POST", f"/api/workflows/{workflow}/execute/", json={}).status_code == 202
-        wait_until(lambda: len(server.asked) == 4, "The requests of two workers, two of each", 60)
+        wait_until(lambda: len(server.asked) == 4, "The requests of two workers, two of each")
         assert len(site.processes("worker")) == 2
         assert "executions wait for a place" in told(site)[0]
         waiting = next(
@@ -56,8 +56,8 @@ def test_workers_are_started_while_executions_wait_and_stopped_when_there_is_roo
             rows = site.request("GET", f"/api/executions/?workflow={workflow}").json()["results"]
             return [row["status"] for row in rows] == ["completed"] * 8
 
-        wait_until(completed, "The end of all executions", 60)
-        wait_until(lambda: len(site.processes("worker")) == 1, "The stop of the worker too many", 60)
+        wait_until(completed, "The end of all executions")
+        wait_until(lambda: len(site.processes("worker")) == 1, "The stop of the worker too many")
         assert [process.pid for process in site.processes("worker")] == [fixed.pid]
         assert len(told(site)) == 2
         assert told(site)[1].startswith("Stopping worker-spare")

@@ -83,7 +83,7 @@ def test_a_frozen_worker_that_wakes_writes_nothing(platform: Platform, server: A
     finally:
         os.kill(frozen, signal.SIGCONT)
     # Awake again, the worker takes part: run until it has held an execution, then look at the first one's history.
-    wait_until(lambda: frozen in {holder(platform, ended) for ended in run_some(platform, 4)}, "The woken worker", 60)
+    wait_until(lambda: frozen in {holder(platform, ended) for ended in run_some(platform, 4)}, "The woken worker")
     assert read_history(platform, execution["id"]) == events
 
 

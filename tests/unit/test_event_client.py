@@ -219,7 +219,7 @@ async def saying(*frames: str | bytes) -> AsyncIterator[str]:
 
 async def heard(*frames: str | bytes) -> list[Event]:
     """Return what a tail gives of them up to the stream's end."""
-    async with asyncio.timeout(20), saying(*frames) as url, EventClient(url, token="any") as client:
+    async with asyncio.timeout(60), saying(*frames) as url, EventClient(url, token="any") as client:
         return [event async for event in client.tail(STREAM)]
 
 
@@ -268,7 +268,7 @@ async def test_what_was_asked_for_before_does_not_count(stale: list[dict[str, An
             await socket.send(json.dumps(frame))
         await socket.wait_closed()
 
-    async with asyncio.timeout(20), serve(say, "127.0.0.1", 0) as server:
+    async with asyncio.timeout(60), serve(say, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
         async with EventClient(url, token="any") as client:
             first = client.tail(STREAM, after=7)
@@ -290,7 +290,7 @@ async def test_a_server_nobody_vouches_for_gets_no_token(tmp_path: Path) -> None
             await socket.send(json.dumps({"type": kind, "stream": STREAM, "head": 0, "sequence": 0}))
         await socket.wait_closed()
 
-    async with asyncio.timeout(20), serve(say, "127.0.0.2", 0, ssl=context) as server:
+    async with asyncio.timeout(60), serve(say, "127.0.0.2", 0, ssl=context) as server:
         url = f"https://127.0.0.2:{next(iter(server.sockets)).getsockname()[1]}"
         async with EventClient(url, token="any") as client:
             with pytest.raises(EventClientError, match="certificate"):

@@ -33,7 +33,7 @@ class TokenServer:
 
     def __call__(self, connection: Any, over: threading.Event) -> None:
         while request := read_request(connection):
-            self.gate.wait(20)
+            self.gate.wait(60)
             self.asked.append(request.decode())
             given = {"access_token": f"token-{len(self.asked)}", "token_type": "Bearer", "expires_in": self.lifetime}
             status, said = self.answer or (200, given)
@@ -87,7 +87,7 @@ def test_many_who_want_a_token_at_once_fetch_one(tokens: TokenServer, server: Ho
     with ThreadPoolExecutor(20) as pool:
         wanted = [pool.submit(oauth2.token, key, fields(server)) for _ in range(20)]
         tokens.gate.set()
-        assert {each.result(30) for each in wanted} == {"token-1"}
+        assert {each.result(60) for each in wanted} == {"token-1"}
     assert len(tokens.asked) == 1
 
 
@@ -151,5 +151,5 @@ def test_a_cancelled_run_waits_for_no_token(tokens: TokenServer, server: Hostile
         cancelled.set()
         for each in waiting:  # the one that asks, and the one that waits for it
             with pytest.raises(oauth2.NoToken, match="Cancelled"):
-                each.result(5)
+                each.result(60)
     tokens.gate.set()

