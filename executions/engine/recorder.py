@@ -19,10 +19,11 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import DataError, InterfaceError, OperationalError, connection, transaction
 
 from events import log
 from events.log import NewEvent
+from events.models import Event
 from executions import lifecycle
 from executions.engine import rows
 from executions.lifecycle import Change, Claimed, Lease
@@ -171,28 +172,39 @@ class _Written:
 
 @dataclass(slots=True)
 class _Fate:
-    """What became of a transaction whose end was not heard."""
+    """What became of a transaction whose end was not heard.
 
-    transaction_id: str | None = None
+    Its number tells only whether it is over: one that a crash of PostgreSQL undid may leave its number to another,
+    which commits. That it was committed shows in what it wrote. Without events nothing shows, and nothing need:
+    written again, it comes to the same.
+    """
+
+    transaction_id: str = ""
+    event_id: str = ""
+    """Of one of its events; empty if it has none."""
     written: _Written | None = None
 
     def find_out(self, patience: float) -> _Written | None:
         """Return what was written if it was committed; None if it was not, or cannot be known in time."""
-        while self.transaction_id is not None and self.written is not None:
+        written, event_id = self.written, self.event_id
+        self.written, self.event_id = None, ""
+        while written is not None and event_id and time.monotonic() < patience:
             try:
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_xact_status(%s::text::xid8)", [self.transaction_id])
-                    (status,) = cursor.fetchone()
+                if self._is_over():
+                    return written if Event.objects.filter(pk=event_id).exists() else None
             except (OperationalError, InterfaceError):
                 connection.close()
-                status = "unknown"
-            if status == "committed":
-                return self.written
-            if status == "aborted" or time.monotonic() > patience:
-                break
             time.sleep(RETRY_SECONDS)
-        self.transaction_id = self.written = None
         return None
+
+    def _is_over(self) -> bool:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_xact_status(%s::text::xid8)", [self.transaction_id])
+                (status,) = cursor.fetchone()
+        except DataError:  # a number that is still to come: a crash has taken it back
+            return True
+        return bool(status != "in progress")
 
 
 @transaction.atomic
@@ -211,7 +223,8 @@ def _write_and_claim(changes: Sequence[Change], claims: Sequence[Claim], fate: _
     stale, events = write_rows(changes, held) if changes else (set(), [])
     events = [event for _, found in taken for event in found] + events
     if events:
-        log.append(events)
+        recorded = log.append(events)
+        fate.event_id = recorded[0].id
     fate.written = _Written(stale, [claimed for claimed, _ in taken])
     return fate.written
 

@@ -103,6 +103,7 @@ def test_a_replay_outlives_a_reload_and_is_plainly_one(platform: Platform, visit
     pause(page)
     page.get_by_label("Speed").select_option("0.05")  # slow enough that it still plays when the other page looks
     page.get_by_role("button", name="To the beginning").click()
+    expect(page.locator("#player-count")).to_have_text(re.compile("event 0 of"))
     page.get_by_role("button", name="One event on").dblclick()
     expect(page.locator("#player-count")).to_have_text(re.compile("event 2 of"))
     count = page.locator("#player-count").text_content()

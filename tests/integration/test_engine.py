@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
 import django_rq
+import psycopg
 import pytest
-from django.db import DataError, OperationalError, connection
+from django.db import DataError, OperationalError, connection, transaction
 from django.utils import timezone
 from pydantic import ValidationError
 
@@ -24,6 +29,7 @@ from tests.engine import COMMITS, make_execution
 from tests.watching import watch
 from tests.workflows import edge, node
 from workflow_platform.embedded import wait_until
+from workflow_platform.identifiers import uuid7_text
 
 START_ONLY: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([node("start", "manual_trigger")], [])
 
@@ -128,6 +134,14 @@ def break_connection() -> None:
         cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
 
+def end_backend() -> None:
+    """Have the next statement fail: the commit."""
+    pid, there = connection.connection.info.backend_pid, "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [pid])
+        wait_until(lambda: other.execute(there, [pid]).fetchone() == (0,), "The end of the session")
+
+
 def lose_the_answer() -> None:
     raise OperationalError("the server closed the connection unexpectedly")
 
@@ -135,8 +149,8 @@ def lose_the_answer() -> None:
 @COMMITS
 @pytest.mark.parametrize(
     ("where", "what"),
-    [("write_rows", break_connection), ("_write_and_claim", lose_the_answer)],
-    ids=["before", "after"],
+    [("write_rows", break_connection), ("_Written", end_backend), ("_write_and_claim", lose_the_answer)],
+    ids=["before", "at", "after"],
 )
 def test_a_change_is_written_once_though_the_connection_breaks_off_around_its_commit(where: str, what: Any) -> None:
     execution = make_execution(*START_ONLY)
@@ -146,6 +160,54 @@ def test_a_change_is_written_once_though_the_connection_breaks_off_around_its_co
         recorder.recorder().submit(lifecycle.Change(claimed.lease, [said])).result(60)
     messages = [e["data"]["message"] for e in log.read_after(execution.stream.name, 0, types=["execution.log"])]
     assert messages == ["once"]
+
+
+@COMMITS
+def test_a_commit_is_known_by_what_it_wrote_since_a_crash_may_give_its_number_to_another() -> None:
+    """PostgreSQL counts transactions again from the last one that reached the disk."""
+    execution = make_execution(*START_ONLY)
+    with transaction.atomic(), connection.cursor() as cursor:
+        (there,) = log.append([lifecycle.event(execution, "log", {"level": "info", "message": "of another"})])
+        cursor.execute("SELECT pg_current_xact_id()::text")
+        (number,) = cursor.fetchone()
+    written = recorder._Written(set(), [])
+
+    def found(number: str, event_id: str) -> Any:
+        return recorder._Fate(number, event_id, written).find_out(time.monotonic() + 60)
+
+    assert found(number, there.id) is written
+    assert found(number, uuid7_text()) is None  # the number is another's, which was committed
+    to_come = str(int(number) + 1_000_000)
+    assert found(to_come, uuid7_text()) is None
+    assert found(number, "") is None  # written again, it comes to the same
+
+
+@COMMITS
+def test_while_a_transaction_is_under_way_it_is_not_known_what_becomes_of_it() -> None:
+    execution = make_execution(*START_ONLY)
+    known, go_on, ids = threading.Event(), threading.Event(), list[str]()
+
+    def write() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            ids.append(log.append([lifecycle.event(execution, "log", {"level": "info", "message": "slow"})])[0].id)
+            cursor.execute("SELECT pg_current_xact_id()::text")
+            ids.append(cursor.fetchone()[0])
+            known.set()
+            go_on.wait(60)
+        connection.close()
+
+    def look() -> Any:
+        try:
+            return recorder._Fate(ids[1], ids[0], written).find_out(time.monotonic() + 60)
+        finally:
+            connection.close()
+
+    written, first_look = recorder._Written(set(), []), once((recorder._Fate._is_over, go_on.set))
+    with ThreadPoolExecutor(2) as pool, mock.patch.object(recorder._Fate, "_is_over", first_look):
+        writing = pool.submit(write)
+        assert known.wait(60)
+        assert pool.submit(look).result(60) is written
+        writing.result(60)
 
 
 @COMMITS
