@@ -213,9 +213,11 @@ def test_degraded_is_shown_and_passes(page: Page) -> None:
 
     intercept(page, degrade)
     page.goto("/")
+    while not sockets:  # a busy server may be degraded by itself at first
+        page.wait_for_timeout(20)
     expect(page.locator("#connection")).to_have_attribute("data-state", "degraded")
     expect(page.locator("#connection-tip")).to_contain_text("None is lost")
-    say(sockets[0], type="live", stream="executions", sequence=0)
+    say(sockets[-1], type="live", stream="executions", sequence=0)
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
 
 

@@ -239,21 +239,21 @@ def test_timeline_and_inspector_stand_side_by_side_and_on_a_phone_events_are_tol
 
 
 def test_a_node_that_is_tried_again_says_so_and_tells_its_attempts_in_the_end(
-    platform: Platform, visitor: Visitor
+    platform: Platform, visitor: Visitor, server: Answering
 ) -> None:
+    server.statuses, server.free = [503, 503], 1  # the second attempt waits for the gate
     definition = {
         "name": "Tried again",
         "nodes": [
             node("start", "manual_trigger"),
-            node("ask", "http_request", url="http://127.0.0.2:9/", timeout_seconds=5)
-            | {"retry": {"attempts": 2, "delay_ms": 1500}},
+            node("ask", "http_request", method="POST", url=server.url, timeout_seconds=60)
+            | {"retry": {"attempts": 2, "delay_ms": 10}},
         ],
         "edges": [edge("start", "ask")],
     }
-    with frozen_workers(platform):  # it is tried again soon: the page is there before
-        page = visitor.open(f"/executions/{start(platform, definition, [{}])['id']}/")
-        expect(page.locator("#status")).to_have_text("queued")
+    page = visitor.open(f"/executions/{start(platform, definition, [{}])['id']}/")
     expect(page.locator("#graph .node[data-status=retrying]")).to_contain_text("attempt 2")
+    server.open()
     expect(page.locator("#status")).to_have_text("failed")
     expect(page.locator("#gantt .run", has_text="Ask").locator(".mark")).to_have_count(1)
     page.get_by_text("An earlier attempt failed").click()
