@@ -175,8 +175,8 @@ class _Fate:
     """What became of a transaction whose end was not heard.
 
     Its number tells only whether it is over: one that a crash of PostgreSQL undid may leave its number to another,
-    which commits. That it was committed shows in what it wrote. Without events nothing shows, and nothing need:
-    written again, it comes to the same.
+    which commits. That it was committed shows in what it wrote. Without events nothing shows: it is written again,
+    and changes come to the same; a lease that was taken is not found free then, runs out, and is recovered from.
     """
 
     transaction_id: str = ""
