@@ -56,6 +56,7 @@ def work(
             evaluator=Evaluator(scope),
             idempotency_key=active.row.idempotency_key,
             log=log,
+            workspace=str(execution.workspace_id),
             cancelled=active.cancelled,
             turns=active.ready.turns,
             resumed=active.resumed,

@@ -129,6 +129,8 @@ class NodeContext(Generic[P]):
     evaluator: Evaluator
     idempotency_key: str
     log: Callable[[str, str], None]
+    workspace: str = ""
+    """The workspace's id: sandbox processes give workspaces turns."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     turns: list[Items] = field(default_factory=list)
     """What has come in since a loop opened; the first are its items."""

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from executions.expressions import check_code
 from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
-from executions.sandbox.pool import sandbox
-from executions.sandbox.process import Answer, Call, Cancelled
+from executions.sandbox.code import Answer, Call, run
+from workflow_platform.sandbox.task import Cancelled
 
 
 class CodeParameters(Parameters):
@@ -61,7 +61,12 @@ class Code(NodeType[CodeParameters]):
             settings.NODE_OUTPUT_MAX_BYTES,
         )
         try:
-            answer = sandbox().run(call, context.cancelled, queue=str(scope.execution.get("id", "")))
+            answer = run(
+                call,
+                group=context.workspace,
+                queue=str(scope.execution.get("id", "")),
+                cancelled=context.cancelled,
+            )
         except Cancelled:
             raise NodeError("Cancelled.") from None
         context.cost.cpu_ms, context.cost.memory_bytes = answer.cpu_ms, answer.memory_bytes

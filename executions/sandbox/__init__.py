@@ -1,1 +1,1 @@
-"""The code of `code` nodes, run in processes of its own: `pool.sandbox().run(…)`."""
+"""What runs in sandbox processes for executions: the code of `code` nodes (`code`, `evaluation`)."""

@@ -19,10 +19,13 @@ import psutil
 import pytest
 
 from executions.expressions import Scope
-from executions.sandbox import process as process_module
-from executions.sandbox.pool import Pool, Turns
-from executions.sandbox.process import Answer, Call, Cancelled
+from executions.sandbox import code as sandboxed
+from executions.sandbox.code import Answer, Call
 from workflow_platform.embedded import wait_until
+from workflow_platform.sandbox import task as task_module
+from workflow_platform.sandbox.pool import Pool
+from workflow_platform.sandbox.task import Cancelled
+from workflow_platform.sandbox.turns import TooManyWaiting, Turns
 
 ENDLESS = "for (;;) {}"
 MIB = 2**20
@@ -62,7 +65,7 @@ def call(
 
 
 def run(pool: Pool, code: str, *items: dict[str, Any], **how: Any) -> Answer:
-    return pool.run(call(code, *items, **how), threading.Event())
+    return sandboxed.run(call(code, *items, **how), pool=pool)
 
 
 def busy(pool: Pool) -> list[int]:
@@ -75,7 +78,9 @@ class Running:
 
     def __init__(self, pool: Pool, threads: ThreadPoolExecutor, code: str = ENDLESS, queue: str = "") -> None:
         self.cancelled = threading.Event()
-        self.answer: Future[Answer] = threads.submit(pool.run, call(code), self.cancelled, queue)
+        self.answer: Future[Answer] = threads.submit(
+            sandboxed.run, call(code), queue=queue, cancelled=self.cancelled, pool=pool
+        )
 
     def cancel(self) -> None:
         self.cancelled.set()
@@ -139,7 +144,7 @@ def test_a_run_ends_at_its_output_limit(warm: Pool, filling: str) -> None:
 def test_a_run_that_stands_still_ends_at_its_wall_clock(
     pool: Pool, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_module, "WALL_GRACE_SECONDS", 1.0)
+    monkeypatch.setattr(task_module, "WALL_GRACE_SECONDS", 1.0)
     answer = threads.submit(run, pool, ENDLESS, seconds=0.6)
     wait_until(lambda: len(busy(pool)) == 1, "The run")
     os.kill(busy(pool)[0], signal.SIGSTOP)
@@ -212,10 +217,10 @@ def test_queues_take_turns(threads: ThreadPoolExecutor) -> None:
     turns, order = Turns(1), list[str]()
 
     def take(name: str) -> None:
-        with turns.place(name[0], lambda: None):
+        with turns.place(name[0], "", lambda: None):
             order.append(name)
 
-    with turns.place("first", lambda: None):
+    with turns.place("first", "", lambda: None):
         done: list[Future[None]] = []
         for count, name in enumerate(("a1", "a2", "a3", "b1", "c1"), 1):
             done.append(threads.submit(take, name))
@@ -223,6 +228,59 @@ def test_queues_take_turns(threads: ThreadPoolExecutor) -> None:
     for future in done:
         future.result(60)
     assert order == ["a1", "b1", "c1", "a2", "a3"]
+
+
+def test_within_a_group_the_queues_take_turns(threads: ThreadPoolExecutor) -> None:
+    turns, order = Turns(1), list[str]()
+
+    def take(name: str) -> None:
+        with turns.place("workspace", name[0], lambda: None):
+            order.append(name)
+
+    with turns.place("workspace", "first", lambda: None):
+        done: list[Future[None]] = []
+        for count, name in enumerate(("a1", "a2", "b1"), 1):
+            done.append(threads.submit(take, name))
+            wait_until(lambda count=count: turns.waiting() == count, f"{name} in the queue")
+    for future in done:
+        future.result(60)
+    assert order == ["a1", "b1", "a2"]
+
+
+def test_a_group_that_holds_no_place_gets_one_of_the_reserve_at_once() -> None:
+    turns = Turns(1, reserve=1)
+    with turns.place("busy", "", lambda: None), turns.place("other", "", lambda: None):
+        with pytest.raises(Cancelled), turns.place("busy", "", cancel):
+            raise AssertionError("a group holds a place and one of the reserve")
+        with pytest.raises(Cancelled), turns.place("third", "", cancel):
+            raise AssertionError("there are more places than there are")
+    assert turns.waiting() == 0
+    with turns.place("busy", "", cancel):
+        pass
+
+
+def test_a_group_may_have_only_so_many_waiting(threads: ThreadPoolExecutor) -> None:
+    turns = Turns(1)
+    with turns.place("group", "", lambda: None):
+        waiting = threads.submit(lambda: turns.place("group", "", lambda: None).__enter__())
+        wait_until(lambda: turns.waiting() == 1, "The one that waits")
+        with pytest.raises(TooManyWaiting), turns.place("group", "", lambda: None, most_waiting=1):
+            raise AssertionError("it had to wait")
+    waiting.result(60)
+
+
+def cancel() -> None:
+    raise Cancelled
+
+
+def test_a_workspace_whose_code_never_ends_does_not_delay_anothers(pool: Pool, threads: ThreadPoolExecutor) -> None:
+    endless = [Running(pool, threads) for _ in range(4)]
+    wait_until(lambda: len(busy(pool)) == 2, "Two that compute")
+    answer = sandboxed.run(call("return [1]"), group="another workspace", pool=pool)
+    assert answer.value == [1]
+    assert not any(each.answer.done() for each in endless)
+    for each in endless:
+        each.cancel()
 
 
 def test_every_call_comes_back_while_processes_are_killed(pool: Pool, threads: ThreadPoolExecutor) -> None:
@@ -234,7 +292,7 @@ def test_every_call_comes_back_while_processes_are_killed(pool: Pool, threads: T
             threading.Timer(chance.random() / 10, cancelled.set).start()
         code = ENDLESS if n % 10 == 0 else f"for (let i = 0; i < 1e5; i++); return [{n}]"
         try:
-            answer = pool.run(call(code), cancelled, str(n % 3))
+            answer = sandboxed.run(call(code), queue=str(n % 3), cancelled=cancelled, pool=pool)
         except Cancelled:
             return "cancelled"
         assert answer.value == [n] or answer.retryable, answer
@@ -331,7 +389,7 @@ def test_only_the_outputs_that_the_code_names_are_read(warm: Pool) -> None:
 
     scope = Scope([{}], {"Big": never, "Small": lambda: [{"n": 1}]})
     code = "return [$('Small').first().json.n, $node['Small'].json.n, $items('Small').length]"
-    answer = warm.run(Call(code, scope, "all", 5, 128 * MIB, 16 * MIB), threading.Event())
+    answer = sandboxed.run(Call(code, scope, "all", 5, 128 * MIB, 16 * MIB), pool=warm)
     assert answer.value == [1, 1, 1]
 
 
@@ -432,7 +490,8 @@ def test_the_cost_is_that_of_the_code(pool: Pool) -> None:
 
 def test_a_sandbox_process_imports_no_django() -> None:
     code = (
-        "import sys, executions.sandbox.child; print([m for m in sys.modules if m.startswith(('django', 'psycopg'))])"
+        "import sys, workflow_platform.sandbox.child, executions.sandbox.evaluation;"
+        " print([m for m in sys.modules if m.startswith(('django', 'psycopg'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -441,10 +500,10 @@ def test_a_sandbox_process_imports_no_django() -> None:
 PARENT = """
 import threading
 from executions.expressions import Scope
-from executions.sandbox.pool import Pool
-from executions.sandbox.process import Call
+from executions.sandbox.code import Call, run
+from workflow_platform.sandbox.pool import Pool
 pool, call = Pool(1), Call("for (;;) {}", Scope([]), "all", 600, 2**27, 2**20)
-threading.Thread(target=pool.run, args=(call, threading.Event()), daemon=True).start()
+threading.Thread(target=run, args=(call,), kwargs={"pool": pool}, daemon=True).start()
 while not pool.processes():
     pass
 print(pool.processes()[0], flush=True)
