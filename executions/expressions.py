@@ -12,15 +12,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import quickjs
 
+from executions.items import Items, PackedItems
+
 TIME_LIMIT_SECONDS = 1.0
 MEMORY_LIMIT_BYTES = 128 * 1024 * 1024
-MOST_PATIENCE = 5.0
-"""How many times its time limit an expression may have because of what else the process does."""
 STACK_LIMIT_BYTES = 512 * 1024
 _PLACE = re.compile(r"<input>:(\d+)")
 _LINES_OF_FUNCTION = 2
@@ -104,13 +104,13 @@ class ExpressionError(Exception):
 class Scope:
     """What expressions of one node run can see."""
 
-    items: list[dict[str, Any]]
-    nodes: Mapping[str, Callable[[], list[dict[str, Any]]]] = field(default_factory=dict)
+    items: Items
+    nodes: Mapping[str, Callable[[], Items]] = field(default_factory=dict)
     execution: dict[str, Any] = field(default_factory=dict)
     workflow: dict[str, Any] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
 
-    def named_in(self, source: str) -> dict[str, list[dict[str, Any]]]:
+    def named_in(self, source: str) -> dict[str, Items]:
         """Return the outputs of those nodes that `source` may name: large outputs that nobody asks for cost nothing."""
         if "$" not in source:
             return {}
@@ -152,15 +152,51 @@ def first_line(error: BaseException | str) -> str:
     return str(error).strip().split("\n")[0]
 
 
+class TooMuchHere(Exception):
+    """It takes more time or memory than a thread of the worker gives: a sandbox process has to do it."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """What the expressions of one node run may use together in a thread of the worker."""
+
+    cpu_seconds: float = 0.02
+    bytes: int = 64 * 1024
+    """JSON that is handed to QuickJS."""
+    memory_bytes: int = 16 * 1024 * 1024
+
+    def spend(self, cpu_seconds: float = 0, bytes: int = 0) -> None:
+        """Take some of it away. Raises TooMuchHere when there is none left."""
+        self.cpu_seconds -= cpu_seconds
+        self.bytes -= bytes
+        if self.cpu_seconds <= 0 or self.bytes < 0:
+            raise TooMuchHere(TooMuchHere.__doc__)
+
+
+class Resolver(Protocol):
+    """Evaluates the expressions of one node run."""
+
+    scope: Scope
+
+    def resolve(self, value: Any, item_index: int = 0) -> Any:
+        """Return `value` with every expression in it evaluated for one item. Raises ExpressionError."""
+
+
 class Evaluator:
-    """Evaluates the expressions of one node run. Belongs to the thread that first uses it; made on first need."""
+    """Evaluates expressions in QuickJS. Belongs to the thread that first uses it; made on first need."""
 
     def __init__(
-        self, scope: Scope, time_limit: float = TIME_LIMIT_SECONDS, memory_limit: int = MEMORY_LIMIT_BYTES
+        self,
+        scope: Scope,
+        time_limit: float = TIME_LIMIT_SECONDS,
+        memory_limit: int = MEMORY_LIMIT_BYTES,
+        budget: Budget | None = None,
     ) -> None:
+        """The limits are for one evaluation. With a `budget`, what goes beyond it raises TooMuchHere."""
         self.scope = scope
         self._time_limit = time_limit
-        self._memory_limit = memory_limit
+        self._memory_limit = min(memory_limit, budget.memory_bytes) if budget else memory_limit
+        self._budget = budget
         self._context: quickjs.Context | None = None
         self._known: set[str] = set()
         self._functions: dict[str, Any] = {}
@@ -168,7 +204,7 @@ class Evaluator:
     def resolve(self, value: Any, item_index: int = 0) -> Any:
         """Return `value` with every expression in it evaluated for one item.
 
-        A string that is one expression keeps the value's type. Raises ExpressionError.
+        A string that is one expression keeps the value's type. Raises ExpressionError, TooMuchHere.
         """
         if isinstance(value, str):
             return self._resolve_string(value, item_index) if "{{" in value else value
@@ -190,55 +226,51 @@ class Evaluator:
         return _EXPRESSION.sub(text, template)
 
     def _evaluate(self, source: str, shown: str, item_index: int) -> Any:
+        began = time.thread_time()
         try:
             function = self._functions.get(source)
             if function is None:
                 function = self._compile(source)
                 if isinstance(function, str):
-                    raise ExpressionError(self._explain(function[1:], shown))
+                    raise self._failure(function[1:], shown)
                 self._functions[source] = function
-            text = self._within_time(function, item_index)
+            text = str(function(item_index))
             if text.startswith("!"):
-                raise ExpressionError(self._explain(text[1:], shown))
+                raise self._failure(text[1:], shown)
             return orjson.loads(text)
         except quickjs.JSException as error:
-            raise ExpressionError(self._explain(str(error), shown)) from None
-        except (orjson.JSONDecodeError, MemoryError, TypeError) as error:
+            raise self._failure(str(error), shown) from None
+        except MemoryError:
+            raise self._failure("out of memory", shown) from None
+        except (orjson.JSONDecodeError, TypeError) as error:
             raise ExpressionError(f"{shown}: the result is not a JSON value ({error}).") from None
-
-    def _within_time(self, function: Any, item_index: int) -> str:
-        """Call the function under the time limit.
-
-        QuickJS counts the CPU time of the whole process, and others compute in it too: what was interrupted before it
-        had its time is called again, once, with the share of the others added.
-        """
-        own, all_ = time.thread_time(), time.process_time()
-        try:
-            return str(function(item_index))
-        except quickjs.JSException as error:
-            own, all_ = time.thread_time() - own, time.process_time() - all_
-            if "interrupted" not in first_line(error) or own > self._time_limit * 0.9:
-                raise
-        assert self._context is not None
-        self._context.set_time_limit(self._time_limit * min(all_ / max(own, 0.001) * 1.2, MOST_PATIENCE))
-        try:
-            return str(function(item_index))
         finally:
-            self._context.set_time_limit(self._time_limit)
+            self._spend(cpu_seconds=time.thread_time() - began)
 
-    def _explain(self, error: str, shown: str) -> str:
+    def _spend(self, cpu_seconds: float = 0, bytes: int = 0) -> None:
+        if self._budget is None:
+            return
+        self._budget.spend(cpu_seconds, bytes)
+        if self._context is not None:
+            # QuickJS counts the CPU time of the whole process: that it ends too early only moves the work.
+            self._context.set_time_limit(min(self._time_limit, self._budget.cpu_seconds))
+
+    def _failure(self, error: str, shown: str) -> Exception:
+        """Return what to raise for an error that QuickJS told."""
         shown = shown if len(shown) <= 200 else shown[:200] + "…"
         said = first_line(error)
-        if "interrupted" in said:
-            return f"{shown} took longer than {self._time_limit:g} s."
-        if "out of memory" in said or said in {"null", ""}:
-            return f"{shown} needs more than {self._memory_limit // 2**20} MiB."
-        return f"{shown}: {said}"
+        time_is_over = "interrupted" in said
+        if not time_is_over and "out of memory" not in said and said not in {"null", ""}:
+            return ExpressionError(f"{shown}: {said}")
+        if self._budget is not None:
+            return TooMuchHere(TooMuchHere.__doc__)
+        limit = f"{self._time_limit:g} s" if time_is_over else f"{self._memory_limit // 2**20} MiB"
+        return ExpressionError(f"{shown} {'took longer than' if time_is_over else 'needs more than'} {limit}.")
 
     def _compile(self, source: str) -> Any:
         """Return a function from an item's index to the JSON text of `source`, parsed once for all items, or an error.
 
-        Its time limit begins anew with each call. An error, here or from the function, is a text that begins with "!".
+        Its time limit starts again with each call. An error, here or from the function, is a text that begins with "!".
         """
         context = self._ready()
         for name, items in self.scope.named_in(source).items():
@@ -259,12 +291,17 @@ class Evaluator:
             self._assign("__items", self.scope.items)
             for word in ("execution", "workflow", "vars"):
                 self._assign(f"${word}", getattr(self.scope, word))
+            self._spend()
         return context
 
     def _assign(self, name: str, value: Any) -> None:
         assert self._context is not None
+        text = value.text() if isinstance(value, PackedItems) else orjson.dumps(value)
+        self._spend(bytes=len(text))
         try:
             # As JSON and not as source text: ten times faster, and `__proto__` is a field like any other.
-            self._context.set(name, self._context.parse_json(orjson.dumps(value).decode()))
+            self._context.set(name, self._context.parse_json(text.decode()))
         except (quickjs.JSException, MemoryError) as error:
+            if self._budget is not None:
+                raise TooMuchHere(TooMuchHere.__doc__) from None
             raise ExpressionError(f"The items do not fit an expression's memory: {first_line(error)}") from None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import transaction
 from django.utils import timezone
 
 from executions import lifecycle
+from executions.items import Items
 from executions.models import Execution, NodeRun, NoSuchWorkflow, Trigger, Wait, WaitKind, Workflow
 from executions.nodes.base import NodeError
 from executions.statuses import ExecutionStatus
@@ -16,7 +15,7 @@ NOT_HELD = "The execution has ended, or another worker holds it by now."
 
 
 @transaction.atomic
-def start_child(run: NodeRun, workflow: str, items: list[dict[str, Any]], wait: bool) -> Execution:
+def start_child(run: NodeRun, workflow: str, items: Items, wait: bool) -> Execution:
     """Start the workflow with that id or name for an attempt of a node run. Raises NodeError.
 
     The child comes with its wait, of which an attempt has one at most: tried again after a crash, the same attempt
@@ -35,7 +34,7 @@ def start_child(run: NodeRun, workflow: str, items: list[dict[str, Any]], wait: 
         child = lifecycle.create_execution(
             workflow=found,
             trigger=Trigger.WORKFLOW,
-            input=items,
+            input=list(items),
             priority=parent.priority,
             by=parent.created_by,
             parent_run=run,

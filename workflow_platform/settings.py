@@ -315,6 +315,8 @@ HEARTBEAT_SECONDS = _read(env.float, "HEARTBEAT_SECONDS", 2.0)
 MAX_RECOVERIES = _read(env.int, "MAX_RECOVERIES", 5)
 CODE_PROCESSES = _read(env.int, "CODE_PROCESSES", os.cpu_count() or 1)
 CODE_MEMORY_MB = _read(env.int, "CODE_MEMORY_MB", 256)
+NODE_CPU_SECONDS = _read(env.int, "NODE_CPU_SECONDS", 60)
+NODE_MEMORY_MB = _read(env.int, "NODE_MEMORY_MB", 512)
 EVENT_PREVIEWS = _read(env.bool, "EVENT_PREVIEWS", True)
 
 # --- Replays ---------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import blake2b, sha256
 from typing import Any
@@ -10,7 +11,8 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 
-from executions.nodes.base import Items, NodeContext, NodeType
+from executions.items import Items, plain
+from executions.nodes.base import NodeContext, NodeType
 
 
 def node_key(workspace_id: UUID, node_type: NodeType[Any], context: NodeContext[Any]) -> str:
@@ -22,19 +24,28 @@ def node_key(workspace_id: UUID, node_type: NodeType[Any], context: NodeContext[
     depends_on = node_type.cache_key(context)
     named = [context.node.parameters.get("credential"), context.node.credentials]
     credentials = [context.mark_credential(str(reference)) for reference in named if reference]
-    return _key("node", workspace_id, node_type.type, node_type.version, depends_on, credentials, context.inputs)
+    parts = [workspace_id, node_type.type, node_type.version, depends_on, credentials]
+    return _key("node", *parts, inputs=context.inputs)
 
 
 def execution_key(workspace_id: UUID, version_id: UUID, trigger_node: str, input: Items) -> str:
     """Return the key of an execution's result: workspace, workflow version, trigger node and input."""
-    return _key("execution", workspace_id, version_id, trigger_node, input)
+    return _key("execution", workspace_id, version_id, trigger_node, inputs={"": input})
 
 
-def _key(kind: str, *parts: Any) -> str:
+def _key(kind: str, *parts: Any, inputs: Mapping[str, Items]) -> str:
+    # Keyed: parameters cannot be found out from Redis by trying.
+    digest = blake2b(_text(parts), digest_size=20, key=_secret(settings.SECRET_KEY))
+    for name, items in sorted(inputs.items()):
+        digest.update(_text([name, len(items)]))
+        for item in items:  # one by one: to encode all at once would hold the interpreter's lock
+            digest.update(_text(item))
+    return f"{kind}:{digest.hexdigest()}"
+
+
+def _text(value: Any) -> bytes:
     # Sorted: items that have been through the database come back with their fields in another order.
-    text = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
-    # Keyed: whoever reads Redis cannot find out parameters by trying.
-    return f"{kind}:{blake2b(text, digest_size=20, key=_secret(settings.SECRET_KEY)).hexdigest()}"
+    return orjson.dumps(value, default=plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 
 @lru_cache(maxsize=4)

@@ -24,6 +24,7 @@ import orjson
 from django.conf import settings
 from redis.exceptions import RedisError
 
+from executions.items import fragment
 from workflow_platform.redis_server import RedisServer, once_more, server
 
 logger = logging.getLogger(__name__)
@@ -196,7 +197,7 @@ class Store:
 
 def _encoded(value: Any) -> bytes | None:
     try:
-        text = orjson.dumps([value])
+        text = orjson.dumps([value], default=fragment)
     except TypeError:
         return None
     if len(text) > settings.NODE_OUTPUT_MAX_BYTES:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import logging
 import resource
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from django.conf import settings
 
+from executions.expressions import TooMuchHere
 from executions.graph import Node
-from executions.nodes.base import Cost, Items, NodeContext, NodeError, NodeResult, NodeType
+from executions.items import Items, NotStorable, joined, pack, sample_of
+from executions.nodes.base import Cost, NodeContext, NodeError, NodeResult, NodeType
 
 logger = logging.getLogger(__name__)
-
-PREVIEW_ITEMS = 3
-PREVIEW_BYTES = 2_000
 
 
 @dataclass(slots=True)
@@ -30,6 +28,8 @@ class Outcome:
     duration_ms: float
     cpu_ms: float = 0
     memory_bytes: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Bytes of JSON of each output of the result."""
 
 
 def attempt(
@@ -39,13 +39,14 @@ def attempt(
     make_context: Callable[[], NodeContext[Any]],
     run: Callable[[NodeContext[Any]], NodeResult] | None = None,
 ) -> Outcome:
-    """Run the node once, or hand its items through if it is disabled. Whatever it raises is in the outcome.
+    """Run the node once, or hand its items through if it is disabled. Whatever it raises is in the outcome, but for
+    TooMuchHere.
 
     `run` is what runs it, by default the node type itself.
     """
     run = run or node_type.perform
     began, cpu, memory = time.perf_counter(), time.thread_time(), _peak_memory()
-    result, error, elsewhere = None, None, Cost()
+    result, error, elsewhere, sizes = None, None, Cost(), dict[str, int]()
     try:
         if node.disabled:
             result = _handed_through(node, node_type, inputs)
@@ -53,7 +54,11 @@ def attempt(
             context = make_context()
             elsewhere = context.cost
             result = run(context)
+        result.outputs, sizes = packed(result.outputs)
+    except TooMuchHere:
+        raise
     except Exception as raised:
+        result = None
         if not isinstance(raised, NodeError):
             logger.exception("node %s raised", node.id)
         error = raised
@@ -64,12 +69,13 @@ def attempt(
         round((time.thread_time() - cpu) * 1000 + elsewhere.cpu_ms, 3),
         # Of a node whose work is done elsewhere, this process's growth is what others in it did meanwhile.
         elsewhere.memory_bytes or max(0, _peak_memory() - memory),
+        sizes,
     )
 
 
 def _handed_through(node: Node, node_type: NodeType[Any], inputs: dict[str, Items]) -> NodeResult:
     outputs = node_type.output_names(node.parameters)
-    items = [item for received in inputs.values() for item in received]
+    items = joined(list(inputs.values()))
     return NodeResult({outputs[0]: items} if outputs else {})
 
 
@@ -78,38 +84,34 @@ def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def encoded(outputs: dict[str, Items], already: int = 0) -> dict[str, int]:
-    """Return the size of each output as JSON, in bytes; the execution has `already` so many of other node runs.
-
-    Raises NodeError if they cannot be kept.
-    """
-    sizes = {}
+def packed(outputs: Mapping[str, Items]) -> tuple[dict[str, Items], dict[str, int]]:
+    """Return the outputs as they travel, and the size of each in bytes of JSON. Raises NodeError if they cannot be
+    kept."""
+    made, sizes = dict[str, Items](), dict[str, int]()
     for name, items in outputs.items():
         try:
-            text = orjson.dumps(items)
+            made[name], sizes[name] = pack(items)
         except TypeError as error:
             raise NodeError(f"The output is not JSON: {error}.") from None
-        if b"\\u0000" in text:
-            raise NodeError("The output holds the character U+0000, which cannot be stored.")
-        sizes[name] = len(text)
+        except NotStorable as error:
+            raise NodeError(str(error)) from None
     if (size := sum(sizes.values())) > settings.NODE_OUTPUT_MAX_BYTES:
         raise NodeError(f"The output has {size} bytes; at most {settings.NODE_OUTPUT_MAX_BYTES} are allowed.")
+    return made, sizes
+
+
+def check_total(already: int, size: int) -> None:
+    """Check that an execution whose node runs put out `already` bytes may put out `size` more. Raises NodeError."""
     if already + size > settings.EXECUTION_OUTPUT_MAX_BYTES:
         raise NodeError(
             f"With these {size} bytes the node runs of the execution would have put out {already + size} bytes; "
             f"at most {settings.EXECUTION_OUTPUT_MAX_BYTES} are allowed."
         )
-    return sizes
 
 
-def preview(outputs: dict[str, Items]) -> list[Any] | None:
+def preview(outputs: Mapping[str, Items]) -> list[Any] | None:
     """Return the first items, if they are small and previews are wanted."""
-    if not settings.EVENT_PREVIEWS:
-        return None
-    items = next(iter(outputs.values()), [])[:PREVIEW_ITEMS]
-    while items and len(orjson.dumps(items)) > PREVIEW_BYTES:
-        items = items[:-1]
-    return items
+    return sample_of(next(iter(outputs.values()), [])) if settings.EVENT_PREVIEWS else None
 
 
 def error_data(error: Exception, node: Node) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from uuid import UUID
 from django.conf import settings
 
 from executions import cache
-from executions.engine.attempt import encoded
+from executions.engine.attempt import packed
 from executions.engine.definition import Definition
 from executions.graph import Node
+from executions.items import Items
 from executions.models import Execution, NodeRun
-from executions.nodes.base import Items, NodeContext, NodeError, NodeResult, NodeType
+from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType
 from executions.statuses import NodeRunStatus
 
 logger = logging.getLogger(__name__)
@@ -51,8 +52,7 @@ def run_through(
             raise NodeError("Cancelled.")
         result = run(context)
         if result.wait_for is None and not result.keep_open and result.response is None:
-            encoded(result.outputs)
-            outputs = result.outputs
+            outputs, _ = packed(result.outputs)
         return result
     finally:
         answer.land(outputs, keep=outputs is not None)

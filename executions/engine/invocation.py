@@ -10,11 +10,13 @@ from functools import partial
 from typing import Any
 
 from executions import credentials, node_deliveries, sub_workflows, waits
+from executions.engine import elsewhere
 from executions.engine.attempt import Outcome, attempt
 from executions.engine.cached import is_cached, run_through
 from executions.engine.definition import Definition
-from executions.engine.planner import Items, Ready
-from executions.expressions import Evaluator, Scope
+from executions.engine.planner import Ready
+from executions.expressions import Budget, Evaluator, Resolver, Scope, TooMuchHere
+from executions.items import Items, is_small, main_of
 from executions.models import Execution, NodeRun
 from executions.nodes.base import NodeContext
 
@@ -36,48 +38,72 @@ class Active:
     """It waits for something from outside."""
 
 
-def work(
-    active: Active,
-    definition: Definition,
-    execution: Execution,
-    latest: Mapping[str, Items],
-    log: Callable[[str, str], None],
-) -> Callable[[], Outcome]:
-    """Return the call that makes one attempt. It may run in any thread."""
-    node = definition.graph.nodes[active.row.node_id]
-    node_type, inputs = definition.types[node.id], active.ready.inputs
-    scope = _scope(definition, execution, latest, inputs)
+class Work:
+    """One attempt of a node run."""
 
-    def context() -> NodeContext[Any]:
+    def __init__(
+        self,
+        active: Active,
+        definition: Definition,
+        execution: Execution,
+        latest: Mapping[str, Items],
+        log: Callable[[str, str], None],
+    ) -> None:
+        self._active, self._execution, self._log = active, execution, log
+        self._node = definition.graph.nodes[active.row.node_id]
+        self._type = definition.types[self._node.id]
+        self._inputs = active.ready.inputs
+        self._scope = _scope(definition, execution, latest, self._inputs)
+        self._computes = self._type.computes and not self._type.passes_on(self._node.parameters)
+        self._cached = is_cached(self._node, self._type) and not active.resumed
+
+    def here(self) -> Outcome | None:
+        """Make the attempt in this thread if that takes next to no time; None: it is for `elsewhere`."""
+        if not self._node.disabled:
+            if self._type.blocking or self._cached:
+                return None
+            if self._computes and not is_small(self._inputs, self._type.inline_bytes):
+                return None
+        evaluator = Evaluator(self._scope, budget=Budget())
+        try:
+            return attempt(self._node, self._type, self._inputs, lambda: self._context(evaluator))
+        except TooMuchHere:
+            return None
+
+    def elsewhere(self) -> Outcome:
+        """Make the attempt in a thread that may wait: what computes is done in a sandbox process."""
+        run = partial(elsewhere.run, self._type) if self._computes else self._type.perform
+        if self._cached:
+            run = partial(run_through, self._execution.workspace_id, self._type, run)
+        evaluator = elsewhere.Fallback(self._scope, str(self._execution.workspace_id), self._active.cancelled)
+        return attempt(self._node, self._type, self._inputs, lambda: self._context(evaluator), run)
+
+    def _context(self, evaluator: Resolver) -> NodeContext[Any]:
+        active, row, workspace = self._active, self._active.row, self._execution.workspace_id
         return NodeContext(
-            node=node,
-            parameters_type=node_type.Parameters,
-            inputs=inputs,
-            evaluator=Evaluator(scope),
-            idempotency_key=active.row.idempotency_key,
-            log=log,
-            workspace=str(execution.workspace_id),
+            node=self._node,
+            parameters_type=self._type.Parameters,
+            inputs=self._inputs,
+            evaluator=evaluator,
+            idempotency_key=row.idempotency_key,
+            log=self._log,
+            workspace=str(workspace),
             cancelled=active.cancelled,
             turns=active.ready.turns,
             resumed=active.resumed,
             outcome=active.outcome,
-            node_run=active.row,
-            start_child=partial(sub_workflows.start_child, active.row),
-            deliver=partial(node_deliveries.deliver, active.row),
-            find_credential=partial(credentials.open_for_node, execution.workspace_id),
-            mark_credential=partial(credentials.mark, execution.workspace_id),
+            node_run=row,
+            start_child=partial(sub_workflows.start_child, row),
+            deliver=partial(node_deliveries.deliver, row),
+            find_credential=partial(credentials.open_for_node, workspace),
+            mark_credential=partial(credentials.mark, workspace),
         )
-
-    if is_cached(node, node_type) and not active.resumed:
-        run = partial(run_through, execution.workspace_id, node_type, node_type.perform)
-        return lambda: attempt(node, node_type, inputs, context, run)
-    return lambda: attempt(node, node_type, inputs, context)
 
 
 def _scope(
     definition: Definition, execution: Execution, latest: Mapping[str, Items], inputs: dict[str, Items]
 ) -> Scope:
-    items = inputs.get("main") or next(iter(inputs.values()), [])
+    items = main_of(inputs)
     names: dict[str, Callable[[], Items]] = {}
     for node_id, found in latest.items():
         names[node_id] = names[definition.graph.nodes[node_id].label] = lambda found=found: found  # type: ignore[misc]

@@ -14,13 +14,14 @@ from django.db import connection
 from django.utils import timezone
 
 from executions import answers, lifecycle
-from executions.engine.attempt import Outcome, encoded, error_data, preview
-from executions.engine.cached import is_cached
-from executions.engine.invocation import Active, work
-from executions.engine.planner import Items, Ready
+from executions.engine.attempt import Outcome, check_total, error_data, preview
+from executions.engine.invocation import Active, Work
+from executions.engine.planner import Ready
 from executions.engine.run_state import RunState
 from executions.graph import ERROR_OUTPUT, Node
+from executions.items import Items
 from executions.lifecycle import Change
+from executions.models import NodeRun, Wait
 from executions.nodes.base import NodeError, NodeResult, WaitFor
 from executions.statuses import ExecutionStatus
 
@@ -28,6 +29,23 @@ HOLD_SECONDS = 0.25
 """What is due sooner is waited for with the lease in hand."""
 HOLD_RETRY_SECONDS = 2.0
 """A further attempt that is due sooner, too."""
+
+
+def _row_of(wanted: WaitFor, run: NodeRun) -> Wait | None:
+    """Return the row that is resolved from outside; None for a time."""
+    if wanted.kind is None:
+        return None
+    return Wait(
+        execution=run.execution,
+        node_id=run.node_id,
+        run_index=run.run_index,
+        attempt=run.attempt,
+        kind=wanted.kind,
+        message=wanted.message,
+        assignee=wanted.assignee,
+        child=wanted.child,
+        expires_at=wanted.until,
+    )
 
 
 class NodeRuns(RunState):
@@ -65,13 +83,11 @@ class NodeRuns(RunState):
 
     def _attempt(self, active: Active) -> None:
         """Make one attempt: here if it is quick, else in a thread of its own."""
-        node = self.graph.nodes[active.row.node_id]
-        call = work(active, self.definition, self.execution, dict(self.latest), partial(self._log, active))
-        node_type = self.definition.types[node.id]
-        if (node_type.blocking and not node.disabled) or is_cached(node, node_type):
-            self._driver.nodes.submit(lambda: self._call_elsewhere(active, call))
+        work = Work(active, self.definition, self.execution, dict(self.latest), partial(self._log, active))
+        if (outcome := work.here()) is not None:
+            self.ends.append((active, outcome))
         else:
-            self.ends.append((active, call()))
+            self._driver.nodes.submit(lambda: self._call_elsewhere(active, work.elsewhere))
 
     def _call_elsewhere(self, active: Active, call: Callable[[], Outcome]) -> None:
         try:
@@ -114,11 +130,11 @@ class NodeRuns(RunState):
             self._wait(active, result.wait_for)
         else:
             try:
-                sizes = encoded(result.outputs, self.output_bytes)
+                check_total(self.output_bytes, sum(outcome.sizes.values()))
             except NodeError as error:
                 self._failed(active, error)
             else:
-                self._completed(active, result, sizes)
+                self._completed(active, result, outcome.sizes)
 
     def _completed(self, active: Active, result: NodeResult, sizes: dict[str, int]) -> None:
         row = active.row
@@ -131,7 +147,7 @@ class NodeRuns(RunState):
     def _wait(self, active: Active, wanted: WaitFor) -> None:
         row = active.row
         row.error = None  # else it would seem to wait for its next attempt
-        wait = wanted.row(row)
+        wait = _row_of(wanted, row)
         active.awaits = wait is not None
         self._submit(lifecycle.wait_node(self.execution, self.lease, row, wanted.reason, wanted.until, wait))
         self.waiting[row.node_id, row.run_index] = active

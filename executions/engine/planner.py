@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from executions.graph import Edge, Graph
+from executions.items import Items, joined
 
-Items = list[dict[str, Any]]
 RunKey = tuple[str, int]
 """(node id, run_index)"""
 
@@ -46,10 +46,10 @@ class Ready:
     @property
     def inputs(self) -> dict[str, Items]:
         """Return the items by input, in order of arrival."""
-        inputs: dict[str, Items] = {}
+        inputs: dict[str, list[Items]] = {}
         for delivery in self.deliveries:
-            inputs.setdefault(delivery.input, []).extend(delivery.items)
-        return inputs
+            inputs.setdefault(delivery.input, []).append(delivery.items)
+        return {name: joined(lists) for name, lists in inputs.items()}
 
     @property
     def references(self) -> dict[str, list[dict[str, Any]]]:

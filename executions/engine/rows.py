@@ -11,6 +11,7 @@ import orjson
 from django.db import connection
 from psycopg.types.json import Jsonb, set_json_dumps
 
+from executions.items import fragment
 from executions.models import NodeRun
 
 set_json_dumps(orjson.dumps)
@@ -34,7 +35,7 @@ def upsert_node_runs(runs: Sequence[NodeRun]) -> None:
         return
     values = [dict(zip(_COLUMNS, _columns_of(run), strict=True)) for run in runs]
     with connection.cursor() as cursor:
-        cursor.execute(_UPSERT, [orjson.dumps(values).decode()])
+        cursor.execute(_UPSERT, [orjson.dumps(values, default=fragment).decode()])
 
 
 _SETS = {

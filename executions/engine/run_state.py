@@ -17,9 +17,10 @@ from executions.engine.definition import Definition
 from executions.engine.driver import Actor, Driver
 from executions.engine.invocation import Active
 from executions.engine.lease import heartbeats
-from executions.engine.planner import Items, Plan, RunKey
+from executions.engine.planner import Plan, RunKey
 from executions.engine.recorder import recorder
 from executions.graph import Node
+from executions.items import Items, PackedItems
 from executions.lifecycle import Change, Claimed
 from executions.models import NodeRun
 from executions.statuses import ExecutionStatus
@@ -132,8 +133,10 @@ class RunState(Actor):
             "estimated_remaining_ms": None if remaining is None else round(remaining, 1),
         }
 
-    def _state(self) -> dict[str, Any]:
-        """Return what somebody who waits for the execution wants to know."""
+    def _state(self) -> dict[str, Any] | None:
+        """Return what those who wait for the execution want to know; None if it is too much to tell them."""
+        if isinstance(self.last_given, PackedItems):
+            return None
         completed = self.execution.status == ExecutionStatus.COMPLETED.value
         return {
             "status": self.execution.status,

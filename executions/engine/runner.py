@@ -19,7 +19,7 @@ from django.db import connection
 from django.utils import timezone
 
 from executions import lifecycle, waits
-from executions.engine.attempt import Outcome, encoded, preview
+from executions.engine.attempt import Outcome, packed, preview
 from executions.engine.cached import Served
 from executions.engine.invocation import Active
 from executions.engine.lease import heartbeats
@@ -193,8 +193,9 @@ class Run(NodeRuns):
             row = self._new_row(node, 0)
             change += lifecycle.start_node(self.execution, self.lease, row, 0)
             row.from_cache, row.duration_ms = True, 0.0
-            self._set_output(row, served.outputs, sum(encoded(served.outputs).values()))
-            change += lifecycle.complete_node(self.execution, self.lease, row, preview(served.outputs))
+            outputs, sizes = packed(served.outputs)
+            self._set_output(row, outputs, sum(sizes.values()))
+            change += lifecycle.complete_node(self.execution, self.lease, row, preview(outputs))
         if served.response is not None:
             self.response = change.execution_fields["response"] = served.response
         self._end(ExecutionStatus.COMPLETED, {"cached_from": str(served.execution_id)}, change)

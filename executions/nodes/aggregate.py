@@ -17,6 +17,7 @@ class Aggregate(NodeType[AggregateParameters]):
     icon = "stack"
     category = "data"
     Parameters = AggregateParameters
+    computes = True
 
     def run(self, context: NodeContext[AggregateParameters]) -> NodeResult:
         parameters = context.parameters()

@@ -14,17 +14,18 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from executions.expressions import Evaluator, ExpressionError
+from executions.expressions import ExpressionError, Resolver
 from executions.graph import Node
-from executions.models import Execution, NodeRun, Wait, WaitKind
+from executions.items import Items
 from executions.redaction import Redaction
-from workflow_platform.accounts.models import User
 
+# For annotations only: nodes that compute run in sandbox processes too, which know no Django.
 if TYPE_CHECKING:
+    from executions.models import Execution, NodeRun, WaitKind
     from executions.node_deliveries import Message
     from webhooks.models import Delivery
+    from workflow_platform.accounts.models import User
 
-Items = list[dict[str, Any]]
 Category = Literal["trigger", "flow", "data", "network", "code"]
 
 
@@ -59,28 +60,12 @@ class WaitFor:
     assignee: User | None = None
     child: Execution | None = None
 
-    def row(self, run: NodeRun) -> Wait | None:
-        """Return the row that is resolved from outside; None for a time."""
-        if self.kind is None:
-            return None
-        return Wait(
-            execution=run.execution,
-            node_id=run.node_id,
-            run_index=run.run_index,
-            attempt=run.attempt,
-            kind=self.kind,
-            message=self.message,
-            assignee=self.assignee,
-            child=self.child,
-            expires_at=self.until,
-        )
-
 
 @dataclass(slots=True)
 class NodeResult:
     """What a node run gave: items by output. An output without items need not be named."""
 
-    outputs: dict[str, Items] = field(default_factory=dict)
+    outputs: Mapping[str, Items] = field(default_factory=dict)
     keep_open: bool = False
     """A loop that wants what its batch brings back."""
     wait_for: WaitFor | None = None
@@ -126,7 +111,7 @@ class NodeContext(Generic[P]):
     node: Node
     parameters_type: type[P]
     inputs: dict[str, Items]
-    evaluator: Evaluator
+    evaluator: Resolver
     idempotency_key: str
     log: Callable[[str, str], None]
     workspace: str = ""
@@ -202,8 +187,12 @@ class NodeType(ABC, Generic[P]):
     trigger: ClassVar[bool] = False
     join: ClassVar[bool] = False
     """Waits until every input that can still receive something has received it."""
+    computes: ClassVar[bool] = False
+    """Needs nothing but its items and parameters: it runs in a sandbox process unless it takes next to no time."""
+    inline_bytes: ClassVar[int] = 32 * 1024
+    """Of a node that computes: the most input, as JSON, with which it may run in a thread of the worker."""
     blocking: ClassVar[bool] = False
-    """Runs in a thread of its own, since it waits for the world or computes for long."""
+    """Runs in a thread of its own, since it waits for the world."""
     pure: ClassVar[bool] = False
     """Blocking, but without any effect on the world: it may start before what it rests on is committed."""
     retry_on_crash: ClassVar[bool] = True
@@ -236,6 +225,10 @@ class NodeType(ABC, Generic[P]):
         result.outputs = context.redaction.value(result.outputs)
         result.response = context.redaction.value(result.response)
         return result
+
+    def passes_on(self, parameters: Mapping[str, Any]) -> bool:
+        """Tell whether a node with these parameters hands its items on without a look at them, however many."""
+        return False
 
     def output_names(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the outputs that a node with these parameters has."""

@@ -9,6 +9,7 @@ from pydantic import Field
 from executions.expressions import check_code
 from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
 from executions.sandbox.code import Answer, Call, run
+from executions.sandbox.code_items import NotItems
 from workflow_platform.sandbox.task import Cancelled
 
 
@@ -73,9 +74,10 @@ class Code(NodeType[CodeParameters]):
         _log(context, answer)
         if answer.error is not None:
             raise NodeError(answer.error, retryable=answer.retryable)
-        if not isinstance(answer.value, list):
-            raise NodeError("The code must return a list of items in mode `all`.")
-        return NodeResult({"main": [_item(value, index) for index, value in enumerate(answer.value)]})
+        try:
+            return NodeResult({"main": answer.items()})
+        except NotItems as error:
+            raise NodeError(str(error)) from None
 
 
 def _log(context: NodeContext[CodeParameters], answer: Answer) -> None:
@@ -84,12 +86,3 @@ def _log(context: NodeContext[CodeParameters], answer: Answer) -> None:
         context.log(level, message)
     if answer.dropped:
         context.log("warning", f"{answer.dropped} more lines were logged; the first {len(answer.logs)} are kept.")
-
-
-def _item(value: Any, index: int) -> dict[str, Any]:
-    """Return an item from what the code returned for it: a plain object, or `{json: {…}}`."""
-    if isinstance(value, dict) and set(value) == {"json"} and isinstance(value["json"], dict):
-        return value["json"]
-    if not isinstance(value, dict):
-        raise NodeError(f"The code returned {type(value).__name__} as item {index}; an item is an object.")
-    return value

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import Field
 
-from executions.nodes.base import Items, NodeContext, NodeResult, NodeType, Parameters
+from executions.items import Item
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import identity
 from executions.nodes.paths import MISSING, FieldPath, read
 
@@ -39,7 +40,7 @@ class Compare(NodeType[CompareParameters]):
     inputs = ("input1", "input2")
     outputs = ("only_1", "same", "different", "only_2")
     join = True
-    blocking = True
+    computes = True
 
     def run(self, context: NodeContext[CompareParameters]) -> NodeResult:
         parameters = context.parameters()
@@ -52,7 +53,7 @@ class Compare(NodeType[CompareParameters]):
         for index, item in enumerate(second):
             if (key := _key(item, other_fields)) is not None:
                 waiting[key].append(index)
-        outputs: dict[str, Items] = {name: [] for name in self.outputs}
+        outputs: dict[str, list[Item]] = {name: [] for name in self.outputs}
         matched: set[int] = set()
         for item in context.inputs.get("input1", []):
             key = _key(item, fields)

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field
 
-from executions.nodes.base import Items, NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.items import Item, Items
+from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import number
 from executions.nodes.paths import FieldPath, read, text_at, with_value
 
@@ -60,13 +61,13 @@ class Csv(NodeType[CsvParameters]):
     icon = "table"
     category = "data"
     Parameters = CsvParameters
-    blocking = True
+    computes = True
 
     def run(self, context: NodeContext[CsvParameters]) -> NodeResult:
         parameters = context.parameters()
         if parameters.operation == "write":
             return NodeResult({"main": [with_value({}, parameters.into, write(context.items, parameters))]})
-        out: Items = []
+        out: list[Item] = []
         for index, item in enumerate(context.items):
             if context.cancelled.is_set():
                 raise NodeError("Cancelled.")
@@ -88,11 +89,11 @@ def _dialect(parameters: CsvParameters) -> dict[str, Any]:
     return {"delimiter": delimiter, "quotechar": parameters.quote, "doublequote": True, "strict": True}
 
 
-def parse(text: str, parameters: CsvParameters, max_rows: int = MAX_ROWS) -> Items:
+def parse(text: str, parameters: CsvParameters, max_rows: int = MAX_ROWS) -> list[Item]:
     """Return the rows as items; a short row lacks its last fields. Raises csv.Error, ValueError."""
     rows = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), **_dialect(parameters))
     names = _names(next(rows, []), parameters) if parameters.header else list(parameters.columns)
-    out: Items = []
+    out: list[Item] = []
     for row in _filled(rows, parameters.skip_empty_rows):
         if len(out) >= max_rows:
             raise ValueError(f"there are more than {MAX_ROWS} rows")

@@ -67,6 +67,7 @@ class DateTime(NodeType[DateTimeParameters]):
     icon = "calendar"
     category = "data"
     Parameters = DateTimeParameters
+    computes = True
 
     def run(self, context: NodeContext[DateTimeParameters]) -> NodeResult:
         out = []

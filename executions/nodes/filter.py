@@ -11,6 +11,7 @@ class Filter(NodeType[ConditionParameters]):
     icon = "funnel"
     category = "data"
     Parameters = ConditionParameters
+    computes = True
 
     def run(self, context: NodeContext[ConditionParameters]) -> NodeResult:
         kept = [item for index, item in enumerate(context.items) if truthy(context.parameters(index).condition)]

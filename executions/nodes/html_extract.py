@@ -10,7 +10,7 @@ from executions.nodes.paths import FieldPath, text_at, with_value
 
 MAX_HTML = 5_000_000
 # At worst parsing is quadratic in nested elements (50,000: 2 s), and selectors with functions, such as :has(), are in
-# nested or sibling ones, while no other thread runs (20,000: 1 s). A page not made to hurt takes milliseconds.
+# nested or sibling ones (20,000: 1 s). A page not made to hurt takes milliseconds.
 MAX_TAGS = 50_000
 MAX_TAGS_FOR_FUNCTIONS = 20_000
 MAX_MATCHES = 10_000
@@ -38,7 +38,8 @@ class HtmlExtract(NodeType[HtmlExtractParameters]):
     icon = "html"
     category = "data"
     Parameters = HtmlExtractParameters
-    blocking = True
+    computes = True
+    inline_bytes = 2 * 1024
 
     def run(self, context: NodeContext[HtmlExtractParameters]) -> NodeResult:
         return NodeResult({"main": [self._extract(context, index) for index in range(len(context.items))]})

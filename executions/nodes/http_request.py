@@ -5,8 +5,11 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field
 
+from executions.items import PACKED_BYTES
 from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters, UsableCredential
+from executions.sandbox.bodies import BodyTooLarge, as_json
 from workflow_platform import outbound
+from workflow_platform.sandbox.task import Cancelled
 
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -66,7 +69,7 @@ class HttpRequest(NodeType[HttpRequestParameters]):
                 f"{parameters.method} {answer.url} answered {answer.status}.",
                 retryable=answer.status in RETRYABLE_STATUSES,
             )
-        return {"status": answer.status, "headers": answer.headers, "body": _body(answer)}
+        return {"status": answer.status, "headers": answer.headers, "body": _body(context, answer, credential)}
 
 
 def _signed_in(
@@ -110,9 +113,24 @@ def _answer(
         raise NodeError(str(error), retryable=True) from None
 
 
-def _body(answer: outbound.OutboundResponse) -> Any:
-    """Return JSON parsed where the answer says that it is JSON, else text."""
-    if "json" in answer.headers.get("content-type", ""):
+def _body(
+    context: NodeContext[HttpRequestParameters],
+    answer: outbound.OutboundResponse,
+    credential: UsableCredential | None,
+) -> Any:
+    """Return JSON parsed where the answer says that it is JSON, else text; what is large, as JSON text."""
+    is_json = "json" in answer.headers.get("content-type", "")
+    if len(answer.body) > PACKED_BYTES and credential is None:  # else secrets are looked for in the values
+        queue = str(context.evaluator.scope.execution.get("id", ""))
+        try:
+            return as_json(
+                answer.body, is_json=is_json, group=context.workspace, queue=queue, cancelled=context.cancelled
+            )
+        except BodyTooLarge as error:
+            raise NodeError(str(error)) from None
+        except Cancelled:
+            raise NodeError("Cancelled.") from None
+    if is_json:
         try:
             return orjson.loads(answer.body)
         except orjson.JSONDecodeError:

@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from executions.nodes.base import Items, NodeContext, NodeResult, NodeType, Parameters
+from executions.items import Item
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
 class ConditionParameters(Parameters):
@@ -18,10 +19,11 @@ class If(NodeType[ConditionParameters]):
     icon = "branch"
     category = "flow"
     Parameters = ConditionParameters
+    computes = True
     outputs = ("true", "false")
 
     def run(self, context: NodeContext[ConditionParameters]) -> NodeResult:
-        outputs: dict[str, Items] = {"true": [], "false": []}
+        outputs: dict[str, list[Item]] = {"true": [], "false": []}
         for index, item in enumerate(context.items):
             outputs["true" if truthy(context.parameters(index).condition) else "false"].append(item)
         return NodeResult(outputs)

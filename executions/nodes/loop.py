@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from executions.items import joined
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
@@ -25,4 +26,4 @@ class Loop(NodeType[LoopParameters]):
         begin = len(returned) * size
         if batch := first[begin : begin + size]:
             return NodeResult({"loop": batch}, keep_open=True)
-        return NodeResult({"done": [item for turn in returned for item in turn]})
+        return NodeResult({"done": joined(returned)})

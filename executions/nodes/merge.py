@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
 
-from executions.nodes.base import Items, NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.items import Items, joined
+from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
 
 
 class MergeParameters(Parameters):
@@ -22,14 +24,19 @@ class Merge(NodeType[MergeParameters]):
     icon = "merge"
     category = "flow"
     Parameters = MergeParameters
+    computes = True
     inputs = None
     join = True
+
+    def passes_on(self, parameters: Mapping[str, Any]) -> bool:
+        return bool(parameters.get("mode", "append") == "append")
 
     def run(self, context: NodeContext[MergeParameters]) -> NodeResult:
         parameters = context.parameters()
         lists = [items for _, items in sorted(context.inputs.items(), key=lambda pair: _natural(pair[0]))]
+        merged: Items
         if parameters.mode == "append":
-            merged = [item for items in lists for item in items]
+            merged = joined(lists)
         elif parameters.mode == "by_position":
             merged = [_join(items[i] for items in lists if i < len(items)) for i in range(max(map(len, lists)))]
         elif parameters.key:
@@ -51,7 +58,7 @@ def _join(items: Any) -> dict[str, Any]:
     return joined
 
 
-def _by_key(lists: list[Items], key: str) -> Items:
+def _by_key(lists: Sequence[Items], key: str) -> Items:
     """Join the items that share a value of `key`, in order of first appearance; items without it stand alone."""
     groups: dict[str, dict[str, Any]] = {}
     for source, items in enumerate(lists):

@@ -14,7 +14,8 @@ from django.conf import settings
 from psycopg.rows import dict_row
 from pydantic import Field, SecretStr, StringConstraints
 
-from executions.nodes.base import Items, NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.items import Item
+from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
 from executions.nodes.postgres_values import as_json, as_parameter, prepare
 from workflow_platform import outbound
 
@@ -108,7 +109,7 @@ class _Output:
     """Collects items, and stops where they would be more than a node may give, before they fill the memory."""
 
     def __init__(self) -> None:
-        self.items: Items = []
+        self.items: list[Item] = []
         self._room = settings.NODE_OUTPUT_MAX_BYTES
 
     def add(self, row: Mapping[str, Any], index: int) -> None:

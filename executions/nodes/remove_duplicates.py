@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from executions.nodes.base import Items, NodeContext, NodeResult, NodeType, Parameters
+from executions.items import Item
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import identity
 from executions.nodes.paths import FieldPath, read
 
@@ -23,12 +24,12 @@ class RemoveDuplicates(NodeType[RemoveDuplicatesParameters]):
     icon = "duplicates"
     category = "data"
     Parameters = RemoveDuplicatesParameters
-    blocking = True
+    computes = True
 
     def run(self, context: NodeContext[RemoveDuplicatesParameters]) -> NodeResult:
         parameters = context.parameters()
         seen: set[tuple[bytes, ...]] = set()
-        kept: Items = []
+        kept: list[Item] = []
         last = parameters.keep == "last"
         for item in reversed(context.items) if last else context.items:
             key = tuple(identity(read(item, f)) for f in parameters.fields) if parameters.fields else (identity(item),)

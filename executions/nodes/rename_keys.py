@@ -46,7 +46,7 @@ class RenameKeys(NodeType[RenameKeysParameters]):
     icon = "rename"
     category = "data"
     Parameters = RenameKeysParameters
-    blocking = True
+    computes = True
 
     def run(self, context: NodeContext[RenameKeysParameters]) -> NodeResult:
         parameters = context.parameters()

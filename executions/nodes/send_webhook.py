@@ -7,10 +7,10 @@ from uuid import UUID
 import orjson
 from pydantic import Field
 
+from executions.items import Item, Items
 from executions.models import WaitKind
 from executions.node_deliveries import Message, about
 from executions.nodes.base import (
-    Items,
     NodeContext,
     NodeError,
     NodeResult,
@@ -129,8 +129,8 @@ class SendWebhook(NodeType[SendWebhookParameters]):
 _PRESETS: tuple[Preset, ...] = ("quick", "standard")
 
 
-def _by_end(deliveries: Items) -> dict[str, Items]:
-    outputs: dict[str, Items] = {"delivered": [], "failed": []}
+def _by_end(deliveries: Items) -> dict[str, list[Item]]:
+    outputs: dict[str, list[Item]] = {"delivered": [], "failed": []}
     for delivery in deliveries:
         outputs["delivered" if delivery["status"] == DeliveryStatus.DELIVERED else "failed"].append(delivery)
     return outputs

@@ -19,6 +19,7 @@ class Set(NodeType[SetParameters]):
     icon = "pencil"
     category = "data"
     Parameters = SetParameters
+    computes = True
 
     def run(self, context: NodeContext[SetParameters]) -> NodeResult:
         out = []

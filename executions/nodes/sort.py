@@ -40,7 +40,7 @@ class Sort(NodeType[SortParameters]):
     icon = "sort"
     category = "data"
     Parameters = SortParameters
-    blocking = True
+    computes = True
 
     def run(self, context: NodeContext[SortParameters]) -> NodeResult:
         parameters = context.parameters()

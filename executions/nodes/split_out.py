@@ -18,6 +18,7 @@ class SplitOut(NodeType[SplitOutParameters]):
     icon = "split"
     category = "data"
     Parameters = SplitOutParameters
+    computes = True
 
     def run(self, context: NodeContext[SplitOutParameters]) -> NodeResult:
         out: list[dict[str, Any]] = []

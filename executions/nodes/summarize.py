@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from executions.nodes.base import Items, NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.items import Item, Items
+from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import identity, number, text
 from executions.nodes.paths import MISSING, FieldPath, read, with_value
 
@@ -39,7 +40,7 @@ class Summarize(NodeType[SummarizeParameters]):
     icon = "sigma"
     category = "data"
     Parameters = SummarizeParameters
-    blocking = True
+    computes = True
 
     def run(self, context: NodeContext[SummarizeParameters]) -> NodeResult:
         parameters = context.parameters()
@@ -62,7 +63,7 @@ def _groups(items: Items, paths: list[str]) -> list[Items]:
     """Return the items by group, in the order in which the groups first appear. Without paths: all, also if none."""
     if not paths:
         return [items]
-    groups: dict[tuple[bytes, ...], Items] = {}
+    groups: dict[tuple[bytes, ...], list[Item]] = {}
     for item in items:
         groups.setdefault(tuple(identity(_value(item, path)) for path in paths), []).append(item)
     return list(groups.values())

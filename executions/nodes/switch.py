@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import Field
 
-from executions.nodes.base import Items, NodeContext, NodeResult, NodeType, Parameters
+from executions.items import Item
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.if_ import truthy
 
 FALLBACK = "fallback"
@@ -27,6 +28,7 @@ class Switch(NodeType[SwitchParameters]):
     icon = "switch"
     category = "flow"
     Parameters = SwitchParameters
+    computes = True
     outputs = (FALLBACK,)
 
     def output_names(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
@@ -35,7 +37,7 @@ class Switch(NodeType[SwitchParameters]):
         return (*(name for name in named if isinstance(name, str)), FALLBACK)
 
     def run(self, context: NodeContext[SwitchParameters]) -> NodeResult:
-        outputs: dict[str, Items] = {}
+        outputs: dict[str, list[Item]] = {}
         for index, item in enumerate(context.items):
             name = next((c.name for c in context.parameters(index).cases if truthy(c.condition)), FALLBACK)
             outputs.setdefault(name, []).append(item)

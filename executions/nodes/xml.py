@@ -44,7 +44,7 @@ class Xml(NodeType[XmlParameters]):
     icon = "xml"
     category = "data"
     Parameters = XmlParameters
-    blocking = True
+    computes = True
 
     def run(self, context: NodeContext[XmlParameters]) -> NodeResult:
         out = []

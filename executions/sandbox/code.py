@@ -9,6 +9,8 @@ from typing import Any, Literal
 import orjson
 
 from executions.expressions import Scope
+from executions.items import Items, PackedItems, fragment
+from executions.sandbox.code_items import items_of
 from workflow_platform.sandbox.pool import Pool, sandbox
 from workflow_platform.sandbox.task import Reply, Task
 
@@ -49,7 +51,7 @@ class Call:
         values = (*words.values(), *nodes.values())
         return Task(
             "executions.sandbox.evaluation:run",
-            [orjson.dumps(head), self.code.encode(), *(orjson.dumps(value) for value in values)],
+            [orjson.dumps(head), self.code.encode(), *(orjson.dumps(value, default=fragment) for value in values)],
             self.time_limit,
             self.memory_limit,
             self.output_limit + LOGS_BYTES,
@@ -61,6 +63,8 @@ class Answer:
     """What a call gave: a JSON value or an error, with what it logged and what it cost the sandbox process."""
 
     value: Any = None
+    packed: PackedItems | None = None
+    """The items, instead of a value, where they are large."""
     error: str | None = None
     retryable: bool = False
     logs: list[tuple[str, str]] = field(default_factory=list)
@@ -69,6 +73,10 @@ class Answer:
     """Lines beyond those that are kept."""
     cpu_ms: float = 0
     memory_bytes: int = 0
+
+    def items(self) -> Items:
+        """Return what the code returned, as items. Raises NotItems."""
+        return items_of(self.value) if self.packed is None else self.packed
 
 
 def run(
@@ -86,15 +94,18 @@ def run(
 
 
 def _read(answer: Answer, reply: Reply, call: Call) -> None:
-    head, text = reply.parts
+    head, *parts = reply.parts
     told = orjson.loads(head)
     answer.logs = [(level, message) for level, message in told["logs"]]
     answer.dropped = told["dropped"]
     if told["kind"]:
         answer.error = _said(told, call)
         return
+    if (counts := told.get("counts")) is not None:
+        answer.packed = PackedItems(parts, counts, told["sample"])
+        return
     try:
-        answer.value = orjson.loads(text)
+        answer.value = orjson.loads(parts[0])
     except orjson.JSONDecodeError as error:
         answer.error = f"The code returned what is not JSON: {error}."
 
@@ -111,5 +122,7 @@ def _said(told: dict[str, Any], call: Call) -> str:
             return f"The code needs more than {call.memory_limit // 2**20} MiB of memory{where}."
         case "output":
             return f"{told['error']}; at most {call.output_limit} are allowed."
+        case "items":
+            return str(told["error"])
         case _:
             return f"{told['error']}{where}"

@@ -14,8 +14,10 @@ import orjson
 import quickjs
 
 from executions.expressions import PRELUDE, STACK_LIMIT_BYTES, first_line
+from executions.items import PACKED_BYTES, Item, NotStorable, chunks_of, sample_of
+from executions.sandbox.code_items import NotItems, items_of
 
-Kind = Literal["", "code", "time", "memory", "output"]
+Kind = Literal["", "code", "time", "memory", "output", "items"]
 
 LEVELS = ("debug", "info", "warning", "error")
 LOG_LINES = 100
@@ -186,6 +188,12 @@ def run(parts: list[bytes]) -> list[bytes]:
     text = outcome.text.encode()
     if len(text) > request.output_limit:
         text, outcome.kind, outcome.error = b"null", "output", f"The code returned {len(text)} bytes"
+    counts, parts = None, [text]
+    if not outcome.kind and len(text) > PACKED_BYTES:
+        try:
+            parts, counts, sample = _packed(text)
+        except (NotItems, NotStorable) as error:
+            outcome.kind, outcome.error = "items", str(error)
     head = {
         "kind": outcome.kind,
         "error": outcome.error,
@@ -194,7 +202,16 @@ def run(parts: list[bytes]) -> list[bytes]:
         "logs": outcome.logs,
         "dropped": outcome.dropped,
     }
-    return [orjson.dumps(head), text]
+    if counts is not None:
+        head |= {"counts": counts, "sample": sample}
+    return [orjson.dumps(head), *parts]
+
+
+def _packed(text: bytes) -> tuple[list[bytes], list[int], list[Item]]:
+    """Make items of a large result here, where nobody waits for the interpreter's lock."""
+    items = items_of(orjson.loads(text))
+    chunks, counts = chunks_of(items)
+    return list(chunks), counts, sample_of(items)
 
 
 def _request(parts: list[bytes]) -> Request:

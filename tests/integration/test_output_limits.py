@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from executions.engine.attempt import encoded
+from executions.engine.attempt import check_total, packed
 from executions.nodes.base import NodeError
 
 
 def test_all_node_runs_of_an_execution_share_a_limit(settings: Any) -> None:
     settings.EXECUTION_OUTPUT_MAX_BYTES = 100
-    items = {"main": [{"text": "x" * 50}]}
-    (size,) = encoded(items).values()
-    assert encoded(items, 100 - size) == {"main": size}
+    _, sizes = packed({"main": [{"text": "x" * 50}]})
+    size = sizes["main"]
+    check_total(100 - size, size)
     with pytest.raises(NodeError) as raised:
-        encoded(items, 101 - size)
+        check_total(101 - size, size)
     assert str(raised.value) == (
         f"With these {size} bytes the node runs of the execution would have put out 101 bytes; at most 100 are allowed."
     )

@@ -1,0 +1,149 @@
+"""What would hold up the worker's threads, done in a sandbox process: the run of a node that computes, and the
+expressions of any node."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+from django.conf import settings
+
+from executions.expressions import Budget, Evaluator, ExpressionError, Scope, TooMuchHere
+from executions.items import PACKED_BYTES, Items, PackedItems, chunks_of
+from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType
+from workflow_platform.sandbox.pool import sandbox
+from workflow_platform.sandbox.task import Cancelled, Reply, Task
+
+logger = logging.getLogger(__name__)
+
+HEAD_BYTES = 2**20
+"""Room for an answer's head beside the items."""
+BATCH = 200
+"""Items whose parameters are resolved in one task."""
+
+
+def run(node_type: NodeType[Any], context: NodeContext[Any]) -> NodeResult:
+    """Run a node that computes. Raises NodeError."""
+    resolved = context.resolved
+    head = {
+        "module": type(node_type).__module__,
+        "class": type(node_type).__name__,
+        "node": context.node.model_dump(mode="json"),
+        "resolved": None if resolved is None else [resolved[n].model_dump(mode="json") for n in sorted(resolved)],
+    }
+    task = _task("run", head, context.inputs, context.evaluator.scope, context.node.parameters)
+    reply = _ask(task, context.workspace, context.evaluator.scope, context.cancelled)
+    context.cost.cpu_ms, context.cost.memory_bytes = reply.cpu_ms, reply.memory_bytes
+    if reply.failure == "output":
+        raise NodeError(
+            f"The output has {reply.detail} bytes; at most {settings.NODE_OUTPUT_MAX_BYTES} are allowed"
+            " (NODE_OUTPUT_MAX_BYTES)."
+        )
+    if reply.failure:
+        raise NodeError(reply.explain(task, "The node"), retryable=reply.retryable)
+    return _result(reply, context)
+
+
+def _result(reply: Reply, context: NodeContext[Any]) -> NodeResult:
+    told, chunks = orjson.loads(reply.parts[0]), iter(reply.parts[1:])
+    for level, message in told["logs"]:
+        context.log(level, message)
+    if "error" in told:
+        raise NodeError(told["error"], retryable=told["retryable"])
+    if "bug" in told:
+        logger.error("node %s raised in a sandbox process:\n%s", context.node.id, told["trace"])
+        raise RuntimeError(told["bug"])
+    outputs = {each["name"]: _items([next(chunks) for _ in each["counts"]], each) for each in told["outputs"]}
+    return NodeResult(outputs, keep_open=told["keep_open"])
+
+
+def _items(chunks: list[bytes], told: dict[str, Any]) -> Items:
+    packed = PackedItems(chunks, told["counts"], told["sample"])
+    return packed if packed.size > PACKED_BYTES else list(packed)
+
+
+class Fallback:
+    """Evaluates here as long as that takes next to no time, then in a sandbox process."""
+
+    def __init__(self, scope: Scope, workspace: str, cancelled: threading.Event) -> None:
+        self.scope = scope
+        self._workspace, self._cancelled = workspace, cancelled
+        self._here: Evaluator | None = Evaluator(scope, budget=Budget())
+        self._value: Any = None
+        self._answers: dict[int, bytes] = {}
+
+    def resolve(self, value: Any, item_index: int = 0) -> Any:
+        """Return `value` with every expression in it evaluated for one item. Raises ExpressionError, NodeError."""
+        if self._here is not None:
+            try:
+                return self._here.resolve(value, item_index)
+            except TooMuchHere:
+                self._here = None
+        if value is not self._value or item_index not in self._answers:
+            self._value = value
+            self._answers = dict(enumerate(self._resolve_batch(value, item_index), item_index))
+        told = orjson.loads(self._answers[item_index])
+        if "error" in told:
+            raise ExpressionError(told["error"])
+        return told["value"]
+
+    def _resolve_batch(self, value: Any, first: int) -> list[bytes]:
+        end = max(first + 1, min(first + BATCH, len(self.scope.items)))
+        while True:
+            head = {"value": value, "first": first, "end": end}
+            task = _task("resolve", head, {"main": self.scope.items}, self.scope, value)
+            reply = _ask(task, self._workspace, self.scope, self._cancelled)
+            if reply.failure != "output" or end == first + 1:
+                break
+            end = first + 1  # each by itself: together they are too large
+        if reply.failure:
+            raise NodeError(reply.explain(task, "Evaluating the parameters"), retryable=reply.retryable)
+        return reply.parts
+
+
+def _ask(task: Task, workspace: str, scope: Scope, cancelled: threading.Event) -> Reply:
+    try:
+        return sandbox().run(task, group=workspace, queue=str(scope.execution.get("id", "")), cancelled=cancelled)
+    except Cancelled:
+        raise NodeError("Cancelled.") from None
+
+
+def _task(function: str, head: dict[str, Any], inputs: dict[str, Items], scope: Scope, parameters: Any) -> Task:
+    """Return a task over the inputs, with those of the other nodes' outputs that the parameters name."""
+    described, nodes, arrays = list[dict[str, Any]](), dict[int, dict[str, Any]](), list[bytes]()
+
+    def add(items: Items) -> list[int]:
+        chunks, counts = chunks_of(items)
+        arrays.extend(chunks)
+        return counts
+
+    for name, items in inputs.items():
+        described.append({"name": name, "counts": add(items)})
+    for name, items in scope.named_in("\n".join(_templates(parameters))).items():
+        if (known := nodes.get(id(items))) is not None:  # by its id and by its name
+            known["names"].append(name)
+        else:
+            nodes[id(items)] = {"names": [name], "counts": add(items)}
+    words = {"execution": scope.execution, "workflow": scope.workflow, "vars": scope.vars}
+    head |= {"inputs": described, "nodes": list(nodes.values()), "words": words}
+    return Task(
+        f"executions.sandbox.node_run:{function}",
+        [orjson.dumps(head), *arrays],
+        settings.NODE_CPU_SECONDS,
+        settings.NODE_MEMORY_MB * 2**20,
+        settings.NODE_OUTPUT_MAX_BYTES + HEAD_BYTES,
+    )
+
+
+def _templates(value: Any) -> Iterator[str]:
+    """Yield the texts in a JSON value that have expressions."""
+    if isinstance(value, str):
+        if "{{" in value:
+            yield value
+    elif isinstance(value, dict | list):
+        inner: Iterable[Any] = value.values() if isinstance(value, dict) else value
+        for each in inner:
+            yield from _templates(each)

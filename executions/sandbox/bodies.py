@@ -1,0 +1,37 @@
+"""Large answers as JSON text, without holding up the threads of the worker."""
+
+from __future__ import annotations
+
+import threading
+
+import orjson
+from django.conf import settings
+
+from workflow_platform.sandbox.pool import sandbox
+from workflow_platform.sandbox.task import Task
+
+CPU_SECONDS = 10
+
+
+class BodyTooLarge(Exception):
+    """The answer could not be read; the message says which limit it hit."""
+
+
+def as_json(
+    body: bytes, *, is_json: bool, group: str, queue: str, cancelled: threading.Event | None = None
+) -> orjson.Fragment:
+    """Return a body as JSON, to be encoded within an item: what it says where `is_json`, else its text as a string.
+
+    Raises BodyTooLarge, Cancelled.
+    """
+    task = Task(
+        "executions.sandbox.json_text:run",
+        [b"json" if is_json else b"text", body],
+        CPU_SECONDS,
+        settings.NODE_MEMORY_MB * 2**20,
+        2 * len(body) + settings.NODE_OUTPUT_MAX_BYTES,
+    )
+    reply = sandbox().run(task, group=group, queue=queue, cancelled=cancelled)
+    if reply.failure:
+        raise BodyTooLarge(reply.explain(task, "Reading the answer"))
+    return orjson.Fragment(reply.parts[0])
