@@ -1,8 +1,8 @@
 """Batches to the log: the changes of many executions, committed together.
 
 One thread per process takes what the executions of the process have submitted, writes it in one transaction (a group
-commit) and tells each submitter. While one batch is being committed the next one gathers, so that batches grow with
-the load; nobody waits for a timer but behind a busy batch (decision 4).
+commit) and tells each submitter; another writes what is large (`bulk`). While one batch is being committed the next one
+gathers, so that batches grow with the load; nobody waits for a timer but behind a busy batch (decision 4).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from events.log import NewEvent
 from events.models import Event
 from executions import lifecycle
 from executions.engine import rows
+from executions.engine.bulk import BulkQueue, Submission
 from executions.lifecycle import Change, Claimed, Lease
 from executions.lifecycle.deliveries import take_back
 from executions.models import Wait
@@ -40,7 +41,6 @@ BUSY = 4
 GATHER_SECONDS = 0.004
 """After a batch of BUSY or more, the next one gathers for so long: what a batch costs is shared by more."""
 
-Submission = tuple[Change, "Future[None]"]
 Claim = tuple[list[UUID], str, "Future[list[Claimed]]"]
 
 
@@ -56,8 +56,9 @@ class Recorder:
         self._busy = False
         # Leases of which a change was not written: what follows it must not be written either.
         self._broken: set[Lease] = set()
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-        self._thread.start()
+        self._bulk = BulkQueue()
+        for name, target in (("recorder", self._run), ("bulk recorder", self._run_bulk)):
+            threading.Thread(target=target, name=name, daemon=True).start()
 
     def submit(self, change: Change, then: Callable[[BaseException | None], None] | None = None) -> Future[None]:
         """Take a change for the next commit.
@@ -70,7 +71,9 @@ class Recorder:
         future: Future[None] = Future()
         if then is not None:
             future.add_done_callback(lambda done: then(done.exception()))
-        self._submissions.put((change, future))
+        if not self._bulk.take_in((change, future)):
+            future.add_done_callback(lambda done: self._bulk.ordinary_done(change.lease))
+            self._submissions.put((change, future))
         return future
 
     def claim(self, execution_ids: list[UUID], worker: str) -> Future[list[Claimed]]:
@@ -96,6 +99,15 @@ class Recorder:
             self._busy = len(batch) >= BUSY
             # A change is told from a claim by its length: two and three.
             self._commit([s for s in batch if len(s) == 2], [s for s in batch if len(s) == 3])
+
+    def _run_bulk(self) -> None:
+        while True:
+            taken = self._bulk.take()
+            try:
+                self._commit(taken, [])
+            finally:
+                connection.close()
+                self._bulk.done(taken[0][0].lease)
 
     def _next(self) -> Submission | Claim:
         try:

@@ -217,7 +217,7 @@ def test_a_change_that_cannot_be_stored_does_not_break_those_committed_with_it()
         lifecycle.Change(claimed.lease, [lifecycle.event(claimed.execution, "log", {"level": level, "message": "x"})])
         for claimed, level in zip(claims, ["no level", "info"], strict=True)
     ]
-    with mock.patch.object(recorder.Recorder, "_run"):
+    with mock.patch.object(recorder.Recorder, "_run"), mock.patch.object(recorder.Recorder, "_run_bulk"):
         one = recorder.Recorder()
     bad, good = (one.submit(change) for change in changes)
     one._commit([(change, future) for change, future in zip(changes, [bad, good], strict=True)], [])
