@@ -43,12 +43,14 @@ def run(folder: Path, report: Report) -> None:
             wait_until(lambda began=began: any(is_running(attacker, each) for each in began), "The attack", 120)
             beside = short_executions(stranger, short, SHORTS)
             left = sum(is_running(attacker, each) for each in began)
+            failed = [error for each in began if (error := error_of(attacker, each))]
             for each in began:
                 attacker.request("POST", f"/api/executions/{each}/cancel/", json={})
             wait_until(lambda began=began: not any(is_running(attacker, each) for each in began), "Their end", 300)
             report(
                 f"starvation.{name}", "s", max(beside), max(alone),
                 median=round(statistics.median(beside), 3), attacking=ATTACKING, still_running=left,
+                failed=len(failed), first_error=failed[0] if failed else None,
                 leases_lost=lost(platform) - before,
             )  # fmt: skip
 
@@ -61,6 +63,12 @@ def begin(tenant: Tenant, workflow: str) -> str:
 def is_running(tenant: Tenant, execution: str) -> bool:
     """Tell whether it has not ended."""
     return tenant.request("GET", f"/api/executions/{execution}/").json()["status"] in {"queued", "running"}
+
+
+def error_of(tenant: Tenant, execution: str) -> str | None:
+    """Return why it failed, if it did: an attack that ends at a limit is no fault."""
+    error = tenant.request("GET", f"/api/executions/{execution}/").json()["error"]
+    return str(error["message"])[:200] if error else None
 
 
 def lost(platform: Installation) -> int:
