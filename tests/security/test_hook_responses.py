@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 import requests
 
+from executions.hooks import views
 from tests.conftest import Platform
 from tests.hooking import Hook
 from tests.workflows import edge, node
@@ -216,6 +217,17 @@ def test_a_workflow_that_was_saved_before_with_a_refused_header_still_loads_and_
     assert "Set-Cookie" not in called.headers
     execution = called.json()["detail"].split()[2]
     assert "'Set-Cookie' cannot be set" in str(platform.request("GET", f"/api/executions/{execution}/").json()["error"])
+
+
+def test_an_answer_that_was_stored_with_refused_headers_goes_out_without_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refused = {"Set-Cookie": "a=b", "X:Y": "1", "Content-Length": "5", "X-A": "\r\n"}
+    headers = refused | {"content-type": "text/html", "X-B": "2"}
+    answer = views._response(uuid4(), {"status": 200, "headers": headers, "body": SCRIPT})
+    length = str(len(SCRIPT))
+    assert dict(answer.items()) == {"Content-Type": "text/html", "Content-Length": length, "X-B": "2"}
+    assert [record.message.count("goes out without a header") for record in caplog.records] == [1] * 4
 
 
 def test_user_content_is_nowhere_else_served_as_a_page(platform: Platform) -> None:
