@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from pytest_django import Settings
 
 from executions import definitions, waits
 from executions.api import hooks
+from tests.conftest import Platform
 from tests.engine import make_workflow
+from tests.hooking import Hook
 from tests.integration.test_pages import member
 from tests.workflows import node
 from workflow_platform import hook_answers, hooks_host
@@ -130,6 +133,22 @@ def test_the_urls_that_people_and_workflows_get_lead_to_the_host(settings: Setti
     assert waits.resume_url(execution).startswith(f"{base}resume/{execution}/")
     settings.HOOKS_HOST = "hooks.example.net:9000"
     assert hooks_host.hooks_url() == "http://hooks.example.net:9000"
+
+
+def test_a_running_platform_answers_at_each_host_what_belongs_there(another: Callable[..., Platform]) -> None:
+    started = another(HOOKS_HOST="hooks.example.net")
+    hook, at_hooks = Hook(started), {"Host": "hooks.example.net"}
+    assert hook.call(headers=at_hooks).status_code == 202
+    assert hook.call(headers=at_hooks, test=True).status_code == 200
+    assert hook.call().status_code == 404
+    url = started.request("GET", f"/api/workflows/{hook.workflow}/hooks/").json()[0]["url"]
+    assert url == f"http://hooks.example.net:{started.url.rpartition(':')[2]}/hooks/{hook.path}"
+    assert started.request("GET", "/api/workflows/", headers=at_hooks).status_code == 404
+    upgrade = {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }  # fmt: skip
+    assert started.request("GET", "/ws/", headers=upgrade | at_hooks).status_code == 403
 
 
 @pytest.mark.parametrize(
