@@ -119,8 +119,9 @@ class CredentialAdmin(ReadOnly, admin.ModelAdmin[Credential]):
 
 @admin.register(WebhookRoute)
 class WebhookRouteAdmin(ReadOnly, admin.ModelAdmin[WebhookRoute]):
-    list_display = ["path", "workflow", "node_id"]
-    list_select_related = ["workflow"]
+    list_display = ["path", "workspace", "workflow", "node_id"]
+    list_filter = ["workspace"]
+    list_select_related = ["workspace", "workflow"]
     search_fields = ["path", "workflow__name"]
 
 

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 
 from events import log
 from events.log import NewEvent
-from executions import credentials, schedules
+from executions import credentials, schedules, webhook_paths
 from executions.called_urls import refused_urls
 from executions.expressions import check_syntax
 from executions.graph import Graph, GraphProblem, InvalidGraph, Node, pydantic_problems, validate
-from executions.models import WebhookRoute, Workflow, WorkflowVersion
+from executions.models import Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
 from executions.workflow_settings import WorkflowSettings
 from workflow_platform.accounts.models import User, Workspace
@@ -157,7 +157,7 @@ def _checked_settings(raw: object, workspace: Workspace, workflow: Workflow) -> 
 
 @transaction.atomic
 def set_active(workflow: Workflow, active: bool, by: User | None) -> None:
-    """Let the workflow's triggers start it, or not. Raises InvalidGraph if another workflow has its path."""
+    """Let the workflow's triggers start it, or not. Raises InvalidGraph if it cannot have its webhook path."""
     workflow.active = active
     workflow.save(update_fields=["active", "updated_at"])
     workflow.refresh_from_db(fields=["latest_version"])  # as it stands under the row's lock, that the save has taken
@@ -172,6 +172,7 @@ def delete_workflow(workflow: Workflow, by: User | None) -> None:
         set_active(workflow, False, by)
     workflow.deleted_at = timezone.now()
     workflow.save(update_fields=["deleted_at", "updated_at"])
+    webhook_paths.give_up(workflow)
     _tell(workflow, "deleted", by)
 
 
@@ -195,19 +196,9 @@ def clone_workflow(workflow: Workflow, by: User | None) -> Workflow:
 def _connect_triggers(workflow: Workflow) -> None:
     """Make /hooks/ lead to the workflow's webhook triggers, and its schedules run, while it is active."""
     schedules.follow(workflow)
-    workflow.routes.all().delete()
-    if not workflow.active or workflow.latest_version is None:
-        return
-    for node in workflow.latest_version.nodes:
-        if node["type"] != "webhook_trigger" or node.get("disabled"):
-            continue
-        path = node["parameters"]["path"]
-        _, created = WebhookRoute.objects.get_or_create(
-            path=path, defaults={"workflow": workflow, "node_id": node["id"]}
-        )
-        if not created:
-            said = f"Another active webhook trigger has the path {path!r}."
-            raise InvalidGraph([GraphProblem(node["id"], None, "parameters.path", "taken", said)])
+    nodes = workflow.latest_version.nodes if workflow.active and workflow.latest_version else []
+    if problems := webhook_paths.connect(workflow, nodes):
+        raise InvalidGraph(problems)
 
 
 def _tell(workflow: Workflow, what: str, by: User | None, **further: Any) -> None:

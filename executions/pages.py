@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, cast
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -30,6 +31,7 @@ from executions.nodes.registry import node_types
 from webhooks.models import Delivery
 from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.hooks_host import hooks_url
 from workflow_platform.page_filters import page_query, uuid_or_none
 
 LISTED = 50
@@ -133,7 +135,7 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
         "versions": versions[:VERSIONS],
         "hooks": hooks,
         "schedules": schedules.listed(row, version),
-        "hook_base": request.build_absolute_uri("/hooks/"),
+        "hook_base": f"{hooks_url()}/hooks/" if settings.HOOKS_HOST else request.build_absolute_uri("/hooks/"),
         "executions": listed(user).filter(workflow=row)[:RECENT],
         "can_run": _can_run(request, row),
         "page_data": {

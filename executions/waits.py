@@ -19,6 +19,7 @@ from executions import admission
 from executions.models import Execution, Wait
 from executions.statuses import ExecutionStatus
 from workflow_platform.accounts.models import User
+from workflow_platform.hooks_host import hooks_url
 
 
 class NotWaiting(Exception):
@@ -75,4 +76,4 @@ def resume_signature(execution_id: UUID) -> str:
 
 def resume_url(execution_id: UUID) -> str:
     """Return the URL whose call resolves the execution's wait for a webhook."""
-    return f"{settings.PUBLIC_URL}/hooks/resume/{execution_id}/{resume_signature(execution_id)}"
+    return f"{hooks_url()}/hooks/resume/{execution_id}/{resume_signature(execution_id)}"

@@ -10,10 +10,13 @@ django_application = get_asgi_application()
 
 from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402 - models are there only now
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
 from events.routing import websocket_urlpatterns  # noqa: E402
+from workflow_platform import hook_answers, hooks_host  # noqa: E402
 from workflow_platform.hook_handler import HookHandler  # noqa: E402
+from workflow_platform.problems import NOT_FOUND  # noqa: E402
 
 
 class NoSuchSocket(AsyncWebsocketConsumer):
@@ -25,18 +28,37 @@ class NoSuchSocket(AsyncWebsocketConsumer):
 
 
 hook_handler = HookHandler()
+# The consumer asks who it is itself: again while the client stays, and the origin only where a cookie speaks.
+sockets = URLRouter([*websocket_urlpatterns, re_path("", NoSuchSocket.as_asgi())])
 
 
 async def http_application(scope: Any, receive: Any, send: Any) -> None:
-    """Hand a request to the handler that its path asks for."""
-    handler = hook_handler if scope["path"].startswith("/hooks/") else django_application
-    await handler(scope, receive, send)
+    """Hand a request to the handler that its path asks for. Where webhooks have a host of their own (HOOKS_HOST), they
+    are answered there, and nothing else is."""
+    # Daphne takes the root path from a header that any caller can send, and Django cuts it off the path: what is
+    # decided by the path here would be decided by another one there.
+    scope = scope | {"root_path": ""}
+    is_hook = scope["path"].startswith("/hooks/")
+    at_hooks_host = hooks_host.is_asked(scope["headers"])
+    if settings.HOOKS_HOST and is_hook != at_hooks_host:
+        await hook_answers.answer_sandboxed(_not_here, scope, receive, send)
+    elif is_hook:
+        await hook_answers.answer_sandboxed(hook_handler, scope, receive, send)
+    else:
+        await django_application(scope, receive, send)
 
 
-application = ProtocolTypeRouter(
-    {
-        "http": http_application,
-        # The consumer asks who it is itself: again while the client stays, and the origin only where a cookie speaks.
-        "websocket": URLRouter([*websocket_urlpatterns, re_path("", NoSuchSocket.as_asgi())]),
-    }
-)
+async def _not_here(scope: Any, receive: Any, send: Any) -> None:
+    await hook_answers.send_problem(scope, send, 404, NOT_FOUND)
+
+
+async def websocket_application(scope: Any, receive: Any, send: Any) -> None:
+    """Hand a WebSocket to its consumer; at the host of the webhooks there are none."""
+    if hooks_host.is_asked(scope["headers"]):
+        await receive()
+        await send({"type": "websocket.close", "code": 4404})
+    else:
+        await sockets(scope, receive, send)
+
+
+application = ProtocolTypeRouter({"http": http_application, "websocket": websocket_application})

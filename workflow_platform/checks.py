@@ -10,9 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+
+from workflow_platform.hooks_host import host_name
 
 POSITIVE = (
     "PORT", "WS_MAX_CONNECTIONS", "WS_PING_INTERVAL", "WS_PONG_TIMEOUT", "PERF_MIN_WORKERS", "PERF_MAX_WORKERS",
@@ -36,6 +38,7 @@ MOST_DAYS = 36_500
 LOWEST_PRIORITY = 19
 SECRET_KEY_LENGTH = 32
 HOST = re.compile(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", re.IGNORECASE)
+HOST_AND_PORT = re.compile(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$", re.IGNORECASE | re.ASCII)
 PATH = re.compile(r"^(/[\w.~-]+)+/?$", re.ASCII)
 
 
@@ -47,6 +50,16 @@ def check_environment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if len(settings.SECRET_KEY) < SECRET_KEY_LENGTH and not settings.DEBUG:
         said.append(f"SECRET_KEY must have at least {SECRET_KEY_LENGTH} characters (`make up` makes one).")
     return [Error(message, id="platform.E001") for message in said]
+
+
+@register(Tags.security, deploy=True)
+def check_deployment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Return a warning for each setting that a public installation should have."""
+    if settings.HOOKS_HOST:
+        return []
+    said = "HOOKS_HOST is not set: what workflows answer to webhooks has the same origin as the pages."
+    hint = "Give webhooks a host of their own, such as hooks.example.net, that leads to the same processes."
+    return [Warning(said, hint=hint, id="platform.W001")]
 
 
 def _numbers() -> list[str]:
@@ -105,6 +118,7 @@ def _addresses() -> list[str]:
         said.append(
             "PUBLIC_URL must be the address that others reach the platform at, such as https://flows.example.com."
         )
+    said += _hooks_host(public.hostname or "")
     if not PATH.match(settings.WS_PATH):
         said.append("WS_PATH must be a path that begins with a slash, such as /ws.")
     said += [
@@ -117,6 +131,15 @@ def _addresses() -> list[str]:
         for entry in settings.TRUSTED_PROXIES
         if not _network(entry.strip())
     ]
+    return said
+
+
+def _hooks_host(public: str) -> list[str]:
+    host, said = settings.HOOKS_HOST, []
+    if host and not HOST_AND_PORT.match(host):
+        said.append(f"HOOKS_HOST: {host!r} is not a host name; give it without a scheme or path: hooks.example.net.")
+    elif host and host_name(host) == host_name(public):
+        said.append(f"HOOKS_HOST must not be the host of PUBLIC_URL ({public}): cookies do not tell ports apart.")
     return said
 
 

@@ -17,6 +17,8 @@ from rest_framework.views import APIView
 
 from executions import definitions, lifecycle, schedules
 from executions.answers import wait_for_end
+from executions.api import hooks
+from executions.api.hooks import HookSerializer
 from executions.api.schedules import ScheduleSerializer
 from executions.api.serializers import (
     ExecuteSerializer,
@@ -176,6 +178,12 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     def schedules(self, request: Request, pk: str) -> Response:
         """When the workflow's schedule triggers start it next, and what came of the last time."""
         return Response(ScheduleSerializer(schedules.listed(self._workflow(pk)), many=True).data)
+
+    @extend_schema(responses={200: HookSerializer(many=True)}, filters=False)
+    @action(detail=True, pagination_class=None)
+    def hooks(self, request: Request, pk: str) -> Response:
+        """The URLs of the workflow's webhook triggers."""
+        return Response(HookSerializer(hooks.listed(self._workflow(pk)), many=True).data)
 
     @extend_schema(
         request=ExecuteSerializer,

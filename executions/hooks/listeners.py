@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
 
+from executions import webhook_paths
 from executions.models import WebhookRoute, Workflow, WorkflowVersion
-from executions.nodes.webhook_trigger import PATH, WebhookTrigger, WebhookTriggerParameters
+from executions.nodes.webhook_trigger import PATH, WebhookTriggerParameters
 from webhooks.inbound.schemes import Scheme, credentials_of
 
 MOST_CANDIDATES = 20
@@ -46,19 +46,19 @@ def listening(paths: Collection[str]) -> dict[str, Listener]:
     paths = {path for path in paths if _PATH.fullmatch(path)}
     if not paths:
         return {}
-    routes = WebhookRoute.objects.select_related("workflow").defer("workflow__description").in_bulk(paths)
+    routes = WebhookRoute.objects.filter(workflow__isnull=False).select_related("workflow")
     return {
         path: listener(route.workflow, route.node_id)
-        for path, route in routes.items()
-        if route.workflow.latest_version_id is not None
+        for path, route in routes.defer("workflow__description").in_bulk(paths).items()
+        if route.workflow is not None and route.workflow.latest_version_id is not None
     }
 
 
 def tested(path: str) -> Listener | None:
     """Return the webhook trigger that the test URL of a path leads to, also of inactive workflows.
 
-    The active one has it; without one, of the workflows that name the path the one that has existed longest. A path
-    that begins with a workflow's id leads to that workflow, whoever else names the rest.
+    The active one has it; without one, of the workflows of the workspace whose path it is that name it, the one that
+    has existed longest. A path that begins with a workflow's id leads to that workflow, whoever else names the rest.
     """
     if not _PATH.fullmatch(path):
         return None
@@ -68,32 +68,30 @@ def tested(path: str) -> Listener | None:
     except ValueError:
         pass
     else:
-        if rest and (found := _naming(rest, of_workflow)):
+        if rest and (found := _naming(rest, workflow=of_workflow)):
             return found
-    active = listening([path]).get(path)
-    return active or _naming(path)
+    if (active := listening([path]).get(path)) is not None:
+        return active
+    owner = webhook_paths.workspace_and_trigger_path(path)
+    return _naming(owner[1], workspace=owner[0]) if owner else None
 
 
 _NAMING = """
 SELECT w.* FROM executions_workflow w JOIN executions_workflowversion v ON v.id = w.latest_version_id
 WHERE jsonb_path_query_array(v.nodes, '$[*].parameters.path') ? %s AND w.deleted_at IS NULL
-  AND (%s::uuid IS NULL OR w.id = %s::uuid)
+  AND (w.id = %s::uuid OR w.workspace_id = %s::uuid)
 ORDER BY w.created_at, w.id LIMIT %s
 """
 
 
-def _naming(path: str, workflow_id: UUID | None = None) -> Listener | None:
-    for workflow in Workflow.objects.raw(_NAMING, [path, workflow_id, workflow_id, MOST_CANDIDATES]):
-        assert workflow.latest_version_id is not None
-        for node in triggers(_version(workflow.latest_version_id).nodes):
-            if node["parameters"].get("path") == path:
-                return listener(workflow, node["id"])
+def _naming(trigger_path: str, workflow: UUID | None = None, workspace: UUID | None = None) -> Listener | None:
+    """Return the trigger with the path that has existed longest: of the workflow, or of the workspace."""
+    for found in Workflow.objects.raw(_NAMING, [trigger_path, workflow, workspace, MOST_CANDIDATES]):
+        assert found.latest_version_id is not None
+        for node in webhook_paths.triggers(_version(found.latest_version_id).nodes):
+            if node["parameters"].get("path") == trigger_path:
+                return listener(found, node["id"])
     return None
-
-
-def triggers(nodes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the webhook triggers among the nodes that are not disabled."""
-    return [node for node in nodes if node["type"] == WebhookTrigger.type and not node.get("disabled")]
 
 
 def listener(workflow: Workflow, node_id: str) -> Listener:

@@ -9,7 +9,8 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from executions.hooks.listeners import tested, triggers
+from executions import webhook_paths
+from executions.hooks.listeners import tested
 from executions.models import Workflow, WorkflowVersion
 from webhooks.inbound.bodies import BadBody, read_body
 from webhooks.models import InboundRequest
@@ -29,20 +30,24 @@ _AUTH_WORDS = {
 
 
 def hooks_of(workflow: Workflow, version: WorkflowVersion) -> list[dict[str, Any]]:
-    """Return the webhook triggers of a version: where they listen, where they are tested, and who may call."""
+    """Return the webhook triggers of a version: where they listen, where they are tested, and who may call. `path` and
+    `test_path` follow /hooks/."""
+    nodes = webhook_paths.triggers(version.nodes)
+    named = [str(node["parameters"].get("path", "")) for node in nodes]
+    paths = webhook_paths.hook_paths(workflow.workspace, named)
     found = []
-    for node in triggers(version.nodes):
-        parameters = node["parameters"]
-        path = str(parameters.get("path", ""))
+    for node, trigger_path in zip(nodes, named, strict=True):
+        parameters, path = node["parameters"], paths[trigger_path]
         leads_to = tested(path)
         # Where another workflow has the path, the id leads to this one.
         here = leads_to is not None and leads_to.workflow.pk == workflow.pk
         auth = parameters.get("auth")
         found.append(
             {
+                "node": node["id"],
                 "path": path,
                 "methods": parameters.get("methods", ["POST"]),
-                "test_path": f"test/{path}" if here else f"test/{workflow.pk}/{path}",
+                "test_path": f"test/{path}" if here else f"test/{workflow.pk}/{trigger_path}",
                 "auth": _AUTH_WORDS.get(str(auth.get("type"))) if isinstance(auth, dict) else None,
             }
         )

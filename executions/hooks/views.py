@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 from typing import Any
 from uuid import UUID
 
@@ -22,13 +23,18 @@ from executions.hooks.judging import NOT_KEPT
 from executions.hooks.requests import Accepted, Answered, Arrived, Refused
 from executions.models import Execution, Wait, WaitKind
 from executions.statuses import ExecutionStatus
+from webhooks.inbound import answer_headers
 from webhooks.inbound.bodies import BadBody, first_or_all, read_body, read_query
 from workflow_platform.client_address import client_address
 from workflow_platform.problems import json_problem, unfit_body
 
+logger = logging.getLogger(__name__)
+
 COMPLETION_SECONDS = 30.0
 LOOKING_ONLY = frozenset({"HEAD", "OPTIONS"})
-NO_BODY = frozenset({204, 304})
+NO_CONTENT = frozenset({204, 205, 304})
+NO_LENGTH = frozenset({204, 304})
+"""Answers that end with their headers; 205 has a body, which is empty."""
 
 
 @csrf_exempt
@@ -85,7 +91,7 @@ async def _accepted(request: HttpRequest, outcome: Accepted) -> HttpResponse:
         return JsonResponse(said | {"status": "removed"}, status=202)
     said["status"] = state["status"]
     if answered and state["response"] is not None:
-        return _response(state["response"])
+        return _response(outcome.execution_id, state["response"])
     if not ExecutionStatus(state["status"]).ended:
         return JsonResponse(said, status=202)
     if state["status"] != ExecutionStatus.COMPLETED.value:
@@ -135,12 +141,23 @@ def _item(request: HttpRequest, path: str) -> dict[str, Any]:
     }
 
 
-def _response(said: dict[str, Any]) -> HttpResponse:
-    """Return the answer that a `respond_to_webhook` node gave."""
-    body, headers = said["body"], dict(said["headers"])
-    named = {name.lower() for name in headers}
+def _response(execution_id: UUID, said: dict[str, Any]) -> HttpResponse:
+    """Return the answer that a `respond_to_webhook` node gave.
+
+    The node refuses headers that a workflow may not set. Those of an answer that was stored by an earlier version of
+    the platform are left out.
+    """
+    body, status = said["body"], said["status"]
     text = isinstance(body, str)
-    if "content-type" not in named:
-        headers["Content-Type"] = "text/plain; charset=utf-8" if text else "application/json"
-    content = b"" if said["status"] in NO_BODY else body.encode() if text else orjson.dumps(body)
-    return HttpResponse(content, status=said["status"], headers=headers)
+    content = b"" if status in NO_CONTENT else body.encode() if text else orjson.dumps(body)
+    answer = HttpResponse(
+        content, status=status, content_type="text/plain; charset=utf-8" if text else "application/json"
+    )
+    if status not in NO_LENGTH:
+        answer["Content-Length"] = str(len(content))
+    for name, value in said["headers"].items():
+        if (problem := answer_headers.problem(name, value)) is not None:
+            logger.warning("The answer of execution %s goes out without a header. %s", execution_id, problem)
+        else:
+            answer[name] = value
+    return answer

@@ -4,7 +4,7 @@ from executions.models.node_run import NodeRun
 from executions.models.rate_bucket import RateBucket
 from executions.models.schedule import Missed, Schedule
 from executions.models.wait import Wait, WaitKind
-from executions.models.workflow import NoSuchWorkflow, WebhookRoute, Workflow, WorkflowVersion
+from executions.models.workflow import NoSuchWorkflow, WebhookClaim, WebhookRoute, Workflow, WorkflowVersion
 
 __all__ = [
     "Credential",
@@ -18,6 +18,7 @@ __all__ = [
     "Trigger",
     "Wait",
     "WaitKind",
+    "WebhookClaim",
     "WebhookRoute",
     "Workflow",
     "WorkflowVersion",

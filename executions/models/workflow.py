@@ -112,11 +112,36 @@ class WorkflowVersion(models.Model):
 
 
 class WebhookRoute(models.Model):
-    """A path under /hooks/ and the active workflow and trigger node that answer it."""
+    """A path under /hooks/ that is reserved for a workspace, and the active trigger that answers it, if there is one.
 
-    path = models.CharField(max_length=200, primary_key=True)
-    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="routes")
-    node_id = models.CharField(max_length=100)
+    It exists while a workflow that was ever active with it does (`WebhookClaim`).
+    """
+
+    path = models.CharField(max_length=300, primary_key=True, help_text="What follows /hooks/.")
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    trigger_path = models.CharField(max_length=200, help_text="The path that its triggers name.")
+    workflow = models.ForeignKey(Workflow, null=True, on_delete=models.SET_NULL, related_name="routes")
+    node_id = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "trigger_path"], name="one_webhook_path_per_trigger_path"),
+        ]
 
     def __str__(self) -> str:
         return f"/hooks/{self.path}"
+
+
+class WebhookClaim(models.Model):
+    """A workflow that was active with a path: it keeps the path reserved until the workflow is deleted."""
+
+    route = models.ForeignKey(WebhookRoute, on_delete=models.CASCADE, related_name="claims")
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="claims")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["route", "workflow"], name="one_claim_per_path_and_workflow"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.route} of {self.workflow}"

@@ -21,8 +21,9 @@ RESERVED = frozenset({"resume", "test"})
 class WebhookTriggerParameters(Parameters):
     path: str = Field(
         title="Path",
-        description="What follows /hooks/ in the URL. /hooks/test/ before it is the test URL: what is sent there is"
-        " checked, shown on the workflow's page, and starts nothing.",
+        description="What follows /hooks/ in the URL, or /hooks/<workspace slug>/ in every workspace but the first."
+        " /hooks/test/ in place of /hooks/ makes it the test URL: what is sent there is checked, shown on the"
+        " workflow's page, and starts nothing.",
         min_length=1,
         max_length=200,
         pattern=f"^{PATH}$",

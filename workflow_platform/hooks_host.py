@@ -1,0 +1,31 @@
+"""`HOOKS_HOST`: a host of their own for webhooks, so that what workflows answer has another origin than the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+
+def hooks_url() -> str:
+    """Return the address that `/hooks/…` follows in the URLs of webhooks: scheme and host, without a slash."""
+    if not settings.HOOKS_HOST:
+        return str(settings.PUBLIC_URL)
+    public = urlsplit(settings.PUBLIC_URL)
+    port = "" if ":" in settings.HOOKS_HOST or public.port is None else f":{public.port}"
+    return f"{public.scheme}://{settings.HOOKS_HOST}{port}"
+
+
+def is_asked(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Tell whether a request is for the host of the webhooks. Its port does not matter: browsers keep cookies for a
+    host, not for a port."""
+    wanted = host_name(settings.HOOKS_HOST)
+    return bool(wanted) and any(
+        name.lower() == b"host" and host_name(value.decode("latin-1")) == wanted for name, value in headers
+    )
+
+
+def host_name(host: str) -> str:
+    """Return the name in `name:port`, in lower case and without the dot that may end it."""
+    return host.strip().partition(":")[0].lower().rstrip(".")
