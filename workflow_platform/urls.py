@@ -8,9 +8,11 @@ from events import asyncapi
 from executions.hooks import views as hooks
 from webhooks import metrics
 from workflow_platform import health
+from workflow_platform.accounts.admin import change_own_password
 
 urlpatterns = [
     path("admin/rq/", include("django_rq.urls")),
+    path("admin/password_change/", change_own_password),
     path("admin/", admin.site.urls),
     path("api/", include("workflow_platform.accounts.urls")),
     path("api/", include("events.api.urls")),
