@@ -87,7 +87,7 @@ def test_an_invitation_says_nothing_about_who_has_an_account(eve: User, evil: Wo
     for addressee in ({"username": "victim"}, {"username": "nobody"}, {"email": "victim@example.com"}):
         with CaptureQueriesContext(connection) as seen:
             answers.append(invite(as_user(eve), evil, **addressee))
-        queries.append([query["sql"].split()[:2] for query in seen])
+        queries.append([query["sql"].split()[0] for query in seen])
     said = [
         {name: value for name, value in answer.json().items() if name in {"role", "state", "accepted_by"}}
         for answer in answers
