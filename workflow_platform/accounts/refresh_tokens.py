@@ -40,7 +40,7 @@ def rotate(raw: str) -> RefreshToken | None:
     user = _user_of(old) if old is not None else None
     if old is None or user is None:
         return None
-    family_id = _family_of(old) or _adopt(old, user)
+    family_id = _family_of(old) if FAMILY_CLAIM in old else _adopt(old, user)
     if family_id is None:
         return None
     new: RefreshToken = RefreshToken.for_user(user)
@@ -60,7 +60,7 @@ def revoke(raw: str) -> None:
     user = _user_of(token) if token is not None else None
     if token is None or user is None:
         return
-    family_id = _family_of(token) or _adopt(token, user)
+    family_id = _family_of(token) if FAMILY_CLAIM in token else _adopt(token, user)
     for family in TokenFamily.objects.filter(user=user, pk=family_id) if family_id is not None else ():
         family.end()
 
