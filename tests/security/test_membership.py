@@ -272,6 +272,21 @@ def test_pages_offer_the_users_own_default_first(evil: Workspace, victim: User, 
         assert 0 < page.index(f'<option value="{own.pk}"') < page.index(f'<option value="{evil.pk}"'), path
 
 
+def test_the_link_opens_a_page_for_the_addressee_alone(eve: User, evil: Workspace, victim: User, client: Any) -> None:
+    made = invite(as_user(eve), evil, username="victim").json()
+    assert made["link"].endswith(f"/invitations/{made['token']}/")
+    path = f"/invitations/{made['token']}/"
+    assert client.get(path).status_code == 302  # to the login
+    client.force_login(eve)
+    assert (client.get(path).status_code, client.post(path).status_code) == (404, 404)
+    client.force_login(victim)
+    assert "Join Evil" in client.get(path).content.decode()
+    assert not Membership.objects.filter(user=victim, workspace=evil).exists()  # reading accepts nothing
+    assert client.post(path).status_code == 302
+    assert Membership.objects.filter(user=victim, workspace=evil).exists()
+    assert client.get(path).status_code == 404
+
+
 async def test_a_removed_member_loses_rows_and_streams_within_seconds(platform: Platform) -> None:
     admin_of = platform.request("GET", "/api/workspaces/").json()["results"][0]["id"]
     workflow = platform.request("GET", "/api/workflows/").json()["results"][0]["id"]
