@@ -18,13 +18,14 @@ class EventsConfig(AppConfig):
         from events.replay import jobs, sending
         from events.replay.models import Replay
         from workflow_platform import sealed
-        from workflow_platform.accounts.models import ApiToken, Membership, User
+        from workflow_platform.accounts.models import ApiToken, Membership, TokenFamily, User
         from workflow_platform.jobs import register
 
         register(jobs.KIND, sending.send, "low")
         sealed.register_column("secrets of replays", Replay, "secrets")
         user_logged_out.connect(_user_changed, dispatch_uid="events.logged_out")
-        for model, changed in ((ApiToken, _theirs_changed), (Membership, _theirs_changed), (User, _user_saved)):
+        theirs = (ApiToken, Membership, TokenFamily)
+        for model, changed in (*((each, _theirs_changed) for each in theirs), (User, _user_saved)):
             for signal in (post_save, post_delete):
                 signal.connect(changed, sender=model, dispatch_uid=f"events.{model.__name__}.{id(signal)}")
 

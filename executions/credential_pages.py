@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -11,7 +11,8 @@ from django.shortcuts import render
 from executions import credential_types
 from executions.credential_uses import uses_of
 from executions.models import Credential
-from workflow_platform.accounts.models import Role, Workspace
+from workflow_platform.accounts.models import Role, User, Workspace
+from workflow_platform.accounts.workspace_choice import offered
 
 LISTED = 200
 
@@ -19,7 +20,7 @@ LISTED = 200
 @login_required
 def credentials(request: HttpRequest) -> HttpResponse:
     """List the credentials that the caller may use."""
-    admin_of = list(Workspace.objects.visible_to(request.user, Role.ADMIN).order_by("created_at"))
+    admin_of = offered(cast(User, request.user), Role.ADMIN)
     editor = Workspace.objects.visible_to(request.user, Role.EDITOR)
     admin_ids = {workspace.pk for workspace in admin_of}
     visible = Credential.objects.visible_to(request.user, Role.EDITOR).select_related("workspace").defer("data")

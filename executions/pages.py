@@ -31,6 +31,7 @@ from executions.nodes.registry import node_types
 from webhooks.models import Delivery
 from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.accounts.workspace_choice import offered
 from workflow_platform.hooks_host import hooks_url
 from workflow_platform.page_filters import page_query, uuid_or_none
 
@@ -100,7 +101,8 @@ def workflows(request: HttpRequest) -> HttpResponse:
     head = log.head(FEED)
     user = _user(request)
     text = request.GET.get("q", "").strip()[:200]
-    editable = set(Workspace.objects.visible_to(user, Role.EDITOR).values_list("pk", flat=True))
+    editor_of = offered(user, Role.EDITOR)
+    editable = {workspace.pk for workspace in editor_of}
     types = node_types()
     found = []
     for row in workflows_with_runs(user, text)[:200]:
@@ -113,6 +115,7 @@ def workflows(request: HttpRequest) -> HttpResponse:
         "workflows": found,
         "q": text,
         "can_create": bool(editable),
+        "workspaces": editor_of,
         "page_data": {"head": head},
     }
     return render(request, "executions/workflows.html", context)

@@ -14,6 +14,8 @@ from workflow_platform.addresses import IPAddress
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_HOPS = 50
 """Of a header with more entries, only the last ones are looked at."""
+IPV6_PREFIX = 64
+"""One customer has at least this much of IPv6: its addresses count as one."""
 
 
 def client_address(meta: Mapping[str, Any]) -> IPAddress | None:
@@ -48,6 +50,13 @@ def parse(text: str) -> IPAddress | None:
     except ValueError:
         return None
     return getattr(found, "ipv4_mapped", None) or found
+
+
+def counted_as(address: IPAddress | None) -> str:
+    """Return whose requests are counted together: an IPv4 address, a /64 of IPv6."""
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
+    return str(address or "")
 
 
 @lru_cache(maxsize=512)

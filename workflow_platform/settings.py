@@ -12,6 +12,7 @@ from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import django_stubs_ext
+from django.conf import global_settings
 from environs import Env, EnvError
 
 from workflow_platform.redis_server import RedisServer, parse_sentinels
@@ -118,6 +119,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "workflow_platform.accounts.login_middleware.LoginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -181,6 +183,13 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+AUTHENTICATION_BACKENDS = ["workflow_platform.accounts.passwords.PasswordBackend"]
+PASSWORD_HASHERS = [
+    "workflow_platform.accounts.hashing.QueuedPBKDF2PasswordHasher",
+    *global_settings.PASSWORD_HASHERS[1:],  # for hashes that came from elsewhere; none is made with these
+]
+PASSWORD_HASHES_AT_ONCE = _read(env.int, "PASSWORD_HASHES_AT_ONCE", max(1, (os.cpu_count() or 1) // 2))
+PASSWORD_HASHES_QUEUED = _read(env.int, "PASSWORD_HASHES_QUEUED", 8)
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "login"

@@ -8,9 +8,12 @@ from events import asyncapi
 from executions.hooks import views as hooks
 from webhooks import metrics
 from workflow_platform import health
+from workflow_platform.accounts.admin import change_own_password
+from workflow_platform.accounts.invitation_pages import invitation
 
 urlpatterns = [
     path("admin/rq/", include("django_rq.urls")),
+    path("admin/password_change/", change_own_password),
     path("admin/", admin.site.urls),
     path("api/", include("workflow_platform.accounts.urls")),
     path("api/", include("events.api.urls")),
@@ -25,6 +28,7 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.show),
+    path("invitations/<str:token>/", invitation, name="invitation"),
     path("", include("events.urls")),
     path("", include("webhooks.urls")),
     path("", include("executions.urls")),

@@ -72,7 +72,7 @@ class CredentialChangeSerializer(serializers.Serializer[Any]):
 
 
 class CredentialCreateSerializer(CredentialChangeSerializer):
-    workspace = serializers.UUIDField(required=False)
+    workspace = serializers.UUIDField(required=False, help_text="Needed where you are a member of several workspaces.")
     name = serializers.CharField(max_length=100)
     type = serializers.ChoiceField(choices=TYPE_CHOICES)
     data = serializers.DictField(help_text="The fields of the type; see /api/credential-types/.")

@@ -27,8 +27,9 @@ from executions.credential_types import BadFields, OAuth2ClientCredentials
 from executions.models import Credential
 from executions.nodes.base import NodeError
 from workflow_platform import idempotency, outbound
-from workflow_platform.accounts.models import Role, Workspace
+from workflow_platform.accounts.models import Role
 from workflow_platform.accounts.views import user_of
+from workflow_platform.accounts.workspace_choice import workspace_for
 from workflow_platform.idempotency import create_once
 from workflow_platform.problems import Problem
 
@@ -81,17 +82,14 @@ class CredentialViewSet(viewsets.GenericViewSet[Credential]):
         body = CredentialCreateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         given = dict(body.validated_data)
-        mine = Workspace.objects.visible_to(request.user, Role.ADMIN).order_by("created_at")
-        if wanted := given.pop("workspace", None):
-            mine = mine.filter(pk=wanted)
-        workspace = mine.first()
-        if workspace is None:
-            raise Problem(403, "workspace: you are not an admin of any such workspace.")
+        user, wanted, type_ = user_of(request), given.pop("workspace", None), given.pop("type")
         try:
             row, _ = create_once(
                 request,
-                lambda pk: Credential.objects.visible_to(request.user, Role.ADMIN).filter(pk=pk).first(),
-                lambda: credentials.create(workspace=workspace, by=user_of(request), type_=given.pop("type"), **given),
+                lambda pk: Credential.objects.visible_to(user, Role.ADMIN).filter(pk=pk).first(),
+                lambda: credentials.create(
+                    workspace=workspace_for(user, wanted, Role.ADMIN), by=user, type_=type_, **given
+                ),
             )
         except BadFields as error:
             raise bad_fields(error) from None

@@ -32,7 +32,7 @@ class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
 
 
 class WorkflowWriteSerializer(serializers.Serializer[Any]):
-    workspace = serializers.UUIDField(required=False)
+    workspace = serializers.UUIDField(required=False, help_text="Needed where you are a member of several workspaces.")
     name = serializers.CharField(max_length=200)
     description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
     nodes = serializers.JSONField()

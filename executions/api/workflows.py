@@ -35,6 +35,8 @@ from executions.nodes.registry import node_types
 from workflow_platform import idempotency
 from workflow_platform.accounts.models import Role, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.accounts.views import user_of
+from workflow_platform.accounts.workspace_choice import workspace_for
 from workflow_platform.idempotency import create_once
 from workflow_platform.problems import Problem
 
@@ -67,13 +69,13 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     def create(self, request: Request) -> Response:
         body = WorkflowWriteSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        mine = Workspace.objects.visible_to(request.user, Role.EDITOR).order_by("created_at")
-        if wanted := body.validated_data.get("workspace"):
-            mine = mine.filter(pk=wanted)
-        workspace = mine.first()
-        if workspace is None:
-            raise Problem(403, "workspace: you are not an editor of any such workspace.")
-        workflow, _ = create_once(request, self._found, lambda: self._save(request, body.validated_data, workspace))
+        given = body.validated_data
+
+        def create() -> Workflow:
+            workspace = workspace_for(user_of(request), given.get("workspace"), Role.EDITOR)
+            return self._save(request, given, workspace)
+
+        workflow, _ = create_once(request, self._found, create)
         return Response(WorkflowSerializer(workflow).data, status=status.HTTP_201_CREATED)
 
     def _found(self, pk: str) -> Workflow | None:

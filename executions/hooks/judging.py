@@ -14,9 +14,9 @@ from executions.hooks.secrets import Opened, Reference
 from executions.nodes.webhook_trigger import WebhookTriggerParameters
 from webhooks.inbound import verify
 from webhooks.inbound.bodies import BadBody, first_or_all, read_body, read_query, without_nul
-from webhooks.inbound.limits import Buckets, counted_as, lower
+from webhooks.inbound.limits import Buckets, lower
 from webhooks.inbound.schemes import CREDENTIAL_TYPE, SIGNING, Open
-from workflow_platform.client_address import networks, within
+from workflow_platform.client_address import counted_as, networks, within
 
 NOT_KEPT = frozenset({"authorization", "cookie", "proxy-authorization"})
 TESTS_PER_SECOND, TESTS_BURST = 2.0, 20.0

@@ -23,7 +23,7 @@ const MINIMAL = {
 by("new")?.addEventListener("click", async (event) => {
   event.currentTarget.disabled = true;
   try {
-    const made = await send("POST", "/api/workflows/", MINIMAL);
+    const made = await send("POST", "/api/workflows/", { ...MINIMAL, workspace: by("new-workspace").value });
     location.assign(`/workflows/${made.id}/`);
   } catch (error) {
     by("new").disabled = false;

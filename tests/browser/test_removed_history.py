@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -16,8 +18,18 @@ from tests.workflows import edge, node
 pytestmark = pytest.mark.browser
 
 
-def test_it_says_when_the_events_were_removed_and_shows_the_node_runs(platform: Platform, visitor: Visitor) -> None:
-    workspace = platform.request("POST", "/api/workspaces/", json={"name": "Short memory"}).json()
+@pytest.fixture
+def workspace(platform: Platform) -> Iterator[dict[str, Any]]:
+    """Return a workspace for this test alone: other tests name none, which only a member of one may do."""
+    made = platform.request("POST", "/api/workspaces/", json={"name": "Short memory"}).json()
+    yield made
+    end = f"Membership.objects.filter(workspace={made['id']!r}).delete()"
+    platform.shell.run(f"from workflow_platform.accounts.models import Membership; {end}")
+
+
+def test_it_says_when_the_events_were_removed_and_shows_the_node_runs(
+    platform: Platform, visitor: Visitor, workspace: dict[str, Any]
+) -> None:
     nodes = [
         node("start", "manual_trigger"),
         node("numbers", "code", code="return [{n: 1}, {n: 2}];"),

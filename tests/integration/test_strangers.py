@@ -53,6 +53,8 @@ def ours(platform: Platform) -> dict[str, str]:
     workspace = workflow["workspace"]
     members = platform.request("GET", f"/api/workspaces/{workspace}/members/").json()
     tokens = platform.request("GET", "/api/tokens/").json()
+    offer = {"username": "somebody-else", "role": "viewer"}
+    invitation = platform.request("POST", f"/api/workspaces/{workspace}/invitations/", json=offer).json()
     asks = [node("start", "manual_trigger"), node("ask", "approval", message="Ours?")]
     asking = platform.request(
         "POST", "/api/workflows/", json={"name": "Asks", "nodes": asks, "edges": [edge("start", "ask")]}
@@ -78,6 +80,7 @@ def ours(platform: Platform) -> dict[str, str]:
         "workspaces": workspace,
         "members": str(members["results"][0]["id"]),
         "tokens": str(tokens["results"][0]["id"]),
+        "invitations": invitation["id"],
         "nodes": "end",
         "credentials": credential["id"],
         "replays": replay["id"],
@@ -141,7 +144,7 @@ def test_a_bulk_rerun_finds_nothing_that_is_not_ones_own(
 
 def test_every_address_wants_to_know_who_asks(platform: Platform, ours: dict[str, str]) -> None:
     schema = platform.request("GET", "/api/schema/?format=json").json()
-    open_to_all = {"/api/auth/token/", "/api/auth/token/refresh/"}
+    open_to_all = {"/api/auth/token/", "/api/auth/token/refresh/", "/api/auth/token/revoke/"}
     for path, methods in schema["paths"].items():
         for method in set(methods) - {"parameters"}:
             answer = requests.request(method, platform.url + filled(path, ours), timeout=30)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhooks.inbound.limits import Buckets, counted_as, lower
+from webhooks.inbound.limits import Buckets, lower
 from webhooks.inbound.recording import (
     ALL_REFUSALS_BURST,
     MAX_BODY,
@@ -23,6 +23,7 @@ from webhooks.inbound.recording import (
     masked_headers,
     masked_query,
 )
+from workflow_platform.client_address import counted_as
 
 
 def refused(path: str = "orders", address: str = "203.0.113.9", known: bool = True) -> Kept:

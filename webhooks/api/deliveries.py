@@ -23,6 +23,8 @@ from webhooks.models.delivery import UNENDED
 from workflow_platform import idempotency
 from workflow_platform.accounts.models import Role, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.accounts.views import user_of
+from workflow_platform.accounts.workspace_choice import workspace_for
 from workflow_platform.idempotency import create_once
 from workflow_platform.problems import Problem
 
@@ -56,15 +58,12 @@ class DeliveryViewSet(viewsets.GenericViewSet[Delivery]):
         """Queue a message for a URL. It is sent, tried again and logged as every delivery is."""
         body = AdHocSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        mine = Workspace.objects.visible_to(request.user, Role.EDITOR).order_by("created_at")
-        if chosen := body.validated_data.get("workspace"):
-            mine = mine.filter(pk=chosen)
-        workspace = mine.first()
-        if workspace is None:
-            raise Problem(403, "workspace: you are not an editor of any such workspace.")
-        row, _ = create_once(
-            request, lambda pk: self.get_queryset().filter(pk=pk).first(), lambda: _queued(body.wanted(workspace.pk))
-        )
+
+        def create() -> Delivery:
+            workspace = workspace_for(user_of(request), body.validated_data.get("workspace"), Role.EDITOR)
+            return _queued(body.wanted(workspace.pk))
+
+        row, _ = create_once(request, lambda pk: self.get_queryset().filter(pk=pk).first(), create)
         return Response(DeliveryDetailSerializer(self._delivery(str(row.pk))).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(responses=DeliveryDetailSerializer)

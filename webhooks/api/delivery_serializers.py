@@ -140,7 +140,7 @@ class AttemptSerializer(serializers.ModelSerializer[DeliveryAttempt]):
 class AdHocSerializer(serializers.Serializer[Any]):
     """A message for a URL."""
 
-    workspace = serializers.UUIDField(required=False)
+    workspace = serializers.UUIDField(required=False, help_text="Needed where you are a member of several workspaces.")
     url = serializers.CharField(max_length=MAX_URL)
     method = serializers.ChoiceField(choices=METHODS, default="POST")
     headers = serializers.DictField(

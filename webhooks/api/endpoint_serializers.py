@@ -227,7 +227,7 @@ class EndpointWriteSerializer(serializers.Serializer[Any]):
 
 
 class EndpointCreateSerializer(EndpointWriteSerializer):
-    workspace = serializers.UUIDField(required=False)
+    workspace = serializers.UUIDField(required=False, help_text="Needed where you are a member of several workspaces.")
     signature = serializers.ChoiceField(choices=Signature.choices, default=Signature.V1)
     secret = serializers.CharField(
         required=False, max_length=200, write_only=True, help_text="`whsec_…` (v1) or `whsk_…` (v1a); by default new."

@@ -38,6 +38,7 @@ from workflow_platform import idempotency
 from workflow_platform.accounts.models import Role, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.accounts.views import user_of
+from workflow_platform.accounts.workspace_choice import workspace_for
 from workflow_platform.idempotency import create_once
 from workflow_platform.problems import Problem
 
@@ -87,15 +88,11 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         body = EndpointCreateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         given = dict(body.validated_data)
-        mine = Workspace.objects.visible_to(request.user, Role.ADMIN).order_by("created_at")
-        if wanted := given.pop("workspace", None):
-            mine = mine.filter(pk=wanted)
-        workspace = mine.first()
-        if workspace is None:
-            raise Problem(403, "workspace: you are not an admin of any such workspace.")
+        wanted = given.pop("workspace", None)
         issued: list[str] = []
 
         def make() -> Endpoint:
+            workspace = workspace_for(user_of(request), wanted, Role.ADMIN)
             _check_workflow(given, workspace)
             made = lifecycle.create(workspace=workspace, by=user_of(request), **given)
             issued.append(made.secret)

@@ -121,7 +121,7 @@ class OperationRequestSerializer(serializers.Serializer[Any]):
         help_text="To replay history to an endpoint: /api/webhooks/endpoints/{id}/replay/.",
     )
     filter = OperationFilterSerializer()
-    workspace = serializers.UUIDField(required=False, help_text="By default the caller's first one.")
+    workspace = serializers.UUIDField(required=False, help_text="Needed where you are a member of several workspaces.")
     dry_run = serializers.BooleanField(default=True, help_text="Only count, and show to whom it would go.")
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:

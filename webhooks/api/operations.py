@@ -23,9 +23,10 @@ from webhooks.api.operation_serializers import (
 from webhooks.models import Endpoint, Operation, OperationKind
 from webhooks.operations.choosing import Chosen
 from workflow_platform import idempotency
-from workflow_platform.accounts.models import Role, Workspace
+from workflow_platform.accounts.models import Role
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.accounts.views import user_of
+from workflow_platform.accounts.workspace_choice import workspace_for
 from workflow_platform.idempotency import create_once
 from workflow_platform.problems import Problem
 
@@ -68,12 +69,7 @@ class OperationViewSet(viewsets.GenericViewSet[Operation]):
         body = OperationRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         asked = body.validated_data
-        mine = Workspace.objects.visible_to(request.user, Role.EDITOR).order_by("created_at")
-        if chosen := asked.get("workspace"):
-            mine = mine.filter(pk=chosen)
-        workspace = mine.first()
-        if workspace is None:
-            raise Problem(403, "workspace: you are not an editor of any such workspace.")
+        workspace = workspace_for(user_of(request), asked.get("workspace"), Role.EDITOR)
         wanted = set(asked["filter"].get("endpoint", ()))
         if wanted - set(Endpoint.objects.filter(workspace=workspace, pk__in=wanted).values_list("pk", flat=True)):
             raise serializers.ValidationError({"filter": {"endpoint": "The workspace has no such endpoint."}})

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from workflow_platform.addresses import IPAddress
-
 MAX_BUCKETS = 10_000
 """Of more, those that were used longest ago are forgotten: they are full again by then, or nearly so."""
-IPV6_PREFIX = 64
-"""What one customer has of IPv6 at least: its addresses count as one."""
 
 
 @dataclass(slots=True)
@@ -45,13 +40,6 @@ class Buckets:
             bucket.tokens -= 1
             return 0.0
         return (1 - bucket.tokens) / per_second
-
-
-def counted_as(address: IPAddress | None) -> str:
-    """Return whose requests are counted together: an IPv4 address, a /64 of IPv6."""
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
-    return str(address or "")
 
 
 def lower(*limits: float | None) -> float:

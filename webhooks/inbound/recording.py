@@ -17,8 +17,9 @@ import orjson
 from django.db import connection
 
 from webhooks.inbound.bodies import without_nul
-from webhooks.inbound.limits import Buckets, counted_as
+from webhooks.inbound.limits import Buckets
 from workflow_platform.addresses import IPAddress
+from workflow_platform.client_address import counted_as
 
 MAX_BODY = 16 * 1024
 """Characters of a body that are kept."""

@@ -19,6 +19,7 @@ from webhooks.pages.waterfall import waterfall
 from webhooks.rules import DELIVERED
 from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.accounts.workspace_choice import offered
 from workflow_platform.addresses import shown_url
 from workflow_platform.page_filters import page_query, uuid_or_none
 
@@ -35,7 +36,7 @@ def deliveries(request: HttpRequest) -> HttpResponse:
     before = uuid_or_none(request.GET.get("before"))
     rows = list((found.filter(pk__lt=before) if before else found)[: LISTED + 1])
     shown = rows[:LISTED]
-    editor_of = list(Workspace.objects.visible_to(user, Role.EDITOR).order_by("created_at"))
+    editor_of = offered(user, Role.EDITOR)
     context = {
         "filters": filters,
         "filtered": bool(filters.chosen()),

@@ -24,6 +24,7 @@ from webhooks.retry_schedule import RetryPolicy
 from webhooks.rules import DELIVERED
 from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.accounts.workspace_choice import offered
 from workflow_platform.addresses import shown_url
 
 LISTED = 100
@@ -40,7 +41,7 @@ def endpoints(request: HttpRequest) -> HttpResponse:
     ids = [row.pk for row in found]
     now, span = timezone.now(), figures.SPANS["24h"]
     done, waiting = figures.figures(ids, span, now), figures.pending(ids)
-    admin_of, editor_of = _workspaces(user, Role.ADMIN), _workspaces(user, Role.EDITOR)
+    admin_of, editor_of = offered(user, Role.ADMIN), offered(user, Role.EDITOR)
     admins, editors = {each.pk for each in admin_of}, {each.pk for each in editor_of}
     rows = [
         {
@@ -112,10 +113,6 @@ def form_data() -> dict[str, Any]:
 def _endpoints(user: User) -> EndpointQuerySet:
     found = Endpoint.objects.visible_to(user).filter(deleted_at__isnull=True)
     return found.select_related("workspace", "lane", "created_by").defer("sealed")
-
-
-def _workspaces(user: User, role: Role) -> list[Workspace]:
-    return list(Workspace.objects.visible_to(user, role).order_by("created_at"))
 
 
 def _may(user: User, row: Endpoint, role: Role) -> bool:

@@ -5,14 +5,50 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.views import PasswordChangeView
 from django.db.models import CASCADE, ForeignObjectRel, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse_lazy
 
-from workflow_platform.accounts.forms import AdminLoginForm
+from workflow_platform.accounts.forms import AdminLoginForm, OwnPasswordForm, UserPasswordForm
 from workflow_platform.accounts.models import ApiToken, Membership, User, Workspace
+from workflow_platform.accounts.sessions import end_tokens
 
-admin.site.register(User, UserAdmin)
+
+@admin.register(User)
+class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not generic when it runs
+    """Django's admin of users. A change of password offers to end API tokens; a deactivated user's JWTs end."""
+
+    change_password_form = UserPasswordForm
+    change_user_password_template = "admin/accounts/user/change_password.html"  # noqa: S105 - a template
+
+    def save_model(self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool) -> None:
+        """Save; a user who is deactivated and activated again later starts without the old JWTs."""
+        super().save_model(request, obj, form, change)
+        if change and not obj.is_active:
+            end_tokens(obj, api_tokens=False)
+
+
+class OwnPasswordView(PasswordChangeView):
+    """The change of one's own password in the admin, with the limits on guesses of the old one."""
+
+    form_class = OwnPasswordForm
+    template_name = "admin/password_change.html"
+    success_url = reverse_lazy("admin:password_change_done")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        """Add the request, which the limits are counted by."""
+        return super().get_form_kwargs() | {"request": self.request}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add what every page of the admin shows."""
+        return super().get_context_data(**kwargs) | admin.site.each_context(self.request)
+
+
+def change_own_password(request: HttpRequest) -> HttpResponseBase:
+    """Answer in place of the admin site's own view, which takes no other form."""
+    return admin.site.admin_view(OwnPasswordView.as_view())(request)
 
 
 class MembershipInline(admin.TabularInline[Membership, Workspace]):

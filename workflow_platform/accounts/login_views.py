@@ -10,42 +10,18 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
-from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from workflow_platform.accounts.authentication import BearerAuthentication, tokens_for, user_of_jwt
-from workflow_platform.accounts.login_limit import record_failure, seconds_to_wait
+from workflow_platform.accounts import refresh_tokens
+from workflow_platform.accounts.authentication import BearerAuthentication
 from workflow_platform.accounts.models import User
 from workflow_platform.accounts.serializers import (
-    AccessSerializer,
     CredentialsSerializer,
     MeSerializer,
     RefreshSerializer,
     TokenPairSerializer,
 )
-from workflow_platform.client_address import client_address
-
-
-class LoginThrottle(BaseThrottle):
-    """Answers 429 while there have been too many failures. Successful logins are never counted."""
-
-    def allow_request(self, request: Request, view: APIView) -> bool:
-        """Tell whether this login may be tried."""
-        self._seconds = seconds_to_wait(*who(request))
-        return self._seconds == 0
-
-    def wait(self) -> float:
-        """Return what Retry-After says."""
-        return self._seconds
-
-
-def who(request: Request) -> tuple[str, str]:
-    """Return the address and the name of a login. Headers are believed as far as TRUSTED_PROXIES wrote them."""
-    data = request.data
-    username = data.get("username", "") if isinstance(data, dict) else ""
-    return str(client_address(request.META) or ""), str(username)
 
 
 class _OpenView(APIView):
@@ -60,35 +36,45 @@ class _OpenView(APIView):
 
 
 class TokenView(_OpenView):
-    throttle_classes = [LoginThrottle]
-
-    @extend_schema(request=CredentialsSerializer, responses=TokenPairSerializer, auth=[], tags=["auth"])
+    @extend_schema(
+        request=CredentialsSerializer,
+        responses={200: TokenPairSerializer, 401: None, 429: None, 503: None},
+        auth=[],
+        tags=["auth"],
+    )
     def post(self, request: Request) -> Response:
-        """Exchange a name and a password for an access and a refresh token."""
+        """Exchange a name and a password for an access and a refresh token. Attempts are limited for each account and
+        address; a client that keeps the cookie of an earlier login has a limit of its own."""
         given = CredentialsSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         user = authenticate(request._request, **given.validated_data)
         if not isinstance(user, User):
-            record_failure(*who(request))
             raise AuthenticationFailed("No active user has this name and password.")
         update_last_login(User, user)
-        refresh = tokens_for(user)
-        return _unstored({"access": str(refresh.access_token), "refresh": str(refresh)})
+        return _pair(refresh_tokens.issue(user))
 
 
 class TokenRefreshView(_OpenView):
-    @extend_schema(request=RefreshSerializer, responses=AccessSerializer, auth=[], tags=["auth"])
+    @extend_schema(request=RefreshSerializer, responses={200: TokenPairSerializer, 401: None}, auth=[], tags=["auth"])
     def post(self, request: Request) -> Response:
-        """Exchange a refresh token for a new access token."""
+        """Exchange a refresh token for a new access token and the next refresh token. Each refresh token works once:
+        using one again ends every token of its login."""
         given = RefreshSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        try:
-            refresh = RefreshToken(given.validated_data["refresh"])
-        except TokenError:
-            refresh = None
-        if refresh is None or user_of_jwt(refresh) is None:
-            raise AuthenticationFailed("The refresh token is unknown or expired.")
-        return _unstored({"access": str(refresh.access_token)})
+        refresh = refresh_tokens.rotate(given.validated_data["refresh"])
+        if refresh is None:
+            raise AuthenticationFailed("The refresh token is unknown, used, expired or revoked. Log in again.")
+        return _pair(refresh)
+
+
+class TokenRevokeView(_OpenView):
+    @extend_schema(request=RefreshSerializer, responses={204: None}, auth=[], tags=["auth"])
+    def post(self, request: Request) -> Response:
+        """End the login of a refresh token, with its access tokens. The answer to an unknown token is the same."""
+        given = RefreshSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        refresh_tokens.revoke(given.validated_data["refresh"])
+        return Response(status=204)
 
 
 class MeView(APIView):
@@ -99,5 +85,6 @@ class MeView(APIView):
         return Response(MeSerializer(me).data)
 
 
-def _unstored(data: dict[str, Any]) -> Response:
-    return Response(data, headers={"Cache-Control": "no-store"})
+def _pair(refresh: RefreshToken) -> Response:
+    pair: dict[str, Any] = {"access": str(refresh.access_token), "refresh": str(refresh)}
+    return Response(pair, headers={"Cache-Control": "no-store"})

@@ -1,11 +1,13 @@
-"""Who may see what: users, workspaces, memberships with roles, API tokens kept as hashes."""
+"""Who may see what: users, workspaces, memberships and invitations with roles, tokens kept as hashes."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
+from uuid import uuid4
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -32,6 +34,33 @@ class Role(models.TextChoices):
 
 class User(AbstractUser):
     """A person. Sees only the workspaces that they are a member of, superuser or not (the admin site apart)."""
+
+    default_workspace = models.ForeignKey(
+        "Workspace",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="What pages choose first. Set with the first membership, later only by the user.",
+    )
+    sessions_ended_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Sessions and JWTs from before this time are refused."
+    )
+
+    def get_session_auth_hash(self) -> str:
+        """Return what a session or a JWT must carry to be accepted. It changes with the password and when the user
+        ends all sessions."""
+        return self._since_sessions_ended(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        """Yield the same for each key of SECRET_KEY_FALLBACKS."""
+        for fallback in super().get_session_auth_fallback_hash():
+            yield self._since_sessions_ended(fallback)
+
+    def _since_sessions_ended(self, password_hash: str) -> str:
+        if self.sessions_ended_at is None:
+            return password_hash  # Django's own value, so that an upgrade ends no session
+        return hashlib.sha256(f"{password_hash} {self.sessions_ended_at.timestamp()}".encode()).hexdigest()
 
 
 class WorkspaceQuerySet(models.QuerySet["Workspace"]):
@@ -95,6 +124,51 @@ class Membership(models.Model):
     def __str__(self) -> str:
         return f"{self.user} is {self.role} of {self.workspace}"
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; a user's first membership becomes their default workspace, later ones never do."""
+        first = self._state.adding and not Membership.objects.filter(user_id=self.user_id).exists()
+        super().save(*args, **kwargs)
+        if first:
+            User.objects.filter(pk=self.user_id, default_workspace=None).update(default_workspace=self.workspace_id)
+
+
+class Invitation(models.Model):
+    """An offer of a role in a workspace, to one address or user name. Whether either exists is not looked up until
+    somebody accepts. Only a SHA-256 of the token is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="invitations")
+    invited_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    email = models.EmailField(blank=True)
+    username = models.CharField(max_length=150, blank=True)
+    role = models.CharField(max_length=10, choices=Role.choices)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    accepted_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["workspace", "created_at"], name="invitation_by_workspace")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="invitation_role_is_known"),
+            models.CheckConstraint(
+                condition=models.Q(email="", username__gt="") | models.Q(email__gt="", username=""),
+                name="invitation_has_one_addressee",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email or self.username} as {self.role} of {self.workspace}"
+
+    def is_for(self, user: User) -> bool:
+        """Tell whether the invitation is addressed to this user. E-mail addresses ignore upper and lower case."""
+        if self.username:
+            return self.username == user.username
+        return bool(user.email) and self.email.casefold() == user.email.casefold()
+
 
 class ApiToken(models.Model):
     """A long-lived bearer token. It acts as its user; only a SHA-256 of it is kept (the token has 256 random bits)."""
@@ -140,6 +214,41 @@ class ApiToken(models.Model):
         """Tell whether the token still opens anything."""
         now = timezone.now()
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now) and self.user.is_active
+
+
+class TokenFamily(models.Model):
+    """The JWTs of one login: one refresh token at a time, and the access tokens made with it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="token_families")
+    current = models.CharField(max_length=32, help_text="The `jti` of the one refresh token that may be used.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    used_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.user}, logged in at {self.created_at:%Y-%m-%d %H:%M}"
+
+    def end(self) -> None:
+        """Refuse the family's tokens from now on. Saved by itself, so that open connections are checked again."""
+        if self.ended_at is None:
+            self.ended_at = timezone.now()
+            self.save(update_fields=["ended_at"])
+
+
+class LoginCounter(models.Model):
+    """Attempts to log in under one key (account, address or device) since `began_at`; see `login_limit`."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    attempts = models.PositiveIntegerField()
+    began_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.attempts} since {self.began_at}"
 
 
 class IdempotentRequest(models.Model):

@@ -20,15 +20,11 @@ class CredentialsSerializer(serializers.Serializer[Any]):
 
 class TokenPairSerializer(serializers.Serializer[Any]):
     access = serializers.CharField(help_text="Opens the API for half an hour.")
-    refresh = serializers.CharField(help_text="Exchanged for new access tokens.")
+    refresh = serializers.CharField(help_text="Works once: exchanged for the next pair.")
 
 
 class RefreshSerializer(serializers.Serializer[Any]):
     refresh = serializers.CharField(max_length=4096)
-
-
-class AccessSerializer(serializers.Serializer[Any]):
-    access = serializers.CharField()
 
 
 class MyWorkspaceSerializer(serializers.ModelSerializer[Membership]):
@@ -64,30 +60,12 @@ class WorkspaceSerializer(serializers.ModelSerializer[Workspace]):
 
 
 class MemberSerializer(serializers.ModelSerializer[Membership]):
-    username = serializers.CharField(source="user.username", max_length=150)
+    username = serializers.CharField(source="user.username", read_only=True)
 
     class Meta:
         model = Membership
         fields = ["id", "username", "role", "created_at"]
-        read_only_fields = ["id", "created_at"]
-        extra_kwargs = {"role": {"required": True}}
-
-    def validate_username(self, value: str) -> str:
-        """Refuse a name that no active user has, or whose user is a member already."""
-        if not User.objects.filter(username=value, is_active=True).exists():
-            raise serializers.ValidationError("No active user has this name.", code="unknown")
-        workspace = self.context["workspace"]
-        if Membership.objects.filter(workspace=workspace, user__username=value).exists():
-            raise serializers.ValidationError("This user is a member already.", code="taken")
-        return value
-
-    def create(self, validated_data: dict[str, Any]) -> Membership:
-        """Add the user of the validated name."""
-        user = User.objects.get(username=validated_data["user"]["username"])
-        membership, _ = Membership.objects.get_or_create(
-            workspace=self.context["workspace"], user=user, defaults={"role": validated_data["role"]}
-        )
-        return membership
+        read_only_fields = fields
 
 
 class RoleSerializer(serializers.Serializer[Any]):

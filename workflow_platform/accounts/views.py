@@ -1,4 +1,4 @@
-"""Workspaces, their members, and one's own API tokens."""
+"""Workspaces, their members and invitations to them, and one's own API tokens."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.http import Http404
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, viewsets
-from rest_framework.exceptions import APIException
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from workflow_platform import idempotency
+from workflow_platform.accounts import memberships
 from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
 from workflow_platform.accounts.serializers import (
     ApiTokenSerializer,
@@ -26,14 +28,6 @@ from workflow_platform.accounts.serializers import (
 )
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.idempotency import create_once
-
-
-class LastAdmin(APIException):
-    """This is the workspace's last admin; make another member admin first."""
-
-    status_code = 409
-    default_detail = "This is the workspace's last admin; make another member admin first."
-    default_code = "last_admin"
 
 
 def user_of(request: Request) -> User:
@@ -81,13 +75,9 @@ class WorkspaceViewSet(
 
 @extend_schema(tags=["workspaces"])
 @extend_schema_view(partial_update=extend_schema(request=RoleSerializer, responses=MemberSerializer))
-class MemberViewSet(
-    mixins.ListModelMixin,
-    mixins.CreateModelMixin,
-    mixins.RetrieveModelMixin,
-    viewsets.GenericViewSet[Membership],
-):
-    """Who belongs to a workspace: admins only. A workspace keeps at least one active admin."""
+class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Membership]):
+    """Who belongs to a workspace: for its admins, apart from leaving. Members join by accepting an invitation. A
+    workspace keeps at least one active admin."""
 
     serializer_class = MemberSerializer
     queryset = Membership.objects.none()
@@ -95,13 +85,8 @@ class MemberViewSet(
 
     def get_queryset(self) -> QuerySet[Membership]:
         """Return the members of the workspace in the path."""
-        return Membership.objects.filter(workspace=self._workspace()).select_related("user")
-
-    def get_serializer_context(self) -> dict[str, Any]:
-        """Add the workspace, except where only the schema is being drawn."""
-        context = dict(super().get_serializer_context())
-        drawn = getattr(self, "swagger_fake_view", False)
-        return context if drawn else context | {"workspace": self._workspace()}
+        workspace = workspace_in_path(self.kwargs["workspace_id"], self.request, Role.ADMIN)
+        return Membership.objects.filter(workspace=workspace).select_related("user")
 
     @transaction.atomic
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -109,40 +94,41 @@ class MemberViewSet(
         member = self._locked_member()
         given = RoleSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        if given.validated_data["role"] != Role.ADMIN:
-            self._keep_an_admin(member)
-        member.role = given.validated_data["role"]
-        member.save(update_fields=["role"])
+        memberships.change_role(member, Role(given.validated_data["role"]))
         return Response(self.get_serializer(member).data)
 
     @extend_schema(responses={204: None})
     @transaction.atomic
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Remove the member."""
-        member = self._locked_member()
-        self._keep_an_admin(member)
-        member.delete()
+        """Remove the member, and revoke pending invitations to them."""
+        memberships.end(self._locked_member())
         return Response(status=204)
 
-    def _workspace(self) -> Workspace:
-        try:
-            key = uuid.UUID(self.kwargs["workspace_id"])
-        except ValueError:
-            raise Http404 from None
-        return get_visible_or_404(Workspace.objects.all(), self.request.user, Role.ADMIN, pk=key)
+    @extend_schema(responses={204: None})
+    @action(detail=False, methods=["delete"], url_path="me", url_name="leave")
+    @transaction.atomic
+    def leave(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Leave the workspace, whatever your role. 409 for its last admin, who has to make another member admin
+        first."""
+        workspace = workspace_in_path(self.kwargs["workspace_id"], request, Role.VIEWER)
+        memberships.lock(workspace)
+        memberships.end(get_object_or_404(Membership, workspace=workspace, user=user_of(request)))
+        return Response(status=204)
 
     def _locked_member(self) -> Membership:
-        # Two admins who demote each other at once would otherwise both see one other admin left.
-        workspace = self._workspace()
-        Workspace.objects.select_for_update().get(pk=workspace.pk)
-        # Looked up again: the caller may have ceased to be admin while waiting for the lock.
-        get_visible_or_404(Workspace.objects.all(), self.request.user, Role.ADMIN, pk=workspace.pk)
+        memberships.lock(workspace_in_path(self.kwargs["workspace_id"], self.request, Role.ADMIN))
+        # Checks the role again: the caller may have ceased to be admin while waiting for the lock.
         return self.get_object()
 
-    def _keep_an_admin(self, member: Membership) -> None:
-        admins = Membership.objects.filter(workspace_id=member.workspace_id, role=Role.ADMIN, user__is_active=True)
-        if member.role == Role.ADMIN and not admins.exclude(pk=member.pk).exists():
-            raise LastAdmin
+
+def workspace_in_path(workspace_id: str, request: Request, role: Role) -> Workspace:
+    """Return the workspace that a path names. Raises Http404 where the caller is no member of it, and
+    PermissionDenied where they do not hold `role`."""
+    try:
+        key = uuid.UUID(workspace_id)
+    except ValueError:
+        raise Http404 from None
+    return get_visible_or_404(Workspace.objects.all(), request.user, role, pk=key)
 
 
 @extend_schema(tags=["tokens"])

@@ -25,6 +25,7 @@ from webhooks.operations import jobs as operation_jobs
 from webhooks.sending import sweeper
 from webhooks.upkeep.thread import Upkeep
 from workflow_platform import idempotency
+from workflow_platform.accounts import invitations, login_limit, refresh_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,9 @@ class Command(BaseCommand):
         Upkeep().start()
         sweeps = [
             Sweep("idempotency keys", idempotency.sweep, FORGET_SECONDS),
+            Sweep("login counters", login_limit.sweep, FORGET_SECONDS),
+            Sweep("expired logins", refresh_tokens.sweep, FORGET_SECONDS),
+            Sweep("old invitations", invitations.sweep, FORGET_SECONDS),
             Sweep("expired replays", replays.sweep_expired, FORGET_SECONDS),
             Sweep("schedules", schedules.fire_due),
             Sweep("recovery", _recover),

@@ -1,0 +1,103 @@
+"""Password hashing, a few at a time in a process. A hash takes a core for some hundred milliseconds, so that many at
+once would slow down everything else; and a caller who waits for one must not keep a database connection."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from django.conf import settings
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.db import connections
+from rest_framework.exceptions import APIException
+
+LONGEST_WAIT_SECONDS = 15.0
+RETRY_AFTER_SECONDS = 2
+
+_preferred: ContextVar[bool] = ContextVar("preferred", default=False)
+
+
+class HashingBusy(APIException):
+    """Too many logins are waiting. Nothing was checked; the same request may succeed in a moment."""
+
+    status_code = 503
+    default_detail = f"Too many logins at the moment. Try again in {RETRY_AFTER_SECONDS} seconds."
+    default_code = "busy"
+    wait = RETRY_AFTER_SECONDS
+    """Seconds; REST framework sends it as Retry-After."""
+
+
+class Gate:
+    """Lets `at_once` callers through at a time and `queued` more wait; twice as many where they are preferred."""
+
+    def __init__(self, at_once: int, queued: int) -> None:
+        self._free = threading.Semaphore(at_once)
+        self._queued = queued
+        self._waiting = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for a turn and take it. Raises HashingBusy, at once if the queue is full."""
+        if not self._free.acquire(blocking=False):
+            self._wait()
+        try:
+            yield
+        finally:
+            self._free.release()
+
+    def _wait(self) -> None:
+        most = self._queued * (2 if _preferred.get() else 1)
+        with self._lock:
+            if self._waiting >= most:
+                raise HashingBusy
+            self._waiting += 1
+        try:
+            if not self._free.acquire(timeout=LONGEST_WAIT_SECONDS):
+                raise HashingBusy
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+
+@functools.cache
+def gate() -> Gate:
+    """Return the gate of this process."""
+    return Gate(settings.PASSWORD_HASHES_AT_ONCE, settings.PASSWORD_HASHES_QUEUED)
+
+
+@contextmanager
+def preferred(yes: bool = True) -> Iterator[None]:
+    """Let the hashes made inside wait where others would be refused: those of devices that are known."""
+    token = _preferred.set(yes)
+    try:
+        yield
+    finally:
+        _preferred.reset(token)
+
+
+class QueuedPBKDF2PasswordHasher(PBKDF2PasswordHasher):
+    """Django's default hasher, with the same hashes, behind the gate."""
+
+    def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
+        """Return the hash. Outside of a transaction, gives this thread's database connections back first. Raises
+        HashingBusy."""
+        _release_connections()
+        with gate().turn():
+            return super().encode(password, salt, iterations)
+
+
+def _release_connections() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        return  # a thread that runs an event loop holds no connection, and Django refuses to look
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()  # back to the pool; the next query takes one again
