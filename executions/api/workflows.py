@@ -207,6 +207,8 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         workflow = self._workflow(pk, Role.EDITOR)
         body = ExecuteSerializer(data=request.data)
         body.is_valid(raise_exception=True)
+        input = body.validated_data.get("input", [])
+        key = lifecycle.key_ahead(workflow, input)
         try:
             execution, _ = create_once(
                 request,
@@ -214,10 +216,11 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
                 lambda: lifecycle.create_execution(
                     workflow=workflow,
                     trigger=_trigger(request),
-                    input=body.validated_data.get("input", []),
+                    input=input,
                     priority=body.validated_data["priority"],
                     by=request.user,
                     awaited=bool(body.validated_data.get("wait")),
+                    key=key,
                 ),
             )
         except lifecycle.CannotStart as error:
