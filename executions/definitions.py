@@ -42,7 +42,7 @@ def check(
 
     What it names (credentials, workflows, people) must be there in one of the workspaces; None: do not look, since the
     caller may not know them. `name` is what the workflow itself is to be called. `group` is the workspace, or the user,
-    that the syntax check counts for; `verdicts` are those that it has given. Raises Unavailable where it cannot be done.
+    that the syntax check counts for; `verdicts` are those that it gave. Raises Unavailable where there is no answer.
     """
     graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES)
     known = _verdicts(graph, None, group) if verdicts is None else verdicts
@@ -79,18 +79,18 @@ def _unknown(node: Node, workspaces: Sequence[UUID], name: str) -> list[GraphPro
 
 
 def _credential_problems(graph: Graph, workspaces: Sequence[UUID] | None) -> list[GraphProblem]:
-    uses = [(node.id, field, name) for node in graph.nodes.values() for field, name in _credentials_of(node)]
+    uses = [(node.id, where, name) for node in graph.nodes.values() for where, name in _credentials_of(node)]
     named = {name for _, _, name in uses if "{{" not in name}
     missing = credentials.unknown(named, workspaces) if workspaces is not None and named else set()
     problems = []
-    for node_id, field, name in uses:
+    for node_id, where, name in uses:
         if "{{" in name:
             # Else whoever sends the items could choose among the workspace's credentials.
             said = "A credential is named as it is, not by an expression."
-            problems.append(GraphProblem(node_id, None, field, "expression", said))
+            problems.append(GraphProblem(node_id, None, where, "expression", said))
         elif name in missing:
             said = f"There is no credential {name!r} in the workspace."
-            problems.append(GraphProblem(node_id, None, field, "unknown_credential", said))
+            problems.append(GraphProblem(node_id, None, where, "unknown_credential", said))
     return problems
 
 

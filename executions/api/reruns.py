@@ -21,8 +21,8 @@ from executions.rerun import (
     Filters,
     NotEnded,
     Wanted,
-    rerun,
     key_ahead,
+    rerun,
     rerun_many,
 )
 from executions.statuses import ExecutionStatus

@@ -47,11 +47,12 @@ def ask(task: Task, subject: str, *, group: str, seconds: float = LONGEST_SECOND
         reply.failure = "time"
     if reply.failure == "overdue":
         raise Unavailable(f"{subject} took longer than {seconds:g} s; the machine may be overloaded. Try again later.")
-    if reply.failure == "lost" and _not_its_fault(reply):
+    if machine_failed(reply):
         raise Unavailable(f"{subject} failed: the process that ran it {reply.detail}. Try again.")
     return reply
 
 
-def _not_its_fault(reply: Reply) -> bool:
-    """Tell whether something else ended the process: the pool was closed, or the machine had no memory left."""
-    return reply.detail.startswith("could not be started") or "SIGKILL" in reply.detail or "SIGTERM" in reply.detail
+def machine_failed(reply: Reply) -> bool:
+    """Tell whether the machine is to blame and not the task: no process, no time or no memory left, a closed pool."""
+    signals = ("could not be started", "was killed by SIGKILL", "was killed by SIGTERM")
+    return reply.failure == "overdue" or (reply.failure == "lost" and reply.detail.startswith(signals))

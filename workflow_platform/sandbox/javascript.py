@@ -6,7 +6,6 @@ Nothing else makes a context. What users wrote is checked and run in sandbox pro
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
