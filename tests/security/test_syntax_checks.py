@@ -276,7 +276,7 @@ def test_no_script_of_an_endpoint_leaves_its_check(platform: Platform, web: psut
         if "\0" in text:
             continue
         body = {"url": "http://127.0.0.2:9/", "event_types": ["execution.*"], field: text}
-        answer = platform.request("POST", "/api/endpoints/", json=body)
+        answer = platform.request("POST", "/api/webhooks/endpoints/", json=body)
         assert answer.status_code == 400
         assert "SyntaxError" in str(answer.json())
 
