@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -15,13 +16,14 @@ from events import log
 from events.log import NewEvent
 from executions import credentials, schedules, webhook_paths
 from executions.called_urls import refused_urls
-from executions.expressions import check_syntax
 from executions.graph import Graph, GraphProblem, InvalidGraph, Node, pydantic_problems, validate
 from executions.models import Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
+from executions.sandbox.checking import check_graph, check_template
 from executions.workflow_settings import WorkflowSettings
 from workflow_platform.accounts.models import User, Workspace
 from workflow_platform.identifiers import uuid7
+from workflow_platform.sandbox.checking import CheckFailed, Text
 
 SOURCE = "executions.definitions"
 
@@ -32,13 +34,23 @@ def check(
     workspaces: Sequence[UUID] | None,
     name: str = "",
     refused: Sequence[GraphProblem] = (),
+    *,
+    group: str,
+    verdicts: Mapping[Text, str | None] | None = None,
 ) -> Graph:
     """Return the graph. Raises InvalidGraph with all of its problems; `refused` are those of `called_urls`.
 
     What it names (credentials, workflows, people) must be there in one of the workspaces; None: do not look, since the
-    caller may not know them. `name` is what the workflow itself is to be called.
+    caller may not know them. `name` is what the workflow itself is to be called. `group` is the workspace, or the user,
+    that the syntax check counts for; `verdicts` are those that it gave. Raises Unavailable where there is no answer.
     """
     graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES)
+    known = _verdicts(graph, None, group) if verdicts is None else verdicts
+
+    def check_syntax(template: str) -> str | None:
+        text = ("template", template)
+        return known[text] if text in known else check_template(template, group)
+
     problems = validate(graph, node_types(), check_syntax)
     problems += [*refused, *_credential_problems(graph, workspaces)]
     if workspaces is not None and not problems:
@@ -46,6 +58,14 @@ def check(
     if problems:
         raise InvalidGraph(problems)
     return graph
+
+
+def _verdicts(graph: Graph, key: object, group: str) -> dict[Text, str | None]:
+    """Return what the syntax check says of all JavaScript in a workflow. Raises InvalidGraph, Unavailable."""
+    try:
+        return check_graph(graph, key, group)
+    except CheckFailed as error:
+        raise InvalidGraph([GraphProblem(None, None, "nodes", "check_failed", str(error))]) from None
 
 
 def _unknown(node: Node, workspaces: Sequence[UUID], name: str) -> list[GraphProblem]:
@@ -59,18 +79,18 @@ def _unknown(node: Node, workspaces: Sequence[UUID], name: str) -> list[GraphPro
 
 
 def _credential_problems(graph: Graph, workspaces: Sequence[UUID] | None) -> list[GraphProblem]:
-    uses = [(node.id, field, name) for node in graph.nodes.values() for field, name in _credentials_of(node)]
+    uses = [(node.id, where, name) for node in graph.nodes.values() for where, name in _credentials_of(node)]
     named = {name for _, _, name in uses if "{{" not in name}
     missing = credentials.unknown(named, workspaces) if workspaces is not None and named else set()
     problems = []
-    for node_id, field, name in uses:
+    for node_id, where, name in uses:
         if "{{" in name:
             # Else whoever sends the items could choose among the workspace's credentials.
             said = "A credential is named as it is, not by an expression."
-            problems.append(GraphProblem(node_id, None, field, "expression", said))
+            problems.append(GraphProblem(node_id, None, where, "expression", said))
         elif name in missing:
             said = f"There is no credential {name!r} in the workspace."
-            problems.append(GraphProblem(node_id, None, field, "unknown_credential", said))
+            problems.append(GraphProblem(node_id, None, where, "unknown_credential", said))
     return problems
 
 
@@ -83,22 +103,45 @@ def _credentials_of(node: Node) -> Iterator[tuple[str, str]]:
         yield from node_type.credentials_of(node.parameters)
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found out about a definition before the transaction that saves it, since others had to be asked."""
+
+    refused: list[GraphProblem] = field(default_factory=list)
+    verdicts: Mapping[Text, str | None] = field(default_factory=dict)
+
+
+def check_ahead(workspace: Workspace, definition: dict[str, Any], workflow: Workflow | None = None) -> Checked:
+    """Look up the hosts that a definition calls, and check its syntax: both take time, so outside of a transaction.
+
+    Raises InvalidGraph, Unavailable.
+    """
+    before = workflow.latest_version if workflow is not None else None
+    nodes = definition.get("nodes", before.nodes if before else None)
+    edges = definition.get("edges", before.edges if before else [])
+    concurrency = (definition.get("settings") or {}).get("concurrency")
+    key = concurrency.get("key") if isinstance(concurrency, dict) else None
+    graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES)
+    return Checked(refused_urls(definition.get("nodes")), _verdicts(graph, key, str(workspace.pk)))
+
+
 def save_workflow(
-    *, workspace: Workspace, definition: dict[str, Any], by: User | None, workflow: Workflow | None = None
+    *,
+    workspace: Workspace,
+    definition: dict[str, Any],
+    by: User | None,
+    workflow: Workflow | None = None,
+    checked: Checked | None = None,
 ) -> Workflow:
-    """Create a workflow, or save `workflow` anew; either makes a version. `definition` is `{name, description, nodes,
-    edges, settings, active}`, for a saved one only what changes. Raises InvalidGraph."""
-    refused = refused_urls(definition.get("nodes"))  # before the transaction: names are asked for
-    return _save(workspace, definition, by, workflow, refused)
+    """Create a workflow, or save a new version of `workflow`. `definition` is `{name, description, nodes, edges,
+    settings, active}`, for a saved one only what changes; `checked` is what `check_ahead` found, which a caller that
+    has opened a transaction must have called before. Raises InvalidGraph, Unavailable."""
+    return _save(workspace, definition, by, workflow, checked or check_ahead(workspace, definition, workflow))
 
 
 @transaction.atomic
 def _save(
-    workspace: Workspace,
-    definition: dict[str, Any],
-    by: User | None,
-    workflow: Workflow | None,
-    refused: list[GraphProblem],
+    workspace: Workspace, definition: dict[str, Any], by: User | None, workflow: Workflow | None, checked: Checked
 ) -> Workflow:
     created = workflow is None
     if workflow is None:
@@ -110,9 +153,10 @@ def _save(
     before = workflow.latest_version
     nodes = definition.get("nodes", before.nodes if before else None)
     edges = definition.get("edges", before.edges if before else [])
-    check(nodes, edges, [workspace.pk], definition.get("name", workflow.name), refused)
+    name, group = definition.get("name", workflow.name), str(workspace.pk)
+    check(nodes, edges, [workspace.pk], name, checked.refused, group=group, verdicts=checked.verdicts)
     settings_ = definition.get("settings", before.settings if before else {})
-    limits = _checked_settings(settings_, workspace, workflow)
+    limits = _checked_settings(settings_, workspace, workflow, checked.verdicts)
     workflow.name = definition.get("name", workflow.name)
     workflow.description = definition.get("description", workflow.description)
     workflow.latest_version = None if created else before
@@ -137,15 +181,20 @@ def _save(
     return workflow
 
 
-def _checked_settings(raw: object, workspace: Workspace, workflow: Workflow) -> WorkflowSettings:
+def _checked_settings(
+    raw: object, workspace: Workspace, workflow: Workflow, verdicts: Mapping[Text, str | None]
+) -> WorkflowSettings:
     """Return the settings. Raises InvalidGraph naming the setting."""
     try:
         found = WorkflowSettings.model_validate(raw)
     except ValidationError as error:
         raise InvalidGraph(pydantic_problems(error, None, None, "settings")) from None
     key = found.concurrency.key if found.concurrency else None
-    if key is not None and (said := check_syntax(key)) is not None:
-        raise InvalidGraph([GraphProblem(None, None, "settings.concurrency.key", "expression", said)])
+    if key is not None:
+        text = ("template", key)
+        said = verdicts[text] if text in verdicts else check_template(key, str(workspace.pk))
+        if said is not None:
+            raise InvalidGraph([GraphProblem(None, None, "settings.concurrency.key", "expression", said)])
     handler = found.error_workflow
     if handler is not None and (
         handler == workflow.pk or not Workflow.objects.filter(workspace=workspace, pk=handler).exists()
@@ -176,19 +225,25 @@ def delete_workflow(workflow: Workflow, by: User | None) -> None:
     _tell(workflow, "deleted", by)
 
 
-def clone_workflow(workflow: Workflow, by: User | None) -> Workflow:
-    """Return a copy, inactive, with version 1."""
+def definition_of_copy(workflow: Workflow) -> dict[str, Any]:
+    """Return what a copy of the workflow is made of."""
     version = workflow.latest_version
     assert version is not None
-    definition = {
+    return {
         "name": f"{workflow.name[:190]} (copy)",
         "description": workflow.description,
         "nodes": version.nodes,
         "edges": version.edges,
         "settings": version.settings,
     }
+
+
+def clone_workflow(workflow: Workflow, by: User | None, checked: Checked | None = None) -> Workflow:
+    """Return a copy, inactive, with version 1. `checked` as for `save_workflow`, of `definition_of_copy`."""
+    definition = definition_of_copy(workflow)
+    checked = checked or check_ahead(workflow.workspace, definition)
     with transaction.atomic():
-        copy = save_workflow(workspace=workflow.workspace, definition=definition, by=by)
+        copy = save_workflow(workspace=workflow.workspace, definition=definition, by=by, checked=checked)
         _tell(copy, "cloned", by, cloned_from=str(workflow.pk))
     return copy
 

@@ -11,20 +11,17 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol
 
 import orjson
 import quickjs
 
 from executions.items import Items, PackedItems
+from workflow_platform.sandbox import javascript
 
 TIME_LIMIT_SECONDS = 1.0
 MEMORY_LIMIT_BYTES = 128 * 1024 * 1024
 STACK_LIMIT_BYTES = 512 * 1024
-_PLACE = re.compile(r"<input>:(\d+)")
-_LINES_OF_FUNCTION = 2
-"""That QuickJS counts before the body of a `new Function`."""
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 PRELUDE = """
@@ -115,37 +112,6 @@ class Scope:
         if "$" not in source:
             return {}
         return {name: items() for name, items in self.nodes.items() if name in source}
-
-
-@lru_cache(maxsize=4096)
-def check_syntax(template: str) -> str | None:
-    """Return what is wrong with the expressions in `template`, or None."""
-    for match in _EXPRESSION.finditer(template):
-        if not match.group(1).strip():
-            return "The expression {{ }} is empty."
-        if (error := _syntax_error(f"return (\n{match.group(1)}\n);")) is not None:
-            return f"The expression {match.group(0)} does not parse: {first_line(error)}"
-    if template.count("{{") != len(_EXPRESSION.findall(template)):
-        return "An expression is opened with {{ and not closed."
-    return None
-
-
-def check_code(code: str) -> str | None:
-    """Return why `code` is no function body, and at which line, or None. Nothing of it runs."""
-    error = _syntax_error(code)
-    if error is None:
-        return None
-    place = _PLACE.search(str(error))
-    line = int(place.group(1)) - _LINES_OF_FUNCTION if place else 0
-    return first_line(error) + (f" (line {min(line, code.count(chr(10)) + 1)})" if line >= 1 else "")
-
-
-def _syntax_error(code: str) -> quickjs.JSException | None:
-    try:
-        quickjs.Context().eval(f"(function () {{ new Function({json.dumps(code)}); }})()")
-    except quickjs.JSException as error:
-        return error
-    return None
 
 
 def first_line(error: BaseException | str) -> str:
@@ -283,10 +249,9 @@ class Evaluator:
     def _ready(self) -> quickjs.Context:
         context = self._context
         if context is None:
-            context = self._context = quickjs.Context()
-            context.set_memory_limit(self._memory_limit)
-            context.set_max_stack_size(STACK_LIMIT_BYTES)
-            context.set_time_limit(self._time_limit)
+            context = self._context = javascript.context(
+                seconds=self._time_limit, memory_bytes=self._memory_limit, stack_bytes=STACK_LIMIT_BYTES
+            )
             context.eval(PRELUDE + _ENGINE_ERRORS)
             self._assign("__items", self.scope.items)
             for word in ("execution", "workflow", "vars"):

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from executions import answers, lifecycle, waits
+from executions.lifecycle.keys import Key
 from executions.models import Execution, Trigger, Wait, WaitKind, Workflow
 from executions.statuses import ExecutionStatus
 
@@ -36,7 +37,9 @@ def follow_up_all() -> int:
 
 
 def _follow_up(execution_id: UUID) -> None:
-    execution = Execution.objects.filter(pk=execution_id, follow_up_due=True).first()
+    execution = (
+        Execution.objects.select_related("workflow", "version").filter(pk=execution_id, follow_up_due=True).first()
+    )
     if execution is None:
         return
     # These may well be done twice, and each locks others' rows: in transactions of their own, so that a parent and a
@@ -44,12 +47,15 @@ def _follow_up(execution_id: UUID) -> None:
     _tell_parent(execution)
     _cancel_children(execution)
     waits.withdraw(execution)
-    _conclude(execution_id)
+    handler = _error_workflow(execution)
+    # Before the transaction, which holds the execution's row. Where it cannot be found now, the mark stays.
+    key = lifecycle.key_ahead(handler, [_error_item(execution)]) if handler is not None else None
+    _conclude(execution_id, key)
 
 
 @transaction.atomic
-def _conclude(execution_id: UUID) -> None:
-    """Take the mark away, and start the error workflow."""
+def _conclude(execution_id: UUID, key: Key | None) -> None:
+    """Take the mark away, and start the error workflow; `key` is its concurrency key."""
     execution = (
         Execution.objects.select_for_update(of=("self",), skip_locked=True)
         .select_related("workflow", "version")
@@ -62,8 +68,7 @@ def _conclude(execution_id: UUID) -> None:
     execution.save(update_fields=["follow_up_due"])
     if execution.awaited:
         transaction.on_commit(lambda: answers.tell(execution_id))
-    if execution.status in UNHAPPY:
-        _start_error_workflow(execution)
+    _start_error_workflow(execution, key)
 
 
 def _tell_parent(execution: Execution) -> None:
@@ -103,10 +108,11 @@ def _handles_an_error(execution: Execution | None) -> bool:
     return False
 
 
-def _start_error_workflow(execution: Execution) -> None:
-    wanted = execution.version.settings.get("error_workflow")
+def _error_workflow(execution: Execution) -> Workflow | None:
+    """Return the workflow that handles the execution's end, if there is one."""
+    wanted = execution.version.settings.get("error_workflow") if execution.status in UNHAPPY else None
     if not wanted or _handles_an_error(execution):
-        return
+        return None
     workflow = (
         Workflow.objects.select_related("latest_version")
         .filter(Q(pk=wanted), workspace=execution.workspace_id, deleted_at__isnull=True)
@@ -114,12 +120,21 @@ def _start_error_workflow(execution: Execution) -> None:
     )
     if workflow is None:
         logger.warning("execution %s: its error workflow %s is gone", execution.pk, wanted)
-        return
-    item = {
+    return workflow
+
+
+def _error_item(execution: Execution) -> dict[str, Any]:
+    return {
         "execution": {"id": str(execution.pk), "status": execution.status, "error": execution.error},
         "workflow": {"id": str(execution.workflow_id), "name": execution.workflow.name},
     }
+
+
+def _start_error_workflow(execution: Execution, key: Key | None) -> None:
+    workflow = _error_workflow(execution)
+    if workflow is None:
+        return
     try:
-        lifecycle.create_execution(workflow=workflow, trigger=Trigger.ERROR, input=[item])
+        lifecycle.create_execution(workflow=workflow, trigger=Trigger.ERROR, input=[_error_item(execution)], key=key)
     except lifecycle.CannotStart as error:
         logger.warning("execution %s: its error workflow did not start: %s", execution.pk, error)

@@ -13,11 +13,13 @@ from django.db.models import Q, QuerySet
 from executions import lifecycle
 from executions.graph import Graph
 from executions.lifecycle import CannotStart, NewExecution, OldRun
+from executions.lifecycle.keys import Key
 from executions.models import Execution, Trigger, WorkflowVersion
 from executions.nodes.registry import node_types
 from executions.rerun_scope import Progress, Scope, changed_nodes, enters_cycle_elsewhere, scope, still_replaced
 from executions.statuses import ExecutionStatus, NodeRunStatus
 from workflow_platform.accounts.models import User
+from workflow_platform.sandbox.asking import Unavailable
 
 START, FAILED = "start", "failed"
 NODE_PREFIX = "node:"
@@ -54,19 +56,32 @@ class Wanted:
     priority: str | None = None
 
 
-def rerun(execution: Execution, wanted: Wanted, by: User | None) -> Execution:
-    """Make the new execution. Raises NotEnded, CannotRerun, CannotStart."""
-    (made,) = lifecycle.create_executions([planned(execution, wanted, by)])
+def key_ahead(execution: Execution, wanted: Wanted) -> Key | None:
+    """Return the concurrency key of the new execution, for `rerun` in a transaction. Raises Unavailable."""
+    version = _version(execution, wanted)
+    changed = wanted.input if wanted.start == START else None
+    return lifecycle.key_ahead(execution.workflow, execution.input if changed is None else changed, version)
+
+
+def rerun(execution: Execution, wanted: Wanted, by: User | None, key: Key | None = None) -> Execution:
+    """Make the new execution. Raises NotEnded, CannotRerun, CannotStart, Unavailable."""
+    new = planned(execution, wanted, by)
+    new.key = key
+    (made,) = lifecycle.create_executions([new])
     if isinstance(made, CannotStart):
         raise made
     return made
+
+
+def _version(execution: Execution, wanted: Wanted) -> WorkflowVersion | None:
+    return execution.version if wanted.version == "same" else execution.workflow.latest_version
 
 
 def planned(execution: Execution, wanted: Wanted, by: User | None) -> NewExecution:
     """Return the new execution as it is to be made. Raises NotEnded, CannotRerun, CannotStart."""
     if not ExecutionStatus(execution.status).ended:
         raise NotEnded(f"The execution is {execution.status}; only one that has ended can be rerun.")
-    version = execution.version if wanted.version == "same" else execution.workflow.latest_version
+    version = _version(execution, wanted)
     if version is None:
         raise CannotStart("The workflow has no version.")
     new = NewExecution(
@@ -251,7 +266,11 @@ def rerun_many(ids: Iterable[UUID], wanted: Wanted, by: User | None) -> Iterator
 
 def _made(batch: Sequence[tuple[Execution, NewExecution]], report: Report) -> Report:
     """Make the executions, in one transaction, and add what came of them to the report."""
-    made = lifecycle.create_executions([new for _, new in batch])
+    try:
+        made = lifecycle.create_executions([new for _, new in batch])
+    except Unavailable as error:
+        report.failed += [(execution.pk, str(error)) for execution, _ in batch]
+        return report
     for (execution, _), row in zip(batch, made, strict=True):
         if isinstance(row, CannotStart):
             report.failed.append((execution.pk, str(row)))

@@ -19,9 +19,11 @@ from pydantic import ValidationError
 
 from executions import lifecycle
 from executions.graph import InvalidGraph, pydantic_problems
+from executions.lifecycle.keys import Key
 from executions.models import Missed, Schedule, Trigger, Workflow, WorkflowVersion
 from executions.nodes.schedule_trigger import ScheduleTriggerParameters, item_of
 from executions.schedule_rule import Rule
+from workflow_platform.sandbox.asking import Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -121,8 +123,30 @@ def fire_due() -> int:
             return fired
 
 
-def _fire(pk: int) -> bool | None:
-    """Fire one schedule. Tells whether it started an execution; None where it is not due any more, or others have it.
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """The concurrency key of a firing, found before its transaction."""
+
+    planned: datetime
+    now: datetime
+    key: Key | None
+
+
+class _NeedsKey(Exception):
+    """The concurrency key is JavaScript: it is evaluated first, while no row is locked."""
+
+    def __init__(self, workflow: Workflow, item: dict[str, Any], planned: datetime, now: datetime) -> None:
+        super().__init__(_NeedsKey.__doc__)
+        self.workflow, self.item, self.planned, self.now = workflow, item, planned, now
+
+    def ahead(self) -> _Ahead:
+        """Return the key. Raises Unavailable."""
+        return _Ahead(self.planned, self.now, lifecycle.key_ahead(self.workflow, [self.item]))
+
+
+def _fire(pk: int, ahead: _Ahead | None = None) -> bool | None:
+    """Fire one schedule. Tells whether it started an execution; None where it is not due any more, or others have it,
+    or its concurrency key cannot be evaluated now.
 
     What keeps one schedule from starting is told on its row and does not reach the others; a lost database does.
     """
@@ -135,7 +159,13 @@ def _fire(pk: int) -> bool | None:
             if schedule is None:
                 return None
             planned = schedule.next_at
-            return _start(schedule)
+            return _start(schedule, ahead)
+    except _NeedsKey as needed:
+        try:
+            return _fire(pk, needed.ahead())
+        except Unavailable as error:
+            logger.warning("schedule %s stays due: %s", pk, error)
+            return None
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
@@ -145,18 +175,28 @@ def _fire(pk: int) -> bool | None:
         return False
 
 
-def _start(schedule: Schedule) -> bool:
-    """Start the execution that is due, if the policy has one, and advance the schedule: in the caller's transaction."""
-    now = timezone.now()
+def _start(schedule: Schedule, ahead: _Ahead | None) -> bool:
+    """Start the execution that is due, if the policy has one, and advance the schedule: in the caller's transaction.
+
+    Raises _NeedsKey."""
+    if ahead is not None and ahead.planned != schedule.next_at:
+        ahead = None  # somebody else has fired it meanwhile
+    now = ahead.now if ahead else timezone.now()
     firing = plan(schedule.rule, schedule.missed, schedule.next_at, now)
-    schedule.next_at = firing.next_at
+    due, schedule.next_at = schedule.next_at, firing.next_at
     if firing.planned is None:
         logger.info("schedule %s: %d missed runs left out", schedule, firing.missed_runs)
         schedule.save(update_fields=["next_at"])
         return False
     item = item_of(firing.planned, now, schedule.timezone, firing.missed, firing.missed_runs)
+    if ahead is None and lifecycle.needs_key_ahead(schedule.workflow, [item]):
+        raise _NeedsKey(schedule.workflow, item, due, now)
     schedule.last_execution = lifecycle.create_execution(
-        workflow=schedule.workflow, trigger=Trigger.SCHEDULE, input=[item], trigger_node=schedule.node_id
+        workflow=schedule.workflow,
+        trigger=Trigger.SCHEDULE,
+        input=[item],
+        trigger_node=schedule.node_id,
+        key=ahead and ahead.key,
     )
     schedule.last_at, schedule.last_fired_at = firing.planned, now
     schedule.last_error, schedule.last_error_at = "", None

@@ -7,20 +7,33 @@ from django.utils import timezone
 
 from executions import lifecycle
 from executions.items import Items
+from executions.lifecycle.keys import Key
 from executions.models import Execution, NodeRun, NoSuchWorkflow, Trigger, Wait, WaitKind, Workflow
 from executions.nodes.base import NodeError
 from executions.statuses import ExecutionStatus
+from workflow_platform.sandbox.asking import Unavailable
 
 NOT_HELD = "The execution has ended, or another worker holds it by now."
 
 
-@transaction.atomic
 def start_child(run: NodeRun, workflow: str, items: Items, wait: bool) -> Execution:
     """Start the workflow with that id or name for an attempt of a node run. Raises NodeError.
 
     The child comes with its wait, of which an attempt has one at most: tried again after a crash, the same attempt
     gets the child that it has. `wait` tells whether its end is waited for.
     """
+    try:
+        # Before the transaction, which holds the parent's row.
+        key = lifecycle.key_ahead(Workflow.objects.named(run.execution.workspace_id, workflow), list(items[:1]))
+    except NoSuchWorkflow:
+        key = None  # an attempt that is made again may have its child already
+    except Unavailable as error:
+        raise NodeError(f"settings.concurrency.key of {workflow!r}: {error}", retryable=True) from None
+    return _start(run, workflow, items, wait, key)
+
+
+@transaction.atomic
+def _start(run: NodeRun, workflow: str, items: Items, wait: bool, key: Key | None) -> Execution:
     # Under the parent's lock: a worker that has lost it starts nothing, and nothing starts after its end.
     parent = Execution.objects.select_for_update(of=("self",)).select_related("created_by").get(pk=run.execution_id)
     if parent.status != ExecutionStatus.RUNNING.value or parent.fencing_token != run.execution.fencing_token:
@@ -38,6 +51,7 @@ def start_child(run: NodeRun, workflow: str, items: Items, wait: bool) -> Execut
             priority=parent.priority,
             by=parent.created_by,
             parent_run=run,
+            key=key,
         )
     except NoSuchWorkflow as error:
         raise NodeError(f"parameters.workflow: {error}") from None

@@ -26,9 +26,9 @@ FAST = {"preset": "custom", "delays_seconds": [0.05, 0.05, 0.05, 0.05]}
 
 def make_endpoint(url: str, secrets: Secrets | None = None, **fields: Any) -> Endpoint:
     """Make an endpoint with its lane, the window as wide as it gets."""
-    workspace, _ = Workspace.objects.get_or_create(slug="tests", defaults={"name": "Tests"})
+    workspace = fields.pop("workspace", None)
     made = Endpoint.objects.create(
-        workspace=workspace,
+        workspace=workspace or Workspace.objects.get_or_create(slug="tests", defaults={"name": "Tests"})[0],
         name=f"Endpoint {uuid4().hex[:6]}",
         url=url,
         sealed=(secrets or Secrets(signing=[signer()])).sealed(),

@@ -1,26 +1,31 @@
 """Filter and transformation of an endpoint, in QuickJS: no I/O; limits on time, memory and stack. No Django.
 
-Both see `event`, the CloudEvent. The filter is an expression; what is falsy is not sent. The transformation is the body
-of a function: it returns the payload, an object or array, or `{body, headers?, method?}`.
+All of it runs in sandbox processes: `webhooks.sending.scripts` and `webhooks.rules` ask for it.
+
+Both scripts see `event`, the CloudEvent. The filter is an expression; what is falsy is not sent. The transformation is
+the body of a function: it returns the payload, an object or array, or `{body, headers?, method?}`.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import orjson
 import quickjs
 
+from workflow_platform.sandbox import javascript
+from workflow_platform.sandbox.javascript import Kind, Parser
+
 TIME_LIMIT_SECONDS = 0.5
-MOST_PATIENCE = 5.0
-"""How many times its time limit a script may have because of what else the process does."""
 MEMORY_LIMIT_BYTES = 32 * 1024 * 1024
 STACK_LIMIT_BYTES = 256 * 1024
 MOST_BODY_BYTES = 1024 * 1024
+SECONDS_TOGETHER = 1.0
+BYTES_TOGETHER = 4 * 2**20
+"""CPU seconds, and bytes of answers, after which no further event is begun in one task."""
 MOST_HEADERS = 50
 METHODS = frozenset({"POST", "PUT", "PATCH"})
 ENVELOPE = frozenset({"body", "headers", "method"})
@@ -72,14 +77,46 @@ class Prepared:
         return {**(options or {}), "headers": self.headers, "method": self.method}
 
 
-def check_filter(source: str) -> str | None:
+def check_filter(source: str, parser: Parser | None = None) -> str | None:
     """Return what is wrong with a filter, None if nothing is. Nothing of it runs."""
-    return _syntax(f"(function () {{ return (\n{source}\n); }})", source)
+    return _syntax("expression", source, parser or Parser())
 
 
-def check_transform(source: str) -> str | None:
+def check_transform(source: str, parser: Parser | None = None) -> str | None:
     """Return what is wrong with a transformation, None if nothing is. Nothing of it runs."""
-    return _syntax(f"(function () {{\n{source}\n}})", source)
+    return _syntax("body", source, parser or Parser())
+
+
+def check(parts: list[bytes]) -> list[bytes]:
+    """Check texts of the kinds `filter` and `transform`, as a task of a sandbox process (see `javascript.verdicts`)."""
+    checks = {"filter": check_filter, "transform": check_transform}
+    return javascript.verdicts(parts, lambda parser, kind, text: checks[kind](text, parser))
+
+
+def run(parts: list[bytes]) -> list[bytes]:
+    """Prepare deliveries, as a task of a sandbox process.
+
+    `parts` is a JSON list with filter and transformation of each, then the event of each. Returns a JSON list: for each
+    `{made}` (a Prepared, null or false, as `prepare` returns it) or `{error}`, or null for those that there was no time
+    left for, or no room in the answer; never for the first.
+    """
+    answers: list[dict[str, Any] | None] = []
+    began, size = time.process_time(), 0
+    for (filter_, transform), event in zip(orjson.loads(parts[0]), parts[1:], strict=True):
+        if answers and (time.process_time() - began > SECONDS_TOGETHER or size > BYTES_TOGETHER):
+            answers.append(None)
+            continue
+        answers.append(_made(filter_, transform, event.decode()))
+        size += len(orjson.dumps(answers[-1]))
+    return [orjson.dumps(answers)]
+
+
+def _made(filter_: str, transform: str, event: str) -> dict[str, Any]:
+    try:
+        made = prepare(filter_, transform, event)
+    except ScriptError as error:
+        return {"error": str(error)}
+    return {"made": asdict(made) if isinstance(made, Prepared) else made}
 
 
 def prepare(filter_: str, transform: str, event: str) -> Prepared | Literal[False] | None:
@@ -135,47 +172,26 @@ def _prepared(body: Any, headers: dict[str, str], method: str) -> Prepared:
 
 
 def _run(source: str, event: str, *, asks: bool) -> str:
-    """Run it in a context of its own.
-
-    QuickJS counts the CPU time of the whole process, and others compute in it too: what was interrupted before it had
-    its time runs again, once, with the share of the others added.
-    """
-    limit = TIME_LIMIT_SECONDS
-    for last in (False, True):
-        own, all_ = time.thread_time(), time.process_time()
-        try:
-            text = _once(source, event, asks, limit)
-            break
-        except quickjs.JSException as error:
-            own, all_ = time.thread_time() - own, time.process_time() - all_
-            if last or "interrupted" not in str(error) or own > TIME_LIMIT_SECONDS * 0.9:
-                raise ScriptError(_explained(str(error))) from None
-            limit = TIME_LIMIT_SECONDS * min(all_ / max(own, 0.001) * 1.2, MOST_PATIENCE)
-        except (MemoryError, TypeError) as error:
-            raise ScriptError(_explained(str(error))) from None
+    """Run it in a context of its own."""
+    try:
+        context = javascript.context(
+            seconds=TIME_LIMIT_SECONDS, memory_bytes=MEMORY_LIMIT_BYTES, stack_bytes=STACK_LIMIT_BYTES
+        )
+        context.eval(_RUNNER)
+        context.set("event", context.parse_json(event))
+        text = str(context.get("__run")(source, asks))
+    except (quickjs.JSException, MemoryError, TypeError, ValueError) as error:
+        raise ScriptError(_explained(str(error))) from None
     if text.startswith("!"):
         raise ScriptError(_explained(text[1:]))
     return text
 
 
-def _once(source: str, event: str, asks: bool, limit: float) -> str:
-    context = quickjs.Context()
-    context.set_memory_limit(MEMORY_LIMIT_BYTES)
-    context.set_max_stack_size(STACK_LIMIT_BYTES)
-    context.set_time_limit(limit)
-    context.eval(_RUNNER)
-    context.set("event", context.parse_json(event))
-    return str(context.get("__run")(source, asks))
-
-
-def _syntax(wrapped: str, source: str) -> str | None:
+def _syntax(kind: Kind, source: str, parser: Parser) -> str | None:
     if not source.strip():
         return "The script is empty."
-    try:
-        quickjs.Context().eval(f"(function () {{ new Function({json.dumps('return ' + wrapped)}); }})()")
-    except quickjs.JSException as error:
-        return _explained(str(error))
-    return None
+    problem = parser.problem(kind, source)
+    return problem.message if problem is not None else None
 
 
 def _explained(error: str) -> str:

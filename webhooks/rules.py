@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -11,8 +11,8 @@ from events import reading
 from events.event_filter import matching_types
 from events.event_types import CATALOGUE, UnknownEventType
 from events.models import WORKFLOW
-from webhooks import preparing
 from workflow_platform import outbound
+from workflow_platform.sandbox.checking import CheckFailed, Checks
 
 MOST_PATTERNS = 50
 MOST_HEADERS, LONGEST_HEADER = 30, 4_096
@@ -24,6 +24,7 @@ _OURS = frozenset({
     "connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization", "proxy-connection", "te",
     "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
+_checks = Checks("webhooks.preparing:check", "The syntax check")
 
 
 class Refused(ValueError):
@@ -84,16 +85,22 @@ def check_headers(headers: Mapping[str, str | None], reserved: Collection[str] =
             raise Refused(f"The value of {name} is too long, or holds a character that HTTP does not allow.")
 
 
-def check_filter(source: str) -> None:
-    """Refuse what is no expression."""
-    _parsed(preparing.check_filter, source)
+def check_filter(source: str, group: str) -> None:
+    """Refuse what is no expression. `group` is the workspace, or the user, who asks. Raises Unavailable, too."""
+    _parsed("filter", source, group)
 
 
-def check_transform(source: str) -> None:
-    """Refuse what is no body of a function."""
-    _parsed(preparing.check_transform, source)
+def check_transform(source: str, group: str) -> None:
+    """Refuse what is no body of a function. `group` and what it raises as for `check_filter`."""
+    _parsed("transform", source, group)
 
 
-def _parsed(check: Callable[[str], str | None], source: str) -> None:
-    if source.strip() and (why := check(source)) is not None:
+def _parsed(kind: str, source: str, group: str) -> None:
+    if not source.strip():
+        return
+    try:
+        why = _checks.verdicts([(kind, source)], group)[kind, source]
+    except CheckFailed as error:
+        raise Refused(str(error)) from None
+    if why is not None:
         raise Refused(f"It does not parse: {why}")

@@ -20,6 +20,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
+from workflow_platform.sandbox.asking import Unavailable
+
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
@@ -71,6 +73,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, _AWAY):
         logger.error("%s: %s", context["request"].path, error)
         response["Retry-After"] = RETRY_AFTER
+    if isinstance(error, Unavailable):
+        response["Retry-After"] = str(error.retry_after)
     return response
 
 
@@ -82,6 +86,8 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
         return Problem(413, _too_large())
     if isinstance(error, _AWAY):
         return Problem(503, AWAY)
+    if isinstance(error, Unavailable):
+        return Problem(error.status, str(error))
     if isinstance(error, Http404):
         return exceptions.NotFound(NOT_FOUND)
     if isinstance(error, PermissionDenied):

@@ -21,6 +21,7 @@ from executions.rerun import (
     Filters,
     NotEnded,
     Wanted,
+    key_ahead,
     rerun,
     rerun_many,
 )
@@ -121,11 +122,13 @@ class RerunActions(viewsets.GenericViewSet[Execution]):
         execution = get_visible_or_404(found, request.user, Role.EDITOR, pk=pk)
         body = RerunSerializer(data=request.data)
         body.is_valid(raise_exception=True)
+        wanted = body.wanted()
+        key = key_ahead(execution, wanted)
         try:
             made, _ = create_once(
                 request,
-                lambda key: Execution.objects.visible_to(request.user).filter(pk=key).first(),
-                lambda: rerun(execution, body.wanted(), request.user),  # type: ignore[arg-type]
+                lambda pk: Execution.objects.visible_to(request.user).filter(pk=pk).first(),
+                lambda: rerun(execution, wanted, request.user, key),  # type: ignore[arg-type]
             )
         except (NotEnded, CannotStart) as error:
             raise Problem(409, str(error)) from None

@@ -70,12 +70,9 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         body = WorkflowWriteSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.validated_data
-
-        def create() -> Workflow:
-            workspace = workspace_for(user_of(request), given.get("workspace"), Role.EDITOR)
-            return self._save(request, given, workspace)
-
-        workflow, _ = create_once(request, self._found, create)
+        workspace = workspace_for(user_of(request), given.get("workspace"), Role.EDITOR)
+        checked = _checked(workspace, given)  # which create_once would do in a transaction
+        workflow, _ = create_once(request, self._found, lambda: self._save(request, given, workspace, None, checked))
         return Response(WorkflowSerializer(workflow).data, status=status.HTTP_201_CREATED)
 
     def _found(self, pk: str) -> Workflow | None:
@@ -89,7 +86,9 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         workflow = self._workflow(pk, Role.EDITOR)
         body = WorkflowWriteSerializer(data=request.data, partial=partial)
         body.is_valid(raise_exception=True)
-        return Response(WorkflowSerializer(self._save(request, body.validated_data, workflow.workspace, workflow)).data)
+        checked = _checked(workflow.workspace, body.validated_data, workflow)
+        saved = self._save(request, body.validated_data, workflow.workspace, workflow, checked)
+        return Response(WorkflowSerializer(saved).data)
 
     @extend_schema(request=WorkflowWriteSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
@@ -100,10 +99,21 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _save(
-        self, request: Request, data: dict[str, Any], workspace: Workspace, old: Workflow | None = None
+        self,
+        request: Request,
+        data: dict[str, Any],
+        workspace: Workspace,
+        old: Workflow | None,
+        checked: definitions.Checked,
     ) -> Workflow:
         try:
-            return definitions.save_workflow(workspace=workspace, definition=data, by=request.user, workflow=old)  # type: ignore[arg-type]
+            return definitions.save_workflow(
+                workspace=workspace,
+                definition=data,
+                by=request.user,  # type: ignore[arg-type]
+                workflow=old,
+                checked=checked,
+            )
         except InvalidGraph as error:
             raise invalid_graph(error) from None
 
@@ -114,9 +124,8 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         body = GraphSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         editable = Workspace.objects.visible_to(request.user, Role.EDITOR).values_list("pk", flat=True)
-        return self._validated(
-            body.validated_data["nodes"], body.validated_data.get("edges", []), list(editable) or None
-        )
+        nodes, edges = body.validated_data["nodes"], body.validated_data.get("edges", [])
+        return self._validated(nodes, edges, list(editable) or None, group=f"user {request.user.pk}")
 
     @extend_schema(request=None, responses={200: dict})
     @action(detail=True, methods=["post"])
@@ -128,13 +137,16 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         body = request.data if isinstance(request.data, dict) else {}
         editable = Workspace.objects.visible_to(request.user, Role.EDITOR).filter(pk=workflow.workspace_id).exists()
         nodes, edges = body.get("nodes", version.nodes), body.get("edges", version.edges)
-        return self._validated(nodes, edges, [workflow.workspace_id] if editable else None, workflow.name)
+        workspaces = [workflow.workspace_id] if editable else None
+        return self._validated(nodes, edges, workspaces, workflow.name, group=str(workflow.workspace_id))
 
-    def _validated(self, nodes: object, edges: object, workspaces: Sequence[UUID] | None, name: str = "") -> Response:
+    def _validated(
+        self, nodes: object, edges: object, workspaces: Sequence[UUID] | None, name: str = "", *, group: str
+    ) -> Response:
         # Viewers know no credentials, hence are not told which there are.
         try:
             refused = refused_urls(nodes) if workspaces is not None else []
-            definitions.check(nodes, edges, workspaces, name, refused)
+            definitions.check(nodes, edges, workspaces, name, refused, group=group)
         except InvalidGraph as error:
             return Response({"valid": False, "errors": [problem.as_dict() for problem in error.problems[:200]]})
         return Response({"valid": True, "errors": []})
@@ -161,10 +173,11 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     @action(detail=True, methods=["post"])
     def clone(self, request: Request, pk: str) -> Response:
         workflow = self._workflow(pk, Role.EDITOR)
+        checked = _checked(workflow.workspace, definitions.definition_of_copy(workflow))
         copy, _ = create_once(
             request,
             self._found,
-            lambda: definitions.clone_workflow(workflow, request.user),  # type: ignore[arg-type]
+            lambda: definitions.clone_workflow(workflow, request.user, checked),  # type: ignore[arg-type]
         )
         return Response(WorkflowSerializer(copy).data, status=status.HTTP_201_CREATED)
 
@@ -198,6 +211,8 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         workflow = self._workflow(pk, Role.EDITOR)
         body = ExecuteSerializer(data=request.data)
         body.is_valid(raise_exception=True)
+        input = body.validated_data.get("input", [])
+        key = lifecycle.key_ahead(workflow, input)
         try:
             execution, _ = create_once(
                 request,
@@ -205,16 +220,25 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
                 lambda: lifecycle.create_execution(
                     workflow=workflow,
                     trigger=_trigger(request),
-                    input=body.validated_data.get("input", []),
+                    input=input,
                     priority=body.validated_data["priority"],
                     by=request.user,
                     awaited=bool(body.validated_data.get("wait")),
+                    key=key,
                 ),
             )
         except lifecycle.CannotStart as error:
             raise Problem(409, str(error)) from None
         ended = wait_for_end(execution, body.validated_data.get("wait", 0))
         return Response(ExecutionSerializer(execution).data, status=200 if ended else 202)
+
+
+def _checked(workspace: Workspace, definition: dict[str, Any], workflow: Workflow | None = None) -> definitions.Checked:
+    """Return what has to be known of a definition before the transaction that saves it. Raises Problem."""
+    try:
+        return definitions.check_ahead(workspace, definition, workflow)
+    except InvalidGraph as error:
+        raise invalid_graph(error) from None
 
 
 def _trigger(request: Request) -> Trigger:

@@ -20,6 +20,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from executions import lifecycle
 from executions.hooks import records
 from executions.hooks.judging import Judge
+from executions.hooks.keys import KeysAhead
 from executions.hooks.listeners import listening, tested
 from executions.hooks.requests import Accepted, Arrived, Outcome, Refused, Taken, Waiting
 from executions.hooks.secrets import Secrets
@@ -81,6 +82,7 @@ class _Intake:
         self._answers: dict[UUID, int] = {}
         self._judge, self._secrets, self._refusals = Judge(), Secrets(), recording.Refusals()
         self._turned_away = _TurnedAway()
+        self._keys = KeysAhead(self.requests.put)
         threading.Thread(target=self._run, name="hook intake", daemon=True).start()
 
     def put(self, waiting: Waiting) -> bool:
@@ -104,6 +106,8 @@ class _Intake:
         busy = False
         while True:
             batch = self._next(busy)
+            for each in batch:
+                each.away = False
             busy = len(batch) >= BUSY
             try:
                 self._take(batch)
@@ -111,14 +115,14 @@ class _Intake:
                 logger.exception("%d requests were not taken", len(batch))
                 connection.close()
                 for each in batch:
-                    if not each.answer.done():
+                    if not each.answer.done() and not each.away:
                         self._turned_away.add(each, NOT_STORED)
                         each.answer.set_result(NOT_STORED)
             except Exception:
                 logger.exception("%d requests are taken one by one", len(batch))
                 self._take_singly(batch)
             with self._counting:
-                self._bytes -= sum(len(each.request.body) for each in batch)
+                self._bytes -= sum(len(each.request.body) for each in batch if each.answer.done())
             if self.requests.empty():
                 connection.close()
 
@@ -144,7 +148,7 @@ class _Intake:
     def _take_singly(self, batch: Sequence[Waiting]) -> None:
         """Take each by itself, so that one which cannot be taken leaves the others alone."""
         for each in batch:
-            if each.answer.done():
+            if each.answer.done() or each.away:
                 continue
             try:
                 self._take([each])
@@ -154,9 +158,10 @@ class _Intake:
                 each.answer.set_exception(error)
 
     def _take(self, batch: Sequence[Waiting]) -> None:
-        self._look_at(batch)
+        self._look_at([each for each in batch if not each.looked_at])
         tests = [each for each in batch if each.request.test and each.listener is not None]
         others = [each for each in batch if not (each.request.test and each.listener is not None)]
+        others = [each for each in others if not self._keys.take(each)]
         refused = [records.kept(each) for each in others if isinstance(each.judged.outcome, Refused)]
         now = time.monotonic()
         if self._turned_away:
@@ -188,6 +193,7 @@ class _Intake:
         secrets = self._secrets.look_up({reference for found in listeners for reference in found.credentials})
         for each in batch:
             each.judged = self._judge.judge(each.request, each.listener, secrets)
+            each.looked_at = True
             if not isinstance(each.judged.outcome, Taken):
                 each.outcome = each.judged.outcome
 
@@ -244,6 +250,7 @@ def _new(each: Waiting) -> NewExecution:
         trigger_node=each.listener.node_id,
         awaited=_respond(each) != "immediately",
         id=each.id,
+        key=each.key,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from executions.hooks.listeners import Listener
+from executions.lifecycle.keys import Key
 from workflow_platform.addresses import IPAddress
 from workflow_platform.identifiers import uuid7
 
@@ -98,3 +99,11 @@ class Waiting:
     listener: Listener | None = None
     judged: Judged = field(default_factory=lambda: Judged(_NOT_YET))
     outcome: Outcome = _NOT_YET
+    looked_at: bool = False
+    """Judged already: a request that comes back is not counted twice."""
+    key: Key | None = None
+    """The concurrency key of the execution that it starts."""
+    keys_until: float = 0.0
+    """Until when (`time.monotonic`) its key is waited for."""
+    away: bool = False
+    """Its key is being evaluated; whoever does that hands it back. For the intake's thread alone."""

@@ -8,7 +8,15 @@ other executions.
 from executions.lifecycle.base import Change, Lease, event, summary
 from executions.lifecycle.claiming import Claimed, claim, take_leases
 from executions.lifecycle.control import CannotControl, request_cancel, request_pause, request_resume
-from executions.lifecycle.creation import CannotStart, NewExecution, create_execution, create_executions
+from executions.lifecycle.creation import (
+    CannotStart,
+    NewExecution,
+    create_execution,
+    create_executions,
+    key_ahead,
+    needs_key_ahead,
+    settle_keys,
+)
 from executions.lifecycle.steps import (
     cancel_node,
     complete_node,
@@ -41,6 +49,8 @@ __all__ = [
     "event",
     "fail_node",
     "hand_over",
+    "key_ahead",
+    "needs_key_ahead",
     "old_runs",
     "release_paused",
     "release_waiting",
@@ -48,6 +58,7 @@ __all__ = [
     "request_pause",
     "request_resume",
     "retry_node",
+    "settle_keys",
     "skip_node",
     "start_node",
     "summary",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,15 +9,14 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from events import log
 from events.log import NewEvent
 from executions import admission
-from executions.expressions import Evaluator, ExpressionError, Scope
 from executions.graph import Graph
-from executions.lifecycle import policies
+from executions.lifecycle import keys, policies
 from executions.lifecycle.base import OUTSIDE, end_unheld, event
 from executions.lifecycle.taking_over import OldRun, copy_runs, leave_out, taken_events
 from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
@@ -35,9 +33,6 @@ HEAD_START = {
 """What a priority is worth in the queue: an offset on its age, so that nothing starves."""
 TRIGGER_NODES = {Trigger.WEBHOOK.value: "webhook_trigger", Trigger.SCHEDULE.value: "schedule_trigger"}
 """Which trigger node an execution begins at; all others begin at the manual trigger if there is one."""
-
-
-KEY_LENGTH = 200
 
 
 class CannotStart(Exception):
@@ -64,24 +59,69 @@ class NewExecution:
     taken_over: list[OldRun] = field(default_factory=list)
     replaced: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    key: keys.Key | None = None
+    """Its concurrency key, if `settle_keys` has found it."""
     id: UUID = field(default_factory=uuid7)
+
+    @property
+    def its_version(self) -> WorkflowVersion | None:
+        """Return the version that is executed; None where the workflow has been deleted."""
+        if self.workflow.deleted_at is not None:
+            return None
+        return self.version or self.workflow.latest_version
 
 
 def create_execution(*, workflow: Workflow, trigger: Trigger, input: list[dict[str, Any]], **further: Any) -> Execution:
-    """Create one execution; `further` as in NewExecution. Raises CannotStart."""
+    """Create one execution; `further` as in NewExecution. Raises CannotStart, Unavailable."""
     (made,) = create_executions([NewExecution(workflow, trigger, input, **further)])
     if isinstance(made, CannotStart):
         raise made
     return made
 
 
-@transaction.atomic
+def settle_keys(wanted: Sequence[NewExecution]) -> None:
+    """Have the concurrency keys evaluated that are JavaScript. Others compute them: not for use within a transaction,
+    but before one that creates executions. Raises Unavailable."""
+    by_workspace: dict[UUID, list[tuple[NewExecution, WorkflowVersion]]] = {}
+    for new in wanted:
+        if (version := new.its_version) is not None and (new.key is None or new.key.version_id != version.pk):
+            by_workspace.setdefault(new.workflow.workspace_id, []).append((new, version))
+    for workspace_id, group in by_workspace.items():
+        found = keys.of_all([(version, new.input) for new, version in group], str(workspace_id))
+        for (new, _), key in zip(group, found, strict=True):
+            new.key = key
+
+
+def needs_key_ahead(workflow: Workflow, input: list[dict[str, Any]]) -> bool:
+    """Tell whether the concurrency key of an execution of the latest version is JavaScript."""
+    version = NewExecution(workflow, Trigger.API, input).its_version
+    return version is not None and keys.read(version, input) is None
+
+
+def key_ahead(
+    workflow: Workflow, input: list[dict[str, Any]], version: WorkflowVersion | None = None
+) -> keys.Key | None:
+    """Return the concurrency key of an execution that is to be created in a transaction, before that begins; None
+    where the workflow has been deleted. Raises Unavailable."""
+    new = NewExecution(workflow, Trigger.API, input, version=version)
+    settle_keys([new])
+    return new.key
+
+
 def create_executions(wanted: Sequence[NewExecution]) -> list[Execution | CannotStart]:
-    """Create executions, and let through to the workers on commit what the limits allow.
+    """Create executions in one transaction, and let through to the workers on commit what the limits allow.
 
     Returns for each what was made, or why nothing was. A workflow whose concurrency policy is `skip` or
-    `cancel_running` has it applied here.
+    `cancel_running` has it applied here. Raises Unavailable if a concurrency key cannot be evaluated now: callers that
+    have opened a transaction call `settle_keys` before.
     """
+    if not connection.in_atomic_block:
+        settle_keys(wanted)
+    return _create(wanted)
+
+
+@transaction.atomic
+def _create(wanted: Sequence[NewExecution]) -> list[Execution | CannotStart]:
     made = [_built(new) for new in wanted]
     pairs = [(new, row) for new, row in zip(wanted, made, strict=True) if isinstance(row, Execution)]
     if not pairs:
@@ -104,17 +144,19 @@ def create_executions(wanted: Sequence[NewExecution]) -> list[Execution | Cannot
 
 def _built(new: NewExecution) -> Execution | CannotStart:
     """Return the row, not yet saved."""
-    version = new.version or new.workflow.latest_version
-    if version is None or new.workflow.deleted_at is not None:
+    version = new.its_version
+    if version is None:
         return CannotStart("The workflow has been deleted.")
     depth = new.parent_run.execution.depth + 1 if new.parent_run else 0
     if depth > settings.MAX_WORKFLOW_DEPTH:
         return CannotStart(f"Workflows start each other more than {settings.MAX_WORKFLOW_DEPTH} deep.")
     try:
         node_id = new.trigger_node or _trigger_node(version.nodes, new.trigger)
-        key = _concurrency_key(version, new.input)
     except CannotStart as error:
         return error
+    settle_keys([new])  # of another version that was saved meanwhile, perhaps
+    if new.key is not None and new.key.error:
+        return CannotStart(f"settings.concurrency.key: {new.key.error}")
     now = timezone.now()
     return Execution(
         id=new.id,
@@ -131,7 +173,7 @@ def _built(new: NewExecution) -> Execution | CannotStart:
         queued_at=now,
         rank_at=now - HEAD_START[str(new.priority)],
         awaited=new.awaited,
-        concurrency_key=key,
+        concurrency_key=new.key.text if new.key else "",
         parent=new.parent_run.execution if new.parent_run else None,
         parent_run=new.parent_run,
         depth=depth,
@@ -150,19 +192,6 @@ def _trigger_node(nodes: list[dict[str, Any]], trigger: Trigger) -> str:
     if not triggers:
         raise CannotStart("The workflow has no enabled trigger node.")
     return str(triggers[0]["id"])
-
-
-def _concurrency_key(version: WorkflowVersion, items: list[dict[str, Any]]) -> str:
-    """Return what executions are counted by, computed from the first item of the input; empty without an expression."""
-    expression = (version.settings.get("concurrency") or {}).get("key")
-    if not expression:
-        return ""
-    try:
-        value = Evaluator(Scope(items[:1] or [{}], vars=version.settings.get("vars") or {})).resolve(expression)
-    except ExpressionError as error:
-        raise CannotStart(f"settings.concurrency.key: {error}") from None
-    text = str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL could not store
-    return text if len(text) <= KEY_LENGTH else f"{text[:100]}…{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 # --- events, and what a rerun takes over -----------------------------------------------------------------------------

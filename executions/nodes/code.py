@@ -6,8 +6,8 @@ from typing import Any, Literal
 from django.conf import settings
 from pydantic import Field
 
-from executions.expressions import check_code
 from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.sandbox.checking import check_code
 from executions.sandbox.code import Answer, Call, run
 from executions.sandbox.code_items import NotItems
 from workflow_platform.sandbox.task import Cancelled

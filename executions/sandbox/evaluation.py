@@ -16,6 +16,7 @@ import quickjs
 from executions.expressions import PRELUDE, STACK_LIMIT_BYTES, first_line
 from executions.items import PACKED_BYTES, Item, NotStorable, chunks_of, sample_of
 from executions.sandbox.code_items import NotItems, items_of
+from workflow_platform.sandbox import javascript
 
 Kind = Literal["", "code", "time", "memory", "output", "items"]
 
@@ -106,10 +107,9 @@ class Evaluation:
     """A context that is ready for one run, and used for no other."""
 
     def __init__(self) -> None:
-        self._context: quickjs.Context = quickjs.Context()
-        self._context.set_memory_limit(_SPARE_BYTES)
-        self._context.set_time_limit(_STATE_SECONDS)
-        self._context.set_max_stack_size(STACK_LIMIT_BYTES)
+        self._context = javascript.context(
+            seconds=_STATE_SECONDS, memory_bytes=_SPARE_BYTES, stack_bytes=STACK_LIMIT_BYTES
+        )
         self._context.eval(PRELUDE)
         self._context.eval(_DRIVER)(LOG_LINES, LOG_CHARACTERS)
         self._run, self._state = self._context.get("__run"), self._context.get("__state")

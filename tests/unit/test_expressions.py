@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from executions.engine.elsewhere import Fallback
-from executions.expressions import Budget, Evaluator, ExpressionError, Scope, TooMuchHere, check_syntax
+from executions.expressions import Budget, Evaluator, ExpressionError, Scope, TooMuchHere
+from executions.syntax import check_syntax
 
 SCOPE = Scope(
     [{"n": 1, "name": "Ada"}, {"n": 2}],

@@ -194,13 +194,17 @@ class EndpointWriteSerializer(serializers.Serializer[Any]):
 
     def validate_filter(self, value: str) -> str:
         """Refuse what does not parse."""
-        taken(rules.check_filter, value)
+        taken(rules.check_filter, value, self._group())
         return value
 
     def validate_transform(self, value: str) -> str:
         """Refuse what does not parse."""
-        taken(rules.check_transform, value)
+        taken(rules.check_transform, value, self._group())
         return value
+
+    def _group(self) -> str:
+        """Return who the sandbox processes count a check for: the endpoint's workspace, or who makes a new one."""
+        return str(self.instance.workspace_id) if self.instance is not None else str(self.context.get("group", ""))
 
     def validate_headers(self, value: dict[str, str | None]) -> dict[str, str | None]:
         """Refuse what is the platform's to say, and what HTTP does not allow."""

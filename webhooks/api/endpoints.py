@@ -85,7 +85,7 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
     )
     def create(self, request: Request) -> Response:
         """Make an endpoint. The answer holds its signing secret, this once."""
-        body = EndpointCreateSerializer(data=request.data)
+        body = EndpointCreateSerializer(data=request.data, context={"group": f"user {request.user.pk}"})
         body.is_valid(raise_exception=True)
         given = dict(body.validated_data)
         wanted = given.pop("workspace", None)

@@ -64,7 +64,7 @@ class AtHand:
     def running(self) -> int:
         """Return how many are on their way, or wait for nothing but a thread."""
         with self._lock:
-            return sum(len(lane.running) for lane in self._lanes.values())
+            return sum(lane.threads for lane in self._lanes.values())
 
     # --- for the clerk ------------------------------------------------------------------------------------------------
 
@@ -80,8 +80,8 @@ class AtHand:
             for lane in self._lanes.values():
                 hanging = lane.stuck(now)
                 stuck += hanging
-                in_use += len(lane.running)
-                slow += len(lane.running) if lane.slow else hanging
+                in_use += lane.threads
+                slow += lane.threads if lane.slow else hanging
                 if hanging or stopping:
                     self._give_back(lane, lane.clear())
             batch = Batch(self._ended[: self._written_at_once], self._returned[:], self._prepared[:], self._dropped[:])
@@ -158,15 +158,31 @@ class AtHand:
             self._dropped.append(claimed)
             return False
 
+    def preparing(self, claimed: Claimed) -> None:
+        """Note that the endpoint's scripts see a delivery, and no thread waits for them."""
+        with self._lock:
+            self._lanes[claimed.lane_id].preparing.add(claimed.id)
+
     def prepared(self, claimed: Claimed, made: Prepared | None) -> None:
         """Take what scripts have made of a delivery; it goes on when that is written."""
         with self._lock:
+            self._lanes[claimed.lane_id].preparing.discard(claimed.id)
             self._prepared.append((claimed, made))
+
+    def give_back(self, claimed: Claimed) -> None:
+        """Take a delivery that nothing came of: it is pending again, for any process."""
+        with self._lock:
+            lane = self._lanes[claimed.lane_id]
+            lane.preparing.discard(claimed.id)
+            lane.running.pop(claimed.id, None)
+            self._give_back(lane, [claimed])
+            self._start(lane)
 
     def end(self, decided: Decided) -> None:
         """Take what came of a delivery, and let the next one of its lane go."""
         with self._lock:
             lane = self._lanes[decided.claimed.lane_id]
+            lane.preparing.discard(decided.claimed.id)
             self._give_back(lane, lane.end(decided))
             self._ended.append(decided)
             self._start(lane)

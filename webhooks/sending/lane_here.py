@@ -24,6 +24,8 @@ class LaneHere:
     waiting: deque[Claimed] = field(default_factory=deque)
     running: dict[UUID, float] = field(default_factory=dict)
     """Since when (`time.monotonic`) each is on its way."""
+    preparing: set[UUID] = field(default_factory=set)
+    """Of these, those that the endpoint's scripts see: they hold no thread."""
     unrecorded: int = 0
     """Ended, and not written yet."""
     failures: int = 0
@@ -73,4 +75,10 @@ class LaneHere:
 
     def stuck(self, now: float) -> int:
         """Return how many attempts have been on their way for so long that the lane is slow."""
-        return sum(now - since > SLOW_MS / 1000 for since in self.running.values())
+        late = now - SLOW_MS / 1000
+        return sum(since < late for pk, since in self.running.items() if pk not in self.preparing)
+
+    @property
+    def threads(self) -> int:
+        """Return how many threads it holds, or will hold as soon as there are any."""
+        return len(self.running) - len(self.preparing)

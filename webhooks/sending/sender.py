@@ -21,14 +21,13 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from webhooks import preparing
-from webhooks.models import Origin
-from webhooks.preparing import ScriptError
+from webhooks.preparing import Prepared
 from webhooks.sending import holding, outcomes, transport
 from webhooks.sending.at_hand import AtHand
 from webhooks.sending.claiming import Claimer, Found
 from webhooks.sending.deciding import broken, decide, turned_down
 from webhooks.sending.message import Claimed
+from webhooks.sending.scripts import Scripts
 from webhooks.sending.transport import Attempt
 from workflow_platform.addresses import shown_url
 
@@ -61,6 +60,7 @@ class Sender:
         self._clerk: threading.Thread | None = None
         self._claimer = Claimer()
         self._at_hand = AtHand()
+        self._scripts = Scripts(self._prepared, self._script_failed, self._not_prepared)
         self._threads = 0
         self._alarms: list[float] = []
 
@@ -200,27 +200,30 @@ class Sender:
         if not self._at_hand.begin(claimed):
             return
         if claimed.needs_preparing:
-            self._prepare(claimed)
+            self._at_hand.preparing(claimed)
+            self._scripts.put(claimed)
         else:
             attempt = transport.send(claimed)
             self._at_hand.end(decide(claimed, attempt, timezone.now()))
 
-    def _prepare(self, claimed: Claimed) -> None:
-        """Have the endpoint's scripts see it; what they make of it is kept before it is sent."""
-        receiver = claimed.receiver
-        try:
-            made = preparing.prepare(
-                "" if claimed.origin == Origin.TEST else receiver.filter, receiver.transform, claimed.body
-            )
-        except ScriptError as error:
-            attempt = Attempt(timezone.now(), shown_url(claimed.target))
-            attempt.error_class, attempt.error = "script", str(error)
-            self._at_hand.end(decide(claimed, attempt, timezone.now()))
-            return
-        if made is False:
+    # --- what came of the endpoint's scripts; it is kept before it is sent --------------------------------------------
+
+    def _prepared(self, claimed: Claimed, made: Prepared | bool | None) -> None:
+        if isinstance(made, bool):  # False: the filter does not want it
             self._at_hand.end(turned_down(claimed))
         else:
             self._at_hand.prepared(claimed, made)
+        self._woken.set()
+
+    def _script_failed(self, claimed: Claimed, why: str) -> None:
+        attempt = Attempt(timezone.now(), shown_url(claimed.target))
+        attempt.error_class, attempt.error = "script", why
+        self._at_hand.end(decide(claimed, attempt, timezone.now()))
+        self._woken.set()
+
+    def _not_prepared(self, claimed: Claimed) -> None:
+        self._at_hand.give_back(claimed)
+        self._woken.set()
 
 
 _sender: Sender | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import threading
 import time
@@ -46,27 +47,38 @@ class Pool:
         queue: str = "",
         cancelled: threading.Event | None = None,
         most_waiting: int | None = None,
+        within_seconds: float = math.inf,
     ) -> Reply:
         """Run the task as soon as it is its turn: `group`s (workspaces) take turns, and within one its `queue`s.
 
-        Waiting for a turn is not counted against the task's limits. Raises Cancelled within 0.1 s of `cancelled`, and
-        TooManyWaiting if `most_waiting` of the group wait already.
+        Waiting for a turn is not counted against the task's limits, but against `within_seconds`, after which the
+        reply is `overdue`. Raises Cancelled within 0.1 s of `cancelled`, and TooManyWaiting if `most_waiting` of the
+        group wait already.
         """
+        last = time.monotonic() + within_seconds
 
         def tick() -> None:
             if cancelled is not None and cancelled.is_set():
                 raise Cancelled(Cancelled.__doc__)
+            if time.monotonic() > last:
+                raise _Overdue
 
         tick()
-        with self._turns.place(group, queue, tick, most_waiting):
-            try:
-                process = self._take()
-            except OSError as error:
-                return Reply(failure="lost", detail=f"could not be started ({error})")
-            try:
-                return self._ask(process, task, tick)
-            finally:
-                self._give_back(process)
+        try:
+            with self._turns.place(group, queue, tick, most_waiting):
+                return self._run(task, tick)
+        except _Overdue:  # before its turn came
+            return Reply(failure="overdue")
+
+    def _run(self, task: Task, tick: Callable[[], None]) -> Reply:
+        try:
+            process = self._take()
+        except OSError as error:
+            return Reply(failure="lost", detail=f"could not be started ({error})")
+        try:
+            return self._ask(process, task, tick)
+        finally:
+            self._give_back(process)
 
     def _ask(self, process: SandboxProcess, task: Task, tick: Callable[[], None]) -> Reply:
         deadline = time.monotonic() + task.wall_seconds

@@ -1,0 +1,49 @@
+"""Syntax checks of workflows for web processes: what `executions.syntax` says, from a sandbox process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from executions.graph import Graph, strings_in
+from workflow_platform.sandbox.checking import CheckFailed, Checks, Text
+
+_checks = Checks("executions.syntax:run", "The syntax check")
+
+
+def check_graph(graph: Graph, key: object, group: str) -> dict[Text, str | None]:
+    """Check all JavaScript of a workflow in one task; `key` is that of its concurrency setting, if it is a string.
+
+    Returns what is wrong with each text, or None. Raises CheckFailed, Unavailable.
+    """
+    texts = [text for node in graph.nodes.values() for text in _texts(node.type, node.parameters)]
+    if isinstance(key, str):
+        texts.append(("template", key))
+    return _checks.verdicts(texts, group)
+
+
+def check_template(template: str, group: str) -> str | None:
+    """Return what is wrong with the expressions in `template`, or None. Raises Unavailable."""
+    return _one(("template", template), group)
+
+
+def check_code(code: str, group: str = "") -> str | None:
+    """Return why `code` is no function body, and at which line, or None: at once if its graph has just been checked.
+
+    Raises Unavailable.
+    """
+    return _one(("code", code), group)
+
+
+def _one(text: Text, group: str) -> str | None:
+    try:
+        return _checks.verdicts([text], group)[text]
+    except CheckFailed as error:
+        return str(error)
+
+
+def _texts(type: str, parameters: dict[str, Any]) -> Iterator[Text]:
+    if type == "code" and isinstance(code := parameters.get("code"), str):
+        yield "code", code
+    for _, text in strings_in(parameters, "parameters"):
+        yield "template", text

@@ -1,0 +1,69 @@
+"""Work for sandbox processes that nobody's thread waits for: a thread for each workspace that has any, in batches.
+
+However slow the work of one workspace is, it holds its own thread only.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Batches(Generic[T]):
+    """Hands what was put in to `work(group, batch)`, `most` at a time, in a daemon thread of each group.
+
+    `work` returns those of the batch that it did not get to, which must be fewer: they come first next time. What it
+    raises is a bug: `failed(batch)` is called, and the rest goes on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        most: int,
+        work: Callable[[str, Sequence[T]], Sequence[T]],
+        failed: Callable[[Sequence[T]], None],
+    ) -> None:
+        self._name, self._most, self._work, self._failed = name, most, work, failed
+        self._waiting: dict[str, deque[T]] = {}
+        """A group is in here as long as it has a thread."""
+        self._lock = threading.Lock()
+
+    def put(self, group: str, thing: T, most_waiting: int | None = None) -> bool:
+        """Add to the work of a group. False if as many wait there already."""
+        with self._lock:
+            waiting = self._waiting.get(group)
+            if waiting is not None:
+                if most_waiting is not None and len(waiting) >= most_waiting:
+                    return False
+                waiting.append(thing)
+                return True
+            self._waiting[group] = deque([thing])
+        threading.Thread(target=self._serve, args=(group,), name=f"{self._name} {group}", daemon=True).start()
+        return True
+
+    def _serve(self, group: str) -> None:
+        while batch := self._next(group):
+            try:
+                left = self._work(group, batch)
+            except Exception:
+                logger.exception("%s of %s failed", self._name, group)
+                self._failed(batch)
+                continue
+            if left:
+                with self._lock:
+                    self._waiting[group].extendleft(reversed(left))
+
+    def _next(self, group: str) -> list[T]:
+        with self._lock:
+            waiting = self._waiting[group]
+            if not waiting:
+                del self._waiting[group]
+                return []
+            return [waiting.popleft() for _ in range(min(self._most, len(waiting)))]
