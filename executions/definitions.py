@@ -38,7 +38,7 @@ def check(
     What it names (credentials, workflows, people) must be there in one of the workspaces; None: do not look, since the
     caller may not know them. `name` is what the workflow itself is to be called.
     """
-    graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES)
+    graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES, settings.WORKFLOW_MAX_EDGES)
     problems = validate(graph, node_types(), check_syntax)
     problems += [*refused, *_credential_problems(graph, workspaces)]
     if workspaces is not None and not problems:

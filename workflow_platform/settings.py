@@ -245,6 +245,7 @@ USE_TZ = True
 # --- Limits on what comes in -----------------------------------------------------------------------------------------
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 WORKFLOW_MAX_NODES = _read(env.int, "WORKFLOW_MAX_NODES", 1000)
+WORKFLOW_MAX_EDGES = _read(env.int, "WORKFLOW_MAX_EDGES", 4 * WORKFLOW_MAX_NODES)
 NODE_OUTPUT_MAX_BYTES = _read(env.int, "NODE_OUTPUT_MAX_BYTES", 16 * 1024 * 1024)
 EXECUTION_OUTPUT_MAX_BYTES = _read(env.int, "EXECUTION_OUTPUT_MAX_BYTES", 256 * 1024 * 1024)
 
