@@ -10,26 +10,34 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable
 
 from django.conf import settings
+
+from executions.engine.turns import FairThreads
 
 logger = logging.getLogger(__name__)
 
 TURN_THREADS = 4
+TURNS_KEPT = 1
+"""Of the threads for turns, what one workspace cannot have: it stays free for another."""
+TURN_SECONDS = 0.01
+MESSAGES_A_TURN = 20
+"""After either of both the others have their turns, if more messages wait."""
 TICK_SECONDS = 0.02
 """How exactly timeouts, deadlines and short delays are kept."""
 
 
 class Actor:
-    """Takes messages (callables) in order, never two at once, on the driver's threads."""
+    """Takes messages (callables) in order, never two at once, on the driver's threads. Actors of a workspace take turns,
+    as workspaces do."""
 
     next_due: float | None = None
     """When `tick` is to be told, on the monotonic clock."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, workspace: Hashable = None) -> None:
         self._driver = driver
+        self.workspace = workspace
         self._mailbox: deque[Callable[[], None]] = deque()
         self._taking_turns = False
         self._guard = threading.Lock()
@@ -41,19 +49,34 @@ class Actor:
             if self._taking_turns:
                 return
             self._taking_turns = True
-        self._driver.turns.submit(self._take_turn)
+        self._driver.turns.submit(self._take_turn, self.workspace)
 
     def _take_turn(self) -> None:
+        """Handle messages until none is left, or until it is the others' turn."""
+        until, handled = time.monotonic() + TURN_SECONDS, 0
+        self.turn_begins()
         while True:
             with self._guard:
                 if not self._mailbox:
+                    self.turn_is_over()  # before the next one may begin
                     self._taking_turns = False
                     return
+                if handled == MESSAGES_A_TURN or (handled and time.monotonic() > until):
+                    self.turn_is_over()
+                    break
                 message = self._mailbox.popleft()
+            handled += 1
             try:
                 message()
             except Exception as error:
                 self.broke(error)
+        self._driver.turns.submit(self._take_turn, self.workspace)
+
+    def turn_begins(self) -> None:
+        """A turn begins."""
+
+    def turn_is_over(self) -> None:
+        """A turn ends."""
 
     def broke(self, error: Exception) -> None:
         """A message raised what no one expected."""
@@ -67,8 +90,8 @@ class Driver:
     """Shared by all executions of a process."""
 
     def __init__(self) -> None:
-        self.turns = ThreadPoolExecutor(TURN_THREADS, thread_name_prefix="turn")
-        self.nodes = ThreadPoolExecutor(settings.NODE_THREADS, thread_name_prefix="node")
+        self.turns = FairThreads(TURN_THREADS, "turn", TURNS_KEPT)
+        self.nodes = FairThreads(settings.NODE_THREADS, "node")
         self._actors: set[Actor] = set()
         self._lock = threading.Lock()
         self._some = threading.Event()

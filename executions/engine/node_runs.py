@@ -69,7 +69,7 @@ class NodeRuns(RunState):
         call = work(active, self.definition, self.execution, dict(self.latest), partial(self._log, active))
         node_type = self.definition.types[node.id]
         if (node_type.blocking and not node.disabled) or is_cached(node, node_type):
-            self._driver.nodes.submit(lambda: self._call_elsewhere(active, call))
+            self._in_thread(lambda: self._call_elsewhere(active, call))
         else:
             self.ends.append((active, call()))
 

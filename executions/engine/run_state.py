@@ -17,7 +17,7 @@ from executions.engine.definition import Definition
 from executions.engine.driver import Actor, Driver
 from executions.engine.invocation import Active
 from executions.engine.lease import heartbeats
-from executions.engine.planner import Items, Plan, RunKey
+from executions.engine.planner import Items, Plan, Ready, RunKey
 from executions.engine.recorder import recorder
 from executions.graph import Node
 from executions.lifecycle import Change, Claimed
@@ -34,7 +34,7 @@ class RunState(Actor):
     def __init__(
         self, driver: Driver, claimed: Claimed, definition: Definition, done: Callable[[RunState], None]
     ) -> None:
-        super().__init__(driver)
+        super().__init__(driver, claimed.execution.workspace_id)
         self.execution, self.lease, self.restored = claimed.execution, claimed.lease, claimed.runs
         self.definition, self.graph = definition, definition.graph
         self.plan = Plan(self.graph, definition.is_join)
@@ -47,6 +47,8 @@ class RunState(Actor):
         self.response = claimed.execution.response
         self.active: dict[RunKey, Active] = {}
         self.waiting: dict[RunKey, Active] = {}
+        self.to_begin: deque[Ready] = deque()
+        """What can start, when there is time: of many nodes that become ready at once each turn begins some."""
         self.ends: deque[tuple[Active, Outcome]] = deque()
         self.uncommitted = 0
         limit = definition.settings.get("max_execution_time_ms") or settings.PERF_MAX_EXECUTION_TIME_MS
@@ -93,6 +95,10 @@ class RunState(Actor):
                 then(error)
 
         recorder().submit(change, committed)
+
+    def _in_thread(self, call: Callable[[], object]) -> None:
+        """Have a thread for nodes make the call, which may wait or compute for long."""
+        self._driver.nodes.submit(call, self.workspace, self.execution.pk)
 
     def _ran_ms(self) -> float:
         """Return how long it has run, waits and pauses not counted."""
@@ -179,7 +185,7 @@ class RunState(Actor):
             active.cancelled.set()
         self.result.cancelled.set()
         if self.result.wanted:
-            self._driver.nodes.submit(self.result.leave)
+            self._in_thread(self.result.leave)
         heartbeats().let_go(self.lease)
         recorder().forget(self.lease)
         self._driver.remove(self)
