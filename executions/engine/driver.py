@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 TURN_THREADS = 4
 TURNS_KEPT = 1
 """Of the threads for turns, what one workspace cannot have: it stays free for another."""
+PULSE_SECONDS = 0.25
+"""How often the driver proves that it takes turns."""
 TURN_SECONDS = 0.01
 MESSAGES_A_TURN = 20
 """After either of both the others have their turns, if more messages wait."""
@@ -29,8 +31,8 @@ TICK_SECONDS = 0.02
 
 
 class Actor:
-    """Takes messages (callables) in order, never two at once, on the driver's threads. Actors of a workspace take turns,
-    as workspaces do."""
+    """Takes messages (callables) in order, never two at once, on the driver's threads. Workspaces take turns there, and
+    the actors of a workspace do."""
 
     next_due: float | None = None
     """When `tick` is to be told, on the monotonic clock."""
@@ -86,12 +88,55 @@ class Actor:
         """The time `next_due` has come."""
 
 
+class Pulse:
+    """A turn that is asked for again and again, in line with those of executions: how late it comes is how late those
+    of a workspace with little to do come. `listeners` are told the time of each."""
+
+    def __init__(self, turns: FairThreads) -> None:
+        self._turns = turns
+        self._asked_at: float | None = None
+        self._came_at = 0.0
+        self._worst = 0.0
+        self.listeners: list[Callable[[float], None]] = []
+
+    def ask(self) -> None:
+        """Ask for the next one, if it is time to and none is under way. Called by the ticker."""
+        now = time.monotonic()
+        if self._asked_at is None and now - self._came_at >= PULSE_SECONDS:
+            self._asked_at = now
+            self._turns.submit(self._comes, Pulse)
+
+    def late(self, seconds: float) -> None:
+        """Something else that has a time came so late."""
+        self._worst = max(self._worst, seconds)
+
+    def _comes(self) -> None:
+        asked_at, self._came_at = self._asked_at, time.monotonic()
+        self._asked_at = None
+        if asked_at is not None:
+            self.late(self._came_at - asked_at)
+        for listener in self.listeners:
+            listener(self._came_at)
+
+    @property
+    def awaited_for(self) -> float:
+        """Return for how many seconds the one that is under way has been awaited."""
+        asked_at = self._asked_at
+        return 0.0 if asked_at is None else time.monotonic() - asked_at
+
+    def take_worst(self) -> float:
+        """Return how many seconds late the latest one was since the last call."""
+        worst, self._worst = max(self._worst, self.awaited_for), 0.0
+        return worst
+
+
 class Driver:
     """Shared by all executions of a process."""
 
     def __init__(self) -> None:
         self.turns = FairThreads(TURN_THREADS, "turn", TURNS_KEPT)
         self.nodes = FairThreads(settings.NODE_THREADS, "node")
+        self.pulse = Pulse(self.turns)
         self._actors: set[Actor] = set()
         self._lock = threading.Lock()
         self._some = threading.Event()
@@ -127,7 +172,9 @@ class Driver:
                 if actor.next_due is not None and actor.next_due <= now:
                     actor.next_due = None
                     actor.tell(actor.tick)
+            self.pulse.ask()
             time.sleep(TICK_SECONDS)
+            self.pulse.late(time.monotonic() - now - TICK_SECONDS)
 
 
 _driver: Driver | None = None

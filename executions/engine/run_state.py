@@ -16,7 +16,7 @@ from executions.engine.cached import WholeResult
 from executions.engine.definition import Definition
 from executions.engine.driver import Actor, Driver
 from executions.engine.invocation import Active
-from executions.engine.lease import heartbeats
+from executions.engine.lease import Held, heartbeats
 from executions.engine.planner import Items, Plan, Ready, RunKey
 from executions.engine.recorder import recorder
 from executions.graph import Node
@@ -56,6 +56,8 @@ class RunState(Actor):
         self.began = time.monotonic()
         self.over = False
         self.error: Exception | None = None
+        self.held: Held | None = None
+        """The lease as it is renewed, from the start on."""
         self._done = done
         self.result = WholeResult(self.execution, definition, begun=bool(self.restored))
         self.asking = self.result.wanted
@@ -95,6 +97,16 @@ class RunState(Actor):
                 then(error)
 
         recorder().submit(change, committed)
+
+    def turn_begins(self) -> None:
+        """Tell since when this turn lasts: a lease is not renewed for an execution that is stuck in one."""
+        if self.held is not None:
+            self.held.turn_begins()
+
+    def turn_is_over(self) -> None:
+        """Tell that the turn has come to its end."""
+        if self.held is not None:
+            self.held.turn_is_over()
 
     def _in_thread(self, call: Callable[[], object]) -> None:
         """Have a thread for nodes make the call, which may wait or compute for long."""

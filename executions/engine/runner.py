@@ -59,7 +59,7 @@ class Run(NodeRuns):
     def start(self) -> None:
         """Begin, or go on where the node runs say."""
         self._driver.add(self)
-        heartbeats().hold(self)
+        self.held = heartbeats().hold(self)
         if self.asking:
             self._in_thread(self._ask_cache)
             self.tell(self._advance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -105,14 +106,14 @@ N = 1000
 
 def chain(count: int) -> list[dict[str, str]]:
     names = ["start", *(f"merge{i}" for i in range(1, count))]
-    return [edge(a, b, "main", "in1") for a, b in zip(names, names[1:], strict=False)]
+    return [edge(a, b, "main", "in1") for a, b in pairwise(names)]
 
 
 def ladder(count: int) -> list[dict[str, str]]:
     rungs = [("start", "start")] + [(f"merge{i}l", f"merge{i}r") for i in range(count // 2 - 1)]
     return [
         edge(above, below, "main", f"in{place}")
-        for uppers, lowers in zip(rungs, rungs[1:], strict=False)
+        for uppers, lowers in pairwise(rungs)
         for below in lowers
         for place, above in enumerate(dict.fromkeys(uppers))
     ]
@@ -147,7 +148,7 @@ def dense(count: int) -> list[dict[str, str]]:
 def waiting_for_a_long_branch(count: int) -> list[dict[str, str]]:
     """Half of the nodes are joins that gather from the beginning on, and wait for the other half."""
     branch = ["start", *(f"plain{i}" for i in range(count // 2))]
-    return [edge(a, b) for a, b in zip(branch, branch[1:], strict=False)] + [
+    return [edge(a, b) for a, b in pairwise(branch)] + [
         edge(source, f"merge{i}", "main", name)
         for i in range(count // 2 - 1)
         for source, name in (("start", "in1"), (branch[-1], "in2"))
