@@ -430,7 +430,7 @@ class ExecutionWorker(BaseWorker):
 
 
 def _for_few(ids: list[str], places: Places) -> list[str]:
-    """Return those of the jobs, in their order, whose workspaces may have a slot yet. Other work than executions may."""
+    """Return those of the jobs, in their order, whose workspaces may have a slot yet; other work may."""
     executions = {job_id: queueing.execution_of(job_id) for job_id in ids if queueing.is_of_execution(job_id)}
     found = Execution.objects.filter(pk__in=executions.values()).values_list("pk", "workspace_id")
     workspaces: dict[UUID, UUID] = dict(found) if executions else {}

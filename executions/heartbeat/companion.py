@@ -68,7 +68,7 @@ class Companion:
                 self.beat()
             except psycopg.Error as error:
                 logger.warning("leases of worker %d not renewed: %s", self._order.worker, error)
-                self._disconnect()
+                self.disconnect()
                 pause = min(pause, RETRY_SECONDS)
             time.sleep(pause)
 
@@ -76,7 +76,7 @@ class Companion:
         """Renew what is held, and note what is lost. Raises psycopg.Error."""
         held = list(self._table.held())
         if not held:
-            self._disconnect()
+            self.disconnect()
             return
         if self._stands_still():
             return
@@ -107,7 +107,7 @@ class Companion:
         rows = self._connection.execute(RENEW, [ids, tokens, self._order.lease_seconds]).fetchall()
         return {row[0] for row in rows}
 
-    def _disconnect(self) -> None:
+    def disconnect(self) -> None:
         """Hold no connection while there is nothing to renew."""
         if self._connection is not None:
             self._connection.close()
