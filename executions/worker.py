@@ -437,6 +437,8 @@ def _for_few(ids: list[str], places: Places) -> list[str]:
     connection.close()
     chosen: list[str] = []
     for job_id in ids:
+        if job_id not in executions and jobs.work_of(job_id) is None:
+            continue  # nobody here knows it: it is dropped when it comes first
         workspace = workspaces.get(executions[job_id], job_id) if job_id in executions else job_id
         if len(chosen) < MOST_AT_ONCE and places.may_take(workspace):
             places.take(workspace)
