@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,6 @@ from executions.engine import lease
 from executions.engine.definition import definition
 from executions.engine.driver import TURN_THREADS, driver
 from executions.engine.runner import Run
-from executions.heartbeat.companion import Companion, Order
-from executions.heartbeat.process import _database
 from executions.heartbeat.table import Table
 from executions.lifecycle import Claimed
 from executions.models import Execution
@@ -30,6 +27,7 @@ from executions.statuses import ExecutionStatus
 from tests.answering import Answering, answering
 from tests.conftest import Platform
 from tests.engine import COMMITS, make_execution, run_here
+from tests.heartbeats import companion
 from tests.recovery.test_workers import holder, start_asking
 from tests.workflows import edge, node
 from workflow_platform.embedded import wait_until
@@ -51,17 +49,6 @@ def claim(execution: Execution, worker: str = "a worker") -> Claimed:
     admission.admit()
     (claimed,) = lifecycle.claim([execution.pk], worker)
     return claimed
-
-
-@contextmanager
-def companion(table: Table) -> Iterator[Companion]:
-    seconds = django_settings.LEASE_SECONDS
-    order = Order(os.getpid(), table.descriptor, table.slots, seconds, seconds / 5, _database())
-    made = Companion(order, table)
-    try:
-        yield made
-    finally:
-        made.disconnect()
 
 
 def expiry(execution: Execution) -> float:
