@@ -44,7 +44,7 @@ def check(
     caller may not know them. `name` is what the workflow itself is to be called. `group` is the workspace, or the user,
     that the syntax check counts for; `verdicts` are those that it gave. Raises Unavailable where there is no answer.
     """
-    graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES)
+    graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES, settings.WORKFLOW_MAX_EDGES)
     known = _verdicts(graph, None, group) if verdicts is None else verdicts
 
     def check_syntax(template: str) -> str | None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from executions.components import Components
+
 OnError = Literal["stop", "continue", "route"]
 ERROR_OUTPUT = "error"
+NAMES_LISTED = 20
+"""How many outputs or inputs a problem lists: there may be thousands of both."""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -117,7 +122,6 @@ class Graph:
     edges: tuple[Edge, ...]
     _from: dict[str, list[Edge]] = field(init=False)
     _into: dict[str, list[Edge]] = field(init=False)
-    _reachable: dict[str, frozenset[str]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._from = {node_id: [] for node_id in self.nodes}
@@ -128,17 +132,23 @@ class Graph:
                 self._into[edge.target].append(edge)
 
     @classmethod
-    def parse(cls, nodes: object, edges: object, max_nodes: int = 1000) -> Graph:
-        """Read the workflow JSON. Raises InvalidGraph with everything that has the wrong shape."""
+    def parse(cls, nodes: object, edges: object, max_nodes: int = 1000, max_edges: int | None = None) -> Graph:
+        """Read the workflow JSON; without `max_edges` four edges for each node are allowed. Raises InvalidGraph with
+        everything that has the wrong shape."""
         if not isinstance(nodes, list) or not nodes:
             raise InvalidGraph(
                 [GraphProblem(None, None, "nodes", "required", "A list of at least one node is needed.")]
             )
         if not isinstance(edges, list):
             raise InvalidGraph([GraphProblem(None, None, "edges", "type", "A list of edges is needed.")])
-        if len(nodes) > max_nodes or len(edges) > 4 * max_nodes:
-            message = f"{len(nodes)} nodes and {len(edges)} edges; at most {max_nodes} and {4 * max_nodes} are allowed."
-            raise InvalidGraph([GraphProblem(None, None, "nodes", "too_many", message)])
+        most_edges = 4 * max_nodes if max_edges is None else max_edges
+        too_many = [
+            GraphProblem(None, None, field, "too_many", f"{len(found)} {field}; at most {most} are allowed.")
+            for field, found, most in (("nodes", nodes, max_nodes), ("edges", edges, most_edges))
+            if len(found) > most
+        ]
+        if too_many:
+            raise InvalidGraph(too_many)
         problems: list[GraphProblem] = []
         parsed: dict[str, Node] = {}
         for index, raw in enumerate(nodes):
@@ -162,17 +172,40 @@ class Graph:
 
     def reachable_from(self, node_id: str) -> frozenset[str]:
         """Return the nodes that lie behind a node; the node itself only if it stands on a cycle."""
-        known = self._reachable.get(node_id)
-        if known is None:
-            found: set[str] = set()
-            stack = [node_id]
-            while stack:
-                for edge in self._from[stack.pop()]:
-                    if edge.target not in found:
-                        found.add(edge.target)
-                        stack.append(edge.target)
-            known = self._reachable[node_id] = frozenset(found)
-        return known
+        return self.behind([node_id])
+
+    def behind(self, node_ids: Iterable[str]) -> frozenset[str]:
+        """Return the nodes that lie behind any of these, found in one search."""
+        return _found(node_ids, lambda node_id: (edge.target for edge in self._from[node_id]))
+
+    def before(self, node_ids: Iterable[str]) -> frozenset[str]:
+        """Return the nodes that lead to any of these, found in one search."""
+        return _found(node_ids, lambda node_id: (edge.source for edge in self._into[node_id]))
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Return where each node stands among the nodes."""
+        return {node_id: place for place, node_id in enumerate(self.nodes)}
+
+    @cached_property
+    def components(self) -> Components:
+        """Return the cycles of the graph, and what leads from one to the next."""
+        return Components({node_id: [edge.target for edge in edges] for node_id, edges in self._from.items()})
+
+    def leads_back(self, edge: Edge) -> bool:
+        """Tell whether the edge is part of a cycle: its source lies behind its target."""
+        return self.components.of[edge.source] == self.components.of[edge.target]
+
+
+def _found(starts: Iterable[str], next_to: Callable[[str], Iterable[str]]) -> frozenset[str]:
+    found: set[str] = set()
+    stack = list(starts)
+    while stack:
+        for node_id in next_to(stack.pop()):
+            if node_id not in found:
+                found.add(node_id)
+                stack.append(node_id)
+    return frozenset(found)
 
 
 def _name(raw: object, index: int) -> str:
@@ -243,6 +276,8 @@ def validate(
 
 
 def _edge_problems(graph: Graph, node_types: Mapping[str, Any]) -> Iterable[GraphProblem]:
+    outputs: dict[str, tuple[str, ...] | None] = {}
+    inputs: dict[str, tuple[str, ...] | None] = {}
     for index, edge in enumerate(graph.edges):
         for end, node_id in (("source", edge.source), ("target", edge.target)):
             if node_id not in graph.nodes:
@@ -250,17 +285,29 @@ def _edge_problems(graph: Graph, node_types: Mapping[str, Any]) -> Iterable[Grap
         if edge.source not in graph.nodes or edge.target not in graph.nodes:
             continue
         source, target = graph.nodes[edge.source], graph.nodes[edge.target]
-        if (source_type := node_types.get(source.type)) is not None:
-            names = source_type.output_names(source.parameters)
-            names += (ERROR_OUTPUT,) if source.on_error == "route" else ()
-            if edge.source_output not in names:
-                said = f"{source.label!r} has no output {edge.source_output!r}; it has {', '.join(names) or 'none'}."
-                yield GraphProblem(source.id, index, "source_output", "unknown", said)
-        if (target_type := node_types.get(target.type)) is not None:
-            inputs = target_type.input_names(target.parameters)
-            if inputs is not None and edge.target_input not in inputs:
-                said = f"{target.label!r} has no input {edge.target_input!r}; it has {', '.join(inputs) or 'none'}."
-                yield GraphProblem(target.id, index, "target_input", "unknown", said)
+        if source.id not in outputs:  # once for each node: a node may have very many of both
+            outputs[source.id] = _output_names(source, node_types)
+        if target.id not in inputs:
+            known = node_types.get(target.type)
+            inputs[target.id] = None if known is None else known.input_names(target.parameters)
+        if (names := outputs[source.id]) is not None and edge.source_output not in names:
+            said = f"{source.label!r} has no output {edge.source_output!r}; it has {_listed(names)}."
+            yield GraphProblem(source.id, index, "source_output", "unknown", said)
+        if (names := inputs[target.id]) is not None and edge.target_input not in names:
+            said = f"{target.label!r} has no input {edge.target_input!r}; it has {_listed(names)}."
+            yield GraphProblem(target.id, index, "target_input", "unknown", said)
+
+
+def _output_names(node: Node, node_types: Mapping[str, Any]) -> tuple[str, ...] | None:
+    node_type: NodeTypeLike | None = node_types.get(node.type)
+    if node_type is None:
+        return None
+    return node_type.output_names(node.parameters) + ((ERROR_OUTPUT,) if node.on_error == "route" else ())
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    further = f" and {len(names) - NAMES_LISTED} more" if len(names) > NAMES_LISTED else ""
+    return (", ".join(names[:NAMES_LISTED]) or "none") + further
 
 
 def _reach_problems(graph: Graph, node_types: Mapping[str, Any]) -> Iterable[GraphProblem]:
@@ -268,7 +315,7 @@ def _reach_problems(graph: Graph, node_types: Mapping[str, Any]) -> Iterable[Gra
     if not triggers:
         yield GraphProblem(None, None, "nodes", "no_trigger", "A workflow needs a trigger node to start at.")
         return
-    reached = set(triggers).union(*(graph.reachable_from(node_id) for node_id in triggers))
+    reached = graph.behind(triggers).union(triggers)
     for node in graph.nodes.values():
         if node.id not in reached:
             yield GraphProblem(node.id, None, "edges", "unreachable", "No trigger leads to this node.")

@@ -1,4 +1,5 @@
-"""How hard a worker process strains memory and CPU: above the limits it takes no new work until it has recovered.
+"""How hard a worker process strains memory and CPU: above the limits it takes no new work until it has recovered. And
+how late the turns of its executions come: above that limit it *starves*, and says so.
 
 Memory is that of the process and its children (`code` nodes), against PERF_MAX_MEMORY_MB. CPU is what they use of all
 the cores that they may run on, against PERF_MAX_CPU_PERCENT: one busy Python process on many cores is no trouble.
@@ -59,14 +60,24 @@ class Gauge:
 
 
 class Pressure:
-    """Watches this process from a thread of its own. `busy` tells whether it has executions; `restart` ends it."""
+    """Watches this process from a thread of its own. `busy` tells whether it has executions; `restart` ends it; `late`
+    returns by how many seconds turns came too late since the last look; `report` is told at each look whether the
+    worker starves."""
 
-    def __init__(self, component: str, busy: Callable[[], bool], restart: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        component: str,
+        busy: Callable[[], bool],
+        restart: Callable[[], None],
+        late: Callable[[], float] = float,
+        report: Callable[[bool], object] = bool,
+    ) -> None:
         self.component = component
-        self._busy, self._restart = busy, restart
+        self._busy, self._restart, self._late, self._report = busy, restart, late, report
         self._cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.memory = Gauge("memory", "MB", settings.PERF_MAX_MEMORY_MB)
         self.cpu = Gauge("CPU", "%", settings.PERF_MAX_CPU_PERCENT)
+        self.delay = Gauge("turn delay", "ms", settings.PERF_MAX_TURN_DELAY_MS)
         self._process = psutil.Process()
         self._used, self._looked_at = _cpu_seconds(_family(self._process)), time.monotonic()
         self._strained_since: float | None = None
@@ -97,9 +108,9 @@ class Pressure:
         used, now = _cpu_seconds(family), time.monotonic()
         percent = 100 * max(0.0, used - self._used) / max(1e-6, now - self._looked_at) / self._cores
         self._used, self._looked_at = used, now
-        changed = [
-            gauge for gauge, sample in ((self.memory, _memory_mb(family)), (self.cpu, percent)) if gauge.take(sample)
-        ]
+        samples = ((self.memory, _memory_mb(family)), (self.cpu, percent), (self.delay, 1000 * self._late()))
+        changed = [gauge for gauge, sample in samples if gauge.take(sample)]
+        self._report(self.delay.above)
         self._restart_if_stuck(now)
         for gauge in changed:
             self._tell(gauge)
@@ -122,7 +133,11 @@ class Pressure:
 
     def _tell(self, gauge: Gauge) -> None:
         figure = f"{gauge.what} is at {gauge.value:.0f} {gauge.unit}"
-        if gauge.above:
+        if gauge is self.delay:
+            side, outcome = ("above", "starves") if gauge.above else ("below", "no longer starves")
+            message = f"The turns of executions come {gauge.value:.0f} ms late, {side} the limit of {gauge.limit:g} ms"
+            message += f": the worker {outcome}."
+        elif gauge.above:
             message = f"{figure}, above the limit of {gauge.limit:g} {gauge.unit}: the worker takes no new work."
         else:
             message = f"{figure}, below the limit of {gauge.limit:g} {gauge.unit} again"
@@ -136,6 +151,8 @@ class Pressure:
             "memory_limit_mb": float(self.memory.limit),
             "cpu_percent": round(self.cpu.value, 1),
             "cpu_limit_percent": float(self.cpu.limit),
+            "turn_delay_ms": round(self.delay.value, 1),
+            "turn_delay_limit_ms": float(self.delay.limit),
         }
         try:
             system.tell(type_, source=SOURCE, component=self.component, message=message, figures=values)

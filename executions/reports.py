@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from events import system
 from executions.admission import ACTIVE, RATE_PART, figures
 from executions.queueing import PRIORITIES
-from workflow_platform.health import count_live_workers
+from workflow_platform.health import count_live_workers, live_workers
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class State:
     """What a change is told of at once. `workers` is None where Redis does not answer."""
 
     workers: int | None
+    starving: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:
@@ -46,12 +47,18 @@ class State:
         if self.workers is None:
             return "The database answers, Redis does not: nothing can be handed to workers."
         alive = {0: "no worker is alive", 1: "1 worker is alive"}.get(self.workers, f"{self.workers} workers are alive")
-        return f"Database and Redis answer; {alive}."
+        starving = f"; turns come late in {', '.join(self.starving)}" if self.starving else ""
+        return f"Database and Redis answer; {alive}{starving}."
 
     @property
     def figures(self) -> dict[str, float]:
         """Return it in figures."""
-        return {"database": 1.0, "redis": float(self.workers is not None), "workers": float(self.workers or 0)}
+        return {
+            "database": 1.0,
+            "redis": float(self.workers is not None),
+            "workers": float(self.workers or 0),
+            "starving": float(len(self.starving)),
+        }
 
 
 class HealthReport:
@@ -73,7 +80,8 @@ class HealthReport:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         asked = time.monotonic()
-        state = State(count_live_workers())
+        workers = live_workers()
+        state = State(None) if workers is None else State(workers.alive, tuple(workers.starving))
         took = {"database_ms": asked - began, "redis_ms": time.monotonic() - asked}
         changed = state != self._told or self._away_since is not None
         if not changed and timezone.now() - self._told_at < self._every:

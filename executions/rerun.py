@@ -198,7 +198,7 @@ def _check_reached(new: NewExecution, graph: Graph, runs: Sequence[OldRun], foun
     ran = any(old.run.node_id == node_id and old.run.status != NodeRunStatus.SKIPPED for old in runs)
     given = {(old.run.node_id, output) for old in new.taken_over for output in old.outputs}
     reached = any((edge.source, edge.source_output) in given for edge in graph.edges_into(node_id))
-    behind_another = any(node_id in graph.reachable_from(seed) for seed in found.seeds - {node_id})
+    behind_another = node_id in graph.behind(found.seeds - {node_id})
     if not (ran or reached or behind_another or node_id in {new.trigger_node, *new.replaced}):
         label = graph.nodes[node_id].label
         raise CannotRerun("from", f"No item came to {label!r} in that execution: give it an input.")

@@ -70,27 +70,20 @@ def still_replaced(graph: Graph, found: Scope, replaced: Iterable[str]) -> set[s
     Not those behind a node that runs again: they take in what it gives. What only leads around a cycle counts as the
     same place.
     """
+    of = graph.components.of
+    behind = graph.components.behind({of[seed] for seed in found.seeds})
     return {
         node_id
         for node_id in replaced
-        if node_id in found.kept
-        or (
-            node_id in found.again
-            and not any(
-                node_id in graph.reachable_from(seed) and seed not in graph.reachable_from(node_id)
-                for seed in found.seeds - {node_id}
-            )
-        )
+        if node_id in found.kept or (node_id in found.again and of[node_id] not in behind)
     }
 
 
 def enters_cycle_elsewhere(graph: Graph, node_id: str) -> bool:
     """Tell whether the node stands on a cycle and takes nothing in from outside of it: no place for other items."""
-    behind = graph.reachable_from(node_id)
-    if node_id not in behind:
-        return False
-    sources = [edge.source for edge in graph.edges_into(node_id)]
-    return all(source in behind and node_id in graph.reachable_from(source) for source in sources)
+    components = graph.components
+    own = components.of[node_id]
+    return components.cyclic[own] and all(graph.leads_back(edge) for edge in graph.edges_into(node_id))
 
 
 def _matter(node: Node) -> dict[str, Any]:
@@ -99,10 +92,9 @@ def _matter(node: Node) -> dict[str, Any]:
 
 def _before(graph: Graph, chosen: frozenset[str]) -> frozenset[str]:
     """Return the nodes that lead to one that was chosen, and do not lie behind it."""
-    behind = _with_all_behind(graph, chosen)
-    return frozenset(n for n in graph.nodes if n not in behind and graph.reachable_from(n) & chosen)
+    return graph.before(chosen) - _with_all_behind(graph, chosen)
 
 
 def _with_all_behind(graph: Graph, nodes: Iterable[str]) -> frozenset[str]:
     nodes = frozenset(nodes)
-    return nodes.union(*(graph.reachable_from(node_id) for node_id in nodes))
+    return nodes | graph.behind(nodes)

@@ -37,11 +37,14 @@ from executions import lifecycle, queueing
 from executions.engine import runner
 from executions.engine.definition import definition
 from executions.engine.driver import driver
+from executions.engine.lease import heartbeats
 from executions.engine.recorder import LeaseLost, recorder
 from executions.engine.run_state import RunState
+from executions.engine.turns import Places
 from executions.models import Execution
 from executions.pressure import Pressure
 from workflow_platform import jobs
+from workflow_platform.health import STARVING_FIELD
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +56,11 @@ HEARTBEAT_SECONDS = 5.0
 SUSPENSION_LOOK_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 PRESSURE_LOOK_SECONDS = 0.2
+LOOKED_THROUGH = 1_000
+"""How far down a queue a worker looks for jobs of workspaces that may have its last free slots."""
+FEW_LOOK_SECONDS = 0.2
+REPORT_SECONDS = 5.0
+"""How often a worker says whether it starves, if that has not changed."""
 TURNED_EVERY = 8
 """Every so many times the worker looks at its queues from the other end: what the limits let through is not held up for
 ever by jobs of a higher priority."""
@@ -66,6 +74,8 @@ class Taken:
     queue: Queue
     execution: RQExecution
     error: BaseException | None = None
+    workspace_id: UUID | None = None
+    """Of an execution that has been claimed."""
 
     @property
     def execution_id(self) -> UUID:
@@ -90,10 +100,18 @@ class ExecutionWorker(BaseWorker):
         self._stopping = threading.Event()
         self._beaten_at = self._looked_at = 0.0
         self._pops = 0
-        self._pressure = Pressure(runner.worker_name(), lambda: bool(self._taken), _end_process)
+        self._reported: tuple[bool, float] = (False, 0.0)
+        self._pressure = Pressure(
+            runner.worker_name(),
+            lambda: bool(self._taken),
+            _end_process,
+            lambda: driver().pulse.take_worst(),
+            self._report_starving,
+        )
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
         """Work until told to stop."""
+        heartbeats()  # its companion does not get the worker's low priority
         os.nice(settings.WORKER_NICE)  # who asks and who watches goes before what is computed
         for name, target in (
             ("claims", lambda: self._in_batches(self._to_claim, self._claim)),
@@ -124,13 +142,14 @@ class ExecutionWorker(BaseWorker):
             self.heartbeat()
             if self.should_run_maintenance_tasks:
                 self.run_maintenance_tasks()
-            if self._pressure.high:
+            if self._pressure.high or driver().pulse.awaited_for > settings.LEASE_SECONDS:
                 time.sleep(PRESSURE_LOOK_SECONDS)
                 continue
             try:
                 found = self._pop(timeout) if self._has_free_slot() else None
-            except RedisError as error:
+            except (RedisError, DatabaseError, InterfaceError) as error:
                 logger.warning("no jobs: %s", error)
+                connection.close()
                 time.sleep(RETRY_SECONDS)
                 continue
             if found is not None:
@@ -148,16 +167,20 @@ class ExecutionWorker(BaseWorker):
         return self._freed.wait(SLOT_WAIT_SECONDS)
 
     def _pop(self, timeout: int | None) -> tuple[Queue, list[Job]] | None:
-        """Take jobs from the first queue that has any; without `timeout`, only what is there now."""
+        """Take jobs from the first queue that has any; without `timeout`, only what is there now. The last free slots
+        are for workspaces that hold few."""
         self._pops += 1
         ordered = self._ordered_queues[:: -1 if self._pops % TURNED_EVERY == 0 else 1]
+        room = settings.WORKER_CONCURRENCY - len(self._taken) - Places(settings.WORKER_CONCURRENCY).kept
+        if room <= 0:
+            return self._pop_for_few(ordered)
         keys = {queue.key: queue for queue in ordered}
         seconds = MOMENT if timeout is None else min(timeout, SLOT_WAIT_SECONDS)
         popped: Any = self.connection.blpop(list(keys), timeout=seconds)
         if popped is None:
             return None
         queue, ids = keys[popped[0].decode()], [popped[1]]
-        if (further := min(settings.WORKER_CONCURRENCY - len(self._taken), MOST_AT_ONCE) - 1) > 0:
+        if (further := min(room, MOST_AT_ONCE) - 1) > 0:
             more: Any = self.connection.lpop(queue.key, further)
             ids += more or []
         if self._pressure.high:  # they came long after the look at memory and CPU
@@ -168,6 +191,24 @@ class ExecutionWorker(BaseWorker):
         if len(ours) < len(popped_jobs):
             logger.error("jobs in queue %s that nobody here knows were dropped", queue.name)
         return (queue, ours) if ours else None
+
+    def _pop_for_few(self, queues: list[Queue]) -> tuple[Queue, list[Job]] | None:
+        """Take jobs of workspaces that hold few slots of this worker, wherever they stand in a queue."""
+        places = Places(settings.WORKER_CONCURRENCY)
+        for taken in list(self._taken.values()):
+            places.take(taken.workspace_id)
+        for each in queues:
+            listed: Any = self.connection.lrange(each.key, 0, LOOKED_THROUGH - 1)
+            wanted = _for_few([job_id.decode() for job_id in listed], places)
+            with self.connection.pipeline(transaction=False) as pipeline:
+                for job_id in wanted:
+                    pipeline.lrem(each.key, 1, job_id)
+                ours = [job_id for job_id, removed in zip(wanted, pipeline.execute(), strict=True) if removed]
+            if ours:
+                return each, [self._job(job_id, each) for job_id in ours]
+        self._freed.clear()
+        self._freed.wait(FEW_LOOK_SECONDS)
+        return None
 
     def _job(self, job_id: str, queue: Queue) -> Job:
         """Return the job without reading its record: what it says is known."""
@@ -230,6 +271,15 @@ class ExecutionWorker(BaseWorker):
         with _outliving_redis("the heartbeat"):
             super().heartbeat(timeout)
 
+    def _report_starving(self, starving: bool) -> None:
+        """Tell readiness whether turns come late here. From the thread that watches memory and CPU."""
+        said, at = self._reported
+        if starving is said and time.monotonic() - at < REPORT_SECONDS:
+            return
+        with _outliving_redis("whether this worker starves"):
+            self.connection.hset(self.key, STARVING_FIELD, runner.worker_name() if starving else "")
+            self._reported = starving, time.monotonic()
+
     def run_maintenance_tasks(self) -> None:
         """Do what RQ does now and then."""
         with _outliving_redis("maintenance"):
@@ -286,6 +336,7 @@ class ExecutionWorker(BaseWorker):
             if found is None:  # it has ended, waits for later, or somebody else has it
                 self._to_finish.put(taken)
                 continue
+            taken.workspace_id = found.execution.workspace_id
             runner.Run(driver(), found, definition(found.execution.version_id), self._ended_by(taken)).start()
         if self._to_claim.empty():
             connection.close()
@@ -376,6 +427,23 @@ class ExecutionWorker(BaseWorker):
         while self._taken and time.monotonic() < deadline:
             time.sleep(0.05)
         super().teardown()
+
+
+def _for_few(ids: list[str], places: Places) -> list[str]:
+    """Return those of the jobs, in their order, whose workspaces may have a slot yet; other work may."""
+    executions = {job_id: queueing.execution_of(job_id) for job_id in ids if queueing.is_of_execution(job_id)}
+    found = Execution.objects.filter(pk__in=executions.values()).values_list("pk", "workspace_id")
+    workspaces: dict[UUID, UUID] = dict(found) if executions else {}
+    connection.close()
+    chosen: list[str] = []
+    for job_id in ids:
+        if job_id not in executions and jobs.work_of(job_id) is None:
+            continue  # nobody here knows it: it is dropped when it comes first
+        workspace = workspaces.get(executions[job_id], job_id) if job_id in executions else job_id
+        if len(chosen) < MOST_AT_ONCE and places.may_take(workspace):
+            places.take(workspace)
+            chosen.append(job_id)
+    return chosen
 
 
 @contextmanager

@@ -1,23 +1,33 @@
-"""Leases held by this process: one thread renews them all with one statement, and hears of cancellations by it."""
+"""Leases held by this process: a companion process renews them, a thread here looks what their executions are asked.
+
+The companion (`executions.heartbeat`) needs nothing of this process but signs of life: code that holds the lock of the
+interpreter for seconds costs no lease. A loop that no longer proceeds costs all of them, so that other workers go on.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any, Protocol
-from uuid import UUID
 
 import orjson
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
+from executions.engine.driver import driver
+from executions.heartbeat.process import CompanionProcess
+from executions.heartbeat.table import Table
 from executions.lifecycle import Lease
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.4
 """How often requests to cancel or pause are looked for: each takes effect within a second."""
+SPARE_SLOTS = 64
+"""Places in the table besides those for WORKER_CONCURRENCY: an execution may end while the next has begun."""
 
 
 class Holder(Protocol):
@@ -31,28 +41,65 @@ class Holder(Protocol):
     def is_asked(self, cancel: dict[str, Any] | None, pause: dict[str, Any] | None, woken: bool) -> None: ...
 
 
+@dataclass(slots=True)
+class Held:
+    """A lease that is renewed, with its place in the table."""
+
+    holder: Holder
+    lease: Lease
+    slot: int
+    table: Table
+    over: bool = False
+
+    def turn_begins(self) -> None:
+        """The execution's turn begins: it must not last as long as a lease."""
+        if not self.over:
+            self.table.turn(self.slot, time.monotonic())
+
+    def turn_is_over(self) -> None:
+        """The turn is over."""
+        if not self.over:
+            self.table.turn(self.slot, 0.0)
+
+    @property
+    def lost(self) -> bool:
+        """Tell whether the companion found the lease lost."""
+        return self.table.is_lost(self.slot, self.lease.execution_id, self.lease.fencing_token)
+
+
 class Heartbeats:
-    """Renews what is held until it is let go."""
+    """Has what is held renewed until it is let go."""
 
     def __init__(self) -> None:
-        self._held: dict[UUID, Holder] = {}
+        self._table = Table.create(SPARE_SLOTS + 2 * settings.WORKER_CONCURRENCY)
+        self._free = list(range(self._table.slots))
+        self._held: dict[Lease, Held] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._renewed_at = 0.0
+        self.companion = CompanionProcess(self._table)
+        driver().pulse.listeners.append(self._table.tick)
         threading.Thread(target=self._run, name="heartbeats", daemon=True).start()
 
-    def hold(self, holder: Holder) -> None:
+    def hold(self, holder: Holder) -> Held:
         """Renew the holder's lease until `let_go`."""
+        lease = holder.lease
         with self._lock:
-            self._held[holder.lease.execution_id] = holder
+            if not self._held:  # no turn was taken while there was nothing to do
+                self._table.tick(time.monotonic())
+            held = Held(holder, lease, self._free.pop(), self._table)
+            self._held[lease] = held
+            self._table.hold(held.slot, lease.execution_id, lease.fencing_token)
         self._wake.set()
+        return held
 
     def let_go(self, lease: Lease) -> None:
         """Renew it no more."""
         with self._lock:
-            holder = self._held.get(lease.execution_id)
-            if holder is not None and holder.lease == lease:
-                del self._held[lease.execution_id]
+            held = self._held.pop(lease, None)
+            if held is not None:
+                held.over = True
+                self._table.let_go(held.slot)
+                self._free.append(held.slot)
 
     def _run(self) -> None:
         while True:
@@ -65,12 +112,13 @@ class Heartbeats:
                 connection.close()
                 continue
             try:
-                self._look(held)
-                if time.monotonic() - self._renewed_at >= settings.HEARTBEAT_SECONDS:
-                    self._renewed_at = time.monotonic()
-                    self._renew(held)
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("heartbeat of %d leases failed: %s", len(held), error)
+                self.companion.keep()
+                for each in held:
+                    if each.lost:
+                        each.holder.lease_is_lost()
+                self._look([each.holder for each in held])
+            except (DatabaseError, InterfaceError, OSError) as error:
+                logger.warning("what %d executions are asked is not known: %s", len(held), error)
                 connection.close()
             threading.Event().wait(min(LOOK_SECONDS, settings.HEARTBEAT_SECONDS))
 
@@ -87,28 +135,6 @@ class Heartbeats:
         for holder in held:
             cancel, pause, woken = asked.get(holder.lease.execution_id, (None, None, False))
             holder.is_asked(_json(cancel), _json(pause), woken)
-
-    def _renew(self, held: list[Holder]) -> None:
-        """Extend every lease that is still ours and has not run out; tell the holders of the others."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                # Locked in id order, as the recorder does.
-                "WITH ours AS (SELECT e.id FROM executions_execution e"
-                " JOIN unnest(%s::uuid[], %s::int[]) AS held(id, fencing_token) USING (id, fencing_token)"
-                " WHERE e.status = 'running' AND e.lease_expires_at > clock_timestamp() ORDER BY e.id FOR UPDATE OF e)"
-                " UPDATE executions_execution e"
-                " SET lease_expires_at = clock_timestamp() + make_interval(secs => %s)"
-                " FROM ours WHERE e.id = ours.id RETURNING e.id",
-                [
-                    [h.lease.execution_id for h in held],
-                    [h.lease.fencing_token for h in held],
-                    settings.LEASE_SECONDS,
-                ],
-            )
-            renewed = {row[0] for row in cursor.fetchall()}
-        for holder in held:
-            if holder.lease.execution_id not in renewed:
-                holder.lease_is_lost()
 
 
 def _json(value: Any) -> dict[str, Any] | None:
@@ -128,3 +154,11 @@ def heartbeats() -> Heartbeats:
         if _heartbeats is None:
             _heartbeats = Heartbeats()
         return _heartbeats
+
+
+def _forget() -> None:
+    global _heartbeats, _starting
+    _heartbeats, _starting = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)  # a fork has none of its parent's threads, and holds no lease

@@ -87,7 +87,7 @@ class NodeRuns(RunState):
         if (outcome := work.here()) is not None:
             self.ends.append((active, outcome))
         else:
-            self._driver.nodes.submit(lambda: self._call_elsewhere(active, work.elsewhere))
+            self._in_thread(lambda: self._call_elsewhere(active, work.elsewhere))
 
     def _call_elsewhere(self, active: Active, call: Callable[[], Outcome]) -> None:
         try:

@@ -4,14 +4,20 @@ Items travel as deliveries from an output of a node run to an input. A delivery 
 once. Two kinds of node wait for others: a *join* (`merge`) until every input that can still receive something has
 received it, and an *open loop* until its batch can come back no further. Both come down to one question, asked of the
 graph: can anything that is still active reach this node?
+
+The question is answered with counters for each component of the graph (`liveness`), and asked of a node only when
+something has changed that may change the answer: a graph of a thousand joins costs a step for each edge, not for each
+pair of nodes.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from executions.engine.liveness import Liveness
 from executions.graph import Edge, Graph
 from executions.items import Items, joined
 
@@ -66,6 +72,12 @@ class _Gathering:
 
     opened: int
     deliveries: list[Delivery] = field(default_factory=list)
+    received: set[str] = field(default_factory=set)
+    """The inputs that a join waits for no more."""
+    outer: int = 0
+    """Of the edges into the node, the first that something outside of its component may still use."""
+    inner: int = 0
+    """The first that something inside of its component may still use."""
 
 
 class Plan:
@@ -74,6 +86,8 @@ class Plan:
     def __init__(self, graph: Graph, is_join: Callable[[str], bool]) -> None:
         self._graph = graph
         self._is_join = is_join
+        self._components = graph.components
+        self._live = Liveness(graph.components)
         self._ready: list[Ready] = []
         self._active: set[RunKey] = set()
         self._gathering: dict[str, _Gathering] = {}
@@ -83,6 +97,23 @@ class Plan:
         self._next_run_index: dict[str, int] = {}
         self._settled: set[str] = set()
         self._opened = 0
+        self._busy: Counter[str] = Counter()
+        """Runs of each node that are ready or active."""
+        self._busy_in: Counter[int] = Counter()
+        """The same for each component."""
+        self._gathering_in: dict[int, set[str]] = {}
+        self._to_look: set[str] = set()
+        """Gathering nodes that may be able to fire since something has changed."""
+        self._watchers: dict[int, set[str]] = {}
+        """Gathering nodes that cannot fire while this component is live."""
+        self._stuck: set[int] = set()
+        """Cycles in which gathering nodes may wait for nothing but each other."""
+        self._dead: set[int] | None = None
+        """Components that nothing can reach any more, since nodes were last skipped; None: not yet looked at."""
+        self._void = False
+        """Components have become live: what was found out of gathering nodes no longer holds."""
+        self.edges_seen = 0
+        """Edges into gathering nodes that were looked at: the cost, as tests count it."""
 
     # --- what happened ---------------------------------------------------------------------------------------------
 
@@ -95,10 +126,11 @@ class Plan:
     ) -> list[tuple[Edge, Items]]:
         """Take the end of a node run. Returns the edges over which items left, with the items."""
         node_id = key[0]
+        was_active = key in self._active
         self._active.discard(key)
+        self._busy[node_id] -= was_active
         if keep_open:
-            self._opened += 1
-            self._gathering[node_id] = _Gathering(self._opened)
+            self._open(node_id)
         else:
             self._turns.pop(node_id, None)
         flows = []
@@ -110,6 +142,8 @@ class Plan:
         if not keep_open:
             for delivery in self._held_back.pop(node_id, []):
                 self._deliver(node_id, delivery)
+        if was_active:  # last: what it gave is alive by now, so that nothing seems dead in between
+            self._no_longer_busy(node_id)
         return flows
 
     # --- what follows ----------------------------------------------------------------------------------------------
@@ -124,15 +158,18 @@ class Plan:
 
     def take_skipped(self) -> list[str]:
         """Return the nodes, each once, that have not run and can no longer be reached."""
-        alive = {node_id for node_id, _ in self._active} | {run.node_id for run in self._ready} | set(self._gathering)
-        reachable = set(alive)
-        for node_id in alive:
-            reachable |= self._graph.reachable_from(node_id)
-        skipped = [
+        found, self._dead = self._dead, set()
+        dead = range(len(self._components.members)) if found is None else found
+        unreached = {
             node_id
-            for node_id in self._graph.nodes
-            if node_id not in reachable and node_id not in self._next_run_index and node_id not in self._settled
-        ]
+            for component in dead
+            if not self._live.is_live(component)
+            for node_id in self._components.members[component]
+            if node_id not in self._next_run_index and node_id not in self._settled
+        }
+        # In the order of the graph. Few of many nodes are put in order, not all of them looked through.
+        place = self._graph.places
+        skipped = sorted(unreached, key=place.__getitem__)
         self._settled.update(skipped)
         return skipped
 
@@ -188,15 +225,15 @@ class Plan:
             ready.turns = list(turns)
             if run.outputs is None:
                 self._active.add(run.key)
+                self._now_busy(node_id)
                 begun.append(ready)
             elif run.keep_open:
-                self._opened += 1
-                self._gathering[node_id] = _Gathering(self._opened)
+                self._open(node_id)
             else:
                 self._turns.pop(node_id, None)
-                self._gathering.pop(node_id, None)
+                self._close(node_id)
         for ready in begun:
-            self._gathering.pop(ready.node_id, None)
+            self._close(ready.node_id)
         for run in runs:
             if run.outputs is None:
                 continue
@@ -215,23 +252,23 @@ class Plan:
 
     def _is_replaced(self, edge: Edge, replaced: Mapping[str, Items]) -> bool:
         """Tell whether other items stand in for those of the edge: all but what comes back to the node on a cycle."""
-        return edge.target in replaced and edge.source not in self._graph.reachable_from(edge.target)
+        return edge.target in replaced and not self._graph.leads_back(edge)
 
     def _deliver(self, node_id: str, delivery: Delivery) -> None:
+        of = self._components.of
         if self._is_join(node_id):
             if node_id not in self._gathering:
-                self._opened += 1
-                self._gathering[node_id] = _Gathering(self._opened)
+                self._open(node_id)
+            gathering = self._gathering[node_id]
+            gathering.deliveries.append(delivery)
+            gathering.received.add(delivery.input)
+            self._to_look.add(node_id)
+        elif node_id in self._gathering and of[delivery.source[0]] == of[node_id]:  # it comes back on the loop's cycle
             self._gathering[node_id].deliveries.append(delivery)
-        elif node_id in self._gathering and delivery.source[0] in self._graph.reachable_from(node_id):
-            self._gathering[node_id].deliveries.append(delivery)
-        elif node_id in self._gathering or self._is_busy(node_id):
+        elif node_id in self._gathering or self._busy[node_id]:
             self._held_back.setdefault(node_id, []).append(delivery)
         else:
             self._make_ready(node_id, [delivery])
-
-    def _is_busy(self, node_id: str) -> bool:
-        return any(node_id == n for n, _ in self._active) or any(node_id == run.node_id for run in self._ready)
 
     def _make_ready(self, node_id: str, deliveries: list[Delivery]) -> None:
         run_index = self._next_run_index.get(node_id, 0)
@@ -241,35 +278,127 @@ class Plan:
         turns.append(ready.inputs.get("main", []))
         ready.turns = list(turns)
         self._ready.append(ready)
+        self._now_busy(node_id)
+
+    # --- who is alive ----------------------------------------------------------------------------------------------
+
+    def _open(self, node_id: str) -> None:
+        self._opened += 1
+        is_new = node_id not in self._gathering
+        self._gathering[node_id] = _Gathering(self._opened)
+        self._to_look.add(node_id)
+        if is_new:
+            component = self._components.of[node_id]
+            self._gathering_in.setdefault(component, set()).add(node_id)
+            self._add(component)
+            self._note_cycle(component)
+
+    def _close(self, node_id: str) -> list[Delivery]:
+        """Return what the node has gathered; it gathers no more."""
+        gathering = self._gathering.pop(node_id, None)
+        if gathering is None:
+            return []
+        component = self._components.of[node_id]
+        self._gathering_in[component].discard(node_id)
+        self._to_look.discard(node_id)
+        self._remove(component)
+        return gathering.deliveries
+
+    def _now_busy(self, node_id: str) -> None:
+        component = self._components.of[node_id]
+        self._busy[node_id] += 1
+        self._busy_in[component] += 1
+        self._add(component)
+
+    def _no_longer_busy(self, node_id: str) -> None:
+        component = self._components.of[node_id]
+        self._busy_in[component] -= 1
+        self._remove(component)
+
+    def _add(self, component: int) -> None:
+        # It happens only while items enter: what is alive leads to all that can become so.
+        self._void |= self._live.add(component) and bool(self._gathering)
+
+    def _remove(self, component: int) -> None:
+        died, weakened = self._live.remove(component)
+        for dead in died:
+            self._to_look.update(self._watchers.pop(dead, ()))
+        if self._dead is not None:
+            self._dead.update(died)
+        for changed in (component, *weakened):
+            self._note_cycle(changed)
+
+    def _note_cycle(self, component: int) -> None:
+        """Note a cycle whose gathering nodes nothing outside of them can reach: one alone can fire, of several one."""
+        waiting = self._gathering_in.get(component)
+        if waiting and self._components.cyclic[component] and self._is_left_alone(component):
+            if len(waiting) == 1:
+                self._to_look.update(waiting)
+            else:
+                self._stuck.add(component)
+
+    def _is_left_alone(self, component: int) -> bool:
+        return self._live.sources[component] == 0 and self._busy_in[component] == 0
+
+    # --- who fires -------------------------------------------------------------------------------------------------
 
     def _fire_gatherings(self) -> None:
-        """Make ready every join and open loop that nothing active can reach any more.
+        """Make ready every join and open loop that nothing alive can reach any more.
 
         Those that only block each other stand in a cycle: the one that opened last lies innermost and goes first.
         """
-        if not self._gathering:
-            return
-        active = {node_id for node_id, _ in self._active} | {run.node_id for run in self._ready}
-        blocked = {node_id for node_id in self._gathering if self._can_receive(node_id, active)}
-        while True:
-            further = {n for n in self._gathering if n not in blocked and self._can_receive(n, blocked - {n})}
-            if not further:
-                break
-            blocked |= further
-        free = [node_id for node_id in self._gathering if node_id not in blocked]
-        if not free:
-            return
-        firing = [n for n in free if not self._can_receive(n, set(free) - {n})]
-        if not firing:
-            firing = [max(free, key=lambda n: self._gathering[n].opened)]
-        for node_id in firing:
-            self._make_ready(node_id, self._gathering.pop(node_id).deliveries)
+        if self._void:
+            self._void = False
+            for gathering in self._gathering.values():
+                gathering.outer = gathering.inner = 0
+            self._to_look.update(self._gathering)
+        looked, self._to_look = self._to_look, set()
+        firing = [node_id for node_id in looked if node_id in self._gathering and self._can_fire(node_id)]
+        if not firing and self._stuck:
+            firing = self._innermost()
+        for node_id in sorted(firing, key=lambda n: self._gathering[n].opened):
+            gathering = self._gathering[node_id]
+            self._make_ready(node_id, gathering.deliveries)
+            self._close(node_id)
 
-    def _can_receive(self, node_id: str, alive: set[str]) -> bool:
-        """Tell whether something alive can still send to an input of `node_id` that the node is waiting for."""
-        received = {d.input for d in self._gathering[node_id].deliveries} if self._is_join(node_id) else set()
-        wanted = {edge.source for edge in self._graph.edges_into(node_id) if edge.target_input not in received}
-        return any(source == n or source in self._graph.reachable_from(n) for n in alive for source in wanted)
+    def _can_fire(self, node_id: str) -> bool:
+        """Tell whether nothing alive, besides the node itself, can send to an input that it waits for."""
+        gathering, own = self._gathering[node_id], self._components.of[node_id]
+        edges, of = self._graph.edges_into(node_id), self._components.of
+        while gathering.outer < len(edges):
+            edge = edges[gathering.outer]
+            source = of[edge.source]
+            if source != own and edge.target_input not in gathering.received and self._live.is_live(source):
+                self._watchers.setdefault(source, set()).add(node_id)
+                return False
+            gathering.outer += 1
+            self.edges_seen += 1
+        if not self._components.cyclic[own]:
+            return True
+        while gathering.inner < len(edges):
+            edge = edges[gathering.inner]
+            if of[edge.source] == own and edge.target_input not in gathering.received:
+                return self._is_left_alone(own) and len(self._gathering_in[own]) == 1
+            gathering.inner += 1
+            self.edges_seen += 1
+        return True
+
+    def _innermost(self) -> list[str]:
+        """Return the node that fires where gathering nodes wait for nothing but each other: the one that opened last
+        of all that nothing active can reach."""
+        self._stuck = {c for c in self._stuck if self._is_left_alone(c) and len(self._gathering_in[c]) > 1}
+        if not self._stuck:
+            return []
+        busy = {component for component, runs in self._busy_in.items() if runs}
+        reached = busy | self._components.behind(busy)
+        for node_id in sorted(self._gathering, key=lambda n: -self._gathering[n].opened):
+            received = self._gathering[node_id].received
+            if not any(
+                self._components.of[edge.source] in reached and edge.target_input not in received
+                for edge in self._graph.edges_into(node_id)
+            ):
+                return [node_id]
+        return []
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -227,12 +227,15 @@ def _write_and_claim(changes: Sequence[Change], claims: Sequence[Claim], fate: _
     """
     wanted = {execution_id for execution_ids, _, _ in claims for execution_id in execution_ids}
     wanted.update(change.lease.execution_id for change in changes)
+    began = time.monotonic()
     with connection.cursor() as cursor:
         held = _held(wanted)
         cursor.execute("SELECT pg_current_xact_id()::text")
         (fate.transaction_id,) = cursor.fetchone()
     taken = [lifecycle.take_leases(execution_ids, worker) for execution_ids, worker, _ in claims]
     stale, events = write_rows(changes, held) if changes else (set(), [])
+    if time.monotonic() - began > settings.HEARTBEAT_SECONDS:
+        _renew(held.keys() - stale)
     events = [event for _, found in taken for event in found] + events
     if events:
         recorded = log.append(events)
@@ -280,6 +283,16 @@ def _held(execution_ids: set[UUID]) -> dict[UUID, int]:
             [ExecutionStatus.RUNNING.value, list(execution_ids)],
         )
         return {id_: token for id_, token, holds in cursor.fetchall() if holds}
+
+
+def _renew(execution_ids: Set[UUID]) -> None:
+    """Extend the leases of executions that are locked: while they are, the heartbeats pass over them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE executions_execution SET lease_expires_at = clock_timestamp() + make_interval(secs => %s)"
+            " WHERE id = ANY(%s)",
+            [settings.LEASE_SECONDS, list(execution_ids)],
+        )
 
 
 _recorder: Recorder | None = None

@@ -16,8 +16,8 @@ from executions.engine.cached import WholeResult
 from executions.engine.definition import Definition
 from executions.engine.driver import Actor, Driver
 from executions.engine.invocation import Active
-from executions.engine.lease import heartbeats
-from executions.engine.planner import Plan, RunKey
+from executions.engine.lease import Held, heartbeats
+from executions.engine.planner import Plan, Ready, RunKey
 from executions.engine.recorder import recorder
 from executions.graph import Node
 from executions.items import Items, PackedItems
@@ -35,7 +35,7 @@ class RunState(Actor):
     def __init__(
         self, driver: Driver, claimed: Claimed, definition: Definition, done: Callable[[RunState], None]
     ) -> None:
-        super().__init__(driver)
+        super().__init__(driver, claimed.execution.workspace_id)
         self.execution, self.lease, self.restored = claimed.execution, claimed.lease, claimed.runs
         self.definition, self.graph = definition, definition.graph
         self.plan = Plan(self.graph, definition.is_join)
@@ -48,6 +48,8 @@ class RunState(Actor):
         self.response = claimed.execution.response
         self.active: dict[RunKey, Active] = {}
         self.waiting: dict[RunKey, Active] = {}
+        self.to_begin: deque[Ready] = deque()
+        """What can start, when there is time: of many nodes that become ready at once each turn begins some."""
         self.ends: deque[tuple[Active, Outcome]] = deque()
         self.uncommitted = 0
         limit = definition.settings.get("max_execution_time_ms") or settings.PERF_MAX_EXECUTION_TIME_MS
@@ -55,6 +57,8 @@ class RunState(Actor):
         self.began = time.monotonic()
         self.over = False
         self.error: Exception | None = None
+        self.held: Held | None = None
+        """The lease as it is renewed, from the start on."""
         self._done = done
         self.result = WholeResult(self.execution, definition, begun=bool(self.restored))
         self.asking = self.result.wanted
@@ -94,6 +98,20 @@ class RunState(Actor):
                 then(error)
 
         recorder().submit(change, committed)
+
+    def turn_begins(self) -> None:
+        """Tell since when this turn lasts: a lease is not renewed for an execution that is stuck in one."""
+        if self.held is not None:
+            self.held.turn_begins()
+
+    def turn_is_over(self) -> None:
+        """Tell that the turn has come to its end."""
+        if self.held is not None:
+            self.held.turn_is_over()
+
+    def _in_thread(self, call: Callable[[], object]) -> None:
+        """Have a thread for nodes make the call, which may wait or compute for long."""
+        self._driver.nodes.submit(call, self.workspace, self.execution.pk)
 
     def _ran_ms(self) -> float:
         """Return how long it has run, waits and pauses not counted."""
@@ -182,7 +200,7 @@ class RunState(Actor):
             active.cancelled.set()
         self.result.cancelled.set()
         if self.result.wanted:
-            self._driver.nodes.submit(self.result.leave)
+            self._in_thread(self.result.leave)
         heartbeats().let_go(self.lease)
         recorder().forget(self.lease)
         self._driver.remove(self)

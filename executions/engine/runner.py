@@ -21,6 +21,7 @@ from django.utils import timezone
 from executions import lifecycle, waits
 from executions.engine.attempt import Outcome, packed, preview
 from executions.engine.cached import Served
+from executions.engine.driver import TURN_SECONDS
 from executions.engine.invocation import Active
 from executions.engine.lease import heartbeats
 from executions.engine.node_runs import HOLD_SECONDS, NodeRuns
@@ -58,9 +59,9 @@ class Run(NodeRuns):
     def start(self) -> None:
         """Begin, or go on where the node runs say."""
         self._driver.add(self)
-        heartbeats().hold(self)
+        self.held = heartbeats().hold(self)
         if self.asking:
-            self._driver.nodes.submit(self._ask_cache)
+            self._in_thread(self._ask_cache)
             self.tell(self._advance)
         else:
             self.tell(self._begin_all)
@@ -107,15 +108,13 @@ class Run(NodeRuns):
 
     def _advance(self) -> None:
         """Do whatever can be done now."""
-        handled = 0
+        handled, until = 0, time.monotonic() + TURN_SECONDS
         while not self.over:
             self._look_around()
             if self.over or self.uncommitted >= MAX_UNCOMMITTED:
                 break
-            if not self._holds_back():
-                self._skip_unreachable()
-                for ready in self.plan.take_ready():
-                    self._begin(ready)
+            if not self._holds_back() and not self._begin_some(until):
+                break
             if not self.ends:
                 self._rest()
                 break
@@ -125,10 +124,23 @@ class Run(NodeRuns):
                 del self.active[key]
                 self._ended(active, outcome)
             handled += 1
-            if handled >= FAIR_TURNS:
+            if handled >= FAIR_TURNS or time.monotonic() > until:
                 self.tell(self._advance)
                 break
         self.next_due = None if self.over else self._next_due()
+
+    def _begin_some(self, until: float) -> bool:
+        """Begin what is ready, at least one. Returns whether all of it has begun: if not, another turn follows."""
+        self._skip_unreachable()
+        self.to_begin.extend(self.plan.take_ready())
+        while self.to_begin:
+            self._begin(self.to_begin.popleft())
+            if self.to_begin and self.uncommitted >= MAX_UNCOMMITTED:
+                return False  # it goes on when half of that is written
+            if self.to_begin and time.monotonic() > until:
+                self.tell(self._advance)
+                return False
+        return True
 
     def _holds_back(self) -> bool:
         return self.pause is not None or self.stopping or self.asking
@@ -180,7 +192,7 @@ class Run(NodeRuns):
     def _cache_answered(self, served: Served | None) -> None:
         self.asking = False
         if self.over:
-            self._driver.nodes.submit(self.result.leave)
+            self._in_thread(self.result.leave)
         elif served is None:
             self._begin_all()
         else:

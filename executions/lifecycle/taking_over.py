@@ -115,7 +115,7 @@ def taken_events(execution: Execution, graph: Graph, runs: Sequence[OldRun], rep
         events.append(_ended(execution, old))
         for edge in graph.edges_from(old.run.node_id):
             items, size = old.outputs.get(edge.source_output, (0, 0))
-            if not items or (edge.target in replaced and edge.source not in graph.reachable_from(edge.target)):
+            if not items or (edge.target in replaced and not graph.leads_back(edge)):
                 continue
             data = {
                 "edge": edge.model_dump(include={"source", "source_output", "target", "target_input"}),

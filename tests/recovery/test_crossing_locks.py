@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import psycopg
 from django.db import connection
 from django.utils import timezone
 
 from executions import lifecycle
-from executions.engine import lease, recorder
+from executions.engine import recorder
+from executions.heartbeat.table import Table
 from executions.lifecycle import Lease
 from executions.models import Execution
 from tests.engine import COMMITS, make_execution
+from tests.heartbeats import companion
 from tests.workflows import node
 from workflow_platform.embedded import wait_until
 
@@ -23,17 +25,6 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 def claimed(execution: Execution) -> tuple[Execution, Lease]:
     (found,) = lifecycle.claim([execution.pk], "a worker")
     return found.execution, found.lease
-
-
-@dataclass
-class Holder:
-    lease: Lease
-    lost: bool = False
-
-    def lease_is_lost(self) -> None:
-        self.lost = True
-
-    def is_asked(self, cancel: object, pause: object, woken: bool) -> None: ...
 
 
 def waiting(looking: psycopg.Connection[tuple[int]]) -> int:
@@ -48,7 +39,10 @@ def test_a_heartbeat_and_a_commit_do_not_deadlock() -> None:
     # As after a recovery: the older execution was claimed last.
     second, second_lease = claimed(newer)
     first, first_lease = claimed(older)
-    held: list[lease.Holder] = [Holder(second_lease), Holder(first_lease)]
+    table = Table.create(2)
+    for slot, held in enumerate((second_lease, first_lease)):
+        table.hold(slot, held.execution_id, held.fencing_token)
+    table.tick(time.monotonic())
     until = timezone.now()
     changes = [
         lifecycle.release_waiting(first, first_lease, until, 0),
@@ -61,12 +55,13 @@ def test_a_heartbeat_and_a_commit_do_not_deadlock() -> None:
         psycopg.connect(**address) as outside,
         psycopg.connect(**address, autocommit=True) as looking,
         ThreadPoolExecutor(2) as threads,
+        companion(table) as beats,
     ):
         with outside.transaction():
             outside.execute("SELECT 1 FROM executions_execution WHERE id = %s FOR UPDATE", [first.pk])
             commit = threads.submit(_closing, lambda: recorder.write(changes))
             wait_until(lambda: waiting(looking) == 1, "The commit, which waits for the first row")
-            beat = threads.submit(_closing, lambda: lease.Heartbeats._renew(object(), held))  # type: ignore[arg-type]
+            beat = threads.submit(beats.beat)
             wait_until(lambda: waiting(looking) == 2, "The heartbeat, which waits too")
         assert commit.result(60) == set()
         beat.result(60)

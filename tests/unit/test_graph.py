@@ -60,6 +60,15 @@ def test_a_graph_that_is_too_large_is_refused_unread() -> None:
         Graph.parse([node(f"n{i}", "no_op") for i in range(2000)], [], max_nodes=1000)
 
 
+def test_too_many_edges_are_refused_with_both_figures() -> None:
+    edges = [edge("a", "b")] * 11
+    with pytest.raises(InvalidGraph) as raised:
+        Graph.parse([node("a", "no_op"), node("b", "no_op")], edges, max_nodes=1000, max_edges=10)
+    (problem,) = raised.value.problems
+    assert (problem.field, problem.code) == ("edges", "too_many")
+    assert problem.message == "11 edges; at most 10 are allowed."
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (
