@@ -1,9 +1,11 @@
-"""Heartbeats and the recorder lock the same rows; whatever order the leases are held in, neither may kill the other."""
+"""Heartbeats and the recorder lock the same rows: neither may kill the other, nor make it lose a lease."""
 
 from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
 
 import psycopg
 from django.db import connection
@@ -34,7 +36,7 @@ def waiting(looking: psycopg.Connection[tuple[int]]) -> int:
 
 
 @COMMITS
-def test_a_heartbeat_and_a_commit_do_not_deadlock() -> None:
+def test_a_heartbeat_passes_over_what_a_commit_has_locked_and_does_not_lose_it() -> None:
     older, newer = (make_execution([node("start", "manual_trigger")], []) for _ in range(2))
     # As after a recovery: the older execution was claimed last.
     second, second_lease = claimed(newer)
@@ -50,21 +52,35 @@ def test_a_heartbeat_and_a_commit_do_not_deadlock() -> None:
     ]
     names = ("dbname", "user", "password", "host", "port")
     address = {name: value for name, value in connection.get_connection_params().items() if name in names}
-    # Two: within a transaction, pg_stat_activity tells the same all the time.
     with (
         psycopg.connect(**address) as outside,
         psycopg.connect(**address, autocommit=True) as looking,
-        ThreadPoolExecutor(2) as threads,
+        ThreadPoolExecutor(1) as threads,
         companion(table) as beats,
     ):
         with outside.transaction():
             outside.execute("SELECT 1 FROM executions_execution WHERE id = %s FOR UPDATE", [first.pk])
             commit = threads.submit(_closing, lambda: recorder.write(changes))
             wait_until(lambda: waiting(looking) == 1, "The commit, which waits for the first row")
-            beat = threads.submit(beats.beat)
-            wait_until(lambda: waiting(looking) == 2, "The heartbeat, which waits too")
+            beats.beat()  # while the rows are locked
+            for slot, held in enumerate((second_lease, first_lease)):
+                assert not table.is_lost(slot, held.execution_id, held.fencing_token)
         assert commit.result(60) == set()
-        beat.result(60)
+
+
+@COMMITS
+def test_what_is_written_for_long_has_its_lease_renewed_by_the_recorder(settings: Any) -> None:
+    settings.HEARTBEAT_SECONDS = 0
+    execution, lease = claimed(make_execution([node("start", "manual_trigger")], []))
+    until = "lease_expires_at"
+    Execution.objects.filter(pk=execution.pk).update(lease_expires_at=timezone.now() + timedelta(seconds=2))
+    before = Execution.objects.values_list(until, flat=True).get(pk=execution.pk)
+    said = lifecycle.event(execution, "log", {"level": "info", "message": "written"})
+    recorder.recorder().submit(lifecycle.Change(lease, [said])).result(60)
+    after = Execution.objects.values_list(until, flat=True).get(pk=execution.pk)
+    assert before is not None
+    assert after is not None
+    assert after > before
 
 
 def _closing(work: object) -> object:
