@@ -244,6 +244,8 @@ USE_TZ = True
 
 # --- Limits on what comes in -----------------------------------------------------------------------------------------
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+REQUEST_BODIES_MAX_BYTES = _read(env.int, "REQUEST_BODIES_MAX_BYTES", 256 * 1024 * 1024)
+REQUEST_PROGRESS_SECONDS = _read(env.float, "REQUEST_PROGRESS_SECONDS", 20.0)
 WORKFLOW_MAX_NODES = _read(env.int, "WORKFLOW_MAX_NODES", 1000)
 NODE_OUTPUT_MAX_BYTES = _read(env.int, "NODE_OUTPUT_MAX_BYTES", 16 * 1024 * 1024)
 EXECUTION_OUTPUT_MAX_BYTES = _read(env.int, "EXECUTION_OUTPUT_MAX_BYTES", 256 * 1024 * 1024)
