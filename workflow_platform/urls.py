@@ -2,15 +2,17 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django_rq import urls as queue_urls
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from events import asyncapi
 from executions.hooks import views as hooks
 from webhooks import metrics
 from workflow_platform import health
+from workflow_platform.admin import guarded
 
 urlpatterns = [
-    path("admin/rq/", include("django_rq.urls")),
+    path("admin/rq/", include((guarded(queue_urls.urlpatterns), queue_urls.app_name))),
     path("admin/", admin.site.urls),
     path("api/", include("workflow_platform.accounts.urls")),
     path("api/", include("events.api.urls")),
