@@ -29,7 +29,7 @@ POSITIVE = (
 )  # fmt: skip
 NOT_NEGATIVE = (
     "EVENT_HISTORY_MAX_SIZE", "WEBHOOK_HISTORY_MAX_ATTEMPTS", "STREAM_CLOSE_SECONDS", "HOOK_REQUESTS_PER_SECOND",
-    "HOOK_REQUESTS_PER_SECOND_AND_ADDRESS", "WEBHOOK_INITIAL_DELAY", "WORKER_NICE",
+    "HOOK_REQUESTS_PER_SECOND_AND_ADDRESS", "WEBHOOK_INITIAL_DELAY", "WORKER_NICE", "HSTS_SECONDS",
 )  # fmt: skip
 MOST_DAYS = 36_500
 LOWEST_PRIORITY = 19
@@ -112,8 +112,9 @@ def _addresses() -> list[str]:
         if not _network(entry) and ("/" in entry or not HOST.match(entry))
     ]
     said += [
-        f"TRUSTED_PROXIES: {entry!r} is neither an address (10.1.2.3) nor a network (10.0.0.0/8)."
-        for entry in settings.TRUSTED_PROXIES
+        f"{name}: {entry!r} is neither an address (10.1.2.3) nor a network (10.0.0.0/8)."
+        for name in ("TRUSTED_PROXIES", "METRICS_ALLOW")
+        for entry in getattr(settings, name)
         if not _network(entry.strip())
     ]
     return said
