@@ -55,14 +55,15 @@ class Viewer:
 
 def viewer_of(login: Login) -> Viewer | None:
     """Return who has logged in; None if the token or the session opens nothing, or no longer."""
-    user = _user_of(login)
+    user = user_of(login)
     if user is None:
         return None
     mine = Workspace.objects.visible_to(user).order_by().values_list("pk", flat=True)
     return Viewer(user, user.is_staff, frozenset(map(str, mine)))
 
 
-def _user_of(login: Login) -> User | None:
+def user_of(login: Login) -> User | None:
+    """Return who has logged in; None if the token or the session opens nothing."""
     if login.bearer is not None:
         return authenticate_bearer(login.bearer)
     if not login.session_key:

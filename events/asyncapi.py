@@ -13,6 +13,8 @@ from django.views.decorators.http import require_safe
 from pydantic.json_schema import models_json_schema
 
 from events.event_types import CATALOGUE
+from workflow_platform.accounts.callers import caller_of
+from workflow_platform.problems import json_problem
 
 SOURCE = Path(__file__).with_name("protocol.yaml")
 EXPORTED = settings.BASE_DIR / "docs" / "asyncapi.yaml"
@@ -53,5 +55,9 @@ def event_schemas() -> dict[str, Any]:
 
 @require_safe
 def show(request: HttpRequest) -> HttpResponse:
-    """Show the document, to anyone, as the OpenAPI schema is."""
+    """Show the document, to the same callers as the OpenAPI schema."""
+    if not settings.API_DOCS_PUBLIC and caller_of(request) is None:
+        answer: HttpResponse = json_problem(request, 401, "Authentication credentials were not provided.")
+        answer["WWW-Authenticate"] = 'Bearer realm="workflow-platform"'
+        return answer
     return HttpResponse(as_yaml(), content_type="application/yaml; charset=utf-8")

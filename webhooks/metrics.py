@@ -10,6 +10,8 @@ from typing import NamedTuple
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
+from workflow_platform import probes
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -81,7 +83,9 @@ def lines() -> list[str]:
 
 
 def show(request: HttpRequest) -> HttpResponse:
-    """Answer with the figures."""
+    """Answer with the figures, to those who may read them."""
+    if (refusal := probes.metrics_refusal(request)) is not None:
+        return refusal
     return HttpResponse("\n".join([*lines(), ""]), content_type=CONTENT_TYPE)
 
 

@@ -3,10 +3,10 @@
 import os
 from typing import Any
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402 - models are there only now
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
@@ -16,6 +16,7 @@ from django.urls import re_path  # noqa: E402
 from events.routing import websocket_urlpatterns  # noqa: E402
 from workflow_platform import hook_answers, hooks_host  # noqa: E402
 from workflow_platform.hook_handler import HookHandler  # noqa: E402
+from workflow_platform.page_handler import PageHandler  # noqa: E402
 from workflow_platform.problems import NOT_FOUND  # noqa: E402
 
 
@@ -27,7 +28,7 @@ class NoSuchSocket(AsyncWebsocketConsumer):
         await self.close(4404)
 
 
-hook_handler = HookHandler()
+django_application, hook_handler = PageHandler(), HookHandler()
 # The consumer asks who it is itself: again while the client stays, and the origin only where a cookie speaks.
 sockets = URLRouter([*websocket_urlpatterns, re_path("", NoSuchSocket.as_asgi())])
 

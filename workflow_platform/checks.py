@@ -23,7 +23,8 @@ POSITIVE = (
     "WORKER_GRACE_SECONDS", "MAX_WORKFLOW_DEPTH", "WORKFLOW_MAX_NODES", "WORKFLOW_MAX_EDGES",
     "NODE_OUTPUT_MAX_BYTES",
     "EXECUTION_OUTPUT_MAX_BYTES", "WORKER_IDLE_SECONDS", "PERF_MAX_MEMORY_MB", "PERF_MAX_CPU_PERCENT",
-    "PRESSURE_SAMPLE_SECONDS", "PERF_MAX_TURN_DELAY_MS",
+    "PRESSURE_SAMPLE_SECONDS", "PERF_MAX_TURN_DELAY_MS", "REQUEST_BODIES_MAX_BYTES",
+    "REQUEST_PROGRESS_SECONDS",
     "PASSWORD_HASHES_AT_ONCE",
     "EMAIL_TIMEOUT", "CODE_PROCESSES", "CODE_MEMORY_MB", "NODE_CPU_SECONDS", "NODE_MEMORY_MB",
     "CACHE_MAX_SIZE", "CACHE_TTL_MS", "CACHE_MAX_VALUE_BYTES",
@@ -34,7 +35,8 @@ POSITIVE = (
 )  # fmt: skip
 NOT_NEGATIVE = (
     "EVENT_HISTORY_MAX_SIZE", "WEBHOOK_HISTORY_MAX_ATTEMPTS", "STREAM_CLOSE_SECONDS", "HOOK_REQUESTS_PER_SECOND",
-    "HOOK_REQUESTS_PER_SECOND_AND_ADDRESS", "WEBHOOK_INITIAL_DELAY", "WORKER_NICE", "PASSWORD_HASHES_QUEUED",
+    "HOOK_REQUESTS_PER_SECOND_AND_ADDRESS", "WEBHOOK_INITIAL_DELAY", "WORKER_NICE",
+    "PASSWORD_HASHES_QUEUED", "HSTS_SECONDS",
 )  # fmt: skip
 MOST_DAYS = 36_500
 LOWEST_PRIORITY = 19
@@ -129,8 +131,9 @@ def _addresses() -> list[str]:
         if not _network(entry) and ("/" in entry or not HOST.match(entry))
     ]
     said += [
-        f"TRUSTED_PROXIES: {entry!r} is neither an address (10.1.2.3) nor a network (10.0.0.0/8)."
-        for entry in settings.TRUSTED_PROXIES
+        f"{name}: {entry!r} is neither an address (10.1.2.3) nor a network (10.0.0.0/8)."
+        for name in ("TRUSTED_PROXIES", "METRICS_ALLOW")
+        for entry in getattr(settings, name)
         if not _network(entry.strip())
     ]
     return said

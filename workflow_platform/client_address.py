@@ -17,6 +17,11 @@ MAX_HOPS = 50
 IPV6_PREFIX = 64
 """One customer has at least this much of IPv6: its addresses count as one."""
 
+_SIGNS_OF_A_PROXY = (
+    "HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_FORWARDED_HOST",
+)  # fmt: skip
+
 
 def client_address(meta: Mapping[str, Any]) -> IPAddress | None:
     """Return the address of the client of a request with these `META`; None where the socket has none.
@@ -36,6 +41,22 @@ def client_address(meta: Mapping[str, Any]) -> IPAddress | None:
         if not within(hop, proxies):
             break
     return found
+
+
+def proven_address(meta: Mapping[str, Any]) -> IPAddress | None:
+    """Return the address of the client where it is certain; None where a proxy is in between that did not name it, or
+    that TRUSTED_PROXIES does not name."""
+    if came_through_proxy(meta):
+        peer = parse(str(meta.get("REMOTE_ADDR") or ""))
+        proxies = networks(tuple(settings.TRUSTED_PROXIES))
+        if peer is None or not within(peer, proxies) or not meta.get("HTTP_X_FORWARDED_FOR"):
+            return None
+    return client_address(meta)
+
+
+def came_through_proxy(meta: Mapping[str, Any]) -> bool:
+    """Tell whether a proxy passed the request on, as far as its headers show."""
+    return any(meta.get(name) for name in _SIGNS_OF_A_PROXY)
 
 
 def parse(text: str) -> IPAddress | None:

@@ -12,6 +12,7 @@ import pwd
 import secrets
 import shutil
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -87,7 +88,7 @@ class Postgres:
         """Make the cluster unless it is there; one that was not finished is made anew."""
         user = server_user()
         if user:
-            _make_reachable(self.directory)
+            _let_pass(self.directory.parent, user)
             _make_executable(Path(_postgres_bin("postgres")))
         if self.directory.exists():
             return
@@ -173,6 +174,15 @@ def _write_secret(path: Path) -> str:
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(24))
     return path.read_text()
+
+
+def _let_pass(folder: Path, user: str) -> None:
+    """Let PostgreSQL's user, and nobody else, pass through the data folder: by its group, which may not list it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _make_reachable(folder)
+    if not folder.stat().st_mode & stat.S_ISVTX:  # a folder such as /tmp is not ours alone
+        os.chown(folder, -1, pwd.getpwnam(user).pw_gid)
+        folder.chmod(0o710)
 
 
 def _make_reachable(path: Path) -> None:

@@ -29,6 +29,8 @@ NOT_FOUND = "There is no such thing here, or it is not yours to see."
 AWAY = "The database did not answer, or took too long; try again."
 RETRY_AFTER = "2"
 _AWAY = (OperationalError, InterfaceError)
+UNREAD = "platform.unread_body"
+"""In the scope of a request whose body was not read: (status, detail, size in bytes as far as it is known)."""
 
 
 class Problem(exceptions.APIException):
@@ -83,7 +85,7 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
     if isinstance(error, exceptions.APIException):
         return error
     if isinstance(error, RequestDataTooBig):
-        return Problem(413, _too_large())
+        return Problem(413, too_large())
     if isinstance(error, _AWAY):
         return Problem(503, AWAY)
     if isinstance(error, Unavailable):
@@ -132,7 +134,7 @@ def _for_programs(request: HttpRequest) -> bool:
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Answer a request that Django refuses."""
     if isinstance(exception, RequestDataTooBig):
-        return _refuse_body(request, _too_large())
+        return _refuse_body(request, 413, too_large())
     if _for_programs(request):
         return json_problem(request, 400, "The request is malformed.")
     return defaults.bad_request(request, exception)
@@ -169,15 +171,22 @@ def handler500(request: HttpRequest) -> HttpResponseBase:
 # --- Bodies ----------------------------------------------------------------------------------------------------------
 
 
-def _too_large(size: int | None = None) -> str:
+def too_large(size: int | None = None) -> str:
+    """Return the sentence that refuses a body; `size` is None where it is not known."""
     limit = f"at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} are allowed."
     return f"The body has {size} bytes; {limit}" if size else f"The body has too many bytes; {limit}"
 
 
-def _refuse_body(request: HttpRequest, detail: str) -> HttpResponse:
+def _refuse_body(request: HttpRequest, status: int, detail: str) -> HttpResponse:
     if _for_programs(request):
-        return json_problem(request, 413, detail)
-    return HttpResponse(detail, status=413, content_type="text/plain; charset=utf-8")
+        answer: HttpResponse = json_problem(request, status, detail)
+    else:
+        answer = HttpResponse(detail, status=status, content_type="text/plain; charset=utf-8")
+    if status == 401:
+        answer["WWW-Authenticate"] = 'Bearer realm="workflow-platform"'
+    elif status == 503:
+        answer["Retry-After"] = RETRY_AFTER
+    return answer
 
 
 class BodyLimitMiddleware:
@@ -206,18 +215,21 @@ class BodyLimitMiddleware:
         if unfit is None:
             return None
         status, detail, _ = unfit
-        return json_problem(request, status, detail) if status == 400 else _refuse_body(request, detail)
+        return json_problem(request, status, detail) if status == 400 else _refuse_body(request, status, detail)
 
 
 def unfit_body(request: HttpRequest) -> tuple[int, str, int] | None:
-    """Return status, detail and size where the body of a request must not be read: by its declared length, or by its
-    size on disk where none is declared (chunked), which is then filled in: DRF takes a body without a length for an
-    empty one."""
+    """Return status, detail and size where the body of a request was not or must not be read: by its declared length,
+    or by what was received where none is declared (chunked), which is then filled in: DRF takes a body without a length
+    for an empty one."""
+    unread: tuple[int, str, int] | None = getattr(request, "scope", {}).get(UNREAD)
+    if unread is not None:
+        return unread
     size = _body_size(request)
     if size is None:
         return 400, "Content-Length is not a number.", 0
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    return (413, _too_large(size), size) if limit is not None and size > limit else None
+    return (413, too_large(size), size) if limit is not None and size > limit else None
 
 
 def _body_size(request: HttpRequest) -> int | None:

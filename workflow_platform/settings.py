@@ -116,7 +116,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "workflow_platform.problems.BodyLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "workflow_platform.probes.HostCheckMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "workflow_platform.accounts.login_middleware.LoginMiddleware",
@@ -193,16 +193,24 @@ PASSWORD_HASHES_QUEUED = _read(env.int, "PASSWORD_HASHES_QUEUED", 8)
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "login"
-SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True  # scripts take the CSRF token from the page
 SESSION_COOKIE_SAMESITE = "Lax"
 HTTPS = _read(env.bool, "HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+HSTS_SECONDS = _read(env.int, "HSTS_SECONDS", 31_536_000)
+SECURE_HSTS_SECONDS = HSTS_SECONDS if HTTPS else 0
+# Both concern hosts that are not ours, and cannot be taken back for a long time: only who owns the domain decides.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _read(env.bool, "HSTS_INCLUDE_SUBDOMAINS", False)
+SECURE_HSTS_PRELOAD = _read(env.bool, "HSTS_PRELOAD", False)
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # they ask for these two
+# Load balancers and Prometheus ask inside the network, where there is no TLS (`workflow_platform.probes`).
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+METRICS_ALLOW: list[str] = env.list("METRICS_ALLOW", [])
+API_DOCS_PUBLIC = _read(env.bool, "API_DOCS_PUBLIC", True)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -228,6 +236,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "0.1.0",
     "DESCRIPTION": "Durable workflows whose every step is seen live, in order, with nothing missing.",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": [f"rest_framework.permissions.{'AllowAny' if API_DOCS_PUBLIC else 'IsAuthenticated'}"],
     # Used by several components, among which none lends its name.
     "ENUM_NAME_OVERRIDES": {
         "ExecutionStatusEnum": "executions.models.execution.STATUS_CHOICES",
@@ -254,6 +263,8 @@ USE_TZ = True
 
 # --- Limits on what comes in -----------------------------------------------------------------------------------------
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+REQUEST_BODIES_MAX_BYTES = _read(env.int, "REQUEST_BODIES_MAX_BYTES", 256 * 1024 * 1024)
+REQUEST_PROGRESS_SECONDS = _read(env.float, "REQUEST_PROGRESS_SECONDS", 20.0)
 WORKFLOW_MAX_NODES = _read(env.int, "WORKFLOW_MAX_NODES", 1000)
 WORKFLOW_MAX_EDGES = _read(env.int, "WORKFLOW_MAX_EDGES", 4 * WORKFLOW_MAX_NODES)
 NODE_OUTPUT_MAX_BYTES = _read(env.int, "NODE_OUTPUT_MAX_BYTES", 16 * 1024 * 1024)

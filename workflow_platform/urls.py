@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django_rq import urls as queue_urls
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from events import asyncapi
@@ -10,9 +11,10 @@ from webhooks import metrics
 from workflow_platform import health
 from workflow_platform.accounts.admin import change_own_password
 from workflow_platform.accounts.invitation_pages import invitation
+from workflow_platform.admin import guarded
 
 urlpatterns = [
-    path("admin/rq/", include("django_rq.urls")),
+    path("admin/rq/", include((guarded(queue_urls.urlpatterns), queue_urls.app_name))),
     path("admin/password_change/", change_own_password),
     path("admin/", admin.site.urls),
     path("api/", include("workflow_platform.accounts.urls")),

@@ -1,8 +1,9 @@
 """The web process: Daphne, with what streaming needs of a server.
 
 `python -m workflow_platform.web` takes Daphne's own options. Added to Daphne: an application waits while its client
-does not read (Daphne's transport would buffer without limit); a client that does not answer a ping is told 4408; when
-the process is told to stop, clients are asked to come back elsewhere (1012) before their connections go.
+does not read (Daphne's transport would buffer without limit); bodies of requests reach it as they come
+(`http_channel`); a client that does not answer a ping is told 4408; when the process is told to stop, clients are asked
+to come back elsewhere (1012) before their connections go.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 import os
 import sys
 import threading
+from functools import partial
 from typing import Any
 
 import daphne.server
@@ -25,6 +27,8 @@ from django.conf import settings
 from twisted.internet import defer, reactor
 from twisted.internet.interfaces import IPushProducer
 from zope.interface.declarations import implementer
+
+from workflow_platform.http_channel import RequestInput, StreamingHTTPFactory
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
 
@@ -131,7 +135,8 @@ class StreamingServer(Server):
     def run(self) -> None:
         """Serve until told to stop."""
         its_module: Any = daphne.server
-        its_module.WebSocketFactory = PacedFactory  # Daphne has no other way to name it
+        its_module.WebSocketFactory = PacedFactory  # Daphne has no other way to name them
+        its_module.HTTPFactory = StreamingHTTPFactory
         twisted_reactor: Any = reactor
         twisted_reactor.callWhenRunning(self._say_hello)
         _spare_the_collector()
@@ -144,6 +149,16 @@ class StreamingServer(Server):
         """Remember where connections come in."""
         super().listen_success(port)
         self._ports.append(port)
+
+    def create_application(self, protocol: Any, scope: Any) -> Any:
+        """Start the application for a request or a WebSocket. Return what it receives from."""
+        if scope["type"] != "http":
+            return super().create_application(protocol, scope)
+        received = RequestInput(protocol)
+        scope["asgi"] = {"version": "3.0"}
+        application = self.application(scope=scope, receive=received.get, send=partial(self.handle_reply, protocol))
+        self.connections[protocol]["application_instance"] = asyncio.ensure_future(application)
+        return received
 
     async def handle_reply(self, protocol: Any, message: Any) -> None:
         """Hand a message of an application to its client."""

@@ -34,7 +34,7 @@ class Judge:
     def judge(self, request: Arrived, found: Listener | None, secrets: Mapping[Reference, Opened]) -> Judged:
         """Return whether the request may start the workflow that listens."""
         parameters = found.parameters if found else None
-        refused = self._from_one_address(request, parameters) or _unfit(request, found)
+        refused = self._from_one_address(request, parameters) or unfit(request, found)
         if refused is not None or found is None or parameters is None:
             return Judged(refused or Refused(404, NOBODY))
         try:
@@ -73,10 +73,15 @@ def _too_many(wait: float, limit: str) -> Refused:
     return Refused(429, "There are too many requests.", headers, f"More than {limit}.")
 
 
+def unfit(request: Arrived, found: Listener | None) -> Refused | None:
+    """Return why the request is refused whoever it is from, whatever its body says."""
+    refused = _unfit(request, found)
+    if request.unread is None or (refused is not None and refused.status == request.unread[0]):
+        return refused  # this one knows more: the reason, and the headers
+    return Refused(*request.unread)
+
+
 def _unfit(request: Arrived, found: Listener | None) -> Refused | None:
-    """Return why the request is refused whoever it is from."""
-    if request.unread is not None:
-        return Refused(*request.unread)
     if found is None:
         return Refused(404, "No workflow has this path." if request.test else NOBODY)
     parameters = found.parameters
@@ -88,10 +93,9 @@ def _unfit(request: Arrived, found: Listener | None) -> Refused | None:
     allowed_from = networks(tuple(parameters.allow_from))
     if allowed_from and (request.address is None or not within(request.address, allowed_from)):
         return Refused(403, "This address may not call.", reason=f"{request.address} is none of the allowed addresses.")
-    limit = parameters.max_body_bytes
-    if limit is not None and len(request.body) > limit:
-        said = f"The body has {len(request.body)} bytes; at most {limit} are allowed."
-        return Refused(413, said)
+    limit, size = parameters.max_body_bytes, max(len(request.body), request.body_bytes)
+    if limit is not None and size > limit:
+        return Refused(413, f"The body has {size} bytes; at most {limit} are allowed.")
     return None
 
 

@@ -18,6 +18,8 @@ from webhooks.inbound.recording import Kept
 SOURCE = "executions.hooks"
 PREVIEW_BYTES = 4_000
 """Of a body, in the event that a request to a test URL makes."""
+LARGEST_LOGGED = 2**31 - 1
+"""The column holds no more; a declared length may be any number."""
 TEST_WORDS = "This is the test URL: the request is shown on the workflow's page and starts nothing."
 
 
@@ -35,7 +37,7 @@ def kept(waiting: Waiting) -> Kept:
         headers=recording.masked_headers(request.headers, waiting.judged.proving),
         query=recording.masked_query(_query(request.query_string)),
         body=recording.beginning(request.body),
-        body_bytes=max(len(request.body), request.body_bytes),
+        body_bytes=min(max(len(request.body), request.body_bytes), LARGEST_LOGGED),
         content_type=without_nul(request.headers.get("content-type", "")),
         accepted=not refused,
         status_code=outcome.status if isinstance(outcome, Refused | Answered) else 202,

@@ -155,6 +155,19 @@ def test_what_is_killed_is_started_again_and_workflows_run(up: Up, token: str, n
     assert ended.json()["status"] == "completed", ended.text
 
 
+def readable_by_others(data: Path) -> list[str]:
+    """Return what is in the data folder, and itself, that the group or others may read or write."""
+    paths = [data, *data.rglob("*")]
+    return [f"{path} {path.stat().st_mode:o}" for path in paths if path.exists() and path.stat().st_mode & 0o066]
+
+
+def test_nobody_else_reads_the_data_folder_and_the_logs(up: Up) -> None:
+    inside = [line for line in readable_by_others(up.data) if not line.startswith(f"{up.data}/static/")]
+    assert inside == []
+    assert (up.data / "static").stat().st_mode & 0o077 == 0  # what is below it, nobody else reaches
+    assert up.data.stat().st_mode & 0o007 == 0
+
+
 def test_a_second_start_says_that_the_port_is_taken(up: Up, tmp_path: Path) -> None:
     said = refused(tmp_path / "data", up.port)
     assert f"Port {up.port} is taken" in said
@@ -177,7 +190,13 @@ def test_after_ctrl_c_nothing_is_left_and_the_next_start_finds_everything(up: Up
     assert "Traceback" not in up.said().split("Stopping…")[1]
     assert [process for process in family if process.is_running()] == []
     assert not requests_reach(up)
+    # As older versions left it.
+    up.data.chmod(0o755)
+    (up.data / "logs").chmod(0o755)
+    for log in (up.data / "logs").iterdir():
+        log.chmod(0o644)
     up.start()
+    test_nobody_else_reads_the_data_folder_and_the_logs(up)
     assert up.workflows(token) == before
     assert TOLD_ONCE.findall(up.said()) == []
 

@@ -17,7 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from workflow_platform import supervision
+from workflow_platform import data_folder, supervision
 from workflow_platform.embedded import Postgres, Redis, ServerDidNotStart, free_port, wait_until
 from workflow_platform.log_view import LogView
 from workflow_platform.tied import tie
@@ -34,6 +34,7 @@ class Command(BaseCommand):
         self.supervisor: subprocess.Popen[bytes] | None = None
         self.begun: list[subprocess.Popen[bytes]] = []
         self.logs: LogView | None = None
+        os.umask(0o077)  # for everything that is written from here on, by our programs too
         self._claim_folder()
         self.environment = {
             "SECRET_KEY": os.environ.get("SECRET_KEY") or _secret_key(self.data / "secret_key"),
@@ -95,6 +96,8 @@ class Command(BaseCommand):
             self.lock = os.open(self.data / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise CommandError(f"DATA_DIR: {error}") from None
+        for path in data_folder.close_to_others(self.data):
+            self.stderr.write(f"Other users of this machine may be able to read {path}: it belongs to somebody else.")
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -185,10 +188,8 @@ class Command(BaseCommand):
         return f"http://{host}:{settings.PORT}"
 
     def _ready(self) -> bool:
-        # The host of the request is one that Django answers to, whatever the interface.
-        names = [name for name in settings.ALLOWED_HOSTS if "*" not in name]
-        headers = {"Host": names[0].lstrip(".") if names else "localhost", "X-Forwarded-Proto": "https"}
-        request = urllib.request.Request(f"{self._url()}/readyz", headers=headers)  # noqa: S310 - our own address
+        # An address is a host that probes may name, whatever ALLOWED_HOSTS says.
+        request = urllib.request.Request(f"{self._url()}/readyz", headers={"Host": "127.0.0.1"})  # noqa: S310
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
                 return bool(answer.status == 200)
