@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 from pydantic import ValidationError
@@ -24,6 +25,7 @@ from executions.models import Missed, Schedule, Trigger, Workflow, WorkflowVersi
 from executions.nodes.schedule_trigger import ScheduleTriggerParameters, item_of
 from executions.schedule_rule import Rule
 from workflow_platform.sandbox.asking import Unavailable
+from workflow_platform.sandbox.batching import Batches
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +108,7 @@ def fire_due() -> int:
     """Start an execution of every schedule that is due. Several may run at once. Returns how many were started.
 
     Goes round: missed runs that are made up for do not keep other schedules waiting. Ends when nothing is due, or all
-    that is due is in others' hands, or after BUDGET_SECONDS.
+    that is due is in others' hands, or after BUDGET_SECONDS. Those with computed concurrency keys follow in threads.
     """
     began, fired = time.monotonic(), 0
     while True:
@@ -116,6 +118,8 @@ def fire_due() -> int:
         for pk in list(due.values_list("pk", flat=True)[:BATCH]):
             if time.monotonic() - began > BUDGET_SECONDS:
                 return fired
+            if pk in _awaiting_key:
+                continue
             outcome = _fire(pk)
             in_hand += outcome is not None
             fired += bool(outcome)
@@ -146,7 +150,7 @@ class _NeedsKey(Exception):
 
 def _fire(pk: int, ahead: _Ahead | None = None) -> bool | None:
     """Fire one schedule. Tells whether it started an execution; None where it is not due any more, or others have it,
-    or its concurrency key cannot be evaluated now.
+    or its concurrency key is evaluated first, in another thread.
 
     What keeps one schedule from starting is told on its row and does not reach the others; a lost database does.
     """
@@ -161,11 +165,9 @@ def _fire(pk: int, ahead: _Ahead | None = None) -> bool | None:
             planned = schedule.next_at
             return _start(schedule, ahead)
     except _NeedsKey as needed:
-        try:
-            return _fire(pk, needed.ahead())
-        except Unavailable as error:
-            logger.warning("schedule %s stays due: %s", pk, error)
-            return None
+        _awaiting_key.add(pk)
+        _keys.put(str(needed.workflow.workspace_id), (pk, needed))
+        return None
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
@@ -173,6 +175,23 @@ def _fire(pk: int, ahead: _Ahead | None = None) -> bool | None:
             raise
         _report(pk, planned, error)
         return False
+
+
+def _fire_with_key(_: str, batch: Sequence[tuple[int, _NeedsKey]]) -> Sequence[tuple[int, _NeedsKey]]:
+    """Fire a schedule whose concurrency key is JavaScript: slow keys of one workspace delay no schedule of another."""
+    for pk, needed in batch:
+        try:
+            _fire(pk, needed.ahead())
+        except Unavailable as error:
+            logger.warning("schedule %s stays due: %s", pk, error)
+        finally:
+            _awaiting_key.discard(pk)
+            connection.close()
+    return []
+
+
+_awaiting_key: set[int] = set()
+_keys: Batches[tuple[int, _NeedsKey]] = Batches("keys of schedules", 1, _fire_with_key, lambda _: None)
 
 
 def _start(schedule: Schedule, ahead: _Ahead | None) -> bool:

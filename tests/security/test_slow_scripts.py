@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 
 from executions import definitions, lifecycle, schedules
 from executions.hooks import intake
@@ -156,9 +157,45 @@ def test_keys_of_executions_are_evaluated_ahead_of_their_transaction(monkeypatch
     workflow = make_workflow(nodes, [edge("every", "end")], concurrency={"limit": 1, "key": "{{ 'k' + 1 }}"})
     definitions.set_active(workflow, True, None)
     Schedule.objects.update(next_at=Schedule.objects.get().anchor_at)
-    assert schedules.fire_due() == 1
+    schedules.fire_due()
+    wait_until(lambda: Execution.objects.exists() and not schedules._awaiting_key, "The execution of the schedule")
     lifecycle.create_execution(workflow=workflow, trigger=Trigger.MANUAL, input=[])
     assert list(Execution.objects.values_list("concurrency_key", flat=True)) == ["k1", "k1"]
+
+
+def test_a_key_of_one_workspace_delays_no_schedule_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go, evaluate = threading.Event(), threading.Event(), keys.evaluate
+    attacker, stranger = workspace("attacker"), workspace("stranger")
+
+    def when_allowed(wanted: Sequence[Any], group: str) -> list[keys.Key | None]:
+        if group == str(attacker.pk):
+            begun.set()
+            assert go.wait(120)
+        return evaluate(wanted, group)
+
+    monkeypatch.setattr(keys, "evaluate", when_allowed)
+    for owner, key in ((attacker, "{{ 'slow' + 1 }}"), (stranger, "{{ 'quick' + 1 }}"), (stranger, "plain")):
+        definition = {
+            "name": key,
+            "nodes": [node("every", "schedule_trigger", interval_seconds=3600), node("end", "no_op")],
+            "edges": [edge("every", "end")],
+            "settings": {"concurrency": {"limit": 1, "key": key}},
+            "active": True,
+        }
+        definitions.save_workflow(workspace=owner, definition=definition, by=None)
+    Schedule.objects.update(next_at=F("anchor_at"))
+    assert schedules.fire_due() == 1
+    assert begun.wait(60)
+    wait_until(lambda: _keys() == {"plain", "quick1"}, "The schedules of the other workspace")
+    assert schedules.fire_due() == 0
+    go.set()
+    wait_until(lambda: _keys() == {"plain", "quick1", "slow1"}, "The schedule that was held")
+    wait_until(lambda: not schedules._awaiting_key, "The end of the threads")
+    assert Execution.objects.count() == 3
+
+
+def _keys() -> set[str]:
+    return set(Execution.objects.values_list("concurrency_key", flat=True))
 
 
 # --- deliveries ------------------------------------------------------------------------------------------------------
