@@ -14,6 +14,7 @@ from django.conf import settings
 
 from executions.graph import Node
 from executions.nodes.base import Cost, Items, NodeContext, NodeError, NodeResult, NodeType
+from workflow_platform.secret_names import masked_text
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ def error_data(error: Exception, node: Node) -> dict[str, Any]:
     message = str(error) if known else f"{type(error).__name__}: {error}"
     return {
         "type": type(error).__name__,
-        "message": message[:5000],
+        "message": masked_text(message[:5000]),
         "node": node.id,
         "retryable": isinstance(error, NodeError) and error.retryable,
     }

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from executions.hooks.listeners import tested, triggers
 from executions.models import Workflow, WorkflowVersion
 from webhooks.inbound.bodies import BadBody, read_body
+from webhooks.inbound.recording import MAX_BODY
 from webhooks.models import InboundRequest
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 
@@ -65,7 +66,7 @@ def latest(workflow: Workflow) -> list[dict[str, Any]]:
 
 
 def _shown(row: InboundRequest) -> dict[str, Any]:
-    whole = len(row.body.encode()) >= row.body_bytes
+    whole = row.body_bytes <= MAX_BODY or len(row.body.encode()) >= row.body_bytes  # masked, it may be shorter
     try:
         body = read_body(row.content_type, row.body.encode()) if whole else row.body
     except BadBody:
