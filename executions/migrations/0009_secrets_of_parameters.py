@@ -24,7 +24,7 @@ HOLDING = (
 )
 FIELDS = ("host", "port", "dbname", "user", "sslmode")
 QUOTED = re.compile(r"""^\{\{\s*(['"`])((?:(?!\1)[^\\])*)\1\s*\}\}$""", re.DOTALL)
-NAMED = re.compile(r"(password\s*=\s*)[^\s&]+", re.IGNORECASE)
+NAMED = re.compile(r"(password\s*=\s*)\S+", re.IGNORECASE)
 URL = re.compile(r"^(\s*postgres(?:ql)?://[^/@]*?):(.*)@", re.DOTALL)
 
 
