@@ -280,3 +280,61 @@ def test_what_is_sent_nowhere_cannot_be_tried(workspace: Workspace) -> None:
     stranger = member("stranger", Workspace.objects.create(name="T", slug="t"), Role.ADMIN)
     assert tried(stranger, key).status_code == 404
     assert encryption.decrypt(bytes(key.data))
+
+
+# --- what other parameters hold ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_viewers_do_not_see_what_is_a_secret_by_its_name(workspace: Workspace) -> None:
+    headers = {"Authorization": f"Bearer {PLANTED}", "X-Api-Key": "{{ $json.key }}", "Accept": "text/plain"}
+    url = f"https://8.8.8.8/a?token={PLANTED}&page=2&key={{{{ $json.key }}}}"
+    holding = [
+        node("ask", "http_request", url=url, headers=headers, query={"api_key": PLANTED, "page": 3}),
+        node("send", "send_webhook", url="https://8.8.8.8/", headers={"X-Token": PLANTED}, body={"password": PLANTED}),
+        node("put", "set", fields={"secret": PLANTED, "name": "ada", "listed": [{"name": "pwd", "value": PLANTED}]}),
+    ]
+    wanted = definition(*holding) | {
+        "settings": {"vars": {"db_password": PLANTED, "town": "Bern"}, "sample_input": [{"token": PLANTED}]}
+    }
+    row = save_workflow(workspace=workspace, definition=wanted, by=None)
+    viewer, editor = (member(role.value, workspace, role) for role in (Role.VIEWER, Role.EDITOR))
+    path = f"/api/workflows/{row.pk}/"
+    for route in (
+        path,
+        "/api/workflows/",
+        f"{path}versions/",
+        f"/workflows/{row.pk}/",
+        f"/workflows/{row.pk}/?version=1",
+    ):
+        answer = viewer.get(route)
+        assert answer.status_code == 200, route
+        assert "pl4nted" not in answer.content.decode(), route
+        assert "pl4nted" in editor.get(route).content.decode() or route == "/api/workflows/", route
+    shown = viewer.get(path).json()
+    ask, send, put = (each["parameters"] for each in shown["nodes"][1:])
+    assert ask["headers"] == headers | {"Authorization": "***"}
+    assert ask["url"] == "https://8.8.8.8/a?token=***&page=2&key={{ $json.key }}"
+    assert (ask["query"], send["body"]) == ({"api_key": "***", "page": 3}, {"password": "***"})
+    assert put["fields"] == {"secret": "***", "name": "ada", "listed": [{"name": "pwd", "value": "***"}]}
+    assert shown["settings"]["vars"] == {"db_password": "***", "town": "Bern"}
+    assert editor.get(path).json()["nodes"] == wanted["nodes"]
+
+
+@pytest.mark.django_db
+def test_names_of_credentials_stay_visible(workspace: Workspace) -> None:
+    credentials.create(workspace=workspace, by=None, name="API", type_="bearer", data={"token": PLANTED})
+    credentials.create(workspace=workspace, by=None, name="Hook", type_="webhook_secret", data={"secret": PLANTED})
+    auth = {"type": "github", "credential": "Hook"}
+    wanted = {
+        "name": "Names them",
+        "nodes": [
+            node("hook", "webhook_trigger", path="named", auth=auth),
+            node("ask", "http_request", url="https://8.8.8.8/", credential="API") | {"credentials": "API"},
+            node("send", "send_webhook", url="https://8.8.8.8/", signing_credential="API"),
+        ],
+        "edges": [edge("hook", "ask"), edge("ask", "send")],
+    }
+    row = save_workflow(workspace=workspace, definition=wanted, by=None)
+    viewer = member("viewer", workspace, Role.VIEWER)
+    assert viewer.get(f"/api/workflows/{row.pk}/").json()["nodes"] == wanted["nodes"]
