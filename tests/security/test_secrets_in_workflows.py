@@ -286,9 +286,11 @@ def test_what_is_sent_nowhere_cannot_be_tried(workspace: Workspace) -> None:
 
 
 @pytest.mark.django_db
-def test_viewers_do_not_see_what_is_a_secret_by_its_name(workspace: Workspace) -> None:
+def test_viewers_do_not_see_what_is_a_secret_by_its_name(workspace: Workspace, settings: Any) -> None:
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
     headers = {"Authorization": f"Bearer {PLANTED}", "X-Api-Key": "{{ $json.key }}", "Accept": "text/plain"}
-    url = f"https://8.8.8.8/a?token={PLANTED}&page=2&key={{{{ $json.key }}}}"
+    url = f"https://8.8.8.8/a?token={quote(PLANTED)}&page=2&key={{{{ $json.key }}}}"
     holding = [
         node("ask", "http_request", url=url, headers=headers, query={"api_key": PLANTED, "page": 3}),
         node("send", "send_webhook", url="https://8.8.8.8/", headers={"X-Token": PLANTED}, body={"password": PLANTED}),
