@@ -53,13 +53,20 @@ class Target:
             raise NodeError("parameters.connection.host: must be one host name or address.")
 
 
+@dataclass(slots=True)
+class _Allowance:
+    """How many bytes the server may still send over one connection."""
+
+    left: int = LOGIN_BYTES
+
+
 class Relay:
     """Passes bytes between libpq and a server, and cuts the connection when the server sends more than it may."""
 
     def __init__(self, address: IPAddress, port: int) -> None:
         """Connect to the server. Raises OSError."""
         self._server = (str(address), port)
-        self._left = LOGIN_BYTES
+        self._allowances: list[_Allowance] = []
         self._lock = threading.Lock()
         self.exceeded = self._closed = False
         self._sockets = [first := self._dial()]
@@ -69,9 +76,10 @@ class Relay:
         threading.Thread(target=self._accept, args=(first,), name="postgres relay", daemon=True).start()
 
     def allow(self, count: int) -> None:
-        """Let the server send `count` bytes from now on."""
+        """Let the server send `count` bytes from now on; over a connection made later, LOGIN_BYTES."""
         with self._lock:
-            self._left = count
+            for each in self._allowances:
+                each.left = count
 
     def close(self) -> None:
         """End all connections, and with them the threads that serve them."""
@@ -96,30 +104,34 @@ class Relay:
                 client, _ = self._listener.accept()
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 peer, server = server or self._dial(), None
+                allowance = _Allowance()
                 with self._lock:
-                    self._sockets += [client, peer]
                     if self._closed:
+                        client.close()
+                        peer.close()
                         break
-                for source, sink, counted in ((client, peer, False), (peer, client, True)):
+                    self._sockets += [client, peer]
+                    self._allowances.append(allowance)
+                for source, sink, bound in ((client, peer, None), (peer, client, allowance)):
                     threading.Thread(
-                        target=self._pass, args=(source, sink, counted), name="postgres relay", daemon=True
+                        target=self._pass, args=(source, sink, bound), name="postgres relay", daemon=True
                     ).start()
 
-    def _pass(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
+    def _pass(self, source: socket.socket, sink: socket.socket, allowance: _Allowance | None) -> None:
         with suppress(OSError):
             while data := source.recv(_CHUNK):
-                if counted and not self._spend(len(data)):
+                if allowance is not None and not self._spend(allowance, len(data)):
                     break
                 sink.sendall(data)
         for each in (source, sink):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
-    def _spend(self, count: int) -> bool:
+    def _spend(self, allowance: _Allowance, count: int) -> bool:
         with self._lock:
-            self._left -= count
-            self.exceeded = self.exceeded or self._left < 0
-            return not self.exceeded
+            allowance.left -= count
+            self.exceeded = self.exceeded or allowance.left < 0
+            return allowance.left >= 0
 
 
 @contextmanager

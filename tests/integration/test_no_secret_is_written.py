@@ -42,6 +42,11 @@ class Mirror:
             path = target.split("?")[0]
             self.seen[path] += 1
             said: dict[str, Any] = {"asked": request, "lines": request.split("\r\n"), "target": target}
+            # As some services repeat it: in Base64, wherever in a group of three bytes the secret begins.
+            shifted = [b"x" * count + request.encode("latin-1") for count in range(3)]
+            said["standard"] = [base64.b64encode(each).decode() for each in shifted]
+            said["url_safe"] = [base64.urlsafe_b64encode(each).decode().rstrip("=") for each in shifted]
+            said["hex"] = request.encode("latin-1").hex()
             status = {"/fail": 500, "/move": 302, "/no": 401}.get(path, 200)
             if path == "/dead":
                 return
@@ -122,7 +127,18 @@ async def run(platform: Platform, definition: dict[str, Any]) -> tuple[str, str,
 
 def needles(mirror: Mirror) -> list[str]:
     pairs = [base64.b64encode(f"ada:{secret}".encode()).decode() for secret in (SECRET, quote(SECRET, safe=""))]
-    return [SECRET, quote(SECRET), quote(SECRET, safe=""), *pairs, *mirror.tokens]
+    plain = [SECRET, quote(SECRET), quote(SECRET, safe=""), *pairs, *mirror.tokens]
+    return [*plain, *(core for each in (SECRET, *mirror.tokens) for core in in_base64(each)), SECRET.encode().hex()]
+
+
+def in_base64(secret: str) -> list[str]:
+    """Return the characters that stand for the secret alone, for each place in a group of three bytes."""
+    found = []
+    for before in range(3):
+        text = base64.b64encode(b"x" * before + secret.encode()).decode()
+        core = text[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]
+        found += [core, core.replace("+", "-").replace("/", "_")]
+    return found
 
 
 def check(text: str | bytes, wanted: list[str], where: str) -> None:
