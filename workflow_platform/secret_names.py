@@ -32,7 +32,7 @@ _DEEPEST = 60
 
 _USERINFO = re.compile(r"(://)[^\s/?#@\"'<>]{1,500}@")
 _PAIR = re.compile(r"(?<![\w.\[\]%-])([\w.\[\]%-]{1,100})=(?!\{\{)([^&\s\"'<>;,]+)")
-_MEMBER = re.compile(r'"((?:[^"\\]|\\.){1,100})"(\s*:\s*)("(?:[^"\\]|\\.)*"?|-?\d[\d.eE+-]*)')
+_MEMBER = re.compile(r'"([\w .$-]{1,100})"(\s*:\s*)("(?:[^"\\]|\\.)*"?|-?\d[\d.eE+-]*)')
 _ESCAPED_MEMBER = re.compile(r'\\"([\w .-]{1,100})\\"(\s*:\s*\\")([^"\\]+)')
 _HEADER = re.compile(
     r"(?im)(^|[\s\"'{,])((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,60}(?:key|token|secret|auth|signature)[\w-]{0,60}"

@@ -31,6 +31,7 @@ from events.replay import jobs, reading, receivers
 from events.replay.models import Replay, ReplayQuerySet, State
 from workflow_platform import encryption, leases, outbound
 from workflow_platform.outbound import OutboundCancelled, OutboundFailed, OutboundRefused
+from workflow_platform.secret_names import masked_text
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ def _deliver(
     except (OutboundRefused, encryption.CannotDecrypt) as error:
         return _fail(replay, token, sequence, str(error))
     except OutboundFailed as error:
-        return _retry(replay, token, sequence, str(error).replace(endpoint.url, replay.url))
+        return _retry(replay, token, sequence, masked_text(str(error).replace(endpoint.url, replay.url)))
     if 200 <= answer.status < 300:
         return _advance(replay, token, sequence)
     if answer.status == 410:

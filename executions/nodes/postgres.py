@@ -94,8 +94,6 @@ class Postgres(NodeType[PostgresParameters]):
         if "{{" in str(parameters.get("query", "")):
             problems.append(("parameters.query", "expression", NO_EXPRESSIONS))
         connection = parameters.get("connection")
-        if not connection and not parameters.get("credential"):
-            problems.append(("parameters.credential", "missing", NO_CONNECTION))
         if (password := literal_password(connection)) and holds_literal(password):
             said = WRITTEN_DOWN.format("password", "postgres")
             problems.append(("parameters.connection", "literal_secret", said))
@@ -183,7 +181,6 @@ NO_EXPRESSIONS = (
     "Write %s or %(name)s and give the value in `parameters`; an expression {{ }} in a query would let data change it. "
     "(A list of lists is ARRAY[[1, 2], [3, 4]].)"
 )
-NO_CONNECTION = "Name a credential of the type postgres."
 
 
 @contextmanager

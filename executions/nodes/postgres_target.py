@@ -57,7 +57,7 @@ def target_of(connection: PostgresConnection | str | None, login: PostgresLogin 
         sslmode=at.sslmode,
     )
     if not found.dbname or not found.user:
-        raise NodeError("parameters.connection: neither it nor the credential names the database and the user.")
+        raise NodeError("parameters.credential: neither it nor `connection` names a database and a user.")
     return found
 
 

@@ -122,7 +122,7 @@ def masked_query(query: Mapping[str, list[str]]) -> dict[str, Any]:
 def beginning(body: bytes) -> str:
     """Return the beginning of a body as text, what has the name of a secret in it masked."""
     text = without_nul(body[: 4 * MAX_BODY].decode(errors="replace"))
-    return masked_text(text)[:MAX_BODY]
+    return masked_text(text[:MAX_BODY])[:MAX_BODY]
 
 
 def _key(row: Kept) -> tuple[str, str]:
