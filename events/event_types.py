@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from workflow_platform.secret_names import masked, masked_text
+
+Preview = Annotated[list[Any], AfterValidator(masked)]
+"""The first items, with what has the name of a secret masked: events are shown to viewers and sent to receivers."""
+Said = Annotated[str, AfterValidator(masked_text)]
+"""Words in which items may be repeated: errors, and what nodes log."""
 
 
 class Payload(BaseModel):
@@ -15,7 +23,7 @@ class ErrorData(Payload):
     """What went wrong, in words a person can act on."""
 
     type: str
-    message: str
+    message: Said
     node: str | None = None
     retryable: bool = False
 
@@ -60,7 +68,7 @@ class HookTested(Payload):
     reason: str
     content_type: str
     body_bytes: int
-    preview: dict[str, Any] | None = None
+    preview: Annotated[dict[str, Any], AfterValidator(masked)] | None = None
     """Query and body, cut."""
 
 
@@ -119,7 +127,7 @@ class NodeCompleted(NodeRunRef):
     output_bytes: int
     outputs: dict[str, int]
     from_cache: bool
-    preview: list[Any] | None = None
+    preview: Preview | None = None
     taken_from: str | None = None
     """In a rerun: the node run of the old execution whose output was taken over."""
 
@@ -168,7 +176,7 @@ class DataFlow(Payload):
     run_index: int
     items: int
     bytes: int
-    preview: list[Any] | None = None
+    preview: Preview | None = None
     taken_from: str | None = None
     """In a rerun: the node run of the old execution whose output flowed."""
 
@@ -182,7 +190,7 @@ class Progress(Payload):
 
 class Log(Payload):
     level: Literal["debug", "info", "warning", "error"]
-    message: str
+    message: Said
     node: str | None = None
     run_index: int | None = None
 
@@ -309,6 +317,23 @@ LIFECYCLE = TERMINAL | {
 
 class UnknownEventType(Exception):
     """The type is not in the catalogue."""
+
+
+WITH_ITEMS = frozenset(
+    {"execution.node_completed", "execution.data_flow", "execution.log", "workflow.hook_tested"}
+    | {name for name, payload in CATALOGUE.items() if payload.model_fields.get("error") is not None}
+)
+"""What repeats items in previews and messages."""
+
+
+def masked_payload(type_: str, payload: str) -> str:
+    """Return a payload, as JSON text, as it is written today: one that was recorded before secrets were masked by their
+    names, or elsewhere, is masked."""
+    if type_ not in WITH_ITEMS:
+        return payload
+    data = orjson.loads(payload)
+    shown = masked(data)
+    return payload if shown == data else orjson.dumps(shown).decode()
 
 
 def payload_text(type_: str, data: dict[str, Any]) -> str:

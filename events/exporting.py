@@ -60,7 +60,7 @@ class StreamExport:
         found = reading.page_after(self.stream, after, PAGE)
         name, head = self.stream.name, self.stream.head
         events = [event for event in found if event.sequence_in(name) <= head]
-        lines = "".join([event.json(name) + "\n" for event in events]).encode()
+        lines = "".join([event.forwarded().json(name) + "\n" for event in events]).encode()
         return lines, events[-1].sequence_in(name) if events else after
 
     def lines(self) -> Iterator[bytes]:
@@ -79,7 +79,7 @@ def lines_of(wanted: EventFilter, said: dict[str, Any]) -> Iterator[bytes]:
     after, more = None, True
     while more:
         page = history.read(wanted, after, PAGE)
-        yield "".join([event.json(event.stream) + "\n" for event in page.events]).encode()
+        yield "".join([event.forwarded().json(event.stream) + "\n" for event in page.events]).encode()
         after, more = page.cursor, page.more
 
 

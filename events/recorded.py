@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from events.event_types import masked_payload
 from events.models import sequence_field
 
 
@@ -47,6 +48,12 @@ class RecordedEvent:
     def sequence_in(self, stream_name: str) -> int:
         """Return the sequence in one of the streams that show the event."""
         return getattr(self, sequence_field(stream_name))  # type: ignore[no-any-return]
+
+    def forwarded(self) -> RecordedEvent:
+        """Return the event as it leaves history again: one that was recorded before secrets were masked by their names
+        is masked now."""
+        payload = masked_payload(self.type, self.payload)
+        return self if payload is self.payload else replace(self, payload=payload)
 
     def json(self, stream_name: str) -> str:
         """Return the envelope as JSON text, in the stream through which it is seen."""

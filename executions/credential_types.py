@@ -71,6 +71,8 @@ class Fields(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
     label: ClassVar[str]
     description: ClassVar[str]
+    for_requests: ClassVar[bool] = True
+    """Whether it can sign an HTTP request in."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
@@ -190,6 +192,7 @@ class OAuth2ClientCredentials(Fields):
 class WebhookSecret(Fields):
     label = "Webhook signing secret"
     description = "What the requests that arrive at a webhook trigger are signed with; it is never sent anywhere."
+    for_requests = False
 
     secret: Text = Field(
         title="Secret",
@@ -207,6 +210,44 @@ class WebhookSecret(Fields):
     )
 
 
+class PostgresLogin(Fields):
+    label = "PostgreSQL"
+    description = "A database and the login for it, for postgres nodes."
+    for_requests = False
+
+    host: Text = Field(
+        "",
+        title="Host",
+        description="Empty: each node says it, so that the password goes to any server that a node names, unless the"
+        " allowed hosts say otherwise.",
+        max_length=253,
+    )
+    port: int = Field(5432, title="Port", ge=1, le=65_535)
+    dbname: Text = Field("", title="Database", max_length=63)
+    user: Text = Field("", title="User", max_length=63)
+    password: str = Field("", title="Password", description=_KEPT_OUT, max_length=1000, json_schema_extra=SECRET)
+    sslmode: Literal["disable", "prefer", "require", "verify-full"] = Field(
+        "prefer", title="TLS", description="verify-full also checks who the server is."
+    )
+
+    def secrets(self) -> list[str]:
+        return [self.password, _basic(self.user, self.password)] if self.password else []
+
+
+class CryptoSecret(Fields):
+    label = "Crypto secret"
+    description = "The key with which crypto nodes sign (HMAC); it is never sent anywhere."
+    for_requests = False
+
+    secret: str = Field(
+        title="Secret",
+        description=f"The key, text as UTF-8. {_KEPT_OUT}",
+        min_length=1,
+        max_length=10_000,
+        json_schema_extra=SECRET,
+    )
+
+
 CREDENTIAL_TYPES: dict[str, type[Fields]] = {
     "basic": Basic,
     "bearer": Bearer,
@@ -214,6 +255,8 @@ CREDENTIAL_TYPES: dict[str, type[Fields]] = {
     "query": Query,
     "oauth2_client_credentials": OAuth2ClientCredentials,
     "webhook_secret": WebhookSecret,
+    "postgres": PostgresLogin,
+    "crypto": CryptoSecret,
 }
 
 

@@ -22,7 +22,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from executions import oauth2
-from executions.credential_types import BadFields, Fields, OAuth2ClientCredentials, WebhookSecret, read_fields
+from executions.credential_types import CREDENTIAL_TYPES, BadFields, Fields, OAuth2ClientCredentials, read_fields
 from executions.credential_uses import uses_of
 from executions.models import Credential
 from executions.nodes.base import NodeError
@@ -191,13 +191,30 @@ class OpenCredential:
             if not self.tokens:
                 self._fetch(refused=None)
             added, further = {"Authorization": f"Bearer {self.tokens[-1]}"}, {}
-        elif isinstance(self.fields, WebhookSecret):
-            raise NodeError(f"The credential {self.name!r} is for requests that arrive; it signs none in.")
+        elif not self.fields.for_requests:
+            raise NodeError(f"The credential {self.name!r} ({self.fields.label}) cannot sign an HTTP request in.")
         else:
             parts = self.fields.parts()
             added, further = parts.headers, parts.query
         names = {name.lower() for name in added}
         return {name: value for name, value in headers.items() if name.lower() not in names} | added, query | further
+
+    def fields_as(self, kind: type[Fields]) -> Fields:
+        """Return what it holds, for a node that takes credentials of one type only. Raises NodeError."""
+        if not isinstance(self.fields, kind):
+            wanted = next(name for name, known in CREDENTIAL_TYPES.items() if known is kind)
+            raise NodeError(f"The credential {self.name!r} is not of the type {wanted}.")
+        return self.fields
+
+    def check_host(self, host: str) -> None:
+        """Raise NodeError for a host that it may not be sent to."""
+        if not self.allowed_hosts:
+            return
+        host = host.lower()
+        for allowed in self.allowed_hosts:
+            if host == allowed or (allowed.startswith("*.") and host.endswith(allowed[1:])):
+                return
+        raise NodeError(f"The credential {self.name!r} may only be sent to {', '.join(self.allowed_hosts)}.")
 
     def fetch_token(self) -> None:
         """Fetch a token whether or not one is kept, to see whether it can be had. Raises NodeError."""
@@ -224,16 +241,10 @@ class OpenCredential:
         self.tokens.append(token)
 
     def _check_host(self, url: str) -> None:
-        if not self.allowed_hosts:
-            return
         try:
-            host = (urlsplit(url).hostname or "").lower()
+            self.check_host(urlsplit(url).hostname or "")
         except ValueError:
-            host = ""
-        for allowed in self.allowed_hosts:
-            if host == allowed or (allowed.startswith("*.") and host.endswith(allowed[1:])):
-                return
-        raise NodeError(f"The credential {self.name!r} may only be sent to {', '.join(self.allowed_hosts)}.")
+            self.check_host("")
 
 
 def open_for_node(workspace_id: UUID, reference: str, cancelled: threading.Event | None = None) -> OpenCredential:

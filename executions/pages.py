@@ -28,6 +28,7 @@ from executions.layout import layout
 from executions.listing import ExecutionFilters, activity, listed, workflows_with_runs
 from executions.models import Execution, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
+from executions.shown_definitions import for_viewers, settings_for_viewers
 from webhooks.models import Delivery
 from workflow_platform.accounts.models import Role, User, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
@@ -132,6 +133,7 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
     versions = row.versions.select_related("created_by").defer("edges").order_by("-number")
     version = _version(row, request.GET.get("version"))
     hooks = hook_pages.hooks_of(row, version)
+    can_run = _can_run(request, row)
     context = {
         "workflow": row,
         "version": version,
@@ -140,18 +142,18 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
         "schedules": schedules.listed(row, version),
         "hook_base": f"{hooks_url()}/hooks/" if settings.HOOKS_HOST else request.build_absolute_uri("/hooks/"),
         "executions": listed(user).filter(workflow=row)[:RECENT],
-        "can_run": _can_run(request, row),
+        "can_run": can_run,
         "page_data": {
             "workflow": str(row.pk),
             "graph": graph_data(version),
             "definition": {
                 "name": row.name,
                 "description": row.description,
-                "nodes": version.nodes,
+                "nodes": version.nodes if can_run else for_viewers(version.nodes),
                 "edges": version.edges,
-                "settings": version.settings,
+                "settings": version.settings if can_run else settings_for_viewers(version.settings),
             },
-            "sample_input": version.settings.get("sample_input", []),
+            "sample_input": version.settings.get("sample_input", []) if can_run else [],
             "hook_requests": hook_pages.latest(row) if hooks else [],
             "icons": static("icons.svg"),
         },

@@ -1,14 +1,22 @@
-"""What only an endpoint and its receiver know: signing secrets, authentication, header values. Encrypted at rest."""
+"""What only an endpoint and its receiver know: signing secrets, authentication, header values, and the query of the
+URL, which may hold a token. Encrypted at rest."""
 
 from __future__ import annotations
 
 import base64
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from webhooks.models.endpoint import MAX_URL
 from workflow_platform import encryption
+from workflow_platform.addresses import shown_url
+from workflow_platform.secret_names import is_secret
+
+LONG_VALUE = 12
+"""Values of a URL's query of this length are kept out of logs whatever their names: `format=json` may be seen."""
 
 
 class _Sealed(BaseModel):
@@ -83,6 +91,12 @@ class Secrets(_Sealed):
     signing: list[SigningSecret] = []
     auth: Auth = NoAuth()
     headers: dict[str, str] = {}
+    url: str = ""
+    """The whole URL, where the row has its query masked; else empty."""
+
+    def with_url(self, url: str) -> Secrets:
+        """Return these secrets with the URL, if it has anything that is not kept in the clear."""
+        return self.model_copy(update={"url": "" if public_url(url) == url else url})
 
     def sealed(self) -> bytes:
         """Return it encrypted."""
@@ -104,4 +118,11 @@ class Secrets(_Sealed):
         found = [getattr(auth, name) for name in ("token", "password", "value", "secret") if getattr(auth, name, "")]
         if isinstance(auth, BasicAuth):
             found.append(base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode())
-        return [*found, *(each.secret for each in self.signing), *self.headers.values()]
+        query = parse_qsl(urlsplit(self.url).query)
+        in_url = [value for name, value in query if is_secret(name) or len(value) >= LONG_VALUE]
+        return [*found, *(each.secret for each in self.signing), *self.headers.values(), *in_url]
+
+
+def public_url(url: str) -> str:
+    """Return a URL as a row has it: scheme, host and path, and of the query the names."""
+    return shown_url(url)[:MAX_URL]

@@ -16,7 +16,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
-from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit, urlunsplit
 
 import idna
 from django.conf import settings
@@ -148,13 +148,15 @@ def parse_url(url: str) -> tuple[SplitResult, str, int]:
 
 
 def shown_url(url: str) -> str:
-    """Return a URL as it may be shown: the values of its query, which may be secrets, masked, without the fragment."""
+    """Return a URL as it may be shown: the values of its query, which may be secrets, masked, without user, password
+    and fragment. A name without a value is masked too: it may be the secret. What is shown already stays as it is."""
     try:
         parts = urlsplit(url)
         pairs = parse_qsl(parts.query, keep_blank_values=True)
     except ValueError:
         return "(malformed)"
-    return urlunsplit(parts._replace(query="&".join(f"{name}={MASK}" for name, _ in pairs), fragment=""))
+    query = "&".join(f"{quote(name, safe='[]')}={MASK}" if value else MASK for name, value in pairs)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment=""))
 
 
 def _host(named: str, in_brackets: bool) -> str:

@@ -13,8 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from webhooks.inbound.limits import counted_as
-from workflow_platform.client_address import client_address
+from workflow_platform.client_address import client_address, counted_as
 from workflow_platform.problems import too_large
 
 SMALL_BODY_BYTES = 64 * 1024

@@ -14,7 +14,6 @@ from events.replay.creation import Pace, Wanted
 from events.replay.models import Mode, Replay, State, Target
 from events.replay.sending import Endpoint, key_of
 from workflow_platform import outbound
-from workflow_platform.addresses import shown_url
 from workflow_platform.outbound import OutboundFailed, OutboundRefused
 
 LONGEST_DELAY_MS = 3_600_000
@@ -232,7 +231,7 @@ class ReplaySerializer(serializers.ModelSerializer[Replay]):
         return {
             "type": replay.target,
             "endpoint": replay.receiver_id,
-            "url": shown_url(replay.url),
+            "url": replay.url,
             "headers": replay.header_names,
             "signed": replay.signed,
             "attempt": replay.attempt,

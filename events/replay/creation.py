@@ -20,6 +20,7 @@ from events.replay.receivers import Receiver
 from events.replay.sending import Endpoint
 from events.scanning import Place, Reach
 from workflow_platform.accounts.models import Role, User, Workspace
+from workflow_platform.addresses import shown_url
 
 SEARCH_SECONDS = 20
 """So long the events of a filter may be looked for."""
@@ -129,7 +130,7 @@ def _of_endpoint(endpoint: Endpoint | None) -> dict[str, Any]:
     if endpoint is None:
         return {}
     return {
-        "url": endpoint.url,
+        "url": shown_url(endpoint.url),
         "secrets": endpoint.sealed(),
         "header_names": sorted(endpoint.headers),
         "signed": bool(endpoint.secret),

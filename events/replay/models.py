@@ -96,6 +96,7 @@ class Replay(models.Model):
 
     # To an endpoint only: to one that has an id, or to a URL.
     receiver_id = models.UUIDField(null=True, help_text="Who takes the events over (`receivers`).")
+    # With the values of its query masked; the whole of it is in `secrets`.
     url = models.TextField(default="", blank=True)
     secrets = models.BinaryField(null=True, help_text="Headers and signing secret, encrypted.")
     header_names = ArrayField(models.CharField(max_length=100), default=list)

@@ -30,8 +30,8 @@ from events.recorded import RecordedEvent
 from events.replay import jobs, reading, receivers
 from events.replay.models import Replay, ReplayQuerySet, State
 from workflow_platform import encryption, leases, outbound
-from workflow_platform.addresses import shown_url
 from workflow_platform.outbound import OutboundCancelled, OutboundFailed, OutboundRefused
+from workflow_platform.secret_names import masked_text
 
 logger = logging.getLogger(__name__)
 
@@ -56,14 +56,15 @@ class Endpoint:
     secret: str = field(default="", repr=False)
 
     def sealed(self) -> bytes:
-        """Return headers and secret, encrypted."""
-        return encryption.encrypt(orjson.dumps({"headers": self.headers, "secret": self.secret}))
+        """Return URL, headers and secret, encrypted."""
+        held = {"url": self.url, "headers": self.headers, "secret": self.secret}
+        return encryption.encrypt(orjson.dumps(held))
 
     @classmethod
     def of(cls, replay: Replay) -> Endpoint:
         """Return that of a replay. Raises encryption.CannotDecrypt."""
         found = orjson.loads(encryption.decrypt(bytes(replay.secrets or b"")))
-        return cls(replay.url, found["headers"], found["secret"])
+        return cls(found.get("url") or replay.url, found["headers"], found["secret"])
 
 
 def key_of(secret: str) -> bytes:
@@ -76,7 +77,7 @@ def key_of(secret: str) -> bytes:
 def body_of(replay: Replay, sequence: int, event: RecordedEvent) -> bytes:
     """Return the event as a CloudEvent that is marked as replayed."""
     original = {"originalstream": event.stream, "originalsequence": event.sequence}
-    return cloud_event(event, replay.stream, sequence, replay=True, **original).encode()
+    return cloud_event(event.forwarded(), replay.stream, sequence, replay=True, **original).encode()
 
 
 def headers_of(replay: Replay, endpoint: Endpoint, sequence: int, body: bytes, at: datetime) -> dict[str, str]:
@@ -184,7 +185,7 @@ def _deliver(
     except (OutboundRefused, encryption.CannotDecrypt) as error:
         return _fail(replay, token, sequence, str(error))
     except OutboundFailed as error:
-        return _retry(replay, token, sequence, _without_query(str(error), replay.url))
+        return _retry(replay, token, sequence, masked_text(str(error).replace(endpoint.url, replay.url)))
     if 200 <= answer.status < 300:
         return _advance(replay, token, sequence)
     if answer.status == 410:
@@ -201,10 +202,6 @@ def _hand_over(replay: Replay, receiver_id: UUID, token: int, sequence: int, eve
     except receivers.Gone as error:
         return _fail(replay, token, sequence, str(error))
     return True
-
-
-def _without_query(said: str, url: str) -> str:
-    return said.replace(url, shown_url(url))
 
 
 def _advance(replay: Replay, token: int, sequence: int) -> bool:

@@ -23,8 +23,9 @@ from executions.api.credential_serializers import (
     CredentialTestResultSerializer,
     CredentialTestSerializer,
 )
-from executions.credential_types import BadFields, OAuth2ClientCredentials
+from executions.credential_types import BadFields, OAuth2ClientCredentials, PostgresLogin
 from executions.models import Credential
+from executions.nodes import postgres
 from executions.nodes.base import NodeError
 from workflow_platform import idempotency, outbound
 from workflow_platform.accounts.models import Role
@@ -118,7 +119,8 @@ class CredentialViewSet(viewsets.GenericViewSet[Credential]):
     @extend_schema(request=CredentialTestSerializer, responses=CredentialTestResultSerializer)
     @action(detail=True, methods=["post"])
     def test(self, request: Request, pk: str) -> Response:
-        """Ask the URL with GET and tell the status of its answer; for OAuth2 without a URL, fetch a token."""
+        """Ask the URL with GET and tell the status of its answer; without a URL, fetch a token (OAuth2) or connect with
+        the server (PostgreSQL)."""
         row = self._credential(pk, Role.EDITOR)
         body = CredentialTestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -128,6 +130,10 @@ class CredentialViewSet(viewsets.GenericViewSet[Credential]):
 def _tested(row: Credential, url: str) -> dict[str, Any]:
     try:
         opened = credentials.opened(row)
+        if isinstance(opened.fields, PostgresLogin):
+            return _tested_login(opened, opened.fields)
+        if not opened.fields.for_requests:
+            raise Problem(400, "A credential of this type cannot be tried: it is sent nowhere.")
         if not url:
             if not isinstance(opened.fields, OAuth2ClientCredentials):
                 raise Problem(400, "url: A URL is needed to try this credential.", [_URL_NEEDED])
@@ -138,6 +144,20 @@ def _tested(row: Credential, url: str) -> dict[str, Any]:
     except (NodeError, outbound.OutboundRefused, outbound.OutboundFailed) as error:
         return {"ok": False, "status": None, "detail": str(error)}
     return {"ok": answer.status < 400, "status": answer.status, "detail": f"The URL answered {answer.status}."}
+
+
+def _tested_login(opened: credentials.OpenCredential, login: PostgresLogin) -> dict[str, Any]:
+    """Connect with the server that the credential names, and with no other. What the server says is not repeated: it
+    would tell an editor, who may try the credential, what only its user may know."""
+    if not login.host:
+        raise Problem(400, "The credential names no host, so that it cannot be tried: each node says where it goes.")
+    try:
+        opened.check_host(login.host)
+        postgres.try_login(login)
+    except NodeError as error:
+        said = "The server is not there, or refused the connection." if error.retryable else "The login was refused."
+        return {"ok": False, "status": None, "detail": said}
+    return {"ok": True, "status": None, "detail": "The server took the login."}
 
 
 _URL_NEEDED = {"field": "url", "message": "A URL is needed to try this credential.", "code": "required"}

@@ -32,6 +32,7 @@ from executions.traces.trace import Focus, trace
 from workflow_platform.accounts.models import Role
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.problems import Problem
+from workflow_platform.secret_names import masked
 
 MOST_RUNS = 10_000
 
@@ -120,7 +121,8 @@ class ExecutionViewSet(RerunActions):
     @extend_schema(parameters=[OutputFilterSerializer], responses={200: dict})
     @action(detail=True, url_path="nodes/(?P<node>[^/]{1,100})/output")
     def output(self, request: Request, pk: str, node: str) -> Response:
-        """The items that a node run took in and gave out; `totals` counts what `limit` leaves out."""
+        """The items that a node run took in and gave out; `totals` counts what `limit` leaves out. For viewers, what
+        has the name of a secret (password, token, authorization …) is masked; editors see it."""
         wanted = OutputFilterSerializer(data=request.query_params)
         wanted.is_valid(raise_exception=True)
         execution = self._execution(pk)
@@ -128,6 +130,8 @@ class ExecutionViewSet(RerunActions):
         run = get_visible_or_404(runs, request.user)
         inputs, outputs = inputs_of(execution, run), run.output or {}
         limit = wanted.validated_data["limit"]
+        whole = Execution.objects.visible_to(request.user, Role.EDITOR).filter(pk=execution.pk).exists()
+        shown: Callable[[Any], Any] = (lambda items: items) if whole else masked
         return Response(
             {
                 "node": run.node_id,
@@ -136,8 +140,8 @@ class ExecutionViewSet(RerunActions):
                 "attempt": run.attempt,
                 "error": run.error,
                 "taken_from": run.taken_from,
-                "inputs": {name: items[:limit] for name, items in inputs.items()},
-                "outputs": {name: items[:limit] for name, items in outputs.items()},
+                "inputs": {name: shown(items[:limit]) for name, items in inputs.items()},
+                "outputs": {name: shown(items[:limit]) for name, items in outputs.items()},
                 "totals": {
                     "inputs": {name: len(items) for name, items in inputs.items()},
                     "outputs": {name: len(items) for name, items in outputs.items()},

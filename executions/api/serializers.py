@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, get_args
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -14,10 +15,27 @@ from events.event_types import LIFECYCLE
 from executions import relations
 from executions.explanation import Reason, explain
 from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
+from executions.shown_definitions import for_viewers, settings_for_viewers
 from executions.statuses import ExecutionStatus
 
 
-class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
+class _Definition:
+    """`context["editor_of"]` holds the workspaces whose definitions the caller sees whole; without it, all of them."""
+
+    context: dict[str, Any]
+
+    def shown(self, data: dict[str, Any], workspace: UUID) -> dict[str, Any]:
+        """Return the fields as the caller may see them."""
+        editor_of = self.context.get("editor_of")
+        if editor_of is None or workspace in editor_of:
+            return data
+        return data | {
+            "nodes": for_viewers(data.get("nodes")),
+            "settings": settings_for_viewers(data.get("settings")),
+        }
+
+
+class WorkflowSerializer(_Definition, serializers.ModelSerializer[Workflow]):
     nodes = serializers.JSONField(source="latest_version.nodes", read_only=True)
     edges = serializers.JSONField(source="latest_version.edges", read_only=True)
     settings = serializers.JSONField(source="latest_version.settings", read_only=True)
@@ -29,6 +47,9 @@ class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
             "id", "workspace", "name", "description", "active", "version",
             "nodes", "edges", "settings", "created_at", "updated_at",
         ]  # fmt: skip
+
+    def to_representation(self, instance: Workflow) -> dict[str, Any]:
+        return self.shown(super().to_representation(instance), instance.workspace_id)
 
 
 class WorkflowWriteSerializer(serializers.Serializer[Any]):
@@ -46,10 +67,13 @@ class GraphSerializer(serializers.Serializer[Any]):
     edges = serializers.JSONField(required=False)
 
 
-class VersionSerializer(serializers.ModelSerializer[WorkflowVersion]):
+class VersionSerializer(_Definition, serializers.ModelSerializer[WorkflowVersion]):
     class Meta:
         model = WorkflowVersion
         fields = ["id", "number", "nodes", "edges", "settings", "created_at"]
+
+    def to_representation(self, instance: WorkflowVersion) -> dict[str, Any]:
+        return self.shown(super().to_representation(instance), instance.workflow.workspace_id)
 
 
 class ExecuteSerializer(serializers.Serializer[Any]):

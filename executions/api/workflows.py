@@ -59,9 +59,14 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         found = Workflow.objects.filter(deleted_at__isnull=True).select_related("latest_version", "workspace")
         return get_visible_or_404(found, self.request.user, role, pk=pk)
 
+    def _seen(self) -> dict[str, Any]:
+        """Return what tells the serializers whose definitions the caller sees whole."""
+        mine = Workspace.objects.visible_to(self.request.user, Role.EDITOR)
+        return {"editor_of": set(mine.values_list("pk", flat=True))}
+
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(self.get_queryset())
-        return self.get_paginated_response(WorkflowSerializer(page, many=True).data)
+        return self.get_paginated_response(WorkflowSerializer(page, many=True, context=self._seen()).data)
 
     @extend_schema(
         request=WorkflowWriteSerializer, responses={201: WorkflowSerializer}, parameters=[idempotency.PARAMETER]
@@ -79,7 +84,7 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         return self.get_queryset().filter(pk=pk).first()
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(WorkflowSerializer(self._workflow(pk)).data)
+        return Response(WorkflowSerializer(self._workflow(pk), context=self._seen()).data)
 
     @extend_schema(request=WorkflowWriteSerializer)
     def update(self, request: Request, pk: str, partial: bool = False) -> Response:
@@ -184,9 +189,9 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     @extend_schema(responses={200: VersionSerializer(many=True)})
     @action(detail=True)
     def versions(self, request: Request, pk: str) -> Response:
-        versions: Any = self._workflow(pk).versions.all()
+        versions: Any = self._workflow(pk).versions.select_related("workflow")
         page: Any = self.paginate_queryset(versions)
-        return self.get_paginated_response(VersionSerializer(page, many=True).data)
+        return self.get_paginated_response(VersionSerializer(page, many=True, context=self._seen()).data)
 
     @extend_schema(responses={200: ScheduleSerializer(many=True)}, filters=False)
     @action(detail=True, pagination_class=None)

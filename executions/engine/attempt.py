@@ -15,6 +15,7 @@ from executions.expressions import TooMuchHere
 from executions.graph import Node
 from executions.items import Items, NotStorable, joined, pack, sample_of
 from executions.nodes.base import Cost, NodeContext, NodeError, NodeResult, NodeType
+from workflow_platform.secret_names import masked_text
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ def error_data(error: Exception, node: Node) -> dict[str, Any]:
     message = str(error) if known else f"{type(error).__name__}: {error}"
     return {
         "type": type(error).__name__,
-        "message": message[:5000],
+        "message": masked_text(message[:5000]),
         "node": node.id,
         "retryable": isinstance(error, NodeError) and error.retryable,
     }

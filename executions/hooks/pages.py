@@ -13,6 +13,7 @@ from executions import webhook_paths
 from executions.hooks.listeners import tested
 from executions.models import Workflow, WorkflowVersion
 from webhooks.inbound.bodies import BadBody, read_body
+from webhooks.inbound.recording import MAX_BODY
 from webhooks.models import InboundRequest
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 
@@ -70,7 +71,7 @@ def latest(workflow: Workflow) -> list[dict[str, Any]]:
 
 
 def _shown(row: InboundRequest) -> dict[str, Any]:
-    whole = len(row.body.encode()) >= row.body_bytes
+    whole = row.body_bytes <= MAX_BODY or len(row.body.encode()) >= row.body_bytes  # masked, it may be shorter
     try:
         body = read_body(row.content_type, row.body.encode()) if whole else row.body
     except BadBody:

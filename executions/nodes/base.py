@@ -14,6 +14,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from executions.credential_types import Fields
 from executions.expressions import ExpressionError, Resolver
 from executions.graph import Node
 from executions.items import Items
@@ -84,6 +85,12 @@ class UsableCredential(Protocol):
 
     def apply(self, url: str, headers: dict[str, str], query: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
         """Return headers and query with what signs the request in. Raises NodeError."""
+
+    def fields_as(self, kind: type[Fields]) -> Fields:
+        """Return what it holds if it is of that type. Raises NodeError."""
+
+    def check_host(self, host: str) -> None:
+        """Raise NodeError for a host that it may not be sent to."""
 
     def renew(self) -> bool:
         """Tell whether it is worth trying again after a 401, with what has been fetched anew."""

@@ -5,15 +5,18 @@ import binascii
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import uuid_utils
 from pydantic import Field
 
+from executions.credential_types import CryptoSecret
 from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import text
+from executions.nodes.credential_checks import of_other_types
+from executions.nodes.literal_secrets import WRITTEN_DOWN, holds_literal
 from executions.nodes.paths import FieldPath, with_value
 
 MAX_TEXT = 16 * 1024 * 1024
@@ -35,11 +38,18 @@ class CryptoParameters(Parameters):
     algorithm: Algorithm = Field(
         "sha256", title="Algorithm", description="For hash and hmac. md5 and sha1 only where the other side needs them."
     )
-    # Comes by an expression until credentials are there; then it is named by `credentials` on the node.
+    credential: str = Field(
+        "",
+        title="Credential",
+        description="For hmac: name or id of a credential of the type crypto, which holds the key.",
+        max_length=100,
+        json_schema_extra={"format": "credential"},
+    )
     secret: str = Field(
         "",
         title="Secret",
-        description="The key (hmac), text as UTF-8.",
+        description="An expression for the key (hmac), where it comes with the item; a key itself belongs into a"
+        " credential. Text as UTF-8.",
         max_length=10_000,
         json_schema_extra={"format": "password"},
     )
@@ -58,20 +68,43 @@ class Crypto(NodeType[CryptoParameters]):
     Parameters = CryptoParameters
     blocking = True
 
+    def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+        problems = super().check_parameters(parameters)
+        if isinstance(secret := parameters.get("secret"), str) and holds_literal(secret):
+            said = WRITTEN_DOWN.format("secret", "crypto")
+            problems.append(("parameters.secret", "literal_secret", said))
+        return problems
+
+    def check_in_workspace(
+        self, parameters: Mapping[str, Any], workspace: UUID, own_name: str
+    ) -> list[tuple[str, str, str]]:
+        return of_other_types(self.credentials_of(parameters), workspace, "crypto")
+
     def run(self, context: NodeContext[CryptoParameters]) -> NodeResult:
-        out = []
+        out, key = [], _key(context)
         for index, item in enumerate(context.items):
             if context.cancelled.is_set():
                 raise NodeError("Cancelled.")
             parameters = context.parameters(index)
             try:
-                out.append(with_value(item, parameters.into, _result(parameters)))
+                out.append(with_value(item, parameters.into, _result(parameters, key)))
             except ValueError as error:
                 raise NodeError(f"parameters.{error} (item {index}).") from None
         return NodeResult({"main": out})
 
 
-def _result(parameters: CryptoParameters) -> str:
+def _key(context: NodeContext[CryptoParameters]) -> str:
+    """Return the key that the node's credential holds, "" without one. Raises NodeError."""
+    # Named as it is, never by an expression.
+    reference = context.node.parameters.get("credential") or context.node.credentials
+    if not reference or not context.items:
+        return ""
+    found = context.credential(str(reference)).fields_as(CryptoSecret)
+    assert isinstance(found, CryptoSecret)
+    return found.secret
+
+
+def _result(parameters: CryptoParameters, key: str) -> str:
     """Return the result of an operation. Raises ValueError that begins with the field's name."""
     match parameters.operation:
         case "uuid":
@@ -87,9 +120,9 @@ def _result(parameters: CryptoParameters) -> str:
     if parameters.operation == "hash":
         data = hashlib.new(parameters.algorithm, data, usedforsecurity=False).digest()
     elif parameters.operation == "hmac":
-        if not parameters.secret:
-            raise ValueError("secret: hmac needs one")
-        data = hmac.digest(parameters.secret.encode(), data, parameters.algorithm)
+        if not (key or parameters.secret):
+            raise ValueError("secret: hmac needs a key: name a credential of the type crypto")
+        data = hmac.digest((key or parameters.secret).encode(), data, parameters.algorithm)
     return _ENCODED[parameters.encoding](data)
 
 

@@ -5,57 +5,64 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
 
 import orjson
 import psycopg
 from django.conf import settings
-from psycopg.rows import dict_row
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import Field
 
+from executions.credential_types import PostgresLogin
 from executions.items import Item
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
-from executions.nodes.postgres_values import as_json, as_parameter, prepare
-from workflow_platform import outbound
+from executions.nodes.base import (
+    NodeContext,
+    NodeError,
+    NodeResult,
+    NodeType,
+    Parameters,
+    UsableCredential,
+)
+from executions.nodes.credential_checks import of_other_types
+from executions.nodes.literal_secrets import WRITTEN_DOWN, holds_literal
+from executions.nodes.postgres_connection import Relay, connected
+from executions.nodes.postgres_target import PostgresConnection, Url, literal_password, target_of
+from executions.nodes.postgres_values import as_json, as_parameter
 
 MAX_ROWS = 50_000
 MAX_SECONDS = 600
-CONNECT_SECONDS = 10
 CANCEL_CHECK_SECONDS = 0.2
+STATEMENT_BYTES = 1024 * 1024
+"""What a server may send for a statement besides its rows, and for what is done before and after it."""
+WIRE_FACTOR = 2
+"""So many times its size as JSON a row may have on the wire: bytea in hex has 1.5 times that of base64."""
 # Only these statements are run without reading row by row: they give no rows, and tell how many they changed.
 _CHANGES = re.compile(
     r"\s*(insert|update|delete|merge|create|alter|drop|truncate|grant|revoke|comment|analyze|refresh|set|reset|lock|do)\b",
     re.IGNORECASE,
 )
 _RETURNING = re.compile(r"\breturning\b", re.IGNORECASE)
-_HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
-_NOWHERE = "/dev/null"
-# libpq gives no code for what goes wrong before a connection is there. In a server's other language it is tried again.
-_FINAL = ("authentication failed", "no pg_hba.conf entry", "certificate verify failed")
-
-SslMode = Literal["disable", "prefer", "require", "verify-full"]
-
-
-class PostgresConnection(Parameters):
-    """Where to connect to. Credentials take this place when there are some: `credentials` on the node names one, and
-    its fields are these."""
-
-    host: str = Field(title="Host", max_length=253, description="Private addresses are refused.")
-    port: int = Field(5432, title="Port", ge=1, le=65_535)
-    dbname: str = Field(title="Database", min_length=1, max_length=63)
-    user: str = Field(title="User", min_length=1, max_length=63)
-    password: SecretStr = Field(SecretStr(""), title="Password", max_length=1000)
-    sslmode: SslMode = Field("prefer", title="TLS", description="verify-full also checks who the server is.")
 
 
 class PostgresParameters(Parameters):
-    connection: PostgresConnection | Annotated[str, StringConstraints(max_length=2000)] = Field(
-        title="Connection", description="The fields, or postgresql://user:password@host:5432/name?sslmode=require."
+    credential: str = Field(
+        "",
+        title="Credential",
+        description="Name or id of a credential of the type postgres: server, database, user and password.",
+        max_length=100,
+        json_schema_extra={"format": "credential"},
+    )
+    connection: PostgresConnection | Url | None = Field(
+        None,
+        title="Connection",
+        description="Only what the credential leaves empty, or a server without a password: the fields, or"
+        " postgresql://user@host:5432/name?sslmode=require.",
     )
     query: str = Field(
         title="Query",
-        description="One statement, taken as it stands: values go into Parameters, as %s or %(name)s here.",
+        description="One statement, taken as it stands: values go into Parameters, as %s or %(name)s here. Each column"
+        " becomes a field of its name; of several columns with one name, the later ones become name_2, name_3.",
         min_length=1,
         max_length=100_000,
         json_schema_extra={"format": "sql"},
@@ -86,23 +93,57 @@ class Postgres(NodeType[PostgresParameters]):
         problems = super().check_parameters(parameters)
         if "{{" in str(parameters.get("query", "")):
             problems.append(("parameters.query", "expression", NO_EXPRESSIONS))
+        connection = parameters.get("connection")
+        if (password := literal_password(connection)) and holds_literal(password):
+            said = WRITTEN_DOWN.format("password", "postgres")
+            problems.append(("parameters.connection", "literal_secret", said))
         return problems
+
+    def check_in_workspace(
+        self, parameters: Mapping[str, Any], workspace: UUID, own_name: str
+    ) -> list[tuple[str, str, str]]:
+        return of_other_types(self.credentials_of(parameters), workspace, "postgres")
 
     def run(self, context: NodeContext[PostgresParameters]) -> NodeResult:
         if "{{" in str(context.node.parameters.get("query", "")):
             raise NodeError(f"parameters.query: {NO_EXPRESSIONS}")
-        first = context.parameters()
-        target = _target(first.connection)
+        first, credential = context.parameters(), _credential(context)
+        login = None if credential is None else _login(credential)
+        target = target_of(first.connection, login)
+        if credential is not None:
+            credential.check_host(target.host)
         out = _Output()
-        with _said_safely(target.password.get_secret_value()), _connected(target, first.read_only) as connection:
+        with _said_safely(target.password), connected(target, first.read_only) as (connection, relay):
             for index in range(len(context.items)):
                 parameters = context.parameters(index) if index else first
-                if _target(parameters.connection) != target or parameters.read_only != first.read_only:
+                if target_of(parameters.connection, login) != target or parameters.read_only != first.read_only:
                     raise NodeError(f"parameters.connection: must be the same for all items (item {index}).")
-                with _watched(connection, context.cancelled, parameters.timeout_seconds):
+                with (
+                    out.bounded(relay, index),
+                    _watched(connection, context.cancelled, parameters.timeout_seconds),
+                ):
                     _run(connection, parameters, f"{context.idempotency_key}/{index}", index, out)
             connection.commit()
         return NodeResult({"main": out.items})
+
+
+def _credential(context: NodeContext[PostgresParameters]) -> UsableCredential | None:
+    # Named as it is, never by an expression.
+    reference = context.node.parameters.get("credential") or context.node.credentials
+    return context.credential(str(reference)) if reference else None
+
+
+def _login(credential: UsableCredential) -> PostgresLogin:
+    found = credential.fields_as(PostgresLogin)
+    assert isinstance(found, PostgresLogin)
+    return found
+
+
+def try_login(login: PostgresLogin) -> None:
+    """Connect with what a credential holds, and leave again. Raises NodeError."""
+    target = target_of(None, login)
+    with _said_safely(target.password), connected(target, read_only=True):
+        pass
 
 
 class _Output:
@@ -116,79 +157,30 @@ class _Output:
         item = {name: as_json(value) for name, value in row.items()}
         self._room -= len(orjson.dumps(item))
         if self._room < 0:
-            most = settings.NODE_OUTPUT_MAX_BYTES
-            raise NodeError(f"parameters.query: gives more than {most} bytes (item {index}).")
+            raise _too_large(index)
         self.items.append(item)
+
+    @contextmanager
+    def bounded(self, relay: Relay, index: int) -> Iterator[None]:
+        """Let the server send about what there is room for; the rest, also of one value, is never read."""
+        relay.allow(WIRE_FACTOR * self._room + STATEMENT_BYTES)
+        try:
+            yield
+        except psycopg.Error:
+            if relay.exceeded:
+                raise _too_large(index) from None
+            raise
+
+
+def _too_large(index: int) -> NodeError:
+    most = settings.NODE_OUTPUT_MAX_BYTES
+    return NodeError(f"parameters.query: gives more than {most} bytes (item {index}), the limit of a node's output.")
 
 
 NO_EXPRESSIONS = (
     "Write %s or %(name)s and give the value in `parameters`; an expression {{ }} in a query would let data change it. "
     "(A list of lists is ARRAY[[1, 2], [3, 4]].)"
 )
-
-
-def _target(connection: PostgresConnection | str) -> PostgresConnection:
-    """Return the connection that a URL names. Raises NodeError, without the URL, as it holds a password."""
-    if isinstance(connection, str):
-        try:
-            parts = urlsplit(connection)
-            query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
-            if parts.scheme not in {"postgresql", "postgres"} or set(query) - {"sslmode"}:
-                raise ValueError
-            connection = PostgresConnection(
-                host=unquote(parts.hostname or ""),
-                port=parts.port or 5432,
-                dbname=unquote(parts.path.lstrip("/")),
-                user=unquote(parts.username or ""),
-                password=SecretStr(unquote(parts.password or "")),
-                **query,
-            )
-        except ValueError:
-            raise NodeError(
-                "parameters.connection: must be postgresql://user:password@host:5432/name, only sslmode may follow."
-            ) from None
-    if not _HOST.fullmatch(connection.host):
-        raise NodeError("parameters.connection.host: must be one host name or address.")
-    return connection
-
-
-@contextmanager
-def _connected(target: PostgresConnection, read_only: bool) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-    """Connect to the address that has been checked. What libpq would take from the worker's own environment and files
-    (passwords, certificates, options) is named here, so that it takes nothing."""
-    try:
-        addresses = outbound.check_host(target.host, target.port)
-    except outbound.OutboundRefused as error:
-        raise NodeError(f"parameters.connection.host: {error}") from None
-    except outbound.OutboundFailed as error:
-        raise NodeError(str(error), retryable=True) from None
-    try:
-        connection = psycopg.connect(
-            host=target.host,
-            hostaddr=str(addresses[0]),
-            port=target.port,
-            dbname=target.dbname,
-            user=target.user,
-            password=target.password.get_secret_value(),
-            passfile=_NOWHERE,
-            sslmode=target.sslmode,
-            sslrootcert="system" if target.sslmode == "verify-full" else _NOWHERE + "/none",
-            sslcert=_NOWHERE + "/none",
-            gssencmode="disable",
-            client_encoding="utf8",
-            options="-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=iso_8601 -c bytea_output=hex",
-            application_name="workflow-platform",
-            connect_timeout=CONNECT_SECONDS,
-            row_factory=dict_row,
-            prepare_threshold=None,
-        )
-    except psycopg.OperationalError as error:
-        final = any(words in str(error) for words in _FINAL)
-        raise NodeError(f"No connection with {target.host}: {error}", retryable=not final) from None
-    with connection:  # rolls back unless committed, and closes
-        connection.read_only = read_only
-        prepare(connection)
-        yield connection
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from executions.models import Credential
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.nodes.credential_checks import of_other_types
 from webhooks.inbound.schemes import CREDENTIAL_TYPE, SIGNING, Scheme, credentials_of
 from workflow_platform.client_address import networks
 
@@ -137,16 +137,7 @@ class WebhookTrigger(NodeType[WebhookTriggerParameters]):
         if auth is None or not credentials_of(auth):
             return []
         wanted = CREDENTIAL_TYPE.get(auth.type, SIGNING)
-        there = Credential.objects.filter(workspace=workspace)
-        found = [
-            (field, there.called(name).values_list("type", flat=True).first())
-            for field, name in self.credentials_of(parameters)
-        ]
-        return [
-            (field, "credential_type", f"A credential of the type {wanted} is needed, not {type_}.")
-            for field, type_ in found
-            if type_ not in {None, wanted}
-        ]
+        return of_other_types(self.credentials_of(parameters), workspace, wanted)
 
 
 def _field(location: tuple[int | str, ...]) -> str:

@@ -77,4 +77,6 @@ def test_the_schema_marks_what_is_secret() -> None:
         "query": ["value"],
         "oauth2_client_credentials": ["client_secret"],
         "webhook_secret": ["secret", "previous"],
+        "postgres": ["password"],
+        "crypto": ["secret"],
     }

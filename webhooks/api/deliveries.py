@@ -20,11 +20,13 @@ from webhooks.api.delivery_serializers import (
 from webhooks.api.statistics_serializers import StatisticsQuerySerializer, StatisticsSerializer, shown
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint
 from webhooks.models.delivery import UNENDED
+from webhooks.sealing import Secrets
 from workflow_platform import idempotency
 from workflow_platform.accounts.models import Role, Workspace
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.accounts.views import user_of
 from workflow_platform.accounts.workspace_choice import workspace_for
+from workflow_platform.encryption import CannotDecrypt
 from workflow_platform.idempotency import create_once
 from workflow_platform.problems import Problem
 
@@ -119,8 +121,15 @@ def _queued(wanted: outbox.AdHoc) -> Delivery:
         (delivery,) = outbox.create_ad_hoc([wanted])
     except outbox.BadAdHoc as error:
         raise serializers.ValidationError({error.field: error.why}) from None
-    same = (delivery.method, delivery.url, delivery.body) == (wanted.method, wanted.url, wanted.body)
+    same = (delivery.method, _whole_url(delivery), delivery.body) == (wanted.method, wanted.url, wanted.body)
     if not same:
         said = {"field": "idempotency_key", "message": "This key was used for another delivery.", "code": "taken"}
         raise Problem(422, "idempotency_key: This key was used for another delivery.", [said])
     return delivery
+
+
+def _whole_url(delivery: Delivery) -> str:
+    try:
+        return Secrets.of(delivery.sealed).url or delivery.url
+    except CannotDecrypt:
+        return delivery.url

@@ -24,7 +24,6 @@ from webhooks.retry_schedule import RetryPolicy
 from webhooks.sealing import NoAuth, Secrets
 from webhooks.signing import PRIVATE
 from workflow_platform import encryption
-from workflow_platform.addresses import shown_url
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 PRIORITIES = [rank.name.lower() for rank in Rank]
@@ -68,7 +67,7 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
         read_only_fields = fields
 
     def get_url(self, row: Delivery) -> str:
-        return shown_url(row.url or (row.endpoint.url if row.endpoint is not None else ""))
+        return row.url or (row.endpoint.url if row.endpoint is not None else "")
 
     def get_priority(self, row: Delivery) -> str:
         return Rank(row.rank).name.lower()

@@ -13,7 +13,6 @@ from webhooks.endpoints import endpoint_secrets, lifecycle
 from webhooks.models import Endpoint, Lane, Ordering, Signature
 from webhooks.models.endpoint import MAX_SCRIPT, MAX_URL
 from webhooks.rules import Refused
-from workflow_platform.addresses import shown_url
 
 METHODS = ["POST", "PUT", "PATCH"]
 LONGEST_TIMEOUT = 60.0
@@ -81,7 +80,7 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
         return row.workspace_id in self.context["admin_of"]
 
     def get_url(self, row: Endpoint) -> str:
-        return row.url if self._is_admin(row) else shown_url(row.url)
+        return lifecycle.whole_url(row) if self._is_admin(row) else row.url
 
     def get_auth(self, row: Endpoint) -> ShownAuth:
         """Return its type."""

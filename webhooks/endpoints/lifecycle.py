@@ -21,7 +21,7 @@ from webhooks import dispatch, operations
 from webhooks.endpoints import endpoint_secrets
 from webhooks.models import Endpoint, EndpointRevision, Lane, OperationKind
 from webhooks.operations.choosing import Chosen
-from webhooks.sealing import NoAuth, Secrets
+from webhooks.sealing import NoAuth, Secrets, public_url
 from webhooks.sending.lanes import open_lane, reset_lane
 from workflow_platform import encryption
 from workflow_platform.accounts.models import User, Workspace
@@ -69,6 +69,7 @@ def create(
     Workspace.objects.select_for_update(of=["self"], no_key=True).get(pk=workspace.pk)
     if Endpoint.objects.filter(workspace=workspace, deleted_at=None).count() >= MOST_ENDPOINTS:
         raise TooMany(f"{TooMany.__doc__} ({MOST_ENDPOINTS}).")
+    url = fields.pop("url")
     endpoint = Endpoint(workspace=workspace, created_by=by, **fields)
     signing = endpoint_secrets.made(endpoint.signature, secret)
     held = Secrets(
@@ -76,7 +77,7 @@ def create(
         auth=endpoint_secrets.merged_auth(NoAuth(), auth or {"type": "none"}),
         headers=endpoint_secrets.merged_headers({}, headers or {}),
     )
-    _seal(endpoint, held)
+    _seal(endpoint, held, url)
     endpoint.save(force_insert=True)
     open_lane(endpoint)
     _revise(endpoint)
@@ -95,18 +96,24 @@ def change(
     if unknown := set(fields) - CHANGEABLE:
         raise TypeError(f"not to be changed here: {sorted(unknown)}")
     row = _locked(endpoint.pk)
+    url = fields.pop("url", None)
+    if url == row.url:  # as it is shown, perhaps with the query masked: not changed
+        url = None
     changed = {name for name, value in fields.items() if getattr(row, name) != value}
     for name in changed:
         setattr(row, name, fields[name])
-    if auth is not None or headers is not None:
+    if url is not None or auth is not None or headers is not None:
         held = _opened(row)
+        before = held.url or row.url
+        if url is not None and url != before:
+            changed.add("url")
         if auth is not None:
             held = held.model_copy(update={"auth": endpoint_secrets.merged_auth(held.auth, auth)})
             changed.add("auth")
         if headers is not None:
             held = held.model_copy(update={"headers": endpoint_secrets.merged_headers(held.headers, headers)})
             changed.add("headers")
-        _seal(row, held)
+        _seal(row, held, before if url is None else url)
     if "active" in changed and row.active:
         row.disabled_at, row.disabled_reason = None, ""
     if changed & _CURES or ("active" in changed and row.active):
@@ -123,7 +130,7 @@ def rotate_secret(
     row.signature = signature or row.signature
     lasting = timedelta(hours=settings.WEBHOOK_SECRET_OVERLAP_HOURS) if overlap is None else overlap
     held, new = endpoint_secrets.rotated(_opened(row), row.signature, secret, lasting)
-    _seal(row, held)
+    _seal(row, held, held.url or row.url)
     return Issued(_saved(row), new.secret)
 
 
@@ -168,6 +175,12 @@ def delete(endpoint: Endpoint, by: User | None) -> None:
     Lane.objects.filter(pk=row.pk).delete()  # what is written at this very moment is cancelled for having no lane
 
 
+def whole_url(endpoint: Endpoint) -> str:
+    """Return the endpoint's URL with its query; with the values masked where no key opens what is sealed."""
+    held = opened(endpoint)
+    return (held.url if held else "") or endpoint.url
+
+
 def opened(endpoint: Endpoint) -> Secrets | None:
     """Return what the endpoint holds; None where no key opens it."""
     try:
@@ -191,8 +204,8 @@ def _saved(row: Endpoint) -> Endpoint:
     return row
 
 
-def _seal(row: Endpoint, held: Secrets) -> None:
-    row.sealed = held.sealed()
+def _seal(row: Endpoint, held: Secrets, url: str) -> None:
+    row.url, row.sealed = public_url(url), held.with_url(url).sealed()
     row.header_names = sorted(held.headers, key=str.lower)
     row.auth_type = held.auth.type
 

@@ -20,13 +20,12 @@ from webhooks.inbound.bodies import without_nul
 from webhooks.inbound.limits import Buckets
 from workflow_platform.addresses import IPAddress
 from workflow_platform.client_address import counted_as
+from workflow_platform.secret_names import MASK, is_secret, masked_text
 
 MAX_BODY = 16 * 1024
 """Characters of a body that are kept."""
 MAX_HEADERS, MAX_VALUE, MAX_QUERY = 100, 500, 100
 SHOWN_OF_SIGNATURE = 14
-MASK = "***"
-_SECRET_NAME = re.compile(r"authorization|cookie|token|secret|passw|api[-_]?key|session|credential", re.IGNORECASE)
 _SIGNATURE_NAME = re.compile(r"signature|hmac|digest", re.IGNORECASE)
 
 REFUSALS_PER_SECOND, REFUSALS_BURST = 0.5, 20
@@ -105,7 +104,7 @@ def masked_headers(headers: Mapping[str, str], proving: Iterable[str] = ()) -> d
     for name, value in list(headers.items())[:MAX_HEADERS]:
         if _SIGNATURE_NAME.search(name):
             value = f"{value[:SHOWN_OF_SIGNATURE]}…" if len(value) > SHOWN_OF_SIGNATURE else MASK
-        elif name in hidden or _SECRET_NAME.search(name):
+        elif name in hidden or is_secret(name):
             value = MASK
         shown[without_nul(name[:200])] = without_nul(value if len(value) <= MAX_VALUE else f"{value[:MAX_VALUE]}…")
     return shown
@@ -115,15 +114,16 @@ def masked_query(query: Mapping[str, list[str]]) -> dict[str, Any]:
     """Return a query as it is kept: secrets by their names masked, long values cut."""
     shown: dict[str, Any] = {}
     for name, values in list(query.items())[:MAX_QUERY]:
-        hidden = _SECRET_NAME.search(name) or _SIGNATURE_NAME.search(name)
+        hidden = is_secret(name) or _SIGNATURE_NAME.search(name)
         cut = [MASK if hidden else value[:MAX_VALUE] for value in values[:20]]
         shown[name[:200]] = cut if len(cut) > 1 else cut[0] if cut else ""
     return shown
 
 
 def beginning(body: bytes) -> str:
-    """Return the beginning of a body as text."""
-    return without_nul(body[: 4 * MAX_BODY].decode(errors="replace")[:MAX_BODY])
+    """Return the beginning of a body as text, what has the name of a secret in it masked."""
+    text = without_nul(body[: 4 * MAX_BODY].decode(errors="replace"))
+    return masked_text(text[:MAX_BODY])[:MAX_BODY]
 
 
 def _key(row: Kept) -> tuple[str, str]:

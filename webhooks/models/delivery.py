@@ -87,8 +87,10 @@ class Delivery(models.Model):
     operation_id = models.UUIDField(null=True, help_text="The operation that made it, or sent it again.")
 
     method = models.CharField(max_length=7, default="POST")
-    url = models.CharField(max_length=MAX_URL, blank=True, help_text="Of an ad-hoc delivery.")
-    sealed = models.BinaryField(null=True, help_text="Headers and authentication of an ad-hoc delivery, encrypted.")
+    url = models.CharField(max_length=MAX_URL, blank=True, help_text="Of an ad-hoc delivery; its query masked.")
+    sealed = models.BinaryField(
+        null=True, help_text="Headers, authentication and the whole URL of an ad-hoc delivery, encrypted."
+    )
     options = models.JSONField(null=True, help_text='Of an ad-hoc delivery: {"timeout_seconds", "retry_policy"}.')
     content_type = models.CharField(max_length=200, default="application/cloudevents+json; charset=utf-8")
     body = models.TextField(

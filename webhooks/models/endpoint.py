@@ -38,7 +38,7 @@ class Endpoint(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="endpoints", db_index=False)
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True, max_length=5000)
-    url = models.CharField(max_length=MAX_URL)
+    url = models.CharField(max_length=MAX_URL, help_text="Values of the query masked; the whole is sealed.")
     method = models.CharField(max_length=7, default="POST", choices=[(m, m) for m in ("POST", "PUT", "PATCH")])
     event_types = models.JSONField(default=list, help_text='Patterns: ["execution.*", "workflow.updated"].')
     workflow_id = models.UUIDField(null=True, blank=True, help_text="Only events of this workflow.")
@@ -50,7 +50,7 @@ class Endpoint(models.Model):
     transform = models.TextField(
         blank=True, max_length=MAX_SCRIPT, help_text="JavaScript: a function body that returns the payload for `event`."
     )
-    sealed = models.BinaryField(help_text="Signing secrets, authentication and header values, encrypted.")
+    sealed = models.BinaryField(help_text="Signing secrets, authentication, header values and whole URL, encrypted.")
     header_names = models.JSONField(default=list, help_text="The names of its own headers; their values are sealed.")
     auth_type = models.CharField(max_length=10, default="none", help_text="none, bearer, basic, header or query.")
     signature = models.CharField(max_length=3, choices=Signature.choices, default=Signature.V1)

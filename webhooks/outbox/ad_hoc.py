@@ -15,7 +15,7 @@ from webhooks.models import Delivery, Lane, Origin, Rank
 from webhooks.models.endpoint import MAX_URL
 from webhooks.outbox.writing import write_once
 from webhooks.retry_schedule import RetryPolicy
-from webhooks.sealing import Auth, NoAuth, Secrets, SigningSecret
+from webhooks.sealing import Auth, NoAuth, Secrets, SigningSecret, public_url
 from workflow_platform.addresses import OutboundRefused, parse_url
 
 _METHOD = re.compile(r"[A-Z]{1,7}")
@@ -110,8 +110,8 @@ def _delivery(wanted: AdHoc) -> Delivery:
         node_id=wanted.node_id,
         run_index=wanted.run_index,
         method=wanted.method,
-        url=wanted.url,
-        sealed=Secrets(signing=signing, auth=wanted.auth, headers=dict(wanted.headers)).sealed(),
+        url=public_url(wanted.url),
+        sealed=Secrets(signing=signing, auth=wanted.auth, headers=dict(wanted.headers)).with_url(wanted.url).sealed(),
         options={
             "timeout_seconds": wanted.timeout_seconds,
             "retry_policy": wanted.retry_policy.model_dump(exclude_defaults=True),

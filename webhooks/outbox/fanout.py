@@ -95,7 +95,7 @@ def make_for(endpoint: Endpoint, events: Sequence[RecordedEvent], manner: Manner
         return []
     receiver = Receiver(str(endpoint.pk), workspace, endpoint.method, endpoint.ordering == Ordering.PER_STREAM)
     marks: dict[str, Any] = {"replay": True} if manner.origin == Origin.REPLAY else {}
-    messages = [Message(receiver, event, cloud_event(event, **marks)) for event in events]
+    messages = [Message(receiver, event, cloud_event(event.forwarded(), **marks)) for event in events]
     with transaction.atomic():
         ids = write(messages, manner, _clock())
         dispatch.wake_on_commit()

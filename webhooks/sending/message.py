@@ -76,6 +76,7 @@ class Claimed:
 
     @property
     def target(self) -> str:
+        """Return where it goes, as it may be shown."""
         return self.url or self.receiver.url
 
     @property

@@ -100,7 +100,7 @@ def _request(claimed: Claimed, secrets: Secrets, moment: datetime, body: bytes) 
     headers = {"User-Agent": "workflow-platform-webhooks", **secrets.headers, **claimed.further_headers}
     if body:
         headers = _with(headers, "Content-Type", claimed.content_type, keep=True)
-    url, auth = claimed.target, secrets.auth
+    url, auth = secrets.url or claimed.target, secrets.auth
     if isinstance(auth, BearerAuth):
         headers = _with(headers, "Authorization", f"Bearer {auth.token}")
     elif isinstance(auth, BasicAuth):

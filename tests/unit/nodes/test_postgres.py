@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import socket
+import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -152,6 +159,107 @@ def test_more_bytes_than_an_output_holds_are_an_error(server: dict[str, Any], se
         rows(server, "SELECT repeat('x', 1000) AS x FROM generate_series(1, 100)")
     with pytest.raises(NodeError, match=r"more than 10000 bytes \(item 2\)"):
         rows(server, "SELECT repeat('x', 4000) AS x", {}, {}, {})
+
+
+class EndlessServer:
+    """A server that takes every login, and sends messages that never end."""
+
+    def __init__(self, *messages: bytes, at_login: bytes = b"") -> None:
+        self._messages, self._at_login = messages, at_login
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.sent = 0
+        self.over = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        client, _ = self._listener.accept()
+        self._listener.close()
+        with client, contextlib.suppress(OSError):
+            client.recv(8)  # SSLRequest
+            client.sendall(b"N")
+            client.recv(4096)
+            client.sendall(b"R" + struct.pack("!II", 8, 0))
+            self._flood(client, self._at_login)
+            client.sendall(b"Z" + struct.pack("!I", 5) + b"I")
+            for message in self._messages:
+                client.recv(4096)
+                self._flood(client, message)
+        self.over.set()
+
+    def _flood(self, client: socket.socket, head: bytes) -> None:
+        """Send a message that says it is a gigabyte long, and go on until the other side ends it."""
+        if not head:
+            return
+        client.sendall(head)
+        while True:
+            self.sent += client.send(b"x" * 65_536)
+
+
+HUGE = b"%s" + struct.pack("!I", 1_000_000_000)
+
+
+@pytest.mark.parametrize("kind", [b"D", b"N", b"E", b"T", b"A"])
+def test_a_server_that_sends_without_end_is_cut_off(settings: Any, kind: bytes) -> None:
+    settings.NODE_OUTPUT_MAX_BYTES = 100_000
+    server = EndlessServer(HUGE % kind)
+    connection = {"host": "127.0.0.1", "port": server.port, "dbname": "d", "user": "u"}
+    with pytest.raises(NodeError):
+        rows(connection, "SELECT 1")
+    assert server.over.wait(60)
+    assert server.sent < 32 * 1024 * 1024  # what the sockets on the way hold, besides what the relay let through
+
+
+def test_a_server_that_sends_without_end_at_the_login_is_cut_off() -> None:
+    server = EndlessServer(at_login=HUGE % b"N")
+    with pytest.raises(NodeError, match=r"No connection with 127\.0\.0\.1"):
+        rows({"host": "127.0.0.1", "port": server.port, "dbname": "d", "user": "u"}, "SELECT 1")
+    assert server.over.wait(60)
+    assert server.sent < 32 * 1024 * 1024
+
+
+ONE_HUGE_VALUE = """
+import json, os, resource, sys
+import django
+django.setup()
+from django.conf import settings
+from executions.nodes.base import NodeError
+from tests.unit.nodes.running import run
+settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
+connection = json.loads(sys.argv[1])
+run("postgres", {}, connection=connection, query="SELECT 1 AS n")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    run("postgres", {}, connection=connection, query=sys.argv[2])
+except NodeError as error:
+    print(json.dumps([str(error), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before]))
+"""
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT repeat('x', 400 * 1024 * 1024) AS value",
+        "SELECT repeat('x', 20 * 1024 * 1024) AS value FROM generate_series(1, 20)",
+        "DO $$ BEGIN RAISE NOTICE '%', repeat('x', 400 * 1024 * 1024); END $$",
+        "DO $$ BEGIN RAISE EXCEPTION '%', repeat('x', 400 * 1024 * 1024); END $$",
+    ],
+)
+def test_a_huge_value_takes_little_more_memory_than_an_output_may_have(server: dict[str, Any], query: str) -> None:
+    # A process of its own: its peak is the node's.
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_HUGE_VALUE, json.dumps(server), query],
+        capture_output=True, text=True, timeout=300, check=True, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
+    said, kilobytes = json.loads(done.stdout.splitlines()[-1])
+    assert "gives more than 16777216 bytes" in said
+    assert kilobytes < 100 * 1024
+
+
+def test_columns_of_one_name_keep_their_values_under_names_of_their_own(server: dict[str, Any]) -> None:
+    query = "SELECT 1 AS id, 2 AS id, 3 AS id_2, 4 AS id, 5 AS other"
+    assert rows(server, query) == [{"id": 1, "id_3": 2, "id_2": 3, "id_4": 4, "other": 5}]
+    assert rows(server, "SELECT a.n, b.n FROM (VALUES (1)) a(n), (VALUES (2)) b(n)") == [{"n": 1, "n_2": 2}]
 
 
 @pytest.mark.parametrize("first", ["", "SET statement_timeout = 0"])
