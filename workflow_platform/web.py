@@ -26,6 +26,8 @@ from twisted.internet import defer, reactor
 from twisted.internet.interfaces import IPushProducer
 from zope.interface.declarations import implementer
 
+from workflow_platform.availability import serve_requests
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
 
 logger = logging.getLogger(__name__)
@@ -130,6 +132,7 @@ class StreamingServer(Server):
 
     def run(self) -> None:
         """Serve until told to stop."""
+        serve_requests()
         its_module: Any = daphne.server
         its_module.WebSocketFactory = PacedFactory  # Daphne has no other way to name it
         twisted_reactor: Any = reactor

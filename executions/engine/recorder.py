@@ -161,6 +161,7 @@ class Recorder:
                     return found
                 if time.monotonic() > patience:
                     raise
+                time.sleep(RETRY_SECONDS)
 
 
 @dataclass(slots=True)
