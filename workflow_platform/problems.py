@@ -22,7 +22,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
-from workflow_platform.postgresql.server import outcome_unknown
+from workflow_platform.postgresql.server import may_have_changed
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ NOT_FOUND = "There is no such thing here, or it is not yours to see."
 AWAY = "The database did not answer, or took too long; try again."
 REDIS_AWAY = "Redis did not answer; try again."
 UNKNOWN = (
-    "The database stopped answering before it confirmed the change, which may or may not have been made. Check before "
-    "you send the request again, or send it again with the same Idempotency-Key."
+    "The database stopped answering before everything was confirmed: the change may or may not have been made. Check "
+    "before you send the request again, or send it again with the same Idempotency-Key."
 )
 RETRY_AFTER = "2"
 _AWAY = (OperationalError, InterfaceError, RedisError)
@@ -105,7 +105,7 @@ def _away(error: BaseException, method: str | None) -> str:
     """Return what to say where a server did not answer."""
     if isinstance(error, RedisError):
         return REDIS_AWAY
-    return UNKNOWN if method not in SAFE_METHODS and outcome_unknown(error) else AWAY
+    return UNKNOWN if method not in SAFE_METHODS and may_have_changed(error) else AWAY
 
 
 def _sentence(errors: list[dict[str, Any]]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django.core.signals import request_started
 from django.db import OperationalError, connection, transaction
 from django.test import RequestFactory
 
@@ -20,6 +21,7 @@ from workflow_platform.postgresql.server import outcome_unknown
 
 pytestmark = COMMITS
 KEY = 8_031
+CONTEXT = {"request": RequestFactory().post("/api/workflows/")}
 
 
 @pytest.fixture(autouse=True)
@@ -104,8 +106,18 @@ def test_of_a_statement_outside_a_transaction_nothing_is_claimed_unless_it_reads
     assert outcome_unknown(lost.value) is unknown
 
 
+def test_a_request_that_fails_after_a_commit_does_not_say_that_nothing_happened() -> None:
+    lost = OperationalError("the connection is lost")
+    request_started.send(sender=None)
+    assert problems.exception_handler(lost, CONTEXT).data["detail"] == problems.AWAY  # type: ignore[union-attr]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()")
+    assert problems.exception_handler(lost, CONTEXT).data["detail"] == problems.UNKNOWN  # type: ignore[union-attr]
+
+
 def answered(method: str, error: Exception) -> str:
     """Return what a program is told."""
+    request_started.send(sender=None)
     request = RequestFactory().generic(method, "/api/workflows/")
     response = problems.exception_handler(error, {"request": request})
     assert response is not None

@@ -16,22 +16,34 @@ from workflow_platform.postgresql import server
 class Cursor(base.Cursor):
     """Tells its connection what it runs."""
 
-    connection: server.Connection
+    connection: Any
+    """Ours, where it is of the pool."""
 
     def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
         """Run a statement."""
-        self.connection.statement = query if isinstance(query, str) else ""
-        return super().execute(query, *args, **kwargs)  # type: ignore[misc]
+        self._begin(query)
+        done = super().execute(query, *args, **kwargs)  # type: ignore[misc]
+        self._end()
+        return done
 
-    def executemany(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+    def executemany(self, query: Any, *args: Any, **kwargs: Any) -> None:
         """Run a statement several times."""
-        self.connection.statement = query if isinstance(query, str) else ""
-        return super().executemany(query, *args, **kwargs)  # type: ignore[misc]
+        self._begin(query)
+        super().executemany(query, *args, **kwargs)  # type: ignore[misc]
+        self._end()
 
     def copy(self, statement: Any, *args: Any, **kwargs: Any) -> Any:
         """Run a COPY."""
-        self.connection.statement = "COPY"
+        self._begin("COPY")
         return super().copy(statement, *args, **kwargs)  # type: ignore[misc]
+
+    def _begin(self, query: Any) -> None:
+        if isinstance(self.connection, server.Connection):
+            self.connection.statement = query if isinstance(query, str) else ""
+
+    def _end(self) -> None:
+        if isinstance(self.connection, server.Connection):
+            self.connection.ran()
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

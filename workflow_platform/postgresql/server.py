@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator
 from functools import cache
 from typing import Any, TypeVar
 
 import psycopg
 from django.conf import settings
+from django.core.signals import request_started
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.dispatch import receiver
 from psycopg.pq import ConnStatus
 
 from workflow_platform.availability import Availability, Call, Unavailable, serves_requests
@@ -21,6 +24,24 @@ at once."""
 NO_ANSWER = "PostgreSQL does not answer."
 NOT_READY = ("starting up", "shutting down", "not accepting", "not yet accepting", "recovery mode")
 READING = ("SELECT", "SHOW", "SET")
+
+
+class _Request(threading.local):
+    changed = False
+    """Whether this thread has committed something for its request."""
+
+
+_request = _Request()
+
+
+@receiver(request_started)
+def _begin_request(**_: Any) -> None:
+    _request.changed = False
+
+
+def may_have_changed(error: BaseException) -> bool:
+    """Tell whether the request of this thread, which `error` ends, has changed something or may have."""
+    return _request.changed or outcome_unknown(error)
 
 
 class NoAnswer(psycopg.OperationalError):
@@ -81,12 +102,21 @@ class Connection(psycopg.Connection[Any]):
         self._committing = True
         try:
             super().commit()
+            _request.changed = True
         finally:
             self._committing = False
 
+    def ran(self) -> None:
+        """Take note that the statement has ended well."""
+        if self._changes():
+            _request.changed = True
+
+    def _changes(self) -> bool:
+        """Tell whether what runs takes effect at once."""
+        return self._committing or (self.autocommit and not self.statement.lstrip().upper().startswith(READING))
+
     def _marked(self, error: psycopg.OperationalError) -> psycopg.OperationalError:
-        reading = self.statement.lstrip().upper().startswith(READING)
-        if self._committing or (self.autocommit and not reading):
+        if self._changes():
             error.outcome_unknown = True  # type: ignore[attr-defined]
         return error
 
