@@ -13,6 +13,7 @@ import orjson
 from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 
 from events import access, frames
 from events.access import Login
@@ -22,6 +23,7 @@ from events.presence import (
     FORBIDDEN,
     NO_SUCH_STREAM,
     NOT_AUTHENTICATED,
+    RESTARTING,
     TOO_MANY,
     Full,
     presence,
@@ -45,7 +47,11 @@ class StreamConsumer(AsyncWebsocketConsumer):
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Do what a message asks for. Database connections are `in_database`'s to give back: here none is used."""
-        await getattr(self, get_handler_name(message))(message)
+        try:
+            await getattr(self, get_handler_name(message))(message)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("a client is asked to come back: %s", str(error).strip())
+            await self.close(RESTARTING)
 
     async def connect(self) -> None:
         """Let the client in, if it may come; with an execution in the address, subscribe it to that."""

@@ -95,7 +95,7 @@ class Installation:
 
     def ready(self) -> bool:
         try:
-            return requests.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            return requests.get(f"{self.url}/readyz", timeout=60).status_code == 200
         except requests.RequestException:
             return False
 

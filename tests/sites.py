@@ -233,6 +233,7 @@ def _environment(database: str) -> dict[str, str]:
         "LEASE_SECONDS": "4",
         "HEARTBEAT_SECONDS": "1",
         "WORKER_GRACE_SECONDS": "2",
+        "DATABASE_TIMEOUT_SECONDS": "20",  # a machine that is too busy is no outage
         "CODE_PROCESSES": "1",
     }
 
@@ -249,7 +250,7 @@ def _drop_database(name: str) -> None:
 
 def _answers(url: str, path: str = "/healthz") -> bool:
     try:
-        return requests.get(url + path, timeout=5).status_code == 200
+        return requests.get(url + path, timeout=60).status_code == 200
     except requests.RequestException:
         return False
 

@@ -9,9 +9,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.servers import servers
+from tests import surroundings
 
 _OURS = "SERVERS_OF_A_TEST_RUN"
+surroundings.arrange()
+
+from tests.servers import servers  # noqa: E402 - with the surroundings that were arranged
+
 if os.environ.get(_OURS):  # inherited from the process that hands out the tests
     for name in ("DATABASE_URL", "REDIS_URL"):
         os.environ.pop(name, None)

@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.apps import AppConfig
 
 
@@ -6,4 +8,12 @@ class PlatformConfig(AppConfig):
     label = "platform"
 
     def ready(self) -> None:
+        from django_rq import connection_utils, cron, queues, utils
+
         from workflow_platform import checks  # noqa: F401 - registers them
+        from workflow_platform.redis_server import queue_connection
+
+        # django-rq has no setting for this, and its own clients wait for minutes.
+        modules: tuple[Any, ...] = (connection_utils, cron, queues, utils)
+        for module in modules:
+            module.get_redis_connection = queue_connection

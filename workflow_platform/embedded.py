@@ -22,7 +22,8 @@ from typing import Any
 import psycopg
 import redis
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
+"""Generous: a busy machine is slow, and a program that dies meanwhile is started again."""
 
 
 class ServerDidNotStart(Exception):

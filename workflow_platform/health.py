@@ -14,6 +14,7 @@ from rq import Worker
 from rq.utils import utcparse
 
 from events import partitions
+from workflow_platform.postgresql.server import Connection, server
 from workflow_platform.redis_server import patient_client
 
 WORKER_TTL_SECONDS = 30
@@ -49,10 +50,12 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def database_warning() -> str | None:
     """Return what is to be looked after in PostgreSQL, empty if nothing is; None if it takes no connection.
 
-    Not from the pool, which would wait long for one.
+    Not from the pool, whose connections may all be in use.
     """
+    if not server().answers():
+        return None
     try:
-        with psycopg.connect(settings.DATABASE_URL, connect_timeout=ANSWER_SECONDS) as connection:
+        with Connection.connect(settings.DATABASE_URL, connect_timeout=ANSWER_SECONDS) as connection:
             names = [row[0] for row in connection.execute(partitions.ATTACHED).fetchall()]
     except psycopg.Error:
         return None

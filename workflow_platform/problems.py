@@ -15,11 +15,14 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.template import loader
 from django.views import defaults
+from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
+from workflow_platform.postgresql.server import may_have_changed
 from workflow_platform.sandbox.asking import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -27,8 +30,14 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 NOT_FOUND = "There is no such thing here, or it is not yours to see."
 AWAY = "The database did not answer, or took too long; try again."
+REDIS_AWAY = "Redis did not answer; try again."
+UNKNOWN = (
+    "The database stopped answering before everything was confirmed: the change may or may not have been made. Check "
+    "before you send the request again, or send it again with the same Idempotency-Key."
+)
 RETRY_AFTER = "2"
-_AWAY = (OperationalError, InterfaceError)
+_AWAY = (OperationalError, InterfaceError, RedisError)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 UNREAD = "platform.unread_body"
 """In the scope of a request whose body was not read: (status, detail, size in bytes as far as it is known)."""
 
@@ -56,7 +65,9 @@ def body(status: int, detail: str, instance: str, errors: list[dict[str, Any]] |
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn whatever a DRF view raises into a problem; None for a bug, which `handler500` answers."""
-    problem = _as_api_exception(error)
+    problem = (
+        Problem(503, _away(error, context["request"].method)) if isinstance(error, _AWAY) else _as_api_exception(error)
+    )
     if problem is None:
         return None
     response = drf_exception_handler(problem, context)
@@ -86,8 +97,6 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
         return error
     if isinstance(error, RequestDataTooBig):
         return Problem(413, too_large())
-    if isinstance(error, _AWAY):
-        return Problem(503, AWAY)
     if isinstance(error, Unavailable):
         return Problem(error.status, str(error))
     if isinstance(error, Http404):
@@ -97,6 +106,13 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
     if isinstance(error, ModelValidationError):  # e.g. a filter or cursor that is not a UUID
         return exceptions.ValidationError(getattr(error, "message_dict", error.messages))
     return None
+
+
+def _away(error: BaseException, method: str | None) -> str:
+    """Return what to say where a server did not answer."""
+    if isinstance(error, RedisError):
+        return REDIS_AWAY
+    return UNKNOWN if method not in SAFE_METHODS and may_have_changed(error) else AWAY
 
 
 def _sentence(errors: list[dict[str, Any]]) -> str:
@@ -156,15 +172,21 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 def handler500(request: HttpRequest) -> HttpResponseBase:
     """Answer where a bug was met, or no database. The details are in the log only."""
-    away = isinstance(sys.exc_info()[1], _AWAY)
+    error = sys.exc_info()[1]
+    if isinstance(error, _AWAY):
+        return _unavailable(request, _away(error, request.method))
     if _for_programs(request):
-        said = AWAY if away else "The platform failed to answer this request; its log says why."
-        answer: HttpResponseBase = json_problem(request, 503 if away else 500, said)
+        return json_problem(request, 500, "The platform failed to answer this request; its log says why.")
+    return defaults.server_error(request)
+
+
+def _unavailable(request: HttpRequest, detail: str) -> HttpResponse:
+    if _for_programs(request):
+        answer: HttpResponse = json_problem(request, 503, detail)
     else:
-        answer = defaults.server_error(request)
-    if away:
-        answer.status_code = 503
-        answer["Retry-After"] = RETRY_AFTER
+        page = loader.get_template("503.html").render({"detail": detail})
+        answer = HttpResponse(page, status=503)
+    answer["Retry-After"] = RETRY_AFTER
     return answer
 
 

@@ -8,21 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import redis
 from django.conf import settings
 from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
+from redis.connection import ConnectionPool
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
+
+from workflow_platform.availability import Availability, serves_requests
+from workflow_platform.redis_connections import guard
 
 SENTINEL_PORT = 26379
 SENTINEL_SECONDS = 1.0
 """What a Sentinel may take to answer, before the next one is asked."""
 PATIENCE_SECONDS = 2.0
-"""What a client waits for Redis where somebody waits for the client."""
+"""What one call may take where somebody waits for it; a Redis that answers nothing is lost after
+REDIS_TIMEOUT_SECONDS."""
+WORKER_RETRY_SECONDS, WORKER_RETRIES = 0.5, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,11 @@ class RedisServer:
 
     def client(self, **options: Any) -> redis.Redis:
         """Return a client with a pool of its own. `options` are those of `redis.Redis`."""
+        found = self._unguarded_client(**options)
+        guard(found.connection_pool, availability(self))
+        return found
+
+    def _unguarded_client(self, **options: Any) -> redis.Redis:
         if not self.sentinels:
             return redis.Redis.from_url(self.url, **options)
         return redis.Redis.from_pool(self._master_pool(**options))
@@ -70,7 +82,7 @@ class RedisServer:
     def cache_pool_options(self) -> dict[str, Any]:
         """Return the OPTIONS of Django's Redis cache."""
         quick = {"socket_timeout": PATIENCE_SECONDS, "socket_connect_timeout": PATIENCE_SECONDS, "retry": once_more()}
-        return quick | ({"pool_class": "workflow_platform.redis_server.CachePool"} if self.sentinels else {})
+        return quick | {"pool_class": "workflow_platform.redis_server.CachePool"}
 
     def _master_pool(self, **options: Any) -> SentinelConnectionPool:
         asked = Sentinel(self.sentinels, sentinel_kwargs=self.queue["SENTINEL_KWARGS"])
@@ -95,12 +107,37 @@ class RedisServer:
 
 
 class CachePool:
-    """The pool of Django's cache, where Sentinels are asked. Django makes it from a URL and options."""
+    """The pool of Django's cache, which Django makes from a URL and options."""
 
     @staticmethod
-    def from_url(url: str, **options: Any) -> SentinelConnectionPool:
-        """Return a pool to the master."""
-        return replace(server(), url=url)._master_pool(**options)
+    def from_url(url: str, **options: Any) -> ConnectionPool:
+        """Return a pool to the server, or to the master."""
+        return replace(server(), url=url).client(**options).connection_pool
+
+
+@cache
+def availability(of: RedisServer) -> Availability:
+    """Return what this process knows of a Redis."""
+    quick = {"socket_timeout": PATIENCE_SECONDS, "socket_connect_timeout": PATIENCE_SECONDS}
+    client = of._unguarded_client(**quick, retry=Retry(NoBackoff(), 0))
+
+    def probe() -> None:
+        try:
+            client.ping()
+        except redis.ResponseError:  # an answer too
+            pass
+        except redis.ConnectionError as error:
+            if "max number of clients" not in str(error):
+                raise
+
+    return Availability("Redis", probe, lambda: float(settings.REDIS_TIMEOUT_SECONDS))
+
+
+def queue_connection(config: dict[str, Any], use_strict_redis: bool = False) -> redis.Redis:
+    """Return a client for the queues: what django-rq makes of an entry of RQ_QUEUES, which knows neither timeouts nor
+    retries. A worker tries a few times, since RQ ends it for an error that nobody expects; a web process does not."""
+    retry = once_more() if serves_requests() else Retry(ConstantBackoff(WORKER_RETRY_SECONDS), WORKER_RETRIES)
+    return server().client(socket_connect_timeout=PATIENCE_SECONDS, retry=retry)
 
 
 def once_more() -> Retry:

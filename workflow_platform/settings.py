@@ -145,22 +145,25 @@ _database = urlsplit(DATABASE_URL)
 _database_options = dict(parse_qsl(_database.query))  # libpq's own: sslmode, application_name, …
 DATABASES = {
     "default": {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "workflow_platform.postgresql",
         "NAME": unquote(_database.path.lstrip("/")),
         "USER": unquote(_database.username or ""),
         "PASSWORD": unquote(_database.password or ""),
         "HOST": unquote(_database.hostname or "") or _database_options.pop("host", ""),
         "PORT": str(_database.port or ""),
         "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,  # after a restart of PostgreSQL the pool's old connections are replaced unseen
+        "CONN_HEALTH_CHECKS": False,  # ours checks what the pool gives, see `postgresql.base`
         "OPTIONS": {"pool": {"min_size": 1, "max_size": 24, "timeout": 20}, **_database_options},
     }
 }
+DATABASE_TIMEOUT_SECONDS = _read(env.float, "DATABASE_TIMEOUT_SECONDS", 1.5)
+WORKER_DATABASE_TIMEOUT_SECONDS = _read(env.float, "WORKER_DATABASE_TIMEOUT_SECONDS", 10.0)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis: queues, channel layer, cache; may lose everything at any moment ------------------------------------------
 _redis = RedisServer(REDIS_URL, REDIS_SENTINELS, REDIS_SENTINEL_MASTER, REDIS_SENTINEL_PASSWORD)
 _pubsub = RedisServer(REDIS_PUBSUB_URL) if REDIS_PUBSUB_URL else _redis
+REDIS_TIMEOUT_SECONDS = _read(env.float, "REDIS_TIMEOUT_SECONDS", 1.0)
 RQ_QUEUES = {name: {**_redis.queue, "DEFAULT_TIMEOUT": -1} for name in ("high", "default", "low")}
 RQ_SHOW_ADMIN_LINK = True
 CHANNEL_LAYERS = {

@@ -28,6 +28,7 @@ from twisted.internet import defer, reactor
 from twisted.internet.interfaces import IPushProducer
 from zope.interface.declarations import implementer
 
+from workflow_platform.availability import serve_requests
 from workflow_platform.http_channel import RequestInput, StreamingHTTPFactory
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
@@ -134,6 +135,7 @@ class StreamingServer(Server):
 
     def run(self) -> None:
         """Serve until told to stop."""
+        serve_requests()
         its_module: Any = daphne.server
         its_module.WebSocketFactory = PacedFactory  # Daphne has no other way to name them
         its_module.HTTPFactory = StreamingHTTPFactory

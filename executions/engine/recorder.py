@@ -173,6 +173,7 @@ class Recorder:
                     return found
                 if time.monotonic() > patience:
                     raise
+                time.sleep(RETRY_SECONDS)
 
 
 @dataclass(slots=True)

@@ -27,6 +27,7 @@ from executions.hooks.secrets import Secrets
 from executions.lifecycle import CannotStart, NewExecution
 from executions.models import Execution, Trigger
 from webhooks.inbound import recording, repetitions
+from workflow_platform.postgresql.server import outcome_unknown
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,12 @@ GATHER_SECONDS = 0.003
 """After a batch of BUSY or more, the next one gathers for so long."""
 FULL = Refused(503, "Too many requests wait at the moment.", {"Retry-After": "2"})
 NOT_STORED = Refused(503, "The request could not be stored; send it again.", {"Retry-After": "5"})
+NOT_CONFIRMED = Refused(
+    503,
+    "The database did not confirm that the request was stored. Send it again: a message id that was stored is not taken"
+    " twice.",
+    {"Retry-After": "5"},
+)
 MOST_TURNED_AWAY = 500
 NOTE_SECONDS = 0.25
 """What a caller was answered is noted with the next requests, or by itself after so long."""
@@ -111,13 +118,14 @@ class _Intake:
             busy = len(batch) >= BUSY
             try:
                 self._take(batch)
-            except (OperationalError, InterfaceError):
+            except (OperationalError, InterfaceError) as error:
                 logger.exception("%d requests were not taken", len(batch))
                 connection.close()
+                refused = NOT_CONFIRMED if outcome_unknown(error) else NOT_STORED
                 for each in batch:
                     if not each.answer.done() and not each.away:
-                        self._turned_away.add(each, NOT_STORED)
-                        each.answer.set_result(NOT_STORED)
+                        self._turned_away.add(each, refused)
+                        each.answer.set_result(refused)
             except Exception:
                 logger.exception("%d requests are taken one by one", len(batch))
                 self._take_singly(batch)

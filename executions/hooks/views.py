@@ -13,6 +13,7 @@ from uuid import UUID
 
 import orjson
 from channels.db import database_sync_to_async
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -89,6 +90,8 @@ async def _accepted(request: HttpRequest, outcome: Accepted) -> HttpResponse:
         state = await answers.wait_for(outcome.execution_id, COMPLETION_SECONDS, answered=answered)
     except Execution.DoesNotExist:  # of a repetition whose first execution has been removed since
         return JsonResponse(said | {"status": "removed"}, status=202)
+    except (DatabaseError, InterfaceError):  # it is stored; what comes of it cannot be said now
+        return JsonResponse(said, status=202)
     said["status"] = state["status"]
     if answered and state["response"] is not None:
         return _response(outcome.execution_id, state["response"])

@@ -289,6 +289,6 @@ async def test_every_frame_is_as_the_document_says_and_every_kind_is_seen(platfo
 async def test_a_close_is_as_the_document_says(platform: Platform, path: str, code: str) -> None:
     headers = {"Authorization": f"Bearer {platform.token}"}
     async with connect(platform.ws_url + path, additional_headers=headers) as socket:
-        await asyncio.wait_for(socket.wait_closed(), 20)
+        await asyncio.wait_for(socket.wait_closed(), 120)
         assert str(socket.close_code) == code
         assert code in DOCUMENT["channels"]["execution"]["x-close-codes"]

@@ -158,7 +158,7 @@ def test_a_request_to_a_hook_starts_its_workflow(platform: Platform) -> None:
         "edges": [edge("hook", "answer")],
     }
     assert platform.request("POST", "/api/workflows/", json=definition).status_code == 201
-    answer = requests.post(f"{platform.url}/hooks/greet", json={"name": "Ada"}, timeout=30)
+    answer = requests.post(f"{platform.url}/hooks/greet", json={"name": "Ada"}, timeout=120)
     assert answer.json()["items"] == [{"hello": "Ada"}]
-    assert requests.get(f"{platform.url}/hooks/greet", timeout=30).status_code == 405
-    assert requests.post(f"{platform.url}/hooks/nobody", timeout=30).status_code == 404
+    assert requests.get(f"{platform.url}/hooks/greet", timeout=120).status_code == 405
+    assert requests.post(f"{platform.url}/hooks/nobody", timeout=120).status_code == 404

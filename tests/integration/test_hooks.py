@@ -143,16 +143,16 @@ def test_limits_of_a_trigger_are_kept_and_named(platform: Platform) -> None:
 
 def test_too_many_requests_are_told_when_to_come_again_and_wrong_ones_use_up_nobodys_share(platform: Platform) -> None:
     name = credential(platform, "bearer", token="right-token")
-    hook = Hook(platform, auth={"type": "bearer", "credential": name}, requests_per_second=0.2)
+    hook = Hook(platform, auth={"type": "bearer", "credential": name}, requests_per_second=0.01)
     right = {"Authorization": "Bearer right-token"}
     assert [hook.call().status_code for _ in range(3)] == [401, 401, 401]
     assert hook.call(headers=right).status_code == 202
     refused = hook.call(headers=right)
     assert refused.status_code == 429
-    assert 1 <= int(refused.headers["Retry-After"]) <= 5
-    each = Hook(platform, requests_per_second_and_address=0.2)
+    assert 1 <= int(refused.headers["Retry-After"]) <= 100
+    each = Hook(platform, requests_per_second_and_address=0.01)
     assert [each.call().status_code for _ in range(2)] == [202, 429]
-    assert each.log()[-1]["reason"] == "More than 0.2 requests per second from 127.0.0.1."
+    assert each.log()[-1]["reason"] == "More than 0.01 requests per second from 127.0.0.1."
 
 
 def test_slacks_check_of_a_url_is_answered_and_starts_nothing(platform: Platform) -> None:
@@ -169,7 +169,7 @@ def test_slacks_check_of_a_url_is_answered_and_starts_nothing(platform: Platform
 def test_forms_files_and_bytes_reach_the_workflow(platform: Platform) -> None:
     hook = Hook(platform)
     url = f"{platform.url}/hooks/{hook.path}"
-    form = requests.post(url, files={"f": ("a.bin", b"\x00\x01")}, data={"title": "ä"}, timeout=30)
+    form = requests.post(url, files={"f": ("a.bin", b"\x00\x01")}, data={"title": "ä"}, timeout=120)
     body = hook.item(form.json()["execution_id"])["body"]
     assert (body["title"], body["f"]["filename"], base64.b64decode(body["f"]["base64"])) == ("ä", "a.bin", b"\x00\x01")
     raw = hook.call(b"\xff\x00", {"Content-Type": "application/octet-stream"})
@@ -181,7 +181,7 @@ def test_forms_files_and_bytes_reach_the_workflow(platform: Platform) -> None:
 
 @pytest.mark.parametrize("path", ["%00", "a%00b", "%ff", "a" * 500, "test/", "test/%00", "resume/x", "..%2f", "a//b"])
 def test_a_path_that_is_none_is_not_found(platform: Platform, path: str) -> None:
-    assert requests.post(f"{platform.url}/hooks/{path}", data=b"{}", timeout=30).status_code == 404
+    assert requests.post(f"{platform.url}/hooks/{path}", data=b"{}", timeout=120).status_code == 404
 
 
 def test_the_test_url_shows_what_arrived_on_the_workflows_stream_and_starts_nothing(platform: Platform) -> None:
@@ -216,14 +216,16 @@ def test_a_test_url_leads_to_who_has_the_path_and_with_an_id_to_that_workflow(pl
     answer = platform.request("POST", "/api/workflows/", json=second.definition())
     second.workflow = answer.json()["id"]
     assert first.call(test=True).status_code == 200
-    assert requests.post(f"{platform.url}/hooks/test/{second.workflow}/{first.path}", timeout=30).status_code == 200
-    assert requests.post(f"{platform.url}/hooks/test/{uuid4()}/{first.path}", timeout=30).status_code == 404
+    assert requests.post(f"{platform.url}/hooks/test/{second.workflow}/{first.path}", timeout=120).status_code == 200
+    assert requests.post(f"{platform.url}/hooks/test/{uuid4()}/{first.path}", timeout=120).status_code == 404
     assert [str(row["workflow_id"]) for row in first.log()] == [first.workflow]
 
 
 def test_a_flood_to_a_test_url_makes_few_events(platform: Platform) -> None:
     hook = Hook(platform, active=False)
+    began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda _: hook.call(test=True).status_code, range(80)))
-    assert 20 <= statuses.count(200) <= 40
+    took = time.monotonic() - began
+    assert 20 <= statuses.count(200) <= 20 + 2 * took + 1
     assert statuses.count(200) + statuses.count(429) == 80

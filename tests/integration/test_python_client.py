@@ -22,6 +22,7 @@ from tests.cutting import CuttingProxy, cutting
 from tests.executing import execute, save, until
 from tests.folding import read_history
 from tests.hostile import hostile
+from tests.surroundings import hear_interrupts
 from tests.workflows import edge, node
 from workflow_platform.embedded import wait_until
 
@@ -262,13 +263,14 @@ def test_the_command_says_why_it_is_refused_and_keeps_the_token(platform: Platfo
 def test_the_command_follows_until_it_is_interrupted(platform: Platform, ended: str, tmp_path: Path) -> None:
     line = [sys.executable, "-m", "events.client", "tail", f"execution:{ended}", "executions"]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes["preexec_fn"] = hear_interrupts
     with subprocess.Popen(line, cwd=tmp_path, env=surroundings(platform), **pipes) as following:
         assert following.stdout is not None
         assert json.loads(following.stdout.readline())["sequence"] == 1
         following.send_signal(signal.SIGINT)
         try:
-            _, said = following.communicate(timeout=20)
+            _, said = following.communicate()
         finally:
-            following.kill()  # where a shell in the background has had SIGINT ignored
+            following.kill()
     assert (following.returncode, said.split()[-1]) == (130, "closed")
     assert "Traceback" not in said

@@ -180,7 +180,7 @@ async def test_hints_cross_a_cluster_from_any_node_to_any_other(
     channel = await layer.new_channel()
     await layer.group_add("access", channel)
     live.send_messages([("access", {"type": "access.changed", "user": 1})])
-    assert await asyncio.wait_for(layer.receive(channel), 20) == {"type": "access.changed", "user": 1}
+    assert await asyncio.wait_for(layer.receive(channel), 120) == {"type": "access.changed", "user": 1}
     await layer.flush()
 
 

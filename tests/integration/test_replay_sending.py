@@ -142,10 +142,10 @@ def test_pause_and_seek_hold_from_the_next_event_on(server: Answering) -> None:
 
 @COMMITS
 def test_what_is_not_due_for_long_is_left_to_the_sweep(server: Answering) -> None:
-    replay = send(to(server, [0, 60_000], Pace(speed=2.0)))
+    replay = send(to(server, [0, 600_000], Pace(speed=2.0)))
     assert (replay.state, replay.position) == (State.RUNNING, 1)
     assert replay.next_at is not None
-    assert 0 < (replay.next_at - reading.database_now()).total_seconds() < 31
+    assert 0 < (replay.next_at - reading.database_now()).total_seconds() <= 300
     assert jobs.sweep_due() == 0
     order(replay.pk, Command("speed", speed=1000.0), None)
     assert (send(replay).state, sequences(server)) == (State.COMPLETED, [1, 2])

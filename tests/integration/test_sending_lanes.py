@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -80,8 +81,13 @@ def test_receivers_that_hang_delay_nobody_and_no_transaction_is_open_meanwhile(h
 
 
 def test_a_window_opens_with_successes_and_is_never_exceeded_by_several_processes(receiver: Receiver) -> None:
+    wide = threading.Event()
+
     def answer(request: Request) -> bytes:
-        time.sleep(0.005)
+        if receiver.at_once > 2:
+            wide.set()
+        if len(receiver.requests) > 40:  # by now it has opened
+            wide.wait(60)
         return OK
 
     receiver.answer = answer

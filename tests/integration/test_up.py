@@ -64,7 +64,7 @@ class Up:
 
     def ready(self) -> bool:
         try:
-            return requests.get(f"{self.url}/readyz", timeout=10).status_code == 200
+            return requests.get(f"{self.url}/readyz", timeout=60).status_code == 200
         except requests.RequestException:
             return False
 
@@ -99,9 +99,7 @@ def environment(data: Path, port: int) -> dict[str, str]:
 
 def refused(data: Path, port: int) -> str:
     """Return what a start says that is not possible."""
-    done = subprocess.run(
-        command(), cwd=ROOT, env=environment(data, port), capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run(command(), cwd=ROOT, env=environment(data, port), capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stderr
 

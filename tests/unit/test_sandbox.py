@@ -481,7 +481,7 @@ def test_the_cost_is_that_of_the_code(pool: Pool) -> None:
     idle = run(pool, "return []")
     costly = run(pool, "let a = []; for (let i = 0; i < 5e5; i++) a.push({ i }); return []")
     again = run(pool, "return []")
-    assert costly.cpu_ms > 10 > idle.cpu_ms
+    assert costly.cpu_ms > max(idle.cpu_ms, again.cpu_ms)
     assert costly.memory_bytes > 20 * MIB > max(idle.memory_bytes, again.memory_bytes)
 
 

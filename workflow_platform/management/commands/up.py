@@ -23,6 +23,8 @@ from workflow_platform.log_view import LogView
 from workflow_platform.tied import tie
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks this machine itself, whatever proxy the environment names."""
 
 
 class Command(BaseCommand):
@@ -43,7 +45,8 @@ class Command(BaseCommand):
         self._manage("check")
         self._claim_port()
         for number in STOP_SIGNALS:
-            signal.signal(number, _interrupt)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # `nohup` means it
+                signal.signal(number, _interrupt)
         try:
             self._run()
         except ServerDidNotStart as error:
@@ -191,7 +194,7 @@ class Command(BaseCommand):
         # An address is a host that probes may name, whatever ALLOWED_HOSTS says.
         request = urllib.request.Request(f"{self._url()}/readyz", headers={"Host": "127.0.0.1"})  # noqa: S310
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+            with DIRECTLY.open(request, timeout=5) as answer:
                 return bool(answer.status == 200)
         except OSError:  # URLError and HTTPError are
             return False
