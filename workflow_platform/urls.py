@@ -2,12 +2,13 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerView
 
 from events import asyncapi
 from executions.hooks import views as hooks
 from webhooks import metrics
 from workflow_platform import health
+from workflow_platform.schema_view import SchemaView
 
 urlpatterns = [
     path("admin/rq/", include("django_rq.urls")),
@@ -16,7 +17,7 @@ urlpatterns = [
     path("api/", include("events.api.urls")),
     path("api/", include("webhooks.api.urls")),
     path("api/", include("executions.api.urls")),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/asyncapi/", asyncapi.show, name="asyncapi"),
     path("hooks/resume/<uuid:execution_id>/<str:signature>", hooks.resume, name="resume"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import Q
 from django.utils import timezone
@@ -31,9 +31,19 @@ def authenticate_bearer(raw: str) -> User | None:
         return None
     if raw.startswith(TOKEN_PREFIX):
         return _user_of_api_token(raw)
+    token = verified_jwt(AccessToken, raw)
+    return None if token is None else user_of_jwt(token)
+
+
+J = TypeVar("J", bound=Token)
+
+
+def verified_jwt(kind: type[J], raw: str) -> J | None:
+    """Return the JWT of a kind that `raw` is; None where its signature or one of its claims does not hold."""
     try:
-        return user_of_jwt(AccessToken(raw))  # type: ignore[arg-type]  # the stubs say Token
-    except TokenError:
+        return kind(raw)  # type: ignore[arg-type]  # the stubs say Token
+    except (TokenError, ValueError, TypeError, OverflowError, OSError):
+        # Not all are TokenErrors: a time out of the calendar's range, a claim of another type.
         return None
 
 
@@ -47,13 +57,14 @@ def tokens_for(user: User) -> RefreshToken:
 def user_of_jwt(token: Token) -> User | None:
     """Return the active user of a verified JWT; None if there is none, or the password has changed since."""
     user_id = str(token.payload.get(api_settings.USER_ID_CLAIM, ""))
-    if not user_id.isdecimal():
+    if not user_id.isascii() or not user_id.isdecimal() or len(user_id) > 18:
         return None
     user = User.objects.filter(pk=user_id, is_active=True).first()
     if user is None:
         return None
     mark = str(token.payload.get(PASSWORD_CLAIM, ""))
-    return user if hmac.compare_digest(mark, _password_mark(user)) else None
+    # As bytes: of text, it compares only ASCII.
+    return user if hmac.compare_digest(mark.encode(errors="replace"), _password_mark(user).encode()) else None
 
 
 def _password_mark(user: User) -> str:

@@ -12,10 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
-from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from workflow_platform.accounts.authentication import BearerAuthentication, tokens_for, user_of_jwt
+from workflow_platform.accounts.authentication import BearerAuthentication, tokens_for, user_of_jwt, verified_jwt
 from workflow_platform.accounts.login_limit import record_failure, seconds_to_wait
 from workflow_platform.accounts.models import User
 from workflow_platform.accounts.serializers import (
@@ -82,10 +81,7 @@ class TokenRefreshView(_OpenView):
         """Exchange a refresh token for a new access token."""
         given = RefreshSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        try:
-            refresh = RefreshToken(given.validated_data["refresh"])
-        except TokenError:
-            refresh = None
+        refresh = verified_jwt(RefreshToken, given.validated_data["refresh"])
         if refresh is None or user_of_jwt(refresh) is None:
             raise AuthenticationFailed("The refresh token is unknown or expired.")
         return _unstored({"access": str(refresh.access_token)})
