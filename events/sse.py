@@ -33,6 +33,7 @@ MAX_STREAMS = 20
 BEAT_SECONDS = 15.0
 """So often something is sent at least: proxies close what is silent, and a client that has gone is noticed."""
 RETRY_MILLISECONDS = 1000
+_PARAMETERS = frozenset({"stream", "after", "types", "level", "format"})
 JSON_LINES = "application/x-ndjson"
 
 
@@ -103,6 +104,12 @@ def _all_held(state: StreamState, after: int) -> bool:
 def _read(request: ASGIRequest, names: list[str]) -> _Asked:
     if not 1 <= len(names) <= MAX_STREAMS or len(set(names)) < len(names):
         raise _Wrong(f"`stream`: name 1 to {MAX_STREAMS} streams, each once.")
+    if unknown := sorted(set(request.GET) - _PARAMETERS):
+        raise _Wrong(f"`{unknown[0][:60]}`: there is no such parameter; there are {', '.join(sorted(_PARAMETERS))}.")
+    if empty := sorted(name for name in request.GET if not all(request.GET.getlist(name))):
+        raise _Wrong(f"`{empty[0]}`: a value is needed; leave the parameter out to not filter by it.")
+    if any("\0" in value for name in request.GET for value in request.GET.getlist(name)):
+        raise _Wrong("The address holds a NUL character (%00), which is not allowed.")
     last = request.headers.get("Last-Event-ID", "")
     source, text = ("Last-Event-ID", last) if last else ("after", request.GET.get("after", "0"))
     after = _cursors(source, text, names)

@@ -32,6 +32,7 @@ PARAMETER = OpenApiParameter(
     HEADER,
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
+    pattern=r"^[\x21-\x7e]{1,200}$",
     description="1 to 200 visible ASCII characters. The same key with the same body returns, for 24 hours, what the "
     "first request created; with another body it is refused (422).",
 )

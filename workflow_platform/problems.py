@@ -13,7 +13,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.template import loader
 from django.views import defaults
@@ -35,6 +35,7 @@ UNKNOWN = (
     "The database stopped answering before everything was confirmed: the change may or may not have been made. Check "
     "before you send the request again, or send it again with the same Idempotency-Key."
 )
+UNSTORABLE = "A value of the request cannot be stored: a number is too large, or a text holds a NUL character."
 RETRY_AFTER = "2"
 _AWAY = (OperationalError, InterfaceError, RedisError)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -83,6 +84,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         detail = str(problem.detail)
     response.data = body(response.status_code, detail, context["request"].path, errors)
     response.content_type = CONTENT_TYPE
+    if isinstance(error, DataError):
+        logger.error("%s: %s", context["request"].path, error)
     if isinstance(error, _AWAY):
         logger.error("%s: %s", context["request"].path, error)
         response["Retry-After"] = RETRY_AFTER
@@ -99,6 +102,8 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
         return Problem(413, too_large())
     if isinstance(error, Unavailable):
         return Problem(error.status, str(error))
+    if isinstance(error, DataError):  # what no check of ours has refused before
+        return Problem(400, UNSTORABLE)
     if isinstance(error, Http404):
         return exceptions.NotFound(NOT_FOUND)
     if isinstance(error, PermissionDenied):

@@ -115,6 +115,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "workflow_platform.problems.BodyLimitMiddleware",
+    "workflow_platform.address_check.AddressCheckMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "workflow_platform.probes.HostCheckMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -223,7 +224,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["workflow_platform.json_bodies.StrictJSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "workflow_platform.openapi.OperationSchema",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "workflow_platform.negotiation.Negotiation",
     "DEFAULT_PAGINATION_CLASS": "workflow_platform.pagination.NewestFirst",
     "EXCEPTION_HANDLER": "workflow_platform.problems.exception_handler",
     "PAGE_SIZE": 50,
@@ -240,6 +242,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Durable workflows whose every step is seen live, in order, with nothing missing.",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": [f"rest_framework.permissions.{'AllowAny' if API_DOCS_PUBLIC else 'IsAuthenticated'}"],
+    "COMPONENT_SPLIT_REQUEST": True,  # what is sent and what is answered differ: defaults, secrets, read-only fields
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "workflow_platform.openapi.describe_problems",
+    ],
     # Used by several components, among which none lends its name.
     "ENUM_NAME_OVERRIDES": {
         "ExecutionStatusEnum": "executions.models.execution.STATUS_CHOICES",

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 from django_rq import urls as queue_urls
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerView
 
 from events import asyncapi
 from executions.hooks import views as hooks
@@ -12,6 +12,7 @@ from workflow_platform import health
 from workflow_platform.accounts.admin import change_own_password
 from workflow_platform.accounts.invitation_pages import invitation
 from workflow_platform.admin import guarded
+from workflow_platform.schema_view import SchemaView
 
 urlpatterns = [
     path("admin/rq/", include((guarded(queue_urls.urlpatterns), queue_urls.app_name))),
@@ -21,7 +22,7 @@ urlpatterns = [
     path("api/", include("events.api.urls")),
     path("api/", include("webhooks.api.urls")),
     path("api/", include("executions.api.urls")),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/asyncapi/", asyncapi.show, name="asyncapi"),
     path("hooks/resume/<uuid:execution_id>/<str:signature>", hooks.resume, name="resume"),

@@ -18,9 +18,10 @@ from events.api.history import NDJSON, LinesRenderer
 from events.exporting import CannotExport, StreamExport
 from events.models import FEED, SYSTEM, Stream
 from workflow_platform.database_threads import in_database
+from workflow_platform.inputs import QuerySerializer
 
 
-class ExportQuerySerializer(serializers.Serializer[Any]):
+class ExportQuerySerializer(QuerySerializer):
     stream = serializers.CharField(max_length=80, help_text="`execution:<id>`, `workflow:<id>`, `system` (staff).")
 
     def validate_stream(self, name: str) -> str:
@@ -36,15 +37,14 @@ class ExportView(APIView):
     @extend_schema(
         operation_id="events_export",
         parameters=[ExportQuerySerializer],
-        responses={(200, NDJSON): OpenApiTypes.STR},
+        responses={(200, NDJSON): OpenApiTypes.STR, 404: None},
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """A stream as JSON lines: a line that says what follows, then one envelope a line, up to where it stands now.
 
         For a file of the events that fit a filter, ask `/api/events/` with `format=ndjson`.
         """
-        query = ExportQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
+        query = ExportQuerySerializer.of(request)
         export = StreamExport(_visible(request.user, query.validated_data["stream"]))
         headers = {"Content-Disposition": f'attachment; filename="{export.file_name}"'}
         return StreamingHttpResponse(_lines(export), content_type=NDJSON, headers=headers)

@@ -99,8 +99,7 @@ class EventsView(APIView):
         A transaction that commits late never makes a reader with a cursor skip an event. With `format=ndjson` the
         answer is one event a line, and a last line `{"next": …, "more": …, "complete": …}`.
         """
-        query = HistoryQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
+        query = HistoryQuerySerializer.of(request)
         wanted, given = query.wanted(request.user), query.validated_data
         after, newest_first = given.get("after"), given["order"] == "newest"
         if request.accepted_renderer.format == "ndjson":

@@ -11,6 +11,7 @@ from events.cursors import BadCursor, Cursor
 from events.event_filter import BadPattern, EventFilter, matching_sources, matching_types
 from events.event_types import UnknownEventType
 from workflow_platform.accounts.models import Workspace
+from workflow_platform.inputs import Moment, QuerySerializer
 
 MOST_VALUES = 100
 
@@ -18,8 +19,17 @@ MOST_VALUES = 100
 class ManyField(serializers.ListField):
     """Several values, by repeating the parameter or by commas."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(child=serializers.CharField(max_length=80), max_length=MOST_VALUES, required=False, **kwargs)
+    def __init__(self, child: Any = None, **kwargs: Any) -> None:
+        child = child or serializers.CharField(max_length=80)
+        super().__init__(child=child, max_length=MOST_VALUES, required=False, **kwargs)
+
+    def run_child_validation(self, data: Any) -> Any:
+        """Return the values. Raises ValidationError about the parameter: its parts have no names of their own."""
+        try:
+            return super().run_child_validation(data)
+        except serializers.ValidationError as error:
+            found: Any = error.detail
+            raise serializers.ValidationError(next(iter(found.values()))) from None
 
     def get_value(self, dictionary: Any) -> Any:
         """Return the values; what stands between two commas with nothing in it is none."""
@@ -49,7 +59,7 @@ def checked_types(patterns: list[str]) -> list[str]:
     return patterns
 
 
-class EventFilterSerializer(serializers.Serializer[Any]):
+class EventFilterSerializer(QuerySerializer):
     """Which events, of those that the caller may see."""
 
     type = ManyField(help_text="Patterns: `execution.*`. Several by commas or by repeating the parameter.")
@@ -57,8 +67,8 @@ class EventFilterSerializer(serializers.Serializer[Any]):
     workflow = serializers.UUIDField(required=False)
     execution = serializers.UUIDField(required=False)
     stream = ManyField(help_text="`execution:<id>`, `workflow:<id>`, `executions`, `system` (staff). Several likewise.")
-    since = serializers.DateTimeField(required=False, help_text="Of the event's time: then or later.")
-    until = serializers.DateTimeField(required=False, help_text="Earlier.")
+    since = Moment(required=False, help_text="Of the event's time: then or later.")
+    until = Moment(required=False, help_text="Earlier.")
     q = serializers.CharField(
         max_length=200,
         required=False,

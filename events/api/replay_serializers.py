@@ -14,6 +14,7 @@ from events.replay.creation import Pace, Wanted
 from events.replay.models import Mode, Replay, State, Target
 from events.replay.sending import Endpoint, key_of
 from workflow_platform import outbound
+from workflow_platform.inputs import BodySerializer, Moment, QueryBoolean, QuerySerializer
 from workflow_platform.outbound import OutboundFailed, OutboundRefused
 
 LONGEST_DELAY_MS = 3_600_000
@@ -21,31 +22,20 @@ MOST_HEADERS, LONGEST_HEADER = 20, 4_096
 OUR_HEADERS = ("content-type", "content-length", "host", "x-replay")
 
 
-def refuse_unknown(serializer: serializers.Serializer[Any]) -> None:
-    """Refuse fields that do not exist: `type` in place of `types` would mean everything."""
-    given = getattr(serializer, "initial_data", None)
-    if given is None:  # nested: the parent holds it
-        parent = serializer.parent
-        given = getattr(parent, "initial_data", {}).get(serializer.field_name) if parent is not None else {}
-    unknown = sorted(set(given or {}) - set(serializer.fields)) if isinstance(given, dict) else []
-    if unknown:
-        known = ", ".join(serializer.fields)
-        raise serializers.ValidationError({str(unknown[0])[:60]: f"There is no such field; there are {known}."})
-
-
 class _Text(serializers.CharField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**({"max_length": 60} | kwargs))
 
 
-class ReplayFilterSerializer(serializers.Serializer[Any]):
+class ReplayFilterSerializer(BodySerializer):
+    closed = True
     types = serializers.ListField(child=_Text(), required=False, max_length=50, help_text="Patterns: `execution.*`.")
     sources = serializers.ListField(child=_Text(), required=False, max_length=50, help_text="Patterns.")
     workflow = serializers.UUIDField(required=False)
     execution = serializers.UUIDField(required=False)
     streams = serializers.ListField(child=_Text(max_length=80), required=False, max_length=100, help_text="Names.")
-    since = serializers.DateTimeField(required=False, help_text="Of the event's time: then or later.")
-    until = serializers.DateTimeField(required=False, help_text="Earlier.")
+    since = Moment(required=False, help_text="Of the event's time: then or later.")
+    until = Moment(required=False, help_text="Earlier.")
     text = serializers.CharField(required=False, max_length=200, help_text="Somewhere in the event's data.")
 
     def validate_types(self, value: list[str]) -> list[str]:
@@ -60,12 +50,9 @@ class ReplayFilterSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError(str(error)) from None
         return value
 
-    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        refuse_unknown(self)
-        return data
 
-
-class ReplayTargetSerializer(serializers.Serializer[Any]):
+class ReplayTargetSerializer(BodySerializer):
+    closed = True
     type = serializers.ChoiceField(choices=Target.choices)
     endpoint = serializers.UUIDField(
         required=False,
@@ -111,7 +98,6 @@ class ReplayTargetSerializer(serializers.Serializer[Any]):
         return value
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        refuse_unknown(self)
         to_endpoint = data["type"] == Target.ENDPOINT
         by_id = "endpoint" in data
         if to_endpoint and not by_id and not data.get("url"):
@@ -131,7 +117,8 @@ def outbound_header(name: str, value: str) -> bool:
     return bool(token) and len(name) <= 100 and all(c == "\t" or " " <= c <= "~" for c in value)
 
 
-class ReplayRequestSerializer(serializers.Serializer[Any]):
+class ReplayRequestSerializer(BodySerializer):
+    closed = True
     filter = ReplayFilterSerializer(help_text="Which events; `{}` for all that the caller may see.")
     speed = serializers.FloatField(
         required=False, min_value=SLOWEST, max_value=FASTEST, help_text="The original pace, times this (default: 1)."
@@ -143,7 +130,6 @@ class ReplayRequestSerializer(serializers.Serializer[Any]):
     target = ReplayTargetSerializer(required=False, help_text="By default the stream `replay:<id>`.")
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        refuse_unknown(self)
         given = [name for name in ("speed", "delay_ms", "at_once") if data.get(name) not in (None, False)]
         if len(given) > 1:
             raise serializers.ValidationError({given[1]: f"Give one of {' and '.join(given)}."})
@@ -238,10 +224,10 @@ class ReplaySerializer(serializers.ModelSerializer[Replay]):
         }
 
 
-class SeekSerializer(serializers.Serializer[Any]):
+class SeekSerializer(BodySerializer):
     sequence = serializers.IntegerField(required=False, min_value=0, help_text="Everything up to it is due.")
     offset_ms = serializers.FloatField(required=False, min_value=0, help_text="So long after the first event.")
-    time = serializers.DateTimeField(required=False, help_text="To the original time.")
+    time = Moment(required=False, help_text="To the original time.")
     paused = serializers.BooleanField(
         required=False, help_text="And stand still there, or go on; by default as before."
     )
@@ -252,10 +238,10 @@ class SeekSerializer(serializers.Serializer[Any]):
         return data
 
 
-class SpeedSerializer(serializers.Serializer[Any]):
+class SpeedSerializer(BodySerializer):
     speed = serializers.FloatField(min_value=SLOWEST, max_value=FASTEST)
 
 
-class ReplayListFilterSerializer(serializers.Serializer[Any]):
+class ReplayListFilterSerializer(QuerySerializer):
     execution = serializers.UUIDField(required=False, help_text="Whose filter names this execution.")
-    mine = serializers.BooleanField(default=False, help_text="Only those of the caller.")
+    mine = QueryBoolean(default=False, help_text="Only those of the caller.")

@@ -47,7 +47,7 @@ class ReplayView(APIView):
     @extend_schema(
         operation_id="events_replay",
         request=ReplayRequestSerializer,
-        responses={201: ReplaySerializer},
+        responses={201: ReplaySerializer, 429: None},
         parameters=[idempotency.PARAMETER],
     )
     def post(self, request: Request) -> Response:
@@ -79,8 +79,7 @@ class ReplayViewSet(viewsets.GenericViewSet[Replay]):
 
     @extend_schema(parameters=[ReplayListFilterSerializer])
     def list(self, request: Request) -> Response:
-        wanted = ReplayListFilterSerializer(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
+        wanted = ReplayListFilterSerializer.of(request)
         found = self.get_queryset()
         if execution := wanted.validated_data.get("execution"):
             found = found.filter(filter__execution=str(execution))

@@ -17,6 +17,7 @@ from executions import approvals, waits
 from executions.models import Wait
 from workflow_platform.accounts.models import User
 from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.inputs import BodySerializer, QuerySerializer
 from workflow_platform.problems import Problem
 
 
@@ -55,7 +56,7 @@ class ApprovalSerializer(serializers.ModelSerializer[Wait]):
         return str((wait.outcome or {}).get("comment", ""))
 
 
-class ApprovalFilterSerializer(serializers.Serializer[Any]):
+class ApprovalFilterSerializer(QuerySerializer):
     show = serializers.ChoiceField(
         choices=["mine", "open", "decided", "all"],
         default="mine",
@@ -64,7 +65,7 @@ class ApprovalFilterSerializer(serializers.Serializer[Any]):
     execution = serializers.UUIDField(required=False)
 
 
-class DecisionSerializer(serializers.Serializer[Any]):
+class DecisionSerializer(BodySerializer):
     decision = serializers.ChoiceField(choices=approvals.DECISIONS)
     comment = serializers.CharField(max_length=2_000, required=False, default="", allow_blank=True)
     fields = serializers.DictField(  # type: ignore[assignment]
@@ -89,8 +90,7 @@ class ApprovalViewSet(viewsets.GenericViewSet[Wait]):
 
     @extend_schema(parameters=[ApprovalFilterSerializer])
     def list(self, request: Request) -> Response:
-        wanted = ApprovalFilterSerializer(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
+        wanted = ApprovalFilterSerializer.of(request)
         found = approvals.listed(cast(User, request.user), wanted.validated_data["show"])
         if execution := wanted.validated_data.get("execution"):
             found = found.filter(execution=execution)

@@ -12,6 +12,7 @@ from executions.credential_uses import uses_of
 from executions.models import Credential
 from executions.models.credential import TYPE_CHOICES
 from workflow_platform.encryption import CannotDecrypt
+from workflow_platform.inputs import BodySerializer
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[?[0-9a-f:]+\]?")
 
@@ -52,7 +53,7 @@ class CredentialDetailSerializer(CredentialSerializer):
         return [{"id": str(use.workflow_id), "name": use.workflow} for use in uses_of([row])[row.pk][:100]]
 
 
-class CredentialChangeSerializer(serializers.Serializer[Any]):
+class CredentialChangeSerializer(BodySerializer):
     """What may be changed. `data` keeps what it does not name, and secrets that are sent empty."""
 
     name = serializers.CharField(max_length=100, required=False)
@@ -78,8 +79,8 @@ class CredentialCreateSerializer(CredentialChangeSerializer):
     data = serializers.DictField(help_text="The fields of the type; see /api/credential-types/.")
 
 
-class CredentialTestSerializer(serializers.Serializer[Any]):
-    url = serializers.CharField(max_length=8000, required=False, default="")
+class CredentialTestSerializer(BodySerializer):
+    url = serializers.CharField(max_length=8000, required=False, default="", allow_blank=True)
 
 
 class CredentialTestResultSerializer(serializers.Serializer[Any]):

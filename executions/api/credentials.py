@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import status, viewsets
 from rest_framework.decorators import action
@@ -29,6 +28,7 @@ from executions.nodes import postgres
 from executions.nodes.base import NodeError
 from workflow_platform import idempotency, outbound
 from workflow_platform.accounts.models import Role
+from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.accounts.views import user_of
 from workflow_platform.accounts.workspace_choice import workspace_for
 from workflow_platform.idempotency import create_once
@@ -56,9 +56,7 @@ class CredentialViewSet(viewsets.GenericViewSet[Credential]):
     def _credential(self, pk: str, role: Role) -> Credential:
         """Return the row. Raises Http404 for who may not even know of it, PermissionDenied for who may not do this."""
         rows = Credential.objects.visible_to(self.request.user, Role.EDITOR).select_related("created_by")
-        row = rows.filter(pk=pk).first()
-        if row is None:
-            raise Http404
+        row: Credential = get_visible_or_404(rows, self.request.user, pk=pk)
         if role is Role.ADMIN and not self._is_admin(row):
             raise PermissionDenied("This needs the role admin in the workspace.")
         return row

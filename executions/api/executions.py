@@ -51,8 +51,7 @@ class ExecutionViewSet(RerunActions):
 
     @extend_schema(parameters=[ExecutionFilterSerializer])
     def list(self, request: Request) -> Response:
-        wanted = ExecutionFilterSerializer(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
+        wanted = ExecutionFilterSerializer.of(request)
         filters: dict[str, Any] = {
             "workflow": "workflow_id", "status": "status__in", "trigger": "trigger",
             "since": "queued_at__gte", "until": "queued_at__lt", "rerun_of": "rerun_of_id",
@@ -96,9 +95,10 @@ class ExecutionViewSet(RerunActions):
             raise Problem(409, str(error)) from None
         return Response(ExecutionSerializer(self._execution(pk)).data, status=status.HTTP_202_ACCEPTED)
 
-    @extend_schema(responses={200: dict})
-    @action(detail=True, pagination_class=None)
-    def trace(self, request: Request, pk: str) -> Response:
+    # Not `trace`: to DRF that name is the handler of the HTTP method TRACE, on every address of the view set.
+    @extend_schema(operation_id="executions_trace_retrieve", responses={200: dict})
+    @action(detail=True, pagination_class=None, url_path="trace", url_name="trace")
+    def show_trace(self, request: Request, pk: str) -> Response:
         """What led to it and what it led to: inbound request → execution → node run → event → delivery → attempt."""
         execution = self._execution(pk)
         return Response(trace(Focus(execution.workspace_id, execution.pk)))
@@ -107,8 +107,7 @@ class ExecutionViewSet(RerunActions):
     @action(detail=True, pagination_class=None)
     def nodes(self, request: Request, pk: str) -> Response:
         """The node runs, in the order in which they began, without their output."""
-        wanted = NodeRunFilterSerializer(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
+        wanted = NodeRunFilterSerializer.of(request)
         runs = NodeRun.objects.filter(execution=self._execution(pk))
         filters = {"node": "node_id", "run_index": "run_index"}
         runs = runs.filter(**{filters[name]: value for name, value in wanted.validated_data.items() if name in filters})
@@ -123,8 +122,7 @@ class ExecutionViewSet(RerunActions):
     def output(self, request: Request, pk: str, node: str) -> Response:
         """The items that a node run took in and gave out; `totals` counts what `limit` leaves out. For viewers, what
         has the name of a secret (password, token, authorization …) is masked; editors see it."""
-        wanted = OutputFilterSerializer(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
+        wanted = OutputFilterSerializer.of(request)
         execution = self._execution(pk)
         runs = NodeRun.objects.filter(run_index=wanted.validated_data["run_index"], node_id=node, execution=execution)
         run = get_visible_or_404(runs, request.user)
@@ -154,8 +152,7 @@ class ExecutionViewSet(RerunActions):
     def events(self, request: Request, pk: str) -> Response:
         """History of the execution's stream, in sequence from `after` on, or back from `before`."""
         execution = self._execution(pk)
-        wanted = ExecutionEventsQuerySerializer(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
+        wanted = ExecutionEventsQuerySerializer.of(request)
         given = wanted.validated_data
         name = execution.stream.name
         stream = reading.states([name])[name]

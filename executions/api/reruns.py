@@ -30,13 +30,14 @@ from workflow_platform import idempotency
 from workflow_platform.accounts.models import Role
 from workflow_platform.accounts.shortcuts import get_visible_or_404
 from workflow_platform.idempotency import create_once
+from workflow_platform.inputs import BodySerializer, Moment
 from workflow_platform.problems import Problem
 
 FIRST_SHOWN = 20
 ENDED = [s.value for s in ExecutionStatus if s.ended]
 
 
-class _WantedSerializer(serializers.Serializer[Any]):
+class _WantedSerializer(BodySerializer):
     """`from`, which is no name for a field in Python, and what all reruns can be asked for."""
 
     version = serializers.ChoiceField(choices=["same", "latest"], default="same")
@@ -68,8 +69,8 @@ class RerunSerializer(_WantedSerializer):
 class BulkRerunSerializer(_WantedSerializer):
     workflow = serializers.UUIDField(required=False)
     status = serializers.MultipleChoiceField(choices=ENDED, required=False)
-    since = serializers.DateTimeField(required=False, help_text="Queued then or later.")
-    until = serializers.DateTimeField(required=False, help_text="Queued earlier.")
+    since = Moment(required=False, help_text="Queued then or later.")
+    until = Moment(required=False, help_text="Queued earlier.")
     ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=MOST_IN_BULK)
     skip_rerun = serializers.BooleanField(default=False, help_text="Leave out what has been rerun already.")
     limit = serializers.IntegerField(

@@ -16,6 +16,7 @@ from executions import schedules
 from executions.graph import pydantic_problems
 from executions.models import Missed
 from executions.nodes.schedule_trigger import ScheduleTriggerParameters
+from workflow_platform.inputs import BodySerializer
 from workflow_platform.problems import Problem
 
 
@@ -36,9 +37,11 @@ class ScheduleSerializer(serializers.Serializer[Any]):
     last_error_at = serializers.DateTimeField(allow_null=True)
 
 
-class PreviewRequestSerializer(serializers.Serializer[Any]):
-    cron = serializers.CharField(required=False)
-    interval_seconds = serializers.IntegerField(required=False)
+class PreviewRequestSerializer(BodySerializer):
+    closed = True
+
+    cron = serializers.CharField(required=False, allow_null=True)
+    interval_seconds = serializers.IntegerField(required=False, allow_null=True, min_value=1)
     timezone = serializers.CharField(required=False, default="UTC")
     missed = serializers.ChoiceField(choices=Missed.choices, required=False)
 
@@ -54,6 +57,7 @@ class PreviewView(APIView):
     @extend_schema(request=PreviewRequestSerializer, responses={200: PreviewSerializer})
     def post(self, request: Request) -> Response:
         """Say the rule in words, and its next five times, were it activated now."""
+        PreviewRequestSerializer(data=request.data).is_valid(raise_exception=True)
         try:
             parameters = ScheduleTriggerParameters.model_validate(request.data)
         except ValidationError as error:

@@ -17,6 +17,7 @@ from executions.explanation import Reason, explain
 from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
 from executions.shown_definitions import for_viewers, settings_for_viewers
 from executions.statuses import ExecutionStatus
+from workflow_platform.inputs import BodySerializer, Moment, QuerySerializer
 
 
 class _Definition:
@@ -52,19 +53,31 @@ class WorkflowSerializer(_Definition, serializers.ModelSerializer[Workflow]):
         return self.shown(super().to_representation(instance), instance.workspace_id)
 
 
-class WorkflowWriteSerializer(serializers.Serializer[Any]):
+@extend_schema_field({"type": "array", "items": {"type": "object"}})
+class GraphField(serializers.JSONField):
+    """The nodes or edges of a graph. `executions.definitions` says what is wrong with them, node by node."""
+
+
+class WorkflowWriteSerializer(BodySerializer):
     workspace = serializers.UUIDField(required=False, help_text="Needed where you are a member of several workspaces.")
     name = serializers.CharField(max_length=200)
     description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
-    nodes = serializers.JSONField()
-    edges = serializers.JSONField(required=False)
+    nodes = GraphField()
+    edges = GraphField(required=False)
     settings = serializers.DictField(required=False)
     active = serializers.BooleanField(required=False)
 
 
-class GraphSerializer(serializers.Serializer[Any]):
-    nodes = serializers.JSONField()
-    edges = serializers.JSONField(required=False)
+class GraphSerializer(BodySerializer):
+    """A graph to check: whatever it is, the answer says what is wrong with it."""
+
+    nodes = serializers.JSONField(allow_null=True)
+    edges = serializers.JSONField(required=False, allow_null=True)
+
+
+class ValidateSerializer(BodySerializer):
+    nodes = serializers.JSONField(required=False, allow_null=True, help_text="By default those that are saved.")
+    edges = serializers.JSONField(required=False, allow_null=True, help_text="By default those that are saved.")
 
 
 class VersionSerializer(_Definition, serializers.ModelSerializer[WorkflowVersion]):
@@ -76,13 +89,13 @@ class VersionSerializer(_Definition, serializers.ModelSerializer[WorkflowVersion
         return self.shown(super().to_representation(instance), instance.workflow.workspace_id)
 
 
-class ExecuteSerializer(serializers.Serializer[Any]):
+class ExecuteSerializer(BodySerializer):
     input = serializers.ListField(child=serializers.DictField(), required=False, max_length=100_000)
     priority = serializers.ChoiceField(choices=Priority.choices, default=Priority.DEFAULT.value)
     wait = serializers.FloatField(min_value=0, max_value=60, required=False)
 
 
-class ReasonSerializer(serializers.Serializer[Any]):
+class ReasonSerializer(BodySerializer):
     reason = serializers.CharField(max_length=500, required=False, default="Asked for.")
 
 
@@ -177,12 +190,12 @@ class ExecutionDetailSerializer(ExecutionSerializer):
         return RelatedExecutionSerializer(relations.children_of(execution), many=True).data
 
 
-class ExecutionFilterSerializer(serializers.Serializer[Any]):
+class ExecutionFilterSerializer(QuerySerializer):
     workflow = serializers.UUIDField(required=False)
     status = serializers.MultipleChoiceField(choices=[s.value for s in ExecutionStatus], required=False)
     trigger = serializers.ChoiceField(choices=Trigger.choices, required=False)
-    since = serializers.DateTimeField(required=False)
-    until = serializers.DateTimeField(required=False)
+    since = Moment(required=False)
+    until = Moment(required=False)
     rerun_of = serializers.UUIDField(required=False)
 
 
@@ -197,7 +210,7 @@ class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
         ]  # fmt: skip
 
 
-class NodeRunFilterSerializer(serializers.Serializer[Any]):
+class NodeRunFilterSerializer(QuerySerializer):
     last = serializers.IntegerField(
         min_value=1,
         max_value=1000,
@@ -208,7 +221,7 @@ class NodeRunFilterSerializer(serializers.Serializer[Any]):
     run_index = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False)
 
 
-class ExecutionEventsQuerySerializer(serializers.Serializer[Any]):
+class ExecutionEventsQuerySerializer(QuerySerializer):
     after = serializers.IntegerField(min_value=0, max_value=2**62, required=False, help_text="A sequence; default 0.")
     before = serializers.IntegerField(
         min_value=1, max_value=2**62, required=False, help_text="A sequence: the events before it, the newest first."
@@ -251,6 +264,6 @@ class ExecutionEventsSerializer(serializers.Serializer[Any]):
     removed_through = serializers.IntegerField(help_text="Events up to this sequence were removed by retention.")
 
 
-class OutputFilterSerializer(serializers.Serializer[Any]):
+class OutputFilterSerializer(QuerySerializer):
     run_index = serializers.IntegerField(min_value=0, default=0)
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)

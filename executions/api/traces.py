@@ -12,11 +12,12 @@ from rest_framework.views import APIView
 
 from executions.traces.finding import focus_of
 from executions.traces.trace import trace
+from workflow_platform.inputs import QuerySerializer
 
 NAMES = ("execution", "delivery", "inbound", "event")
 
 
-class TraceQuerySerializer(serializers.Serializer[Any]):
+class TraceQuerySerializer(QuerySerializer):
     execution = serializers.UUIDField(required=False, help_text="The id of an execution.")
     delivery = serializers.UUIDField(required=False, help_text="Or of a delivery.")
     inbound = serializers.UUIDField(required=False, help_text="Or of a request that came in.")
@@ -30,10 +31,9 @@ class TraceQuerySerializer(serializers.Serializer[Any]):
 
 
 class TraceView(APIView):
-    @extend_schema(parameters=[TraceQuerySerializer], responses={200: dict})
+    @extend_schema(parameters=[TraceQuerySerializer], responses={200: dict, 404: None})
     def get(self, request: Request) -> Response:
         """Everything that hangs together: inbound request → execution → node run → event → delivery → attempt."""
-        wanted = TraceQuerySerializer(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
+        wanted = TraceQuerySerializer.of(request)
         ((kind, pk),) = wanted.validated_data.items()
         return Response(trace(focus_of(request.user, kind, pk)))

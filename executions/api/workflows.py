@@ -24,6 +24,7 @@ from executions.api.serializers import (
     ExecuteSerializer,
     ExecutionSerializer,
     GraphSerializer,
+    ValidateSerializer,
     VersionSerializer,
     WorkflowSerializer,
     WorkflowWriteSerializer,
@@ -132,14 +133,16 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         nodes, edges = body.validated_data["nodes"], body.validated_data.get("edges", [])
         return self._validated(nodes, edges, list(editable) or None, group=f"user {request.user.pk}")
 
-    @extend_schema(request=None, responses={200: dict})
+    @extend_schema(request=ValidateSerializer, responses={200: dict})
     @action(detail=True, methods=["post"])
     def validate(self, request: Request, pk: str) -> Response:
         """Say what is wrong with the saved graph, or with the one in the body."""
         workflow = self._workflow(pk)
         version = workflow.latest_version
         assert version is not None
-        body = request.data if isinstance(request.data, dict) else {}
+        given = ValidateSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        body = given.validated_data
         editable = Workspace.objects.visible_to(request.user, Role.EDITOR).filter(pk=workflow.workspace_id).exists()
         nodes, edges = body.get("nodes", version.nodes), body.get("edges", version.edges)
         workspaces = [workflow.workspace_id] if editable else None

@@ -48,8 +48,7 @@ class DeliveryViewSet(viewsets.GenericViewSet[Delivery]):
     @extend_schema(parameters=[DeliveryFilterSerializer])
     def list(self, request: Request) -> Response:
         """The newest first."""
-        wanted = DeliveryFilterSerializer(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
+        wanted = DeliveryFilterSerializer.of(request)
         page = self.paginate_queryset(wanted.wanted().applied(self.get_queryset()))
         return self.get_paginated_response(DeliverySerializer(page, many=True).data)
 
@@ -105,8 +104,7 @@ class DeliveryViewSet(viewsets.GenericViewSet[Delivery]):
     @action(detail=False, pagination_class=None)
     def stats(self, request: Request) -> Response:
         """Success rate, attempts per delivery and how long attempts take: in all, by endpoint, and over time."""
-        query = StatisticsQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
+        query = StatisticsQuerySerializer.of(request)
         asked = query.validated_data
         mine = Workspace.objects.visible_to(request.user).order_by().values_list("pk", flat=True)
         workspaces = [pk for pk in mine if asked.get("workspace") in (None, pk)]

@@ -13,6 +13,7 @@ from webhooks.endpoints import endpoint_secrets, lifecycle
 from webhooks.models import Endpoint, Lane, Ordering, Signature
 from webhooks.models.endpoint import MAX_SCRIPT, MAX_URL
 from webhooks.rules import Refused
+from workflow_platform.inputs import BodySerializer, QueryBoolean, QuerySerializer
 
 METHODS = ["POST", "PUT", "PATCH"]
 LONGEST_TIMEOUT = 60.0
@@ -133,7 +134,7 @@ class IssuedEndpointSerializer(EndpointDetailSerializer):
         return self.context.get("secret")
 
 
-class EndpointWriteSerializer(serializers.Serializer[Any]):
+class EndpointWriteSerializer(BodySerializer):
     """The fields of an endpoint. `auth` and `headers` that are left out stay as they are, also with PUT."""
 
     name = serializers.CharField(max_length=200, required=False, help_text="By default the host of the URL.")
@@ -242,15 +243,18 @@ class EndpointCreateSerializer(EndpointWriteSerializer):
         return super().validate(data)
 
 
-class EndpointFilterSerializer(serializers.Serializer[Any]):
+class EndpointFilterSerializer(QuerySerializer):
     workspace = serializers.UUIDField(required=False)
     workflow = serializers.UUIDField(required=False)
-    active = serializers.BooleanField(required=False, allow_null=True, default=None)
+    active = QueryBoolean(required=False)
 
 
-class TestEventSerializer(serializers.Serializer[Any]):
+class TestEventSerializer(BodySerializer):
     event_type = serializers.CharField(
-        default="", max_length=60, help_text="The newest recorded event of this type; by default one is made up."
+        default="",
+        allow_blank=True,
+        max_length=60,
+        help_text="The newest recorded event of this type; by default one is made up.",
     )
 
     def validate_event_type(self, value: str) -> str:
@@ -260,7 +264,7 @@ class TestEventSerializer(serializers.Serializer[Any]):
         return value
 
 
-class RotationSerializer(serializers.Serializer[Any]):
+class RotationSerializer(BodySerializer):
     secret = serializers.CharField(required=False, max_length=200, write_only=True, help_text="By default a new one.")
     signature = serializers.ChoiceField(choices=Signature.choices, required=False, help_text="By default as before.")
     overlap_hours = serializers.FloatField(

@@ -71,8 +71,7 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
 
     @extend_schema(parameters=[EndpointFilterSerializer])
     def list(self, request: Request) -> Response:
-        wanted = EndpointFilterSerializer(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
+        wanted = EndpointFilterSerializer.of(request)
         names = {"workspace": "workspace_id", "active": "active", "workflow": "workflow_id"}
         chosen = {names[name]: value for name, value in wanted.validated_data.items() if value is not None}
         page = self.paginate_queryset(self.get_queryset().filter(**chosen))

@@ -14,6 +14,7 @@ from events.partitions import first_id
 from webhooks.delivery_filter import SLACK
 from webhooks.models import InboundRequest
 from workflow_platform.accounts.models import Workspace
+from workflow_platform.inputs import Moment, QueryBoolean, QuerySerializer
 
 _FAR = 2**37
 
@@ -40,16 +41,16 @@ class InboundRequestDetailSerializer(InboundRequestSerializer):
         read_only_fields = fields
 
 
-class InboundFilterSerializer(serializers.Serializer[Any]):
+class InboundFilterSerializer(QuerySerializer):
     workflow = serializers.UUIDField(required=False)
     execution = serializers.UUIDField(required=False)
     path = serializers.CharField(required=False, max_length=300, help_text="After /hooks/.")
     method = serializers.CharField(required=False, max_length=20)
-    accepted = serializers.BooleanField(required=False, allow_null=True, default=None)
-    test = serializers.BooleanField(required=False, allow_null=True, default=None)
+    accepted = QueryBoolean(required=False)
+    test = QueryBoolean(required=False)
     status_code = serializers.IntegerField(required=False, min_value=100, max_value=599)
-    since = serializers.DateTimeField(required=False, help_text="Received then or later.")
-    until = serializers.DateTimeField(required=False, help_text="Earlier.")
+    since = Moment(required=False, help_text="Received then or later.")
+    until = Moment(required=False, help_text="Earlier.")
 
     def chosen(self) -> dict[str, Any]:
         """Return the filter as Django has it. Call it once the data are valid."""
@@ -81,8 +82,7 @@ class InboundViewSet(viewsets.GenericViewSet[InboundRequest]):
     @extend_schema(parameters=[InboundFilterSerializer])
     def list(self, request: Request) -> Response:
         """The newest first."""
-        wanted = InboundFilterSerializer(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
+        wanted = InboundFilterSerializer.of(request)
         rows = self.get_queryset().filter(**wanted.chosen()).defer("headers", "query", "body")
         return self.get_paginated_response(InboundRequestSerializer(self.paginate_queryset(rows), many=True).data)
 

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from events.api.query_fields import checked_types
 from webhooks.models import DeliveryStatus, Operation, OperationKind, OperationState, Origin
 from webhooks.operations.choosing import MOST_IDS, Chosen
+from workflow_platform.inputs import BodySerializer, Moment, QuerySerializer
 
 CHOSEN = [OperationKind.REDELIVER, OperationKind.CANCEL, OperationKind.RECOVER]
 
@@ -50,13 +51,13 @@ class PlanSerializer(serializers.Serializer[Any]):
     operation = OperationSerializer(allow_null=True, help_text="What was started; null for a dry run.")
 
 
-class _TimesSerializer(serializers.Serializer[Any]):
-    since = serializers.DateTimeField(help_text="Then or later.")
-    until = serializers.DateTimeField(required=False, help_text="Earlier; by default now.")
+class _TimesSerializer(BodySerializer):
+    closed = True
+    since = Moment(help_text="Then or later.")
+    until = Moment(required=False, help_text="Earlier; by default now.")
     dry_run = serializers.BooleanField(default=True, help_text="Only count, and show to whom it would go.")
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        refuse_unknown(self)
         if data.get("since") and data.get("until") and data["until"] <= data["since"]:
             raise serializers.ValidationError({"until": "It must be after since."})
         return data
@@ -85,9 +86,11 @@ class EndpointReplaySerializer(_TimesSerializer):
         return checked_types(value)
 
 
-class OperationFilterSerializer(serializers.Serializer[Any]):
+class OperationFilterSerializer(BodySerializer):
     """Which deliveries; all that is given must be true of them. Times are those at which they were made; of `recover`,
     which needs `since` and takes no status, origin or ids, those at which they failed."""
+
+    closed = True
 
     ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=MOST_IDS)
     status = serializers.ListField(
@@ -101,21 +104,21 @@ class OperationFilterSerializer(serializers.Serializer[Any]):
     execution = serializers.UUIDField(required=False)
     workflow = serializers.UUIDField(required=False)
     status_code = serializers.IntegerField(required=False, min_value=100, max_value=599)
-    since = serializers.DateTimeField(required=False, help_text="Then or later.")
-    until = serializers.DateTimeField(required=False, help_text="Earlier.")
+    since = Moment(required=False, help_text="Then or later.")
+    until = Moment(required=False, help_text="Earlier.")
 
     def validate_event_type(self, value: list[str]) -> list[str]:
         """Refuse a pattern that no type fits."""
         return checked_types(value)
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        refuse_unknown(self)
         if not data:
             raise serializers.ValidationError("Say which deliveries: at least one of its fields is needed.")
         return data
 
 
-class OperationRequestSerializer(serializers.Serializer[Any]):
+class OperationRequestSerializer(BodySerializer):
+    closed = True
     kind = serializers.ChoiceField(
         choices=[(kind.value, kind.label) for kind in CHOSEN],
         help_text="To replay history to an endpoint: /api/webhooks/endpoints/{id}/replay/.",
@@ -124,27 +127,12 @@ class OperationRequestSerializer(serializers.Serializer[Any]):
     workspace = serializers.UUIDField(required=False, help_text="Needed where you are a member of several workspaces.")
     dry_run = serializers.BooleanField(default=True, help_text="Only count, and show to whom it would go.")
 
-    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        refuse_unknown(self)
-        return data
-
     def chosen(self) -> Chosen:
         """Return what is meant. Call it once the data are valid."""
         return Chosen(**self.validated_data["filter"])
 
 
-class OperationListFilterSerializer(serializers.Serializer[Any]):
+class OperationListFilterSerializer(QuerySerializer):
     endpoint = serializers.UUIDField(required=False)
     kind = serializers.ChoiceField(choices=OperationKind.choices, required=False)
     state = serializers.ChoiceField(choices=OperationState.choices, required=False)
-
-
-def refuse_unknown(serializer: serializers.Serializer[Any]) -> None:
-    """Refuse fields that do not exist: `type` in place of `event_type` would mean all deliveries."""
-    given = getattr(serializer, "initial_data", None)
-    if given is None and serializer.parent is not None:  # nested: the parent holds it
-        given = getattr(serializer.parent, "initial_data", {}).get(serializer.field_name)
-    unknown = sorted(set(given) - set(serializer.fields)) if isinstance(given, dict) else []
-    if unknown:
-        known = ", ".join(serializer.fields)
-        raise serializers.ValidationError({str(unknown[0])[:60]: f"There is no such field; there are {known}."})

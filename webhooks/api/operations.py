@@ -52,8 +52,7 @@ class OperationViewSet(viewsets.GenericViewSet[Operation]):
     @extend_schema(parameters=[OperationListFilterSerializer])
     def list(self, request: Request) -> Response:
         """The newest first."""
-        wanted = OperationListFilterSerializer(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
+        wanted = OperationListFilterSerializer.of(request)
         names = {"endpoint": "endpoint_id"}
         chosen = {names.get(name, name): value for name, value in wanted.validated_data.items()}
         page = self.paginate_queryset(self.get_queryset().filter(**chosen))

@@ -7,13 +7,16 @@ from typing import Any
 
 from pydantic import ValidationError
 from rest_framework import serializers
+from rest_framework.settings import api_settings
 
 from webhooks.endpoints import policies
 from webhooks.endpoints.endpoint_secrets import merged_auth
-from webhooks.retry_schedule import RetryPolicy
+from webhooks.retry_schedule import LONGEST_SECONDS, MOST_ATTEMPTS, RetryPolicy
 from webhooks.sealing import NoAuth
+from workflow_platform.inputs import BodySerializer, refuse_wrong_types
 
 PRESETS = [("quick", "quick"), ("standard", "standard"), ("custom", "custom")]
+NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
 AUTH_TYPES = [(name, name) for name in ("none", "bearer", "basic", "header", "query", "hmac")]
 
 
@@ -26,16 +29,29 @@ def named_errors(error: ValidationError, skip: int = 0, default: str = "") -> di
     return found
 
 
-class RetryPolicySerializer(serializers.Serializer[Any]):
+class RetryPolicySerializer(BodySerializer):
     """How often and how far apart attempts are made. What it comes to is in the answers only, and may be sent back."""
 
+    closed = True
+
     preset = serializers.ChoiceField(choices=PRESETS, default="quick")
-    max_attempts = serializers.IntegerField(required=False, help_text="1 to 50; `custom` only, as all below.")
-    initial_seconds = serializers.FloatField(required=False, help_text="The longest first delay.")
-    multiplier = serializers.FloatField(required=False, help_text="By which each further one grows; 1 to 10.")
-    max_seconds = serializers.FloatField(required=False, help_text="What none grows beyond.")
+    max_attempts = serializers.IntegerField(
+        required=False, min_value=1, max_value=MOST_ATTEMPTS, help_text="1 to 50; `custom` only, as all below."
+    )
+    initial_seconds = serializers.FloatField(
+        required=False, min_value=0, max_value=LONGEST_SECONDS, help_text="The longest first delay."
+    )
+    multiplier = serializers.FloatField(
+        required=False, min_value=1, max_value=10, help_text="By which each further one grows; 1 to 10."
+    )
+    max_seconds = serializers.FloatField(
+        required=False, min_value=0, max_value=LONGEST_SECONDS, help_text="What none grows beyond."
+    )
     delays_seconds = serializers.ListField(
-        child=serializers.FloatField(), required=False, help_text="Instead: the delay before each further attempt."
+        child=serializers.FloatField(min_value=0, max_value=LONGEST_SECONDS),
+        required=False,
+        max_length=MOST_ATTEMPTS - 1,
+        help_text="Instead: the delay before each further attempt.",
     )
     retry_other_4xx = serializers.BooleanField(
         default=False, help_text="Every answer but 2xx and 410 is tried again, as Standard Webhooks has it."
@@ -48,7 +64,8 @@ class RetryPolicySerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         """Return the policy as it is stored."""
         if not isinstance(data, dict):
-            raise serializers.ValidationError('An object is needed, like {"preset": "standard"}.')
+            raise serializers.ValidationError({NON_FIELD: ['An object is needed, like {"preset": "standard"}.']})
+        refuse_wrong_types(self.fields, data)
         told = {name for name, field in self.fields.items() if field.read_only}
         try:
             policy = RetryPolicy.model_validate({name: value for name, value in data.items() if name not in told})
@@ -67,8 +84,10 @@ class PresetSerializer(RetryPolicySerializer):
         return instance
 
 
-class AuthSerializer(serializers.Serializer[Any]):
+class AuthSerializer(BodySerializer):
     """How requests sign in at the receiver. Only the parts that are no secrets are shown."""
+
+    closed = True
 
     type = serializers.ChoiceField(choices=AUTH_TYPES)
     token = serializers.CharField(required=False, write_only=True, help_text="Of `bearer`.")
@@ -86,9 +105,11 @@ class AuthSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         """Return what is given. Of an endpoint that is there, what is left out is filled in and checked at saving."""
         if not isinstance(data, dict):
-            raise serializers.ValidationError('An object is needed, like {"type": "none"}.')
-        if (type_ := data.get("type")) not in dict(AUTH_TYPES):
-            raise serializers.ValidationError({"type": f"One of {', '.join(dict(AUTH_TYPES))} is needed."})
+            raise serializers.ValidationError({NON_FIELD: ['An object is needed, like {"type": "none"}.']})
+        refuse_wrong_types(self.fields, data)
+        type_ = data.get("type")
+        if not isinstance(type_, str) or type_ not in dict(AUTH_TYPES):
+            raise serializers.ValidationError({"type": [f"One of {', '.join(dict(AUTH_TYPES))} is needed."]})
         given = {name: value for name, value in data.items() if value is not None}
         if self.root.instance is None:
             checked_auth(lambda: merged_auth(NoAuth(), given))

@@ -8,7 +8,6 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, viewsets
 from rest_framework.decorators import action
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,7 +15,8 @@ from webhooks.models import Endpoint, HourCount, Violation
 from webhooks.upkeep import reconciliation
 from workflow_platform.accounts.models import Role
 from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.pagination import NewestFirst
+from workflow_platform.inputs import BodySerializer, Moment, QueryBoolean, QuerySerializer
+from workflow_platform.pagination import CursorPages, NewestFirst
 
 
 class HourCountSerializer(serializers.ModelSerializer[HourCount]):
@@ -48,11 +48,11 @@ class ViolationSerializer(serializers.ModelSerializer[Violation]):
         read_only_fields = fields
 
 
-class ReconciliationFilterSerializer(serializers.Serializer[Any]):
+class ReconciliationFilterSerializer(QuerySerializer):
     endpoint = serializers.UUIDField(required=False)
-    since = serializers.DateTimeField(required=False, help_text="Hours that begin then or later.")
-    until = serializers.DateTimeField(required=False, help_text="Hours that begin earlier.")
-    unbalanced = serializers.BooleanField(default=False, help_text="Only hours with violations.")
+    since = Moment(required=False, help_text="Hours that begin then or later.")
+    until = Moment(required=False, help_text="Hours that begin earlier.")
+    unbalanced = QueryBoolean(default=False, help_text="Only hours with violations.")
 
     def chosen(self) -> dict[str, Any]:
         """Return the filter as Django has it. Call it once the data are valid."""
@@ -60,9 +60,9 @@ class ReconciliationFilterSerializer(serializers.Serializer[Any]):
         return {names[name]: value for name, value in self.validated_data.items() if name in names}
 
 
-class CheckSerializer(serializers.Serializer[Any]):
+class CheckSerializer(BodySerializer):
     endpoint = serializers.UUIDField()
-    hour = serializers.DateTimeField(help_text="Any time in it.")
+    hour = Moment(help_text="Any time in it.")
     repair = serializers.BooleanField(default=False, help_text="Make the deliveries that are missing.")
 
 
@@ -71,12 +71,11 @@ class CheckedSerializer(serializers.Serializer[Any]):
     hours = HourCountSerializer(many=True, help_text="As counted now; none if nothing was due.")
 
 
-class ByHour(CursorPagination):
+class ByHour(CursorPages):
     """The newest hour first."""
 
     ordering = ("-hour", "-id")
     page_size = 100
-    page_size_query_param = "limit"
     max_page_size = 1_000
 
 
@@ -110,7 +109,7 @@ class ReconciliationViewSet(viewsets.GenericViewSet[HourCount]):
         page: Any = self.paginate_queryset(cast(Any, rows))
         return self.get_paginated_response(ViolationSerializer(page, many=True).data)
 
-    @extend_schema(request=CheckSerializer, responses={200: CheckedSerializer})
+    @extend_schema(request=CheckSerializer, responses={200: CheckedSerializer, 404: None})
     @action(detail=False, methods=["post"], pagination_class=None)
     def check(self, request: Request) -> Response:
         """Count an hour of an endpoint now and, if asked to, make the deliveries that are missing. For editors."""
@@ -126,6 +125,4 @@ class ReconciliationViewSet(viewsets.GenericViewSet[HourCount]):
         return Response(CheckedSerializer({"repaired": repaired, "hours": rows}).data)
 
     def _wanted(self, request: Request) -> ReconciliationFilterSerializer:
-        wanted = ReconciliationFilterSerializer(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
-        return wanted
+        return ReconciliationFilterSerializer.of(request)

@@ -13,23 +13,20 @@ from rest_framework import serializers
 
 from events.api.query_fields import ManyField
 from webhooks.statistics import BUCKETS, MOST_BUCKETS, Figures, Statistics
+from workflow_platform.inputs import Moment, QuerySerializer
 
 DEFAULT_SPAN = timedelta(days=1)
 LONGEST_SPAN = timedelta(days=366)
 
 
-class StatisticsQuerySerializer(serializers.Serializer[Any]):
-    endpoint = ManyField(help_text="Ids; several by commas or by repeating the parameter.")
+class StatisticsQuerySerializer(QuerySerializer):
+    endpoint = ManyField(serializers.UUIDField(), help_text="Ids; several by commas or by repeating the parameter.")
     workspace = serializers.UUIDField(required=False)
-    since = serializers.DateTimeField(required=False, help_text="By default a day before until.")
-    until = serializers.DateTimeField(required=False, help_text="By default now.")
+    since = Moment(required=False, help_text="By default a day before until.")
+    until = Moment(required=False, help_text="By default now.")
     bucket = serializers.ChoiceField(
         choices=list(BUCKETS), required=False, help_text="Of the series; by default what fits the time."
     )
-
-    def validate_endpoint(self, value: list[str]) -> list[UUID]:
-        """Refuse what is no id."""
-        return [serializers.UUIDField().run_validation(each) for each in value]
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -14,15 +14,13 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler, StopFutureHandlers
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 
+from workflow_platform.json_bodies import MAX_DEPTH, is_too_deep
+
 MAX_FIELDS = 1_000
-MAX_DEPTH = 200
-"""Deeper JSON is refused: what stores and shows it does not go as deep."""
 MAX_FILE_BYTES, MAX_FILES_BYTES = 1024 * 1024, 4 * 1024 * 1024
 """Files whose content is handed on: each, and together. Larger ones are described only."""
 _NUL = "\N{REPLACEMENT CHARACTER}"
 """Stands for the NUL character, which PostgreSQL stores in no text."""
-_DEEPEST_WRITTEN = 254
-"""What orjson writes at most."""
 
 
 class BadBody(Exception):
@@ -83,21 +81,9 @@ def _json(raw: bytes) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise BadBody(f"The body is not JSON: {error}.") from None
-    if _is_too_deep(raw, value):
+    if is_too_deep(raw, value):
         raise BadBody(f"The JSON is nested more than {MAX_DEPTH} deep.")
     return _cleaned(value) if b"\\u0000" in raw else value
-
-
-def _is_too_deep(raw: bytes, value: Any) -> bool:
-    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
-        return False
-    for _ in range(_DEEPEST_WRITTEN - MAX_DEPTH):
-        value = [value]
-    try:
-        orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        return True
-    return False
 
 
 def _cleaned(value: Any) -> Any:

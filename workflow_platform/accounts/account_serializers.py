@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from workflow_platform.accounts.models import User, Workspace
 from workflow_platform.accounts.serializers import MyWorkspaceSerializer
+from workflow_platform.inputs import BodySerializer
 
 
 class AccountSerializer(serializers.ModelSerializer[User]):
@@ -26,7 +27,7 @@ class AccountSerializer(serializers.ModelSerializer[User]):
         read_only_fields = fields
 
 
-class AccountChangeSerializer(serializers.Serializer[Any]):
+class AccountChangeSerializer(BodySerializer):
     first_name = serializers.CharField(required=False, allow_blank=True, max_length=150)
     last_name = serializers.CharField(required=False, allow_blank=True, max_length=150)
     default_workspace = serializers.UUIDField(
@@ -40,7 +41,7 @@ class AccountChangeSerializer(serializers.Serializer[Any]):
         return value
 
 
-class PasswordSerializer(serializers.Serializer[Any]):
+class PasswordSerializer(BodySerializer):
     current_password = serializers.CharField(max_length=1024, trim_whitespace=False, style={"input_type": "password"})
     new_password = serializers.CharField(max_length=1024, trim_whitespace=False, style={"input_type": "password"})
     end_tokens = serializers.BooleanField(
@@ -50,7 +51,7 @@ class PasswordSerializer(serializers.Serializer[Any]):
     )
 
 
-class EndSessionsSerializer(serializers.Serializer[Any]):
+class EndSessionsSerializer(BodySerializer):
     end_tokens = serializers.BooleanField(default=False, help_text="Whether API tokens end too.")
 
 

@@ -10,9 +10,10 @@ from rest_framework import serializers
 
 from workflow_platform.accounts.invitations import LONGEST_VALID
 from workflow_platform.accounts.models import Invitation, Membership, Role
+from workflow_platform.inputs import BodySerializer
 
 
-class InviteSerializer(serializers.Serializer[Any]):
+class InviteSerializer(BodySerializer):
     email = serializers.EmailField(required=False, max_length=254)
     username = serializers.CharField(required=False, max_length=150)
     role = serializers.ChoiceField(choices=Role.choices)

@@ -11,9 +11,10 @@ from django.utils.text import slugify
 from rest_framework import serializers
 
 from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.inputs import BodySerializer, StrictBody
 
 
-class CredentialsSerializer(serializers.Serializer[Any]):
+class CredentialsSerializer(BodySerializer):
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=1024, trim_whitespace=False, style={"input_type": "password"})
 
@@ -23,7 +24,7 @@ class TokenPairSerializer(serializers.Serializer[Any]):
     refresh = serializers.CharField(help_text="Works once: exchanged for the next pair.")
 
 
-class RefreshSerializer(serializers.Serializer[Any]):
+class RefreshSerializer(BodySerializer):
     refresh = serializers.CharField(max_length=4096)
 
 
@@ -45,7 +46,7 @@ class MeSerializer(serializers.ModelSerializer[User]):
         fields = ["id", "username", "email", "first_name", "last_name", "is_staff", "workspaces"]
 
 
-class WorkspaceSerializer(serializers.ModelSerializer[Workspace]):
+class WorkspaceSerializer(StrictBody, serializers.ModelSerializer[Workspace]):
     role = serializers.ChoiceField(choices=Role.choices, read_only=True, help_text="The caller's role.")
 
     class Meta:
@@ -68,11 +69,11 @@ class MemberSerializer(serializers.ModelSerializer[Membership]):
         read_only_fields = fields
 
 
-class RoleSerializer(serializers.Serializer[Any]):
+class RoleSerializer(BodySerializer):
     role = serializers.ChoiceField(choices=Role.choices)
 
 
-class ApiTokenSerializer(serializers.ModelSerializer[ApiToken]):
+class ApiTokenSerializer(StrictBody, serializers.ModelSerializer[ApiToken]):
     class Meta:
         model = ApiToken
         fields = ["id", "name", "hint", "created_at", "last_used_at", "expires_at", "revoked_at"]

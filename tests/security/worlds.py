@@ -1,0 +1,110 @@
+"""A workspace with one of everything in it, and its people, made in this process as the API makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from django.test import Client
+
+from executions.models import Execution, Wait
+from tests.engine import run_here
+from tests.workflows import edge, node
+from webhooks.models import InboundRequest
+from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
+
+
+@dataclass
+class World:
+    """A workspace, the API token of each of its people by role, and the ids of what is in it, by kind."""
+
+    workspace: Workspace
+    tokens: dict[str, str]
+    ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def secret(self) -> str:
+        """Return a text that only this workspace holds."""
+        return f"secret-of-{self.workspace.slug}"
+
+    def request(self, method: str, path: str, body: Any = None, role: str = "admin") -> Any:
+        """Return the answer of the API to one of the workspace's people."""
+        return ask(self.tokens[role], method, path, body)
+
+    def made(self, path: str, body: Any) -> dict[str, Any]:
+        """Return what a POST makes."""
+        answer = self.request("POST", path, body)
+        assert answer.status_code in {200, 201, 202}, answer.content
+        return dict(answer.json())
+
+
+def ask(token: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
+    """Return the answer of the API to a token; to nobody if it is empty."""
+    said = {"Authorization": f"Bearer {token}"} if token else {}
+    data = {} if body is None else {"data": body, "content_type": "application/json"}
+    return Client(raise_request_exception=False, headers=said | headers).generic(method.upper(), path, **_encoded(data))
+
+
+def _encoded(data: dict[str, Any]) -> dict[str, Any]:
+    return data | {"data": orjson.dumps(data["data"])} if data else {}
+
+
+def make_world(name: str) -> World:
+    """Make a workspace and everything that can be in one."""
+    workspace = Workspace.objects.create(slug=name, name=name.title())
+    tokens = {}
+    for role in Role:
+        user = User.objects.create_user(f"{name}-{role.value}", password="a-password-for-tests")
+        Membership.objects.create(user=user, workspace=workspace, role=role)
+        tokens[role.value] = ApiToken.issue(user, "tests")[1]
+    world = World(workspace, tokens)
+    _fill_workflows(world)
+    _fill_webhooks(world)
+    return world
+
+
+def _fill_workflows(world: World) -> None:
+    secret = {
+        "name": "Of ours",
+        "type": "bearer",
+        "data": {"token": world.secret},
+        "workspace": str(world.workspace.pk),
+    }
+    nodes = [node("start", "manual_trigger"), node("ask", "approval", message="Ours?")]
+    graph = {"name": "Ours", "nodes": nodes, "edges": [edge("start", "ask")], "workspace": str(world.workspace.pk)}
+    workflow = world.made("/api/workflows/", graph)
+    execution = world.made(f"/api/workflows/{workflow['id']}/execute/", {"input": [{"secret": world.secret}]})
+    run_here(Execution.objects.get(pk=execution["id"]))
+    events = world.request("GET", f"/api/executions/{execution['id']}/events/").json()["events"]
+    replay = world.made("/api/events/replay/", {"filter": {"execution": execution["id"]}, "at_once": True})
+    world.ids |= {
+        "workspace": str(world.workspace.pk),
+        "workflow": workflow["id"],
+        "version": world.request("GET", f"/api/workflows/{workflow['id']}/versions/").json()["results"][0]["id"],
+        "execution": execution["id"],
+        "node": "ask",
+        "event": events[0]["id"],
+        "approval": str(Wait.objects.get(execution=execution["id"]).pk),
+        "credential": world.made("/api/credentials/", secret)["id"],
+        "replay": replay["id"],
+        "member": str(Membership.objects.get(workspace=world.workspace, role=Role.VIEWER).pk),
+        "token": str(ApiToken.objects.get(user__username=f"{world.workspace.slug}-admin").pk),
+    }
+
+
+def _fill_webhooks(world: World) -> None:
+    place = {"workspace": str(world.workspace.pk)}
+    receiver = {"url": "https://example.com/", "event_types": ["*"], "active": False} | place
+    message = {"url": "https://example.com/", "body": world.secret} | place
+    delivery = world.made("/api/webhooks/deliveries/", message)["id"]
+    cancel = {"kind": "cancel", "filter": {"ids": [delivery]}, "dry_run": False} | place
+    came = InboundRequest.objects.create(
+        workspace=world.workspace, method="POST", path="of-ours", accepted=False, status_code=401
+    )
+    world.ids |= {
+        "endpoint": world.made("/api/webhooks/endpoints/", receiver)["id"],
+        "delivery": delivery,
+        "operation": world.made("/api/webhooks/operations/", cancel)["operation"]["id"],
+        "inbound": str(came.pk),
+    }

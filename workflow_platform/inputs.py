@@ -1,0 +1,179 @@
+"""Serializers of requests: bodies and queries are taken exactly as the OpenAPI schema describes them.
+
+DRF converts what it can: `"no"` and `0` are false, `1` is a string, an unknown or empty query parameter is ignored. A
+filter that is ignored lists everything, and a `dry_run` that is converted runs. Here nothing is converted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from django.http import QueryDict
+from rest_framework import serializers
+from rest_framework.fields import empty
+from rest_framework.request import Request
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(6000, 1, 1, tzinfo=UTC)
+"""No row is older or newer: a filter from year 1 or until year 9999 is the same as one from here or until here."""
+LARGEST_INTEGER = 2**53 - 1
+"""The largest that every JSON reader keeps exactly; PostgreSQL's bigint holds it."""
+PAGING = frozenset({"limit", "cursor", "format"})
+"""Query parameters that every list has."""
+_INTEGER = re.compile(r"-?[0-9]{1,30}")
+
+
+class Moment(serializers.DateTimeField):
+    """A point in time to filter by. What lies beyond every row is moved to EARLIEST or LATEST, so that neither time
+    zones nor PostgreSQL overflow."""
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        """Return the time in UTC, within bounds."""
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+        try:
+            value = value.astimezone(UTC)
+        except OverflowError:
+            return EARLIEST if value.year < LATEST.year else LATEST
+        return min(max(value, EARLIEST), LATEST)
+
+
+# --- Bodies ----------------------------------------------------------------------------------------------------------
+
+
+class StrictBody:
+    """Mixin before a serializer of a JSON body: each field takes the JSON type that the schema names, and no other."""
+
+    fields: Any
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the validated values. Raises ValidationError that names the fields of a wrong type."""
+        if isinstance(data, Mapping):
+            refuse_wrong_types(self.fields, data)
+        return super().to_internal_value(data)  # type: ignore[misc]
+
+
+class BodySerializer(StrictBody, serializers.Serializer[Any]):
+    """A JSON body, or an object within one."""
+
+    closed = False
+    """Whether a field that does not exist is refused: a filter's `type` in place of `types` would mean everything."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the validated values."""
+        unknown = sorted(set(data) - set(self.fields)) if self.closed and isinstance(data, Mapping) else []
+        if unknown:
+            known = ", ".join(self.fields)
+            raise serializers.ValidationError({unknown[0][:60]: [f"There is no such field; there are {known}."]})
+        return super().to_internal_value(data)
+
+
+def refuse_wrong_types(fields: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    """Check the JSON type of each field. Raises ValidationError that names those of a wrong type."""
+    found = {name: wrong_type(field, data[name]) for name, field in fields.items() if name in data}
+    if errors := {name: [said] for name, said in found.items() if said}:
+        raise serializers.ValidationError(errors)
+
+
+def wrong_type(field: serializers.Field[Any, Any, Any, Any], value: Any) -> str | None:
+    """Return what is wrong with the JSON type of a value; None if it fits, or the field itself says."""
+    if value is None or field.read_only:
+        return None
+    if isinstance(field, serializers.ListField | serializers.MultipleChoiceField):
+        if not isinstance(value, list):
+            return f"An array is needed, not {_shown(value)}."
+        child = getattr(field, "child", None) or serializers.CharField()
+        return next((said for each in value if (said := wrong_type(child, each))), None)
+    if isinstance(field, serializers.DictField):
+        values = value.values() if isinstance(value, dict) else ()
+        return next((said for each in values if (said := wrong_type(field.child, each))), None)
+    if isinstance(field, serializers.BooleanField):
+        return None if isinstance(value, bool) else f"true or false is needed, not {_shown(value)}."
+    if isinstance(field, serializers.IntegerField):
+        return _wrong_integer(value)
+    if isinstance(field, serializers.FloatField | serializers.DecimalField):
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+        return None if fits else f"A number is needed, not {_shown(value)}."
+    if isinstance(
+        field, serializers.CharField | serializers.UUIDField | serializers.DateTimeField | serializers.ChoiceField
+    ):
+        return None if isinstance(value, str) else f"A string is needed, not {_shown(value)}."
+    return None
+
+
+def _wrong_integer(value: Any) -> str | None:
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, bool) or not whole:
+        return f"An integer is needed, not {_shown(value)}."
+    if abs(value) > LARGEST_INTEGER:
+        return f"An integer from -{LARGEST_INTEGER} to {LARGEST_INTEGER} is needed."
+    return None
+
+
+def _shown(value: Any) -> str:
+    """Return a JSON value for an error, without what it holds: that may be a secret."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, int | float):
+        return "a number"
+    return "an array" if isinstance(value, list) else "an object"
+
+
+# --- Queries ---------------------------------------------------------------------------------------------------------
+
+
+class QueryBoolean(serializers.BooleanField):
+    """`true` or `false`. Left out, it is not false, as a box on a form would be: it has its default, or no value."""
+
+    default_empty_html = empty
+
+
+class QuerySerializer(serializers.Serializer[Any]):
+    """The query of a request. Refuses unknown names, empty values, and one value given twice."""
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Return the validated query of a request. Raises ValidationError that names the parameter."""
+        query = cls(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        request._query_is_checked = True  # type: ignore[attr-defined]  # `NewestFirst` refuses unknown names otherwise
+        return query
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the validated values."""
+        if isinstance(data, QueryDict):
+            known = set(self.fields) | PAGING
+            errors = {name: [said] for name in data if (said := self._wrong(name, data.getlist(name), known))}
+            if errors:
+                raise serializers.ValidationError(errors)
+        return super().to_internal_value(data)
+
+    def _wrong(self, name: str, values: list[str], known: set[str]) -> str | None:
+        if name not in known:
+            names = ", ".join(sorted(known))
+            return f"There is no such parameter. Known parameters: {names}."
+        field = self.fields.get(name)
+        many = isinstance(field, serializers.ListField | serializers.MultipleChoiceField)
+        if len(values) > 1 and not many:
+            return "Give this parameter once."
+        if not getattr(field, "allow_blank", False) and not all(_says_something(value, field) for value in values):
+            return "A value is needed; leave the parameter out to not filter by it."
+        if isinstance(field, serializers.BooleanField) and values[0] not in {"true", "false"}:
+            return "true or false is needed."
+        if isinstance(field, serializers.IntegerField) and not _is_integer(values[0]):
+            return f"An integer from -{LARGEST_INTEGER} to {LARGEST_INTEGER} is needed."
+        return None
+
+
+def _says_something(value: str, field: Any) -> bool:
+    """Tell whether a value is more than blanks; in a list that is separated by commas, more than commas."""
+    return bool(value.strip(", ") if isinstance(field, serializers.ListField) else value.strip())
+
+
+def _is_integer(text: str) -> bool:
+    return bool(_INTEGER.fullmatch(text)) and abs(int(text)) <= LARGEST_INTEGER

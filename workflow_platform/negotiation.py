@@ -1,0 +1,22 @@
+"""In which format the API answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rest_framework.exceptions import ValidationError
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+
+
+class Negotiation(DefaultContentNegotiation):
+    """`?format=` that an address does not have is a 400 that names the formats, not a 404."""
+
+    def filter_renderers(self, renderers: Iterable[BaseRenderer], format: str) -> list[BaseRenderer]:
+        """Return the renderers of a format. Raises ValidationError."""
+        available = list(renderers)
+        found = [renderer for renderer in available if renderer.format == format]
+        if not found:
+            known = ", ".join(str(renderer.format) for renderer in available)
+            raise ValidationError({"format": [f"There is no such format. Known formats: {known}."]})
+        return found
