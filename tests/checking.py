@@ -17,7 +17,11 @@ COMMANDS = (
 
 def main() -> int:
     with servers():
-        environment = os.environ | {"HTTPS": "true", "SECRET_KEY": "".join(chr(48 + i % 70) for i in range(3, 80))}
+        environment = os.environ | {
+            "HTTPS": "true",
+            "HOOKS_HOST": "hooks.example.net",
+            "SECRET_KEY": "".join(chr(48 + i % 70) for i in range(3, 80)),
+        }
         return max(
             subprocess.run([sys.executable, "manage.py", *words], env=environment, check=False).returncode
             for words in COMMANDS
