@@ -7,7 +7,6 @@ The words are those that n8n users know: `$json`, `$input`, `$node["X"].json`, `
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,12 +16,12 @@ import orjson
 import quickjs
 
 from executions.items import Items, PackedItems
+from executions.syntax import expressions_in
 from workflow_platform.sandbox import javascript
 
 TIME_LIMIT_SECONDS = 1.0
 MEMORY_LIMIT_BYTES = 128 * 1024 * 1024
 STACK_LIMIT_BYTES = 512 * 1024
-_EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 PRELUDE = """
 var __names = {}, __items = [], __index = 0;
@@ -181,15 +180,18 @@ class Evaluator:
         return value
 
     def _resolve_string(self, template: str, item_index: int) -> Any:
-        whole = _EXPRESSION.fullmatch(template.strip())
-        if whole and "}}" not in whole.group(1):
-            return self._evaluate(f"(\n{whole.group(1)}\n)", template, item_index)
-
-        def text(match: re.Match[str]) -> str:
-            value = self._evaluate(f"(\n{match.group(1)}\n)", match.group(0), item_index)
-            return value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
-
-        return _EXPRESSION.sub(text, template)
+        stripped = template.strip()
+        if places := expressions_in(stripped):
+            begin, end = places[0]
+            if (begin, end) == (0, len(stripped)):
+                return self._evaluate(f"(\n{stripped[2:-2]}\n)", template, item_index)
+        texts, at = list[str](), 0
+        for begin, end in expressions_in(template):
+            value = self._evaluate(f"(\n{template[begin + 2 : end - 2]}\n)", template[begin:end], item_index)
+            shown = value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
+            texts += [template[at:begin], shown]
+            at = end
+        return "".join([*texts, template[at:]])
 
     def _evaluate(self, source: str, shown: str, item_index: int) -> Any:
         began = time.thread_time()

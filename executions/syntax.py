@@ -16,18 +16,27 @@ def run(parts: list[bytes]) -> list[bytes]:
     return verdicts(parts, lambda parser, kind, text: _CHECKS[kind](text, parser))
 
 
+def expressions_in(template: str) -> list[tuple[int, int]]:
+    """Return where the expressions of a template begin and end, braces included."""
+    places, at = list[tuple[int, int]](), 0
+    while (opened := template.find(OPENING, at)) >= 0 and (closed := template.find(CLOSING, opened + 2)) >= 0:
+        at = closed + 2
+        places.append((opened, at))
+    return places
+
+
 def check_syntax(template: str, parser: Parser | None = None) -> str | None:
     """Return what is wrong with the expressions in `template`, or None."""
-    parser, at, found = parser or Parser(), 0, 0
-    while (opened := template.find(OPENING, at)) >= 0 and (closed := template.find(CLOSING, opened + 2)) >= 0:
-        expression, at, found = template[opened + 2 : closed], closed + 2, found + 1
+    parser, places = parser or Parser(), expressions_in(template)
+    for begin, end in places:
+        expression = template[begin + 2 : end - 2]
         if not expression.strip():
             return "The expression {{ }} is empty."
         if (problem := parser.problem("expression", expression)) is not None:
-            shown = template[opened:at]
+            shown = template[begin:end]
             shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
             return f"The expression {shown} does not parse: {problem.message}"
-    if template.count(OPENING) != found:
+    if template.count(OPENING) != len(places):
         return "An expression is opened with {{ and not closed."
     return None
 

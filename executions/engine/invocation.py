@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from executions import credentials, node_deliveries, sub_workflows, waits
@@ -16,6 +16,7 @@ from executions.engine.cached import is_cached, run_through
 from executions.engine.definition import Definition
 from executions.engine.planner import Ready
 from executions.expressions import Budget, Evaluator, Resolver, Scope, TooMuchHere
+from executions.graph import Graph
 from executions.items import Items, is_small, main_of
 from executions.models import Execution, NodeRun
 from executions.nodes.base import NodeContext
@@ -104,9 +105,33 @@ def _scope(
     definition: Definition, execution: Execution, latest: Mapping[str, Items], inputs: dict[str, Items]
 ) -> Scope:
     items = main_of(inputs)
-    names: dict[str, Callable[[], Items]] = {}
-    for node_id, found in latest.items():
-        names[node_id] = names[definition.graph.nodes[node_id].label] = lambda found=found: found  # type: ignore[misc]
     about = {"id": str(execution.pk), "trigger": execution.trigger, "resumeUrl": waits.resume_url(execution.pk)}
     workflow = {"id": str(execution.workflow_id), "name": execution.workflow.name}
-    return Scope(items, names, about, workflow, definition.settings.get("vars") or {})
+    return Scope(items, _Names(latest, definition.graph), about, workflow, definition.settings.get("vars") or {})
+
+
+class _Names(Mapping[str, Callable[[], Items]]):
+    """The latest outputs by the id and the name of their nodes. Most node runs ask for none: then nothing is made."""
+
+    def __init__(self, latest: Mapping[str, Items], graph: Graph) -> None:
+        self._latest, self._graph = latest, graph
+
+    def __getitem__(self, name: str) -> Callable[[], Items]:
+        return self._named[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._named)
+
+    def __len__(self) -> int:
+        return len(self._named)
+
+    @cached_property
+    def _named(self) -> dict[str, Callable[[], Items]]:
+        named: dict[str, Callable[[], Items]] = {}
+        for node_id, items in self._latest.items():
+            named[node_id] = named[self._graph.nodes[node_id].label] = partial(_same, items)
+        return named
+
+
+def _same(items: Items) -> Items:
+    return items

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from executions.syntax import expressions_in
 
 WRITTEN_DOWN = (
     "Do not write a {} into a workflow: everyone who may see the workflow can read it. Create a credential of the type"
     " {} and name it in `credential`."
 )
-_EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 
 def holds_literal(text: str) -> bool:
@@ -16,5 +15,9 @@ def holds_literal(text: str) -> bool:
 
     `{{ $json.key }}` holds none; `abc`, `abc{{ $json.key }}` and `{{ "abc" }}` do.
     """
-    expressions = _EXPRESSION.findall(text)
-    return bool(_EXPRESSION.sub("", text).strip()) or any("$" not in each for each in expressions)
+    at, around, literal = 0, list[str](), False
+    for begin, end in expressions_in(text):
+        around.append(text[at:begin])
+        literal = literal or "$" not in text[begin:end]
+        at = end
+    return literal or bool("".join([*around, text[at:]]).strip())
