@@ -14,6 +14,8 @@ from typing import Any
 from django.urls import URLPattern, URLResolver, get_resolver
 
 OPEN, VIEWER, EDITOR, ADMIN = "open", "viewer", "editor", "admin"
+ADDRESSEE = "addressee"
+"""Only the one user that an invitation is for, whatever their role."""
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -69,7 +71,13 @@ _NAMED = {"type": "endpoint", "endpoint": "{endpoint}"}
 API: dict[str, dict[str, Access]] = {
     "/api/auth/token/": {"post": Access(OPEN)},
     "/api/auth/token/refresh/": {"post": Access(OPEN)},
+    "/api/auth/token/revoke/": {"post": Access(OPEN)},
     "/api/auth/me/": {"get": Access()},
+    "/api/account/": {"get": Access(), "patch": Access(body={}, foreign=({"default_workspace": "{workspace}"},))},
+    "/api/account/password/": {"post": Access(body={"current_password": "wrong", "new_password": "another"})},
+    "/api/account/end-sessions/": {"post": Access(body={"end_tokens": False})},
+    "/api/invitations/{token}/": {"get": Access(ADDRESSEE, hidden=True)},
+    "/api/invitations/{token}/accept/": {"post": Access(ADDRESSEE, hidden=True)},
     "/api/schema/": {"get": Access(OPEN)},
     "/api/docs/": {"get": Access(OPEN)},
     "/api/asyncapi/": {"get": Access(OPEN)},
@@ -78,7 +86,12 @@ API: dict[str, dict[str, Access]] = {
     "/api/credential-types/": {"get": Access()},
     "/api/workspaces/": {"get": Access(), "post": Access(body={"name": "Another"})},
     "/api/workspaces/{workspace}/": {"get": Access()},
-    "/api/workspaces/{workspace}/members/": {"get": Access(ADMIN), "post": Access(ADMIN, {})},
+    "/api/workspaces/{workspace}/members/": {"get": Access(ADMIN)},
+    "/api/workspaces/{workspace}/members/me/": {"delete": Access()},
+    "/api/workspaces/{workspace}/invitations/": {
+        "get": Access(ADMIN), "post": Access(ADMIN, {"username": "somebody", "role": "viewer"}),
+    },
+    "/api/workspaces/{workspace}/invitations/{invitation}/": {"get": Access(ADMIN), "delete": Access(ADMIN)},
     "/api/workspaces/{workspace}/members/{member}/": {
         "get": Access(ADMIN), "patch": Access(ADMIN, {"role": "viewer"}), "delete": Access(ADMIN),
     },
@@ -99,6 +112,7 @@ API: dict[str, dict[str, Access]] = {
     "/api/workflows/{workflow}/activate/": {"post": Access(EDITOR)},
     "/api/workflows/{workflow}/deactivate/": {"post": Access(EDITOR)},
     "/api/workflows/{workflow}/clone/": {"post": Access(EDITOR)},
+    "/api/workflows/{workflow}/hooks/": {"get": Access()},
     "/api/workflows/{workflow}/execute/": {"post": Access(EDITOR, {})},
     "/api/workflows/{workflow}/schedules/": {"get": Access()},
     "/api/workflows/{workflow}/validate/": {"post": Access(body={})},
@@ -228,14 +242,15 @@ PAGES: dict[str, tuple[str, ...]] = {
 """Pages for people with a session, each with queries that name what may belong to another workspace."""
 OPEN_TO_ALL = {
     "/login/", "/logout/", "/healthz", "/readyz", "/metrics", "/hooks/{path}", "/hooks/test/{path}",
-    "/hooks/resume/{execution}/{signature}",
+    "/hooks/resume/{execution}/{signature}", "/invitations/{token}/",
 }  # fmt: skip
 """Without a session or a token: they have tests of their own."""
 _KINDS = {"workspace_id": "workspace", "execution_id": "execution", "workflow_id": "workflow",
           "endpoint_id": "endpoint", "delivery_id": "delivery", "request_id": "inbound"}  # fmt: skip
 OF_PATHS = {
     "approvals": "approval", "credentials": "credential", "deliveries": "delivery", "endpoints": "endpoint",
-    "executions": "execution", "inbound": "inbound", "members": "member", "nodes": "node", "operations": "operation",
+    "executions": "execution", "inbound": "inbound", "invitations": "invitation",
+    "members": "member", "nodes": "node", "operations": "operation",
     "replays": "replay", "tokens": "token", "workflows": "workflow", "workspaces": "workspace",
 }  # fmt: skip
 """The kind of object that a path names, by what stands before the id."""

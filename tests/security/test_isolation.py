@@ -16,11 +16,23 @@ from django.db import connection
 from django.test import AsyncClient, Client
 
 from tests.engine import COMMITS
-from tests.security.routes import ADMIN, API, EDITOR, OPEN, OPEN_TO_ALL, PAGES, VIEWER, Access, filled, resolved
+from tests.security.routes import (
+    ADDRESSEE,
+    ADMIN,
+    API,
+    EDITOR,
+    OPEN,
+    OPEN_TO_ALL,
+    PAGES,
+    VIEWER,
+    Access,
+    filled,
+    resolved,
+)
 from tests.security.worlds import World, ask, make_world
 from workflow_platform.accounts.models import User
 
-BELOW = {OPEN: (), VIEWER: (), EDITOR: (VIEWER,), ADMIN: (VIEWER, EDITOR)}
+BELOW = {OPEN: (), VIEWER: (), EDITOR: (VIEWER,), ADMIN: (VIEWER, EDITOR), ADDRESSEE: (VIEWER, EDITOR, ADMIN)}
 SHARED = {"node"}
 """Ids that are the same in every workspace."""
 CHANGING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT[\d:.]+Z?|[A-Za-z0-9_-]{32}")

@@ -78,6 +78,8 @@ def _fill_workflows(world: World) -> None:
     run_here(Execution.objects.get(pk=execution["id"]))
     events = world.request("GET", f"/api/executions/{execution['id']}/events/").json()["events"]
     replay = world.made("/api/events/replay/", {"filter": {"execution": execution["id"]}, "at_once": True})
+    offer = {"username": "somebody-else", "role": "viewer"}
+    invitation = world.made(f"/api/workspaces/{world.workspace.pk}/invitations/", offer)
     world.ids |= {
         "workspace": str(world.workspace.pk),
         "workflow": workflow["id"],
@@ -88,6 +90,7 @@ def _fill_workflows(world: World) -> None:
         "approval": str(Wait.objects.get(execution=execution["id"]).pk),
         "credential": world.made("/api/credentials/", secret)["id"],
         "replay": replay["id"],
+        "invitation": invitation["id"],
         "member": str(Membership.objects.get(workspace=world.workspace, role=Role.VIEWER).pk),
         "token": str(ApiToken.objects.get(user__username=f"{world.workspace.slug}-admin").pk),
     }
