@@ -19,7 +19,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 from tests.security.routes import views
 from tests.security.worlds import ask
 from workflow_platform import problems, schema_view
-from workflow_platform.accounts.authentication import tokens_for
+from workflow_platform.accounts import refresh_tokens
 from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
 from workflow_platform.schema_view import SchemaView, document
 
@@ -288,7 +288,7 @@ def test_what_the_database_refuses_is_the_fault_of_the_request() -> None:
     ids=str,
 )
 def test_a_token_with_an_odd_claim_opens_nothing_and_breaks_nothing(user: User, name: str, value: Any) -> None:
-    refresh = tokens_for(user)
+    refresh = refresh_tokens.issue(user)
     for kind in (refresh, refresh.access_token):
         claims = dict(kind.payload) | {name: value}
         if value is UNSAID:
