@@ -14,6 +14,7 @@ from django.utils import timezone
 from events import log
 from events.log import NewEvent
 from executions import admission
+from executions.lifecycle import stored_outputs
 from executions.lifecycle.base import Lease, end_unheld, event, move
 from executions.lifecycle.deliveries import taken_back
 from executions.models import Execution, NodeRun, Trigger
@@ -109,7 +110,7 @@ def _runs(executions: Sequence[Execution]) -> dict[UUID, list[NodeRun]]:
     """Return the node runs of the executions, in the order in which they were recorded."""
     by_execution: dict[UUID, list[NodeRun]] = {}
     if executions:
-        for run in NodeRun.objects.filter(execution__in=[e.pk for e in executions]).order_by("id"):
+        for run in stored_outputs.node_runs([execution.pk for execution in executions]):
             by_execution.setdefault(run.execution_id, []).append(run)
     return by_execution
 

@@ -1,0 +1,58 @@
+"""Node runs as they are stored, for a worker that goes on with their execution: large outputs stay text.
+
+To parse them would hold the interpreter's lock of the worker, each time that an execution with large outputs goes on
+after a wait. PostgreSQL cuts them into chunks instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import connection
+
+from executions.items import CHUNK_BYTES, PACKED_BYTES, SAMPLE_BYTES, SAMPLE_ITEMS, Items, PackedItems, sample_of
+from executions.models import NodeRun
+
+_LARGE = """
+SELECT run.id, output.key, string_agg(item.value::text, ',' ORDER BY item.place), count(*)
+FROM executions_noderun run, jsonb_each(run.output) output,
+  jsonb_array_elements(output.value) WITH ORDINALITY item(value, place)
+WHERE run.id = ANY(%s)
+GROUP BY run.id, output.key, (item.place - 1) * run.output_bytes / (%s::bigint * greatest(run.output_items, 1))
+ORDER BY run.id, output.key, min(item.place)
+"""
+
+
+def node_runs(execution_ids: Sequence[UUID]) -> list[NodeRun]:
+    """Return the node runs of the executions, in the order in which they were recorded."""
+    stored = NodeRun.objects.filter(execution__in=execution_ids)
+    runs = list(stored.defer("output").order_by("id"))
+    small = dict(stored.filter(output_bytes__lte=PACKED_BYTES).values_list("pk", "output"))
+    large = _large([run.pk for run in runs if run.output_bytes > PACKED_BYTES])
+    for run in runs:
+        run.output = large.get(run.pk, {}) if run.output_bytes > PACKED_BYTES else small.get(run.pk)
+    return runs
+
+
+def _large(ids: list[Any]) -> dict[Any, dict[str, Items]]:
+    """Return the outputs of node runs, by id and output."""
+    chunks: dict[Any, dict[str, tuple[list[bytes], list[int]]]] = {}
+    if ids:
+        with connection.cursor() as cursor:
+            cursor.execute(_LARGE, [ids, CHUNK_BYTES])
+            for run, output, text, count in cursor.fetchall():
+                texts, counts = chunks.setdefault(run, {}).setdefault(output, ([], []))
+                texts.append(f"[{text}]".encode())
+                counts.append(count)
+    return {
+        run: {output: PackedItems(texts, counts, _sample(texts[0])) for output, (texts, counts) in outputs.items()}
+        for run, outputs in chunks.items()
+    }
+
+
+def _sample(chunk: bytes) -> list[dict[str, Any]]:
+    """Return the first items of a chunk, if they are small enough to be found without parsing much."""
+    return sample_of(orjson.loads(chunk)[:SAMPLE_ITEMS]) if len(chunk) <= CHUNK_BYTES + SAMPLE_BYTES else []
