@@ -18,7 +18,7 @@ from workflow_platform import embedded
 MEANT = {"DATABASE_URL", "REDIS_URL"}
 """Variables that say where the tests are to run."""
 OF_SHELLS = ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "DJANGO_COLORS", "PYTHONWARNINGS", "LANGUAGE")
-PATIENCE_SECONDS = 550.0
+PATIENCE_SECONDS = 240.0
 """No test says how soon something happens. What does not happen at all is ended by pytest-timeout, or by this."""
 _SETTINGS = Path(__file__).resolve().parent.parent / "workflow_platform" / "settings.py"
 _once_more = embedded.wait_until

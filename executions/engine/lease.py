@@ -6,6 +6,7 @@ interpreter for seconds costs no lease. A loop that no longer proceeds costs all
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -77,8 +78,13 @@ class Heartbeats:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self.companion = CompanionProcess(self._table)
+        atexit.register(self._stop, os.getpid())
         driver().pulse.listeners.append(self._table.tick)
         threading.Thread(target=self._run, name="heartbeats", daemon=True).start()
+
+    def _stop(self, owner: int) -> None:
+        if os.getpid() == owner:  # not in a fork
+            self.companion.stop()
 
     def hold(self, holder: Holder) -> Held:
         """Renew the holder's lease until `let_go`."""

@@ -31,7 +31,7 @@ HOLD_RETRY_SECONDS = 2.0
 """A further attempt that is due sooner, too."""
 
 
-def _row_of(wanted: WaitFor, run: NodeRun) -> Wait | None:
+def wait_row(wanted: WaitFor, run: NodeRun) -> Wait | None:
     """Return the row that is resolved from outside; None for a time."""
     if wanted.kind is None:
         return None
@@ -147,7 +147,7 @@ class NodeRuns(RunState):
     def _wait(self, active: Active, wanted: WaitFor) -> None:
         row = active.row
         row.error = None  # else it would seem to wait for its next attempt
-        wait = _row_of(wanted, row)
+        wait = wait_row(wanted, row)
         active.awaits = wait is not None
         self._submit(lifecycle.wait_node(self.execution, self.lease, row, wanted.reason, wanted.until, wait))
         self.waiting[row.node_id, row.run_index] = active

@@ -48,6 +48,12 @@ class CompanionProcess:
             self._socket.close()
             self._start()
 
+    def stop(self) -> None:
+        """End it, and wait until it has gone: the worker holds no lease any more."""
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
+
     def _start(self) -> None:
         self._started_at = time.monotonic()
         self._socket, theirs = socket.socketpair()

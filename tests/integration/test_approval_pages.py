@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from executions import approvals, lifecycle
 from executions.engine import recorder
+from executions.engine.node_runs import wait_row
 from executions.models import Execution, NodeRun, Trigger, Wait, WaitKind
 from executions.nodes.base import WaitFor
 from executions.statuses import ExecutionStatus
@@ -29,7 +30,7 @@ def asked(message: str, assignee: User | None = None, expires_in: timedelta | No
     (claimed,) = lifecycle.claim([execution.pk], "a worker")
     run = NodeRun(execution=claimed.execution, node_id="ask", name="Ask", node_type="approval")
     until = timezone.now() + expires_in if expires_in else None
-    wait = WaitFor("Waits.", until, WaitKind.APPROVAL, message, assignee).row(run)
+    wait = wait_row(WaitFor("Waits.", until, WaitKind.APPROVAL, message, assignee), run)
     assert wait is not None
     change = lifecycle.start_node(claimed.execution, claimed.lease, run, 1)
     change += lifecycle.wait_node(claimed.execution, claimed.lease, run, "Waits.", until, wait)

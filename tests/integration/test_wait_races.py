@@ -15,6 +15,7 @@ from executions import admission, follow_up, lifecycle, sub_workflows, waits
 from executions.engine import recorder, runner
 from executions.engine.definition import definition
 from executions.engine.driver import driver
+from executions.engine.node_runs import wait_row
 from executions.lifecycle import Claimed
 from executions.models import Execution, NodeRun, Wait, WaitKind
 from executions.nodes.base import NodeError, WaitFor
@@ -44,7 +45,7 @@ def begun(claimed: Claimed, *, expires_in: float | None = None) -> tuple[NodeRun
     pause.inputs = {"main": [{"node": "start", "run_index": 0, "output": "main"}]}
     change += lifecycle.start_node(execution, lease, pause, 1)
     until = None if expires_in is None else timezone.now() + timedelta(seconds=expires_in)
-    wait = WaitFor("Waits.", until, WaitKind.WEBHOOK).row(pause)
+    wait = wait_row(WaitFor("Waits.", until, WaitKind.WEBHOOK), pause)
     change += lifecycle.wait_node(execution, lease, pause, "Waits.", until, wait)
     assert recorder.write([change]) == set()
     assert wait is not None
@@ -251,7 +252,7 @@ def test_a_child_whose_end_is_told_many_times_at_once_wakes_its_parent_once() ->
     claimed, run, workflow = calling()
     child = sub_workflows.start_child(run, workflow, [{"n": 1}], True)
     wanted = WaitFor("Waits.", kind=WaitKind.EXECUTION, child=child)
-    change = lifecycle.wait_node(claimed.execution, claimed.lease, run, "Waits.", None, wanted.row(run))
+    change = lifecycle.wait_node(claimed.execution, claimed.lease, run, "Waits.", None, wait_row(wanted, run))
     change += lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0)
     recorder.write([change])
     assert Wait.objects.filter(execution=claimed.execution).count() == 1

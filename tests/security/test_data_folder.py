@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from tests import started_servers
+from workflow_platform import embedded
 from workflow_platform.data_folder import close_to_others
 from workflow_platform.embedded import server_user
 
@@ -48,6 +49,8 @@ def test_postgresqls_user_passes_through_by_its_group_alone() -> None:
     user = server_user()
     if user is None or not (started_servers.folder / "postgres").exists():
         return  # PostgreSQL runs as the same user, or is somebody else's server
-    found = started_servers.folder.stat()
+    folder = started_servers.folder / "passed-through"
+    embedded._let_pass(folder, user)
+    found = folder.stat()
     assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o710, pwd.getpwnam(user).pw_gid)
     assert found.st_uid == os.geteuid()

@@ -163,7 +163,8 @@ def test_attempts_at_once_never_pass_a_limit() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_database_connection_is_held_while_a_password_waits_to_be_hashed() -> None:
+def test_no_database_connection_is_held_while_a_password_waits_to_be_hashed(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["workflow_platform.accounts.hashing.QueuedPBKDF2PasswordHasher"]
     user = User.objects.create_user("ada", password=PASSWORD)
     connection.close()
     in_use = lambda: (found := connection.pool.get_stats())["pool_size"] - found["pool_available"]  # type: ignore[attr-defined]  # noqa: E731

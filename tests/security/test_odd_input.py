@@ -26,7 +26,7 @@ from workflow_platform.schema_view import SchemaView, document
 TOO_EARLY_OR_LATE = (
     "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00",
 )  # fmt: skip
-UNSAID = object()
+UNSAID = "(not said)"
 
 
 @pytest.fixture

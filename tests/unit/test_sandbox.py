@@ -430,8 +430,9 @@ def test_ten_megabytes_of_items_go_through(pool: Pool) -> None:
     code = "return $input.all().map(item => ({ ...item.json, id: item.json.id + 1 }))"
     answer = run(pool, code, *items)
     assert answer.error is None
-    assert len(answer.value) == 90_000
-    assert answer.value[-1] == items[-1] | {"id": 90_000}
+    made = answer.items()
+    assert len(made) == 90_000
+    assert made[-1] == items[-1] | {"id": 90_000}
 
 
 # --- what the author is told ------------------------------------------------------------------------------------------
