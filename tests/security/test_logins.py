@@ -20,6 +20,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from tests.conftest import Platform
+from tests.engine import COMMITS
 from tests.executing import save
 from tests.people import Person
 from tests.workflows import edge, node
@@ -145,7 +146,7 @@ def test_the_pages_have_the_same_limits_and_say_when_to_come_back(attacked: Plat
     assert all("Retry-After" in answer.headers for answer in answers if answer.status_code != 200)
 
 
-@pytest.mark.django_db(transaction=True)
+@COMMITS
 def test_attempts_at_once_never_pass_a_limit() -> None:
     address = parse("192.0.2.9")
 
@@ -162,7 +163,7 @@ def test_attempts_at_once_never_pass_a_limit() -> None:
         assert sum(pool.map(attempt, range(GUESSES))) == FAILURES_PER_NAME_AND_ADDRESS
 
 
-@pytest.mark.django_db(transaction=True)
+@COMMITS
 def test_no_database_connection_is_held_while_a_password_waits_to_be_hashed(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["workflow_platform.accounts.hashing.QueuedPBKDF2PasswordHasher"]
     user = User.objects.create_user("ada", password=PASSWORD)

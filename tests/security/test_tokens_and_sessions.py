@@ -22,6 +22,7 @@ from rest_framework.test import APIClient
 from websockets.asyncio.client import connect
 
 from tests.conftest import Platform
+from tests.engine import COMMITS
 from tests.people import Person
 from workflow_platform.accounts import known_devices, refresh_tokens
 from workflow_platform.accounts.authentication import authenticate_bearer
@@ -69,7 +70,7 @@ def test_each_refresh_token_works_once_and_its_reuse_ends_the_family(ada: User) 
     assert refresh(other["refresh"]).status_code == 200
 
 
-@pytest.mark.django_db(transaction=True)
+@COMMITS
 def test_of_many_uses_of_a_refresh_token_at_once_one_succeeds_at_most() -> None:
     token = pair_of(User.objects.create_user("ada", password=PASSWORD))["refresh"]
 
