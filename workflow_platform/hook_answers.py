@@ -14,14 +14,10 @@ import orjson
 
 from webhooks.inbound.answer_headers import is_well_formed
 from workflow_platform import problems
+from workflow_platform.sandbox_headers import SANDBOX
 
 logger = logging.getLogger(__name__)
 
-SANDBOX = {
-    b"Content-Security-Policy": b"sandbox",
-    b"X-Content-Type-Options": b"nosniff",
-    b"Cross-Origin-Resource-Policy": b"same-origin",
-}
 _OURS = {name.lower() for name in SANDBOX}
 FAILED = "The platform failed to answer this request; its log says why."
 

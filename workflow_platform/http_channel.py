@@ -18,6 +18,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
+from workflow_platform.sandbox_headers import SANDBOX
+
 WINDOW = 64 * 1024
 LINGER_SECONDS, LINGER_BYTES = 30.0, 64 * 1024 * 1024
 """How long, and how much, a client that was refused may go on sending. It is thrown away: to close at once would reset
@@ -100,6 +102,13 @@ class StreamedRequest(WebRequest):
         """Hand on a piece of the body; read no more of it while too much waits."""
         if self.application_queue is not None and self.application_queue.feed(data) >= WINDOW:
             self.channel.hold_body()
+
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """Refuse what never reaches the application, such as a header without a name: as text, and sandboxed like every
+        answer under /hooks/."""
+        headers = [(b"Content-Type", b"text/plain; charset=utf-8"), *SANDBOX.items()]
+        self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
+        self.handle_reply({"type": "http.response.body", "body": f"{body}.".encode()})
 
     def end_body(self) -> None:
         """Note that the body is complete."""

@@ -90,6 +90,25 @@ def test_a_head_that_is_too_large_or_no_head_is_refused(platform: Platform, byte
         assert connection.rest() == b""
 
 
+@pytest.mark.parametrize(
+    "bytes_",
+    [
+        head("GET", "/hooks/x", "X(Y): z"),
+        b"GET /hooks/\xc3\xa9 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /hooks/x?\xc3\xa9 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+)
+def test_what_the_server_refuses_by_itself_is_sandboxed_text(platform: Platform, bytes_: bytes) -> None:
+    with Connection(platform.url) as connection:
+        connection.send(bytes_)
+        answer = connection.answer()
+        assert answer.status == 400
+        assert b"<" not in answer.body
+        if answer.body:  # Twisted's own refusals have none
+            assert answer.headers["content-security-policy"] == "sandbox"
+            assert answer.headers["content-type"].startswith("text/plain")
+
+
 def test_after_a_refused_body_no_other_request_of_the_connection_is_answered(platform: Platform) -> None:
     with Connection(platform.url) as connection:
         # The body of the first is, word for word, another request.

@@ -1,0 +1,9 @@
+"""The headers that keep an answer under /hooks/ from being a page of the platform. No Django."""
+
+from __future__ import annotations
+
+SANDBOX = {
+    b"Content-Security-Policy": b"sandbox",
+    b"X-Content-Type-Options": b"nosniff",
+    b"Cross-Origin-Resource-Policy": b"same-origin",
+}
