@@ -90,7 +90,7 @@ class Actor:
 
 class Pulse:
     """A turn that is asked for again and again, in line with those of executions: how late it comes is how late those
-    of a workspace with little to do come. `listeners` are told the time of each."""
+    of a workspace with little to do come. Each of `listeners` is called with its time."""
 
     def __init__(self, turns: FairThreads) -> None:
         self._turns = turns
