@@ -8,10 +8,12 @@ from django.http import HttpRequest
 from django.utils.text import Truncator
 
 from events.admin_filters import RecordedFilter, ShortPaginator, TypeFilter, search
-from events.event_filter import BadPattern
-from events.event_subscription import EventSubscription
-from events.event_types import UnknownEventType
-from events.models import CleanupState, Event, Replay, RetentionPolicy, Stream
+from events.bus.models import EventSubscription
+from events.catalogue.event_types import UnknownEventType
+from events.history.event_filter import BadPattern
+from events.log.models import Event, Stream
+from events.replay.models import Replay
+from events.retention.models import CleanupState, RetentionPolicy
 
 
 class ReadOnly:

@@ -17,12 +17,12 @@ class EventsConfig(AppConfig):
         from events import checks  # noqa: F401
         from events.replay import jobs, sending
         from events.replay.models import Replay
-        from workflow_platform import sealed
-        from workflow_platform.accounts.models import ApiToken, Membership, TokenFamily, User
-        from workflow_platform.jobs import register
+        from workflow_platform.core.accounts.models import ApiToken, Membership, TokenFamily, User
+        from workflow_platform.core.jobs import register
+        from workflow_platform.core.secrets import encrypted_columns
 
         register(jobs.KIND, sending.send, "low")
-        sealed.register_column("secrets of replays", Replay, "secrets")
+        encrypted_columns.register_column("secrets of replays", Replay, "secrets")
         user_logged_out.connect(_user_changed, dispatch_uid="events.logged_out")
         theirs = (ApiToken, Membership, TokenFamily)
         for model, changed in (*((each, _theirs_changed) for each in theirs), (User, _user_saved)):
@@ -44,6 +44,6 @@ def _user_saved(*, instance: Any, **_: Any) -> None:
 
 
 def _tell(user: int) -> None:
-    from events.presence import access_changed
+    from events.streaming.connections import access_changed
 
     transaction.on_commit(lambda: access_changed(user))

@@ -6,9 +6,9 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from events.event_subscription import EventSubscription
-from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
-from workflow_platform.identifiers import uuid7
+from events.bus.models import EventSubscription
+from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
+from workflow_platform.core.identifiers import uuid7
 
 __all__ = ["EXECUTION", "FEED", "SYSTEM", "WORKFLOW", "Event", "EventSubscription", "Stream", "sequence_field"]
 
@@ -80,7 +80,7 @@ class EventQuerySet(WorkspaceScopedQuerySet["Event"]):
 
 
 class Event(models.Model):
-    """An immutable fact, in the past tense. The table is cut by day; its indexes stand in `events.partitions`."""
+    """An immutable fact, in the past tense. The table is cut by day; its indexes stand in `events.log.partitions`."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # No constraint: the append that writes the event holds the stream's row, and a check for each row costs.

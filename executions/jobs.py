@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class WrongWorker(Exception):
-    """Executions run in `executions.worker.ExecutionWorker`, which claims them together: start that class of worker."""
+    """Executions run in `executions.workers.worker.ExecutionWorker`, which claims them together: start that class of worker."""
 
 
 def run_execution(execution_id: str) -> None:

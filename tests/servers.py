@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from workflow_platform.embedded import Postgres, Redis, as_server, free_port, wait_until
+from workflow_platform.installation.embedded import Postgres, Redis, as_server, free_port, wait_until
 
 SECRET_KEY = "only-for-tests-" * 4
 

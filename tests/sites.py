@@ -21,8 +21,8 @@ from django.test import override_settings
 
 from tests.conftest import Platform
 from tests.shell import Shell
-from workflow_platform.embedded import Redis, free_port, wait_until
-from workflow_platform.supervision import processes
+from workflow_platform.installation.embedded import Redis, free_port, wait_until
+from workflow_platform.installation.supervision import processes
 
 ROOT = Path(__file__).resolve().parent.parent
 AS_NEW = "platform_as_new"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
-from workflow_platform import probes
+from workflow_platform.core.requests import probes
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -13,9 +13,9 @@ from django.http import HttpRequest, JsonResponse
 from rq import Worker
 from rq.utils import utcparse
 
-from events import partitions
-from workflow_platform.postgresql.server import Connection, server
-from workflow_platform.redis_server import patient_client
+from events.log import partitions
+from workflow_platform.core.postgresql.server import Connection, server
+from workflow_platform.core.redis_server import patient_client
 
 WORKER_TTL_SECONDS = 30
 """What workers are started with (`--worker-ttl`): an idle one tells that it lives every 15 s, a full one every 10 s."""

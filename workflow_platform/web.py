@@ -28,8 +28,8 @@ from twisted.internet import defer, reactor
 from twisted.internet.interfaces import IPushProducer
 from zope.interface.declarations import implementer
 
-from workflow_platform.availability import serve_requests
-from workflow_platform.http_channel import RequestInput, StreamingHTTPFactory
+from workflow_platform.core.availability import serve_requests
+from workflow_platform.serving.http_channel import RequestInput, StreamingHTTPFactory
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
 
@@ -190,9 +190,9 @@ class StreamingServer(Server):
             await pace.wait()
 
     def _say_hello(self) -> None:
-        from events import system
+        from events.bus import system_events
 
-        system.started(COMPONENT)
+        system_events.started(COMPONENT)
 
     def kill_all_applications(self) -> Any:
         """Take no more, tell clients that the process stops, answer what was asked; what is left then is given up.
@@ -204,14 +204,14 @@ class StreamingServer(Server):
         return defer.Deferred.fromFuture(asyncio.ensure_future(self._end()))
 
     async def _end(self) -> None:
-        from events import system
-        from events.presence import presence
+        from events.bus import system_events
+        from events.streaming.connections import presence
 
         try:
             await asyncio.wait_for(presence().say_farewell(), FAREWELL_SECONDS)
         except Exception:
             logger.exception("clients were not told that the process stops")
-        await asyncio.to_thread(system.stopped, COMPONENT)
+        await asyncio.to_thread(system_events.stopped, COMPONENT)
         late = await _wait(self._running(), DRAIN_SECONDS)
         for application in late:
             application.cancel()

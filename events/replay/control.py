@@ -13,12 +13,12 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.dateparse import parse_datetime
 
-from events import live
 from events.replay import jobs, reading
 from events.replay.models import Mode, Replay, State, Target
 from events.replay.reading import Standing, standing
 from events.replay.watching import replay_id_of
-from workflow_platform.accounts.models import Role, User
+from events.streaming import publisher
+from workflow_platform.core.accounts.models import Role, User
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def settle(replay: Replay, now: datetime) -> None:
 
 def _changed(replay: Replay) -> None:
     message = {"type": HINT, "stream": replay.stream, "revision": replay.revision}
-    live.send_messages([(live.group_of(replay.stream), message)])
+    publisher.send_messages([(publisher.group_of(replay.stream), message)])
     if replay.next_at is not None:
         jobs.enqueue([replay.pk])
 

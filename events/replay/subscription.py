@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from events.hub import Batch
 from events.replay.watching import Due, ReplayState, due, page
-from events.subscription import PAGE, Subscription
-from workflow_platform.database_threads import in_database
+from events.streaming.hub import Batch
+from events.streaming.subscription import PAGE, Subscription
+from workflow_platform.core.database_threads import in_database
 
 if TYPE_CHECKING:
-    from events.session import Session
+    from events.streaming.session import Session
 
 LOOK_SECONDS, DEGRADED_LOOK_SECONDS = 2.0, 0.25
 """So often a replay is looked at that nothing has been said of: the message of a change may be lost."""

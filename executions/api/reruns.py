@@ -11,9 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions.api.serializers import ExecutionSerializer
+from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle import CannotStart
 from executions.models import Execution, Priority
-from executions.rerun import (
+from executions.reruns import (
     FAILED,
     MOST_IN_BULK,
     START,
@@ -25,13 +26,12 @@ from executions.rerun import (
     rerun,
     rerun_many,
 )
-from executions.statuses import ExecutionStatus
-from workflow_platform import idempotency
-from workflow_platform.accounts.models import Role
-from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.idempotency import create_once
-from workflow_platform.inputs import BodySerializer, Moment
-from workflow_platform.problems import Problem
+from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.api import idempotency
+from workflow_platform.core.api.idempotency import create_once
+from workflow_platform.core.api.inputs import BodySerializer, Moment
+from workflow_platform.core.api.problems import Problem
 
 FIRST_SHOWN = 20
 ENDED = [s.value for s in ExecutionStatus if s.ended]

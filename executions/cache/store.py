@@ -24,8 +24,8 @@ import orjson
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from executions.items import fragment
-from workflow_platform.redis_server import RedisServer, once_more, server
+from executions.domain.items import fragment
+from workflow_platform.core.redis_server import RedisServer, once_more, server
 
 logger = logging.getLogger(__name__)
 

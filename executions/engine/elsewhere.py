@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from executions.expressions import Budget, Evaluator, ExpressionError, Scope, TooMuchHere
-from executions.items import PACKED_BYTES, Items, PackedItems, chunks_of
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType
-from workflow_platform.sandbox.pool import sandbox
-from workflow_platform.sandbox.task import Cancelled, Reply, Task
+from executions.domain.errors import NodeError
+from executions.domain.expressions import Budget, Evaluator, ExpressionError, Scope, TooMuchHere
+from executions.domain.items import PACKED_BYTES, Items, PackedItems, chunks_of
+from executions.nodes.base import NodeContext, NodeResult, NodeType
+from workflow_platform.core.sandbox.pool import sandbox
+from workflow_platform.core.sandbox.task import Cancelled, Reply, Task
 
 logger = logging.getLogger(__name__)
 

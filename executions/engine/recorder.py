@@ -20,17 +20,17 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, connection, transaction
+from events.log.models import Event
 
 from events import log
 from events.log import NewEvent
-from events.models import Event
 from executions import lifecycle
+from executions.domain.statuses import ExecutionStatus
 from executions.engine import rows
 from executions.engine.bulk import BulkQueue, Submission
 from executions.lifecycle import Change, Claimed, Lease
 from executions.lifecycle.deliveries import take_back
 from executions.models import Wait
-from executions.statuses import ExecutionStatus
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from executions.lifecycle.creation import (
     needs_key_ahead,
     settle_keys,
 )
-from executions.lifecycle.steps import (
+from executions.lifecycle.rerun_copy import OldRun, old_runs
+from executions.lifecycle.transitions import (
     cancel_node,
     complete_node,
     end,
@@ -30,7 +31,6 @@ from executions.lifecycle.steps import (
     start_node,
     wait_node,
 )
-from executions.lifecycle.taking_over import OldRun, old_runs
 
 __all__ = [
     "CannotControl",

@@ -11,8 +11,8 @@ from uuid import UUID
 from django.utils import timezone
 
 from events.log import NewEvent
+from executions.domain.statuses import ExecutionStatus, NodeRunStatus, check_execution_move, check_node_run_move
 from executions.models import Execution, NodeRun, Wait
-from executions.statuses import ExecutionStatus, NodeRunStatus, check_execution_move, check_node_run_move
 
 SOURCE = "executions.engine"
 OUTSIDE = "executions.lifecycle"

@@ -13,12 +13,12 @@ from django.utils import timezone
 
 from events import log
 from events.log import NewEvent
-from executions import admission
+from executions.admission import admission
+from executions.domain.statuses import ExecutionStatus, NodeRunStatus
 from executions.lifecycle import stored_outputs
 from executions.lifecycle.base import Lease, end_unheld, event, move
 from executions.lifecycle.deliveries import taken_back
 from executions.models import Execution, NodeRun, Trigger
-from executions.statuses import ExecutionStatus, NodeRunStatus
 
 
 @dataclass(slots=True)

@@ -9,12 +9,12 @@ from django.utils import timezone
 
 from events import log
 from events.log import NewEvent
-from executions import admission
+from executions.admission import admission
+from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle.base import OUTSIDE, end_unheld, event, move
 from executions.lifecycle.deliveries import taken_back
 from executions.models import Execution
-from executions.statuses import ExecutionStatus
-from workflow_platform.accounts.models import User
+from workflow_platform.core.accounts.models import User
 
 ASKED = "Asked for."
 

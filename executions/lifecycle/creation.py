@@ -14,16 +14,16 @@ from django.utils import timezone
 
 from events import log
 from events.log import NewEvent
-from executions import admission
-from executions.graph import Graph
+from executions.admission import admission
+from executions.domain.graph import Graph
+from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle import keys, policies
 from executions.lifecycle.base import OUTSIDE, end_unheld, event
-from executions.lifecycle.taking_over import OldRun, copy_runs, leave_out, taken_events
+from executions.lifecycle.rerun_copy import OldRun, copy_runs, leave_out, taken_events
 from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
-from executions.statuses import ExecutionStatus
-from workflow_platform.accounts.models import User
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import User
+from workflow_platform.core.identifiers import uuid7
 
 HEAD_START = {
     Priority.HIGH.value: timedelta(seconds=60),

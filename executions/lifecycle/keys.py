@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from executions import plain_paths
-from executions.expressions import ExpressionError, Scope
+from executions.domain import plain_paths
+from executions.domain.expressions import ExpressionError, Scope
 from executions.models import WorkflowVersion
 from executions.sandbox.evaluate import NOT_REACHED, Question, evaluate_all
-from workflow_platform.sandbox.asking import LONGEST_SECONDS, Unavailable
+from workflow_platform.core.sandbox.asking import LONGEST_SECONDS, Unavailable
 
 KEY_LENGTH = 200
 Items = list[dict[str, Any]]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 
+from executions.domain.schedule_rule import Rule
 from executions.models.execution import Execution
 from executions.models.workflow import Workflow
-from executions.schedule_rule import Rule
-from workflow_platform.accounts.models import WorkspaceScopedQuerySet
+from workflow_platform.core.accounts.models import WorkspaceScopedQuerySet
 
 
 class Missed(models.TextChoices):
@@ -21,7 +21,7 @@ class ScheduleQuerySet(WorkspaceScopedQuerySet["Schedule"]):
 
 
 class Schedule(models.Model):
-    """When a schedule trigger of an active workflow starts it next. Written by `executions.schedules` alone."""
+    """When a schedule trigger of an active workflow starts it next. Written by `executions.triggers.schedules` alone."""
 
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="schedules")
     node_id = models.CharField(max_length=100)

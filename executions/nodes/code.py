@@ -6,11 +6,12 @@ from typing import Any, Literal
 from django.conf import settings
 from pydantic import Field
 
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.domain.errors import NodeError
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.sandbox.checking import check_code
 from executions.sandbox.code import Answer, Call, run
 from executions.sandbox.code_items import NotItems
-from workflow_platform.sandbox.task import Cancelled
+from workflow_platform.core.sandbox.task import Cancelled
 
 
 class CodeParameters(Parameters):

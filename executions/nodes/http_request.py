@@ -5,11 +5,12 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field
 
-from executions.items import PACKED_BYTES
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters, UsableCredential
+from executions.domain.errors import NodeError
+from executions.domain.items import PACKED_BYTES
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, UsableCredential
 from executions.sandbox.bodies import BodyTooLarge, as_json
-from workflow_platform import outbound
-from workflow_platform.sandbox.task import Cancelled
+from workflow_platform.core import outbound
+from workflow_platform.core.sandbox.task import Cancelled
 
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 

@@ -14,16 +14,10 @@ import psycopg
 from django.conf import settings
 from pydantic import Field
 
-from executions.credential_types import PostgresLogin
-from executions.items import Item
-from executions.nodes.base import (
-    NodeContext,
-    NodeError,
-    NodeResult,
-    NodeType,
-    Parameters,
-    UsableCredential,
-)
+from executions.domain.credential_types import PostgresLogin
+from executions.domain.errors import NodeError
+from executions.domain.items import Item
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, UsableCredential
 from executions.nodes.credential_checks import of_other_types
 from executions.nodes.literal_secrets import WRITTEN_DOWN, holds_literal
 from executions.nodes.postgres_connection import Relay, connected

@@ -18,10 +18,10 @@ from typing import Any, Literal
 import psycopg
 from psycopg import rows
 
-from executions.nodes.base import NodeError
+from executions.domain.errors import NodeError
 from executions.nodes.postgres_values import prepare
-from workflow_platform import outbound
-from workflow_platform.addresses import IPAddress
+from workflow_platform.core import outbound
+from workflow_platform.core.outbound.addresses import IPAddress
 
 CONNECT_SECONDS = 10
 LOGIN_BYTES = 1024 * 1024

@@ -8,8 +8,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from executions.credential_types import PostgresLogin
-from executions.nodes.base import NodeError, Parameters
+from executions.domain.credential_types import PostgresLogin
+from executions.domain.errors import NodeError
+from executions.nodes.base import Parameters
 from executions.nodes.postgres_connection import SslMode, Target
 
 Url = Annotated[str, StringConstraints(max_length=2000)]

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from executions.graph import strings_in
+from executions.domain.graph import strings_in
+from executions.domain.schedule_rule import MOST_SECONDS, BadRule, Rule, checked_cron, checked_timezone
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
-from executions.schedule_rule import MOST_SECONDS, BadRule, Rule, checked_cron, checked_timezone
 
 
 class ScheduleTriggerParameters(Parameters):

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from executions.items import Item, Items
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.domain.errors import NodeError
+from executions.domain.items import Item, Items
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import identity, number, text
 from executions.nodes.paths import MISSING, FieldPath, read, with_value
 

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field
 
+from executions.domain.errors import NodeError
 from executions.models import WaitKind
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters, WaitFor
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, WaitFor
 
 WAYS = "Give exactly one of `seconds`, `until` and `webhook`."
 

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import orjson
 
-from executions.expressions import Scope
-from executions.items import Items, PackedItems, fragment
+from executions.domain.expressions import Scope
+from executions.domain.items import Items, PackedItems, fragment
 from executions.sandbox.code_items import items_of
-from workflow_platform.sandbox.pool import Pool, sandbox
-from workflow_platform.sandbox.task import Reply, Task
+from workflow_platform.core.sandbox.pool import Pool, sandbox
+from workflow_platform.core.sandbox.task import Reply, Task
 
 LOGS_BYTES = 4 * 2**20
 """Room for the log lines beside the output."""

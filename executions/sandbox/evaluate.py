@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import orjson
 
-from executions.expressions import MEMORY_LIMIT_BYTES, TIME_LIMIT_SECONDS, ExpressionError, Scope
-from workflow_platform.sandbox.asking import LONGEST_SECONDS, ask
-from workflow_platform.sandbox.task import Task
+from executions.domain.expressions import MEMORY_LIMIT_BYTES, TIME_LIMIT_SECONDS, ExpressionError, Scope
+from workflow_platform.core.sandbox.asking import LONGEST_SECONDS, ask
+from workflow_platform.core.sandbox.task import Task
 
 OUTPUT_LIMIT_BYTES = 4 * 2**20
 SECONDS_TOGETHER = 2.0

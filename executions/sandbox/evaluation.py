@@ -13,10 +13,10 @@ from typing import Any, Literal
 import orjson
 import quickjs
 
-from executions.expressions import PRELUDE, STACK_LIMIT_BYTES, first_line
-from executions.items import PACKED_BYTES, Item, NotStorable, chunks_of, sample_of
+from executions.domain.expressions import PRELUDE, STACK_LIMIT_BYTES, first_line
+from executions.domain.items import PACKED_BYTES, Item, NotStorable, chunks_of, sample_of
 from executions.sandbox.code_items import NotItems, items_of
-from workflow_platform.sandbox import javascript
+from workflow_platform.core.sandbox import javascript
 
 Kind = Literal["", "code", "time", "memory", "output", "items"]
 

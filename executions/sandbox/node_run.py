@@ -12,10 +12,11 @@ from typing import Any
 
 import orjson
 
-from executions.expressions import Evaluator, ExpressionError, Scope
-from executions.graph import Node
-from executions.items import Items, NotStorable, PackedItems, chunks_of, main_of, sample_of
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType
+from executions.domain.errors import NodeError
+from executions.domain.expressions import Evaluator, ExpressionError, Scope
+from executions.domain.graph import Node
+from executions.domain.items import Items, NotStorable, PackedItems, chunks_of, main_of, sample_of
+from executions.nodes.base import NodeContext, NodeResult, NodeType
 
 LOG_LINES = 100
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from executions.expressions import Evaluator, ExpressionError, Scope
+from executions.domain.expressions import Evaluator, ExpressionError, Scope
 
 
 def run(parts: list[bytes]) -> list[bytes]:

@@ -15,7 +15,7 @@ import psycopg
 
 from tests.conftest import manage
 from tests.servers import SECRET_KEY, running
-from workflow_platform.embedded import Postgres, Redis, as_server, free_port, wait_until
+from workflow_platform.installation.embedded import Postgres, Redis, as_server, free_port, wait_until
 
 
 class OwnServers:

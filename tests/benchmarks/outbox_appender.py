@@ -15,14 +15,14 @@ import django
 django.setup()
 
 from django.db import transaction  # noqa: E402
+from events.log.models import Stream  # noqa: E402
 
 from events import bus, log  # noqa: E402
 from events.log import NewEvent  # noqa: E402
-from events.models import Stream  # noqa: E402
 from tests.delivering import make_endpoint  # noqa: E402
 from webhooks import apps, outbox  # noqa: E402
 from webhooks.models import Endpoint  # noqa: E402
-from workflow_platform.accounts.models import Workspace  # noqa: E402
+from workflow_platform.core.accounts.models import Workspace  # noqa: E402
 
 PAYLOAD = {"level": "info", "message": "x" * 200, "node": "node", "run_index": 0}
 STREAMS = 8

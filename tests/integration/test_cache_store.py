@@ -14,8 +14,8 @@ import redis
 from executions import cache
 from executions.cache import Flight, Hit, ask, flight
 from executions.cache.store import PREFIX, Away, Store, lock_ms, store
-from workflow_platform.embedded import free_port, wait_until
-from workflow_platform.redis_server import server
+from workflow_platform.core.redis_server import server
+from workflow_platform.installation.embedded import free_port, wait_until
 
 HOUR = 3_600_000
 

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from executions import schedules
+from executions.domain.schedule_rule import Rule
 from executions.models import Schedule
-from executions.schedule_rule import Rule
-from executions.schedules import Firing, plan
+from executions.triggers import schedules
+from executions.triggers.schedules import Firing, plan
 from tests.engine import COMMITS
 from tests.scheduling import fell_due, scheduled, started
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 
 @COMMITS

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import redis
+from executions.workers.live_workers import WORKER_SILENT
 from rq import Worker
 from rq.utils import utcparse
 
 from tests.conftest import Platform
-from workflow_platform.embedded import wait_until
-from workflow_platform.health import WORKER_SILENT
+from workflow_platform.installation.embedded import wait_until
 
 
 def last_heartbeats(platform: Platform) -> dict[bytes, float]:

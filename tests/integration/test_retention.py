@@ -10,13 +10,17 @@ from uuid import UUID, uuid4
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from events.catalogue.stream_names import FEED, SYSTEM
+from events.log.models import Stream
+from events.retention.models import CleanupState, RetentionPolicy
 
-from events import cleanup, log, partitions, retention, system
-from events.cleanup import Report
-from events.log import NewEvent, StreamClosed
-from events.models import FEED, SYSTEM, CleanupState, RetentionPolicy, Stream
-from events.partitions import Partition
-from events.retention import Terms
+from events import log
+from events.bus import system_events
+from events.log import NewEvent, StreamClosed, partitions
+from events.log.partitions import Partition
+from events.retention import cleanup, retention
+from events.retention.cleanup import Report
+from events.retention.retention import Terms
 from tests.aging import ENDS, age, day, histories, history, read, stored, workspace
 
 pytestmark = pytest.mark.django_db
@@ -112,7 +116,7 @@ def test_events_of_workflows_and_of_the_system_go_by_their_own_age() -> None:
     for days in (40, 0):
         with transaction.atomic():
             log.append([NewEvent(workflow.pk, "workflow.updated", {"name": "W"}, "tests", workflow_id=workflow_id)])
-        system.tell("error", source="tests", component="tests", message="It failed.")
+        system_events.tell("error", source="tests", component="tests", message="It failed.")
         if days:
             partitions.make([day(days)])
             age([workflow.pk, Stream.objects.get(name=SYSTEM).pk], days)

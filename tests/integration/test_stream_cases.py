@@ -13,21 +13,23 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, transaction
+from events.catalogue.stream_names import FEED
+from events.log.models import Stream
 from websockets.asyncio.client import ClientConnection, connect
 
-from events import hub as hub_module
-from events import log, reading, session
-from events.access import Viewer
-from events.hub import Batch, Hub
-from events.live import group_of
-from events.log import NewEvent
-from events.models import FEED, Stream
-from events.recorded import RecordedEvent
-from events.session import Session
+from events import log
+from events.log import NewEvent, reading
+from events.log.recorded import RecordedEvent
+from events.streaming import hub as hub_module
+from events.streaming import session
+from events.streaming.access import Viewer
+from events.streaming.hub import Batch, Hub
+from events.streaming.publisher import group_of
+from events.streaming.session import Session
 from tests.conftest import Platform
 from tests.engine import COMMITS
-from workflow_platform.accounts.models import User, Workspace
-from workflow_platform.database_threads import in_database
+from workflow_platform.core.accounts.models import User, Workspace
+from workflow_platform.core.database_threads import in_database
 
 Frame = dict[str, Any]
 

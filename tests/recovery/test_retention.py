@@ -19,19 +19,21 @@ import psycopg
 import pytest
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.http import HttpRequest
+from events.catalogue.stream_names import EXECUTION
+from events.log.models import Stream
 
-from events import cleanup, log, partitions
+from events import log
 from events.checks import check_partitions
-from events.housekeeping import Housekeeping
-from events.log import NewEvent
-from events.models import EXECUTION, Stream
-from events.retention import Terms
+from events.log import NewEvent, partitions
+from events.retention import cleanup
+from events.retention.housekeeping import Housekeeping
+from events.retention.retention import Terms
 from tests.aging import day, histories, history, old_partitions, read, stored
 from tests.conftest import ROOT
 from tests.engine import COMMITS
-from workflow_platform.embedded import wait_until
+from workflow_platform.core.leases import AlreadyRunning
 from workflow_platform.health import readyz
-from workflow_platform.leases import AlreadyRunning
+from workflow_platform.installation.embedded import wait_until
 
 pytestmark = [COMMITS, pytest.mark.usefixtures("old_partitions")]
 __all__ = ["old_partitions"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from executions.domain.expressions import Evaluator, Scope
+from executions.domain.graph import Node
 from executions.engine.attempt import Outcome, attempt
-from executions.expressions import Evaluator, Scope
-from executions.graph import Node
 from executions.nodes.base import NodeContext
 from executions.nodes.code import Code, CodeParameters
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from workflow_platform.availability import Availability, Unavailable
-from workflow_platform.embedded import wait_until
+from workflow_platform.core.availability import Availability, Unavailable
+from workflow_platform.installation.embedded import wait_until
 
 
 class Server:

@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from executions.domain.errors import NodeError
 
 from executions.cache import execution_key, node_key
-from executions.expressions import Evaluator, Scope
-from executions.graph import Node
-from executions.nodes.base import Items, NodeContext, NodeError
+from executions.domain.expressions import Evaluator, Scope
+from executions.domain.graph import Node
+from executions.nodes.base import Items, NodeContext
 from executions.nodes.registry import node_types
 
 HERE, THERE = UUID(int=1), UUID(int=2)

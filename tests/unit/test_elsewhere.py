@@ -6,13 +6,14 @@ import threading
 from typing import Any
 
 import pytest
+from executions.domain.errors import NodeError
 
+from executions.domain.expressions import Evaluator, ExpressionError, Scope
+from executions.domain.graph import Node
+from executions.domain.items import Items, PackedItems, main_of, pack
 from executions.engine import elsewhere
 from executions.engine.elsewhere import Fallback
-from executions.expressions import Evaluator, ExpressionError, Scope
-from executions.graph import Node
-from executions.items import Items, PackedItems, main_of, pack
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType
+from executions.nodes.base import NodeContext, NodeResult, NodeType
 from executions.nodes.registry import node_types
 from tests.broken_node import Broken
 

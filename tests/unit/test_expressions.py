@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from executions.domain.expressions import Budget, Evaluator, ExpressionError, Scope, TooMuchHere
+from executions.domain.syntax import check_syntax
 from executions.engine.elsewhere import Fallback
-from executions.expressions import Budget, Evaluator, ExpressionError, Scope, TooMuchHere
-from executions.syntax import check_syntax
 
 SCOPE = Scope(
     [{"n": 1, "name": "Ada"}, {"n": 2}],

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from events import presence as module
-from events.presence import FAREWELL_SECONDS, RESTARTING, Full, Presence
+from events.streaming import connections as module
+from events.streaming.connections import FAREWELL_SECONDS, RESTARTING, Full, Presence
 
 
 class Client:

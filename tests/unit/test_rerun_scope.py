@@ -10,16 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from executions.domain.graph import Graph
+from executions.domain.rerun_scope import Progress, Scope, changed_nodes, enters_cycle_elsewhere, scope, still_replaced
 from executions.engine.planner import Items, Ready, RestoredRun
-from executions.graph import Graph
-from executions.rerun_scope import (
-    Progress,
-    Scope,
-    changed_nodes,
-    enters_cycle_elsewhere,
-    scope,
-    still_replaced,
-)
 from tests.unit.test_planner import DIAMOND, LOOP, LOOPS, MERGE_IN_LOOP, NESTED, A, Simulation, Work
 from tests.workflows import edge, node
 

@@ -18,14 +18,14 @@ from typing import Any, Literal
 import psutil
 import pytest
 
-from executions.expressions import Scope
+from executions.domain.expressions import Scope
 from executions.sandbox import code as sandboxed
 from executions.sandbox.code import Answer, Call
-from workflow_platform.embedded import wait_until
-from workflow_platform.sandbox import task as task_module
-from workflow_platform.sandbox.pool import Pool
-from workflow_platform.sandbox.task import Cancelled
-from workflow_platform.sandbox.turns import TooManyWaiting, Turns
+from workflow_platform.core.sandbox import task as task_module
+from workflow_platform.core.sandbox.pool import Pool
+from workflow_platform.core.sandbox.task import Cancelled
+from workflow_platform.core.sandbox.turns import TooManyWaiting, Turns
+from workflow_platform.installation.embedded import wait_until
 
 ENDLESS = "for (;;) {}"
 MIB = 2**20

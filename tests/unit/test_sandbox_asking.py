@@ -14,15 +14,15 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from executions.expressions import ExpressionError, Scope
+from executions.domain.expressions import ExpressionError, Scope
 from executions.sandbox.evaluate import NOT_REACHED, Question, evaluate, evaluate_all
-from workflow_platform.embedded import wait_until
-from workflow_platform.sandbox import asking, checking
-from workflow_platform.sandbox.asking import TooManyQuestions, Unavailable, ask
-from workflow_platform.sandbox.batching import Batches
-from workflow_platform.sandbox.checking import Checks
-from workflow_platform.sandbox.pool import Pool
-from workflow_platform.sandbox.task import Task
+from workflow_platform.core.sandbox import asking, checking
+from workflow_platform.core.sandbox.asking import TooManyQuestions, Unavailable, ask
+from workflow_platform.core.sandbox.batching import Batches
+from workflow_platform.core.sandbox.checking import Checks
+from workflow_platform.core.sandbox.pool import Pool
+from workflow_platform.core.sandbox.task import Task
+from workflow_platform.installation.embedded import wait_until
 
 ENDLESS = "{{ (() => { while (true); })() }}"
 QUESTION = Question(ENDLESS, Scope([{}])).as_dict()
@@ -106,7 +106,7 @@ def _end_all(pool: Pool) -> None:
 
 def test_verdicts_are_asked_for_once_and_in_one_task() -> None:
     checks, texts = (
-        Checks("executions.syntax:run", "The syntax check"),
+        Checks("executions.domain.syntax:run", "The syntax check"),
         [("code", f"return '{uuid4()}'"), ("code", "(")],
     )
     with mock.patch.object(checking, "ask", wraps=checking.ask) as asked:
@@ -119,7 +119,7 @@ def test_verdicts_are_asked_for_once_and_in_one_task() -> None:
 
 def test_remembered_verdicts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "REMEMBERED", 3)
-    checks = Checks("executions.syntax:run", "The syntax check")
+    checks = Checks("executions.domain.syntax:run", "The syntax check")
     checks.verdicts([("code", f"return {n}") for n in range(10)], "one")
     assert len(checks._known) == 3
 

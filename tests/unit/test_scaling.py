@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from executions.scaling import BETWEEN_STARTS_SECONDS, WAIT_SECONDS, Load, Rule
+from executions.workers.autoscaling import BETWEEN_STARTS_SECONDS, WAIT_SECONDS, Load, Rule
 
 IDLE = 30.0
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from executions.schedule_rule import BadRule, Rule, checked_cron, checked_timezone
+from executions.domain.schedule_rule import BadRule, Rule, checked_cron, checked_timezone
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 ANCHOR = datetime(2026, 1, 1, 12, tzinfo=UTC)

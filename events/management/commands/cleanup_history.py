@@ -11,13 +11,13 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
 
-from events import cleanup
-from events.cleanup import Report
-from events.collecting import CHUNK
-from events.models import MOST_DAYS
-from events.retention import Terms
-from workflow_platform.accounts.models import Workspace
-from workflow_platform.leases import AlreadyRunning
+from events.retention import cleanup
+from events.retention.cleanup import Report
+from events.retention.models import MOST_DAYS
+from events.retention.purge import CHUNK
+from events.retention.retention import Terms
+from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.leases import AlreadyRunning
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 KEEP_FAILED = "90d"

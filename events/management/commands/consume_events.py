@@ -14,10 +14,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from events import bus
-from events.event_filter import BadPattern
-from events.event_subscription import EventSubscription
-from events.event_types import UnknownEventType
-from workflow_platform.accounts.models import Workspace
+from events.bus.models import EventSubscription
+from events.catalogue.event_types import UnknownEventType
+from events.history.event_filter import BadPattern
+from workflow_platform.core.accounts.models import Workspace
 
 EXPLANATION = """
 Hands events, in order, to you: as JSON lines on the standard output, or with --exec

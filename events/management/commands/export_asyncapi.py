@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from events.asyncapi import EXPORTED, as_yaml
+from events.catalogue.asyncapi import EXPORTED, as_yaml
 
 
 class Command(BaseCommand):

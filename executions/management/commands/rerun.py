@@ -8,10 +8,10 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
+from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, Priority, Workflow
-from executions.rerun import FAILED, START, Filters, Wanted, rerun_many
-from executions.statuses import ExecutionStatus
-from workflow_platform.management.arguments import moment, positive
+from executions.reruns import FAILED, START, Filters, Wanted, rerun_many
+from workflow_platform.core.command_arguments import moment, positive
 
 FIRST_SHOWN = 20
 

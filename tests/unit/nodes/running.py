@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from executions.expressions import Evaluator, Scope
-from executions.graph import Node
+from executions.domain.expressions import Evaluator, Scope
+from executions.domain.graph import Node
 from executions.nodes.base import Items, NodeContext, NodeResult, NodeType
 from executions.nodes.registry import node_types
 

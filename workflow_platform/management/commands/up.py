@@ -17,10 +17,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from workflow_platform import data_folder, supervision
-from workflow_platform.embedded import Postgres, Redis, ServerDidNotStart, free_port, wait_until
-from workflow_platform.log_view import LogView
-from workflow_platform.tied import tie
+from workflow_platform.installation import data_folder, supervision
+from workflow_platform.installation.embedded import Postgres, Redis, ServerDidNotStart, free_port, wait_until
+from workflow_platform.installation.log_view import LogView
+from workflow_platform.installation.pdeathsig import tie
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
