@@ -13,14 +13,25 @@ class EventsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the checks and the jobs; have connections looked at again when the rights of their users change."""
-        from events import checks  # noqa: F401
-        from events.replay import jobs, sending
+        """Connect the log to its readers, register checks, jobs and kinds of streams, and watch the rights of users."""
+        # Models and what imports them can only be imported once the apps are loaded.
+        from events import (
+            checks,  # noqa: F401 - registers them
+            log,
+        )
+        from events.bus import after_commit, subscribers, system_events
+        from events.replay import jobs, sending, stream_kind
         from events.replay.models import Replay
+        from events.streaming import publisher, stream_kinds
         from workflow_platform.core.accounts.models import ApiToken, Membership, TokenFamily, User
         from workflow_platform.core.jobs import register
         from workflow_platform.core.secrets import encrypted_columns
 
+        log.add_sink(subscribers.dispatch_in_transaction, in_transaction=True)
+        log.add_sink(publisher.publish)
+        log.add_sink(subscribers.dispatch_after_commit)
+        after_commit.on_loss(system_events.report_loss)
+        stream_kinds.register(stream_kind.KIND)
         register(jobs.KIND, sending.send, "low")
         encrypted_columns.register_column("secrets of replays", Replay, "secrets")
         user_logged_out.connect(_user_changed, dispatch_uid="events.logged_out")

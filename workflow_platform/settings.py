@@ -187,7 +187,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-AUTHENTICATION_BACKENDS = ["workflow_platform.core.accounts.passwords.PasswordBackend"]
+AUTHENTICATION_BACKENDS = ["workflow_platform.accounts.passwords.PasswordBackend"]  # stored in sessions
 PASSWORD_HASHERS = [
     "workflow_platform.core.accounts.hashing.QueuedPBKDF2PasswordHasher",
     *global_settings.PASSWORD_HASHERS[1:],  # for hashes that came from elsewhere; none is made with these
@@ -207,7 +207,7 @@ SECURE_HSTS_SECONDS = HSTS_SECONDS if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _read(env.bool, "HSTS_INCLUDE_SUBDOMAINS", False)
 SECURE_HSTS_PRELOAD = _read(env.bool, "HSTS_PRELOAD", False)
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # they ask for these two
-# Load balancers and Prometheus ask inside the network, where there is no TLS (`workflow_platform.core.requests.probes`).
+# Load balancers and Prometheus ask inside the network, where there is no TLS (`core.requests.probes`).
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"

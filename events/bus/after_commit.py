@@ -41,6 +41,23 @@ REPORT_SECONDS = 10.0
 """Between two reports on one subscriber."""
 END_SECONDS = 3.0
 
+ReportLoss = Callable[[str, str, int], None]
+"""Takes a subscriber's name, why it failed for good, and how many events it has lost."""
+
+
+def _no_report(name: str, why: str, lost: int) -> None:
+    """Report nothing: what the process logs is all there is until `on_loss` is called."""
+
+
+_report_loss: ReportLoss = _no_report
+
+
+def on_loss(report: ReportLoss) -> None:
+    """Report with this what subscribers lose for good. It is called in another thread, at most every 10 s for each."""
+    global _report_loss
+    _report_loss = report
+
+
 Hear = Callable[[Sequence[RecordedEvent]], Iterator[int]]
 """Makes the calls for these events, one after another; yields how many events each has dealt with."""
 
@@ -150,15 +167,11 @@ class Line:
 
     def report(self) -> float | None:
         """Tell the installation of what was given up. Returns in how many seconds to try again."""
-        from events.bus import system_events  # the log, which it writes with, calls this module
-
         with self._lock:
             lost, why = self._lost, self._why
             self._reported_at = time.monotonic()
-        message = f"An after-commit subscriber has failed for good: {why}"[:500]
-        figures = {"events": float(lost), "attempts": float(ATTEMPTS)}
         try:
-            system_events.tell("error", source="events.bus", component=self.name, message=message, figures=figures)
+            _report_loss(self.name, why, lost)
         except Exception as error:
             logger.warning("not told of: %s", error)
             return REPORT_SECONDS

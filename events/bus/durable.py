@@ -25,8 +25,9 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from events.bus import system_events
-from events.bus.models import Begin, EventSubscription, place_fields
+from events.bus import positions, system_events
+from events.bus.models import EventSubscription
+from events.bus.positions import Begin
 from events.catalogue.stream_names import FEED, SYSTEM
 from events.history import history
 from events.history.history import Cursor, EventFilter
@@ -120,7 +121,7 @@ class _Consumer:
                         name=self.name, defaults={**wanted, "workspace": workspace}
                     )
                     if made:
-                        row.move(begin)
+                        positions.move(row, begin)
                     elif wanted:
                         EventSubscription.objects.filter(pk=row.pk).update(**wanted)
                 return
@@ -207,10 +208,11 @@ class _Consumer:
         row = EventSubscription.objects.select_related("workspace").get(name=self.name)
         if row.holder != self.me:
             raise LeaseLost
-        page = history.read(row.filter, row.cursor, 1 if self._careful else self._batch)
-        if page.cursor != row.cursor:
+        cursor = positions.cursor_of(row)
+        page = history.read(positions.filter_of(row), cursor, 1 if self._careful else self._batch)
+        if page.cursor != cursor:
             self._handle(row, page.events, page.cursor)
-        return bool(page.events), page.more and page.cursor != row.cursor
+        return bool(page.events), page.more and page.cursor != cursor
 
     def _handle(self, row: EventSubscription, events: list[RecordedEvent], place: Cursor) -> None:
         """Have the events handled and the place moved, in one transaction."""
@@ -220,7 +222,7 @@ class _Consumer:
                 self._call(events)
             # Fails if somebody else has taken over, or has moved the place.
             mine = EventSubscription.objects.filter(pk=row.pk, holder=self.me, **here)
-            if not mine.update(last_error="", lease_expires_at=_lease_end(), **place_fields(place)):
+            if not mine.update(last_error="", lease_expires_at=_lease_end(), **positions.update_fields(place)):
                 raise LeaseLost
         self._failures, self._careful = 0, max(0, self._careful - 1)
 

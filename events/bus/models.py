@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
 
-if TYPE_CHECKING:
-    from events.log.recorded import RecordedEvent
-
-Begin = Literal["start", "now"]
-LAG_LOOK = 1000
-"""So many events a lag is counted; there may be more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """Events that wait: so many, or more where the number is not exact; the oldest is of this age."""
-
-    events: int
-    exact: bool
-    age: timedelta
-
 
 class EventSubscriptionQuerySet(WorkspaceScopedQuerySet["EventSubscription"]):
     def takeable_by(self, holder: str) -> Self:
-        """Return those whose lease nobody else has."""
+        """Return those that no other holder has leased."""
         free = models.Q(holder__in=["", holder]) | models.Q(lease_expires_at__isnull=True)
         return self.filter(free | models.Q(lease_expires_at__lt=Now()))
 
@@ -69,67 +50,7 @@ class EventSubscription(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def clean(self) -> None:
-        """Raise ValidationError for patterns that make no sense."""
-        from events.catalogue.event_types import UnknownEventType
-        from events.history.event_filter import BadPattern, EventFilter
-
-        for field in ("types", "sources"):
-            try:
-                EventFilter(**{field: getattr(self, field)}, workspaces=None).question()
-            except (UnknownEventType, BadPattern) as error:
-                raise ValidationError({field: str(error)}) from None
-
-    def move(self, to: Begin) -> None:
-        """Have it go on from the first event that there is, or from now on. A consumer at work notices."""
-        from events.history import history  # reads with the models, among which this one is
-
-        place = history.START if to == "start" else history.head(self.filter)
-        type(self).objects.filter(pk=self.pk).update(last_error="", **place_fields(place))
-        self.refresh_from_db()
-
-    @property
-    def cursor(self) -> Any:
-        """Return its place, an `events.history.history.Cursor`."""
-        from events.history.history import Cursor
-
-        return Cursor(self.transaction, self.stream_id, self.sequence)
-
-    @property
-    def filter(self) -> Any:
-        """Return what it wants, an `events.history.history.EventFilter`."""
-        from events.history.history import EventFilter
-
-        scope = {"workspaces": [self.workspace_id]} if self.workspace_id else {"workspaces": None, "installation": True}
-        return EventFilter(types=self.types, sources=self.sources, **scope)
-
     @property
     def is_held(self) -> bool:
         """Tell whether a consumer is at work."""
         return bool(self.holder) and self.lease_expires_at is not None and self.lease_expires_at > timezone.now()
-
-    def lag(self) -> Lag:
-        """Return what waits. Raises UnknownEventType or BadPattern where what it wants makes no sense."""
-        from events.history import history
-
-        page = history.read(self.filter, self.cursor, LAG_LOOK)
-        age = timezone.now() - page.events[0].happened_at if page.events else timedelta()
-        return Lag(len(page.events), not page.more, age)
-
-    def skip_one(self) -> RecordedEvent | None:
-        """Leave out the next event, and return it; None when there is none, or a consumer is just past it."""
-        from events.history import history
-
-        events = history.read(self.filter, self.cursor, 1).events
-        here = {"transaction": self.transaction, "stream_id": self.stream_id, "sequence": self.sequence}
-        if not events:
-            return None
-        place = place_fields(history.Cursor.of(events[0]))
-        moved = type(self).objects.filter(pk=self.pk, **here).update(last_error="", **place)
-        return events[0] if moved else None
-
-
-def place_fields(place: Any) -> dict[str, Any]:
-    """Return what to update for a place."""
-    numbers = {"transaction": place.transaction, "stream_id": place.stream_id, "sequence": place.sequence}
-    return {**numbers, "updated_at": Now()}

@@ -195,21 +195,18 @@ def cancel_all(callback: Callable[[Any], object]) -> int:
     return len(found)
 
 
-def dispatch(events: Events, when: When) -> None:
-    """Hand events to their subscribers. Called by the log: in the transaction, where an exception undoes the append,
-    and after the commit, where none gets through to the writer."""
-    index = _index[when]
-    if not index:
-        return
-    addressed = _addressed(events, index)
-    if not addressed:
-        return
-    if when == "after_commit":
+def dispatch_in_transaction(events: Events) -> None:
+    """Call the subscribers in the transaction. Their exceptions undo the append."""
+    if addressed := _addressed(events, _index["in_transaction"]):
+        for subscription, theirs in _per_subscriber(events, addressed):
+            for _ in subscription.hear(theirs):
+                pass
+
+
+def dispatch_after_commit(events: Events) -> None:
+    """Hand events to the after-commit subscribers, in another thread. No exception of theirs reaches the caller."""
+    if addressed := _addressed(events, _index["after_commit"]):
         after_commit.hand_over(lambda: [(s.line, theirs) for s, theirs in _per_subscriber(events, addressed) if s.line])
-        return
-    for subscription, theirs in _per_subscriber(events, addressed):
-        for _ in subscription.hear(theirs):
-            pass
 
 
 _Addressed = list[tuple[list[int], tuple[tuple[Subscription, ...], ...]]]
@@ -217,6 +214,8 @@ _Addressed = list[tuple[list[int], tuple[tuple[Subscription, ...], ...]]]
 
 
 def _addressed(events: Events, index: dict[str, dict[str, _Bucket]]) -> _Addressed:
+    if not index:
+        return []
     groups: dict[tuple[str, str], list[int]] = {}
     for place, event in enumerate(events):
         if event.type in index:

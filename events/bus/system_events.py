@@ -17,6 +17,7 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
 from events import log
+from events.bus import after_commit
 from events.catalogue.stream_names import SYSTEM
 from events.log import NewEvent
 from events.log.models import Stream
@@ -48,6 +49,17 @@ def tell(
     stream_id = Stream.objects.values_list("pk", flat=True).get(name=SYSTEM)
     data = {"component": component, "message": message, "figures": figures or {}, **further}
     log.append([NewEvent(stream_id, f"system.{type_}", data, source, time=time)])
+
+
+def report_loss(subscriber: str, why: str, lost: int) -> None:
+    """Append `system.error` for an after-commit subscriber that has lost events for good."""
+    tell(
+        "error",
+        source="events.bus",
+        component=subscriber,
+        message=f"An after-commit subscriber has failed for good: {why}"[:500],
+        figures={"events": float(lost), "attempts": float(after_commit.ATTEMPTS)},
+    )
 
 
 @contextmanager

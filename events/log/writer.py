@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -14,14 +14,16 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils import timezone
 
-from events.bus import subscribers
 from events.catalogue.event_types import LIFECYCLE, TERMINAL, payload_text
 from events.catalogue.stream_names import FEED, WORKFLOW
 from events.log import reading
 from events.log.models import Stream
 from events.log.recorded import RecordedEvent, time_text
-from events.streaming import publisher
 from workflow_platform.core.identifiers import uuid7_text
+
+Sink = Callable[[list[RecordedEvent]], None]
+_in_transaction: list[Sink] = []
+_after_commit: list[Sink] = []
 
 _SOURCE = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,59}")
 
@@ -65,6 +67,14 @@ class _Numbering:
         return self.last
 
 
+def add_sink(sink: Sink, *, in_transaction: bool = False) -> None:
+    """Call `sink` with the events of every append of this process: after the commit, or before it.
+
+    Sinks are called in the order in which they were added. An exception of one in the transaction undoes the append.
+    """
+    (_in_transaction if in_transaction else _after_commit).append(sink)
+
+
 def open_stream(name: str, workspace_id: UUID | None) -> Stream:
     """Create a stream with no events yet."""
     return Stream.objects.create(name=name, workspace_id=workspace_id)
@@ -78,8 +88,8 @@ def open_streams(named: Sequence[tuple[str, UUID]]) -> list[Stream]:
 def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
     """Append events to their streams, in the order given, inside the caller's transaction.
 
-    Locks the streams in id order, then the feed, until the commit. Subscribers in the transaction are called before it
-    returns; after the commit come the others, and then whoever watches. Raises NotInTransaction, StreamClosed,
+    Locks the streams in id order, then the feed, until the commit. Sinks in the transaction (`add_sink`) are called
+    before it returns, the others after the commit. Raises NotInTransaction, StreamClosed,
     UnknownEventType, BadSource, or pydantic.ValidationError.
     """
     if not connection.in_atomic_block:
@@ -113,8 +123,9 @@ def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
             )
         )
     _insert(events)
-    subscribers.dispatch(events, "in_transaction")
-    transaction.on_commit(lambda: _published(events))
+    for sink in _in_transaction:
+        sink(events)
+    transaction.on_commit(lambda: _hand_on(events))
     return events
 
 
@@ -182,9 +193,9 @@ def _escaped(payload: str) -> str:
     return payload.replace("\\", "\\\\") if "\\" in payload else payload
 
 
-def _published(events: list[RecordedEvent]) -> None:
-    publisher.publish(events)
-    subscribers.dispatch(events, "after_commit")
+def _hand_on(events: list[RecordedEvent]) -> None:
+    for sink in _after_commit:
+        sink(events)
 
 
 def _workflow_stream(new: NewEvent) -> str:

@@ -3,54 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user
-from django.http import HttpRequest, parse_cookie
+from django.http import HttpRequest
 from django.http.request import validate_host
 
 from events.catalogue.stream_names import FEED, SYSTEM
 from events.log import reading
 from events.log.reading import StreamState
-from events.replay import watching
-from events.replay.watching import ReplayState
+from events.streaming import stream_kinds
+from events.streaming.viewer import Login, Viewer
 from workflow_platform.core.accounts.authentication import authenticate_bearer
 from workflow_platform.core.accounts.models import User, Workspace
 
 NOT_FOUND = "There is no such stream, or it is not yours to see."
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """What a client shows of itself: a bearer token, or the key of a session."""
-
-    bearer: str | None
-    session_key: str | None
-
-    @classmethod
-    def of(cls, headers: dict[bytes, bytes], subprotocols: Collection[str] = ()) -> Login:
-        """Return the login of a request: `Authorization: Bearer`, the subprotocols `bearer, <token>`, or the cookie."""
-        scheme, _, raw = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-        if scheme.lower() == "bearer":
-            return cls(raw.strip(), None)
-        words = list(subprotocols)
-        if len(words) >= 2 and words[0] == "bearer":
-            return cls(words[1], None)
-        cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
-        return cls(None, cookies.get(settings.SESSION_COOKIE_NAME))
-
-
-@dataclass(frozen=True, slots=True)
-class Viewer:
-    """A user and what they may see at this moment."""
-
-    user: User
-    staff: bool
-    workspace_ids: frozenset[str]
 
 
 def viewer_of(login: Login) -> Viewer | None:
@@ -76,14 +46,14 @@ def user_of(login: Login) -> User | None:
 
 def visible_streams(viewer: Viewer, names: Collection[str]) -> dict[str, StreamState]:
     """Return where those streams stand that the viewer may see. Others are left out as if there were none."""
-    found = {name: state for name, state in reading.states(names).items() if may_see(viewer, state)}
-    return found | watching.states(viewer.user, names)
+    states = {name: state for name, state in reading.states(names).items() if may_see(viewer, state)}
+    return states | stream_kinds.states(viewer, names)
 
 
 def may_see(viewer: Viewer, stream: StreamState) -> bool:
     """Tell whether the viewer may see the stream."""
-    if isinstance(stream, ReplayState):
-        return stream.may_be_seen(viewer.user.pk, viewer.workspace_ids, viewer.staff)
+    if (kind := stream_kinds.kind_of(stream.name)) is not None:
+        return kind.may_see(viewer, stream)
     if stream.name == FEED:
         return bool(viewer.workspace_ids)
     if stream.name == SYSTEM:

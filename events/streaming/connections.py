@@ -18,9 +18,10 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
 from events.streaming import publisher
-from events.streaming.access import Login, Viewer, viewer_of
+from events.streaming.access import viewer_of
 from events.streaming.hub import Hub, hub
 from events.streaming.session import Session
+from events.streaming.viewer import Login, Viewer
 from workflow_platform.core.database_threads import in_database
 
 logger = logging.getLogger(__name__)

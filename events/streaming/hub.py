@@ -13,20 +13,16 @@ import logging
 import time
 import weakref
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import channel_layers
 from django.db import DatabaseError, InterfaceError
 
 from events.log import reading
+from events.streaming.batch import Batch
 from events.streaming.publisher import ACCESS_GROUP, group_of
 from workflow_platform.core.database_threads import in_database
-
-if TYPE_CHECKING:
-    from events.streaming.subscription import Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -42,23 +38,21 @@ GIVE_UP_SECONDS = 5.0
 while it did, never ends it."""
 
 
-@dataclass
-class Batch:
-    """Consecutive events of a stream, as a message brings them; shared by all who watch the stream."""
-
-    stream: str
-    first: int
-    types: list[str]
-    texts: list[str]
-    workspaces: list[str | None] | None
+class Watcher(Protocol):
+    """What the hub tells of one stream. The calls must not block."""
 
     @property
-    def last(self) -> int:
-        return self.first + len(self.texts) - 1
+    def stream(self) -> str:
+        """The stream's name."""
 
-    @cached_property
-    def size(self) -> int:
-        return sum(map(len, self.texts))
+    def offer(self, batch: Batch) -> None:
+        """Take consecutive events that a message brought."""
+
+    def look(self, head: int) -> None:
+        """Take the stream's last sequence as it was at the previous poll."""
+
+    def state_changed(self) -> None:
+        """Take note that the stream's state has changed, or that live messages have stopped or are back."""
 
 
 class Hub:
@@ -67,7 +61,7 @@ class Hub:
     def __init__(self) -> None:
         self.degraded = False
         self._layer: Any = channel_layers.make_backend(DEFAULT_CHANNEL_LAYER)  # its own, to be given up at will
-        self._watchers: dict[str, set[Subscription]] = {}
+        self._watchers: dict[str, set[Watcher]] = {}
         self._heads: dict[str, int] = {}
         self._channel: str | None = None
         self._joined: set[str] = set()
@@ -99,20 +93,20 @@ class Hub:
                 task.cancel()
             self._tasks = []
 
-    async def watch(self, subscriptions: Collection[Subscription]) -> None:
-        """Hand on to subscriptions what is said of their streams from now on."""
-        for subscription in subscriptions:
-            self._watchers.setdefault(subscription.stream, set()).add(subscription)
-        await self._join({subscription.stream for subscription in subscriptions})
+    async def watch(self, watchers: Collection[Watcher]) -> None:
+        """Pass messages about their streams to these watchers from now on."""
+        for watcher in watchers:
+            self._watchers.setdefault(watcher.stream, set()).add(watcher)
+        await self._join({watcher.stream for watcher in watchers})
 
-    def unwatch(self, subscription: Subscription) -> None:
-        """Hand on nothing more. The group itself is left a little later, since streams are often watched again."""
-        watchers = self._watchers.get(subscription.stream)
+    def unwatch(self, watcher: Watcher) -> None:
+        """Pass nothing more. The group itself is left a little later, since streams are often watched again."""
+        watchers = self._watchers.get(watcher.stream)
         if watchers is not None:
-            watchers.discard(subscription)
+            watchers.discard(watcher)
             if not watchers:
-                del self._watchers[subscription.stream]
-                self._heads.pop(subscription.stream, None)
+                del self._watchers[watcher.stream]
+                self._heads.pop(watcher.stream, None)
 
     async def _join(self, streams: Iterable[str]) -> None:
         """Join the groups of streams, in one round with those that others want: a turn of the loop is long when a
@@ -199,11 +193,11 @@ class Hub:
             batch = Batch(
                 message["stream"], message["first"], message["types"], message["events"], message.get("workspaces")
             )
-            for subscription in self._watchers.get(batch.stream, ()):
-                subscription.offer(batch)
+            for watcher in self._watchers.get(batch.stream, ()):
+                watcher.offer(batch)
         elif kind == "stream.replay":
-            for subscription in list(self._watchers.get(message["stream"], ())):
-                subscription.state_changed()
+            for watcher in list(self._watchers.get(message["stream"], ())):
+                watcher.state_changed()
         elif kind == "beat":
             self._heard_at = time.monotonic()
             if self._patience is not None:
@@ -235,8 +229,8 @@ class Hub:
             await self._join(self._watchers)
         self.degraded = degraded
         for watchers in list(self._watchers.values()):
-            for subscription in watchers:
-                subscription.state_changed()
+            for watcher in watchers:
+                watcher.state_changed()
 
     # --- polling --------------------------------------------------------------------------------------------------
 
@@ -252,8 +246,8 @@ class Hub:
         heads = await in_database(reading.heads, list(self._watchers))
         known, self._heads = (heads if self.degraded else self._heads), heads
         for stream, head in known.items():
-            for subscription in list(self._watchers.get(stream, ())):
-                subscription.look(head)
+            for watcher in list(self._watchers.get(stream, ())):
+                watcher.look(head)
 
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()

@@ -8,19 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import orjson
 from django.db import DatabaseError, InterfaceError
 
-from events.replay.models import REPLAY
-from events.replay.subscription import ReplaySubscription
-from events.streaming import access
-from events.streaming.access import Viewer
-from events.streaming.hub import Batch, Hub
-from events.streaming.subscription import Subscription
+from events.streaming import access, stream_kinds
+from events.streaming.batch import Batch
+from events.streaming.hub import Hub
+from events.streaming.log_subscription import LogSubscription
+from events.streaming.subscription import Client, StreamSubscription
+from events.streaming.viewer import Viewer
 from workflow_platform.core.database_threads import in_database
 
 logger = logging.getLogger(__name__)
@@ -32,23 +30,13 @@ PATIENCE_SECONDS = 0.5
 """Until the database is asked again, when it is away."""
 
 
-class Client(Protocol):
-    """Where a session's frames go. Both wait until the client has taken enough of what was sent before."""
-
-    async def events(self, stream: str, sequences: Sequence[int], envelopes: Sequence[str], through: int) -> None:
-        """Send events of a stream: JSON texts. `through` is the last sequence that was looked at."""
-
-    async def frame(self, frame: dict[str, Any]) -> None:
-        """Send anything else."""
-
-
 class TooMany(Exception):
     """The client has as many subscriptions, or asks for as many pages, as it may."""
 
 
 @dataclass(slots=True)
 class _PageAsked:
-    subscription: Subscription
+    subscription: StreamSubscription
     after: int
     limit: int
 
@@ -60,10 +48,10 @@ class Session:
         self.hub = hub
         self.viewer = viewer
         self.client = client
-        self.subscriptions: dict[str, Subscription] = {}
+        self.subscriptions: dict[str, StreamSubscription] = {}
         self._max_subscriptions = max_subscriptions
         self._buffered = 0
-        self._ready: dict[Subscription, None] = {}
+        self._ready: dict[StreamSubscription, None] = {}
         self._pages: deque[_PageAsked] = deque()
         self._woken = asyncio.Event()
 
@@ -73,8 +61,9 @@ class Session:
             self.drop(old)
         if len(self.subscriptions) >= self._max_subscriptions:
             raise TooMany(f"At most {self._max_subscriptions} streams on one connection.")
-        kind = ReplaySubscription if stream.startswith(REPLAY) else Subscription
-        subscription = self.subscriptions[stream] = kind(self, stream, after, types)
+        kind = stream_kinds.kind_of(stream)
+        subscription = (kind.subscribe if kind else LogSubscription)(self, stream, after, types)
+        self.subscriptions[stream] = subscription
         self.wake(subscription)
 
     def unsubscribe(self, stream: str) -> None:
@@ -93,7 +82,7 @@ class Session:
         self._woken.set()
         return True
 
-    def drop(self, subscription: Subscription) -> None:
+    def drop(self, subscription: StreamSubscription) -> None:
         """Forget a subscription."""
         if self.subscriptions.get(subscription.stream) is subscription:
             del self.subscriptions[subscription.stream]
@@ -121,7 +110,7 @@ class Session:
         """Give back the room of batches."""
         self._buffered = max(0, self._buffered - sum(batch.size for batch in batches))
 
-    def wake(self, subscription: Subscription) -> None:
+    def wake(self, subscription: StreamSubscription) -> None:
         """Have a subscription looked at."""
         self._ready[subscription] = None
         self._woken.set()
@@ -154,7 +143,7 @@ class Session:
                     if more:
                         self._ready[subscription] = None  # behind the others
 
-    async def _open(self, wanted: list[Subscription]) -> None:
+    async def _open(self, wanted: list[StreamSubscription]) -> None:
         # The groups first, then what is there: nothing can fall between.
         await self.hub.watch(wanted)
         found = await in_database(access.visible_streams, self.viewer, [s.stream for s in wanted])

@@ -21,11 +21,11 @@ from django.views.decorators.http import require_GET
 from events.catalogue.stream_names import EXECUTION
 from events.log.reading import StreamState
 from events.streaming import access
-from events.streaming.access import Login, Viewer
 from events.streaming.connections import Full, presence
 from events.streaming.frames import BadFrame, wanted_types
 from events.streaming.hub import hub
 from events.streaming.session import Session
+from events.streaming.viewer import Login, Viewer
 from workflow_platform.core.api.problems import json_problem
 from workflow_platform.core.database_threads import in_database
 

@@ -15,9 +15,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
-from events.replay.control import control
-from events.streaming import access, frames
-from events.streaming.access import Login
+from events.streaming import access, frames, stream_kinds
 from events.streaming.connections import (
     FORBIDDEN,
     NO_SUCH_STREAM,
@@ -30,6 +28,7 @@ from events.streaming.connections import (
 from events.streaming.frames import BadFrame
 from events.streaming.hub import hub
 from events.streaming.session import Session, TooMany
+from events.streaming.viewer import Login
 from workflow_platform.core.database_threads import in_database
 
 logger = logging.getLogger(__name__)
@@ -136,9 +135,16 @@ class StreamConsumer(AsyncWebsocketConsumer):
                 if not self.session.ask_page(asked.stream, asked.after, asked.limit):
                     raise BadFrame("`stream`: subscribe to it first.")
             case frames.Control():
-                refused = await in_database(control, self.session.viewer.user, asked.stream, asked.model_dump())
-                if refused is not None:
-                    await self.session.refuse(asked.stream, refused.code, refused.detail)
+                await self._control(asked)
+
+    async def _control(self, asked: frames.Control) -> None:
+        kind = stream_kinds.kind_of(asked.stream)
+        if kind is None:
+            await self.session.refuse(asked.stream, "not_found", access.NOT_FOUND)
+            return
+        error = await in_database(kind.control, self.session.viewer, asked.stream, asked.model_dump())
+        if error is not None:
+            await self.session.refuse(asked.stream, error.code, error.detail)
 
     async def _subscribe_to(self, stream: str) -> None:
         if not await in_database(access.visible_streams, self.session.viewer, [stream]):

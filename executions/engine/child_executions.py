@@ -9,11 +9,10 @@ from executions import lifecycle
 from executions.domain.errors import NodeError
 from executions.domain.items import Items
 from executions.domain.statuses import ExecutionStatus
+from executions.lifecycle.base import NOT_HELD
 from executions.lifecycle.keys import Key
 from executions.models import Execution, NodeRun, NoSuchWorkflow, Trigger, Wait, WaitKind, Workflow
 from workflow_platform.core.sandbox.asking import Unavailable
-
-NOT_HELD = "The execution has ended, or another worker holds it by now."
 
 
 def start_child(run: NodeRun, workflow: str, items: Items, wait: bool) -> Execution:

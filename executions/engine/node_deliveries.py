@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -17,34 +16,15 @@ from executions.domain.errors import NodeError
 from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle.base import NOT_HELD
 from executions.models import Execution, NodeRun, Wait, WaitKind
+from executions.nodes.deliveries import Message, about, gone
 from executions.waits import waits
-from webhooks.models import Delivery, DeliveryStatus, Endpoint, Origin, Rank
+from webhooks.models import Delivery, Endpoint, Origin
 from webhooks.outbox import AdHoc, BadAdHoc, create_ad_hoc
 from webhooks.outbox.to_endpoints import ToEndpoint, create_for_endpoints
-from webhooks.retry_schedule import RetryPolicy
-from webhooks.secrets import Auth, NoAuth
 
 logger = logging.getLogger(__name__)
 
 BATCH = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """What a node run sends for one of its items: to a URL, or to an endpoint by the endpoint's own settings."""
-
-    endpoint: Endpoint | None = None
-    url: str = ""
-    method: str = "POST"
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
-    body: str = field(default="", repr=False)
-    content_type: str = "application/json"
-    auth: Auth = field(default_factory=NoAuth, repr=False)
-    secret: str = field(default="", repr=False)
-    timeout_seconds: float = 15.0
-    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
-    rank: Rank = Rank.DEFAULT
-    idempotency_key: str
 
 
 def deliver(run: NodeRun, messages: Sequence[Message], wait: bool) -> list[Delivery]:
@@ -218,20 +198,3 @@ def outcome_of(wait: Wait) -> dict[str, Any]:
     ids = wait.deliveries or []
     there = {str(each.pk): each for each in Delivery.objects.filter(pk__in=ids).defer("body", "sealed")}
     return {"deliveries": [about(there[each]) if each in there else gone(each) for each in ids]}
-
-
-def about(delivery: Delivery) -> dict[str, Any]:
-    """Return what a workflow is told of a delivery: `{delivery_id, status, status_code, attempts, error}`."""
-    return {
-        "delivery_id": str(delivery.pk),
-        "status": delivery.status,
-        "status_code": delivery.status_code,
-        "attempts": delivery.attempts_made,
-        "error": delivery.error if delivery.status != DeliveryStatus.DELIVERED else "",
-    }
-
-
-def gone(delivery_id: str) -> dict[str, Any]:
-    """Return what is told of a delivery that retention has removed before anybody looked."""
-    said = "It was removed before its end was seen."
-    return {"delivery_id": delivery_id, "status": "unknown", "status_code": None, "attempts": 0, "error": said}

@@ -17,6 +17,7 @@ from executions.models import Execution, NodeRun, Wait
 SOURCE = "executions.engine"
 OUTSIDE = "executions.lifecycle"
 """Source of events that no worker caused."""
+NOT_HELD = "The execution has ended, or another worker holds its lease."
 
 
 @dataclass(frozen=True, slots=True)

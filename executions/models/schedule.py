@@ -21,7 +21,7 @@ class ScheduleQuerySet(WorkspaceScopedQuerySet["Schedule"]):
 
 
 class Schedule(models.Model):
-    """When a schedule trigger of an active workflow starts it next. Written by `executions.triggers.schedules` alone."""
+    """When a schedule trigger of an active workflow starts it next. Written by `triggers.schedules`."""
 
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="schedules")
     node_id = models.CharField(max_length=100)

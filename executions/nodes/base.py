@@ -15,6 +15,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from executions.domain.credential_types import Fields
+from executions.domain.errors import NodeError
 from executions.domain.expressions import ExpressionError, Resolver
 from executions.domain.graph import Node
 from executions.domain.items import Items
@@ -37,16 +38,6 @@ class Parameters(BaseModel):
 
 
 P = TypeVar("P", bound=Parameters)
-
-
-class NodeError(Exception):
-    """A node could not do its work; the message is for the person who wrote the workflow."""
-
-    def __init__(self, message: str, *, retryable: bool = False, retry_after: float | None = None) -> None:
-        """`retry_after`: the seconds that the other side asks for before another try."""
-        super().__init__(message)
-        self.retryable = retryable
-        self.retry_after = retry_after
 
 
 @dataclass(slots=True)

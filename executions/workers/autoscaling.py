@@ -26,7 +26,6 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from events.bus import system_events
 from executions.admission.admission import ACTIVE, ENDED
-from executions.workers.autoscaling import SPARE, WORKER
 from workflow_platform.core.redis_server import patient_client
 
 logger = logging.getLogger(__name__)
@@ -40,6 +39,8 @@ ROOM = 0.5
 """One worker less must leave the others at most so full."""
 CPU_FULL_PERCENT = 90.0
 SOURCE = "executions.scaling"
+WORKER, SPARE = "worker", "worker-spare"
+"""The workers that are always there, and those that the load decides on."""
 UP = {ProcessStates.STARTING, ProcessStates.RUNNING, ProcessStates.BACKOFF}
 _LOAD = f"""
 SELECT count(*) FILTER (WHERE status = 'running'), count(*) FILTER (WHERE status <> 'running'),

@@ -20,13 +20,13 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection, transaction
 from django.test import Client
-from events.catalogue.stream_names import SYSTEM
-from events.log.models import Event
 
 from events import bus, log
-from events.bus import HandlerFailed, RecordedEvent
+from events.bus import HandlerFailed, RecordedEvent, positions
 from events.bus.models import EventSubscription
+from events.catalogue.stream_names import SYSTEM
 from events.history import history
+from events.log.models import Event
 from events.streaming import publisher
 from tests.conftest import ROOT
 from tests.engine import COMMITS
@@ -192,7 +192,7 @@ def test_of_two_consumers_of_a_name_one_is_at_work_and_the_other_takes_over(sett
             wait_until(lambda: len(heard["two"]) == 5, "The holder")
             assert heard["one"] == []
             # Handled, and the place moved: else the other would rightly get them again.
-            wait_until(lambda: EventSubscription.objects.get().lag().events == 0, "The place")
+            wait_until(lambda: positions.lag(EventSubscription.objects.get()).events == 0, "The place")
             # As if its process were gone: somebody else's lease, which runs out and is not renewed.
             EventSubscription.objects.update(holder="somebody who died")
             append(stream, "after")

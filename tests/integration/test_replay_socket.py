@@ -14,9 +14,9 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from events.replay.control import Command, order
 from events.replay.models import Replay
-from events.streaming.access import Viewer
 from events.streaming.hub import Hub
 from events.streaming.session import Session
+from events.streaming.viewer import Viewer
 from tests.conftest import Platform
 from tests.engine import COMMITS
 from tests.executing import execute, save, until

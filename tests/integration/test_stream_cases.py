@@ -13,19 +13,20 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, transaction
-from events.catalogue.stream_names import FEED
-from events.log.models import Stream
 from websockets.asyncio.client import ClientConnection, connect
 
 from events import log
+from events.catalogue.stream_names import FEED
 from events.log import NewEvent, reading
+from events.log.models import Stream
 from events.log.recorded import RecordedEvent
 from events.streaming import hub as hub_module
 from events.streaming import session
-from events.streaming.access import Viewer
-from events.streaming.hub import Batch, Hub
+from events.streaming.batch import Batch
+from events.streaming.hub import Hub
 from events.streaming.publisher import group_of
 from events.streaming.session import Session
+from events.streaming.viewer import Viewer
 from tests.conftest import Platform
 from tests.engine import COMMITS
 from workflow_platform.core.accounts.models import User, Workspace

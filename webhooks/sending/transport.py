@@ -1,4 +1,4 @@
-"""The one place that sends deliveries: signed, authenticated, through the guard of `workflow_platform.core.outbound`."""
+"""The one place that sends deliveries: signed, authenticated, guarded by `workflow_platform.core.outbound`."""
 
 from __future__ import annotations
 

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from executions.workers.live_workers import WORKER_TTL_SECONDS
 
+from executions.workers.autoscaling import SPARE, WORKER
+from executions.workers.live_workers import WORKER_TTL_SECONDS
 from workflow_platform.installation.embedded import Postgres, Redis, server_user
 
 HERE = Path(__file__).resolve().parent
-MANAGE = str(HERE.parent / "manage.py")
-TIED = str(HERE / "tied.py")
-WORKER, SPARE = "worker", "worker-spare"
-"""The workers that are always there, and those that the load decides on."""
+MANAGE = str(HERE.parents[1] / "manage.py")
+PDEATHSIG = str(HERE / "pdeathsig.py")
 SOCKET_PATH_MAX = 90
 """The system's limit is 104 or 108, and supervisor adds its process number."""
 
@@ -78,7 +77,7 @@ def control_socket(directory: Path) -> Path:
 
 def _tied(program: Program) -> list[str]:
     # Should the supervisor be killed, its programs stop too, and a new one finds the ports and the data free.
-    return [sys.executable, "-ES", TIED, program.stop_signal, program.user or "", *program.command]
+    return [sys.executable, "-ES", PDEATHSIG, program.stop_signal, program.user or "", *program.command]
 
 
 def configuration(directory: Path, programs: list[Program], environment: Mapping[str, str]) -> str:

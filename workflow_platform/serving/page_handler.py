@@ -10,7 +10,8 @@ from channels.db import database_sync_to_async
 from django.core.handlers.asgi import ASGIHandler
 from django.db import InterfaceError, OperationalError
 
-from events.streaming.access import Login, user_of
+from events.streaming.access import user_of
+from events.streaming.viewer import Login
 from workflow_platform.core.api.problems import AWAY, UNREAD
 from workflow_platform.core.requests.request_bodies import SMALL_BODY_BYTES, RequestBody, Unread
 

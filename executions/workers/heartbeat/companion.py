@@ -1,4 +1,4 @@
-"""The companion of a worker, `python -m executions.workers.heartbeat.companion`: renews the leases that the worker holds.
+"""The companion process of a worker (`python -m` this module): renews the leases that the worker holds.
 
 It lives while the worker does, and renews while the worker's own loop proceeds: not if it has taken no turn for
 LEASE_SECONDS, is stopped, or if an execution has been in one and the same turn for so long. No Django: it is small, and

@@ -22,7 +22,7 @@ from executions.workers.heartbeat.table import Table
 
 logger = logging.getLogger(__name__)
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 KEPT = {"PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "HOME", "TZ"}
 BETWEEN_STARTS_SECONDS = 1.0
 CONNECTION_DEFAULTS = {"connect_timeout": 3, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}

@@ -18,7 +18,7 @@ from workflow_platform.core.sandbox import frames
 from workflow_platform.core.sandbox.task import Reply, Task
 from workflow_platform.core.sandbox.turns import TICK_SECONDS
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 HEAD_BYTES = 64 * 2**10
 """Room for an answer's head beside its parts."""
 KEPT_BYTES = 64 * 2**20
