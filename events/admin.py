@@ -88,7 +88,8 @@ class EventSubscriptionForm(forms.ModelForm[EventSubscription]):
         values = super().clean() or {}
         for field in ("types", "sources"):
             try:
-                EventFilter(**{field: values.get(field) or []}, workspaces=None).question()
+                patterns: dict[str, Any] = {field: values.get(field) or []}
+                EventFilter(**patterns, workspaces=None).question()
             except (UnknownEventType, BadPattern) as error:
                 self.add_error(field, str(error))
         return values

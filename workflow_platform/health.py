@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest, JsonResponse
 
 from events.log import partitions
-from executions.workers.live_workers import Workers, live_workers
+from executions.admission.live_workers import Workers, live_workers
 from workflow_platform.core.postgresql.server import Connection, server
 
 ANSWER_SECONDS = 2

@@ -5,7 +5,7 @@ from django.urls import include, path
 from django_rq import urls as queue_urls
 from drf_spectacular.views import SpectacularSwaggerView
 
-from events.catalogue import asyncapi
+from events.api import asyncapi
 from executions.triggers.hooks import views as hooks
 from webhooks import metrics
 from workflow_platform import health

@@ -190,7 +190,7 @@ class StreamingServer(Server):
             await pace.wait()
 
     def _say_hello(self) -> None:
-        from events.bus import system_events
+        from events.bus import system_events  # models: Daphne loads this module before the application sets up Django
 
         system_events.started(COMPONENT)
 
@@ -204,7 +204,7 @@ class StreamingServer(Server):
         return defer.Deferred.fromFuture(asyncio.ensure_future(self._end()))
 
     async def _end(self) -> None:
-        from events.bus import system_events
+        from events.bus import system_events  # as above
         from events.streaming.connections import presence
 
         try:

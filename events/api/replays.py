@@ -24,10 +24,10 @@ from events.replay import control, reading
 from events.replay.control import CannotControl, Command
 from events.replay.creation import CannotReplay, TooManyReplays, create
 from events.replay.models import Replay
+from workflow_platform.core.accounts import idempotency
+from workflow_platform.core.accounts.idempotency import create_once
 from workflow_platform.core.accounts.models import Role, User
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
-from workflow_platform.core.api import idempotency
-from workflow_platform.core.api.idempotency import create_once
 from workflow_platform.core.api.problems import Problem
 
 

@@ -7,17 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 from pydantic.json_schema import models_json_schema
 
 from events.catalogue.event_types import CATALOGUE
-from workflow_platform.core.accounts.callers import caller_of
-from workflow_platform.core.api.problems import json_problem
 
 SOURCE = Path(__file__).with_name("protocol.yaml")
-EXPORTED = settings.BASE_DIR / "docs" / "asyncapi.yaml"
+EXPORTED = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
 """What `manage.py export_asyncapi` writes."""
 _REF = "#/components/schemas/{model}"
 
@@ -51,13 +46,3 @@ def event_schemas() -> dict[str, Any]:
     }
     any_ = {"oneOf": [{"$ref": _REF.format(model=type_)} for type_ in events], "discriminator": "type"}
     return {"Event": any_, **events, **carried["$defs"]}
-
-
-@require_safe
-def show(request: HttpRequest) -> HttpResponse:
-    """Show the document, to the same callers as the OpenAPI schema."""
-    if not settings.API_DOCS_PUBLIC and caller_of(request) is None:
-        answer: HttpResponse = json_problem(request, 401, "Authentication credentials were not provided.")
-        answer["WWW-Authenticate"] = 'Bearer realm="workflow-platform"'
-        return answer
-    return HttpResponse(as_yaml(), content_type="application/yaml; charset=utf-8")

@@ -18,8 +18,8 @@ from events.replay.models import Mode, Replay, State, Target
 from events.replay.reading import Standing, standing
 from events.replay.watching import replay_id_of
 from events.streaming import publisher
-from events.streaming.access import NOT_FOUND
 from events.streaming.stream_kinds import ControlError
+from events.streaming.viewer import NOT_FOUND
 from workflow_platform.core.accounts.models import Role, User
 
 logger = logging.getLogger(__name__)

@@ -20,8 +20,6 @@ from events.streaming.viewer import Login, Viewer
 from workflow_platform.core.accounts.authentication import authenticate_bearer
 from workflow_platform.core.accounts.models import User, Workspace
 
-NOT_FOUND = "There is no such stream, or it is not yours to see."
-
 
 def viewer_of(login: Login) -> Viewer | None:
     """Return who has logged in; None if the token or the session opens nothing, or no longer."""

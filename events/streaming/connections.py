@@ -17,7 +17,6 @@ from typing import Protocol
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
-from events.streaming import publisher
 from events.streaming.access import viewer_of
 from events.streaming.hub import Hub, hub
 from events.streaming.session import Session
@@ -141,11 +140,6 @@ class Presence:
                 await connection.end(NOT_AUTHENTICATED)
             else:
                 await connection.session.see_as(viewer)
-
-
-def access_changed(user: int) -> None:
-    """Have the rights of a user's connections looked at again, in every web process. Never raises."""
-    publisher.send_messages([(publisher.ACCESS_GROUP, {"type": "access.changed", "user": user})])
 
 
 _presences: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Presence] = weakref.WeakKeyDictionary()

@@ -174,3 +174,8 @@ def _shown_in(event: RecordedEvent) -> Iterator[str]:
         yield FEED
         if event.workflow_sequence is not None:
             yield f"{WORKFLOW}{event.workflow_id}"
+
+
+def access_changed(user: int) -> None:
+    """Have every web process check the rights of a user's connections again. Never raises."""
+    send_messages([(ACCESS_GROUP, {"type": "access.changed", "user": user})])

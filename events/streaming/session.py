@@ -18,7 +18,7 @@ from events.streaming.batch import Batch
 from events.streaming.hub import Hub
 from events.streaming.log_subscription import LogSubscription
 from events.streaming.subscription import Client, StreamSubscription
-from events.streaming.viewer import Viewer
+from events.streaming.viewer import NOT_FOUND, Viewer
 from workflow_platform.core.database_threads import in_database
 
 logger = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class Session:
             state = found.get(subscription.stream)
             if state is None:
                 self.drop(subscription)
-                await self.refuse(subscription.stream, "not_found", access.NOT_FOUND)
+                await self.refuse(subscription.stream, "not_found", NOT_FOUND)
                 continue
             subscription.state = state
             if subscription.cursor < 0:

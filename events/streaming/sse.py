@@ -25,7 +25,7 @@ from events.streaming.connections import Full, presence
 from events.streaming.frames import BadFrame, wanted_types
 from events.streaming.hub import hub
 from events.streaming.session import Session
-from events.streaming.viewer import Login, Viewer
+from events.streaming.viewer import NOT_FOUND, Login, Viewer
 from workflow_platform.core.api.problems import json_problem
 from workflow_platform.core.database_threads import in_database
 
@@ -76,7 +76,7 @@ async def _answer(request: ASGIRequest, names: list[str]) -> HttpResponseBase:
         return json_problem(request, 400, str(error))
     states = await in_database(access.visible_streams, viewer, names)
     if missing := [name for name in names if name not in states]:
-        return json_problem(request, 404, f"`stream`: {missing[0]}: {access.NOT_FOUND}")
+        return json_problem(request, 404, f"`stream`: {missing[0]}: {NOT_FOUND}")
     if asked.resumed and all(_all_held(states[name], after) for name, after in asked.after.items()):
         return HttpResponse(status=204)  # what stops a browser from asking again
     return _stream(request, login, viewer, asked)

@@ -10,6 +10,8 @@ from django.http import parse_cookie
 
 from workflow_platform.core.accounts.models import User
 
+NOT_FOUND = "There is no such stream, or you may not see it."
+
 
 @dataclass(frozen=True, slots=True)
 class Login:

@@ -28,7 +28,7 @@ from events.streaming.connections import (
 from events.streaming.frames import BadFrame
 from events.streaming.hub import hub
 from events.streaming.session import Session, TooMany
-from events.streaming.viewer import Login
+from events.streaming.viewer import NOT_FOUND, Login
 from workflow_platform.core.database_threads import in_database
 
 logger = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
     async def _control(self, asked: frames.Control) -> None:
         kind = stream_kinds.kind_of(asked.stream)
         if kind is None:
-            await self.session.refuse(asked.stream, "not_found", access.NOT_FOUND)
+            await self.session.refuse(asked.stream, "not_found", NOT_FOUND)
             return
         error = await in_database(kind.control, self.session.viewer, asked.stream, asked.model_dump())
         if error is not None:

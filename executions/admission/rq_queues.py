@@ -17,8 +17,8 @@ from rq.job import Job
 from rq.queue import Queue
 from rq.suspension import is_suspended
 
+from executions.admission.live_workers import count_live_workers
 from executions.models import Execution
-from executions.workers.live_workers import count_live_workers
 from workflow_platform.core.redis_server import patient_client
 
 logger = logging.getLogger(__name__)

@@ -28,12 +28,12 @@ from executions.domain.errors import NodeError
 from executions.models import Credential
 from executions.nodes import postgres
 from workflow_platform.core import outbound
+from workflow_platform.core.accounts import idempotency
+from workflow_platform.core.accounts.idempotency import create_once
 from workflow_platform.core.accounts.models import Role
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 from workflow_platform.core.accounts.views import user_of
 from workflow_platform.core.accounts.workspace_choice import workspace_for
-from workflow_platform.core.api import idempotency
-from workflow_platform.core.api.idempotency import create_once
 from workflow_platform.core.api.problems import Problem
 
 TEST_SECONDS = 15.0

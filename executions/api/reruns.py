@@ -26,10 +26,10 @@ from executions.reruns import (
     rerun,
     rerun_many,
 )
+from workflow_platform.core.accounts import idempotency
+from workflow_platform.core.accounts.idempotency import create_once
 from workflow_platform.core.accounts.models import Role
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
-from workflow_platform.core.api import idempotency
-from workflow_platform.core.api.idempotency import create_once
 from workflow_platform.core.api.inputs import BodySerializer, Moment
 from workflow_platform.core.api.problems import Problem
 

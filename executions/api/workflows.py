@@ -35,12 +35,12 @@ from executions.triggers import schedules
 from executions.waits.responses import wait_for_end
 from executions.workflows import definitions
 from executions.workflows.url_checks import refused_urls
+from workflow_platform.core.accounts import idempotency
+from workflow_platform.core.accounts.idempotency import create_once
 from workflow_platform.core.accounts.models import Role, Workspace
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 from workflow_platform.core.accounts.views import user_of
 from workflow_platform.core.accounts.workspace_choice import workspace_for
-from workflow_platform.core.api import idempotency
-from workflow_platform.core.api.idempotency import create_once
 from workflow_platform.core.api.problems import Problem
 
 

@@ -131,7 +131,7 @@ def _task(function: str, head: dict[str, Any], inputs: dict[str, Items], scope: 
     words = {"execution": scope.execution, "workflow": scope.workflow, "vars": scope.vars}
     head |= {"inputs": described, "nodes": list(nodes.values()), "words": words}
     return Task(
-        f"executions.sandbox.node_run:{function}",
+        f"executions.nodes.in_sandbox:{function}",
         [orjson.dumps(head), *arrays],
         settings.NODE_CPU_SECONDS,
         settings.NODE_MEMORY_MB * 2**20,

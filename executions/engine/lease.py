@@ -19,9 +19,9 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from executions.engine.driver import driver
+from executions.engine.heartbeat.process import CompanionProcess
+from executions.engine.heartbeat.table import Table
 from executions.lifecycle import Lease
-from executions.workers.heartbeat.process import CompanionProcess
-from executions.workers.heartbeat.table import Table
 
 logger = logging.getLogger(__name__)
 

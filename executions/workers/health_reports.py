@@ -20,8 +20,8 @@ from redis.exceptions import RedisError
 
 from events.bus import system_events
 from executions.admission.admission import ACTIVE, RATE_PART, figures
+from executions.admission.live_workers import count_live_workers, live_workers
 from executions.admission.rq_queues import PRIORITIES
-from executions.workers.live_workers import count_live_workers, live_workers
 
 logger = logging.getLogger(__name__)
 

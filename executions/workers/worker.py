@@ -35,6 +35,7 @@ from rq.worker import BaseWorker, WorkerStatus
 from events.bus import system_events
 from executions import lifecycle
 from executions.admission import rq_queues
+from executions.admission.live_workers import STARVING_FIELD
 from executions.engine import runner
 from executions.engine.definition import definition
 from executions.engine.driver import driver
@@ -43,7 +44,6 @@ from executions.engine.lease import heartbeats
 from executions.engine.recorder import LeaseLost, recorder
 from executions.engine.run_state import RunState
 from executions.models import Execution
-from executions.workers.live_workers import STARVING_FIELD
 from executions.workers.resource_limits import Pressure
 from workflow_platform.core import jobs
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import redis
-from executions.workers.live_workers import WORKER_SILENT
 from rq import Worker
 from rq.utils import utcparse
 
+from executions.admission.live_workers import WORKER_SILENT
 from tests.conftest import Platform
 from workflow_platform.installation.embedded import wait_until
 

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from executions import lifecycle
 from executions.engine import recorder
+from executions.engine.heartbeat.table import Table
 from executions.lifecycle import Lease
 from executions.models import Execution
-from executions.workers.heartbeat.table import Table
 from tests.engine import COMMITS, make_execution
 from tests.heartbeats import companion
 from tests.workflows import node

@@ -491,7 +491,7 @@ def test_the_cost_is_that_of_the_code(pool: Pool) -> None:
 
 def test_a_sandbox_process_imports_no_django() -> None:
     code = (
-        "import sys, workflow_platform.sandbox.child, executions.sandbox.evaluation, executions.sandbox.node_run;"
+        "import sys, workflow_platform.sandbox.child, executions.sandbox.evaluation, executions.nodes.in_sandbox;"
         " import executions.nodes.html_extract, executions.nodes.merge, executions.nodes.summarize;"
         " print([m for m in sys.modules if m.startswith(('django', 'psycopg'))])"
     )

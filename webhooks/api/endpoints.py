@@ -34,12 +34,12 @@ from webhooks.models import Delivery, Endpoint, OperationKind
 from webhooks.models.delivery import UNENDED
 from webhooks.models.endpoint import EndpointQuerySet
 from webhooks.validation import Refused
+from workflow_platform.core.accounts import idempotency
+from workflow_platform.core.accounts.idempotency import create_once
 from workflow_platform.core.accounts.models import Role, Workspace
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 from workflow_platform.core.accounts.views import user_of
 from workflow_platform.core.accounts.workspace_choice import workspace_for
-from workflow_platform.core.api import idempotency
-from workflow_platform.core.api.idempotency import create_once
 from workflow_platform.core.api.problems import Problem
 
 NOT_STORED = {"Cache-Control": "no-store"}

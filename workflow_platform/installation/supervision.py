@@ -12,8 +12,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from executions.admission.live_workers import WORKER_TTL_SECONDS
 from executions.workers.autoscaling import SPARE, WORKER
-from executions.workers.live_workers import WORKER_TTL_SECONDS
 from workflow_platform.installation.embedded import Postgres, Redis, server_user
 
 HERE = Path(__file__).resolve().parent

@@ -26,8 +26,7 @@ from executions.workers.health_reports import Reports
 from webhooks.maintenance.thread import Upkeep
 from webhooks.operations import jobs as operation_jobs
 from webhooks.sending import sweeper
-from workflow_platform.core.accounts import invitations, login_limit, refresh_tokens
-from workflow_platform.core.api import idempotency
+from workflow_platform.core.accounts import idempotency, invitations, login_limit, refresh_tokens
 
 logger = logging.getLogger(__name__)
 

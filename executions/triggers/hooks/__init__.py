@@ -1,1 +1,4 @@
-"""Requests to /hooks/: taken in together, judged, and stored with the executions that they start."""
+"""Inbound webhooks: an HTTP request is verified (`verification`), recorded and becomes an execution (`intake`).
+
+Other packages use `pages`, and `large_bodies` before a body is read.
+"""

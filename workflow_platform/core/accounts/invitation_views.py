@@ -11,7 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from workflow_platform.core.accounts import invitations
+from workflow_platform.core.accounts import idempotency, invitations
+from workflow_platform.core.accounts.idempotency import create_once
 from workflow_platform.core.accounts.invitation_serializers import (
     InvitationSerializer,
     InviteSerializer,
@@ -21,8 +22,6 @@ from workflow_platform.core.accounts.invitation_serializers import (
 )
 from workflow_platform.core.accounts.models import Invitation, Role, Workspace
 from workflow_platform.core.accounts.views import user_of, workspace_in_path
-from workflow_platform.core.api import idempotency
-from workflow_platform.core.api.idempotency import create_once
 
 NOT_STORED = {"Cache-Control": "no-store"}
 

@@ -16,7 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from workflow_platform.core.accounts import memberships
+from workflow_platform.core.accounts import idempotency, memberships
+from workflow_platform.core.accounts.idempotency import create_once
 from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
 from workflow_platform.core.accounts.serializers import (
     ApiTokenSerializer,
@@ -26,8 +27,6 @@ from workflow_platform.core.accounts.serializers import (
     WorkspaceSerializer,
 )
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
-from workflow_platform.core.api import idempotency
-from workflow_platform.core.api.idempotency import create_once
 
 
 def user_of(request: Request) -> User:

@@ -21,7 +21,7 @@ from typing import Any
 
 import psycopg
 
-from executions.workers.heartbeat.table import Entry, Table
+from executions.engine.heartbeat.table import Entry, Table
 
 logger = logging.getLogger("executions.heartbeat")
 

@@ -17,8 +17,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from executions.workers.heartbeat.companion import Order
-from executions.workers.heartbeat.table import Table
+from executions.engine.heartbeat.companion import Order
+from executions.engine.heartbeat.table import Table
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class CompanionProcess:
         environment = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("PG")}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "executions.workers.heartbeat.companion"],
+                [sys.executable, "-m", "executions.engine.heartbeat.companion"],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 pass_fds=[self._table.descriptor],
