@@ -12,14 +12,21 @@ from django.db.models import Q, QuerySet
 
 from executions import lifecycle
 from executions.domain.graph import Graph
-from executions.domain.rerun_scope import Progress, Scope, changed_nodes, enters_cycle_elsewhere, scope, still_replaced
+from executions.domain.rerun_scope import (
+    RerunProgress,
+    RerunScope,
+    changed_nodes,
+    enters_cycle_elsewhere,
+    scope,
+    still_replaced,
+)
 from executions.domain.statuses import ExecutionStatus, NodeRunStatus
 from executions.lifecycle import CannotStart, NewExecution, OldRun
 from executions.lifecycle.keys import Key
 from executions.models import Execution, Trigger, WorkflowVersion
 from executions.nodes.registry import node_types
 from workflow_platform.core.accounts.models import User
-from workflow_platform.core.sandbox.asking import Unavailable
+from workflow_platform.core.sandbox.asking import SandboxUnavailable
 
 START, FAILED = "start", "failed"
 NODE_PREFIX = "node:"
@@ -46,7 +53,7 @@ class CannotRerun(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RerunRequest:
     """What is to be rerun: `start`, `failed` or a node's id; `input` replaces what the execution, or that node, takes
     in. Without a priority it is that of the old execution."""
 
@@ -56,15 +63,15 @@ class Wanted:
     priority: str | None = None
 
 
-def key_ahead(execution: Execution, wanted: Wanted) -> Key | None:
-    """Return the concurrency key of the new execution, for `rerun` in a transaction. Raises Unavailable."""
+def key_ahead(execution: Execution, wanted: RerunRequest) -> Key | None:
+    """Return the concurrency key of the new execution, for `rerun` in a transaction. Raises SandboxUnavailable."""
     version = _version(execution, wanted)
     changed = wanted.input if wanted.start == START else None
     return lifecycle.key_ahead(execution.workflow, execution.input if changed is None else changed, version)
 
 
-def rerun(execution: Execution, wanted: Wanted, by: User | None, key: Key | None = None) -> Execution:
-    """Make the new execution. Raises NotEnded, CannotRerun, CannotStart, Unavailable."""
+def rerun(execution: Execution, wanted: RerunRequest, by: User | None, key: Key | None = None) -> Execution:
+    """Make the new execution. Raises NotEnded, CannotRerun, CannotStart, SandboxUnavailable."""
     new = planned(execution, wanted, by)
     new.key = key
     (made,) = lifecycle.create_executions([new])
@@ -73,11 +80,11 @@ def rerun(execution: Execution, wanted: Wanted, by: User | None, key: Key | None
     return made
 
 
-def _version(execution: Execution, wanted: Wanted) -> WorkflowVersion | None:
+def _version(execution: Execution, wanted: RerunRequest) -> WorkflowVersion | None:
     return execution.version if wanted.version == "same" else execution.workflow.latest_version
 
 
-def planned(execution: Execution, wanted: Wanted, by: User | None) -> NewExecution:
+def planned(execution: Execution, wanted: RerunRequest, by: User | None) -> NewExecution:
     """Return the new execution as it is to be made. Raises NotEnded, CannotRerun, CannotStart."""
     if not ExecutionStatus(execution.status).ended:
         raise NotEnded(f"The execution is {execution.status}; only one that has ended can be rerun.")
@@ -113,7 +120,7 @@ def _graph(version: WorkflowVersion) -> Graph:
 # --- from a node on --------------------------------------------------------------------------------------------------
 
 
-def _begin_at_a_node(new: NewExecution, execution: Execution, version: WorkflowVersion, wanted: Wanted) -> None:
+def _begin_at_a_node(new: NewExecution, execution: Execution, version: WorkflowVersion, wanted: RerunRequest) -> None:
     """Say what the rerun takes over and where its items enter. Raises CannotRerun."""
     graph, runs = _graph(version), lifecycle.old_runs(execution)
     chosen = _failed(graph, runs) if wanted.start == FAILED else [_node(graph, wanted.start)]
@@ -170,12 +177,12 @@ def _failed(graph: Graph, runs: Sequence[OldRun]) -> list[str]:
     raise CannotRerun("from", "No node of the execution failed or was cut off; choose the node to rerun from.")
 
 
-def _progress(runs: Sequence[OldRun]) -> dict[str, Progress]:
-    progress: dict[str, Progress] = {}
+def _progress(runs: Sequence[OldRun]) -> dict[str, RerunProgress]:
+    progress: dict[str, RerunProgress] = {}
     for old in runs:
-        before = progress.get(old.run.node_id, Progress(False, True))
+        before = progress.get(old.run.node_id, RerunProgress(False, True))
         ran = old.run.status != NodeRunStatus.SKIPPED
-        progress[old.run.node_id] = Progress(before.ran or ran, before.finished and old.finished)
+        progress[old.run.node_id] = RerunProgress(before.ran or ran, before.finished and old.finished)
     return progress
 
 
@@ -192,7 +199,7 @@ def _check_entry(graph: Graph, chosen: Sequence[str]) -> None:
         raise CannotRerun("input", f"{node.label!r} runs in a loop, which begins at another node: choose that one.")
 
 
-def _check_reached(new: NewExecution, graph: Graph, runs: Sequence[OldRun], found: Scope) -> None:
+def _check_reached(new: NewExecution, graph: Graph, runs: Sequence[OldRun], found: RerunScope) -> None:
     """Raise CannotRerun if the chosen node had no items and gets none now: the rerun would do nothing."""
     node_id = new.rerun_from
     ran = any(old.run.node_id == node_id and old.run.status != NodeRunStatus.SKIPPED for old in runs)
@@ -208,7 +215,7 @@ def _check_reached(new: NewExecution, graph: Graph, runs: Sequence[OldRun], foun
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
+class RerunFilter:
     """Which executions; those that have ended, unless they are named by `ids`."""
 
     workflow: UUID | None = None
@@ -238,7 +245,7 @@ class Filters:
 
 
 @dataclass(slots=True)
-class Report:
+class RerunReport:
     """What came of a bulk rerun."""
 
     started: list[Execution] = field(default_factory=list)
@@ -246,10 +253,10 @@ class Report:
     """Executions that could not be rerun, and why."""
 
 
-def rerun_many(ids: Iterable[UUID], wanted: Wanted, by: User | None) -> Iterator[Report]:
+def rerun_many(ids: Iterable[UUID], wanted: RerunRequest, by: User | None) -> Iterator[RerunReport]:
     """Rerun executions in the order given, a batch in one transaction. Yields what came of each batch."""
     batch: list[tuple[Execution, NewExecution]] = []
-    report = Report()
+    report = RerunReport()
     for pk in ids:
         execution = Execution.objects.select_related("workflow__latest_version", "version").filter(pk=pk).first()
         if execution is None:  # deleted in the meantime
@@ -260,15 +267,15 @@ def rerun_many(ids: Iterable[UUID], wanted: Wanted, by: User | None) -> Iterator
             report.failed.append((pk, str(error)))
         if len(batch) >= BATCH or sum(len(new.taken_over) for _, new in batch) >= BATCH_TAKEN_OVER:
             yield _made(batch, report)
-            batch, report = [], Report()
+            batch, report = [], RerunReport()
     yield _made(batch, report)
 
 
-def _made(batch: Sequence[tuple[Execution, NewExecution]], report: Report) -> Report:
+def _made(batch: Sequence[tuple[Execution, NewExecution]], report: RerunReport) -> RerunReport:
     """Make the executions, in one transaction, and add what came of them to the report."""
     try:
         made = lifecycle.create_executions([new for _, new in batch])
-    except Unavailable as error:
+    except SandboxUnavailable as error:
         report.failed += [(execution.pk, str(error)) for execution, _ in batch]
         return report
     for (execution, _), row in zip(batch, made, strict=True):

@@ -10,7 +10,7 @@ from django.http import HttpRequest, JsonResponse
 
 from events.log import partitions
 from executions.admission.live_workers import Workers, live_workers
-from workflow_platform.core.postgresql.server import Connection, server
+from workflow_platform.core.postgresql.server import GuardedConnection, server
 
 ANSWER_SECONDS = 2
 
@@ -43,7 +43,7 @@ def database_warning() -> str | None:
     if not server().answers():
         return None
     try:
-        with Connection.connect(settings.DATABASE_URL, connect_timeout=ANSWER_SECONDS) as connection:
+        with GuardedConnection.connect(settings.DATABASE_URL, connect_timeout=ANSWER_SECONDS) as connection:
             names = [row[0] for row in connection.execute(partitions.ATTACHED).fetchall()]
     except psycopg.Error:
         return None

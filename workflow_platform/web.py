@@ -47,7 +47,7 @@ EXIT_SECONDS = 2.0
 
 
 @implementer(IPushProducer)
-class Pace:
+class ResponsePace:
     """Tells whether a client takes what is sent: its transport pauses us while more than 64 KiB wait."""
 
     def __init__(self) -> None:
@@ -75,14 +75,14 @@ class Pace:
 class PacedWebSocket(WebSocketProtocol):
     """A WebSocket whose sender can wait for its reader."""
 
-    pace: Pace | None = None
+    pace: ResponsePace | None = None
     transport: Any
     maxMessagePayloadSize: int
 
     def onOpen(self) -> None:
         """Watch the transport's buffer from now on."""
         super().onOpen()
-        self.pace = Pace()
+        self.pace = ResponsePace()
         self.transport.unregisterProducer()  # the HTTP channel, which has handed the connection over
         self.transport.registerProducer(self.pace, True)
 
@@ -181,7 +181,7 @@ class StreamingServer(Server):
         more, gone = message.get("more_body", False), request.finished or request.channel is None
         pace = getattr(request, "pace", None)
         if more and pace is None and not gone:
-            pace = request.pace = Pace()
+            pace = request.pace = ResponsePace()
             request.registerProducer(pace, True)
         if not more and pace is not None and not gone:
             request.unregisterProducer()
@@ -205,10 +205,10 @@ class StreamingServer(Server):
 
     async def _end(self) -> None:
         from events.bus import system_events  # as above
-        from events.streaming.connections import presence
+        from events.streaming.connections import connections
 
         try:
-            await asyncio.wait_for(presence().say_farewell(), FAREWELL_SECONDS)
+            await asyncio.wait_for(connections().say_farewell(), FAREWELL_SECONDS)
         except Exception:
             logger.exception("clients were not told that the process stops")
         await asyncio.to_thread(system_events.stopped, COMPONENT)

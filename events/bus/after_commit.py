@@ -58,7 +58,7 @@ def on_loss(report: ReportLoss) -> None:
     _report_loss = report
 
 
-Hear = Callable[[Sequence[RecordedEvent]], Iterator[int]]
+Handle = Callable[[Sequence[RecordedEvent]], Iterator[int]]
 """Makes the calls for these events, one after another; yields how many events each has dealt with."""
 
 
@@ -67,10 +67,10 @@ def delay_before(attempt: int) -> float:
     return FIRST_DELAY_SECONDS * BACKOFF ** (attempt - 2) * random.uniform(0.5, 1)  # noqa: S311 - no secret
 
 
-class Line:
+class SubscriberQueue:
     """What waits for one subscriber, in order."""
 
-    def __init__(self, name: str, hear: Hear, batches: bool) -> None:
+    def __init__(self, name: str, hear: Handle, batches: bool) -> None:
         self.name, self._hear, self._batches = name, hear, batches
         self.closed = False
         self._items: deque[Sequence[RecordedEvent]] = deque()
@@ -186,7 +186,7 @@ def _of_a_report(events: Sequence[RecordedEvent]) -> bool:
     return any(event.type == "system.error" for event in events)
 
 
-Addressed = Callable[[], list[tuple[Line, Sequence[RecordedEvent]]]]
+Addressed = Callable[[], list[tuple[SubscriberQueue, Sequence[RecordedEvent]]]]
 
 
 Job = Callable[[], float | None]
@@ -198,9 +198,9 @@ class _Dispatcher:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self._inbox: queue.SimpleQueue[Addressed | tuple[float, Line, Job]] = queue.SimpleQueue()
-        self._ready: queue.SimpleQueue[tuple[Line, Job]] = queue.SimpleQueue()
-        self._later: list[tuple[float, int, Line, Job]] = []
+        self._inbox: queue.SimpleQueue[Addressed | tuple[float, SubscriberQueue, Job]] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[tuple[SubscriberQueue, Job]] = queue.SimpleQueue()
+        self._later: list[tuple[float, int, SubscriberQueue, Job]] = []
         self._counted = 0
         self._taken_at = 0.0
         self._threads = 0

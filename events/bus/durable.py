@@ -50,7 +50,7 @@ REPORT_AT = 3
 """The failure in a row that the installation is told of."""
 
 
-class LeaseLost(Exception):
+class ConsumerLeaseLost(Exception):
     """Another consumer has taken over; what the handler wrote to the database is undone."""
 
 
@@ -177,8 +177,8 @@ class _Consumer:
                     found, more = self._step(stop)
                 except (DatabaseError, InterfaceError) as error:
                     self._wait_for_database(error, stop)
-                except LeaseLost:
-                    logger.warning("%s: %s", self.name, LeaseLost.__doc__)
+                except ConsumerLeaseLost:
+                    logger.warning("%s: %s", self.name, ConsumerLeaseLost.__doc__)
                     self._holds = False
                 except HandlerFailed as error:
                     self._failed(error, stop)
@@ -207,7 +207,7 @@ class _Consumer:
             self._holds = True
         row = EventSubscription.objects.select_related("workspace").get(name=self.name)
         if row.holder != self.me:
-            raise LeaseLost
+            raise ConsumerLeaseLost
         cursor = positions.cursor_of(row)
         page = history.read(positions.filter_of(row), cursor, 1 if self._careful else self._batch)
         if page.cursor != cursor:
@@ -223,7 +223,7 @@ class _Consumer:
             # Fails if somebody else has taken over, or has moved the place.
             mine = EventSubscription.objects.filter(pk=row.pk, holder=self.me, **here)
             if not mine.update(last_error="", lease_expires_at=_lease_end(), **positions.update_fields(place)):
-                raise LeaseLost
+                raise ConsumerLeaseLost
         self._failures, self._careful = 0, max(0, self._careful - 1)
 
     def _call(self, events: list[RecordedEvent]) -> None:
@@ -245,7 +245,7 @@ class _Consumer:
             if self._failures == REPORT_AT:
                 message = f"A durable subscription does not get on: {said}"[:500]
                 figures = {"failures": float(self._failures)}
-                system_events.tell(
+                system_events.emit(
                     "error", source="events.durable", component=self.name, message=message, figures=figures
                 )
         except (DatabaseError, InterfaceError) as lost:

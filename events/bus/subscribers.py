@@ -29,7 +29,7 @@ class BadSubscription(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SubscriptionFilter:
     """What a subscriber wants to hear. Empty means everything."""
 
     types: frozenset[str]
@@ -62,7 +62,7 @@ def wanted(
     since: datetime | None,
     until: datetime | None,
     where: Callable[[RecordedEvent], bool] | None,
-) -> Wanted:
+) -> SubscriptionFilter:
     """Return what is wanted. Raises BadSubscription."""
     for name, values in (("types", types), ("sources", sources)):
         if isinstance(values, str):
@@ -77,7 +77,7 @@ def wanted(
             raise BadSubscription(f"types: no event type fits {pattern!r}.")
         chosen.update(fitting)
     named = list(sources or ())
-    return Wanted(
+    return SubscriptionFilter(
         frozenset(chosen),
         frozenset(source for source in named if "*" not in source),
         tuple(source for source in named if "*" in source),
@@ -92,13 +92,13 @@ class Subscription:
     """A subscriber that is heard until it is cancelled."""
 
     callback: Callable[[Any], object]
-    wanted: Wanted
+    wanted: SubscriptionFilter
     when: When
     once: bool
     batches: bool
     name: str
     cancelled: bool = False
-    line: after_commit.Line | None = None
+    line: after_commit.SubscriberQueue | None = None
 
     def cancel(self) -> None:
         """Hear nothing more, not even what waits to be heard. It does not wait for a call that is being made."""
@@ -179,7 +179,7 @@ def _buckets_of(subscription: Subscription) -> list[_Bucket]:
 def add(subscription: Subscription) -> None:
     """Have the subscription heard from now on."""
     if subscription.when == "after_commit":
-        subscription.line = after_commit.Line(subscription.name, subscription.hear, subscription.batches)
+        subscription.line = after_commit.SubscriberQueue(subscription.name, subscription.hear, subscription.batches)
     with _lock:
         for bucket in _buckets_of(subscription):
             bucket.add(subscription)

@@ -35,7 +35,7 @@ FAREWELL_SECONDS = 2.0
 
 
 @transaction.atomic
-def tell(
+def emit(
     type_: str,
     *,
     source: str,
@@ -53,7 +53,7 @@ def tell(
 
 def report_loss(subscriber: str, why: str, lost: int) -> None:
     """Append `system.error` for an after-commit subscriber that has lost events for good."""
-    tell(
+    emit(
         "error",
         source="events.bus",
         component=subscriber,
@@ -71,7 +71,7 @@ def taking_turns() -> Iterator[None]:
         yield
 
 
-def last_told(type_: str, source: str, since: datetime) -> RecordedEvent | None:
+def last_emitted(type_: str, source: str, since: datetime) -> RecordedEvent | None:
     """Return the latest `system.<type_>` of a source that was told since then."""
     statement = (
         f"SELECT {COLUMNS} FROM {SOURCE} WHERE s.name = %s AND e.type = %s AND e.source = %s AND e.id >= %s"  # noqa: S608
@@ -105,7 +105,7 @@ def _try_to_tell(type_: str, component: str, what: str, moment: datetime, until:
     message = f"{component} {what} on {host}, process {pid}."
     while True:
         try:
-            tell(
+            emit(
                 type_,
                 source=PROCESS_SOURCE,
                 component=component,

@@ -12,7 +12,7 @@ from time import monotonic
 from events.history import scanning
 from events.history.cursors import START, Cursor
 from events.history.event_filter import EventFilter
-from events.history.scanning import Place, Question
+from events.history.scanning import Query, ScanPosition
 from events.log.recorded import RecordedEvent
 
 __all__ = ["START", "Cursor", "EventFilter", "Page", "count", "head", "read", "walk"]
@@ -66,10 +66,10 @@ def _page(wanted: EventFilter, after: Cursor | None, limit: int, newest_first: b
     asked = wanted.question()
     if asked is None:
         return Page([], after or START, more=False, complete=True)
-    return _search(asked, Place(after.key if after else None, scanning.safe_before(), newest_first), limit)
+    return _search(asked, ScanPosition(after.key if after else None, scanning.safe_before(), newest_first), limit)
 
 
-def _search(asked: Question, place: Place, limit: int) -> Page:
+def _search(asked: Query, place: ScanPosition, limit: int) -> Page:
     """Look at row after row, in growing steps, until the page is full, the rows are at an end, or the time is up."""
     deadline = monotonic() + SEARCH_SECONDS
     rows = max(FIRST_STEP, 2 * limit)
@@ -84,7 +84,7 @@ def _search(asked: Question, place: Place, limit: int) -> Page:
             return Page(found[:limit], Cursor.of(found[limit - 1]), more=True, complete=True)
         if not more or monotonic() > deadline:
             return Page(found, Cursor(*bound), more, complete=not more)
-        place = Place(bound, place.safe_before, place.back)
+        place = ScanPosition(bound, place.safe_before, place.back)
         rows = _next_step(rows, monotonic() - began)
 
 

@@ -27,7 +27,7 @@ _KEY = "(e.transaction, e.stream_id, e.sequence)"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ScanPosition:
     """From where a scan goes on, and which way. `safe_before`: no event from this transaction on is read."""
 
     after: Key | None
@@ -72,7 +72,7 @@ class Reach:
     where: str
     order: str
     extent: str
-    place: Place
+    place: ScanPosition
     bound: Key | None = None
     """The last key to be looked at."""
 
@@ -183,7 +183,7 @@ def _last_before(streams: Sequence[reading.StreamState], transaction: int, strea
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Query:
     """Where to look, and for what."""
 
     roots: Workspaces | Streams
@@ -218,7 +218,7 @@ def safe_before() -> int:
         return int(cursor.fetchone()[0])
 
 
-def events(asked: Question, place: Place, bound: Key, limit: int) -> list[RecordedEvent]:
+def events(asked: Query, place: ScanPosition, bound: Key, limit: int) -> list[RecordedEvent]:
     """Return the first `limit` events from `place` on, up to `bound` and with it, that fulfil the conditions."""
     where = "".join(f" AND {term}" for term in (*asked.conditions.days, *asked.conditions.rows))
     order = place.order()
@@ -232,17 +232,17 @@ def events(asked: Question, place: Place, bound: Key, limit: int) -> list[Record
         return reading.recorded(cursor.fetchall())
 
 
-def count(asked: Question) -> int:
+def count(asked: Query) -> int:
     """Return how many rows fulfil the conditions, of all that are committed now."""
     where = "".join(f" AND {term}" for term in (*asked.conditions.days, *asked.conditions.rows))
-    place = Place(None, _NO_END, back=False)
+    place = ScanPosition(None, _NO_END, back=False)
     source, values = asked.roots.source(Reach("1", where, place.order(), "", place))
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {source}", asked.conditions.values | values)  # noqa: S608
         return int(cursor.fetchone()[0])
 
 
-def bound(asked: Question, place: Place, rows: int) -> tuple[Key | None, bool]:
+def bound(asked: Query, place: ScanPosition, rows: int) -> tuple[Key | None, bool]:
     """Return the key up to which about `rows` rows are to be looked at, and whether there are any beyond.
 
     None: there are no rows from `place` on.
@@ -253,12 +253,12 @@ def bound(asked: Question, place: Place, rows: int) -> tuple[Key | None, bool]:
     return _key(asked, place, "LIMIT 1", turned=True), False
 
 
-def last(asked: Question, safe: int) -> Key | None:
+def last(asked: Query, safe: int) -> Key | None:
     """Return the key of the last row that can be read."""
-    return _key(asked, Place(None, safe, back=True), "LIMIT 1", turned=False)
+    return _key(asked, ScanPosition(None, safe, back=True), "LIMIT 1", turned=False)
 
 
-def _key(asked: Question, place: Place, extent: str, *, turned: bool) -> Key | None:
+def _key(asked: Query, place: ScanPosition, extent: str, *, turned: bool) -> Key | None:
     where = "".join(f" AND {term}" for term in asked.conditions.days)
     order = place.order(turned=turned)
     columns = "e.transaction, e.stream_id, e.sequence"

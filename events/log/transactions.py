@@ -20,7 +20,7 @@ CREATE OR REPLACE FUNCTION events_safe_before() RETURNS bigint LANGUAGE sql STAB
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TransactionStatus:
     """Where numbers stand."""
 
     greatest: int
@@ -43,7 +43,7 @@ def define(base: int = 0) -> str:
     return _DEFINITIONS.format(base=int(base))
 
 
-def standing() -> Standing:
+def standing() -> TransactionStatus:
     """Return where numbers stand."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -51,7 +51,7 @@ def standing() -> Standing:
             " events_safe_before() + pg_snapshot_xmax(s)::text::bigint - pg_snapshot_xmin(s)::text::bigint"
             " FROM pg_current_snapshot() s"
         )
-        return Standing(*cursor.fetchone())
+        return TransactionStatus(*cursor.fetchone())
 
 
 def current() -> int:

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from psycopg.errors import QueryCanceled
 
 from events.history.event_filter import EventFilter
-from events.history.scanning import Place, Reach
+from events.history.scanning import Reach, ScanPosition
 from events.replay import jobs, reading, receivers
 from events.replay.control import CannotControl, settle
 from events.replay.models import Mode, Replay, Target
@@ -173,7 +173,7 @@ SELECT count(*), coalesce(max(offset_ms), 0), min(at),
 
 
 _COLUMNS = "e.id, e.stream_id, e.sequence, e.transaction, e.workspace_id, e.time"
-_NOW = Place(None, 2**62, back=False)
+_NOW = ScanPosition(None, 2**62, back=False)
 """All that is committed now: nobody goes on from here, so that what commits later is not missed."""
 
 

@@ -14,7 +14,7 @@ from events.log.partitions import KEPT
 from events.retention import purge, retention
 from events.retention.models import CleanupState
 from events.retention.purge import CHUNK, Collected
-from events.retention.retention import Removed, Terms
+from events.retention.retention import RemovedEvents, RetentionTerms
 from workflow_platform.core.accounts.models import Workspace
 from workflow_platform.core.leases import only_one
 
@@ -41,10 +41,10 @@ def register(owner: Owner) -> None:
 
 
 @dataclass(slots=True)
-class Report:
+class CleanupReport:
     """What a cleanup has done, or would do."""
 
-    removed: Removed
+    removed: RemovedEvents
     collected: Collected
     bytes: Counter[UUID | None] = field(default_factory=Counter)
     """In a forecast: the size of the rows, by workspace."""
@@ -59,15 +59,15 @@ class Report:
 
 
 def clean_up(
-    terms: Terms | None = None, workspace: Workspace | None = None, chunk: int = CHUNK, *, owners: bool = False
-) -> Report:
+    terms: RetentionTerms | None = None, workspace: Workspace | None = None, chunk: int = CHUNK, *, owners: bool = False
+) -> CleanupReport:
     """Remove what is not to be kept, as `retention.remove` does, and delete its rows; with `owners`, whose it was, too.
 
     May be killed at any instant: the next one completes it. Raises leases.AlreadyRunning.
     """
     with only_one(retention.LOCK):
-        removed = retention.remove(terms or Terms.of_settings(), workspace)
-        report = Report(removed, purge.collect(chunk))
+        removed = retention.remove(terms or RetentionTerms.of_settings(), workspace)
+        report = CleanupReport(removed, purge.collect(chunk))
         if owners:
             deleted = {owner.name: owner.delete(workspace) for owner in _owners}
             report.owners = {name: (count, 0) for name, count in deleted.items() if count}
@@ -76,7 +76,9 @@ def clean_up(
         return report
 
 
-def forecast(terms: Terms | None = None, workspace: Workspace | None = None, *, owners: bool = False) -> Report:
+def forecast(
+    terms: RetentionTerms | None = None, workspace: Workspace | None = None, *, owners: bool = False
+) -> CleanupReport:
     """Return what `clean_up` would do now. Changes nothing. Raises leases.AlreadyRunning."""
     with only_one(retention.LOCK), connection.cursor() as cursor:
         cursor.execute(
@@ -84,7 +86,7 @@ def forecast(terms: Terms | None = None, workspace: Workspace | None = None, *, 
             " last_at timestamptz NOT NULL, through bigint NOT NULL)"
         )
         try:
-            removed = retention.remove(terms or Terms.of_settings(), workspace, note=_NOTED)
+            removed = retention.remove(terms or RetentionTerms.of_settings(), workspace, note=_NOTED)
             cursor.execute(f"ANALYZE {_NOTED}")
             report = _foretold(removed)
             if owners:
@@ -95,14 +97,14 @@ def forecast(terms: Terms | None = None, workspace: Workspace | None = None, *, 
             cursor.execute(f"DROP TABLE {_NOTED}")
 
 
-def _foretold(removed: Removed) -> Report:
+def _foretold(removed: RemovedEvents) -> CleanupReport:
     # With what an earlier cleanup has removed and not come round to deleting.
     left = purge.REMOVED.format(since=retention.collected_at().isoformat())
     gone = (
         f"(SELECT id, through, created_at, last_at FROM {_NOTED}"  # noqa: S608
         f" UNION ALL SELECT * FROM {left} AS l WHERE id NOT IN (SELECT id FROM {_NOTED}))"
     )
-    report = Report(removed, Collected())
+    report = CleanupReport(removed, Collected())
     for partition, fate in purge.survey(gone):
         dead = _weigh(partition.name, gone, report)
         if fate == "delete":
@@ -127,7 +129,7 @@ def _streams(workspace: Workspace | None) -> str:
     )
 
 
-def _weigh(table: str, gone: str, report: Report) -> int:
+def _weigh(table: str, gone: str, report: CleanupReport) -> int:
     """Add the sizes of the rows that go from a partition. Returns how many they are."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -140,7 +142,7 @@ def _weigh(table: str, gone: str, report: Report) -> int:
     return sum(count for _, count, _ in found)
 
 
-def _figures(report: Report) -> dict[str, object]:
+def _figures(report: CleanupReport) -> dict[str, object]:
     done = report.collected
     return {
         "streams": sum(report.removed.streams.values()),

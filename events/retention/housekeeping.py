@@ -12,7 +12,7 @@ from django.db import connection
 from events.log import partitions
 from events.retention import cleanup
 from workflow_platform.core.leases import AlreadyRunning
-from workflow_platform.core.periodic_thread import CLEANUP_SECONDS, SPREAD_SECONDS, Chores
+from workflow_platform.core.periodic_thread import CLEANUP_SECONDS, SPREAD_SECONDS, PeriodicThread
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +20,11 @@ CLOSING_SECONDS = 5.0
 """How often streams are closed where no history is kept."""
 
 
-class Housekeeping(Chores):
+class Housekeeping(PeriodicThread):
     """One of several cleans up."""
 
     name = "housekeeping"
-    passing = (*Chores.passing, partitions.TableBusy)
+    passing = (*PeriodicThread.passing, partitions.TableBusy)
 
     def run(self) -> None:
         """Make partitions ahead and clean up every hour; close streams where nothing is kept."""

@@ -34,7 +34,7 @@ LOCK = 7_316_024_911  # any number that nobody else takes
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class RetentionTerms:
     """For how long events are kept after the end of their execution; other events, after they happened."""
 
     keep: timedelta
@@ -46,7 +46,7 @@ class Terms:
     """Keep nothing: an execution's events go so long after its end."""
 
     @classmethod
-    def of_settings(cls) -> Terms:
+    def of_settings(cls) -> RetentionTerms:
         """Return the installation's terms."""
         return cls(
             timedelta(days=settings.EVENT_HISTORY_RETENTION_DAYS),
@@ -68,20 +68,20 @@ class _Rule:
 
 
 @dataclass(slots=True)
-class Removed:
+class RemovedEvents:
     """What was removed, or would be: by workspace (None: of the installation, or of a workspace that is gone)."""
 
     streams: Counter[UUID | None] = field(default_factory=Counter)
     events: Counter[UUID | None] = field(default_factory=Counter)
 
 
-def remove(terms: Terms, workspace: Workspace | None = None, note: str | None = None) -> Removed:
+def remove(terms: RetentionTerms, workspace: Workspace | None = None, note: str | None = None) -> RemovedEvents:
     """Remove what is not to be kept, of one workspace or of all, in transactions of STREAMS_AT_ONCE streams.
 
     A workspace's policy goes before `terms`, unless the workspace is named. With `note`, nothing is removed: what would
     be is written to the table of that name.
     """
-    removed = Removed()
+    removed = RemovedEvents()
     for rule in _rules(terms, workspace):
         for select in (_ENDED, _SYSTEM if rule.workspace is None else _WORKFLOWS):
             _remove(select, _parameters(rule), note, removed)
@@ -91,7 +91,7 @@ def remove(terms: Terms, workspace: Workspace | None = None, note: str | None = 
     return removed
 
 
-def _rules(terms: Terms, only: Workspace | None) -> list[_Rule]:
+def _rules(terms: RetentionTerms, only: Workspace | None) -> list[_Rule]:
     now = timezone.now()
     policies = {} if only else RetentionPolicy.objects.in_bulk()
     ids = [only.pk] if only else [*Workspace.objects.order_by("pk").values_list("pk", flat=True), None]
@@ -199,7 +199,7 @@ ON CONFLICT (id) DO NOTHING RETURNING last_at, id, workspace_id, (SELECT f.event
 """
 
 
-def _remove(select: str, parameters: dict[str, Any], note: str | None, removed: Removed) -> None:
+def _remove(select: str, parameters: dict[str, Any], note: str | None, removed: RemovedEvents) -> None:
     statement = _NOTE.format(select=select, table=note) if note else _REMOVE.format(select=select)
     after = _NEVER
     while True:

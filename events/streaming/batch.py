@@ -7,7 +7,7 @@ from functools import cached_property
 
 
 @dataclass
-class Batch:
+class EventBatch:
     """Consecutive events of a stream as JSON texts; every watcher of the stream in this process shares it."""
 
     stream: str

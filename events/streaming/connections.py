@@ -34,7 +34,7 @@ FAREWELL_SECONDS = 1.0
 """Over which clients are told to come back when the process stops, so that they do not come all at once."""
 
 
-class Connection(Protocol):
+class StreamConnection(Protocol):
     """A client's connection, of whatever kind."""
 
     login: Login
@@ -44,16 +44,16 @@ class Connection(Protocol):
         """Close it, for the reason that the code gives."""
 
 
-class Full(Exception):
+class TooManyConnections(Exception):
     """There are as many connections as there may be."""
 
 
-class Presence:
+class Connections:
     """The connections of one event loop."""
 
     def __init__(self, its_hub: Hub) -> None:
         self._hub = its_hub
-        self._connections: set[Connection] = set()
+        self._connections: set[StreamConnection] = set()
         self._per_user: Counter[int] = Counter()
         self._recheck: asyncio.Task[None] | None = None
         self._changed: set[int] = set()
@@ -67,20 +67,20 @@ class Presence:
         async with self._entering:
             return await in_database(viewer_of, login)
 
-    def enter(self, connection: Connection) -> None:
-        """Count a connection. Raises Full."""
+    def enter(self, connection: StreamConnection) -> None:
+        """Count a connection. Raises TooManyConnections."""
         user = connection.session.viewer.user.pk
         if self._stopping or len(self._connections) >= settings.WS_MAX_CONNECTIONS:
-            raise Full(f"At most {settings.WS_MAX_CONNECTIONS} connections to this process.")
+            raise TooManyConnections(f"At most {settings.WS_MAX_CONNECTIONS} connections to this process.")
         if self._per_user[user] >= settings.WS_MAX_CONNECTIONS_PER_USER:
-            raise Full(f"At most {settings.WS_MAX_CONNECTIONS_PER_USER} connections of one user.")
+            raise TooManyConnections(f"At most {settings.WS_MAX_CONNECTIONS_PER_USER} connections of one user.")
         self._connections.add(connection)
         self._per_user[user] += 1
         self._hub.enter()
         if self._recheck is None:
             self._recheck = asyncio.create_task(self._keep_checking())
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: StreamConnection) -> None:
         """Forget a connection, if it was counted."""
         if connection not in self._connections:
             return
@@ -99,7 +99,7 @@ class Presence:
         self._stopping = True
         leaving = list(self._connections)
 
-        async def one(connection: Connection) -> None:
+        async def one(connection: StreamConnection) -> None:
             await asyncio.sleep(random.uniform(0, FAREWELL_SECONDS))  # noqa: S311 - spreads a load
             try:
                 await connection.end(RESTARTING)
@@ -114,7 +114,7 @@ class Presence:
 
     async def _keep_checking(self) -> None:
         while True:
-            some: Collection[Connection]
+            some: Collection[StreamConnection]
             try:
                 async with asyncio.timeout(RECHECK_SECONDS):
                     await self._wake.wait()
@@ -130,7 +130,7 @@ class Presence:
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("rights cannot be looked up: %s", str(error).strip())
 
-    async def _check(self, connections: Collection[Connection]) -> None:
+    async def _check(self, connections: Collection[StreamConnection]) -> None:
         viewers: dict[Login, Viewer | None] = {}
         for connection in connections:
             if connection.login not in viewers:
@@ -142,12 +142,12 @@ class Presence:
                 await connection.session.see_as(viewer)
 
 
-_presences: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Presence] = weakref.WeakKeyDictionary()
+_presences: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Connections] = weakref.WeakKeyDictionary()
 
 
-def presence() -> Presence:
+def connections() -> Connections:
     """Return the presence of the running loop."""
     loop = asyncio.get_running_loop()
     if loop not in _presences:
-        _presences[loop] = Presence(hub())
+        _presences[loop] = Connections(hub())
     return _presences[loop]

@@ -20,7 +20,7 @@ from channels.layers import channel_layers
 from django.db import DatabaseError, InterfaceError
 
 from events.log import reading
-from events.streaming.batch import Batch
+from events.streaming.batch import EventBatch
 from events.streaming.publisher import ACCESS_GROUP, group_of
 from workflow_platform.core.database_threads import in_database
 
@@ -45,7 +45,7 @@ class Watcher(Protocol):
     def stream(self) -> str:
         """The stream's name."""
 
-    def offer(self, batch: Batch) -> None:
+    def offer(self, batch: EventBatch) -> None:
         """Take consecutive events that a message brought."""
 
     def look(self, head: int) -> None:
@@ -190,7 +190,7 @@ class Hub:
     def _take(self, message: dict[str, Any]) -> None:
         kind = message.get("type")
         if kind == "stream.events":
-            batch = Batch(
+            batch = EventBatch(
                 message["stream"], message["first"], message["types"], message["events"], message.get("workspaces")
             )
             for watcher in self._watchers.get(batch.stream, ()):

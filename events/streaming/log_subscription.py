@@ -15,7 +15,7 @@ from events.catalogue.stream_names import EXECUTION
 from events.log import reading
 from events.log.reading import StreamState
 from events.log.recorded import RecordedEvent
-from events.streaming.batch import Batch
+from events.streaming.batch import EventBatch
 from events.streaming.subscription import PAGE, Connected, StreamSubscription
 from workflow_platform.core.database_threads import in_database
 
@@ -29,11 +29,11 @@ class LogSubscription(StreamSubscription):
         super().__init__(session, stream, after, types)
         self.live = False
         self.behind = True
-        self._buffer: deque[Batch] = deque()
+        self._buffer: deque[EventBatch] = deque()
         self._told_through = after
         self._owes_through = False
 
-    def offer(self, batch: Batch) -> None:
+    def offer(self, batch: EventBatch) -> None:
         """Take what the stream's group says. Never blocks."""
         if self.session.has_room_for(batch):
             self._buffer.append(batch)
@@ -154,7 +154,7 @@ class LogSubscription(StreamSubscription):
         if ended and self.stream.startswith(EXECUTION):
             await self._end()
 
-    def _take(self, batch: Batch, sequences: list[int], texts: list[str]) -> None:
+    def _take(self, batch: EventBatch, sequences: list[int], texts: list[str]) -> None:
         """Add what the client may and wants to see of a batch, after its cursor."""
         start = self.cursor + 1 - batch.first
         if self.types is None and batch.workspaces is None:

@@ -14,7 +14,7 @@ import orjson
 from django.db import DatabaseError, InterfaceError
 
 from events.streaming import access, stream_kinds
-from events.streaming.batch import Batch
+from events.streaming.batch import EventBatch
 from events.streaming.hub import Hub
 from events.streaming.log_subscription import LogSubscription
 from events.streaming.subscription import Client, StreamSubscription
@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 0.5
 """Until the database is asked again, when it is away."""
 
 
-class TooMany(Exception):
+class TooManySubscriptions(Exception):
     """The client has as many subscriptions, or asks for as many pages, as it may."""
 
 
@@ -56,11 +56,11 @@ class Session:
         self._woken = asyncio.Event()
 
     def subscribe(self, stream: str, after: int, types: frozenset[str] | None) -> None:
-        """Bring a stream to the client from a sequence on, anew if it is there already. Raises TooMany."""
+        """Bring a stream to the client from a sequence on, anew if it is there already. Raises TooManySubscriptions."""
         if (old := self.subscriptions.get(stream)) is not None:
             self.drop(old)
         if len(self.subscriptions) >= self._max_subscriptions:
-            raise TooMany(f"At most {self._max_subscriptions} streams on one connection.")
+            raise TooManySubscriptions(f"At most {self._max_subscriptions} streams on one connection.")
         kind = stream_kinds.kind_of(stream)
         subscription = (kind.subscribe if kind else LogSubscription)(self, stream, after, types)
         self.subscriptions[stream] = subscription
@@ -72,12 +72,12 @@ class Session:
             self.drop(subscription)
 
     def ask_page(self, stream: str, after: int, limit: int) -> bool:
-        """Have a page of a subscribed stream's history sent. Returns False if it is not subscribed. Raises TooMany."""
+        """Send a page of a subscribed stream's history. False: it is not subscribed. Raises TooManySubscriptions."""
         subscription = self.subscriptions.get(stream)
         if subscription is None:
             return False
         if len(self._pages) >= MAX_PAGES_ASKED:
-            raise TooMany(f"At most {MAX_PAGES_ASKED} pages at a time.")
+            raise TooManySubscriptions(f"At most {MAX_PAGES_ASKED} pages at a time.")
         self._pages.append(_PageAsked(subscription, after, limit))
         self._woken.set()
         return True
@@ -95,7 +95,7 @@ class Session:
         for subscription in list(self.subscriptions.values()):
             self.drop(subscription)
 
-    def has_room_for(self, batch: Batch) -> bool:
+    def has_room_for(self, batch: EventBatch) -> bool:
         """Reserve room for a batch. If there is none, all that is buffered goes: it is read from the log later."""
         if self._buffered + batch.size > MAX_BUFFERED_BYTES:
             self._buffered = 0
@@ -106,7 +106,7 @@ class Session:
         self._buffered += batch.size
         return True
 
-    def release(self, *batches: Batch) -> None:
+    def release(self, *batches: EventBatch) -> None:
         """Give back the room of batches."""
         self._buffered = max(0, self._buffered - sum(batch.size for batch in batches))
 

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_GET
 from events.catalogue.stream_names import EXECUTION
 from events.log.reading import StreamState
 from events.streaming import access
-from events.streaming.connections import Full, presence
+from events.streaming.connections import TooManyConnections, connections
 from events.streaming.frames import BadFrame, wanted_types
 from events.streaming.hub import hub
 from events.streaming.session import Session
@@ -65,7 +65,7 @@ async def streams(request: ASGIRequest) -> HttpResponseBase:
 
 async def _answer(request: ASGIRequest, names: list[str]) -> HttpResponseBase:
     login = Login.of(dict(request.scope["headers"]))
-    viewer = await presence().viewer_of(login)
+    viewer = await connections().viewer_of(login)
     if viewer is None:
         refusal = json_problem(request, 401, "Log in, or send `Authorization: Bearer` with a token.")
         refusal["WWW-Authenticate"] = 'Bearer realm="workflow-platform"'
@@ -85,8 +85,8 @@ async def _answer(request: ASGIRequest, names: list[str]) -> HttpResponseBase:
 def _stream(request: ASGIRequest, login: Login, viewer: Viewer, asked: _Asked) -> HttpResponseBase:
     client = _Client(login, viewer, asked)
     try:
-        presence().enter(client)
-    except Full as error:
+        connections().enter(client)
+    except TooManyConnections as error:
         refusal = json_problem(request, 429, str(error))
         refusal["Retry-After"] = "5"
         return refusal
@@ -226,7 +226,7 @@ class _Client:
     def leave(self) -> None:
         """Forget the client."""
         self.session.close()
-        presence().leave(self)
+        connections().leave(self)
 
     def _id(self) -> str:
         if len(self._cursors) == 1:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from events.log.reading import StreamState
-from events.streaming.batch import Batch
+from events.streaming.batch import EventBatch
 from events.streaming.viewer import Viewer
 
 PAGE = 500
@@ -54,10 +54,10 @@ class Connected(Protocol):
     def drop(self, subscription: StreamSubscription) -> None:
         """Forget a subscription."""
 
-    def has_room_for(self, batch: Batch) -> bool:
+    def has_room_for(self, batch: EventBatch) -> bool:
         """Reserve room in the client's buffer. False: the buffer was emptied instead."""
 
-    def release(self, *batches: Batch) -> None:
+    def release(self, *batches: EventBatch) -> None:
         """Give back the room of batches."""
 
 
@@ -88,7 +88,7 @@ class StreamSubscription(ABC):
     def state_changed(self) -> None:
         """Take note that the stream's state has changed, or that live messages have stopped or are back."""
 
-    def offer(self, batch: Batch) -> None:  # noqa: B027 - a hook, not a duty
+    def offer(self, batch: EventBatch) -> None:  # noqa: B027 - a hook, not a duty
         """Take events that the stream's group brought. Only streams of the log get any."""
 
     def look(self, head: int) -> None:  # noqa: B027 - a hook, not a duty

@@ -22,12 +22,12 @@ from events.streaming.connections import (
     NOT_AUTHENTICATED,
     RESTARTING,
     TOO_MANY,
-    Full,
-    presence,
+    TooManyConnections,
+    connections,
 )
 from events.streaming.frames import BadFrame
 from events.streaming.hub import hub
-from events.streaming.session import Session, TooMany
+from events.streaming.session import Session, TooManySubscriptions
 from events.streaming.viewer import NOT_FOUND, Login
 from workflow_platform.core.database_threads import in_database
 
@@ -60,7 +60,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         await self.accept("bearer" if protocols[:1] == ["bearer"] else None)
         headers = dict(self.scope["headers"])
         self.login = Login.of(headers, protocols)
-        viewer = await presence().viewer_of(self.login)
+        viewer = await connections().viewer_of(self.login)
         if viewer is None:
             await self.close(NOT_AUTHENTICATED)
             return
@@ -69,8 +69,8 @@ class StreamConsumer(AsyncWebsocketConsumer):
             return
         self.session = Session(hub(), viewer, self, settings.WS_MAX_SUBSCRIPTIONS)
         try:
-            presence().enter(self)
-        except Full:
+            connections().enter(self)
+        except TooManyConnections:
             await self.close(TOO_MANY)
             return
         self._inside = True
@@ -83,7 +83,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         """Forget the client."""
         if self._inside and self._sending is not None:
             self._inside = False
-            presence().leave(self)
+            connections().leave(self)
             self.session.close()
             self._sending.cancel()
 
@@ -102,7 +102,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
             await self._do(frames.parse(text_data))
         except BadFrame as error:
             await self._refuse(text_data or "", "bad_frame", str(error))
-        except TooMany as error:
+        except TooManySubscriptions as error:
             await self._refuse(text_data or "", "too_many", str(error))
 
     # --- what a session asks of its client ------------------------------------------------------------------------

@@ -45,7 +45,7 @@ class CannotImport(Exception):
 Text = Annotated[str, StringConstraints(max_length=80)]
 
 
-class Header(BaseModel):
+class ExportHeader(BaseModel):
     """The first line."""
 
     model_config = ConfigDict(extra="ignore")
@@ -57,7 +57,7 @@ class Header(BaseModel):
     count: int | None = Field(None, ge=0, le=MOST_EVENTS)
 
 
-class Line(BaseModel):
+class ExportLine(BaseModel):
     """An envelope."""
 
     model_config = ConfigDict(extra="forbid")
@@ -125,8 +125,8 @@ class StreamFile:
             compressed = file.read(2) == b"\x1f\x8b"
         return gzip.open(self.path) if compressed else self.path.open("rb")  # type: ignore[return-value]
 
-    def _header(self, file: IO[bytes]) -> Header:
-        header = _parsed(Header, self._line(file, 1), 1)
+    def _header(self, file: IO[bytes]) -> ExportHeader:
+        header = _parsed(ExportHeader, self._line(file, 1), 1)
         if header.format != FORMAT:
             raise _at(1, f"format is {header.format!r}, not {FORMAT!r}")
         if header.stream is None or header.count is None or header.created_at is None:
@@ -149,9 +149,9 @@ class StreamFile:
         except orjson.JSONDecodeError as error:
             raise _at(number, f"not JSON: {error}") from None
 
-    def _event(self, said: Any, number: int) -> tuple[Line, str]:
+    def _event(self, said: Any, number: int) -> tuple[ExportLine, str]:
         """Return what a line says, and the text of its data."""
-        line = _parsed(Line, said, number)
+        line = _parsed(ExportLine, said, number)
         if line.stream != self.header.stream:
             raise _at(number, f"stream is {line.stream!r}, not {self.header.stream!r}")
         made_at = self._made_at(line.id, number)

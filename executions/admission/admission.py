@@ -131,7 +131,7 @@ AND b.began_at < clock_timestamp() - make_interval(secs => w.rate_seconds + 2 * 
 """  # noqa: S608
 
 
-def figures() -> dict[str, Any]:
+def limit_parameters() -> dict[str, Any]:
     """Return the parameters of the statements above."""
     return {
         "ended": ENDED,
@@ -171,7 +171,7 @@ def _admit() -> int:
     jobs: list[rq_queues.NextClaim] = []
     with connection.cursor() as cursor:
         for _ in range(MOST_PASSES):
-            cursor.execute(_PASS, figures())
+            cursor.execute(_PASS, limit_parameters())
             rows = cursor.fetchall()
             jobs += [rq_queues.NextClaim(id_, priority, token) for id_, priority, token, *_ in rows]
             starts = Counter(workflow_id for *_, workflow_id, fresh, _keyed, limited in rows if fresh and limited)

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from executions.admission.admission import ACTIVE, RATE_PART, figures
+from executions.admission.admission import ACTIVE, RATE_PART, limit_parameters
 from executions.models import Execution
 
 HOLDERS = 5
@@ -72,7 +72,7 @@ def figures_for(execution: Execution) -> dict[str, Any]:
     """Return, for each limit that may hold the execution, the limit, what of it is in use, who is ahead in line and
     how many stand there: `{key,workflow,workspace,cluster}_{limit,used,ahead,line}`; `rate_frees` are the seconds until
     the starts that count against the rate limit count no more; `running` is how many run."""
-    values = figures() | {
+    values = limit_parameters() | {
         "id": execution.pk,
         "rank_at": execution.rank_at,
         "workflow": execution.workflow_id,
@@ -91,7 +91,7 @@ def figures_for(execution: Execution) -> dict[str, Any]:
 
 def holders_of(execution: Execution, scope: str, visible: list[UUID]) -> tuple[float | None, list[dict[str, Any]]]:
     """Return how long what holds the limit takes, in seconds, and those of the holders that are visible."""
-    values = figures() | {
+    values = limit_parameters() | {
         "scope": scope,
         "visible": visible,
         "workspace": execution.workspace_id,

@@ -19,9 +19,9 @@ from executions.reruns import (
     MOST_IN_BULK,
     START,
     CannotRerun,
-    Filters,
     NotEnded,
-    Wanted,
+    RerunFilter,
+    RerunRequest,
     key_ahead,
     rerun,
     rerun_many,
@@ -51,10 +51,10 @@ class _WantedSerializer(BodySerializer):
         )
         return {"from": serializers.CharField(max_length=110, default=START, help_text=said)} | super().get_fields()
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> RerunRequest:
         """Return what the body asks for."""
         data = self.validated_data
-        return Wanted(data["from"], data["version"], data.get("input"), data.get("priority"))
+        return RerunRequest(data["from"], data["version"], data.get("input"), data.get("priority"))
 
 
 class RerunSerializer(_WantedSerializer):
@@ -85,12 +85,12 @@ class BulkRerunSerializer(_WantedSerializer):
             raise serializers.ValidationError({"from": "A node's id makes sense only within one workflow."})
         return data
 
-    def filters(self) -> Filters:
+    def filters(self) -> RerunFilter:
         """Return which executions the body is about."""
         names = ("workflow", "since", "until", "skip_rerun")
         data = self.validated_data
         chosen = {name: data.get(name) for name in names}
-        return Filters(status=sorted(data.get("status", [])), ids=data.get("ids", []), **chosen)
+        return RerunFilter(status=sorted(data.get("status", [])), ids=data.get("ids", []), **chosen)
 
 
 class StartedRerunSerializer(serializers.Serializer[Any]):

@@ -97,7 +97,7 @@ class ExpressionError(Exception):
 
 
 @dataclass(slots=True)
-class Scope:
+class ExpressionScope:
     """What expressions of one node run can see."""
 
     items: Items
@@ -141,7 +141,7 @@ class Budget:
 class Resolver(Protocol):
     """Evaluates the expressions of one node run."""
 
-    scope: Scope
+    scope: ExpressionScope
 
     def resolve(self, value: Any, item_index: int = 0) -> Any:
         """Return `value` with every expression in it evaluated for one item. Raises ExpressionError."""
@@ -152,7 +152,7 @@ class Evaluator:
 
     def __init__(
         self,
-        scope: Scope,
+        scope: ExpressionScope,
         time_limit: float = TIME_LIMIT_SECONDS,
         memory_limit: int = MEMORY_LIMIT_BYTES,
         budget: Budget | None = None,

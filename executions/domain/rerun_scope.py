@@ -19,7 +19,7 @@ NO_MATTER = {"name", "position", "retry", "timeout", "cache"}
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RerunProgress:
     """How far a node got: whether it ran, and whether each of its runs has an output (or was skipped)."""
 
     ran: bool
@@ -27,7 +27,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class RerunScope:
     """Nodes by what becomes of them. Those in none of the sets run if something reaches them."""
 
     again: frozenset[str]
@@ -38,8 +38,13 @@ class Scope:
 
 
 def scope(
-    graph: Graph, progress: Mapping[str, Progress], chosen: Iterable[str], changed: Iterable[str], *, with_input: bool
-) -> Scope:
+    graph: Graph,
+    progress: Mapping[str, RerunProgress],
+    chosen: Iterable[str],
+    changed: Iterable[str],
+    *,
+    with_input: bool,
+) -> RerunScope:
     """Return what becomes of the nodes of `graph`, the one that the rerun runs, where `progress` is the old one's."""
     chosen = frozenset(chosen)
     unfinished = {node_id for node_id, got in progress.items() if node_id in graph.nodes and not got.finished}
@@ -49,7 +54,7 @@ def scope(
     again = _with_all_behind(graph, seeds)
     lost = again | _with_all_behind(graph, spoilt)
     kept = frozenset(node_id for node_id in progress if node_id in graph.nodes and node_id not in lost)
-    return Scope(again, kept, before - kept - again, seeds)
+    return RerunScope(again, kept, before - kept - again, seeds)
 
 
 def changed_nodes(old: Graph, new: Graph, *, vars_changed: bool = False) -> frozenset[str]:
@@ -64,7 +69,7 @@ def changed_nodes(old: Graph, new: Graph, *, vars_changed: bool = False) -> froz
     )
 
 
-def still_replaced(graph: Graph, found: Scope, replaced: Iterable[str]) -> set[str]:
+def still_replaced(graph: Graph, found: RerunScope, replaced: Iterable[str]) -> set[str]:
     """Return those of the nodes whose input was edited once that take that input in again.
 
     Not those behind a node that runs again: they take in what it gives. What only leads around a cycle counts as the

@@ -70,7 +70,7 @@ def checked_cron(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ScheduleRule:
     """Exactly one of `cron` and `interval_seconds`, already checked."""
 
     cron: str | None
@@ -79,7 +79,7 @@ class Rule:
     anchor: datetime
     """What intervals are counted from."""
 
-    def same_times(self, other: Rule) -> bool:
+    def same_times(self, other: ScheduleRule) -> bool:
         """Tell whether the rules say the same, whatever they are counted from."""
         zones = not self.cron or self.timezone == other.timezone
         return zones and (self.cron, self.interval_seconds) == (other.cron, other.interval_seconds)

@@ -60,17 +60,17 @@ NODE_RUN_MOVES: dict[NodeRunStatus, frozenset[NodeRunStatus]] = {
 }
 
 
-class IllegalMove(Exception):
+class IllegalTransition(Exception):
     """A status was to change in a way that the table of moves does not have."""
 
 
-def check_execution_move(old: ExecutionStatus, new: ExecutionStatus) -> None:
+def check_execution_transition(old: ExecutionStatus, new: ExecutionStatus) -> None:
     """Raise IllegalMove unless an execution may go from `old` to `new`."""
     if new not in EXECUTION_MOVES[old]:
-        raise IllegalMove(f"An execution cannot go from {old} to {new}.")
+        raise IllegalTransition(f"An execution cannot go from {old} to {new}.")
 
 
-def check_node_run_move(old: NodeRunStatus, new: NodeRunStatus) -> None:
+def check_node_run_transition(old: NodeRunStatus, new: NodeRunStatus) -> None:
     """Raise IllegalMove unless a node run may go from `old` to `new`."""
     if new not in NODE_RUN_MOVES[old]:
-        raise IllegalMove(f"A node run cannot go from {old} to {new}.")
+        raise IllegalTransition(f"A node run cannot go from {old} to {new}.")

@@ -12,7 +12,7 @@ from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle.base import NOT_HELD
 from executions.lifecycle.keys import Key
 from executions.models import Execution, NodeRun, NoSuchWorkflow, Trigger, Wait, WaitKind, Workflow
-from workflow_platform.core.sandbox.asking import Unavailable
+from workflow_platform.core.sandbox.asking import SandboxUnavailable
 
 
 def start_child(run: NodeRun, workflow: str, items: Items, wait: bool) -> Execution:
@@ -26,7 +26,7 @@ def start_child(run: NodeRun, workflow: str, items: Items, wait: bool) -> Execut
         key = lifecycle.key_ahead(Workflow.objects.named(run.execution.workspace_id, workflow), list(items[:1]))
     except NoSuchWorkflow:
         key = None  # an attempt that is made again may have its child already
-    except Unavailable as error:
+    except SandboxUnavailable as error:
         raise NodeError(f"settings.concurrency.key of {workflow!r}: {error}", retryable=True) from None
     return _start(run, workflow, items, wait, key)
 

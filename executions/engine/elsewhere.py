@@ -12,11 +12,11 @@ import orjson
 from django.conf import settings
 
 from executions.domain.errors import NodeError
-from executions.domain.expressions import Budget, Evaluator, ExpressionError, Scope, TooMuchHere
+from executions.domain.expressions import Budget, Evaluator, ExpressionError, ExpressionScope, TooMuchHere
 from executions.domain.items import PACKED_BYTES, Items, PackedItems, chunks_of
 from executions.nodes.base import NodeContext, NodeResult, NodeType
 from workflow_platform.core.sandbox.pool import sandbox
-from workflow_platform.core.sandbox.task import Cancelled, Reply, Task
+from workflow_platform.core.sandbox.task import Reply, Task, TaskCancelled
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def _items(chunks: list[bytes], told: dict[str, Any]) -> Items:
 class Fallback:
     """Evaluates here as long as that takes next to no time, then in a sandbox process."""
 
-    def __init__(self, scope: Scope, workspace: str, cancelled: threading.Event) -> None:
+    def __init__(self, scope: ExpressionScope, workspace: str, cancelled: threading.Event) -> None:
         self.scope = scope
         self._workspace, self._cancelled = workspace, cancelled
         self._here: Evaluator | None = Evaluator(scope, budget=Budget())
@@ -105,14 +105,16 @@ class Fallback:
         return reply.parts
 
 
-def _ask(task: Task, workspace: str, scope: Scope, cancelled: threading.Event) -> Reply:
+def _ask(task: Task, workspace: str, scope: ExpressionScope, cancelled: threading.Event) -> Reply:
     try:
         return sandbox().run(task, group=workspace, queue=str(scope.execution.get("id", "")), cancelled=cancelled)
-    except Cancelled:
+    except TaskCancelled:
         raise NodeError("Cancelled.") from None
 
 
-def _task(function: str, head: dict[str, Any], inputs: dict[str, Items], scope: Scope, parameters: Any) -> Task:
+def _task(
+    function: str, head: dict[str, Any], inputs: dict[str, Items], scope: ExpressionScope, parameters: Any
+) -> Task:
     """Return a task over the inputs, with those of the other nodes' outputs that the parameters name."""
     described, nodes, arrays = list[dict[str, Any]](), dict[int, dict[str, Any]](), list[bytes]()
 

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from executions import credentials
-from executions.domain.expressions import Budget, Evaluator, Resolver, Scope, TooMuchHere
+from executions.domain.expressions import Budget, Evaluator, ExpressionScope, Resolver, TooMuchHere
 from executions.domain.graph import Graph
 from executions.domain.items import Items, is_small, main_of
 from executions.engine import child_executions, elsewhere, node_deliveries
@@ -104,11 +104,13 @@ class Work:
 
 def _scope(
     definition: Definition, execution: Execution, latest: Mapping[str, Items], inputs: dict[str, Items]
-) -> Scope:
+) -> ExpressionScope:
     items = main_of(inputs)
     about = {"id": str(execution.pk), "trigger": execution.trigger, "resumeUrl": waits.resume_url(execution.pk)}
     workflow = {"id": str(execution.workflow_id), "name": execution.workflow.name}
-    return Scope(items, _Names(latest, definition.graph), about, workflow, definition.settings.get("vars") or {})
+    return ExpressionScope(
+        items, _Names(latest, definition.graph), about, workflow, definition.settings.get("vars") or {}
+    )
 
 
 class _Names(Mapping[str, Callable[[], Items]]):

@@ -215,6 +215,8 @@ class NodeRuns(RunState):
         if response is not None and self.response is None:  # the first answer is the answer
             self.response = change.execution_fields["response"] = response
             if self.execution.awaited:
-                self._submit(change, lambda error: None if error else responses.tell(self.execution.pk, self._state()))
+                self._submit(
+                    change, lambda error: None if error else responses.notify(self.execution.pk, self._state())
+                )
                 return
         self._submit(change)

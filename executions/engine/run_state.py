@@ -23,7 +23,7 @@ from executions.engine.invocation import Active
 from executions.engine.lease import Held, heartbeats
 from executions.engine.planner import Plan, Ready, RunKey
 from executions.engine.recorder import recorder
-from executions.lifecycle import Change, Claimed
+from executions.lifecycle import Change, ClaimedExecution
 from executions.models import NodeRun
 from executions.waits import responses
 
@@ -35,7 +35,7 @@ class RunState(Actor):
     """An execution in memory. `done` is called once, when nothing of it runs here any more."""
 
     def __init__(
-        self, driver: Driver, claimed: Claimed, definition: Definition, done: Callable[[RunState], None]
+        self, driver: Driver, claimed: ClaimedExecution, definition: Definition, done: Callable[[RunState], None]
     ) -> None:
         super().__init__(driver, claimed.execution.workspace_id)
         self.execution, self.lease, self.restored = claimed.execution, claimed.lease, claimed.runs
@@ -190,7 +190,7 @@ class RunState(Actor):
                 self.result.confirm()
                 then()
                 if self.execution.awaited:
-                    responses.tell(self.execution.pk, self._state())
+                    responses.notify(self.execution.pk, self._state())
             self.tell(self._close)
 
         self._submit(change, written)

@@ -6,7 +6,7 @@ other executions.
 """
 
 from executions.lifecycle.base import Change, Lease, event, summary
-from executions.lifecycle.claiming import Claimed, claim, take_leases
+from executions.lifecycle.claiming import ClaimedExecution, claim, take_leases
 from executions.lifecycle.control import CannotControl, request_cancel, request_pause, request_resume
 from executions.lifecycle.creation import (
     CannotStart,
@@ -36,7 +36,7 @@ __all__ = [
     "CannotControl",
     "CannotStart",
     "Change",
-    "Claimed",
+    "ClaimedExecution",
     "Lease",
     "NewExecution",
     "OldRun",

@@ -14,7 +14,7 @@ from django.utils import timezone
 from events.log import NewEvent
 from executions.domain.graph import ERROR_OUTPUT, Graph
 from executions.domain.statuses import NodeRunStatus
-from executions.lifecycle.base import OUTSIDE, about, event, move_node_run
+from executions.lifecycle.base import OUTSIDE, about, event, transition_node_run
 from executions.models import Execution, NodeRun
 from workflow_platform.core.identifiers import uuid7
 
@@ -102,13 +102,13 @@ def leave_out(execution: Execution, graph: Graph, node_ids: Sequence[str]) -> tu
     for node_id in node_ids:
         node = graph.nodes[node_id]
         run = NodeRun(execution=execution, node_id=node_id, name=node.label, node_type=node.type)
-        move_node_run(run, NodeRunStatus.SKIPPED)
+        transition_node_run(run, NodeRunStatus.SKIPPED)
         run.ended_at = timezone.now()
         runs.append(run)
     return runs, [event(execution, "node_skipped", about(run) | {"reason": LEFT_OUT}, OUTSIDE) for run in runs]
 
 
-def taken_events(execution: Execution, graph: Graph, runs: Sequence[OldRun], replaced: set[str]) -> list[NewEvent]:
+def reused_events(execution: Execution, graph: Graph, runs: Sequence[OldRun], replaced: set[str]) -> list[NewEvent]:
     """Return the events that tell of the node runs taken over: their ends, what flows from them, how far that is."""
     events = []
     for old in runs:

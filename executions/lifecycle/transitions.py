@@ -9,13 +9,13 @@ from typing import Any
 from django.utils import timezone
 
 from executions.domain.statuses import ExecutionStatus, NodeRunStatus
-from executions.lifecycle.base import Change, Lease, about, event, move, move_node_run, summary
+from executions.lifecycle.base import Change, Lease, about, event, summary, transition, transition_node_run
 from executions.models import Execution, NodeRun, Wait
 
 
 def start_node(execution: Execution, lease: Lease, run: NodeRun, input_items: int) -> Change:
     """A node run begins its attempt `run.attempt`."""
-    move_node_run(run, NodeRunStatus.RUNNING)
+    transition_node_run(run, NodeRunStatus.RUNNING)
     run.started_at = run.started_at or timezone.now()
     data = about(run) | {"attempt": run.attempt, "input_items": input_items}
     return Change(lease, [event(execution, "node_started", data)], [run])
@@ -23,7 +23,7 @@ def start_node(execution: Execution, lease: Lease, run: NodeRun, input_items: in
 
 def complete_node(execution: Execution, lease: Lease, run: NodeRun, preview: list[Any] | None) -> Change:
     """A node run has ended well; its output and figures are set on `run` already."""
-    move_node_run(run, NodeRunStatus.COMPLETED)
+    transition_node_run(run, NodeRunStatus.COMPLETED)
     run.ended_at = timezone.now()
     data = about(run) | {
         "attempt": run.attempt,
@@ -41,7 +41,7 @@ def complete_node(execution: Execution, lease: Lease, run: NodeRun, preview: lis
 
 def fail_node(execution: Execution, lease: Lease, run: NodeRun, error: dict[str, Any], on_error: str) -> Change:
     """A node run has failed for good; with `on_error` continue or route its output is set on `run` already."""
-    move_node_run(run, NodeRunStatus.FAILED)
+    transition_node_run(run, NodeRunStatus.FAILED)
     run.ended_at = timezone.now()
     run.error = error
     data = about(run) | {
@@ -67,7 +67,7 @@ def retry_node(execution: Execution, lease: Lease, run: NodeRun, error: dict[str
 
 def skip_node(execution: Execution, lease: Lease, run: NodeRun, reason: str) -> Change:
     """A node will not run."""
-    move_node_run(run, NodeRunStatus.SKIPPED)
+    transition_node_run(run, NodeRunStatus.SKIPPED)
     run.ended_at = timezone.now()
     return Change(lease, [event(execution, "node_skipped", about(run) | {"reason": reason})], [run])
 
@@ -76,7 +76,7 @@ def wait_node(
     execution: Execution, lease: Lease, run: NodeRun, reason: str, until: datetime | None, wait: Wait | None = None
 ) -> Change:
     """A node run waits until a time, or for what `wait` says, holding no thread."""
-    move_node_run(run, NodeRunStatus.WAITING)
+    transition_node_run(run, NodeRunStatus.WAITING)
     run.wake_at = until
     data = about(run) | {"reason": reason, "until": until.isoformat() if until else None}
     data["kind"] = wait.kind if wait else "time" if run.error is None else "retry"
@@ -91,14 +91,14 @@ def wait_node(
 
 def cancel_node(lease: Lease, run: NodeRun) -> Change:
     """A node run ends because its execution does."""
-    move_node_run(run, NodeRunStatus.CANCELLED)
+    transition_node_run(run, NodeRunStatus.CANCELLED)
     run.ended_at, run.error = timezone.now(), None
     return Change(lease, [], [run])
 
 
 def release_waiting(execution: Execution, lease: Lease, until: datetime | None, ran_ms: float) -> Change:
     """Nothing runs until `until`, or until something that is waited for comes: give the lease back."""
-    move(execution, ExecutionStatus.WAITING)
+    transition(execution, ExecutionStatus.WAITING)
     data = {"reason": "Every active node waits.", "until": until.isoformat() if until else None}
     return Change(
         lease, [event(execution, "waiting", data)], execution_fields=_released(execution, ran_ms) | {"resume_by": until}
@@ -107,7 +107,7 @@ def release_waiting(execution: Execution, lease: Lease, until: datetime | None, 
 
 def release_paused(execution: Execution, lease: Lease, request: dict[str, Any], ran_ms: float) -> Change:
     """No node runs and none is to start until somebody resumes it: give the lease back."""
-    move(execution, ExecutionStatus.PAUSED)
+    transition(execution, ExecutionStatus.PAUSED)
     fields = _released(execution, ran_ms) | {"resume_unless_paused": timezone.now(), "pause_request": None}
     return Change(lease, [event(execution, "paused", request)], execution_fields=fields)
 
@@ -132,7 +132,7 @@ def end(
 ) -> Change:
     """The execution ends with `status`; `data` is what the event says besides the summary. With `follow_up` its
     parent, its children or an error workflow are to hear of it."""
-    move(execution, status)
+    transition(execution, status)
     ended_at = timezone.now()
     fields = {
         "status": execution.status,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from executions.domain.schedule_rule import Rule
+from executions.domain.schedule_rule import ScheduleRule
 from executions.models.execution import Execution
 from executions.models.workflow import Workflow
 from workflow_platform.core.accounts.models import WorkspaceScopedQuerySet
@@ -54,6 +54,6 @@ class Schedule(models.Model):
         return f"{self.workflow} {self.node_id}: {self.cron or self.interval_seconds}"
 
     @property
-    def rule(self) -> Rule:
+    def rule(self) -> ScheduleRule:
         """Return when it is due."""
-        return Rule(self.cron or None, self.interval_seconds, self.timezone, self.anchor_at)
+        return ScheduleRule(self.cron or None, self.interval_seconds, self.timezone, self.anchor_at)

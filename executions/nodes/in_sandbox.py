@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from executions.domain.errors import NodeError
-from executions.domain.expressions import Evaluator, ExpressionError, Scope
+from executions.domain.expressions import Evaluator, ExpressionError, ExpressionScope
 from executions.domain.graph import Node
 from executions.domain.items import Items, NotStorable, PackedItems, chunks_of, main_of, sample_of
 from executions.nodes.base import NodeContext, NodeResult, NodeType
@@ -88,11 +88,11 @@ class _Request:
         for each in self.head["nodes"]:
             self.nodes |= dict.fromkeys(each["names"], _items(each["counts"], arrays))
 
-    def scope(self) -> Scope:
+    def scope(self) -> ExpressionScope:
         """Return what the expressions see."""
         words = self.head["words"]
         nodes = {name: (lambda items=items: items) for name, items in self.nodes.items()}
-        return Scope(main_of(self.inputs), nodes, words["execution"], words["workflow"], words["vars"])
+        return ExpressionScope(main_of(self.inputs), nodes, words["execution"], words["workflow"], words["vars"])
 
 
 def _items(counts: list[int], arrays: Iterator[bytes]) -> Items:

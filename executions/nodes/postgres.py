@@ -72,7 +72,7 @@ class PostgresParameters(Parameters):
     timeout_seconds: float = Field(30, title="Timeout", description="For a statement.", gt=0, le=MAX_SECONDS)
 
 
-class Postgres(NodeType[PostgresParameters]):
+class PostgresNode(NodeType[PostgresParameters]):
     """Runs in one transaction for all items on the first item's connection: either all of it is done, or nothing."""
 
     type = "postgres"

@@ -33,7 +33,7 @@ class WaitParameters(Parameters):
     )
 
 
-class Wait(NodeType[WaitParameters]):
+class WaitNode(NodeType[WaitParameters]):
     type = "wait"
     label = "Wait"
     description = "Hands its items on after a time, or goes on with a call to its URL. No worker is held meanwhile."

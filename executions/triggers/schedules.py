@@ -20,11 +20,11 @@ from pydantic import ValidationError
 
 from executions import lifecycle
 from executions.domain.graph import InvalidGraph, pydantic_problems
-from executions.domain.schedule_rule import Rule
+from executions.domain.schedule_rule import ScheduleRule
 from executions.lifecycle.keys import Key
 from executions.models import Missed, Schedule, Trigger, Workflow, WorkflowVersion
 from executions.nodes.schedule_trigger import ScheduleTriggerParameters, item_of
-from workflow_platform.core.sandbox.asking import Unavailable
+from workflow_platform.core.sandbox.asking import SandboxUnavailable
 from workflow_platform.core.sandbox.batching import Batches
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Firing:
     next_at: datetime
 
 
-def plan(rule: Rule, policy: str, planned: datetime, now: datetime) -> Firing:
+def plan(rule: ScheduleRule, policy: str, planned: datetime, now: datetime) -> Firing:
     """Decide, for a schedule whose next time `planned` has come, by its policy for missed runs."""
     due = rule.due_between(planned, now, MOST_MISSED + 1)
     on_time = now - due[-1] <= GRACE
@@ -144,7 +144,7 @@ class _NeedsKey(Exception):
         self.workflow, self.item, self.planned, self.now = workflow, item, planned, now
 
     def ahead(self) -> _Ahead:
-        """Return the key. Raises Unavailable."""
+        """Return the key. Raises SandboxUnavailable."""
         return _Ahead(self.planned, self.now, lifecycle.key_ahead(self.workflow, [self.item]))
 
 
@@ -182,7 +182,7 @@ def _fire_with_key(_: str, batch: Sequence[tuple[int, _NeedsKey]]) -> Sequence[t
     for pk, needed in batch:
         try:
             _fire(pk, needed.ahead())
-        except Unavailable as error:
+        except SandboxUnavailable as error:
             logger.warning("schedule %s stays due: %s", pk, error)
         finally:
             _awaiting_key.discard(pk)
@@ -248,7 +248,7 @@ def _report(pk: int, planned: datetime, error: Exception) -> None:
 # --- showing ---------------------------------------------------------------------------------------------------------
 
 
-def times_of(rule: Rule, first: datetime, count: int = SHOWN) -> list[datetime]:
+def times_of(rule: ScheduleRule, first: datetime, count: int = SHOWN) -> list[datetime]:
     """Return the next times of a schedule that is due at `first`."""
     return [first, *rule.following(first, count - 1)]
 

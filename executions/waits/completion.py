@@ -68,7 +68,7 @@ def _conclude(execution_id: UUID, key: Key | None) -> None:
     execution.follow_up_due = False
     execution.save(update_fields=["follow_up_due"])
     if execution.awaited:
-        transaction.on_commit(lambda: responses.tell(execution_id))
+        transaction.on_commit(lambda: responses.notify(execution_id))
     _start_error_workflow(execution, key)
 
 

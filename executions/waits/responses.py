@@ -31,7 +31,7 @@ MAX_STATE_BYTES = 64 * 1024
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.25, 2.0
 
 
-def tell(execution_id: UUID, state: dict[str, Any] | None = None) -> None:
+def notify(execution_id: UUID, state: dict[str, Any] | None = None) -> None:
     """Wake whoever waits for the execution; `state` (as `wait_for` returns it) spares them a look. Never raises."""
     if state is not None and len(orjson.dumps(state, default=str)) > MAX_STATE_BYTES:
         state = None

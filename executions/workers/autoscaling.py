@@ -69,7 +69,7 @@ class Decision:
     reason: str
 
 
-class Rule:
+class ScalingRule:
     """Decides from look to look. Times are seconds of a monotonic clock."""
 
     def __init__(self, minimum: int, maximum: int, slots: int, idle_seconds: float, cores: int) -> None:
@@ -116,7 +116,7 @@ class Scaler:
     """Looks at the load, and has the supervisor start and stop the workers that are not always there."""
 
     def __init__(self) -> None:
-        self._rule = Rule(
+        self._rule = ScalingRule(
             settings.PERF_MIN_WORKERS,
             settings.PERF_MAX_WORKERS,
             settings.WORKER_CONCURRENCY,
@@ -162,7 +162,7 @@ class Scaler:
         logger.info(message)
         figures = {"workers": float(load.workers + decision.change), "running": float(load.running)}
         figures |= {"waiting": float(load.waiting), "waited_seconds": round(load.waited_seconds, 1)}
-        system_events.tell("queue_status", source=SOURCE, component="workers", message=message, figures=figures)
+        system_events.emit("queue_status", source=SOURCE, component="workers", message=message, figures=figures)
 
 
 def _load(workers: int) -> Load:

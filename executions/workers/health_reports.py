@@ -19,7 +19,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from events.bus import system_events
-from executions.admission.admission import ACTIVE, RATE_PART, figures
+from executions.admission.admission import ACTIVE, RATE_PART, limit_parameters
 from executions.admission.live_workers import count_live_workers, live_workers
 from executions.admission.rq_queues import PRIORITIES
 
@@ -35,7 +35,7 @@ LONG_AGO = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ReportedState:
     """What a change is told of at once. `workers` is None where Redis does not answer."""
 
     workers: int | None
@@ -66,7 +66,7 @@ class HealthReport:
 
     def __init__(self, every: timedelta = HEALTH_EVERY) -> None:
         self._every = every
-        self._told: State | None = None
+        self._told: ReportedState | None = None
         self._told_at = timezone.now() - LONG_AGO
         self._away_since: float | None = None
 
@@ -81,7 +81,7 @@ class HealthReport:
             cursor.execute("SELECT 1")
         asked = time.monotonic()
         workers = live_workers()
-        state = State(None) if workers is None else State(workers.alive, tuple(workers.starving))
+        state = ReportedState(None) if workers is None else ReportedState(workers.alive, tuple(workers.starving))
         took = {"database_ms": asked - began, "redis_ms": time.monotonic() - asked}
         changed = state != self._told or self._away_since is not None
         if not changed and timezone.now() - self._told_at < self._every:
@@ -89,19 +89,19 @@ class HealthReport:
         with system_events.taking_turns():
             self._tell(state, {name: round(seconds * 1000, 1) for name, seconds in took.items()})
 
-    def _tell(self, state: State, took: dict[str, float]) -> None:
+    def _tell(self, state: ReportedState, took: dict[str, float]) -> None:
         now, message = timezone.now(), state.message
         away = 0.0
         if self._away_since is not None:
             away = time.monotonic() - self._away_since
             message += f" The database had not answered for {away:.0f} s."
-        last = system_events.last_told("health_check", HEALTH_SOURCE, now - self._every)
+        last = system_events.last_emitted("health_check", HEALTH_SOURCE, now - self._every)
         known = last is not None and state.figures.items() <= last.data["figures"].items()
         if last is not None and known and last.happened_at > now - timedelta(seconds=away or LONG_AGO.total_seconds()):
             self._told_at = last.happened_at  # another scheduler has told
         else:
             values = state.figures | took
-            system_events.tell(
+            system_events.emit(
                 "health_check", source=HEALTH_SOURCE, component="platform", message=message, figures=values
             )
             self._told_at = now
@@ -164,12 +164,12 @@ class QueueReport:
     def _tell(self, values: dict[str, float]) -> None:
         now, queued = timezone.now(), int(values["queued"])
         since = now - (self._every if queued else LONG_AGO)
-        last = system_events.last_told("queue_status", QUEUE_SOURCE, since)
+        last = system_events.last_emitted("queue_status", QUEUE_SOURCE, since)
         if last is not None and (queued or not last.data["figures"]["queued"]):
             self._told_at = last.happened_at  # another scheduler has told
         else:
             message = _sentence(queued, values) if queued else "Nothing is queued any more."
-            system_events.tell("queue_status", source=QUEUE_SOURCE, component="queues", message=message, figures=values)
+            system_events.emit("queue_status", source=QUEUE_SOURCE, component="queues", message=message, figures=values)
             self._told_at = now
         self._told_of_some = queued > 0
 
@@ -177,7 +177,7 @@ class QueueReport:
 def _reasons(admitted: int) -> dict[str, float]:
     """Return how many are queued for which reason: for each the narrowest limit that is used up, as its page says."""
     with connection.cursor() as cursor:
-        cursor.execute(_REASONS, figures())
+        cursor.execute(_REASONS, limit_parameters())
         found: dict[str, float] = dict(cursor.fetchall())
     return found | ({"admitted": float(admitted)} if admitted else {})
 

@@ -155,7 +155,7 @@ class Pressure:
             "turn_delay_limit_ms": float(self.delay.limit),
         }
         try:
-            system_events.tell(type_, source=SOURCE, component=self.component, message=message, figures=values)
+            system_events.emit(type_, source=SOURCE, component=self.component, message=message, figures=values)
         finally:
             connection.close()
 

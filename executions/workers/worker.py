@@ -68,7 +68,7 @@ ever by jobs of a higher priority."""
 
 
 @dataclass(slots=True)
-class Taken:
+class ClaimedJob:
     """A job that this worker has taken, on RQ's books."""
 
     job: Job
@@ -93,11 +93,11 @@ class ExecutionWorker(BaseWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.log_job_description = self.log_result_lifespan = False
-        self._taken: dict[str, Taken] = {}
+        self._taken: dict[str, ClaimedJob] = {}
         self._freed = threading.Event()
         self._dequeued: list[Job] = []
-        self._to_claim: queue.SimpleQueue[Taken] = queue.SimpleQueue()
-        self._to_finish: queue.SimpleQueue[Taken] = queue.SimpleQueue()
+        self._to_claim: queue.SimpleQueue[ClaimedJob] = queue.SimpleQueue()
+        self._to_finish: queue.SimpleQueue[ClaimedJob] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._beaten_at = self._looked_at = 0.0
         self._pops = 0
@@ -236,7 +236,7 @@ class ExecutionWorker(BaseWorker):
             else:
                 threading.Thread(target=self._do, args=(one, work), name=one.job.id, daemon=True).start()
 
-    def _book(self, dequeued: list[Job], queue: Queue) -> list[Taken]:
+    def _book(self, dequeued: list[Job], queue: Queue) -> list[ClaimedJob]:
         """Put the jobs on RQ's books in one round trip."""
         taken = []
         with self.connection.pipeline() as pipeline:
@@ -246,12 +246,12 @@ class ExecutionWorker(BaseWorker):
                 each.heartbeat(now(), ttl, pipeline=pipeline)
                 each.prepare_for_execution(self.name, pipeline=pipeline)
                 pipeline.persist(each.key)
-                taken.append(Taken(each, queue, execution))
+                taken.append(ClaimedJob(each, queue, execution))
             self.set_state(WorkerStatus.BUSY, pipeline=pipeline)
             pipeline.execute()
         return taken
 
-    def _do(self, taken: Taken, work: Callable[[threading.Event], None]) -> None:
+    def _do(self, taken: ClaimedJob, work: Callable[[threading.Event], None]) -> None:
         """Do other work than an execution."""
         try:
             work(self._stopping)
@@ -309,7 +309,7 @@ class ExecutionWorker(BaseWorker):
 
     # --- claims and ends, in batches -------------------------------------------------------------------------------
 
-    def _in_batches(self, source: queue.SimpleQueue[Taken], handle: Callable[[list[Taken]], None]) -> None:
+    def _in_batches(self, source: queue.SimpleQueue[ClaimedJob], handle: Callable[[list[ClaimedJob]], None]) -> None:
         """Hand what has come to `handle`, again and again until it can be done: the servers may be away for a time."""
         while True:
             batch = [source.get()]
@@ -327,7 +327,7 @@ class ExecutionWorker(BaseWorker):
                     logger.exception("%d jobs are given up", len(batch))
                     break
 
-    def _claim(self, batch: list[Taken]) -> None:
+    def _claim(self, batch: list[ClaimedJob]) -> None:
         claimed = {
             found.execution.pk: found
             for found in recorder().claim([taken.execution_id for taken in batch], runner.worker_name()).result()
@@ -342,14 +342,14 @@ class ExecutionWorker(BaseWorker):
         if self._to_claim.empty():
             connection.close()
 
-    def _ended_by(self, taken: Taken) -> Callable[[RunState], None]:
+    def _ended_by(self, taken: ClaimedJob) -> Callable[[RunState], None]:
         def ended(run: RunState) -> None:
             taken.error = None if isinstance(run.error, LeaseLost) else run.error
             self._to_finish.put(taken)
 
         return ended
 
-    def _finish(self, batch: list[Taken]) -> None:
+    def _finish(self, batch: list[ClaimedJob]) -> None:
         """Take jobs off RQ's books, as `handle_job_success` does for one whose result nobody keeps."""
         with self.connection.pipeline() as pipeline:
             for taken in batch:
@@ -367,7 +367,7 @@ class ExecutionWorker(BaseWorker):
         if not self.executions:
             self.set_state(WorkerStatus.IDLE)
 
-    def _forget(self, taken: Taken, pipeline: Pipeline) -> None:
+    def _forget(self, taken: ClaimedJob, pipeline: Pipeline) -> None:
         job, execution = taken.job, taken.execution
         job.ended_at = now()
         self.increment_successful_job_count(pipeline=pipeline)

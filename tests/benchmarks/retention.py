@@ -59,7 +59,7 @@ def run(folder: Path, report: Report) -> None:
 
     from events.log import partitions
     from events.retention import cleanup, purge, retention
-    from events.retention.retention import Terms
+    from events.retention.retention import RetentionTerms
 
     today = datetime.now(UTC).date()  # once: it may take us past midnight
     wanted = int(os.environ.get("RETENTION_EVENTS", "10000000"))
@@ -70,7 +70,7 @@ def run(folder: Path, report: Report) -> None:
     with _appending() as idle:
         time.sleep(10)
     with _appending() as waited, only_one(retention.LOCK):
-        marking = _timed(lambda: retention.remove(Terms(timedelta(days=30))))
+        marking = _timed(lambda: retention.remove(RetentionTerms(timedelta(days=30))))
         since = purge.REMOVED.format(since=retention.collected_at().isoformat())
     context = {"longest_append_ms_alone": round(max(idle) * 1000, 1)}
     report(

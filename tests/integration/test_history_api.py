@@ -8,10 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from events.log.models import Stream
 from rest_framework.test import APIClient
 
 from events.catalogue.event_types import CATALOGUE
+from events.log.models import Stream
 from executions.models import Execution
 from tests.engine import COMMITS, make_execution
 from tests.integration.test_history import open_stream, say, workspace
@@ -82,7 +82,7 @@ def test_several_values_come_by_repeating_or_by_commas() -> None:
 def test_events_of_the_installation_are_for_staff_and_those_of_others_for_nobody_else() -> None:
     from events.bus import system_events
 
-    system_events.tell("error", source="tests", component="tests", message="of the installation")
+    system_events.emit("error", source="tests", component="tests", message="of the installation")
     stream = open_stream("tests")
     say(stream, "ours")
     for query in ("", f"stream={stream.name}", f"execution={stream.name.removeprefix('execution:')}", "q=ours"):

@@ -22,7 +22,7 @@ from events.log.models import Stream
 from events.log.recorded import RecordedEvent
 from events.streaming import hub as hub_module
 from events.streaming import session
-from events.streaming.batch import Batch
+from events.streaming.batch import EventBatch
 from events.streaming.hub import Hub
 from events.streaming.publisher import group_of
 from events.streaming.session import Session
@@ -110,9 +110,9 @@ async def watching(stream: Stream) -> AsyncIterator[Watcher]:
         task.cancel()
 
 
-def batch(stream: Stream, *events: RecordedEvent) -> Batch:
+def batch(stream: Stream, *events: RecordedEvent) -> EventBatch:
     texts = [event.json(stream.name) for event in events]
-    return Batch(stream.name, events[0].sequence, [event.type for event in events], texts, None)
+    return EventBatch(stream.name, events[0].sequence, [event.type for event in events], texts, None)
 
 
 @COMMITS

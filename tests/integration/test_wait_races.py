@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.utils import timezone
-from executions.domain.errors import NodeError
 
 from executions import lifecycle
 from executions.admission import admission
+from executions.domain.errors import NodeError
 from executions.domain.statuses import ExecutionStatus
 from executions.engine import child_executions, recorder, runner
 from executions.engine.definition import definition
 from executions.engine.driver import driver
 from executions.engine.node_runs import wait_row
-from executions.lifecycle import Claimed
+from executions.lifecycle import ClaimedExecution
 from executions.models import Execution, NodeRun, Wait, WaitKind
 from executions.nodes.base import WaitFor
 from executions.waits import completion, waits
@@ -31,13 +31,13 @@ pytestmark = COMMITS
 PAUSED, RUNNING, WAITING = ExecutionStatus.PAUSED, ExecutionStatus.RUNNING, ExecutionStatus.WAITING
 
 
-def claim(execution: Execution) -> Claimed:
+def claim(execution: Execution) -> ClaimedExecution:
     admission.admit()
     (claimed,) = lifecycle.claim([execution.pk], "a worker")
     return claimed
 
 
-def begun(claimed: Claimed, *, expires_in: float | None = None) -> tuple[NodeRun, Wait]:
+def begun(claimed: ClaimedExecution, *, expires_in: float | None = None) -> tuple[NodeRun, Wait]:
     """Have the node `pause` of a claimed execution wait for a call."""
     execution, lease = claimed.execution, claimed.lease
     run = NodeRun(execution=execution, node_id="start", name="Start", node_type="manual_trigger", output={"main": [{}]})
@@ -215,7 +215,7 @@ def test_the_news_of_what_came_is_taken_down_once_it_is_taken_up() -> None:
 # --- children --------------------------------------------------------------------------------------------------------
 
 
-def calling() -> tuple[Claimed, NodeRun, str]:
+def calling() -> tuple[ClaimedExecution, NodeRun, str]:
     child = make_workflow([node("start", "manual_trigger")], [])
     nodes = [node("start", "manual_trigger"), node("call", "execute_workflow", workflow=str(child.pk))]
     claimed = claim(make_execution(nodes, [edge("start", "call")]))

@@ -19,15 +19,15 @@ import psycopg
 import pytest
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.http import HttpRequest
-from events.catalogue.stream_names import EXECUTION
-from events.log.models import Stream
 
 from events import log
+from events.catalogue.stream_names import EXECUTION
 from events.checks import check_partitions
 from events.log import NewEvent, partitions
+from events.log.models import Stream
 from events.retention import cleanup
 from events.retention.housekeeping import Housekeeping
-from events.retention.retention import Terms
+from events.retention.retention import RetentionTerms
 from tests.aging import day, histories, history, old_partitions, read, stored
 from tests.conftest import ROOT
 from tests.engine import COMMITS
@@ -38,7 +38,7 @@ from workflow_platform.installation.embedded import wait_until
 pytestmark = [COMMITS, pytest.mark.usefixtures("old_partitions")]
 __all__ = ["old_partitions"]
 
-MONTH = Terms(timedelta(days=30))
+MONTH = RetentionTerms(timedelta(days=30))
 HARDLY = "5s"
 """How long writers may wait for a lock: a hundred times as long as a cleanup does. `make bench` measures it."""
 

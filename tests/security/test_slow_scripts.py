@@ -26,7 +26,7 @@ from tests.workflows import edge, node
 from webhooks.sending import scripts
 from workflow_platform.core.accounts.models import Workspace
 from workflow_platform.core.outbound import connections
-from workflow_platform.core.sandbox.asking import Unavailable
+from workflow_platform.core.sandbox.asking import SandboxUnavailable
 from workflow_platform.core.sandbox.pool import sandbox
 from workflow_platform.core.sandbox.task import Reply
 from workflow_platform.installation.embedded import wait_until
@@ -141,7 +141,7 @@ def test_a_key_that_cannot_be_evaluated_now_is_not_lost_silently(monkeypatch: py
     hook("away", COMPUTED)
 
     def unavailable(*_: Any) -> Any:
-        raise Unavailable("No sandbox process is free.")
+        raise SandboxUnavailable("No sandbox process is free.")
 
     monkeypatch.setattr(hook_keys.keys, "evaluate", unavailable)
     ((status, answer),) = post_all({"path": at("away")})

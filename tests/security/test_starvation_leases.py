@@ -23,7 +23,7 @@ from executions.engine.definition import definition
 from executions.engine.driver import TURN_THREADS, driver
 from executions.engine.heartbeat.table import Table
 from executions.engine.runner import Run
-from executions.lifecycle import Claimed
+from executions.lifecycle import ClaimedExecution
 from executions.models import Execution
 from tests.answering import Answering, answering
 from tests.conftest import Platform
@@ -46,7 +46,7 @@ def server() -> Iterator[Answering]:
 # --- the companion, with a hand on the clock --------------------------------------------------------------------------
 
 
-def claim(execution: Execution, worker: str = "a worker") -> Claimed:
+def claim(execution: Execution, worker: str = "a worker") -> ClaimedExecution:
     admission.admit()
     (claimed,) = lifecycle.claim([execution.pk], worker)
     return claimed

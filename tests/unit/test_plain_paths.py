@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.domain.expressions import Evaluator, ExpressionError, Scope
+from executions.domain.expressions import Evaluator, ExpressionError, ExpressionScope
 from executions.domain.plain_paths import INHERITED, NOT_PLAIN, read
 from workflow_platform.core.sandbox import javascript
 
@@ -50,7 +50,7 @@ TEMPLATES = st.builds(
 
 def evaluated(template: str, item: dict[str, Any]) -> Any:
     try:
-        return Evaluator(Scope([item], vars=VARS), time_limit=20).resolve(template)
+        return Evaluator(ExpressionScope([item], vars=VARS), time_limit=20).resolve(template)
     except ExpressionError as error:
         return error
 

@@ -11,14 +11,14 @@ from django.db import connection
 from webhooks.maintenance import cleanup
 from webhooks.maintenance.reconciliation import Sweeper
 from workflow_platform.core.leases import AlreadyRunning
-from workflow_platform.core.periodic_thread import CLEANUP_SECONDS, SPREAD_SECONDS, Chores
+from workflow_platform.core.periodic_thread import CLEANUP_SECONDS, SPREAD_SECONDS, PeriodicThread
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
 
 
-class Upkeep(Chores):
+class Upkeep(PeriodicThread):
     """Keeps webhooks in order."""
 
     name = "webhook upkeep"

@@ -41,11 +41,11 @@ def serves_requests() -> bool:
     return _serving
 
 
-class Unavailable(Exception):
+class ServerUnavailable(Exception):
     """The server does not answer."""
 
 
-class Call:
+class GuardedCall:
     """A call that waits for the server. With a socket, the socket is shut down when the server is lost."""
 
     __slots__ = ("given_up", "handle", "since")
@@ -73,7 +73,7 @@ class Availability:
 
     def _start_over(self) -> None:
         self.lost = False
-        self._calls: set[Call] = set()
+        self._calls: set[GuardedCall] = set()
         self._lock = threading.Lock()
         self._watched, self._wanted, self._answers = threading.Event(), threading.Event(), threading.Event()
         self._answers.set()
@@ -84,12 +84,12 @@ class Availability:
 
     # --- what calls do ---------------------------------------------------------------------------------------------
 
-    def begin(self, handle: socket.socket | None = None) -> Call:
-        """Register a call that is about to wait for the server. Raises Unavailable if the server is lost."""
-        call = Call(handle)
+    def begin(self, handle: socket.socket | None = None) -> GuardedCall:
+        """Register a call that is about to wait for the server. Raises ServerUnavailable if the server is lost."""
+        call = GuardedCall(handle)
         with self._lock:
             if self.lost:
-                raise Unavailable(f"{self.name} does not answer.")
+                raise ServerUnavailable(f"{self.name} does not answer.")
             if not self._running:
                 self._running = True
                 for target in (self._watch, self._keep_probing):
@@ -99,7 +99,7 @@ class Availability:
             self._watched.set()
         return call
 
-    def end(self, call: Call) -> None:
+    def end(self, call: GuardedCall) -> None:
         """Take a call back, which has its answer or an error."""
         with self._lock:
             self._calls.discard(call)
@@ -112,7 +112,7 @@ class Availability:
         """Ask the server now. Returns False without asking if it is lost already."""
         try:
             call = self.begin()
-        except Unavailable:
+        except ServerUnavailable:
             return False
         try:
             answered_at = self._answered_at

@@ -15,7 +15,7 @@ SPREAD_SECONDS = 600.0
 """Within so long after the start comes the first cleanup: not at the busy instant of a deploy."""
 
 
-class Chores:
+class PeriodicThread:
     """Call `start` once. Several at a time, in several schedulers, do no harm."""
 
     name: str

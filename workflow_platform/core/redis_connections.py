@@ -8,7 +8,7 @@ from typing import Any
 import redis
 from redis.connection import ConnectionPool
 
-from workflow_platform.core.availability import Availability, Call, Unavailable
+from workflow_platform.core.availability import Availability, GuardedCall, ServerUnavailable
 
 
 class Guarded:
@@ -43,10 +43,10 @@ class Guarded:
         finally:
             self.availability.end(call)
 
-    def _begin(self, sock: Any) -> Call:
+    def _begin(self, sock: Any) -> GuardedCall:
         try:
             return self.availability.begin(sock)
-        except Unavailable as error:
+        except ServerUnavailable as error:
             self.disconnect()  # type: ignore[attr-defined]
             raise redis.ConnectionError(str(error)) from None
 

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from executions.admission.live_workers import WORKER_TTL_SECONDS
 from executions.workers.autoscaling import SPARE, WORKER
-from workflow_platform.installation.embedded import Postgres, Redis, server_user
+from workflow_platform.installation.embedded import PostgresServer, RedisServer, server_user
 
 HERE = Path(__file__).resolve().parent
 MANAGE = str(HERE.parents[1] / "manage.py")
@@ -36,7 +36,7 @@ class Program:
     autostart: bool = True
 
 
-def servers(postgres: Postgres | None, redis: Redis | None) -> list[Program]:
+def servers(postgres: PostgresServer | None, redis: RedisServer | None) -> list[Program]:
     """Return the embedded servers that are wanted."""
     found = []
     if postgres is not None:

@@ -127,4 +127,4 @@ class Sweep:
         self._told_at = time.monotonic()
         message = f"The scheduler's work on the {self.name} {how}, after {lasted:.0f} s: {self._why}"[:500]
         figures = {"failures": float(self._failures), "seconds": round(lasted, 1)}
-        system_events.tell("error", source=SOURCE, component=component, message=message, figures=figures)
+        system_events.emit("error", source=SOURCE, component=component, message=message, figures=figures)

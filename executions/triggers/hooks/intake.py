@@ -23,9 +23,16 @@ from executions.models import Execution, Trigger
 from executions.triggers.hooks import records
 from executions.triggers.hooks.keys import KeysAhead
 from executions.triggers.hooks.listeners import listening, tested
-from executions.triggers.hooks.requests import Accepted, Arrived, Outcome, Refused, Taken, Waiting
-from executions.triggers.hooks.secrets import Secrets
-from executions.triggers.hooks.verification import Judge
+from executions.triggers.hooks.requests import (
+    Accepted,
+    AcceptedRequest,
+    HookRequest,
+    Outcome,
+    PendingRequest,
+    RefusedRequest,
+)
+from executions.triggers.hooks.secrets import HookSecrets
+from executions.triggers.hooks.verification import Verifier
 from webhooks.inbound import deduplication, request_log
 from workflow_platform.core.postgresql.server import outcome_unknown
 
@@ -37,9 +44,9 @@ MAX_WAITING, MAX_WAITING_BYTES = 5_000, 256 * 1024 * 1024
 BUSY = 3
 GATHER_SECONDS = 0.003
 """After a batch of BUSY or more, the next one gathers for so long."""
-FULL = Refused(503, "Too many requests wait at the moment.", {"Retry-After": "2"})
-NOT_STORED = Refused(503, "The request could not be stored; send it again.", {"Retry-After": "5"})
-NOT_CONFIRMED = Refused(
+FULL = RefusedRequest(503, "Too many requests wait at the moment.", {"Retry-After": "2"})
+NOT_STORED = RefusedRequest(503, "The request could not be stored; send it again.", {"Retry-After": "5"})
+NOT_CONFIRMED = RefusedRequest(
     503,
     "The database did not confirm that the request was stored. Send it again: a message id that was stored is not taken"
     " twice.",
@@ -55,14 +62,14 @@ class _TurnedAway:
     and addresses is known of the first MOST_TURNED_AWAY, how many they are of all."""
 
     def __init__(self) -> None:
-        self._requests: list[Waiting] = []
+        self._requests: list[PendingRequest] = []
         self._more, self._lock = 0, threading.Lock()
 
-    def add(self, waiting: Waiting, outcome: Refused) -> None:
+    def add(self, waiting: PendingRequest, outcome: RefusedRequest) -> None:
         """Remember a request, without what is large or may be secret. Any thread may."""
         with self._lock:
             if len(self._requests) < MOST_TURNED_AWAY:
-                self._requests.append(Waiting(waiting.request.bare(), outcome=outcome))
+                self._requests.append(PendingRequest(waiting.request.bare(), outcome=outcome))
             else:
                 self._more += 1
 
@@ -84,15 +91,15 @@ class _TurnedAway:
 
 class _Intake:
     def __init__(self) -> None:
-        self.requests: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self.requests: queue.SimpleQueue[PendingRequest | None] = queue.SimpleQueue()
         self._bytes, self._counting = 0, threading.Lock()
         self._answers: dict[UUID, int] = {}
-        self._judge, self._secrets, self._refusals = Judge(), Secrets(), request_log.Refusals()
+        self._judge, self._secrets, self._refusals = Verifier(), HookSecrets(), request_log.Refusals()
         self._turned_away = _TurnedAway()
         self._keys = KeysAhead(self.requests.put)
         threading.Thread(target=self._run, name="hook intake", daemon=True).start()
 
-    def put(self, waiting: Waiting) -> bool:
+    def put(self, waiting: PendingRequest) -> bool:
         """Take a request in. False if there are too many."""
         size = len(waiting.request.body)
         with self._counting:
@@ -134,7 +141,7 @@ class _Intake:
             if self.requests.empty():
                 connection.close()
 
-    def _next(self, busy: bool) -> list[Waiting]:
+    def _next(self, busy: bool) -> list[PendingRequest]:
         """Wait for what comes next; nothing, where it is time to write what does not wait for requests."""
         untold = self._refusals.waiting or self._turned_away
         until = time.monotonic() + request_log.TELL_AFTER_SECONDS if untold else None
@@ -146,14 +153,14 @@ class _Intake:
                 return []
             if first is None:
                 until = min(until or math.inf, time.monotonic() + NOTE_SECONDS)
-        batch: list[Waiting | None] = [first]
+        batch: list[PendingRequest | None] = [first]
         if busy:
             time.sleep(GATHER_SECONDS)
         while len(batch) < MAX_AT_ONCE and not self.requests.empty():
             batch.append(self.requests.get())
         return [each for each in batch if each is not None]
 
-    def _take_singly(self, batch: Sequence[Waiting]) -> None:
+    def _take_singly(self, batch: Sequence[PendingRequest]) -> None:
         """Take each by itself, so that one which cannot be taken leaves the others alone."""
         for each in batch:
             if each.answer.done() or each.away:
@@ -165,17 +172,17 @@ class _Intake:
                 connection.close()
                 each.answer.set_exception(error)
 
-    def _take(self, batch: Sequence[Waiting]) -> None:
+    def _take(self, batch: Sequence[PendingRequest]) -> None:
         self._look_at([each for each in batch if not each.looked_at])
         tests = [each for each in batch if each.request.test and each.listener is not None]
         others = [each for each in batch if not (each.request.test and each.listener is not None)]
         others = [each for each in others if not self._keys.take(each)]
-        refused = [records.kept(each) for each in others if isinstance(each.judged.outcome, Refused)]
+        refused = [records.kept(each) for each in others if isinstance(each.judged.outcome, RefusedRequest)]
         now = time.monotonic()
         if self._turned_away:
             self._turned_away.leave_out_of(self._refusals, now)
         rows = [*self._refusals.choose(refused, now), *self._refusals.told(now)]
-        taken = [each for each in others if not isinstance(each.judged.outcome, Refused)]
+        taken = [each for each in others if not isinstance(each.judged.outcome, RefusedRequest)]
         with self._counting:
             answers = dict(self._answers)
         if taken or rows or answers:
@@ -191,7 +198,7 @@ class _Intake:
             self._show(tests, now)
             _answer(tests)
 
-    def _look_at(self, batch: Sequence[Waiting]) -> None:
+    def _look_at(self, batch: Sequence[PendingRequest]) -> None:
         """Find who listens to each, and judge it."""
         found = listening({each.request.path for each in batch if not each.request.test})
         of_tests = {path: tested(path) for path in {each.request.path for each in batch if each.request.test}}
@@ -202,13 +209,13 @@ class _Intake:
         for each in batch:
             each.judged = self._judge.judge(each.request, each.listener, secrets)
             each.looked_at = True
-            if not isinstance(each.judged.outcome, Taken):
+            if not isinstance(each.judged.outcome, AcceptedRequest):
                 each.outcome = each.judged.outcome
 
-    def _show(self, tests: Sequence[Waiting], now: float) -> None:
+    def _show(self, tests: Sequence[PendingRequest], now: float) -> None:
         """Write what came to test URLs, with an event for those who look at the workflow's page."""
         for each in tests:
-            if not isinstance(each.judged.outcome, Refused):
+            if not isinstance(each.judged.outcome, RefusedRequest):
                 each.outcome = records.answer_to_test(each)
         kept = [records.kept(each) for each in tests]
         chosen = self._refusals.choose([row for row in kept if not row.accepted], now)
@@ -218,14 +225,14 @@ class _Intake:
             records.tell([each for each in tests if each.id in shown])
 
 
-def _answer(batch: Sequence[Waiting]) -> None:
+def _answer(batch: Sequence[PendingRequest]) -> None:
     for each in batch:
         each.answer.set_result(each.outcome)
 
 
-def _start(taken: Sequence[Waiting]) -> None:
+def _start(taken: Sequence[PendingRequest]) -> None:
     """Create the executions, but for repetitions; inside the caller's transaction."""
-    starting = [each for each in taken if isinstance(each.judged.outcome, Taken)]
+    starting = [each for each in taken if isinstance(each.judged.outcome, AcceptedRequest)]
     named = {each.id: message for each in starting if (message := _message(each)) is not None}
     first = deduplication.claim({message: each for each, message in reversed(named.items())})
     earlier = {each: first[message] for each, message in named.items() if first.get(message, each) != each}
@@ -233,23 +240,23 @@ def _start(taken: Sequence[Waiting]) -> None:
     made = lifecycle.create_executions([_new(each) for each in fresh]) if fresh else []
     for each, execution in zip(fresh, made, strict=True):
         each.outcome = _begun(each, execution)
-    failed = {each.id: each.outcome for each in fresh if isinstance(each.outcome, Refused)}
+    failed = {each.id: each.outcome for each in fresh if isinstance(each.outcome, RefusedRequest)}
     deduplication.forget([named[each] for each in failed if each in named])
     for each in starting:
         if (execution_id := earlier.get(each.id)) is not None:
             each.outcome = failed.get(execution_id) or Accepted(each.id, execution_id, _respond(each), duplicate=True)
 
 
-def _message(each: Waiting) -> deduplication.Message | None:
+def _message(each: PendingRequest) -> deduplication.Message | None:
     """Return what tells repetitions: of this trigger, since its path may have been, or become, that of another one."""
     assert each.listener is not None
     trigger = f"{each.listener.workflow.pk}/{each.listener.node_id}"
     return (trigger, each.judged.message_id) if each.judged.message_id else None
 
 
-def _new(each: Waiting) -> NewExecution:
+def _new(each: PendingRequest) -> NewExecution:
     assert each.listener is not None
-    assert isinstance(each.judged.outcome, Taken)
+    assert isinstance(each.judged.outcome, AcceptedRequest)
     return NewExecution(
         workflow=each.listener.workflow,
         version=each.listener.version,
@@ -262,13 +269,13 @@ def _new(each: Waiting) -> NewExecution:
     )
 
 
-def _begun(each: Waiting, made: Execution | CannotStart) -> Accepted | Refused:
+def _begun(each: PendingRequest, made: Execution | CannotStart) -> Accepted | RefusedRequest:
     if isinstance(made, CannotStart):
-        return Refused(409, str(made))
+        return RefusedRequest(409, str(made))
     return Accepted(each.id, made.pk, _respond(each))
 
 
-def _respond(each: Waiting) -> str:
+def _respond(each: PendingRequest) -> str:
     parameters = each.listener.parameters if each.listener else None
     return parameters.respond if parameters else "immediately"
 
@@ -285,9 +292,9 @@ def _here() -> _Intake:
         return _intake
 
 
-def submit(request: Arrived) -> Future[Outcome]:
+def submit(request: HookRequest) -> Future[Outcome]:
     """Hand in a request; the future is done when what follows from it is committed."""
-    waiting = Waiting(request)
+    waiting = PendingRequest(request)
     if not _here().put(waiting):
         waiting.answer.set_result(FULL)
     return waiting.answer

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from events import log
 from events.log import NewEvent
-from executions.triggers.hooks.requests import Answered, Refused, Taken, Waiting
+from executions.triggers.hooks.requests import AcceptedRequest, Answered, PendingRequest, RefusedRequest
 from webhooks.inbound import request_log
 from webhooks.inbound.bodies import BadBody, read_query, without_nul
 from webhooks.inbound.request_log import Kept
@@ -23,10 +23,10 @@ LARGEST_LOGGED = 2**31 - 1
 TEST_WORDS = "This is the test URL: the request is shown on the workflow's page and starts nothing."
 
 
-def kept(waiting: Waiting) -> Kept:
+def kept(waiting: PendingRequest) -> Kept:
     """Return the row of a request whose outcome is known."""
     request, found, outcome = waiting.request, waiting.listener, waiting.outcome
-    refused = isinstance(outcome, Refused)
+    refused = isinstance(outcome, RefusedRequest)
     execution_id = getattr(outcome, "execution_id", None)
     return Kept(
         id=waiting.id,
@@ -40,7 +40,7 @@ def kept(waiting: Waiting) -> Kept:
         body_bytes=min(max(len(request.body), request.body_bytes), LARGEST_LOGGED),
         content_type=without_nul(request.headers.get("content-type", "")),
         accepted=not refused,
-        status_code=outcome.status if isinstance(outcome, Refused | Answered) else 202,
+        status_code=outcome.status if isinstance(outcome, RefusedRequest | Answered) else 202,
         reason=_reason(waiting),
         workspace_id=found.workflow.workspace_id if found else None,
         workflow_id=found.workflow.pk if found else None,
@@ -51,9 +51,9 @@ def kept(waiting: Waiting) -> Kept:
     )
 
 
-def _reason(waiting: Waiting) -> str:
+def _reason(waiting: PendingRequest) -> str:
     outcome = waiting.outcome
-    if isinstance(outcome, Refused):
+    if isinstance(outcome, RefusedRequest):
         return without_nul(outcome.reason or outcome.detail)
     if isinstance(outcome, Answered):
         return outcome.reason
@@ -67,7 +67,7 @@ def _query(raw: bytes) -> dict[str, list[str]]:
         return {}
 
 
-def answer_to_test(waiting: Waiting) -> Answered:
+def answer_to_test(waiting: PendingRequest) -> Answered:
     """Return what a caller of the test URL is answered whose request would have been taken."""
     outcome = waiting.judged.outcome
     if isinstance(outcome, Answered):
@@ -75,12 +75,12 @@ def answer_to_test(waiting: Waiting) -> Answered:
     return Answered({"request_id": str(waiting.id), "test": True, "detail": TEST_WORDS})
 
 
-def tell(tests: Sequence[Waiting]) -> None:
+def tell(tests: Sequence[PendingRequest]) -> None:
     """Append an event for each request to a test URL, inside the caller's transaction."""
     log.append([_event(each) for each in tests])
 
 
-def _event(each: Waiting) -> NewEvent:
+def _event(each: PendingRequest) -> NewEvent:
     assert each.listener is not None
     row = kept(each)
     data = {
@@ -99,10 +99,10 @@ def _event(each: Waiting) -> NewEvent:
     return NewEvent(workflow.stream_id, "workflow.hook_tested", data, SOURCE, workflow_id=workflow.pk)
 
 
-def _preview(each: Waiting, row: Kept) -> dict[str, Any]:
+def _preview(each: PendingRequest, row: Kept) -> dict[str, Any]:
     """Return query and body, the body as the workflow would get it if it is small, else its beginning as text."""
     body: Any = row.body[:PREVIEW_BYTES]
-    if isinstance(each.judged.outcome, Taken):
+    if isinstance(each.judged.outcome, AcceptedRequest):
         whole = each.judged.outcome.item["body"]
         if len(each.request.body) <= PREVIEW_BYTES and len(orjson.dumps(whole)) <= 2 * PREVIEW_BYTES:
             body = whole

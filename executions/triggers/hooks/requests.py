@@ -15,7 +15,7 @@ from workflow_platform.core.outbound.addresses import IPAddress
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class HookRequest:
     """A request, as it came. `unread` is (status, detail) where its body was not taken at all."""
 
     method: str
@@ -30,7 +30,7 @@ class Arrived:
     unread: tuple[int, str] | None = None
     body_bytes: int = 0
 
-    def bare(self) -> Arrived:
+    def bare(self) -> HookRequest:
         """Return it without its body, and without what may be secret."""
         kind = {name: value for name, value in self.headers.items() if name == "content-type"}
         size = max(len(self.body), self.body_bytes)
@@ -38,7 +38,7 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedRequest:
     """It starts nothing. The caller gets `detail`; `reason` is for those whose workflow it is."""
 
     status: int
@@ -57,7 +57,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class AcceptedRequest:
     """It may start the workflow with this item."""
 
     item: dict[str, Any]
@@ -65,10 +65,10 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Verdict:
     """What came of it, and the headers that prove who called, which nobody gets to see."""
 
-    outcome: Refused | Answered | Taken
+    outcome: RefusedRequest | Answered | AcceptedRequest
     proving: frozenset[str] = frozenset()
     message_id: str = ""
 
@@ -84,20 +84,20 @@ class Accepted:
     duplicate: bool = False
 
 
-Outcome = Accepted | Answered | Refused
-_NOT_YET = Refused(503, "Nobody has looked at the request.")
+Outcome = Accepted | Answered | RefusedRequest
+_NOT_YET = RefusedRequest(503, "Nobody has looked at the request.")
 
 
 @dataclass(slots=True)
-class Waiting:
+class PendingRequest:
     """A request on its way to its answer."""
 
-    request: Arrived
+    request: HookRequest
     answer: Future[Outcome] = field(default_factory=Future)
     id: UUID = field(default_factory=uuid7)
     """Of its row; of the execution that it starts, too: one id leads to the other."""
     listener: Listener | None = None
-    judged: Judged = field(default_factory=lambda: Judged(_NOT_YET))
+    judged: Verdict = field(default_factory=lambda: Verdict(_NOT_YET))
     outcome: Outcome = _NOT_YET
     looked_at: bool = False
     """Judged already: a request that comes back is not counted twice."""

@@ -40,7 +40,7 @@ class _Kept:
     opened: Opened
 
 
-class Secrets:
+class HookSecrets:
     """The opened credentials of one process. For one thread."""
 
     def __init__(self) -> None:

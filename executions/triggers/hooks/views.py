@@ -21,7 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, Wait, WaitKind
 from executions.triggers.hooks import intake
-from executions.triggers.hooks.requests import Accepted, Answered, Arrived, Refused
+from executions.triggers.hooks.requests import Accepted, Answered, HookRequest, RefusedRequest
 from executions.triggers.hooks.verification import NOT_KEPT
 from executions.waits import responses, waits
 from webhooks.inbound import answer_headers
@@ -42,7 +42,7 @@ NO_LENGTH = frozenset({204, 304})
 async def receive(request: HttpRequest, path: str, test: bool = False) -> HttpResponse:
     """Start the workflow whose active webhook trigger has the path; to a test URL, only check and show the request."""
     outcome = await asyncio.wrap_future(intake.submit(_arrived(request, path, test)))
-    if isinstance(outcome, Refused):
+    if isinstance(outcome, RefusedRequest):
         return _refused(request, outcome)
     if isinstance(outcome, Answered):
         return JsonResponse(outcome.body, status=outcome.status)
@@ -52,9 +52,9 @@ async def receive(request: HttpRequest, path: str, test: bool = False) -> HttpRe
     return answer
 
 
-def _arrived(request: HttpRequest, path: str, test: bool) -> Arrived:
+def _arrived(request: HttpRequest, path: str, test: bool) -> HookRequest:
     unfit = unfit_body(request)
-    return Arrived(
+    return HookRequest(
         method=str(request.method),
         path=path.rstrip("/"),
         headers=_headers(request),
@@ -72,7 +72,7 @@ def _headers(request: HttpRequest) -> dict[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
 
 
-def _refused(request: HttpRequest, outcome: Refused) -> HttpResponse:
+def _refused(request: HttpRequest, outcome: RefusedRequest) -> HttpResponse:
     answer = json_problem(request, outcome.status, outcome.detail)
     for name, value in outcome.headers.items():
         answer[name] = value

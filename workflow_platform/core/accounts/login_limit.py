@@ -48,7 +48,7 @@ REFUSED = (TooManyAttempts, HashingBusy)
 
 
 @dataclass(frozen=True)
-class Attempt:
+class LoginAttempt:
     """One attempt, as it was counted."""
 
     counted: list[tuple[str, datetime]] = field(default_factory=list)
@@ -60,13 +60,13 @@ class Attempt:
             counter.update(attempts=F("attempts") - 1)
 
 
-def begin(username: str, address: IPAddress | None, device: str | None) -> Attempt:
+def begin(username: str, address: IPAddress | None, device: str | None) -> LoginAttempt:
     """Count an attempt. `device` is the id of a device known for this account. Raises TooManyAttempts."""
     limits = _limits(username, address, device)
     for counter in LoginCounter.objects.filter(key__in=limits, began_at__gt=timezone.now() - WINDOW):
         if counter.attempts >= limits[counter.key]:
             raise TooManyAttempts(_wait(counter.began_at))  # seen without a write, as most of a flood is
-    attempt = Attempt()
+    attempt = LoginAttempt()
     for key, limit in limits.items():
         began_at = _count(key, limit)
         if began_at is None:

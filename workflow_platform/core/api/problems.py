@@ -23,7 +23,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
 from workflow_platform.core.postgresql.server import may_have_changed
-from workflow_platform.core.sandbox.asking import Unavailable
+from workflow_platform.core.sandbox.asking import SandboxUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, _AWAY):
         logger.error("%s: %s", context["request"].path, error)
         response["Retry-After"] = RETRY_AFTER
-    if isinstance(error, Unavailable):
+    if isinstance(error, SandboxUnavailable):
         response["Retry-After"] = str(error.retry_after)
     return response
 
@@ -100,7 +100,7 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
         return error
     if isinstance(error, RequestDataTooBig):
         return Problem(413, too_large())
-    if isinstance(error, Unavailable):
+    if isinstance(error, SandboxUnavailable):
         return Problem(error.status, str(error))
     if isinstance(error, DataError):  # what no check of ours has refused before
         return Problem(400, UNSTORABLE)

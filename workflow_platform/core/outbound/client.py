@@ -36,7 +36,7 @@ from workflow_platform.core.outbound.addresses import (
     parse_url,
     stop_if_over,
 )
-from workflow_platform.core.outbound.connections import Connection, NoHandshake, NotConnected
+from workflow_platform.core.outbound.connections import NoHandshake, NotConnected, OutboundConnection
 from workflow_platform.core.outbound.watchdog import Watch, watchdog
 
 __all__ = [
@@ -195,7 +195,7 @@ def _asked(
     watch: Watch,
     repeatable: bool,
     timings: Timings,
-) -> tuple[http.client.HTTPResponse, Connection]:
+) -> tuple[http.client.HTTPResponse, OutboundConnection]:
     """Send, over a kept connection if there is one, and return the answer when its headers are there."""
     scheme = urlsplit(str(prepared.url)).scheme
     kept = connections.idle_connections.take(scheme, host, port, addresses) if repeatable else None
@@ -204,7 +204,7 @@ def _asked(
             return _ask(kept, prepared, watch), kept
         except (ConnectionError, ssl.SSLError):  # closed by the other side at this very moment, before it said anything
             stop_if_over(watch, host)
-    connection = Connection(scheme, host, port, addresses)
+    connection = OutboundConnection(scheme, host, port, addresses)
     try:
         connection.open(watch)
     except BaseException:
@@ -215,7 +215,7 @@ def _asked(
     return _ask(connection, prepared, watch), connection
 
 
-def _ask(connection: Connection, prepared: requests.PreparedRequest, watch: Watch) -> http.client.HTTPResponse:
+def _ask(connection: OutboundConnection, prepared: requests.PreparedRequest, watch: Watch) -> http.client.HTTPResponse:
     body = prepared.body if isinstance(prepared.body, bytes) else None
     try:
         connection.resume(watch)
@@ -240,7 +240,7 @@ def _read(answer: http.client.HTTPResponse, limit: int, cut: bool) -> tuple[byte
     return bytes(content), False
 
 
-def _keep(connection: Connection, answer: http.client.HTTPResponse) -> None:
+def _keep(connection: OutboundConnection, answer: http.client.HTTPResponse) -> None:
     """Keep the connection if it is certain where the answer ended."""
     lengths = answer.headers.get_all("content-length", [])
     framed = len(lengths) + len(answer.headers.get_all("transfer-encoding", [])) <= 1

@@ -51,7 +51,7 @@ class BadFraming(http.client.HTTPException):
     """It is not certain where the answer ends (RFC 9112, 6.3)."""
 
 
-class Answer(http.client.HTTPResponse):
+class RawResponse(http.client.HTTPResponse):
     """The final answer: those that come before it (RFC 9110, 15.2) are skipped, up to a number."""
 
     def begin(self) -> None:
@@ -75,10 +75,10 @@ class Answer(http.client.HTTPResponse):
         raise http.client.BadStatusLine("No final answer came.")
 
 
-class Connection(http.client.HTTPConnection):
+class OutboundConnection(http.client.HTTPConnection):
     """A connection to the first of the checked addresses that answers, whatever the name resolves to by now."""
 
-    response_class = Answer
+    response_class = RawResponse
 
     def __init__(self, scheme: str, host: str, port: int, addresses: Sequence[IPAddress]) -> None:
         super().__init__(host, port)
@@ -168,11 +168,11 @@ class IdleConnections:
     """Connections whose last answer was read to its end, by scheme, host and port; the least used leave first."""
 
     def __init__(self) -> None:
-        self._idle: OrderedDict[Host, deque[Connection]] = OrderedDict()
+        self._idle: OrderedDict[Host, deque[OutboundConnection]] = OrderedDict()
         self._count = 0
         self._lock = threading.Lock()
 
-    def take(self, scheme: str, host: str, port: int, addresses: Sequence[IPAddress]) -> Connection | None:
+    def take(self, scheme: str, host: str, port: int, addresses: Sequence[IPAddress]) -> OutboundConnection | None:
         """Return a live connection to one of the addresses, None if there is none."""
         while True:
             with self._lock:
@@ -186,7 +186,7 @@ class IdleConnections:
                 return found
             found.discard()
 
-    def give(self, connection: Connection) -> None:
+    def give(self, connection: OutboundConnection) -> None:
         """Keep a connection for the next call."""
         connection.rest()
         host = (connection.scheme, connection.host, connection.port)
@@ -199,7 +199,7 @@ class IdleConnections:
         for old in surplus:
             old.discard()
 
-    def _surplus(self, given_to: deque[Connection]) -> list[Connection]:
+    def _surplus(self, given_to: deque[OutboundConnection]) -> list[OutboundConnection]:
         """Take out what is too old or too much; hosts stand in the order of their latest use."""
         oldest = time.monotonic() - IDLE_SECONDS
         surplus = []

@@ -9,11 +9,11 @@ import psycopg
 from django.db.backends.postgresql import base
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from workflow_platform.core.availability import Call, Unavailable, serves_requests
+from workflow_platform.core.availability import GuardedCall, ServerUnavailable, serves_requests
 from workflow_platform.core.postgresql import server
 
 
-class Cursor(base.Cursor):
+class GuardedCursor(base.Cursor):
     """Tells its connection what it runs."""
 
     connection: Any
@@ -38,11 +38,11 @@ class Cursor(base.Cursor):
         return super().copy(statement, *args, **kwargs)  # type: ignore[misc]
 
     def _begin(self, query: Any) -> None:
-        if isinstance(self.connection, server.Connection):
+        if isinstance(self.connection, server.GuardedConnection):
             self.connection.statement = query if isinstance(query, str) else ""
 
     def _end(self) -> None:
-        if isinstance(self.connection, server.Connection):
+        if isinstance(self.connection, server.GuardedConnection):
             self.connection.ran()
 
 
@@ -54,14 +54,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Return the pool of this process."""
         options = self.settings_dict["OPTIONS"].get("pool")
         if options:
-            options.setdefault("connection_class", server.Connection)
+            options.setdefault("connection_class", server.GuardedConnection)
         return super().pool
 
     def get_connection_params(self) -> dict[str, Any]:
         """Return what connections are made with."""
         parameters: dict[str, Any] = super().get_connection_params()
         if parameters["cursor_factory"] is base.Cursor:
-            parameters["cursor_factory"] = Cursor
+            parameters["cursor_factory"] = GuardedCursor
         return parameters
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
@@ -77,7 +77,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             known.wait(server.timeout())
         try:
             call = known.begin()
-        except Unavailable as error:
+        except ServerUnavailable as error:
             raise server.NoAnswer(str(error)) from None
         try:
             self.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
@@ -85,7 +85,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         finally:
             known.end(call)
 
-    def _checked_connection(self, call: Call) -> Any:
+    def _checked_connection(self, call: GuardedCall) -> Any:
         """Return the pool's next connection that works.
 
         The pool could check them itself, but then goes on waiting after it was closed. It is asked for some seconds at

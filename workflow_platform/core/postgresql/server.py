@@ -14,7 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.dispatch import receiver
 from psycopg.pq import ConnStatus
 
-from workflow_platform.core.availability import Availability, Call, Unavailable, serves_requests
+from workflow_platform.core.availability import Availability, GuardedCall, ServerUnavailable, serves_requests
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ def outcome_unknown(error: BaseException) -> bool:
     return any(getattr(each, "outcome_unknown", False) for each in (error, error.__cause__))
 
 
-class Connection(psycopg.Connection[Any]):
+class GuardedConnection(psycopg.Connection[Any]):
     """A connection whose calls end when the server is lost; they do not begin while it is."""
 
     statement = ""
@@ -82,7 +82,7 @@ class Connection(psycopg.Connection[Any]):
         """Consume a generator of psycopg. Raises NoAnswer if the server is lost; the connection is closed then."""
         try:
             call = server().begin()
-        except Unavailable as error:
+        except ServerUnavailable as error:
             self.pgconn.finish()
             raise NoAnswer(str(error)) from None
         try:
@@ -121,7 +121,7 @@ class Connection(psycopg.Connection[Any]):
         return error
 
 
-def _until_given_up(gen: Generator[Any, Any, T], call: Call) -> Generator[Any, Any, T]:
+def _until_given_up(gen: Generator[Any, Any, T], call: GuardedCall) -> Generator[Any, Any, T]:
     """Wrap a generator of psycopg, which is resumed ten times a second also when nothing has come."""
     try:
         wanted = next(gen)

@@ -16,14 +16,14 @@ RETRY_AFTER_SECONDS = 2
 _KILLED_FOR_TIME = "SIGPROF"
 
 
-class Unavailable(Exception):
+class SandboxUnavailable(Exception):
     """There is no answer now. `status` and `Retry-After` for HTTP; the message is for the caller."""
 
     status = 503
     retry_after = RETRY_AFTER_SECONDS
 
 
-class TooManyQuestions(Unavailable):
+class TooManyQuestions(SandboxUnavailable):
     """The group has as many questions waiting as it may have."""
 
     status = 429
@@ -34,7 +34,7 @@ def ask(task: Task, subject: str, *, group: str, seconds: float = LONGEST_SECOND
 
     `group` is the workspace, or the user where there is none. Outside of a transaction, no database connection is
     held meanwhile. Returns a reply, with the failure `time`, `memory`, `output` or `lost` (the task ended its process)
-    where the task is to blame. Raises Unavailable.
+    where the task is to blame. Raises SandboxUnavailable.
     """
     if not connection.in_atomic_block:
         connection.close()
@@ -46,9 +46,11 @@ def ask(task: Task, subject: str, *, group: str, seconds: float = LONGEST_SECOND
     if reply.failure == "lost" and _KILLED_FOR_TIME in reply.detail:
         reply.failure = "time"
     if reply.failure == "overdue":
-        raise Unavailable(f"{subject} took longer than {seconds:g} s; the machine may be overloaded. Try again later.")
+        raise SandboxUnavailable(
+            f"{subject} took longer than {seconds:g} s; the machine may be overloaded. Try again later."
+        )
     if machine_failed(reply):
-        raise Unavailable(f"{subject} failed: the process that ran it {reply.detail}. Try again.")
+        raise SandboxUnavailable(f"{subject} failed: the process that ran it {reply.detail}. Try again.")
     return reply
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from django.conf import settings
 
 from workflow_platform.core.sandbox.process import SandboxProcess
-from workflow_platform.core.sandbox.task import Cancelled, Reply, Task
+from workflow_platform.core.sandbox.task import Reply, Task, TaskCancelled
 from workflow_platform.core.sandbox.turns import Turns
 
 SPARE_PROCESSES = 1
@@ -52,14 +52,14 @@ class Pool:
         """Run the task as soon as it is its turn: `group`s (workspaces) take turns, and within one its `queue`s.
 
         Waiting for a turn is not counted against the task's limits, but against `within_seconds`, after which the
-        reply is `overdue`. Raises Cancelled within 0.1 s of `cancelled`, and TooManyWaiting if `most_waiting` of the
-        group wait already.
+        reply is `overdue`. Raises TaskCancelled within 0.1 s of `cancelled`, and TooManyWaiting if `most_waiting` tasks
+        of the group wait already.
         """
         last = time.monotonic() + within_seconds
 
         def tick() -> None:
             if cancelled is not None and cancelled.is_set():
-                raise Cancelled(Cancelled.__doc__)
+                raise TaskCancelled(TaskCancelled.__doc__)
             if time.monotonic() > last:
                 raise _Overdue
 

@@ -12,7 +12,7 @@ WALL_GRACE_SECONDS = 10.0
 Failure = Literal["", "time", "memory", "output", "overdue", "lost"]
 
 
-class Cancelled(Exception):
+class TaskCancelled(Exception):
     """The task was cancelled."""
 
 
