@@ -13,7 +13,7 @@ from uuid import UUID
 
 from events.catalogue.event_types import CATALOGUE, UnknownEventType
 from events.catalogue.stream_names import EXECUTION, FEED, SYSTEM, WORKFLOW
-from events.history.scanning import Conditions, Query, Streams, Workspaces, transaction_at
+from events.history.scanning import Conditions, HistoryQuery, Streams, Workspaces, transaction_at
 from events.log import reading
 from events.log.partitions import first_id
 from events.log.reading import CLOCK_SLACK, StreamState
@@ -76,7 +76,7 @@ class EventFilter:
             return self.installation
         return self.workspaces is None or UUID(event.workspace_id) in self.workspaces
 
-    def question(self) -> Query | None:
+    def question(self) -> HistoryQuery | None:
         """Return what it is for the database; None where nothing can be seen. Raises UnknownEventType, BadPattern."""
         conditions = Conditions()
         _add_rows(self, conditions)
@@ -93,7 +93,7 @@ class EventFilter:
         if ids is None:
             ids = Workspace.objects.order_by().values_list("pk", flat=True)
         roots = Workspaces(sorted(ids), self.installation, _transactions(self))
-        return Query(roots, conditions) if len(roots) else None
+        return HistoryQuery(roots, conditions) if len(roots) else None
 
 
 def matching_types(patterns: Collection[str]) -> frozenset[str]:
@@ -140,7 +140,7 @@ def _spellings(text: str) -> list[str]:
     return sorted({text, json.dumps(text, ensure_ascii=False)[1:-1]})
 
 
-def _of_streams(wanted: EventFilter, names: Collection[str], conditions: Conditions) -> Query | None:
+def _of_streams(wanted: EventFilter, names: Collection[str], conditions: Conditions) -> HistoryQuery | None:
     states = _visible(wanted, names)
     if not states:
         return None
@@ -149,7 +149,7 @@ def _of_streams(wanted: EventFilter, names: Collection[str], conditions: Conditi
     ends = [state.ended_at for state in states if state.ended_at is not None]
     if len(ends) == len(states):
         conditions.before_id("ended_id", first_id(max(ends) + CLOCK_SLACK))
-    return Query(Streams(states), conditions)
+    return HistoryQuery(Streams(states), conditions)
 
 
 def _visible(wanted: EventFilter, names: Collection[str]) -> Sequence[StreamState]:

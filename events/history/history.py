@@ -12,7 +12,7 @@ from time import monotonic
 from events.history import scanning
 from events.history.cursors import START, Cursor
 from events.history.event_filter import EventFilter
-from events.history.scanning import Query, ScanPosition
+from events.history.scanning import HistoryQuery, ScanPosition
 from events.log.recorded import RecordedEvent
 
 __all__ = ["START", "Cursor", "EventFilter", "Page", "count", "head", "read", "walk"]
@@ -69,7 +69,7 @@ def _page(wanted: EventFilter, after: Cursor | None, limit: int, newest_first: b
     return _search(asked, ScanPosition(after.key if after else None, scanning.safe_before(), newest_first), limit)
 
 
-def _search(asked: Query, place: ScanPosition, limit: int) -> Page:
+def _search(asked: HistoryQuery, place: ScanPosition, limit: int) -> Page:
     """Look at row after row, in growing steps, until the page is full, the rows are at an end, or the time is up."""
     deadline = monotonic() + SEARCH_SECONDS
     rows = max(FIRST_STEP, 2 * limit)

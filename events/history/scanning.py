@@ -65,7 +65,7 @@ class Conditions:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Scan:
     """What is read of each root: columns, the rows that `where` takes, in which order, and how many (`extent`)."""
 
     select: str
@@ -93,7 +93,7 @@ class Workspaces:
     def __len__(self) -> int:
         return (len(self.ids) + self.installation) * len(self.transactions)
 
-    def source(self, reach: Reach) -> Source:
+    def source(self, reach: Scan) -> Source:
         """Return what is within reach."""
         place = reach.place
         where = [f"e.transaction BETWEEN span.low AND span.high AND e.transaction < %(safe_before)s{reach.where}"]
@@ -131,7 +131,7 @@ class Streams:
     def __len__(self) -> int:
         return len(self.states)
 
-    def source(self, reach: Reach) -> Source:
+    def source(self, reach: Scan) -> Source:
         """Return what is within reach."""
         place = reach.place
         # In a stream, the order over streams is that of its sequence.
@@ -183,7 +183,7 @@ def _last_before(streams: Sequence[reading.StreamState], transaction: int, strea
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class HistoryQuery:
     """Where to look, and for what."""
 
     roots: Workspaces | Streams
@@ -218,11 +218,11 @@ def safe_before() -> int:
         return int(cursor.fetchone()[0])
 
 
-def events(asked: Query, place: ScanPosition, bound: Key, limit: int) -> list[RecordedEvent]:
+def events(asked: HistoryQuery, place: ScanPosition, bound: Key, limit: int) -> list[RecordedEvent]:
     """Return the first `limit` events from `place` on, up to `bound` and with it, that fulfil the conditions."""
     where = "".join(f" AND {term}" for term in (*asked.conditions.days, *asked.conditions.rows))
     order = place.order()
-    source, values = asked.roots.source(Reach("e.*", where, order, "LIMIT %(limit)s", place, bound))
+    source, values = asked.roots.source(Scan("e.*", where, order, "LIMIT %(limit)s", place, bound))
     statement = (
         f"SELECT {reading.COLUMNS} FROM (SELECT e.* FROM {source} ORDER BY {order} LIMIT %(limit)s) e"  # noqa: S608
         f" JOIN events_stream s ON s.id = e.stream_id ORDER BY {order}"
@@ -232,17 +232,17 @@ def events(asked: Query, place: ScanPosition, bound: Key, limit: int) -> list[Re
         return reading.recorded(cursor.fetchall())
 
 
-def count(asked: Query) -> int:
+def count(asked: HistoryQuery) -> int:
     """Return how many rows fulfil the conditions, of all that are committed now."""
     where = "".join(f" AND {term}" for term in (*asked.conditions.days, *asked.conditions.rows))
     place = ScanPosition(None, _NO_END, back=False)
-    source, values = asked.roots.source(Reach("1", where, place.order(), "", place))
+    source, values = asked.roots.source(Scan("1", where, place.order(), "", place))
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {source}", asked.conditions.values | values)  # noqa: S608
         return int(cursor.fetchone()[0])
 
 
-def bound(asked: Query, place: ScanPosition, rows: int) -> tuple[Key | None, bool]:
+def bound(asked: HistoryQuery, place: ScanPosition, rows: int) -> tuple[Key | None, bool]:
     """Return the key up to which about `rows` rows are to be looked at, and whether there are any beyond.
 
     None: there are no rows from `place` on.
@@ -253,16 +253,16 @@ def bound(asked: Query, place: ScanPosition, rows: int) -> tuple[Key | None, boo
     return _key(asked, place, "LIMIT 1", turned=True), False
 
 
-def last(asked: Query, safe: int) -> Key | None:
+def last(asked: HistoryQuery, safe: int) -> Key | None:
     """Return the key of the last row that can be read."""
     return _key(asked, ScanPosition(None, safe, back=True), "LIMIT 1", turned=False)
 
 
-def _key(asked: Query, place: ScanPosition, extent: str, *, turned: bool) -> Key | None:
+def _key(asked: HistoryQuery, place: ScanPosition, extent: str, *, turned: bool) -> Key | None:
     where = "".join(f" AND {term}" for term in asked.conditions.days)
     order = place.order(turned=turned)
     columns = "e.transaction, e.stream_id, e.sequence"
-    source, values = asked.roots.source(Reach(columns, where, order, extent, place))
+    source, values = asked.roots.source(Scan(columns, where, order, extent, place))
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {columns} FROM {source} ORDER BY {order} LIMIT 1", asked.conditions.values | values)  # noqa: S608
         found: Key | None = cursor.fetchone()

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from psycopg.errors import QueryCanceled
 
 from events.history.event_filter import EventFilter
-from events.history.scanning import Reach, ScanPosition
+from events.history.scanning import Scan, ScanPosition
 from events.replay import jobs, reading, receivers
 from events.replay.control import CannotControl, settle
 from events.replay.models import Mode, Replay, Target
@@ -184,7 +184,7 @@ def _number_events(replay_id: UUID, wanted: EventFilter, pace: Pace) -> _Numbere
     if asked is None:
         return _Numbered(0, 0, None, [], False)
     where = "".join(f" AND {term}" for term in (*asked.conditions.days, *asked.conditions.rows))
-    source, values = asked.roots.source(Reach(_COLUMNS, where, _NOW.order(), "LIMIT %(most)s + 1", _NOW))
+    source, values = asked.roots.source(Scan(_COLUMNS, where, _NOW.order(), "LIMIT %(most)s + 1", _NOW))
     most = settings.REPLAY_MAX_EVENTS
     statement = _NUMBER.format(columns=_COLUMNS, source=source, offset=_OFFSETS[pace.mode])
     values |= asked.conditions.values | {"replay": replay_id, "most": most, "delay": pace.delay_ms or 0}

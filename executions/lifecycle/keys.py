@@ -16,7 +16,7 @@ from uuid import UUID
 from executions.domain import plain_paths
 from executions.domain.expressions import ExpressionError, ExpressionScope
 from executions.models import WorkflowVersion
-from executions.sandbox.evaluate import NOT_REACHED, Evaluation, evaluate_all
+from executions.sandbox.evaluate import NOT_REACHED, EvaluationRequest, evaluate_all
 from workflow_platform.core.sandbox.asking import LONGEST_SECONDS, SandboxUnavailable
 
 KEY_LENGTH = 200
@@ -45,7 +45,8 @@ def evaluate(wanted: Sequence[tuple[WorkflowVersion, Items]], group: str) -> lis
     """Return the keys of executions in one workspace, `group`: None for those that there was no time for; not the
     first. Raises SandboxUnavailable. Not for use within a transaction."""
     questions = [
-        Evaluation(_template(version), ExpressionScope(_first(items), vars=_vars(version))) for version, items in wanted
+        EvaluationRequest(_template(version), ExpressionScope(_first(items), vars=_vars(version)))
+        for version, items in wanted
     ]
     answers = evaluate_all(questions, group=group)
     return [_key(version, answer) for (version, _), answer in zip(wanted, answers, strict=True)]

@@ -26,7 +26,7 @@ NOT_REACHED: Final = _NotReached()
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class EvaluationRequest:
     """A template, and what its expressions see."""
 
     template: str
@@ -61,7 +61,7 @@ def evaluate(
     `group` is the workspace that asks, `time_limit` in CPU seconds for each expression, `seconds` of wall clock for the
     answer. Not for use within a transaction. Raises ExpressionError, and Unavailable where there is no answer now.
     """
-    asked = [Evaluation(template, scope, item_index)]
+    asked = [EvaluationRequest(template, scope, item_index)]
     (answer,) = evaluate_all(asked, group=group, time_limit=time_limit, seconds=seconds)
     if isinstance(answer, ExpressionError):
         raise answer
@@ -69,7 +69,7 @@ def evaluate(
 
 
 def evaluate_all(
-    questions: Sequence[Evaluation],
+    questions: Sequence[EvaluationRequest],
     *,
     group: str,
     time_limit: float = TIME_LIMIT_SECONDS,
@@ -92,7 +92,7 @@ def evaluate_all(
     return [first, *[NOT_REACHED] * (len(questions) - 1)]
 
 
-def _task(questions: Sequence[Evaluation], time_limit: float) -> Task:
+def _task(questions: Sequence[EvaluationRequest], time_limit: float) -> Task:
     head = {
         "seconds": time_limit,
         "in_all": SECONDS_TOGETHER,

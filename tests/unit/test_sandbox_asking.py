@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from executions.domain.expressions import ExpressionError, ExpressionScope
-from executions.sandbox.evaluate import NOT_REACHED, Evaluation, evaluate, evaluate_all
+from executions.sandbox.evaluate import NOT_REACHED, EvaluationRequest, evaluate, evaluate_all
 from workflow_platform.core.sandbox import asking, checking
 from workflow_platform.core.sandbox.asking import SandboxUnavailable, TooManyQuestions, ask
 from workflow_platform.core.sandbox.batching import Batches
@@ -25,7 +25,7 @@ from workflow_platform.core.sandbox.task import Task
 from workflow_platform.installation.embedded import wait_until
 
 ENDLESS = "{{ (() => { while (true); })() }}"
-QUESTION = Evaluation(ENDLESS, ExpressionScope([{}])).as_dict()
+QUESTION = EvaluationRequest(ENDLESS, ExpressionScope([{}])).as_dict()
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_an_expression_that_gives_no_value_is_an_error_that_says_why(template: s
 
 def test_questions_are_answered_together_and_those_without_time_are_told() -> None:
     def answers(*templates: str) -> list[object]:
-        return evaluate_all([Evaluation(each, ExpressionScope([{}])) for each in templates], group="one")
+        return evaluate_all([EvaluationRequest(each, ExpressionScope([{}])) for each in templates], group="one")
 
     assert answers("{{ 1 }}", "{{ no }}", "{{ 3 }}")[::2] == [1, 3]
     found = answers(ENDLESS, ENDLESS, ENDLESS, ENDLESS, "{{ 1 }}")

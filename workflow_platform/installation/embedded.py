@@ -79,7 +79,7 @@ def _run(command: list[str]) -> None:
         raise ServerDidNotStart(f"{Path(command[0]).name}: {done.stderr.strip()[-500:]}")
 
 
-class PostgresServer:
+class EmbeddedPostgres:
     """A PostgreSQL in `directory`, made on first use."""
 
     def __init__(self, directory: Path, port: int) -> None:
@@ -133,7 +133,7 @@ class PostgresServer:
         return True
 
 
-class RedisServer:
+class EmbeddedRedis:
     """A Redis that keeps nothing: queues are rebuilt from the database. `directory` holds its configuration."""
 
     def __init__(self, directory: Path, port: int) -> None:

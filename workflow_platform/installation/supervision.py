@@ -14,7 +14,7 @@ from django.conf import settings
 
 from executions.admission.live_workers import WORKER_TTL_SECONDS
 from executions.workers.autoscaling import SPARE, WORKER
-from workflow_platform.installation.embedded import PostgresServer, RedisServer, server_user
+from workflow_platform.installation.embedded import EmbeddedPostgres, EmbeddedRedis, server_user
 
 HERE = Path(__file__).resolve().parent
 MANAGE = str(HERE.parents[1] / "manage.py")
@@ -36,7 +36,7 @@ class Program:
     autostart: bool = True
 
 
-def servers(postgres: PostgresServer | None, redis: RedisServer | None) -> list[Program]:
+def servers(postgres: EmbeddedPostgres | None, redis: EmbeddedRedis | None) -> list[Program]:
     """Return the embedded servers that are wanted."""
     found = []
     if postgres is not None:

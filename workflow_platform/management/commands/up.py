@@ -19,8 +19,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from workflow_platform.installation import data_folder, supervision
 from workflow_platform.installation.embedded import (
-    PostgresServer,
-    RedisServer,
+    EmbeddedPostgres,
+    EmbeddedRedis,
     ServerDidNotStart,
     free_port,
     wait_until,
@@ -65,9 +65,9 @@ class Command(BaseCommand):
             self._stop()
 
     def _run(self) -> None:
-        postgres = None if os.environ.get("DATABASE_URL") else PostgresServer(self.data / "postgres", free_port())
+        postgres = None if os.environ.get("DATABASE_URL") else EmbeddedPostgres(self.data / "postgres", free_port())
         elsewhere = os.environ.get("REDIS_URL") or settings.REDIS_SENTINELS
-        redis = None if elsewhere else RedisServer(self.data / "redis", free_port())
+        redis = None if elsewhere else EmbeddedRedis(self.data / "redis", free_port())
         embedded = [server for server in (postgres, redis) if server is not None]
         collecting = self._begin("collectstatic", "--noinput", "-v0")  # needs no server
         for server in embedded:
