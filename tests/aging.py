@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, transaction
-from events.catalogue.stream_names import EXECUTION
-from events.log.models import Stream
 
 from events import log
+from events.catalogue.stream_names import EXECUTION
 from events.log import NewEvent, partitions
+from events.log.models import Stream
 from workflow_platform.core.accounts.models import Workspace
 
 SUMMARY: dict[str, Any] = {

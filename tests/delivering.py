@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.utils import timezone
-from events.log.models import Stream
 
 from events import log
 from events.log import NewEvent
+from events.log.models import Stream
 from events.log.recorded import RecordedEvent
 from tests.recording import said
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, EndpointRevision, Lane

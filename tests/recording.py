@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from django.db import transaction
-from events.log.models import Stream
 
 from events import log
 from events.log import NewEvent
+from events.log.models import Stream
 from events.log.recorded import RecordedEvent
 from workflow_platform.core.accounts.models import Workspace
 

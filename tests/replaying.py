@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.test import Client
-from events.catalogue.stream_names import EXECUTION
 
 from events import log
+from events.catalogue.stream_names import EXECUTION
 from events.history.event_filter import EventFilter
 from events.log import NewEvent
 from events.log.recorded import RecordedEvent

@@ -7,9 +7,8 @@ from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from events.catalogue.stream_names import WORKFLOW
-
 from events.catalogue.event_types import CATALOGUE, UnknownEventType
+from events.catalogue.stream_names import WORKFLOW
 from events.history.event_filter import matching_types
 from events.log import reading
 from workflow_platform.core import outbound

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
-from events.log.models import Stream
 
+from events.log.models import Stream
 from executions.domain.statuses import ExecutionStatus
 from executions.models.workflow import Workflow, WorkflowVersion
 from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet

@@ -8,9 +8,9 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.functional import SimpleLazyObject
-from events.catalogue.stream_names import FEED
 
 from events import log
+from events.catalogue.stream_names import FEED
 from executions.models import Wait
 from executions.waits import approvals
 from workflow_platform.core.accounts.models import User

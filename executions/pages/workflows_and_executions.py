@@ -15,9 +15,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.utils import timezone
-from events.catalogue.stream_names import FEED, WORKFLOW
 
 from events import log
+from events.catalogue.stream_names import FEED, WORKFLOW
 from events.replay import reading as replay_reading
 from events.replay.models import Replay, State, Target
 from executions.admission.explanation import explain

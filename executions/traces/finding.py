@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from django.http import Http404
-from events.log.models import Event
 
+from events.log.models import Event
 from executions.models import Execution
 from executions.traces.trace import Focus
 from webhooks.models import Delivery, InboundRequest

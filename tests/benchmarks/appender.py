@@ -23,15 +23,15 @@ django.setup()
 import psycopg  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 from django.test import Client  # noqa: E402
-from events.catalogue.stream_names import FEED  # noqa: E402
-from events.log.models import Stream  # noqa: E402
 
 from events import log  # noqa: E402
+from events.catalogue.stream_names import FEED  # noqa: E402
 from events.log import (  # noqa: E402
     NewEvent,
     partitions,
     reading,
 )
+from events.log.models import Stream  # noqa: E402
 from events.log.recorded import RecordedEvent  # noqa: E402
 from tests.benchmarks.appender_shapes import BATCH, SHAPES  # noqa: E402
 from workflow_platform.core.accounts.models import Workspace  # noqa: E402

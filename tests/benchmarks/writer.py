@@ -23,11 +23,11 @@ django.setup()
 
 from channels.layers import get_channel_layer  # noqa: E402
 from django.db import transaction  # noqa: E402
-from events.log.models import Stream  # noqa: E402
 
 from events import log  # noqa: E402
 from events.catalogue.event_types import payload_text  # noqa: E402
 from events.log import NewEvent  # noqa: E402
+from events.log.models import Stream  # noqa: E402
 from events.log.recorded import RecordedEvent  # noqa: E402
 from events.streaming import publisher  # noqa: E402
 from tests.benchmarks.plan import Plan  # noqa: E402

@@ -9,8 +9,8 @@ from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
-from events.log.models import Stream
 
+from events.log.models import Stream
 from tests.delivering import append_to, deliveries_of, make_endpoint, make_workspace
 from webhooks.models import Delivery, Endpoint
 from webhooks.outbox import AdHoc, create_ad_hoc

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from events.log.models import Event, Stream
 
 from events import bus, log
 from events.bus import EventFilter, InvalidEvent, RecordedEvent, Subscription, after_commit
+from events.log.models import Event, Stream
 from tests.engine import COMMITS
 from tests.recording import append, make_stream, messages, said
 from workflow_platform.installation.embedded import wait_until

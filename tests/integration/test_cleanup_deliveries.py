@@ -11,8 +11,8 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
-from events.log.models import Stream
 
+from events.log.models import Stream
 from events.log.partitions import first_id
 from tests.delivering import append_to, deliveries_of, end, make_endpoint
 from tests.recording import make_stream

@@ -11,10 +11,10 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.test import Client
-from executions.domain.errors import NodeError
 
 from executions import credentials
 from executions.domain.credential_types import BadFields
+from executions.domain.errors import NodeError
 from executions.domain.graph import InvalidGraph
 from executions.models import Credential, Workflow
 from executions.workflows import definitions

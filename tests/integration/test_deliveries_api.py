@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 import pytest
 from django.test import Client
 from django.utils import timezone
-from events.log.models import Stream
 
+from events.log.models import Stream
 from tests.delivering import append_to, deliveries_of, make_endpoint
 from tests.integration.test_endpoints_api import send
 from tests.integration.test_pages import member

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
-from events.log.models import Stream
 
+from events.log.models import Stream
 from tests.delivering import append_to, deliveries_of
 from tests.integration.test_pages import member
 from webhooks.endpoints import lifecycle

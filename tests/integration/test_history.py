@@ -17,16 +17,16 @@ from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
-from events.catalogue.stream_names import FEED, SYSTEM
-from events.log.models import Stream
 
 from events import log
 from events.catalogue.event_types import UnknownEventType
+from events.catalogue.stream_names import FEED, SYSTEM
 from events.history import history, scanning
 from events.history.cursors import BadCursor
 from events.history.event_filter import BadPattern
 from events.history.history import START, Cursor, EventFilter
 from events.log import NewEvent, transactions
+from events.log.models import Stream
 from events.log.recorded import RecordedEvent
 from tests.engine import COMMITS
 from workflow_platform.core.accounts.models import Workspace

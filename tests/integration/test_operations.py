@@ -11,8 +11,8 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import Count
 from django.utils import timezone
-from events.log.models import Stream
 
+from events.log.models import Stream
 from tests.conftest import Platform
 from tests.delivering import append_to, deliveries_of, make_endpoint, make_workspace
 from tests.engine import COMMITS

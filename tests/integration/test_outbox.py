@@ -13,8 +13,8 @@ from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from django.db import connection, transaction
 from django.db.models import JSONField, Value
 from django.utils import timezone
-from events.log.models import Stream
 
+from events.log.models import Stream
 from tests.delivering import append_to, deliveries_of, make_endpoint
 from tests.engine import COMMITS
 from tests.recording import make_stream

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from executions.domain.errors import NodeError
 
+from executions.domain.errors import NodeError
 from executions.engine.attempt import check_total, packed
 
 

@@ -11,9 +11,9 @@ from uuid import UUID
 import pytest
 from django.test import Client
 from django.utils import timezone
-from events.catalogue.stream_names import FEED
 
 from events import log
+from events.catalogue.stream_names import FEED
 from executions import lifecycle
 from executions.models import Execution, Trigger, Workflow
 from executions.pages.listing import activity

@@ -11,8 +11,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
-from events.log.models import Stream
 
+from events.log.models import Stream
 from events.log.partitions import first_id
 from events.log.recorded import RecordedEvent
 from tests.delivering import append_to, deliveries_of, end, make_endpoint

@@ -9,10 +9,10 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
-from events.log.models import Event, Stream
-from events.retention.models import RetentionPolicy
 
+from events.log.models import Event, Stream
 from events.retention import cleanup
+from events.retention.models import RetentionPolicy
 from executions.lifecycle import create_execution, request_cancel
 from executions.models import Execution, Trigger, Workflow
 from tests.engine import make_execution

@@ -10,8 +10,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import transaction
-from events.log.models import Event
 
+from events.log.models import Event
 from events.replay import control, creation, jobs, reading
 from events.replay.control import CannotControl, Command, order
 from events.replay.creation import CannotReplay, Pace

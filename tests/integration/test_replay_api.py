@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from django.db.models import F
-from events.log.models import Event
 
 from events import bus
+from events.log.models import Event
 from events.replay.models import Replay
 from executions.models import Execution
 from tests.replaying import Api, after, person, record

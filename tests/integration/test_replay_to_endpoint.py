@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from events.log.models import Stream
 
+from events.log.models import Stream
 from events.replay import sending
 from events.replay.models import Replay
 from tests.delivering import append_to, deliveries_of, make_endpoint

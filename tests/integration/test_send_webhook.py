@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from executions.domain.errors import NodeError
 
 from executions import lifecycle
 from executions.admission import admission
 from executions.credentials import create as create_credential
+from executions.domain.errors import NodeError
 from executions.domain.graph import InvalidGraph
 from executions.domain.statuses import ExecutionStatus
 from executions.engine import node_deliveries, recorder

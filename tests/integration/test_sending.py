@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from django.db import connection
-from events.log.models import Event
 from standardwebhooks import Webhook
 
+from events.log.models import Event
 from tests.engine import COMMITS
 from tests.hostile import hostile, read_request
 from tests.receiving import OK, Receiver, receiving, status

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 import redis
 from django.utils import timezone
-from events.log.models import Event
 from rq import Worker
 
+from events.log.models import Event
 from executions.management.commands import run_scheduler
 from executions.management.commands.run_scheduler import Sweep
 from executions.models import Execution

@@ -7,8 +7,8 @@ import traceback
 from typing import Any
 
 import pytest
-from executions.domain.errors import NodeError
 
+from executions.domain.errors import NodeError
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from tests.unit.nodes.running import context_of
 

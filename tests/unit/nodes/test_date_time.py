@@ -5,10 +5,10 @@ from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
-from executions.domain.errors import NodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from executions.domain.errors import NodeError
 from executions.nodes import moments
 from tests.unit.nodes.running import run
 

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from executions.domain.errors import NodeError
 
+from executions.domain.errors import NodeError
 from executions.models import WaitKind
 from tests.unit.nodes.running import run_in_context
 

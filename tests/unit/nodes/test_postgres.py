@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 import pytest
-from executions.domain.errors import NodeError
 
+from executions.domain.errors import NodeError
 from executions.nodes.base import Items
 from executions.nodes.registry import node_types
 from tests.unit.nodes.running import run, run_in_context

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from executions.domain.errors import NodeError
 
+from executions.domain.errors import NodeError
 from executions.nodes.send_email import SMTP_BACKEND
 from tests.unit.nodes.running import run
 from workflow_platform.installation.embedded import free_port
