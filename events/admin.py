@@ -143,31 +143,31 @@ class EventSubscriptionAdmin(admin.ModelAdmin[EventSubscription]):
         except (UnknownEventType, BadPattern) as error:  # of a type that there no longer is
             return str(error)
         if not waiting.events:
-            return "nothing waits" if waiting.exact else "not known within a second"
+            return "nothing waiting" if waiting.exact else "not known (the search took over a second)"
         number = f"{waiting.events}{'' if waiting.exact else ' or more'} events"
         return f"{number}, the oldest from {waiting.age.total_seconds():,.0f} s ago"
 
     @admin.display(description="consumer")
     def state(self, subscription: EventSubscription) -> str:
         if not subscription.is_held:
-            return "none at work"
-        return f"at work: {subscription.holder}"
+            return "not running"
+        return f"running: {subscription.holder}"
 
     @admin.display(description="last error")
     def last_error_in_short(self, subscription: EventSubscription) -> str:
         return Truncator(subscription.last_error).chars(120)
 
-    @admin.action(description="Begin again from now: what waits is not handled", permissions=["change"])
+    @admin.action(description="Continue from now (waiting events are skipped)", permissions=["change"])
     def move_to_now(self, request: HttpRequest, chosen: QuerySet[EventSubscription]) -> None:
         for subscription in chosen:
             positions.move(subscription, "now")
-        self.message_user(request, f"{len(chosen)} subscriptions go on from now.")
+        self.message_user(request, f"{len(chosen)} subscriptions continue from now.")
 
-    @admin.action(description="Leave out the next event, which fails", permissions=["change"])
+    @admin.action(description="Skip the next event (the one that fails)", permissions=["change"])
     def skip_one(self, request: HttpRequest, chosen: QuerySet[EventSubscription]) -> None:
         for subscription in chosen:
             left_out = positions.skip_one(subscription)
-            said = f"leaves out {left_out.type} {left_out.id}" if left_out else "has nothing to leave out"
+            said = f"skips {left_out.type} {left_out.id}" if left_out else "has no event to skip"
             self.message_user(request, f"{subscription} {said}.")
 
 

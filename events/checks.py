@@ -32,7 +32,7 @@ def check_event_order(app_configs: Any, databases: Sequence[str] | None = None, 
         f"Events have transaction numbers up to {found.greatest}, and this database has only come to {found.next}: it"
         " was restored from a dump of another one. Those events could not be read, and new ones would come before them."
     )
-    return [Error(said, hint="Run `manage.py repair_event_order`; it takes an instant.", id="events.E001")]
+    return [Error(said, hint="Run `manage.py repair_event_order`; it takes less than a second.", id="events.E001")]
 
 
 def _is_set_up() -> bool:

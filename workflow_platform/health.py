@@ -28,7 +28,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     found = {"database": warning is not None, "redis": live is not None, "workers": workers.alive}
     ready = all(found.values()) and len(workers.starving) < workers.alive
     warnings = [warning] if warning else []
-    warnings += [f"The worker {name} starves: turns of its executions come late." for name in workers.starving]
+    warnings += [f"Worker {name} is overloaded: its executions are delayed." for name in workers.starving]
     said: dict[str, Any] = {"status": "ready" if ready else "not ready", **found}
     said |= {"starving": workers.starving} if workers.starving else {}
     said |= {"warnings": warnings} if warnings else {}

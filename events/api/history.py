@@ -42,31 +42,36 @@ class EventSerializer(serializers.Serializer[Any]):
 
 class HistoryPageSerializer(serializers.Serializer[Any]):
     events = EventSerializer(many=True)
-    next = serializers.CharField(help_text="Give it as `after` to go on in the same order, now or later.")
-    more = serializers.BooleanField(help_text="There is, or may be, more to read now.")
+    next = serializers.CharField(help_text="Pass it as `after` to continue in the same order, now or later.")
+    more = serializers.BooleanField(help_text="There is more to read now, or there may be.")
     complete = serializers.BooleanField(
-        help_text="False: the search took long, and this is what it found so far; go on with `next`."
+        help_text="False: the search reached its time limit, and this is what it found so far. Continue with `next`."
     )
     newest = serializers.CharField(
         required=False,
-        help_text="On a first page that begins with the newest: as `after` with `order=oldest`, what comes later.",
+        help_text="On a first page with the newest first: pass it as `after` with `order=oldest` for later events.",
     )
 
 
 class HistoryQuerySerializer(EventFilterSerializer):
-    after = CursorField(required=False, help_text="`next` of an earlier answer.")
+    after = CursorField(required=False, help_text="`next` of an earlier response.")
     limit = serializers.IntegerField(
-        min_value=1, max_value=MOST_LINES, required=False, help_text="At most 1000 (default 100); of lines, 100,000."
+        min_value=1,
+        max_value=MOST_LINES,
+        required=False,
+        help_text="At most 1,000 (default 100); as lines, at most 100,000.",
     )
-    order = serializers.ChoiceField(choices=["oldest", "newest"], default="oldest", help_text="What comes first.")
+    order = serializers.ChoiceField(
+        choices=["oldest", "newest"], default="oldest", help_text="Which events come first."
+    )
 
 
 class EventTypeSerializer(serializers.Serializer[Any]):
     type = serializers.CharField()
     description = serializers.CharField()
-    lifecycle = serializers.BooleanField(help_text="Also in the stream `executions`.")
-    terminal = serializers.BooleanField(help_text="Nothing follows it in its stream.")
-    fields = serializers.ListField(child=serializers.CharField(), help_text="Of its data.")  # type: ignore[assignment]
+    lifecycle = serializers.BooleanField(help_text="Also shown in the stream `executions`.")
+    terminal = serializers.BooleanField(help_text="The last event of its stream.")
+    fields = serializers.ListField(child=serializers.CharField(), help_text="The schema of its data.")  # type: ignore[assignment]
 
 
 class LinesRenderer(BaseRenderer):
@@ -107,7 +112,7 @@ class EventsView(APIView):
             return StreamingHttpResponse(lines, content_type=NDJSON)
         limit = given.get("limit", 100)
         if limit > history.MAX_PAGE:
-            raise serializers.ValidationError({"limit": [f"At most {history.MAX_PAGE} in one answer."]})
+            raise serializers.ValidationError({"limit": [f"At most {history.MAX_PAGE} in one response."]})
         # Asked for before the page: what is written in between comes again rather than not at all.
         newest = {"newest": str(history.head(wanted))} if newest_first and after is None else {}
         page = history.read(wanted, after, limit, newest_first)

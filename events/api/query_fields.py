@@ -62,19 +62,21 @@ def checked_types(patterns: list[str]) -> list[str]:
 class EventFilterSerializer(QuerySerializer):
     """Which events, of those that the caller may see."""
 
-    type = ManyField(help_text="Patterns: `execution.*`. Several by commas or by repeating the parameter.")
-    source = ManyField(help_text="Patterns: `executions.*`. Several likewise.")  # type: ignore[assignment]
+    type = ManyField(help_text="Patterns such as `execution.*`, separated by commas or in repeated parameters.")
+    source = ManyField(help_text="Patterns such as `executions.*`, separated likewise.")  # type: ignore[assignment]
     workflow = serializers.UUIDField(required=False)
     execution = serializers.UUIDField(required=False)
-    stream = ManyField(help_text="`execution:<id>`, `workflow:<id>`, `executions`, `system` (staff). Several likewise.")
-    since = Moment(required=False, help_text="Of the event's time: then or later.")
+    stream = ManyField(
+        help_text="`execution:<id>`, `workflow:<id>`, `executions`, `system` (staff), separated likewise."
+    )
+    since = Moment(required=False, help_text="Events at this time or later.")
     until = Moment(required=False, help_text="Earlier.")
     q = serializers.CharField(
         max_length=200,
         required=False,
         allow_blank=True,
         trim_whitespace=False,
-        help_text="Text somewhere in the event's data as JSON, in upper or lower case; nothing in it is a wildcard.",
+        help_text="Text in the event's data as JSON. Case does not matter; there are no wildcards.",
     )
 
     def validate_type(self, patterns: list[str]) -> list[str]:

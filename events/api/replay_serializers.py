@@ -34,7 +34,7 @@ class ReplayFilterSerializer(BodySerializer):
     workflow = serializers.UUIDField(required=False)
     execution = serializers.UUIDField(required=False)
     streams = serializers.ListField(child=_Text(max_length=80), required=False, max_length=100, help_text="Names.")
-    since = Moment(required=False, help_text="Of the event's time: then or later.")
+    since = Moment(required=False, help_text="Events at this time or later.")
     until = Moment(required=False, help_text="Earlier.")
     text = serializers.CharField(required=False, max_length=200, help_text="Somewhere in the event's data.")
 

@@ -95,7 +95,7 @@ class SubscriberQueue:
             if self.closed:
                 return False
             if self._waiting and self._waiting + len(events) > MAX_WAITING:
-                self._lose(len(events), "more events wait for it than it keeps up with")
+                self._lose(len(events), "it is too slow: more events wait for it than the limit allows")
             else:
                 self._items.append(events)
                 self._waiting += len(events)
@@ -293,7 +293,7 @@ def hand_over(addressed: Addressed) -> None:
 
 
 def is_idle() -> bool:
-    """Tell whether nothing waits for any subscriber of this process."""
+    """Tell whether nothing waiting for any subscriber of this process."""
     return _dispatcher is None or _dispatcher.pid != os.getpid() or _dispatcher.idle
 
 

@@ -141,7 +141,7 @@ def subscribe(
     is committed (others that are open at that time may call it too).
     """
     if when not in {"in_transaction", "after_commit"}:
-        raise BadSubscription('when: "in_transaction" or "after_commit".')
+        raise BadSubscription('when: must be "in_transaction" or "after_commit".')
     want = subscribers.wanted(types, sources, since, until, where)
 
     def begin(function: Callable[[Any], object]) -> Subscription:
@@ -182,12 +182,12 @@ def publish(
     """
     name = stream or (SYSTEM if type.startswith("system.") else "")
     errors = _errors_in(type, data, time)
-    ended = f"{name!r} has ended: nothing follows its terminal event."
+    ended = f"The stream {name!r} has ended; no event can follow its terminal event."
     row = Stream.objects.filter(name=name).first()
     if not name:
-        errors["stream"] = "Say in which stream; only system events have one of their own."
+        errors["stream"] = "Name a stream; only system events have a default one."
     elif row is None:
-        errors["stream"] = f"There is no stream {name!r}."
+        errors["stream"] = f"The stream {name!r} does not exist."
     elif row.ended_at is not None:
         errors["stream"] = ended
     if errors or row is None:
@@ -216,7 +216,7 @@ def _errors_in(type_: str, data: dict[str, Any], time_: datetime | None) -> dict
         for one in error.errors(include_url=False):
             errors[".".join(["data", *(str(part) for part in one["loc"])])] = f"{one['msg']}."
     if time_ is not None and time_.tzinfo is None:
-        errors["time"] = "A time with its time zone is wanted."
+        errors["time"] = "The time needs a time zone."
     return errors
 
 
@@ -243,9 +243,9 @@ def replay(
     between two events; so does an exception of the callback, which goes on to the caller.
     """
     if delay is not None and speed is not None:
-        raise ValueError("delay, speed: one of them.")
+        raise ValueError("Give delay or speed, not both.")
     if (delay is not None and delay < 0) or (speed is not None and speed <= 0):
-        raise ValueError("delay: not below 0; speed: above 0.")
+        raise ValueError("delay must be at least 0; speed must be above 0.")
     stop = stop or threading.Event()
     began, first, count = time.monotonic(), None, 0
     for event in history(filter, after):

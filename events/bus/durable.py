@@ -82,7 +82,7 @@ def consume(
     whatever the handler raises that is no Exception (SystemExit), and with `once` HandlerFailed after three failures.
     """
     if connection.in_atomic_block:
-        raise transaction.TransactionManagementError("Consuming makes transactions of its own: leave yours first.")
+        raise transaction.TransactionManagementError("consume() opens its own transactions; call it outside of one.")
     stop = stop or threading.Event()
     consumer = _Consumer(name, handler, batch)
     consumer.prepare(types, sources, workspace, begin, stop)
@@ -243,7 +243,7 @@ class _Consumer:
         try:
             EventSubscription.objects.filter(name=self.name, holder=self.me).update(last_error=said)
             if self._failures == REPORT_AT:
-                message = f"A durable subscription does not get on: {said}"[:500]
+                message = f"A durable subscription is stuck: {said}"[:500]
                 figures = {"failures": float(self._failures)}
                 system_events.emit(
                     "error", source="events.durable", component=self.name, message=message, figures=figures

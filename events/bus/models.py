@@ -29,18 +29,27 @@ class EventSubscription(models.Model):
         blank=True,
         on_delete=models.CASCADE,
         related_name="+",
-        help_text="Empty: the events of every workspace, and those of the installation itself.",
+        help_text="Empty: events of all workspaces and of the installation itself.",
     )
-    types = ArrayField(models.CharField(max_length=60), default=list, blank=True, help_text="Patterns; empty for all.")
-    sources = ArrayField(models.CharField(max_length=60), default=list, blank=True, help_text="As types.")
+    types = ArrayField(
+        models.CharField(max_length=60), default=list, blank=True, help_text="Patterns such as execution.*; empty: all."
+    )
+    sources = ArrayField(
+        models.CharField(max_length=60),
+        default=list,
+        blank=True,
+        help_text="Patterns such as executions.*; empty: all.",
+    )
     transaction = models.BigIntegerField(default=0)
     stream_id = models.BigIntegerField(default=0)
-    sequence = models.BigIntegerField(default=0, help_text="With transaction and stream: the last event handled.")
-    holder = models.CharField(max_length=200, blank=True, default="", help_text="Host, process, and a random number.")
+    sequence = models.BigIntegerField(default=0, help_text="With transaction and stream: the last handled event.")
+    holder = models.CharField(
+        max_length=200, blank=True, default="", help_text="Host, process and a random number of the consumer."
+    )
     lease_expires_at = models.DateTimeField(null=True, blank=True)
-    last_error = models.TextField(blank=True, default="", help_text="Why it does not get on, while it does not.")
+    last_error = models.TextField(blank=True, default="", help_text="Why it is stuck; empty if it is not.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(default=timezone.now, help_text="When its place last changed.")
+    updated_at = models.DateTimeField(default=timezone.now, help_text="When its position last changed.")
 
     objects = EventSubscriptionQuerySet.as_manager()
 

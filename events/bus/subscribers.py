@@ -30,7 +30,7 @@ class BadSubscription(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionFilter:
-    """What a subscriber wants to hear. Empty means everything."""
+    """Which events a subscriber gets. Empty means all."""
 
     types: frozenset[str]
     sources: frozenset[str] = frozenset()
@@ -66,15 +66,15 @@ def wanted(
     """Return what is wanted. Raises BadSubscription."""
     for name, values in (("types", types), ("sources", sources)):
         if isinstance(values, str):
-            raise BadSubscription(f"{name}: a list of texts is wanted, not one text: [{values!r}].")
+            raise BadSubscription(f"{name}: expected a list of strings, not a string. Use [{values!r}].")
     for name, moment in (("since", since), ("until", until)):
         if moment is not None and moment.tzinfo is None:
-            raise BadSubscription(f"{name}: a time with its time zone is wanted.")
+            raise BadSubscription(f"{name}: the time needs a time zone.")
     chosen: set[str] = set()
     for pattern in ["*"] if types is None else types:
         fitting = [name for name in CATALOGUE if fnmatchcase(name, pattern)]
         if not fitting:
-            raise BadSubscription(f"types: no event type fits {pattern!r}.")
+            raise BadSubscription(f"types: {pattern!r} matches no event type.")
         chosen.update(fitting)
     named = list(sources or ())
     return SubscriptionFilter(

@@ -344,5 +344,5 @@ def payload_text(type_: str, data: dict[str, Any]) -> str:
     try:
         payload = CATALOGUE[type_]
     except KeyError:
-        raise UnknownEventType(f"No event type {type_!r} in the catalogue.") from None
+        raise UnknownEventType(f"The catalogue has no event type {type_!r}.") from None
     return payload.model_validate(data).model_dump_json()

@@ -22,7 +22,7 @@ class NotAuthenticated(Refused):
 _FOR_GOOD: dict[int, tuple[type[Refused], str]] = {
     4401: (NotAuthenticated, "The token is missing, wrong or no longer valid."),
     4403: (Forbidden, "This connection is not allowed."),
-    4404: (NoSuchStream, "There is no such stream or address, or it is not yours to see."),
+    4404: (NoSuchStream, "The stream or address does not exist, or you may not see it."),
 }
 """Close codes, and 4000 less than they, statuses of the handshake after which trying again is of no use."""
 

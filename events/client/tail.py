@@ -126,6 +126,6 @@ class Tail:
 
     async def _control(self, kind: str, **values: float) -> None:
         if not self.stream.startswith(REPLAY):
-            raise ValueError(f"{self.stream} is no replay.")
+            raise ValueError(f"{self.stream} is not a replay.")
         await self._client._begin(self._subscription)
         await self._client._send({"type": kind, "stream": self.stream} | values)

@@ -105,14 +105,14 @@ def matching_types(patterns: Collection[str]) -> frozenset[str]:
 def _matching(pattern: str) -> frozenset[str]:
     found = frozenset(name for name in CATALOGUE if fnmatchcase(name, pattern))
     if not found:
-        raise UnknownEventType(f"No event type fits {pattern!r}.")
+        raise UnknownEventType(f"{pattern!r} matches no event type.")
     return found
 
 
 def matching_sources(patterns: Collection[str]) -> list[str]:
     """Return the patterns as LIKE has them. Raises BadPattern for what cannot be one."""
     if bad := [pattern for pattern in patterns if not _SOURCE_PATTERN.fullmatch(pattern)]:
-        raise BadPattern(f"{bad[0]!r} is none: {BadPattern.__doc__}")
+        raise BadPattern(f"{bad[0]!r} is not a pattern. {BadPattern.__doc__}")
     return [_like(pattern).replace("*", "%") for pattern in patterns]
 
 

@@ -36,7 +36,7 @@ class Page:
     cursor: Cursor
     """Give it as `after` to go on in the same direction, now or later. Never before the page's last event."""
     more: bool
-    """There is, or may be, more to read now."""
+    """There is more to read now, or there may be."""
     complete: bool
     """False: the page ended because the search was long, not because it is full or there is nothing more."""
 

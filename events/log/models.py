@@ -24,13 +24,13 @@ class Stream(models.Model):
         null=True,
         on_delete=models.SET_NULL,
         related_name="+",
-        help_text="Empty: a stream of the whole installation, or one whose workspace is gone.",
+        help_text="Empty: a stream of the installation, or of a deleted workspace.",
     )
     last_sequence = models.BigIntegerField(default=0)
     removed_through = models.BigIntegerField(
         default=0, help_text="Events up to this sequence have been removed by retention."
     )
-    removed_at = models.DateTimeField(null=True, help_text="When events of it were last removed.")
+    removed_at = models.DateTimeField(null=True, help_text="When retention last removed events.")
     last_transaction = models.BigIntegerField(default=0, help_text="The greatest `transaction` among its events.")
     ended_at = models.DateTimeField(null=True)
     ended_as = models.CharField(max_length=60, blank=True, help_text="The type of its terminal event.")
@@ -67,10 +67,10 @@ class Event(models.Model):
     )
     sequence = models.BigIntegerField()
     feed_sequence = models.BigIntegerField(
-        null=True, help_text="Place in the stream `executions`, for lifecycle events of executions."
+        null=True, help_text="Position in the stream `executions`, for lifecycle events of executions."
     )
     workflow_sequence = models.BigIntegerField(
-        null=True, help_text="Place in the stream `workflow:<id>`: the workflow's own events, and lifecycle events."
+        null=True, help_text="Position in the stream `workflow:<id>`: the workflow's events and lifecycle events."
     )
     type = models.CharField(max_length=60)
     source = models.CharField(max_length=60)

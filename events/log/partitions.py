@@ -93,7 +93,9 @@ def warning_about(there: Sequence[Partition]) -> str:
     today = datetime.now(UTC).date()
     missing = {today, today + timedelta(days=1)} - {partition.day for partition in there}
     days = ", ".join(f"{day:%Y-%m-%d}" for day in sorted(missing))
-    return f"No partition for the events of {days}: they go to {KEPT}. Does the scheduler run?" if days else ""
+    return (
+        f"There is no partition for events of {days}; they go to {KEPT}. Check that the scheduler runs." if days else ""
+    )
 
 
 def ensure(days_ahead: int = DAYS_AHEAD) -> list[Partition]:

@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('sequence', models.BigIntegerField()),
-                ('feed_sequence', models.BigIntegerField(help_text='Place in the stream `executions`, for lifecycle events of executions.', null=True)),
+                ('feed_sequence', models.BigIntegerField(help_text='Position in the stream `executions`, for lifecycle events of executions.', null=True)),
                 ('type', models.CharField(max_length=60)),
                 ('source', models.CharField(max_length=60)),
                 ('time', models.DateTimeField()),

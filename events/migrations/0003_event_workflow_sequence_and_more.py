@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='event',
             name='workflow_sequence',
-            field=models.BigIntegerField(help_text="Place in the stream `workflow:<id>`: the workflow's own events, and lifecycle events.", null=True),
+            field=models.BigIntegerField(help_text="Position in the stream `workflow:<id>`: the workflow's events and lifecycle events.", null=True),
         ),
         # Workflow streams held nothing but their own events so far.
         migrations.RunSQL(

@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
             name='CleanupState',
             fields=[
                 ('id', models.SmallIntegerField(default=1, primary_key=True, serialize=False)),
-                ('collected_at', models.DateTimeField(help_text='Rows of what was removed until then are gone.')),
+                ('collected_at', models.DateTimeField(help_text='Rows of events removed before this time are deleted.')),
                 ('ran_at', models.DateTimeField(null=True)),
                 ('report', models.JSONField(default=dict)),
             ],
@@ -34,8 +34,8 @@ class Migration(migrations.Migration):
             fields=[
                 ('workspace', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='accounts.workspace')),
                 ('days', models.PositiveIntegerField(blank=True, help_text='Days for which events are kept; empty: EVENT_HISTORY_RETENTION_DAYS.', null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(36500)])),
-                ('keep_failed_days', models.PositiveIntegerField(blank=True, help_text='Days for which events of executions that failed or timed out are kept; empty: as the others.', null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(36500)])),
-                ('max_events', models.PositiveBigIntegerField(blank=True, help_text='Events kept over all its executions that have ended, the oldest go first; empty: no such limit.', null=True, validators=[django.core.validators.MinValueValidator(1)])),
+                ('keep_failed_days', models.PositiveIntegerField(blank=True, help_text='Days for which events of failed and timed-out executions are kept; empty: the same.', null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(36500)])),
+                ('max_events', models.PositiveBigIntegerField(blank=True, help_text='Events kept over all ended executions; the oldest are removed first. Empty: no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)])),
             ],
             options={
                 'verbose_name_plural': 'retention policies',
@@ -49,12 +49,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='stream',
             name='removed_at',
-            field=models.DateTimeField(help_text='When events of it were last removed.', null=True),
+            field=models.DateTimeField(help_text='When retention last removed events.', null=True),
         ),
         migrations.AlterField(
             model_name='stream',
             name='workspace',
-            field=models.ForeignKey(help_text='Empty: a stream of the whole installation, or one whose workspace is gone.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.workspace'),
+            field=models.ForeignKey(help_text='Empty: a stream of the installation, or of a deleted workspace.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.workspace'),
         ),
         migrations.AddIndex(
             model_name='stream',

@@ -25,13 +25,13 @@ class RetentionPolicy(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)],
-        help_text="Days for which events of executions that failed or timed out are kept; empty: as the others.",
+        help_text="Days for which events of failed and timed-out executions are kept; empty: the same.",
     )
     max_events = models.PositiveBigIntegerField(
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="Events kept over all its executions that have ended, the oldest go first; empty: no such limit.",
+        help_text="Events kept over all ended executions; the oldest are removed first. Empty: no limit.",
     )
 
     class Meta:
@@ -45,7 +45,7 @@ class CleanupState(models.Model):
     """The one row that says up to when the rows of removed events have been deleted, and how the last cleanup went."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
-    collected_at = models.DateTimeField(help_text="Rows of what was removed until then are gone.")
+    collected_at = models.DateTimeField(help_text="Rows of events removed before this time are deleted.")
     ran_at = models.DateTimeField(null=True)
     report = models.JSONField(default=dict)
 

@@ -71,9 +71,14 @@ class Connections:
         """Count a connection. Raises TooManyConnections."""
         user = connection.session.viewer.user.pk
         if self._stopping or len(self._connections) >= settings.WS_MAX_CONNECTIONS:
-            raise TooManyConnections(f"At most {settings.WS_MAX_CONNECTIONS} connections to this process.")
+            raise TooManyConnections(
+                f"This process has {settings.WS_MAX_CONNECTIONS} connections, which is the limit (WS_MAX_CONNECTIONS)."
+            )
         if self._per_user[user] >= settings.WS_MAX_CONNECTIONS_PER_USER:
-            raise TooManyConnections(f"At most {settings.WS_MAX_CONNECTIONS_PER_USER} connections of one user.")
+            raise TooManyConnections(
+                f"This user has {settings.WS_MAX_CONNECTIONS_PER_USER} connections, which is the limit"
+                " (WS_MAX_CONNECTIONS_PER_USER)."
+            )
         self._connections.add(connection)
         self._per_user[user] += 1
         self._hub.enter()

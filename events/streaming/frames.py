@@ -89,7 +89,7 @@ def wanted_types(patterns: list[str] | None, level: str = "all") -> frozenset[st
         for pattern in patterns:
             found = {name for name in CATALOGUE if fnmatchcase(name, pattern)}
             if not found:
-                raise BadFrame(f"`types`: no event type is called {pattern!r}.")
+                raise BadFrame(f"`types`: {pattern!r} matches no event type.")
             wanted |= found
     if level == "lifecycle":
         wanted &= LIFECYCLE | BEYOND_EXECUTIONS
@@ -99,7 +99,7 @@ def wanted_types(patterns: list[str] | None, level: str = "all") -> frozenset[st
 def _in_words(error: ValidationError) -> str:
     first: Any = error.errors()[0]
     if first["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-        return "`type` is one of subscribe, unsubscribe, read, ping; of a replay, pause, resume, seek, speed."
+        return "`type` must be subscribe, unsubscribe, read or ping; for a replay also pause, resume, seek or speed."
     # The first part of the place is the tag of the union.
     field = ".".join(str(part) for part in first["loc"][1:2])
     return f"`{field}`: {first['msg']}." if field else f"The frame is not a JSON object: {first['msg']}."

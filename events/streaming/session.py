@@ -60,7 +60,9 @@ class Session:
         if (old := self.subscriptions.get(stream)) is not None:
             self.drop(old)
         if len(self.subscriptions) >= self._max_subscriptions:
-            raise TooManySubscriptions(f"At most {self._max_subscriptions} streams on one connection.")
+            raise TooManySubscriptions(
+                f"A connection can have at most {self._max_subscriptions} subscriptions (WS_MAX_SUBSCRIPTIONS)."
+            )
         kind = stream_kinds.kind_of(stream)
         subscription = (kind.subscribe if kind else LogSubscription)(self, stream, after, types)
         self.subscriptions[stream] = subscription
@@ -77,7 +79,7 @@ class Session:
         if subscription is None:
             return False
         if len(self._pages) >= MAX_PAGES_ASKED:
-            raise TooManySubscriptions(f"At most {MAX_PAGES_ASKED} pages at a time.")
+            raise TooManySubscriptions(f"A client can request at most {MAX_PAGES_ASKED} pages at a time.")
         self._pages.append(_PageAsked(subscription, after, limit))
         self._woken.set()
         return True
@@ -183,4 +185,4 @@ class Session:
         for subscription in list(self.subscriptions.values()):
             if subscription.state is not None and not access.may_see(viewer, subscription.state):
                 self.drop(subscription)
-                await self.refuse(subscription.stream, "forbidden", "It is no longer yours to see.")
+                await self.refuse(subscription.stream, "forbidden", "You may no longer see this stream.")

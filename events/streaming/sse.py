@@ -105,9 +105,9 @@ def _read(request: ASGIRequest, names: list[str]) -> _Asked:
     if not 1 <= len(names) <= MAX_STREAMS or len(set(names)) < len(names):
         raise _Wrong(f"`stream`: name 1 to {MAX_STREAMS} streams, each once.")
     if unknown := sorted(set(request.GET) - _PARAMETERS):
-        raise _Wrong(f"`{unknown[0][:60]}`: there is no such parameter; there are {', '.join(sorted(_PARAMETERS))}.")
+        raise _Wrong(f"`{unknown[0][:60]}`: unknown parameter. Known parameters: {', '.join(sorted(_PARAMETERS))}.")
     if empty := sorted(name for name in request.GET if not all(request.GET.getlist(name))):
-        raise _Wrong(f"`{empty[0]}`: a value is needed; leave the parameter out to not filter by it.")
+        raise _Wrong(f"`{empty[0]}`: the value is empty. Leave the parameter out to not filter by it.")
     if any("\0" in value for name in request.GET for value in request.GET.getlist(name)):
         raise _Wrong("The address holds a NUL character (%00), which is not allowed.")
     last = request.headers.get("Last-Event-ID", "")
@@ -116,10 +116,10 @@ def _read(request: ASGIRequest, names: list[str]) -> _Asked:
     types = [t for value in request.GET.getlist("types") for t in value.split(",") if t]
     level = request.GET.get("level", "all")
     if level not in {"all", "lifecycle"}:
-        raise _Wrong("`level` is lifecycle or all.")
+        raise _Wrong("`level` must be lifecycle or all.")
     form = request.GET.get("format", "")
     if form not in {"", "sse", "ndjson"}:
-        raise _Wrong("`format` is sse or ndjson.")
+        raise _Wrong("`format` must be sse or ndjson.")
     lines = form == "ndjson" or (not form and JSON_LINES in request.headers.get("Accept", ""))
     resumed = bool(last) or "after" in request.GET
     return _Asked(after, wanted_types(types or None, level), lines, resumed)
@@ -133,7 +133,7 @@ def _cursors(source: str, text: str, names: list[str]) -> dict[str, int]:
         given = dict(part.rsplit("=", 1) for part in text.split(","))
         return {name: _number(given.get(name, "0")) for name in names}
     except ValueError:
-        raise _Wrong(f"`{source}` is a sequence, or `stream=sequence` for each stream, with commas.") from None
+        raise _Wrong(f"`{source}` must be a sequence, or `stream=sequence` pairs separated by commas.") from None
 
 
 def _number(text: str) -> int:

@@ -10,7 +10,7 @@ from django.http import parse_cookie
 
 from workflow_platform.core.accounts.models import User
 
-NOT_FOUND = "There is no such stream, or you may not see it."
+NOT_FOUND = "The stream does not exist, or you may not see it."
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,9 +96,9 @@ class StreamConsumer(AsyncWebsocketConsumer):
             return
         try:
             if text_data is None:
-                raise BadFrame("Frames are text.")
+                raise BadFrame("Only text frames are accepted.")
             if len(text_data) > settings.WS_MAX_FRAME_BYTES:
-                raise BadFrame(f"Frames have at most {settings.WS_MAX_FRAME_BYTES} bytes.")
+                raise BadFrame(f"The frame is larger than {settings.WS_MAX_FRAME_BYTES} bytes (WS_MAX_FRAME_BYTES).")
             await self._do(frames.parse(text_data))
         except BadFrame as error:
             await self._refuse(text_data or "", "bad_frame", str(error))
@@ -133,7 +133,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
                 await self.frame({"type": "unsubscribed", "stream": asked.stream})
             case frames.Read():
                 if not self.session.ask_page(asked.stream, asked.after, asked.limit):
-                    raise BadFrame("`stream`: subscribe to it first.")
+                    raise BadFrame("`stream`: subscribe to the stream before reading it.")
             case frames.Control():
                 await self._control(asked)
 

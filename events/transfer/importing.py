@@ -99,7 +99,7 @@ class StreamFile:
                 if line.sequence != expected:
                     raise _at(number + 1, f"sequence is {line.sequence}; {expected} follows")
                 if self.ended_as:
-                    raise _at(number + 1, f"follows {self.ended_as}, the stream's end")
+                    raise _at(number + 1, f"follows {self.ended_as}, which ended the stream")
                 self.ended_as = line.type if line.type in TERMINAL else ""
                 yield RecordedEvent(
                     str(line.id),
@@ -118,7 +118,7 @@ class StreamFile:
                     payload,
                 )
             if file.readline(LONGEST_LINE):
-                raise _at(number + 2, f"there are more lines than the {header.count} events that line 1 promises")
+                raise _at(number + 2, f"there are more lines than the {header.count} events announced in line 1")
 
     def _open(self) -> IO[bytes]:
         with self.path.open("rb") as file:
@@ -130,7 +130,7 @@ class StreamFile:
         if header.format != FORMAT:
             raise _at(1, f"format is {header.format!r}, not {FORMAT!r}")
         if header.stream is None or header.count is None or header.created_at is None:
-            raise _at(1, "the file holds no whole stream; only an export of one stream can be imported")
+            raise _at(1, "the file is not the export of one whole stream; only that can be imported")
         return header
 
     def _line(self, file: IO[bytes], number: int) -> Any:
@@ -140,7 +140,7 @@ class StreamFile:
             raise _at(number, f"the file cannot be read: {error}") from None
         if not text:
             raise _at(
-                number, f"the file ends here; line 1 promises {self.header.count} events" if number > 1 else "empty"
+                number, f"the file ends here; line 1 announced {self.header.count} events" if number > 1 else "empty"
             )
         if len(text) > LONGEST_LINE:
             raise _at(number, f"longer than {LONGEST_LINE} bytes")

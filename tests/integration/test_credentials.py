@@ -228,7 +228,7 @@ def test_the_first_key_encrypts_and_all_of_them_decrypt(workspace: Workspace, se
         assert credentials.opened(row).fields.secrets() == [SECRET]
     said = io.StringIO()
     call_command("rotate_credential_keys", "--chunk", "1", stdout=said)
-    assert "2 credentials encrypted anew.\n" in said.getvalue()
+    assert "2 credentials re-encrypted.\n" in said.getvalue()
     settings.CREDENTIAL_KEYS = [new]
     settings.SECRET_KEY = "another secret key " * 4
     for row in Credential.objects.all():

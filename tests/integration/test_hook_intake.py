@@ -39,7 +39,7 @@ SECRET = "a secret that GitHub has too"
 
 @pytest.fixture(autouse=True)
 def anew() -> Iterator[None]:
-    """Begin with an intake that knows nothing, and leave none at work."""
+    """Begin with an intake that knows nothing, and leave not running."""
     intake._intake = None
     yield
     connection.close()

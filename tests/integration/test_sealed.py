@@ -41,7 +41,7 @@ def test_what_endpoints_deliveries_and_replays_hold_moves_to_the_new_key(setting
         said = io.StringIO()
         call_command("rotate_credential_keys", "--chunk", "1", stdout=said)
         for what in ("endpoints", "ad-hoc deliveries", "secrets of replays"):
-            assert f"{times} {what} encrypted anew.\n" in said.getvalue()
+            assert f"{times} {what} re-encrypted.\n" in said.getvalue()
     settings.CREDENTIAL_KEYS = [new]
     settings.SECRET_KEY = "another secret key " * 4
     for row in (endpoint, delivery, replay):

@@ -226,7 +226,7 @@ class EndpointWriteSerializer(BodySerializer):
         if unknown:
             hint = " It changes with /rotate-secret/." if unknown[0] in {"signature", "secret"} else ""
             known = ", ".join(self.fields)
-            said = f"There is no such field to change.{hint}" if hint else f"There is no such field; there are {known}."
+            said = f"There is no such field to change.{hint}" if hint else f"Unknown field. Known fields: {known}."
             raise serializers.ValidationError({str(unknown[0])[:60]: said})
 
 

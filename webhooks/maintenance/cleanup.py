@@ -244,7 +244,7 @@ def _remove_the_rest(cutoff: datetime, removed: Removed) -> None:
 
 
 def _idle_lanes(cutoff: datetime) -> QuerySet[Lane]:
-    """Return the lanes of hosts that nothing was sent to since, and for which nothing waits."""
+    """Return the lanes of hosts that nothing was sent to since, and for which nothing waiting."""
     waiting = Delivery.objects.filter(lane_id=OuterRef("pk"), status__in=UNENDED)
     since = Q(succeeded_at__gte=cutoff) | Q(failed_at__gte=cutoff) | Q(tokens_at__gte=cutoff)
     return Lane.objects.filter(~Exists(waiting), endpoint=None).exclude(since).order_by("pk")

@@ -21,12 +21,14 @@ def moment(text: str) -> datetime:
     except ValueError:
         found = None
     if found is None:
-        raise ArgumentTypeError(f"{text!r} is no time: 2026-11-24T22:00:00Z, or so long ago: 90s, 30m, 24h, 7d.")
+        raise ArgumentTypeError(
+            f"{text!r} is not a time. Use 2026-11-24T22:00:00Z, or an age such as 90s, 30m, 24h or 7d."
+        )
     return found if timezone.is_aware(found) else timezone.make_aware(found)
 
 
 def positive(text: str) -> int:
     """Read a number from 1 on."""
     if not text.isdecimal() or not 0 < int(text) < 2**31:
-        raise ArgumentTypeError(f"{text!r} is no number from 1 on.")
+        raise ArgumentTypeError(f"{text!r} is not a number of at least 1.")
     return int(text)

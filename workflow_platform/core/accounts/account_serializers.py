@@ -15,7 +15,7 @@ from workflow_platform.core.api.inputs import BodySerializer
 class AccountSerializer(serializers.ModelSerializer[User]):
     workspaces = MyWorkspaceSerializer(source="memberships", many=True)
     default_workspace = serializers.UUIDField(
-        source="default_workspace_id", allow_null=True, help_text="What pages choose first."
+        source="default_workspace_id", allow_null=True, help_text="The workspace that pages choose first."
     )
 
     class Meta:

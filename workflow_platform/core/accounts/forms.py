@@ -18,9 +18,7 @@ from workflow_platform.core.accounts.sessions import end_tokens
 
 
 class _Limited(AuthenticationForm):
-    error_messages = AuthenticationForm.error_messages | {
-        "invalid_login": "That user name and password do not fit. Both mind upper and lower case."
-    }
+    error_messages = AuthenticationForm.error_messages | {"invalid_login": "Wrong user name or password."}
 
     def clean(self) -> dict[str, Any]:
         """Check name and password, unless there have been too many attempts."""

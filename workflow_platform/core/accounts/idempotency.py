@@ -88,7 +88,9 @@ def _again(found: IdempotentRequest, digest: str, find: Callable[[str], M | None
         raise KeyRefused(422, "this key was used with another body; use a new key for a new request.")
     row = find(found.object_id)
     if row is None:
-        raise KeyRefused(409, "what the first request with this key created is gone, or no longer yours to see.")
+        raise KeyRefused(
+            409, "what the first request with this key created no longer exists, or you may no longer see it."
+        )
     return row
 
 

@@ -27,7 +27,7 @@ LONGEST_TOKEN = 100
 KEPT = timedelta(days=90)
 """After its end, an invitation can be looked at for so long."""
 SWEPT = 1_000
-NO_SUCH_INVITATION = "This invitation does not exist, has expired or was used, or it is addressed to somebody else."
+NO_SUCH_INVITATION = "This invitation does not exist, has expired or was used, or it is for another person."
 
 
 class TooManyPending(APIException):

@@ -41,7 +41,7 @@ class User(AbstractUser):
         null=True,
         blank=True,
         related_name="+",
-        help_text="What pages choose first. Set with the first membership, later only by the user.",
+        help_text="The workspace that pages choose first. Set with the first membership, later only by the user.",
     )
     sessions_ended_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Sessions and JWTs from before this time are refused."

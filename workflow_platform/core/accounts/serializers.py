@@ -20,8 +20,8 @@ class CredentialsSerializer(BodySerializer):
 
 
 class TokenPairSerializer(serializers.Serializer[Any]):
-    access = serializers.CharField(help_text="Opens the API for half an hour.")
-    refresh = serializers.CharField(help_text="Works once: exchanged for the next pair.")
+    access = serializers.CharField(help_text="Valid for half an hour.")
+    refresh = serializers.CharField(help_text="Valid for one use: it is exchanged for the next pair.")
 
 
 class RefreshSerializer(BodySerializer):

@@ -67,7 +67,7 @@ class BodySerializer(StrictBody, serializers.Serializer[Any]):
         unknown = sorted(set(data) - set(self.fields)) if self.closed and isinstance(data, Mapping) else []
         if unknown:
             known = ", ".join(self.fields)
-            raise serializers.ValidationError({unknown[0][:60]: [f"There is no such field; there are {known}."]})
+            raise serializers.ValidationError({unknown[0][:60]: [f"Unknown field. Known fields: {known}."]})
         return super().to_internal_value(data)
 
 
@@ -84,32 +84,32 @@ def wrong_type(field: serializers.Field[Any, Any, Any, Any], value: Any) -> str 
         return None
     if isinstance(field, serializers.ListField | serializers.MultipleChoiceField):
         if not isinstance(value, list):
-            return f"An array is needed, not {_shown(value)}."
+            return f"Expected an array, not {_shown(value)}."
         child = getattr(field, "child", None) or serializers.CharField()
         return next((said for each in value if (said := wrong_type(child, each))), None)
     if isinstance(field, serializers.DictField):
         values = value.values() if isinstance(value, dict) else ()
         return next((said for each in values if (said := wrong_type(field.child, each))), None)
     if isinstance(field, serializers.BooleanField):
-        return None if isinstance(value, bool) else f"true or false is needed, not {_shown(value)}."
+        return None if isinstance(value, bool) else f"Expected true or false, not {_shown(value)}."
     if isinstance(field, serializers.IntegerField):
         return _wrong_integer(value)
     if isinstance(field, serializers.FloatField | serializers.DecimalField):
         fits = isinstance(value, int | float) and not isinstance(value, bool)
-        return None if fits else f"A number is needed, not {_shown(value)}."
+        return None if fits else f"Expected a number, not {_shown(value)}."
     if isinstance(
         field, serializers.CharField | serializers.UUIDField | serializers.DateTimeField | serializers.ChoiceField
     ):
-        return None if isinstance(value, str) else f"A string is needed, not {_shown(value)}."
+        return None if isinstance(value, str) else f"Expected a string, not {_shown(value)}."
     return None
 
 
 def _wrong_integer(value: Any) -> str | None:
     whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     if isinstance(value, bool) or not whole:
-        return f"An integer is needed, not {_shown(value)}."
+        return f"Expected an integer, not {_shown(value)}."
     if abs(value) > LARGEST_INTEGER:
-        return f"An integer from -{LARGEST_INTEGER} to {LARGEST_INTEGER} is needed."
+        return f"Expected an integer from -{LARGEST_INTEGER} to {LARGEST_INTEGER}."
     return None
 
 
@@ -156,17 +156,17 @@ class QuerySerializer(serializers.Serializer[Any]):
     def _wrong(self, name: str, values: list[str], known: set[str]) -> str | None:
         if name not in known:
             names = ", ".join(sorted(known))
-            return f"There is no such parameter. Known parameters: {names}."
+            return f"Unknown parameter. Known parameters: {names}."
         field = self.fields.get(name)
         many = isinstance(field, serializers.ListField | serializers.MultipleChoiceField)
         if len(values) > 1 and not many:
-            return "Give this parameter once."
+            return "This parameter is given more than once."
         if not getattr(field, "allow_blank", False) and not all(_says_something(value, field) for value in values):
             return "A value is needed; leave the parameter out to not filter by it."
         if isinstance(field, serializers.BooleanField) and values[0] not in {"true", "false"}:
-            return "true or false is needed."
+            return "Expected true or false."
         if isinstance(field, serializers.IntegerField) and not _is_integer(values[0]):
-            return f"An integer from -{LARGEST_INTEGER} to {LARGEST_INTEGER} is needed."
+            return f"Expected an integer from -{LARGEST_INTEGER} to {LARGEST_INTEGER}."
         return None
 
 

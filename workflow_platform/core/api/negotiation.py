@@ -18,5 +18,5 @@ class Negotiation(DefaultContentNegotiation):
         found = [renderer for renderer in available if renderer.format == format]
         if not found:
             known = ", ".join(str(renderer.format) for renderer in available)
-            raise ValidationError({"format": [f"There is no such format. Known formats: {known}."]})
+            raise ValidationError({"format": [f"Unknown format. Known formats: {known}."]})
         return found

@@ -36,7 +36,7 @@ _PROBLEM = {
     "properties": {
         "type": {"type": "string", "description": "`about:blank`: the status says which kind of error it is."},
         "title": {"type": "string", "description": "The name of the status."},
-        "status": {"type": "integer", "description": "The status of the answer."},
+        "status": {"type": "integer", "description": "The status of the response."},
         "detail": {"type": "string", "description": "What was wrong, for people."},
         "instance": {"type": "string", "description": "The path of the request."},
         "errors": {

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from workflow_platform.core.api.inputs import QuerySerializer
 
-BAD_CURSOR = "This is not a cursor: give the one of `next` or `previous` of an earlier answer."
+BAD_CURSOR = "This is not a cursor. Use `next` or `previous` of an earlier response."
 
 
 class CursorPages(CursorPagination):
@@ -20,7 +20,7 @@ class CursorPages(CursorPagination):
     is a 400."""
 
     page_size_query_param = "limit"
-    cursor_query_description = "The cursor in `next` or `previous` of an earlier answer."
+    cursor_query_description = "The cursor from `next` or `previous` of an earlier response."
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> Any:
         """Return the rows of the page that the query asks for."""
@@ -52,7 +52,7 @@ class CursorPages(CursorPagination):
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         """Return the parameters `cursor` and `limit` for OpenAPI."""
-        said = f"Rows per page: {self.page_size} by default. More than {self.max_page_size} are cut to that."
+        said = f"Rows per page: {self.page_size} by default. At most {self.max_page_size}."
         shape = {"type": "integer", "minimum": 1, "default": self.page_size}
         limit = {"name": "limit", "required": False, "in": "query", "description": said, "schema": shape}
         found = super().get_schema_operation_parameters(view)

@@ -28,9 +28,9 @@ from workflow_platform.core.sandbox.asking import SandboxUnavailable
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
-NOT_FOUND = "There is no such thing here, or it is not yours to see."
-AWAY = "The database did not answer, or took too long; try again."
-REDIS_AWAY = "Redis did not answer; try again."
+NOT_FOUND = "This does not exist, or you may not see it."
+AWAY = "The database did not answer in time. Try again."
+REDIS_AWAY = "Redis did not answer. Try again."
 UNKNOWN = (
     "The database stopped answering before everything was confirmed: the change may or may not have been made. Check "
     "before you send the request again, or send it again with the same Idempotency-Key."
@@ -164,7 +164,7 @@ def handler400(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 def handler403(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Answer a request that is not allowed."""
     if _for_programs(request):
-        return json_problem(request, 403, str(exception) or "You may not do this.")
+        return json_problem(request, 403, str(exception) or "You do not have permission to do this.")
     return defaults.permission_denied(request, exception)
 
 
@@ -181,7 +181,7 @@ def handler500(request: HttpRequest) -> HttpResponseBase:
     if isinstance(error, _AWAY):
         return _unavailable(request, _away(error, request.method))
     if _for_programs(request):
-        return json_problem(request, 500, "The platform failed to answer this request; its log says why.")
+        return json_problem(request, 500, "The server failed to process this request. Its log has the reason.")
     return defaults.server_error(request)
 
 

@@ -121,7 +121,7 @@ def check_host(host: str, port: int, watch: Watch | None = None) -> list[IPAddre
     for address in addresses:
         if not is_public(address) and not _allowed(host, address):
             raise OutboundRefused(
-                f"{host} leads to {address}, which is not a public address; OUTBOUND_ALLOW can allow it."
+                f"{host} resolves to {address}, which is not a public address; OUTBOUND_ALLOW can allow it."
             )
     return addresses
 
@@ -137,13 +137,13 @@ def parse_url(url: str) -> tuple[SplitResult, str, int]:
     except ValueError as error:
         raise OutboundRefused(f"The URL is malformed: {error}.") from None
     if parts.scheme not in {"http", "https"}:
-        raise OutboundRefused(f"Only http and https can be called, not {parts.scheme or 'nothing'!r}.")
+        raise OutboundRefused(f"Only http and https URLs are allowed, not {parts.scheme or 'nothing'!r}.")
     if not named or parts.username is not None or parts.password is not None:
         raise OutboundRefused("The URL needs a host and must not hold a user name or password.")
     if port is None:
         port = 443 if parts.scheme == "https" else 80
     if not _port_is_open(port, tuple(settings.OUTBOUND_PORTS)):
-        raise OutboundRefused(f"The port {port} may not be called; OUTBOUND_PORTS can allow it.")
+        raise OutboundRefused(f"The port {port} is not allowed; OUTBOUND_PORTS can allow it.")
     return parts, _host(named, in_brackets="[" in parts.netloc), port
 
 
@@ -262,4 +262,4 @@ def stop_if_over(watch: Watch, what: str) -> None:
     if reason == "cancelled":
         raise OutboundCancelled("Cancelled.")
     if reason == "deadline":
-        raise OutboundFailed(f"{what}: no answer within {watch.seconds:g} s.", "timeout")
+        raise OutboundFailed(f"{what}: no response within {watch.seconds:g} s.", "timeout")

@@ -104,7 +104,7 @@ def send(
         meant = parse_url(url)
         prepared = _prepare(method, _in_ascii(url, meant), params, headers or {}, body)
         if _target(parse_url(str(prepared.url))) != _target(meant):
-            raise OutboundRefused("The URL can be read in two ways.")
+            raise OutboundRefused("The URL is ambiguous: clients read it in different ways.")
         if repeatable is None:
             repeatable = prepared.method in _REPEATABLE or "idempotency-key" in prepared.headers
         with watchdog().watching(timeout_seconds, cancelled) as watch:
@@ -160,10 +160,10 @@ def _prepare(
 ) -> requests.PreparedRequest:
     """Return the request with its URL normalised (IDNA, escapes) and its headers checked, never naming a value."""
     if not re.fullmatch(r"[A-Za-z]{1,20}", method):
-        raise OutboundRefused("This is no method.")
+        raise OutboundRefused("Unknown HTTP method.")
     given = {name: value for name, value in headers.items() if name.lower() not in _OF_THE_CONNECTION}
     if any(name.lower() == "host" for name in given):
-        raise OutboundRefused("The header Host is what the URL says.")
+        raise OutboundRefused("The header Host is set from the URL; leave it out.")
     for name, value in given.items():
         if not name.isascii() or any(ord(c) < 32 or ord(c) == 127 or c == ":" for c in name) or not name.strip():
             raise OutboundRefused(f"{name!r} cannot be the name of a header.")
@@ -234,7 +234,7 @@ def _read(answer: http.client.HTTPResponse, limit: int, cut: bool) -> tuple[byte
         if len(content) > limit:
             if cut:
                 return bytes(content[:limit]), True
-            raise ValueError(f"the answer is larger than {limit} bytes.")
+            raise ValueError(f"the response is larger than {limit} bytes.")
     if answer.length:
         raise http.client.IncompleteRead(b"", answer.length)
     return bytes(content), False
@@ -255,34 +255,34 @@ def _decoded(content: bytes, encoding: str, limit: int, url: str) -> bytes:
     if encoding == "identity":
         return content
     if encoding not in {"gzip", "x-gzip", "deflate"}:
-        raise OutboundFailed(f"{url}: the answer is encoded as {encoding[:40]!r}, which was not asked for.")
+        raise OutboundFailed(f"{url}: the response is encoded as {encoding[:40]!r}, which was not requested.")
     found = bytearray()
     try:
         while content and len(found) <= limit:
             decoder = zlib.decompressobj(32 + zlib.MAX_WBITS)  # gzip or zlib, by its head
             found += decoder.decompress(content, limit + 1 - len(found))
             if not decoder.eof and len(found) <= limit:
-                raise OutboundFailed(f"{url}: the compressed answer breaks off.")
+                raise OutboundFailed(f"{url}: the compressed response ends early.")
             content = decoder.unused_data
     except zlib.error:
-        raise OutboundFailed(f"{url}: the answer is not {encoding}, as it says.") from None
+        raise OutboundFailed(f"{url}: the response is not {encoding}, as its Content-Encoding says.") from None
     if len(found) > limit:
-        raise OutboundFailed(f"{url}: the answer is larger than {limit} bytes.")
+        raise OutboundFailed(f"{url}: the response is larger than {limit} bytes.")
     return bytes(found)
 
 
 def _in_words(error: BaseException, timeout_seconds: float) -> str:
     """Say what went wrong without what the other side sent, which may repeat what it was sent."""
     if isinstance(error, TimeoutError):
-        return f"no answer within {timeout_seconds:g} s."
+        return f"no response within {timeout_seconds:g} s."
     if isinstance(error, ssl.SSLError):
         return f"no trusted TLS connection ({getattr(error, 'verify_message', '') or getattr(error, 'reason', '')})."
     if isinstance(error, NotConnected | ConnectionError):
         return "no connection (refused, reset or unreachable)."
     if isinstance(error, http.client.IncompleteRead):
-        return "the answer breaks off."
+        return "the response ends early."
     if isinstance(error, http.client.HTTPException):
-        return f"the answer is not HTTP ({type(error).__name__})."
+        return f"the response is not HTTP ({type(error).__name__})."
     return f"{error}"
 
 

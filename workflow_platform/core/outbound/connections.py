@@ -72,7 +72,7 @@ class RawResponse(http.client.HTTPResponse):
             if status == http.HTTPStatus.SWITCHING_PROTOCOLS:  # to what nobody asked for
                 break
             http.client.parse_headers(self.fp)
-        raise http.client.BadStatusLine("No final answer came.")
+        raise http.client.BadStatusLine("No final response came.")
 
 
 class OutboundConnection(http.client.HTTPConnection):

@@ -56,6 +56,6 @@ def _exactly(connection: socket.socket, count: int, tick: Callable[[], None]) ->
             tick()
             continue
         if got == 0:
-            raise EOFError("The other side is gone.")
+            raise EOFError("The peer closed the connection.")
         left = left[got:]
     return bytes(held)

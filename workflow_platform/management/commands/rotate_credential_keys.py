@@ -11,7 +11,7 @@ from workflow_platform.core.secrets import encrypted_columns
 
 
 class Command(BaseCommand):
-    help = "Encrypt anew, under the first key, what is under another one. May be stopped and started again at any time."
+    help = "Re-encrypt with the first key everything that uses another key. It can be interrupted and repeated."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--chunk", type=int, default=200, help="Rows in one transaction (200).")
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         lost: list[str] = []
         for what, rotate in encrypted_columns.known().items():
             changed, not_opened = _all(rotate, max(1, chunk))
-            self.stdout.write(f"{changed} {what} encrypted anew.")
+            self.stdout.write(f"{changed} {what} re-encrypted.")
             lost += [f"{pk} ({what})" for pk in not_opened]
         if lost:
             raise CommandError(

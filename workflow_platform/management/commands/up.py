@@ -110,7 +110,7 @@ class Command(BaseCommand):
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CommandError(f"The platform runs already on {self.data} (DATA_DIR), or is still stopping.") from None
+            raise CommandError(f"The platform already runs on {self.data} (DATA_DIR), or is still stopping.") from None
 
     def _claim_port(self) -> None:
         family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
@@ -119,7 +119,7 @@ class Command(BaseCommand):
             try:
                 probe.bind((settings.HOST, settings.PORT))
             except socket.gaierror as error:
-                raise CommandError(f"HOST {settings.HOST!r} is no address of this machine: {error}") from None
+                raise CommandError(f"HOST {settings.HOST!r} is not an address of this machine: {error}") from None
             except PermissionError as error:
                 raise CommandError(f"PORT {settings.PORT}: {error}") from None
             except OSError as error:

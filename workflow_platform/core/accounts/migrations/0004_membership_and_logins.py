@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='user',
             name='default_workspace',
-            field=models.ForeignKey(blank=True, help_text='What pages choose first. Set with the first membership, later only by the user.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.workspace'),
+            field=models.ForeignKey(blank=True, help_text='The workspace that pages choose first. Set with the first membership, later only by the user.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.workspace'),
         ),
         migrations.AddField(
             model_name='user',
