@@ -89,7 +89,7 @@ class EventSubscriptionForm(forms.ModelForm[EventSubscription]):
         for field in ("types", "sources"):
             try:
                 patterns: dict[str, Any] = {field: values.get(field) or []}
-                EventFilter(**patterns, workspaces=None).question()
+                EventFilter(**patterns, workspaces=None).query()
             except (UnknownEventType, BadPattern) as error:
                 self.add_error(field, str(error))
         return values

@@ -110,7 +110,7 @@ class _Consumer:
         stop: threading.Event,
     ) -> None:
         """Make the row, or note in it what is wanted now. Waits for the database."""
-        EventFilter(types=types or (), sources=sources or (), workspaces=None).question()  # complains of bad ones
+        EventFilter(types=types or (), sources=sources or (), workspaces=None).query()  # complains of bad ones
         given = {"types": types, "sources": sources}
         wanted = {field: [] if "*" in them else list(them) for field, them in given.items() if them is not None}
         while not stop.is_set():

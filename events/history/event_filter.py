@@ -1,4 +1,4 @@
-"""Which events somebody asks for, and the question that it becomes for the database."""
+"""Which events to read, as a filter and as a query for the database."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from events.log.recorded import RecordedEvent
 from workflow_platform.core.accounts.models import Workspace
 
 RECORDED_WITHIN = timedelta(hours=1)
-"""An event is recorded at most so long after its time."""
+"""The longest time between an event's time and its record."""
 SETTLED_WITHIN = timedelta(minutes=30)
-"""A transaction that writes events lasts no longer, the difference of two machines' clocks included."""
+"""The longest transaction that writes events, including the difference of two machines' clocks."""
 _SOURCE_PATTERN = re.compile(r"[a-z0-9_.:*-]{1,60}")
 _FAR = 2**37
-"""In seconds (the year 6325): nothing is later, and ids have room up to it."""
+"""In seconds (the year 6325): the latest time that ids can hold."""
 _DAY = 86_400
 _NO_END = 2**62
 
 
 class BadPattern(ValueError):
-    """A pattern of sources holds up to 60 lower-case letters, digits, `_.:-` and `*`."""
+    """A pattern of sources is up to 60 lower-case letters, digits, `_.:-` and `*`."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events. What is empty asks for nothing; `workspaces` and `installation` say what may be seen at all."""
+    """Which events to read. Empty fields do not filter; `workspaces` and `installation` limit what is visible."""
 
     types: Collection[str] = ()
     """Patterns: `execution.*`."""
@@ -46,19 +46,19 @@ class EventFilter:
     workflow: UUID | None = None
     execution: UUID | None = None
     streams: Collection[str] = ()
-    """Names; an event counts that any of them shows."""
+    """Names; events that any of them shows."""
     since: datetime | None = None
     until: datetime | None = None
-    """Of the event's time: at or after `since`, before `until`."""
+    """Events at or after `since` and before `until`."""
     text: str = ""
-    """Somewhere in the event's data, as JSON text; in upper or lower case."""
+    """Text in the event's data as JSON; case does not matter."""
     workspaces: Collection[UUID] | None = ()
-    """Only events of these. None: of every workspace."""
+    """Only events of these workspaces. None: of all."""
     installation: bool = False
-    """With the events of the installation itself, which belong to no workspace."""
+    """Include the events of the installation, which belong to no workspace."""
 
     def fits(self, event: RecordedEvent) -> bool:
-        """Tell whether an event is one of these. Raises UnknownEventType."""
+        """Tell whether an event matches. Raises UnknownEventType."""
         return (
             self._may_see(event)
             and (not self.types or event.type in matching_types(self.types))
@@ -76,8 +76,8 @@ class EventFilter:
             return self.installation
         return self.workspaces is None or UUID(event.workspace_id) in self.workspaces
 
-    def question(self) -> HistoryQuery | None:
-        """Return what it is for the database; None where nothing can be seen. Raises UnknownEventType, BadPattern."""
+    def query(self) -> HistoryQuery | None:
+        """Return the query; None where nothing is visible. Raises UnknownEventType, BadPattern."""
         conditions = Conditions()
         _add_rows(self, conditions)
         _add_days(self, conditions)
@@ -97,20 +97,20 @@ class EventFilter:
 
 
 def matching_types(patterns: Collection[str]) -> frozenset[str]:
-    """Return the types of the catalogue that fit any of the patterns. Raises UnknownEventType for one without any."""
+    """Return the event types that match any of the patterns. Raises UnknownEventType for a pattern without a match."""
     return frozenset[str]().union(*map(_matching, patterns))
 
 
 @lru_cache(1024)
 def _matching(pattern: str) -> frozenset[str]:
-    found = frozenset(name for name in CATALOGUE if fnmatchcase(name, pattern))
-    if not found:
+    types = frozenset(name for name in CATALOGUE if fnmatchcase(name, pattern))
+    if not types:
         raise UnknownEventType(f"{pattern!r} matches no event type.")
-    return found
+    return types
 
 
 def matching_sources(patterns: Collection[str]) -> list[str]:
-    """Return the patterns as LIKE has them. Raises BadPattern for what cannot be one."""
+    """Return the patterns in the syntax of LIKE. Raises BadPattern."""
     if bad := [pattern for pattern in patterns if not _SOURCE_PATTERN.fullmatch(pattern)]:
         raise BadPattern(f"{bad[0]!r} is not a pattern. {BadPattern.__doc__}")
     return [_like(pattern).replace("*", "%") for pattern in patterns]
@@ -130,18 +130,18 @@ def _shows(stream: str, event: RecordedEvent) -> bool:
 
 
 def _holds(event: RecordedEvent, text: str) -> bool:
-    # As PostgreSQL writes the same data, blanks and all.
+    # As PostgreSQL writes the same data, including the blanks.
     written = json.dumps(event.data, ensure_ascii=False).casefold()
     return any(spelling.casefold() in written for spelling in _spellings(text))
 
 
 def _spellings(text: str) -> list[str]:
-    """Return the text as it was typed, and as JSON writes it, with what is escaped there."""
+    """Return the text as typed, and with the escapes of JSON."""
     return sorted({text, json.dumps(text, ensure_ascii=False)[1:-1]})
 
 
-def _of_streams(wanted: EventFilter, names: Collection[str], conditions: Conditions) -> HistoryQuery | None:
-    states = _visible(wanted, names)
+def _of_streams(event_filter: EventFilter, names: Collection[str], conditions: Conditions) -> HistoryQuery | None:
+    states = _visible(event_filter, names)
     if not states:
         return None
     # The days in which these streams can have had events.
@@ -152,68 +152,68 @@ def _of_streams(wanted: EventFilter, names: Collection[str], conditions: Conditi
     return HistoryQuery(Streams(states), conditions)
 
 
-def _visible(wanted: EventFilter, names: Collection[str]) -> Sequence[StreamState]:
+def _visible(event_filter: EventFilter, names: Collection[str]) -> Sequence[StreamState]:
     def visible(state: StreamState) -> bool:
         if state.name == SYSTEM:
-            return wanted.installation
-        # A stream without a workspace has lost it: nobody sees it who sees only workspaces of theirs.
-        return wanted.workspaces is None or state.workspace_id in wanted.workspaces
+            return event_filter.installation
+        # A stream whose workspace was deleted: only a filter over all workspaces shows it.
+        return event_filter.workspaces is None or state.workspace_id in event_filter.workspaces
 
     return [state for state in reading.states(names).values() if visible(state)]
 
 
-def _add_rows(wanted: EventFilter, conditions: Conditions) -> None:
-    """Add what is looked at row by row."""
-    # What retention has removed is not read, though the rows may go later. A scalar, which the planner leaves where it
-    # is: one look-up for each row that all else is true of.
+def _add_rows(event_filter: EventFilter, conditions: Conditions) -> None:
+    """Add the conditions that are checked row by row."""
+    # Removed events are not read, though their rows are deleted later. A scalar subquery, which the planner does not
+    # move: one look-up for each row that meets the other conditions.
     conditions.add("e.sequence > (SELECT s.removed_through FROM events_stream s WHERE s.id = e.stream_id)")
-    if wanted.types:
-        conditions.add("e.type = ANY(%(types)s)", types=sorted(matching_types(wanted.types)))
-    if wanted.sources:
-        conditions.add("e.source LIKE ANY(%(sources)s)", sources=matching_sources(wanted.sources))
-    if wanted.workflow is not None:
-        conditions.add("e.workflow_id = %(workflow)s", workflow=wanted.workflow)
-    if wanted.text:
-        texts = [f"%{_like(spelling)}%" for spelling in _spellings(wanted.text)]
+    if event_filter.types:
+        conditions.add("e.type = ANY(%(types)s)", types=sorted(matching_types(event_filter.types)))
+    if event_filter.sources:
+        conditions.add("e.source LIKE ANY(%(sources)s)", sources=matching_sources(event_filter.sources))
+    if event_filter.workflow is not None:
+        conditions.add("e.workflow_id = %(workflow)s", workflow=event_filter.workflow)
+    if event_filter.text:
+        texts = [f"%{_like(spelling)}%" for spelling in _spellings(event_filter.text)]
         conditions.add("e.data::text ILIKE ANY(%(texts)s)", texts=texts)
-    if wanted.since is not None:
-        conditions.add("e.time >= %(since)s", since=wanted.since)
-    if wanted.until is not None:
-        conditions.add("e.time < %(until)s", until=wanted.until)
+    if event_filter.since is not None:
+        conditions.add("e.time >= %(since)s", since=event_filter.since)
+    if event_filter.until is not None:
+        conditions.add("e.time < %(until)s", until=event_filter.until)
 
 
 def _like(text: str) -> str:
-    """Return `text` such that LIKE takes every character for itself."""
+    """Return `text` with the wildcards of LIKE escaped."""
     return re.sub(r"([\\%_])", r"\\\1", text)
 
 
-def _add_days(wanted: EventFilter, conditions: Conditions) -> None:
-    """Add between which ids the events are, which says which partitions to look at."""
-    # An event's id is made after what it tells of, and never before.
-    if wanted.since is not None and 0 < wanted.since.timestamp() < _FAR:
-        conditions.from_id("since_id", first_id(wanted.since))
-    if wanted.until is not None and 0 < wanted.until.timestamp() < _FAR:
-        conditions.before_id("until_id", first_id(wanted.until + RECORDED_WITHIN))
+def _add_days(event_filter: EventFilter, conditions: Conditions) -> None:
+    """Add the range of ids, which selects the partitions."""
+    # An event's id is never older than the event's time.
+    if event_filter.since is not None and 0 < event_filter.since.timestamp() < _FAR:
+        conditions.from_id("since_id", first_id(event_filter.since))
+    if event_filter.until is not None and 0 < event_filter.until.timestamp() < _FAR:
+        conditions.before_id("until_id", first_id(event_filter.until + RECORDED_WITHIN))
 
 
-def _transactions(wanted: EventFilter) -> list[tuple[int, int]]:
-    """Return between which numbers the events' transactions are; 0 is that of events brought from elsewhere."""
+def _transactions(event_filter: EventFilter) -> list[tuple[int, int]]:
+    """Return the ranges of the events' transaction numbers; imported events have 0."""
     low = high = None
-    if wanted.since is not None and _DAY < wanted.since.timestamp() < _FAR:
-        low = transaction_at(wanted.since - SETTLED_WITHIN, following=False)
-    if wanted.until is not None and 0 < wanted.until.timestamp() < _FAR:
-        high = transaction_at(wanted.until + RECORDED_WITHIN + SETTLED_WITHIN, following=True)
+    if event_filter.since is not None and _DAY < event_filter.since.timestamp() < _FAR:
+        low = transaction_at(event_filter.since - SETTLED_WITHIN, following=False)
+    if event_filter.until is not None and 0 < event_filter.until.timestamp() < _FAR:
+        high = transaction_at(event_filter.until + RECORDED_WITHIN + SETTLED_WITHIN, following=True)
     within = (low or 0, _NO_END if high is None else high)
     return [(0, 0), within] if within[0] > 0 else [within]
 
 
-def _add_streams(wanted: EventFilter, conditions: Conditions) -> None:
-    """Add that one of the streams shows the event."""
+def _add_streams(event_filter: EventFilter, conditions: Conditions) -> None:
+    """Add the condition that one of the streams shows the event."""
     any_of = ["e.stream_id = ANY(%(stream_ids)s)"]
-    if FEED in wanted.streams:
+    if FEED in event_filter.streams:
         any_of.append("e.feed_sequence IS NOT NULL")
-    workflows = [name.removeprefix(WORKFLOW) for name in wanted.streams if name.startswith(WORKFLOW)]
+    workflows = [name.removeprefix(WORKFLOW) for name in event_filter.streams if name.startswith(WORKFLOW)]
     if workflows:
         any_of.append("(e.workflow_sequence IS NOT NULL AND e.workflow_id::text = ANY(%(workflows)s))")
-    ids = [state.id for state in _visible(wanted, [name for name in wanted.streams if _is_own(name)])]
+    ids = [state.id for state in _visible(event_filter, [name for name in event_filter.streams if _is_own(name)])]
     conditions.add(f"({' OR '.join(any_of)})", stream_ids=ids, workflows=workflows)

@@ -1,6 +1,6 @@
-"""History over all streams: who may see what, which events, in an order that no late commit can break.
+"""History over all streams, in an order that no late commit can break.
 
-The order is (transaction, stream, sequence); docs/decisions/0013 says why that skips nothing.
+The order is (transaction, stream, sequence); docs/decisions/0013 says why no event is skipped.
 """
 
 from __future__ import annotations
@@ -18,91 +18,91 @@ from events.log.recorded import RecordedEvent
 __all__ = ["START", "Cursor", "EventFilter", "Page", "count", "head", "read", "walk"]
 
 MAX_PAGE = 1000
-"""Events in one page, at most."""
+"""The most events in one page."""
 AT_ONCE = 5000
-"""Events that `walk` holds: a page costs a look into each workspace's index, of each day, whatever it brings."""
+"""Events in one page of `walk`: each page costs a look-up in each workspace's index of each day."""
 SEARCH_SECONDS = 1.5
-"""How long one page may search. What it found by then is the page, and it says that there may be more."""
+"""The time limit of one page. The page then has what was found so far, and says that there may be more."""
 STEP_SECONDS = 0.25
 FIRST_STEP, MOST_ROWS = 2_000, 200_000
-"""Rows that a search looks at before it looks at the clock."""
+"""Rows that a search reads before it checks the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events in order, and where to go on."""
+    """Events in order, and where to continue."""
 
     events: list[RecordedEvent]
     cursor: Cursor
-    """Give it as `after` to go on in the same direction, now or later. Never before the page's last event."""
+    """Pass it as `after` to continue in the same direction, now or later. Never before the page's last event."""
     more: bool
     """There is more to read now, or there may be."""
     complete: bool
-    """False: the page ended because the search was long, not because it is full or there is nothing more."""
+    """False: the search reached its time limit before the page was full or the events ended."""
 
 
-def head(wanted: EventFilter) -> Cursor:
-    """Return the place after every event of these workspaces, streams and times that can be read now.
+def head(event_filter: EventFilter) -> Cursor:
+    """Return the cursor after every event of these workspaces, streams and times that can be read now.
 
-    What is read from there comes later. Conditions that are looked at event by event (types, text, …) make no odds.
+    Reading from it returns later events only. Conditions on single events (types, text) make no difference.
     """
-    asked = wanted.question()
-    if asked is None:
+    query = event_filter.query()
+    if query is None:
         return START
-    found = scanning.last(asked, scanning.safe_before())
-    return Cursor(*found) if found else START
+    matches = scanning.last(query, scanning.safe_before())
+    return Cursor(*matches) if matches else START
 
 
-def read(wanted: EventFilter, after: Cursor | None = None, limit: int = 500, newest_first: bool = False) -> Page:
-    """Return up to `limit` (at most 1000) events that fit, in order from `after` on; `newest_first`: back from it.
+def read(event_filter: EventFilter, after: Cursor | None = None, limit: int = 500, newest_first: bool = False) -> Page:
+    """Return up to `limit` (at most 1000) matching events, in order after `after`; with `newest_first`, before it.
 
-    An event is read once no transaction is at work that might still commit one before it. Raises UnknownEventType, and
+    An event is returned once no open transaction can still commit one before it. Raises UnknownEventType, and
     BadPattern for a source.
     """
-    return _page(wanted, after, min(limit, MAX_PAGE), newest_first)
+    return _page(event_filter, after, min(limit, MAX_PAGE), newest_first)
 
 
-def _page(wanted: EventFilter, after: Cursor | None, limit: int, newest_first: bool) -> Page:
-    asked = wanted.question()
-    if asked is None:
+def _page(event_filter: EventFilter, after: Cursor | None, limit: int, newest_first: bool) -> Page:
+    query = event_filter.query()
+    if query is None:
         return Page([], after or START, more=False, complete=True)
-    return _search(asked, ScanPosition(after.key if after else None, scanning.safe_before(), newest_first), limit)
+    return _search(query, ScanPosition(after.key if after else None, scanning.safe_before(), newest_first), limit)
 
 
-def _search(asked: HistoryQuery, place: ScanPosition, limit: int) -> Page:
-    """Look at row after row, in growing steps, until the page is full, the rows are at an end, or the time is up."""
+def _search(query: HistoryQuery, position: ScanPosition, limit: int) -> Page:
+    """Read rows in growing steps until the page is full, the rows end, or the time limit is reached."""
     deadline = monotonic() + SEARCH_SECONDS
     rows = max(FIRST_STEP, 2 * limit)
-    found: list[RecordedEvent] = []
+    matches: list[RecordedEvent] = []
     while True:
         began = monotonic()
-        bound, more = scanning.bound(asked, place, rows)
+        bound, more = scanning.bound(query, position, rows)
         if bound is None:
-            return Page(found, Cursor(*place.after) if place.after else START, more=False, complete=True)
-        found += scanning.events(asked, place, bound, limit + 1 - len(found))
-        if len(found) > limit:
-            return Page(found[:limit], Cursor.of(found[limit - 1]), more=True, complete=True)
+            return Page(matches, Cursor(*position.after) if position.after else START, more=False, complete=True)
+        matches += scanning.events(query, position, bound, limit + 1 - len(matches))
+        if len(matches) > limit:
+            return Page(matches[:limit], Cursor.of(matches[limit - 1]), more=True, complete=True)
         if not more or monotonic() > deadline:
-            return Page(found, Cursor(*bound), more, complete=not more)
-        place = ScanPosition(bound, place.safe_before, place.back)
+            return Page(matches, Cursor(*bound), more, complete=not more)
+        position = ScanPosition(bound, position.safe_before, position.backwards)
         rows = _next_step(rows, monotonic() - began)
 
 
 def _next_step(rows: int, took: float) -> int:
-    """Return how many rows to look at next, so that a step stays well below the time that a page may take."""
+    """Return how many rows to read next, so that a step takes about STEP_SECONDS."""
     return int(min(max(rows * min(STEP_SECONDS / max(took, 0.001), 4), FIRST_STEP), MOST_ROWS))
 
 
-def count(wanted: EventFilter) -> int:
-    """Return how many events fit, of those that are committed now. Raises UnknownEventType or BadPattern."""
-    asked = wanted.question()
-    return scanning.count(asked) if asked else 0
+def count(event_filter: EventFilter) -> int:
+    """Return how many committed events match. Raises UnknownEventType or BadPattern."""
+    query = event_filter.query()
+    return scanning.count(query) if query else 0
 
 
-def walk(wanted: EventFilter, after: Cursor | None = None, newest_first: bool = False) -> Iterator[RecordedEvent]:
-    """Yield every event that fits, page by page, until there are no more now."""
+def walk(event_filter: EventFilter, after: Cursor | None = None, newest_first: bool = False) -> Iterator[RecordedEvent]:
+    """Yield every matching event, page by page, until there are no more now."""
     more = True
     while more:
-        page = _page(wanted, after, AT_ONCE, newest_first)
+        page = _page(event_filter, after, AT_ONCE, newest_first)
         yield from page.events
         after, more = page.cursor, page.more

@@ -173,14 +173,14 @@ SELECT count(*), coalesce(max(offset_ms), 0), min(at),
 
 
 _COLUMNS = "e.id, e.stream_id, e.sequence, e.transaction, e.workspace_id, e.time"
-_NOW = ScanPosition(None, 2**62, back=False)
+_NOW = ScanPosition(None, 2**62, backwards=False)
 """All that is committed now: nobody goes on from here, so that what commits later is not missed."""
 
 
 def _number_events(replay_id: UUID, wanted: EventFilter, pace: Pace) -> _Numbered:
     """Write the places of the events. Raises CannotReplay where there are more than a replay may have, or where they
     are not found in time; UnknownEventType, BadPattern."""
-    asked = wanted.question()
+    asked = wanted.query()
     if asked is None:
         return _Numbered(0, 0, None, [], False)
     where = "".join(f" AND {term}" for term in (*asked.conditions.days, *asked.conditions.rows))

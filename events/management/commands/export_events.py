@@ -54,7 +54,7 @@ class Command(BaseCommand):
             raise CommandError("Name a stream, or say by filters which events; not both.")
         if not options["stream"]:
             wanted = _filter(options)
-            wanted.question()  # refuses what makes no sense before there is a file
+            wanted.query()  # refuses what makes no sense before there is a file
             return exporting.lines_of(wanted, {name: _said(value) for name, value in given.items()})
         stream = reading.states([options["stream"]]).get(options["stream"])
         if stream is None:
