@@ -208,7 +208,7 @@ class StreamingServer(Server):
         from events.streaming.connections import connections
 
         try:
-            await asyncio.wait_for(connections().say_farewell(), FAREWELL_SECONDS)
+            await asyncio.wait_for(connections().disconnect_all(), FAREWELL_SECONDS)
         except Exception:
             logger.exception("clients were not told that the process stops")
         await asyncio.to_thread(system_events.stopped, COMPONENT)

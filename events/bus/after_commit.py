@@ -30,11 +30,11 @@ ATTEMPTS = 5
 FIRST_DELAY_SECONDS = 0.1
 BACKOFF = 3.0
 MAX_WAITING = 10_000
-"""Events that one subscriber may have waiting; above it the new ones are dropped and told of."""
+"""The most events that can wait for one subscriber; more are dropped and reported."""
 TURN = 100
-"""Calls before a subscriber makes place for the next."""
+"""The number of calls for one subscriber before the next one has its turn."""
 MAX_THREADS = 32
-"""So many subscribers may be stuck at a time before others wait for them."""
+"""The number of subscribers that can be stuck at a time before others wait for them."""
 STUCK_SECONDS = 0.05
 IDLE_SECONDS = 30.0
 REPORT_SECONDS = 10.0
@@ -59,7 +59,7 @@ def on_loss(report: ReportLoss) -> None:
 
 
 Handle = Callable[[Sequence[RecordedEvent]], Iterator[int]]
-"""Makes the calls for these events, one after another; yields how many events each has dealt with."""
+"""Makes the calls for these events one after another; yields how many events each call has handled."""
 
 
 def delay_before(attempt: int) -> float:
@@ -68,7 +68,7 @@ def delay_before(attempt: int) -> float:
 
 
 class SubscriberQueue:
-    """What waits for one subscriber, in order."""
+    """The events that wait for one subscriber, in order."""
 
     def __init__(self, name: str, hear: Handle, batches: bool) -> None:
         self.name, self._hear, self._batches = name, hear, batches
@@ -83,14 +83,14 @@ class SubscriberQueue:
         self._reported_at = float("-inf")
 
     def close(self) -> None:
-        """Forget what waits."""
+        """Drop all waiting events."""
         with self._lock:
             self.closed = True
             self._items.clear()
             self._waiting = 0
 
     def add(self, events: Sequence[RecordedEvent]) -> bool:
-        """Append events. Returns whether somebody has to come and `take_turn`."""
+        """Append events. Returns whether `take_turn` has to be scheduled."""
         with self._lock:
             if self.closed:
                 return False
@@ -103,7 +103,7 @@ class SubscriberQueue:
         return first
 
     def take_turn(self) -> float | None:
-        """Make calls. Returns in how many seconds to come again; None when nothing is left."""
+        """Make calls. Returns in how many seconds to continue; None when nothing is left."""
         left = TURN
         while left > 0 and (events := self._first()):
             done = 0
@@ -130,7 +130,7 @@ class SubscriberQueue:
             return self._items[0] if self._items else ()
 
     def _done(self, events: Sequence[RecordedEvent], count: int) -> None:
-        """Forget the first `count` of the events that came first."""
+        """Remove the first `count` events."""
         with self._lock:
             if not self._items:  # closed meanwhile
                 return
@@ -141,7 +141,7 @@ class SubscriberQueue:
                 self._items.popleft()
 
     def _failed(self, events: Sequence[RecordedEvent], error: Exception) -> float | None:
-        """Return in how many seconds to try again; None when it has been tried often enough."""
+        """Return in how many seconds to retry; None after the last attempt."""
         logger.warning("%s failed (attempt %d)", self.name, self._attempt, exc_info=True)
         if self._attempt < ATTEMPTS:
             self._attempt += 1
@@ -158,7 +158,7 @@ class SubscriberQueue:
                 self._lost, self._why = self._lost + count, why
 
     def wants_to_report(self) -> float | None:
-        """Return when (monotonic) `report` is to be called for what was given up, once for each time it is; or None."""
+        """Return the monotonic time at which to call `report` for lost events; None if there is nothing to report."""
         with self._lock:
             if not self._lost or self._reporting:
                 return None
@@ -166,7 +166,7 @@ class SubscriberQueue:
             return self._reported_at + REPORT_SECONDS
 
     def report(self) -> float | None:
-        """Tell the installation of what was given up. Returns in how many seconds to try again."""
+        """Report lost events. Returns in how many seconds to retry; None when it is done."""
         with self._lock:
             lost, why = self._lost, self._why
             self._reported_at = time.monotonic()
@@ -182,7 +182,7 @@ class SubscriberQueue:
 
 
 def _of_a_report(events: Sequence[RecordedEvent]) -> bool:
-    """Who fails on reports of failures must not cause more of them."""
+    """A subscriber that fails on reports of failures must not cause more of them."""
     return any(event.type == "system.error" for event in events)
 
 
@@ -190,11 +190,11 @@ Addressed = Callable[[], list[tuple[SubscriberQueue, Sequence[RecordedEvent]]]]
 
 
 Job = Callable[[], float | None]
-"""Returns in how many seconds it is to be done again; None when it is over."""
+"""Returns in how many seconds to run again; None when it is done."""
 
 
 class _Dispatcher:
-    """One thread that finds out who is to hear what, and keeps the times of retries; others that make the calls."""
+    """One thread distributes events to the queues and keeps the times of retries; other threads make the calls."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -226,7 +226,7 @@ class _Dispatcher:
             now = time.monotonic()
             while self._later and self._later[0][0] <= now:
                 self._ready.put(heapq.heappop(self._later)[2:])
-            # More threads only when the others are stuck: they share one interpreter.
+            # Start another thread only when the others are stuck: they share one interpreter.
             stuck = self._threads == 0 or now - self._taken_at > STUCK_SECONDS
             if stuck and not self._ready.empty() and self._threads < MAX_THREADS:
                 with self._lock:
@@ -283,7 +283,7 @@ _starting = threading.Lock()
 
 
 def hand_over(addressed: Addressed) -> None:
-    """Have lines given what is theirs, soon. `addressed` is called in another thread."""
+    """Distribute events to the subscribers' queues soon. `addressed` is called in another thread."""
     global _dispatcher
     with _starting:
         if _dispatcher is None or _dispatcher.pid != os.getpid():
@@ -299,7 +299,7 @@ def is_idle() -> bool:
 
 @atexit.register
 def _let_them_end() -> None:
-    """Give what waits some seconds, in a process that ends."""
+    """Give waiting events some seconds when the process ends."""
     deadline = time.monotonic() + END_SECONDS
     while not is_idle() and time.monotonic() < deadline:
         time.sleep(0.01)

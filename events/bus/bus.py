@@ -1,4 +1,4 @@
-"""The event bus: hear of events, publish them, read them again.
+"""The event bus: subscribe to events, publish them, read their history.
 
     from events import bus
 
@@ -11,9 +11,9 @@
     for event in bus.history(EventFilter(types=["system.*"], workspaces=None, installation=True)):
         ...
 
-Subscribe where your app is set up (`AppConfig.ready`), so that every process of the platform knows of it.
+Subscribe in `AppConfig.ready` of your app, so that every process of the platform has the subscription.
 
-Four ways to hear of events:
+Four ways to receive events:
 - `when="in_transaction"`: before the commit, in the writer's transaction. What the callback writes is committed with
   the events, and its exception undoes both. For outboxes and projections; it has to be quick.
 - `when="after_commit"` (the usual): in another thread of the process that wrote the events, after the commit. At most
@@ -142,11 +142,11 @@ def subscribe(
     """
     if when not in {"in_transaction", "after_commit"}:
         raise BadSubscription('when: must be "in_transaction" or "after_commit".')
-    want = subscribers.wanted(types, sources, since, until, where)
+    subscription_filter = subscribers.subscription_filter(types, sources, since, until, where)
 
     def begin(function: Callable[[Any], object]) -> Subscription:
         called = name or f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', repr(function))}"
-        subscription = Subscription(function, want, when, once, batches, called)
+        subscription = Subscription(function, subscription_filter, when, once, batches, called)
         subscribers.add(subscription)
         return subscription
 
@@ -175,7 +175,7 @@ def publish(
     workflow_id: UUID | None = None,
     time: datetime | None = None,
 ) -> RecordedEvent:
-    """Append an event to a stream, in the caller's transaction or in one of its own. Returns it as it was recorded.
+    """Append an event to a stream, in the caller's transaction or in a new one. Returns the recorded event.
 
     `stream` may be left out for system events. The ids are those in the stream's name unless they are given. Raises
     InvalidEvent, which names every field that is wrong. An execution's status is not changed by an event that says so.
@@ -237,7 +237,7 @@ def replay(
     after: Cursor | None = None,
     stop: threading.Event | None = None,
 ) -> int:
-    """Hand recorded history to a callback again. Nothing runs, and nobody else hears of it. Returns how many events.
+    """Call a callback with recorded history; no other subscriber is called. Returns the number of events.
 
     `delay`: so many seconds between two events. `speed`: at their own pace times this. Neither: at once. `stop` ends it
     between two events; so does an exception of the callback, which goes on to the caller.

@@ -44,10 +44,10 @@ Handler = Callable[[Sequence[RecordedEvent]], object]
 
 POLL_SECONDS = 0.5
 SOON_SECONDS = 0.05
-"""After something came, more is looked for so soon; then less and less often."""
+"""The first pause after an event; pauses then grow."""
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.5, 60.0
 REPORT_AT = 3
-"""The failure in a row that the installation is told of."""
+"""The number of failures in a row at which a system event is emitted."""
 
 
 class ConsumerLeaseLost(Exception):
@@ -109,13 +109,13 @@ class _Consumer:
         begin: Begin,
         stop: threading.Event,
     ) -> None:
-        """Make the row, or note in it what is wanted now. Waits for the database."""
+        """Create the row, or update its patterns. Waits for the database."""
         EventFilter(types=types or (), sources=sources or (), workspaces=None).query()  # complains of bad ones
         given = {"types": types, "sources": sources}
         wanted = {field: [] if "*" in them else list(them) for field, them in given.items() if them is not None}
         while not stop.is_set():
             try:
-                # One transaction, so that a new row's place is never anything but what was asked for.
+                # One transaction, so that a new row never has another position than the requested one.
                 with transaction.atomic():
                     row, made = EventSubscription.objects.get_or_create(
                         name=self.name, defaults={**wanted, "workspace": workspace}
@@ -169,7 +169,7 @@ class _Consumer:
     # --- reading and handling -------------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event, hint: threading.Event, once: bool) -> None:
-        """Handle what comes until told to stop."""
+        """Handle events until `stop` is set."""
         pause, hinted = POLL_SECONDS, False
         try:
             while not stop.is_set():
@@ -187,7 +187,7 @@ class _Consumer:
                 else:
                     if once and self._holds and not more:
                         return
-                    # What was hinted at may have to wait for an older transaction that is still at work.
+                    # The events behind a hint may have to wait for an older open transaction.
                     pause = SOON_SECONDS if found or hinted else min(POLL_SECONDS, pause * 2)
                     hinted = False
                     if not more:
@@ -220,7 +220,7 @@ class _Consumer:
         with transaction.atomic():
             if events:
                 self._call(events)
-            # Fails if somebody else has taken over, or has moved the place.
+            # Updates nothing if another consumer has taken over, or the position was moved.
             mine = EventSubscription.objects.filter(pk=row.pk, holder=self.me, **here)
             if not mine.update(last_error="", lease_expires_at=_lease_end(), **positions.update_fields(place)):
                 raise ConsumerLeaseLost
@@ -271,7 +271,7 @@ def _delay(failures: int) -> float:
 
 @contextmanager
 def _hints(once: bool) -> Iterator[threading.Event]:
-    """Yield what is set when watchers of executions or of the system are told of something: time to look."""
+    """Yield an event that is set when something is published to the feed or the system stream."""
     hint, over = threading.Event(), threading.Event()
     thread = threading.Thread(target=_listen, args=(hint, over), name="hints", daemon=True)
     if not once:
@@ -283,7 +283,7 @@ def _hints(once: bool) -> Iterator[threading.Event]:
 
 
 def _listen(hint: threading.Event, over: threading.Event) -> None:
-    """Hear the hints of the live layer. While Redis is away the poll finds everything, a little later."""
+    """Listen to the live messages. While Redis is unavailable, polling finds everything a little later."""
     configured: Any = settings.CHANNEL_LAYERS["default"]["CONFIG"]
     prefix = configured["prefix"]
     channels = [f"{prefix}__group__{publisher.group_of(stream)}" for stream in (FEED, SYSTEM)]

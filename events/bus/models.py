@@ -20,7 +20,7 @@ class EventSubscriptionQuerySet(WorkspaceScopedQuerySet["EventSubscription"]):
 
 
 class EventSubscription(models.Model):
-    """A consumer's place in the order over streams. One process at a time holds its lease and goes on from there."""
+    """A consumer's position in the order over streams. One process at a time holds its lease and continues from it."""
 
     name = models.CharField(max_length=100, unique=True)
     workspace = models.ForeignKey(
@@ -61,5 +61,5 @@ class EventSubscription(models.Model):
 
     @property
     def is_held(self) -> bool:
-        """Tell whether a consumer is at work."""
+        """Tell whether a consumer holds the lease."""
         return bool(self.holder) and self.lease_expires_at is not None and self.lease_expires_at > timezone.now()

@@ -1,8 +1,8 @@
-"""Who in this process wants to hear of events: the register behind `events.bus`, and what the log dispatches through.
+"""The subscribers of this process: the register behind `events.bus`, and the dispatch of appended events.
 
-It is indexed by type, and by source where a subscription names sources in full, so that an append costs the same
-however many subscribers want something else. After-commit subscribers are called in other threads (`after_commit`):
-however many there are, however slow, the writer only notes that they have something to hear.
+The register is indexed by type, and by source where a subscription names sources in full, so that the cost of an append
+does not depend on subscribers of other events. After-commit subscribers are called in other threads (`after_commit`):
+their number and speed do not slow down the writer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Events = Sequence[RecordedEvent]
 
 
 class BadSubscription(ValueError):
-    """What was wanted of the bus cannot be had; the message begins with the argument's name."""
+    """An argument of a subscription is invalid; the message begins with its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +38,16 @@ class SubscriptionFilter:
     """Sources with a `*`."""
     since: str = ""
     until: str = ""
-    """As texts, which sort as the times do."""
+    """As text, which sorts as the times do."""
     where: Callable[[RecordedEvent], bool] | None = None
 
     @property
     def is_bare(self) -> bool:
-        """Tell whether the index alone answers."""
+        """Tell whether the index alone decides."""
         return not (self.patterns or self.since or self.until or self.where)
 
     def fits(self, event: RecordedEvent) -> bool:
-        """Tell whether an event, whose type fits, is wanted."""
+        """Tell whether an event whose type matches passes the other conditions."""
         named = not (self.sources or self.patterns) or event.source in self.sources
         if not named and not any(fnmatchcase(event.source, pattern) for pattern in self.patterns):
             return False
@@ -56,14 +56,14 @@ class SubscriptionFilter:
         return self.where is None or bool(self.where(event))
 
 
-def wanted(
+def subscription_filter(
     types: Collection[str] | None,
     sources: Collection[str] | None,
     since: datetime | None,
     until: datetime | None,
     where: Callable[[RecordedEvent], bool] | None,
 ) -> SubscriptionFilter:
-    """Return what is wanted. Raises BadSubscription."""
+    """Return the filter of a subscription. Raises BadSubscription."""
     for name, values in (("types", types), ("sources", sources)):
         if isinstance(values, str):
             raise BadSubscription(f"{name}: expected a list of strings, not a string. Use [{values!r}].")
@@ -89,10 +89,10 @@ def wanted(
 
 @dataclass(eq=False, slots=True)
 class Subscription:
-    """A subscriber that is heard until it is cancelled."""
+    """A subscriber that is called until it is cancelled."""
 
     callback: Callable[[Any], object]
-    wanted: SubscriptionFilter
+    subscription_filter: SubscriptionFilter
     when: When
     once: bool
     batches: bool
@@ -101,7 +101,7 @@ class Subscription:
     line: after_commit.SubscriberQueue | None = None
 
     def cancel(self) -> None:
-        """Hear nothing more, not even what waits to be heard. It does not wait for a call that is being made."""
+        """Stop the calls, including those for waiting events. Does not wait for a call that is running."""
         with _lock:
             self.cancelled = True
             for bucket in _buckets_of(self):
@@ -110,8 +110,8 @@ class Subscription:
             self.line.close()
 
     def hear(self, events: Events) -> Iterator[int]:
-        """Call the callback with what is wanted of `events`; yields, after each call, how many were dealt with."""
-        fits = None if self.wanted.is_bare else self.wanted.fits
+        """Call the callback with the matching events; yields, after each call, how many events were handled."""
+        fits = None if self.subscription_filter.is_bare else self.subscription_filter.fits
         if self.batches or self.once:
             chosen = [event for event in events if fits is None or fits(event)]
             if self.once:
@@ -140,7 +140,7 @@ class Subscription:
 
 
 class _Bucket:
-    """Subscriptions that want the same, as a tuple that is made anew only when it is asked for after a change."""
+    """Subscriptions to the same events, with a snapshot that is renewed on the first read after a change."""
 
     __slots__ = ("_members", "_snapshot")
 
@@ -167,17 +167,17 @@ class _Bucket:
 _lock = threading.RLock()
 _ANY_SOURCE = ""
 _index: dict[When, dict[str, dict[str, _Bucket]]] = {"in_transaction": {}, "after_commit": {}}
-"""By type, then by source; those that name no source in full stand under the empty one."""
+"""By type, then by source; subscriptions without a full source are under the empty source."""
 
 
 def _buckets_of(subscription: Subscription) -> list[_Bucket]:
-    index, want = _index[subscription.when], subscription.wanted
+    index, want = _index[subscription.when], subscription.subscription_filter
     sources = want.sources if want.sources and not want.patterns else (_ANY_SOURCE,)
     return [index.setdefault(type_, {}).setdefault(source, _Bucket()) for type_ in want.types for source in sources]
 
 
 def add(subscription: Subscription) -> None:
-    """Have the subscription heard from now on."""
+    """Call the subscription from now on."""
     if subscription.when == "after_commit":
         subscription.line = after_commit.SubscriberQueue(subscription.name, subscription.hear, subscription.batches)
     with _lock:
@@ -204,13 +204,13 @@ def dispatch_in_transaction(events: Events) -> None:
 
 
 def dispatch_after_commit(events: Events) -> None:
-    """Hand events to the after-commit subscribers, in another thread. No exception of theirs reaches the caller."""
+    """Hand events to the after-commit subscribers, in another thread. Their exceptions do not reach the caller."""
     if addressed := _addressed(events, _index["after_commit"]):
         after_commit.hand_over(lambda: [(s.line, theirs) for s, theirs in _per_subscriber(events, addressed) if s.line])
 
 
 _Addressed = list[tuple[list[int], tuple[tuple[Subscription, ...], ...]]]
-"""Events (by their place) of one type and source, and who wants such."""
+"""Indexes of events of one type and source, and their subscriptions."""
 
 
 def _addressed(events: Events, index: dict[str, dict[str, _Bucket]]) -> _Addressed:
@@ -230,7 +230,7 @@ def _addressed(events: Events, index: dict[str, dict[str, _Bucket]]) -> _Address
 
 
 def _per_subscriber(events: Events, addressed: _Addressed) -> list[tuple[Subscription, Events]]:
-    """Return what each is to hear, in the order of `events`. Those that want the same share one list."""
+    """Return the events of each subscription, in order. Subscriptions to the same events share one list."""
     groups_of: dict[Subscription, tuple[int, ...]] = {}
     for number, (_, who) in enumerate(addressed):
         for members in who:

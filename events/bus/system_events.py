@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 PROCESS_SOURCE = "platform.processes"
 PATIENCE_SECONDS = 600.0
-"""How long a process that has started goes on trying to say so while the database is away."""
+"""How long a started process keeps trying to record its start while the database is unavailable."""
 FAREWELL_SECONDS = 2.0
 """How long one that stops tries."""
 
@@ -45,7 +45,7 @@ def emit(
     time: datetime | None = None,
     **further: Any,
 ) -> None:
-    """Append `system.<type_>`: what happened to which component, in words and figures; `further` as the type has it."""
+    """Append `system.<type_>` for a component, with a message and figures; `further` are other fields of the type."""
     stream_id = Stream.objects.values_list("pk", flat=True).get(name=SYSTEM)
     data = {"component": component, "message": message, "figures": figures or {}, **further}
     log.append([NewEvent(stream_id, f"system.{type_}", data, source, time=time)])
@@ -63,16 +63,16 @@ def report_loss(subscriber: str, why: str, lost: int) -> None:
 
 
 @contextmanager
-def taking_turns() -> Iterator[None]:
-    """Keep other processes from telling anything until the block's transaction ends: who looks first what was told, and
-    then tells, does so alone."""
+def exclusive_emit() -> Iterator[None]:
+    """Block other processes from emitting until the block's transaction ends, so that this one can check the last
+    event before it emits another one."""
     with transaction.atomic():
         Stream.objects.select_for_update().get(name=SYSTEM)
         yield
 
 
 def last_emitted(type_: str, source: str, since: datetime) -> RecordedEvent | None:
-    """Return the latest `system.<type_>` of a source that was told since then."""
+    """Return the latest `system.<type_>` of a source since a time."""
     statement = (
         f"SELECT {COLUMNS} FROM {SOURCE} WHERE s.name = %s AND e.type = %s AND e.source = %s AND e.id >= %s"  # noqa: S608
         " ORDER BY e.sequence DESC LIMIT 1"
@@ -83,24 +83,24 @@ def last_emitted(type_: str, source: str, since: datetime) -> RecordedEvent | No
 
 
 def started(component: str) -> None:
-    """Tell that this process has started, as soon as the database takes it. Never waits, never raises."""
-    _tell_of_process("startup", component, "has started", PATIENCE_SECONDS)
+    """Emit that this process has started, as soon as the database accepts it. Never waits, never raises."""
+    _emit_for_process("startup", component, "has started", PATIENCE_SECONDS)
 
 
 def stopped(component: str) -> None:
-    """Tell that this process stops, if the database takes it within two seconds. Never raises."""
-    _tell_of_process("shutdown", component, "stops", FAREWELL_SECONDS).join(FAREWELL_SECONDS)
+    """Emit that this process stops, if the database accepts it within two seconds. Never raises."""
+    _emit_for_process("shutdown", component, "stops", FAREWELL_SECONDS).join(FAREWELL_SECONDS)
 
 
-def _tell_of_process(type_: str, component: str, what: str, patience: float) -> threading.Thread:
-    # A thread: callers may be in an event loop, and whoever starts does not wait for the database.
+def _emit_for_process(type_: str, component: str, what: str, patience: float) -> threading.Thread:
+    # A thread: callers may be in an event loop, and a start does not wait for the database.
     arguments = (type_, component, what, timezone.now(), time.monotonic() + patience)
-    thread = threading.Thread(target=_try_to_tell, args=arguments, name=f"system.{type_}", daemon=True)
+    thread = threading.Thread(target=_try_to_emit, args=arguments, name=f"system.{type_}", daemon=True)
     thread.start()
     return thread
 
 
-def _try_to_tell(type_: str, component: str, what: str, moment: datetime, until: float) -> None:
+def _try_to_emit(type_: str, component: str, what: str, moment: datetime, until: float) -> None:
     host, pid = socket.gethostname(), os.getpid()
     message = f"{component} {what} on {host}, process {pid}."
     while True:

@@ -1,4 +1,4 @@
-"""Who a client is, and which streams are theirs to see: asked when they come, and again while they stay."""
+"""Who a client is, and which streams it may see: checked when it connects, and again while it is connected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workflow_platform.core.accounts.models import User, Workspace
 
 
 def viewer_of(login: Login) -> Viewer | None:
-    """Return who has logged in; None if the token or the session opens nothing, or no longer."""
+    """Return the viewer of a login; None if the token or session is not valid."""
     user = user_of(login)
     if user is None:
         return None
@@ -31,7 +31,7 @@ def viewer_of(login: Login) -> Viewer | None:
 
 
 def user_of(login: Login) -> User | None:
-    """Return who has logged in; None if the token or the session opens nothing."""
+    """Return the user of a login; None if the token or session is not valid."""
     if login.bearer is not None:
         return authenticate_bearer(login.bearer)
     if not login.session_key:
@@ -43,7 +43,7 @@ def user_of(login: Login) -> User | None:
 
 
 def visible_streams(viewer: Viewer, names: Collection[str]) -> dict[str, StreamState]:
-    """Return where those streams stand that the viewer may see. Others are left out as if there were none."""
+    """Return the states of the streams that the viewer may see. Others are left out as if they did not exist."""
     states = {name: state for name, state in reading.states(names).items() if may_see(viewer, state)}
     return states | stream_kinds.states(viewer, names)
 
@@ -60,7 +60,7 @@ def may_see(viewer: Viewer, stream: StreamState) -> bool:
 
 
 def same_origin(headers: dict[bytes, bytes]) -> bool:
-    """Tell whether a page of this very site asks: scheme, host and port. What a cookie opens needs it."""
+    """Tell whether the request comes from a page of this site (scheme, host and port). Required for session cookies."""
     origin = headers.get(b"origin", b"").decode("latin-1")
     if origin in settings.CSRF_TRUSTED_ORIGINS:
         return True

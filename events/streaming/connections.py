@@ -1,7 +1,7 @@
-"""Who is connected to this web process: how many may be, whether they still may, and their farewell.
+"""The connections of this web process: their limits, their users' rights, and their end when the process stops.
 
-Rights are asked for again a while after a change was told (`access_changed`), and from time to time in any case: what a
-message should have told may have been lost.
+Rights are checked again shortly after a change (`publisher.access_changed`), and from time to time, since a message may
+be lost.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ logger = logging.getLogger(__name__)
 RECHECK_SECONDS = 15.0
 SETTLE_SECONDS = 0.2
 ENTERING_AT_ONCE = 8
-"""Clients of whom it is looked up who they are."""
+"""The number of clients whose viewers are looked up at a time."""
 NOT_AUTHENTICATED, FORBIDDEN, NO_SUCH_STREAM, NO_PONG, TOO_MANY, RESTARTING = 4401, 4403, 4404, 4408, 4429, 1012
 FAREWELL_SECONDS = 1.0
-"""Over which clients are told to come back when the process stops, so that they do not come all at once."""
+"""When the process stops, clients are disconnected over this time, so that they do not reconnect all at once."""
 
 
 class StreamConnection(Protocol):
@@ -45,7 +45,7 @@ class StreamConnection(Protocol):
 
 
 class TooManyConnections(Exception):
-    """There are as many connections as there may be."""
+    """The limit of connections is reached."""
 
 
 class Connections:
@@ -63,7 +63,7 @@ class Connections:
         its_hub.on_access_changed.add(self._note_change)
 
     async def viewer_of(self, login: Login) -> Viewer | None:
-        """Return who comes. Of many who come at once the first are through before the last are looked at."""
+        """Return the viewer of a login. A few are looked up at a time, so that early clients need not wait for all."""
         async with self._entering:
             return await in_database(viewer_of, login)
 
@@ -99,8 +99,8 @@ class Connections:
             self._recheck.cancel()
             self._recheck = None
 
-    async def say_farewell(self) -> None:
-        """Tell all clients to come back later, spread over a second; takes no more."""
+    async def disconnect_all(self) -> None:
+        """Close all connections with RESTARTING, spread over a second; accept no more."""
         self._stopping = True
         leaving = list(self._connections)
 
@@ -123,7 +123,7 @@ class Connections:
             try:
                 async with asyncio.timeout(RECHECK_SECONDS):
                     await self._wake.wait()
-                # What was told may be done only a moment later: a session is deleted after its end was signalled.
+                # The change may follow its signal: a session is deleted after the signal of its end.
                 await asyncio.sleep(SETTLE_SECONDS)
                 self._wake.clear()
                 changed, self._changed = self._changed, set()

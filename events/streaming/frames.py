@@ -1,4 +1,4 @@
-"""What a client may say: its frames with their limits, and which types of events a subscription wants."""
+"""The frames that a client may send, with their limits, and the event types of a subscription."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Level = Literal["lifecycle", "all"]
 
 
 class BadFrame(ValueError):
-    """The frame is not one of those that a client may send; says which field is wrong."""
+    """The frame is invalid; the message names the field."""
 
 
 class _Frame(BaseModel):
@@ -51,7 +51,7 @@ class Ping(_Frame):
 
 
 class Control(_Frame):
-    """What somebody wants of a replay, whether they watch it or not."""
+    """A command for a replay. The client need not be subscribed to it."""
 
     type: Literal["pause", "resume", "seek", "speed"]
     stream: Stream
@@ -62,7 +62,7 @@ class Control(_Frame):
     time: Annotated[str, Field(max_length=40)] | None = None
     """seek: to the original time."""
     paused: bool | None = None
-    """seek: and stand still there, or go on."""
+    """seek: pause there, or continue."""
     speed: float | None = None
 
 

@@ -1,8 +1,7 @@
-"""What a web process hears of the streams that its clients watch: one channel of the layer, each message read once.
+"""The live messages of a web process: one channel of the layer for all its clients, so that each message is read once.
 
-The hub also knows when it hears nothing: it sends itself a beat through Redis. While none comes back, streams are
-`degraded`: their heads are polled often and clients are served from the log. In between, a slow poll finds what no
-message told.
+The hub notices lost messages: it sends itself a beat through Redis. While no beat arrives, streams are `degraded`:
+their heads are polled often, and clients read from the log. At other times a slow poll finds events without a message.
 """
 
 from __future__ import annotations
@@ -28,14 +27,13 @@ logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 0.5
 SILENCE_SECONDS = 2.5
-"""So long without a beat, and streams are degraded. Not shorter: the process itself may be busy."""
+"""Without a beat for so long, streams are degraded. Not shorter, since the process itself may be busy."""
 BUSY_SECONDS = 0.1
-"""Who wakes so much too late says nothing about Redis."""
+"""A process that wakes this late is busy; the silence says nothing about Redis."""
 POLL_SECONDS, DEGRADED_POLL_SECONDS = 2.0, 0.25
 RETRY_SECONDS = 0.5
 GIVE_UP_SECONDS = 5.0
-"""A connection over which no beat has come for so long is given up: a Redis that hangs, or a master that was replaced
-while it did, never ends it."""
+"""A connection without a beat for so long is closed: a Redis that hangs, or a replaced master, never closes it."""
 
 
 class Watcher(Protocol):
@@ -109,8 +107,8 @@ class Hub:
                 self._heads.pop(watcher.stream, None)
 
     async def _join(self, streams: Iterable[str]) -> None:
-        """Join the groups of streams, in one round with those that others want: a turn of the loop is long when a
-        thousand clients come at once, and one after the other would cost each of them several."""
+        """Join the groups of streams, in one round for all callers: when a thousand clients connect at once, one after
+        another would take each of them several turns of the event loop."""
         self._wanted.update(streams)
         self._wanted -= self._joined
         if not self._wanted:
@@ -120,7 +118,7 @@ class Hub:
         await asyncio.shield(self._next_round)
 
     async def _join_wanted(self) -> None:
-        """Join what is wanted when it is this round's turn. What fails is tried again soon, by `_keep_joined`."""
+        """Join the requested groups. `_keep_joined` retries what fails."""
         async with self._joining:
             self._next_round = None
             wanted, self._wanted = self._wanted, set()
@@ -207,7 +205,7 @@ class Hub:
                 changed(message["user"])
 
     async def _beat(self) -> None:
-        """Send what `_take` should hear, and notice when it does not."""
+        """Send a beat that `_take` should receive, and notice when it does not."""
         while True:
             if self._channel is not None:
                 # Whatever goes wrong here shows as silence.
@@ -217,7 +215,7 @@ class Hub:
             asleep_at = time.monotonic()
             await asyncio.sleep(BEAT_SECONDS)
             if time.monotonic() - asleep_at - BEAT_SECONDS > BUSY_SECONDS:
-                # A process that is busy, as when a thousand clients come at once, has not listened.
+                # A busy process, as when a thousand clients connect at once, has not read its messages.
                 self._heard_at = max(self._heard_at, time.monotonic() - SILENCE_SECONDS + 2 * BEAT_SECONDS)
             silent = time.monotonic() - self._heard_at > SILENCE_SECONDS
             if silent != self.degraded:
@@ -242,7 +240,7 @@ class Hub:
                 await self._look()
 
     async def _look(self) -> None:
-        """Tell subscriptions where their streams stood at the poll before: what was under way then has come."""
+        """Tell watchers the heads of the previous poll: messages for those events have arrived by now."""
         heads = await in_database(reading.heads, list(self._watchers))
         known, self._heads = (heads if self.degraded else self._heads), heads
         for stream, head in known.items():

@@ -1,7 +1,7 @@
 """A stream of the log for one client: history, then live, each event once and in sequence.
 
-What the group of a stream says is kept if it fits into the session's buffer, and goes out if it is the next sequence.
-What does not fit or is not next (a gap, a slow client) sends the subscription back to the log, at the client's pace.
+Events of the stream's group are buffered while the session has room, and sent if their sequence is the next one. A gap
+or a full buffer (a slow client) sends the subscription back to the log, which it reads at the client's pace.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ class LogSubscription(StreamSubscription):
         self.session.wake(self)
 
     def look(self, head: int) -> None:
-        """Hear where the stream stood some time ago: what has not come by now is read from the log."""
+        """Take the stream's head at the previous poll: events up to it that have not arrived are read from the log."""
         if self.state is None or self.behind:
             return
         if head > self.cursor and not self._buffer:
             self.behind = True
             self.session.wake(self)
         elif self.cursor > self._told_through and not self._buffer:
-            self._owes_through = True  # nothing of it was for this client, who should know how far that goes
+            self._owes_through = True  # no event was for this client: tell it how far the stream has come
             self.session.wake(self)
 
     def state_changed(self) -> None:
-        """Hear that hints have stopped, or are back; then, what was said meanwhile is read from the log."""
+        """Take note that live messages have stopped or are back: what was missed is read from the log."""
         if self.live:
             self.live, self.behind = False, True
             self.session.wake(self)
@@ -77,7 +77,7 @@ class LogSubscription(StreamSubscription):
         return [event.json(self.stream) for event in events]
 
     async def send_liveness(self) -> None:
-        """Send whether what follows is live, or comes from a log that is polled."""
+        """Send whether the stream is live, or the log is polled."""
         self._told_through = self.cursor
         await super().send_liveness()
 
@@ -93,7 +93,7 @@ class LogSubscription(StreamSubscription):
         if len(events) == PAGE:
             through, self.behind = sequences[-1], True
         else:
-            # What lies between is filtered out, belongs to others, or was removed.
+            # Events in between are filtered out, belong to other workspaces, or were removed.
             through = max([self.cursor, state.head, *sequences[-1:]])
         await self._send_page(sequences, [event.json(self.stream) for event in events], through)
         if not self.is_current:
@@ -122,7 +122,7 @@ class LogSubscription(StreamSubscription):
         self.cursor = through
 
     def _close_up(self) -> None:
-        """Drop of the buffer what the log has told already."""
+        """Drop buffered events that were read from the log."""
         while self._buffer and self._buffer[0].last <= self.cursor:
             self.session.release(self._buffer.popleft())
         if self._buffer and self._buffer[0].first > self.cursor + 1:
@@ -155,7 +155,7 @@ class LogSubscription(StreamSubscription):
             await self._end()
 
     def _take(self, batch: EventBatch, sequences: list[int], texts: list[str]) -> None:
-        """Add what the client may and wants to see of a batch, after its cursor."""
+        """Add the events of a batch after the cursor that the client may see and has subscribed to."""
         start = self.cursor + 1 - batch.first
         if self.types is None and batch.workspaces is None:
             sequences.extend(range(self.cursor + 1, batch.last + 1))
@@ -185,10 +185,10 @@ class LogSubscription(StreamSubscription):
 def _read(
     stream: StreamState, after: int, limit: int, types: Collection[str] | None, workspaces: Collection[str]
 ) -> tuple[StreamState, list[RecordedEvent]]:
-    """Return where the stream stands, and a page of it up to there: of what has come since, who reads knows nothing."""
+    """Return the stream's state, and a page of its events up to that state's head."""
     state = reading.states([stream.name]).get(stream.name, stream)
     if state.head <= after:
         return state, []
     page = reading.page_after(state, after, limit, types, workspaces)
-    # Were it to hold the end of a stream that had not ended a moment ago, nobody would ever tell of the end.
+    # A later event could be the end of the stream, while `state` says that it has not ended.
     return state, [event for event in page if event.sequence_in(stream.name) <= state.head]

@@ -90,7 +90,7 @@ class _Publisher:
                 logger.warning("hints not sent: %s", error)
 
     def _send(self, client: redis.Redis, batch: list[Addressed]) -> None:
-        """Send to those groups that somebody has joined.
+        """Send to the groups that have members.
 
         Who joins a group after this has looked reads history after that, and finds there what was not sent.
         """
@@ -109,7 +109,7 @@ class _Publisher:
                 pipeline.execute()
 
     def _joined(self, client: redis.Redis, channels: Collection[str]) -> Collection[str]:
-        """Return those that somebody has joined; of a cluster all, since a node knows its own clients only."""
+        """Return the groups that have members; in a cluster all, since a node knows only its own clients."""
         if self._clustered is None:
             try:
                 self._clustered = bool(client.info("cluster").get("cluster_enabled"))
@@ -148,7 +148,7 @@ def publish(events: Sequence[RecordedEvent]) -> None:
     messages: list[Addressed] = []
     for name, shown in by_stream.items():
         for start in range(0, len(shown), MAX_EVENTS_PER_MESSAGE):
-            # Made only if somebody listens.
+            # Built only if the group has members.
             messages.append((group_of(name), partial(message, name, shown[start : start + MAX_EVENTS_PER_MESSAGE])))
     _send(messages)
 

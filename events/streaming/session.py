@@ -1,6 +1,6 @@
-"""Everything that one client watches, over whatever connection.
+"""The subscriptions of one client, over any kind of connection.
 
-One task per session sends, so that a client that does not read holds up nobody and costs one buffer.
+One task per session sends, so that a client that does not read delays no other client and costs one buffer.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from workflow_platform.core.database_threads import in_database
 logger = logging.getLogger(__name__)
 
 MAX_BUFFERED_BYTES = 2 * 1024 * 1024
-"""What one client may have waiting in memory; above it, it is read from the log later."""
+"""The most that can wait in memory for one client; above it, the client reads from the log later."""
 MAX_PAGES_ASKED = 16
 PATIENCE_SECONDS = 0.5
-"""Until the database is asked again, when it is away."""
+"""The pause before the next query while the database is unavailable."""
 
 
 class TooManySubscriptions(Exception):
@@ -56,7 +56,7 @@ class Session:
         self._woken = asyncio.Event()
 
     def subscribe(self, stream: str, after: int, types: frozenset[str] | None) -> None:
-        """Bring a stream to the client from a sequence on, anew if it is there already. Raises TooManySubscriptions."""
+        """Send a stream to the client after a sequence, again if it is subscribed. Raises TooManySubscriptions."""
         if (old := self.subscriptions.get(stream)) is not None:
             self.drop(old)
         if len(self.subscriptions) >= self._max_subscriptions:
@@ -69,7 +69,7 @@ class Session:
         self.wake(subscription)
 
     def unsubscribe(self, stream: str) -> None:
-        """Bring no more of a stream."""
+        """Stop sending a stream."""
         if (subscription := self.subscriptions.get(stream)) is not None:
             self.drop(subscription)
 
@@ -98,7 +98,7 @@ class Session:
             self.drop(subscription)
 
     def has_room_for(self, batch: EventBatch) -> bool:
-        """Reserve room for a batch. If there is none, all that is buffered goes: it is read from the log later."""
+        """Reserve room for a batch. If there is none, the buffer is emptied: its events are read from the log later."""
         if self._buffered + batch.size > MAX_BUFFERED_BYTES:
             self._buffered = 0
             for subscription in self.subscriptions.values():
@@ -113,12 +113,12 @@ class Session:
         self._buffered = max(0, self._buffered - sum(batch.size for batch in batches))
 
     def wake(self, subscription: StreamSubscription) -> None:
-        """Have a subscription looked at."""
+        """Have a subscription advance soon."""
         self._ready[subscription] = None
         self._woken.set()
 
     async def run(self) -> None:
-        """Send what there is to send, until cancelled."""
+        """Send frames until cancelled."""
         while True:
             await self._woken.wait()
             self._woken.clear()
@@ -138,7 +138,7 @@ class Session:
                 self._pages.popleft()
             subscription = next((s for s in self._ready if s.state is not None), None)
             if subscription is not None:
-                # Stays ready while it is at work: a failure leaves it to be tried again.
+                # Stays ready while it advances, so that a failure is retried.
                 more = await subscription.advance()
                 if subscription in self._ready:
                     del self._ready[subscription]
@@ -146,7 +146,7 @@ class Session:
                         self._ready[subscription] = None  # behind the others
 
     async def _open(self, wanted: list[StreamSubscription]) -> None:
-        # The groups first, then what is there: nothing can fall between.
+        # Join the groups first, then read the state: no event can be missed in between.
         await self.hub.watch(wanted)
         found = await in_database(access.visible_streams, self.viewer, [s.stream for s in wanted])
         for subscription in wanted:
@@ -174,11 +174,11 @@ class Session:
         await self.client.frame({"type": "page", "stream": stream, "after": asked.after, "events": envelopes})
 
     async def refuse(self, stream: str, code: str, detail: str) -> None:
-        """Tell the client why it gets nothing, or nothing more, of a stream."""
+        """Tell the client why it does not get a stream, or no longer."""
         await self.client.frame({"type": "error", "code": code, "stream": stream, "detail": detail})
 
     async def see_as(self, viewer: Viewer) -> None:
-        """Go on with what the user may see now; end what they may no longer."""
+        """Continue with the user's rights of now; end subscriptions that they no longer allow."""
         before, self.viewer = self.viewer, viewer
         if (before.staff, before.workspace_ids) == (viewer.staff, viewer.workspace_ids):
             return

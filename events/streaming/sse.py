@@ -39,7 +39,7 @@ JSON_LINES = "application/x-ndjson"
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a request wants; `after` by stream."""
+    """What a request asks for; `after` by stream."""
 
     after: dict[str, int]
     types: frozenset[str] | None
@@ -143,7 +143,7 @@ def _number(text: str) -> int:
 
 
 class _Response(StreamingHttpResponse):
-    """Ends its client, also when nobody has begun to read it."""
+    """Ends its client, even if reading has not begun."""
 
     def __init__(self, client: _Client, content_type: str) -> None:
         super().__init__(client.chunks(), content_type=content_type)

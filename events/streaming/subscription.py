@@ -14,10 +14,10 @@ PAGE = 500
 
 
 class Client(Protocol):
-    """Where a session's frames go. Both wait until the client has taken enough of what was sent before."""
+    """The receiver of a session's frames. Both methods wait until the client has read enough of the earlier frames."""
 
     async def events(self, stream: str, sequences: Sequence[int], envelopes: Sequence[str], through: int) -> None:
-        """Send events of a stream: JSON texts. `through` is the last sequence that was looked at."""
+        """Send events of a stream as JSON texts. `through` is the last sequence that was checked."""
 
     async def frame(self, frame: dict[str, Any]) -> None:
         """Send anything else."""

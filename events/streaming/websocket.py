@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 class StreamConsumer(AsyncWebsocketConsumer):
     """Spec of the frames: docs/asyncapi.yaml."""
 
-    channel_layer_alias = ""  # none of its own: the hub hears for all
+    channel_layer_alias = ""  # none: the hub receives for all clients
 
     session: Session
     login: Login
@@ -45,7 +45,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
     _sending: asyncio.Task[None] | None = None
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        """Do what a message asks for. Database connections are `in_database`'s to give back: here none is used."""
+        """Handle a message. No database connection is used here; `in_database` returns those it uses."""
         try:
             await getattr(self, get_handler_name(message))(message)
         except (DatabaseError, InterfaceError) as error:
@@ -53,7 +53,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
             await self.close(RESTARTING)
 
     async def connect(self) -> None:
-        """Let the client in, if it may come; with an execution in the address, subscribe it to that."""
+        """Accept the client if it may connect; subscribe it to the execution in the address, if there is one."""
         self._allowance, self._refilled_at = float(settings.WS_MESSAGE_BURST), time.monotonic()
         protocols = self.scope.get("subprotocols", [])
         # Accept first: a close before accept reaches a browser as HTTP 403, without its code.
@@ -88,7 +88,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
             self._sending.cancel()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Do what a frame asks for."""
+        """Handle a frame."""
         if not self._inside:
             return
         if not self._within_rate():

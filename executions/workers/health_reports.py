@@ -86,7 +86,7 @@ class HealthReport:
         changed = state != self._told or self._away_since is not None
         if not changed and timezone.now() - self._told_at < self._every:
             return
-        with system_events.taking_turns():
+        with system_events.exclusive_emit():
             self._tell(state, {name: round(seconds * 1000, 1) for name, seconds in took.items()})
 
     def _tell(self, state: ReportedState, took: dict[str, float]) -> None:
@@ -158,7 +158,7 @@ class QueueReport:
         values = {"queued": float(queued), "oldest_seconds": round(oldest, 1)}
         if queued:
             values |= _reasons(admitted) | _jobs()
-        with system_events.taking_turns():
+        with system_events.exclusive_emit():
             self._tell(values)
 
     def _tell(self, values: dict[str, float]) -> None:

@@ -47,7 +47,7 @@ async def test_each_client_is_told_at_a_moment_of_its_own_and_nobody_is_let_in(m
     clients = [Client(1), Client(2)]
     for client in clients:
         here.enter(client)
-    farewell = asyncio.create_task(here.say_farewell())
+    farewell = asyncio.create_task(here.disconnect_all())
     done, waiting = await asyncio.wait([client.ended for client in clients], return_when=asyncio.FIRST_COMPLETED)
     assert ([each.result() for each in done], len(waiting)) == ([RESTARTING], 1)
     assert spans == [(0, FAREWELL_SECONDS)] * 2
