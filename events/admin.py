@@ -19,7 +19,7 @@ from events.retention.models import CleanupState, RetentionPolicy
 
 
 class ReadOnly:
-    """History is looked at, not edited."""
+    """History is read-only."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -46,7 +46,7 @@ class EventAdmin(ReadOnly, admin.ModelAdmin[Event]):
     list_filter = [RecordedFilter, TypeFilter]
     list_select_related = ["stream", "workspace"]
     list_per_page = 100
-    search_fields = ["id"]  # shows the box; what is looked for is said below
+    search_fields = ["id"]  # shows the search box; `get_search_results` does the search
     search_help_text = "An event's id, an execution's id, or a stream's name."
     ordering = ["-id"]
     sortable_by = ()
@@ -84,7 +84,7 @@ class EventSubscriptionForm(forms.ModelForm[EventSubscription]):
     """Refuses patterns that match nothing."""
 
     def clean(self) -> dict[str, Any]:
-        """Check each list of patterns, so that the error stands beside its field."""
+        """Check each list of patterns, so that an error is shown beside its field."""
         values = super().clean() or {}
         for field in ("types", "sources"):
             try:

@@ -22,7 +22,7 @@ def check_partitions(app_configs: Any, databases: Sequence[str] | None = None, *
 
 @register(Tags.database)
 def check_event_order(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Return an error where the data come from another cluster, whose transactions had higher numbers."""
+    """Return an error if the data come from another cluster, whose transactions had higher numbers."""
     if connection.alias not in (databases or ()) or not _is_set_up():
         return []
     found = transactions.standing()

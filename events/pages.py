@@ -1,4 +1,4 @@
-"""The page of history over streams: its filters stand in its address, and its rows come from `GET /api/events/`."""
+"""The page of history over streams. Its filters are in the URL, and its rows come from `GET /api/events/`."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def database_warning() -> str | None:
-    """Return what is to be looked after in PostgreSQL, empty if nothing is; None if it takes no connection.
+    """Return a warning about PostgreSQL, empty if there is none; None if it accepts no connection.
 
     Not from the pool, whose connections may all be in use.
     """

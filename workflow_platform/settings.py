@@ -21,7 +21,7 @@ django_stubs_ext.monkeypatch()  # admin classes and querysets take type argument
 
 env = Env()
 UNREADABLE_VARIABLES: dict[str, str] = {}
-"""Variables that are no number, truth value or URL; `checks.py` reports them, the default stands meanwhile."""
+"""Variables that could not be read; `checks.py` reports them, and their defaults are used meanwhile."""
 
 T = TypeVar("T")
 

@@ -39,7 +39,7 @@ NO_PONG = 4408
 COMPONENT = "web"
 GC_THRESHOLDS = (20_000, 20, 20)
 FAREWELL_SECONDS = 5.0
-"""What clients get at most to be told that the process stops."""
+"""The time limit for closing client connections when the process stops."""
 DRAIN_SECONDS, CANCEL_SECONDS = 5.0, 2.0
 """What requests get at most to be answered before the process stops, and then to be given up."""
 EXIT_SECONDS = 2.0
@@ -63,7 +63,7 @@ class ResponsePace:
         self._free.set()
 
     def stopProducing(self) -> None:
-        """The connection is gone: nobody has to wait any more."""
+        """The connection is closed: stop waiting."""
         self._free.set()
 
     async def wait(self) -> None:
@@ -134,7 +134,7 @@ class StreamingServer(Server):
         self._ports: list[Any] = []
 
     def run(self) -> None:
-        """Serve until told to stop."""
+        """Serve until the process is stopped."""
         serve_requests()
         its_module: Any = daphne.server
         its_module.WebSocketFactory = PacedFactory  # Daphne has no other way to name them
@@ -168,7 +168,7 @@ class StreamingServer(Server):
         if kind == "websocket.send":
             try:
                 await super().handle_reply(protocol, message)
-            except Disconnected:  # which the application is about to hear
+            except Disconnected:  # the application is notified next
                 return
             if (pace := protocol.pace) is not None:
                 await pace.wait()
@@ -195,7 +195,7 @@ class StreamingServer(Server):
         system_events.started(COMPONENT)
 
     def kill_all_applications(self) -> Any:
-        """Take no more, tell clients that the process stops, answer what was asked; what is left then is given up.
+        """Stop listening, disconnect clients, answer open requests, then cancel those that are left.
 
         Called by Daphne when it stops; its own way gives everything up at once, and nothing if a connection is idle.
         """
@@ -224,7 +224,7 @@ class StreamingServer(Server):
 
 
 async def _wait(applications: set[asyncio.Future[Any]], seconds: float) -> set[asyncio.Future[Any]]:
-    """Return those that are not done after so long."""
+    """Return those that are not done after this time."""
     return (await asyncio.wait(applications, timeout=seconds))[1] if applications else set()
 
 

@@ -41,7 +41,7 @@ class ExportView(APIView):
         responses={(200, NDJSON): OpenApiTypes.STR, 404: None},
     )
     def get(self, request: Request) -> StreamingHttpResponse:
-        """A stream as JSON lines: a line that says what follows, then one envelope a line, up to where it stands now.
+        """A stream as JSON lines: a header line, then one envelope a line, up to the present head.
 
         For a file of the events that fit a filter, ask `/api/events/` with `format=ndjson`.
         """

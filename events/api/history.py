@@ -75,7 +75,7 @@ class EventTypeSerializer(serializers.Serializer[Any]):
 
 
 class LinesRenderer(BaseRenderer):
-    """Says that JSON lines can be asked for; the view writes them itself."""
+    """Offers JSON lines in content negotiation; the view writes them itself."""
 
     media_type = NDJSON
     format = "ndjson"
@@ -126,7 +126,7 @@ def _standing(page: Page) -> dict[str, Any]:
 
 
 async def _lines(wanted: EventFilter, after: Cursor | None, limit: int, newest_first: bool) -> AsyncIterator[bytes]:
-    """Yield the events, a line each, and in the end where to go on. A client that reads slowly holds one page."""
+    """Yield one line for each event, then the cursor. A slow client holds one page in memory."""
     while True:
         page = await in_database(history.read, wanted, after, min(limit, history.MAX_PAGE), newest_first)
         after, limit = page.cursor, limit - len(page.events)

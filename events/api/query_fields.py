@@ -24,7 +24,7 @@ class ManyField(serializers.ListField):
         super().__init__(child=child, max_length=MOST_VALUES, required=False, **kwargs)
 
     def run_child_validation(self, data: Any) -> Any:
-        """Return the values. Raises ValidationError about the parameter: its parts have no names of their own."""
+        """Return the values. Raises ValidationError for the whole parameter, since its parts have no names."""
         try:
             return super().run_child_validation(data)
         except serializers.ValidationError as error:
@@ -32,7 +32,7 @@ class ManyField(serializers.ListField):
             raise serializers.ValidationError(next(iter(found.values()))) from None
 
     def get_value(self, dictionary: Any) -> Any:
-        """Return the values; what stands between two commas with nothing in it is none."""
+        """Return the values; empty ones between commas are left out."""
         if not hasattr(dictionary, "getlist"):
             return super().get_value(dictionary)
         values = [part.strip() for text in dictionary.getlist(self.field_name) for part in text.split(",")]

@@ -164,7 +164,7 @@ class ShownTargetSerializer(serializers.Serializer[Any]):
 
 
 class ReplaySerializer(serializers.ModelSerializer[Replay]):
-    """Where a replay stands; `context["standings"]` has what `reading.standing` says of each."""
+    """The state of a replay; `context["standings"]` has the result of `reading.standing` for each."""
 
     stream = serializers.SerializerMethodField(help_text="None for a replay to an endpoint.")
     state = serializers.SerializerMethodField()

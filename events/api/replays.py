@@ -32,12 +32,12 @@ from workflow_platform.core.api.problems import Problem
 
 
 def shown(replay: Replay) -> Any:
-    """Return a replay as the API shows it, as it stands now."""
+    """Return a replay as the API shows it now."""
     return all_shown([replay])[0]
 
 
 def all_shown(replays: Iterable[Replay]) -> Any:
-    """Return replays as the API shows them, as they stand now."""
+    """Return replays as the API shows them now."""
     rows, now = list(replays), reading.database_now()
     standings = {row.pk: reading.standing(row, now) for row in rows}
     return ReplaySerializer(rows, many=True, context={"standings": standings}).data
@@ -88,13 +88,13 @@ class ReplayViewSet(viewsets.GenericViewSet[Replay]):
         return self.get_paginated_response(all_shown(self.paginate_queryset(found) or []))
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        """Where the replay stands: position, offset, percent."""
+        """The progress of the replay: position, offset, percent."""
         return Response(shown(self._replay(request, pk)))
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, pk: str) -> Response:
-        """Stop where it stands. For its maker and the editors of its workspaces, as all that follows."""
+        """Pause the replay. Allowed for its creator and the editors of its workspaces, like the other commands."""
         return self._order(request, pk, Command("pause"))
 
     @extend_schema(request=None)

@@ -1,4 +1,4 @@
-"""The AsyncAPI document: the protocol as events/protocol.yaml has it, with what events carry, from the catalogue."""
+"""The AsyncAPI document: the protocol from protocol.yaml, with the events' schemas from the catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each type of event tells, in a sentence."""
+"""A sentence for each event type."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ class NodeSkipped(NodeRunRef):
 class NodeWaiting(NodeRunRef):
     reason: str
     until: str | None
-    """When it goes on by itself: its time has come, or what it waits for has expired."""
+    """When it continues by itself: at its time, or when the wait expires."""
     kind: Literal["time", "retry", "webhook", "approval", "execution", "delivery"] = "time"
     wait: str | None = None
     """The wait's id: of an approval, what is decided at /api/approvals/."""
@@ -215,7 +215,7 @@ class CancelledDeliveries(Payload):
     under_way: int
     """They had left and had not been answered: they may arrive, and are not tried again."""
     left: list[str]
-    """The ids of those that had left, those under way first; the first 100."""
+    """The ids of those that had been sent, those in flight first; the first 100."""
 
 
 class CancelRequested(Payload):
@@ -312,7 +312,7 @@ LIFECYCLE = TERMINAL | {
     "execution.recovered",
     "execution.cancel_requested",
 }
-"""What the stream `executions` carries: where an execution stands, not what its nodes do."""
+"""The events of the stream `executions`: the status of executions, without their nodes."""
 
 
 class UnknownEventType(Exception):

@@ -28,7 +28,7 @@ def main(words: list[str] | None = None) -> int:
         asyncio.run(_run(options))
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever read has seen enough
+    except BrokenPipeError:  # the reader of the pipe has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (EventClientError, ValueError) as error:

@@ -8,7 +8,7 @@ RESTARTING, TOO_MANY = 1012, 4429
 FIRST, LONGEST = 0.1, 1.5
 """Seconds. With the longest delay of 1.5 s a client is back within 2 s of the server's return."""
 LONGEST_WHEN_TOO_MANY = 30.0
-"""Who is told that there are too many keeps away for longer."""
+"""The longer pause after the server refused a connection because of its limits."""
 
 _random = Random()  # noqa: S311  spreads load, guards nothing
 

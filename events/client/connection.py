@@ -44,7 +44,7 @@ class EventClient:
         self._asked: dict[str, int] = {}
         """Cursors of this connection's requests that have no answer yet, by stream: frames before it are stale."""
         self._leaving: dict[str, asyncio.Event] = {}
-        """Streams that have been handed back, until the server has said so."""
+        """Streams that were unsubscribed, until the server confirms it."""
         self._socket: ClientConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._failure: EventClientError | None = None
@@ -94,7 +94,7 @@ class EventClient:
 
     @property
     def state(self) -> State:
-        """Where the client stands: live when every stream is, else what the worst of them is."""
+        """The state of the client: live when every stream is, otherwise the worst state of its streams."""
         if self._closed:
             return State.CLOSED
         if self._socket is None:
@@ -103,7 +103,7 @@ class EventClient:
 
     @property
     def failure(self) -> EventClientError | None:
-        """Why the client closed for good; None if it did not, or was told to."""
+        """Why the client closed for good; None if it is open or was closed by the caller."""
         return self._failure
 
     def states(self) -> AsyncGenerator[State]:
@@ -151,7 +151,7 @@ class EventClient:
             await self._send({"type": "unsubscribe", "stream": stream})
 
     def _let_go(self, subscription: Subscription) -> None:
-        """End the subscription of a tail that nobody holds any more."""
+        """End the subscription of a tail that was garbage-collected."""
         subscription.abandoned = True
         if self._task is not None and not (loop := self._task.get_loop()).is_closed():
             loop.call_soon_threadsafe(self._run_errand, subscription)
@@ -167,7 +167,7 @@ class EventClient:
             await self._send(subscription.request())
 
     async def _send(self, frame: Frame) -> None:
-        """Send a frame if there is a connection; if there is none, the next one begins with what is asked for."""
+        """Send a frame if there is a connection. The next connection begins with all current requests."""
         if self._socket is not None:
             with contextlib.suppress(ConnectionClosed):
                 await self._socket.send(orjson.dumps(frame).decode())

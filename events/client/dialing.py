@@ -1,4 +1,4 @@
-"""One connection, from its handshake to its end; tells what ends a client for good from what another try may mend."""
+"""One connection, from its handshake to its end, and which errors are permanent."""
 
 from __future__ import annotations
 

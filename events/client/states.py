@@ -1,4 +1,4 @@
-"""Where a connection stands, and who wants to know."""
+"""The state of a connection, and its observers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a connection, or one of its streams, stands."""
+    """The state of a connection or of one of its streams."""
 
     LIVE = "live"
     DEGRADED = "degraded"
@@ -36,14 +36,14 @@ class Changes:
         self._followers: set[asyncio.Queue[State]] = set()
 
     def tell(self, state: State) -> None:
-        """Hand over the state if it is not the one told last."""
+        """Announce the state if it has changed."""
         if state is not self._told:
             self._told = state
             for queue in self._followers:
                 queue.put_nowait(state)
 
     async def follow(self) -> AsyncGenerator[State]:
-        """Yield the state told last and every one that follows, up to `closed`."""
+        """Yield the last announced state and every later one, up to `closed`."""
         queue: asyncio.Queue[State] = asyncio.Queue()
         queue.put_nowait(self._told)
         self._followers.add(queue)

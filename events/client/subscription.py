@@ -52,7 +52,7 @@ class HistoryRemoved(EventClientError):
 
 
 class Subscription:
-    """What was asked of one stream, and how far it has come."""
+    """The request for one stream, and its progress."""
 
     def __init__(self, stream: str, after: int, types: Sequence[str] | None, level: Level | None, follow: bool) -> None:
         self.stream, self.types, self.level, self.follow = stream, types, level, follow
@@ -64,7 +64,7 @@ class Subscription:
         """Handed back, because the caller does not take what has come."""
         self.failure: EventClientError | None = None
         self.reads: dict[int, tuple[int, asyncio.Future[list[Event]]]] = {}
-        """Pages asked for, by where they begin: how many events, and who waits."""
+        """Requested pages by the sequence before them: their size, and the waiting future."""
         self.buffer: deque[tuple[Event | None, int]] = deque()
         """Events, each with the cursor of who has taken it; None where only the cursor moves."""
         self.filled, self._taken = asyncio.Event(), asyncio.Event()
@@ -89,7 +89,7 @@ class Subscription:
         return frame
 
     def disconnected(self) -> None:
-        """Know that nothing comes any more of what was asked for."""
+        """End the subscription: no more events will come."""
         self.state = State.CONNECTING if self.state is State.CONNECTING else State.RECONNECTING
 
     def refused(self, code: str, detail: str) -> None:
@@ -142,7 +142,7 @@ class Subscription:
         return True
 
     def park(self) -> None:
-        """Have nothing more until it is asked for again from the cursor."""
+        """Stop until the stream is requested again from the cursor."""
         self.parked, self.state = True, State.RECONNECTING
 
     def taken(self) -> None:

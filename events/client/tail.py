@@ -39,7 +39,7 @@ class Tail:
     def __init__(self, client: TailConnection, subscription: Subscription) -> None:
         self._client, self._subscription = client, subscription
         self.cursor = subscription.cursor
-        """The last sequence that the caller has seen, or knows to be filtered out: where a later tail goes on."""
+        """The last sequence that the caller has seen or that was filtered out: a later tail continues from it."""
 
     @property
     def stream(self) -> str:
@@ -53,7 +53,7 @@ class Tail:
 
     @property
     def state(self) -> State:
-        """Where this stream stands."""
+        """The state of this stream."""
         return self._subscription.state
 
     def __aiter__(self) -> Self:
@@ -109,15 +109,15 @@ class Tail:
     # --- of a replay -------------------------------------------------------------------------------------------------
 
     async def pause(self) -> None:
-        """Let a replay stand still."""
+        """Pause a replay."""
         await self._control("pause")
 
     async def resume(self) -> None:
-        """Let a replay go on."""
+        """Resume a replay."""
         await self._control("resume")
 
     async def seek(self, sequence: int) -> None:
-        """Let a replay go on from a sequence, forwards or backwards."""
+        """Continue a replay from a sequence, forwards or backwards."""
         await self._control("seek", sequence=sequence)
 
     async def speed(self, speed: float) -> None:

@@ -17,7 +17,7 @@ def cloud_event(event: RecordedEvent, stream: str = "", sequence: int = 0, **ext
     `stream` and `sequence`: the place in which it is seen, if not its own. `extensions` are further attributes; their
     names are lower-case letters and digits, as the specification wants.
     """
-    # Nothing that stands in quotes here can hold a character that JSON escapes; what is handed in is escaped.
+    # No quoted value here can hold a character that JSON escapes; the payload is escaped already.
     head = (
         f'{{"specversion":"1.0","id":"{event.id}","source":"{event.source}","type":"{event.type}",'
         f'"time":"{event.time}","subject":"{event.stream}","datacontenttype":"application/json",'

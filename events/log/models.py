@@ -18,7 +18,7 @@ class Stream(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     name = models.CharField(max_length=80, unique=True)
-    # Not CASCADE: what a workspace leaves behind is found by its streams, and goes with retention.
+    # Not CASCADE: retention finds and removes the history of a deleted workspace by its streams.
     workspace = models.ForeignKey(
         Workspace,
         null=True,
@@ -58,7 +58,7 @@ class EventQuerySet(WorkspaceScopedQuerySet["Event"]):
 
 
 class Event(models.Model):
-    """An immutable fact, in the past tense. The table is cut by day; its indexes stand in `events.log.partitions`."""
+    """An immutable fact, in the past tense. The table is partitioned by day; its indexes are in `partitions`."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # No constraint: the append that writes the event holds the stream's row, and a check for each row costs.

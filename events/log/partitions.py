@@ -25,17 +25,17 @@ logger = logging.getLogger(__name__)
 TABLE = "events_event"
 KEPT = "events_event_kept"
 DAYS_AHEAD = 14
-"""A scheduler that is away for so long is the first that writers would notice of a missing partition: never."""
+"""Partitions are made so many days ahead; a scheduler that is down for less is not noticed by writers."""
 MOST_MOVED = 20_000
 """Rows that `make` moves out of `kept` while its writers wait, a fraction of a second; a day with more stays there."""
 LOCK_WAIT = "50ms"
-"""How long writers may queue behind a change of the table before it stands back."""
+"""How long writers may queue behind a change of the table before the change gives up its lock."""
 LOCK_ATTEMPTS = 200
 LOCK_PAUSE_SECONDS = 0.2
 
 _NAME = re.compile(rf"^{TABLE}_(\d{{4}})(\d{{2}})(\d{{2}})$")
 _LEFT_OVER = re.compile(rf"^{TABLE}_\d{{8}}_(thin|gone)$")
-# A unique index cannot stand on the whole table, since none of these begins with its key.
+# No unique index over the whole table: none of these begins with its partition key.
 _INDEXES = (
     ("sequence", "UNIQUE", "(stream_id, sequence)"),
     ("feed", "UNIQUE", "(feed_sequence) WHERE feed_sequence IS NOT NULL"),
@@ -99,13 +99,13 @@ def warning_about(there: Sequence[Partition]) -> str:
 
 
 def ensure(days_ahead: int = DAYS_AHEAD) -> list[Partition]:
-    """Make the partitions from today to so many days ahead that are not there. Returns those made."""
+    """Create the missing partitions from today to so many days ahead. Returns those created."""
     today = datetime.now(UTC).date()
     return make([today + timedelta(days=n) for n in range(days_ahead + 1)])
 
 
 def make(days: Sequence[date]) -> list[Partition]:
-    """Make the partitions of these days that are not there; rows of theirs move over from `kept`. Returns those made.
+    """Create the missing partitions of these days; their rows move over from `kept`. Returns those created.
 
     Writers are not held up where they have partitions of their own. A day of which `kept` holds more than MOST_MOVED
     rows is left there. Call it outside a transaction. Raises TableBusy.
@@ -182,7 +182,7 @@ def replace(partition: Partition, replacement: str | None) -> None:
     Writers and readers wait for a few milliseconds, LOCK_WAIT at worst. Raises TableBusy.
     """
     old, gone, table = sql.Identifier(partition.name), f"{partition.name}_gone", sql.Identifier(TABLE)
-    # Sends a vacuum that is at work on it away, which would hold us up for longer than others can wait for us.
+    # Cancels a vacuum of the table, which would block this change for longer than writers can wait.
     _run("ALTER TABLE {} SET (autovacuum_enabled = false, toast.autovacuum_enabled = false)", old)
     statements: list[sql.Composable] = [
         sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(table),
@@ -199,7 +199,7 @@ def replace(partition: Partition, replacement: str | None) -> None:
     except TableBusy:
         _run("ALTER TABLE {} RESET (autovacuum_enabled, toast.autovacuum_enabled)", old)
         raise
-    _run("DROP TABLE {}", sql.Identifier(gone))  # no partition any more: nobody waits for it
+    _run("DROP TABLE {}", sql.Identifier(gone))  # no longer a partition: no writer waits for it
 
 
 def drop_leftovers() -> list[str]:
@@ -236,7 +236,7 @@ def _change(statements: Sequence[sql.Composable]) -> None:
     queue behind whoever waits; again and again, up to LOCK_ATTEMPTS times. Raises TableBusy.
     """
     text = sql.SQL("; ").join(statements).as_string(connection.connection)
-    if connection.in_atomic_block:  # a migration, which nobody competes with
+    if connection.in_atomic_block:  # a migration, which has no competitors
         with connection.cursor() as cursor:
             cursor.execute(text)
         return

@@ -1,4 +1,4 @@
-"""From rows to recorded events, and the pages of one stream: what every reader of history stands on."""
+"""Rows as recorded events, and pages of one stream: the base of every reader of history."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def by_ids(ids: Collection[UUID]) -> list[RecordedEvent]:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """Where a stream stands."""
+    """The state of a stream: its head, and what was removed."""
 
     id: int
     name: str
@@ -63,7 +63,7 @@ class StreamState:
 
 
 def states(names: Collection[str]) -> dict[str, StreamState]:
-    """Return where streams stand, by name; those that do not exist are left out."""
+    """Return the states of streams by name; streams that do not exist are left out."""
     fields = ("id", "name", "workspace_id", "last_sequence", "removed_through", "created_at", "ended_at", "removed_at")
     found = Stream.objects.filter(name__in=list(names)).values_list(*fields)
     return {row[1]: StreamState(*row) for row in found}
@@ -96,7 +96,7 @@ def page_after(
     """
     last = _NO_END
     if sequence_field(stream.name) == "sequence":
-        after = max(after, stream.removed_through)  # rows that have not gone yet need not be looked at
+        after = max(after, stream.removed_through)  # rows that are not deleted yet are skipped
         last = after + limit if types is None else _NO_END
     return _page(stream, (after + 1, last), "ASC", limit, types, workspace_ids)
 

@@ -50,8 +50,7 @@ class RecordedEvent:
         return getattr(self, sequence_field(stream_name))  # type: ignore[no-any-return]
 
     def forwarded(self) -> RecordedEvent:
-        """Return the event as it leaves history again: one that was recorded before secrets were masked by their names
-        is masked now."""
+        """Return the event with secrets masked by their names; events from before that rule are masked now."""
         payload = masked_payload(self.type, self.payload)
         return self if payload is self.payload else replace(self, payload=payload)
 

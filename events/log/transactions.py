@@ -21,7 +21,7 @@ CREATE OR REPLACE FUNCTION events_safe_before() RETURNS bigint LANGUAGE sql STAB
 
 @dataclass(frozen=True, slots=True)
 class TransactionStatus:
-    """Where numbers stand."""
+    """The greatest transaction number of events, and the next one of the cluster."""
 
     greatest: int
     """That any event has."""
@@ -30,7 +30,7 @@ class TransactionStatus:
 
     @property
     def behind(self) -> bool:
-        """Tell whether events have numbers that this cluster has not reached: they come from another one."""
+        """Tell whether events have numbers that this cluster has not reached: they come from another cluster."""
         return self.greatest >= self.next
 
 
@@ -44,7 +44,7 @@ def define(base: int = 0) -> str:
 
 
 def standing() -> TransactionStatus:
-    """Return where numbers stand."""
+    """Return the status of the numbers."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT coalesce((SELECT max(last_transaction) FROM events_stream), 0),"
@@ -55,7 +55,7 @@ def standing() -> TransactionStatus:
 
 
 def current() -> int:
-    """Return the number of the transaction at work. Whatever wrote something before has a smaller one."""
+    """Return the number of the current transaction. Earlier writers have smaller ones."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT events_current_transaction()")
         return int(cursor.fetchone()[0])
@@ -72,7 +72,7 @@ def repair() -> int:
         found = standing()
         if not found.behind:
             return 0
-        # From the oldest transaction at work on: whatever is not yet written comes after what is.
+        # From the oldest open transaction on: everything that is not written yet sorts after what is.
         cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         (oldest,) = cursor.fetchone()
         cursor.execute(define(found.greatest + 1 - oldest))

@@ -1,4 +1,4 @@
-"""A whole cleanup: `retention` removes, `collecting` deletes the rows. And what one would do, told beforehand."""
+"""A cleanup: `retention` removes events, `purge` deletes their rows. `forecast` says what a cleanup would do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _owners: list[Owner] = []
 
 
 def register(owner: Owner) -> None:
-    """Have the owner's rows go with their events, where that is asked for."""
+    """Delete the owner's rows with their events, where requested."""
     _owners.append(owner)
 
 

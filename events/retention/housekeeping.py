@@ -1,4 +1,4 @@
-"""What the scheduler does for history, in a thread of its own: partitions ahead, cleanups, closed streams."""
+"""The scheduler's work on history, in its own thread: partitions ahead, cleanups, closed streams."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from events.retention.retention import collected_at
 
 CHUNK = 5_000
 SETTLED = timedelta(days=2)
-"""Nothing more is written to the partition of a day that has been over for so long."""
+"""No event is written to the partition of a day this long after the day."""
 
 REMOVED = (
     "(SELECT id, removed_through AS through, created_at, COALESCE(ended_at, removed_at) AS last_at FROM events_stream"
@@ -58,7 +58,7 @@ def collect(chunk: int = CHUNK) -> Collected:
         if fate == "delete":
             if deleted := _delete(name, gone, chunk, partition):
                 done.rows[name] = deleted
-        elif done.busy:  # whoever is in the way of one partition is in the way of all
+        elif done.busy:  # what blocks one partition blocks all
             done.busy.append(name)
         else:
             _give_back(partition, fate, chunk, done)

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 FAILURES = ["execution.failed", "execution.timed_out"]
 STREAMS_AT_ONCE = 1_000
 DAY = timedelta(days=1)
-LOCK = 7_316_024_911  # any number that nobody else takes
+LOCK = 7_316_024_911  # any number that no other lock uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class RetentionTerms:
     max_events: int = 0
     """Events kept over all ended streams, the oldest ended ones go first; 0: no limit."""
     close: timedelta | None = None
-    """Keep nothing: an execution's events go so long after its end."""
+    """Events of an execution are removed so long after its end."""
 
     @classmethod
     def of_settings(cls) -> RetentionTerms:

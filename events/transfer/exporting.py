@@ -27,7 +27,7 @@ class CannotExport(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StreamExport:
-    """A stream up to where it stands now. Written in pages: the memory that it takes does not grow with it."""
+    """A stream up to its present head. It is written in pages, so that memory does not grow with its length."""
 
     stream: StreamState
 

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 SUSPECT_AFTER = 0.25
 """Fraction of the timeout after which a waiting call is reason for a probe; the rest is what the probe may take."""
 TICKS = 20
-"""How often in one timeout the waiting calls are looked at."""
+"""How often waiting calls are checked in one timeout."""
 AGAIN_SECONDS = 0.25
 """Pause between the probes of a lost server."""
 
@@ -105,7 +105,7 @@ class Availability:
             self._calls.discard(call)
 
     def wait(self, seconds: float) -> bool:
-        """Wait at most so long for a lost server to answer again. Tells whether it does."""
+        """Wait at most this long for a lost server to answer again. Returns whether it does."""
         return self._answers.wait(seconds)
 
     def answers(self) -> bool:

@@ -13,7 +13,7 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def moment(text: str) -> datetime:
-    """Read a time: ISO 8601, or so long ago (`90s`, `30m`, `24h`, `7d`)."""
+    """Read a time: ISO 8601, or an age (`90s`, `30m`, `24h`, `7d`)."""
     if (ago := re.fullmatch(r"(\d{1,6})([smhd])", text)) is not None:
         return timezone.now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
     try:

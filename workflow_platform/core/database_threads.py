@@ -1,4 +1,4 @@
-"""Database work for asynchronous code, on a few threads of its own.
+"""Database work for asynchronous code, on a few dedicated threads.
 
 Django's own way runs everything sensitive to threads in one thread of the process, where a page of history for one
 client would wait for the requests of all others.

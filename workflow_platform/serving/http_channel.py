@@ -117,7 +117,7 @@ class StreamedRequest(WebRequest):
             self.application_queue.end()
 
     def body_is_wanted(self) -> None:
-        """Ask the client for the body, if it waits to be asked (`Expect: 100-continue`)."""
+        """Send 100 Continue, if the client waits for it (`Expect: 100-continue`)."""
         if self.expects_continue and self.channel is not None and not self.startedWriting:
             self.channel.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.expects_continue = False
@@ -197,7 +197,7 @@ class StreamingChannel(HTTPChannel):
         return False
 
     def _send100Continue(self) -> None:
-        self.requests[-1].expects_continue = True  # said when the application wants the body
+        self.requests[-1].expects_continue = True  # sent when the application reads the body
 
     # --- The body ---------------------------------------------------------------------------------------------------
 

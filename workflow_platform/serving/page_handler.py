@@ -1,4 +1,4 @@
-"""Pages and the API: Django's handler, with limits on what it reads of a request before anyone has looked at it."""
+"""Pages and the API: Django's handler, with limits on what it reads of a request before authentication."""
 
 from __future__ import annotations
 

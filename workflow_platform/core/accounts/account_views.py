@@ -71,7 +71,7 @@ class PasswordView(APIView):
 class EndSessionsView(APIView):
     @extend_schema(request=EndSessionsSerializer, responses=EndedSerializer)
     def post(self, request: Request) -> Response:
-        """Log out everywhere: end every session but the one that asks, and all JWTs; API tokens too, if asked."""
+        """Log out everywhere: end every session but the current one, and all JWTs; API tokens too, if requested."""
         user = user_of(request)
         given = EndSessionsSerializer(data=request.data)
         given.is_valid(raise_exception=True)

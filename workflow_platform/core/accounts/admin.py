@@ -92,7 +92,7 @@ class MembershipAdmin(admin.ModelAdmin[Membership]):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
-    """Tokens are issued here (and shown once, to whoever issues them), looked at and revoked, never changed."""
+    """Tokens are issued here (and shown once), listed and revoked, never changed."""
 
     list_display = ["name", "hint", "user", "created_at", "last_used_at", "expires_at", "revoked_at"]
     list_filter = [("revoked_at", admin.EmptyFieldListFilter), ("expires_at", admin.EmptyFieldListFilter)]
@@ -115,7 +115,7 @@ class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
         if change:
             return
         row, raw = ApiToken.issue(obj.user, obj.name, obj.expires_at)
-        # The admin site goes on with the object it was given, to log the addition and to link to it.
+        # The admin site continues with the object that it was given, to log the addition and to link to it.
         obj.__dict__.update(row.__dict__)
         self.message_user(request, f"The token, shown only now: {raw}", messages.WARNING)
 

@@ -19,7 +19,7 @@ LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
 def authenticate_bearer(raw: str) -> User | None:
-    """Return the active user whom `raw`, an API token or a JWT access token, stands for; None if it opens nothing.
+    """Return the active user of `raw`, an API token or a JWT access token; None if it is not valid.
 
     An API token is looked up by its digest: the same one query whether it is unknown, revoked or expired.
     """

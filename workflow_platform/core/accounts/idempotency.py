@@ -41,7 +41,7 @@ M = TypeVar("M", bound=models.Model)
 
 
 class KeyRefused(APIException):
-    """The key is malformed, or stands for something else."""
+    """The key is malformed, or was used for something else."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{HEADER}: {message}")

@@ -1,4 +1,4 @@
-"""Invitations: the only way into a workspace that somebody else made, apart from the admin site.
+"""Invitations: the only way into the workspace of another user, apart from the admin site.
 
 An invitation is a link with a secret. Nothing is looked up when it is made, so that it says nothing about who has an
 account; and it is good for one use, by the user it is addressed to, while its sender is still an admin.
@@ -25,7 +25,7 @@ MOST_PENDING = 100
 MOST_PER_HOUR = 100
 LONGEST_TOKEN = 100
 KEPT = timedelta(days=90)
-"""After its end, an invitation can be looked at for so long."""
+"""How long an invitation can be read after its end."""
 SWEPT = 1_000
 NO_SUCH_INVITATION = "This invitation does not exist, has expired or was used, or it is for another person."
 
@@ -84,7 +84,7 @@ def pending(workspace: Workspace) -> Any:
 
 
 def revoke(invitation: Invitation) -> None:
-    """Let nobody accept it any more. One that was accepted stays as it is: removing the member is another matter."""
+    """Revoke an invitation. An accepted one does not change: remove the member instead."""
     rows = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None)
     rows.update(revoked_at=timezone.now())
 

@@ -44,7 +44,7 @@ class TokenView(_OpenView):
     )
     def post(self, request: Request) -> Response:
         """Exchange a name and a password for an access and a refresh token. Attempts are limited for each account and
-        address; a client that keeps the cookie of an earlier login has a limit of its own."""
+        address; a client that keeps the cookie of an earlier login has a separate limit."""
         given = CredentialsSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         user = authenticate(request._request, **given.validated_data)

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from workflow_platform.core.identifiers import uuid7
 
-TOKEN_PREFIX = "wfp_"  # noqa: S105 - how a token is told from a JWT, not a secret
+TOKEN_PREFIX = "wfp_"  # noqa: S105 - distinguishes a token from a JWT, not a secret
 
 
 class Role(models.TextChoices):
@@ -199,7 +199,7 @@ class ApiToken(models.Model):
         return row, raw
 
     def revoke(self) -> None:
-        """Let the token open nothing any more. Saved by itself, so that open connections hear of it."""
+        """Revoke the token. Saved by itself, so that open connections are checked."""
         if self.revoked_at is None:
             self.revoked_at = timezone.now()
             self.save(update_fields=["revoked_at"])

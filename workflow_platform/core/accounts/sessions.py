@@ -14,7 +14,7 @@ from workflow_platform.core.accounts.models import User
 
 @transaction.atomic
 def end_tokens(user: User, *, api_tokens: bool) -> int:
-    """End all JWTs of the user and, if asked, all API tokens. Returns how many API tokens ended."""
+    """End all JWTs of the user and, if requested, all API tokens. Returns how many API tokens ended."""
     for family in user.token_families.filter(ended_at=None):
         family.end()
     ended = list(user.api_tokens.filter(revoked_at=None)) if api_tokens else []
@@ -25,7 +25,7 @@ def end_tokens(user: User, *, api_tokens: bool) -> int:
 
 @transaction.atomic
 def end_sessions(user: User, *, api_tokens: bool) -> int:
-    """End every session and JWT of the user on every device and, if asked, all API tokens. Returns how many of
+    """End every session and JWT of the user on every device and, if requested, all API tokens. Returns how many of
     these."""
     user.sessions_ended_at = timezone.now()
     user.save(update_fields=["sessions_ended_at"])
@@ -33,7 +33,7 @@ def end_sessions(user: User, *, api_tokens: bool) -> int:
 
 
 def keep_this_session(request: HttpRequest, user: User) -> None:
-    """Let the session of the request, if it is the user's, go on under a new key after the others have ended."""
+    """Keep the session of the request, if it is the user's, under a new key after the others have ended."""
     session: Any = request.session
     if session.get(SESSION_KEY) == str(user.pk):
         request.user = user

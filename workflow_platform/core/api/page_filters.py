@@ -22,7 +22,7 @@ _LABELS = [
 
 
 class PageFilters(forms.Form):
-    """Filters as the address has them. A value that makes no sense is left out."""
+    """Filters from the URL. Invalid values are ignored."""
 
     range = forms.ChoiceField(required=False, choices=_LABELS)
     since = forms.DateTimeField(required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))

@@ -16,7 +16,7 @@ BAD_CURSOR = "This is not a cursor. Use `next` or `previous` of an earlier respo
 
 
 class CursorPages(CursorPagination):
-    """Pages of at most `limit` rows. A cursor or limit that makes no sense, and a parameter that a list does not have,
+    """Pages of at most `limit` rows. An invalid cursor or limit, and a parameter that a list does not have,
     is a 400."""
 
     page_size_query_param = "limit"
@@ -24,7 +24,7 @@ class CursorPages(CursorPagination):
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> Any:
         """Return the rows of the page that the query asks for."""
-        if not getattr(request, "_query_is_checked", False):  # the list has no filters of its own
+        if not getattr(request, "_query_is_checked", False):  # the list has no filters
             QuerySerializer.of(request)
         try:
             return super().paginate_queryset(queryset, request, view)

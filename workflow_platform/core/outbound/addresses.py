@@ -78,7 +78,7 @@ class OutboundFailed(Exception):
 
 
 class OutboundCancelled(OutboundFailed):
-    """The caller gave the request up while it was under way."""
+    """The caller cancelled the request while it ran."""
 
 
 def is_public(address: IPAddress) -> bool:
@@ -184,7 +184,7 @@ def _port_is_open(port: int, entries: tuple[str, ...]) -> bool:
 
 
 class _Resolver:
-    """Looks names up in threads, since getaddrinfo has no deadline; those who want the same name share a look-up, so
+    """Resolves names in threads, since getaddrinfo has no deadline; callers of the same name share a look-up, so
     that a name whose servers are silent holds one thread and not all."""
 
     def __init__(self) -> None:
@@ -220,7 +220,7 @@ os.register_at_fork(after_in_child=_forget)  # a fork has none of its parent's t
 
 def _resolve(host: str, port: int, watch: Watch | None) -> list[IPAddress]:
     try:
-        try:  # an address in figures needs no thread, since nobody is asked
+        try:  # a numeric address needs no look-up and so no thread
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
             found = _ask_for(host, port, watch)

@@ -1,4 +1,4 @@
-"""The guard for every request that leaves: only public addresses, unless OUTBOUND_ALLOW names the host or network.
+"""The guard of every outbound request: only public addresses, unless OUTBOUND_ALLOW names the host or network.
 
 The name is resolved once; if any of its addresses is refused, nothing is sent; the connection goes to the address that
 was checked, with Host, SNI and certificate name kept. No redirects, no proxies from the environment. The deadline is a
@@ -64,7 +64,7 @@ class OutboundResponse:
     headers: dict[str, str]
     body: bytes = field(repr=False)
     url: str
-    """As it was asked for, without `params`."""
+    """The requested URL, without `params`."""
     truncated: bool = False
     """Whether the body is only the beginning of what came."""
     timings: Timings = field(default_factory=Timings)
@@ -202,7 +202,7 @@ def _asked(
     if kept is not None:
         try:
             return _ask(kept, prepared, watch), kept
-        except (ConnectionError, ssl.SSLError):  # closed by the other side at this very moment, before it said anything
+        except (ConnectionError, ssl.SSLError):  # closed by the peer before it sent anything
             stop_if_over(watch, host)
     connection = OutboundConnection(scheme, host, port, addresses)
     try:
@@ -251,7 +251,7 @@ def _keep(connection: OutboundConnection, answer: http.client.HTTPResponse) -> N
 
 
 def _decoded(content: bytes, encoding: str, limit: int, url: str) -> bytes:
-    """Return what an answer holds that is compressed although nobody asked for it, up to `limit` bytes."""
+    """Return the content of a response that is compressed without a request for it, up to `limit` bytes."""
     if encoding == "identity":
         return content
     if encoding not in {"gzip", "x-gzip", "deflate"}:

@@ -69,7 +69,7 @@ class RawResponse(http.client.HTTPResponse):
             version, status, reason = super()._read_status()  # type: ignore[misc]
             if not 100 <= status < 200:
                 return version, status, reason
-            if status == http.HTTPStatus.SWITCHING_PROTOCOLS:  # to what nobody asked for
+            if status == http.HTTPStatus.SWITCHING_PROTOCOLS:  # which was not requested
                 break
             http.client.parse_headers(self.fp)
         raise http.client.BadStatusLine("No final response came.")
@@ -83,7 +83,7 @@ class OutboundConnection(http.client.HTTPConnection):
     def __init__(self, scheme: str, host: str, port: int, addresses: Sequence[IPAddress]) -> None:
         super().__init__(host, port)
         self.scheme = scheme
-        self.default_port = 443 if scheme == "https" else 80  # which the Host header leaves out
+        self.default_port = 443 if scheme == "https" else 80  # omitted in the Host header
         self.addresses = addresses
         self.address: IPAddress | None = None
         self.handle: socket.socket | None = None
@@ -144,7 +144,7 @@ class OutboundConnection(http.client.HTTPConnection):
 
     @property
     def alive(self) -> bool:
-        """Tell whether the other side has neither closed the connection nor said anything that nobody asked for."""
+        """Tell whether the peer has neither closed the connection nor sent unrequested data."""
         if self.sock is None:
             return False
         poll = select.poll()
@@ -200,7 +200,7 @@ class IdleConnections:
             old.discard()
 
     def _surplus(self, given_to: deque[OutboundConnection]) -> list[OutboundConnection]:
-        """Take out what is too old or too much; hosts stand in the order of their latest use."""
+        """Remove connections that are too old or too many; hosts are in the order of their latest use."""
         oldest = time.monotonic() - IDLE_SECONDS
         surplus = []
         for host, waiting in list(self._idle.items()):

@@ -58,7 +58,7 @@ class Watch:
 
     def _shut(self) -> None:
         if self._handle is not None:
-            with suppress(OSError):  # closed or not yet connected; either way nobody waits in it for long
+            with suppress(OSError):  # closed or not yet connected: no call waits in it for long
                 self._handle.shutdown(socket.SHUT_RDWR)
 
 
@@ -73,7 +73,7 @@ class Watchdog:
 
     @contextmanager
     def watching(self, seconds: float, cancelled: threading.Event | None) -> Iterator[Watch]:
-        """Watch the call that the block makes, which may last so long from now on."""
+        """Watch the call in the block, which may last this long from now on."""
         watch = Watch(seconds, cancelled)
         with self._lock:
             self._watches.add(watch)

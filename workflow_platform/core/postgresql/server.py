@@ -64,7 +64,7 @@ def server() -> Availability:
 
 
 def outcome_unknown(error: BaseException) -> bool:
-    """Tell whether a change was under way when the connection was lost: it may or may not have been made.
+    """Tell whether the connection was lost during a change, which may or may not have been made.
 
     `error` is Django's or psycopg's.
     """
@@ -149,7 +149,7 @@ def _probe() -> None:
 
 
 def _close_pool() -> None:
-    """Give the pool up, with those who wait for a connection of it; whoever comes next gets a new one.
+    """Close the pool, and end the waits for its connections; later callers get a new pool.
 
     Its own attempts to connect would come less and less often, and it would give out connections that are dead.
     """

@@ -13,7 +13,7 @@ from workflow_platform.core.outbound.addresses import IPAddress
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_HOPS = 50
-"""Of a header with more entries, only the last ones are looked at."""
+"""Of a header with more entries, only the last ones are read."""
 IPV6_PREFIX = 64
 """One customer has at least this much of IPv6: its addresses count as one."""
 

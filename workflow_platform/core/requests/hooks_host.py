@@ -1,4 +1,4 @@
-"""`HOOKS_HOST`: a host of their own for webhooks, so that what workflows answer has another origin than the pages."""
+"""`HOOKS_HOST`: a separate host for webhooks, so that responses of workflows have another origin than the pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/metrics`: asked by machines, inside the network, often by address and without TLS."""
+"""`/healthz`, `/readyz` and `/metrics`: requested by machines inside the network, often by address and without TLS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work for sandbox processes that nobody's thread waits for: a thread for each workspace that has any, in batches.
+"""Work for sandbox processes without a waiting thread for each call: one thread for each workspace, in batches.
 
 However slow the work of one workspace is, it holds its own thread only.
 """

@@ -54,7 +54,7 @@ def main() -> None:
         del parts
         frames.send(connection, [orjson.dumps(head | meter.end()), *answer])
         del answer
-        functions.warm()  # before it is asked for: the next caller does not wait for it
+        functions.warm()  # in advance, so that the next caller does not wait for it
 
 
 def _leave_with_parent() -> None:
@@ -175,7 +175,7 @@ class Meter:
         }
 
     def _read(self) -> dict[str, int]:
-        """Return the sizes of this process in bytes, or nothing where the system does not tell."""
+        """Return the memory sizes of this process in bytes; empty where the system has no such figures."""
         if self._status < 0:
             return {}
         lines = os.pread(self._status, 4096, 0).split(b"\n")

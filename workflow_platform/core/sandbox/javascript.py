@@ -89,7 +89,7 @@ class Parser:
 
 
 def budget(size: int) -> float:
-    """Return the CPU seconds that checks of texts of so many bytes may take."""
+    """Return the limit of CPU seconds for checking texts of this many bytes."""
     return min(MOST_CHECK_SECONDS, CHECK_SECONDS + CHECK_SECONDS_PER_MIB * size / 2**20)
 
 
@@ -105,7 +105,7 @@ def verdicts(parts: Sequence[bytes], check: Callable[[Parser, str, str], str | N
 
 @contextmanager
 def _killed_after(seconds: float) -> Iterator[None]:
-    """Have the kernel end this process by SIGPROF after so many seconds of CPU: the parser never looks at a clock."""
+    """Have the kernel end this process by SIGPROF after this many CPU seconds, since the parser checks no clock."""
     setitimer(ITIMER_PROF, seconds)
     try:
         yield

@@ -17,7 +17,7 @@ from workflow_platform.core.sandbox.task import Reply, Task, TaskCancelled
 from workflow_platform.core.sandbox.turns import Turns
 
 SPARE_PROCESSES = 1
-"""Of the processes of the reserve, so many stay when they are idle."""
+"""The number of idle reserve processes that are kept."""
 
 
 class _Overdue(Exception):
@@ -100,7 +100,7 @@ class Pool:
             return [process.pid for process in self._all]
 
     def close(self) -> None:
-        """End all sandbox processes; calls under way have errors for answers."""
+        """End all sandbox processes; running calls get errors."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []

@@ -1,4 +1,4 @@
-"""A sandbox process as its parent sees it: started, asked, killed."""
+"""A sandbox process as its parent sees it: start, call, kill."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class SandboxProcess:
         return self._process.poll() is None
 
     def ask(self, task: Task, tick: Callable[[], None]) -> Reply:
-        """Run a task. Whatever `tick` raises, which is called all the time, leaves the process to be killed."""
+        """Run a task. `tick` is called all the time; after an exception from it the process has to be killed."""
         self.reusable = False
         head = orjson.dumps(
             {

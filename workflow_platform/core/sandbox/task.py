@@ -1,4 +1,4 @@
-"""What a sandbox process is asked to do, and what it answers."""
+"""The task of a sandbox process, and its reply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which columns hold secrets at rest: apps name theirs when they start, and `rotate_credential_keys` goes over all."""
+"""The register of encrypted columns: apps register theirs at the start; `rotate_credential_keys` re-encrypts all."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from django.db import models, transaction
 from workflow_platform.core.secrets import encryption
 
 Rotate = Callable[[int, UUID | None], tuple[int, list[UUID], UUID | None]]
-"""From (how many rows at most, the last id looked at before) to (how many were encrypted anew, the ids of those that no
-key opens, the last id looked at or None at the end); in one transaction."""
+"""From (number of rows at most, the last id before) to (number of re-encrypted rows, ids of rows that no key decrypts,
+the last id or None at the end); in one transaction."""
 
 _known: dict[str, Rotate] = {}
 
@@ -23,7 +23,7 @@ def register(what: str, rotate: Rotate) -> None:
 
 
 def register_column(what: str, model: type[models.Model], column: str) -> None:
-    """Have a column of a model, whose primary key is a UUID, encrypted anew; rows in which it is empty are left out."""
+    """Register a column of a model whose primary key is a UUID; rows in which it is empty are left out."""
     register(what, lambda chunk, after: _rotate_column(model, column, chunk, after))
 
 
