@@ -1,4 +1,4 @@
-"""Ended executions go, if asked for, with their events: the rows, the node runs and their outputs."""
+"""Deletion of ended executions with their events, where requested: rows, node runs and outputs."""
 
 from __future__ import annotations
 

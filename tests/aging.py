@@ -23,7 +23,7 @@ ENDS: dict[str, dict[str, Any]] = {
     "execution.completed": {"summary": SUMMARY},
     "execution.failed": {"summary": SUMMARY, "error": {"type": "Error", "message": "It failed."}},
     "execution.timed_out": {"summary": SUMMARY, "limit_ms": 1},
-    "execution.cancelled": {"summary": SUMMARY, "reason": "Asked for.", "by": None},
+    "execution.cancelled": {"summary": SUMMARY, "reason": "Requested.", "by": None},
 }
 
 

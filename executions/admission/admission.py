@@ -1,4 +1,4 @@
-"""Which executions are let through to the workers: limits and fairness. `explanation` says why one is not yet.
+"""Admission: which executions the limits and the turns of workspaces let start. `explanation` says why one waits.
 
 The database is the queue. An execution stands in line until it is *admitted* (`admitted_at`), which makes its RQ job;
 it counts against the limits from then until it ends or gives its lease back. In line are those that are queued, and
@@ -25,7 +25,7 @@ ADMISSION_LOCK = 0x61646D69
 KEYED_LOOK = 500
 """How far down the line of a workflow with keys one pass looks, at least: who is first may share a key."""
 DUE_LOOK = 5_000
-"""How many of those that are to go on one pass looks at."""
+"""The number of executions to resume that one pass checks."""
 MOST_PASSES = 50
 RATE_PARTS = 64
 """Starts are counted in so many parts of the span of a rate limit: a start counts for the span and up to one part
@@ -141,7 +141,7 @@ def limit_parameters() -> dict[str, Any]:
 
 
 def admit_or_poke() -> None:
-    """Admit inside the caller's transaction if nobody else is at it; else have it done after the commit."""
+    """Admit inside the caller's transaction if no other process does; otherwise admit after the commit."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [ADMISSION_LOCK])
         (mine,) = cursor.fetchone()
@@ -178,7 +178,7 @@ def _admit() -> int:
             for workflow_id, n in starts.items():
                 cursor.execute(_SPEND, {"workflow": workflow_id, "starts": n})
                 cursor.execute(_FORGET, {"workflow": workflow_id})
-            # Who shares a key with somebody just admitted may have hidden others from the pass.
+            # Executions with the key of one just admitted may have hidden others from the pass.
             if not any(keyed for *_, keyed, _limited in rows):
                 break
     if jobs:
@@ -187,5 +187,5 @@ def _admit() -> int:
 
 
 def follow_up_on_commit() -> None:
-    """Have those that an execution's end concerns told of it, and its place given to the next, after the commit."""
+    """After the commit, notify what depends on an execution's end, and admit the next one."""
     transaction.on_commit(after_commit.follow_up)

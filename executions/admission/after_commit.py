@@ -21,7 +21,7 @@ _work: dict[str, Callable[[], object]] = {}
 
 
 def register(name: str, work: Callable[[], object]) -> None:
-    """Have `work` done when `name` is asked for; what is registered first is done first."""
+    """Register work by its name. Work that is registered first runs first."""
     _work[name] = work
 
 
@@ -82,15 +82,15 @@ def is_idle() -> bool:
 
 
 def admit() -> None:
-    """Have the line looked at soon."""
+    """Run an admission pass soon."""
     _get().ask(ADMIT)
 
 
 def deliveries_have_ended() -> None:
-    """Have what waited for deliveries go on soon."""
+    """Resume node runs whose deliveries have ended, soon."""
     _get().ask(DELIVERIES)
 
 
 def follow_up() -> None:
-    """Have ends followed up, and the line looked at, soon."""
+    """Follow up ended executions, and run an admission pass, soon."""
     _get().ask(FOLLOW_UP, ADMIT)

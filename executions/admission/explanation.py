@@ -25,7 +25,7 @@ Reason = Literal[
     "key_concurrency", "workflow_concurrency", "rate_limit", "workspace_concurrency", "cluster_concurrency",
     "no_worker", "workers_suspended", "workers_busy", "on_its_way",
 ]  # fmt: skip
-UNKNOWN_DURATION = "None of what holds the limit has an execution that ended, to tell how long they take."
+UNKNOWN_DURATION = "No estimate: no workflow holding this limit has a finished execution yet."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def explain(execution: Execution, user: User) -> dict[str, Any] | None:
         return _of_idle_workers(workers, held, found)
     if not held:
         return _answer(
-            "on_its_way", "No limit holds it: it is let through to the workers at once.",
+            "on_its_way", "No limit applies: it is about to be handed to a worker.",
             place=found["cluster_ahead"] + 1, in_line=found["cluster_line"], expected_start=timezone.now(),
         )  # fmt: skip
     return _of_limit(execution, user, held, found)
@@ -118,47 +118,48 @@ def _of_limit(execution: Execution, user: User, held: list[_Held], found: dict[s
 
 
 def _until_rate_frees(frees: list[float], limit: int, span: float, place: int) -> float:
-    """Return the seconds until so many starts have come free; `frees` says when each of those that count does."""
+    """Return the seconds until the start at `place` is free; `frees` has the seconds until each counted start is."""
     rounds, nth = divmod(place - 1, limit)
     return max(0.0, frees[min(nth, len(frees) - 1)]) + rounds * span
 
 
 def _sentence(execution: Execution, held: _Held, found: dict[str, Any], place: int) -> str:
-    where = f"it is number {place} of {held.in_line} in line"
+    where = f"Position {place} of {held.in_line}"
     match held.scope:
         case "key":
             key = execution.concurrency_key
-            return f"{_run(held, f'of this workflow for the key {key!r}')}; {where}."
+            return f"{_running(held, f'of this workflow with the key {key!r}')} {where}."
         case "workflow":
-            return f"{_run(held, 'of this workflow')}; {where}."
+            return f"{_running(held, 'of this workflow')} {where}."
         case "rate":
             span = f"{found['rate_seconds']:g} s"
-            return f"This workflow starts at most {held.limit} executions in {span}, and has done so; {where}."
+            return f"Rate limit reached: this workflow starts at most {held.limit} executions in {span}. {where}."
         case "workspace":
-            return f"{_run(held, 'of this workspace')}; {where}."
+            return f"{_running(held, 'of this workspace')} {where}."
         case _:
-            return f"{_run(held, 'of the whole installation')}; {where}."
+            return f"{_running(held, 'of the installation')} {where}."
 
 
-def _run(held: _Held, of: str) -> str:
-    said = f"1 execution {of} is under way" if held.in_use == 1 else f"{held.in_use} executions {of} are under way"
-    return f"{said} ({held.limit} allowed at a time)"
+def _running(held: _Held, of: str) -> str:
+    verb = "is" if held.in_use == 1 else "are"
+    noun = "execution" if held.limit == 1 else "executions"
+    return f"Waiting for a slot: {held.in_use} of {held.limit} {noun} {of} {verb} running."
 
 
 def _of_idle_workers(workers: _Workers, held: list[_Held], found: dict[str, Any]) -> dict[str, Any]:
-    """Nothing moves until somebody does something, whatever the limits say."""
+    """No execution starts until an operator acts, whatever the limits are."""
     also = [one.reason for one in held]
     place, in_line = found["cluster_ahead"] + 1, found["cluster_line"]
     if workers.suspended:
         said, unknown = (
-            "The workers are suspended (RQ): nobody takes jobs until they are resumed.",
+            "The workers are suspended in RQ. They take no jobs until they are resumed.",
             "Workers are suspended.",
         )
         return _answer("workers_suspended", said, place=place, in_line=in_line, unknown=unknown, also=also)
     said = (
-        "No worker is alive to run it."
+        "No worker is running. Start one to run this execution."
         if workers.live == 0
-        else "Redis does not answer, through which workers get jobs."
+        else "Redis does not answer; workers get their jobs through it."
     )
     return _answer("no_worker", said, limit=0, in_use=0, place=place, in_line=in_line, unknown="No worker.", also=also)
 
@@ -173,14 +174,14 @@ def _of_admitted(found: dict[str, Any], workers: _Workers) -> dict[str, Any]:
     place = workers.jobs_ahead + 1
     if found["running"] >= slots:
         said = (
-            f"Let through by the limits; all {slots} places of the workers alive ({workers.live}) are taken; "
-            f"{workers.jobs_ahead} jobs are to be taken before it."
+            f"Waiting for a worker: all {slots} slots of {workers.live} running workers are in use; "
+            f"{workers.jobs_ahead} jobs are ahead."
         )
         return _answer(
             "workers_busy", said, limit=slots, in_use=found["running"], place=place, in_line=place,
-            unknown="It depends on which place comes free first.",
+            unknown="It depends on which slot becomes free first.",
         )  # fmt: skip
-    said = "Let through by the limits, and on its way to a worker."
+    said = "Admitted, and on its way to a worker."
     return _answer("on_its_way", said, limit=slots, in_use=found["running"], place=place, in_line=place,
                    expected_start=timezone.now())  # fmt: skip
 

@@ -12,9 +12,9 @@ from rq.utils import utcparse
 from workflow_platform.core.redis_server import patient_client
 
 WORKER_TTL_SECONDS = 30
-"""What workers are started with (`--worker-ttl`): an idle one tells that it lives every 15 s, a full one every 10 s."""
+"""The `--worker-ttl` of workers: an idle one sends a heartbeat every 15 s, a busy one every 10 s."""
 WORKER_SILENT = timedelta(seconds=WORKER_TTL_SECONDS + 5)
-"""A worker that said nothing for so long is taken for dead, though Redis still lists it."""
+"""A worker without a heartbeat for so long counts as dead, even if Redis still lists it."""
 WORKER_KEYS = f"{Worker.redis_worker_namespace_prefix}*"
 STARVING_FIELD = "starving"
 """Of a worker's record in Redis: its name while the turns of its executions come late."""
@@ -22,24 +22,24 @@ STARVING_FIELD = "starving"
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """How many workers were heard of lately, and the names of those that starve."""
+    """The number of live workers, and the names of those that starve."""
 
     alive: int
     starving: list[str] = field(default_factory=list)
 
 
 def count_live_workers() -> int | None:
-    """Return how many workers were heard of lately; None if Redis does not answer."""
+    """Return the number of live workers; None if Redis does not answer."""
     found = live_workers()
     return None if found is None else found.alive
 
 
 def live_workers() -> Workers | None:
-    """Return the workers that were heard of lately; None if Redis does not answer."""
+    """Return the live workers; None if Redis does not answer."""
     try:
         with patient_client() as client:
             # RQ's list of workers is written once, at their start: after Redis lost everything it is empty for good,
-            # while each worker goes on telling that it lives.
+            # while each worker still sends heartbeats.
             keys = Worker.all_keys(connection=client) or list(client.scan_iter(WORKER_KEYS, count=1_000))
             with client.pipeline(transaction=False) as pipeline:
                 for key in keys:
@@ -48,6 +48,6 @@ def live_workers() -> Workers | None:
     except redis.RedisError:
         return None
     since = datetime.now(UTC) - WORKER_SILENT
-    # One that said goodbye is listed no more, and its key stays for a minute.
+    # A stopped worker is no longer listed, while its key stays for a minute.
     live = [starving for said, death, starving in heard if said and not death and utcparse(said.decode()) > since]
     return Workers(len(live), sorted(starving.decode() for starving in live if starving))

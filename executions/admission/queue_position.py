@@ -1,4 +1,4 @@
-"""Figures of the line, for the explanation of why an execution still stands in it. Each is one statement."""
+"""The position of an execution in the queue, and the figures behind it. Each figure is one statement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from executions.models import Execution
 
 HOLDERS = 5
 RECENT = 100
-"""How many recent ends of a workspace tell how long an execution takes."""
+"""The number of recent executions of a workspace that the expected duration is computed from."""
 
 _FIGURES = f"""
 WITH active AS MATERIALIZED (

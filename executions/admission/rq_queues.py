@@ -66,7 +66,7 @@ def execution_of(job_id: str) -> UUID:
 
 
 def enqueue_quietly(claims: Sequence[NextClaim]) -> None:
-    """Queue the jobs; if Redis is away, the sweep does it later."""
+    """Enqueue the jobs; if Redis is unavailable, the sweep does it later."""
     try:
         enqueue(claims)
     except RedisError as error:

@@ -42,14 +42,14 @@ class Flight:
     """The asker computes; it calls `land` once, whatever came of it."""
 
     def __init__(self, key: str, ttl: int, token: str | None = None) -> None:
-        """`token` is that of the lock; without one nobody waits for this flight."""
+        """`token` is that of the lock; without one no caller waits for this flight."""
         self.key, self.token, self._ttl = key, token, ttl
         self._landed = False
         if token is not None:
             _renewals().hold(self)
 
     def land(self, value: Any = None, *, keep: bool) -> None:
-        """Keep the answer where it is worth keeping, and let those who wait go on. Never raises."""
+        """Store the result if it should be kept, and release the waiters. Never raises."""
         if self._landed:
             return
         self._landed = True
@@ -115,7 +115,7 @@ def _wait(found: Store, kind: Kind, key: str, ttl: int, token: str, cancelled: t
 
 
 class _Waiter:
-    """One that waits for a key; `answered` is what the last message said."""
+    """A waiter for a key; `answered` is the content of the last message."""
 
     def __init__(self, listener: _Listener, key: str) -> None:
         self._listener, self._key = listener, key
@@ -131,7 +131,7 @@ class _Waiter:
 
 
 class _Listener:
-    """One thread per process hears which flights have landed."""
+    """One thread per process listens for resolved flights."""
 
     def __init__(self) -> None:
         self._waiters: defaultdict[str, set[_Waiter]] = defaultdict(set)
@@ -172,7 +172,7 @@ class _Listener:
                         else:
                             self._tell(message["data"].decode())
             except (RedisError, OSError) as error:
-                if not told:  # once while Redis is away
+                if not told:  # once while Redis is unavailable
                     logger.warning("cached results are polled for: %s", error)
                 told = True
             self._hears.clear()

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 PREFIX = "wfp:cache:"
 COUNTS, USED, EXPIRES = f"{PREFIX}counts", f"{PREFIX}used", f"{PREFIX}expires"
 LANDED = f"{PREFIX}landed"
-"""Channel that tells when a key is no longer computed: `<key> 1` with an answer in the cache, else `<key> 0`."""
+"""Channel that announces the end of a computation: `<key> 1` with a result in the cache, else `<key> 0`."""
 ANSWER_SECONDS = 1.0
 """How long Redis may take: a cache that is slower is none."""
 AWAY_SECONDS = 1.0
@@ -168,7 +168,7 @@ class Store:
         self._call(self._renew, [f"{PREFIX}lock:{key}"], [token, lock_ms()])
 
     def release(self, key: str, token: str, answered: bool) -> None:
-        """Let the lock go and tell those who wait whether there is an answer."""
+        """Release the lock, and announce whether there is a result."""
         self._call(self._release, [f"{PREFIX}lock:{key}", LANDED], [token, f"{key} {int(answered)}"])
 
     def miss(self, kind: str) -> None:

@@ -1,4 +1,4 @@
-"""Deliveries that a node run asks for, and the wait for their ends: each exactly once, whoever dies in between."""
+"""Deliveries of a node run, and the wait for their ends: each exactly once, whatever process dies in between."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def deliver(run: NodeRun, messages: Sequence[Message], wait: bool) -> list[Deliv
 
 
 def _locked(execution_id: UUID) -> Execution:
-    """Lock the execution's row, and read no more of it than is looked at: its input can be large."""
+    """Lock the execution's row, and read only the columns that are used: its input can be large."""
     wanted = ("workspace_id", "workflow_id", "status", "fencing_token", "cancel_requested_at")
     return Execution.objects.select_for_update().only(*wanted).get(pk=execution_id)
 
@@ -100,7 +100,7 @@ def _to_endpoint(endpoint: Endpoint, message: Message, common: dict[str, Any]) -
 def _await(execution: Execution, run: NodeRun, deliveries: Sequence[Delivery]) -> None:
     """Write the attempt's wait for these deliveries, unless it has one."""
     ids = [delivery.pk for delivery in deliveries]
-    # A key may name a delivery that somebody else has made, and nobody waited for.
+    # A key may name an existing delivery that no node run waits for.
     Delivery.objects.filter(pk__in=ids, awaited=False).update(awaited=True)
     attempt = {"execution": execution, "node_id": run.node_id, "run_index": run.run_index, "attempt": run.attempt}
     following = _next_to_end(ids)
@@ -119,14 +119,14 @@ _heard: deque[UUID] = deque()
 
 
 def hear(ended: Collection[Delivery]) -> None:
-    """Have node runs go on that waited for these deliveries, in a thread of this process. What that misses, the sweep
-    finds."""
+    """Resume node runs that wait for these deliveries, in a thread of this process. The sweep finds those that this
+    misses."""
     _heard.extend(delivery.pk for delivery in ended)
     after_commit.deliveries_have_ended()
 
 
 def go_on_with_what_was_heard() -> None:
-    """Look after the waits for the deliveries that were told of."""
+    """Resolve the waits for the deliveries that have ended."""
     ids = [_heard.popleft() for _ in range(min(len(_heard), BATCH))]
     found = Wait.objects.filter(delivery_id__in=ids, resolved_at__isnull=True).order_by("pk")
     for wait_id in list(found.values_list("pk", flat=True)):
@@ -136,7 +136,7 @@ def go_on_with_what_was_heard() -> None:
 
 
 def sweep() -> int:
-    """Look after the waits whose delivery has ended, or is there no more. Returns how many there were."""
+    """Resolve the waits whose delivery has ended or was deleted. Returns how many there were."""
     with connection.cursor() as cursor:
         # A subquery, and no join: the planner would read all deliveries for it.
         cursor.execute(

@@ -151,7 +151,7 @@ class Run(NodeRuns):
         if self.lost:
             raise LeaseLost(LeaseLost.__doc__)
         if self.cancel is not None:
-            self._end(ExecutionStatus.CANCELLED, {"reason": "Asked for.", "by": None} | self.cancel)
+            self._end(ExecutionStatus.CANCELLED, {"reason": "Requested.", "by": None} | self.cancel)
         elif self._ran_ms() > self.limit_ms:
             self._end(ExecutionStatus.TIMED_OUT, {"limit_ms": self.limit_ms})
         elif self.stopping:

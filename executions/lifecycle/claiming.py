@@ -1,4 +1,4 @@
-"""The claim: a worker takes the leases of executions that nobody holds, many in one transaction."""
+"""Claims: a worker takes the leases of unheld executions, many in one transaction."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ClaimedExecution:
 
 @transaction.atomic
 def claim(execution_ids: Sequence[UUID], worker: str) -> list[ClaimedExecution]:
-    """Take leases as `take_leases` does, in a transaction of its own."""
+    """Take leases as `take_leases` does, in a separate transaction."""
     claimed, events = take_leases(execution_ids, worker)
     if events:
         log.append(events)
@@ -95,14 +95,14 @@ def _ended_instead(execution: Execution, before: ExecutionStatus) -> list[NewEve
         return finish_without_lease(execution, ExecutionStatus.CANCELLED, execution.cancel_request)
     lost = before is ExecutionStatus.RUNNING and not execution.handed_over
     if lost and execution.recoveries >= settings.MAX_RECOVERIES:
-        said = f"Its worker was lost {execution.recoveries + 1} times; it is not tried again."
+        said = f"The worker died {execution.recoveries + 1} times while it ran this execution. It is not retried."
         execution.error = {"type": "TooManyRecoveries", "message": said}
         return finish_without_lease(execution, ExecutionStatus.FAILED, {"error": execution.error})
     return None
 
 
 def _has_runs(execution: Execution) -> bool:
-    # Not by `rerun_of`: the old execution may have been deleted since, and what was taken over is there all the same.
+    # Not by `rerun_of`: the old execution may be deleted by now, and its reused node runs are still here.
     return execution.started_at is not None or execution.trigger == Trigger.RERUN.value
 
 
@@ -127,10 +127,10 @@ def _claimed(execution: Execution, before: ExecutionStatus, runs: list[NodeRun])
     held = {"worker": execution.worker, "fencing_token": execution.fencing_token}
     events = []
     if before is ExecutionStatus.PAUSED:
-        asked = execution.resume_request or {"reason": "Asked for.", "by": None}
+        asked = execution.resume_request or {"reason": "Requested.", "by": None}
         events.append(event(execution, "resumed", asked))
     elif before is ExecutionStatus.WAITING:
-        events.append(event(execution, "resumed", {"reason": "What it waited for has come."}))
+        events.append(event(execution, "resumed", {"reason": "Resumed: the wait is over."}))
     if execution.started_at is None:
         events.append(event(execution, "started", held | {"nodes_total": execution.nodes_total}))
     elif before is ExecutionStatus.RUNNING:
@@ -145,7 +145,7 @@ def _claimed(execution: Execution, before: ExecutionStatus, runs: list[NodeRun])
 
 
 def _write(executions: Sequence[Execution], worker: str, now: datetime) -> None:
-    """Write what `_take` decided, for all of them at once, and bring the objects up to date."""
+    """Write the decisions of `_take` for all executions at once, and update the objects."""
     until = now + timedelta(seconds=settings.LEASE_SECONDS)
     with connection.cursor() as cursor:
         cursor.execute(

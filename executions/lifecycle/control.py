@@ -16,7 +16,7 @@ from executions.lifecycle.deliveries import withdrawn
 from executions.models import Execution
 from workflow_platform.core.accounts.models import User
 
-ASKED = "Asked for."
+ASKED = "Requested."
 
 
 class CannotControl(Exception):
@@ -25,7 +25,8 @@ class CannotControl(Exception):
 
 @transaction.atomic
 def request_cancel(execution: Execution, *, by: User | None = None, reason: str = ASKED) -> Execution:
-    """Cancel at once what no worker holds; ask the worker otherwise. Does nothing to what has ended or been asked."""
+    """Cancel at once if no worker holds the execution; otherwise request it. Does nothing if it has ended or was
+    requested already."""
     execution = Execution.objects.select_for_update().get(pk=execution.pk)
     log.append(cancel_locked(execution, _who(by, reason)))
     return execution
@@ -55,11 +56,11 @@ def request_pause(execution: Execution, *, by: User | None = None, reason: str =
     status = ExecutionStatus(execution.status)
     _refuse_ended(execution)
     if execution.pause_request is not None:
-        raise CannotControl("It has been asked to pause already, and does so after the nodes that are at work.")
+        raise CannotControl("A pause is already pending; the execution pauses when its running nodes finish.")
     execution.resume_request = None
     if status is ExecutionStatus.PAUSED:
         if execution.resume_at is None:
-            raise CannotControl("It is paused already.")
+            raise CannotControl("The execution is already paused.")
         execution.resume_at = execution.admitted_at = None
     elif status is ExecutionStatus.RUNNING:
         execution.pause_request = _who(by, reason)
@@ -78,11 +79,11 @@ def request_resume(execution: Execution, *, by: User | None = None, reason: str 
     execution = Execution.objects.select_for_update().get(pk=execution.pk)
     _refuse_ended(execution)
     if execution.pause_request is not None:
-        execution.pause_request = None  # if its worker is just pausing it, it goes on from there
+        execution.pause_request = None  # if its worker is just pausing it, it continues from there
     elif execution.status != ExecutionStatus.PAUSED.value:
-        raise CannotControl(f"It is not paused: it is {execution.status}.")
+        raise CannotControl(f"The execution is not paused; its status is {execution.status}.")
     elif execution.resume_at is not None:
-        raise CannotControl("It has been resumed already, and goes on as soon as the limits let it.")
+        raise CannotControl("A resume is already pending; the execution continues as soon as the limits allow.")
     else:
         execution.resume_at = timezone.now()
     execution.resume_request = _who(by, reason)
@@ -93,9 +94,9 @@ def request_resume(execution: Execution, *, by: User | None = None, reason: str 
 
 def _refuse_ended(execution: Execution) -> None:
     if ExecutionStatus(execution.status).ended:
-        raise CannotControl(f"It has ended: it is {execution.status.replace('_', ' ')}.")
+        raise CannotControl(f"The execution has ended; its status is {execution.status.replace('_', ' ')}.")
     if execution.cancel_requested_at is not None:
-        raise CannotControl("It is being cancelled.")
+        raise CannotControl("The execution is being cancelled.")
 
 
 def _who(by: User | None, reason: str) -> dict[str, Any]:

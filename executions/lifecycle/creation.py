@@ -36,7 +36,7 @@ TRIGGER_NODES = {Trigger.WEBHOOK.value: "webhook_trigger", Trigger.SCHEDULE.valu
 
 
 class CannotStart(Exception):
-    """The workflow cannot be executed as asked."""
+    """The workflow cannot be executed as requested."""
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ def key_ahead(
 
 
 def create_executions(wanted: Sequence[NewExecution]) -> list[Execution | CannotStart]:
-    """Create executions in one transaction, and let through to the workers on commit what the limits allow.
+    """Create executions in one transaction, and admit on commit what the limits allow.
 
     Returns for each what was made, or why nothing was. A workflow whose concurrency policy is `skip` or
     `cancel_running` has it applied here. Raises Unavailable if a concurrency key cannot be evaluated now: callers that
@@ -149,7 +149,9 @@ def _built(new: NewExecution) -> Execution | CannotStart:
         return CannotStart("The workflow has been deleted.")
     depth = new.parent_run.execution.depth + 1 if new.parent_run else 0
     if depth > settings.MAX_WORKFLOW_DEPTH:
-        return CannotStart(f"Workflows start each other more than {settings.MAX_WORKFLOW_DEPTH} deep.")
+        return CannotStart(
+            f"Workflows call each other more than {settings.MAX_WORKFLOW_DEPTH} levels deep (MAX_WORKFLOW_DEPTH)."
+        )
     try:
         node_id = new.trigger_node or _trigger_node(version.nodes, new.trigger)
     except CannotStart as error:
@@ -194,7 +196,7 @@ def _trigger_node(nodes: list[dict[str, Any]], trigger: Trigger) -> str:
     return str(triggers[0]["id"])
 
 
-# --- events, and what a rerun takes over -----------------------------------------------------------------------------
+# --- events, and what a rerun copies ----------------------------------------------------------------------------------
 
 
 def _queued(new: NewExecution, row: Execution) -> NewEvent:

@@ -23,7 +23,7 @@ def withdraw(change: Change) -> None:
 def withdrawn(execution_id: UUID, request: dict[str, Any]) -> dict[str, Any]:
     """Withdraw the execution's deliveries, whose row is locked. Returns `request` `{reason, by, …}` with
     `deliveries`: what became of them, over all calls; without it if there were none."""
-    found = outbox.withdraw([execution_id], f"The execution was cancelled: {request.get('reason') or 'asked for.'}")
+    found = outbox.withdraw([execution_id], f"The execution was cancelled: {request.get('reason') or 'requested.'}")
     before = (request.get("deliveries") or {}).get("withdrawn", 0)
     if not (before or found.withdrawn or found.sent or found.sending):
         return request

@@ -62,11 +62,11 @@ def _rivals(row: Execution) -> list[Execution]:
     if _concurrency(row).get("key"):
         found = found.filter(concurrency_key=row.concurrency_key)
     found = found.exclude(status__in=_ENDED).select_related("workflow", "version").order_by("id")
-    if _concurrency(row)["policy"] == "skip":  # whether there are enough is all that is asked
+    if _concurrency(row)["policy"] == "skip":  # only whether there are enough matters
         return list(found[: int(_concurrency(row)["limit"])])
     return list(found.select_for_update(of=("self",)))
 
 
 def _skipped(row: Execution, limit: int) -> str:
-    key = f" for the key {row.concurrency_key!r}" if row.concurrency_key else ""
-    return f"Skipped: {limit} of this workflow's executions are under way{key} (concurrency policy skip)."
+    key = f" with the key {row.concurrency_key!r}" if row.concurrency_key else ""
+    return f"Skipped by the concurrency policy: {limit} executions of this workflow are running{key}."

@@ -1,4 +1,4 @@
-"""What a rerun takes over: node runs copied within the database, outputs and all, with the events that tell of them."""
+"""Node runs that a rerun reuses: copied within the database with their outputs, and with their events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from executions.lifecycle.base import OUTSIDE, about, event, transition_node_run
 from executions.models import Execution, NodeRun
 from workflow_platform.core.identifiers import uuid7
 
-LEFT_OUT = "The rerun begins behind it, with edited input."
+LEFT_OUT = "The rerun begins after this node, with edited input."
 
 
 class _OutputSizes(Func):
@@ -39,7 +39,7 @@ class OldRun:
     outputs: dict[str, tuple[int, int]]
     """Items and bytes by output."""
     finished: bool
-    """It has an output, or was skipped: there is something to take over."""
+    """It has an output or was skipped, so that a rerun can reuse it."""
 
 
 def old_runs(execution: Execution) -> list[OldRun]:
@@ -109,7 +109,7 @@ def leave_out(execution: Execution, graph: Graph, node_ids: Sequence[str]) -> tu
 
 
 def reused_events(execution: Execution, graph: Graph, runs: Sequence[OldRun], replaced: set[str]) -> list[NewEvent]:
-    """Return the events that tell of the node runs taken over: their ends, what flows from them, how far that is."""
+    """Return the events of reused node runs: their ends, their data flow, and the progress."""
     events = []
     for old in runs:
         events.append(_ended(execution, old))
@@ -136,7 +136,7 @@ def _ended(execution: Execution, old: OldRun) -> NewEvent:
     run = old.run
     data: dict[str, Any] = about(run) | {"taken_from": str(run.taken_from)}
     if run.status == NodeRunStatus.SKIPPED:
-        return event(execution, "node_skipped", data | {"reason": "Skipped in the execution before."}, OUTSIDE)
+        return event(execution, "node_skipped", data | {"reason": "Skipped in the original execution."}, OUTSIDE)
     data |= {"attempt": run.attempt, "duration_ms": run.duration_ms or 0.0}
     if run.status == NodeRunStatus.FAILED:
         on_error = "route" if ERROR_OUTPUT in old.outputs else "continue"

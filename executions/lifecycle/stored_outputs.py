@@ -1,4 +1,4 @@
-"""Node runs as they are stored, for a worker that goes on with their execution: large outputs stay text.
+"""Stored node runs, for a worker that continues their execution: large outputs stay text.
 
 To parse them would hold the interpreter's lock of the worker, each time that an execution with large outputs goes on
 after a wait. PostgreSQL cuts them into chunks instead.

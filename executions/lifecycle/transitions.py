@@ -106,14 +106,14 @@ def release_waiting(execution: Execution, lease: Lease, until: datetime | None, 
 
 
 def release_paused(execution: Execution, lease: Lease, request: dict[str, Any], ran_ms: float) -> Change:
-    """No node runs and none is to start until somebody resumes it: give the lease back."""
+    """Pause: no node runs, and none starts until the execution is resumed. Releases the lease."""
     transition(execution, ExecutionStatus.PAUSED)
     fields = _released(execution, ran_ms) | {"resume_unless_paused": timezone.now(), "pause_request": None}
     return Change(lease, [event(execution, "paused", request)], execution_fields=fields)
 
 
 def hand_over(lease: Lease, ran_ms: float) -> Change:
-    """The worker stops: another goes on from the last checkpoint, at once and without counting a crash."""
+    """Hand over because the worker stops: another one continues from the last checkpoint, without counting a crash."""
     return Change(lease, execution_fields={"lease_expires_at": None, "handed_over": True, "ran_ms": ran_ms})
 
 

@@ -33,7 +33,9 @@ class Credential(models.Model):
     type = models.CharField(max_length=40, choices=TYPE_CHOICES)
     description = models.TextField(blank=True, max_length=2000)
     allowed_hosts = models.JSONField(
-        default=list, blank=True, help_text="Where it may be sent: host names, *.example.com; empty: anywhere."
+        default=list,
+        blank=True,
+        help_text="Hosts that it may be sent to, such as api.example.com or *.example.com; empty: any host.",
     )
     data = models.BinaryField(editable=False, help_text="Encrypted.")
     key = models.CharField(max_length=16, editable=False, help_text="A mark of the key that it is encrypted under.")

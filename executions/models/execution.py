@@ -40,14 +40,14 @@ class Execution(models.Model):
     """One run of a workflow version."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    # Keys without an index of their own: one of the composite or partial indexes below begins with them.
+    # Keys without a separate index: one of the composite or partial indexes below begins with them.
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="executions", db_index=False)
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="executions", db_index=False)
     version = models.ForeignKey(WorkflowVersion, on_delete=models.RESTRICT, related_name="executions")
     stream = models.OneToOneField(Stream, on_delete=models.PROTECT, related_name="+")
     status = models.CharField(max_length=10, choices=STATUS_CHOICES, default=ExecutionStatus.QUEUED.value)
     trigger = models.CharField(max_length=10, choices=Trigger.choices)
-    trigger_node = models.CharField(max_length=100, help_text="The node that the input enters at.")
+    trigger_node = models.CharField(max_length=100, help_text="The node that receives the input.")
     priority = models.CharField(max_length=10, choices=Priority.choices, default=Priority.DEFAULT)
     input = models.JSONField(default=list, help_text="Items: a list of JSON objects.")
     error = models.JSONField(null=True)
@@ -56,19 +56,20 @@ class Execution(models.Model):
     queued_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
-    ran_ms = models.FloatField(default=0, help_text="How long it ran in earlier holds; waiting does not count.")
-    resume_at = models.DateTimeField(null=True, help_text="When a waiting or paused execution goes on.")
+    ran_ms = models.FloatField(default=0, help_text="Running time of earlier leases; waiting does not count.")
+    resume_at = models.DateTimeField(null=True, help_text="When a waiting or paused execution continues.")
     cancel_requested_at = models.DateTimeField(null=True)
-    cancel_request = models.JSONField(null=True, help_text='Why, and who asked: {"reason", "by"}.')
-    pause_request = models.JSONField(null=True, help_text='Why, and who asked, until it is paused: {"reason", "by"}.')
-    resume_request = models.JSONField(null=True, help_text='Why, and who asked, until it runs: {"reason", "by"}.')
-    awaited = models.BooleanField(default=False, help_text="Somebody waits for its answer or end.")
-    response = models.JSONField(null=True, help_text='What a webhook is answered: {"status", "headers", "body"}.')
+    cancel_request = models.JSONField(null=True, help_text='Reason and user: {"reason", "by"}.')
+    pause_request = models.JSONField(null=True, help_text='Reason and user of a pending pause: {"reason", "by"}.')
+    resume_request = models.JSONField(null=True, help_text='Reason and user of a pending resume: {"reason", "by"}.')
+    awaited = models.BooleanField(default=False, help_text="A caller waits for its response or end.")
+    response = models.JSONField(null=True, help_text='The response to a webhook: {"status", "headers", "body"}.')
 
     rank_at = models.DateTimeField(
-        default=timezone.now, help_text="Place in the queue: when it was queued, less what its priority is worth."
+        default=timezone.now,
+        help_text="Position in the queue: the time of queueing, less the head start of its priority.",
     )
-    admitted_at = models.DateTimeField(null=True, help_text="When the limits let it through to the workers.")
+    admitted_at = models.DateTimeField(null=True, help_text="When the limits admitted it.")
     concurrency_key = models.CharField(max_length=200, blank=True)
 
     parent = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="children", db_index=False)
@@ -80,24 +81,24 @@ class Execution(models.Model):
         db_index=False,
         help_text="The node run that started it.",
     )
-    depth = models.PositiveSmallIntegerField(default=0, help_text="How many parents it has.")
+    depth = models.PositiveSmallIntegerField(default=0, help_text="The number of its ancestors.")
     rerun_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="reruns", db_index=False)
-    rerun_from = models.CharField(max_length=100, blank=True, help_text="The node that the rerun began at.")
+    rerun_from = models.CharField(max_length=100, blank=True, help_text="The node that the rerun starts from.")
     replaced_input = models.JSONField(
-        null=True, help_text="Edited input of a rerun: {node: [item]}, taken in instead of what was kept for the node."
+        null=True, help_text="Edited input of a rerun: {node: [item]}, used instead of the stored input of the node."
     )
-    cached_from = models.UUIDField(
-        null=True, help_text="The execution whose result this one was given from the cache; no node ran."
-    )
+    cached_from = models.UUIDField(null=True, help_text="The execution whose cached result this one has; no node ran.")
     follow_up_due = models.BooleanField(
-        default=False, help_text="Ended, and its parent, its children or an error workflow have yet to hear of it."
+        default=False, help_text="It has ended, and its parent, children or error workflow are not notified yet."
     )
 
-    worker = models.CharField(max_length=100, blank=True, help_text="Who holds, or last held, the lease.")
-    fencing_token = models.PositiveIntegerField(default=0, help_text="Grows with each claim; a stale one cannot write.")
+    worker = models.CharField(max_length=100, blank=True, help_text="The worker that holds, or last held, the lease.")
+    fencing_token = models.PositiveIntegerField(
+        default=0, help_text="Increases with each claim; a holder of an older token cannot write."
+    )
     lease_expires_at = models.DateTimeField(null=True)
     recoveries = models.PositiveIntegerField(default=0)
-    handed_over = models.BooleanField(default=False, help_text="Its worker was told to stop: no crash is counted.")
+    handed_over = models.BooleanField(default=False, help_text="Its worker was stopped: no crash is counted.")
 
     objects = ExecutionQuerySet.as_manager()
 

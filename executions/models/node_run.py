@@ -29,7 +29,7 @@ class NodeRun(models.Model):
     status = models.CharField(max_length=10, choices=STATUS_CHOICES, default=NodeRunStatus.PENDING.value)
     from_cache = models.BooleanField(default=False)
     taken_from = models.UUIDField(
-        null=True, help_text="In a rerun: the node run of the old execution whose output was taken over."
+        null=True, help_text="In a rerun: the node run of the old execution whose output is reused."
     )
     inputs = models.JSONField(
         default=dict,

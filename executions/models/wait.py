@@ -15,7 +15,7 @@ from workflow_platform.core.identifiers import uuid7
 
 class WaitKind(models.TextChoices):
     WEBHOOK = "webhook", "A call to its URL"
-    APPROVAL = "approval", "A person's decision"
+    APPROVAL = "approval", "A decision"
     EXECUTION = "execution", "The end of another execution"
     DELIVERY = "delivery", "The end of a webhook delivery"
 
@@ -33,7 +33,7 @@ class WaitQuerySet(WorkspaceScopedQuerySet["Wait"]):
         return self.filter(unexpired, resolved_at__isnull=True, execution__ended_at__isnull=True)
 
     def meant_for(self, user: User) -> Self:
-        """Return those that `user` is asked to decide: by name, or as any editor of the workspace."""
+        """Return the approvals that `user` is to decide: by name, or as any editor of the workspace."""
         mine = Workspace.objects.visible_to(user, Role.EDITOR).order_by().values("pk")
         return self.visible_to(user).filter(
             models.Q(assignee=user.pk) | models.Q(assignee__isnull=True, execution__workspace__in=mine)
@@ -41,7 +41,7 @@ class WaitQuerySet(WorkspaceScopedQuerySet["Wait"]):
 
 
 class Wait(models.Model):
-    """Resolved exactly once: by whoever sets `resolved_at` first, under the row's lock.
+    """Resolved exactly once: by the first to set `resolved_at`, under the row's lock.
 
     One without an `outcome` ran out of time, or its execution ended before; of a child that nobody waits for, the row
     is only the link between the two.
@@ -53,12 +53,12 @@ class Wait(models.Model):
     run_index = models.PositiveIntegerField(default=0)
     attempt = models.PositiveIntegerField(default=1)
     kind = models.CharField(max_length=10, choices=WaitKind.choices)
-    message = models.TextField(blank=True, max_length=5000, help_text="What is to be decided.")
+    message = models.TextField(blank=True, max_length=5000, help_text="The question to decide.")
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", help_text="Empty: any editor."
     )
     child = models.ForeignKey(Execution, null=True, on_delete=models.SET_NULL, related_name="+")
-    delivery_id = models.UUIDField(null=True, help_text="The webhook delivery whose end is waited for.")
+    delivery_id = models.UUIDField(null=True, help_text="The webhook delivery that it waits for.")
     deliveries = models.JSONField(
         null=True, help_text="The ids of all of them, in the order of the items; delivery_id is one that has not ended."
     )
@@ -66,7 +66,7 @@ class Wait(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    outcome = models.JSONField(null=True, help_text="What the node run goes on with.")
+    outcome = models.JSONField(null=True, help_text="The data that the node run continues with.")
 
     objects = WaitQuerySet.as_manager()
 

@@ -28,7 +28,7 @@ class WorkflowQuerySet(WorkspaceScopedQuerySet["Workflow"]):
         except ValueError:
             found = list(there.filter(name=text)[:2])
         if len(found) > 1:
-            raise NoSuchWorkflow(f"Several workflows of this workspace are called {text!r}: give the id.")
+            raise NoSuchWorkflow(f"Several workflows of this workspace have the name {text!r}. Use the id instead.")
         if not found:
             raise NoSuchWorkflow(f"This workspace has no workflow with the id or name {text!r}.")
         return found[0]
@@ -41,12 +41,14 @@ class Workflow(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="workflows")
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True, max_length=10_000)
-    active = models.BooleanField(default=False, help_text="Whether its triggers (webhook, schedule) start it.")
+    active = models.BooleanField(default=False, help_text="Whether its triggers (webhook, schedule) are active.")
     latest_version = models.ForeignKey("WorkflowVersion", null=True, on_delete=models.RESTRICT, related_name="+")
     stream = models.OneToOneField(Stream, on_delete=models.PROTECT, related_name="+")
     # The limits of the latest version's settings, where admission can join them.
-    max_concurrent = models.PositiveIntegerField(null=True, help_text="Executions at a time.")
-    max_concurrent_per_key = models.PositiveIntegerField(null=True, help_text="Executions at a time for each key.")
+    max_concurrent = models.PositiveIntegerField(null=True, help_text="Executions that may run at a time.")
+    max_concurrent_per_key = models.PositiveIntegerField(
+        null=True, help_text="Executions that may run at a time for each key."
+    )
     rate_limit = models.PositiveIntegerField(null=True, help_text="Starts in any `rate_seconds`.")
     rate_seconds = models.FloatField(null=True)
     created_by = models.ForeignKey(
@@ -117,9 +119,9 @@ class WebhookRoute(models.Model):
     It exists while a workflow that was ever active with it does (`WebhookClaim`).
     """
 
-    path = models.CharField(max_length=300, primary_key=True, help_text="What follows /hooks/.")
+    path = models.CharField(max_length=300, primary_key=True, help_text="The part of the URL after /hooks/.")
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
-    trigger_path = models.CharField(max_length=200, help_text="The path that its triggers name.")
+    trigger_path = models.CharField(max_length=200, help_text="The path that its trigger sets.")
     workflow = models.ForeignKey(Workflow, null=True, on_delete=models.SET_NULL, related_name="routes")
     node_id = models.CharField(max_length=100, blank=True)
 

@@ -112,7 +112,7 @@ def _read(answer: CodeResult, reply: Reply, call: CodeCall) -> None:
     try:
         answer.value = orjson.loads(parts[0])
     except orjson.JSONDecodeError as error:
-        answer.error = f"The code returned what is not JSON: {error}."
+        answer.error = f"The code returned a value that is not JSON: {error}."
 
 
 def _said(told: dict[str, Any], call: CodeCall) -> str:

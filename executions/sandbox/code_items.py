@@ -22,5 +22,5 @@ def _item(value: Any, index: int) -> Item:
     if isinstance(value, dict) and set(value) == {"json"} and isinstance(value["json"], dict):
         return value["json"]
     if not isinstance(value, dict):
-        raise NotItems(f"The code returned {type(value).__name__} as item {index}; an item is an object.")
+        raise NotItems(f"The code returned {type(value).__name__} as item {index}; an item must be an object.")
     return value

@@ -87,7 +87,7 @@ def evaluate_all(
         return [_answer(each) for each in orjson.loads(reply.parts[0])]
     if len(questions) == 1:
         return [ExpressionError(reply.explain(task, SUBJECT))]
-    # One of them broke the limits of the process: the first by itself tells whether it was that one.
+    # One of them exceeded the limits: run the first by itself to find out whether it was that one.
     (first,) = evaluate_all(questions[:1], group=group, time_limit=time_limit, seconds=seconds)
     return [first, *[NOT_REACHED] * (len(questions) - 1)]
 

@@ -30,7 +30,7 @@ _STATE_SECONDS = 0.5
 _SPARE_BYTES = 8 * 2**20
 _FRAME = re.compile(r"<input>:(\d+)(?::\d+)?")
 
-# What it keeps is in a closure: code may spoil its own globals, not what is told about it.
+# Its state is in a closure: code can change its globals, but not what is reported about it.
 _DRIVER = """
 (function (lines, characters) {
   var stringify = JSON.stringify, slice = String.prototype.slice, wellFormed = String.prototype.toWellFormed;
@@ -168,14 +168,14 @@ class Evaluation:
             outcome.logs = [_log_line(level, message) for level, message in state["logs"][:LOG_LINES]]
             outcome.dropped, outcome.item = int(state["dropped"]), int(state["item"])
         except (quickjs.JSException, MemoryError, ValueError, TypeError, KeyError):
-            return  # code can put a `toJSON` where it spoils what is told
+            return  # code can define a `toJSON` that breaks the report
 
 
 _ready: list[Evaluation] = []
 
 
 def warm() -> None:
-    """Make the context of the next run before it is asked for."""
+    """Create the context of the next run in advance."""
     if not _ready:
         _ready.append(Evaluation())
 
@@ -208,7 +208,7 @@ def run(parts: list[bytes]) -> list[bytes]:
 
 
 def _packed(text: bytes) -> tuple[list[bytes], list[int], list[Item]]:
-    """Make items of a large result here, where nobody waits for the interpreter's lock."""
+    """Convert a large result to items here, where no other work waits for the interpreter's lock."""
     items = items_of(orjson.loads(text))
     chunks, counts = chunks_of(items)
     return list(chunks), counts, sample_of(items)

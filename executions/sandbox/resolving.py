@@ -11,7 +11,7 @@ from executions.domain.expressions import Evaluator, ExpressionError, Expression
 
 
 def run(parts: list[bytes]) -> list[bytes]:
-    """Resolve templates, each in a context of its own.
+    """Resolve templates, each in a separate context.
 
     `parts` is a JSON head, `{seconds, in_all, memory, output}`, and a JSON list of questions, `{template, item_index,
     items, nodes, execution, workflow, vars}`. Returns a JSON list: for each `{value}` or `{error}`, or null for those

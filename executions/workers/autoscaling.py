@@ -1,4 +1,4 @@
-"""How many workers run: one more when executions wait for a free place, one less when there has long been room.
+"""The number of workers: one more when executions wait for a slot, one less when slots were free for long.
 
 The supervisor of `make up` knows PERF_MAX_WORKERS workers and starts PERF_MIN_WORKERS of them itself; the scheduler
 asks it for the others here. Elsewhere (SUPERVISOR_SOCKET is empty) who runs the workers decides how many there are.
@@ -32,9 +32,9 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 WAIT_SECONDS = 2.0
-"""An execution that was let through waits so long for a place before another worker is started."""
+"""How long an admitted execution waits for a slot before another worker is started."""
 BETWEEN_STARTS_SECONDS = 5.0
-"""A new worker gets so long to take what waits, before there is another."""
+"""How long a new worker has to take waiting executions before another one is started."""
 ROOM = 0.5
 """One worker less must leave the others at most so full."""
 CPU_FULL_PERCENT = 90.0
@@ -89,15 +89,15 @@ class ScalingRule:
             self._started_at = now
             return Decision(
                 1,
-                f"{load.waiting} executions wait for a place, the first for {load.waited_seconds:.1f} s; "
-                f"{load.running} run in {load.workers} workers of {self.slots} places.",
+                f"{load.waiting} executions wait for a slot, the first for {load.waited_seconds:.1f} s; "
+                f"{load.running} run in {load.workers} workers of {self.slots} slots.",
             )
         if self._room_since is None or now - self._room_since < self.idle_seconds or load.workers <= self.minimum:
             return None
         self._room_since = now
         return Decision(
             -1,
-            f"for {self.idle_seconds:g} s none has waited; {load.running} run in {load.workers} workers of "
+            f"no execution has waited for {self.idle_seconds:g} s; {load.running} run in {load.workers} workers of "
             f"{self.slots} places.",
         )
 
@@ -126,7 +126,7 @@ class Scaler:
         self._looked_at = float("-inf")
 
     def step(self) -> None:
-        """Look, at most once a second, and change what is to change. Never raises for a supervisor that is away."""
+        """Check at most once a second, and start or stop a worker if needed. Never raises if the supervisor is down."""
         now = time.monotonic()
         if not settings.SUPERVISOR_SOCKET or now - self._looked_at < LOOK_SECONDS:
             return

@@ -1,4 +1,4 @@
-"""What the scheduler tells of the installation, on the stream `system`: how it is, and what is queued.
+"""The scheduler's reports on the stream `system`: the health of the installation, and its queues.
 
 From a thread of its own, so that an answer that takes long holds up nothing. Several schedulers tell it once.
 """
@@ -36,7 +36,7 @@ LONG_AGO = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class ReportedState:
-    """What a change is told of at once. `workers` is None where Redis does not answer."""
+    """The state whose change is reported at once. `workers` is None where Redis does not answer."""
 
     workers: int | None
     starving: tuple[str, ...] = ()
@@ -45,9 +45,11 @@ class ReportedState:
     def message(self) -> str:
         """Return it in words."""
         if self.workers is None:
-            return "The database answers, Redis does not: nothing can be handed to workers."
-        alive = {0: "no worker is alive", 1: "1 worker is alive"}.get(self.workers, f"{self.workers} workers are alive")
-        starving = f"; turns come late in {', '.join(self.starving)}" if self.starving else ""
+            return "The database answers, Redis does not: workers get no jobs."
+        alive = {0: "no worker is running", 1: "1 worker is running"}.get(
+            self.workers, f"{self.workers} workers are running"
+        )
+        starving = f"; overloaded: {', '.join(self.starving)}" if self.starving else ""
         return f"Database and Redis answer; {alive}{starving}."
 
     @property
@@ -71,11 +73,11 @@ class HealthReport:
         self._away_since: float | None = None
 
     def database_is_away(self) -> None:
-        """Remember to tell of it, once it is back."""
+        """Remember to report the outage once the database is back."""
         self._away_since = self._away_since or time.monotonic()
 
     def look(self) -> None:
-        """Look, and tell if it is time to. Raises DatabaseError."""
+        """Check, and report if it is time to. Raises DatabaseError."""
         began = time.monotonic()
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -98,7 +100,7 @@ class HealthReport:
         last = system_events.last_emitted("health_check", HEALTH_SOURCE, now - self._every)
         known = last is not None and state.figures.items() <= last.data["figures"].items()
         if last is not None and known and last.happened_at > now - timedelta(seconds=away or LONG_AGO.total_seconds()):
-            self._told_at = last.happened_at  # another scheduler has told
+            self._told_at = last.happened_at  # another scheduler has reported
         else:
             values = state.figures | took
             system_events.emit(
@@ -147,7 +149,7 @@ class QueueReport:
         self._told_of_some = False
 
     def look(self) -> None:
-        """Look, and tell if it is time to. Raises DatabaseError."""
+        """Check, and report if it is time to. Raises DatabaseError."""
         with connection.cursor() as cursor:
             cursor.execute(_QUEUED)
             queued, oldest, admitted = cursor.fetchone()
@@ -166,9 +168,9 @@ class QueueReport:
         since = now - (self._every if queued else LONG_AGO)
         last = system_events.last_emitted("queue_status", QUEUE_SOURCE, since)
         if last is not None and (queued or not last.data["figures"]["queued"]):
-            self._told_at = last.happened_at  # another scheduler has told
+            self._told_at = last.happened_at  # another scheduler has reported
         else:
-            message = _sentence(queued, values) if queued else "Nothing is queued any more."
+            message = _sentence(queued, values) if queued else "The queue is empty again."
             system_events.emit("queue_status", source=QUEUE_SOURCE, component="queues", message=message, figures=values)
             self._told_at = now
         self._told_of_some = queued > 0
@@ -200,17 +202,17 @@ def _sentence(queued: int, values: dict[str, float]) -> str:
         f"{queued} {'execution is' if one else 'executions are'} queued, the oldest for {values['oldest_seconds']:g} s"
     )
     words = {
-        "key_concurrency": "held by the limit of a key",
-        "workflow_concurrency": "by that of a workflow",
-        "rate_limit": "by a rate limit",
-        "workspace_concurrency": "by that of a workspace",
-        "cluster_concurrency": "by that of the installation",
-        "on_its_way": "about to be let through",
-        "admitted": "let through and waiting for a worker",
+        "key_concurrency": "waiting for the limit of a key",
+        "workflow_concurrency": "for the limit of a workflow",
+        "rate_limit": "for a rate limit",
+        "workspace_concurrency": "for the limit of a workspace",
+        "cluster_concurrency": "for the limit of the installation",
+        "on_its_way": "about to be admitted",
+        "admitted": "admitted and waiting for a worker",
     }
     parts = [f"{values[name]:g} {text}" for name, text in words.items() if name in values]
     if values.get("workers") == 0:
-        parts.append("no worker is alive")
+        parts.append("no worker is running")
     return f"{said}: {', '.join(parts)}."
 
 

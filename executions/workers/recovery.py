@@ -1,4 +1,4 @@
-"""The sweep: what a crash, an emptied Redis or a passed time has left for somebody to pick up is picked up."""
+"""The sweep: finds executions that a crash, an emptied Redis or a passed time has left without a worker."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def sweep() -> int:
 
 
 def _left_behind() -> Iterable[Execution]:
-    """Return what should run, or end, and is held by nobody. Each part has an index that holds little besides: however
-    many executions wait, they are not looked at."""
+    """Return executions that should run or end and that no worker holds. Each part has a small partial index, so that
+    waiting executions cost nothing."""
     now = timezone.now()
     unended = Execution.objects.filter(ended_at__isnull=True).only("id", "priority", "fencing_token")
     unheld = Q(lease_expires_at__lte=now) | Q(lease_expires_at__isnull=True)

@@ -33,7 +33,7 @@ WINDOW = 5
 RELEASE = 0.9
 """The part of a limit that it has to fall below again."""
 RESTART_SAMPLES = 10
-"""How long an idle worker may stay above the memory limit, before it makes place for a fresh one."""
+"""How long an idle worker may stay above the memory limit before it is replaced."""
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class Gauge:
 
 
 class Pressure:
-    """Watches this process from a thread of its own. `busy` tells whether it has executions; `restart` ends it; `late`
+    """Watches this process from its own thread. `busy` tells whether it has executions; `restart` ends it; `late`
     returns by how many seconds turns came too late since the last look; `report` is told at each look whether the
     worker starves."""
 
@@ -103,7 +103,7 @@ class Pressure:
                 logger.exception("memory and CPU are not known")
 
     def look(self) -> None:
-        """Take one sample of each, and tell of what has changed."""
+        """Take one sample of each gauge, and report changes."""
         family = _family(self._process)
         used, now = _cpu_seconds(family), time.monotonic()
         percent = 100 * max(0.0, used - self._used) / max(1e-6, now - self._looked_at) / self._cores
@@ -125,7 +125,7 @@ class Pressure:
             _give_back_memory()
         elif now - self._strained_since > RESTART_SAMPLES * settings.PRESSURE_SAMPLE_SECONDS:
             self._strained_since = now
-            message = f"Memory stays at {self.memory.value:.0f} MB while nothing runs: the worker is started anew."
+            message = f"Memory stays at {self.memory.value:.0f} MB while nothing runs: the worker is restarted."
             logger.warning(message)
             with contextlib.suppress(DatabaseError, InterfaceError):
                 self._append("resource_warning", message)
@@ -134,8 +134,8 @@ class Pressure:
     def _tell(self, gauge: Gauge) -> None:
         figure = f"{gauge.what} is at {gauge.value:.0f} {gauge.unit}"
         if gauge is self.delay:
-            side, outcome = ("above", "starves") if gauge.above else ("below", "no longer starves")
-            message = f"The turns of executions come {gauge.value:.0f} ms late, {side} the limit of {gauge.limit:g} ms"
+            side, outcome = ("above", "starves") if gauge.above else ("below", "is no longer overloaded")
+            message = f"Executions are delayed by {gauge.value:.0f} ms, {side} the limit of {gauge.limit:g} ms"
             message += f": the worker {outcome}."
         elif gauge.above:
             message = f"{figure}, above the limit of {gauge.limit:g} {gauge.unit}: the worker takes no new work."

@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 SLOT_WAIT_SECONDS = 5.0
 MOMENT = 0.01
 MOST_AT_ONCE = 16
-"""Jobs that one worker takes in one go: the others want some too."""
+"""The most jobs that one worker takes at a time, so that others get some too."""
 HEARTBEAT_SECONDS = 5.0
 SUSPENSION_LOOK_SECONDS = 0.5
 RETRY_SECONDS = 1.0
@@ -80,7 +80,7 @@ class ClaimedJob:
 
     @property
     def execution_id(self) -> UUID:
-        """Return the id of our execution: the job's own id tells it."""
+        """Return the execution's id, which is in the job's id."""
         return rq_queues.execution_of(self.job.id)
 
 
@@ -111,7 +111,7 @@ class ExecutionWorker(BaseWorker):
         )
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
-        """Work until told to stop."""
+        """Work until the worker is stopped."""
         heartbeats()  # its companion does not get the worker's low priority
         os.nice(settings.WORKER_NICE)  # who asks and who watches goes before what is computed
         for name, target in (
@@ -122,7 +122,7 @@ class ExecutionWorker(BaseWorker):
             threading.Thread(target=target, name=name, daemon=True).start()
         self._pressure.start()
         if not logger.isEnabledFor(logging.DEBUG):
-            kwargs["logging_level"] = "WARNING"  # RQ tells of every job
+            kwargs["logging_level"] = "WARNING"  # RQ logs every job
         system_events.started(f"worker {runner.worker_name()}")
         try:
             return super().work(*args, **kwargs)
@@ -134,7 +134,7 @@ class ExecutionWorker(BaseWorker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """Wait for memory, CPU and a free slot, then for a job; whatever else stands in the same queue comes along.
+        """Wait for memory, CPU and a free slot, then for a job; more jobs of the same queue are taken with it.
 
         Returns the first of `_dequeued`; RQ hands it on to `execute_job`.
         """
@@ -194,7 +194,7 @@ class ExecutionWorker(BaseWorker):
         return (queue, ours) if ours else None
 
     def _pop_for_few(self, queues: list[Queue]) -> tuple[Queue, list[Job]] | None:
-        """Take jobs of workspaces that hold few slots of this worker, wherever they stand in a queue."""
+        """Take jobs of workspaces that hold few slots of this worker, at any position in a queue."""
         places = Places(settings.WORKER_CONCURRENCY)
         for taken in list(self._taken.values()):
             places.take(taken.workspace_id)
@@ -226,7 +226,7 @@ class ExecutionWorker(BaseWorker):
                 break
             except RedisError as error:
                 logger.warning("%d jobs wait to be booked: %s", len(dequeued), error)
-                self._state = WorkerStatus.IDLE  # nobody was told of another
+                self._state = WorkerStatus.IDLE  # no other state was published
                 time.sleep(RETRY_SECONDS)
         for one in taken:
             self.executions[one.execution.id] = one.execution
@@ -299,7 +299,7 @@ class ExecutionWorker(BaseWorker):
                 try:
                     super().check_for_suspension(burst)
                     break
-                except RedisError as error:  # whoever is suspended takes nothing after it either
+                except RedisError as error:  # a suspended worker takes nothing afterwards either
                     logger.warning("whether workers are suspended is not known: %s", error)
                     time.sleep(RETRY_SECONDS)
             self._looked_at = time.monotonic()
@@ -334,7 +334,7 @@ class ExecutionWorker(BaseWorker):
         }
         for taken in batch:
             found = claimed.pop(taken.execution_id, None)
-            if found is None:  # it has ended, waits for later, or somebody else has it
+            if found is None:  # it has ended, waits, or another worker holds it
                 self._to_finish.put(taken)
                 continue
             taken.workspace_id = found.execution.workspace_id
@@ -350,7 +350,7 @@ class ExecutionWorker(BaseWorker):
         return ended
 
     def _finish(self, batch: list[ClaimedJob]) -> None:
-        """Take jobs off RQ's books, as `handle_job_success` does for one whose result nobody keeps."""
+        """Remove jobs from RQ's registries, as `handle_job_success` does for a job without a result."""
         with self.connection.pipeline() as pipeline:
             for taken in batch:
                 if taken.error is None:
@@ -439,7 +439,7 @@ def _for_few(ids: list[str], places: Places) -> list[str]:
     chosen: list[str] = []
     for job_id in ids:
         if job_id not in executions and jobs.work_of(job_id) is None:
-            continue  # nobody here knows it: it is dropped when it comes first
+            continue  # unknown here: it is dropped when it is first in the queue
         workspace = workspaces.get(executions[job_id], job_id) if job_id in executions else job_id
         if len(chosen) < MOST_AT_ONCE and places.may_take(workspace):
             places.take(workspace)
@@ -449,7 +449,7 @@ def _for_few(ids: list[str], places: Places) -> list[str]:
 
 @contextmanager
 def _outliving_redis(what: str) -> Iterator[None]:
-    """Let the main loop, which RQ leaves for every error, go on without Redis: executions are at work."""
+    """Keep the main loop, which RQ leaves for every error, running without Redis: executions are running."""
     try:
         yield
     except RedisError as error:
@@ -457,5 +457,5 @@ def _outliving_redis(what: str) -> Iterator[None]:
 
 
 def _end_process() -> None:
-    """Stop as if told to from outside; the supervisor starts another worker in this one's place."""
+    """Stop as on SIGTERM; the supervisor starts another worker instead."""
     os.kill(os.getpid(), signal.SIGTERM)

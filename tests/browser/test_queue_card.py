@@ -41,7 +41,7 @@ def test_the_monitor_says_why_an_execution_is_queued_until_it_starts(
     wait_until(lambda: len(server.asked) == 1, "The first request")
     page = visitor.open(f"/executions/{third}/")
     card = page.get_by_role("region", name="Why it is queued")
-    expect(card).to_contain_text("1 execution of this workflow is under way (1 allowed at a time)")
+    expect(card).to_contain_text("Waiting for a slot: 1 of 1 execution of this workflow is running.")
     expect(card).to_contain_text("2 of 2")
     expect(card.get_by_role("link")).to_have_attribute("href", f"/executions/{first}/")
     picture(page, "queue-light")

@@ -110,7 +110,7 @@ def test_the_admin_pauses_resumes_and_cancels_what_is_chosen(admin_client: Clien
 
     html = ask("pause")
     assert "1 execution asked to pause." in html
-    assert "It has ended: it is cancelled." in html
+    assert "The execution has ended; its status is cancelled." in html
     assert Execution.objects.get(pk=waiting.pk).status == ExecutionStatus.PAUSED
     assert "1 execution asked to resume." in ask("resume")
     ask("cancel")

@@ -48,7 +48,7 @@ def test_with_skip_the_one_too_many_is_left_out_and_says_why() -> None:
         assert row.status == "cancelled"
         last = row.stream.events.last()
         assert last.type == "execution.cancelled"
-        assert "2 of this workflow's executions are under way" in last.data["reason"]
+        assert "2 executions of this workflow are running" in last.data["reason"]
 
 
 def test_with_cancel_running_the_newest_stays() -> None:

@@ -134,11 +134,14 @@ def test_what_cannot_be_done_is_said(platform: Platform) -> None:
     assert (refused.status_code, refused.json()["detail"]) == (409, "It is not paused: it is waiting.")
     assert control(platform, execution, "pause").status_code == 202
     refused = control(platform, execution, "pause")
-    assert (refused.status_code, refused.json()["detail"]) == (409, "It is paused already.")
+    assert (refused.status_code, refused.json()["detail"]) == (409, "The execution is already paused.")
     assert control(platform, execution, "cancel").status_code == 202
     for what in ("pause", "resume"):
         refused = control(platform, execution, what)
-        assert (refused.status_code, refused.json()["detail"]) == (409, "It has ended: it is cancelled.")
+        assert (refused.status_code, refused.json()["detail"]) == (
+            409,
+            "The execution has ended; its status is cancelled.",
+        )
     assert control(platform, execution, "pause", reason="x" * 501).status_code == 400
 
 

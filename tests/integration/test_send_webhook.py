@@ -315,4 +315,4 @@ def test_a_running_execution_withdraws_at_the_request_and_again_at_its_end() -> 
 def test_one_without_deliveries_says_nothing_of_them() -> None:
     run = lifecycle.request_cancel(execution({}))
     assert end_event(run)["deliveries"] is None
-    assert run.cancel_request == {"reason": "Asked for.", "by": None}
+    assert run.cancel_request == {"reason": "Requested.", "by": None}

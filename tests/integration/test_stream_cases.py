@@ -49,7 +49,7 @@ def say(stream: Stream, message: str, type_: str = "execution.log") -> RecordedE
 
 def end(stream: Stream) -> RecordedEvent:
     summary = {"duration_ms": 1.0, "nodes_executed": 0, "nodes_failed": 0, "nodes_skipped": 0}
-    data = {"reason": "Asked for.", "by": None, "summary": summary | {"slowest": None, "fastest": None}}
+    data = {"reason": "Requested.", "by": None, "summary": summary | {"slowest": None, "fastest": None}}
     with transaction.atomic():
         (event,) = log.append([NewEvent(stream.pk, "execution.cancelled", data, "tests")])
     return event

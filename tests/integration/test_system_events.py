@@ -144,7 +144,7 @@ def test_what_is_queued_is_told_with_its_reasons_until_nothing_is(
     Execution.objects.update(status="cancelled", ended_at="2026-11-24T00:00:00Z")
     for each in (report, another, report):
         each.look()
-    assert [event["message"] for event in told("queue_status")[1:]] == ["Nothing is queued any more."]
+    assert [event["message"] for event in told("queue_status")[1:]] == ["The queue is empty again."]
 
 
 # --- sweeps that fail -------------------------------------------------------------------------------------------------

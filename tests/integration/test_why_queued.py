@@ -61,7 +61,7 @@ def test_the_limit_of_its_workflow_is_named_with_who_holds_it() -> None:
     found = said(last, member("tests"))
     assert found["reason"] == "workflow_concurrency"
     assert (found["limit"], found["in_use"], found["place"], found["in_line"]) == (2, 2, 2, 2)
-    assert found["detail"].startswith("2 executions of this workflow are under way (2 allowed at a time)")
+    assert found["detail"].startswith("Waiting for a slot: 2 of 2 executions of this workflow are running. Position ")
     assert {holder["execution"] for holder in found["holders"]} == {str(first.pk), str(second.pk)}
     assert found["holders"][0]["workflow_name"] == "Nightly report"
     assert found["other_holders"] == 0
@@ -199,7 +199,7 @@ def test_the_api_and_the_page_say_it_to_members_only() -> None:
     assert answer["queue"]["holders"][0]["execution"] == str(holder.pk)
     client.force_login(user)
     for path in (f"/executions/{waiting.pk}/", f"/executions/{waiting.pk}/queue/"):
-        assert "1 execution of this workflow is under way" in client.get(path).content.decode()
+        assert "1 of 1 execution of this workflow is running" in client.get(path).content.decode()
     end([waiting])
     assert client.get(f"/api/executions/{waiting.pk}/", headers=headers).json()["queue"] is None
     assert client.get(f"/executions/{waiting.pk}/queue/").content.strip() == b""

@@ -79,6 +79,6 @@ def test_a_worker_whose_memory_stays_above_its_limit_while_idle_is_started_anew(
         wait_until(lambda: len(site.processes("worker")) == 1, "Another worker")
         messages = [warning["message"] for warning in told(site, "resource_warning")]
         assert messages[0].startswith("memory is at")
-        assert messages[1].endswith("while nothing runs: the worker is started anew.")
+        assert messages[1].endswith("while nothing runs: the worker is restarted.")
         log = (folder / "data" / "logs" / "supervisord.log").read_text()
         assert "exited: worker (exit status 0; expected)" in log

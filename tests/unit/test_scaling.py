@@ -23,7 +23,7 @@ def test_one_more_is_started_when_an_execution_has_waited_for_a_place() -> None:
     decision = rule().decide(waiting(), 0)
     assert decision is not None
     assert decision.change == 1
-    assert "5 executions wait for a place, the first for 2.0 s" in decision.reason
+    assert "5 executions wait for a slot, the first for 2.0 s" in decision.reason
 
 
 def test_a_short_wait_is_nothing() -> None:

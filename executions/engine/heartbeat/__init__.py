@@ -1,1 +1,1 @@
-"""The renewal of a worker's leases by a process of its own, which no lock of the worker's interpreter holds up."""
+"""The renewal of a worker's leases by a separate process, which the worker's interpreter lock cannot delay."""

@@ -45,7 +45,7 @@ RENEW = (
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the worker tells its companion at the start."""
+    """What the worker sends to its companion at the start."""
 
     worker: int
     """Its process number."""
@@ -125,7 +125,7 @@ class Companion:
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether a process was stopped by a signal. False where the system does not tell."""
+    """Tell whether a process was stopped by a signal. False where the system has no such information."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
@@ -134,7 +134,7 @@ def is_stopped(pid: int) -> bool:
 
 
 def main() -> None:
-    """Serve the worker at the other end of the standard input until it is gone."""
+    """Serve the worker on the standard input until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's affair
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
     connection = socket.socket(fileno=0)

@@ -1,4 +1,4 @@
-"""A worker's companion as the worker sees it: started, looked after, started again."""
+"""A worker's companion as the worker sees it: started, watched, restarted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 KEPT = {"PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "HOME", "TZ"}
 BETWEEN_STARTS_SECONDS = 1.0
 CONNECTION_DEFAULTS = {"connect_timeout": 3, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-"""A server that is gone without a word is given up, and tried again, within the time of a lease."""
+"""A server that stops answering is disconnected and tried again within the time of a lease."""
 
 
 class CompanionProcess:
@@ -49,7 +49,7 @@ class CompanionProcess:
             self._start()
 
     def stop(self) -> None:
-        """End it, and wait until it has gone: the worker holds no lease any more."""
+        """End the companion, and wait for it: the worker holds no lease any more."""
         self._socket.close()
         self._process.kill()
         self._process.wait()

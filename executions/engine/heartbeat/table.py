@@ -20,7 +20,7 @@ _SLOT = 64
 _LEASE = struct.Struct("=16si")
 _TIME = struct.Struct("=d")
 _HELD, _TURN, _LOST = 20, 24, 32
-"""Where they stand in a slot; the lease stands at its beginning."""
+"""Offsets in a slot; the lease is at its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
