@@ -66,7 +66,7 @@ def test_the_limit_of_its_workflow_is_named_with_who_holds_it() -> None:
     assert found["holders"][0]["workflow_name"] == "Nightly report"
     assert found["other_holders"] == 0
     assert found["expected_start"] is None
-    assert "ended" in found["expected_start_unknown"]
+    assert "No estimate" in found["expected_start_unknown"]
 
 
 @pytest.mark.usefixtures("worker")
@@ -92,7 +92,7 @@ def test_the_limit_of_its_key_is_named_with_the_key() -> None:
     holder, waiting = start(workflow, 2, input={"customer": "ada"})
     found = said(waiting, member("tests"))
     assert (found["reason"], found["limit"], found["place"]) == ("key_concurrency", 1, 1)
-    assert "for the key 'ada'" in found["detail"]
+    assert "with the key 'ada'" in found["detail"]
     assert [one["execution"] for one in found["holders"]] == [str(holder.pk)]
 
 
