@@ -135,7 +135,9 @@ def test_a_secret_in_parameters_is_refused_when_saved(workspace: Workspace, hold
     ],
 )
 def test_an_expression_that_takes_it_from_elsewhere_is_saved(workspace: Workspace, fine: dict[str, Any]) -> None:
-    save_workflow(workspace=workspace, definition=definition(fine), by=None)
+    workflow = save_workflow(workspace=workspace, definition=definition(fine), by=None)
+    assert workflow.latest_version is not None
+    assert fine["parameters"] in [node["parameters"] for node in workflow.latest_version.nodes]
 
 
 @pytest.mark.django_db

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -40,9 +41,14 @@ def test_a_header_is_believed_as_far_as_our_proxies_wrote_it(
     assert of(settings, peer, forwarded, *proxies) == client
 
 
-@given(st.text())
+@given(st.text() | st.ip_addresses().map(str) | st.ip_addresses(v=6).map(lambda address: f"[{address}]:443"))
 def test_any_text_is_an_address_or_none(text: str) -> None:
-    parse(text)
+    address = parse(text)
+    if address is None:
+        with pytest.raises(ValueError, match="does not appear"):
+            ip_address(text)
+    else:
+        assert parse(str(address)) == address == ip_address(str(address))
 
 
 def test_what_is_no_network_is_told() -> None:
