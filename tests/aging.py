@@ -14,6 +14,7 @@ from events import log
 from events.catalogue.stream_names import EXECUTION
 from events.log import NewEvent, partitions
 from events.log.models import Stream
+from tests.recording import read_stream
 from workflow_platform.core.accounts.models import Workspace
 
 SUMMARY: dict[str, Any] = {
@@ -102,7 +103,7 @@ def age(stream_ids: list[int], days: int) -> None:
 
 def read(stream: Stream) -> list[int]:
     """Return the sequences that a reader of the stream finds."""
-    return [event["sequence"] for event in log.read_after(stream.name, 0, 1000)]
+    return [event["sequence"] for event in read_stream(stream.name)]
 
 
 def stored(stream: Stream) -> dict[str, int]:

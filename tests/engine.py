@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
 
-from executions import lifecycle
 from executions.admission import admission
+from executions.engine import recorder
 from executions.engine.definition import definition
 from executions.engine.driver import driver
 from executions.engine.runner import Run
-from executions.lifecycle import create_execution
+from executions.lifecycle import ClaimedExecution, create_execution
 from executions.models import Execution, Trigger, Workflow
 from executions.workflows.definitions import save_workflow
 from workflow_platform.core.accounts.models import Workspace
@@ -34,10 +37,17 @@ def make_execution(nodes: list[dict[str, Any]], edges: list[dict[str, Any]], **s
     return create_execution(workflow=make_workflow(nodes, edges, **settings), trigger=Trigger.MANUAL, input=[])
 
 
+def claim_leases(execution_ids: Sequence[UUID], worker: str) -> list[ClaimedExecution]:
+    """Claim executions as the recorder's thread does for a worker, in this thread and its transaction."""
+    written = recorder._write_and_claim((), [(list(execution_ids), worker, Future())], recorder._Fate())
+    (claimed,) = written.claimed
+    return claimed
+
+
 def run_here(execution: Execution, worker: str = "here") -> Execution:
     """Claim the execution and run it to its end, or until it waits, in this process. Returns it as it is then."""
     admission.admit()
-    (claimed,) = lifecycle.claim([execution.pk], worker)
+    (claimed,) = claim_leases([execution.pk], worker)
     over = threading.Event()
     Run(driver(), claimed, definition(claimed.execution.version_id), lambda run: over.set()).start()
     assert over.wait(30)

@@ -1,14 +1,15 @@
-"""Events of tests that need no execution: streams of their own, and what was heard of them."""
+"""Events of tests that need no execution, and the reading of a stream."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from uuid import uuid4
+from collections.abc import Collection, Sequence
+from typing import Any
+from uuid import UUID, uuid4
 
 from django.db import transaction
 
 from events import log
-from events.log import NewEvent
+from events.log import NewEvent, reading
 from events.log.models import Stream
 from events.log.recorded import RecordedEvent
 from workflow_platform.core.accounts.models import Workspace
@@ -34,3 +35,11 @@ def append(stream: Stream, *messages: str, source: str = "tests") -> list[Record
 def messages(events: Sequence[RecordedEvent]) -> list[str]:
     """Return what the log lines say."""
     return [event.data["message"] for event in events]
+
+
+def read_stream(
+    name: str, after: int = 0, types: Collection[str] | None = None, workspace_ids: Collection[UUID] = ()
+) -> list[dict[str, Any]]:
+    """Return the envelopes of up to 1000 events of a stream, read as the API and the subscriptions read them."""
+    page = reading.page_after(reading.states([name])[name], after, 1000, types, workspace_ids)
+    return [event.envelope(name) for event in page]

@@ -13,7 +13,6 @@ from events.log.writer import (
     head,
     open_stream,
     open_streams,
-    read_after,
     restore,
 )
 
@@ -27,6 +26,5 @@ __all__ = [
     "head",
     "open_stream",
     "open_streams",
-    "read_after",
     "restore",
 ]

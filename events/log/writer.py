@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -16,7 +16,6 @@ from django.utils import timezone
 
 from events.catalogue.event_types import LIFECYCLE, TERMINAL, payload_text
 from events.catalogue.stream_names import FEED, WORKFLOW
-from events.log import reading
 from events.log.models import Stream
 from events.log.recorded import RecordedEvent, time_text
 from workflow_platform.core.identifiers import uuid7_text
@@ -275,20 +274,3 @@ def _feed_sequences(count: int, number: int) -> Iterator[int]:
 def head(stream_name: str) -> int:
     """Return the last sequence of a stream; 0 for one that does not exist."""
     return Stream.objects.filter(name=stream_name).values_list("last_sequence", flat=True).first() or 0
-
-
-def read_after(
-    stream_name: str,
-    after: int,
-    limit: int = 500,
-    types: Collection[str] | None = None,
-    workspace_ids: Collection[UUID] = (),
-) -> list[dict[str, Any]]:
-    """Return the envelopes of up to `limit` (at most 1000) events with a sequence above `after`, in sequence.
-
-    Of the stream `executions`, only those of `workspace_ids`.
-    """
-    stream = reading.states([stream_name]).get(stream_name)
-    if stream is None:
-        return []
-    return [e.envelope(stream_name) for e in reading.page_after(stream, after, limit, types, workspace_ids)]

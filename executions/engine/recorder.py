@@ -77,7 +77,7 @@ class Recorder:
         return future
 
     def claim(self, execution_ids: list[UUID], worker: str) -> Future[list[ClaimedExecution]]:
-        """Claim executions in the next commit, as `lifecycle.claim` does."""
+        """Claim executions in the next commit, as `lifecycle.take_leases` does."""
         future: Future[list[ClaimedExecution]] = Future()
         self._submissions.put((execution_ids, worker, future))
         return future

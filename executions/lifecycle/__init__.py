@@ -6,7 +6,7 @@ other executions.
 """
 
 from executions.lifecycle.base import Change, Lease, event, summary
-from executions.lifecycle.claiming import ClaimedExecution, claim, take_leases
+from executions.lifecycle.claiming import ClaimedExecution, take_leases
 from executions.lifecycle.control import CannotControl, request_cancel, request_pause, request_resume
 from executions.lifecycle.creation import (
     CannotStart,
@@ -41,7 +41,6 @@ __all__ = [
     "NewExecution",
     "OldRun",
     "cancel_node",
-    "claim",
     "complete_node",
     "create_execution",
     "create_executions",

@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
-from events import log
 from events.log import NewEvent
 from executions.admission import admission
 from executions.domain.statuses import ExecutionStatus, NodeRunStatus
@@ -28,15 +27,6 @@ class ClaimedExecution:
     execution: Execution
     lease: Lease
     runs: list[NodeRun]
-
-
-@transaction.atomic
-def claim(execution_ids: Sequence[UUID], worker: str) -> list[ClaimedExecution]:
-    """Take leases as `take_leases` does, in a separate transaction."""
-    claimed, events = take_leases(execution_ids, worker)
-    if events:
-        log.append(events)
-    return claimed
 
 
 def take_leases(execution_ids: Sequence[UUID], worker: str) -> tuple[list[ClaimedExecution], list[NewEvent]]:

@@ -14,7 +14,7 @@ from executions.lifecycle import request_pause, request_resume
 from executions.lifecycle.creation import HEAD_START
 from executions.models import Execution
 from tests.admitting import admitted, end, start, workflow_in
-from tests.engine import COMMITS
+from tests.engine import COMMITS, claim_leases
 
 pytestmark = pytest.mark.django_db
 
@@ -177,18 +177,16 @@ def test_processes_that_admit_at_the_same_time_overrun_no_limit(limits: Any) -> 
 
 
 def test_a_job_left_from_before_a_pause_takes_nothing_that_was_not_admitted_again(limits: Any) -> None:
-    from executions.lifecycle import claim
-
     limits.PERF_MAX_CONCURRENT_EXECUTIONS = 1
     workflow = workflow_in()
     (first,) = start(workflow)
     request_pause(first)
     start(workflow)
     request_resume(first)
-    assert claim([first.pk], "a worker") == []
+    assert claim_leases([first.pk], "a worker") == []
     end(admitted())
     admission.admit()
-    assert [found.execution.pk for found in claim([first.pk], "a worker")] == [first.pk]
+    assert [found.execution.pk for found in claim_leases([first.pk], "a worker")] == [first.pk]
 
 
 def test_a_line_of_thousands_costs_no_more_than_its_head(limits: Any) -> None:

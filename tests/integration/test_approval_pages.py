@@ -17,7 +17,7 @@ from executions.engine.node_runs import wait_row
 from executions.models import Execution, NodeRun, Trigger, Wait, WaitKind
 from executions.nodes.base import WaitFor
 from executions.waits import approvals
-from tests.engine import make_execution
+from tests.engine import claim_leases, make_execution
 from tests.workflows import edge, node
 from workflow_platform.core.accounts.models import Membership, Role, User, Workspace
 
@@ -28,7 +28,7 @@ def asked(message: str, assignee: User | None = None, expires_in: timedelta | No
     """Have an execution wait for a decision."""
     nodes = [node("start", "manual_trigger"), node("ask", "approval", message=message)]
     execution = make_execution(nodes, [edge("start", "ask")])
-    (claimed,) = lifecycle.claim([execution.pk], "a worker")
+    (claimed,) = claim_leases([execution.pk], "a worker")
     run = NodeRun(execution=claimed.execution, node_id="ask", name="Ask", node_type="approval")
     until = timezone.now() + expires_in if expires_in else None
     wait = wait_row(WaitFor("Waits.", until, WaitKind.APPROVAL, message, assignee), run)

@@ -27,7 +27,8 @@ from executions.engine.recorder import LeaseLost
 from executions.models import Execution, NodeRun
 from executions.workers import recovery
 from tests.conftest import Platform
-from tests.engine import COMMITS, make_execution
+from tests.engine import COMMITS, claim_leases, make_execution
+from tests.recording import read_stream
 from tests.watching import watch
 from tests.workflows import edge, node
 from workflow_platform.core.identifiers import uuid7_text
@@ -71,16 +72,16 @@ def test_an_endless_cycle_of_fast_nodes_ends_at_its_deadline(platform: Platform)
 @COMMITS
 def test_a_cancellation_that_crosses_a_release_takes_effect_at_once() -> None:
     execution = make_execution(*START_ONLY)
-    (claimed,) = lifecycle.claim([execution.pk], "a worker")
+    (claimed,) = claim_leases([execution.pk], "a worker")
     running, lease = claimed.execution, claimed.lease
     lifecycle.request_cancel(running, reason="Not needed.")
     until = timezone.now() + timedelta(days=1)
     recorder.write([lifecycle.release_waiting(running, lease, until, 0)])
     assert recovery.sweep() == 1
-    assert lifecycle.claim([execution.pk], "another worker") == []
+    assert claim_leases([execution.pk], "another worker") == []
     execution.refresh_from_db()
     assert execution.status == ExecutionStatus.CANCELLED
-    last = log.read_after(execution.stream.name, 0)[-1]
+    last = read_stream(execution.stream.name)[-1]
     assert (last["type"], last["data"]["reason"]) == ("execution.cancelled", "Not needed.")
 
 
@@ -100,7 +101,7 @@ def test_a_job_that_died_with_its_worker_before_the_claim_is_queued_again() -> N
 @COMMITS
 def test_after_a_change_that_was_not_written_none_of_its_execution_is() -> None:
     execution = make_execution(*START_ONLY)
-    (claimed,) = lifecycle.claim([execution.pk], "a worker")
+    (claimed,) = claim_leases([execution.pk], "a worker")
     running, lease = claimed.execution, claimed.lease
     head = log.head(execution.stream.name)
 
@@ -156,11 +157,11 @@ def lose_the_answer() -> None:
 )
 def test_a_change_is_written_once_though_the_connection_breaks_off_around_its_commit(where: str, what: Any) -> None:
     execution = make_execution(*START_ONLY)
-    (claimed,) = lifecycle.claim([execution.pk], "a worker")
+    (claimed,) = claim_leases([execution.pk], "a worker")
     said = lifecycle.event(claimed.execution, "log", {"level": "info", "message": "once"})
     with mock.patch.object(recorder, where, once((getattr(recorder, where), what))):
         recorder.recorder().submit(lifecycle.Change(claimed.lease, [said])).result(60)
-    messages = [e["data"]["message"] for e in log.read_after(execution.stream.name, 0, types=["execution.log"])]
+    messages = [e["data"]["message"] for e in read_stream(execution.stream.name, types=["execution.log"])]
     assert messages == ["once"]
 
 
@@ -214,7 +215,7 @@ def test_while_a_transaction_is_under_way_it_is_not_known_what_becomes_of_it() -
 
 @COMMITS
 def test_a_change_that_cannot_be_stored_does_not_break_those_committed_with_it() -> None:
-    claims = [lifecycle.claim([make_execution(*START_ONLY).pk], "a worker")[0] for _ in range(2)]
+    claims = [claim_leases([make_execution(*START_ONLY).pk], "a worker")[0] for _ in range(2)]
     changes = [
         lifecycle.Change(claimed.lease, [lifecycle.event(claimed.execution, "log", {"level": level, "message": "x"})])
         for claimed, level in zip(claims, ["no level", "info"], strict=True)
@@ -231,11 +232,11 @@ def test_a_change_that_cannot_be_stored_does_not_break_those_committed_with_it()
 @COMMITS
 def test_an_event_has_the_time_at_which_it_happened_not_that_of_its_commit() -> None:
     execution = make_execution(*START_ONLY)
-    (claimed,) = lifecycle.claim([execution.pk], "here")
+    (claimed,) = claim_leases([execution.pk], "here")
     execution, lease = claimed.execution, claimed.lease
     run = NodeRun(execution=execution, node_id="start", name="Start", node_type="manual_trigger")
     change = lifecycle.start_node(execution, lease, run, 0)
     happened = timezone.now()
     assert recorder.write([change]) == set()
-    (told,) = log.read_after(f"execution:{execution.pk}", 0, types=["execution.node_started"])
+    (told,) = read_stream(f"execution:{execution.pk}", types=["execution.node_started"])
     assert datetime.fromisoformat(told["time"]) <= happened

@@ -16,7 +16,6 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from events import log
 from events.history import history
 from events.history.history import EventFilter
 from events.log import partitions, reading
@@ -24,6 +23,7 @@ from events.log.models import Event, Stream
 from tests.engine import COMMITS
 from tests.integration.test_history import messages, open_stream, say, workspace
 from tests.integration.test_history_api import client
+from tests.recording import read_stream
 
 DAY = datetime(2025, 3, 9, 12, tzinfo=UTC)
 
@@ -45,7 +45,7 @@ def export(*words: str) -> list[dict[str, Any]]:
 
 
 def envelopes(name: str) -> list[dict[str, Any]]:
-    return log.read_after(name, 0, 1000)
+    return read_stream(name)
 
 
 def forget(stream: Stream) -> None:

@@ -8,13 +8,13 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from events import log
 from executions import lifecycle
 from executions.domain.statuses import ExecutionStatus
 from executions.engine import recorder, runner
 from executions.models import Execution, NodeRun
 from executions.nodes.set import Set
-from tests.engine import COMMITS, lose_worker, make_execution, run_here
+from tests.engine import COMMITS, claim_leases, lose_worker, make_execution, run_here
+from tests.recording import read_stream
 from tests.workflows import edge, node
 
 TWO = ([node("start", "manual_trigger"), node("give", "set", fields={"n": 1})], [edge("start", "give")])
@@ -22,7 +22,7 @@ TWO = ([node("start", "manual_trigger"), node("give", "set", fields={"n": 1})], 
 
 def start_and_lose(execution: Execution) -> None:
     """Have a worker begin the second node, and lose it."""
-    (claimed,) = lifecycle.claim([execution.pk], "a worker that dies")
+    (claimed,) = claim_leases([execution.pk], "a worker that dies")
     first = NodeRun(execution=execution, node_id="start", name="Start", node_type="manual_trigger")
     changes = [lifecycle.start_node(claimed.execution, claimed.lease, first, 0)]
     first.output, first.duration_ms, first.cpu_ms, first.memory_bytes = {"main": [{}]}, 1.0, 0.0, 0
@@ -39,7 +39,7 @@ def test_a_node_that_was_in_flight_is_run_again_and_a_finished_one_is_not() -> N
     execution = make_execution(*TWO)
     start_and_lose(execution)
     assert run_here(execution).status == ExecutionStatus.COMPLETED
-    told = log.read_after(f"execution:{execution.pk}", 0)
+    told = read_stream(f"execution:{execution.pk}")
     assert [e["data"]["node"] for e in told if e["type"] == "execution.node_completed"] == ["start", "give"]
     (recovered,) = (e["data"] for e in told if e["type"] == "execution.recovered")
     assert (recovered["reason"], recovered["restarted_nodes"]) == ("lease_lost", ["give"])
@@ -59,9 +59,9 @@ def test_a_node_whose_type_must_not_be_repeated_fails_instead(monkeypatch: pytes
 def test_an_execution_that_loses_its_workers_again_and_again_fails_with_the_reason() -> None:
     execution = make_execution(*TWO)
     for _ in range(settings.MAX_RECOVERIES + 1):
-        assert lifecycle.claim([execution.pk], "a worker that dies")
+        assert claim_leases([execution.pk], "a worker that dies")
         lose_worker(execution)
-    assert lifecycle.claim([execution.pk], "one more") == []
+    assert claim_leases([execution.pk], "one more") == []
     execution.refresh_from_db()
     assert execution.status == ExecutionStatus.FAILED
     assert execution.error is not None
@@ -72,7 +72,7 @@ def test_an_execution_that_loses_its_workers_again_and_again_fails_with_the_reas
 def test_what_is_handed_over_counts_as_no_crash() -> None:
     execution = make_execution(*TWO)
     for _ in range(settings.MAX_RECOVERIES + 2):
-        (claimed,) = lifecycle.claim([execution.pk], "a worker that stops")
+        (claimed,) = claim_leases([execution.pk], "a worker that stops")
         assert recorder.write([lifecycle.hand_over(claimed.lease, 5.0)]) == set()
     assert run_here(execution).status == ExecutionStatus.COMPLETED
     assert execution.recoveries == 0

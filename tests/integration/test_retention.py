@@ -22,6 +22,7 @@ from events.retention.cleanup import CleanupReport
 from events.retention.models import CleanupState, RetentionPolicy
 from events.retention.retention import RetentionTerms
 from tests.aging import ENDS, age, day, histories, history, read, stored, workspace
+from tests.recording import read_stream
 
 pytestmark = pytest.mark.django_db
 
@@ -134,10 +135,10 @@ def test_feed_and_workflow_streams_skip_what_went_with_its_execution() -> None:
     for days in (2, 40, 1):
         history(days_ago=days, workflow=id_)
     cleanup.clean_up(MONTH)
-    feed = log.read_after(FEED, before, 100, workspace_ids=[workspace().pk])
+    feed = read_stream(FEED, before, workspace_ids=[workspace().pk])
     assert [event["sequence"] - before for event in feed] == [1, 3]
-    assert [event["sequence"] for event in log.read_after(f"workflow:{id_}", 0)] == [1, 3]
-    assert [event["sequence"] for event in log.read_after(f"workflow:{id_}", 1)] == [3]
+    assert [event["sequence"] for event in read_stream(f"workflow:{id_}")] == [1, 3]
+    assert [event["sequence"] for event in read_stream(f"workflow:{id_}", 1)] == [3]
 
 
 def test_a_forecast_says_exactly_what_the_cleanup_then_does() -> None:

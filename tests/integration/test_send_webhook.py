@@ -17,7 +17,7 @@ from executions.domain.statuses import ExecutionStatus
 from executions.engine import node_deliveries, recorder
 from executions.models import Execution, NodeRun, Trigger, Wait, Workflow
 from executions.workflows.definitions import save_workflow
-from tests.engine import COMMITS, lose_worker, run_here
+from tests.engine import COMMITS, claim_leases, lose_worker, run_here
 from tests.workflows import edge, node
 from webhooks import outbox
 from webhooks.models import Delivery, Endpoint, Origin, Rank
@@ -193,7 +193,7 @@ def test_a_delivery_that_retention_took_away_is_not_waited_for_forever() -> None
 def begun(run: Execution) -> NodeRun:
     """Claim it, and have its node begin, as a worker does that dies later on."""
     admission.admit()
-    (claimed,) = lifecycle.claim([run.pk], "a worker that dies")
+    (claimed,) = claim_leases([run.pk], "a worker that dies")
     execution, lease = claimed.execution, claimed.lease
     start = NodeRun(execution=execution, node_id="start", name="Start", node_type="manual_trigger")
     start.output, start.duration_ms, start.output_bytes = {"main": run.input}, 0.0, 4

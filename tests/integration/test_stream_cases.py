@@ -29,6 +29,7 @@ from events.streaming.session import Session
 from events.streaming.viewer import Viewer
 from tests.conftest import Platform
 from tests.engine import COMMITS
+from tests.recording import read_stream
 from workflow_platform.core.accounts.models import User, Workspace
 from workflow_platform.core.database_threads import in_database
 
@@ -255,12 +256,12 @@ def test_writers_that_compete_leave_no_gap_and_one_order() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    kept = [log.read_after(stream.name, 0, 1000) for stream in streams]
+    kept = [read_stream(stream.name) for stream in streams]
     for events in kept:
         assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
     assert sum(len(events) for events in kept) == 6 * 25 * 2
     workspaces = [stream.workspace_id for stream in streams if stream.workspace_id]
-    feed = log.read_after(FEED, before, 1000, workspace_ids=workspaces)
+    feed = read_stream(FEED, before, workspace_ids=workspaces)
     assert [event["sequence"] for event in feed] == list(range(before + 1, before + 301))
 
 

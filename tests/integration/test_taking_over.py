@@ -12,7 +12,7 @@ from executions.domain.statuses import ExecutionStatus
 from executions.engine import recorder
 from executions.lifecycle import CannotStart
 from executions.models import Execution, NodeRun
-from tests.engine import COMMITS, make_execution
+from tests.engine import COMMITS, claim_leases, make_execution
 from tests.workflows import edge, node
 
 
@@ -20,7 +20,7 @@ def make_ended(turns: int = 1, *, items: list[dict[str, Any]] | None = None) -> 
     """Return a completed execution in which `a` ran so many times and `b` once."""
     nodes = [node("start", "manual_trigger"), node("a", "no_op"), node("b", "no_op")]
     execution = make_execution(nodes, [edge("start", "a"), edge("a", "b")])
-    (claimed,) = lifecycle.claim([execution.pk], "a worker")
+    (claimed,) = claim_leases([execution.pk], "a worker")
     lease, runs = claimed.lease, []
     for name, index in [("start", 0), *(("a", i) for i in range(turns)), ("b", 0)]:
         run = NodeRun(execution=execution, node_id=name, name=name, node_type="no_op", run_index=index)
@@ -41,7 +41,7 @@ def test_what_was_taken_over_outlives_the_execution_that_it_came_from() -> None:
     old = make_ended()
     made = reruns.rerun(old, reruns.RerunRequest("b"), None)
     old.delete()
-    (claimed,) = lifecycle.claim([made.pk], "a worker")
+    (claimed,) = claim_leases([made.pk], "a worker")
     assert [(run.node_id, run.output) for run in claimed.runs] == [
         ("start", {"main": [{"of": "start"}]}),
         ("a", {"main": [{"of": "a"}]}),

@@ -23,7 +23,7 @@ from executions.lifecycle import ClaimedExecution
 from executions.models import Execution, NodeRun, Wait, WaitKind
 from executions.nodes.base import WaitFor
 from executions.waits import completion, waits
-from tests.engine import COMMITS, make_execution, make_workflow
+from tests.engine import COMMITS, claim_leases, make_execution, make_workflow
 from tests.executing import at_once
 from tests.workflows import edge, node
 
@@ -33,7 +33,7 @@ PAUSED, RUNNING, WAITING = ExecutionStatus.PAUSED, ExecutionStatus.RUNNING, Exec
 
 def claim(execution: Execution) -> ClaimedExecution:
     admission.admit()
-    (claimed,) = lifecycle.claim([execution.pk], "a worker")
+    (claimed,) = claim_leases([execution.pk], "a worker")
     return claimed
 
 
@@ -179,7 +179,7 @@ def test_a_call_and_a_cancellation_at_the_same_instant_leave_it_cancelled() -> N
         )
         execution.refresh_from_db()
         assert execution.status == ExecutionStatus.CANCELLED
-        assert lifecycle.claim([execution.pk], "another") == []
+        assert claim_leases([execution.pk], "another") == []
 
 
 def test_a_worker_lost_after_it_has_taken_a_call_up_does_not_make_it_wait_again() -> None:
@@ -246,7 +246,7 @@ def test_after_the_end_of_the_parent_no_child_is_started() -> None:
     Execution.objects.filter(pk=claimed.execution.pk).update(lease_expires_at=timezone.now())
     recorder.write([lifecycle.hand_over(claimed.lease, 0)])
     lifecycle.request_cancel(claimed.execution)
-    lifecycle.claim([claimed.execution.pk], "another")
+    claim_leases([claimed.execution.pk], "another")
     with pytest.raises(NodeError, match="has ended"):
         child_executions.start_child(run, workflow, [{}], True)
 

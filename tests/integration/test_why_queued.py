@@ -16,6 +16,7 @@ from rq.suspension import resume, suspend
 from executions.admission.explanation import explain
 from executions.models import Execution, Workflow
 from tests.admitting import admitted, end, start, workflow_in
+from tests.engine import claim_leases
 from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
 
 pytestmark = pytest.mark.django_db
@@ -170,10 +171,8 @@ def test_suspended_workers_are_told_of() -> None:
 @pytest.mark.usefixtures("worker")
 def test_full_workers_are_told_of(limits: Any) -> None:
     limits.WORKER_CONCURRENCY = 1
-    from executions.lifecycle import claim
-
     first, second = start(workflow_in(), 2)
-    claim([first.pk], "a worker")
+    claim_leases([first.pk], "a worker")
     found = said(second, member("tests"))
     assert (found["reason"], found["limit"], found["in_use"]) == ("workers_busy", 1, 1)
 

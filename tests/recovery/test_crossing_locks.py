@@ -16,7 +16,7 @@ from executions.engine import recorder
 from executions.engine.heartbeat.table import Table
 from executions.lifecycle import Lease
 from executions.models import Execution
-from tests.engine import COMMITS, make_execution
+from tests.engine import COMMITS, claim_leases, make_execution
 from tests.heartbeats import companion
 from tests.workflows import node
 from workflow_platform.installation.embedded import wait_until
@@ -25,7 +25,7 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 
 
 def claimed(execution: Execution) -> tuple[Execution, Lease]:
-    (found,) = lifecycle.claim([execution.pk], "a worker")
+    (found,) = claim_leases([execution.pk], "a worker")
     return found.execution, found.lease
 
 

@@ -15,7 +15,6 @@ import pytest
 from django.conf import settings as django_settings
 from django.utils import timezone
 
-from executions import lifecycle
 from executions.admission import admission
 from executions.domain.statuses import ExecutionStatus
 from executions.engine import lease
@@ -27,7 +26,7 @@ from executions.lifecycle import ClaimedExecution
 from executions.models import Execution
 from tests.answering import Answering, answering
 from tests.conftest import Platform
-from tests.engine import COMMITS, make_execution, run_here
+from tests.engine import COMMITS, claim_leases, make_execution, run_here
 from tests.heartbeats import companion
 from tests.recovery.test_workers import holder, start_asking
 from tests.workflows import edge, node
@@ -48,7 +47,7 @@ def server() -> Iterator[Answering]:
 
 def claim(execution: Execution, worker: str = "a worker") -> ClaimedExecution:
     admission.admit()
-    (claimed,) = lifecycle.claim([execution.pk], worker)
+    (claimed,) = claim_leases([execution.pk], worker)
     return claimed
 
 
@@ -124,7 +123,7 @@ def test_a_worker_whose_turns_are_all_stuck_loses_its_leases_and_another_finishe
         run = Run(driver(), first, definition(first.execution.version_id), lambda run: left.set())
         run.start()
         wait_until(lambda: expiry(execution) < timezone.now().timestamp(), "The end of the lease")
-        (second,) = lifecycle.claim([execution.pk], "another worker")
+        (second,) = claim_leases([execution.pk], "another worker")
         assert second.lease.fencing_token == first.lease.fencing_token + 1
     finally:
         go_on.set()
