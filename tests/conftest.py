@@ -18,8 +18,9 @@ import pytest
 import redis
 import requests
 from django.db import connection
+from pytest_django import DjangoDbBlocker
 
-from tests import started_servers
+from tests import started_servers, tables
 from tests.servers import running
 from tests.shell import Shell
 from workflow_platform.installation.embedded import free_port, wait_until
@@ -62,9 +63,12 @@ def manage(environment: dict[str, str], *words: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> Iterator[None]:
-    """Wait, in the end, until the engine's threads in this process have given their connections back."""
-    yield
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Clean up after tests that commit; wait, in the end, until the engine's threads have returned their connections."""
+    with django_db_blocker.unblock():
+        tables.remember()
+    with tables.restored_after_commits():
+        yield
     connection.close()  # of this thread: tests in transactions keep it
     connection.close_pool()  # type: ignore[attr-defined]
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:

@@ -21,8 +21,8 @@ from executions.models import Execution, Trigger, Workflow
 from executions.workflows.definitions import save_workflow
 from workflow_platform.core.accounts.models import Workspace
 
-COMMITS = pytest.mark.django_db(transaction=True, serialized_rollback=True)
-"""For tests whose commits other threads see; afterwards the tables hold again what migrations put there."""
+COMMITS = pytest.mark.django_db(transaction=True)
+"""For tests whose commits other threads see; afterwards the tables hold again what migrations put there (`tables`)."""
 
 
 def make_workflow(nodes: list[dict[str, Any]], edges: list[dict[str, Any]], **settings: Any) -> Workflow:

@@ -71,7 +71,7 @@ async def test_a_second_host_header_opens_no_page_at_the_host_of_the_webhooks() 
 
 
 @pytest.mark.usefixtures("own_host")
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 async def test_webhooks_are_answered_at_their_host_only() -> None:
     elsewhere = await ask("/hooks/resume/x", "flows.example.com")
     here = await ask("/hooks/resume/x", "hooks.example.net")
