@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +15,18 @@ import psycopg
 import pytest
 import redis
 import requests
+from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from tests import started_servers, tables
+from tests.seed import MIGRATED, PASSWORD, PREPARED, Seed, manage, prepare
 from tests.servers import running
 from tests.shell import Shell
 from workflow_platform.installation.embedded import free_port, wait_until
 from workflow_platform.installation.supervision import Program, processes
 
 ROOT = Path(__file__).resolve().parent.parent
-PASSWORD = "a-password-for-tests"
 
 
 @dataclass(frozen=True)
@@ -54,17 +53,9 @@ class Platform:
             return connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
 
 
-def manage(environment: dict[str, str], *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Clean up after tests that commit; wait, in the end, until the engine's threads have returned their connections."""
+    """Clean up after tests that commit; wait at the end until the engine's threads have returned their connections."""
     with django_db_blocker.unblock():
         tables.remember()
     with tables.restored_after_commits():
@@ -87,16 +78,33 @@ def folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
+def django_db_modify_db_settings() -> None:
+    """Have the test database begin with the tables."""
+    if _seeded():
+        settings.DATABASES["default"]["TEST"]["TEMPLATE"] = MIGRATED
+
+
+@pytest.fixture(scope="session")
+def prepared() -> str:
+    """Return the API token of the first admin in the database `PREPARED`, which platforms begin with."""
+    if (seed := _seeded()) is not None:
+        return seed.token
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE IF EXISTS {PREPARED} WITH (FORCE)")
+        admin.execute(f"CREATE DATABASE {PREPARED}")
+    return prepare(_environment(PREPARED, 5))
+
+
+@pytest.fixture(scope="session")
+def platform(prepared: str) -> Iterator[Platform]:
     """Web, two workers and the scheduler, over a database of their own."""
     _create_database("platform_under_test")
     environment = _environment("platform_under_test", 5)
-    with ThreadPoolExecutor() as beside:
-        collecting = beside.submit(manage, environment, "collectstatic", "--noinput", "-v0")
-        token = manage(environment, "prepare").split("API token ")[1].split()[0]
-        collecting.result()
-    _create_database("platform_as_new", like="platform_under_test")
-    with _running(environment, token, workers=2) as started:
+    if (seed := _seeded()) is None:
+        manage(environment, "collectstatic", "--noinput", "-v0")
+    else:
+        shutil.copytree(seed.static, started_servers.folder / "static", dirs_exist_ok=True)
+    with _running(environment, prepared, workers=2) as started:
         yield started
 
 
@@ -107,7 +115,7 @@ def another(platform: Platform) -> Iterator[Callable[..., Platform]]:
 
         def start(workers: int = 1, **settings: str) -> Platform:
             environment = _environment("another_platform", 6) | settings
-            _create_database("another_platform", like="platform_as_new")
+            _create_database("another_platform")
             with redis.Redis.from_url(environment["REDIS_URL"]) as client:
                 client.flushdb()
             return stack.enter_context(_running(environment, platform.token, workers))
@@ -115,10 +123,15 @@ def another(platform: Platform) -> Iterator[Callable[..., Platform]]:
         yield start
 
 
-def _create_database(name: str, like: str = "template1") -> None:
+def _seeded() -> Seed | None:
+    seed = started_servers.seed
+    return seed if seed is not None and seed.has_tables() else None
+
+
+def _create_database(name: str) -> None:
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
         admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {PREPARED}")
 
 
 def _environment(database: str, redis_number: int) -> dict[str, str]:

@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from workflow_platform.installation.embedded import EmbeddedPostgres, EmbeddedRedis, as_server, free_port, wait_until
+from workflow_platform.installation import embedded
+from workflow_platform.installation.embedded import EmbeddedPostgres, EmbeddedRedis, as_server, free_port
 
 SECRET_KEY = "only-for-tests-" * 4
+NOT_DURABLE = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=64MB"]
+"""The machine does not crash during a test. A commit still reaches the kernel before it is acknowledged, so that tests
+may kill PostgreSQL. Small buffers, because dropping a table searches all of them."""
 
 
 @contextmanager
@@ -31,25 +35,51 @@ def running(command: list[str], log: Path, **kwargs: object) -> Iterator[subproc
 
 
 @contextmanager
+def run_folder() -> Iterator[Path]:
+    """Yield an empty folder for the servers of a run and their logs, and name it in DATA_DIR."""
+    # Not one of pytest's: each start of a pytest on the machine closes those to PostgreSQL's user.
+    with tempfile.TemporaryDirectory(prefix="wfp-", ignore_cleanup_errors=True) as name:
+        os.environ["DATA_DIR"] = name
+        (Path(name) / "static").mkdir()
+        yield Path(name)
+
+
+def arrange_settings() -> None:
+    """Set what the settings need besides the servers."""
+    os.environ.setdefault("SECRET_KEY", SECRET_KEY)
+    os.environ.setdefault("OUTBOUND_PORTS", "1-65535")  # receivers of tests name ports where nobody listens
+
+
+@contextmanager
+def running_postgres(postgres: EmbeddedPostgres) -> Iterator[None]:
+    """Run a PostgreSQL whose folder is prepared."""
+    command = [*postgres.command, *NOT_DURABLE]
+    with running(command, postgres.directory.with_suffix(".log"), **as_server()):
+        embedded.wait_until(postgres.ready, "PostgreSQL")
+        yield
+
+
+@contextmanager
+def running_redis(folder: Path) -> Iterator[EmbeddedRedis]:
+    """Run a Redis in `folder`."""
+    redis = EmbeddedRedis(folder / "redis", free_port())
+    redis.prepare()
+    with running(redis.command, folder / "redis.log", cwd=folder):
+        embedded.wait_until(redis.ready, "Redis")
+        yield redis
+
+
+@contextmanager
 def servers() -> Iterator[Path]:
     """Set DATABASE_URL and REDIS_URL, starting what they do not name. Yields a folder for logs."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wfp-", ignore_cleanup_errors=True)))
+        folder = stack.enter_context(run_folder())
         if not os.environ.get("DATABASE_URL"):
             postgres = EmbeddedPostgres(folder / "postgres", free_port())
             postgres.prepare()
-            command = [*postgres.command, "-c", "fsync=off"]
-            stack.enter_context(running(command, folder / "postgres.log", **as_server()))
-            wait_until(postgres.ready, "PostgreSQL")
+            stack.enter_context(running_postgres(postgres))
             os.environ["DATABASE_URL"] = postgres.url
         if not os.environ.get("REDIS_URL"):
-            redis = EmbeddedRedis(folder / "redis", free_port())
-            redis.prepare()
-            stack.enter_context(running(redis.command, folder / "redis.log", cwd=folder))
-            wait_until(redis.ready, "Redis")
-            os.environ["REDIS_URL"] = redis.url
-        os.environ.setdefault("SECRET_KEY", SECRET_KEY)
-        os.environ.setdefault("OUTBOUND_PORTS", "1-65535")  # receivers of tests name ports where nobody listens
-        os.environ["DATA_DIR"] = str(folder)
-        (folder / "static").mkdir()
+            os.environ["REDIS_URL"] = stack.enter_context(running_redis(folder)).url
+        arrange_settings()
         yield folder

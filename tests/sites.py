@@ -20,13 +20,12 @@ import requests
 from django.test import override_settings
 
 from tests.conftest import Platform
+from tests.seed import PREPARED
 from tests.shell import Shell
 from workflow_platform.installation.embedded import EmbeddedRedis, free_port, wait_until
 from workflow_platform.installation.supervision import processes
 
 ROOT = Path(__file__).resolve().parent.parent
-AS_NEW = "platform_as_new"
-"""The database that `tests.conftest.platform` began with."""
 
 
 @dataclass(eq=False)
@@ -240,7 +239,7 @@ def _environment(database: str) -> dict[str, str]:
 
 def _create_database(name: str) -> None:
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {AS_NEW}")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {PREPARED}")
 
 
 def _drop_database(name: str) -> None:

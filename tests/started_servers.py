@@ -1,33 +1,98 @@
-"""A pytest plugin, named in pyproject.toml so that it is loaded before pytest-django reads the settings: from here on
-the servers run, and the environment names them, until the session ends. Each process of a run in several (`-n`) has
-servers of its own."""
+"""A pytest plugin, named in pyproject.toml so that it is loaded before pytest-django reads the settings.
+
+It names servers in the environment. They run from the end of the collection until the end of the session.
+
+Each process of a run in several (`-n`) has servers of its own, which begin with a copy of one seed. The process that
+hands out the tests has no servers and has the seed made, while the others collect the tests.
+"""
 
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests import surroundings
+from tests import servers, surroundings
+from tests.seed import ROOT, Seed
+from workflow_platform.installation.embedded import EmbeddedPostgres, free_port
 
-_OURS = "SERVERS_OF_A_TEST_RUN"
-surroundings.arrange()
-
-from tests.servers import servers  # noqa: E402 - with the surroundings that were arranged
-
-if os.environ.get(_OURS):  # inherited from the process that hands out the tests
-    for name in ("DATABASE_URL", "REDIS_URL"):
-        os.environ.pop(name, None)
-if not os.environ.get("DATABASE_URL"):
-    os.environ[_OURS] = "yes"
-
-os.environ.setdefault("WORKER_NICE", "0")  # two processes of a run share the machine: workers would get little of it
+_SEED_FOLDER, _OURS = "SEED_OF_THE_TESTS", "SERVERS_OF_THE_TESTS"
+"""What the process that hands out the tests says to the others: where the seed is, and which servers it has made up."""
+WITH_TABLES = {"db", "transactional_db", "django_db_setup", "platform", "folder"}
+"""Fixtures that begin with the tables."""
 
 _stack = ExitStack()
-folder = _stack.enter_context(servers())
+folder: Path
+"""Of this process: its servers, their logs and what tests put there."""
+seed: Seed | None = None
+"""None where the environment names a database."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, Any, Any]:
+    """Set the environment, before anything reads it."""
+    global folder, seed
+    surroundings.arrange()
+    for name in os.environ.pop(_OURS, "").split():
+        del os.environ[name]
+    folder = _stack.enter_context(servers.run_folder())
+    servers.arrange_settings()
+    os.environ.setdefault("WORKER_NICE", "0")  # processes of a run share the machine: workers would get little of it
+    hands_out = _hands_out(early_config)
+    ours = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
+    if "DATABASE_URL" in ours:
+        inherited = os.environ.get(_SEED_FOLDER)
+        seed = Seed(Path(inherited) if inherited else folder / "seed")
+        password = seed.password if inherited else seed.reserve()
+        os.environ["DATABASE_URL"] = f"postgresql://postgres:{password}@127.0.0.1:{free_port()}/postgres"
+    if "REDIS_URL" in ours:
+        nowhere = "redis://127.0.0.1:1/0"
+        os.environ["REDIS_URL"] = nowhere if hands_out else _stack.enter_context(servers.running_redis(folder)).url
+    if hands_out:
+        os.environ[_OURS] = " ".join(ours)
+        if seed is not None:
+            os.environ[_SEED_FOLDER] = str(seed.folder)
+            _stack.enter_context(_making(seed))
+    return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start PostgreSQL."""
+    if seed is None or session.config.option.collectonly or _hands_out(session.config):
+        return
+    if _SEED_FOLDER not in os.environ:
+        seed.make(tables=any(_begins_with_tables(item) for item in session.items))
+    seed.copy_to(folder)
+    postgres = EmbeddedPostgres(folder / "postgres", urlsplit(os.environ["DATABASE_URL"]).port or 0)
+    postgres.prepare()
+    _stack.enter_context(servers.running_postgres(postgres))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the servers."""
     _stack.close()
+
+
+def _hands_out(config: pytest.Config) -> bool:
+    """Tell whether this process runs no tests, but others do that it starts."""
+    return bool(config.known_args_namespace.numprocesses) and "PYTEST_XDIST_WORKER" not in os.environ
+
+
+def _begins_with_tables(item: pytest.Item) -> bool:
+    return item.get_closest_marker("django_db") is not None or not WITH_TABLES.isdisjoint(
+        getattr(item, "fixturenames", ())
+    )
+
+
+@contextmanager
+def _making(seed: Seed) -> Iterator[None]:
+    """Have another process make the seed."""
+    with servers.running([sys.executable, "-m", "tests.seed", str(seed.folder)], folder / "seed.log", cwd=ROOT):
+        yield

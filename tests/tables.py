@@ -70,6 +70,10 @@ def restore() -> None:
             cursor.execute(f'VACUUM "{large}"')  # gives the space back, so that later tests do not read it
 
 
+def _end_of_test(test: TransactionTestCase) -> None:
+    restore()
+
+
 def restored_after_commits() -> mock._patch[object]:
     """Have tests that commit end with `restore` instead of Django's `flush`, as long as the context lasts."""
-    return mock.patch.object(TransactionTestCase, "_fixture_teardown", lambda test: restore())
+    return mock.patch.object(TransactionTestCase, "_fixture_teardown", _end_of_test)
