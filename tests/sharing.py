@@ -1,39 +1,89 @@
-"""A pytest plugin, named in pyproject.toml: what goes together when two processes share the tests (`-n 2`).
+"""A pytest plugin, named in pyproject.toml: which tests run one after the other when several processes share them.
 
-Files stay whole, for their fixtures. Those that use a platform share one, but for the browser's, which have another.
-The others that use a database stay together, in pytest-django's order: tests that commit come last, for they empty it.
+Tests are grouped by the fixtures that they need. Each process has a database of its own, so that files that use only
+that are groups by themselves and run anywhere. A platform is expensive to start, so few processes have one, and they
+take the files that use it. Installations mostly wait, for leases and restarts: one process runs them, while the others
+compute. That is why `make test` has more processes than a small machine has cores.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadGroupScheduling
+from xdist.workermanage import WorkerController
 
-ROOT = Path(__file__).resolve().parent.parent
+KINDS = {"folder": "installation", "whole_site": "site", "browser": "browser", "platform": "platform"}
+"""What a test is, by the first of these fixtures that it needs. The order is that in which groups are handed out."""
+AT_ONCE = {"installation": 1, "site": 1, "browser": 1}
+"""How many processes run groups of a kind at the same time."""
+USE_PLATFORM = {"browser", "platform"}
+PLATFORMS = 3
+"""How many processes start a platform."""
 
 
-class Sharing(LoadScopeScheduling):
-    """Hands out groups of tests, the largest first."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its group."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
 
-    def _split_scope(self, nodeid: str) -> str:
-        return group_of(nodeid.split("::")[0])
 
-
-@cache
-def group_of(file: str) -> str:
-    """Return the group of the tests in a file."""
-    if file.startswith("tests/browser/"):
-        return "browser"
-    text = (ROOT / file).read_text()
-    if "Platform" in text:
-        return "platform"
-    return "database" if not file.startswith("tests/unit/") or "django_db" in text or "COMMITS" in text else file
+def group_of(item: pytest.Item) -> str:
+    """Return `kind` or `kind:file`."""
+    fixtures = getattr(item, "fixturenames", ())
+    kind = next((kind for fixture, kind in KINDS.items() if fixture in fixtures), "own")
+    if kind in {"site", "browser"}:  # they share a fixture that is expensive too
+        return kind
+    return f"{kind}:{item.location[0]}"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
     """Have the tests shared so."""
     return Sharing(config, log)
+
+
+class Sharing(LoadGroupScheduling):
+    """Hands out groups of tests: what takes long first."""
+
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        super().__init__(config, log)
+        self._with_platform: set[WorkerController] = set()
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        group = next(self._choice(node), None) or next(iter(self.workqueue))
+        self.workqueue.move_to_end(group, last=False)  # the next one is taken from the beginning
+        if _kind(group) in USE_PLATFORM:
+            self._with_platform.add(node)
+        super()._assign_work_unit(node)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        if self.workqueue and not node.shutting_down and next(self._choice(node), None) is None:
+            node.shutdown()  # after what it has: the rest is for processes with a platform
+            return
+        super()._reschedule(node)
+
+    def _choice(self, node: WorkerController) -> Iterator[str]:
+        """Yield the groups that this process may run now, the best first."""
+        ranks = {kind: rank for rank, kind in enumerate(KINDS.values())}
+        for group in sorted(self.workqueue, key=lambda group: ranks.get(_kind(group), len(ranks))):
+            kind = _kind(group)
+            if kind in AT_ONCE and self._elsewhere(kind, node) >= AT_ONCE[kind]:
+                continue
+            if kind in USE_PLATFORM and node not in self._with_platform and len(self._with_platform) >= PLATFORMS:
+                continue
+            yield group
+
+    def _elsewhere(self, kind: str, node: WorkerController) -> int:
+        """Return how many other processes have tests of a kind that have not ended."""
+        return sum(
+            any(_kind(group) == kind and not all(tests.values()) for group, tests in groups.items())
+            for other, groups in self.assigned_work.items()
+            if other is not node
+        )
+
+
+def _kind(group: str) -> str:
+    return group.partition(":")[0]
