@@ -20,7 +20,7 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from tests import started_servers, tables
-from tests.seed import MIGRATED, PASSWORD, PREPARED, Seed, manage, prepare
+from tests.seed import MIGRATED, PASSWORD, PREPARED, manage, prepare
 from tests.servers import running
 from tests.shell import Shell
 from workflow_platform.installation.embedded import free_port, wait_until
@@ -80,37 +80,36 @@ def folder() -> Path:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
     """Have the test database begin with the tables."""
-    if _seeded():
+    if started_servers.seed is not None:
         settings.DATABASES["default"]["TEST"]["TEMPLATE"] = MIGRATED
 
 
 @pytest.fixture(scope="session")
 def prepared() -> str:
-    """Return the API token of the first admin in the database `PREPARED`, which platforms begin with."""
-    if (seed := _seeded()) is not None:
+    """Provide the database `PREPARED` and the static files. Returns the API token of the first admin."""
+    static = started_servers.folder / "static"
+    if (seed := started_servers.seed) is not None:
+        shutil.copytree(seed.static, static, dirs_exist_ok=True)
         return seed.token
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
         admin.execute(f"DROP DATABASE IF EXISTS {PREPARED} WITH (FORCE)")
         admin.execute(f"CREATE DATABASE {PREPARED}")
-    return prepare(_environment(PREPARED, 5))
+    environment = _environment(PREPARED, 5)
+    manage(environment, "collectstatic", "--noinput", "-v0")
+    return prepare(environment)
 
 
 @pytest.fixture(scope="session")
 def platform(prepared: str) -> Iterator[Platform]:
     """Web, two workers and the scheduler, over a database of their own."""
     _create_database("platform_under_test")
-    environment = _environment("platform_under_test", 5)
-    if (seed := _seeded()) is None:
-        manage(environment, "collectstatic", "--noinput", "-v0")
-    else:
-        shutil.copytree(seed.static, started_servers.folder / "static", dirs_exist_ok=True)
-    with _running(environment, prepared, workers=2) as started:
+    with _running(_environment("platform_under_test", 5), prepared, workers=2) as started:
         yield started
 
 
 @pytest.fixture
-def another(platform: Platform) -> Iterator[Callable[..., Platform]]:
-    """Start one more platform, with settings and a number of workers of its own, over what `platform` began with."""
+def another(prepared: str) -> Iterator[Callable[..., Platform]]:
+    """Start a platform with settings and a number of workers of its own."""
     with ExitStack() as stack:
 
         def start(workers: int = 1, **settings: str) -> Platform:
@@ -118,14 +117,9 @@ def another(platform: Platform) -> Iterator[Callable[..., Platform]]:
             _create_database("another_platform")
             with redis.Redis.from_url(environment["REDIS_URL"]) as client:
                 client.flushdb()
-            return stack.enter_context(_running(environment, platform.token, workers))
+            return stack.enter_context(_running(environment, prepared, workers))
 
         yield start
-
-
-def _seeded() -> Seed | None:
-    seed = started_servers.seed
-    return seed if seed is not None and seed.has_tables() else None
 
 
 def _create_database(name: str) -> None:

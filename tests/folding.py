@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
+import psycopg
 import requests
 
 NODE_STATUS = {
@@ -58,12 +61,10 @@ def fold(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[tuple[str, 
     return execution, runs
 
 
-def check_history(platform: Platform, execution_id: str) -> None:
-    """Compare the rows of an ended execution with its history: sequence, execution, node runs, output items."""
-    row = platform.request("GET", f"/api/executions/{execution_id}/").json()
-    events = read_history(platform, execution_id)
-    assert [event["sequence"] for event in events] == list(range(1, row["events"] + 1))
-    execution, runs = fold(events)
+def check(row: dict[str, Any], runs: list[dict[str, Any]], events: list[dict[str, Any]]) -> None:
+    """Compare an ended execution and its node runs with its events: sequence, execution, node runs, output items."""
+    assert [event["sequence"] for event in events] == list(range(1, row["events"] + 1)), row
+    execution, folded = fold(events)
     assert execution == {
         "status": row["status"],
         "error": row["error"],
@@ -71,14 +72,53 @@ def check_history(platform: Platform, execution_id: str) -> None:
         "cancel_requested": row["cancel_requested_at"] is not None,
         "cached_from": row["cached_from"],
         "rerun": (row["rerun_of"], row["rerun_from"]),
-    }
-    rows = platform.request("GET", f"/api/executions/{execution_id}/nodes/").json()
-    assert {key: run["status"] for key, run in runs.items()} == {(r["node"], r["run_index"]): r["status"] for r in rows}
-    for r in rows:
-        run = runs[r["node"], r["run_index"]]
-        assert [run[name] for name in FOLDED] == [r[name] for name in FOLDED], r
-        if r["status"] == "completed":
-            assert run["output_items"] == r["output_items"], r
+    }, row
+    statuses = {(run["node"], run["run_index"]): run["status"] for run in runs}
+    assert {key: run["status"] for key, run in folded.items()} == statuses, row
+    for run in runs:
+        expected = folded[run["node"], run["run_index"]]
+        assert [expected[name] for name in FOLDED] == [run[name] for name in FOLDED], run
+        if run["status"] == "completed":
+            assert expected["output_items"] == run["output_items"], run
+
+
+def check_history(platform: Platform, execution_id: str) -> None:
+    """Check an ended execution as the API shows it."""
+    row = platform.request("GET", f"/api/executions/{execution_id}/").json()
+    runs = platform.request("GET", f"/api/executions/{execution_id}/nodes/").json()
+    check(row, runs, read_history(platform, execution_id))
+
+
+_ENDED_SINCE = """
+SELECT json_build_object(
+    'row', json_build_object(
+        'id', execution.id, 'events', stream.last_sequence, 'status', execution.status, 'error', execution.error,
+        'recoveries', execution.recoveries, 'cancel_requested_at', execution.cancel_requested_at,
+        'cached_from', execution.cached_from, 'rerun_of', execution.rerun_of, 'rerun_from', execution.rerun_from
+    ),
+    'runs', (
+        SELECT coalesce(json_agg(json_build_object(
+            'node', node_id, 'run_index', run_index, 'status', status, 'attempt', attempt, 'error', error,
+            'from_cache', from_cache, 'taken_from', taken_from, 'output_items', output_items
+        )), '[]') FROM executions_noderun WHERE execution_id = execution.id
+    ),
+    'events', (
+        SELECT coalesce(json_agg(json_build_object(
+            'sequence', sequence, 'type', type, 'data', data
+        ) ORDER BY sequence), '[]') FROM events_event WHERE stream_id = stream.id
+    )
+)
+FROM executions_execution execution JOIN events_stream stream ON stream.id = execution.stream_id
+WHERE execution.id >= %s AND execution.status = ANY(%s)
+"""
+
+
+def check_ended(database_url: str, since: datetime) -> None:
+    """Check the executions that were made since then and have ended, as the database holds them, in one query."""
+    oldest = UUID(int=int(since.timestamp() * 1000) << 80)  # ids begin with milliseconds
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for (ended,) in connection.execute(_ENDED_SINCE, [oldest, list(ENDED)]).fetchall():
+            check(ended["row"], ended["runs"], ended["events"])
 
 
 def read_history(platform: Platform, execution_id: str) -> list[dict[str, Any]]:

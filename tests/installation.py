@@ -1,5 +1,5 @@
-"""A whole installation of its own, started by `manage.py up` as people start it: embedded servers that write to the
-disk, web, workers and scheduler under the supervisor, which starts again what is killed here."""
+"""A whole installation, started by `manage.py up` as people start it: embedded servers, web, workers and scheduler under
+the supervisor, which starts again what is killed here."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import psutil
 import psycopg
 import requests
 
+from tests import started_servers
 from tests.servers import SECRET_KEY, running
 from workflow_platform.installation.embedded import free_port, wait_until
 
@@ -127,6 +128,8 @@ def installation(folder: Path, **settings: str) -> Iterator[Installation]:
     }
     environment |= settings
     folder.mkdir(parents=True, exist_ok=True)
+    if started_servers.seed is not None:  # the tables are made elsewhere; `test_up` starts in an empty folder
+        started_servers.seed.copy_to(folder)
     log = folder / "up.log"
     with running([sys.executable, "manage.py", "up"], log, cwd=ROOT, env=environment) as up:
         wait_until(lambda: "Running at" in log.read_text() or up.poll() is not None, "The platform", 120)

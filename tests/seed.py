@@ -8,8 +8,6 @@ import secrets
 import subprocess
 import sys
 import traceback
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -53,12 +51,15 @@ class Seed:
         """Return the password of the cluster, known before the cluster is made."""
         return self._postgres.password_file.read_text()
 
-    def make(self, *, tables: bool = True) -> None:
-        """Make it; without `tables` there is only an empty database `postgres`."""
+    def make(self, *, tables: bool = True, prepared: bool = True) -> None:
+        """Make it, with what is needed of it: the tables, and the database `PREPARED` with the static files."""
         try:
             self._postgres.prepare()
-            if tables:
-                self._fill()
+            with (self._postgres.directory / "postgresql.conf").open("a") as configuration:
+                configuration.write("fsync = off\nfull_page_writes = off\n")  # as `servers.NOT_DURABLE`
+            if tables or prepared:
+                with servers.running_postgres(self._postgres), servers.running_redis(self.folder) as redis:
+                    self._fill({"DATA_DIR": str(self.folder), "REDIS_URL": redis.url}, prepared)
             self._done.touch()
         except BaseException:
             self._failed.write_text(traceback.format_exc())
@@ -69,10 +70,6 @@ class Seed:
         embedded.wait_until(lambda: self._done.exists() or self._failed.exists(), "The seed")
         assert self._done.exists(), self._failed.read_text()
 
-    def has_tables(self) -> bool:
-        """Tell whether there is more than an empty database."""
-        return self._token.exists()
-
     def copy_to(self, folder: Path) -> None:
         """Have `folder` begin with the cluster and its password, if it has none of its own."""
         self.wait()
@@ -82,25 +79,16 @@ class Seed:
         for source in (self._postgres.password_file, self._postgres.directory):
             subprocess.run(["cp", "-Rp", str(source), str(folder)], check=True)
 
-    def _fill(self) -> None:
-        with ExitStack() as stack:
-            stack.enter_context(servers.running_postgres(self._postgres))
-            redis = stack.enter_context(servers.running_redis(self.folder))
-            environment = os.environ | {
-                "DATA_DIR": str(self.folder),
-                "REDIS_URL": redis.url,
-                "ADMIN_PASSWORD": PASSWORD,
-            }
-            server = self._postgres.url.rsplit("/", 1)[0]
-            pool = stack.enter_context(ThreadPoolExecutor())
-            collecting = pool.submit(manage, environment, "collectstatic", "--noinput", "-v0")
-            manage(environment | {"DATABASE_URL": self._postgres.url}, "migrate", "-v0")
-            with psycopg.connect(f"{server}/template1", autocommit=True) as admin:
-                admin.execute(f"CREATE DATABASE {MIGRATED} TEMPLATE postgres")
-                admin.execute(f"CREATE DATABASE {PREPARED} TEMPLATE postgres")
-            token = prepare(environment | {"DATABASE_URL": f"{server}/{PREPARED}"})
-            collecting.result()
-        self._token.write_text(token)
+    def _fill(self, folders: dict[str, str], prepared: bool) -> None:
+        server = self._postgres.url.rsplit("/", 1)[0]
+        environment = os.environ | folders | {"ADMIN_PASSWORD": PASSWORD}
+        manage(environment | {"DATABASE_URL": self._postgres.url}, "migrate", "-v0")
+        with psycopg.connect(f"{server}/template1", autocommit=True) as admin:
+            for name in (MIGRATED, PREPARED):
+                admin.execute(f"CREATE DATABASE {name} TEMPLATE postgres")
+        if prepared:
+            manage(environment, "collectstatic", "--noinput", "-v0")
+            self._token.write_text(prepare(environment | {"DATABASE_URL": f"{server}/{PREPARED}"}))
 
 
 def manage(environment: dict[str, str], *words: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -19,16 +20,18 @@ may kill PostgreSQL. Small buffers, because dropping a table searches all of the
 
 
 @contextmanager
-def running(command: list[str], log: Path, **kwargs: object) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a process while the block runs; its output goes to `log`."""
+def running(
+    command: list[str], log: Path, *, stop: signal.Signals = signal.SIGTERM, patience: float = 20, **kwargs: object
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process while the block runs; its output goes to `log`. Kill it if it does not stop in time."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, **kwargs)  # type: ignore[call-overload]
         try:
             yield process
         finally:
-            process.terminate()
+            process.send_signal(stop)
             try:
-                process.wait(20)
+                process.wait(patience)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -54,7 +57,8 @@ def arrange_settings() -> None:
 def running_postgres(postgres: EmbeddedPostgres) -> Iterator[None]:
     """Run a PostgreSQL whose folder is prepared."""
     command = [*postgres.command, *NOT_DURABLE]
-    with running(command, postgres.directory.with_suffix(".log"), **as_server()):
+    # INT: it ends the sessions that are left. It is copied afterwards, so it must have written everything.
+    with running(command, postgres.directory.with_suffix(".log"), stop=signal.SIGINT, patience=240, **as_server()):
         embedded.wait_until(postgres.ready, "PostgreSQL")
         yield
 

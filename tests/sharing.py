@@ -15,7 +15,13 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadGroupScheduling
 from xdist.workermanage import WorkerController
 
-KINDS = {"folder": "installation", "whole_site": "site", "browser": "browser", "platform": "platform"}
+KINDS = {
+    "folder": "installation",
+    "another": "installation",
+    "whole_site": "site",
+    "browser": "browser",
+    "platform": "platform",
+}
 """What a test is, by the first of these fixtures that it needs. The order is that in which groups are handed out."""
 AT_ONCE = {"installation": 1, "site": 1, "browser": 1}
 """How many processes run groups of a kind at the same time."""

@@ -19,7 +19,6 @@ import psycopg
 import requests
 from django.test import override_settings
 
-from tests.conftest import Platform
 from tests.seed import PREPARED
 from tests.shell import Shell
 from workflow_platform.installation.embedded import EmbeddedRedis, free_port, wait_until
@@ -203,10 +202,10 @@ class Site:
 
 
 @contextmanager
-def site(like: Platform, folder: Path, *, workers: int = 1, **settings: str) -> Iterator[Site]:
+def site(token: str, folder: Path, *, workers: int = 1, **settings: str) -> Iterator[Site]:
     """Run a platform without web processes while the block runs; `settings` are environment variables.
 
-    It begins with what `like` began with, and its token is the same.
+    It begins with what the database `PREPARED` holds; `token` is the API token of its first admin.
     """
     name = f"site_{uuid4().hex[:8]}"
     with ExitStack() as stack:
@@ -216,7 +215,7 @@ def site(like: Platform, folder: Path, *, workers: int = 1, **settings: str) -> 
         server.prepare()
         environment = _environment(name) | {"REDIS_URL": server.url} | settings
         redis = Process(server.command, folder / f"{name}-redis.log", environment, server.ready)
-        made = Site(folder, environment, like.token, redis, stack.enter_context(Shell(environment, ROOT)))
+        made = Site(folder, environment, token, redis, stack.enter_context(Shell(environment, ROOT)))
         stack.callback(made.clear_away)
         made.keep(redis)
         made.scheduler()

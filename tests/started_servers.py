@@ -24,9 +24,6 @@ from workflow_platform.installation.embedded import EmbeddedPostgres, free_port
 
 _SEED_FOLDER, _OURS = "SEED_OF_THE_TESTS", "SERVERS_OF_THE_TESTS"
 """What the process that hands out the tests says to the others: where the seed is, and which servers it has made up."""
-WITH_TABLES = {"db", "transactional_db", "django_db_setup", "platform", "folder"}
-"""Fixtures that begin with the tables."""
-
 _stack = ExitStack()
 folder: Path
 """Of this process: its servers, their logs and what tests put there."""
@@ -68,7 +65,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if seed is None or session.config.option.collectonly or _hands_out(session.config):
         return
     if _SEED_FOLDER not in os.environ:
-        seed.make(tables=any(_begins_with_tables(item) for item in session.items))
+        fixtures = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+        marked = any(item.get_closest_marker("django_db") for item in session.items)
+        seed.make(tables=marked or not fixtures.isdisjoint({"db", "folder"}), prepared="prepared" in fixtures)
     seed.copy_to(folder)
     postgres = EmbeddedPostgres(folder / "postgres", urlsplit(os.environ["DATABASE_URL"]).port or 0)
     postgres.prepare()
@@ -83,12 +82,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _hands_out(config: pytest.Config) -> bool:
     """Tell whether this process runs no tests, but others do that it starts."""
     return bool(config.known_args_namespace.numprocesses) and "PYTEST_XDIST_WORKER" not in os.environ
-
-
-def _begins_with_tables(item: pytest.Item) -> bool:
-    return item.get_closest_marker("django_db") is not None or not WITH_TABLES.isdisjoint(
-        getattr(item, "fixturenames", ())
-    )
 
 
 @contextmanager

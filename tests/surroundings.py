@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,10 @@ from workflow_platform.installation import embedded
 
 MEANT = {"DATABASE_URL", "REDIS_URL"}
 """Variables that say where the tests are to run."""
-OF_SHELLS = ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "DJANGO_COLORS", "PYTHONWARNINGS", "LANGUAGE")
+OF_SHELLS = (
+    "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "DJANGO_COLORS", "PYTHONWARNINGS", "LANGUAGE",
+    "PYTHONDONTWRITEBYTECODE",  # as images of containers have it: each of hundreds of processes would compile the code
+)  # fmt: skip
 PATIENCE_SECONDS = 240.0
 """No test says how soon something happens. What does not happen at all is ended by pytest-timeout, or by this."""
 _SETTINGS = Path(__file__).resolve().parent.parent / "workflow_platform" / "settings.py"
@@ -32,6 +36,7 @@ def arrange() -> None:
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name.startswith(("LC_", "PG")):
             del os.environ[name]
+    sys.dont_write_bytecode = False
     os.environ |= {"LANG": "C.UTF-8", "TZ": "UTC"}
     time.tzset()
     os.umask(0o022)

@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 
 from tests.answering import Answering, answering
 from tests.conftest import Platform
-from tests.folding import read_history
+from tests.folding import check_history, read_history
 from tests.watching import Events, watch, watch_all
 from tests.workflows import TWELVE_NODES, TWELVE_NODES_RESULT, edge, gated, node
 from workflow_platform.installation.embedded import wait_until
@@ -94,6 +94,7 @@ def test_branches_loop_and_merge_give_their_items(platform: Platform, workflow: 
     output = platform.request("GET", f"/api/executions/{execution['id']}/nodes/report/output/").json()
     assert output["outputs"]["main"] == [{"numbers": TWELVE_NODES_RESULT}]
     assert output["inputs"]["main"] == TWELVE_NODES_RESULT
+    check_history(platform, execution["id"])
 
 
 async def test_the_feed_tells_of_every_execution_once(platform: Platform, workflow: str) -> None:

@@ -19,7 +19,6 @@ from redis.retry import Retry
 from websockets.asyncio.client import connect
 
 from events.streaming import publisher
-from tests.conftest import Platform
 from tests.sites import Process, Site, site
 from tests.workflows import edge, node
 from workflow_platform.checks import check_environment
@@ -99,10 +98,10 @@ def start(site: Site, workflow: str) -> str:
 
 
 async def test_a_platform_behind_sentinels_lives_on_when_its_master_hangs(
-    platform: Platform, watched: Watched, tmp_path: Path
+    prepared: str, watched: Watched, tmp_path: Path
 ) -> None:
     nodes = [node("start", "manual_trigger"), node("end", "no_op")]
-    with site(platform, tmp_path, **watched.settings) as ours:
+    with site(prepared, tmp_path, **watched.settings) as ours:
         ours.web()
         ours.wait_until_ready()  # as health sees Redis
         definition = {"name": "Short", "nodes": nodes, "edges": [edge("start", "end")]}

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests import started_servers
-from tests.conftest import Platform
 from tests.integration.conftest import engine_is_quiet, history_is_true
 from tests.sites import Site, site
 
@@ -15,10 +14,10 @@ __all__ = ["engine_is_quiet", "history_is_true"]
 
 
 @pytest.fixture(scope="session")
-def whole_site(platform: Platform) -> Iterator[Site]:
+def whole_site(prepared: str) -> Iterator[Site]:
     folder = started_servers.folder / "site"
     folder.mkdir()
-    with site(platform, folder) as made:
+    with site(prepared, folder) as made:
         yield made
 
 
