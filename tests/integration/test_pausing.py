@@ -131,7 +131,10 @@ def test_a_call_to_a_paused_one_is_kept_until_it_is_resumed(platform: Platform) 
 def test_what_cannot_be_done_is_said(platform: Platform) -> None:
     execution = pausing(platform, seconds=3600)
     refused = control(platform, execution, "resume")
-    assert (refused.status_code, refused.json()["detail"]) == (409, "The execution is not paused; its status is waiting.")
+    assert (refused.status_code, refused.json()["detail"]) == (
+        409,
+        "The execution is not paused; its status is waiting.",
+    )
     assert control(platform, execution, "pause").status_code == 202
     refused = control(platform, execution, "pause")
     assert (refused.status_code, refused.json()["detail"]) == (409, "The execution is already paused.")
