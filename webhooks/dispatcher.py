@@ -44,7 +44,9 @@ class _Dispatcher:
             try:
                 jobs.enqueue(KIND, [ALL])
             except Exception:  # the sweep makes up for a job, but nobody for this thread
-                logger.exception("the workers were not told of deliveries")
+                logger.exception(
+                    "workers not notified of new deliveries; the next sweep of the scheduler notifies them"
+                )
             time.sleep(apart)
 
 

@@ -16,13 +16,14 @@ from django.urls import re_path  # noqa: E402
 from events.streaming.routing import websocket_urlpatterns  # noqa: E402
 from workflow_platform.core.api.problems import NOT_FOUND  # noqa: E402
 from workflow_platform.core.requests import hooks_host  # noqa: E402
+from workflow_platform.core.requests.request_ids import RequestIds  # noqa: E402
 from workflow_platform.serving import hook_answers  # noqa: E402
 from workflow_platform.serving.hook_handler import HookHandler  # noqa: E402
 from workflow_platform.serving.page_handler import PageHandler  # noqa: E402
 
 
 class NoSuchSocket(AsyncWebsocketConsumer):
-    """Answers every other address: without it, each would be an exception in the log."""
+    """Closes WebSockets at unknown paths with 4404; without it each would log an exception."""
 
     async def connect(self) -> None:
         await self.accept()
@@ -63,4 +64,4 @@ async def websocket_application(scope: Any, receive: Any, send: Any) -> None:
         await sockets(scope, receive, send)
 
 
-application = ProtocolTypeRouter({"http": http_application, "websocket": websocket_application})
+application = RequestIds(ProtocolTypeRouter({"http": http_application, "websocket": websocket_application}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import django_stubs_ext
 from django.conf import global_settings
 from environs import Env, EnvError
 
+from workflow_platform.core import logs
 from workflow_platform.core.redis_server import RedisServer, parse_sentinels
 
 django_stubs_ext.monkeypatch()  # admin classes and querysets take type arguments
@@ -62,12 +62,13 @@ def _read_ports(name: str, default: list[str]) -> list[str]:
     return ports
 
 
-def _read_log_level(name: str, default: str) -> str:
-    level = env.str(name, default).upper()
-    if level not in logging.getLevelNamesMapping():
-        UNREADABLE_VARIABLES[name] = f"{level!r} is none of {', '.join(logging.getLevelNamesMapping())}."
-        return default
-    return level
+def _read_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
+    value = env.str(name, default).strip()
+    for choice in choices:
+        if value.lower() == choice.lower():
+            return choice
+    UNREADABLE_VARIABLES[name] = f"{value!r} is not valid; use one of {', '.join(choices)}."
+    return default
 
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -373,10 +374,8 @@ HOOK_REQUESTS_PER_SECOND = _read(env.float, "HOOK_REQUESTS_PER_SECOND", 0.0)
 HOOK_REQUESTS_PER_SECOND_AND_ADDRESS = _read(env.float, "HOOK_REQUESTS_PER_SECOND_AND_ADDRESS", 0.0)
 TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [])
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": _read_log_level("LOG_LEVEL", "INFO")},
-}
+# --- Logs (docs/logging.md) ------------------------------------------------------------------------------------------
+LOG_FORMAT = _read_choice("LOG_FORMAT", "text", logs.FORMATS)
+LOG_LEVEL = _read_choice("LOG_LEVEL", "INFO", logs.LEVELS)
+ACCESS_LOG = _read(env.bool, "ACCESS_LOG", False)
+LOGGING = logs.configuration(LOG_FORMAT, LOG_LEVEL)

@@ -1,9 +1,9 @@
-"""The web process: Daphne, with what streaming needs of a server.
+"""The web process: Daphne, with the additions that streaming needs.
 
 `python -m workflow_platform.web` takes Daphne's own options. Added to Daphne: an application waits while its client
-does not read (Daphne's transport would buffer without limit); bodies of requests reach it as they come
-(`http_channel`); a client that does not answer a ping is told 4408; when the process is told to stop, clients are asked
-to come back elsewhere (1012) before their connections go.
+does not read (Daphne's transport would buffer without limit); it gets request bodies while they arrive
+(`http_channel`); a client that does not answer a ping is closed with 4408; when the process stops, clients are told to
+reconnect (1012) before their connections close; the access log goes through `settings.LOGGING`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface.declarations import implementer
 
 from workflow_platform.core.availability import serve_requests
+from workflow_platform.core.logs import log_context, log_uncaught_exceptions, set_process_fields
+from workflow_platform.core.requests.request_ids import REQUEST_ID, request_id_of
+from workflow_platform.serving import access_log
 from workflow_platform.serving.http_channel import RequestInput, StreamingHTTPFactory
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
@@ -39,31 +42,31 @@ NO_PONG = 4408
 COMPONENT = "web"
 GC_THRESHOLDS = (20_000, 20, 20)
 FAREWELL_SECONDS = 5.0
-"""The time limit for closing client connections when the process stops."""
+"""Time to tell clients that the process stops."""
 DRAIN_SECONDS, CANCEL_SECONDS = 5.0, 2.0
-"""What requests get at most to be answered before the process stops, and then to be given up."""
+"""Time for running requests to end before the process stops, and then for cancelled ones."""
 EXIT_SECONDS = 2.0
-"""After that the process ends, whatever thread still waits for something."""
+"""After that the process ends, even if a thread still waits."""
 
 
 @implementer(IPushProducer)
 class ResponsePace:
-    """Tells whether a client takes what is sent: its transport pauses us while more than 64 KiB wait."""
+    """Makes a sender wait for its client: the transport pauses it while more than 64 KiB wait."""
 
     def __init__(self) -> None:
         self._free = asyncio.Event()
         self._free.set()
 
     def pauseProducing(self) -> None:
-        """Take nothing more for the moment."""
+        """Make senders wait."""
         self._free.clear()
 
     def resumeProducing(self) -> None:
-        """Go on."""
+        """Let senders continue."""
         self._free.set()
 
     def stopProducing(self) -> None:
-        """The connection is closed: stop waiting."""
+        """Let senders continue: the connection is closed."""
         self._free.set()
 
     async def wait(self) -> None:
@@ -76,18 +79,33 @@ class PacedWebSocket(WebSocketProtocol):
     """A WebSocket whose sender can wait for its reader."""
 
     pace: ResponsePace | None = None
+    request_id = ""
     transport: Any
     maxMessagePayloadSize: int
 
+    def handle_reply(self, message: Any) -> None:
+        """Accept with the response headers of the application, which Daphne leaves out."""
+        if message["type"] == "websocket.accept" and message.get("headers"):
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
+            self.serverAccept((message.get("subprotocol"), headers))
+        else:
+            super().handle_reply(message)
+
     def onOpen(self) -> None:
         """Watch the transport's buffer from now on."""
-        super().onOpen()
+        with log_context(request_id=self.request_id):
+            super().onOpen()
         self.pace = ResponsePace()
         self.transport.unregisterProducer()  # the HTTP channel, which has handed the connection over
         self.transport.registerProducer(self.pace, True)
 
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        """Tell the application, and write the access log, in the context of the request that opened it."""
+        with log_context(request_id=self.request_id):
+            super().onClose(wasClean, code, reason)
+
     def sendMessage(self, payload: bytes, *args: Any, **kwargs: Any) -> None:
-        """Send a message of any size: the limit is for what clients send, and Autobahn would hold us to it too."""
+        """Send a message of any size: the limit is for clients, and Autobahn would apply it to the server too."""
         limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
         try:
             super().sendMessage(payload, *args, **kwargs)
@@ -95,31 +113,31 @@ class PacedWebSocket(WebSocketProtocol):
             self.maxMessagePayloadSize = limit
 
     def serverClose(self, code: int | None = None) -> None:
-        """Close with any code: Daphne's way refuses 1011 and 1012, which a server may say."""
+        """Close with any code: Daphne refuses 1011 and 1012, which a server may send."""
         if self.state == self.STATE_OPEN:
             self.sendCloseFrame(code=code or 1000)
 
     def onAutoPingTimeout(self) -> None:
-        """Say why; the connection goes a second later, whether the client answers or not."""
+        """Close with a code that says why; the connection ends a second later even if the client does not answer."""
         self.autoPingTimeoutCall = None
         if self.state == self.STATE_OPEN:
             self.sendCloseFrame(code=NO_PONG)
 
 
 class PacedFactory(WebSocketFactory):
-    """Makes such WebSockets, compressed if the settings say so."""
+    """Creates these WebSockets, with compression if WS_COMPRESSION is set."""
 
     protocol = PacedWebSocket
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.setProtocolOptions(failByDrop=False)  # a client learns what it did wrong: 1009, 1007
+        self.setProtocolOptions(failByDrop=False)  # a client gets a close code for its mistake: 1009, 1007
         if settings.WS_COMPRESSION:
             self.setProtocolOptions(perMessageCompressionAccept=_accept_deflate)
 
 
 def _accept_deflate(offers: list[Any]) -> Any:
-    """Accept permessage-deflate. Autobahn keeps a compressor for each client: some 230 KiB (docs/benchmarks.md)."""
+    """Accept permessage-deflate. Autobahn keeps a compressor for each client, about 230 KiB (docs/benchmarks.md)."""
     for offer in offers:
         if isinstance(offer, PerMessageDeflateOffer):
             return PerMessageDeflateOfferAccept(offer, no_context_takeover=True, request_no_context_takeover=True)
@@ -127,20 +145,22 @@ def _accept_deflate(offers: list[Any]) -> Any:
 
 
 class StreamingServer(Server):
-    """Daphne's server; `send` of an application returns when its client has taken enough."""
+    """Daphne's server; `send` of an application returns when its client has read enough."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Daphne's own access log, which its verbosity switches on, writes to standard output in a format of its own.
+        self.action_logger = access_log.log_action if settings.ACCESS_LOG or self.action_logger else None
         self._ports: list[Any] = []
 
     def run(self) -> None:
-        """Serve until the process is stopped."""
+        """Serve until the process is told to stop."""
         serve_requests()
         its_module: Any = daphne.server
         its_module.WebSocketFactory = PacedFactory  # Daphne has no other way to name them
         its_module.HTTPFactory = StreamingHTTPFactory
         twisted_reactor: Any = reactor
-        twisted_reactor.callWhenRunning(self._say_hello)
+        twisted_reactor.callWhenRunning(self._report_start)
         _spare_the_collector()
         super().run()
         last = threading.Timer(EXIT_SECONDS, os._exit, [0])
@@ -148,13 +168,14 @@ class StreamingServer(Server):
         last.start()
 
     def listen_success(self, port: Any) -> None:
-        """Remember where connections come in."""
+        """Remember the ports, to close them first when the process stops."""
         super().listen_success(port)
         self._ports.append(port)
 
     def create_application(self, protocol: Any, scope: Any) -> Any:
         """Start the application for a request or a WebSocket. Return what it receives from."""
         if scope["type"] != "http":
+            protocol.request_id = scope[REQUEST_ID] = request_id_of(scope["headers"])
             return super().create_application(protocol, scope)
         received = RequestInput(protocol)
         scope["asgi"] = {"version": "3.0"}
@@ -168,7 +189,7 @@ class StreamingServer(Server):
         if kind == "websocket.send":
             try:
                 await super().handle_reply(protocol, message)
-            except Disconnected:  # the application is notified next
+            except Disconnected:  # the application is notified separately
                 return
             if (pace := protocol.pace) is not None:
                 await pace.wait()
@@ -189,15 +210,15 @@ class StreamingServer(Server):
         if more and pace is not None:
             await pace.wait()
 
-    def _say_hello(self) -> None:
+    def _report_start(self) -> None:
         from events.bus import system_events  # models: Daphne loads this module before the application sets up Django
 
         system_events.started(COMPONENT)
 
     def kill_all_applications(self) -> Any:
-        """Stop listening, disconnect clients, answer open requests, then cancel those that are left.
+        """Accept no more connections, tell clients to reconnect, finish running requests, then cancel the rest.
 
-        Called by Daphne when it stops; its own way gives everything up at once, and nothing if a connection is idle.
+        Called by Daphne when it stops; its own method cancels everything at once, or nothing if a connection is idle.
         """
         for port in self._ports:
             port.stopListening()
@@ -210,13 +231,17 @@ class StreamingServer(Server):
         try:
             await asyncio.wait_for(connections().disconnect_all(), FAREWELL_SECONDS)
         except Exception:
-            logger.exception("clients were not told that the process stops")
+            logger.exception("clients were not told to reconnect; their connections are cut when the process ends")
         await asyncio.to_thread(system_events.stopped, COMPONENT)
         late = await _wait(self._running(), DRAIN_SECONDS)
         for application in late:
             application.cancel()
         if late := await _wait(late, CANCEL_SECONDS):
-            logger.warning("%d requests were given up", len(late))
+            logger.warning(
+                "%d requests did not end in time; the process stops without their responses",
+                len(late),
+                extra={"count": len(late)},
+            )
 
     def _running(self) -> set[asyncio.Future[Any]]:
         found = (details.get("application_instance") for details in self.connections.values())
@@ -224,14 +249,14 @@ class StreamingServer(Server):
 
 
 async def _wait(applications: set[asyncio.Future[Any]], seconds: float) -> set[asyncio.Future[Any]]:
-    """Return those that are not done after this time."""
+    """Return the applications that have not ended after `seconds`."""
     return (await asyncio.wait(applications, timeout=seconds))[1] if applications else set()
 
 
 def _spare_the_collector() -> None:
-    """Have Python's garbage collector pass over what is there for good, and look less often at the rest.
+    """Make Python's garbage collector skip long-lived objects and run less often.
 
-    A thousand clients that come at once made it stop the process for most of a second, several times.
+    With a thousand clients connecting at once it stopped the process for most of a second, several times.
     """
     gc.collect()
     gc.freeze()
@@ -243,9 +268,15 @@ class WebCommand(CommandLineInterface):
 
     server_class = StreamingServer
 
+    def run(self, args: Any) -> None:
+        """Read the arguments and serve."""
+        set_process_fields(COMPONENT)
+        log_uncaught_exceptions()
+        super().run(args)
+
 
 if __name__ == "__main__":
-    # Under its real name: else the module would exist twice.
+    # Under its real name: otherwise the module would exist twice.
     from workflow_platform.web import WebCommand as _Command
 
     _Command().run(sys.argv[1:])

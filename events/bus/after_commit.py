@@ -141,11 +141,19 @@ class SubscriberQueue:
                 self._items.popleft()
 
     def _failed(self, events: Sequence[RecordedEvent], error: Exception) -> float | None:
-        """Return in how many seconds to retry; None after the last attempt."""
-        logger.warning("%s failed (attempt %d)", self.name, self._attempt, exc_info=True)
+        """Return in how many seconds to try again; None when it has been tried often enough."""
+        fields: dict[str, object] = {"subscriber": self.name, "attempt": self._attempt, "count": len(events)}
         if self._attempt < ATTEMPTS:
             self._attempt += 1
-            return delay_before(self._attempt)
+            delay = delay_before(self._attempt)
+            logger.warning(
+                "event subscriber failed; retrying in %.2g s",
+                delay,
+                exc_info=True,
+                extra=fields | {"retry_seconds": delay},
+            )
+            return delay
+        logger.warning("event subscriber failed on its last attempt", exc_info=True, extra=fields)
         given_up = events if self._batches else events[:1]
         self._lose(len(given_up), f"{type(error).__name__}: {error}", told=not _of_a_report(given_up))
         return None
@@ -153,7 +161,12 @@ class SubscriberQueue:
     def _lose(self, count: int, why: str, told: bool = True) -> None:
         with self._lock:
             if why != self._why or not self._lost:
-                logger.error("%s: events are given up: %s", self.name, why)
+                logger.error(
+                    "event subscriber does not get %d events, and they are not tried again: %s",
+                    count,
+                    why,
+                    extra={"subscriber": self.name, "count": count},
+                )
             if told:
                 self._lost, self._why = self._lost + count, why
 
@@ -173,7 +186,12 @@ class SubscriberQueue:
         try:
             _report_loss(self.name, why, lost)
         except Exception as error:
-            logger.warning("not told of: %s", error)
+            logger.warning(
+                "system event about lost events not written: %s; retrying in %g s",
+                error,
+                REPORT_SECONDS,
+                extra={"subscriber": self.name, "count": lost, "retry_seconds": REPORT_SECONDS},
+            )
             return REPORT_SECONDS
         with self._lock:
             self._lost -= lost

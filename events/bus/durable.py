@@ -154,7 +154,12 @@ class _Consumer:
                     if self._holds:
                         self._renew()
                 except (DatabaseError, InterfaceError) as error:
-                    logger.warning("%s: the lease is not renewed: %s", self.name, error)
+                    logger.warning(
+                        "subscriber lease not renewed: %s; retrying in %g s",
+                        error,
+                        settings.HEARTBEAT_SECONDS,
+                        extra={"subscriber": self.name, "retry_seconds": settings.HEARTBEAT_SECONDS},
+                    )
                 finally:
                     connection.close()
 
@@ -178,7 +183,10 @@ class _Consumer:
                 except (DatabaseError, InterfaceError) as error:
                     self._wait_for_database(error, stop)
                 except ConsumerLeaseLost:
-                    logger.warning("%s: %s", self.name, ConsumerLeaseLost.__doc__)
+                    logger.warning(
+                        "subscriber lease lost; events are handled again only after the lease is taken back",
+                        extra={"subscriber": self.name},
+                    )
                     self._holds = False
                 except HandlerFailed as error:
                     self._failed(error, stop)
@@ -201,7 +209,7 @@ class _Consumer:
         """Handle one page. Returns whether there was anything in it, and whether there is more to read now."""
         if not self._holds:
             if not self._take_lease():
-                logger.info("%s: another consumer holds the lease", self.name)
+                logger.info("another process holds the subscriber lease; waiting", extra={"subscriber": self.name})
                 stop.wait(1)
                 return False, False
             self._holds = True
@@ -239,7 +247,14 @@ class _Consumer:
         cause = error.__cause__
         self._failures += 1
         said = f"{time_text(timezone.now())}, event {error}: {type(cause).__name__}: {cause}"[:2000]
-        logger.warning("%s: failed (%d in a row): %s", self.name, self._failures, said, exc_info=cause)
+        delay = _delay(self._failures)
+        logger.warning(
+            "event handler failed: %s; retrying in %.2g s",
+            said,
+            delay,
+            exc_info=cause,
+            extra={"subscriber": self.name, "failures": self._failures, "retry_seconds": delay},
+        )
         try:
             EventSubscription.objects.filter(name=self.name, holder=self.me).update(last_error=said)
             if self._failures == REPORT_AT:
@@ -249,14 +264,24 @@ class _Consumer:
                     "error", source="events.durable", component=self.name, message=message, figures=figures
                 )
         except (DatabaseError, InterfaceError) as lost:
-            logger.warning("%s: not noted: %s", self.name, lost)
+            logger.warning(
+                "failure of an event handler not recorded: %s; the handler is retried anyway",
+                lost,
+                extra={"subscriber": self.name},
+            )
         connection.close()
-        stop.wait(_delay(self._failures))
+        stop.wait(delay)
 
     def _wait_for_database(self, error: Exception, stop: threading.Event) -> None:
-        logger.warning("%s: the database is away: %s", self.name, error)
+        delay = random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+        logger.warning(
+            "database failed for a subscriber: %s; retrying in %.2g s",
+            error,
+            delay,
+            extra={"subscriber": self.name, "retry_seconds": delay},
+        )
         connection.close()
-        stop.wait(random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+        stop.wait(delay)
 
 
 def _lease_end() -> object:
@@ -295,5 +320,5 @@ def _listen(hint: threading.Event, over: threading.Event) -> None:
                     if heard.get_message(ignore_subscribe_messages=True, timeout=1.0) is not None:
                         hint.set()
         except redis.RedisError as error:
-            logger.info("no hints: %s", error)
+            logger.info("live notifications not received: %s; polling for events instead", error)
             over.wait(random.uniform(1, 2))  # noqa: S311 - no secret

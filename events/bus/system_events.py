@@ -116,10 +116,10 @@ def _try_to_emit(type_: str, component: str, what: str, moment: datetime, until:
             )
         except (DatabaseError, InterfaceError, Stream.DoesNotExist) as error:
             if time.monotonic() > until:
-                logger.warning("not told: %s %s", message, error)
+                logger.warning("system event not written: %s; its message was: %s", error, message)
                 return
         except Exception:
-            logger.exception("not told: %s", message)
+            logger.exception("system event not written; its message was: %s", message)
             return
         else:
             return

@@ -1,4 +1,4 @@
-"""`python -m events.client`: streams on the command line, one JSON envelope a line on stdout, all else on stderr."""
+"""`python -m events.client`: follows streams. Events go to stdout as JSON lines, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from events.client.connection import EventClient
 from events.client.frames import EventClientError
 
 EPILOG = """
-The exit status is 0 when all streams have ended (tail --until-end) or their history is told (history), 1 when the
-platform refuses, 2 for a wrong command, 130 when interrupted. The token is better given in the environment: others on
-this machine see command lines.
+Exit status: 0 when all streams have ended (tail --until-end) or their history is complete (history), 1 when the
+platform refuses the request, 2 for an invalid command, 130 when interrupted. Pass the token in the environment: other
+users of this machine can read command lines.
 """
 
 
@@ -40,17 +40,27 @@ def main(words: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m events.client", description=__doc__, epilog=EPILOG)
     commands = parser.add_subparsers(dest="command", required=True)
-    tail = commands.add_parser("tail", help="what there is, and what comes", epilog=EPILOG)
-    history = commands.add_parser("history", help="what there is", epilog=EPILOG)
+    tail = commands.add_parser("tail", help="past events, then new ones as they happen", epilog=EPILOG)
+    history = commands.add_parser("history", help="past events", epilog=EPILOG)
     for command in (tail, history):
         command.add_argument("stream", nargs="+", help="execution:<id>, workflow:<id>, executions, system, replay:<id>")
-        command.add_argument("--after", type=int, default=0, metavar="N", help="the cursor; -100: the last 100 (0)")
-        command.add_argument("--types", metavar="PATTERNS", help="with commas between: execution.node_*,execution.log")
-        command.add_argument("--level", choices=["lifecycle", "all"], help="lifecycle: not what nodes do")
-        command.add_argument("--url", help=f"the platform, else WORKFLOW_PLATFORM_URL ({DEFAULT_URL})")
-        command.add_argument("--token", help="else WORKFLOW_PLATFORM_TOKEN")
+        command.add_argument(
+            "--after",
+            type=int,
+            default=0,
+            metavar="N",
+            help="events after this sequence number; -100: the last 100 (default: 0)",
+        )
+        command.add_argument(
+            "--types", metavar="PATTERNS", help="comma-separated patterns: execution.node_*,execution.log"
+        )
+        command.add_argument(
+            "--level", choices=["lifecycle", "all"], help="lifecycle leaves out the events of nodes (default: all)"
+        )
+        command.add_argument("--url", help=f"URL of the platform (default: WORKFLOW_PLATFORM_URL, else {DEFAULT_URL})")
+        command.add_argument("--token", help="API token (default: WORKFLOW_PLATFORM_TOKEN)")
     tail.add_argument(
-        "--until-end", action="store_true", help="stop when all streams have ended; else when interrupted"
+        "--until-end", action="store_true", help="exit when all streams have ended, instead of when interrupted"
     )
     return parser
 

@@ -186,7 +186,7 @@ class EventClient:
                 self._disconnected()
                 attempt = 0 if self._progress else attempt
                 delay = delay_before(attempt, close_code)
-                logger.info("not connected (close code %s); again in %.2f s", close_code, delay)
+                logger.info("connection lost (close code %s); reconnecting in %.2f s", close_code, delay)
                 await asyncio.sleep(delay)
                 attempt += 1
         except asyncio.CancelledError:

@@ -115,7 +115,12 @@ def make(days: Sequence[date]) -> list[Partition]:
     for day in sorted(set(days) - there):
         partition = Partition(f"{TABLE}_{day:%Y%m%d}", day)
         if _strays(partition) > MOST_MOVED:
-            logger.warning("%s has no partition, and so many events by now that they stay in %s", day, KEPT)
+            logger.warning(
+                "partition for %s not created: %s holds more than %d events of that day; they stay there",
+                day,
+                KEPT,
+                MOST_MOVED,
+            )
             continue
         _make(partition)
         made.append(partition)

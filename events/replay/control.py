@@ -71,7 +71,9 @@ def order(replay_id: UUID, command: Command, by: User | None) -> Replay:
         settle(replay, now)
         replay.save()
         transaction.on_commit(lambda: _changed(replay))
-    logger.info("replay %s: %s by %s", replay.pk, _in_words(command), by.pk if by else "an operator")
+    who = f"user {by.pk}" if by else "an operator"
+    fields = {"replay_id": replay.pk, "stream": replay.stream}
+    logger.info("replay changed: %s, by %s", _in_words(command), who, extra=fields)
     return replay
 
 

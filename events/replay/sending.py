@@ -238,7 +238,11 @@ def retry_delay(attempt: int) -> float:
 
 
 def _fail(replay: Replay, token: int, sequence: int, why: str) -> bool:
-    logger.warning("replay %s: failed at event %d: %s", replay.pk, sequence, why)
+    logger.warning(
+        "replay failed and stops: %s",
+        why,
+        extra={"replay_id": replay.pk, "stream": replay.stream, "sequence": sequence},
+    )
     failed = _mine(replay, token).filter(position=sequence - 1, state=State.RUNNING, revision=replay.revision)
     failed.update(
         state=State.FAILED, error=why, next_at=None, ended_at=Now(), anchor_sequence=sequence - 1,

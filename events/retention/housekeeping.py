@@ -44,7 +44,7 @@ class Housekeeping(PeriodicThread):
 
 def _make_partitions() -> None:
     if made := partitions.ensure():
-        logger.info("partitions made: %s", ", ".join(partition.name for partition in made))
+        logger.info("event partitions created: %s", ", ".join(partition.name for partition in made))
 
 
 def _clean_up() -> None:
@@ -55,5 +55,10 @@ def _clean_up() -> None:
     if not report.is_empty:
         done, events = report.collected, sum(report.removed.events.values())
         logger.info(
-            "%d events removed; dropped: %s; made thin: %s; in use: %s", events, done.dropped, done.thinned, done.busy
+            "%d events removed; partitions dropped: %s; rewritten: %s; skipped because they were in use: %s",
+            events,
+            done.dropped,
+            done.thinned,
+            done.busy,
+            extra={"count": events},
         )

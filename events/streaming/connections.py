@@ -22,6 +22,7 @@ from events.streaming.hub import Hub, hub
 from events.streaming.session import Session
 from events.streaming.viewer import Login, Viewer
 from workflow_platform.core.database_threads import in_database
+from workflow_platform.core.logs import without_log_context
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Connections:
         self._per_user[user] += 1
         self._hub.enter()
         if self._recheck is None:
-            self._recheck = asyncio.create_task(self._keep_checking())
+            self._recheck = asyncio.create_task(self._keep_checking(), context=without_log_context())
 
     def leave(self, connection: StreamConnection) -> None:
         """Forget a connection, if it was counted."""
@@ -109,7 +110,7 @@ class Connections:
             try:
                 await connection.end(RESTARTING)
             except Exception as error:
-                logger.warning("a client was not told that the process stops: %s", error)
+                logger.warning("client not told to reconnect: %s; its connection is cut when the process ends", error)
 
         await asyncio.gather(*(one(connection) for connection in leaving))
 
@@ -133,7 +134,12 @@ class Connections:
             try:
                 await self._check(some)
             except (DatabaseError, InterfaceError) as error:
-                logger.warning("rights cannot be looked up: %s", str(error).strip())
+                logger.warning(
+                    "permissions of connected clients not checked: %s; checking again within %g s",
+                    str(error).strip(),
+                    RECHECK_SECONDS,
+                    extra={"count": len(some), "retry_seconds": RECHECK_SECONDS},
+                )
 
     async def _check(self, connections: Collection[StreamConnection]) -> None:
         viewers: dict[Login, Viewer | None] = {}

@@ -22,6 +22,7 @@ from events.log import reading
 from events.streaming.batch import EventBatch
 from events.streaming.publisher import ACCESS_GROUP, group_of
 from workflow_platform.core.database_threads import in_database
+from workflow_platform.core.logs import without_log_context
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class Hub:
         if self._users == 1:
             self._heard_at = time.monotonic()
             loops = (self._listen, self._keep_joined, self._beat, self._poll)
-            self._tasks = [asyncio.create_task(loop()) for loop in loops]
+            self._tasks = [asyncio.create_task(loop(), context=without_log_context()) for loop in loops]
 
     def leave(self) -> None:
         """Count one session less; the last one stops the hub."""
@@ -114,7 +115,7 @@ class Hub:
         if not self._wanted:
             return
         if self._next_round is None:
-            self._next_round = asyncio.create_task(self._join_wanted())
+            self._next_round = asyncio.create_task(self._join_wanted(), context=without_log_context())
         await asyncio.shield(self._next_round)
 
     async def _join_wanted(self) -> None:
@@ -130,7 +131,12 @@ class Hub:
                         await self._layer.group_add(group_of(stream), self._channel)
                     self._joined.add(stream)
             except Exception as error:
-                logger.warning("groups cannot be joined: %s", error)
+                logger.warning(
+                    "stream groups not joined in Redis: %s; retrying in %g s",
+                    error,
+                    RETRY_SECONDS,
+                    extra={"retry_seconds": RETRY_SECONDS},
+                )
 
     async def _keep_joined(self) -> None:
         while True:
@@ -164,7 +170,8 @@ class Hub:
                     while True:
                         self._take(await self._layer.receive(self._channel))
             except Exception as error:
-                logger.warning("the channel layer cannot be heard: %s", str(error) or "no beat comes")
+                reason = str(error) or "no heartbeat arrives"
+                logger.warning("channel layer not readable: %s; reconnecting, and polling for events meanwhile", reason)
                 await self._start_over()
             except asyncio.CancelledError:
                 groups, channel = [ACCESS_GROUP, *map(group_of, self._joined)], self._channel
@@ -222,7 +229,10 @@ class Hub:
                 await self._become(degraded=silent)
 
     async def _become(self, *, degraded: bool) -> None:
-        logger.warning("live hints have stopped: history is polled" if degraded else "live hints are back")
+        if degraded:
+            logger.warning("live notifications stopped; polling for events until they are back")
+        else:
+            logger.info("live notifications are back")
         if not degraded:
             await self._join(self._watchers)
         self.degraded = degraded

@@ -69,7 +69,10 @@ class _Publisher:
         overtaxed, self._overtaxed = self._overtaxed, self._messages.qsize() > MAX_IN_FLIGHT
         if self._overtaxed:
             if not overtaxed:
-                logger.warning("hints are dropped: Redis does not keep up; watchers read the log")
+                logger.warning(
+                    "live notifications dropped: more than %d wait for Redis; clients get the events from history",
+                    MAX_IN_FLIGHT,
+                )
             return
         for message in messages:
             self._messages.put(message)
@@ -87,7 +90,11 @@ class _Publisher:
             try:
                 self._send(client, [message for message in taken if message is not None])
             except redis.RedisError as error:  # watchers poll the log
-                logger.warning("hints not sent: %s", error)
+                logger.warning(
+                    "live notifications not sent: %s; clients get the events from history",
+                    error,
+                    extra={"count": len(taken)},
+                )
 
     def _send(self, client: redis.Redis, batch: list[Addressed]) -> None:
         """Send to the groups that have members.

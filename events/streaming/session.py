@@ -125,7 +125,12 @@ class Session:
             try:
                 await self._send_all()
             except (DatabaseError, InterfaceError) as error:
-                logger.warning("history cannot be read: %s", str(error).strip())
+                logger.warning(
+                    "event history not readable: %s; retrying in %g s",
+                    str(error).strip(),
+                    PATIENCE_SECONDS,
+                    extra={"retry_seconds": PATIENCE_SECONDS},
+                )
                 await asyncio.sleep(PATIENCE_SECONDS)
                 self._woken.set()
 

@@ -49,7 +49,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         try:
             await getattr(self, get_handler_name(message))(message)
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("a client is asked to come back: %s", str(error).strip())
+            logger.warning("database failed for a WebSocket: %s; the client is told to reconnect", str(error).strip())
             await self.close(RESTARTING)
 
     async def connect(self) -> None:
@@ -166,7 +166,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         try:
             await self.session.run()
         except Exception:
-            logger.exception("a session failed")
+            logger.exception("streaming session failed; its WebSocket closes with code 1011")
             await self.close(1011)
 
     def _within_rate(self) -> bool:

@@ -58,10 +58,14 @@ class _Background:
         try:
             work()
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("%s: left to the sweep: %s", name, error)
+            logger.warning(
+                "background task failed: %s; the next sweep of the scheduler does its work", error, extra={"task": name}
+            )
             connection.close()
         except Exception:
-            logger.exception("%s: left to the sweep", name)
+            logger.exception(
+                "background task failed; the next sweep of the scheduler does its work", extra={"task": name}
+            )
 
 
 _background: _Background | None = None

@@ -18,6 +18,7 @@ from executions.admission import queue_position, rq_queues
 from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution
 from workflow_platform.core.accounts.models import User, Workspace
+from workflow_platform.core.logs import execution_logging
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,8 @@ def _workers(execution: Execution) -> _Workers:
     try:
         return _Workers(*rq_queues.workers_and_jobs_ahead(execution))
     except RedisError as error:
-        logger.warning("what the workers do is not known: %s", error)
+        with execution_logging(execution):
+            logger.warning("state of the workers not readable: %s; the explanation leaves it out", error)
         return _Workers(None, False, 0)
 
 

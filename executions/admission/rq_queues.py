@@ -70,7 +70,12 @@ def enqueue_quietly(claims: Sequence[NextClaim]) -> None:
     try:
         enqueue(claims)
     except RedisError as error:
-        logger.warning("%d executions not queued yet: %s", len(claims), error)
+        logger.warning(
+            "%d executions not queued: %s; the next sweep of the scheduler queues them",
+            len(claims),
+            error,
+            extra={"count": len(claims)},
+        )
 
 
 @cache

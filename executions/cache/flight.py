@@ -67,7 +67,7 @@ class Flight:
         try:
             store().release(self.key, token, kept)
         except Away:
-            logger.info("the lock of %s is left to expire", self.key)
+            logger.info("lock of cached result %s not released: Redis does not respond; it expires by itself", self.key)
 
 
 def ask(kind: Kind, key: str, ttl: int, cancelled: threading.Event) -> Hit | Flight:
@@ -172,8 +172,10 @@ class _Listener:
                         else:
                             self._tell(message["data"].decode())
             except (RedisError, OSError) as error:
-                if not told:  # once while Redis is unavailable
-                    logger.warning("cached results are polled for: %s", error)
+                if not told:  # once while Redis is away
+                    logger.warning(
+                        "notifications of cached results not received: %s; polling until they are back", error
+                    )
                 told = True
             self._hears.clear()
             threading.Event().wait(LISTENER_PAUSE_SECONDS)

@@ -191,7 +191,12 @@ class Store:
             return function(*args)
         except RedisError as error:
             self._away_until = time.monotonic() + AWAY_SECONDS
-            logger.warning("the result cache is left alone for %g s: %s", AWAY_SECONDS, error)
+            logger.warning(
+                "result cache not reachable: %s; running without it for %g s",
+                error,
+                AWAY_SECONDS,
+                extra={"retry_seconds": AWAY_SECONDS},
+            )
             raise Away(Away.__doc__) from None
 
 

@@ -149,7 +149,7 @@ def sweep() -> int:
         try:
             _go_on(wait_id)
         except Exception:
-            logger.exception("the wait %s for deliveries is left as it is", wait_id)
+            logger.exception("wait for deliveries not resolved; the next sweep tries again", extra={"wait_id": wait_id})
     return len(found)
 
 

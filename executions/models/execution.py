@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from events.log.models import Stream
 from executions.domain.statuses import ExecutionStatus
@@ -156,3 +159,26 @@ class Execution(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workflow_id}/{self.id}"
+
+    @cached_property
+    def trace_id(self) -> UUID:
+        """The id of the execution at the start of the chain: its own, unless another execution started it.
+
+        Log lines carry it. A query is needed only for the sub-workflow of a sub-workflow.
+        """
+        if self.parent_id is None:
+            return self.id
+        if self.depth <= 1:
+            return self.parent_id
+        with connection.cursor() as cursor:
+            cursor.execute(_FIRST_OF_CHAIN, [self.parent_id])
+            row = cursor.fetchone()
+        return row[0] if row else self.id
+
+
+_FIRST_OF_CHAIN = """
+    WITH RECURSIVE chain AS (
+        SELECT id, parent_id FROM executions_execution WHERE id = %s
+        UNION ALL SELECT e.id, e.parent_id FROM executions_execution e JOIN chain ON e.id = chain.parent_id
+    ) SELECT id FROM chain WHERE parent_id IS NULL
+"""

@@ -95,7 +95,11 @@ def node_types() -> Mapping[str, NodeType[Any]]:
         try:
             node_type = entry_point.load()()
         except Exception:
-            logger.exception("node type %s of %s cannot be loaded", entry_point.name, entry_point.value)
+            logger.exception(
+                "node type not loaded from %s; workflows that use it fail until its package is fixed",
+                entry_point.value,
+                extra={"node_type": entry_point.name},
+            )
             continue
         found.setdefault(node_type.type, node_type)
     return MappingProxyType(found)

@@ -183,7 +183,7 @@ def _fire_with_key(_: str, batch: Sequence[tuple[int, _NeedsKey]]) -> Sequence[t
         try:
             _fire(pk, needed.ahead())
         except SandboxUnavailable as error:
-            logger.warning("schedule %s stays due: %s", pk, error)
+            logger.warning("schedule not fired: %s; the next sweep tries again", error, extra={"schedule_id": pk})
         finally:
             _awaiting_key.discard(pk)
             connection.close()
@@ -204,7 +204,11 @@ def _start(schedule: Schedule, ahead: _Ahead | None) -> bool:
     firing = plan(schedule.rule, schedule.missed, schedule.next_at, now)
     due, schedule.next_at = schedule.next_at, firing.next_at
     if firing.planned is None:
-        logger.info("schedule %s: %d missed runs left out", schedule, firing.missed_runs)
+        logger.info(
+            "%d missed runs of a schedule skipped, as its settings say",
+            firing.missed_runs,
+            extra={"count": firing.missed_runs} | _fields(schedule),
+        )
         schedule.save(update_fields=["next_at"])
         return False
     item = item_of(firing.planned, now, schedule.timezone, firing.missed, firing.missed_runs)
@@ -223,15 +227,19 @@ def _start(schedule: Schedule, ahead: _Ahead | None) -> bool:
     return True
 
 
+def _fields(schedule: Schedule) -> dict[str, object]:
+    return {"schedule_id": schedule.pk, "workflow_id": schedule.workflow_id, "node": schedule.node_id}
+
+
 def _report(pk: int, planned: datetime, error: Exception) -> None:
     """Write on the row why the schedule did not start, and go on to its next time, unless it has been fired after all
     (what is done on commit has failed then)."""
     if isinstance(error, lifecycle.CannotStart):
         said = str(error)
-        logger.warning("schedule %s: %s", pk, said)
+        logger.warning("scheduled execution not started: %s", said, extra={"schedule_id": pk})
     else:
         said = f"{type(error).__name__}: the scheduler's log has more."
-        logger.error("schedule %s cannot be fired", pk, exc_info=error)
+        logger.error("schedule not fired; it goes on with its next time", exc_info=error, extra={"schedule_id": pk})
     with transaction.atomic():
         schedule = Schedule.objects.select_for_update().filter(pk=pk, next_at=planned).first()
         if schedule is None:

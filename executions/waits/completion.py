@@ -19,6 +19,7 @@ from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle.keys import Key
 from executions.models import Execution, Trigger, Wait, WaitKind, Workflow
 from executions.waits import responses, waits
+from workflow_platform.core.logs import execution_logging
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,10 @@ def follow_up_all() -> int:
         try:
             _follow_up(execution_id)
         except Exception:
-            logger.exception("the end of execution %s is not followed up", execution_id)
+            logger.exception(
+                "completion of an execution not processed; the next sweep tries again",
+                extra={"execution_id": execution_id},
+            )
     return len(due)
 
 
@@ -120,7 +124,8 @@ def _error_workflow(execution: Execution) -> Workflow | None:
         .first()
     )
     if workflow is None:
-        logger.warning("execution %s: its error workflow %s is gone", execution.pk, wanted)
+        with execution_logging(execution):
+            logger.warning("error workflow %s not found; nothing runs for the failed execution", wanted)
     return workflow
 
 
@@ -138,4 +143,5 @@ def _start_error_workflow(execution: Execution, key: Key | None) -> None:
     try:
         lifecycle.create_execution(workflow=workflow, trigger=Trigger.ERROR, input=[_error_item(execution)], key=key)
     except lifecycle.CannotStart as error:
-        logger.warning("execution %s: its error workflow did not start: %s", execution.pk, error)
+        with execution_logging(execution):
+            logger.warning("error workflow not started: %s", error)

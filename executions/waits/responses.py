@@ -23,12 +23,14 @@ from channels.layers import channel_layers
 from events.streaming import publisher
 from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, NodeRun
+from workflow_platform.core.logs import without_log_context
 
 logger = logging.getLogger(__name__)
 
 GROUP = "answers"
 MAX_STATE_BYTES = 64 * 1024
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.25, 2.0
+RETRY_SECONDS = 1.0
 
 
 def notify(execution_id: UUID, state: dict[str, Any] | None = None) -> None:
@@ -63,8 +65,13 @@ class _Listener:
                         waiter.state = message["state"]
                         waiter.event.set()
             except Exception as error:  # whatever Redis raises: waiters look for themselves meanwhile
-                logger.warning("answers are polled for: %s", error)
-                await asyncio.sleep(1)
+                logger.warning(
+                    "notifications of responses not received: %s; polling the database, reconnecting in %g s",
+                    error,
+                    RETRY_SECONDS,
+                    extra={"retry_seconds": RETRY_SECONDS},
+                )
+                await asyncio.sleep(RETRY_SECONDS)
 
 
 _listeners: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Listener] = weakref.WeakKeyDictionary()
@@ -78,7 +85,7 @@ async def wait_for(execution_id: UUID, seconds: float, *, answered: bool = False
     loop = asyncio.get_running_loop()
     listener = _listeners.setdefault(loop, _Listener())
     if listener.task is None or listener.task.done():
-        listener.task = loop.create_task(listener.listen())
+        listener.task = loop.create_task(listener.listen(), context=without_log_context())
     waiter = _Waiter()
     listener.waiters.setdefault(str(execution_id), set()).add(waiter)
     deadline, pause = loop.time() + seconds, FIRST_LOOK_SECONDS

@@ -136,7 +136,7 @@ class Scaler:
             with ServerProxy("http://127.0.0.1", transport=transport) as proxy:
                 self._step(cast(Any, proxy).supervisor, now)
         except (OSError, RpcError) as error:
-            logger.warning("the number of workers stays as it is: %s", error)
+            logger.warning("supervisor not reachable: %s; the number of workers stays the same", error)
 
     def _step(self, supervisor: Any, now: float) -> None:
         found = supervisor.getAllProcessInfo()

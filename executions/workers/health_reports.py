@@ -232,9 +232,9 @@ class Reports:
                 self._health.look()
                 self._queues.look()
             except (DatabaseError, InterfaceError) as error:
-                logger.warning("not reported: %s", error)
+                logger.warning("system health not reported: %s; trying again with the next report", error)
                 self._health.database_is_away()
             except Exception:
-                logger.exception("not reported")
+                logger.exception("system health not reported; trying again with the next report")
             finally:
                 connection.close()

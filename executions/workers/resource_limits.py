@@ -97,10 +97,12 @@ class Pressure:
             try:
                 self.look()
             except (DatabaseError, InterfaceError) as error:
-                logger.warning("not told of: %s", error)
+                logger.warning(
+                    "system event about memory and CPU not written: %s; trying again with the next sample", error
+                )
                 connection.close()
             except Exception:
-                logger.exception("memory and CPU are not known")
+                logger.exception("memory and CPU not measured; trying again with the next sample")
 
     def look(self) -> None:
         """Take one sample of each gauge, and report changes."""
@@ -125,7 +127,7 @@ class Pressure:
             _give_back_memory()
         elif now - self._strained_since > RESTART_SAMPLES * settings.PRESSURE_SAMPLE_SECONDS:
             self._strained_since = now
-            message = f"Memory stays at {self.memory.value:.0f} MB while nothing runs: the worker is restarted."
+            message = f"Memory stays at {self.memory.value:.0f} MB while nothing runs: the worker restarts."
             logger.warning(message)
             with contextlib.suppress(DatabaseError, InterfaceError):
                 self._append("resource_warning", message)
@@ -142,7 +144,7 @@ class Pressure:
         else:
             message = f"{figure}, below the limit of {gauge.limit:g} {gauge.unit} again"
             message += ": the worker takes new work." if not self.high else "."
-        logger.warning(message)
+        logger.log(logging.WARNING if gauge.above else logging.INFO, message)
         self._append("resource_warning" if gauge.above else "health_check", message)
 
     def _append(self, type_: str, message: str) -> None:

@@ -46,6 +46,7 @@ from executions.engine.run_state import RunState
 from executions.models import Execution
 from executions.workers.resource_limits import Pressure
 from workflow_platform.core import jobs
+from workflow_platform.core.logs import execution_logging, log_uncaught_exceptions, set_process_fields
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,9 @@ class ExecutionWorker(BaseWorker):
             threading.Thread(target=target, name=name, daemon=True).start()
         self._pressure.start()
         if not logger.isEnabledFor(logging.DEBUG):
-            kwargs["logging_level"] = "WARNING"  # RQ logs every job
+            kwargs["logging_level"] = max(logging.WARNING, logger.getEffectiveLevel())  # RQ logs every job at INFO
+        set_process_fields("worker", worker=runner.worker_name())
+        log_uncaught_exceptions()
         system_events.started(f"worker {runner.worker_name()}")
         try:
             return super().work(*args, **kwargs)
@@ -149,7 +152,7 @@ class ExecutionWorker(BaseWorker):
             try:
                 found = self._pop(timeout) if self._has_free_slot() else None
             except (RedisError, DatabaseError, InterfaceError) as error:
-                logger.warning("no jobs: %s", error)
+                _warn_of_retry("jobs not taken from the queue", error)
                 connection.close()
                 time.sleep(RETRY_SECONDS)
                 continue
@@ -190,7 +193,8 @@ class ExecutionWorker(BaseWorker):
         popped_jobs = [self._job(job_id.decode(), queue) for job_id in ids]
         ours = [job for job in popped_jobs if rq_queues.is_of_execution(job.id) or jobs.work_of(job.id)]
         if len(ours) < len(popped_jobs):
-            logger.error("jobs in queue %s that nobody here knows were dropped", queue.name)
+            fields = {"queue": queue.name, "count": len(popped_jobs) - len(ours)}
+            logger.error("jobs of unknown kinds dropped from the queue", extra=fields)
         return (queue, ours) if ours else None
 
     def _pop_for_few(self, queues: list[Queue]) -> tuple[Queue, list[Job]] | None:
@@ -225,8 +229,8 @@ class ExecutionWorker(BaseWorker):
                 taken = self._book(dequeued, queue)
                 break
             except RedisError as error:
-                logger.warning("%d jobs wait to be booked: %s", len(dequeued), error)
-                self._state = WorkerStatus.IDLE  # no other state was published
+                _warn_of_retry("jobs not registered in Redis", error, len(dequeued))
+                self._state = WorkerStatus.IDLE  # nobody was told of another
                 time.sleep(RETRY_SECONDS)
         for one in taken:
             self.executions[one.execution.id] = one.execution
@@ -256,7 +260,7 @@ class ExecutionWorker(BaseWorker):
         try:
             work(self._stopping)
         except Exception as error:
-            logger.exception("%s failed", taken.job.id)
+            logger.exception("job failed", extra={"job_id": taken.job.id, "queue": taken.queue.name})
             taken.error = error
         connection.close()
         self._to_finish.put(taken)
@@ -269,7 +273,7 @@ class ExecutionWorker(BaseWorker):
         if pipeline is not None:
             super().heartbeat(timeout, pipeline)
             return
-        with _outliving_redis("the heartbeat"):
+        with _outliving_redis("heartbeat of the worker"):
             super().heartbeat(timeout)
 
     def _report_starving(self, starving: bool) -> None:
@@ -277,13 +281,13 @@ class ExecutionWorker(BaseWorker):
         said, at = self._reported
         if starving is said and time.monotonic() - at < REPORT_SECONDS:
             return
-        with _outliving_redis("whether this worker starves"):
+        with _outliving_redis("report of late turns"):
             self.connection.hset(self.key, STARVING_FIELD, runner.worker_name() if starving else "")
             self._reported = starving, time.monotonic()
 
     def run_maintenance_tasks(self) -> None:
         """Do what RQ does now and then."""
-        with _outliving_redis("maintenance"):
+        with _outliving_redis("maintenance of the queues"):
             super().run_maintenance_tasks()
 
     def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
@@ -299,8 +303,8 @@ class ExecutionWorker(BaseWorker):
                 try:
                     super().check_for_suspension(burst)
                     break
-                except RedisError as error:  # a suspended worker takes nothing afterwards either
-                    logger.warning("whether workers are suspended is not known: %s", error)
+                except RedisError as error:  # whoever is suspended takes nothing after it either
+                    _warn_of_retry("no jobs taken: suspension of workers not readable", error)
                     time.sleep(RETRY_SECONDS)
             self._looked_at = time.monotonic()
 
@@ -320,11 +324,12 @@ class ExecutionWorker(BaseWorker):
                     handle(batch)
                     break
                 except (DatabaseError, InterfaceError, RedisError) as error:
-                    logger.warning("%d jobs wait: %s", len(batch), error)
+                    _warn_of_retry("jobs not processed", error, len(batch))
                     connection.close()
                     time.sleep(RETRY_SECONDS)
                 except Exception:
-                    logger.exception("%d jobs are given up", len(batch))
+                    fields = {"count": len(batch)}
+                    logger.exception("jobs given up; the scheduler queues their executions again", extra=fields)
                     break
 
     def _claim(self, batch: list[ClaimedJob]) -> None:
@@ -338,7 +343,8 @@ class ExecutionWorker(BaseWorker):
                 self._to_finish.put(taken)
                 continue
             taken.workspace_id = found.execution.workspace_id
-            runner.Run(driver(), found, definition(found.execution.version_id), self._ended_by(taken)).start()
+            with execution_logging(found.execution):
+                runner.Run(driver(), found, definition(found.execution.version_id), self._ended_by(taken)).start()
         if self._to_claim.empty():
             connection.close()
 
@@ -384,7 +390,7 @@ class ExecutionWorker(BaseWorker):
                 try:
                     self.maintain_heartbeats(taken.job, taken.execution)
                 except RedisError as error:
-                    logger.warning("job heartbeats: %s", error)
+                    logger.warning("heartbeats of jobs not sent: %s; trying again with the next round", error)
                     break
 
     # --- stopping --------------------------------------------------------------------------------------------------
@@ -403,7 +409,7 @@ class ExecutionWorker(BaseWorker):
         """RQ's stop command: cancel the execution."""
         taken = self._taken.get(execution_id)
         if taken is None or not rq_queues.is_of_execution(taken.job.id):
-            self.log.warning("Not running execution %s, command ignored.", execution_id)
+            self.log.warning("command to stop job %s ignored: it does not run here", execution_id)
             return
         found = Execution.objects.filter(pk=taken.execution_id).first()
         if found is not None:
@@ -447,13 +453,18 @@ def _for_few(ids: list[str], places: Places) -> list[str]:
     return chosen
 
 
+def _warn_of_retry(what: str, error: Exception, count: int | None = None) -> None:
+    fields = {"count": count, "retry_seconds": RETRY_SECONDS}
+    logger.warning("%s: %s; retrying in %g s", what, error, RETRY_SECONDS, extra=fields)
+
+
 @contextmanager
 def _outliving_redis(what: str) -> Iterator[None]:
     """Keep the main loop, which RQ leaves for every error, running without Redis: executions are running."""
     try:
         yield
     except RedisError as error:
-        logger.warning("%s was left out: %s", what, error)
+        logger.warning("%s skipped: Redis failed: %s", what, error)
 
 
 def _end_process() -> None:

@@ -204,8 +204,8 @@ def test_what_cannot_be_exported_or_imported_is_said(tmp_path: Path) -> None:
     header, events = old_stream(1)
     for words, why in (
         (("executions",), "ask for them by filter"),
-        (("execution:none",), "There is no stream"),
-        ((), "Name a stream"),
+        (("execution:none",), "does not exist"),
+        ((), "Give either the name of a stream or filters"),
         (("system", "--type", "system.*"), "not both"),
         (("--type", "nothing.*"), "nothing"),
         (("--source", "A"), "'A'"),

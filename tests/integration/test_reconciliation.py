@@ -133,7 +133,7 @@ def test_a_deleted_a_forged_and_a_doubled_delivery_are_found_and_what_is_missing
     Delivery.objects.filter(pk=twice.pk).delete()
     Delivery.objects.filter(event_id__in=[forged, events[4].id]).delete()
     said, code = reconcile_command("--since", "2h", "--repair")
-    assert (code, "2 missing deliveries made" in said) == (0, True)
+    assert (code, "2 missing deliveries created" in said) == (0, True)
     assert counts(endpoint) == {"due": 4, "pending": 4}
     assert (violations(endpoint), violations(other)) == ([], [])
     assert len(deliveries_of(endpoint)) == 4

@@ -291,7 +291,7 @@ def test_the_command_opens_a_stream_and_says_what_it_does_not_understand(capsys:
     assert open_replay(viewer, name) is not None
     assert open_replay(person("stranger", Role.ADMIN, "elsewhere"), name) is None
     for words, said in (
-        (["replay_events"], "Say which events"),
+        (["replay_events"], "Select events with"),
         ([*wanted[:3], "--types", "execution.invented"], "execution.invented"),
         ([*wanted[:3], "--speed", "0"], "--speed"),
         ([*wanted[:3], "--to", "http://127.0.0.1/"], "--to"),

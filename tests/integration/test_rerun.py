@@ -295,7 +295,7 @@ def test_many_are_counted_first_and_rerun_then(platform: Platform, server: Answe
         platform.environment, "rerun", "--workflow", "Fails twice", "--status", "failed", "--since", "1h",
         "--skip-rerun", "--from", "failed", "--latest",
     )  # fmt: skip
-    assert said.splitlines()[-1] == "1 of 1 executions are rerun; 0 could not be."
+    assert said.splitlines()[-1] == "Reran 1 of 1 executions; 0 failed to start."
     made = said.split("-> ")[1].split()[0]
     assert ended(platform, made)["rerun_of"] == failed[1]["id"]
     mixed = platform.request("POST", path, json={"ids": [made], "from": "failed", "dry_run": False}).json()

@@ -166,16 +166,16 @@ def test_nobody_else_reads_the_data_folder_and_the_logs(up: Up) -> None:
     assert up.data.stat().st_mode & 0o007 == 0
 
 
-def test_a_second_start_says_that_the_port_is_taken(up: Up, tmp_path: Path) -> None:
+def test_a_second_start_says_that_the_port_is_in_use(up: Up, tmp_path: Path) -> None:
     said = refused(tmp_path / "data", up.port)
-    assert f"Port {up.port} is taken" in said
+    assert f"Port {up.port} is in use" in said
     assert "PORT=" in said
     assert "Traceback" not in said
 
 
-def test_a_second_start_on_the_same_data_says_that_it_runs_already(up: Up) -> None:
+def test_a_second_start_on_the_same_data_says_that_it_already_runs(up: Up) -> None:
     said = refused(up.data, free_port())
-    assert f"runs already on {up.data}" in said
+    assert f"already runs on {up.data}" in said
     assert "Traceback" not in said
     assert up.ready()
 

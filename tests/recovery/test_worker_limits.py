@@ -72,13 +72,13 @@ def test_a_worker_above_its_cpu_limit_takes_no_more_until_it_has_recovered(anoth
     assert [event["type"] for event in events[:2]] == ["system.resource_warning", "system.health_check"]
 
 
-def test_a_worker_whose_memory_stays_above_its_limit_while_idle_is_started_anew(folder: Path) -> None:
+def test_a_worker_whose_memory_stays_above_its_limit_while_idle_restarts(folder: Path) -> None:
     with installation(folder / "data", **ONE_WORKER, PERF_MAX_MEMORY_MB="20") as site:
         (before,) = site.processes("worker")
         wait_until(lambda: not before.is_running(), "The end of the worker")
         wait_until(lambda: len(site.processes("worker")) == 1, "Another worker")
         messages = [warning["message"] for warning in told(site, "resource_warning")]
         assert messages[0].startswith("memory is at")
-        assert messages[1].endswith("while nothing runs: the worker is restarted.")
+        assert messages[1].endswith("while nothing runs: the worker restarts.")
         log = (folder / "data" / "logs" / "supervisord.log").read_text()
         assert "exited: worker (exit status 0; expected)" in log

@@ -227,7 +227,7 @@ def test_an_answer_that_was_stored_with_refused_headers_goes_out_without_them(
     answer = views._response(uuid4(), {"status": 200, "headers": headers, "body": SCRIPT})
     sent = {name.lower(): value for name, value in answer.items()}
     assert sent == {"content-type": "text/html", "content-length": str(len(SCRIPT)), "x-b": "2"}
-    assert [record.message.count("goes out without a header") for record in caplog.records] == [1] * 4
+    assert [record.message.count("header left out of a webhook response") for record in caplog.records] == [1] * 4
 
 
 def test_user_content_is_nowhere_else_served_as_a_page(platform: Platform) -> None:

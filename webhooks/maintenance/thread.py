@@ -41,4 +41,4 @@ def _clean_up() -> None:
     except AlreadyRunning:
         return
     if not removed.is_empty:
-        logger.info("deliveries cleaned up: %s", removed)
+        logger.info("old deliveries removed: %s", removed)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Collection
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -109,14 +110,22 @@ def _step(mine: QuerySet[Operation]) -> bool:
     except _Lost:
         return False
     except (DatabaseError, InterfaceError) as error:
-        logger.warning("operation %s: trying again: %s", operation.pk, error)
+        logger.warning("bulk operation interrupted: %s; the scheduler continues it", error, extra=_fields(operation))
         connection.close()
     except _Failed as error:
         _end(mine, OperationState.FAILED, str(error))
     except Exception as error:
-        logger.exception("operation %s: failed", operation.pk)
+        logger.exception("bulk operation failed and stops", extra=_fields(operation))
         _end(mine, OperationState.FAILED, f"{type(error).__name__}: {error}")
     return False
+
+
+def _fields(operation: Operation) -> dict[str, Any]:
+    return {
+        "operation_id": operation.pk,
+        "endpoint_id": operation.endpoint_id,
+        "workspace_id": operation.workspace_id,
+    }
 
 
 def _change(operation: Operation, mine: QuerySet[Operation]) -> bool:

@@ -133,7 +133,7 @@ def _policy(text: str) -> RetryPolicy:
     try:
         return RetryPolicy.model_validate_json(text)
     except ValidationError:  # of an earlier version of the platform, or written by hand
-        logger.exception("a retry policy is not one, and `quick` stands in for it")
+        logger.exception("stored retry policy is not valid; using the policy `quick` instead")
         return RetryPolicy()
 
 

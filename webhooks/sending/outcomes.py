@@ -48,7 +48,11 @@ def tell_of_ends(ids: Sequence[UUID]) -> None:
         try:
             callback(ended)
         except Exception:
-            logger.exception("the ends of %d deliveries were not told", len(ended))
+            logger.exception(
+                "executions not notified that %d deliveries ended; the next sweep of the scheduler notifies them",
+                len(ended),
+                extra={"count": len(ended)},
+            )
 
 
 # --- recording --------------------------------------------------------------------------------------------------------

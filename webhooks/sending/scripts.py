@@ -79,7 +79,12 @@ class Scripts:
     def _after_failure(self, workspace: str, asked: Sequence[Claimed], task: Task, reply: Reply) -> Sequence[Claimed]:
         """Find out which one broke the limits of the process. Returns those that come later."""
         if machine_failed(reply):
-            logger.warning("deliveries of workspace %s wait: %s", workspace, reply.explain(task, "The script"))
+            logger.warning(
+                "filters and transformations of deliveries not run: %s; retrying in %g s",
+                reply.explain(task, "The script"),
+                PAUSE_SECONDS,
+                extra={"workspace_id": workspace, "count": len(asked), "retry_seconds": PAUSE_SECONDS},
+            )
             time.sleep(PAUSE_SECONDS)
             for claimed in asked:
                 self._undone(claimed)

@@ -115,10 +115,15 @@ class Sender:
                 if more:
                     self._woken.set()
             except _AWAY as error:
-                logger.warning("deliveries wait to be recorded: %s", error)
+                logger.warning(
+                    "database failed for the webhook dispatcher: %s; retrying in %g s",
+                    error,
+                    RETRY_SECONDS,
+                    extra=self._fields(),
+                )
                 self._try_again()
             except Exception:
-                logger.exception("the clerk of webhooks failed, and goes on")
+                logger.exception("webhook dispatcher failed; retrying in %g s", RETRY_SECONDS, extra=self._fields())
                 self._at_hand.doubt()
                 self._try_again()
             if not self._at_hand.count and not self._woken.is_set():
@@ -126,6 +131,9 @@ class Sender:
                 self._idle.set()
         connection.close()
         self._idle.set()
+
+    def _fields(self) -> dict[str, object]:
+        return {"count": self._at_hand.count, "retry_seconds": RETRY_SECONDS}
 
     def _try_again(self) -> None:
         connection.close()
@@ -192,7 +200,7 @@ class Sender:
             try:
                 self._do(claimed)
             except Exception:  # nothing may end a thread of the pool
-                logger.exception("delivery %s", claimed.id)
+                logger.exception("delivery failed with an internal error and is not retried", extra=_fields_of(claimed))
                 self._at_hand.end(broken(claimed, Attempt(timezone.now(), shown_url(claimed.target))))
             self._woken.set()
 
@@ -224,6 +232,15 @@ class Sender:
     def _not_prepared(self, claimed: Claimed) -> None:
         self._at_hand.give_back(claimed)
         self._woken.set()
+
+
+def _fields_of(claimed: Claimed) -> dict[str, object]:
+    return {
+        "delivery_id": claimed.id,
+        "endpoint_id": claimed.receiver.endpoint_id,
+        "workspace_id": claimed.receiver.workspace_id,
+        "attempt": claimed.attempts_made + 1,
+    }
 
 
 _sender: Sender | None = None

@@ -72,7 +72,11 @@ def _take_from_the_lost() -> int:
             _GIVE_BACK,
             {"ids": [each.id for each in found], "statuses": [str(each.status) for each in found], "error": LOST},
         )
-    logger.warning("the senders of %d deliveries were lost", len(found))
+    logger.warning(
+        "%d delivery attempts lost: their worker stopped while it sent; deliveries with attempts left are sent again",
+        len(found),
+        extra={"count": len(found)},
+    )
     outcomes.tell_of_ends([each.id for each in found if each.awaited and each.status != DeliveryStatus.PENDING])
     return len(found)
 

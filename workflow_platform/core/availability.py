@@ -161,7 +161,7 @@ class Availability:
                 continue
             if self.lost:
                 self._reset()
-                logger.warning("%s answers again", self.name)
+                logger.info("%s responds again", self.name, extra={"server": self.name})
             with self._lock:
                 self._wanted.clear()
                 self._probing, self._answered_at = False, began
@@ -177,7 +177,14 @@ class Availability:
             calls, self._calls = self._calls, set()
             for call in calls:
                 call.given_up = True
-        logger.error("%s does not answer; %d calls are given up: %s", self.name, len(calls), reason)
+        logger.error(
+            "%s does not respond: %s; %d calls fail now, trying again every %g s",
+            self.name,
+            reason,
+            len(calls),
+            AGAIN_SECONDS,
+            extra={"server": self.name, "count": len(calls), "retry_seconds": AGAIN_SECONDS},
+        )
         for call in calls:
             if call.handle is not None:
                 with suppress(OSError):  # closed meanwhile

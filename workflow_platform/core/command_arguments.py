@@ -1,4 +1,4 @@
-"""How commands read times and numbers from their arguments."""
+"""Types of command-line arguments: times and numbers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def moment(text: str) -> datetime:
         found = None
     if found is None:
         raise ArgumentTypeError(
-            f"{text!r} is not a time. Use 2026-11-24T22:00:00Z, or an age such as 90s, 30m, 24h or 7d."
+            f"{text!r} is not a time. Use ISO 8601 (2026-11-24T22:00:00Z) or an age (90s, 30m, 24h, 7d)."
         )
     return found if timezone.is_aware(found) else timezone.make_aware(found)
 
 
 def positive(text: str) -> int:
-    """Read a number from 1 on."""
+    """Read a whole number greater than 0."""
     if not text.isdecimal() or not 0 < int(text) < 2**31:
-        raise ArgumentTypeError(f"{text!r} is not a number of at least 1.")
+        raise ArgumentTypeError(f"{text!r} is not a whole number greater than 0.")
     return int(text)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
 from django.db import connection
@@ -48,4 +49,5 @@ async def in_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
             if failed or _threads._work_queue.empty():
                 connection.close()
 
-    return await asyncio.get_running_loop().run_in_executor(_threads, run)
+    # In the caller's context, so that log lines name its request.
+    return await asyncio.get_running_loop().run_in_executor(_threads, copy_context().run, run)

@@ -65,7 +65,12 @@ def enqueue(name: str, ids: Collection[UUID]) -> bool:
             ]
         )
     except RedisError as error:
-        logger.warning("%d jobs not queued yet: %s", len(wanted), error)
+        logger.warning(
+            "%d jobs not queued: %s; the next sweep of the scheduler queues them",
+            len(wanted),
+            error,
+            extra={"count": len(wanted)},
+        )
         return False
     return True
 

@@ -32,7 +32,13 @@ def kept(what: str, renew: Callable[[], bool]) -> Iterator[threading.Event]:
                 else:
                     lost.set()
             except (DatabaseError, InterfaceError) as error:
-                logger.warning("%s: lease not renewed: %s", what, error)
+                logger.warning(
+                    "lease of %s not renewed: %s; retrying in %g s",
+                    what,
+                    error,
+                    settings.HEARTBEAT_SECONDS,
+                    extra={"task": what, "retry_seconds": settings.HEARTBEAT_SECONDS},
+                )
             if time.monotonic() - renewed_at > settings.LEASE_SECONDS:
                 lost.set()
         connection.close()

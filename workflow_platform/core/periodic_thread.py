@@ -42,7 +42,7 @@ class PeriodicThread:
         try:
             work()
         except self.passing as error:
-            logger.warning("%s failed, trying again: %s", self.name, error)
+            logger.warning("background task failed: %s; retrying later", error, extra={"task": self.name})
             connection.close()
         except Exception:
-            logger.exception("%s failed", self.name)
+            logger.exception("background task failed; retrying later", extra={"task": self.name})

@@ -38,7 +38,8 @@ async def answer_sandboxed(application: Any, scope: Any, receive: Any, send: Any
     except Exception:
         if started:
             raise
-        logger.exception("%s %s failed", scope["method"], scope["path"])
+        fields = {"method": scope["method"], "path": scope["path"], "status_code": 500}
+        logger.exception("webhook request failed; answered 500", extra=fields)
         await send_problem(scope, send_sandboxed, 500, FAILED)
 
 
@@ -55,7 +56,7 @@ def _sandboxed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
     for name, value in headers:
         if not is_well_formed(name.decode("latin-1"), value.decode("latin-1")):
             # The server would raise, and the caller get no answer.
-            logger.warning("an answer goes out without the header %r: it is malformed", name[:100])
+            logger.warning("header %r left out of a webhook response: it is malformed", name[:100])
         elif name.lower() not in _OURS:
             kept.append((name, value))
     return [*kept, *SANDBOX.items()]

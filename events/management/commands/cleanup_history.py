@@ -1,4 +1,4 @@
-"""`manage.py cleanup_history`: removes the events of executions that ended long ago; what the scheduler does hourly."""
+"""`manage.py cleanup_history`: removes old events of ended executions, as the scheduler does every hour."""
 
 from __future__ import annotations
 
@@ -25,27 +25,31 @@ KEEP_FAILED = "90d"
 
 class Command(BaseCommand):
     help = (
-        "Remove the events of executions that ended long ago, never of those that have not ended. Without options: as"
-        " the settings EVENT_HISTORY_* and the workspaces' policies say. May be killed and started again at any time."
+        "Remove the events of executions that ended long ago. Executions that have not ended keep theirs. Without"
+        " options it follows the settings EVENT_HISTORY_* and the policies of the workspaces. It is safe to stop and"
+        " run again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--older-than", metavar="30d", type=_age, help="Ended so long ago. A workspace's policy goes before it."
+            "--older-than",
+            metavar="30d",
+            type=_age,
+            help="Remove what ended this long ago. The policy of a workspace takes precedence.",
         )
         parser.add_argument(
             "--keep-failed", metavar=KEEP_FAILED, nargs="?", const=KEEP_FAILED, type=_age,
-            help=f"Keep those that failed or timed out for longer; {KEEP_FAILED} if no age is given.",
+            help=f"Keep failed and timed-out executions this long instead; {KEEP_FAILED} without a value.",
         )  # fmt: skip
         parser.add_argument(
-            "--max-events", metavar="N", type=_count, help="Keep at most so many events over all that have ended."
+            "--max-events", metavar="N", type=_count, help="Keep at most this many events of ended executions."
         )
-        parser.add_argument("--workspace", metavar="SLUG", help="Only this one, whatever its policy says.")
-        parser.add_argument("--chunk", metavar="N", type=_count, default=CHUNK, help="Rows of one transaction.")
+        parser.add_argument("--workspace", metavar="SLUG", help="Clean up this workspace only, and ignore its policy.")
+        parser.add_argument("--chunk", metavar="N", type=_count, default=CHUNK, help="Rows per transaction.")
         parser.add_argument(
-            "--executions", action="store_true", help="Delete the executions, too, with their node runs and outputs."
+            "--executions", action="store_true", help="Also delete the executions, with their node runs and outputs."
         )
-        parser.add_argument("--dry-run", action="store_true", help="Only say what would go.")
+        parser.add_argument("--dry-run", action="store_true", help="Only show what would be removed.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         workspace = _workspace(options["workspace"])
@@ -68,16 +72,16 @@ class Command(BaseCommand):
         for workspace in sorted({*report.removed.streams, *report.bytes}, key=str):
             self.stdout.write(f"{_name(workspace, slugs)}: {_figures(report, workspace, foretold)} {would}removed")
         lines = [f"{name}: {would}dropped" for name in done.dropped]
-        lines += [f"{name}: {would}made thin" for name in done.thinned]
+        lines += [f"{name}: {would}rewritten without removed events" for name in done.thinned]
         lines += [f"{name}: {_counted(rows, 'row')} {would}deleted" for name, rows in done.rows.items()]
-        lines += [f"{name}: in use all the time, goes next time" for name in done.busy]
+        lines += [f"{name}: skipped because it was in use; the next cleanup removes it" for name in done.busy]
         for name, (count, size) in report.owners.items():
             weight = f", {filesizeformat(size)} of outputs," if foretold else ""
             lines.append(f"{_counted(count, name)}{weight} {would}deleted")
         for line in lines:
             self.stdout.write(line)
         if done.dropped or done.thinned:
-            self.stdout.write(f"{filesizeformat(done.bytes)} {would}given back to the file system")
+            self.stdout.write(f"{filesizeformat(done.bytes)} {would}returned to the file system")
 
 
 def _figures(report: CleanupReport, workspace: UUID | None, foretold: bool) -> str:
@@ -93,7 +97,7 @@ def _counted(count: int, what: str) -> str:
 def _name(workspace: UUID | None, slugs: dict[UUID, str]) -> str:
     if workspace is None:
         return "(no workspace)"
-    return slugs.get(workspace, f"{workspace} (gone)")
+    return slugs.get(workspace, f"{workspace} (deleted workspace)")
 
 
 def _terms(options: dict[str, Any]) -> RetentionTerms:
@@ -112,7 +116,7 @@ def _workspace(slug: str | None) -> Workspace | None:
         return None
     found = Workspace.objects.filter(slug=slug).first()
     if found is None:
-        raise CommandError(f"--workspace: there is none with the slug {slug!r}.")
+        raise CommandError(f"--workspace: no workspace has the slug {slug!r}.")
     return found
 
 

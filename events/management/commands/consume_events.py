@@ -1,4 +1,4 @@
-"""`manage.py consume_events`: a durable subscription at work; the example to begin a consumer of one's own from."""
+"""`manage.py consume_events`: runs a durable subscription; an example for writing a consumer."""
 
 from __future__ import annotations
 
@@ -21,58 +21,66 @@ from events.history.event_filter import BadPattern
 from workflow_platform.core.accounts.models import Workspace
 
 EXPLANATION = """
-Hands events, in order, to you: as JSON lines on the standard output, or with --exec
-on the standard input of a command that is run once for each batch.
+Writes events in order: as JSON lines to standard output, or with --exec to the standard
+input of a command that runs once for each batch.
 
-NAME is kept in the database together with the place where it stands. Stop the command,
-kill it, start it elsewhere: it goes on after the last batch that was done, so you get
-each event at least once and in order (in each stream by `sequence`; streams among each
-other in the order of their transactions). Whatever you do with an event must bear to be
-done again: its `id` stays the same. If --exec ends with anything but 0, its events come
-again, first at once, then ever later, and nothing that follows them comes before.
+The database stores NAME with its position. Stop the command, kill it, or start it on
+another machine: it continues after the last finished batch. Each event arrives at least
+once and in order (by `sequence` within a stream; across streams in the order of their
+transactions). Make the processing idempotent: a repeated event has the same `id`. If the
+--exec command exits with a status other than 0, its events are sent again, with growing
+delays, and no later event is sent before them.
 
-One process at a time consumes a name. A second one waits, and takes over within
-LEASE_SECONDS when the first is killed, at once when it is stopped.
+One process at a time consumes a NAME. A second process waits. It takes over within
+LEASE_SECONDS if the first one is killed, and at once if the first one is stopped.
 
   manage.py consume_events audit --from-start >> audit.jsonl
   manage.py consume_events alerts --types 'execution.failed' 'system.*' --exec './alert.py'
-  manage.py consume_events nightly --once          what there is now, then end
+  manage.py consume_events nightly --once          process what exists, then exit
 
-In Python it is `bus.consume(name, handler)`; what the handler writes to the database is
-committed together with the place, so that each event takes effect there exactly once.
+In Python, call `bus.consume(name, handler)`. What the handler writes to this database is
+committed together with the position, so each event takes effect there exactly once.
 """
 
 
 class Command(BaseCommand):
-    help = "Consume events durably under a name: at least once, in order, from where it last stood."
+    help = "Consume events under a name: at least once, in order, from the position that the name has reached."
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         kwargs |= {"epilog": EXPLANATION, "formatter_class": RawDescriptionHelpFormatter}
         return super().create_parser(prog_name, subcommand, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", metavar="NAME", help="up to 100 characters; made when it is new")
-        parser.add_argument("--types", nargs="+", metavar="PATTERN", help="kept with the name; '*' for all again")
-        parser.add_argument("--sources", nargs="+", metavar="PATTERN", help="kept with the name; '*' for all again")
-        parser.add_argument("--workspace", metavar="SLUG", help="only its events; said when the name is new")
+        parser.add_argument(
+            "name", metavar="NAME", help="name of the subscription, up to 100 characters; created if new"
+        )
+        parser.add_argument("--types", nargs="+", metavar="PATTERN", help="stored with the name; '*' resets to all")
+        parser.add_argument("--sources", nargs="+", metavar="PATTERN", help="stored with the name; '*' resets to all")
+        parser.add_argument(
+            "--workspace", metavar="SLUG", help="only events of this workspace; set when the name is created"
+        )
         begin = parser.add_mutually_exclusive_group()
-        begin.add_argument("--from-start", action="store_true", help="a new name begins with the oldest event kept")
-        begin.add_argument("--from-now", action="store_true", help="a new name begins with the next event (usual)")
-        parser.add_argument("--reset", action="store_true", help="begin there again, though the name exists")
-        parser.add_argument("--batch", type=int, default=100, metavar="N", help="events at a time (100; up to 1000)")
-        parser.add_argument("--once", action="store_true", help="end when nothing is left")
-        parser.add_argument("--exec", metavar="COMMAND", dest="command", help="gets each batch on its standard input")
+        begin.add_argument("--from-start", action="store_true", help="start a new name at the oldest stored event")
+        begin.add_argument("--from-now", action="store_true", help="start a new name at the next event (default)")
+        parser.add_argument("--reset", action="store_true", help="move an existing name to that position")
+        parser.add_argument(
+            "--batch", type=int, default=100, metavar="N", help="events per batch, up to 1000 (default: 100)"
+        )
+        parser.add_argument("--once", action="store_true", help="exit when no events are left")
+        parser.add_argument(
+            "--exec", metavar="COMMAND", dest="command", help="runs for each batch, with the events on standard input"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         name, stop = options["name"], threading.Event()
         if not 0 < len(name) <= 100:
-            raise CommandError("NAME: up to 100 characters.")
+            raise CommandError(f"NAME must have 1 to 100 characters; it has {len(name)}.")
         if not 0 < options["batch"] <= 1000:
-            raise CommandError("--batch: a number from 1 to 1000.")
+            raise CommandError(f"--batch must be a number from 1 to 1000, not {options['batch']}.")
         workspace = _workspace(options["workspace"])
         existing = EventSubscription.objects.filter(name=name).first()
         if existing is not None and workspace is not None and existing.workspace_id != workspace.pk:
-            raise CommandError(f"--workspace: {name!r} exists, for another one.")
+            raise CommandError(f"--workspace: the subscription {name!r} belongs to another workspace.")
         if existing is not None and options["reset"]:
             positions.move(existing, "start" if options["from_start"] else "now")
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -95,9 +103,9 @@ class Command(BaseCommand):
         except BadPattern as error:
             raise CommandError(f"--sources: {error}") from None
         except EventSubscription.DoesNotExist:
-            raise CommandError(f"{name!r} has been deleted.") from None
+            raise CommandError(f"The subscription {name!r} has been deleted.") from None
         except bus.HandlerFailed as error:
-            raise CommandError(f"event {error}: {error.__cause__}") from None
+            raise CommandError(f"The handler failed for event {error}: {error.__cause__}") from None
 
 
 def _workspace(slug: str | None) -> Workspace | None:
@@ -105,7 +113,7 @@ def _workspace(slug: str | None) -> Workspace | None:
         return None
     found = Workspace.objects.filter(slug=slug).first()
     if found is None:
-        raise CommandError(f"--workspace: there is no workspace {slug!r}.")
+        raise CommandError(f"--workspace: no workspace has the slug {slug!r}.")
     return found
 
 
@@ -118,7 +126,7 @@ def _prints(events: Sequence[bus.RecordedEvent]) -> None:
         sys.stdout.write(_lines(events))
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads has gone: this batch is not done, and comes again next time.
+        # The reader has closed the pipe: this batch is not finished, and is sent again next time.
         sys.stdout = None  # else Python complains when it closes it
         raise SystemExit(1) from None
 
@@ -130,7 +138,7 @@ def _runs(command: str) -> Any:
         raise CommandError(f"--exec: {error}.") from None
 
     def run(events: Sequence[bus.RecordedEvent]) -> None:
-        # In a session of its own, so that Ctrl-C is for us and the batch at hand is done.
+        # In another session: Ctrl-C reaches this process only, and the current batch is finished.
         subprocess.run(words, input=_lines(events), text=True, check=True, start_new_session=True)  # noqa: S603
 
     return run

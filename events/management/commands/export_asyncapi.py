@@ -10,7 +10,7 @@ from events.catalogue.asyncapi import EXPORTED, as_yaml
 
 
 class Command(BaseCommand):
-    help = "Write docs/asyncapi.yaml, which describes the WebSocket, from protocol.yaml and the event types."
+    help = "Generate docs/asyncapi.yaml, which describes the WebSocket, from protocol.yaml and the event types."
 
     def handle(self, *args: Any, **options: Any) -> None:
         EXPORTED.write_text(as_yaml())

@@ -1,4 +1,4 @@
-"""`manage.py export_events`: a stream, or the events that fit a filter, as JSON lines."""
+"""`manage.py export_events`: a stream, or the events that match a filter, as JSON lines."""
 
 from __future__ import annotations
 
@@ -25,19 +25,27 @@ FILTERS = ("type", "source", "workflow", "execution", "since", "until", "text", 
 
 
 class Command(BaseCommand):
-    help = "Write a stream as JSON lines that import_events takes, or the events of any streams that fit a filter."
+    help = "Write a stream as JSON lines for import_events, or write the events of all streams that match a filter."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("stream", nargs="?", metavar="STREAM", help="execution:<id>, workflow:<id>, system")
-        parser.add_argument("--type", action="append", default=[], help="pattern: execution.*; may be repeated")
-        parser.add_argument("--source", action="append", default=[], help="pattern: executions.*; may be repeated")
-        parser.add_argument("--workflow", type=UUID)
-        parser.add_argument("--execution", type=UUID)
-        parser.add_argument("--since", type=moment, help="ISO 8601, or so long ago (24h)")
-        parser.add_argument("--until", type=moment)
-        parser.add_argument("--text", help="somewhere in the data")
-        parser.add_argument("--workspace", metavar="SLUG", help="only its events")
-        parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="compressed if it ends in .gz")
+        parser.add_argument(
+            "--type", action="append", default=[], help="event type or pattern (execution.*); repeat for several"
+        )
+        parser.add_argument(
+            "--source", action="append", default=[], help="source or pattern (executions.*); repeat for several"
+        )
+        parser.add_argument("--workflow", type=UUID, metavar="ID")
+        parser.add_argument("--execution", type=UUID, metavar="ID")
+        parser.add_argument(
+            "--since", type=moment, metavar="TIME", help="events from this time on: ISO 8601, or an age (24h)"
+        )
+        parser.add_argument("--until", type=moment, metavar="TIME", help="events before this time")
+        parser.add_argument("--text", help="events whose data contains this text")
+        parser.add_argument("--workspace", metavar="SLUG", help="only events of this workspace")
+        parser.add_argument(
+            "-o", "--output", type=Path, metavar="FILE", help="write to this file; compressed if the name ends in .gz"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -51,19 +59,19 @@ class Command(BaseCommand):
     def _lines(self, options: dict[str, Any]) -> Iterator[bytes]:
         given = {name: options[name] for name in FILTERS if options[name]}
         if bool(options["stream"]) == bool(given):
-            raise CommandError("Name a stream, or say by filters which events; not both.")
+            raise CommandError("Give either the name of a stream or filters, not both.")
         if not options["stream"]:
             wanted = _filter(options)
-            wanted.query()  # refuses what makes no sense before there is a file
+            wanted.query()  # refuses an invalid filter before the file is created
             return exporting.lines_of(wanted, {name: _said(value) for name, value in given.items()})
         stream = reading.states([options["stream"]]).get(options["stream"])
         if stream is None:
-            raise CommandError(f"There is no stream {options['stream']!r}.")
+            raise CommandError(f"The stream {options['stream']!r} does not exist.")
         return StreamExport(stream).lines()
 
     @contextmanager
     def _output(self, path: Path | None) -> Iterator[Callable[[bytes], Any]]:
-        """Yield what writes to a file, which gets its name when it is whole; to the standard output without one."""
+        """Yield a function that writes to the file, which is named when it is complete, or to standard output."""
         if path is None:
             yield lambda piece: self.stdout.write(piece.decode(), ending="")
             return
@@ -85,7 +93,7 @@ def _filter(options: dict[str, Any]) -> EventFilter:
     if slug := options["workspace"]:
         workspaces = list(Workspace.objects.filter(slug=slug).values_list("pk", flat=True))
         if not workspaces:
-            raise CommandError(f"--workspace: there is none with the slug {slug!r}.")
+            raise CommandError(f"--workspace: no workspace has the slug {slug!r}.")
     return EventFilter(
         types=options["type"],
         sources=options["source"],

@@ -13,17 +13,19 @@ from workflow_platform.core.accounts.models import Workspace
 
 
 class Command(BaseCommand):
-    help = "Bring in a stream with its ids, times and sequences: all of it, or, if a line is wrong, nothing."
+    help = "Import a stream with its ids, times and sequence numbers. If any line is invalid, nothing is imported."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", type=Path, metavar="FILE", help="compressed or not")
-        parser.add_argument("--workspace", required=True, metavar="SLUG", help="whose members will see it")
-        parser.add_argument("--as", dest="name", metavar="NAME", help="another name for the stream")
+        parser.add_argument("file", type=Path, metavar="FILE", help="file from export_events, compressed or not")
+        parser.add_argument(
+            "--workspace", required=True, metavar="SLUG", help="workspace that the stream belongs to from now on"
+        )
+        parser.add_argument("--as", dest="name", metavar="NAME", help="import the stream under another name")
 
     def handle(self, *args: Any, **options: Any) -> None:
         workspace = Workspace.objects.filter(slug=options["workspace"]).first()
         if workspace is None:
-            raise CommandError(f"--workspace: there is none with the slug {options['workspace']!r}.")
+            raise CommandError(f"--workspace: no workspace has the slug {options['workspace']!r}.")
         try:
             stream = import_stream(options["file"], workspace, options["name"])
         except (CannotImport, OSError) as error:

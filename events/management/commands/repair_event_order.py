@@ -1,4 +1,4 @@
-"""`manage.py repair_event_order`: after a dump was restored into another database cluster."""
+"""`manage.py repair_event_order`: needed after a dump is restored into another database cluster."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from events.log import transactions
 
 
 class Command(BaseCommand):
-    help = "Have new events come after all that there are, where a restored dump brought higher transaction numbers."
+    help = "Make new events follow the existing ones after a restored dump brought higher transaction numbers."
 
     def handle(self, *args: Any, **options: Any) -> None:
         raised = transactions.repair()
         self.stdout.write(
-            f"The base of transaction numbers was raised by {raised}." if raised else "Nothing is wrong with the order."
+            f"Base of transaction numbers raised by {raised}." if raised else "The order of events needs no repair."
         )

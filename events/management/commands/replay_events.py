@@ -1,4 +1,4 @@
-"""`manage.py replay_events`: show recorded events again here, on a stream, or to an endpoint. Nothing runs."""
+"""`manage.py replay_events`: sends recorded events again: to the terminal, a stream or a URL. No workflow runs."""
 
 from __future__ import annotations
 
@@ -28,31 +28,47 @@ _SHOWN = ("types", "sources", "workflow", "execution", "streams", "since", "unti
 
 
 class Command(BaseCommand):
-    help = "Replay recorded events at their original pace, a multiple of it, with a fixed delay, or at once."
+    help = "Replay recorded events at their original pace, at a multiple of it, with a fixed delay, or all at once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--execution", type=UUID)
-        parser.add_argument("--workflow", type=UUID)
-        parser.add_argument("--types", nargs="+", default=[], metavar="TYPE", help="patterns: execution.node_*")
-        parser.add_argument("--sources", nargs="+", default=[], metavar="SOURCE", help="patterns: executions.*")
-        parser.add_argument("--streams", nargs="+", default=[], metavar="STREAM", help="executions, workflow:<id>, …")
-        parser.add_argument("--since", type=moment, help="of the event's time: ISO 8601, or so long ago (24h)")
-        parser.add_argument("--until", type=moment)
-        parser.add_argument("--text", default="", help="somewhere in the data")
-        parser.add_argument("--workspace", metavar="SLUG", help="only its events")
+        parser.add_argument("--execution", type=UUID, metavar="ID")
+        parser.add_argument("--workflow", type=UUID, metavar="ID")
+        parser.add_argument(
+            "--types", nargs="+", default=[], metavar="TYPE", help="event types or patterns (execution.node_*)"
+        )
+        parser.add_argument(
+            "--sources", nargs="+", default=[], metavar="SOURCE", help="sources or patterns (executions.*)"
+        )
+        parser.add_argument(
+            "--streams", nargs="+", default=[], metavar="STREAM", help="names of streams: executions, workflow:<id>, …"
+        )
+        parser.add_argument(
+            "--since", type=moment, metavar="TIME", help="events from this time on: ISO 8601, or an age (24h)"
+        )
+        parser.add_argument("--until", type=moment, metavar="TIME", help="events before this time")
+        parser.add_argument("--text", default="", help="events whose data contains this text")
+        parser.add_argument("--workspace", metavar="SLUG", help="only events of this workspace")
         pace = parser.add_mutually_exclusive_group()
-        pace.add_argument("--speed", type=float, metavar="N", help="the original pace, times this (default: 1)")
-        pace.add_argument("--delay", type=int, metavar="MS", help="the same delay between all events")
-        pace.add_argument("--at-once", action="store_true")
-        parser.add_argument("--to", default=STDOUT, metavar="stdout|stream|URL", help="where to (default: stdout)")
-        parser.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="sent to the URL")
-        parser.add_argument("--secret", default="", help="signs what is sent to the URL, as Standard Webhooks do")
-        parser.add_argument("--wait", action="store_true", help="until everything has been sent to the URL")
+        pace.add_argument("--speed", type=float, metavar="N", help="multiple of the original pace (default: 1)")
+        pace.add_argument("--delay", type=int, metavar="MS", help="fixed delay between events, in milliseconds")
+        pace.add_argument("--at-once", action="store_true", help="no delay between events")
+        parser.add_argument(
+            "--to", default=STDOUT, metavar="stdout|stream|URL", help="target of the events (default: stdout)"
+        )
+        parser.add_argument(
+            "--header",
+            action="append",
+            default=[],
+            metavar="NAME:VALUE",
+            help="header of each request to the URL; repeat for several",
+        )
+        parser.add_argument("--secret", default="", help="signing secret for the URL (Standard Webhooks)")
+        parser.add_argument("--wait", action="store_true", help="wait until all events have been sent to the URL")
 
     def handle(self, *args: Any, **options: Any) -> None:
         given = {name: options[name] for name in _SHOWN if options[name]}
         if not given:
-            raise CommandError(f"Say which events: {', '.join(f'--{name}' for name in _SHOWN)}.")
+            raise CommandError(f"Select events with at least one of {', '.join(f'--{name}' for name in _SHOWN)}.")
         try:
             replay = create(Wanted(_filter(options), _json(given), _pace(options), _endpoint(options)), None)
         except (CannotReplay, UnknownEventType, BadPattern) as error:
@@ -62,12 +78,12 @@ class Command(BaseCommand):
         elif options["to"] == STREAM:
             self.stdout.write(f"{replay.stream}  {replay.total} events")
         else:
-            self.stdout.write(f"{replay.total} events go to the endpoint; replay {replay.pk}")
+            self.stdout.write(f"Sending {replay.total} events to the URL as replay {replay.pk}.")
             if options["wait"]:
                 self._wait(replay)
 
     def _print(self, replay: Replay) -> None:
-        """Write the envelopes, a line each, when they are due."""
+        """Write each event as a line when it is due."""
         after = 0
         try:
             while True:
@@ -89,8 +105,10 @@ class Command(BaseCommand):
             time.sleep(LOOK_SECONDS)
             replay.refresh_from_db()
         if replay.state != State.COMPLETED:
-            raise CommandError(f"It is {replay.state} after event {replay.position} of {replay.total}. {replay.error}")
-        self.stdout.write(f"All {replay.total} events were delivered.")
+            raise CommandError(
+                f"The replay is {replay.state} after event {replay.position} of {replay.total}. {replay.error}"
+            )
+        self.stdout.write(f"Delivered all {replay.total} events.")
 
 
 def _filter(options: dict[str, Any]) -> EventFilter:
@@ -98,7 +116,7 @@ def _filter(options: dict[str, Any]) -> EventFilter:
     if options["workspace"]:
         workspaces = list(Workspace.objects.filter(slug=options["workspace"]).values_list("pk", flat=True))
         if not workspaces:
-            raise CommandError(f"--workspace: there is none called {options['workspace']!r}.")
+            raise CommandError(f"--workspace: no workspace has the slug {options['workspace']!r}.")
     return EventFilter(
         types=options["types"],
         sources=options["sources"],
@@ -122,11 +140,11 @@ def _pace(options: dict[str, Any]) -> Pace:
         return Pace(Mode.AT_ONCE)
     if options["delay"] is not None:
         if options["delay"] < 0:
-            raise CommandError("--delay is in milliseconds, 0 or more.")
+            raise CommandError(f"--delay must be 0 or more milliseconds, not {options['delay']}.")
         return Pace(Mode.DELAY, delay_ms=options["delay"])
     speed = 1.0 if options["speed"] is None else options["speed"]
     if not SLOWEST <= speed <= FASTEST:
-        raise CommandError(f"--speed is a number from {SLOWEST} to {FASTEST:g}.")
+        raise CommandError(f"--speed must be a number from {SLOWEST} to {FASTEST:g}, not {speed:g}.")
     return Pace(Mode.SPEED, speed=speed)
 
 
@@ -140,12 +158,12 @@ def _endpoint(options: dict[str, Any]) -> Endpoint | None:
     except (OutboundRefused, OutboundFailed) as error:
         raise CommandError(f"--to: {error}") from None
     except ValueError:
-        raise CommandError("--secret: after whsec_ there must be Base64.") from None
+        raise CommandError("--secret must be Base64 after the prefix whsec_.") from None
     return Endpoint(options["to"], headers, options["secret"])
 
 
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
-        raise CommandError(f"--header: NAME:VALUE is wanted, not {text!r}.")
+        raise CommandError(f"--header must be NAME:VALUE, not {text!r}.")
     return name.strip(), value.strip()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import logging.config
 import os
 import select
 import signal
@@ -22,6 +23,7 @@ from typing import Any
 import psycopg
 
 from executions.engine.heartbeat.table import Entry, Table
+from workflow_platform.core import logs
 
 logger = logging.getLogger("executions.heartbeat")
 
@@ -56,6 +58,10 @@ class Order:
     heartbeat_seconds: float
     database: dict[str, Any]
     """Arguments of `psycopg.connect`."""
+    worker_name: str = ""
+    """As leases and log lines name the worker."""
+    log_format: str = "text"
+    log_level: str = "INFO"
 
 
 class Companion:
@@ -73,9 +79,9 @@ class Companion:
             try:
                 self.beat()
             except psycopg.Error as error:
-                logger.warning("leases of worker %d not renewed: %s", self._order.worker, error)
-                self.disconnect()
                 pause = min(pause, RETRY_SECONDS)
+                logger.warning("leases not renewed: %s; retrying in %g s", error, pause, extra={"retry_seconds": pause})
+                self.disconnect()
             time.sleep(pause)
 
     def beat(self) -> None:
@@ -99,8 +105,10 @@ class Companion:
         still = age > self._order.lease_seconds or is_stopped(self._order.worker)
         if still is not self._standing_still:
             self._standing_still = still
-            what = "its leases are left to run out" if still else "its leases are renewed again"
-            logger.warning("worker %d took its last turn %.1f s ago: %s", self._order.worker, age, what)
+            what = (
+                "its leases expire and other workers take its executions" if still else "its leases are renewed again"
+            )
+            logger.warning("worker did its last turn %.1f s ago: %s", age, what)
         return still
 
     def _renew(self, held: list[Entry]) -> set[Any]:
@@ -136,13 +144,15 @@ def is_stopped(pid: int) -> bool:
 def main() -> None:
     """Serve the worker on the standard input until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's affair
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
     connection = socket.socket(fileno=0)
     with connection.makefile("r") as told:
         line = told.readline()
     if not line:
         return
     order = Order(**json.loads(line))
+    logging.config.dictConfig(logs.configuration(order.log_format, order.log_level))
+    logs.set_process_fields("lease_keeper", worker=order.worker_name)
+    logs.log_uncaught_exceptions()
     threading.Thread(target=_leave_with_worker, args=(connection,), daemon=True).start()
     Companion(order, Table(order.descriptor, order.slots)).run()
 

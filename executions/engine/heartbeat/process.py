@@ -44,7 +44,9 @@ class CompanionProcess:
     def keep(self) -> None:
         """Start another if it has died: the leases last until then."""
         if self._process.poll() is not None and time.monotonic() - self._started_at > BETWEEN_STARTS_SECONDS:
-            logger.error("the process that renews leases ended with status %s: started again", self._process.returncode)
+            logger.warning(
+                "process that renews leases ended with exit code %s; starting another", self._process.returncode
+            )
             self._socket.close()
             self._start()
 
@@ -75,6 +77,9 @@ class CompanionProcess:
             settings.LEASE_SECONDS,
             settings.HEARTBEAT_SECONDS,
             _database(),
+            f"{socket.gethostname()}:{os.getpid()}",
+            settings.LOG_FORMAT,
+            settings.LOG_LEVEL,
         )
         # The password goes this way: the arguments and the environment of a process can be read by others.
         with suppress(OSError):  # it has died already: `keep` sees that

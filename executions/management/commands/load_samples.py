@@ -1,4 +1,4 @@
-"""`manage.py load_samples`: the sample workflows, into the oldest workspace."""
+"""`manage.py load_samples`: creates the sample workflows in the oldest workspace."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from workflow_platform.core.accounts.models import Workspace
 
 
 class Command(BaseCommand):
-    help = "Create the sample workflows that the first workspace does not have."
+    help = "Create the sample workflows in the first workspace, unless it has them."
 
     def handle(self, *args: Any, **options: Any) -> None:
         workspace = Workspace.objects.order_by("created_at").first()
         if workspace is None:
-            self.stdout.write("There is no workspace yet: run `manage.py first_start` first.")
+            self.stdout.write("No workspace exists yet. Run `manage.py first_start` first.")
             return
         for workflow in samples.load(workspace, None):
             self.stdout.write(f"  Sample workflow: {workflow.name}")

@@ -1,4 +1,4 @@
-"""`manage.py rerun`: rerun executions by filter, oldest first, as POST /api/executions/rerun/ does."""
+"""`manage.py rerun`: reruns executions that match filters, oldest first, as POST /api/executions/rerun/ does."""
 
 from __future__ import annotations
 
@@ -17,30 +17,42 @@ FIRST_SHOWN = 20
 
 
 class Command(BaseCommand):
-    help = "Rerun ended executions, oldest first. With --dry-run only count them."
+    help = "Rerun ended executions that match the filters, oldest first."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         ended = [status.value for status in ExecutionStatus if status.ended]
-        parser.add_argument("--workflow", help="its id or name")
-        parser.add_argument("--status", action="append", choices=ended, default=[], help="may be given several times")
-        parser.add_argument("--since", type=moment, help="queued then or later: ISO 8601, or so long ago (24h)")
-        parser.add_argument("--until", type=moment, help="queued earlier")
+        parser.add_argument("--workflow", metavar="ID_OR_NAME", help="executions of this workflow")
         parser.add_argument(
-            "--id", action="append", type=UUID, default=[], dest="ids", help="may be given several times"
+            "--status",
+            action="append",
+            choices=ended,
+            default=[],
+            help="executions with this status; repeat for several",
         )
-        parser.add_argument("--skip-rerun", action="store_true", help="leave out what has been rerun already")
-        parser.add_argument("--from", default=START, dest="start", help="start (default), failed, or a node's id")
-        parser.add_argument("--latest", action="store_true", help="with the latest workflow version")
+        parser.add_argument(
+            "--since", type=moment, metavar="TIME", help="queued at this time or later: ISO 8601, or an age (24h)"
+        )
+        parser.add_argument("--until", type=moment, metavar="TIME", help="queued before this time")
+        parser.add_argument(
+            "--id", action="append", type=UUID, default=[], dest="ids", help="this execution; repeat for several"
+        )
+        parser.add_argument("--skip-rerun", action="store_true", help="skip executions that have been rerun before")
+        parser.add_argument(
+            "--from", default=START, dest="start", help="where to start: start (default), failed, or the id of a node"
+        )
+        parser.add_argument("--latest", action="store_true", help="use the latest version of the workflow")
         parser.add_argument("--priority", choices=Priority.values)
-        parser.add_argument("--limit", type=positive, help="at most so many")
-        parser.add_argument("--dry-run", action="store_true")
+        parser.add_argument("--limit", type=positive, help="rerun at most this many")
+        parser.add_argument("--dry-run", action="store_true", help="only show which executions would be rerun")
 
     def handle(self, *args: Any, **options: Any) -> None:
         names = ("workflow", "status", "since", "until", "ids")
         if not any(options[name] for name in names):
-            raise CommandError("Say which executions: --workflow, --status, --since, --until or --id.")
+            raise CommandError("Select executions with --workflow, --status, --since, --until or --id.")
         if options["start"] not in {START, FAILED} and not options["workflow"]:
-            raise CommandError("--from: a node's id makes sense only within one --workflow.")
+            raise CommandError(
+                f"--from: a node id ({options['start']!r}) needs --workflow; nodes of several workflows differ."
+            )
         chosen: dict[str, Any] = {name: options[name] for name in (*names[1:], "skip_rerun")}
         filters = RerunFilter(workflow=_workflow(options["workflow"]), **chosen)
         ids = list(filters.matching(Execution.objects.all()).values_list("pk", flat=True)[: options["limit"]])
@@ -58,7 +70,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {execution.rerun_of_id} -> {execution.pk}")
             for pk, why in report.failed:
                 self.stderr.write(f"  {pk}: {why}")
-        self.stdout.write(f"{started} of {len(ids)} executions are rerun; {failed} could not be.")
+        self.stdout.write(f"Reran {started} of {len(ids)} executions; {failed} failed to start.")
 
 
 def _workflow(named: str | None) -> UUID | None:

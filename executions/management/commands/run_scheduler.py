@@ -1,5 +1,5 @@
-"""`manage.py run_scheduler`: fires the schedules that are due; sweeps lost leases, waits that are due, lost jobs;
-has more or fewer workers run; keeps history and deliveries in order; reports how the installation is."""
+"""`manage.py run_scheduler`: fires due schedules, recovers executions of lost workers, resumes due waits, scales the
+workers, removes old history and deliveries, and reports the health of the installation."""
 
 from __future__ import annotations
 
@@ -27,29 +27,33 @@ from webhooks.maintenance.thread import Upkeep
 from webhooks.operations import jobs as operation_jobs
 from webhooks.sending import sweeper
 from workflow_platform.core.accounts import idempotency, invitations, login_limit, refresh_tokens
+from workflow_platform.core.logs import log_uncaught_exceptions, set_process_fields
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 0.25
+RETRY_SECONDS = 1.0
 FORGET_SECONDS = 60.0
 OPERATIONS_SECONDS = 1.0
 WAITS_SECONDS = 2.0
 TELL_SECONDS = 60.0
-"""A piece of work that fails again and again is told of so often."""
+"""How often the repeated failure of a task is reported as a system event."""
 WORTH_TELLING_SECONDS = 2.0
-"""A deadlock, say, that is over with the next try is not."""
+"""A task that fails for a shorter time, as with a deadlock, is not reported."""
 SOURCE = "executions.scheduler"
 AWAY = (OperationalError, InterfaceError, RedisError)
 
 
 class Command(BaseCommand):
-    help = "Fire the schedules that are due; queue again what a crash has left. Several may run at once."
+    help = "Fire due schedules and recover executions after crashes. Several schedulers can run at the same time."
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         component = f"scheduler {worker_name()}"
+        set_process_fields("scheduler")
+        log_uncaught_exceptions()
         system_events.started(component)
         Reports().start(stop)
         Housekeeping().start()
@@ -73,19 +77,24 @@ class Command(BaseCommand):
                 for sweep in sweeps:
                     sweep.run(component)
             except AWAY as error:
-                logger.warning("sweep failed, trying again: %s", error)
+                logger.warning(
+                    "scheduler sweep failed: %s; retrying in %g s",
+                    error,
+                    RETRY_SECONDS,
+                    extra={"retry_seconds": RETRY_SECONDS},
+                )
                 connection.close()
-                stop.wait(1)
+                stop.wait(RETRY_SECONDS)
         system_events.stopped(component)
 
 
 def _recover() -> None:
     if count := recovery.sweep():
-        logger.info("%d executions queued again", count)
+        logger.info("%d executions of lost workers queued again", count, extra={"count": count})
 
 
 class Sweep:
-    """One piece of the scheduler's work, done every so many seconds, and what is told when it fails."""
+    """A task of the scheduler: done every `every` seconds, and reported when it keeps failing."""
 
     def __init__(self, name: str, work: Callable[[], object], every: float = 0.0) -> None:
         self.name, self._work, self._every = name, work, every
@@ -95,7 +104,7 @@ class Sweep:
         self._why = ""
 
     def run(self, component: str) -> None:
-        """Do it if it is time to. Raises what a server that is away raises; everything else is told and outlived."""
+        """Do the task if it is due. Raises the errors of a server that is unreachable; logs and survives all others."""
         now = time.monotonic()
         if now - self._done_at < self._every:
             return
@@ -105,7 +114,11 @@ class Sweep:
             self._note(error)
             raise
         except Exception as error:
-            logger.exception("%s: failed, trying again", self.name)
+            logger.exception(
+                "scheduler task failed; retrying in %g s",
+                INTERVAL_SECONDS,
+                extra={"task": self.name, "failures": self._failures + 1, "retry_seconds": INTERVAL_SECONDS},
+            )
             self._note(error)
             if now - self._told_at > TELL_SECONDS:
                 self._tell(component, "fails")

@@ -126,7 +126,12 @@ class _Intake:
             try:
                 self._take(batch)
             except (OperationalError, InterfaceError) as error:
-                logger.exception("%d requests were not taken", len(batch))
+                logger.warning(
+                    "%d webhook requests not stored: %s; answered 503",
+                    len(batch),
+                    error,
+                    extra={"count": len(batch), "status_code": 503},
+                )
                 connection.close()
                 refused = NOT_CONFIRMED if outcome_unknown(error) else NOT_STORED
                 for each in batch:
@@ -134,7 +139,11 @@ class _Intake:
                         self._turned_away.add(each, refused)
                         each.answer.set_result(refused)
             except Exception:
-                logger.exception("%d requests are taken one by one", len(batch))
+                logger.exception(
+                    "batch of %d webhook requests failed; storing them one by one",
+                    len(batch),
+                    extra={"count": len(batch)},
+                )
                 self._take_singly(batch)
             with self._counting:
                 self._bytes -= sum(len(each.request.body) for each in batch if each.answer.done())
@@ -168,7 +177,8 @@ class _Intake:
             try:
                 self._take([each])
             except Exception as error:
-                logger.exception("a request to %s was not taken", each.request.path)
+                fields = {"method": each.request.method, "path": f"/hooks/{each.request.path}", "status_code": 500}
+                logger.exception("webhook request not stored; answered 500", extra=dict(each.log_fields) | fields)
                 connection.close()
                 each.answer.set_exception(error)
 

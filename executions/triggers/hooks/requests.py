@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,6 +12,7 @@ from uuid import UUID
 from executions.lifecycle.keys import Key
 from executions.triggers.hooks.listeners import Listener
 from workflow_platform.core.identifiers import uuid7
+from workflow_platform.core.logs import context_fields
 from workflow_platform.core.outbound.addresses import IPAddress
 
 
@@ -107,3 +109,5 @@ class PendingRequest:
     """Until when (`time.monotonic`) its key is waited for."""
     away: bool = False
     """Its key is being evaluated; whoever does that hands it back. For the intake's thread alone."""
+    log_fields: Mapping[str, Any] = field(default_factory=context_fields)
+    """The request id, for log lines that the intake's thread writes about it."""

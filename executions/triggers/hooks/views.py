@@ -160,7 +160,7 @@ def _response(execution_id: UUID, said: dict[str, Any]) -> HttpResponse:
         answer["Content-Length"] = str(len(content))
     for name, value in said["headers"].items():
         if (problem := answer_headers.problem(name, value)) is not None:
-            logger.warning("The answer of execution %s goes out without a header. %s", execution_id, problem)
+            logger.warning("header left out of a webhook response: %s", problem, extra={"execution_id": execution_id})
         else:
             answer[name] = value
     return answer

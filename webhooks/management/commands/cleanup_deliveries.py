@@ -1,4 +1,4 @@
-"""`manage.py cleanup_deliveries`: removes deliveries that ended long ago; what the scheduler does hourly."""
+"""`manage.py cleanup_deliveries`: removes old deliveries, as the scheduler does every hour."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ MOST_DAYS = 36_500
 
 class Command(BaseCommand):
     help = (
-        "Remove deliveries that ended long ago, with their attempts, and the log of inbound requests; never what has"
-        " not ended. Without options: as the settings WEBHOOK_HISTORY_* say. May be killed and started again."
+        "Remove deliveries that ended long ago, with their attempts, and old entries of the inbound request log."
+        " Deliveries that have not ended stay. Without options it follows the settings WEBHOOK_HISTORY_*. It is safe to"
+        " stop and run again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--days", metavar="N", type=_days, help="Keep what ended within so many days; 0: nothing.")
+        parser.add_argument(
+            "--days", metavar="N", type=_days, help="Keep what ended within this many days; 0 keeps nothing."
+        )
         parser.add_argument(
             "--max-attempts", metavar="N", type=_count,
-            help="Keep at most so many attempts and as many inbound requests, the oldest go first; 0: any number.",
+            help="Keep at most this many attempts, and as many inbound requests; removes the oldest. 0 sets no limit.",
         )  # fmt: skip
-        parser.add_argument("--dry-run", action="store_true", help="Only say what would go.")
+        parser.add_argument("--dry-run", action="store_true", help="Only show what would be removed.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         terms = Terms.of_settings()
@@ -55,11 +58,11 @@ def _singular(what: str) -> str:
 
 def _days(text: str) -> int:
     if not text.isdecimal() or int(text) > MOST_DAYS:
-        raise argparse.ArgumentTypeError(f"a number of days up to {MOST_DAYS} is wanted, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a number of days from 0 to {MOST_DAYS}, not {text!r}")
     return int(text)
 
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"a number is wanted, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}")
     return int(text)

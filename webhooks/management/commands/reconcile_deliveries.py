@@ -1,4 +1,4 @@
-"""`manage.py reconcile_deliveries`: holds deliveries against history; what the scheduler does all the time."""
+"""`manage.py reconcile_deliveries`: compares deliveries with the event history, as the scheduler does all the time."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ FIGURES = ("due", "delivered", "pending", "failed", "cancelled", "violations")
 
 class Command(BaseCommand):
     help = (
-        "Count the events that were due at each endpoint, hour by hour, and hold them against its deliveries. Lists"
-        " every violation; the exit code is 1 if there are any."
+        "Compare the events that each endpoint should have received with its deliveries, hour by hour. Lists every"
+        " violation. The exit code is 1 if there are violations."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--since", metavar=SINCE, type=_moment, default=SINCE,
-            help=f"From when on: an age (30d, 12h) or a time (2026-11-25T03:00Z); {SINCE} if left out.",
+            help=f"Start of the comparison: an age (30d, 12h) or a time (2026-11-25T03:00Z). Default: {SINCE}.",
         )  # fmt: skip
-        parser.add_argument("--endpoint", metavar="ID", type=_id, help="Only this one.")
-        parser.add_argument("--repair", action="store_true", help="Make the deliveries that are missing.")
+        parser.add_argument("--endpoint", metavar="ID", type=_id, help="Compare this endpoint only.")
+        parser.add_argument("--repair", action="store_true", help="Create missing deliveries.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         since, endpoint = options["since"], options["endpoint"]
         if endpoint and not Endpoint.objects.filter(pk=endpoint).exists():
-            raise CommandError(f"--endpoint: there is no {endpoint}.")
+            raise CommandError(f"--endpoint: no endpoint has the id {endpoint}.")
         reconciliation.catch_up()
         for hour in reconciliation.hours_since(since):
             reconciliation.reconcile(hour, endpoint)
             if options["repair"] and (made := reconciliation.repair(hour, endpoint)):
-                self.stdout.write(f"{hour:%Y-%m-%d %H:00}: {made} missing deliveries made")
+                self.stdout.write(f"{hour:%Y-%m-%d %H:00}: {made} missing deliveries created")
         if self._tell(reconciliation.hour_of(since), endpoint):
             raise SystemExit(1)
 
     def _tell(self, since: datetime, endpoint: UUID | None) -> int:
-        """Say what was found. Returns the number of violations."""
+        """Write the result. Returns the number of violations."""
         violations = Violation.objects.filter(hour__gte=since).select_related("endpoint").order_by("hour", "pk")
         counts = HourCount.objects.filter(hour__gte=since)
         if endpoint:
@@ -70,7 +70,9 @@ def _moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"30d, 12h or 2026-11-25T03:00Z is wanted, not {text!r}") from None
+        raise argparse.ArgumentTypeError(
+            f"must be an age (30d, 12h) or a time (2026-11-25T03:00Z), not {text!r}"
+        ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
@@ -78,4 +80,4 @@ def _id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"an endpoint's id is wanted, not {text!r}") from None
+        raise argparse.ArgumentTypeError(f"must be the id of an endpoint, not {text!r}") from None

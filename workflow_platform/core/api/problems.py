@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
@@ -22,6 +21,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
+from workflow_platform.core.middleware import Middleware
 from workflow_platform.core.postgresql.server import may_have_changed
 from workflow_platform.core.sandbox.asking import SandboxUnavailable
 
@@ -84,10 +84,14 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         detail = str(problem.detail)
     response.data = body(response.status_code, detail, context["request"].path, errors)
     response.content_type = CONTENT_TYPE
-    if isinstance(error, DataError):
-        logger.error("%s: %s", context["request"].path, error)
+    if isinstance(error, (DataError, *_AWAY)):
+        request = context["request"]
+        fields = {"method": request.method, "path": request.path, "status_code": response.status_code}
+        level = (
+            logging.ERROR if isinstance(error, DataError) else logging.WARNING
+        )  # an outage has an error line already
+        logger.log(level, "request failed: %s; answered %d", error, response.status_code, extra=fields)
     if isinstance(error, _AWAY):
-        logger.error("%s: %s", context["request"].path, error)
         response["Retry-After"] = RETRY_AFTER
     if isinstance(error, SandboxUnavailable):
         response["Retry-After"] = str(error.retry_after)
@@ -216,28 +220,11 @@ def _refuse_body(request: HttpRequest, status: int, detail: str) -> HttpResponse
     return answer
 
 
-class BodyLimitMiddleware:
+class BodyLimitMiddleware(Middleware):
     """Refuses a body that is too large before anything reads it."""
 
-    sync_capable = async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> Any:
-        """Answer 413, or pass the request on; asynchronously, if what follows is."""
-        refusal = self._refusal(request)
-        if iscoroutinefunction(self):
-            return self._answer(request, refusal)
-        return refusal or self.get_response(request)
-
-    async def _answer(self, request: HttpRequest, refusal: HttpResponse | None) -> HttpResponseBase:
-        answer: HttpResponseBase = refusal or await self.get_response(request)
-        return answer
-
-    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
+    def refusal(self, request: HttpRequest) -> HttpResponse | None:
+        """Return the response that refuses the request; None to pass it on."""
         unfit = unfit_body(request)
         if unfit is None:
             return None

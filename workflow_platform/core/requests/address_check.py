@@ -1,41 +1,21 @@
-"""Refuses addresses that hold a NUL character: PostgreSQL has none, and every look-up with it would fail."""
+"""Refuses URLs with a NUL character: PostgreSQL cannot store it, and every query with it would fail."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 
 from workflow_platform.core.api.problems import json_problem
+from workflow_platform.core.middleware import Middleware
 
 NUL = "The address holds a NUL character (%00), which is not allowed."
 
 
-class AddressCheckMiddleware:
-    """Answers 400 to a path with a NUL character, and to a query of a page with one. The API names the parameter;
-    `/hooks/` stores its own in another way."""
+class AddressCheckMiddleware(Middleware):
+    """Refuses a path with a NUL character, and the query of a page with one, with 400. The API names the parameter;
+    `/hooks/` escapes it."""
 
-    sync_capable = async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> Any:
-        """Answer, or pass the request on; asynchronously, if what follows is."""
-        refusal = self._refusal(request)
-        if iscoroutinefunction(self):
-            return self._answer(request, refusal)
-        return refusal or self.get_response(request)
-
-    async def _answer(self, request: HttpRequest, refusal: HttpResponse | None) -> HttpResponseBase:
-        answer: HttpResponseBase = refusal or await self.get_response(request)
-        return answer
-
-    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
+    def refusal(self, request: HttpRequest) -> HttpResponse | None:
+        """Return the response that refuses the request; None to pass it on."""
         if request.path.startswith("/hooks/"):
             return None
         is_api = request.path.startswith("/api/")

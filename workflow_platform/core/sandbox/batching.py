@@ -53,7 +53,10 @@ class Batches(Generic[T]):
             try:
                 left = self._work(group, batch)
             except Exception:
-                logger.exception("%s of %s failed", self._name, group)
+                logger.exception(
+                    "batch failed; its items are reported as failed",
+                    extra={"task": self._name, "workspace_id": group, "count": len(batch)},
+                )
                 self._failed(batch)
                 continue
             if left:

@@ -1,4 +1,4 @@
-"""`manage.py first_start`: the first admin and API token, where there is no user yet."""
+"""`manage.py first_start`: creates the first admin and API token if no user exists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workflow_platform.core.accounts.first_start import create_first_admin
 
 
 class Command(BaseCommand):
-    help = "Create user `admin` (ADMIN_PASSWORD, or a random one), a workspace and an API token, once."
+    help = "If no user exists, create `admin` (password: ADMIN_PASSWORD, or random), a workspace and an API token."
 
     def handle(self, *args: Any, **options: Any) -> None:
         given = os.environ.get("ADMIN_PASSWORD")
@@ -21,6 +21,6 @@ class Command(BaseCommand):
         if created is None:
             return
         _, token = created
-        self.stdout.write("\n  First start. This is shown once:")
-        self.stdout.write(f"    user      admin\n    password  {'as in ADMIN_PASSWORD' if given else password}")
+        self.stdout.write("\n  First start. These are shown only once:")
+        self.stdout.write(f"    user      admin\n    password  {'from ADMIN_PASSWORD' if given else password}")
         self.stdout.write(f"    API token {token}\n")

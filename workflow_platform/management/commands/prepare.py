@@ -1,4 +1,4 @@
-"""`manage.py prepare`: the tables, the first admin and the samples, in one process rather than three."""
+"""`manage.py prepare`: migrates the database, creates the first admin and loads the samples, in one process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
-    help = "Bring the tables up to date; on first start, make the first admin and load the samples."
+    help = "Migrate the database. On the first start, create the first admin and load the samples."
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0)

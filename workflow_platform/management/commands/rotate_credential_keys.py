@@ -1,4 +1,4 @@
-"""`manage.py rotate_credential_keys`: put all that is encrypted at rest under the first key of CREDENTIAL_KEYS."""
+"""`manage.py rotate_credential_keys`: encrypts all stored secrets with the first key of CREDENTIAL_KEYS."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from workflow_platform.core.secrets import encrypted_columns
 
 
 class Command(BaseCommand):
-    help = "Re-encrypt with the first key everything that uses another key. It can be interrupted and repeated."
+    help = "Encrypt stored secrets with the first key of CREDENTIAL_KEYS. It is safe to stop and run again."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--chunk", type=int, default=200, help="Rows in one transaction (200).")
+        parser.add_argument("--chunk", type=int, default=200, help="Rows per transaction (default: 200).")
 
     def handle(self, *args: Any, chunk: int, **options: Any) -> None:
         lost: list[str] = []
@@ -24,7 +24,7 @@ class Command(BaseCommand):
             lost += [f"{pk} ({what})" for pk in not_opened]
         if lost:
             raise CommandError(
-                f"{len(lost)} are under a key that is not in CREDENTIAL_KEYS and stay as they are: "
+                f"{len(lost)} secrets are encrypted with a key that is not in CREDENTIAL_KEYS, and were not changed: "
                 + ", ".join(lost[:20])
             )
 

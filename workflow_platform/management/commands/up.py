@@ -1,4 +1,4 @@
-"""`manage.py up`: everything that the platform is, under one supervisor, until Ctrl-C."""
+"""`manage.py up`: runs the whole platform under one supervisor until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from workflow_platform.installation.pdeathsig import tie
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Asks this machine itself, whatever proxy the environment names."""
+"""Sends requests to this machine directly, even if the environment names a proxy."""
 
 
 class Command(BaseCommand):
-    help = "Set everything up and run it: servers, migrations, first admin, samples, web, workers, scheduler."
+    help = "Set up and run everything: servers, migrations, first admin, samples, web, workers and scheduler."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         self.supervisor: subprocess.Popen[bytes] | None = None
         self.begun: list[subprocess.Popen[bytes]] = []
         self.logs: LogView | None = None
-        os.umask(0o077)  # for everything that is written from here on, by our programs too
+        os.umask(0o077)  # for all files from here on, also those of our programs
         self._claim_folder()
         self.environment = {
             "SECRET_KEY": os.environ.get("SECRET_KEY") or _secret_key(self.data / "secret_key"),
@@ -60,7 +60,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stdout.write("\nStopping…")
         finally:
-            for number in STOP_SIGNALS:  # impatience must not leave anything behind
+            for number in STOP_SIGNALS:  # a second Ctrl-C must not leave processes behind
                 signal.signal(number, signal.SIG_IGN)
             self._stop()
 
@@ -74,7 +74,7 @@ class Command(BaseCommand):
             server.prepare()
         self.environment["DATABASE_URL"] = postgres.url if postgres else settings.DATABASE_URL
         self.environment["REDIS_URL"] = redis.url if redis else settings.REDIS_URL
-        # From the beginning: whose environment changes is started again.
+        # From the start: a program whose environment changes is restarted.
         self.environment["SUPERVISOR_SOCKET"] = str(supervision.control_socket(self.data))
         # The servers first, alone: the rest needs the tables.
         servers = supervision.servers(postgres, redis)
@@ -89,24 +89,28 @@ class Command(BaseCommand):
         self._control("update")
         wait_until(self._ready, "The platform")
         self.stdout.write(self.style.SUCCESS(f"\n  Running at {self._url()}/"))
-        self.stdout.write(f"  Logs in {self.data}/logs. Ctrl-C stops everything.\n")
-        self.logs = LogView(self.data / "logs")
+        self.stdout.write(f"  Logs are in {self.data}/logs. Press Ctrl-C to stop.\n")
+        self.logs = LogView(self.data / "logs", log_format=settings.LOG_FORMAT)
         self.logs.start()
         assert self.supervisor is not None
         code = self.supervisor.wait()
-        raise CommandError(f"The supervisor ended by itself ({code}); see {self.data}/logs/supervisord.log.")
+        raise CommandError(
+            f"The supervisor ended unexpectedly with exit code {code}. See {self.data}/logs/supervisord.log."
+        )
 
-    # --- what only one may have ------------------------------------------------------------------------------------
+    # --- what only one process may hold -----------------------------------------------------------------------------
 
     def _claim_folder(self) -> None:
         try:
             (self.data / "logs").mkdir(parents=True, exist_ok=True)
-            # Held open by the supervisor too: the folder is free when the last of us has gone.
+            # The supervisor keeps it open too: the folder is free when the last process has ended.
             self.lock = os.open(self.data / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise CommandError(f"DATA_DIR: {error}") from None
         for path in data_folder.close_to_others(self.data):
-            self.stderr.write(f"Other users of this machine may be able to read {path}: it belongs to somebody else.")
+            self.stderr.write(
+                f"Cannot protect {path}: another user owns it. Other users of this machine may be able to read it."
+            )
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -119,12 +123,12 @@ class Command(BaseCommand):
             try:
                 probe.bind((settings.HOST, settings.PORT))
             except socket.gaierror as error:
-                raise CommandError(f"HOST {settings.HOST!r} is not an address of this machine: {error}") from None
+                raise CommandError(f"HOST {settings.HOST!r} is not an address of this machine: {error}.") from None
             except PermissionError as error:
                 raise CommandError(f"PORT {settings.PORT}: {error}") from None
             except OSError as error:
                 raise CommandError(
-                    f"Port {settings.PORT} is taken ({error.strerror}). Free it, or choose another: PORT=8001 make up"
+                    f"Port {settings.PORT} is in use ({error.strerror}). Free it, or use another: PORT=8001 make up"
                 ) from None
 
     # --- the supervisor --------------------------------------------------------------------------------------------
@@ -139,7 +143,13 @@ class Command(BaseCommand):
         socket_path.unlink(missing_ok=True)  # left by one that was killed
         # A session of its own: Ctrl-C reaches us, and we stop it in order. Should we be killed, it stops by itself.
         self.supervisor = subprocess.Popen(  # noqa: S603
-            [*_supervisor("supervisord"), "-n", "-c", str(self.data / "supervisord.conf")],
+            [
+                *_python("workflow_platform.installation.supervisor_process"),
+                "-n",
+                "-c",
+                str(self.data / "supervisord.conf"),
+            ],
+            cwd=settings.BASE_DIR,
             start_new_session=True,
             pass_fds=[self.lock],
             preexec_fn=lambda: tie(signal.SIGTERM),
@@ -150,7 +160,7 @@ class Command(BaseCommand):
         return self.supervisor is not None and self.supervisor.poll() is not None
 
     def _wake(self) -> bool:
-        """Have the supervisor look at its programs now: by itself it looks once a second. Tells whether it hears."""
+        """Make the supervisor look at its programs now instead of within a second. Returns whether it responds."""
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.connect(str(supervision.control_socket(self.data)))
@@ -159,7 +169,7 @@ class Command(BaseCommand):
         return True
 
     def _control(self, *words: str) -> None:
-        command = [*_supervisor("supervisorctl"), "-c", str(self.data / "supervisord.conf"), *words]
+        command = [*_python("supervisor.supervisorctl"), "-c", str(self.data / "supervisord.conf"), *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
             raise CommandError(f"supervisorctl {words[0]}: {done.stdout}{done.stderr}")
@@ -171,7 +181,7 @@ class Command(BaseCommand):
         if self.supervisor is not None and self.supervisor.poll() is None:
             self.supervisor.terminate()
             while not self._ended():
-                self._wake()  # one program after the other stops: a second for each is what nobody wants to wait
+                self._wake()  # programs stop one after the other: without this each takes a second
                 time.sleep(0.05)
         if self.logs is not None:
             self.logs.stop()
@@ -190,14 +200,14 @@ class Command(BaseCommand):
 
     def _end(self, begun: subprocess.Popen[bytes], name: str) -> None:
         if begun.wait():
-            raise CommandError(f"`manage.py {name}` failed; see above.")
+            raise CommandError(f"`manage.py {name}` failed. See the output above.")
 
     def _url(self) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.HOST, settings.HOST)  # noqa: S104 - compared only
         return f"http://{host}:{settings.PORT}"
 
     def _ready(self) -> bool:
-        # An address is a host that probes may name, whatever ALLOWED_HOSTS says.
+        # Probes may name an address as the host, whatever ALLOWED_HOSTS says.
         request = urllib.request.Request(f"{self._url()}/readyz", headers={"Host": "127.0.0.1"})  # noqa: S310
         try:
             with DIRECTLY.open(request, timeout=5) as answer:
@@ -206,8 +216,8 @@ class Command(BaseCommand):
             return False
 
 
-def _supervisor(program: str) -> list[str]:
-    return [sys.executable, "-W", "ignore", "-m", f"supervisor.{program}"]
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-W", "ignore", "-m", module]
 
 
 def _interrupt(*_: Any) -> None:
