@@ -97,9 +97,7 @@ def as_written(default: Any) -> str:
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
 
 
-def test_the_page_has_every_variable_and_no_other(
-    recorded: dict[str, Values], documented: dict[str, str]
-) -> None:
+def test_the_page_has_every_variable_and_no_other(recorded: dict[str, Values], documented: dict[str, str]) -> None:
     assert set(documented) == set(recorded["read"]) | read_elsewhere()
 
 
