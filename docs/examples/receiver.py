@@ -1,6 +1,6 @@
 """A webhook receiver. It checks the signature of each request, prints the first event that is genuine, and stops.
 
-python receiver.py PORT SECRET
+Usage: python receiver.py PORT SECRET
 """
 
 import base64
