@@ -23,7 +23,17 @@ class CodeBlock:
 
 def code_blocks(page: str) -> list[CodeBlock]:
     """Return the fenced code blocks of a page in docs/, in their order."""
-    return [CodeBlock(language, text) for language, text in _FENCE.findall((DOCS / page).read_text())]
+    return _blocks((DOCS / page).read_text())
+
+
+def sections(page: str) -> dict[str, list[CodeBlock]]:
+    """Return the fenced code blocks of each section of a page in docs/, by its heading."""
+    _, *parts = re.split(r"^## (.*)$", (DOCS / page).read_text(), flags=re.MULTILINE)
+    return {heading: _blocks(text) for heading, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def _blocks(text: str) -> list[CodeBlock]:
+    return [CodeBlock(language, block) for language, block in _FENCE.findall(text)]
 
 
 def table_rows(page: str) -> Iterator[list[str]]:
