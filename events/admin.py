@@ -2,16 +2,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils.text import Truncator
 
 from events.admin_filters import RecordedFilter, ShortPaginator, TypeFilter, search
-from events.event_filter import BadPattern
-from events.event_subscription import EventSubscription
-from events.event_types import UnknownEventType
-from events.models import CleanupState, Event, Replay, RetentionPolicy, Stream
+from events.bus import positions
+from events.bus.models import EventSubscription
+from events.catalogue.event_types import UnknownEventType
+from events.history.event_filter import BadPattern, EventFilter
+from events.log.models import Event, Stream
+from events.replay.models import Replay
+from events.retention.models import CleanupState, RetentionPolicy
 
 
 class ReadOnly:
@@ -76,10 +80,26 @@ class CleanupStateAdmin(ReadOnly, admin.ModelAdmin[CleanupState]):
     list_display = ["ran_at", "collected_at", "report"]
 
 
+class EventSubscriptionForm(forms.ModelForm[EventSubscription]):
+    """Refuses patterns that match nothing."""
+
+    def clean(self) -> dict[str, Any]:
+        """Check each list of patterns, so that the error stands beside its field."""
+        values = super().clean() or {}
+        for field in ("types", "sources"):
+            try:
+                patterns: dict[str, Any] = {field: values.get(field) or []}
+                EventFilter(**patterns, workspaces=None).question()
+            except (UnknownEventType, BadPattern) as error:
+                self.add_error(field, str(error))
+        return values
+
+
 @admin.register(EventSubscription)
 class EventSubscriptionAdmin(admin.ModelAdmin[EventSubscription]):
     """Durable subscriptions: who holds them, how far behind they are, what keeps them."""
 
+    form = EventSubscriptionForm
     list_display = ["name", "scope", "wants", "lag", "state", "last_error_in_short", "updated_at"]
     list_filter = ["workspace"]
     list_select_related = ["workspace"]
@@ -119,7 +139,7 @@ class EventSubscriptionAdmin(admin.ModelAdmin[EventSubscription]):
     @admin.display(description="behind")
     def lag(self, subscription: EventSubscription) -> str:
         try:
-            waiting = subscription.lag()
+            waiting = positions.lag(subscription)
         except (UnknownEventType, BadPattern) as error:  # of a type that there no longer is
             return str(error)
         if not waiting.events:
@@ -140,13 +160,13 @@ class EventSubscriptionAdmin(admin.ModelAdmin[EventSubscription]):
     @admin.action(description="Begin again from now: what waits is not handled", permissions=["change"])
     def move_to_now(self, request: HttpRequest, chosen: QuerySet[EventSubscription]) -> None:
         for subscription in chosen:
-            subscription.move("now")
+            positions.move(subscription, "now")
         self.message_user(request, f"{len(chosen)} subscriptions go on from now.")
 
     @admin.action(description="Leave out the next event, which fails", permissions=["change"])
     def skip_one(self, request: HttpRequest, chosen: QuerySet[EventSubscription]) -> None:
         for subscription in chosen:
-            left_out = subscription.skip_one()
+            left_out = positions.skip_one(subscription)
             said = f"leaves out {left_out.type} {left_out.id}" if left_out else "has nothing to leave out"
             self.message_user(request, f"{subscription} {said}.")
 

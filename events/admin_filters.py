@@ -12,9 +12,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from events.event_types import CATALOGUE
-from events.models import EXECUTION, Event, Stream
-from events.partitions import first_id
+from events.catalogue.event_types import CATALOGUE
+from events.catalogue.stream_names import EXECUTION
+from events.log.models import Event, Stream
+from events.log.partitions import first_id
 
 MOST_LISTED = 2_000
 

@@ -1,11 +1,4 @@
-from __future__ import annotations
-
-from typing import Any
-
 from django.apps import AppConfig
-from django.contrib.auth.signals import user_logged_out
-from django.db import transaction
-from django.db.models.signals import post_delete, post_save
 
 
 class EventsConfig(AppConfig):
@@ -13,37 +6,7 @@ class EventsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the checks and the jobs; have connections looked at again when the rights of their users change."""
-        from events import checks  # noqa: F401
-        from events.replay import jobs, sending
-        from events.replay.models import Replay
-        from workflow_platform import sealed
-        from workflow_platform.accounts.models import ApiToken, Membership, TokenFamily, User
-        from workflow_platform.jobs import register
+        """Connect the packages of the app with each other."""
+        from events import wiring  # imports models, which Django allows only now
 
-        register(jobs.KIND, sending.send, "low")
-        sealed.register_column("secrets of replays", Replay, "secrets")
-        user_logged_out.connect(_user_changed, dispatch_uid="events.logged_out")
-        theirs = (ApiToken, Membership, TokenFamily)
-        for model, changed in (*((each, _theirs_changed) for each in theirs), (User, _user_saved)):
-            for signal in (post_save, post_delete):
-                signal.connect(changed, sender=model, dispatch_uid=f"events.{model.__name__}.{id(signal)}")
-
-
-def _user_changed(*, user: Any, **_: Any) -> None:
-    if user is not None:
-        _tell(user.pk)
-
-
-def _theirs_changed(*, instance: Any, **_: Any) -> None:
-    _tell(instance.user_id)
-
-
-def _user_saved(*, instance: Any, **_: Any) -> None:
-    _tell(instance.pk)
-
-
-def _tell(user: int) -> None:
-    from events.presence import access_changed
-
-    transaction.on_commit(lambda: access_changed(user))
+        wiring.connect()

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connection
 
-from events import partitions, transactions
+from events.log import partitions, transactions
 
 
 @register(Tags.database)

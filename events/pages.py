@@ -7,9 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 
-from events.descriptions import families
-from events.event_types import CATALOGUE
-from events.models import FEED
+from events.catalogue.descriptions import families
+from events.catalogue.event_types import CATALOGUE
+from events.catalogue.stream_names import FEED
 
 
 @login_required

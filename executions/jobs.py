@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class WrongWorker(Exception):
-    """Executions run in `executions.worker.ExecutionWorker`, which claims them together: start that class of worker."""
+    """Start workers with `--worker-class executions.worker.ExecutionWorker`; it claims executions in batches."""
 
 
 def run_execution(execution_id: str) -> None:

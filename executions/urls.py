@@ -1,27 +1,27 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from executions import approval_pages, credential_pages, pages
-from executions.hooks import pages as hook_pages
+from executions.pages import approvals, credentials, workflows_and_executions
 from executions.traces import pages as trace_pages
-from workflow_platform.accounts.forms import LoginForm
+from executions.triggers.hooks import pages as hook_pages
+from workflow_platform.core.accounts.forms import LoginForm
 
 login = auth.LoginView.as_view(
     template_name="accounts/login.html", authentication_form=LoginForm, redirect_authenticated_user=True
 )
 
 urlpatterns = [
-    path("", pages.dashboard, name="dashboard"),
-    path("workflows/", pages.workflows, name="workflows"),
-    path("workflows/<uuid:workflow_id>/", pages.workflow, name="workflow"),
+    path("", workflows_and_executions.dashboard, name="dashboard"),
+    path("workflows/", workflows_and_executions.workflows, name="workflows"),
+    path("workflows/<uuid:workflow_id>/", workflows_and_executions.workflow, name="workflow"),
     path("workflows/<uuid:workflow_id>/hook-requests/", hook_pages.hook_requests, name="hook-requests"),
-    path("executions/rows/", pages.rows, name="execution-rows"),
-    path("executions/<uuid:execution_id>/", pages.monitor, name="monitor"),
-    path("executions/<uuid:execution_id>/queue/", pages.queue, name="execution-queue"),
+    path("executions/rows/", workflows_and_executions.rows, name="execution-rows"),
+    path("executions/<uuid:execution_id>/", workflows_and_executions.monitor, name="monitor"),
+    path("executions/<uuid:execution_id>/queue/", workflows_and_executions.queue, name="execution-queue"),
     path("executions/<uuid:execution_id>/trace/", trace_pages.trace_page, name="execution-trace"),
     path("trace/", trace_pages.find, name="trace-page"),
-    path("approvals/", approval_pages.page, name="approvals"),
-    path("credentials/", credential_pages.credentials, name="credentials"),
+    path("approvals/", approvals.page, name="approvals"),
+    path("credentials/", credentials.credentials, name="credentials"),
     path("login/", login, name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from executions.definitions import save_workflow
 from executions.lifecycle import NewExecution, create_executions, request_cancel
 from executions.models import Execution, Trigger, Workflow
+from executions.workflows.definitions import save_workflow
 from tests.workflows import edge, node
-from workflow_platform.accounts.models import Workspace
+from workflow_platform.core.accounts.models import Workspace
 
 GRAPH: dict[str, Any] = {
     "nodes": [node("start", "manual_trigger"), node("end", "no_op")],

@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, transaction
+from events.catalogue.stream_names import EXECUTION
+from events.log.models import Stream
 
-from events import log, partitions
-from events.log import NewEvent
-from events.models import EXECUTION, Stream
-from workflow_platform.accounts.models import Workspace
+from events import log
+from events.log import NewEvent, partitions
+from workflow_platform.core.accounts.models import Workspace
 
 SUMMARY: dict[str, Any] = {
     "duration_ms": 1.0, "nodes_executed": 1, "nodes_failed": 0, "nodes_skipped": 0, "slowest": None, "fastest": None,

@@ -22,8 +22,8 @@ from django.db import connection
 from tests import started_servers
 from tests.servers import running
 from tests.shell import Shell
-from workflow_platform.embedded import free_port, wait_until
-from workflow_platform.supervision import Program, processes
+from workflow_platform.installation.embedded import free_port, wait_until
+from workflow_platform.installation.supervision import Program, processes
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "a-password-for-tests"

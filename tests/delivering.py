@@ -8,15 +8,15 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.utils import timezone
+from events.log.models import Stream
 
 from events import log
 from events.log import NewEvent
-from events.models import Stream
-from events.recorded import RecordedEvent
+from events.log.recorded import RecordedEvent
 from tests.recording import said
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, EndpointRevision, Lane
-from webhooks.sealing import Secrets
-from workflow_platform.accounts.models import Workspace
+from webhooks.secrets import Secrets
+from workflow_platform.core.accounts.models import Workspace
 
 
 def make_workspace(slug: str = "tests") -> Workspace:

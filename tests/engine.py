@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from executions import admission, lifecycle
-from executions.definitions import save_workflow
+from executions import lifecycle
+from executions.admission import admission
 from executions.engine.definition import definition
 from executions.engine.driver import driver
 from executions.engine.runner import Run
 from executions.lifecycle import create_execution
 from executions.models import Execution, Trigger, Workflow
-from workflow_platform.accounts.models import Workspace
+from executions.workflows.definitions import save_workflow
+from workflow_platform.core.accounts.models import Workspace
 
 COMMITS = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 """For tests whose commits other threads see; afterwards the tables hold again what migrations put there."""

@@ -12,7 +12,7 @@ import requests
 
 from tests.conftest import Platform
 from tests.folding import ENDED
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 T = TypeVar("T")
 

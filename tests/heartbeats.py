@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from django.conf import settings
 
-from executions.heartbeat.companion import Companion, Order
-from executions.heartbeat.process import _database
-from executions.heartbeat.table import Table
+from executions.engine.heartbeat.companion import Companion, Order
+from executions.engine.heartbeat.process import _database
+from executions.engine.heartbeat.table import Table
 
 
 @contextmanager

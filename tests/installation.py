@@ -19,7 +19,7 @@ import psycopg
 import requests
 
 from tests.servers import SECRET_KEY, running
-from workflow_platform.embedded import free_port, wait_until
+from workflow_platform.installation.embedded import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTSIDE = "127.0.0.2"

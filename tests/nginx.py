@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.sites import ROOT, Process
-from workflow_platform.embedded import free_port
+from workflow_platform.installation.embedded import free_port
 
 EXAMPLE = ROOT / "docs" / "nginx.conf"
 

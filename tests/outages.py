@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from tests.installation import Installation
 from tests.workflows import node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 PASSWORD = "a-password-for-tests"
 SHORT = {"name": "Short", "nodes": [node("start", "manual_trigger")], "edges": []}

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from django.db import transaction
+from events.log.models import Stream
 
 from events import log
 from events.log import NewEvent
-from events.models import Stream
-from events.recorded import RecordedEvent
-from workflow_platform.accounts.models import Workspace
+from events.log.recorded import RecordedEvent
+from workflow_platform.core.accounts.models import Workspace
 
 
 def make_stream(workspace: str = "tests") -> Stream:

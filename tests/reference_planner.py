@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from executions.domain.graph import Edge, Graph
 from executions.engine.planner import Delivery, Items, Ready, RestoredRun, RunKey
-from executions.graph import Edge, Graph
 
 
 @dataclass(slots=True)

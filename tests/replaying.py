@@ -9,17 +9,17 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.test import Client
+from events.catalogue.stream_names import EXECUTION
 
 from events import log
-from events.event_filter import EventFilter
+from events.history.event_filter import EventFilter
 from events.log import NewEvent
-from events.models import EXECUTION
-from events.recorded import RecordedEvent
+from events.log.recorded import RecordedEvent
 from events.replay import reading
 from events.replay.creation import Pace, Wanted, create
 from events.replay.models import Replay
 from events.replay.sending import Endpoint
-from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
 
 BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from executions import definitions
 from executions.models import Schedule, Workflow
+from executions.workflows import definitions
 from tests.engine import make_workflow
 from tests.workflows import edge, node
 

@@ -14,12 +14,12 @@ from django.utils import timezone
 
 from webhooks import signing
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, Lane
-from webhooks.sealing import Secrets, SigningSecret
+from webhooks.secrets import Secrets, SigningSecret
 from webhooks.sending import claiming
 from webhooks.sending.sender import Sender
-from workflow_platform.accounts.models import Workspace
-from workflow_platform.embedded import wait_until
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.identifiers import uuid7
+from workflow_platform.installation.embedded import wait_until
 
 FAST = {"preset": "custom", "delays_seconds": [0.05, 0.05, 0.05, 0.05]}
 

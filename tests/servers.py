@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from workflow_platform.embedded import Postgres, Redis, as_server, free_port, wait_until
+from workflow_platform.installation.embedded import PostgresServer, RedisServer, as_server, free_port, wait_until
 
 SECRET_KEY = "only-for-tests-" * 4
 
@@ -36,14 +36,14 @@ def servers() -> Iterator[Path]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wfp-", ignore_cleanup_errors=True)))
         if not os.environ.get("DATABASE_URL"):
-            postgres = Postgres(folder / "postgres", free_port())
+            postgres = PostgresServer(folder / "postgres", free_port())
             postgres.prepare()
             command = [*postgres.command, "-c", "fsync=off"]
             stack.enter_context(running(command, folder / "postgres.log", **as_server()))
             wait_until(postgres.ready, "PostgreSQL")
             os.environ["DATABASE_URL"] = postgres.url
         if not os.environ.get("REDIS_URL"):
-            redis = Redis(folder / "redis", free_port())
+            redis = RedisServer(folder / "redis", free_port())
             redis.prepare()
             stack.enter_context(running(redis.command, folder / "redis.log", cwd=folder))
             wait_until(redis.ready, "Redis")

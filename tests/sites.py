@@ -21,8 +21,8 @@ from django.test import override_settings
 
 from tests.conftest import Platform
 from tests.shell import Shell
-from workflow_platform.embedded import Redis, free_port, wait_until
-from workflow_platform.supervision import processes
+from workflow_platform.installation.embedded import RedisServer, free_port, wait_until
+from workflow_platform.installation.supervision import processes
 
 ROOT = Path(__file__).resolve().parent.parent
 AS_NEW = "platform_as_new"
@@ -213,7 +213,7 @@ def site(like: Platform, folder: Path, *, workers: int = 1, **settings: str) -> 
     with ExitStack() as stack:
         _create_database(name)
         stack.callback(_drop_database, name)
-        server = Redis(folder / f"{name}-redis", free_port())
+        server = RedisServer(folder / f"{name}-redis", free_port())
         server.prepare()
         environment = _environment(name) | {"REDIS_URL": server.url} | settings
         redis = Process(server.command, folder / f"{name}-redis.log", environment, server.ready)

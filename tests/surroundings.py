@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from workflow_platform import embedded
+from workflow_platform.installation import embedded
 
 MEANT = {"DATABASE_URL", "REDIS_URL"}
 """Variables that say where the tests are to run."""

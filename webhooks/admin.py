@@ -29,8 +29,8 @@ from webhooks.models import (
     Operation,
     Violation,
 )
-from workflow_platform.accounts.models import Workspace
-from workflow_platform.addresses import shown_url
+from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.outbound.addresses import shown_url
 
 HOURS = 48
 MESSAGE = "msg_"

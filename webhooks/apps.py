@@ -6,28 +6,7 @@ class WebhooksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have every process write the deliveries of the events that it appends; register the jobs, and what is kept
-        encrypted."""
-        from events.replay import receivers
-        from webhooks import dispatch
-        from webhooks.models import Delivery, Endpoint
-        from webhooks.operations import jobs as operation_jobs
-        from webhooks.operations import replays
-        from webhooks.sending.sender import deliver
-        from workflow_platform import jobs, sealed
+        """Connect the packages of the app with each other."""
+        from webhooks import wiring  # imports models, which Django allows only now
 
-        subscribe()
-        jobs.register(dispatch.KIND, deliver, "high")
-        jobs.register(operation_jobs.KIND, operation_jobs.work, "low")
-        receivers.register(replays.Endpoints())
-        sealed.register_column("endpoints", Endpoint, "sealed")
-        sealed.register_column("ad-hoc deliveries", Delivery, "sealed")
-
-
-def subscribe() -> None:
-    """Let the outbox hear of the events of workspaces, in their transactions."""
-    from events import bus
-    from webhooks import outbox
-    from webhooks.rules import DELIVERED
-
-    bus.subscribe(outbox.deliver_events, DELIVERED, when="in_transaction", batches=True, name="webhooks.outbox")
+        wiring.connect()

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from events.partitions import first_id
+from events.log.partitions import first_id
 from webhooks.models import Delivery
 
 SLACK = timedelta(minutes=5)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
-from workflow_platform import probes
+from workflow_platform.core.accounts import metrics_access
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -84,7 +84,7 @@ def lines() -> list[str]:
 
 def show(request: HttpRequest) -> HttpResponse:
     """Answer with the figures, to those who may read them."""
-    if (refusal := probes.metrics_refusal(request)) is not None:
+    if (refusal := metrics_access.metrics_refusal(request)) is not None:
         return refusal
     return HttpResponse("\n".join([*lines(), ""]), content_type=CONTENT_TYPE)
 

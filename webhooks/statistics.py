@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from events.partitions import first_id
+from events.log.partitions import first_id
 from webhooks.delivery_filter import SLACK
 
 BUCKETS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}

@@ -13,11 +13,12 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
-from events.routing import websocket_urlpatterns  # noqa: E402
-from workflow_platform import hook_answers, hooks_host  # noqa: E402
-from workflow_platform.hook_handler import HookHandler  # noqa: E402
-from workflow_platform.page_handler import PageHandler  # noqa: E402
-from workflow_platform.problems import NOT_FOUND  # noqa: E402
+from events.streaming.routing import websocket_urlpatterns  # noqa: E402
+from workflow_platform.core.api.problems import NOT_FOUND  # noqa: E402
+from workflow_platform.core.requests import hooks_host  # noqa: E402
+from workflow_platform.serving import hook_answers  # noqa: E402
+from workflow_platform.serving.hook_handler import HookHandler  # noqa: E402
+from workflow_platform.serving.page_handler import PageHandler  # noqa: E402
 
 
 class NoSuchSocket(AsyncWebsocketConsumer):

@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from workflow_platform.hooks_host import host_name
+from workflow_platform.core.requests.hooks_host import host_name
 
 POSITIVE = (
     "PORT", "WS_MAX_CONNECTIONS", "WS_PING_INTERVAL", "WS_PONG_TIMEOUT", "PERF_MIN_WORKERS", "PERF_MAX_WORKERS",

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-import redis
 from django.conf import settings
 from django.http import HttpRequest, JsonResponse
-from rq import Worker
-from rq.utils import utcparse
 
-from events import partitions
-from workflow_platform.postgresql.server import Connection, server
-from workflow_platform.redis_server import patient_client
+from events.log import partitions
+from executions.admission.live_workers import Workers, live_workers
+from workflow_platform.core.postgresql.server import GuardedConnection, server
 
-WORKER_TTL_SECONDS = 30
-"""What workers are started with (`--worker-ttl`): an idle one tells that it lives every 15 s, a full one every 10 s."""
-WORKER_SILENT = timedelta(seconds=WORKER_TTL_SECONDS + 5)
-"""A worker that said nothing for so long is taken for dead, though Redis still lists it."""
-WORKER_KEYS = f"{Worker.redis_worker_namespace_prefix}*"
-STARVING_FIELD = "starving"
-"""Of a worker's record in Redis: its name while the turns of its executions come late."""
 ANSWER_SECONDS = 2
 
 
@@ -55,41 +43,8 @@ def database_warning() -> str | None:
     if not server().answers():
         return None
     try:
-        with Connection.connect(settings.DATABASE_URL, connect_timeout=ANSWER_SECONDS) as connection:
+        with GuardedConnection.connect(settings.DATABASE_URL, connect_timeout=ANSWER_SECONDS) as connection:
             names = [row[0] for row in connection.execute(partitions.ATTACHED).fetchall()]
     except psycopg.Error:
         return None
     return partitions.warning_about(partitions.of_days(names))
-
-
-@dataclass(frozen=True, slots=True)
-class Workers:
-    """How many workers were heard of lately, and the names of those that starve."""
-
-    alive: int
-    starving: list[str] = field(default_factory=list)
-
-
-def count_live_workers() -> int | None:
-    """Return how many workers were heard of lately; None if Redis does not answer."""
-    found = live_workers()
-    return None if found is None else found.alive
-
-
-def live_workers() -> Workers | None:
-    """Return the workers that were heard of lately; None if Redis does not answer."""
-    try:
-        with patient_client() as client:
-            # RQ's list of workers is written once, at their start: after Redis lost everything it is empty for good,
-            # while each worker goes on telling that it lives.
-            keys = Worker.all_keys(connection=client) or list(client.scan_iter(WORKER_KEYS, count=1_000))
-            with client.pipeline(transaction=False) as pipeline:
-                for key in keys:
-                    pipeline.hmget(key, "last_heartbeat", "death", STARVING_FIELD)
-                heard = pipeline.execute()
-    except redis.RedisError:
-        return None
-    since = datetime.now(UTC) - WORKER_SILENT
-    # One that said goodbye is listed no more, and its key stays for a minute.
-    live = [starving for said, death, starving in heard if said and not death and utcparse(said.decode()) > since]
-    return Workers(len(live), sorted(starving.decode() for starving in live if starving))

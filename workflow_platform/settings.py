@@ -15,7 +15,7 @@ import django_stubs_ext
 from django.conf import global_settings
 from environs import Env, EnvError
 
-from workflow_platform.redis_server import RedisServer, parse_sentinels
+from workflow_platform.core.redis_server import RedisServer, parse_sentinels
 
 django_stubs_ext.monkeypatch()  # admin classes and querysets take type arguments
 
@@ -102,7 +102,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_rq",
     "workflow_platform",
-    "workflow_platform.accounts",
+    "workflow_platform.core.accounts",
     "events",
     "webhooks",
     "executions",
@@ -114,13 +114,13 @@ ASGI_APPLICATION = "workflow_platform.asgi.application"
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "workflow_platform.problems.BodyLimitMiddleware",
-    "workflow_platform.address_check.AddressCheckMiddleware",
+    "workflow_platform.core.api.problems.BodyLimitMiddleware",
+    "workflow_platform.core.requests.address_check.AddressCheckMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "workflow_platform.probes.HostCheckMiddleware",
+    "workflow_platform.core.requests.probes.HostCheckMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "workflow_platform.accounts.login_middleware.LoginMiddleware",
+    "workflow_platform.core.accounts.login_middleware.LoginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -135,7 +135,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "executions.approval_pages.count",
+                "executions.pages.approvals.count",
             ]
         },
     }
@@ -146,7 +146,7 @@ _database = urlsplit(DATABASE_URL)
 _database_options = dict(parse_qsl(_database.query))  # libpq's own: sslmode, application_name, …
 DATABASES = {
     "default": {
-        "ENGINE": "workflow_platform.postgresql",
+        "ENGINE": "workflow_platform.core.postgresql",
         "NAME": unquote(_database.path.lstrip("/")),
         "USER": unquote(_database.username or ""),
         "PASSWORD": unquote(_database.password or ""),
@@ -187,9 +187,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-AUTHENTICATION_BACKENDS = ["workflow_platform.accounts.passwords.PasswordBackend"]
+AUTHENTICATION_BACKENDS = ["workflow_platform.accounts.passwords.PasswordBackend"]  # stored in sessions
 PASSWORD_HASHERS = [
-    "workflow_platform.accounts.hashing.QueuedPBKDF2PasswordHasher",
+    "workflow_platform.core.accounts.hashing.QueuedPBKDF2PasswordHasher",
     *global_settings.PASSWORD_HASHERS[1:],  # for hashes that came from elsewhere; none is made with these
 ]
 PASSWORD_HASHES_AT_ONCE = _read(env.int, "PASSWORD_HASHES_AT_ONCE", max(1, (os.cpu_count() or 1) // 2))
@@ -207,7 +207,7 @@ SECURE_HSTS_SECONDS = HSTS_SECONDS if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _read(env.bool, "HSTS_INCLUDE_SUBDOMAINS", False)
 SECURE_HSTS_PRELOAD = _read(env.bool, "HSTS_PRELOAD", False)
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # they ask for these two
-# Load balancers and Prometheus ask inside the network, where there is no TLS (`workflow_platform.probes`).
+# Load balancers and Prometheus ask inside the network, where there is no TLS (`core.requests.probes`).
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
@@ -218,16 +218,16 @@ API_DOCS_PUBLIC = _read(env.bool, "API_DOCS_PUBLIC", True)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "workflow_platform.accounts.authentication.BearerAuthentication",
+        "workflow_platform.core.accounts.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["workflow_platform.json_bodies.StrictJSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "workflow_platform.openapi.OperationSchema",
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "workflow_platform.negotiation.Negotiation",
-    "DEFAULT_PAGINATION_CLASS": "workflow_platform.pagination.NewestFirst",
-    "EXCEPTION_HANDLER": "workflow_platform.problems.exception_handler",
+    "DEFAULT_PARSER_CLASSES": ["workflow_platform.core.api.json_bodies.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "workflow_platform.core.api.openapi.OperationSchema",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "workflow_platform.core.api.negotiation.Negotiation",
+    "DEFAULT_PAGINATION_CLASS": "workflow_platform.core.api.pagination.NewestFirst",
+    "EXCEPTION_HANDLER": "workflow_platform.core.api.problems.exception_handler",
     "PAGE_SIZE": 50,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -245,7 +245,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,  # what is sent and what is answered differ: defaults, secrets, read-only fields
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "workflow_platform.openapi.describe_problems",
+        "workflow_platform.core.api.openapi.describe_problems",
     ],
     # Used by several components, among which none lends its name.
     "ENUM_NAME_OVERRIDES": {

@@ -1,24 +1,24 @@
-"""Every address of the platform; `/ws/` is in `events/routing.py`."""
+"""Every address of the platform; `/ws/` is in `events/streaming/routing.py`."""
 
 from django.contrib import admin
 from django.urls import include, path
 from django_rq import urls as queue_urls
 from drf_spectacular.views import SpectacularSwaggerView
 
-from events import asyncapi
-from executions.hooks import views as hooks
+from events.api import asyncapi
+from executions.triggers.hooks import views as hooks
 from webhooks import metrics
 from workflow_platform import health
-from workflow_platform.accounts.admin import change_own_password
-from workflow_platform.accounts.invitation_pages import invitation
 from workflow_platform.admin import guarded
+from workflow_platform.core.accounts.admin import change_own_password
+from workflow_platform.core.accounts.invitation_pages import invitation
 from workflow_platform.schema_view import SchemaView
 
 urlpatterns = [
     path("admin/rq/", include((guarded(queue_urls.urlpatterns), queue_urls.app_name))),
     path("admin/password_change/", change_own_password),
     path("admin/", admin.site.urls),
-    path("api/", include("workflow_platform.accounts.urls")),
+    path("api/", include("workflow_platform.core.accounts.urls")),
     path("api/", include("events.api.urls")),
     path("api/", include("webhooks.api.urls")),
     path("api/", include("executions.api.urls")),
@@ -37,7 +37,7 @@ urlpatterns = [
     path("", include("executions.urls")),
 ]
 
-handler400 = "workflow_platform.problems.handler400"
-handler403 = "workflow_platform.problems.handler403"
-handler404 = "workflow_platform.problems.handler404"
-handler500 = "workflow_platform.problems.handler500"
+handler400 = "workflow_platform.core.api.problems.handler400"
+handler403 = "workflow_platform.core.api.problems.handler403"
+handler404 = "workflow_platform.core.api.problems.handler404"
+handler500 = "workflow_platform.core.api.problems.handler500"

@@ -28,8 +28,8 @@ from twisted.internet import defer, reactor
 from twisted.internet.interfaces import IPushProducer
 from zope.interface.declarations import implementer
 
-from workflow_platform.availability import serve_requests
-from workflow_platform.http_channel import RequestInput, StreamingHTTPFactory
+from workflow_platform.core.availability import serve_requests
+from workflow_platform.serving.http_channel import RequestInput, StreamingHTTPFactory
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
 
@@ -47,7 +47,7 @@ EXIT_SECONDS = 2.0
 
 
 @implementer(IPushProducer)
-class Pace:
+class ResponsePace:
     """Tells whether a client takes what is sent: its transport pauses us while more than 64 KiB wait."""
 
     def __init__(self) -> None:
@@ -75,14 +75,14 @@ class Pace:
 class PacedWebSocket(WebSocketProtocol):
     """A WebSocket whose sender can wait for its reader."""
 
-    pace: Pace | None = None
+    pace: ResponsePace | None = None
     transport: Any
     maxMessagePayloadSize: int
 
     def onOpen(self) -> None:
         """Watch the transport's buffer from now on."""
         super().onOpen()
-        self.pace = Pace()
+        self.pace = ResponsePace()
         self.transport.unregisterProducer()  # the HTTP channel, which has handed the connection over
         self.transport.registerProducer(self.pace, True)
 
@@ -181,7 +181,7 @@ class StreamingServer(Server):
         more, gone = message.get("more_body", False), request.finished or request.channel is None
         pace = getattr(request, "pace", None)
         if more and pace is None and not gone:
-            pace = request.pace = Pace()
+            pace = request.pace = ResponsePace()
             request.registerProducer(pace, True)
         if not more and pace is not None and not gone:
             request.unregisterProducer()
@@ -190,9 +190,9 @@ class StreamingServer(Server):
             await pace.wait()
 
     def _say_hello(self) -> None:
-        from events import system
+        from events.bus import system_events  # models: Daphne loads this module before the application sets up Django
 
-        system.started(COMPONENT)
+        system_events.started(COMPONENT)
 
     def kill_all_applications(self) -> Any:
         """Take no more, tell clients that the process stops, answer what was asked; what is left then is given up.
@@ -204,14 +204,14 @@ class StreamingServer(Server):
         return defer.Deferred.fromFuture(asyncio.ensure_future(self._end()))
 
     async def _end(self) -> None:
-        from events import system
-        from events.presence import presence
+        from events.bus import system_events  # as above
+        from events.streaming.connections import connections
 
         try:
-            await asyncio.wait_for(presence().say_farewell(), FAREWELL_SECONDS)
+            await asyncio.wait_for(connections().say_farewell(), FAREWELL_SECONDS)
         except Exception:
             logger.exception("clients were not told that the process stops")
-        await asyncio.to_thread(system.stopped, COMPONENT)
+        await asyncio.to_thread(system_events.stopped, COMPONENT)
         late = await _wait(self._running(), DRAIN_SECONDS)
         for application in late:
             application.cancel()

@@ -13,12 +13,13 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from events import reading
 from events.api.history import NDJSON, LinesRenderer
-from events.exporting import CannotExport, StreamExport
-from events.models import FEED, SYSTEM, Stream
-from workflow_platform.database_threads import in_database
-from workflow_platform.inputs import QuerySerializer
+from events.catalogue.stream_names import FEED, SYSTEM
+from events.log import reading
+from events.log.models import Stream
+from events.transfer.exporting import CannotExport, StreamExport
+from workflow_platform.core.api.inputs import QuerySerializer
+from workflow_platform.core.database_threads import in_database
 
 
 class ExportQuerySerializer(QuerySerializer):

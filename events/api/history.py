@@ -15,12 +15,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from events import history
 from events.api.query_fields import CursorField, EventFilterSerializer
-from events.descriptions import DESCRIPTIONS
-from events.event_types import CATALOGUE, LIFECYCLE, TERMINAL
-from events.history import Cursor, EventFilter, Page
-from workflow_platform.database_threads import in_database
+from events.catalogue.descriptions import DESCRIPTIONS
+from events.catalogue.event_types import CATALOGUE, LIFECYCLE, TERMINAL
+from events.history import history
+from events.history.history import Cursor, EventFilter, Page
+from workflow_platform.core.database_threads import in_database
 
 NDJSON = "application/x-ndjson"
 MOST_LINES = 100_000

@@ -7,11 +7,11 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from events.cursors import BadCursor, Cursor
-from events.event_filter import BadPattern, EventFilter, matching_sources, matching_types
-from events.event_types import UnknownEventType
-from workflow_platform.accounts.models import Workspace
-from workflow_platform.inputs import Moment, QuerySerializer
+from events.catalogue.event_types import UnknownEventType
+from events.history.cursors import BadCursor, Cursor
+from events.history.event_filter import BadPattern, EventFilter, matching_sources, matching_types
+from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.api.inputs import Moment, QuerySerializer
 
 MOST_VALUES = 100
 

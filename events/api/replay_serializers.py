@@ -8,14 +8,14 @@ from typing import Any
 from rest_framework import serializers
 
 from events.api.query_fields import checked_types
-from events.event_filter import BadPattern, EventFilter, matching_sources
+from events.history.event_filter import BadPattern, EventFilter, matching_sources
 from events.replay.control import FASTEST, SLOWEST
 from events.replay.creation import Pace, Wanted
 from events.replay.models import Mode, Replay, State, Target
 from events.replay.sending import Endpoint, key_of
-from workflow_platform import outbound
-from workflow_platform.inputs import BodySerializer, Moment, QueryBoolean, QuerySerializer
-from workflow_platform.outbound import OutboundFailed, OutboundRefused
+from workflow_platform.core import outbound
+from workflow_platform.core.api.inputs import BodySerializer, Moment, QueryBoolean, QuerySerializer
+from workflow_platform.core.outbound import OutboundFailed, OutboundRefused
 
 LONGEST_DELAY_MS = 3_600_000
 MOST_HEADERS, LONGEST_HEADER = 20, 4_096

@@ -24,11 +24,11 @@ from events.replay import control, reading
 from events.replay.control import CannotControl, Command
 from events.replay.creation import CannotReplay, TooManyReplays, create
 from events.replay.models import Replay
-from workflow_platform import idempotency
-from workflow_platform.accounts.models import Role, User
-from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.idempotency import create_once
-from workflow_platform.problems import Problem
+from workflow_platform.core.accounts import idempotency
+from workflow_platform.core.accounts.idempotency import create_once
+from workflow_platform.core.accounts.models import Role, User
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.api.problems import Problem
 
 
 def shown(replay: Replay) -> Any:

@@ -1,10 +1,10 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from events import sse
 from events.api.export import ExportView
 from events.api.history import EventsView, EventTypesView
 from events.api.replays import ReplayView, ReplayViewSet
+from events.streaming import sse
 
 router = SimpleRouter()
 router.register("events/replays", ReplayViewSet, basename="replay")

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
-from events.client.frames import Event
+from events.client.frames import Event, Frame
 from events.client.states import State
 from events.client.subscription import REPLAY, Subscription
 
-if TYPE_CHECKING:
-    from events.client.connection import EventClient
+
+class TailConnection(Protocol):
+    """What a tail asks of its client."""
+
+    _pages: asyncio.Semaphore
+
+    async def _begin(self, subscription: Subscription) -> None:
+        """Ask for the stream, unless that was done."""
+
+    async def _resume(self, subscription: Subscription) -> None:
+        """Ask again for a stream that was handed back."""
+
+    async def _end(self, subscription: Subscription) -> None:
+        """Unsubscribe from the stream."""
+
+    async def _send(self, frame: Frame) -> None:
+        """Send a frame if there is a connection."""
 
 
 class Tail:
@@ -21,7 +36,7 @@ class Tail:
     Forbidden), NotAuthenticated, ProtocolError, SequenceGap or HistoryRemoved, after all that came before.
     """
 
-    def __init__(self, client: EventClient, subscription: Subscription) -> None:
+    def __init__(self, client: TailConnection, subscription: Subscription) -> None:
         self._client, self._subscription = client, subscription
         self.cursor = subscription.cursor
         """The last sequence that the caller has seen, or knows to be filtered out: where a later tail goes on."""

@@ -3,7 +3,7 @@
 import django.contrib.postgres.indexes
 import django.db.models.deletion
 import django.utils.timezone
-import workflow_platform.identifiers
+import workflow_platform.core.identifiers
 from django.db import migrations, models
 
 
@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Event',
             fields=[
-                ('id', models.UUIDField(default=workflow_platform.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('sequence', models.BigIntegerField()),
                 ('feed_sequence', models.BigIntegerField(help_text='Place in the stream `executions`, for lifecycle events of executions.', null=True)),
                 ('type', models.CharField(max_length=60)),

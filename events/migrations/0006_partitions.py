@@ -26,7 +26,7 @@ CREATE TABLE events_event_kept PARTITION OF events_event DEFAULT;
 
 
 def create(apps, schema_editor):
-    from events import partitions
+    from events.log import partitions
 
     schema_editor.execute(CREATE)
     for statement in partitions.index_statements(partitions.KEPT):

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from events import transactions
+from events.log import transactions
 
 
 class Migration(migrations.Migration):

@@ -3,7 +3,7 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.utils.timezone
-import workflow_platform.identifiers
+import workflow_platform.core.identifiers
 from django.conf import settings
 from django.db import migrations, models
 
@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Replay',
             fields=[
-                ('id', models.UUIDField(default=workflow_platform.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('workspace_ids', django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), default=list, help_text='Whose events there are.', size=None)),
                 ('with_installation', models.BooleanField(default=False, help_text='Events that belong to no workspace are there.')),
                 ('filter', models.JSONField(default=dict)),

@@ -13,12 +13,14 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.dateparse import parse_datetime
 
-from events import live
 from events.replay import jobs, reading
 from events.replay.models import Mode, Replay, State, Target
 from events.replay.reading import Standing, standing
 from events.replay.watching import replay_id_of
-from workflow_platform.accounts.models import Role, User
+from events.streaming import publisher
+from events.streaming.stream_kinds import ControlError
+from events.streaming.viewer import NOT_FOUND
+from workflow_platform.core.accounts.models import Role, User
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +94,7 @@ def settle(replay: Replay, now: datetime) -> None:
 
 def _changed(replay: Replay) -> None:
     message = {"type": HINT, "stream": replay.stream, "revision": replay.revision}
-    live.send_messages([(live.group_of(replay.stream), message)])
+    publisher.send_messages([(publisher.group_of(replay.stream), message)])
     if replay.next_at is not None:
         jobs.enqueue([replay.pk])
 
@@ -186,20 +188,12 @@ def _in_words(command: Command) -> str:
 # --- from a socket ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ControlError:
-    """Why a frame was not obeyed: the error frame's code and detail."""
-
-    code: str
-    detail: str
-
-
 def control(user: User | object, stream: str, frame: dict[str, Any]) -> ControlError | None:
     """Do what a control frame says, if the user may: its maker, or an editor of all its workspaces."""
     replay_id = replay_id_of(stream)
     seen = Replay.objects.visible_to(user).filter(target=Target.STREAM)
     if replay_id is None or not isinstance(user, User) or not seen.filter(pk=replay_id).exists():
-        return ControlError("not_found", "There is no such stream, or it is not yours to see.")
+        return ControlError("not_found", NOT_FOUND)
     if not Replay.objects.visible_to(user, Role.EDITOR).filter(pk=replay_id).exists():
         return ControlError("forbidden", "Only its maker, or an editor of the workspace, may do this.")
     try:

@@ -12,15 +12,15 @@ from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 from psycopg.errors import QueryCanceled
 
-from events.event_filter import EventFilter
+from events.history.event_filter import EventFilter
+from events.history.scanning import Reach, ScanPosition
 from events.replay import jobs, reading, receivers
 from events.replay.control import CannotControl, settle
 from events.replay.models import Mode, Replay, Target
 from events.replay.receivers import Receiver
 from events.replay.sending import Endpoint
-from events.scanning import Place, Reach
-from workflow_platform.accounts.models import Role, User, Workspace
-from workflow_platform.addresses import shown_url
+from workflow_platform.core.accounts.models import Role, User, Workspace
+from workflow_platform.core.outbound.addresses import shown_url
 
 SEARCH_SECONDS = 20
 """So long the events of a filter may be looked for."""
@@ -173,7 +173,7 @@ SELECT count(*), coalesce(max(offset_ms), 0), min(at),
 
 
 _COLUMNS = "e.id, e.stream_id, e.sequence, e.transaction, e.workspace_id, e.time"
-_NOW = Place(None, 2**62, back=False)
+_NOW = ScanPosition(None, 2**62, back=False)
 """All that is committed now: nobody goes on from here, so that what commits later is not missed."""
 
 

@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from events.replay.models import Replay, ReplayEvent, State
-from workflow_platform import jobs
+from workflow_platform.core import jobs
 
 KIND = "replay"
 QUEUED_GRACE = timedelta(seconds=5)

@@ -11,8 +11,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from events.replay.clock import Clock
-from workflow_platform.accounts.models import Role, User, Workspace, WorkspaceScopedQuerySet
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import Role, User, Workspace, WorkspaceScopedQuerySet
+from workflow_platform.core.identifiers import uuid7
 
 REPLAY = "replay:"
 """What names of replay streams begin with."""

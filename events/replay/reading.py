@@ -11,8 +11,8 @@ from uuid import UUID
 from django.db import connection
 from django.db.models.functions import Now
 
-from events.reading import by_ids
-from events.recorded import RecordedEvent
+from events.log.reading import by_ids
+from events.log.recorded import RecordedEvent
 from events.replay.models import Replay, ReplayEvent, State, Target
 
 ENDED = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.EXPIRED})

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from events.recorded import RecordedEvent
-from workflow_platform.accounts.models import User
+from events.log.recorded import RecordedEvent
+from workflow_platform.core.accounts.models import User
 
 
 class Gone(Exception):

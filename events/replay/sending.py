@@ -25,13 +25,14 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 
-from events.cloud_events import CONTENT_TYPE, cloud_event
-from events.recorded import RecordedEvent
+from events.log.cloud_events import CONTENT_TYPE, cloud_event
+from events.log.recorded import RecordedEvent
 from events.replay import jobs, reading, receivers
 from events.replay.models import Replay, ReplayQuerySet, State
-from workflow_platform import encryption, leases, outbound
-from workflow_platform.outbound import OutboundCancelled, OutboundFailed, OutboundRefused
-from workflow_platform.secret_names import masked_text
+from workflow_platform.core import leases, outbound
+from workflow_platform.core.outbound import OutboundCancelled, OutboundFailed, OutboundRefused
+from workflow_platform.core.secrets import encryption
+from workflow_platform.core.secrets.secret_names import masked_text
 
 logger = logging.getLogger(__name__)
 

@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from events.hub import Batch
 from events.replay.watching import Due, ReplayState, due, page
-from events.subscription import PAGE, Subscription
-from workflow_platform.database_threads import in_database
-
-if TYPE_CHECKING:
-    from events.session import Session
+from events.streaming.subscription import PAGE, Connected, StreamSubscription
+from workflow_platform.core.database_threads import in_database
 
 LOOK_SECONDS, DEGRADED_LOOK_SECONDS = 2.0, 0.25
 """So often a replay is looked at that nothing has been said of: the message of a change may be lost."""
 
 
-class ReplaySubscription(Subscription):
+class ReplaySubscription(StreamSubscription):
     """Reads what is due after the client's cursor. Its timer wakes it for the next event."""
 
-    def __init__(self, session: Session, stream: str, after: int, types: frozenset[str] | None) -> None:
+    def __init__(self, session: Connected, stream: str, after: int, types: frozenset[str] | None) -> None:
         super().__init__(session, stream, after, types)
         self._revision: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._woken = True
         self._told_degraded: bool | None = None
 
-    def offer(self, batch: Batch) -> None:
-        """Nothing comes that way."""
-
-    def look(self, head: int) -> None:
-        """It looks by itself."""
-
     def state_changed(self) -> None:
         """Hear that somebody has changed the replay, or that hints have stopped, or are back."""
         self._woken = True
         self.session.wake(self)
-
-    def forget_buffered(self) -> None:
-        """Nothing is buffered."""
 
     async def advance(self) -> bool:
         """Send what is due, and have it looked at again when there is more. Returns whether there is more now."""
@@ -49,7 +36,7 @@ class ReplaySubscription(Subscription):
         if self._revision is None and self.cursor > state.head:
             await self._set_back(state.head, state.head)  # it was set back while the client was away
         found = await in_database(due, state.replay_id, self.cursor, PAGE, types=self.types, revision=self._revision)
-        if self.session.subscriptions.get(self.stream) is not self:
+        if not self.is_current:
             return False
         await self._send_found(found)
         if found.ended:
@@ -57,7 +44,7 @@ class ReplaySubscription(Subscription):
             return False
         if found.next_in != 0 and self._told_degraded != self.session.hub.degraded:
             self._told_degraded = self.session.hub.degraded
-            await self.tell_state()
+            await self.send_liveness()
         self._look_again(found.next_in)
         return self._woken or found.next_in == 0
 
@@ -101,6 +88,6 @@ class ReplaySubscription(Subscription):
             self._timer = asyncio.get_running_loop().call_later(wait, self._wake)
 
     def _wake(self) -> None:
-        if self.session.subscriptions.get(self.stream) is self:
+        if self.is_current:
             self._woken = True
             self.session.wake(self)

@@ -13,12 +13,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from events.reading import StreamState
+from events.log.reading import StreamState
 from events.replay import reading
 from events.replay.clock import Clock
 from events.replay.models import REPLAY, Replay, State, Target
 from events.replay.reading import ENDED, Place
-from workflow_platform.accounts.models import User
+from workflow_platform.core.accounts.models import User
 
 MAX_PAGE = 1000
 SHORTEST_WAIT = 0.02

@@ -1,0 +1,4 @@
+"""The REST API of workflows, executions, credentials, schedules, approvals and traces.
+
+Only the project uses it.
+"""

@@ -13,12 +13,12 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions import approvals, waits
 from executions.models import Wait
-from workflow_platform.accounts.models import User
-from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.inputs import BodySerializer, QuerySerializer
-from workflow_platform.problems import Problem
+from executions.waits import approvals, waits
+from workflow_platform.core.accounts.models import User
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.api.inputs import BodySerializer, QuerySerializer
+from workflow_platform.core.api.problems import Problem
 
 
 class ApprovalSerializer(serializers.ModelSerializer[Wait]):

@@ -8,11 +8,11 @@ from typing import Any
 from rest_framework import serializers
 
 from executions import credentials
-from executions.credential_uses import uses_of
+from executions.credentials.usage import uses_of
 from executions.models import Credential
 from executions.models.credential import TYPE_CHOICES
-from workflow_platform.encryption import CannotDecrypt
-from workflow_platform.inputs import BodySerializer
+from workflow_platform.core.api.inputs import BodySerializer
+from workflow_platform.core.secrets.encryption import CannotDecrypt
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[?[0-9a-f:]+\]?")
 

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from executions import credential_types, credentials
+from executions import credentials
 from executions.api.credential_serializers import (
     CredentialChangeSerializer,
     CredentialCreateSerializer,
@@ -22,17 +22,19 @@ from executions.api.credential_serializers import (
     CredentialTestResultSerializer,
     CredentialTestSerializer,
 )
-from executions.credential_types import BadFields, OAuth2ClientCredentials, PostgresLogin
+from executions.domain import credential_types
+from executions.domain.credential_types import BadFields, OAuth2ClientCredentials, PostgresLogin
+from executions.domain.errors import NodeError
 from executions.models import Credential
 from executions.nodes import postgres
-from executions.nodes.base import NodeError
-from workflow_platform import idempotency, outbound
-from workflow_platform.accounts.models import Role
-from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.accounts.views import user_of
-from workflow_platform.accounts.workspace_choice import workspace_for
-from workflow_platform.idempotency import create_once
-from workflow_platform.problems import Problem
+from workflow_platform.core import outbound
+from workflow_platform.core.accounts import idempotency
+from workflow_platform.core.accounts.idempotency import create_once
+from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.views import user_of
+from workflow_platform.core.accounts.workspace_choice import workspace_for
+from workflow_platform.core.api.problems import Problem
 
 TEST_SECONDS = 15.0
 NOT_STORED = {"Cache-Control": "no-store"}

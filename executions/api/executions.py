@@ -12,7 +12,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from events import reading
+from events.log import reading
 from executions import lifecycle
 from executions.api.reruns import RerunActions
 from executions.api.serializers import (
@@ -26,13 +26,13 @@ from executions.api.serializers import (
     OutputFilterSerializer,
     ReasonSerializer,
 )
+from executions.domain.statuses import NodeRunStatus
 from executions.models import Execution, NodeRun
-from executions.statuses import NodeRunStatus
 from executions.traces.trace import Focus, trace
-from workflow_platform.accounts.models import Role
-from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.problems import Problem
-from workflow_platform.secret_names import masked
+from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.api.problems import Problem
+from workflow_platform.core.secrets.secret_names import masked
 
 MOST_RUNS = 10_000
 

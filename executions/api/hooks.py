@@ -6,9 +6,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from executions.hooks.pages import hooks_of
 from executions.models import Workflow
-from workflow_platform.hooks_host import hooks_url
+from executions.triggers.hooks.pages import hooks_of
+from workflow_platform.core.requests.hooks_host import hooks_url
 
 
 class HookSerializer(serializers.Serializer[Any]):

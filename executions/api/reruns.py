@@ -11,27 +11,27 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions.api.serializers import ExecutionSerializer
+from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle import CannotStart
 from executions.models import Execution, Priority
-from executions.rerun import (
+from executions.reruns import (
     FAILED,
     MOST_IN_BULK,
     START,
     CannotRerun,
-    Filters,
     NotEnded,
-    Wanted,
+    RerunFilter,
+    RerunRequest,
     key_ahead,
     rerun,
     rerun_many,
 )
-from executions.statuses import ExecutionStatus
-from workflow_platform import idempotency
-from workflow_platform.accounts.models import Role
-from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.idempotency import create_once
-from workflow_platform.inputs import BodySerializer, Moment
-from workflow_platform.problems import Problem
+from workflow_platform.core.accounts import idempotency
+from workflow_platform.core.accounts.idempotency import create_once
+from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.api.inputs import BodySerializer, Moment
+from workflow_platform.core.api.problems import Problem
 
 FIRST_SHOWN = 20
 ENDED = [s.value for s in ExecutionStatus if s.ended]
@@ -51,10 +51,10 @@ class _WantedSerializer(BodySerializer):
         )
         return {"from": serializers.CharField(max_length=110, default=START, help_text=said)} | super().get_fields()
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> RerunRequest:
         """Return what the body asks for."""
         data = self.validated_data
-        return Wanted(data["from"], data["version"], data.get("input"), data.get("priority"))
+        return RerunRequest(data["from"], data["version"], data.get("input"), data.get("priority"))
 
 
 class RerunSerializer(_WantedSerializer):
@@ -85,12 +85,12 @@ class BulkRerunSerializer(_WantedSerializer):
             raise serializers.ValidationError({"from": "A node's id makes sense only within one workflow."})
         return data
 
-    def filters(self) -> Filters:
+    def filters(self) -> RerunFilter:
         """Return which executions the body is about."""
         names = ("workflow", "since", "until", "skip_rerun")
         data = self.validated_data
         chosen = {name: data.get(name) for name in names}
-        return Filters(status=sorted(data.get("status", [])), ids=data.get("ids", []), **chosen)
+        return RerunFilter(status=sorted(data.get("status", [])), ids=data.get("ids", []), **chosen)
 
 
 class StartedRerunSerializer(serializers.Serializer[Any]):

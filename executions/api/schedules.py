@@ -12,12 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from executions import schedules
-from executions.graph import pydantic_problems
+from executions.domain.graph import pydantic_problems
 from executions.models import Missed
 from executions.nodes.schedule_trigger import ScheduleTriggerParameters
-from workflow_platform.inputs import BodySerializer
-from workflow_platform.problems import Problem
+from executions.triggers import schedules
+from workflow_platform.core.api.inputs import BodySerializer
+from workflow_platform.core.api.problems import Problem
 
 
 class ScheduleSerializer(serializers.Serializer[Any]):

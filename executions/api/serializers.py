@@ -10,14 +10,14 @@ from rest_framework import serializers
 
 from events.api.history import EventSerializer
 from events.api.query_fields import ManyField, checked_types
-from events.event_filter import matching_types
-from events.event_types import LIFECYCLE
-from executions import relations
-from executions.explanation import Reason, explain
+from events.catalogue.event_types import LIFECYCLE
+from events.history.event_filter import matching_types
+from executions.admission.explanation import Reason, explain
+from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
-from executions.shown_definitions import for_viewers, settings_for_viewers
-from executions.statuses import ExecutionStatus
-from workflow_platform.inputs import BodySerializer, Moment, QuerySerializer
+from executions.pages import relations
+from executions.workflows.shown_definitions import for_viewers, settings_for_viewers
+from workflow_platform.core.api.inputs import BodySerializer, Moment, QuerySerializer
 
 
 class _Definition:
@@ -143,7 +143,7 @@ class HolderSerializer(serializers.Serializer[Any]):
 
 
 class QueueSerializer(serializers.Serializer[Any]):
-    """Why an execution is queued: `executions.explanation` says what each field means."""
+    """Why an execution is queued: `executions.admission.explanation` says what each field means."""
 
     reason = serializers.ChoiceField(choices=get_args(Reason))
     detail = serializers.CharField()

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from executions.traces.finding import focus_of
 from executions.traces.trace import trace
-from workflow_platform.inputs import QuerySerializer
+from workflow_platform.core.api.inputs import QuerySerializer
 
 NAMES = ("execution", "delivery", "inbound", "event")
 

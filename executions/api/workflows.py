@@ -15,8 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from executions import definitions, lifecycle, schedules
-from executions.answers import wait_for_end
+from executions import lifecycle
 from executions.api import hooks
 from executions.api.hooks import HookSerializer
 from executions.api.schedules import ScheduleSerializer
@@ -29,17 +28,20 @@ from executions.api.serializers import (
     WorkflowSerializer,
     WorkflowWriteSerializer,
 )
-from executions.called_urls import refused_urls
-from executions.graph import InvalidGraph
+from executions.domain.graph import InvalidGraph
 from executions.models import Execution, Trigger, Workflow
 from executions.nodes.registry import node_types
-from workflow_platform import idempotency
-from workflow_platform.accounts.models import Role, Workspace
-from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.accounts.views import user_of
-from workflow_platform.accounts.workspace_choice import workspace_for
-from workflow_platform.idempotency import create_once
-from workflow_platform.problems import Problem
+from executions.triggers import schedules
+from executions.waits.responses import wait_for_end
+from executions.workflows import definitions
+from executions.workflows.url_checks import refused_urls
+from workflow_platform.core.accounts import idempotency
+from workflow_platform.core.accounts.idempotency import create_once
+from workflow_platform.core.accounts.models import Role, Workspace
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.views import user_of
+from workflow_platform.core.accounts.workspace_choice import workspace_for
+from workflow_platform.core.api.problems import Problem
 
 
 def invalid_graph(error: InvalidGraph) -> Problem:

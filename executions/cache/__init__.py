@@ -6,6 +6,6 @@ compute. Nothing depends on it: without Redis everything is computed.
 
 from executions.cache.flight import Flight, Hit, ask
 from executions.cache.keys import execution_key, node_key
-from executions.cache.store import Figures, figures, ttl_ms
+from executions.cache.store import CacheStats, stats, ttl_ms
 
-__all__ = ["Figures", "Flight", "Hit", "ask", "execution_key", "figures", "node_key", "ttl_ms"]
+__all__ = ["CacheStats", "Flight", "Hit", "ask", "execution_key", "node_key", "stats", "ttl_ms"]

@@ -20,7 +20,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from executions.cache.store import LANDED, Away, Store, lock_ms, store
-from workflow_platform.redis_server import server
+from workflow_platform.core.redis_server import server
 
 logger = logging.getLogger(__name__)
 

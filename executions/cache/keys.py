@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 
-from executions.items import Items, plain
+from executions.domain.items import Items, plain
 from executions.nodes.base import NodeContext, NodeType
 
 

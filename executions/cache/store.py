@@ -24,8 +24,8 @@ import orjson
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from executions.items import fragment
-from workflow_platform.redis_server import RedisServer, once_more, server
+from executions.domain.items import fragment
+from workflow_platform.core.redis_server import RedisServer, once_more, server
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class CacheStats:
     """Counters since Redis last lost everything, over all processes, and how many answers there are."""
 
     node_hits: int = 0
@@ -175,11 +175,11 @@ class Store:
         """Count a question that was not answered from the cache by `look`."""
         self._call(self.client.hincrby, COUNTS, f"{kind}_misses", 1)
 
-    def figures(self) -> Figures:
+    def figures(self) -> CacheStats:
         """Return the counters."""
         counts: dict[bytes, bytes] = self._call(self.client.hgetall, COUNTS)
         entries = self._call(self._count_entries)
-        return Figures(entries=entries, **{name.decode(): int(count) for name, count in counts.items()})
+        return CacheStats(entries=entries, **{name.decode(): int(count) for name, count in counts.items()})
 
     def _count_entries(self) -> Any:
         return self.client.zcount(EXPIRES, int(time.time() * 1000), "+inf")
@@ -234,12 +234,12 @@ def store() -> Store:
         return _store(server())
 
 
-def figures() -> Figures:
+def stats() -> CacheStats:
     """Return the counters of the whole installation; zeros while Redis does not answer."""
     try:
         return store().figures()
     except Away:
-        return Figures()
+        return CacheStats()
 
 
 def ttl_ms(seconds: float | None) -> int:

@@ -11,11 +11,12 @@ from typing import Any
 
 from django.conf import settings
 
-from executions.expressions import TooMuchHere
-from executions.graph import Node
-from executions.items import Items, NotStorable, joined, pack, sample_of
-from executions.nodes.base import Cost, NodeContext, NodeError, NodeResult, NodeType
-from workflow_platform.secret_names import masked_text
+from executions.domain.errors import NodeError
+from executions.domain.expressions import TooMuchHere
+from executions.domain.graph import Node
+from executions.domain.items import Items, NotStorable, joined, pack, sample_of
+from executions.nodes.base import Cost, NodeContext, NodeResult, NodeType
+from workflow_platform.core.secrets.secret_names import masked_text
 
 logger = logging.getLogger(__name__)
 

@@ -12,13 +12,14 @@ from uuid import UUID
 from django.conf import settings
 
 from executions import cache
+from executions.domain.errors import NodeError
+from executions.domain.graph import Node
+from executions.domain.items import Items
+from executions.domain.statuses import NodeRunStatus
 from executions.engine.attempt import packed
 from executions.engine.definition import Definition
-from executions.graph import Node
-from executions.items import Items
 from executions.models import Execution, NodeRun
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType
-from executions.statuses import NodeRunStatus
+from executions.nodes.base import NodeContext, NodeResult, NodeType
 
 logger = logging.getLogger(__name__)
 

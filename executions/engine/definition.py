@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from executions.graph import Graph
+from executions.domain.graph import Graph
 from executions.models import WorkflowVersion
 from executions.nodes.base import NodeType
 from executions.nodes.registry import node_types

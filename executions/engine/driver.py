@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable
 
 from django.conf import settings
 
-from executions.engine.turns import FairThreads
+from executions.engine.fair_share import FairThreads
 
 logger = logging.getLogger(__name__)
 

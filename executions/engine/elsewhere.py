@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from executions.expressions import Budget, Evaluator, ExpressionError, Scope, TooMuchHere
-from executions.items import PACKED_BYTES, Items, PackedItems, chunks_of
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType
-from workflow_platform.sandbox.pool import sandbox
-from workflow_platform.sandbox.task import Cancelled, Reply, Task
+from executions.domain.errors import NodeError
+from executions.domain.expressions import Budget, Evaluator, ExpressionError, ExpressionScope, TooMuchHere
+from executions.domain.items import PACKED_BYTES, Items, PackedItems, chunks_of
+from executions.nodes.base import NodeContext, NodeResult, NodeType
+from workflow_platform.core.sandbox.pool import sandbox
+from workflow_platform.core.sandbox.task import Reply, Task, TaskCancelled
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def _items(chunks: list[bytes], told: dict[str, Any]) -> Items:
 class Fallback:
     """Evaluates here as long as that takes next to no time, then in a sandbox process."""
 
-    def __init__(self, scope: Scope, workspace: str, cancelled: threading.Event) -> None:
+    def __init__(self, scope: ExpressionScope, workspace: str, cancelled: threading.Event) -> None:
         self.scope = scope
         self._workspace, self._cancelled = workspace, cancelled
         self._here: Evaluator | None = Evaluator(scope, budget=Budget())
@@ -104,14 +105,16 @@ class Fallback:
         return reply.parts
 
 
-def _ask(task: Task, workspace: str, scope: Scope, cancelled: threading.Event) -> Reply:
+def _ask(task: Task, workspace: str, scope: ExpressionScope, cancelled: threading.Event) -> Reply:
     try:
         return sandbox().run(task, group=workspace, queue=str(scope.execution.get("id", "")), cancelled=cancelled)
-    except Cancelled:
+    except TaskCancelled:
         raise NodeError("Cancelled.") from None
 
 
-def _task(function: str, head: dict[str, Any], inputs: dict[str, Items], scope: Scope, parameters: Any) -> Task:
+def _task(
+    function: str, head: dict[str, Any], inputs: dict[str, Items], scope: ExpressionScope, parameters: Any
+) -> Task:
     """Return a task over the inputs, with those of the other nodes' outputs that the parameters name."""
     described, nodes, arrays = list[dict[str, Any]](), dict[int, dict[str, Any]](), list[bytes]()
 
@@ -130,7 +133,7 @@ def _task(function: str, head: dict[str, Any], inputs: dict[str, Items], scope: 
     words = {"execution": scope.execution, "workflow": scope.workflow, "vars": scope.vars}
     head |= {"inputs": described, "nodes": list(nodes.values()), "words": words}
     return Task(
-        f"executions.sandbox.node_run:{function}",
+        f"executions.nodes.in_sandbox:{function}",
         [orjson.dumps(head), *arrays],
         settings.NODE_CPU_SECONDS,
         settings.NODE_MEMORY_MB * 2**20,

@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-from executions import credentials, node_deliveries, sub_workflows, waits
-from executions.engine import elsewhere
+from executions import credentials
+from executions.domain.expressions import Budget, Evaluator, ExpressionScope, Resolver, TooMuchHere
+from executions.domain.graph import Graph
+from executions.domain.items import Items, is_small, main_of
+from executions.engine import child_executions, elsewhere, node_deliveries
 from executions.engine.attempt import Outcome, attempt
 from executions.engine.cached import is_cached, run_through
 from executions.engine.definition import Definition
 from executions.engine.planner import Ready
-from executions.expressions import Budget, Evaluator, Resolver, Scope, TooMuchHere
-from executions.graph import Graph
-from executions.items import Items, is_small, main_of
 from executions.models import Execution, NodeRun
 from executions.nodes.base import NodeContext
+from executions.waits import waits
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +95,7 @@ class Work:
             resumed=active.resumed,
             outcome=active.outcome,
             node_run=row,
-            start_child=partial(sub_workflows.start_child, row),
+            start_child=partial(child_executions.start_child, row),
             deliver=partial(node_deliveries.deliver, row),
             find_credential=partial(credentials.open_for_node, workspace),
             mark_credential=partial(credentials.mark, workspace),
@@ -103,11 +104,13 @@ class Work:
 
 def _scope(
     definition: Definition, execution: Execution, latest: Mapping[str, Items], inputs: dict[str, Items]
-) -> Scope:
+) -> ExpressionScope:
     items = main_of(inputs)
     about = {"id": str(execution.pk), "trigger": execution.trigger, "resumeUrl": waits.resume_url(execution.pk)}
     workflow = {"id": str(execution.workflow_id), "name": execution.workflow.name}
-    return Scope(items, _Names(latest, definition.graph), about, workflow, definition.settings.get("vars") or {})
+    return ExpressionScope(
+        items, _Names(latest, definition.graph), about, workflow, definition.settings.get("vars") or {}
+    )
 
 
 class _Names(Mapping[str, Callable[[], Items]]):

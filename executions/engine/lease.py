@@ -19,8 +19,8 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from executions.engine.driver import driver
-from executions.heartbeat.process import CompanionProcess
-from executions.heartbeat.table import Table
+from executions.engine.heartbeat.process import CompanionProcess
+from executions.engine.heartbeat.table import Table
 from executions.lifecycle import Lease
 
 logger = logging.getLogger(__name__)

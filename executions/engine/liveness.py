@@ -6,7 +6,7 @@ parts costs one step, whatever the graph looks like. Pure.
 
 from __future__ import annotations
 
-from executions.components import Components
+from executions.domain.components import Components
 
 
 class Liveness:

@@ -13,17 +13,19 @@ import orjson
 from django.db import connection
 from django.utils import timezone
 
-from executions import answers, lifecycle
+from executions import lifecycle
+from executions.domain.errors import NodeError
+from executions.domain.graph import ERROR_OUTPUT, Node
+from executions.domain.items import Items
+from executions.domain.statuses import ExecutionStatus
 from executions.engine.attempt import Outcome, check_total, error_data, preview
 from executions.engine.invocation import Active, Work
 from executions.engine.planner import Ready
 from executions.engine.run_state import RunState
-from executions.graph import ERROR_OUTPUT, Node
-from executions.items import Items
 from executions.lifecycle import Change
 from executions.models import NodeRun, Wait
-from executions.nodes.base import NodeError, NodeResult, WaitFor
-from executions.statuses import ExecutionStatus
+from executions.nodes.base import NodeResult, WaitFor
+from executions.waits import responses
 
 HOLD_SECONDS = 0.25
 """What is due sooner is waited for with the lease in hand."""
@@ -213,6 +215,8 @@ class NodeRuns(RunState):
         if response is not None and self.response is None:  # the first answer is the answer
             self.response = change.execution_fields["response"] = response
             if self.execution.awaited:
-                self._submit(change, lambda error: None if error else answers.tell(self.execution.pk, self._state()))
+                self._submit(
+                    change, lambda error: None if error else responses.notify(self.execution.pk, self._state())
+                )
                 return
         self._submit(change)

@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from executions.domain.graph import Edge, Graph
+from executions.domain.items import Items, joined
 from executions.engine.liveness import Liveness
-from executions.graph import Edge, Graph
-from executions.items import Items, joined
 
 RunKey = tuple[str, int]
 """(node id, run_index)"""

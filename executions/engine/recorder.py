@@ -23,14 +23,14 @@ from django.db import DataError, InterfaceError, OperationalError, connection, t
 
 from events import log
 from events.log import NewEvent
-from events.models import Event
+from events.log.models import Event
 from executions import lifecycle
+from executions.domain.statuses import ExecutionStatus
 from executions.engine import rows
 from executions.engine.bulk import BulkQueue, Submission
-from executions.lifecycle import Change, Claimed, Lease
-from executions.lifecycle.deliveries import take_back
+from executions.lifecycle import Change, ClaimedExecution, Lease
+from executions.lifecycle.deliveries import withdraw
 from executions.models import Wait
-from executions.statuses import ExecutionStatus
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ BUSY = 4
 GATHER_SECONDS = 0.004
 """After a batch of BUSY or more, the next one gathers for so long: what a batch costs is shared by more."""
 
-Claim = tuple[list[UUID], str, "Future[list[Claimed]]"]
+Claim = tuple[list[UUID], str, "Future[list[ClaimedExecution]]"]
 
 
 class LeaseLost(Exception):
@@ -76,9 +76,9 @@ class Recorder:
             self._submissions.put((change, future))
         return future
 
-    def claim(self, execution_ids: list[UUID], worker: str) -> Future[list[Claimed]]:
+    def claim(self, execution_ids: list[UUID], worker: str) -> Future[list[ClaimedExecution]]:
         """Claim executions in the next commit, as `lifecycle.claim` does."""
-        future: Future[list[Claimed]] = Future()
+        future: Future[list[ClaimedExecution]] = Future()
         self._submissions.put((execution_ids, worker, future))
         return future
 
@@ -180,7 +180,7 @@ class Recorder:
 class _Written:
     stale: set[UUID]
     """Those whose lease no longer holds."""
-    claimed: list[list[Claimed]]
+    claimed: list[list[ClaimedExecution]]
 
 
 @dataclass(slots=True)
@@ -262,7 +262,7 @@ def write_rows(changes: Sequence[Change], held: Mapping[UUID, int]) -> tuple[set
     stale = {c.lease.execution_id for c in changes if held.get(c.lease.execution_id) != c.lease.fencing_token}
     valid = [change for change in changes if change.lease.execution_id not in stale]
     for change in valid:
-        take_back(change)
+        withdraw(change)
     node_runs = {(r.execution_id, r.node_id, r.run_index): r for change in valid for r in change.node_runs}
     rows.upsert_node_runs(list(node_runs.values()))
     if waits := [wait for change in valid for wait in change.waits]:

@@ -11,7 +11,7 @@ import orjson
 from django.db import connection
 from psycopg.types.json import Jsonb, set_json_dumps
 
-from executions.items import fragment
+from executions.domain.items import fragment
 from executions.models import NodeRun
 
 set_json_dumps(orjson.dumps)

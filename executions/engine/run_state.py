@@ -10,7 +10,11 @@ from typing import Any
 
 from django.conf import settings
 
-from executions import answers, background, lifecycle
+from executions import lifecycle
+from executions.admission import after_commit
+from executions.domain.graph import Node
+from executions.domain.items import Items, PackedItems
+from executions.domain.statuses import ExecutionStatus
 from executions.engine.attempt import Outcome
 from executions.engine.cached import WholeResult
 from executions.engine.definition import Definition
@@ -19,11 +23,9 @@ from executions.engine.invocation import Active
 from executions.engine.lease import Held, heartbeats
 from executions.engine.planner import Plan, Ready, RunKey
 from executions.engine.recorder import recorder
-from executions.graph import Node
-from executions.items import Items, PackedItems
-from executions.lifecycle import Change, Claimed
+from executions.lifecycle import Change, ClaimedExecution
 from executions.models import NodeRun
-from executions.statuses import ExecutionStatus
+from executions.waits import responses
 
 MAX_UNCOMMITTED = 64
 """Changes that one execution may have on their way to the log: a loop of fast nodes waits for the database."""
@@ -33,7 +35,7 @@ class RunState(Actor):
     """An execution in memory. `done` is called once, when nothing of it runs here any more."""
 
     def __init__(
-        self, driver: Driver, claimed: Claimed, definition: Definition, done: Callable[[RunState], None]
+        self, driver: Driver, claimed: ClaimedExecution, definition: Definition, done: Callable[[RunState], None]
     ) -> None:
         super().__init__(driver, claimed.execution.workspace_id)
         self.execution, self.lease, self.restored = claimed.execution, claimed.lease, claimed.runs
@@ -177,9 +179,9 @@ class RunState(Actor):
             )
         )
         change += lifecycle.end(self.execution, self.lease, status, list(self.rows.values()), data, follow_up=follow_up)
-        self._leave(change, then=background.follow_up if follow_up else background.admit)
+        self._leave(change, then=after_commit.follow_up if follow_up else after_commit.admit)
 
-    def _leave(self, change: Change, then: Callable[[], None] = background.admit) -> None:
+    def _leave(self, change: Change, then: Callable[[], None] = after_commit.admit) -> None:
         """Write the last change under this lease, and let go once it is written."""
         self.over = True
 
@@ -188,7 +190,7 @@ class RunState(Actor):
                 self.result.confirm()
                 then()
                 if self.execution.awaited:
-                    answers.tell(self.execution.pk, self._state())
+                    responses.notify(self.execution.pk, self._state())
             self.tell(self._close)
 
         self._submit(change, written)

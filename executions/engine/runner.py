@@ -18,7 +18,9 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from executions import lifecycle, waits
+from executions import lifecycle
+from executions.domain.errors import NodeError
+from executions.domain.statuses import ExecutionStatus, NodeRunStatus
 from executions.engine.attempt import Outcome, packed, preview
 from executions.engine.cached import Served
 from executions.engine.driver import TURN_SECONDS
@@ -30,8 +32,7 @@ from executions.engine.recorder import LeaseLost
 from executions.engine.run_state import MAX_UNCOMMITTED
 from executions.lifecycle import Change
 from executions.models import NodeRun, Wait
-from executions.nodes.base import NodeError
-from executions.statuses import ExecutionStatus, NodeRunStatus
+from executions.waits import waits
 
 logger = logging.getLogger(__name__)
 

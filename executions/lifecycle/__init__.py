@@ -6,7 +6,7 @@ other executions.
 """
 
 from executions.lifecycle.base import Change, Lease, event, summary
-from executions.lifecycle.claiming import Claimed, claim, take_leases
+from executions.lifecycle.claiming import ClaimedExecution, claim, take_leases
 from executions.lifecycle.control import CannotControl, request_cancel, request_pause, request_resume
 from executions.lifecycle.creation import (
     CannotStart,
@@ -17,7 +17,8 @@ from executions.lifecycle.creation import (
     needs_key_ahead,
     settle_keys,
 )
-from executions.lifecycle.steps import (
+from executions.lifecycle.rerun_copy import OldRun, old_runs
+from executions.lifecycle.transitions import (
     cancel_node,
     complete_node,
     end,
@@ -30,13 +31,12 @@ from executions.lifecycle.steps import (
     start_node,
     wait_node,
 )
-from executions.lifecycle.taking_over import OldRun, old_runs
 
 __all__ = [
     "CannotControl",
     "CannotStart",
     "Change",
-    "Claimed",
+    "ClaimedExecution",
     "Lease",
     "NewExecution",
     "OldRun",

@@ -11,12 +11,18 @@ from uuid import UUID
 from django.utils import timezone
 
 from events.log import NewEvent
+from executions.domain.statuses import (
+    ExecutionStatus,
+    NodeRunStatus,
+    check_execution_transition,
+    check_node_run_transition,
+)
 from executions.models import Execution, NodeRun, Wait
-from executions.statuses import ExecutionStatus, NodeRunStatus, check_execution_move, check_node_run_move
 
 SOURCE = "executions.engine"
 OUTSIDE = "executions.lifecycle"
 """Source of events that no worker caused."""
+NOT_HELD = "The execution has ended, or another worker holds its lease."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +68,15 @@ def event(execution: Execution, type_: str, data: dict[str, Any], source: str = 
     )
 
 
-def move(execution: Execution, status: ExecutionStatus) -> None:
+def transition(execution: Execution, status: ExecutionStatus) -> None:
     """Give the execution a status that may follow its present one. Raises IllegalMove."""
-    check_execution_move(ExecutionStatus(execution.status), status)
+    check_execution_transition(ExecutionStatus(execution.status), status)
     execution.status = status.value
 
 
-def move_node_run(run: NodeRun, status: NodeRunStatus) -> None:
+def transition_node_run(run: NodeRun, status: NodeRunStatus) -> None:
     """Give the node run a status that may follow its present one. Raises IllegalMove."""
-    check_node_run_move(NodeRunStatus(run.status), status)
+    check_node_run_transition(NodeRunStatus(run.status), status)
     run.status = status.value
 
 
@@ -79,16 +85,16 @@ def about(run: NodeRun) -> dict[str, Any]:
     return {"node": run.node_id, "name": run.name, "node_type": run.node_type, "run_index": run.run_index}
 
 
-def end_unheld(execution: Execution, status: ExecutionStatus, data: dict[str, Any]) -> list[NewEvent]:
+def finish_without_lease(execution: Execution, status: ExecutionStatus, data: dict[str, Any]) -> list[NewEvent]:
     """End an execution whose row the caller has locked and no worker holds; the caller saves it."""
     runs = list(NodeRun.objects.filter(execution=execution).defer("output", "inputs"))
     now = timezone.now()
     for run in runs:
         if not NodeRunStatus(run.status).ended:
-            move_node_run(run, NodeRunStatus.CANCELLED)
+            transition_node_run(run, NodeRunStatus.CANCELLED)
             run.ended_at, run.error = now, None
             run.save(update_fields=["status", "ended_at", "error"])
-    move(execution, status)
+    transition(execution, status)
     execution.ended_at = now
     execution.resume_at = None
     execution.follow_up_due = True

@@ -13,16 +13,16 @@ from django.utils import timezone
 
 from events import log
 from events.log import NewEvent
-from executions import admission
+from executions.admission import admission
+from executions.domain.statuses import ExecutionStatus, NodeRunStatus
 from executions.lifecycle import stored_outputs
-from executions.lifecycle.base import Lease, end_unheld, event, move
-from executions.lifecycle.deliveries import taken_back
+from executions.lifecycle.base import Lease, event, finish_without_lease, transition
+from executions.lifecycle.deliveries import withdrawn
 from executions.models import Execution, NodeRun, Trigger
-from executions.statuses import ExecutionStatus, NodeRunStatus
 
 
 @dataclass(slots=True)
-class Claimed:
+class ClaimedExecution:
     """An execution with the lease to run it, and its node runs so far (without those of a fresh one)."""
 
     execution: Execution
@@ -31,7 +31,7 @@ class Claimed:
 
 
 @transaction.atomic
-def claim(execution_ids: Sequence[UUID], worker: str) -> list[Claimed]:
+def claim(execution_ids: Sequence[UUID], worker: str) -> list[ClaimedExecution]:
     """Take leases as `take_leases` does, in a transaction of its own."""
     claimed, events = take_leases(execution_ids, worker)
     if events:
@@ -39,7 +39,7 @@ def claim(execution_ids: Sequence[UUID], worker: str) -> list[Claimed]:
     return claimed
 
 
-def take_leases(execution_ids: Sequence[UUID], worker: str) -> tuple[list[Claimed], list[NewEvent]]:
+def take_leases(execution_ids: Sequence[UUID], worker: str) -> tuple[list[ClaimedExecution], list[NewEvent]]:
     """Take the leases of those executions that nobody holds, and that have something to do. Returns them, with the
     events that the caller has to append in the same transaction: last, since that locks streams.
 
@@ -72,7 +72,7 @@ def take_leases(execution_ids: Sequence[UUID], worker: str) -> tuple[list[Claime
         events += _claimed(execution, before, runs.get(execution.pk, []))
     if taken:
         _write([execution for execution, _ in taken], worker, now)
-    return [Claimed(e, Lease(e.pk, e.fencing_token, worker), runs.get(e.pk, [])) for e, _ in taken], events
+    return [ClaimedExecution(e, Lease(e.pk, e.fencing_token, worker), runs.get(e.pk, [])) for e, _ in taken], events
 
 
 def _claimable(execution: Execution, status: ExecutionStatus, now: datetime) -> bool:
@@ -91,13 +91,13 @@ def _claimable(execution: Execution, status: ExecutionStatus, now: datetime) -> 
 def _ended_instead(execution: Execution, before: ExecutionStatus) -> list[NewEvent] | None:
     """End what is to be cancelled, or has lost too many workers. Returns the events; None if it is to run."""
     if execution.cancel_requested_at is not None:
-        execution.cancel_request = taken_back(execution.pk, execution.cancel_request or {})
-        return end_unheld(execution, ExecutionStatus.CANCELLED, execution.cancel_request)
+        execution.cancel_request = withdrawn(execution.pk, execution.cancel_request or {})
+        return finish_without_lease(execution, ExecutionStatus.CANCELLED, execution.cancel_request)
     lost = before is ExecutionStatus.RUNNING and not execution.handed_over
     if lost and execution.recoveries >= settings.MAX_RECOVERIES:
         said = f"Its worker was lost {execution.recoveries + 1} times; it is not tried again."
         execution.error = {"type": "TooManyRecoveries", "message": said}
-        return end_unheld(execution, ExecutionStatus.FAILED, {"error": execution.error})
+        return finish_without_lease(execution, ExecutionStatus.FAILED, {"error": execution.error})
     return None
 
 
@@ -119,7 +119,7 @@ def _take(execution: Execution, before: ExecutionStatus, worker: str, now: datet
     execution.worker = worker
     execution.fencing_token += 1
     execution.recoveries += before is ExecutionStatus.RUNNING and not execution.handed_over
-    move(execution, ExecutionStatus.RUNNING)
+    transition(execution, ExecutionStatus.RUNNING)
 
 
 def _claimed(execution: Execution, before: ExecutionStatus, runs: list[NodeRun]) -> list[NewEvent]:

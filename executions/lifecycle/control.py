@@ -9,12 +9,12 @@ from django.utils import timezone
 
 from events import log
 from events.log import NewEvent
-from executions import admission
-from executions.lifecycle.base import OUTSIDE, end_unheld, event, move
-from executions.lifecycle.deliveries import taken_back
+from executions.admission import admission
+from executions.domain.statuses import ExecutionStatus
+from executions.lifecycle.base import OUTSIDE, event, finish_without_lease, transition
+from executions.lifecycle.deliveries import withdrawn
 from executions.models import Execution
-from executions.statuses import ExecutionStatus
-from workflow_platform.accounts.models import User
+from workflow_platform.core.accounts.models import User
 
 ASKED = "Asked for."
 
@@ -38,10 +38,10 @@ def cancel_locked(execution: Execution, request: dict[str, Any]) -> list[NewEven
     if status.ended or execution.cancel_requested_at is not None:
         return []
     execution.cancel_requested_at = timezone.now()
-    execution.cancel_request = request = taken_back(execution.pk, request)
+    execution.cancel_request = request = withdrawn(execution.pk, request)
     events = [event(execution, "cancel_requested", request, OUTSIDE)]
     if status is not ExecutionStatus.RUNNING:
-        events += end_unheld(execution, ExecutionStatus.CANCELLED, request)
+        events += finish_without_lease(execution, ExecutionStatus.CANCELLED, request)
     execution.save()
     admission.follow_up_on_commit()
     return events
@@ -64,7 +64,7 @@ def request_pause(execution: Execution, *, by: User | None = None, reason: str =
     elif status is ExecutionStatus.RUNNING:
         execution.pause_request = _who(by, reason)
     else:
-        move(execution, ExecutionStatus.PAUSED)
+        transition(execution, ExecutionStatus.PAUSED)
         execution.admitted_at = execution.resume_at = None
         log.append([event(execution, "paused", _who(by, reason), OUTSIDE)])
     execution.save()

@@ -14,16 +14,16 @@ from django.utils import timezone
 
 from events import log
 from events.log import NewEvent
-from executions import admission
-from executions.graph import Graph
+from executions.admission import admission
+from executions.domain.graph import Graph
+from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle import keys, policies
-from executions.lifecycle.base import OUTSIDE, end_unheld, event
-from executions.lifecycle.taking_over import OldRun, copy_runs, leave_out, taken_events
+from executions.lifecycle.base import OUTSIDE, event, finish_without_lease
+from executions.lifecycle.rerun_copy import OldRun, copy_runs, leave_out, reused_events
 from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
-from executions.statuses import ExecutionStatus
-from workflow_platform.accounts.models import User
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import User
+from workflow_platform.core.identifiers import uuid7
 
 HEAD_START = {
     Priority.HIGH.value: timedelta(seconds=60),
@@ -135,7 +135,7 @@ def _create(wanted: Sequence[NewExecution]) -> list[Execution | CannotStart]:
     events += _take_over([(new, row) for new, row in pairs if new.taken_over or new.left_out])
     for _, row in pairs:
         if (reason := turned_away.get(row.pk)) is not None:
-            events += end_unheld(row, ExecutionStatus.CANCELLED, {"reason": reason, "by": None})
+            events += finish_without_lease(row, ExecutionStatus.CANCELLED, {"reason": reason, "by": None})
             row.save()
     log.append(events)
     admission.admit_or_poke()
@@ -221,5 +221,5 @@ def _take_over(reruns: Sequence[tuple[NewExecution, Execution]]) -> list[NewEven
     for (new, row), graph in zip(reruns, graphs, strict=True):
         skipped, told = leave_out(row, graph, new.left_out)
         NodeRun.objects.bulk_create(skipped)
-        events += taken_events(row, graph, new.taken_over, set(new.replaced)) + told
+        events += reused_events(row, graph, new.taken_over, set(new.replaced)) + told
     return events

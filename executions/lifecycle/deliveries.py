@@ -9,18 +9,18 @@ from executions.lifecycle.base import Change
 from webhooks import outbox
 
 
-def take_back(change: Change) -> None:
+def withdraw(change: Change) -> None:
     """Withdraw the deliveries of an execution that the change ends as cancelled, and have its rows and its last event
     say so. Done again, for a transaction that was not committed, it comes to the same."""
     if change.cancels is None:
         return
-    request = taken_back(change.lease.execution_id, change.cancels)
+    request = withdrawn(change.lease.execution_id, change.cancels)
     if "deliveries" in request:
         change.events[-1].data["deliveries"] = request["deliveries"]
         change.execution_fields["cancel_request"] = request
 
 
-def taken_back(execution_id: UUID, request: dict[str, Any]) -> dict[str, Any]:
+def withdrawn(execution_id: UUID, request: dict[str, Any]) -> dict[str, Any]:
     """Withdraw the execution's deliveries, whose row is locked. Returns `request` `{reason, by, …}` with
     `deliveries`: what became of them, over all calls; without it if there were none."""
     found = outbox.withdraw([execution_id], f"The execution was cancelled: {request.get('reason') or 'asked for.'}")

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from executions import plain_paths
-from executions.expressions import ExpressionError, Scope
+from executions.domain import plain_paths
+from executions.domain.expressions import ExpressionError, ExpressionScope
 from executions.models import WorkflowVersion
-from executions.sandbox.evaluate import NOT_REACHED, Question, evaluate_all
-from workflow_platform.sandbox.asking import LONGEST_SECONDS, Unavailable
+from executions.sandbox.evaluate import NOT_REACHED, Evaluation, evaluate_all
+from workflow_platform.core.sandbox.asking import LONGEST_SECONDS, SandboxUnavailable
 
 KEY_LENGTH = 200
 Items = list[dict[str, Any]]
@@ -43,19 +43,21 @@ def read(version: WorkflowVersion, items: Items) -> Key | None:
 
 def evaluate(wanted: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[Key | None]:
     """Return the keys of executions in one workspace, `group`: None for those that there was no time for; not the
-    first. Raises Unavailable. Not for use within a transaction."""
-    questions = [Question(_template(version), Scope(_first(items), vars=_vars(version))) for version, items in wanted]
+    first. Raises SandboxUnavailable. Not for use within a transaction."""
+    questions = [
+        Evaluation(_template(version), ExpressionScope(_first(items), vars=_vars(version))) for version, items in wanted
+    ]
     answers = evaluate_all(questions, group=group)
     return [_key(version, answer) for (version, _), answer in zip(wanted, answers, strict=True)]
 
 
 def of_all(wanted: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[Key]:
-    """Return the keys of executions in one workspace. Raises Unavailable, also if that takes too long."""
+    """Return the keys of executions in one workspace. Raises SandboxUnavailable, also if that takes too long."""
     found: list[Key | None] = [read(version, items) for version, items in wanted]
     last = time.monotonic() + LONGEST_SECONDS
     while left := [place for place, key in enumerate(found) if key is None]:
         if time.monotonic() > last:
-            raise Unavailable(
+            raise SandboxUnavailable(
                 f"The concurrency keys of {len(wanted)} executions took longer than {LONGEST_SECONDS:g} s."
             )
         for place, key in zip(left, evaluate([wanted[place] for place in left], group), strict=True):

@@ -10,9 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from events.log import NewEvent
+from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle.control import cancel_locked
 from executions.models import Execution, Workflow
-from executions.statuses import ExecutionStatus
 
 REPLACED = "A newer execution took its place (concurrency policy cancel_running)."
 _ENDED = [status.value for status in ExecutionStatus if status.ended]

@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 from django.db import connection
 
-from executions.items import CHUNK_BYTES, PACKED_BYTES, SAMPLE_BYTES, SAMPLE_ITEMS, Items, PackedItems, sample_of
+from executions.domain.items import CHUNK_BYTES, PACKED_BYTES, SAMPLE_BYTES, SAMPLE_ITEMS, Items, PackedItems, sample_of
 from executions.models import NodeRun
 
 _LARGE = """

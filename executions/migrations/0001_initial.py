@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import workflow_platform.identifiers
+import workflow_platform.core.identifiers
 from django.conf import settings
 from django.db import migrations, models
 
@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Workflow',
             fields=[
-                ('id', models.UUIDField(default=workflow_platform.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=200)),
                 ('description', models.TextField(blank=True, max_length=10000)),
                 ('active', models.BooleanField(default=False, help_text='Whether its triggers (webhook, schedule) start it.')),
@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='WorkflowVersion',
             fields=[
-                ('id', models.UUIDField(default=workflow_platform.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('number', models.PositiveIntegerField()),
                 ('nodes', models.JSONField()),
                 ('edges', models.JSONField()),
@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Execution',
             fields=[
-                ('id', models.UUIDField(default=workflow_platform.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('status', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('waiting', 'waiting'), ('paused', 'paused'), ('completed', 'completed'), ('failed', 'failed'), ('cancelled', 'cancelled'), ('timed_out', 'timed out')], default='queued', max_length=10)),
                 ('trigger', models.CharField(choices=[('manual', 'Manual'), ('api', 'Api'), ('webhook', 'Webhook'), ('schedule', 'Schedule'), ('workflow', 'Workflow'), ('rerun', 'Rerun')], max_length=10)),
                 ('trigger_node', models.CharField(help_text='The node that the input enters at.', max_length=100)),
@@ -98,7 +98,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='NodeRun',
             fields=[
-                ('id', models.UUIDField(default=workflow_platform.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('node_id', models.CharField(max_length=100)),
                 ('name', models.CharField(max_length=200)),
                 ('node_type', models.CharField(max_length=60)),

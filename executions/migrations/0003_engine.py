@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import workflow_platform.identifiers
+import workflow_platform.core.identifiers
 from django.conf import settings
 from django.db import migrations, models
 
@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Credential',
             fields=[
-                ('id', models.UUIDField(default=workflow_platform.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=100)),
                 ('type', models.CharField(choices=[('basic', 'Basic'), ('bearer', 'Bearer token'), ('header', 'Header'), ('query', 'Query parameter'), ('oauth2_client_credentials', 'OAuth2 client credentials')], max_length=40)),
                 ('description', models.TextField(blank=True, max_length=2000)),
@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Wait',
             fields=[
-                ('id', models.UUIDField(default=workflow_platform.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('node_id', models.CharField(max_length=100)),
                 ('run_index', models.PositiveIntegerField(default=0)),
                 ('attempt', models.PositiveIntegerField(default=1)),

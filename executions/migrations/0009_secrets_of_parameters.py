@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.db import migrations, models
 
-from workflow_platform import encryption
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.secrets import encryption
+from workflow_platform.core.identifiers import uuid7
 
 CHUNK = 200
 TYPES = ("postgres", "crypto")

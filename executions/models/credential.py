@@ -8,9 +8,9 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from executions.credential_types import CREDENTIAL_TYPES
-from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
-from workflow_platform.identifiers import uuid7
+from executions.domain.credential_types import CREDENTIAL_TYPES
+from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
+from workflow_platform.core.identifiers import uuid7
 
 TYPE_CHOICES = [(name, kind.label) for name, kind in CREDENTIAL_TYPES.items()]
 

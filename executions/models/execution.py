@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from events.log.models import Stream
 
-from events.models import Stream
+from executions.domain.statuses import ExecutionStatus
 from executions.models.workflow import Workflow, WorkflowVersion
-from executions.statuses import ExecutionStatus
-from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
+from workflow_platform.core.identifiers import uuid7
 
 STATUS_CHOICES = [(status.value, status.value.replace("_", " ")) for status in ExecutionStatus]
 ENDED = [status.value for status in ExecutionStatus if status.ended]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 
+from executions.domain.statuses import NodeRunStatus
 from executions.models.execution import Execution
-from executions.statuses import NodeRunStatus
-from workflow_platform.accounts.models import WorkspaceScopedQuerySet
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import WorkspaceScopedQuerySet
+from workflow_platform.core.identifiers import uuid7
 
 STATUS_CHOICES = [(status.value, status.value) for status in NodeRunStatus]
 

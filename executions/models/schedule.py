@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 
+from executions.domain.schedule_rule import ScheduleRule
 from executions.models.execution import Execution
 from executions.models.workflow import Workflow
-from executions.schedule_rule import Rule
-from workflow_platform.accounts.models import WorkspaceScopedQuerySet
+from workflow_platform.core.accounts.models import WorkspaceScopedQuerySet
 
 
 class Missed(models.TextChoices):
@@ -21,7 +21,7 @@ class ScheduleQuerySet(WorkspaceScopedQuerySet["Schedule"]):
 
 
 class Schedule(models.Model):
-    """When a schedule trigger of an active workflow starts it next. Written by `executions.schedules` alone."""
+    """When a schedule trigger of an active workflow starts it next. Written by `triggers.schedules`."""
 
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="schedules")
     node_id = models.CharField(max_length=100)
@@ -54,6 +54,6 @@ class Schedule(models.Model):
         return f"{self.workflow} {self.node_id}: {self.cron or self.interval_seconds}"
 
     @property
-    def rule(self) -> Rule:
+    def rule(self) -> ScheduleRule:
         """Return when it is due."""
-        return Rule(self.cron or None, self.interval_seconds, self.timezone, self.anchor_at)
+        return ScheduleRule(self.cron or None, self.interval_seconds, self.timezone, self.anchor_at)

@@ -9,10 +9,10 @@ from django.conf import settings as django_settings
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils import timezone
+from events.log.models import Stream
 
-from events.models import Stream
-from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
+from workflow_platform.core.identifiers import uuid7
 
 
 class NoSuchWorkflow(Exception):

@@ -8,9 +8,10 @@ from uuid import UUID
 from django.db.models import Q
 from pydantic import Field
 
+from executions.domain.errors import NodeError
 from executions.models import WaitKind
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters, WaitFor
-from workflow_platform.accounts.models import User
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, WaitFor
+from workflow_platform.core.accounts.models import User
 
 MAX_MESSAGE = 5_000
 

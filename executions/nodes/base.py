@@ -14,18 +14,19 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from executions.credential_types import Fields
-from executions.expressions import ExpressionError, Resolver
-from executions.graph import Node
-from executions.items import Items
-from executions.redaction import Redaction
+from executions.domain.credential_types import Fields
+from executions.domain.errors import NodeError
+from executions.domain.expressions import ExpressionError, Resolver
+from executions.domain.graph import Node
+from executions.domain.items import Items
+from executions.domain.redaction import Redaction
 
 # For annotations only: nodes that compute run in sandbox processes too, which know no Django.
 if TYPE_CHECKING:
     from executions.models import Execution, NodeRun, WaitKind
-    from executions.node_deliveries import Message
+    from executions.nodes.deliveries import Message
     from webhooks.models import Delivery
-    from workflow_platform.accounts.models import User
+    from workflow_platform.core.accounts.models import User
 
 Category = Literal["trigger", "flow", "data", "network", "code"]
 
@@ -37,16 +38,6 @@ class Parameters(BaseModel):
 
 
 P = TypeVar("P", bound=Parameters)
-
-
-class NodeError(Exception):
-    """A node could not do its work; the message is for the person who wrote the workflow."""
-
-    def __init__(self, message: str, *, retryable: bool = False, retry_after: float | None = None) -> None:
-        """`retry_after`: the seconds that the other side asks for before another try."""
-        super().__init__(message)
-        self.retryable = retryable
-        self.retry_after = retry_after
 
 
 @dataclass(slots=True)

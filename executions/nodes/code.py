@@ -6,11 +6,12 @@ from typing import Any, Literal
 from django.conf import settings
 from pydantic import Field
 
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.domain.errors import NodeError
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.sandbox.checking import check_code
-from executions.sandbox.code import Answer, Call, run
+from executions.sandbox.code import CodeCall, CodeResult, run
 from executions.sandbox.code_items import NotItems
-from workflow_platform.sandbox.task import Cancelled
+from workflow_platform.core.sandbox.task import TaskCancelled
 
 
 class CodeParameters(Parameters):
@@ -53,7 +54,7 @@ class Code(NodeType[CodeParameters]):
         # The code itself may well contain `{{`: it is no template, so it is taken as it stands.
         parameters = CodeParameters.model_validate(context.node.parameters)
         scope = context.evaluator.scope
-        call = Call(
+        call = CodeCall(
             parameters.code,
             scope,
             parameters.mode,
@@ -68,7 +69,7 @@ class Code(NodeType[CodeParameters]):
                 queue=str(scope.execution.get("id", "")),
                 cancelled=context.cancelled,
             )
-        except Cancelled:
+        except TaskCancelled:
             raise NodeError("Cancelled.") from None
         context.cost.cpu_ms, context.cost.memory_bytes = answer.cpu_ms, answer.memory_bytes
         _log(context, answer)
@@ -80,7 +81,7 @@ class Code(NodeType[CodeParameters]):
             raise NodeError(str(error)) from None
 
 
-def _log(context: NodeContext[CodeParameters], answer: Answer) -> None:
+def _log(context: NodeContext[CodeParameters], answer: CodeResult) -> None:
     """Hand what the code logged to the execution's log."""
     for level, message in answer.logs:
         context.log(level, message)

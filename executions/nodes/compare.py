@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from executions.items import Item
+from executions.domain.items import Item
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import identity
 from executions.nodes.paths import MISSING, FieldPath, read

@@ -12,8 +12,9 @@ from uuid import UUID, uuid4
 import uuid_utils
 from pydantic import Field
 
-from executions.credential_types import CryptoSecret
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.domain.credential_types import CryptoSecret
+from executions.domain.errors import NodeError
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import text
 from executions.nodes.credential_checks import of_other_types
 from executions.nodes.literal_secrets import WRITTEN_DOWN, holds_literal

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field
 
-from executions.items import Item, Items
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.domain.errors import NodeError
+from executions.domain.items import Item, Items
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import number
 from executions.nodes.paths import FieldPath, read, text_at, with_value
 

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
+from executions.domain.errors import NodeError
 from executions.nodes import moments
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.paths import FieldPath, with_value
 
 MAX_TEXT = 200

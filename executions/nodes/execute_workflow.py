@@ -6,9 +6,10 @@ from uuid import UUID
 
 from pydantic import Field
 
+from executions.domain.errors import NodeError
+from executions.domain.statuses import ExecutionStatus
 from executions.models import NoSuchWorkflow, WaitKind, Workflow
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters, WaitFor
-from executions.statuses import ExecutionStatus
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, WaitFor
 
 
 class ExecuteWorkflowParameters(Parameters):

@@ -5,7 +5,8 @@ from typing import Any, Literal
 from pydantic import Field
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.domain.errors import NodeError
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.paths import FieldPath, text_at, with_value
 
 MAX_HTML = 5_000_000

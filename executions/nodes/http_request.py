@@ -5,11 +5,12 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field
 
-from executions.items import PACKED_BYTES
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters, UsableCredential
+from executions.domain.errors import NodeError
+from executions.domain.items import PACKED_BYTES
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, UsableCredential
 from executions.sandbox.bodies import BodyTooLarge, as_json
-from workflow_platform import outbound
-from workflow_platform.sandbox.task import Cancelled
+from workflow_platform.core import outbound
+from workflow_platform.core.sandbox.task import TaskCancelled
 
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -128,7 +129,7 @@ def _body(
             )
         except BodyTooLarge as error:
             raise NodeError(str(error)) from None
-        except Cancelled:
+        except TaskCancelled:
             raise NodeError("Cancelled.") from None
     if is_json:
         try:

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from executions.items import Item
+from executions.domain.items import Item
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 

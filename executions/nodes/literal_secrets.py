@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from executions.syntax import expressions_in
+from executions.domain.syntax import expressions_in
 
 WRITTEN_DOWN = (
     "Do not write a {} into a workflow: everyone who may see the workflow can read it. Create a credential of the type"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from executions.items import joined
+from executions.domain.items import joined
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from executions.items import Items, joined
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.domain.errors import NodeError
+from executions.domain.items import Items, joined
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
 class MergeParameters(Parameters):

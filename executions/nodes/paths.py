@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import StringConstraints
 
-from executions.nodes.base import NodeError
+from executions.domain.errors import NodeError
 
 FieldPath = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 _INDEX_DIGITS = 9

@@ -14,16 +14,10 @@ import psycopg
 from django.conf import settings
 from pydantic import Field
 
-from executions.credential_types import PostgresLogin
-from executions.items import Item
-from executions.nodes.base import (
-    NodeContext,
-    NodeError,
-    NodeResult,
-    NodeType,
-    Parameters,
-    UsableCredential,
-)
+from executions.domain.credential_types import PostgresLogin
+from executions.domain.errors import NodeError
+from executions.domain.items import Item
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, UsableCredential
 from executions.nodes.credential_checks import of_other_types
 from executions.nodes.literal_secrets import WRITTEN_DOWN, holds_literal
 from executions.nodes.postgres_connection import Relay, connected
@@ -78,7 +72,7 @@ class PostgresParameters(Parameters):
     timeout_seconds: float = Field(30, title="Timeout", description="For a statement.", gt=0, le=MAX_SECONDS)
 
 
-class Postgres(NodeType[PostgresParameters]):
+class PostgresNode(NodeType[PostgresParameters]):
     """Runs in one transaction for all items on the first item's connection: either all of it is done, or nothing."""
 
     type = "postgres"

@@ -18,10 +18,10 @@ from typing import Any, Literal
 import psycopg
 from psycopg import rows
 
-from executions.nodes.base import NodeError
+from executions.domain.errors import NodeError
 from executions.nodes.postgres_values import prepare
-from workflow_platform import outbound
-from workflow_platform.addresses import IPAddress
+from workflow_platform.core import outbound
+from workflow_platform.core.outbound.addresses import IPAddress
 
 CONNECT_SECONDS = 10
 LOGIN_BYTES = 1024 * 1024
@@ -37,7 +37,7 @@ SslMode = Literal["disable", "prefer", "require", "verify-full"]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PostgresTarget:
     """A database and the login for it."""
 
     host: str
@@ -135,7 +135,7 @@ class Relay:
 
 
 @contextmanager
-def connected(target: Target, read_only: bool) -> Iterator[tuple[psycopg.Connection[dict[str, Any]], Relay]]:
+def connected(target: PostgresTarget, read_only: bool) -> Iterator[tuple[psycopg.Connection[dict[str, Any]], Relay]]:
     """Connect to the address that has been checked. What libpq would take from the worker's own environment and files
     (passwords, certificates, options) is named here, so that it takes nothing. Raises NodeError."""
     target.check()
@@ -159,7 +159,7 @@ def connected(target: Target, read_only: bool) -> Iterator[tuple[psycopg.Connect
         relay.close()
 
 
-def _opened(target: Target, relay: Relay) -> psycopg.Connection[dict[str, Any]]:
+def _opened(target: PostgresTarget, relay: Relay) -> psycopg.Connection[dict[str, Any]]:
     try:
         return psycopg.connect(
             host=target.host,

@@ -8,9 +8,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from executions.credential_types import PostgresLogin
-from executions.nodes.base import NodeError, Parameters
-from executions.nodes.postgres_connection import SslMode, Target
+from executions.domain.credential_types import PostgresLogin
+from executions.domain.errors import NodeError
+from executions.nodes.base import Parameters
+from executions.nodes.postgres_connection import PostgresTarget, SslMode
 
 Url = Annotated[str, StringConstraints(max_length=2000)]
 PASSWORD_IN_URL = re.compile(r"(?P<before>^\s*postgres(?:ql)?://[^/@]*?):(?P<password>.*)@", re.DOTALL)
@@ -42,13 +43,13 @@ def literal_password(connection: Any) -> str:
     return found["password"] if found else ""
 
 
-def target_of(connection: PostgresConnection | str | None, login: PostgresLogin | None) -> Target:
+def target_of(connection: PostgresConnection | str | None, login: PostgresLogin | None) -> PostgresTarget:
     """Return what is connected to: what the credential holds, and of the parameter only what that leaves empty, so
     that nobody who may not see the credential can have its password sent to a server of their own. Raises NodeError,
     without the URL, as it may hold a password."""
     given = _read(connection)
     at = login if login is not None and login.host else given
-    found = Target(
+    found = PostgresTarget(
         host=at.host,
         port=at.port,
         dbname=(login.dbname if login else "") or given.dbname,

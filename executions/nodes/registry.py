@@ -30,7 +30,7 @@ from executions.nodes.loop import Loop
 from executions.nodes.manual_trigger import ManualTrigger
 from executions.nodes.merge import Merge
 from executions.nodes.no_op import NoOp
-from executions.nodes.postgres import Postgres
+from executions.nodes.postgres import PostgresNode
 from executions.nodes.remove_duplicates import RemoveDuplicates
 from executions.nodes.rename_keys import RenameKeys
 from executions.nodes.respond_to_webhook import RespondToWebhook
@@ -43,7 +43,7 @@ from executions.nodes.split_out import SplitOut
 from executions.nodes.stop_and_error import StopAndError
 from executions.nodes.summarize import Summarize
 from executions.nodes.switch import Switch
-from executions.nodes.wait import Wait
+from executions.nodes.wait import WaitNode
 from executions.nodes.webhook_trigger import WebhookTrigger
 from executions.nodes.xml import Xml
 
@@ -62,7 +62,7 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     SplitOut,
     Aggregate,
     Loop,
-    Wait,
+    WaitNode,
     Approval,
     ExecuteWorkflow,
     HttpRequest,
@@ -83,7 +83,7 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     Csv,
     SendEmail,
     SendWebhook,
-    Postgres,
+    PostgresNode,
 )
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import re2  # linear in the text whatever the pattern: no catastrophic backtracking
 from pydantic import Field
 
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.domain.errors import NodeError
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.paths import FieldPath
 
 MAX_KEY_LENGTH = 1000

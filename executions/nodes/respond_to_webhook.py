@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BeforeValidator, Field
 
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.domain.errors import NodeError
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from webhooks.inbound import answer_headers
 
 MAX_BODY_BYTES = 1024 * 1024

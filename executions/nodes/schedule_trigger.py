@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from executions.graph import strings_in
+from executions.domain.graph import strings_in
+from executions.domain.schedule_rule import MOST_SECONDS, BadRule, ScheduleRule, checked_cron, checked_timezone
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
-from executions.schedule_rule import MOST_SECONDS, BadRule, Rule, checked_cron, checked_timezone
 
 
 class ScheduleTriggerParameters(Parameters):
@@ -63,9 +63,9 @@ class ScheduleTriggerParameters(Parameters):
             raise PydanticCustomError("exactly_one", "{said}", {"said": said})
         return value
 
-    def rule(self, anchor: datetime) -> Rule:
+    def rule(self, anchor: datetime) -> ScheduleRule:
         """Return when the schedule is due; intervals count from `anchor`."""
-        return Rule(self.cron, self.interval_seconds, self.timezone, anchor)
+        return ScheduleRule(self.cron, self.interval_seconds, self.timezone, anchor)
 
 
 def item_of(planned: datetime, fired: datetime, timezone: str, missed: bool, missed_runs: int) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from pydantic import ConfigDict, Field
 
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.domain.errors import NodeError
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 MAX_RECIPIENTS = 100

@@ -7,23 +7,16 @@ from uuid import UUID
 import orjson
 from pydantic import Field
 
-from executions.items import Item, Items
+from executions.domain.errors import NodeError
+from executions.domain.items import Item, Items
 from executions.models import WaitKind
-from executions.node_deliveries import Message, about
-from executions.nodes.base import (
-    NodeContext,
-    NodeError,
-    NodeResult,
-    NodeType,
-    Parameters,
-    UsableCredential,
-    WaitFor,
-)
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, UsableCredential, WaitFor
+from executions.nodes.deliveries import Message, about
 from webhooks.models import DeliveryStatus, Endpoint, Rank
 from webhooks.models.endpoint import MAX_URL
 from webhooks.outbox.to_endpoints import NoSuchEndpoint, find_endpoint
 from webhooks.retry_schedule import Preset, RetryPolicy
-from webhooks.sealing import Auth, BearerAuth, HeaderAuth, NoAuth, QueryAuth
+from webhooks.secrets import Auth, BearerAuth, HeaderAuth, NoAuth, QueryAuth
 from webhooks.sending.message import defaults
 
 MAX_BODY_BYTES = 1024 * 1024

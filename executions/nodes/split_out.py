@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.domain.errors import NodeError
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
 class SplitOutParameters(Parameters):

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.domain.errors import NodeError
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
 class StopAndErrorParameters(Parameters):

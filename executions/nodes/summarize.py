@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from executions.items import Item, Items
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.domain.errors import NodeError
+from executions.domain.items import Item, Items
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import identity, number, text
 from executions.nodes.paths import MISSING, FieldPath, read, with_value
 
@@ -19,7 +20,7 @@ Operation = Literal[
 ]  # fmt: skip
 
 
-class Summary(Parameters):
+class SummaryField(Parameters):
     operation: Operation = Field("count", title="Operation", description="Null and missing values are left out.")
     field: FieldPath | None = Field(None, title="Field", description="Of which field; `count` alone needs none.")
     into: FieldPath | None = Field(None, title="Into", description="Name of the result; default: sum_amount and so on.")
@@ -27,7 +28,7 @@ class Summary(Parameters):
 
 
 class SummarizeParameters(Parameters):
-    summaries: list[Summary] = Field(title="Summaries", min_length=1, max_length=50)
+    summaries: list[SummaryField] = Field(title="Summaries", min_length=1, max_length=50)
     group_by: list[FieldPath] = Field(
         [], title="Group by", description="One item for each combination of values; empty: one item.", max_length=20
     )
@@ -73,7 +74,7 @@ def _value(item: dict[str, Any], path: str) -> Any:
     return None if (value := read(item, path)) is MISSING else value
 
 
-def _summarized(summary: Summary, index: int, items: Items) -> Any:
+def _summarized(summary: SummaryField, index: int, items: Items) -> Any:
     if summary.field is None:
         return len(items)
     values = [value for item in items if (value := _value(item, summary.field)) is not None]

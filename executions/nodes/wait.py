@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field
 
+from executions.domain.errors import NodeError
 from executions.models import WaitKind
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters, WaitFor
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, WaitFor
 
 WAYS = "Give exactly one of `seconds`, `until` and `webhook`."
 
@@ -32,7 +33,7 @@ class WaitParameters(Parameters):
     )
 
 
-class Wait(NodeType[WaitParameters]):
+class WaitNode(NodeType[WaitParameters]):
     type = "wait"
     label = "Wait"
     description = "Hands its items on after a time, or goes on with a call to its URL. No worker is held meanwhile."

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.credential_checks import of_other_types
 from webhooks.inbound.schemes import CREDENTIAL_TYPE, SIGNING, Scheme, credentials_of
-from workflow_platform.client_address import networks
+from workflow_platform.core.requests.client_address import networks
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 PATH = r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*"

@@ -6,7 +6,8 @@ from xml.parsers import expat
 import xmltodict
 from pydantic import Field
 
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.domain.errors import NodeError
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.paths import MISSING, FieldPath, read, text_at, with_value
 
 MAX_XML = 10_000_000

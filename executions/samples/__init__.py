@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from executions.definitions import save_workflow
 from executions.models import Workflow
-from workflow_platform.accounts.models import User, Workspace
+from executions.workflows.definitions import save_workflow
+from workflow_platform.core.accounts.models import User, Workspace
 
 FOLDER = Path(__file__).parent
 

@@ -7,8 +7,8 @@ import threading
 import orjson
 from django.conf import settings
 
-from workflow_platform.sandbox.pool import sandbox
-from workflow_platform.sandbox.task import Task
+from workflow_platform.core.sandbox.pool import sandbox
+from workflow_platform.core.sandbox.task import Task
 
 CPU_SECONDS = 10
 

@@ -1,14 +1,14 @@
-"""Syntax checks of workflows for web processes: what `executions.syntax` says, from a sandbox process."""
+"""Syntax checks of workflows for web processes: what `executions.domain.syntax` says, from a sandbox process."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from executions.graph import Graph, strings_in
-from workflow_platform.sandbox.checking import CheckFailed, Checks, Text
+from executions.domain.graph import Graph, strings_in
+from workflow_platform.core.sandbox.checking import CheckFailed, Checks, Text
 
-_checks = Checks("executions.syntax:run", "The syntax check")
+_checks = Checks("executions.domain.syntax:run", "The syntax check")
 
 
 def check_graph(graph: Graph, key: object, group: str) -> dict[Text, str | None]:

@@ -8,22 +8,22 @@ from typing import Any, Literal
 
 import orjson
 
-from executions.expressions import Scope
-from executions.items import Items, PackedItems, fragment
+from executions.domain.expressions import ExpressionScope
+from executions.domain.items import Items, PackedItems, fragment
 from executions.sandbox.code_items import items_of
-from workflow_platform.sandbox.pool import Pool, sandbox
-from workflow_platform.sandbox.task import Reply, Task
+from workflow_platform.core.sandbox.pool import Pool, sandbox
+from workflow_platform.core.sandbox.task import Reply, Task
 
 LOGS_BYTES = 4 * 2**20
 """Room for the log lines beside the output."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CodeCall:
     """Code to run over a scope, with its limits. `each`: once for each item, else once for all."""
 
     code: str
-    scope: Scope
+    scope: ExpressionScope
     mode: Literal["all", "each"]
     time_limit: float
     """CPU seconds for all items together."""
@@ -59,7 +59,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Answer:
+class CodeResult:
     """What a call gave: a JSON value or an error, with what it logged and what it cost the sandbox process."""
 
     value: Any = None
@@ -80,12 +80,17 @@ class Answer:
 
 
 def run(
-    call: Call, *, group: str = "", queue: str = "", cancelled: threading.Event | None = None, pool: Pool | None = None
-) -> Answer:
+    call: CodeCall,
+    *,
+    group: str = "",
+    queue: str = "",
+    cancelled: threading.Event | None = None,
+    pool: Pool | None = None,
+) -> CodeResult:
     """Run the call in a sandbox process. Raises Cancelled."""
     task = call.task()
     reply = (pool or sandbox()).run(task, group=group, queue=queue, cancelled=cancelled)
-    answer = Answer(retryable=reply.retryable, cpu_ms=reply.cpu_ms, memory_bytes=reply.memory_bytes)
+    answer = CodeResult(retryable=reply.retryable, cpu_ms=reply.cpu_ms, memory_bytes=reply.memory_bytes)
     if reply.failure:
         answer.error = reply.explain(task, "The code")
     else:
@@ -93,7 +98,7 @@ def run(
     return answer
 
 
-def _read(answer: Answer, reply: Reply, call: Call) -> None:
+def _read(answer: CodeResult, reply: Reply, call: CodeCall) -> None:
     head, *parts = reply.parts
     told = orjson.loads(head)
     answer.logs = [(level, message) for level, message in told["logs"]]
@@ -110,7 +115,7 @@ def _read(answer: Answer, reply: Reply, call: Call) -> None:
         answer.error = f"The code returned what is not JSON: {error}."
 
 
-def _said(told: dict[str, Any], call: Call) -> str:
+def _said(told: dict[str, Any], call: CodeCall) -> str:
     """Return an error for the person who wrote the code: the limit that was hit, or what was thrown, and where."""
     places = [f"line {told['line']}"] if told.get("line") else []
     places += [f"item {told['item']}"] if told.get("item", -1) >= 0 else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from executions.items import Item
+from executions.domain.items import Item
 
 
 class NotItems(Exception):

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import orjson
 
-from executions.expressions import MEMORY_LIMIT_BYTES, TIME_LIMIT_SECONDS, ExpressionError, Scope
-from workflow_platform.sandbox.asking import LONGEST_SECONDS, ask
-from workflow_platform.sandbox.task import Task
+from executions.domain.expressions import MEMORY_LIMIT_BYTES, TIME_LIMIT_SECONDS, ExpressionError, ExpressionScope
+from workflow_platform.core.sandbox.asking import LONGEST_SECONDS, ask
+from workflow_platform.core.sandbox.task import Task
 
 OUTPUT_LIMIT_BYTES = 4 * 2**20
 SECONDS_TOGETHER = 2.0
@@ -26,11 +26,11 @@ NOT_REACHED: Final = _NotReached()
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Evaluation:
     """A template, and what its expressions see."""
 
     template: str
-    scope: Scope
+    scope: ExpressionScope
     item_index: int = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Question:
 
 def evaluate(
     template: str,
-    scope: Scope,
+    scope: ExpressionScope,
     *,
     group: str,
     item_index: int = 0,
@@ -61,7 +61,7 @@ def evaluate(
     `group` is the workspace that asks, `time_limit` in CPU seconds for each expression, `seconds` of wall clock for the
     answer. Not for use within a transaction. Raises ExpressionError, and Unavailable where there is no answer now.
     """
-    asked = [Question(template, scope, item_index)]
+    asked = [Evaluation(template, scope, item_index)]
     (answer,) = evaluate_all(asked, group=group, time_limit=time_limit, seconds=seconds)
     if isinstance(answer, ExpressionError):
         raise answer
@@ -69,7 +69,7 @@ def evaluate(
 
 
 def evaluate_all(
-    questions: Sequence[Question],
+    questions: Sequence[Evaluation],
     *,
     group: str,
     time_limit: float = TIME_LIMIT_SECONDS,
@@ -92,7 +92,7 @@ def evaluate_all(
     return [first, *[NOT_REACHED] * (len(questions) - 1)]
 
 
-def _task(questions: Sequence[Question], time_limit: float) -> Task:
+def _task(questions: Sequence[Evaluation], time_limit: float) -> Task:
     head = {
         "seconds": time_limit,
         "in_all": SECONDS_TOGETHER,

@@ -13,10 +13,10 @@ from typing import Any, Literal
 import orjson
 import quickjs
 
-from executions.expressions import PRELUDE, STACK_LIMIT_BYTES, first_line
-from executions.items import PACKED_BYTES, Item, NotStorable, chunks_of, sample_of
+from executions.domain.expressions import PRELUDE, STACK_LIMIT_BYTES, first_line
+from executions.domain.items import PACKED_BYTES, Item, NotStorable, chunks_of, sample_of
 from executions.sandbox.code_items import NotItems, items_of
-from workflow_platform.sandbox import javascript
+from workflow_platform.core.sandbox import javascript
 
 Kind = Literal["", "code", "time", "memory", "output", "items"]
 
@@ -74,7 +74,7 @@ _DRIVER = """
 
 
 @dataclass(slots=True)
-class Outcome:
+class EvaluationOutcome:
     """What a run gave: a JSON text, or an error of a kind. `logs` are pairs of level and message."""
 
     text: str = "null"
@@ -115,9 +115,9 @@ class Evaluation:
         self._run, self._state = self._context.get("__run"), self._context.get("__state")
         self._context.eval("delete globalThis.__run; delete globalThis.__state;")
 
-    def run(self, request: Request) -> Outcome:
+    def run(self, request: Request) -> EvaluationOutcome:
         """Run the code. Whatever it does is in the outcome."""
-        outcome = Outcome()
+        outcome = EvaluationOutcome()
         try:
             self._context.set_memory_limit(request.memory_limit)
             self._context.set_time_limit(request.time_limit)
@@ -149,7 +149,7 @@ class Evaluation:
             self._context.set("__given", self._context.parse_json(text))
             self._context.eval(f"__names[{orjson.dumps(name).decode()}] = __given; __given = undefined;")
 
-    def _explain(self, outcome: Outcome, error: str, request: Request) -> None:
+    def _explain(self, outcome: EvaluationOutcome, error: str, request: Request) -> None:
         said = first_line(error)
         if said == "InternalError: interrupted":
             outcome.kind = "time"
@@ -159,7 +159,7 @@ class Evaluation:
             outcome.kind, outcome.error = "code", said[:ERROR_CHARACTERS]
         outcome.line = _line(error, request.code)
 
-    def _add_state(self, outcome: Outcome, request: Request) -> None:
+    def _add_state(self, outcome: EvaluationOutcome, request: Request) -> None:
         """Add what was logged, and how far it got."""
         try:
             self._context.set_memory_limit(request.memory_limit + _SPARE_BYTES)

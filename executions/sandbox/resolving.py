@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from executions.expressions import Evaluator, ExpressionError, Scope
+from executions.domain.expressions import Evaluator, ExpressionError, ExpressionScope
 
 
 def run(parts: list[bytes]) -> list[bytes]:
@@ -33,7 +33,7 @@ def run(parts: list[bytes]) -> list[bytes]:
 
 def _resolved(question: dict[str, Any], seconds: float, memory: int) -> dict[str, Any]:
     nodes = {name: (lambda items=items: items) for name, items in question["nodes"].items()}
-    scope = Scope(question["items"], nodes, question["execution"], question["workflow"], question["vars"])
+    scope = ExpressionScope(question["items"], nodes, question["execution"], question["workflow"], question["vars"])
     try:
         return {"value": Evaluator(scope, seconds, memory).resolve(question["template"], question["item_index"])}
     except ExpressionError as error:

@@ -6,12 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from django.http import Http404
+from events.log.models import Event
 
-from events.models import Event
 from executions.models import Execution
 from executions.traces.trace import Focus
 from webhooks.models import Delivery, InboundRequest
-from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 
 
 def focus_of(user: Any, kind: str, pk: UUID) -> Focus:

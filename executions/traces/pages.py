@@ -14,7 +14,7 @@ from executions.models import Execution
 from executions.traces.finding import focus_of
 from executions.traces.rows import Pages, rows_of
 from executions.traces.trace import trace
-from workflow_platform.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 
 NAMED = ("delivery", "inbound", "event")
 

@@ -17,10 +17,10 @@ def measure(length: int, *, workflows: int, keys: int) -> tuple[float, float]:
     from django.conf import settings
     from django.db import connection, transaction
 
-    from executions import admission
-    from executions.explanation import explain
+    from executions.admission import admission
+    from executions.admission.explanation import explain
     from tests.admitting import admitted, end, start, workflow_in
-    from workflow_platform.accounts.models import User
+    from workflow_platform.core.accounts.models import User
 
     settings.PERF_MAX_CONCURRENT_EXECUTIONS, settings.WORKSPACE_MAX_CONCURRENT_EXECUTIONS = 20, 20
     admitting, explaining = [], []

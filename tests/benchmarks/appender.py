@@ -23,13 +23,18 @@ django.setup()
 import psycopg  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 from django.test import Client  # noqa: E402
+from events.catalogue.stream_names import FEED  # noqa: E402
+from events.log.models import Stream  # noqa: E402
 
-from events import log, partitions, reading  # noqa: E402
-from events.log import NewEvent  # noqa: E402
-from events.models import FEED, Stream  # noqa: E402
-from events.recorded import RecordedEvent  # noqa: E402
+from events import log  # noqa: E402
+from events.log import (  # noqa: E402
+    NewEvent,
+    partitions,
+    reading,
+)
+from events.log.recorded import RecordedEvent  # noqa: E402
 from tests.benchmarks.appender_shapes import BATCH, SHAPES  # noqa: E402
-from workflow_platform.accounts.models import Workspace  # noqa: E402
+from workflow_platform.core.accounts.models import Workspace  # noqa: E402
 
 PAYLOAD = {"level": "info", "message": "x" * 200, "node": "node", "run_index": 0}
 LONG_STREAMS, LONG, SHORT_STREAMS, SHORT = 20, 1000, 200, 20

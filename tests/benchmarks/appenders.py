@@ -15,13 +15,13 @@ import psycopg
 
 from tests.conftest import manage
 from tests.servers import SECRET_KEY, running
-from workflow_platform.embedded import Postgres, Redis, as_server, free_port, wait_until
+from workflow_platform.installation.embedded import PostgresServer, RedisServer, as_server, free_port, wait_until
 
 
 class OwnServers:
     """A PostgreSQL that waits for the disk, and a Redis."""
 
-    def __init__(self, postgres: Postgres, redis: Redis, folder: Path) -> None:
+    def __init__(self, postgres: PostgresServer, redis: RedisServer, folder: Path) -> None:
         self._postgres, self._redis, self._folder = postgres, redis, folder
 
     def wait_for_disk(self, wanted: bool) -> None:
@@ -50,7 +50,7 @@ class OwnServers:
 @contextmanager
 def own_servers(folder: Path) -> Iterator[OwnServers]:
     """Run the servers."""
-    postgres, redis = Postgres(folder / "postgres", free_port()), Redis(folder / "redis", free_port())
+    postgres, redis = PostgresServer(folder / "postgres", free_port()), RedisServer(folder / "redis", free_port())
     postgres.prepare()
     redis.prepare()
     with (

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.reporting import Report
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 SUBSCRIBERS = 5_000
 STREAMS = BATCH = 200
@@ -109,7 +109,7 @@ def taking_turns(append: Callable[[], float], sides: Sides, name: str) -> tuple[
 
 def dispatch(append: Callable[[], float], sides: Sides, report: Report) -> None:
     """Report calls per second where all 5,000 want every event, and what that costs the writer."""
-    from events import after_commit
+    from events.bus import after_commit
 
     alone = statistics.median(append() for _ in range(10))
     for name, batches in (("these, in the transaction", 3), ("these, after the commit", 3)):

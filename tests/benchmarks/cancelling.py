@@ -15,7 +15,7 @@ from tests.benchmarks.reporting import Report
 from tests.executing import execute, node_statuses, save, until
 from tests.installation import Installation, installation
 from tests.workflows import BUSY, busy_graph, edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 ROUNDS, SHORT = 10, 40
 ONE_WORKER = {"PERF_MIN_WORKERS": "1", "PERF_MAX_WORKERS": "1"}

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from tests.installation import Installation
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 CHUNK = 50_000
 DAYS = 30

@@ -23,7 +23,7 @@ from tests.benchmarks.reporting import Report
 from tests.installation import Installation, installation
 from tests.servers import running
 from tests.workflows import edge, node
-from workflow_platform.embedded import free_port, wait_until
+from workflow_platform.installation.embedded import free_port, wait_until
 
 CLIENTS = 20
 SECONDS = 20.0

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 from tests.benchmarks.reporting import Report
 from tests.installation import Installation, installation
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 TURNS = 12_500  # of eight events
 OPENED = 5

@@ -62,7 +62,7 @@ def run(folder: Path, report: Callable[..., None]) -> None:
     from django.conf import settings
 
     django.setup()
-    from workflow_platform import outbound
+    from workflow_platform.core import outbound
 
     settings.OUTBOUND_ALLOW = ["127.0.0.2/32"]
     server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)

@@ -18,11 +18,11 @@ from django.db import transaction  # noqa: E402
 
 from events import bus, log  # noqa: E402
 from events.log import NewEvent  # noqa: E402
-from events.models import Stream  # noqa: E402
+from events.log.models import Stream  # noqa: E402
 from tests.delivering import make_endpoint  # noqa: E402
-from webhooks import apps, outbox  # noqa: E402
+from webhooks import outbox, wiring  # noqa: E402
 from webhooks.models import Endpoint  # noqa: E402
-from workflow_platform.accounts.models import Workspace  # noqa: E402
+from workflow_platform.core.accounts.models import Workspace  # noqa: E402
 
 PAYLOAD = {"level": "info", "message": "x" * 200, "node": "node", "run_index": 0}
 STREAMS = 8
@@ -46,7 +46,7 @@ class Appender:
                 if way == "without":
                     bus.unsubscribe(outbox.deliver_events)
                 else:
-                    apps.subscribe()
+                    wiring.subscribe()
                 new = [self._event(self._streams[n % STREAMS]) for n in range(events)]
                 began = time.perf_counter()
                 with transaction.atomic():

@@ -26,7 +26,7 @@ from tests.benchmarks.reporting import Report
 from tests.benchmarks.sockets import connect
 from tests.benchmarks.watching import quantile, writing
 from tests.benchmarks.web_process import command, prepared
-from workflow_platform.embedded import free_port
+from workflow_platform.installation.embedded import free_port
 
 ROUNDS, MANY = 3, 500
 PATIENCE_SECONDS = 90.0

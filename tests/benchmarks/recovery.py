@@ -15,7 +15,7 @@ from tests.answering import Answering, answering
 from tests.benchmarks.reporting import Report
 from tests.installation import Installation, installation, kill
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 ROUNDS = 5
 LEASE_SECONDS, HEARTBEAT_SECONDS = 10, 2

@@ -20,7 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 from tests.benchmarks.reporting import Report
-from workflow_platform.leases import only_one
+from workflow_platform.core.leases import only_one
 
 DAYS = {"drop": 40, "thin": 41, "delete": 42}
 PART = {"drop": 1.0, "thin": 0.2, "delete": 1.0}
@@ -57,8 +57,9 @@ def run(folder: Path, report: Report) -> None:
     django.setup()
     from django.db import connection
 
-    from events import cleanup, collecting, partitions, retention
-    from events.retention import Terms
+    from events.log import partitions
+    from events.retention import cleanup, purge, retention
+    from events.retention.retention import RetentionTerms
 
     today = datetime.now(UTC).date()  # once: it may take us past midnight
     wanted = int(os.environ.get("RETENTION_EVENTS", "10000000"))
@@ -69,8 +70,8 @@ def run(folder: Path, report: Report) -> None:
     with _appending() as idle:
         time.sleep(10)
     with _appending() as waited, only_one(retention.LOCK):
-        marking = _timed(lambda: retention.remove(Terms(timedelta(days=30))))
-        since = collecting.REMOVED.format(since=retention.collected_at().isoformat())
+        marking = _timed(lambda: retention.remove(RetentionTerms(timedelta(days=30))))
+        since = purge.REMOVED.format(since=retention.collected_at().isoformat())
     context = {"longest_append_ms_alone": round(max(idle) * 1000, 1)}
     report(
         "retention.remove",
@@ -83,8 +84,8 @@ def run(folder: Path, report: Report) -> None:
     found = {p.day: p for p in partitions.partitions()}
     taken: dict[str, float] = {}
     ways: dict[str, Callable[[Any], object]] = {
-        "delete": lambda p: collecting._delete(p.name, since, collecting.CHUNK, p),
-        "thin": lambda p: (list(_fates(p, since)), collecting._thin(p, collecting.CHUNK)),
+        "delete": lambda p: purge._delete(p.name, since, purge.CHUNK, p),
+        "thin": lambda p: (list(_fates(p, since)), purge._thin(p, purge.CHUNK)),
         "drop": lambda p: (list(_fates(p, since)), partitions.replace(p, None)),
     }
     for name, way in ways.items():
@@ -101,15 +102,15 @@ def run(folder: Path, report: Report) -> None:
 
 def _fates(partition: Any, gone: str) -> Iterator[int]:
     """Count, as a survey does before it decides."""
-    from events import collecting
+    from events.retention import purge
 
-    yield collecting.count(partition.name, gone, partition)
-    yield collecting.rows(partition.name)
+    yield purge.count(partition.name, gone, partition)
+    yield purge.rows(partition.name)
 
 
 def _strays(today: date, report: Report) -> None:
     """Make a partition while `kept` holds a million rows of other days."""
-    from events import partitions
+    from events.log import partitions
 
     _fill(today - timedelta(days=60), STRAYS // PER_STREAM, 1.0, table=partitions.KEPT)
     days = [today + timedelta(days=n) for n in (30, 31, 32)]
@@ -121,8 +122,8 @@ def _strays(today: date, report: Report) -> None:
 def _fill(day: date, streams: int, kept: float, table: str = "") -> None:
     from django.db import connection
 
-    from events import partitions
-    from workflow_platform.accounts.models import Workspace
+    from events.log import partitions
+    from workflow_platform.core.accounts.models import Workspace
 
     if not table:
         partitions.make([day])
@@ -147,7 +148,7 @@ def _appending() -> Iterator[list[float]]:
 
     from events import log
     from events.log import NewEvent
-    from workflow_platform.accounts.models import Workspace
+    from workflow_platform.core.accounts.models import Workspace
 
     stream = log.open_stream(f"execution:{uuid4()}", Workspace.objects.get(slug="bench").pk)
     news = [NewEvent(stream.pk, "execution.log", {"level": "info", "message": "x" * 200}, "benchmark")] * 20

@@ -15,7 +15,7 @@ from tests.benchmarks.reporting import Report
 from tests.installation import ROOT, Installation, installation
 from tests.shell import Shell
 from tests.starving import SHORT, Tenant, attacks
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 ATTACKING, SHORTS = 8, 5
 WORKERS = {"PERF_MIN_WORKERS": "2", "PERF_MAX_WORKERS": "2"}

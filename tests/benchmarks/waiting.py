@@ -23,7 +23,7 @@ from tests.benchmarks.http_client import Connection
 from tests.benchmarks.reporting import Report
 from tests.installation import ROOT, Installation, installation
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 FIRST, ALL = 1_000, 10_000
 CLIENTS = 10

@@ -21,7 +21,7 @@ from tests.benchmarks.http_client import Connection
 from tests.benchmarks.reporting import Report
 from tests.installation import OUTSIDE, Installation, installation
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 CALLS = 500
 ANSWER_SECONDS = 1.0

@@ -17,7 +17,7 @@ import psutil
 from tests.benchmarks.sockets import connect
 from tests.conftest import manage
 from tests.servers import running
-from workflow_platform.embedded import free_port, wait_until
+from workflow_platform.installation.embedded import free_port, wait_until
 
 APPLICATIONS = {
     "persisted": ["workflow_platform.web", "workflow_platform.asgi:application"],

@@ -22,9 +22,9 @@ from django.utils import timezone  # noqa: E402
 from events import log  # noqa: E402
 from events.log import NewEvent  # noqa: E402
 from tests.sending import make_endpoint  # noqa: E402
-from webhooks import dispatch  # noqa: E402
+from webhooks import dispatcher  # noqa: E402
 from webhooks.models import Endpoint  # noqa: E402
-from workflow_platform.accounts.models import Workspace  # noqa: E402
+from workflow_platform.core.accounts.models import Workspace  # noqa: E402
 
 PAYLOAD = {"level": "info", "message": "x" * 200, "node": "node", "run_index": 0}
 _streams: dict[str, int] = {}
@@ -50,7 +50,7 @@ def go(ids: list[str]) -> float:
     """Un-pause the endpoints. Returns when that was committed."""
     Endpoint.objects.filter(pk__in=ids).update(paused_at=None)
     began = time.time()
-    dispatch.wake()
+    dispatcher.wake()
     return began
 
 

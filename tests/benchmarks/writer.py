@@ -23,14 +23,15 @@ django.setup()
 
 from channels.layers import get_channel_layer  # noqa: E402
 from django.db import transaction  # noqa: E402
+from events.log.models import Stream  # noqa: E402
 
-from events import live, log  # noqa: E402
-from events.event_types import payload_text  # noqa: E402
+from events import log  # noqa: E402
+from events.catalogue.event_types import payload_text  # noqa: E402
 from events.log import NewEvent  # noqa: E402
-from events.models import Stream  # noqa: E402
-from events.recorded import RecordedEvent  # noqa: E402
+from events.log.recorded import RecordedEvent  # noqa: E402
+from events.streaming import publisher  # noqa: E402
 from tests.benchmarks.plan import Plan  # noqa: E402
-from workflow_platform.accounts.models import Workspace  # noqa: E402
+from workflow_platform.core.accounts.models import Workspace  # noqa: E402
 
 PAYLOAD = {"level": "info", "message": "x" * 200, "node": "node", "run_index": 0}
 SENTENCE = (
@@ -97,7 +98,7 @@ class Writer:
         began, layer = time.monotonic(), get_channel_layer()
         for stream in streams:
             events = [self._unwritten(stream) for _ in range(self.plan.events_per_stream)]
-            await layer.group_send(live.group_of(stream.name), live.message(stream.name, events))
+            await layer.group_send(publisher.group_of(stream.name), publisher.message(stream.name, events))
         return began
 
     def _unwritten(self, stream: Stream) -> RecordedEvent:

@@ -9,7 +9,7 @@ from tests.browser.conftest import Visitor
 from tests.conftest import Platform
 from tests.executing import execute, save, until
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 
 def test_what_had_left_is_said_when_an_execution_is_cancelled(

@@ -13,7 +13,7 @@ from tests.browser.conftest import Visitor
 from tests.conftest import Platform
 from tests.executing import execute, look, save, until
 from tests.workflows import edge, gated, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 pytestmark = pytest.mark.browser
 

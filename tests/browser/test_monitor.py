@@ -12,7 +12,7 @@ from tests.browser.conftest import PHONE, Visitor
 from tests.conftest import Platform
 from tests.freezing import frozen_workers
 from tests.workflows import edge, gated, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 pytestmark = pytest.mark.browser
 

@@ -12,7 +12,7 @@ from tests.browser.test_monitor import SHOWN, shown_at_the_end, start
 from tests.conftest import Platform
 from tests.folding import ENDED
 from tests.workflows import TWELVE_NODES
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 pytestmark = pytest.mark.browser
 

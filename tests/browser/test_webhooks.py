@@ -12,7 +12,7 @@ from tests.answering import Answering
 from tests.browser.conftest import PHONE, Visitor
 from tests.browser.test_pages import overflows
 from tests.conftest import Platform
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 pytestmark = pytest.mark.browser
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from executions import background
+from executions.admission import after_commit
 from tests.conftest import Platform
 from tests.folding import ENDED, check_history
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def history_is_true(request: pytest.FixtureRequest) -> Iterator[None]:
 def engine_is_quiet(_django_db_marker: None) -> Iterator[None]:
     """Let the engine's thread in this process end what a test gave it while there are tables."""
     yield
-    wait_until(background.is_idle, "The engine's background thread")
+    wait_until(after_commit.is_idle, "The engine's background thread")
 
 
 @pytest.fixture(autouse=True)

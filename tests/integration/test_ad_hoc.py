@@ -10,11 +10,11 @@ from django.db import connection, transaction
 
 from tests.delivering import make_workspace
 from tests.engine import COMMITS
-from webhooks import dispatch, outbox
+from webhooks import dispatcher, outbox
 from webhooks.models import Delivery, Lane, Rank
 from webhooks.outbox import AdHoc, BadAdHoc
 from webhooks.retry_schedule import RetryPolicy
-from webhooks.sealing import BearerAuth, Secrets
+from webhooks.secrets import BearerAuth, Secrets
 from webhooks.sending import outcomes
 
 DATABASE = pytest.mark.django_db
@@ -24,7 +24,7 @@ DATABASE = pytest.mark.django_db
 def woken(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     """Return one entry for each time that the workers would be told."""
     calls: list[None] = []
-    monkeypatch.setattr(dispatch, "wake", lambda: calls.append(None))
+    monkeypatch.setattr(dispatcher, "wake", lambda: calls.append(None))
     return calls
 
 

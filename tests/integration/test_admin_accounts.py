@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-from workflow_platform.accounts.authentication import authenticate_bearer
-from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.core.accounts.authentication import authenticate_bearer
+from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
 
 pytestmark = pytest.mark.django_db
 

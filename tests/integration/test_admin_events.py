@@ -9,10 +9,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from events import partitions
 from events.admin_filters import MOST_LISTED
+from events.log import partitions
 from tests.integration.test_history import open_stream, say
-from workflow_platform.accounts.models import User
+from workflow_platform.core.accounts.models import User
 
 pytestmark = pytest.mark.django_db
 

@@ -9,14 +9,14 @@ from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from events.log.models import Stream
 
-from events.models import Stream
 from tests.delivering import append_to, deliveries_of, make_endpoint, make_workspace
 from webhooks.models import Delivery, Endpoint
 from webhooks.outbox import AdHoc, create_ad_hoc
-from webhooks.sealing import BearerAuth, Secrets
-from workflow_platform.accounts.models import User
-from workflow_platform.identifiers import uuid7
+from webhooks.secrets import BearerAuth, Secrets
+from workflow_platform.core.accounts.models import User
+from workflow_platform.core.identifiers import uuid7
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from executions import admission
+from executions.admission import admission
 from executions.lifecycle import request_pause, request_resume
 from executions.lifecycle.creation import HEAD_START
 from executions.models import Execution

@@ -10,15 +10,16 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
-from executions import approvals, lifecycle
+from executions import lifecycle
+from executions.domain.statuses import ExecutionStatus
 from executions.engine import recorder
 from executions.engine.node_runs import wait_row
 from executions.models import Execution, NodeRun, Trigger, Wait, WaitKind
 from executions.nodes.base import WaitFor
-from executions.statuses import ExecutionStatus
+from executions.waits import approvals
 from tests.engine import make_execution
 from tests.workflows import edge, node
-from workflow_platform.accounts.models import Membership, Role, User, Workspace
+from workflow_platform.core.accounts.models import Membership, Role, User, Workspace
 
 pytestmark = pytest.mark.django_db
 
@@ -89,7 +90,7 @@ def test_what_has_expired_is_not_open() -> None:
 
 
 def test_older_ones_are_on_further_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("executions.approval_pages.LISTED", 2)
+    monkeypatch.setattr("executions.pages.approvals.LISTED", 2)
     editor = member("editor", Role.EDITOR)
     waits = [asked(f"Question {n}?") for n in range(3)]
     html = page(editor)

@@ -16,8 +16,8 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT7
 from websockets.asyncio.client import ClientConnection, connect
 
-from events import frames, presence
-from events.asyncapi import EXPORTED, as_yaml
+from events.catalogue.asyncapi import EXPORTED, as_yaml
+from events.streaming import connections, frames
 from tests.conftest import Platform
 from tests.executing import execute, save
 from tests.workflows import TWELVE_NODES
@@ -175,7 +175,7 @@ def test_the_server_takes_and_refuses_what_the_document_does() -> None:
 
 
 def test_the_close_codes_are_told() -> None:
-    codes = {presence.NOT_AUTHENTICATED, presence.FORBIDDEN, presence.NO_SUCH_STREAM, presence.TOO_MANY}
+    codes = {connections.NOT_AUTHENTICATED, connections.FORBIDDEN, connections.NO_SUCH_STREAM, connections.TOO_MANY}
     for channel in DOCUMENT["channels"].values():
         assert {str(code) for code in codes} <= set(channel["x-close-codes"])
 

@@ -12,10 +12,10 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from workflow_platform.accounts.authentication import authenticate_bearer
-from workflow_platform.accounts.first_start import create_first_admin
-from workflow_platform.accounts.login_limit import FAILURES_PER_ADDRESS, FAILURES_PER_NAME
-from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.core.accounts.authentication import authenticate_bearer
+from workflow_platform.core.accounts.first_start import create_first_admin
+from workflow_platform.core.accounts.login_limit import FAILURES_PER_ADDRESS, FAILURES_PER_NAME
+from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery"

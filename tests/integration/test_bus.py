@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from events.log.models import Event, Stream
 
-from events import after_commit, bus, log
-from events.bus import EventFilter, InvalidEvent, RecordedEvent, Subscription
-from events.models import Event, Stream
+from events import bus, log
+from events.bus import EventFilter, InvalidEvent, RecordedEvent, Subscription, after_commit
 from tests.engine import COMMITS
 from tests.recording import append, make_stream, messages, said
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 SUMMARY = {
     **dict.fromkeys(("nodes_executed", "nodes_failed", "nodes_skipped"), 0),

@@ -14,8 +14,8 @@ import redis
 from executions import cache
 from executions.cache import Flight, Hit, ask, flight
 from executions.cache.store import PREFIX, Away, Store, lock_ms, store
-from workflow_platform.embedded import free_port, wait_until
-from workflow_platform.redis_server import server
+from workflow_platform.core.redis_server import server
+from workflow_platform.installation.embedded import free_port, wait_until
 
 HOUR = 3_600_000
 
@@ -60,7 +60,7 @@ def test_the_least_recently_used_answers_leave_first(settings: Any) -> None:
     assert look("a") == "a"
     store().put("d", "d", HOUR)
     assert [look(key) for key in "abcd"] == ["a", None, "c", "d"]
-    assert cache.figures().entries == 3
+    assert cache.stats().entries == 3
 
 
 def test_what_has_expired_takes_no_place(settings: Any, empty: redis.Redis) -> None:
@@ -115,7 +115,7 @@ def test_of_twenty_at_once_one_computes() -> None:
         gate.set()
         assert [answer.result(60) for answer in answers] == ["computed"] * 20
     assert len(computed) == 1
-    figures = cache.figures()
+    figures = cache.stats()
     assert (figures.node_hits, figures.node_misses, figures.hit_rate) == (19, 1, 0.95)
 
 
@@ -189,6 +189,6 @@ def test_without_redis_everything_is_computed(settings: Any, caplog: pytest.LogC
         answer = asked("a")
         assert isinstance(answer, Flight)
         answer.land("a", keep=True)
-    assert cache.figures() == cache.Figures()
+    assert cache.stats() == cache.CacheStats()
     with pytest.raises(Away):
         Store(server()).figures()

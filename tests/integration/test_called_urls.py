@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from executions.definitions import save_workflow
-from executions.graph import InvalidGraph
+from executions.domain.graph import InvalidGraph
 from executions.models import Workflow
+from executions.workflows.definitions import save_workflow
 from tests.workflows import edge, node
-from workflow_platform.accounts.models import Workspace
+from workflow_platform.core.accounts.models import Workspace
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from tests.answering import Answering, answering
 from tests.conftest import Platform
 from tests.executing import execute, node_statuses, save, until
 from tests.workflows import BUSY, busy_graph
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 
 @pytest.fixture

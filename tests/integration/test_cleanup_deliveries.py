@@ -11,16 +11,16 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
+from events.log.models import Stream
 
-from events.models import Stream
-from events.partitions import first_id
+from events.log.partitions import first_id
 from tests.delivering import append_to, deliveries_of, end, make_endpoint
 from tests.recording import make_stream
 from webhooks import outbox
+from webhooks.maintenance import cleanup, reconciliation
+from webhooks.maintenance.cleanup import Terms
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, InboundRequest, Lane, Operation, SeenMessage
 from webhooks.outbox.ad_hoc import lane_id_of
-from webhooks.upkeep import cleanup, reconciliation
-from webhooks.upkeep.cleanup import Terms
 
 pytestmark = pytest.mark.django_db
 

@@ -21,15 +21,18 @@ from django.core.management.base import CommandError
 from django.db import connection, transaction
 from django.test import Client
 
-from events import bus, history, live, log
-from events.bus import HandlerFailed, RecordedEvent
-from events.event_subscription import EventSubscription
-from events.models import SYSTEM, Event
+from events import bus, log
+from events.bus import HandlerFailed, RecordedEvent, positions
+from events.bus.models import EventSubscription
+from events.catalogue.stream_names import SYSTEM
+from events.history import history
+from events.log.models import Event
+from events.streaming import publisher
 from tests.conftest import ROOT
 from tests.engine import COMMITS
 from tests.recording import append, make_stream, messages, said
-from workflow_platform.accounts.models import Workspace
-from workflow_platform.embedded import wait_until
+from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.installation.embedded import wait_until
 
 Handler = Callable[[list[RecordedEvent]], object]
 
@@ -117,7 +120,7 @@ def test_a_row_whose_transaction_commits_late_is_not_skipped() -> None:
 def test_what_the_handler_writes_is_committed_with_the_place_and_a_failure_skips_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("events.durable.FIRST_DELAY_SECONDS", 0.01)
+    monkeypatch.setattr("events.bus.durable.FIRST_DELAY_SECONDS", 0.01)
     stream, calls = make_stream(), list[list[str]]()
     append(stream, "1", "2", "3", "4")
 
@@ -189,7 +192,7 @@ def test_of_two_consumers_of_a_name_one_is_at_work_and_the_other_takes_over(sett
             wait_until(lambda: len(heard["two"]) == 5, "The holder")
             assert heard["one"] == []
             # Handled, and the place moved: else the other would rightly get them again.
-            wait_until(lambda: EventSubscription.objects.get().lag().events == 0, "The place")
+            wait_until(lambda: positions.lag(EventSubscription.objects.get()).events == 0, "The place")
             # As if its process were gone: somebody else's lease, which runs out and is not renewed.
             EventSubscription.objects.update(holder="somebody who died")
             append(stream, "after")
@@ -199,11 +202,11 @@ def test_of_two_consumers_of_a_name_one_is_at_work_and_the_other_takes_over(sett
 
 @COMMITS
 def test_a_hint_wakes_a_consumer_long_before_its_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("events.durable.POLL_SECONDS", 600.0)
+    monkeypatch.setattr("events.bus.durable.POLL_SECONDS", 600.0)
     heard: list[RecordedEvent] = []
-    wait_until(lambda: not has_joined(live.group_of(SYSTEM)), "The end of earlier ears")
+    wait_until(lambda: not has_joined(publisher.group_of(SYSTEM)), "The end of earlier ears")
     with consuming("woken", heard.extend, types=["system.*"]):
-        wait_until(lambda: has_joined(live.group_of(SYSTEM)), "The consumer's ear")
+        wait_until(lambda: has_joined(publisher.group_of(SYSTEM)), "The consumer's ear")
         bus.publish("system.error", {"component": "c", "message": "m"}, "tests")
         wait_until(lambda: len(heard) == 1, "The event")
         bus.publish("system.error", {"component": "c", "message": "m"}, "tests")  # ends the wait
@@ -213,11 +216,11 @@ def test_a_hint_wakes_a_consumer_long_before_its_poll(monkeypatch: pytest.Monkey
 def test_what_was_hinted_at_and_waits_for_an_older_transaction_does_not_wait_for_the_next_poll(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("events.durable.POLL_SECONDS", 60.0)
+    monkeypatch.setattr("events.bus.durable.POLL_SECONDS", 60.0)
     heard: list[RecordedEvent] = []
-    wait_until(lambda: not has_joined(live.group_of(SYSTEM)), "The end of earlier ears")
+    wait_until(lambda: not has_joined(publisher.group_of(SYSTEM)), "The end of earlier ears")
     with consuming("patient", heard.extend, types=["system.*"]):
-        wait_until(lambda: has_joined(live.group_of(SYSTEM)), "The consumer's ear")
+        wait_until(lambda: has_joined(publisher.group_of(SYSTEM)), "The consumer's ear")
         with psycopg.connect(os.environ["DATABASE_URL"]) as other:
             other.execute("SELECT pg_current_xact_id()")
             bus.publish("system.error", {"component": "c", "message": "m"}, "tests")

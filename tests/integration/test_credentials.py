@@ -11,17 +11,18 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.test import Client
+from executions.domain.errors import NodeError
 
-from executions import credentials, definitions
-from executions.credential_types import BadFields
-from executions.graph import InvalidGraph
+from executions import credentials
+from executions.domain.credential_types import BadFields
+from executions.domain.graph import InvalidGraph
 from executions.models import Credential, Workflow
-from executions.nodes.base import NodeError
+from executions.workflows import definitions
 from tests.integration.test_pages import member
 from tests.workflows import edge, node
-from workflow_platform import encryption
-from workflow_platform.accounts.models import Role, Workspace
 from workflow_platform.checks import check_environment
+from workflow_platform.core.accounts.models import Role, Workspace
+from workflow_platform.core.secrets import encryption
 
 pytestmark = pytest.mark.django_db
 

@@ -10,11 +10,12 @@ from uuid import UUID, uuid4
 import pytest
 from django.test import Client
 from django.utils import timezone
+from events.log.models import Stream
 
-from events.models import Stream
 from tests.delivering import append_to, deliveries_of, make_endpoint
 from tests.integration.test_endpoints_api import send
 from tests.integration.test_pages import member
+from webhooks.maintenance import counting
 from webhooks.models import (
     Delivery,
     DeliveryAttempt,
@@ -26,10 +27,9 @@ from webhooks.models import (
     Operation,
     Violation,
 )
-from webhooks.sealing import Secrets
-from webhooks.upkeep import counting
-from workflow_platform.accounts.models import Role, Workspace
-from workflow_platform.identifiers import uuid7
+from webhooks.secrets import Secrets
+from workflow_platform.core.accounts.models import Role, Workspace
+from workflow_platform.core.identifiers import uuid7
 
 pytestmark = pytest.mark.django_db
 

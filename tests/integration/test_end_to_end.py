@@ -16,7 +16,7 @@ from tests.conftest import Platform
 from tests.folding import read_history
 from tests.watching import Events, watch, watch_all
 from tests.workflows import TWELVE_NODES, TWELVE_NODES_RESULT, edge, gated, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 EXECUTIONS = CLIENTS = 20
 

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from events.log.models import Stream
 
-from events.models import Stream
 from tests.delivering import append_to, deliveries_of
 from tests.integration.test_pages import member
 from webhooks.endpoints import lifecycle
 from webhooks.models import Delivery, Endpoint, EndpointRevision, Lane, Operation
 from webhooks.operations import jobs as operation_jobs
-from webhooks.sealing import Secrets
+from webhooks.secrets import Secrets
 from webhooks.sending import lanes
-from workflow_platform.accounts.models import Role, Workspace
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import Role, Workspace
+from workflow_platform.core.identifiers import uuid7
 
 pytestmark = pytest.mark.django_db
 

@@ -19,17 +19,19 @@ from django.utils import timezone
 from pydantic import ValidationError
 
 from events import log
-from executions import lifecycle, queueing, recovery
+from executions import lifecycle
+from executions.admission import rq_queues
+from executions.domain.statuses import ExecutionStatus
 from executions.engine import recorder
 from executions.engine.recorder import LeaseLost
 from executions.models import Execution, NodeRun
-from executions.statuses import ExecutionStatus
+from executions.workers import recovery
 from tests.conftest import Platform
 from tests.engine import COMMITS, make_execution
 from tests.watching import watch
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
-from workflow_platform.identifiers import uuid7_text
+from workflow_platform.core.identifiers import uuid7_text
+from workflow_platform.installation.embedded import wait_until
 
 START_ONLY: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([node("start", "manual_trigger")], [])
 
@@ -86,8 +88,8 @@ def test_a_cancellation_that_crosses_a_release_takes_effect_at_once() -> None:
 def test_a_job_that_died_with_its_worker_before_the_claim_is_queued_again() -> None:
     execution = make_execution(*START_ONLY)
     queue = django_rq.get_queue(execution.priority)
-    assert queueing.without_job([execution]) == []
-    job_id = queueing.NextClaim.of(execution).job_id
+    assert rq_queues.without_job([execution]) == []
+    job_id = rq_queues.NextClaim.of(execution).job_id
     queue.remove(job_id)  # as BLPOP does; the job's own record still says "queued"
     Execution.objects.filter(pk=execution.pk).update(admitted_at=timezone.now() - recovery.ADMITTED_GRACE)
     assert recovery.sweep() == 1

@@ -15,10 +15,12 @@ from uuid import UUID, uuid4
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from events.log.models import Event, Stream
 
-from events import history, log, partitions, reading
-from events.history import EventFilter
-from events.models import Event, Stream
+from events import log
+from events.history import history
+from events.history.history import EventFilter
+from events.log import partitions, reading
 from tests.engine import COMMITS
 from tests.integration.test_history import messages, open_stream, say, workspace
 from tests.integration.test_history_api import client

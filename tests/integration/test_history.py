@@ -17,17 +17,19 @@ from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
+from events.catalogue.stream_names import FEED, SYSTEM
+from events.log.models import Stream
 
-from events import history, log, scanning, transactions
-from events.cursors import BadCursor
-from events.event_filter import BadPattern
-from events.event_types import UnknownEventType
-from events.history import START, Cursor, EventFilter
-from events.log import NewEvent
-from events.models import FEED, SYSTEM, Stream
-from events.recorded import RecordedEvent
+from events import log
+from events.catalogue.event_types import UnknownEventType
+from events.history import history, scanning
+from events.history.cursors import BadCursor
+from events.history.event_filter import BadPattern
+from events.history.history import START, Cursor, EventFilter
+from events.log import NewEvent, transactions
+from events.log.recorded import RecordedEvent
 from tests.engine import COMMITS
-from workflow_platform.accounts.models import Workspace
+from workflow_platform.core.accounts.models import Workspace
 
 T = TypeVar("T")
 EVERYTHING = EventFilter(workspaces=None, installation=True)

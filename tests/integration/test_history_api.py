@@ -10,13 +10,13 @@ from uuid import uuid4
 import pytest
 from rest_framework.test import APIClient
 
-from events.event_types import CATALOGUE
-from events.models import Stream
+from events.catalogue.event_types import CATALOGUE
+from events.log.models import Stream
 from executions.models import Execution
 from tests.engine import COMMITS, make_execution
 from tests.integration.test_history import open_stream, say, workspace
 from tests.workflows import edge, node
-from workflow_platform.accounts.models import Membership, User
+from workflow_platform.core.accounts.models import Membership, User
 
 
 def client(*slugs: str, **flags: bool) -> APIClient:
@@ -80,9 +80,9 @@ def test_several_values_come_by_repeating_or_by_commas() -> None:
 
 @COMMITS
 def test_events_of_the_installation_are_for_staff_and_those_of_others_for_nobody_else() -> None:
-    from events import system
+    from events.bus import system_events
 
-    system.tell("error", source="tests", component="tests", message="of the installation")
+    system_events.emit("error", source="tests", component="tests", message="of the installation")
     stream = open_stream("tests")
     say(stream, "ours")
     for query in ("", f"stream={stream.name}", f"execution={stream.name.removeprefix('execution:')}", "q=ours"):

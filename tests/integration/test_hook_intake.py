@@ -19,17 +19,18 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from executions import credentials, definitions, lifecycle
-from executions.hooks import intake
+from executions import credentials, lifecycle
 from executions.models import Execution, Workflow
+from executions.triggers.hooks import intake
+from executions.workflows import definitions
 from tests.engine import COMMITS, make_workflow
 from tests.workflows import edge, node
-from webhooks.inbound import recording, repetitions
+from webhooks.inbound import deduplication, request_log
 from webhooks.models import InboundRequest, SeenMessage
-from workflow_platform.accounts.models import Membership, Role, User
-from workflow_platform.embedded import wait_until
-from workflow_platform.hook_handler import HookHandler
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import Membership, Role, User
+from workflow_platform.core.identifiers import uuid7
+from workflow_platform.installation.embedded import wait_until
+from workflow_platform.serving.hook_handler import HookHandler
 
 pytestmark = COMMITS
 handler = HookHandler()
@@ -100,7 +101,7 @@ def test_a_request_that_cannot_be_stored_leaves_those_of_its_moment_alone(monkey
 def test_more_than_memory_holds_is_sent_away_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     workflow = hook("fine")
     monkeypatch.setattr(intake, "MAX_WAITING_BYTES", 1000)
-    monkeypatch.setattr(recording, "TELL_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr(request_log, "TELL_AFTER_SECONDS", 0.05)
     large = {"path": "fine", "body": b'"' + b"x" * 600 + b'"', "x-token": "secret"}
     answers = post_all(large, large, large, {"path": "fine"})
     assert [status for status, _ in answers] == [202, 503, 503, 202]
@@ -119,7 +120,7 @@ def test_the_log_says_what_those_who_waited_were_answered(monkeypatch: pytest.Mo
     async def answers_at_once(execution_id: UUID, seconds: float, answered: bool) -> dict[str, Any]:
         return {"status": "failed", "response": None, "items": []}
 
-    monkeypatch.setattr("executions.answers.wait_for", answers_at_once)
+    monkeypatch.setattr("executions.waits.responses.wait_for", answers_at_once)
     ((status, _),) = post_all({"path": "waits"})
     assert status == 500
     wait_until(lambda: InboundRequest.objects.get().status_code == 500, "The answer in the log")
@@ -146,11 +147,11 @@ def test_without_the_database_the_caller_is_told_to_come_again(monkeypatch: pyte
         raise OperationalError("the connection is lost")
 
     with monkeypatch.context() as patched:
-        patched.setattr(recording, "write", is_away)
+        patched.setattr(request_log, "write", is_away)
         ((status, answer),) = post_all({"path": "fine"})
     assert (status, answer["detail"]) == (503, "The request could not be stored; send it again.")
     assert Execution.objects.count() == 0, "What was not answered with 202 is not stored either."
-    monkeypatch.setattr(recording, "TELL_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr(request_log, "TELL_AFTER_SECONDS", 0.05)
     assert post_all({"path": "fine"})[0][0] == 202
     wait_until(lambda: InboundRequest.objects.filter(accepted=False).exists(), "The row of the one that was not stored")
     row = InboundRequest.objects.get(accepted=False)
@@ -165,13 +166,13 @@ def test_two_processes_that_take_the_same_message_start_one_execution() -> None:
     def other_process() -> dict[Any, UUID]:
         try:
             with transaction.atomic():
-                return repetitions.claim({message: second})
+                return deduplication.claim({message: second})
         finally:
             connection.close()
 
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
-            assert repetitions.claim({message: first}) == {message: first}
+            assert deduplication.claim({message: first}) == {message: first}
             claimed = pool.submit(other_process)
             waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
             wait_until(lambda: _one(waiting) == 1, "The other process waits")
@@ -233,7 +234,7 @@ def test_the_address_behind_a_trusted_proxy_is_who_may_call(settings: Any) -> No
 
 
 def test_refusals_that_were_left_out_are_told_though_nothing_more_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "TELL_AFTER_SECONDS", 0.5)
+    monkeypatch.setattr(request_log, "TELL_AFTER_SECONDS", 0.5)
     post_all(*({"path": f"nowhere-{n}"} for n in range(60)))
     told = InboundRequest.objects.filter(reason__contains="not listed singly")
     wait_until(told.exists, "The row that tells")

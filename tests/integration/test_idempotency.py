@@ -14,8 +14,8 @@ from django.utils import timezone
 from executions.models import Execution, Workflow
 from tests.admitting import GRAPH, end, start, workflow_in
 from tests.conftest import Platform
-from workflow_platform import idempotency
-from workflow_platform.accounts.models import ApiToken, IdempotentRequest, Membership, Role, User, Workspace
+from workflow_platform.core.accounts import idempotency
+from workflow_platform.core.accounts.models import ApiToken, IdempotentRequest, Membership, Role, User, Workspace
 
 TOGETHER = 20
 

@@ -7,7 +7,7 @@ from typing import Any
 from tests.answering import answering
 from tests.conftest import Platform
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 
 def create(platform: Platform, url: str, **settings: Any) -> str:

@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from events import log
 from executions import lifecycle
+from executions.domain.statuses import ExecutionStatus
 from executions.engine import recorder, runner
 from executions.models import Execution, NodeRun
 from executions.nodes.set import Set
-from executions.statuses import ExecutionStatus
 from tests.engine import COMMITS, lose_worker, make_execution, run_here
 from tests.workflows import edge, node
 

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from executions import schedules
+from executions.domain.schedule_rule import ScheduleRule
 from executions.models import Schedule
-from executions.schedule_rule import Rule
-from executions.schedules import Firing, plan
+from executions.triggers import schedules
+from executions.triggers.schedules import Firing, plan
 from tests.engine import COMMITS
 from tests.scheduling import fell_due, scheduled, started
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 
 @COMMITS
@@ -67,7 +67,7 @@ def test_a_scheduler_that_was_away_for_seconds_has_missed_nothing() -> None:
 
 
 NOW = datetime(2026, 11, 24, 12, 0, 10, tzinfo=UTC)
-MINUTELY = Rule("* * * * *", None, "UTC", NOW)
+MINUTELY = ScheduleRule("* * * * *", None, "UTC", NOW)
 
 
 def at(minute: int, hour: int = 11) -> datetime:

@@ -11,22 +11,22 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import Count
 from django.utils import timezone
+from events.log.models import Stream
 
-from events.models import Stream
 from tests.conftest import Platform
 from tests.delivering import append_to, deliveries_of, make_endpoint, make_workspace
 from tests.engine import COMMITS
 from tests.executing import execute, save, until
 from tests.recording import make_stream
 from tests.workflows import node
-from webhooks import dispatch, operations, outbox
+from webhooks import dispatcher, operations, outbox
 from webhooks.models import Delivery, Endpoint, Operation, OperationKind
 from webhooks.operations import BadOperation, Plan
 from webhooks.operations import jobs as operation_jobs
 from webhooks.operations.choosing import Chosen
 from webhooks.outbox import AdHoc, fanout
-from workflow_platform import jobs
-from workflow_platform.embedded import wait_until
+from workflow_platform.core import jobs
+from workflow_platform.installation.embedded import wait_until
 
 RECOVER, REDELIVER, CANCEL, REPLAY = OperationKind
 NO_STOP = threading.Event()
@@ -37,7 +37,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
     """Let no worker take what is queued here. Returns the operations that jobs were queued for."""
     queued: list[UUID] = []
     monkeypatch.setattr(jobs, "enqueue", lambda kind, ids: queued.extend(ids))
-    monkeypatch.setattr(dispatch, "wake", lambda: None)
+    monkeypatch.setattr(dispatcher, "wake", lambda: None)
     return queued
 
 

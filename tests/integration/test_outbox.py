@@ -13,15 +13,15 @@ from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from django.db import connection, transaction
 from django.db.models import JSONField, Value
 from django.utils import timezone
+from events.log.models import Stream
 
-from events.models import Stream
 from tests.delivering import append_to, deliveries_of, make_endpoint
 from tests.engine import COMMITS
 from tests.recording import make_stream
-from webhooks import dispatch, outbox
+from webhooks import dispatcher, outbox
 from webhooks.models import Delivery, DeliveryStatus, Endpoint, Origin, Rank
 from webhooks.outbox import fanout
-from workflow_platform.identifiers import uuid7_texts
+from workflow_platform.core.identifiers import uuid7_texts
 
 DATABASE = pytest.mark.django_db
 
@@ -30,7 +30,7 @@ DATABASE = pytest.mark.django_db
 def woken(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     """Return one entry for each time that the workers would be told."""
     calls: list[None] = []
-    monkeypatch.setattr(dispatch, "wake", lambda: calls.append(None))
+    monkeypatch.setattr(dispatcher, "wake", lambda: calls.append(None))
     return calls
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from executions.domain.errors import NodeError
 
 from executions.engine.attempt import check_total, packed
-from executions.nodes.base import NodeError
 
 
 def test_all_node_runs_of_an_execution_share_a_limit(settings: Any) -> None:

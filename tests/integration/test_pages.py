@@ -11,13 +11,14 @@ from uuid import UUID
 import pytest
 from django.test import Client
 from django.utils import timezone
+from events.catalogue.stream_names import FEED
 
 from events import log
-from events.models import FEED
-from executions import definitions, lifecycle
-from executions.listing import activity
+from executions import lifecycle
 from executions.models import Execution, Trigger, Workflow
-from workflow_platform.accounts.models import Membership, Role, User, Workspace
+from executions.pages.listing import activity
+from executions.workflows import definitions
+from workflow_platform.core.accounts.models import Membership, Role, User, Workspace
 
 pytestmark = pytest.mark.django_db
 
@@ -139,7 +140,7 @@ def test_a_filter_that_makes_no_sense_is_left_out(editor: Client, workflow: Work
 def test_the_pages_of_the_dashboard_hold_each_execution_once(
     editor: Client, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("executions.pages.LISTED", 2)
+    monkeypatch.setattr("executions.pages.workflows_and_executions.LISTED", 2)
     expected = [execute(workflow).pk for _ in range(5)][::-1]
     seen: list[UUID] = []
     path: str | None = "/?status=queued"

@@ -14,7 +14,7 @@ from tests.executing import at_once, events, execute, look, node_statuses, outpu
 from tests.freezing import frozen_workers
 from tests.people import Person
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from django.test import RequestFactory
 
 from tests.engine import COMMITS
 from tests.integration.test_engine import end_backend
-from workflow_platform import problems
-from workflow_platform.embedded import wait_until
-from workflow_platform.postgresql import server
-from workflow_platform.postgresql.server import outcome_unknown
+from workflow_platform.core.api import problems
+from workflow_platform.core.postgresql import server
+from workflow_platform.core.postgresql.server import outcome_unknown
+from workflow_platform.installation.embedded import wait_until
 
 pytestmark = COMMITS
 KEY = 8_031

@@ -14,9 +14,9 @@ from django.test import AsyncClient, RequestFactory
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.test import APIClient
 
-from workflow_platform import problems
-from workflow_platform.accounts.models import User, WorkspaceQuerySet
-from workflow_platform.json_bodies import parse_json
+from workflow_platform.core.accounts.models import User, WorkspaceQuerySet
+from workflow_platform.core.api import problems
+from workflow_platform.core.api.json_bodies import parse_json
 
 LIMIT = 1024
 
@@ -121,7 +121,7 @@ async def test_without_the_database_an_event_stream_is_refused_for_a_while(monke
     def is_away(*_: Any) -> None:
         raise OperationalError("the connection is lost")
 
-    monkeypatch.setattr("events.presence.viewer_of", is_away)
+    monkeypatch.setattr("events.streaming.connections.viewer_of", is_away)
     answer = await AsyncClient(raise_request_exception=False).get("/api/events/stream/?stream=executions")
     assert (answer.status_code, answer["Retry-After"]) == (503, "2")
     assert json.loads(answer.content)["detail"] == problems.AWAY

@@ -24,7 +24,7 @@ from tests.folding import read_history
 from tests.hostile import hostile
 from tests.surroundings import hear_interrupts
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 TURNS = 12
 LIMITS = [60, 300, 1_000, 4_000, 10_000, 40_000]

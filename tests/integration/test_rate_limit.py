@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from executions import admission
+from executions.admission import admission
 from executions.models import Execution, RateBucket
 from tests.admitting import admitted, end, start, workflow_in
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -64,7 +64,7 @@ def test_a_rate_limit_holds_up_no_other_workflow() -> None:
 
 
 def test_saving_a_workflow_takes_nothing_off_its_count() -> None:
-    from executions.definitions import save_workflow
+    from executions.workflows.definitions import save_workflow
 
     workflow = workflow_in(rate_limit={"count": 1, "seconds": 600})
     start(workflow, 2)

@@ -6,9 +6,9 @@ import redis
 from rq import Worker
 from rq.utils import utcparse
 
+from executions.admission.live_workers import WORKER_SILENT
 from tests.conftest import Platform
-from workflow_platform.embedded import wait_until
-from workflow_platform.health import WORKER_SILENT
+from workflow_platform.installation.embedded import wait_until
 
 
 def last_heartbeats(platform: Platform) -> dict[bytes, float]:

@@ -11,21 +11,21 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from events.log.models import Stream
 
-from events.models import Stream
-from events.partitions import first_id
-from events.recorded import RecordedEvent
+from events.log.partitions import first_id
+from events.log.recorded import RecordedEvent
 from tests.delivering import append_to, deliveries_of, end, make_endpoint
 from tests.engine import COMMITS
 from tests.recording import make_stream
 from webhooks import outbox
+from webhooks.maintenance import cleanup, counting, reconciliation
+from webhooks.maintenance import thread as upkeep
+from webhooks.maintenance.cleanup import Terms
+from webhooks.maintenance.reconciliation import HOUR
 from webhooks.models import Delivery, Endpoint, EndpointRevision, HourCount, Origin, Violation
-from webhooks.upkeep import cleanup, counting, reconciliation
-from webhooks.upkeep import thread as upkeep
-from webhooks.upkeep.cleanup import Terms
-from webhooks.upkeep.reconciliation import HOUR
-from workflow_platform.embedded import wait_until
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.identifiers import uuid7
+from workflow_platform.installation.embedded import wait_until
 
 pytestmark = pytest.mark.django_db
 EVER = datetime(2026, 1, 1, tzinfo=UTC)

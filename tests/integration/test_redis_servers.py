@@ -18,13 +18,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from websockets.asyncio.client import connect
 
-from events import live
+from events.streaming import publisher
 from tests.conftest import Platform
 from tests.sites import Process, Site, site
 from tests.workflows import edge, node
 from workflow_platform.checks import check_environment
-from workflow_platform.embedded import free_port, redis_binary, wait_until
-from workflow_platform.redis_server import RedisServer, parse_sentinels
+from workflow_platform.core.redis_server import RedisServer, parse_sentinels
+from workflow_platform.installation.embedded import free_port, redis_binary, wait_until
 
 MASTER, PASSWORD, SENTINEL_PASSWORD = "flows", "of-the-master", "of-the-sentinel"
 
@@ -175,11 +175,11 @@ async def test_hints_cross_a_cluster_from_any_node_to_any_other(
     cluster: list[str], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.REDIS_PUBSUB_URL = cluster[0]
-    monkeypatch.setattr(live, "_publisher", None)  # that of this process knows its Redis already
+    monkeypatch.setattr(publisher, "_publisher", None)  # that of this process knows its Redis already
     layer = RedisPubSubChannelLayer(hosts=[cluster[1]], prefix="wfp")
     channel = await layer.new_channel()
     await layer.group_add("access", channel)
-    live.send_messages([("access", {"type": "access.changed", "user": 1})])
+    publisher.send_messages([("access", {"type": "access.changed", "user": 1})])
     assert await asyncio.wait_for(layer.receive(channel), 120) == {"type": "access.changed", "user": 1}
     await layer.flush()
 

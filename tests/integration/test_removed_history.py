@@ -9,13 +9,14 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
+from events.log.models import Event, Stream
+from events.retention.models import RetentionPolicy
 
-from events import cleanup
-from events.models import Event, RetentionPolicy, Stream
+from events.retention import cleanup
 from executions.lifecycle import create_execution, request_cancel
 from executions.models import Execution, Trigger, Workflow
 from tests.engine import make_execution
-from workflow_platform.accounts.models import Membership, Role, User, Workspace
+from workflow_platform.core.accounts.models import Membership, Role, User, Workspace
 
 pytestmark = pytest.mark.django_db
 

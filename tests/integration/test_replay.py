@@ -10,15 +10,15 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import transaction
+from events.log.models import Event
 
-from events.models import Event, Replay, ReplayEvent
 from events.replay import control, creation, jobs, reading
 from events.replay.control import CannotControl, Command, order
 from events.replay.creation import CannotReplay, Pace
-from events.replay.models import Mode
+from events.replay.models import Mode, Replay, ReplayEvent
 from events.replay.watching import Due, ReplayState, due, states
 from tests.replaying import BEGIN, after, person, record, replay_of
-from workflow_platform.accounts.models import Membership, Role, User
+from workflow_platform.core.accounts.models import Membership, Role, User
 
 pytestmark = pytest.mark.django_db
 

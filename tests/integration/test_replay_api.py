@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from django.db.models import F
+from events.log.models import Event
 
 from events import bus
-from events.models import Event, Replay
+from events.replay.models import Replay
 from executions.models import Execution
 from tests.replaying import Api, after, person, record
-from workflow_platform import encryption
-from workflow_platform.accounts.models import Role
+from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.secrets import encryption
 
 pytestmark = pytest.mark.django_db
 PATH = "/api/events/replay/"

@@ -17,11 +17,10 @@ import psutil
 import pytest
 from django.db import connection
 
-from events.models import Replay
 from events.replay import jobs, reading, sending
 from events.replay.control import Command, order
 from events.replay.creation import Pace
-from events.replay.models import Mode, State
+from events.replay.models import Mode, Replay, State
 from events.replay.sending import Endpoint
 from tests.answering import Answering, answering
 from tests.conftest import Platform
@@ -29,9 +28,9 @@ from tests.engine import COMMITS
 from tests.executing import execute, query, save, until
 from tests.replaying import person, record, replay_of
 from tests.workflows import edge, node
-from workflow_platform.accounts.models import Role
-from workflow_platform.embedded import wait_until
-from workflow_platform.supervision import processes
+from workflow_platform.core.accounts.models import Role
+from workflow_platform.installation.embedded import wait_until
+from workflow_platform.installation.supervision import processes
 
 AT_ONCE = Pace(Mode.AT_ONCE)
 SECRET = "whsec_" + base64.b64encode(b"a secret of the receiver").decode()

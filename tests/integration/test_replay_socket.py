@@ -12,18 +12,18 @@ import pytest
 from django.conf import settings
 from websockets.asyncio.client import ClientConnection, connect
 
-from events.access import Viewer
-from events.hub import Hub
-from events.models import Replay
 from events.replay.control import Command, order
-from events.session import Session
+from events.replay.models import Replay
+from events.streaming.hub import Hub
+from events.streaming.session import Session
+from events.streaming.viewer import Viewer
 from tests.conftest import Platform
 from tests.engine import COMMITS
 from tests.executing import execute, save, until
 from tests.people import Person
 from tests.replaying import person, record, replay_of
 from tests.workflows import edge, node
-from workflow_platform.database_threads import in_database
+from workflow_platform.core.database_threads import in_database
 
 Frame = dict[str, Any]
 

@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from events.log.models import Stream
 
-from events.models import Replay, Stream
 from events.replay import sending
+from events.replay.models import Replay
 from tests.delivering import append_to, deliveries_of, make_endpoint
 from tests.integration.test_endpoints_api import send
 from tests.integration.test_pages import member
 from webhooks.models import Endpoint
-from workflow_platform.accounts.models import Role, Workspace
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import Role, Workspace
+from workflow_platform.core.identifiers import uuid7
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,7 @@ from tests.answering import Answering, answering
 from tests.conftest import Platform, manage
 from tests.folding import ENDED, read_history
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 
 @pytest.fixture

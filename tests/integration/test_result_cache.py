@@ -13,7 +13,7 @@ from tests.answering import Answering, answering
 from tests.conftest import Platform
 from tests.folding import ENDED
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 AT_ONCE = 20
 ANOTHER_WORKSPACE = """

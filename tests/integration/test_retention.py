@@ -11,18 +11,22 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
-from events import cleanup, log, partitions, retention, system
-from events.cleanup import Report
-from events.log import NewEvent, StreamClosed
-from events.models import FEED, SYSTEM, CleanupState, RetentionPolicy, Stream
-from events.partitions import Partition
-from events.retention import Terms
+from events import log
+from events.bus import system_events
+from events.catalogue.stream_names import FEED, SYSTEM
+from events.log import NewEvent, StreamClosed, partitions
+from events.log.models import Stream
+from events.log.partitions import Partition
+from events.retention import cleanup, retention
+from events.retention.cleanup import CleanupReport
+from events.retention.models import CleanupState, RetentionPolicy
+from events.retention.retention import RetentionTerms
 from tests.aging import ENDS, age, day, histories, history, read, stored, workspace
 
 pytestmark = pytest.mark.django_db
 
-MONTH = Terms(timedelta(days=30))
-AT_ONCE = Terms(timedelta(microseconds=1))
+MONTH = RetentionTerms(timedelta(days=30))
+AT_ONCE = RetentionTerms(timedelta(microseconds=1))
 
 
 def partition_of(days_ago: int) -> str:
@@ -38,7 +42,7 @@ def say(stream: Stream, type_: str, **data: Any) -> None:
         log.append([NewEvent(stream.pk, type_, data or ENDS[type_], "tests")])
 
 
-def counts(report: Report) -> tuple[int, int]:
+def counts(report: CleanupReport) -> tuple[int, int]:
     return report.removed.streams.total(), report.removed.events.total()
 
 
@@ -77,18 +81,18 @@ def test_where_most_is_kept_rows_are_deleted_chunk_by_chunk() -> None:
 
 def test_what_failed_or_timed_out_is_kept_for_longer() -> None:
     ends = {end: history(days_ago=40, end=end) for end in ("completed", "failed", "timed_out", "cancelled")}
-    cleanup.clean_up(Terms(timedelta(days=30), keep_failed=timedelta(days=90)))
+    cleanup.clean_up(RetentionTerms(timedelta(days=30), keep_failed=timedelta(days=90)))
     assert [end for end, stream in ends.items() if read(stream)] == ["failed", "timed_out"]
-    cleanup.clean_up(Terms(timedelta(days=30), keep_failed=timedelta(days=7)))
+    cleanup.clean_up(RetentionTerms(timedelta(days=30), keep_failed=timedelta(days=7)))
     assert not any(read(stream) for stream in ends.values())
 
 
 def test_above_the_greatest_number_of_events_the_oldest_ended_go_first() -> None:
     streams = [history(days_ago=days, slug=slug) for days, slug in ((5, "b"), (4, "a"), (3, "b"), (2, "a"))]
     running = history(days_ago=6, end=None)
-    cleanup.clean_up(Terms(timedelta(days=30), max_events=8))
+    cleanup.clean_up(RetentionTerms(timedelta(days=30), max_events=8))
     assert [bool(read(stream)) for stream in [*streams, running]] == [False, False, True, True, True]
-    cleanup.clean_up(Terms(timedelta(days=30), max_events=3), workspace("b"))
+    cleanup.clean_up(RetentionTerms(timedelta(days=30), max_events=3), workspace("b"))
     assert [bool(read(stream)) for stream in streams] == [False, False, True, True]
 
 
@@ -112,7 +116,7 @@ def test_events_of_workflows_and_of_the_system_go_by_their_own_age() -> None:
     for days in (40, 0):
         with transaction.atomic():
             log.append([NewEvent(workflow.pk, "workflow.updated", {"name": "W"}, "tests", workflow_id=workflow_id)])
-        system.tell("error", source="tests", component="tests", message="It failed.")
+        system_events.emit("error", source="tests", component="tests", message="It failed.")
         if days:
             partitions.make([day(days)])
             age([workflow.pk, Stream.objects.get(name=SYSTEM).pk], days)

@@ -12,12 +12,14 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
-from executions import definitions, lifecycle, schedules
-from executions.graph import InvalidGraph
+from executions import lifecycle
+from executions.domain.graph import InvalidGraph
 from executions.models import Execution, Schedule, Trigger, Workflow
+from executions.triggers import schedules
+from executions.workflows import definitions
 from tests.engine import COMMITS
 from tests.scheduling import due_now, scheduled, started
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 HOURLY = {"cron": "0 * * * *"}
 

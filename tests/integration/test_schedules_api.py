@@ -9,8 +9,8 @@ import pytest
 
 from tests.conftest import Platform
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
-from workflow_platform.supervision import processes
+from workflow_platform.installation.embedded import wait_until
+from workflow_platform.installation.supervision import processes
 
 
 def create(platform: Platform, active: bool = True, **parameters: Any) -> str:

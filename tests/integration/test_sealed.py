@@ -12,13 +12,12 @@ from django.core.management import call_command
 from django.db import models
 from django.utils import timezone
 
-from events.models import Replay
-from events.replay.models import Mode, Target
+from events.replay.models import Mode, Replay, Target
 from events.replay.sending import Endpoint as ReplayEndpoint
 from tests.delivering import make_endpoint, make_workspace
 from webhooks.outbox import AdHoc, create_ad_hoc
-from webhooks.sealing import BearerAuth, Secrets
-from workflow_platform import encryption, sealed
+from webhooks.secrets import BearerAuth, Secrets
+from workflow_platform.core.secrets import encrypted_columns, encryption
 
 pytestmark = pytest.mark.django_db
 
@@ -61,5 +60,5 @@ def test_every_binary_column_is_known_to_the_rotation_of_keys() -> None:
         if isinstance(field, models.BinaryField) and model._meta.app_label in {"events", "webhooks", "executions"}
     }
     assert found <= known, "Register it (workflow_platform.sealed), or name it here if it is no secret."
-    assert len(sealed.known()) == len(known)
+    assert len(encrypted_columns.known()) == len(known)
     assert not encryption.is_current(b"no token")

@@ -7,22 +7,23 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from executions.domain.errors import NodeError
 
-from executions import admission, lifecycle, node_deliveries
+from executions import lifecycle
+from executions.admission import admission
 from executions.credentials import create as create_credential
-from executions.definitions import save_workflow
-from executions.engine import recorder
-from executions.graph import InvalidGraph
+from executions.domain.graph import InvalidGraph
+from executions.domain.statuses import ExecutionStatus
+from executions.engine import node_deliveries, recorder
 from executions.models import Execution, NodeRun, Trigger, Wait, Workflow
-from executions.nodes.base import NodeError
-from executions.statuses import ExecutionStatus
+from executions.workflows.definitions import save_workflow
 from tests.engine import COMMITS, lose_worker, run_here
 from tests.workflows import edge, node
 from webhooks import outbox
 from webhooks.models import Delivery, Endpoint, Origin, Rank
-from webhooks.sealing import Secrets
-from workflow_platform.accounts.models import Workspace
-from workflow_platform.embedded import wait_until
+from webhooks.secrets import Secrets
+from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.installation.embedded import wait_until
 
 pytestmark = COMMITS
 URL = "https://8.8.8.8/hook"

@@ -9,7 +9,7 @@ from tests.answering import Answering, answering
 from tests.conftest import Platform
 from tests.executing import events, execute, look, output, save, until
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 
 def sending(platform: Platform, **parameters: Any) -> str:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from django.db import connection
+from events.log.models import Event
 from standardwebhooks import Webhook
 
-from events.models import Event
 from tests.engine import COMMITS
 from tests.hostile import hostile, read_request
 from tests.receiving import OK, Receiver, receiving, status
@@ -33,10 +33,10 @@ from tests.sending import (
     statuses,
 )
 from webhooks.models import Delivery, Endpoint, EndpointRevision
-from webhooks.sealing import BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, Secrets
+from webhooks.secrets import BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, Secrets
 from webhooks.sending import outcomes, transport
-from workflow_platform import connections
-from workflow_platform.embedded import free_port, wait_until
+from workflow_platform.core.outbound import connections
+from workflow_platform.installation.embedded import free_port, wait_until
 
 pytestmark = COMMITS
 ONCE = {"preset": "custom", "max_attempts": 1}

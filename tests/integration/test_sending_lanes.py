@@ -27,8 +27,8 @@ from tests.sending import (
 )
 from webhooks.models import Delivery, Endpoint, Lane
 from webhooks.sending import claiming
-from workflow_platform import connections
-from workflow_platform.embedded import wait_until
+from workflow_platform.core.outbound import connections
+from workflow_platform.installation.embedded import wait_until
 
 pytestmark = COMMITS
 

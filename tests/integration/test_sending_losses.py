@@ -29,8 +29,8 @@ from webhooks.models import Delivery
 from webhooks.sending import sender, sweeper, transport
 from webhooks.sending.message import Claimed
 from webhooks.sending.transport import Attempt
-from workflow_platform import connections
-from workflow_platform.embedded import wait_until
+from workflow_platform.core.outbound import connections
+from workflow_platform.installation.embedded import wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from executions.items import CHUNK_BYTES, PackedItems, pack
+from executions.domain.items import CHUNK_BYTES, PackedItems, pack
 from executions.lifecycle.stored_outputs import node_runs
 from executions.models import Execution, NodeRun
 from tests.engine import make_execution

@@ -15,19 +15,22 @@ import pytest
 from django.db import connection, transaction
 from websockets.asyncio.client import ClientConnection, connect
 
-from events import hub as hub_module
-from events import log, reading, session
-from events.access import Viewer
-from events.hub import Batch, Hub
-from events.live import group_of
-from events.log import NewEvent
-from events.models import FEED, Stream
-from events.recorded import RecordedEvent
-from events.session import Session
+from events import log
+from events.catalogue.stream_names import FEED
+from events.log import NewEvent, reading
+from events.log.models import Stream
+from events.log.recorded import RecordedEvent
+from events.streaming import hub as hub_module
+from events.streaming import session
+from events.streaming.batch import EventBatch
+from events.streaming.hub import Hub
+from events.streaming.publisher import group_of
+from events.streaming.session import Session
+from events.streaming.viewer import Viewer
 from tests.conftest import Platform
 from tests.engine import COMMITS
-from workflow_platform.accounts.models import User, Workspace
-from workflow_platform.database_threads import in_database
+from workflow_platform.core.accounts.models import User, Workspace
+from workflow_platform.core.database_threads import in_database
 
 Frame = dict[str, Any]
 
@@ -107,9 +110,9 @@ async def watching(stream: Stream) -> AsyncIterator[Watcher]:
         task.cancel()
 
 
-def batch(stream: Stream, *events: RecordedEvent) -> Batch:
+def batch(stream: Stream, *events: RecordedEvent) -> EventBatch:
     texts = [event.json(stream.name) for event in events]
-    return Batch(stream.name, events[0].sequence, [event.type for event in events], texts, None)
+    return EventBatch(stream.name, events[0].sequence, [event.type for event in events], texts, None)
 
 
 @COMMITS

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Platform
 from tests.executing import events, execute, look, node_statuses, output, query, save, until
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 
 def child_workflow(platform: Platform, *nodes: dict[str, Any], **further: Any) -> str:

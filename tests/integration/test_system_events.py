@@ -13,18 +13,18 @@ import psycopg
 import pytest
 import redis
 from django.utils import timezone
+from events.log.models import Event
 from rq import Worker
 
-from events.models import Event
-from executions import reports
 from executions.management.commands import run_scheduler
 from executions.management.commands.run_scheduler import Sweep
 from executions.models import Execution
-from executions.reports import HealthReport, QueueReport
+from executions.workers import health_reports
+from executions.workers.health_reports import HealthReport, QueueReport
 from tests.admitting import start, workflow_in
 from tests.conftest import ROOT, Platform
-from workflow_platform.embedded import wait_until
-from workflow_platform.supervision import processes
+from workflow_platform.installation.embedded import wait_until
+from workflow_platform.installation.supervision import processes
 
 NEVER = timedelta(hours=1)
 
@@ -114,7 +114,7 @@ def test_health_is_told_once_a_minute_and_at_once_when_it_changes(worker: Worker
 def test_what_is_queued_is_told_with_its_reasons_until_nothing_is(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports, "WORTH_TELLING_SECONDS", 0.0)
+    monkeypatch.setattr(health_reports, "WORTH_TELLING_SECONDS", 0.0)
     settings.WORKSPACE_MAX_CONCURRENT_EXECUTIONS, settings.PERF_MAX_CONCURRENT_EXECUTIONS = 4, 100
     before = timezone.now()
     report, another = QueueReport(), QueueReport()

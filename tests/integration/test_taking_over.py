@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from executions import lifecycle, rerun
+from executions import lifecycle, reruns
 from executions.api.executions import inputs_of
+from executions.domain.statuses import ExecutionStatus
 from executions.engine import recorder
 from executions.lifecycle import CannotStart
 from executions.models import Execution, NodeRun
-from executions.statuses import ExecutionStatus
 from tests.engine import COMMITS, make_execution
 from tests.workflows import edge, node
 
@@ -39,7 +39,7 @@ def make_ended(turns: int = 1, *, items: list[dict[str, Any]] | None = None) -> 
 @COMMITS
 def test_what_was_taken_over_outlives_the_execution_that_it_came_from() -> None:
     old = make_ended()
-    made = rerun.rerun(old, rerun.Wanted("b"), None)
+    made = reruns.rerun(old, reruns.RerunRequest("b"), None)
     old.delete()
     (claimed,) = lifecycle.claim([made.pk], "a worker")
     assert [(run.node_id, run.output) for run in claimed.runs] == [
@@ -54,9 +54,9 @@ def test_what_was_taken_over_outlives_the_execution_that_it_came_from() -> None:
 @COMMITS
 def test_a_rerun_that_would_take_over_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     old = make_ended(turns=3)
-    monkeypatch.setattr(rerun, "MOST_TAKEN_OVER", 3)
-    with pytest.raises(rerun.CannotRerun, match="4 node runs"):
-        rerun.rerun(old, rerun.Wanted("b"), None)
+    monkeypatch.setattr(reruns, "MOST_TAKEN_OVER", 3)
+    with pytest.raises(reruns.CannotRerun, match="4 node runs"):
+        reruns.rerun(old, reruns.RerunRequest("b"), None)
     assert not old.reruns.exists()
 
 
@@ -65,7 +65,7 @@ def test_the_executions_of_a_deleted_workflow_are_not_rerun() -> None:
     old = make_ended()
     old.workflow.deleted_at = old.queued_at
     with pytest.raises(CannotStart, match="deleted"):
-        rerun.rerun(old, rerun.Wanted(), None)
+        reruns.rerun(old, reruns.RerunRequest(), None)
 
 
 @COMMITS
@@ -73,7 +73,7 @@ def test_a_node_that_took_nothing_in_is_no_place_to_begin_at_without_an_input() 
     old = make_ended()
     NodeRun.objects.filter(execution=old, node_id="b").delete()
     NodeRun.objects.filter(execution=old, node_id="a").update(output={})
-    with pytest.raises(rerun.CannotRerun, match="give it an input"):
-        rerun.rerun(old, rerun.Wanted("b"), None)
-    made = rerun.rerun(old, rerun.Wanted("b", input=[{"n": 1}]), None)
+    with pytest.raises(reruns.CannotRerun, match="give it an input"):
+        reruns.rerun(old, reruns.RerunRequest("b"), None)
+    made = reruns.rerun(old, reruns.RerunRequest("b", input=[{"n": 1}]), None)
     assert made.replaced_input == {"b": [{"n": 1}]}

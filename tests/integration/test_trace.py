@@ -15,7 +15,7 @@ from tests.conftest import Platform
 from tests.executing import save, until
 from tests.people import Person
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 
 @dataclass

@@ -19,8 +19,8 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from executions.samples import definitions
 from tests.conftest import ROOT
-from workflow_platform.embedded import ServerDidNotStart, free_port, wait_until
-from workflow_platform.supervision import control_socket
+from workflow_platform.installation.embedded import ServerDidNotStart, free_port, wait_until
+from workflow_platform.installation.supervision import control_socket
 
 PASSWORD = "a-password-for-the-first-admin"
 SAMPLES = definitions()

@@ -11,15 +11,18 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from executions import admission, follow_up, lifecycle, sub_workflows, waits
-from executions.engine import recorder, runner
+from executions import lifecycle
+from executions.admission import admission
+from executions.domain.errors import NodeError
+from executions.domain.statuses import ExecutionStatus
+from executions.engine import child_executions, recorder, runner
 from executions.engine.definition import definition
 from executions.engine.driver import driver
 from executions.engine.node_runs import wait_row
-from executions.lifecycle import Claimed
+from executions.lifecycle import ClaimedExecution
 from executions.models import Execution, NodeRun, Wait, WaitKind
-from executions.nodes.base import NodeError, WaitFor
-from executions.statuses import ExecutionStatus
+from executions.nodes.base import WaitFor
+from executions.waits import completion, waits
 from tests.engine import COMMITS, make_execution, make_workflow
 from tests.executing import at_once
 from tests.workflows import edge, node
@@ -28,13 +31,13 @@ pytestmark = COMMITS
 PAUSED, RUNNING, WAITING = ExecutionStatus.PAUSED, ExecutionStatus.RUNNING, ExecutionStatus.WAITING
 
 
-def claim(execution: Execution) -> Claimed:
+def claim(execution: Execution) -> ClaimedExecution:
     admission.admit()
     (claimed,) = lifecycle.claim([execution.pk], "a worker")
     return claimed
 
 
-def begun(claimed: Claimed, *, expires_in: float | None = None) -> tuple[NodeRun, Wait]:
+def begun(claimed: ClaimedExecution, *, expires_in: float | None = None) -> tuple[NodeRun, Wait]:
     """Have the node `pause` of a claimed execution wait for a call."""
     execution, lease = claimed.execution, claimed.lease
     run = NodeRun(execution=execution, node_id="start", name="Start", node_type="manual_trigger", output={"main": [{}]})
@@ -212,7 +215,7 @@ def test_the_news_of_what_came_is_taken_down_once_it_is_taken_up() -> None:
 # --- children --------------------------------------------------------------------------------------------------------
 
 
-def calling() -> tuple[Claimed, NodeRun, str]:
+def calling() -> tuple[ClaimedExecution, NodeRun, str]:
     child = make_workflow([node("start", "manual_trigger")], [])
     nodes = [node("start", "manual_trigger"), node("call", "execute_workflow", workflow=str(child.pk))]
     claimed = claim(make_execution(nodes, [edge("start", "call")]))
@@ -223,18 +226,18 @@ def calling() -> tuple[Claimed, NodeRun, str]:
 
 def test_an_attempt_that_is_made_again_and_again_has_one_child() -> None:
     _, run, workflow = calling()
-    children = together(*[lambda: sub_workflows.start_child(run, workflow, [{}], True) for _ in range(8)])
+    children = together(*[lambda: child_executions.start_child(run, workflow, [{}], True) for _ in range(8)])
     assert len({child.pk for child in children}) == 1
     assert Execution.objects.filter(parent_run=run.pk).count() == 1
     run.attempt = 2
-    assert sub_workflows.start_child(run, workflow, [{}], True).pk != children[0].pk
+    assert child_executions.start_child(run, workflow, [{}], True).pk != children[0].pk
 
 
 def test_a_worker_that_has_lost_the_parent_starts_no_child() -> None:
     claimed, run, workflow = calling()
     Execution.objects.filter(pk=claimed.execution.pk).update(fencing_token=7)
     with pytest.raises(NodeError, match="another worker holds it"):
-        sub_workflows.start_child(run, workflow, [{}], True)
+        child_executions.start_child(run, workflow, [{}], True)
     assert not Execution.objects.filter(parent_run=run.pk).exists()
 
 
@@ -245,12 +248,12 @@ def test_after_the_end_of_the_parent_no_child_is_started() -> None:
     lifecycle.request_cancel(claimed.execution)
     lifecycle.claim([claimed.execution.pk], "another")
     with pytest.raises(NodeError, match="has ended"):
-        sub_workflows.start_child(run, workflow, [{}], True)
+        child_executions.start_child(run, workflow, [{}], True)
 
 
 def test_a_child_whose_end_is_told_many_times_at_once_wakes_its_parent_once() -> None:
     claimed, run, workflow = calling()
-    child = sub_workflows.start_child(run, workflow, [{"n": 1}], True)
+    child = child_executions.start_child(run, workflow, [{"n": 1}], True)
     wanted = WaitFor("Waits.", kind=WaitKind.EXECUTION, child=child)
     change = lifecycle.wait_node(claimed.execution, claimed.lease, run, "Waits.", None, wait_row(wanted, run))
     change += lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0)
@@ -258,7 +261,7 @@ def test_a_child_whose_end_is_told_many_times_at_once_wakes_its_parent_once() ->
     assert Wait.objects.filter(execution=claimed.execution).count() == 1
     assert go_on(child).status == ExecutionStatus.COMPLETED
     Execution.objects.filter(pk=child.pk).update(follow_up_due=True)
-    together(*[follow_up.follow_up_all for _ in range(8)])
+    together(*[completion.follow_up_all for _ in range(8)])
     wait = Wait.objects.get(execution=claimed.execution)
     assert wait.outcome is not None
     assert (wait.outcome["status"], wait.outcome["items"]) == ("completed", [{"n": 1}])
@@ -268,12 +271,12 @@ def test_a_child_whose_end_is_told_many_times_at_once_wakes_its_parent_once() ->
 def test_a_parent_and_a_child_that_end_at_the_same_instant_are_both_followed_up() -> None:
     for _ in range(5):
         claimed, run, workflow = calling()
-        child = sub_workflows.start_child(run, workflow, [{}], True)
+        child = child_executions.start_child(run, workflow, [{}], True)
         recorder.write([lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0)])
         together(
             lambda parent=claimed.execution: lifecycle.request_cancel(parent),  # type: ignore[misc]
             lambda child=child: lifecycle.request_cancel(child),  # type: ignore[misc]
         )
-        together(*[follow_up.follow_up_all for _ in range(4)])
+        together(*[completion.follow_up_all for _ in range(4)])
         assert not Execution.objects.filter(follow_up_due=True).exists()
         assert not Wait.objects.filter(execution=claimed.execution, resolved_at__isnull=True).exists()

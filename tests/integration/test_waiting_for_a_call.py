@@ -10,7 +10,7 @@ import requests
 from tests.conftest import Platform
 from tests.executing import at_once, events, execute, look, node_statuses, output, save, until
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 
 def waiting(platform: Platform, **parameters: Any) -> tuple[str, str]:

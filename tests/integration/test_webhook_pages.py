@@ -17,8 +17,8 @@ from tests.integration.test_pages import member
 from tests.workflows import node
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, HourCount, InboundRequest, Lane, Violation
 from webhooks.pages import deliveries, endpoints, reconciliation
-from workflow_platform.accounts.models import Role, User, Workspace
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import Role, User, Workspace
+from workflow_platform.core.identifiers import uuid7
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from tests.conftest import Platform
 from tests.receiving import receiving
 from tests.workflows import edge, node
 from webhooks import signing
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 SECRET = "correct-horse-battery"
 

@@ -13,10 +13,10 @@ from django.utils import timezone
 from rq import Worker
 from rq.suspension import resume, suspend
 
-from executions.explanation import explain
+from executions.admission.explanation import explain
 from executions.models import Execution, Workflow
 from tests.admitting import admitted, end, start, workflow_in
-from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
 
 pytestmark = pytest.mark.django_db
 

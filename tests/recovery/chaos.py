@@ -28,7 +28,7 @@ from tests.installation import Installation, installation, kill
 from tests.recovery.disturbances import Disturbances
 from tests.recovery.effects import Effects, effects_server
 from tests.recovery.shapes import SHAPES, Shape
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 CLIENTS = 4
 SETTLE_LEASES = 12

@@ -16,7 +16,7 @@ from tests.cutting import CuttingProxy, cutting
 from tests.nginx import nginx, nginx_or_skip
 from tests.recovery.watchers import NONE, Lines, Sockets, faults, start_gated, tail_all
 from tests.sites import Site
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 EXECUTIONS, GATES = 10, 5
 BYSTANDERS = 40

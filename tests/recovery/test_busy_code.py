@@ -11,7 +11,7 @@ from tests.conftest import Platform
 from tests.recovery.test_workers import holder
 from tests.watching import watch
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 COMPUTE = "let n = 0; for (let i = 0; i < 3e7; i++) n += i; return [{ done: true }]"
 ENDLESS = "console.log('in'); for (;;) {}"

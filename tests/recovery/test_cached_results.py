@@ -11,8 +11,8 @@ import pytest
 from tests.answering import answering
 from tests.conftest import Platform
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
-from workflow_platform.supervision import processes
+from workflow_platform.installation.embedded import wait_until
+from workflow_platform.installation.supervision import processes
 
 AT_LEAST, AT_MOST = 8, 50
 

@@ -13,13 +13,13 @@ from django.utils import timezone
 
 from executions import lifecycle
 from executions.engine import recorder
-from executions.heartbeat.table import Table
+from executions.engine.heartbeat.table import Table
 from executions.lifecycle import Lease
 from executions.models import Execution
 from tests.engine import COMMITS, make_execution
 from tests.heartbeats import companion
 from tests.workflows import node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 

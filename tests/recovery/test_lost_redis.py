@@ -14,7 +14,7 @@ from tests.answering import answering
 from tests.integration.test_asyncapi import Session
 from tests.recovery.watchers import NONE, Lines, faults, start_gated
 from tests.sites import Process, Site
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 SECONDS = 30
 

@@ -20,23 +20,25 @@ import pytest
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.http import HttpRequest
 
-from events import cleanup, log, partitions
+from events import log
+from events.catalogue.stream_names import EXECUTION
 from events.checks import check_partitions
-from events.housekeeping import Housekeeping
-from events.log import NewEvent
-from events.models import EXECUTION, Stream
-from events.retention import Terms
+from events.log import NewEvent, partitions
+from events.log.models import Stream
+from events.retention import cleanup
+from events.retention.housekeeping import Housekeeping
+from events.retention.retention import RetentionTerms
 from tests.aging import day, histories, history, old_partitions, read, stored
 from tests.conftest import ROOT
 from tests.engine import COMMITS
-from workflow_platform.embedded import wait_until
+from workflow_platform.core.leases import AlreadyRunning
 from workflow_platform.health import readyz
-from workflow_platform.leases import AlreadyRunning
+from workflow_platform.installation.embedded import wait_until
 
 pytestmark = [COMMITS, pytest.mark.usefixtures("old_partitions")]
 __all__ = ["old_partitions"]
 
-MONTH = Terms(timedelta(days=30))
+MONTH = RetentionTerms(timedelta(days=30))
 HARDLY = "5s"
 """How long writers may wait for a lock: a hundred times as long as a cleanup does. `make bench` measures it."""
 

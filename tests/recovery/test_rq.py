@@ -20,8 +20,8 @@ from tests.answering import Answering, answering
 from tests.conftest import Platform
 from tests.recovery.test_workers import check_recovered, holder, start_asking
 from tests.workflows import node
-from workflow_platform.embedded import wait_until
-from workflow_platform.supervision import processes
+from workflow_platform.installation.embedded import wait_until
+from workflow_platform.installation.supervision import processes
 
 
 @pytest.fixture

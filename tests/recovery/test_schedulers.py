@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.conftest import ROOT, Platform
 from tests.workflows import node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 WORKFLOWS, KILLS = 10, 4
 

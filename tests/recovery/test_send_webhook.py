@@ -10,8 +10,8 @@ from tests.conftest import Platform
 from tests.executing import execute, look, output, save, until
 from tests.recovery.test_workers import holder
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
-from workflow_platform.supervision import processes
+from workflow_platform.installation.embedded import wait_until
+from workflow_platform.installation.supervision import processes
 
 ITEMS = [{"n": 1}, {"n": 2}, {"n": 3}]
 

@@ -19,7 +19,7 @@ from websockets.uri import parse_uri
 
 from tests.benchmarks.plan import Plan
 from tests.sites import Site, Web, python
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 PLAN = Plan(streams=8, batches=240)
 """48,000 events of half a kilobyte: 24 MB for each who watches."""

@@ -11,7 +11,7 @@ import requests
 from tests.answering import answering
 from tests.recovery.watchers import gated
 from tests.sites import Site, Web
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 
 def refuses(port: int) -> bool:

@@ -11,8 +11,8 @@ from tests.conftest import Platform
 from tests.executing import execute, look, output, save, until
 from tests.recovery.test_workers import holder
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
-from workflow_platform.supervision import processes
+from workflow_platform.installation.embedded import wait_until
+from workflow_platform.installation.supervision import processes
 
 
 def test_a_killed_worker_leaves_each_parent_with_one_child(platform: Platform) -> None:

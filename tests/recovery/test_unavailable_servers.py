@@ -17,7 +17,7 @@ import pytest
 from tests.installation import Installation, installation
 from tests.outages import OUTAGES, RESTARTING, SHORT, Callers, wait_until_ready
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 AT_ONCE = 50
 PATIENT = {"DATABASE_TIMEOUT_SECONDS": "4", "REDIS_TIMEOUT_SECONDS": "3"}

@@ -14,7 +14,7 @@ from tests.conftest import Platform
 from tests.executing import save
 from tests.installation import Installation, installation
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 ONE_WORKER = {"PERF_MIN_WORKERS": "1", "PERF_MAX_WORKERS": "1", "PRESSURE_SAMPLE_SECONDS": "0.2"}
 BURNS: dict[str, Any] = {

@@ -8,7 +8,7 @@ from typing import Any
 from tests.answering import answering
 from tests.installation import Installation, installation
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 
 def asks(url: str) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from tests.conftest import Platform
 from tests.folding import read_history
 from tests.watching import watch
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
-from workflow_platform.supervision import processes
+from workflow_platform.installation.embedded import wait_until
+from workflow_platform.installation.supervision import processes
 
 
 def start_asking(platform: Platform, url: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from typing import Any
 from tests.benchmarks.webhooks import Lines, lines
 from tests.installation import Installation, installation
 from tests.recovery.disturbances import Disturbances
-from workflow_platform.embedded import ServerDidNotStart, wait_until
+from workflow_platform.installation.embedded import ServerDidNotStart, wait_until
 
 ENDPOINTS = 20
 POLICY = {"preset": "custom", "delays_seconds": [0.1, 0.2, 0.4, *[1.0] * 46]}

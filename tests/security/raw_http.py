@@ -17,8 +17,8 @@ import requests
 
 from tests.conftest import Platform
 from tests.sites import Web
-from workflow_platform.embedded import free_port
-from workflow_platform.supervision import processes
+from workflow_platform.installation.embedded import free_port
+from workflow_platform.installation.supervision import processes
 
 TIMEOUT = 60.0
 CLIENTS_KEY = "dGhlIHNhbXBsZSBub25jZQ=="

@@ -8,9 +8,9 @@ import stat
 from pathlib import Path
 
 from tests import started_servers
-from workflow_platform import embedded
-from workflow_platform.data_folder import close_to_others
-from workflow_platform.embedded import server_user
+from workflow_platform.installation import embedded
+from workflow_platform.installation.data_folder import close_to_others
+from workflow_platform.installation.embedded import server_user
 
 
 def mode(path: Path) -> int:

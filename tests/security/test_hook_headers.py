@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from executions.domain.errors import NodeError
 
-from executions.nodes.base import NodeError
 from executions.nodes.registry import node_types
 from tests.unit.nodes.running import run
 

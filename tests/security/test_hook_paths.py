@@ -10,14 +10,14 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from executions import definitions
-from executions.graph import InvalidGraph
-from executions.hooks import listeners
-from executions.hooks.pages import hooks_of
+from executions.domain.graph import InvalidGraph
 from executions.models import WebhookClaim, WebhookRoute, Workflow
+from executions.triggers.hooks import listeners
+from executions.triggers.hooks.pages import hooks_of
+from executions.workflows import definitions
 from tests.engine import COMMITS
 from tests.workflows import node
-from workflow_platform.accounts.models import Workspace
+from workflow_platform.core.accounts.models import Workspace
 
 pytestmark = pytest.mark.django_db
 

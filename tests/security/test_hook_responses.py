@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from executions.hooks import views
+from executions.triggers.hooks import views
 from tests.conftest import Platform
 from tests.hooking import Hook
 from tests.workflows import edge, node

@@ -10,18 +10,20 @@ from asgiref.testing import ApplicationCommunicator
 from django.core.checks import run_checks
 from pytest_django import Settings
 
-from executions import definitions, waits
 from executions.api import hooks
+from executions.waits import waits
+from executions.workflows import definitions
 from tests.conftest import Platform
 from tests.engine import make_workflow
 from tests.hooking import Hook
 from tests.integration.test_pages import member
 from tests.workflows import node
-from workflow_platform import hook_answers, hooks_host
-from workflow_platform.accounts.models import Role
 from workflow_platform.asgi import application
 from workflow_platform.checks import check_deployment
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.identifiers import uuid7
+from workflow_platform.core.requests import hooks_host
+from workflow_platform.serving import hook_answers
 
 SANDBOX = {
     b"content-security-policy": b"sandbox",

@@ -30,7 +30,7 @@ from tests.security.routes import (
     resolved,
 )
 from tests.security.worlds import World, ask, make_world
-from workflow_platform.accounts.models import User
+from workflow_platform.core.accounts.models import User
 
 BELOW = {OPEN: (), VIEWER: (), EDITOR: (VIEWER,), ADMIN: (VIEWER, EDITOR), ADDRESSEE: (VIEWER, EDITOR, ADMIN)}
 SHARED = {"node"}

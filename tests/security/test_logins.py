@@ -24,8 +24,8 @@ from tests.engine import COMMITS
 from tests.executing import save
 from tests.people import Person
 from tests.workflows import edge, node
-from workflow_platform.accounts import hashing, known_devices, login_limit
-from workflow_platform.accounts.login_limit import (
+from workflow_platform.core.accounts import hashing, known_devices, login_limit
+from workflow_platform.core.accounts.login_limit import (
     FAILURES_PER_ADDRESS,
     FAILURES_PER_DEVICE,
     FAILURES_PER_NAME,
@@ -33,10 +33,10 @@ from workflow_platform.accounts.login_limit import (
     WINDOW,
     TooManyAttempts,
 )
-from workflow_platform.accounts.models import LoginCounter, User
-from workflow_platform.accounts.passwords import PasswordBackend
-from workflow_platform.client_address import parse
-from workflow_platform.embedded import wait_until
+from workflow_platform.core.accounts.models import LoginCounter, User
+from workflow_platform.core.accounts.passwords import PasswordBackend
+from workflow_platform.core.requests.client_address import parse
+from workflow_platform.installation.embedded import wait_until
 
 PASSWORD = "a-password-for-tests"
 GUESSES = 100
@@ -165,7 +165,7 @@ def test_attempts_at_once_never_pass_a_limit() -> None:
 
 @COMMITS
 def test_no_database_connection_is_held_while_a_password_waits_to_be_hashed(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["workflow_platform.accounts.hashing.QueuedPBKDF2PasswordHasher"]
+    settings.PASSWORD_HASHERS = ["workflow_platform.core.accounts.hashing.QueuedPBKDF2PasswordHasher"]
     user = User.objects.create_user("ada", password=PASSWORD)
     connection.close()
     in_use = lambda: (found := connection.pool.get_stats())["pool_size"] - found["pool_available"]  # type: ignore[attr-defined]  # noqa: E731
@@ -198,7 +198,7 @@ def test_right_passwords_and_refusals_for_lack_of_room_are_not_counted(
         assert client.post("/api/auth/token/", body).status_code == 200
     full = hashing.Gate(at_once=0, queued=0)
     monkeypatch.setattr(hashing, "gate", lambda: full)
-    settings.PASSWORD_HASHERS = ["workflow_platform.accounts.hashing.QueuedPBKDF2PasswordHasher", *QUICK]
+    settings.PASSWORD_HASHERS = ["workflow_platform.core.accounts.hashing.QueuedPBKDF2PasswordHasher", *QUICK]
     for name in ("ada", "nobody"):
         busy = APIClient(REMOTE_ADDR="192.0.2.1").post("/api/auth/token/", body | {"username": name})
         assert (busy.status_code, busy["Retry-After"]) == (503, "2")
@@ -256,7 +256,7 @@ def test_a_stolen_or_forged_device_cookie_gives_few_guesses_and_none_for_others(
 def test_unknown_inactive_and_known_users_get_the_same_answer_after_the_same_work(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    settings.PASSWORD_HASHERS = ["workflow_platform.accounts.hashing.QueuedPBKDF2PasswordHasher"]
+    settings.PASSWORD_HASHERS = ["workflow_platform.core.accounts.hashing.QueuedPBKDF2PasswordHasher"]
     User.objects.create_user("ada", password=PASSWORD)
     User.objects.create_user("gone", password=PASSWORD, is_active=False)
     User.objects.create_user("none")

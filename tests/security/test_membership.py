@@ -18,8 +18,8 @@ from websockets.asyncio.client import connect
 from executions.models import Credential
 from tests.conftest import Platform
 from tests.people import Person
-from workflow_platform.accounts import invitations
-from workflow_platform.accounts.models import Invitation, Membership, Role, User, Workspace
+from workflow_platform.core.accounts import invitations
+from workflow_platform.core.accounts.models import Invitation, Membership, Role, User, Workspace
 
 SECONDS = 5
 

@@ -18,9 +18,10 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from tests.security.routes import views
 from tests.security.worlds import ask
-from workflow_platform import problems, schema_view
-from workflow_platform.accounts import refresh_tokens
-from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform import schema_view
+from workflow_platform.core.accounts import refresh_tokens
+from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.core.api import problems
 from workflow_platform.schema_view import SchemaView, document
 
 TOO_EARLY_OR_LATE = (

@@ -12,7 +12,7 @@ from django_rq import get_queue
 
 from tests.engine import COMMITS
 from tests.integration.conftest import plain_static_files
-from workflow_platform.accounts.models import User
+from workflow_platform.core.accounts.models import User
 
 __all__ = ["plain_static_files"]
 

@@ -14,9 +14,9 @@ from tests.hooking import Hook
 from tests.nginx import nginx, nginx_or_skip
 from tests.security.raw_http import Connection, chunk, head, send_without_end, web_process
 from tests.sites import Web
-from workflow_platform.embedded import wait_until
-from workflow_platform.http_channel import WINDOW, RequestInput, StreamedRequest, StreamingChannel
-from workflow_platform.request_bodies import SMALL_BODY_BYTES
+from workflow_platform.core.requests.request_bodies import SMALL_BODY_BYTES
+from workflow_platform.installation.embedded import wait_until
+from workflow_platform.serving.http_channel import WINDOW, RequestInput, StreamedRequest, StreamingChannel
 
 LIMIT = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 TEN_GB = 10_000_000_000

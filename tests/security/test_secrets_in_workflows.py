@@ -19,14 +19,14 @@ from django.db import connection
 from django.test import Client
 
 from executions import credentials
-from executions.definitions import save_workflow
 from executions.lifecycle import create_execution
 from executions.models import Credential, Execution, Trigger, Workflow, WorkflowVersion
+from executions.workflows.definitions import save_workflow
 from tests.engine import COMMITS, run_here
 from tests.integration.test_pages import member
 from tests.workflows import edge, node
-from workflow_platform import encryption
-from workflow_platform.accounts.models import Role, Workspace
+from workflow_platform.core.accounts.models import Role, Workspace
+from workflow_platform.core.secrets import encryption
 
 PLANTED = "pl4nted/S3cret+&"
 FIELDS = {"host": "127.0.0.2", "port": 5432, "dbname": "orders", "user": "ada"}

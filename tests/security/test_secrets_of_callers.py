@@ -20,7 +20,7 @@ from tests.people import Person
 from tests.receiving import receiving
 from tests.watching import watch
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 PLANTED = f"pl4nted-{uuid4().hex}"
 ITEMS = {"executions_execution": {"input"}, "executions_noderun": {"output"}}

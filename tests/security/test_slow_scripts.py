@@ -11,23 +11,25 @@ import pytest
 from django.db import connection
 from django.db.models import F
 
-from executions import definitions, lifecycle, schedules
-from executions.hooks import intake
-from executions.hooks import keys as hook_keys
+from executions import lifecycle
 from executions.lifecycle import keys
 from executions.models import Execution, Schedule, Trigger, WebhookRoute, Workflow
+from executions.triggers import schedules
+from executions.triggers.hooks import intake
+from executions.triggers.hooks import keys as hook_keys
+from executions.workflows import definitions
 from tests.engine import COMMITS, make_workflow
 from tests.integration.test_hook_intake import post_all
 from tests.receiving import OK, Receiver, receiving
 from tests.sending import Sending, attempts, make_deliveries, make_delivery, make_endpoint, sending, statuses
 from tests.workflows import edge, node
 from webhooks.sending import scripts
-from workflow_platform import connections
-from workflow_platform.accounts.models import Workspace
-from workflow_platform.embedded import wait_until
-from workflow_platform.sandbox.asking import Unavailable
-from workflow_platform.sandbox.pool import sandbox
-from workflow_platform.sandbox.task import Reply
+from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.outbound import connections
+from workflow_platform.core.sandbox.asking import SandboxUnavailable
+from workflow_platform.core.sandbox.pool import sandbox
+from workflow_platform.core.sandbox.task import Reply
+from workflow_platform.installation.embedded import wait_until
 
 pytestmark = COMMITS
 ENDLESS = "(() => { while (true); })()"
@@ -139,7 +141,7 @@ def test_a_key_that_cannot_be_evaluated_now_is_not_lost_silently(monkeypatch: py
     hook("away", COMPUTED)
 
     def unavailable(*_: Any) -> Any:
-        raise Unavailable("No sandbox process is free.")
+        raise SandboxUnavailable("No sandbox process is free.")
 
     monkeypatch.setattr(hook_keys.keys, "evaluate", unavailable)
     ((status, answer),) = post_all({"path": at("away")})

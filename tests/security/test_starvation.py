@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Platform
 from tests.executing import query
 from tests.starving import SHORT, Tenant, attacks
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 ATTACKING = 8
 RECOVERED = "SELECT count(*) FROM events_event WHERE type = 'execution.recovered'"

@@ -15,22 +15,23 @@ import pytest
 from django.conf import settings as django_settings
 from django.utils import timezone
 
-from executions import admission, lifecycle
+from executions import lifecycle
+from executions.admission import admission
+from executions.domain.statuses import ExecutionStatus
 from executions.engine import lease
 from executions.engine.definition import definition
 from executions.engine.driver import TURN_THREADS, driver
+from executions.engine.heartbeat.table import Table
 from executions.engine.runner import Run
-from executions.heartbeat.table import Table
-from executions.lifecycle import Claimed
+from executions.lifecycle import ClaimedExecution
 from executions.models import Execution
-from executions.statuses import ExecutionStatus
 from tests.answering import Answering, answering
 from tests.conftest import Platform
 from tests.engine import COMMITS, make_execution, run_here
 from tests.heartbeats import companion
 from tests.recovery.test_workers import holder, start_asking
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 HELD_LOCK = Path(__file__).resolve().parent / "held_lock"
 TWO = ([node("start", "manual_trigger"), node("give", "set", fields={"n": 1})], [edge("start", "give")])
@@ -45,7 +46,7 @@ def server() -> Iterator[Answering]:
 # --- the companion, with a hand on the clock --------------------------------------------------------------------------
 
 
-def claim(execution: Execution, worker: str = "a worker") -> Claimed:
+def claim(execution: Execution, worker: str = "a worker") -> ClaimedExecution:
     admission.admit()
     (claimed,) = lifecycle.claim([execution.pk], worker)
     return claimed
@@ -140,7 +141,7 @@ def test_a_worker_whose_turns_are_all_stuck_loses_its_leases_and_another_finishe
 def companion_of(worker: int) -> psutil.Process | None:
     """Return the process that renews the leases of a worker."""
     children = psutil.Process(worker).children() if psutil.pid_exists(worker) else []
-    found = [child for child in children if "executions.heartbeat.companion" in shown(child.cmdline)]
+    found = [child for child in children if "executions.engine.heartbeat.companion" in shown(child.cmdline)]
     return next(iter(found), None)  # a dead one has no command line any more
 
 
@@ -227,7 +228,7 @@ def test_leases_outlive_the_companion_which_is_started_again_and_ends_with_its_w
 
 def test_the_password_of_the_database_is_in_no_argument_and_no_variable_of_the_companion(platform: Platform) -> None:
     password = platform.environment["DATABASE_URL"].split(":")[2].split("@")[0]
-    found = [p for p in psutil.process_iter() if "executions.heartbeat.companion" in " ".join(shown(p.cmdline))]
+    found = [p for p in psutil.process_iter() if "executions.engine.heartbeat.companion" in " ".join(shown(p.cmdline))]
     assert found
     for process in found:
         assert not any(password in text for text in [*shown(process.cmdline), *shown(process.environ)])

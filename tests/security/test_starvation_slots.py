@@ -10,7 +10,7 @@ from tests.answering import Answering, answering
 from tests.conftest import Platform
 from tests.executing import execute, save, until
 from tests.workflows import edge, node
-from workflow_platform.embedded import wait_until
+from workflow_platform.installation.embedded import wait_until
 
 SLOTS = 5
 

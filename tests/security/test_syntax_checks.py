@@ -13,16 +13,16 @@ import psutil
 import pytest
 import requests
 
+from executions.domain.syntax import check_code as check_code_here
+from executions.domain.syntax import check_syntax as check_template_here
 from executions.sandbox.checking import check_code, check_template
-from executions.syntax import check_code as check_code_here
-from executions.syntax import check_syntax as check_template_here
 from tests.conftest import Platform
 from tests.people import Person
 from tests.workflows import edge, node
-from webhooks.preparing import check_filter, check_transform
-from workflow_platform.embedded import wait_until
-from workflow_platform.sandbox.checking import CheckFailed, Checks
-from workflow_platform.sandbox.javascript import CHECK_MEMORY_BYTES
+from webhooks.transforms import check_filter, check_transform
+from workflow_platform.core.sandbox.checking import CheckFailed, Checks
+from workflow_platform.core.sandbox.javascript import CHECK_MEMORY_BYTES
+from workflow_platform.installation.embedded import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOOP = "while (true);"

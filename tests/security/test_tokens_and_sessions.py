@@ -24,9 +24,9 @@ from websockets.asyncio.client import connect
 from tests.conftest import Platform
 from tests.engine import COMMITS
 from tests.people import Person
-from workflow_platform.accounts import known_devices, refresh_tokens
-from workflow_platform.accounts.authentication import authenticate_bearer
-from workflow_platform.accounts.models import ApiToken, Membership, Role, TokenFamily, User, Workspace
+from workflow_platform.core.accounts import known_devices, refresh_tokens
+from workflow_platform.core.accounts.authentication import authenticate_bearer
+from workflow_platform.core.accounts.models import ApiToken, Membership, Role, TokenFamily, User, Workspace
 
 PASSWORD = "a-password-for-tests"
 NEW = "another password 1"
@@ -265,7 +265,7 @@ def test_a_refresh_token_from_before_the_upgrade_works_once(ada: User) -> None:
 
 
 def test_the_upgrade_chooses_the_workspace_joined_first_and_keeps_people_logged_in(ada: User) -> None:
-    upgrade = import_module("workflow_platform.accounts.migrations.0005_existing_accounts")
+    upgrade = import_module("workflow_platform.core.accounts.migrations.0005_existing_accounts")
     evil, own = (Workspace.objects.create(name=name, slug=name) for name in ("evil", "own"))  # evil is the older one
     Membership.objects.create(workspace=own, user=ada, role=Role.ADMIN)
     Membership.objects.create(workspace=evil, user=ada, role=Role.VIEWER)

@@ -15,8 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from events.models import Replay
-from events.replay.models import Mode, Target
+from events.replay.models import Mode, Replay, Target
 from events.replay.sending import Endpoint as ReplayEndpoint
 from tests.delivering import make_endpoint, make_workspace
 from tests.engine import COMMITS
@@ -27,9 +26,9 @@ from tests.sending import make_endpoint as make_listening
 from webhooks.endpoints import lifecycle
 from webhooks.models import Delivery, Endpoint
 from webhooks.outbox import AdHoc, create_ad_hoc
-from webhooks.sealing import Secrets
-from workflow_platform import encryption
-from workflow_platform.accounts.models import Role
+from webhooks.secrets import Secrets
+from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.secrets import encryption
 
 PLANTED = "pl4nted-S3cret"
 URLS = [

@@ -12,7 +12,7 @@ from executions.models import Execution, Wait
 from tests.engine import run_here
 from tests.workflows import edge, node
 from webhooks.models import InboundRequest
-from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
 
 
 @dataclass

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from executions.domain.expressions import Evaluator, ExpressionScope
+from executions.domain.graph import Node
 from executions.engine.attempt import Outcome, attempt
-from executions.expressions import Evaluator, Scope
-from executions.graph import Node
 from executions.nodes.base import NodeContext
 from executions.nodes.code import Code, CodeParameters
 
@@ -15,7 +15,9 @@ def attempted(code: str) -> Outcome:
     node = Node(id="node", name="Node", type="code", parameters={"code": code})
 
     def context() -> NodeContext[CodeParameters]:
-        return NodeContext(node, CodeParameters, {"main": []}, Evaluator(Scope([])), "key", lambda level, message: None)
+        return NodeContext(
+            node, CodeParameters, {"main": []}, Evaluator(ExpressionScope([])), "key", lambda level, message: None
+        )
 
     return attempt(node, Code(), {"main": []}, context)
 

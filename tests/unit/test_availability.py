@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from workflow_platform.availability import Availability, Unavailable
-from workflow_platform.embedded import wait_until
+from workflow_platform.core.availability import Availability, ServerUnavailable
+from workflow_platform.installation.embedded import wait_until
 
 
 class Server:
@@ -66,7 +66,7 @@ def test_calls_end_when_no_probe_is_answered_and_new_ones_fail_until_one_is(
         assert ours.recv(1) == b""
         assert waiting.given_up
         assert other.given_up
-    with pytest.raises(Unavailable, match="A server does not answer"):
+    with pytest.raises(ServerUnavailable, match="A server does not answer"):
         known.begin()
     assert not known.answers()
     assert not known.wait(0)

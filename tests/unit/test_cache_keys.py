@@ -8,9 +8,10 @@ from uuid import UUID
 import pytest
 
 from executions.cache import execution_key, node_key
-from executions.expressions import Evaluator, Scope
-from executions.graph import Node
-from executions.nodes.base import Items, NodeContext, NodeError
+from executions.domain.errors import NodeError
+from executions.domain.expressions import Evaluator, ExpressionScope
+from executions.domain.graph import Node
+from executions.nodes.base import Items, NodeContext
 from executions.nodes.registry import node_types
 
 HERE, THERE = UUID(int=1), UUID(int=2)
@@ -37,7 +38,7 @@ def key(
         node=node,
         parameters_type=node_type.Parameters,
         inputs={"main": items},
-        evaluator=Evaluator(Scope(items, named, **(scope or {}))),  # type: ignore[arg-type]
+        evaluator=Evaluator(ExpressionScope(items, named, **(scope or {}))),  # type: ignore[arg-type]
         idempotency_key="execution/node/0",
         log=lambda level, message: None,
         **(further or {}),
@@ -114,7 +115,7 @@ def test_what_the_key_was_made_of_is_what_the_node_works_with() -> None:
         node=node,
         parameters_type=node_type.Parameters,
         inputs={"main": [{}]},
-        evaluator=Evaluator(Scope([{}])),
+        evaluator=Evaluator(ExpressionScope([{}])),
         idempotency_key="execution/node/0",
         log=lambda level, message: None,
         resolved={},

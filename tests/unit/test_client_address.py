@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_platform.client_address import client_address, networks, parse
+from workflow_platform.core.requests.client_address import client_address, networks, parse
 
 
 def of(settings: Any, peer: str, forwarded: str | None, *proxies: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from executions.credential_types import BadFields, describe, read_fields
+from executions.domain.credential_types import BadFields, describe, read_fields
 
 GOOD: dict[str, dict[str, Any]] = {
     "basic": {"username": "ada", "password": "a-secret"},

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from executions.domain.errors import NodeError
+from executions.domain.expressions import Evaluator, ExpressionError, ExpressionScope
+from executions.domain.graph import Node
+from executions.domain.items import Items, PackedItems, main_of, pack
 from executions.engine import elsewhere
 from executions.engine.elsewhere import Fallback
-from executions.expressions import Evaluator, ExpressionError, Scope
-from executions.graph import Node
-from executions.items import Items, PackedItems, main_of, pack
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType
+from executions.nodes.base import NodeContext, NodeResult, NodeType
 from executions.nodes.registry import node_types
 from tests.broken_node import Broken
 
@@ -40,7 +41,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Items]]] = [
 
 
 def context(node_type: NodeType[Any], parameters: dict[str, Any], inputs: dict[str, Items]) -> NodeContext[Any]:
-    scope = Scope(main_of(inputs), {"Rates": lambda: EARLIER}, {"id": "e"}, {"id": "w"}, {"v": 1})
+    scope = ExpressionScope(main_of(inputs), {"Rates": lambda: EARLIER}, {"id": "e"}, {"id": "w"}, {"v": 1})
     node = Node(id="node", type=node_type.type, parameters=parameters)
     said: list[tuple[str, str]] = []
     return NodeContext(
@@ -111,7 +112,7 @@ def test_an_output_has_its_limit_elsewhere_too(settings: Any) -> None:
 
 @pytest.fixture
 def fallback() -> Fallback:
-    return Fallback(Scope([{"n": n} for n in range(500)]), "workspace", threading.Event())
+    return Fallback(ExpressionScope([{"n": n} for n in range(500)]), "workspace", threading.Event())
 
 
 SLOW = "{{ (() => { let n = 0; while (n < 200000) n++; return $json.n })() }}"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from executions.domain.expressions import Budget, Evaluator, ExpressionError, ExpressionScope, TooMuchHere
+from executions.domain.syntax import check_syntax
 from executions.engine.elsewhere import Fallback
-from executions.expressions import Budget, Evaluator, ExpressionError, Scope, TooMuchHere
-from executions.syntax import check_syntax
 
-SCOPE = Scope(
+SCOPE = ExpressionScope(
     [{"n": 1, "name": "Ada"}, {"n": 2}],
     {"Before": lambda: [{"kept": True}]},
     {"id": "an-execution", "trigger": "manual"},
@@ -93,13 +93,13 @@ def test_what_other_threads_compute_is_not_counted_against_an_expression() -> No
     ],
 )
 def test_what_is_beyond_the_budget_of_a_thread_is_left_to_a_sandbox_process(source: str) -> None:
-    scope = Scope([{}], {"large": lambda: [{"text": "x" * 100_000}]})
+    scope = ExpressionScope([{}], {"large": lambda: [{"text": "x" * 100_000}]})
     with pytest.raises(TooMuchHere):
         Evaluator(scope, budget=Budget()).resolve("{{ " + source + " }}")
 
 
 def test_a_budget_is_for_all_evaluations_together() -> None:
-    evaluator = Evaluator(Scope([{"n": 1}]), budget=Budget(cpu_seconds=0.05))
+    evaluator = Evaluator(ExpressionScope([{"n": 1}]), budget=Budget(cpu_seconds=0.05))
 
     def evaluate_for_ever() -> None:
         while True:
@@ -110,7 +110,7 @@ def test_a_budget_is_for_all_evaluations_together() -> None:
 
 
 def test_proto_is_a_field_like_any_other() -> None:
-    assert Evaluator(Scope([{"__proto__": {"a": 1}}])).resolve("{{ $json }}") == {"__proto__": {"a": 1}}
+    assert Evaluator(ExpressionScope([{"__proto__": {"a": 1}}])).resolve("{{ $json }}") == {"__proto__": {"a": 1}}
 
 
 def test_an_expression_is_one_expression() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from events import presence as module
-from events.presence import FAREWELL_SECONDS, RESTARTING, Full, Presence
+from events.streaming import connections as module
+from events.streaming.connections import FAREWELL_SECONDS, RESTARTING, Connections, TooManyConnections
 
 
 class Client:
@@ -43,7 +43,7 @@ async def test_each_client_is_told_at_a_moment_of_its_own_and_nobody_is_let_in(m
         return 0.0 if len(spans) == 1 else 3600.0
 
     monkeypatch.setattr(module.random, "uniform", moment)
-    here = Presence(Unheard())  # type: ignore[arg-type]
+    here = Connections(Unheard())  # type: ignore[arg-type]
     clients = [Client(1), Client(2)]
     for client in clients:
         here.enter(client)
@@ -51,7 +51,7 @@ async def test_each_client_is_told_at_a_moment_of_its_own_and_nobody_is_let_in(m
     done, waiting = await asyncio.wait([client.ended for client in clients], return_when=asyncio.FIRST_COMPLETED)
     assert ([each.result() for each in done], len(waiting)) == ([RESTARTING], 1)
     assert spans == [(0, FAREWELL_SECONDS)] * 2
-    with pytest.raises(Full):
+    with pytest.raises(TooManyConnections):
         here.enter(Client(3))
     farewell.cancel()
     for client in clients:

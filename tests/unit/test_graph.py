@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.graph import Graph, GraphProblem, InvalidGraph, validate
+from executions.domain.graph import Graph, GraphProblem, InvalidGraph, validate
+from executions.domain.syntax import check_syntax
 from executions.nodes.registry import node_types
-from executions.syntax import check_syntax
 from tests.workflows import TWELVE_NODES, edge, node
 
 START = node("start", "manual_trigger")

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from workflow_platform.accounts.hashing import Gate, HashingBusy, preferred
-from workflow_platform.embedded import wait_until
+from workflow_platform.core.accounts.hashing import Gate, HashingBusy, preferred
+from workflow_platform.installation.embedded import wait_until
 
 
 def waits(gate: Gate, known: bool = False) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhooks.inbound.limits import Buckets, lower
-from webhooks.inbound.recording import (
+from webhooks.inbound.request_log import (
     ALL_REFUSALS_BURST,
     MAX_BODY,
     MOST_KEYS,
@@ -23,7 +23,7 @@ from webhooks.inbound.recording import (
     masked_headers,
     masked_query,
 )
-from workflow_platform.client_address import counted_as
+from workflow_platform.core.requests.client_address import counted_as
 
 
 def refused(path: str = "orders", address: str = "203.0.113.9", known: bool = True) -> Kept:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions import items as module
-from executions.items import (
+from executions.domain import items as module
+from executions.domain.items import (
     PACKED_BYTES,
     NotStorable,
     PackedItems,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhooks.sending.allotting import Held, LaneNow, allot
-from webhooks.sending.health import Health, Result, after
+from webhooks.sending.allocation import Held, LaneNow, allot
+from webhooks.sending.circuit_breaker import Health, Result, after
 from webhooks.sending.message import Receiver
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

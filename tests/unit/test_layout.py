@@ -8,8 +8,8 @@ from typing import Any
 import igraph
 import pytest
 
-from executions.graph import Graph
-from executions.layout import layout
+from executions.domain.graph import Graph
+from executions.pages.layout import layout
 from tests.workflows import edge, node
 
 N = 1000

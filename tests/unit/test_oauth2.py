@@ -16,8 +16,8 @@ import pytest
 from django.core.cache import cache
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from executions import oauth2
-from executions.credential_types import OAuth2ClientCredentials
+from executions.credentials import oauth2
+from executions.domain.credential_types import OAuth2ClientCredentials
 from tests.hostile import Hostile, hostile, read_request
 
 

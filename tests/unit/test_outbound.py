@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.answering import answering
-from workflow_platform import outbound
-from workflow_platform.outbound import OutboundFailed, OutboundRefused, check_url
+from workflow_platform.core import outbound
+from workflow_platform.core.outbound import OutboundFailed, OutboundRefused, check_url
 
 
 @pytest.mark.parametrize(

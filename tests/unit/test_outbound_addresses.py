@@ -10,10 +10,17 @@ from typing import Any
 import pytest
 
 from tests.unit.test_outbound import resolving_to
-from workflow_platform import addresses, outbound
-from workflow_platform.addresses import OutboundFailed, OutboundRefused, check_url, check_urls_saved, is_public
 from workflow_platform.checks import check_environment
-from workflow_platform.watchdog import Watch
+from workflow_platform.core import outbound
+from workflow_platform.core.outbound import addresses
+from workflow_platform.core.outbound.addresses import (
+    OutboundFailed,
+    OutboundRefused,
+    check_url,
+    check_urls_saved,
+    is_public,
+)
+from workflow_platform.core.outbound.watchdog import Watch
 
 # The IANA special-purpose address registries (RFC 6890), multicast, and what stands for IPv4 within IPv6.
 NOT_PUBLIC = [

@@ -14,8 +14,8 @@ import pytest
 
 from tests.hostile import Script, hostile, read_request
 from tests.unit.test_outbound_hostile import OK, answers, drip
-from workflow_platform import connections, outbound
-from workflow_platform.outbound import OutboundFailed, OutboundRefused
+from workflow_platform.core import outbound
+from workflow_platform.core.outbound import OutboundFailed, OutboundRefused, connections
 
 
 @pytest.fixture(autouse=True)

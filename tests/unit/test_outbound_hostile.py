@@ -16,9 +16,15 @@ from typing import Any
 import pytest
 
 from tests.hostile import Hostile, Script, hostile, own_certificate, read_request
-from workflow_platform import connections, outbound
-from workflow_platform.embedded import wait_until
-from workflow_platform.outbound import OutboundCancelled, OutboundFailed, OutboundRefused, OutboundResponse
+from workflow_platform.core import outbound
+from workflow_platform.core.outbound import (
+    OutboundCancelled,
+    OutboundFailed,
+    OutboundRefused,
+    OutboundResponse,
+    connections,
+)
+from workflow_platform.installation.embedded import wait_until
 
 DRIP_SECONDS = 0.05
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.expressions import Evaluator, ExpressionError, Scope
-from executions.plain_paths import INHERITED, NOT_PLAIN, read
-from workflow_platform.sandbox import javascript
+from executions.domain.expressions import Evaluator, ExpressionError, ExpressionScope
+from executions.domain.plain_paths import INHERITED, NOT_PLAIN, read
+from workflow_platform.core.sandbox import javascript
 
 VARS = {"tier": "gold", "n": 2}
 NAMES = ["a", "b", "c", "id", "0", "1", "length", "$x", "_y", "if", "é", "a b", *sorted(INHERITED)]
@@ -50,7 +50,7 @@ TEMPLATES = st.builds(
 
 def evaluated(template: str, item: dict[str, Any]) -> Any:
     try:
-        return Evaluator(Scope([item], vars=VARS), time_limit=20).resolve(template)
+        return Evaluator(ExpressionScope([item], vars=VARS), time_limit=20).resolve(template)
     except ExpressionError as error:
         return error
 

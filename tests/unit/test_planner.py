@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from executions.domain.graph import Graph
 from executions.engine.planner import Items, Plan, Ready, RestoredRun, RunKey
-from executions.graph import Graph
 from tests.workflows import edge, node
 
 Work = Callable[[Ready], tuple[dict[str, Items], bool]]

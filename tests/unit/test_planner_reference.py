@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from executions.domain.graph import Graph
 from executions.engine.planner import Items, Plan, Ready, RestoredRun, RunKey
-from executions.graph import Graph
 from tests.reference_planner import ReferencePlan
 from tests.workflows import edge, node
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from executions.pressure import RELEASE, WINDOW, Gauge
+from executions.workers.resource_limits import RELEASE, WINDOW, Gauge
 
 
 def gauge() -> Gauge:

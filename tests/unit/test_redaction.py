@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.redaction import MASK, Redaction
+from executions.domain.redaction import MASK, Redaction
 
 SECRET = 'pa ss/w"örd<&>%\\'
 

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executions.engine.planner import Items, Ready, RestoredRun
-from executions.graph import Graph
-from executions.rerun_scope import (
-    Progress,
-    Scope,
+from executions.domain.graph import Graph
+from executions.domain.rerun_scope import (
+    RerunProgress,
+    RerunScope,
     changed_nodes,
     enters_cycle_elsewhere,
     scope,
     still_replaced,
 )
+from executions.engine.planner import Items, Ready, RestoredRun
 from tests.unit.test_planner import DIAMOND, LOOP, LOOPS, MERGE_IN_LOOP, NESTED, A, Simulation, Work
 from tests.workflows import edge, node
 
@@ -36,16 +36,16 @@ def simulate(edges: list[dict[str, str]], work: dict[str, Work]) -> Simulation:
     return simulation
 
 
-def progress_of(done: Simulation) -> dict[str, Progress]:
-    progress = {name: Progress(False, True) for name in done.skipped}
+def progress_of(done: Simulation) -> dict[str, RerunProgress]:
+    progress = {name: RerunProgress(False, True) for name in done.skipped}
     for (name, _), row in done.rows.items():
-        before = progress.get(name, Progress(True, True))
-        progress[name] = Progress(True, before.finished and row["outputs"] is not None)
+        before = progress.get(name, RerunProgress(True, True))
+        progress[name] = RerunProgress(True, before.finished and row["outputs"] is not None)
     return progress
 
 
 def begin_again(
-    done: Simulation, found: Scope, work: dict[str, Work], edges: list[dict[str, str]], replaced: dict[str, Items]
+    done: Simulation, found: RerunScope, work: dict[str, Work], edges: list[dict[str, str]], replaced: dict[str, Items]
 ) -> Simulation:
     """Return the rerun with what it takes over, as the engine begins it."""
     again = simulate(edges, work)
@@ -168,8 +168,8 @@ def graph_of(edges: list[dict[str, str]], **parameters: dict[str, Any]) -> Graph
     return Graph.parse([node(name, "no_op", **parameters.get(name, {})) for name in names], edges)
 
 
-def all_done(graph: Graph) -> dict[str, Progress]:
-    return {name: Progress(True, True) for name in graph.nodes}
+def all_done(graph: Graph) -> dict[str, RerunProgress]:
+    return {name: RerunProgress(True, True) for name in graph.nodes}
 
 
 @pytest.mark.parametrize("chosen", ["loop", "body"])
@@ -182,7 +182,7 @@ def test_a_cycle_is_run_again_as_a_whole(chosen: str) -> None:
 
 def test_a_node_that_failed_runs_again_wherever_the_rerun_begins() -> None:
     graph = graph_of(DIAMOND)
-    progress = all_done(graph) | {"left": Progress(True, False)}
+    progress = all_done(graph) | {"left": RerunProgress(True, False)}
     del progress["merge"]
     found = scope(graph, progress, ["further"], [], with_input=False)
     assert (found.again, found.kept) == ({"left", "further", "merge"}, {"start", "right"})
@@ -190,7 +190,7 @@ def test_a_node_that_failed_runs_again_wherever_the_rerun_begins() -> None:
 
 def test_with_edited_input_a_node_that_failed_before_the_chosen_one_is_left_out() -> None:
     graph = graph_of([edge("start", "fails"), edge("fails", "next"), edge("next", "last"), edge("start", "other")])
-    progress = {name: Progress(True, True) for name in ("start", "other")} | {"fails": Progress(True, False)}
+    progress = {name: RerunProgress(True, True) for name in ("start", "other")} | {"fails": RerunProgress(True, False)}
     found = scope(graph, progress, ["last"], [], with_input=True)
     assert found.left_out == {"fails", "next"}
     assert found.kept == {"start", "other"}

@@ -18,14 +18,14 @@ from typing import Any, Literal
 import psutil
 import pytest
 
-from executions.expressions import Scope
+from executions.domain.expressions import ExpressionScope
 from executions.sandbox import code as sandboxed
-from executions.sandbox.code import Answer, Call
-from workflow_platform.embedded import wait_until
-from workflow_platform.sandbox import task as task_module
-from workflow_platform.sandbox.pool import Pool
-from workflow_platform.sandbox.task import Cancelled
-from workflow_platform.sandbox.turns import TooManyWaiting, Turns
+from executions.sandbox.code import CodeCall, CodeResult
+from workflow_platform.core.sandbox import task as task_module
+from workflow_platform.core.sandbox.pool import Pool
+from workflow_platform.core.sandbox.task import TaskCancelled
+from workflow_platform.core.sandbox.turns import TooManyWaiting, Turns
+from workflow_platform.installation.embedded import wait_until
 
 ENDLESS = "for (;;) {}"
 MIB = 2**20
@@ -59,12 +59,12 @@ def call(
     mode: Literal["all", "each"] = "all",
     seconds: float = 30,
     nodes: dict[str, list[dict[str, Any]]] | None = None,
-) -> Call:
+) -> CodeCall:
     before = {name: (lambda items=items: items) for name, items in (nodes or {}).items()}
-    return Call(code, Scope(list(items), before), mode, seconds, 128 * MIB, 16 * MIB)
+    return CodeCall(code, ExpressionScope(list(items), before), mode, seconds, 128 * MIB, 16 * MIB)
 
 
-def run(pool: Pool, code: str, *items: dict[str, Any], **how: Any) -> Answer:
+def run(pool: Pool, code: str, *items: dict[str, Any], **how: Any) -> CodeResult:
     return sandboxed.run(call(code, *items, **how), pool=pool)
 
 
@@ -78,13 +78,13 @@ class Running:
 
     def __init__(self, pool: Pool, threads: ThreadPoolExecutor, code: str = ENDLESS, queue: str = "") -> None:
         self.cancelled = threading.Event()
-        self.answer: Future[Answer] = threads.submit(
+        self.answer: Future[CodeResult] = threads.submit(
             sandboxed.run, call(code), queue=queue, cancelled=self.cancelled, pool=pool
         )
 
     def cancel(self) -> None:
         self.cancelled.set()
-        with pytest.raises(Cancelled):
+        with pytest.raises(TaskCancelled):
             self.answer.result(60)
 
 
@@ -250,9 +250,9 @@ def test_within_a_group_the_queues_take_turns(threads: ThreadPoolExecutor) -> No
 def test_a_group_that_holds_no_place_gets_one_of_the_reserve_at_once() -> None:
     turns = Turns(1, reserve=1)
     with turns.place("busy", "", lambda: None), turns.place("other", "", lambda: None):
-        with pytest.raises(Cancelled), turns.place("busy", "", cancel):
+        with pytest.raises(TaskCancelled), turns.place("busy", "", cancel):
             raise AssertionError("a group holds a place and one of the reserve")
-        with pytest.raises(Cancelled), turns.place("third", "", cancel):
+        with pytest.raises(TaskCancelled), turns.place("third", "", cancel):
             raise AssertionError("there are more places than there are")
     assert turns.waiting() == 0
     with turns.place("busy", "", cancel):
@@ -270,7 +270,7 @@ def test_a_group_may_have_only_so_many_waiting(threads: ThreadPoolExecutor) -> N
 
 
 def cancel() -> None:
-    raise Cancelled
+    raise TaskCancelled
 
 
 def test_a_workspace_whose_code_never_ends_does_not_delay_anothers(pool: Pool, threads: ThreadPoolExecutor) -> None:
@@ -293,7 +293,7 @@ def test_every_call_comes_back_while_processes_are_killed(pool: Pool, threads: T
         code = ENDLESS if n % 10 == 0 else f"for (let i = 0; i < 1e5; i++); return [{n}]"
         try:
             answer = sandboxed.run(call(code), queue=str(n % 3), cancelled=cancelled, pool=pool)
-        except Cancelled:
+        except TaskCancelled:
             return "cancelled"
         assert answer.value == [n] or answer.retryable, answer
         return "value" if answer.value else "killed"
@@ -387,9 +387,9 @@ def test_only_the_outputs_that_the_code_names_are_read(warm: Pool) -> None:
     def never() -> list[dict[str, Any]]:
         raise AssertionError("read")
 
-    scope = Scope([{}], {"Big": never, "Small": lambda: [{"n": 1}]})
+    scope = ExpressionScope([{}], {"Big": never, "Small": lambda: [{"n": 1}]})
     code = "return [$('Small').first().json.n, $node['Small'].json.n, $items('Small').length]"
-    answer = sandboxed.run(Call(code, scope, "all", 5, 128 * MIB, 16 * MIB), pool=warm)
+    answer = sandboxed.run(CodeCall(code, scope, "all", 5, 128 * MIB, 16 * MIB), pool=warm)
     assert answer.value == [1, 1, 1]
 
 
@@ -491,7 +491,7 @@ def test_the_cost_is_that_of_the_code(pool: Pool) -> None:
 
 def test_a_sandbox_process_imports_no_django() -> None:
     code = (
-        "import sys, workflow_platform.sandbox.child, executions.sandbox.evaluation, executions.sandbox.node_run;"
+        "import sys, workflow_platform.sandbox.child, executions.sandbox.evaluation, executions.nodes.in_sandbox;"
         " import executions.nodes.html_extract, executions.nodes.merge, executions.nodes.summarize;"
         " print([m for m in sys.modules if m.startswith(('django', 'psycopg'))])"
     )

@@ -14,18 +14,18 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from executions.expressions import ExpressionError, Scope
-from executions.sandbox.evaluate import NOT_REACHED, Question, evaluate, evaluate_all
-from workflow_platform.embedded import wait_until
-from workflow_platform.sandbox import asking, checking
-from workflow_platform.sandbox.asking import TooManyQuestions, Unavailable, ask
-from workflow_platform.sandbox.batching import Batches
-from workflow_platform.sandbox.checking import Checks
-from workflow_platform.sandbox.pool import Pool
-from workflow_platform.sandbox.task import Task
+from executions.domain.expressions import ExpressionError, ExpressionScope
+from executions.sandbox.evaluate import NOT_REACHED, Evaluation, evaluate, evaluate_all
+from workflow_platform.core.sandbox import asking, checking
+from workflow_platform.core.sandbox.asking import SandboxUnavailable, TooManyQuestions, ask
+from workflow_platform.core.sandbox.batching import Batches
+from workflow_platform.core.sandbox.checking import Checks
+from workflow_platform.core.sandbox.pool import Pool
+from workflow_platform.core.sandbox.task import Task
+from workflow_platform.installation.embedded import wait_until
 
 ENDLESS = "{{ (() => { while (true); })() }}"
-QUESTION = Question(ENDLESS, Scope([{}])).as_dict()
+QUESTION = Evaluation(ENDLESS, ExpressionScope([{}])).as_dict()
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def endless() -> Task:
 
 
 def test_an_expression_sees_its_scope_and_keeps_its_type() -> None:
-    scope = Scope([{"n": 1}, {"n": 2}], {"Before": lambda: [{"x": [1]}]}, {"id": "e"}, {"id": "w"}, {"v": 3})
+    scope = ExpressionScope([{"n": 1}, {"n": 2}], {"Before": lambda: [{"x": [1]}]}, {"id": "e"}, {"id": "w"}, {"v": 3})
     template = "{{ [$json.n, $('Before').first().json.x, $execution.id, $workflow.id, $vars.v, $items().length] }}"
     assert evaluate(template, scope, group="one", item_index=1) == [2, [1], "e", "w", 3, 2]
     assert evaluate("n is {{ $json.n }}", scope, group="one") == "n is 1"
@@ -63,12 +63,12 @@ def test_an_expression_sees_its_scope_and_keeps_its_type() -> None:
 )
 def test_an_expression_that_gives_no_value_is_an_error_that_says_why(template: str, said: str) -> None:
     with pytest.raises(ExpressionError, match=said):
-        evaluate(template, Scope([{}]), group="one", time_limit=0.5)
+        evaluate(template, ExpressionScope([{}]), group="one", time_limit=0.5)
 
 
 def test_questions_are_answered_together_and_those_without_time_are_told() -> None:
     def answers(*templates: str) -> list[object]:
-        return evaluate_all([Question(each, Scope([{}])) for each in templates], group="one")
+        return evaluate_all([Evaluation(each, ExpressionScope([{}])) for each in templates], group="one")
 
     assert answers("{{ 1 }}", "{{ no }}", "{{ 3 }}")[::2] == [1, 3]
     found = answers(ENDLESS, ENDLESS, ENDLESS, ENDLESS, "{{ 1 }}")
@@ -77,7 +77,7 @@ def test_questions_are_answered_together_and_those_without_time_are_told() -> No
 
 
 def test_a_question_that_has_no_answer_in_time_says_so(pool: Pool) -> None:
-    with pytest.raises(Unavailable, match=r"The question took longer than 0\.2 s") as raised:
+    with pytest.raises(SandboxUnavailable, match=r"The question took longer than 0\.2 s") as raised:
         ask(endless(), "The question", group="one", seconds=0.2)
     assert (raised.value.status, raised.value.retry_after) == (503, 2)
 
@@ -92,10 +92,10 @@ def test_a_group_has_a_bounded_number_of_questions_waiting_and_others_are_answer
         with pytest.raises(TooManyQuestions, match="16 requests of this workspace wait already") as raised:
             ask(endless(), "The question", group="attacker")
         assert raised.value.status == 429
-        assert evaluate("{{ 1 }}", Scope([{}]), group="stranger") == 1
+        assert evaluate("{{ 1 }}", ExpressionScope([{}]), group="stranger") == 1
         pool.close()  # ends those that run; each of the others starts a process of its own, and is ended
         wait_until(lambda: _end_all(pool) or all(each.done() for each in asked), "The end of the questions")
-    assert {type(each.exception()) for each in asked} == {Unavailable}
+    assert {type(each.exception()) for each in asked} == {SandboxUnavailable}
 
 
 def _end_all(pool: Pool) -> None:
@@ -106,7 +106,7 @@ def _end_all(pool: Pool) -> None:
 
 def test_verdicts_are_asked_for_once_and_in_one_task() -> None:
     checks, texts = (
-        Checks("executions.syntax:run", "The syntax check"),
+        Checks("executions.domain.syntax:run", "The syntax check"),
         [("code", f"return '{uuid4()}'"), ("code", "(")],
     )
     with mock.patch.object(checking, "ask", wraps=checking.ask) as asked:
@@ -119,7 +119,7 @@ def test_verdicts_are_asked_for_once_and_in_one_task() -> None:
 
 def test_remembered_verdicts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "REMEMBERED", 3)
-    checks = Checks("executions.syntax:run", "The syntax check")
+    checks = Checks("executions.domain.syntax:run", "The syntax check")
     checks.verdicts([("code", f"return {n}") for n in range(10)], "one")
     assert len(checks._known) == 3
 

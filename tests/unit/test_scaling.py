@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from executions.scaling import BETWEEN_STARTS_SECONDS, WAIT_SECONDS, Load, Rule
+from executions.workers.autoscaling import BETWEEN_STARTS_SECONDS, WAIT_SECONDS, Load, ScalingRule
 
 IDLE = 30.0
 
 
-def rule(minimum: int = 1, maximum: int = 4, cores: int = 8) -> Rule:
-    return Rule(minimum, maximum, slots=2, idle_seconds=IDLE, cores=cores)
+def rule(minimum: int = 1, maximum: int = 4, cores: int = 8) -> ScalingRule:
+    return ScalingRule(minimum, maximum, slots=2, idle_seconds=IDLE, cores=cores)
 
 
 def waiting(workers: int = 1, seconds: float = WAIT_SECONDS, cpu: float = 10.0, suspended: bool = False) -> Load:

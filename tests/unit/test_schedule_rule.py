@@ -12,35 +12,35 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from executions.schedule_rule import BadRule, Rule, checked_cron, checked_timezone
+from executions.domain.schedule_rule import BadRule, ScheduleRule, checked_cron, checked_timezone
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 ANCHOR = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def cron(text: str, zone: str = "UTC") -> Rule:
-    return Rule(checked_cron(text), None, zone, ANCHOR)
+def cron(text: str, zone: str = "UTC") -> ScheduleRule:
+    return ScheduleRule(checked_cron(text), None, zone, ANCHOR)
 
 
-def every(seconds: int) -> Rule:
-    return Rule(None, seconds, "UTC", ANCHOR)
+def every(seconds: int) -> ScheduleRule:
+    return ScheduleRule(None, seconds, "UTC", ANCHOR)
 
 
 @contextmanager
 def steps_at_most(limit: int) -> Iterator[None]:
     """Fail if more times are looked at while the block runs."""
-    looked, times = itertools.count(1), Rule.times
+    looked, times = itertools.count(1), ScheduleRule.times
 
-    def counted(self: Rule, after: datetime) -> Iterator[datetime]:
+    def counted(self: ScheduleRule, after: datetime) -> Iterator[datetime]:
         for due in times(self, after):
             assert next(looked) <= limit
             yield due
 
-    with mock.patch.object(Rule, "times", counted):
+    with mock.patch.object(ScheduleRule, "times", counted):
         yield
 
 
-def on_the_wall(rule: Rule, start: str, count: int = 3, fold: int = 0) -> list[str]:
+def on_the_wall(rule: ScheduleRule, start: str, count: int = 3, fold: int = 0) -> list[str]:
     """Return the times after the local time `start`, as `day hour:minute offset`."""
     zone = ZoneInfo(rule.timezone)
     after = datetime.fromisoformat(start).replace(tzinfo=zone, fold=fold).astimezone(UTC)
@@ -116,7 +116,7 @@ class TestAutumn:
         assert times == [f"{day} {hour}:{minute} {offset}" for offset in (summer, winter) for minute in ("00", "30")]
 
     def test_an_interval_is_elapsed_time(self, zone: str, date: str, hour: str, summer: str, winter: str) -> None:
-        rule = Rule(None, 3600, zone, ANCHOR)
+        rule = ScheduleRule(None, 3600, zone, ANCHOR)
         start = datetime.fromisoformat(f"{date}T00:30").replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
         times = rule.following(start, 5)
         assert {b - a for a, b in pairwise(times)} == {timedelta(hours=1)}
@@ -210,5 +210,5 @@ def test_a_time_zone_that_does_not_exist_is_refused_with_the_nearest() -> None:
         (cron("@yearly"), "At 00:00 on January 1"),
     ],
 )
-def test_a_rule_is_said_in_words(rule: Rule, words: str) -> None:
+def test_a_rule_is_said_in_words(rule: ScheduleRule, words: str) -> None:
     assert rule.in_words() == words

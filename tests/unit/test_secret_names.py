@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.event_types import masked_payload, payload_text
-from workflow_platform.secret_names import MASK, is_secret, masked, masked_text
+from events.catalogue.event_types import masked_payload, payload_text
+from workflow_platform.core.secrets.secret_names import MASK, is_secret, masked, masked_text
 
 PLANTED = "pl4nted-S3cret"
 

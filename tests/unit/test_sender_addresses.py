@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from executions.domain.errors import NodeError
 
-from executions.nodes.base import NodeError
 from tests.unit.nodes.running import run
 from tests.unit.test_outbound_addresses import LOOPBACK, MALFORMED
 from webhooks.sending import transport

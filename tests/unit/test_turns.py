@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from executions.engine.driver import MESSAGES_A_TURN, Actor
-from executions.engine.turns import FairThreads, Line, Places
+from executions.engine.fair_share import FairThreads, Line, Places
 
 SECONDS = 60
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from webhooks import preparing
-from webhooks.preparing import Prepared, ScriptError, passes, prepare, transformed
+from webhooks import transforms
+from webhooks.transforms import Prepared, ScriptError, passes, prepare, transformed
 
 EVENT = json.dumps({"specversion": "1.0", "type": "execution.failed", "data": {"n": 3, "__proto__": {"x": 1}}})
 
@@ -90,10 +90,10 @@ def test_filter_first_then_transformation() -> None:
 
 
 def test_what_does_not_parse_is_found_without_running_it() -> None:
-    assert preparing.check_filter("event.type === 'x'") is None
-    assert preparing.check_transform("return {a: event.id}") is None
-    assert "SyntaxError" in str(preparing.check_filter("return 1"))
-    assert "SyntaxError" in str(preparing.check_transform("return {"))
-    assert preparing.check_filter("  ") == "The script is empty."
+    assert transforms.check_filter("event.type === 'x'") is None
+    assert transforms.check_transform("return {a: event.id}") is None
+    assert "SyntaxError" in str(transforms.check_filter("return 1"))
+    assert "SyntaxError" in str(transforms.check_transform("return {"))
+    assert transforms.check_filter("  ") == "The script is empty."
     for sneaky in ("1)); while (true) {} ((", "1 }); while (true) {} (function () { return (1"):
-        assert "SyntaxError" in str(preparing.check_filter(sneaky))
+        assert "SyntaxError" in str(transforms.check_filter(sneaky))

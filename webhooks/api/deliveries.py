@@ -20,15 +20,15 @@ from webhooks.api.delivery_serializers import (
 from webhooks.api.statistics_serializers import StatisticsQuerySerializer, StatisticsSerializer, shown
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint
 from webhooks.models.delivery import UNENDED
-from webhooks.sealing import Secrets
-from workflow_platform import idempotency
-from workflow_platform.accounts.models import Role, Workspace
-from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.accounts.views import user_of
-from workflow_platform.accounts.workspace_choice import workspace_for
-from workflow_platform.encryption import CannotDecrypt
-from workflow_platform.idempotency import create_once
-from workflow_platform.problems import Problem
+from webhooks.secrets import Secrets
+from workflow_platform.core.accounts import idempotency
+from workflow_platform.core.accounts.idempotency import create_once
+from workflow_platform.core.accounts.models import Role, Workspace
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.views import user_of
+from workflow_platform.core.accounts.workspace_choice import workspace_for
+from workflow_platform.core.api.problems import Problem
+from workflow_platform.core.secrets.encryption import CannotDecrypt
 
 MOST_ATTEMPTS = 500
 

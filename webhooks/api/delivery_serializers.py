@@ -9,8 +9,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from events.api.query_fields import ManyField, checked_types
-from events.event_filter import matching_types
-from webhooks import rules
+from events.history.event_filter import matching_types
+from webhooks import validation
 from webhooks.api.endpoint_serializers import LONGEST_TIMEOUT, taken
 from webhooks.api.policy_fields import AuthSerializer, RetryPolicySerializer
 from webhooks.delivery_filter import DeliveryFilter
@@ -21,10 +21,10 @@ from webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Origin, R
 from webhooks.models.endpoint import MAX_URL
 from webhooks.outbox import AdHoc
 from webhooks.retry_schedule import RetryPolicy
-from webhooks.sealing import NoAuth, Secrets
+from webhooks.secrets import NoAuth, Secrets
 from webhooks.signing import PRIVATE
-from workflow_platform import encryption
-from workflow_platform.inputs import BodySerializer, Moment, QuerySerializer
+from workflow_platform.core.api.inputs import BodySerializer, Moment, QuerySerializer
+from workflow_platform.core.secrets import encryption
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 PRIORITIES = [rank.name.lower() for rank in Rank]
@@ -167,12 +167,12 @@ class AdHocSerializer(BodySerializer):
 
     def validate_url(self, value: str) -> str:
         """Refuse what may not be called."""
-        taken(rules.check_url, value)
+        taken(validation.check_url, value)
         return value
 
     def validate_headers(self, value: dict[str, str]) -> dict[str, str]:
         """Refuse what is the platform's to say, and what HTTP does not allow."""
-        taken(rules.check_headers, value)
+        taken(validation.check_headers, value)
         return value
 
     def validate_secret(self, value: str) -> str:

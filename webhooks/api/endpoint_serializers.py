@@ -7,13 +7,13 @@ from typing import Any
 
 from rest_framework import serializers
 
-from webhooks import rules
+from webhooks import validation
 from webhooks.api.policy_fields import AuthSerializer, RetryPolicySerializer
 from webhooks.endpoints import endpoint_secrets, lifecycle
 from webhooks.models import Endpoint, Lane, Ordering, Signature
 from webhooks.models.endpoint import MAX_SCRIPT, MAX_URL
-from webhooks.rules import Refused
-from workflow_platform.inputs import BodySerializer, QueryBoolean, QuerySerializer
+from webhooks.validation import Refused
+from workflow_platform.core.api.inputs import BodySerializer, QueryBoolean, QuerySerializer
 
 METHODS = ["POST", "PUT", "PATCH"]
 LONGEST_TIMEOUT = 60.0
@@ -26,7 +26,7 @@ READ_ONLY = frozenset({
 
 
 def taken(check: Callable[..., None], *values: Any) -> None:
-    """Run a check of `webhooks.rules`. Raises ValidationError with what it says."""
+    """Run a check of `webhooks.validation`. Raises ValidationError with what it says."""
     try:
         check(*values)
     except Refused as error:
@@ -144,7 +144,7 @@ class EndpointWriteSerializer(BodySerializer):
     event_types = serializers.ListField(
         child=serializers.CharField(max_length=60),
         min_length=1,
-        max_length=rules.MOST_PATTERNS,
+        max_length=validation.MOST_PATTERNS,
         help_text="Patterns: `execution.*`, `workflow.updated`; `*` for every event.",
     )
     workflow = serializers.UUIDField(
@@ -184,22 +184,22 @@ class EndpointWriteSerializer(BodySerializer):
 
     def validate_url(self, value: str) -> str:
         """Refuse what may not be called."""
-        taken(rules.check_url, value)
+        taken(validation.check_url, value)
         return value
 
     def validate_event_types(self, value: list[str]) -> list[str]:
         """Refuse patterns that nothing fits."""
-        taken(rules.check_event_types, value)
+        taken(validation.check_event_types, value)
         return list(dict.fromkeys(value))
 
     def validate_filter(self, value: str) -> str:
         """Refuse what does not parse."""
-        taken(rules.check_filter, value, self._group())
+        taken(validation.check_filter, value, self._group())
         return value
 
     def validate_transform(self, value: str) -> str:
         """Refuse what does not parse."""
-        taken(rules.check_transform, value, self._group())
+        taken(validation.check_transform, value, self._group())
         return value
 
     def _group(self) -> str:
@@ -208,13 +208,13 @@ class EndpointWriteSerializer(BodySerializer):
 
     def validate_headers(self, value: dict[str, str | None]) -> dict[str, str | None]:
         """Refuse what is the platform's to say, and what HTTP does not allow."""
-        taken(rules.check_headers, value, ("content-type",))
+        taken(validation.check_headers, value, ("content-type",))
         return value
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         self._refuse_unknown()
         if "name" not in data and "url" in data and not self.partial:
-            data["name"] = self.instance.name if self.instance is not None else rules.host_of(data["url"])
+            data["name"] = self.instance.name if self.instance is not None else validation.host_of(data["url"])
         return data
 
     def _refuse_unknown(self) -> None:
@@ -260,7 +260,7 @@ class TestEventSerializer(BodySerializer):
     def validate_event_type(self, value: str) -> str:
         """Refuse a type that there is none of."""
         if value:
-            taken(rules.check_event_types, [value])
+            taken(validation.check_event_types, [value])
         return value
 
 

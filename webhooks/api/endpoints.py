@@ -14,7 +14,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from webhooks import rules
+from webhooks import validation
 from webhooks.api.delivery_serializers import DeliverySerializer
 from webhooks.api.endpoint_serializers import (
     EndpointCreateSerializer,
@@ -33,14 +33,14 @@ from webhooks.endpoints import lifecycle, test_events
 from webhooks.models import Delivery, Endpoint, OperationKind
 from webhooks.models.delivery import UNENDED
 from webhooks.models.endpoint import EndpointQuerySet
-from webhooks.rules import Refused
-from workflow_platform import idempotency
-from workflow_platform.accounts.models import Role, Workspace
-from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.accounts.views import user_of
-from workflow_platform.accounts.workspace_choice import workspace_for
-from workflow_platform.idempotency import create_once
-from workflow_platform.problems import Problem
+from webhooks.validation import Refused
+from workflow_platform.core.accounts import idempotency
+from workflow_platform.core.accounts.idempotency import create_once
+from workflow_platform.core.accounts.models import Role, Workspace
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.views import user_of
+from workflow_platform.core.accounts.workspace_choice import workspace_for
+from workflow_platform.core.api.problems import Problem
 
 NOT_STORED = {"Cache-Control": "no-store"}
 
@@ -217,7 +217,7 @@ def _check_workflow(given: dict[str, Any], workspace: Workspace) -> None:
     if given.get("workflow_id") is None:
         return
     try:
-        rules.check_workflow(given["workflow_id"], workspace.pk)
+        validation.check_workflow(given["workflow_id"], workspace.pk)
     except Refused as error:
         raise serializers.ValidationError({"workflow": str(error)}) from None
 

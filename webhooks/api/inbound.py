@@ -10,11 +10,11 @@ from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from events.partitions import first_id
+from events.log.partitions import first_id
 from webhooks.delivery_filter import SLACK
 from webhooks.models import InboundRequest
-from workflow_platform.accounts.models import Workspace
-from workflow_platform.inputs import Moment, QueryBoolean, QuerySerializer
+from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.api.inputs import Moment, QueryBoolean, QuerySerializer
 
 _FAR = 2**37
 

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from events.api.query_fields import checked_types
 from webhooks.models import DeliveryStatus, Operation, OperationKind, OperationState, Origin
 from webhooks.operations.choosing import MOST_IDS, Chosen
-from workflow_platform.inputs import BodySerializer, Moment, QuerySerializer
+from workflow_platform.core.api.inputs import BodySerializer, Moment, QuerySerializer
 
 CHOSEN = [OperationKind.REDELIVER, OperationKind.CANCEL, OperationKind.RECOVER]
 

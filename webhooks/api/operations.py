@@ -22,13 +22,13 @@ from webhooks.api.operation_serializers import (
 )
 from webhooks.models import Endpoint, Operation, OperationKind
 from webhooks.operations.choosing import Chosen
-from workflow_platform import idempotency
-from workflow_platform.accounts.models import Role
-from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.accounts.views import user_of
-from workflow_platform.accounts.workspace_choice import workspace_for
-from workflow_platform.idempotency import create_once
-from workflow_platform.problems import Problem
+from workflow_platform.core.accounts import idempotency
+from workflow_platform.core.accounts.idempotency import create_once
+from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.views import user_of
+from workflow_platform.core.accounts.workspace_choice import workspace_for
+from workflow_platform.core.api.problems import Problem
 
 
 class Asked(Protocol):

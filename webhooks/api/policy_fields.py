@@ -12,8 +12,8 @@ from rest_framework.settings import api_settings
 from webhooks.endpoints import policies
 from webhooks.endpoints.endpoint_secrets import merged_auth
 from webhooks.retry_schedule import LONGEST_SECONDS, MOST_ATTEMPTS, RetryPolicy
-from webhooks.sealing import NoAuth
-from workflow_platform.inputs import BodySerializer, refuse_wrong_types
+from webhooks.secrets import NoAuth
+from workflow_platform.core.api.inputs import BodySerializer, refuse_wrong_types
 
 PRESETS = [("quick", "quick"), ("standard", "standard"), ("custom", "custom")]
 NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY

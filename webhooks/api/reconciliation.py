@@ -11,12 +11,12 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from webhooks.maintenance import reconciliation
 from webhooks.models import Endpoint, HourCount, Violation
-from webhooks.upkeep import reconciliation
-from workflow_platform.accounts.models import Role
-from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.inputs import BodySerializer, Moment, QueryBoolean, QuerySerializer
-from workflow_platform.pagination import CursorPages, NewestFirst
+from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.api.inputs import BodySerializer, Moment, QueryBoolean, QuerySerializer
+from workflow_platform.core.api.pagination import CursorPages, NewestFirst
 
 
 class HourCountSerializer(serializers.ModelSerializer[HourCount]):

@@ -13,7 +13,7 @@ from rest_framework import serializers
 
 from events.api.query_fields import ManyField
 from webhooks.statistics import BUCKETS, MOST_BUCKETS, Figures, Statistics
-from workflow_platform.inputs import Moment, QuerySerializer
+from workflow_platform.core.api.inputs import Moment, QuerySerializer
 
 DEFAULT_SPAN = timedelta(days=1)
 LONGEST_SPAN = timedelta(days=366)

@@ -10,10 +10,10 @@ from django.utils import timezone
 from pydantic import TypeAdapter
 
 from webhooks import signing
-from webhooks.rules import Refused
-from webhooks.sealing import Auth, Secrets, SigningSecret
+from webhooks.secrets import Auth, Secrets, SigningSecret
 from webhooks.signing import Kind
-from workflow_platform.identifiers import uuid7
+from webhooks.validation import Refused
+from workflow_platform.core.identifiers import uuid7
 
 MOST_AT_A_TIME = 5
 """Each that still signs adds a signature to every request."""

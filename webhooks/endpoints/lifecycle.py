@@ -17,14 +17,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from events.replay.reading import database_now
-from webhooks import dispatch, operations
+from webhooks import dispatcher, operations
 from webhooks.endpoints import endpoint_secrets
 from webhooks.models import Endpoint, EndpointRevision, Lane, OperationKind
 from webhooks.operations.choosing import Chosen
-from webhooks.sealing import NoAuth, Secrets, public_url
+from webhooks.secrets import NoAuth, Secrets, public_url
 from webhooks.sending.lanes import open_lane, reset_lane
-from workflow_platform import encryption
-from workflow_platform.accounts.models import User, Workspace
+from workflow_platform.core.accounts.models import User, Workspace
+from workflow_platform.core.secrets import encryption
 
 CHANGEABLE = frozenset({
     "name", "description", "url", "method", "event_types", "workflow_id", "filter", "transform", "retry_policy",
@@ -200,7 +200,7 @@ def _saved(row: Endpoint) -> Endpoint:
     row.save()
     _revise(row)
     if row.active and row.paused_at is None:
-        dispatch.wake_on_commit()
+        dispatcher.wake_on_commit()
     return row
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import orjson
 from django.utils import timezone
 
-from events import history
-from events.event_filter import EventFilter
-from events.recorded import RecordedEvent, time_text
+from events.history import history
+from events.history.event_filter import EventFilter
+from events.log.recorded import RecordedEvent, time_text
 from webhooks import outbox
 from webhooks.models import Delivery, Endpoint, Origin, Rank
-from workflow_platform.accounts.models import User
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import User
+from workflow_platform.core.identifiers import uuid7
 
 TYPE = "webhook.test"
 SOURCE = "webhooks.test"

@@ -14,7 +14,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler, StopFutureHandlers
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 
-from workflow_platform.json_bodies import MAX_DEPTH, is_too_deep
+from workflow_platform.core.api.json_bodies import MAX_DEPTH, is_too_deep
 
 MAX_FIELDS = 1_000
 MAX_FILE_BYTES, MAX_FILES_BYTES = 1024 * 1024, 4 * 1024 * 1024

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import workflow_platform.identifiers
+import workflow_platform.core.identifiers
 from django.conf import settings
 from django.db import migrations, models
 
@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Endpoint',
             fields=[
-                ('id', models.UUIDField(default=workflow_platform.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=200)),
                 ('description', models.TextField(blank=True, max_length=5000)),
                 ('url', models.CharField(max_length=2000)),
@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Delivery',
             fields=[
-                ('id', models.UUIDField(default=workflow_platform.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('lane_id', models.UUIDField()),
                 ('origin', models.CharField(choices=[('event', 'An event that the endpoint wants'), ('test', 'A test event'), ('api', 'Asked for through the API'), ('node', 'A send_webhook node'), ('replay', 'An event sent again from history')], default='event', max_length=6)),
                 ('status', models.CharField(choices=[('pending', 'Pending'), ('sending', 'Sending'), ('delivered', 'Delivered'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='pending', max_length=9)),
@@ -136,7 +136,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='InboundRequest',
             fields=[
-                ('id', models.UUIDField(default=workflow_platform.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('workflow_id', models.UUIDField(null=True)),
                 ('node_id', models.CharField(blank=True, help_text='The webhook trigger.', max_length=100)),
                 ('execution_id', models.UUIDField(help_text='What it started.', null=True)),
@@ -183,7 +183,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Operation',
             fields=[
-                ('id', models.UUIDField(default=workflow_platform.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('kind', models.CharField(choices=[('recover', 'Send again what has failed since a time'), ('redeliver', 'Send chosen deliveries again'), ('cancel', 'Cancel chosen deliveries'), ('replay', 'Send the events of a time to an endpoint')], max_length=9)),
                 ('chosen', models.JSONField(default=dict, help_text='The filter, as the API took it.')),
                 ('state', models.CharField(choices=[('running', 'Running'), ('completed', 'Completed'), ('cancelled', 'Cancelled'), ('failed', 'Failed')], default='running', max_length=9)),
@@ -235,7 +235,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='DeliveryAttempt',
             fields=[
-                ('id', models.UUIDField(default=workflow_platform.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=workflow_platform.core.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('endpoint_id', models.UUIDField(null=True)),
                 ('number', models.PositiveIntegerField(help_text='From 1.')),
                 ('outcome', models.CharField(choices=[('delivered', 'A 2xx answer'), ('retry', 'Failed; another follows'), ('failed', 'Failed for good'), ('lost', 'The worker was lost; whether it arrived is not known')], max_length=9)),

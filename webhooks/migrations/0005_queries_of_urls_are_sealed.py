@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from django.db import migrations, models
 
-from workflow_platform import encryption
+from workflow_platform.core.secrets import encryption
 
 CHUNK = 500
 MASK = "•••"

@@ -9,8 +9,8 @@ from django.db import models
 from django.utils import timezone
 
 from webhooks.models.endpoint import MAX_URL, Endpoint
-from workflow_platform.accounts.models import Role, User, Workspace, WorkspaceScopedQuerySet
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import Role, User, Workspace, WorkspaceScopedQuerySet
+from workflow_platform.core.identifiers import uuid7
 
 
 class DeliveryStatus(models.TextChoices):

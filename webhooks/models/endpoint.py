@@ -6,8 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
+from workflow_platform.core.identifiers import uuid7
 
 MAX_URL = 2000
 MAX_SCRIPT = 20_000

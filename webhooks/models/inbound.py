@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
+from workflow_platform.core.identifiers import uuid7
 
 
 class InboundRequestQuerySet(WorkspaceScopedQuerySet["InboundRequest"]):

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils import timezone
 
 from webhooks.models.endpoint import Endpoint
-from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
+from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
 
 
 class LaneQuerySet(WorkspaceScopedQuerySet["Lane"]):

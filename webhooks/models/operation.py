@@ -7,8 +7,8 @@ from django.db import models
 from django.utils import timezone
 
 from webhooks.models.endpoint import Endpoint
-from workflow_platform.accounts.models import Workspace, WorkspaceScopedQuerySet
-from workflow_platform.identifiers import uuid7
+from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
+from workflow_platform.core.identifiers import uuid7
 
 
 class OperationKind(models.TextChoices):

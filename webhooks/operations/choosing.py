@@ -10,8 +10,8 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from events.event_filter import matching_types
-from events.history import EventFilter
+from events.history.event_filter import matching_types
+from events.history.history import EventFilter
 from webhooks.models import Delivery, DeliveryStatus, Endpoint, OperationKind
 from webhooks.models.delivery import UNENDED, DeliveryQuerySet
 

@@ -18,15 +18,15 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Greatest, Now
 
-from events import history, scanning
-from events.cursors import Cursor
+from events.history import history, scanning
+from events.history.cursors import Cursor
 from webhooks import outbox
 from webhooks.models import Operation, OperationKind, OperationState, Origin, Rank
 from webhooks.operations import choosing
 from webhooks.operations.choosing import Chosen
 from webhooks.outbox import fanout
 from webhooks.outbox.writing import Manner
-from workflow_platform import jobs, leases
+from workflow_platform.core import jobs, leases
 
 logger = logging.getLogger(__name__)
 

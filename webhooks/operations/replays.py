@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from events.recorded import RecordedEvent
+from events.log.recorded import RecordedEvent
 from events.replay.receivers import Gone, Receiver
 from webhooks import outbox
 from webhooks.models import Endpoint, Origin
-from workflow_platform.accounts.models import Role, User
-from workflow_platform.addresses import shown_url
+from workflow_platform.core.accounts.models import Role, User
+from workflow_platform.core.outbound.addresses import shown_url
 
 
 class Endpoints:

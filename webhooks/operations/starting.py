@@ -16,15 +16,16 @@ from django.db.models import Count
 from django.db.models.functions import Now
 from pydantic import ValidationError
 
-from events import history, transactions
-from events.event_filter import matching_types
-from events.event_types import UnknownEventType
+from events.catalogue.event_types import UnknownEventType
+from events.history import history
+from events.history.event_filter import matching_types
+from events.log import transactions
 from webhooks.models import Endpoint, Lane, Operation, OperationKind, OperationState
 from webhooks.operations import choosing
 from webhooks.operations import jobs as operation_jobs
 from webhooks.operations.choosing import MEANT, Chosen
-from workflow_platform.accounts.models import User
-from workflow_platform.addresses import shown_url
+from workflow_platform.core.accounts.models import User
+from workflow_platform.core.outbound.addresses import shown_url
 
 __all__ = ["BadOperation", "Chosen", "Plan", "Recipient", "cancel", "plan", "start"]
 

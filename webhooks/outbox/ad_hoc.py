@@ -15,8 +15,8 @@ from webhooks.models import Delivery, Lane, Origin, Rank
 from webhooks.models.endpoint import MAX_URL
 from webhooks.outbox.writing import write_once
 from webhooks.retry_schedule import RetryPolicy
-from webhooks.sealing import Auth, NoAuth, Secrets, SigningSecret, public_url
-from workflow_platform.addresses import OutboundRefused, parse_url
+from webhooks.secrets import Auth, NoAuth, Secrets, SigningSecret, public_url
+from workflow_platform.core.outbound.addresses import OutboundRefused, parse_url
 
 _METHOD = re.compile(r"[A-Z]{1,7}")
 _PORTS = {"http": 80, "https": 443}

@@ -16,14 +16,14 @@ from uuid import UUID
 import orjson
 from django.db import connection, transaction
 
-from events.cloud_events import cloud_event
-from events.event_filter import matching_types
-from events.event_types import UnknownEventType
-from events.recorded import RecordedEvent
-from webhooks import dispatch
+from events.catalogue.event_types import UnknownEventType
+from events.history.event_filter import matching_types
+from events.log.cloud_events import cloud_event
+from events.log.recorded import RecordedEvent
+from webhooks import dispatcher
 from webhooks.models import Delivery, Endpoint, Ordering, Origin, Rank
 from webhooks.outbox.writing import Manner, Message, Receiver, write
-from webhooks.rules import DELIVERED
+from webhooks.validation import DELIVERED
 
 # One text for all of them, which is taken apart only when it is not the one that came before.
 _LISTENING = (
@@ -66,7 +66,7 @@ def deliver_events(events: Sequence[RecordedEvent]) -> int:
             messages += [Message(receiver, event, body) for receiver in wanted_by]
     if messages:
         write(messages, Manner(), now)
-        dispatch.wake_on_commit()
+        dispatcher.wake_on_commit()
     return len(messages)
 
 
@@ -98,7 +98,7 @@ def make_for(endpoint: Endpoint, events: Sequence[RecordedEvent], manner: Manner
     messages = [Message(receiver, event, cloud_event(event.forwarded(), **marks)) for event in events]
     with transaction.atomic():
         ids = write(messages, manner, _clock())
-        dispatch.wake_on_commit()
+        dispatcher.wake_on_commit()
     return ids
 
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from events.event_types import TERMINAL
-from webhooks import dispatch
+from events.catalogue.event_types import TERMINAL
+from webhooks import dispatcher
 from webhooks.models import Delivery, Origin
 from webhooks.sending import outcomes
 
@@ -117,7 +117,7 @@ def redeliver(deliveries: Sequence[Delivery | UUID], operation_id: UUID | None =
         cursor.execute(_REDELIVER, {"ids": _ids(deliveries), "operation": operation_id})
         found = [pk for (pk,) in cursor.fetchall()]
         if found:
-            dispatch.wake_on_commit()
+            dispatcher.wake_on_commit()
     return found
 
 

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from events.recorded import RecordedEvent, time_text
-from webhooks import dispatch
+from events.log.recorded import RecordedEvent, time_text
+from webhooks import dispatcher
 from webhooks.models import Delivery, Origin, Rank
-from workflow_platform.identifiers import uuid7_texts
+from workflow_platform.core.identifiers import uuid7_texts
 
 _COLUMNS = (
     "id, workspace_id, lane_id, endpoint_id, origin, status, rank, due_at, ordering_key, event_id, event_type, stream,"
@@ -95,7 +95,7 @@ def write_once(made: Sequence[Delivery]) -> list[Delivery]:
         # In one order, so that two that write the same ones do not wait for each other.
         in_order = sorted(made, key=lambda each: (each.workspace_id, each.idempotency_key))
         Delivery.objects.bulk_create(in_order, ignore_conflicts=True)
-        dispatch.wake_on_commit()
+        dispatcher.wake_on_commit()
         keys = {each.idempotency_key for each in made if each.idempotency_key}
         if not keys:
             return list(made)

@@ -10,18 +10,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 
-from events.descriptions import families
+from events.catalogue.descriptions import families
 from webhooks.explanation import why_pending
 from webhooks.models import Delivery, DeliveryAttempt, InboundRequest
 from webhooks.models.delivery import UNENDED
 from webhooks.pages.listing import LISTED, DeliveryFilters, deliveries_of
 from webhooks.pages.waterfall import waterfall
-from webhooks.rules import DELIVERED
-from workflow_platform.accounts.models import Role, User, Workspace
-from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.accounts.workspace_choice import offered
-from workflow_platform.addresses import shown_url
-from workflow_platform.page_filters import page_query, uuid_or_none
+from webhooks.validation import DELIVERED
+from workflow_platform.core.accounts.models import Role, User, Workspace
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.workspace_choice import offered
+from workflow_platform.core.api.page_filters import page_query, uuid_or_none
+from workflow_platform.core.outbound.addresses import shown_url
 
 ATTEMPTS = 60
 """More than any policy makes; of one that was redelivered again and again the latest are shown."""

@@ -12,20 +12,20 @@ from django.shortcuts import render
 from django.templatetags.static import static
 from django.utils import timezone
 
-from events.descriptions import DESCRIPTIONS, families
+from events.catalogue.descriptions import DESCRIPTIONS, families
 from webhooks.endpoints import policies
 from webhooks.models import Endpoint, EndpointRevision, Operation, Violation
 from webhooks.models.endpoint import EndpointQuerySet
-from webhooks.pages import figures
+from webhooks.pages import stats
 from webhooks.pages.listing import deliveries_of
 from webhooks.pages.reconciliation import hours, violations
-from webhooks.pages.standing import standing
+from webhooks.pages.status import standing
 from webhooks.retry_schedule import RetryPolicy
-from webhooks.rules import DELIVERED
-from workflow_platform.accounts.models import Role, User, Workspace
-from workflow_platform.accounts.shortcuts import get_visible_or_404
-from workflow_platform.accounts.workspace_choice import offered
-from workflow_platform.addresses import shown_url
+from webhooks.validation import DELIVERED
+from workflow_platform.core.accounts.models import Role, User, Workspace
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.workspace_choice import offered
+from workflow_platform.core.outbound.addresses import shown_url
 
 LISTED = 100
 RECENT = 12
@@ -39,8 +39,8 @@ def endpoints(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
     found = Paginator(_endpoints(user).order_by("name", "id"), LISTED).get_page(request.GET.get("page"))
     ids = [row.pk for row in found]
-    now, span = timezone.now(), figures.SPANS["24h"]
-    done, waiting = figures.figures(ids, span, now), figures.pending(ids)
+    now, span = timezone.now(), stats.SPANS["24h"]
+    done, waiting = stats.figures(ids, span, now), stats.pending(ids)
     admin_of, editor_of = offered(user, Role.ADMIN), offered(user, Role.EDITOR)
     admins, editors = {each.pk for each in admin_of}, {each.pk for each in editor_of}
     rows = [
@@ -49,7 +49,7 @@ def endpoints(request: HttpRequest) -> HttpResponse:
             "url": shown_url(row.url),
             "standing": standing(row, getattr(row, "lane", None), now),
             "figures": done[row.pk],
-            "sparkline": figures.sparkline(done[row.pk], span, now),
+            "sparkline": stats.sparkline(done[row.pk], span, now),
             "pending": waiting.get(row.pk, 0),
             "may_change": row.workspace_id in admins,
             "may_send": row.workspace_id in editors,
@@ -75,9 +75,9 @@ def endpoint(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
     user = cast(User, request.user)
     row = get_visible_or_404(_endpoints(user), user, pk=endpoint_id)
     name = request.GET.get("range", "24h")
-    span = figures.SPANS.get(name) or figures.SPANS["24h"]
+    span = stats.SPANS.get(name) or stats.SPANS["24h"]
     now = timezone.now()
-    found = figures.figures([row.pk], span, now)[row.pk]
+    found = stats.figures([row.pk], span, now)[row.pk]
     may_send = _may(user, row, Role.EDITOR)
     context = {
         "endpoint": row,
@@ -85,10 +85,10 @@ def endpoint(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
         "standing": standing(row, getattr(row, "lane", None), now),
         "lane": getattr(row, "lane", None),
         "span": span,
-        "spans": [(key, each.label, each is span) for key, each in figures.SPANS.items()],
+        "spans": [(key, each.label, each is span) for key, each in stats.SPANS.items()],
         "figures": found,
-        "drawn": figures.drawn(found, span, now),
-        "pending": figures.pending([row.pk]).get(row.pk, 0),
+        "drawn": stats.drawn(found, span, now),
+        "pending": stats.pending([row.pk]).get(row.pk, 0),
         "deliveries": deliveries_of(user).filter(endpoint=row)[:RECENT],
         "policy": policies.shown(RetryPolicy.model_validate(row.retry_policy)),
         "revisions": _revisions(row),

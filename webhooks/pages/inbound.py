@@ -11,8 +11,8 @@ from django.shortcuts import render
 from django.templatetags.static import static
 
 from webhooks.pages.listing import LISTED, InboundFilters, inbound_of
-from workflow_platform.accounts.models import User
-from workflow_platform.page_filters import page_query, uuid_or_none
+from workflow_platform.core.accounts.models import User
+from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 
 
 @login_required

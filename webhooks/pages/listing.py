@@ -7,12 +7,12 @@ from typing import Any
 from django import forms
 from django.db.models import Q, QuerySet
 
-from events.event_filter import matching_types
-from events.event_types import UnknownEventType
+from events.catalogue.event_types import UnknownEventType
+from events.history.event_filter import matching_types
 from webhooks.delivery_filter import DeliveryFilter
 from webhooks.models import Delivery, DeliveryStatus, Endpoint, InboundRequest, Origin
-from workflow_platform.accounts.models import User, Workspace
-from workflow_platform.page_filters import PageFilters
+from workflow_platform.core.accounts.models import User, Workspace
+from workflow_platform.core.api.page_filters import PageFilters
 
 ORIGINS = [
     (Origin.EVENT, "Events"),

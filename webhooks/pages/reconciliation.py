@@ -13,8 +13,8 @@ from django.shortcuts import render
 from django.templatetags.static import static
 
 from webhooks.models import Endpoint, HourCount, Violation
-from workflow_platform.accounts.models import Role, User, Workspace
-from workflow_platform.page_filters import page_query, uuid_or_none
+from workflow_platform.core.accounts.models import Role, User, Workspace
+from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 
 HOURS_LISTED = 100
 VIOLATIONS = 100

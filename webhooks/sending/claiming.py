@@ -17,7 +17,7 @@ import orjson
 from django.conf import settings
 from django.db import connection, transaction
 
-from webhooks.sending.allotting import Allotment, Held, LaneNow, allot
+from webhooks.sending.allocation import Allotment, Held, LaneNow, allot
 from webhooks.sending.lanes import open_lane, open_missing_lanes, reset_lane
 from webhooks.sending.message import Claimed, Receiver
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from events import system
+from events.bus import system_events
 from webhooks.models import Endpoint, EndpointRevision
 
 SOURCE = "webhooks.endpoints"
@@ -33,5 +33,5 @@ def disable(endpoint_id: UUID, reason: str) -> bool:
         workflow_id=endpoint.workflow_id,
     )  # fmt: skip
     message = f"The endpoint {endpoint.name!r} was made inactive. {reason}"
-    system.tell("error", source=SOURCE, component=f"endpoint {endpoint.pk}", message=message[:500])
+    system_events.emit("error", source=SOURCE, component=f"endpoint {endpoint.pk}", message=message[:500])
     return True

@@ -13,9 +13,9 @@ import orjson
 from django.conf import settings
 from pydantic import ValidationError
 
-from webhooks.preparing import Prepared
 from webhooks.retry_schedule import Defaults, RetryPolicy
-from webhooks.sealing import Secrets
+from webhooks.secrets import Secrets
+from webhooks.transforms import Prepared
 
 logger = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ from django.db import connection
 from django.utils import timezone
 
 from webhooks.models import Delivery, DeliveryStatus
-from webhooks.sending import health
-from webhooks.sending.deciding import Decided
+from webhooks.sending import circuit_breaker
+from webhooks.sending.circuit_breaker import Health
 from webhooks.sending.disabling import disable
-from webhooks.sending.health import Health
+from webhooks.sending.retry_decision import Decided
 
 logger = logging.getLogger(__name__)
 
@@ -197,10 +197,10 @@ def _update_lanes(decided: Sequence[Decided], now: datetime) -> dict[UUID, datet
             results = [each.result for each in by_lane[lane_id] if each.result is not None]
             receiver = by_lane[lane_id][0].claimed.receiver
             most, breaker = receiver.max_concurrent, settings.WEBHOOK_BREAKER_FAILURES
-            became = health.after(Health(*fields), results, now, most, breaker)
+            became = circuit_breaker.after(Health(*fields), results, now, most, breaker)
             if receiver.endpoint_id is not None and any(each.gone for each in by_lane[lane_id]):
                 # Nothing more goes there until, after the commit, the endpoint is made inactive.
-                until = now + timedelta(seconds=health.LONGEST_OPEN_SECONDS)
+                until = now + timedelta(seconds=circuit_breaker.LONGEST_OPEN_SECONDS)
                 became = replace(became, open_until=until, opened_times=1)
             updated.append((lane_id, *astuple(became)))
             since = became.failing_since

@@ -12,14 +12,14 @@ from typing import Any
 
 import orjson
 
-from webhooks import preparing
+from webhooks import transforms
 from webhooks.models import Origin
-from webhooks.preparing import Prepared
 from webhooks.sending.message import Claimed
-from workflow_platform.sandbox.asking import machine_failed
-from workflow_platform.sandbox.batching import Batches
-from workflow_platform.sandbox.pool import sandbox
-from workflow_platform.sandbox.task import Reply, Task
+from webhooks.transforms import Prepared
+from workflow_platform.core.sandbox.asking import machine_failed
+from workflow_platform.core.sandbox.batching import Batches
+from workflow_platform.core.sandbox.pool import sandbox
+from workflow_platform.core.sandbox.task import Reply, Task
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ MOST_BYTES_AT_ONCE = 4 * 2**20
 LONGEST_SECONDS = 60.0
 PAUSE_SECONDS = 1.0
 """Before deliveries are given back that could not be prepared because of the machine."""
-OUTPUT_LIMIT_BYTES = preparing.BYTES_TOGETHER + 16 * preparing.MOST_BODY_BYTES
+OUTPUT_LIMIT_BYTES = transforms.BYTES_TOGETHER + 16 * transforms.MOST_BODY_BYTES
 """Of the last one, too: what a text becomes as JSON is up to six times as large, with its headers."""
 
 
@@ -87,7 +87,7 @@ class Scripts:
         if len(asked) > 1:
             return [*self._prepare(workspace, asked[:1]), *asked[1:]]
         if reply.failure == "time":
-            why = f"The script took longer than {preparing.TIME_LIMIT_SECONDS:g} s."
+            why = f"The script took longer than {transforms.TIME_LIMIT_SECONDS:g} s."
         else:
             why = reply.explain(task, "The script")
         self._failed(asked[0], why)
@@ -104,9 +104,9 @@ def _task(batch: Sequence[Claimed]) -> Task:
         for claimed in batch
     ]
     return Task(
-        "webhooks.preparing:run",
+        "webhooks.transforms:run",
         [orjson.dumps(scripts), *(claimed.body.encode() for claimed in batch)],
-        preparing.SECONDS_TOGETHER + 2 * preparing.TIME_LIMIT_SECONDS,
-        preparing.MEMORY_LIMIT_BYTES,
+        transforms.SECONDS_TOGETHER + 2 * transforms.TIME_LIMIT_SECONDS,
+        transforms.MEMORY_LIMIT_BYTES,
         OUTPUT_LIMIT_BYTES,
     )

@@ -21,15 +21,15 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from webhooks.preparing import Prepared
-from webhooks.sending import holding, outcomes, transport
-from webhooks.sending.at_hand import AtHand
+from webhooks.sending import leases, outcomes, transport
 from webhooks.sending.claiming import Claimer, Found
-from webhooks.sending.deciding import broken, decide, turned_down
+from webhooks.sending.local_queue import AtHand
 from webhooks.sending.message import Claimed
+from webhooks.sending.retry_decision import broken, decide, turned_down
 from webhooks.sending.scripts import Scripts
 from webhooks.sending.transport import Attempt
-from workflow_platform.addresses import shown_url
+from webhooks.transforms import Prepared
+from workflow_platform.core.outbound.addresses import shown_url
 
 logger = logging.getLogger(__name__)
 
@@ -157,9 +157,9 @@ class Sender:
         found: Found | None = None
         with transaction.atomic():
             after_commit = outcomes.record(batch.ended)
-            holding.give_back(batch.returned)
-            holding.keep_prepared(batch.prepared)
-            renewed, until = holding.renew(batch.to_renew), time.monotonic() + settings.LEASE_SECONDS
+            leases.give_back(batch.returned)
+            leases.keep_prepared(batch.prepared)
+            renewed, until = leases.renew(batch.to_renew), time.monotonic() + settings.LEASE_SECONDS
             if not stopping and batch.threads > 0:
                 found = self._claimer.claim(batch.held, batch.threads, batch.slow_threads)
         for claimed in batch.to_renew:

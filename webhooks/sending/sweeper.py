@@ -11,11 +11,11 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from webhooks import dispatch
+from webhooks import dispatcher
 from webhooks.models import DeliveryAttempt, DeliveryStatus, Outcome
 from webhooks.sending import claiming, outcomes
-from workflow_platform import jobs
-from workflow_platform.addresses import shown_url
+from workflow_platform.core import jobs
+from workflow_platform.core.outbound.addresses import shown_url
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ def sweep() -> int:
     """
     lost = _take_from_the_lost()
     claiming.open_missing_lanes()
-    if claiming.is_something_due() and jobs.waiting(dispatch.KIND) < MOST_JOBS_WAITING:
-        dispatch.wake()
+    if claiming.is_something_due() and jobs.waiting(dispatcher.KIND) < MOST_JOBS_WAITING:
+        dispatcher.wake()
     return lost
 
 

@@ -1,4 +1,4 @@
-"""The one place that sends deliveries: signed, authenticated, through the guard of `workflow_platform.outbound`."""
+"""The one place that sends deliveries: signed, authenticated, guarded by `workflow_platform.core.outbound`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from uuid import UUID
 from django.conf import settings
 
 from webhooks import signing
-from webhooks.sealing import BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, Secrets
+from webhooks.secrets import BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, Secrets
 from webhooks.sending.message import Claimed
-from workflow_platform import outbound
-from workflow_platform.addresses import MASK, shown_url
-from workflow_platform.encryption import CannotDecrypt
-from workflow_platform.identifiers import uuid7
-from workflow_platform.outbound import OutboundFailed, OutboundRefused, OutboundResponse, Timings
+from workflow_platform.core import outbound
+from workflow_platform.core.identifiers import uuid7
+from workflow_platform.core.outbound import OutboundFailed, OutboundRefused, OutboundResponse, Timings
+from workflow_platform.core.outbound.addresses import MASK, shown_url
+from workflow_platform.core.secrets.encryption import CannotDecrypt
 
 MOST_REDIRECTS = 3
 SHORTEST_SECRET = 4

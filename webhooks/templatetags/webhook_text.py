@@ -6,7 +6,7 @@ from typing import Any
 
 from django import template
 
-from workflow_platform.addresses import shown_url
+from workflow_platform.core.outbound.addresses import shown_url
 
 register = template.Library()
 

@@ -11,13 +11,13 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
 
-from events import cleanup
-from events.cleanup import Report
-from events.collecting import CHUNK
-from events.models import MOST_DAYS
-from events.retention import Terms
-from workflow_platform.accounts.models import Workspace
-from workflow_platform.leases import AlreadyRunning
+from events.retention import cleanup
+from events.retention.cleanup import CleanupReport
+from events.retention.models import MOST_DAYS
+from events.retention.purge import CHUNK
+from events.retention.retention import RetentionTerms
+from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.leases import AlreadyRunning
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 KEEP_FAILED = "90d"
@@ -58,7 +58,7 @@ class Command(BaseCommand):
         except AlreadyRunning as error:
             raise CommandError(str(error)) from None
 
-    def _tell(self, report: Report, *, foretold: bool = False) -> None:
+    def _tell(self, report: CleanupReport, *, foretold: bool = False) -> None:
         if report.is_empty:
             self.stdout.write("Nothing to remove.")
             return
@@ -80,7 +80,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{filesizeformat(done.bytes)} {would}given back to the file system")
 
 
-def _figures(report: Report, workspace: UUID | None, foretold: bool) -> str:
+def _figures(report: CleanupReport, workspace: UUID | None, foretold: bool) -> str:
     removed = report.removed
     said = f"{_counted(removed.streams[workspace], 'stream')}, {_counted(removed.events[workspace], 'event')}"
     return f"{said}, {filesizeformat(report.bytes[workspace])}" if foretold else said
@@ -96,8 +96,8 @@ def _name(workspace: UUID | None, slugs: dict[UUID, str]) -> str:
     return slugs.get(workspace, f"{workspace} (gone)")
 
 
-def _terms(options: dict[str, Any]) -> Terms:
-    terms = Terms.of_settings()
+def _terms(options: dict[str, Any]) -> RetentionTerms:
+    terms = RetentionTerms.of_settings()
     if options["older_than"] is not None:
         terms = replace(terms, keep=options["older_than"])
     if options["keep_failed"] is not None:

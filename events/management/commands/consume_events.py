@@ -14,10 +14,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from events import bus
-from events.event_filter import BadPattern
-from events.event_subscription import EventSubscription
-from events.event_types import UnknownEventType
-from workflow_platform.accounts.models import Workspace
+from events.bus import positions
+from events.bus.models import EventSubscription
+from events.catalogue.event_types import UnknownEventType
+from events.history.event_filter import BadPattern
+from workflow_platform.core.accounts.models import Workspace
 
 EXPLANATION = """
 Hands events, in order, to you: as JSON lines on the standard output, or with --exec
@@ -73,7 +74,7 @@ class Command(BaseCommand):
         if existing is not None and workspace is not None and existing.workspace_id != workspace.pk:
             raise CommandError(f"--workspace: {name!r} exists, for another one.")
         if existing is not None and options["reset"]:
-            existing.move("start" if options["from_start"] else "now")
+            positions.move(existing, "start" if options["from_start"] else "now")
         for number in (signal.SIGINT, signal.SIGTERM):
             if threading.current_thread() is threading.main_thread():
                 signal.signal(number, lambda *_: stop.set())

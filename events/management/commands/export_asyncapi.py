@@ -6,11 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from events.asyncapi import EXPORTED, as_yaml
+from events.catalogue.asyncapi import EXPORTED, as_yaml
 
 
 class Command(BaseCommand):
-    help = "Write docs/asyncapi.yaml, the description of the WebSocket, from events/protocol.yaml and the event types."
+    help = "Write docs/asyncapi.yaml, which describes the WebSocket, from protocol.yaml and the event types."
 
     def handle(self, *args: Any, **options: Any) -> None:
         EXPORTED.write_text(as_yaml())

@@ -13,12 +13,13 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
-from events import exporting, reading
-from events.event_filter import BadPattern, EventFilter
-from events.event_types import UnknownEventType
-from events.exporting import CannotExport, StreamExport
-from workflow_platform.accounts.models import Workspace
-from workflow_platform.management.arguments import moment
+from events.catalogue.event_types import UnknownEventType
+from events.history.event_filter import BadPattern, EventFilter
+from events.log import reading
+from events.transfer import exporting
+from events.transfer.exporting import CannotExport, StreamExport
+from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.command_arguments import moment
 
 FILTERS = ("type", "source", "workflow", "execution", "since", "until", "text", "workspace")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from events.importing import CannotImport, import_stream
-from workflow_platform.accounts.models import Workspace
+from events.transfer.importing import CannotImport, import_stream
+from workflow_platform.core.accounts.models import Workspace
 
 
 class Command(BaseCommand):

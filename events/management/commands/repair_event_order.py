@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from events import transactions
+from events.log import transactions
 
 
 class Command(BaseCommand):

@@ -9,18 +9,18 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
-from events.event_filter import BadPattern, EventFilter
-from events.event_types import UnknownEventType
+from events.catalogue.event_types import UnknownEventType
+from events.history.event_filter import BadPattern, EventFilter
 from events.replay import control
 from events.replay.control import FASTEST, SLOWEST
 from events.replay.creation import CannotReplay, Pace, Wanted, create
 from events.replay.models import Mode, Replay, State
 from events.replay.sending import Endpoint, key_of
 from events.replay.watching import due
-from workflow_platform import outbound
-from workflow_platform.accounts.models import Workspace
-from workflow_platform.management.arguments import moment
-from workflow_platform.outbound import OutboundFailed, OutboundRefused
+from workflow_platform.core import outbound
+from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.command_arguments import moment
+from workflow_platform.core.outbound import OutboundFailed, OutboundRefused
 
 STDOUT, STREAM = "stdout", "stream"
 LOOK_SECONDS = 0.5

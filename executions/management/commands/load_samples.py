@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from executions import samples
-from workflow_platform.accounts.models import Workspace
+from workflow_platform.core.accounts.models import Workspace
 
 
 class Command(BaseCommand):

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
+from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, Priority, Workflow
-from executions.rerun import FAILED, START, Filters, Wanted, rerun_many
-from executions.statuses import ExecutionStatus
-from workflow_platform.management.arguments import moment, positive
+from executions.reruns import FAILED, START, RerunFilter, RerunRequest, rerun_many
+from workflow_platform.core.command_arguments import moment, positive
 
 FIRST_SHOWN = 20
 
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         if options["start"] not in {START, FAILED} and not options["workflow"]:
             raise CommandError("--from: a node's id makes sense only within one --workflow.")
         chosen: dict[str, Any] = {name: options[name] for name in (*names[1:], "skip_rerun")}
-        filters = Filters(workflow=_workflow(options["workflow"]), **chosen)
+        filters = RerunFilter(workflow=_workflow(options["workflow"]), **chosen)
         ids = list(filters.matching(Execution.objects.all()).values_list("pk", flat=True)[: options["limit"]])
         if options["dry_run"]:
             self.stdout.write(f"{len(ids)} executions would be rerun.")
@@ -50,7 +50,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {pk}")
             return
         version: Literal["same", "latest"] = "latest" if options["latest"] else "same"
-        wanted = Wanted(options["start"], version, priority=options["priority"])
+        wanted = RerunRequest(options["start"], version, priority=options["priority"])
         started = failed = 0
         for report in rerun_many(ids, wanted, None):
             started, failed = started + len(report.started), failed + len(report.failed)

@@ -14,18 +14,19 @@ from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, connection
 from redis.exceptions import RedisError
 
-from events import system
-from events.housekeeping import Housekeeping
+from events.bus import system_events
 from events.replay import jobs as replays
-from executions import node_deliveries, recovery, schedules
+from events.retention.housekeeping import Housekeeping
+from executions.engine import node_deliveries
 from executions.engine.runner import worker_name
-from executions.reports import Reports
-from executions.scaling import Scaler
+from executions.triggers import schedules
+from executions.workers import recovery
+from executions.workers.autoscaling import Scaler
+from executions.workers.health_reports import Reports
+from webhooks.maintenance.thread import Upkeep
 from webhooks.operations import jobs as operation_jobs
 from webhooks.sending import sweeper
-from webhooks.upkeep.thread import Upkeep
-from workflow_platform import idempotency
-from workflow_platform.accounts import invitations, login_limit, refresh_tokens
+from workflow_platform.core.accounts import idempotency, invitations, login_limit, refresh_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         component = f"scheduler {worker_name()}"
-        system.started(component)
+        system_events.started(component)
         Reports().start(stop)
         Housekeeping().start()
         Upkeep().start()
@@ -75,7 +76,7 @@ class Command(BaseCommand):
                 logger.warning("sweep failed, trying again: %s", error)
                 connection.close()
                 stop.wait(1)
-        system.stopped(component)
+        system_events.stopped(component)
 
 
 def _recover() -> None:
@@ -126,4 +127,4 @@ class Sweep:
         self._told_at = time.monotonic()
         message = f"The scheduler's work on the {self.name} {how}, after {lasted:.0f} s: {self._why}"[:500]
         figures = {"failures": float(self._failures), "seconds": round(lasted, 1)}
-        system.tell("error", source=SOURCE, component=component, message=message, figures=figures)
+        system_events.emit("error", source=SOURCE, component=component, message=message, figures=figures)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from executions.expressions import Evaluator, Scope
-from executions.graph import Node
+from executions.domain.expressions import Evaluator, ExpressionScope
+from executions.domain.graph import Node
 from executions.nodes.base import Items, NodeContext, NodeResult, NodeType
 from executions.nodes.registry import node_types
 
@@ -22,7 +22,7 @@ def context_of(
     node_type: NodeType[Any], inputs: dict[str, Items], parameters: dict[str, Any], **context: Any
 ) -> NodeContext[Any]:
     items = inputs.get("main") or next(iter(inputs.values()), [])
-    scope = Scope(items, {}, {"id": "e", "trigger": "manual"}, {"id": "w", "name": "W"}, {})
+    scope = ExpressionScope(items, {}, {"id": "e", "trigger": "manual"}, {"id": "w", "name": "W"}, {})
     given = {
         "node": Node(id="node", name="Node", type=node_type.type, parameters=parameters),
         "parameters_type": node_type.Parameters,

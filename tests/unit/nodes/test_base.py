@@ -7,8 +7,9 @@ import traceback
 from typing import Any
 
 import pytest
+from executions.domain.errors import NodeError
 
-from executions.nodes.base import NodeContext, NodeError, NodeResult, NodeType, Parameters
+from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from tests.unit.nodes.running import context_of
 
 SECRET = "correct-horse-battery"

@@ -3,8 +3,8 @@ from __future__ import annotations
 import threading
 
 import pytest
+from executions.domain.errors import NodeError
 
-from executions.nodes.base import NodeError
 from executions.nodes.registry import node_types
 from tests.unit.nodes.running import run, run_in_context
 

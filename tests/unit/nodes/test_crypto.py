@@ -7,10 +7,10 @@ from typing import Any, get_args
 from uuid import UUID
 
 import pytest
+from executions.domain.errors import NodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.nodes.base import NodeError
 from executions.nodes.crypto import Algorithm
 from tests.unit.nodes.running import run
 

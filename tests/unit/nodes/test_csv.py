@@ -3,10 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from executions.domain.errors import NodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.nodes.base import Items, NodeError
+from executions.nodes.base import Items
 from tests.unit.nodes.running import run
 
 

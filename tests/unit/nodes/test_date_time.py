@@ -5,11 +5,11 @@ from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
+from executions.domain.errors import NodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from executions.nodes import moments
-from executions.nodes.base import NodeError
 from tests.unit.nodes.running import run
 
 VIENNA = "Europe/Vienna"

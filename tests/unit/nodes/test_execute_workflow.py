@@ -4,9 +4,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from executions.domain.errors import NodeError
 
 from executions.models import WaitKind
-from executions.nodes.base import NodeError
 from tests.unit.nodes.running import run_in_context
 
 CHILD: Any = SimpleNamespace(

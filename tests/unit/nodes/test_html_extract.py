@@ -4,8 +4,8 @@ import threading
 from typing import Any
 
 import pytest
+from executions.domain.errors import NodeError
 
-from executions.nodes.base import NodeError
 from tests.unit.nodes.running import run, run_in_context
 
 PAGE = """<article><h2>One <a href="/1" data-Id=7>first</a></h2><p> some

@@ -9,10 +9,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from executions.domain.errors import NodeError
 
-from executions.credential_types import read_fields
 from executions.credentials import OpenCredential
-from executions.nodes.base import NodeError
+from executions.domain.credential_types import read_fields
 from tests.hostile import Hostile, hostile, read_request
 from tests.unit.nodes.running import run_in_context
 

@@ -4,8 +4,8 @@ import threading
 from typing import Any
 
 import pytest
+from executions.domain.errors import NodeError
 
-from executions.nodes.base import NodeError
 from tests.answering import answering
 from tests.unit.nodes.running import run, run_in_context
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from executions.domain.errors import NodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.nodes.base import NodeError
 from tests.unit.nodes.running import run
 
 ITEMS = [{"n": n} for n in range(5)]

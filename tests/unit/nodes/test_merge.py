@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from executions.domain.errors import NodeError
 
-from executions.nodes.base import Items, NodeError
+from executions.nodes.base import Items
 from tests.unit.nodes.running import run
 
 INPUTS: dict[str, Items] = {

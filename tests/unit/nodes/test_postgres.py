@@ -15,11 +15,12 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 import pytest
+from executions.domain.errors import NodeError
 
-from executions.nodes.base import Items, NodeError
+from executions.nodes.base import Items
 from executions.nodes.registry import node_types
 from tests.unit.nodes.running import run, run_in_context
-from workflow_platform.embedded import free_port, wait_until
+from workflow_platform.installation.embedded import free_port, wait_until
 
 TABLE = "postgres_node_orders"
 

@@ -7,10 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from executions.domain.errors import NodeError
 
-from executions.credential_types import BadFields, PostgresLogin, read_fields
 from executions.credentials import OpenCredential
-from executions.nodes.base import NodeError
+from executions.domain.credential_types import BadFields, PostgresLogin, read_fields
 from executions.nodes.postgres_connection import distinct
 from executions.nodes.postgres_target import PostgresConnection, target_of
 from tests.unit.nodes.running import run_in_context

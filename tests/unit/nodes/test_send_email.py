@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from executions.domain.errors import NodeError
 
-from executions.nodes.base import NodeError
 from executions.nodes.send_email import SMTP_BACKEND
 from tests.unit.nodes.running import run
-from workflow_platform.embedded import free_port
+from workflow_platform.installation.embedded import free_port
 
 MESSAGE = {"from": "Robot <robot@example.com>", "to": "ann@example.com", "subject": "Hello", "text": "Hi"}
 

@@ -4,10 +4,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from executions.domain.errors import NodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.nodes.base import NodeError
 from tests.unit.nodes.running import run
 
 

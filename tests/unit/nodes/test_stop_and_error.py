@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from executions.domain.errors import NodeError
 
-from executions.nodes.base import NodeError
 from tests.unit.nodes.running import run
 
 

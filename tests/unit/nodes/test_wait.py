@@ -3,9 +3,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from executions.domain.errors import NodeError
 
 from executions.models import WaitKind
-from executions.nodes.base import NodeError
 from executions.nodes.registry import node_types
 from tests.unit.nodes.running import run, run_in_context
 

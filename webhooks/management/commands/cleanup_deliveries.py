@@ -9,9 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from webhooks.upkeep import cleanup
-from webhooks.upkeep.cleanup import Terms
-from workflow_platform.leases import AlreadyRunning
+from webhooks.maintenance import cleanup
+from webhooks.maintenance.cleanup import Terms
+from workflow_platform.core.leases import AlreadyRunning
 
 MOST_DAYS = 36_500
 

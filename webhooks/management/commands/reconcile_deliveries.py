@@ -11,8 +11,8 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Sum
 
+from webhooks.maintenance import reconciliation
 from webhooks.models import Endpoint, HourCount, Violation
-from webhooks.upkeep import reconciliation
 
 SINCE = "24h"
 UNITS = {"d": "days", "h": "hours"}

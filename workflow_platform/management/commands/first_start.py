@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from workflow_platform.accounts.first_start import create_first_admin
+from workflow_platform.core.accounts.first_start import create_first_admin
 
 
 class Command(BaseCommand):

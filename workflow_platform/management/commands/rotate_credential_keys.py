@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from workflow_platform import sealed
+from workflow_platform.core.secrets import encrypted_columns
 
 
 class Command(BaseCommand):
@@ -18,7 +18,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, chunk: int, **options: Any) -> None:
         lost: list[str] = []
-        for what, rotate in sealed.known().items():
+        for what, rotate in encrypted_columns.known().items():
             changed, not_opened = _all(rotate, max(1, chunk))
             self.stdout.write(f"{changed} {what} encrypted anew.")
             lost += [f"{pk} ({what})" for pk in not_opened]
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             )
 
 
-def _all(rotate: sealed.Rotate, chunk: int) -> tuple[int, list[UUID]]:
+def _all(rotate: encrypted_columns.Rotate, chunk: int) -> tuple[int, list[UUID]]:
     changed, lost = 0, list[UUID]()
     after: UUID | None = None
     while True:

@@ -17,10 +17,16 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from workflow_platform import data_folder, supervision
-from workflow_platform.embedded import Postgres, Redis, ServerDidNotStart, free_port, wait_until
-from workflow_platform.log_view import LogView
-from workflow_platform.tied import tie
+from workflow_platform.installation import data_folder, supervision
+from workflow_platform.installation.embedded import (
+    PostgresServer,
+    RedisServer,
+    ServerDidNotStart,
+    free_port,
+    wait_until,
+)
+from workflow_platform.installation.log_view import LogView
+from workflow_platform.installation.pdeathsig import tie
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -59,9 +65,9 @@ class Command(BaseCommand):
             self._stop()
 
     def _run(self) -> None:
-        postgres = None if os.environ.get("DATABASE_URL") else Postgres(self.data / "postgres", free_port())
+        postgres = None if os.environ.get("DATABASE_URL") else PostgresServer(self.data / "postgres", free_port())
         elsewhere = os.environ.get("REDIS_URL") or settings.REDIS_SENTINELS
-        redis = None if elsewhere else Redis(self.data / "redis", free_port())
+        redis = None if elsewhere else RedisServer(self.data / "redis", free_port())
         embedded = [server for server in (postgres, redis) if server is not None]
         collecting = self._begin("collectstatic", "--noinput", "-v0")  # needs no server
         for server in embedded:

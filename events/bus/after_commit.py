@@ -1,0 +1,305 @@
+"""Calls after-commit subscribers, in threads of this process: none of them can hold up the writer, or each other.
+
+Order: each subscriber hears events in the order in which this process's commits were handed over, one call at a time,
+and an event that fails is tried again before the next one. That is the order of each stream for as long as one thread
+writes to it; when several threads or processes do, only durable subscriptions (`events.durable`) promise it.
+
+At most once: what waits here dies with the process. A process that ends normally gives it some seconds.
+"""
+
+from __future__ import annotations
+
+import atexit
+import heapq
+import logging
+import os
+import queue
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+from django.db import connections
+
+from events.log.recorded import RecordedEvent
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 5
+FIRST_DELAY_SECONDS = 0.1
+BACKOFF = 3.0
+MAX_WAITING = 10_000
+"""Events that one subscriber may have waiting; above it the new ones are dropped and told of."""
+TURN = 100
+"""Calls before a subscriber makes place for the next."""
+MAX_THREADS = 32
+"""So many subscribers may be stuck at a time before others wait for them."""
+STUCK_SECONDS = 0.05
+IDLE_SECONDS = 30.0
+REPORT_SECONDS = 10.0
+"""Between two reports on one subscriber."""
+END_SECONDS = 3.0
+
+ReportLoss = Callable[[str, str, int], None]
+"""Takes a subscriber's name, why it failed for good, and how many events it has lost."""
+
+
+def _no_report(name: str, why: str, lost: int) -> None:
+    """Report nothing: what the process logs is all there is until `on_loss` is called."""
+
+
+_report_loss: ReportLoss = _no_report
+
+
+def on_loss(report: ReportLoss) -> None:
+    """Report with this what subscribers lose for good. It is called in another thread, at most every 10 s for each."""
+    global _report_loss
+    _report_loss = report
+
+
+Handle = Callable[[Sequence[RecordedEvent]], Iterator[int]]
+"""Makes the calls for these events, one after another; yields how many events each has dealt with."""
+
+
+def delay_before(attempt: int) -> float:
+    """Return the seconds before the given attempt (from 2 on): exponential, with a jitter of half of it."""
+    return FIRST_DELAY_SECONDS * BACKOFF ** (attempt - 2) * random.uniform(0.5, 1)  # noqa: S311 - no secret
+
+
+class SubscriberQueue:
+    """What waits for one subscriber, in order."""
+
+    def __init__(self, name: str, hear: Handle, batches: bool) -> None:
+        self.name, self._hear, self._batches = name, hear, batches
+        self.closed = False
+        self._items: deque[Sequence[RecordedEvent]] = deque()
+        self._waiting = 0
+        self._attempt = 1
+        self._scheduled = self._reporting = False
+        self._lock = threading.RLock()
+        self._lost = 0
+        self._why = ""
+        self._reported_at = float("-inf")
+
+    def close(self) -> None:
+        """Forget what waits."""
+        with self._lock:
+            self.closed = True
+            self._items.clear()
+            self._waiting = 0
+
+    def add(self, events: Sequence[RecordedEvent]) -> bool:
+        """Append events. Returns whether somebody has to come and `take_turn`."""
+        with self._lock:
+            if self.closed:
+                return False
+            if self._waiting and self._waiting + len(events) > MAX_WAITING:
+                self._lose(len(events), "more events wait for it than it keeps up with")
+            else:
+                self._items.append(events)
+                self._waiting += len(events)
+            first, self._scheduled = not self._scheduled, True
+        return first
+
+    def take_turn(self) -> float | None:
+        """Make calls. Returns in how many seconds to come again; None when nothing is left."""
+        left = TURN
+        while left > 0 and (events := self._first()):
+            done = 0
+            try:
+                for count in self._hear(events):
+                    done += count
+                    self._attempt = 1
+                    if done >= left:
+                        break
+            except Exception as error:
+                if (delay := self._failed(events[done:], error)) is not None:
+                    self._done(events, done)
+                    return delay
+                done = len(events) if self._batches else done + 1
+            self._attempt = 1
+            left -= max(1, done)
+            self._done(events, done)
+        with self._lock:
+            self._scheduled = bool(self._items)
+            return 0.0 if self._scheduled else None
+
+    def _first(self) -> Sequence[RecordedEvent]:
+        with self._lock:
+            return self._items[0] if self._items else ()
+
+    def _done(self, events: Sequence[RecordedEvent], count: int) -> None:
+        """Forget the first `count` of the events that came first."""
+        with self._lock:
+            if not self._items:  # closed meanwhile
+                return
+            self._waiting -= count
+            if count < len(events):
+                self._items[0] = events[count:]
+            else:
+                self._items.popleft()
+
+    def _failed(self, events: Sequence[RecordedEvent], error: Exception) -> float | None:
+        """Return in how many seconds to try again; None when it has been tried often enough."""
+        logger.warning("%s failed (attempt %d)", self.name, self._attempt, exc_info=True)
+        if self._attempt < ATTEMPTS:
+            self._attempt += 1
+            return delay_before(self._attempt)
+        given_up = events if self._batches else events[:1]
+        self._lose(len(given_up), f"{type(error).__name__}: {error}", told=not _of_a_report(given_up))
+        return None
+
+    def _lose(self, count: int, why: str, told: bool = True) -> None:
+        with self._lock:
+            if why != self._why or not self._lost:
+                logger.error("%s: events are given up: %s", self.name, why)
+            if told:
+                self._lost, self._why = self._lost + count, why
+
+    def wants_to_report(self) -> float | None:
+        """Return when (monotonic) `report` is to be called for what was given up, once for each time it is; or None."""
+        with self._lock:
+            if not self._lost or self._reporting:
+                return None
+            self._reporting = True
+            return self._reported_at + REPORT_SECONDS
+
+    def report(self) -> float | None:
+        """Tell the installation of what was given up. Returns in how many seconds to try again."""
+        with self._lock:
+            lost, why = self._lost, self._why
+            self._reported_at = time.monotonic()
+        try:
+            _report_loss(self.name, why, lost)
+        except Exception as error:
+            logger.warning("not told of: %s", error)
+            return REPORT_SECONDS
+        with self._lock:
+            self._lost -= lost
+            self._reporting = False
+        return None
+
+
+def _of_a_report(events: Sequence[RecordedEvent]) -> bool:
+    """Who fails on reports of failures must not cause more of them."""
+    return any(event.type == "system.error" for event in events)
+
+
+Addressed = Callable[[], list[tuple[SubscriberQueue, Sequence[RecordedEvent]]]]
+
+
+Job = Callable[[], float | None]
+"""Returns in how many seconds it is to be done again; None when it is over."""
+
+
+class _Dispatcher:
+    """One thread that finds out who is to hear what, and keeps the times of retries; others that make the calls."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._inbox: queue.SimpleQueue[Addressed | tuple[float, SubscriberQueue, Job]] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[tuple[SubscriberQueue, Job]] = queue.SimpleQueue()
+        self._later: list[tuple[float, int, SubscriberQueue, Job]] = []
+        self._counted = 0
+        self._taken_at = 0.0
+        self._threads = 0
+        self._open = 0
+        self._lock = threading.Lock()
+        threading.Thread(target=self._distribute, name="subscribers", daemon=True).start()
+
+    def hand_over(self, addressed: Addressed) -> None:
+        self._count(1)
+        self._inbox.put(addressed)
+
+    @property
+    def idle(self) -> bool:
+        return self._open == 0
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._open += change
+
+    def _distribute(self) -> None:
+        while True:
+            self._take(self._timeout())
+            now = time.monotonic()
+            while self._later and self._later[0][0] <= now:
+                self._ready.put(heapq.heappop(self._later)[2:])
+            # More threads only when the others are stuck: they share one interpreter.
+            stuck = self._threads == 0 or now - self._taken_at > STUCK_SECONDS
+            if stuck and not self._ready.empty() and self._threads < MAX_THREADS:
+                with self._lock:
+                    self._threads += 1
+                self._taken_at = now
+                threading.Thread(target=self._call, name="subscriber", daemon=True).start()
+
+    def _timeout(self) -> float | None:
+        """Return how long to wait for news."""
+        if not self._ready.empty():
+            return STUCK_SECONDS
+        return max(0.0, self._later[0][0] - time.monotonic()) if self._later else None
+
+    def _take(self, timeout: float | None) -> None:
+        try:
+            news = self._inbox.get(timeout=timeout)
+        except queue.Empty:
+            return
+        if isinstance(news, tuple):
+            self._counted += 1
+            heapq.heappush(self._later, (news[0], self._counted, *news[1:]))
+            return
+        for line, events in news():
+            if line.add(events):
+                self._count(1)
+                self._ready.put((line, line.take_turn))
+        self._count(-1)
+
+    def _call(self) -> None:
+        while True:
+            try:
+                line, job = self._ready.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                with self._lock:
+                    self._threads -= 1
+                return
+            self._taken_at = time.monotonic()
+            again = job()
+            if again or self._ready.empty():
+                connections.close_all()
+            if (at := line.wants_to_report()) is not None:
+                self._count(1)
+                self._inbox.put((at, line, line.report))
+            if again is None:
+                self._count(-1)
+            elif again:
+                self._inbox.put((time.monotonic() + again, line, job))
+            else:
+                self._ready.put((line, job))
+
+
+_dispatcher: _Dispatcher | None = None
+_starting = threading.Lock()
+
+
+def hand_over(addressed: Addressed) -> None:
+    """Have lines given what is theirs, soon. `addressed` is called in another thread."""
+    global _dispatcher
+    with _starting:
+        if _dispatcher is None or _dispatcher.pid != os.getpid():
+            _dispatcher = _Dispatcher()
+        dispatcher = _dispatcher
+    dispatcher.hand_over(addressed)
+
+
+def is_idle() -> bool:
+    """Tell whether nothing waits for any subscriber of this process."""
+    return _dispatcher is None or _dispatcher.pid != os.getpid() or _dispatcher.idle
+
+
+@atexit.register
+def _let_them_end() -> None:
+    """Give what waits some seconds, in a process that ends."""
+    deadline = time.monotonic() + END_SECONDS
+    while not is_idle() and time.monotonic() < deadline:
+        time.sleep(0.01)

@@ -1,0 +1,261 @@
+"""The event bus: hear of events, publish them, read them again.
+
+    from events import bus
+
+    @bus.subscribe(types=["execution.failed"])
+    def tell_somebody(event):
+        print(event.time, event.execution_id, event.data["error"]["message"])
+
+    bus.publish("system.error", {"component": "billing", "message": "No invoice was made."}, source="shop.billing")
+
+    for event in bus.history(EventFilter(types=["system.*"], workspaces=None, installation=True)):
+        ...
+
+Subscribe where your app is set up (`AppConfig.ready`), so that every process of the platform knows of it.
+
+Four ways to hear of events:
+- `when="in_transaction"`: before the commit, in the writer's transaction. What the callback writes is committed with
+  the events, and its exception undoes both. For outboxes and projections; it has to be quick.
+- `when="after_commit"` (the usual): in another thread of the process that wrote the events, after the commit. At most
+  once; retried while the process lives; `events.bus.after_commit` says in which order.
+- `consume`, or `manage.py consume_events`: a named subscription whose place is kept in the database: every event of
+  every process, at least once, in order, also what happened while the consumer was away.
+- a stream over the WebSocket or SSE, for other programs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Literal, TypeVar, overload
+from uuid import UUID
+
+import pydantic
+from django.db import transaction
+
+from events import log
+from events.bus import subscribers
+from events.bus.durable import Begin, HandlerFailed, consume
+from events.bus.subscribers import BadSubscription, Subscription, When
+from events.catalogue.event_types import CATALOGUE, UnknownEventType, payload_text
+from events.catalogue.stream_names import EXECUTION, SYSTEM, WORKFLOW
+from events.history import history as _history
+from events.history.history import Cursor, EventFilter
+from events.log.models import Stream
+from events.log.recorded import RecordedEvent
+
+__all__ = [
+    "BadSubscription",
+    "Begin",
+    "Cursor",
+    "EventFilter",
+    "HandlerFailed",
+    "InvalidEvent",
+    "RecordedEvent",
+    "Subscription",
+    "consume",
+    "history",
+    "publish",
+    "replay",
+    "subscribe",
+    "unsubscribe",
+]
+
+Callback = Callable[[RecordedEvent], object]
+BatchCallback = Callable[[Sequence[RecordedEvent]], object]
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class InvalidEvent(ValueError):
+    """The event cannot be appended. `errors` says why, by field: `type`, `source`, `stream`, `time`, `data.<field>`."""
+
+    def __init__(self, errors: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{field}: {why}" for field, why in errors.items()))
+        self.errors = errors
+
+
+@overload
+def subscribe(
+    callback: Callback,
+    types: Collection[str] | None = None,
+    *,
+    sources: Collection[str] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    where: Callable[[RecordedEvent], bool] | None = None,
+    once: bool = False,
+    when: When = "after_commit",
+    batches: Literal[False] = False,
+    name: str = "",
+) -> Subscription: ...
+@overload
+def subscribe(
+    callback: BatchCallback,
+    types: Collection[str] | None = None,
+    *,
+    sources: Collection[str] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    where: Callable[[RecordedEvent], bool] | None = None,
+    once: bool = False,
+    when: When = "after_commit",
+    batches: Literal[True],
+    name: str = "",
+) -> Subscription: ...
+@overload
+def subscribe(
+    callback: None = None,
+    types: Collection[str] | None = None,
+    *,
+    sources: Collection[str] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    where: Callable[[RecordedEvent], bool] | None = None,
+    once: bool = False,
+    when: When = "after_commit",
+    batches: bool = False,
+    name: str = "",
+) -> Callable[[F], F]: ...
+def subscribe(
+    callback: Callable[[Any], object] | None = None,
+    types: Collection[str] | None = None,
+    *,
+    sources: Collection[str] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    where: Callable[[RecordedEvent], bool] | None = None,
+    once: bool = False,
+    when: When = "after_commit",
+    batches: bool = False,
+    name: str = "",
+) -> Any:
+    """Call `callback` with each event that fits everything that is given. Without it: a decorator.
+
+    `types` and `sources` are lists of names or patterns (`execution.*`); none means all. The event's time is at or
+    after `since` and before `until`. `where` gets the event. `batches`: call it with a list, what fits of one append,
+    instead of once for each event. `name` stands in reports of failures. Raises BadSubscription.
+
+    `once`: it is heard no more after its first call that returns; in a transaction, after the first whose transaction
+    is committed (others that are open at that time may call it too).
+    """
+    if when not in {"in_transaction", "after_commit"}:
+        raise BadSubscription('when: "in_transaction" or "after_commit".')
+    want = subscribers.wanted(types, sources, since, until, where)
+
+    def begin(function: Callable[[Any], object]) -> Subscription:
+        called = name or f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', repr(function))}"
+        subscription = Subscription(function, want, when, once, batches, called)
+        subscribers.add(subscription)
+        return subscription
+
+    def decorate(function: F) -> F:
+        begin(function)
+        return function
+
+    return decorate if callback is None else begin(callback)
+
+
+def unsubscribe(subscription: Subscription | Callable[..., object]) -> None:
+    """Cancel a subscription, or every subscription of a callback."""
+    if isinstance(subscription, Subscription):
+        subscription.cancel()
+    else:
+        subscribers.cancel_all(subscription)
+
+
+def publish(
+    type: str,
+    data: dict[str, Any],
+    source: str,
+    stream: str = "",
+    *,
+    execution_id: UUID | None = None,
+    workflow_id: UUID | None = None,
+    time: datetime | None = None,
+) -> RecordedEvent:
+    """Append an event to a stream, in the caller's transaction or in one of its own. Returns it as it was recorded.
+
+    `stream` may be left out for system events. The ids are those in the stream's name unless they are given. Raises
+    InvalidEvent, which names every field that is wrong. An execution's status is not changed by an event that says so.
+    """
+    name = stream or (SYSTEM if type.startswith("system.") else "")
+    errors = _errors_in(type, data, time)
+    ended = f"{name!r} has ended: nothing follows its terminal event."
+    row = Stream.objects.filter(name=name).first()
+    if not name:
+        errors["stream"] = "Say in which stream; only system events have one of their own."
+    elif row is None:
+        errors["stream"] = f"There is no stream {name!r}."
+    elif row.ended_at is not None:
+        errors["stream"] = ended
+    if errors or row is None:
+        raise InvalidEvent(errors)
+    if name.startswith(EXECUTION):
+        execution_id = execution_id or UUID(name.removeprefix(EXECUTION))
+    elif name.startswith(WORKFLOW):
+        workflow_id = workflow_id or UUID(name.removeprefix(WORKFLOW))
+    with transaction.atomic():
+        try:
+            (recorded,) = log.append([log.NewEvent(row.pk, type, data, source, execution_id, workflow_id, time)])
+        except log.BadSource as error:
+            raise InvalidEvent({"source": str(error)}) from None
+        except log.StreamClosed:
+            raise InvalidEvent({"stream": ended}) from None
+    return recorded
+
+
+def _errors_in(type_: str, data: dict[str, Any], time_: datetime | None) -> dict[str, str]:
+    errors: dict[str, str] = {}
+    try:
+        payload_text(type_, data)
+    except UnknownEventType as error:
+        errors["type"] = f"{error} There are: {', '.join(sorted(CATALOGUE))}."
+    except pydantic.ValidationError as error:
+        for one in error.errors(include_url=False):
+            errors[".".join(["data", *(str(part) for part in one["loc"])])] = f"{one['msg']}."
+    if time_ is not None and time_.tzinfo is None:
+        errors["time"] = "A time with its time zone is wanted."
+    return errors
+
+
+def history(filter: EventFilter, after: Cursor | None = None) -> Iterator[RecordedEvent]:
+    """Yield the events that fit, from `after` on, in the order over all streams, until there are no more now.
+
+    In each stream that order is its sequence. Raises UnknownEventType for a pattern that fits none.
+    """
+    yield from _history.walk(filter, after)
+
+
+def replay(
+    filter: EventFilter,
+    callback: Callback,
+    *,
+    delay: float | None = None,
+    speed: float | None = None,
+    after: Cursor | None = None,
+    stop: threading.Event | None = None,
+) -> int:
+    """Hand recorded history to a callback again. Nothing runs, and nobody else hears of it. Returns how many events.
+
+    `delay`: so many seconds between two events. `speed`: at their own pace times this. Neither: at once. `stop` ends it
+    between two events; so does an exception of the callback, which goes on to the caller.
+    """
+    if delay is not None and speed is not None:
+        raise ValueError("delay, speed: one of them.")
+    if (delay is not None and delay < 0) or (speed is not None and speed <= 0):
+        raise ValueError("delay: not below 0; speed: above 0.")
+    stop = stop or threading.Event()
+    began, first, count = time.monotonic(), None, 0
+    for event in history(filter, after):
+        first = first or event.happened_at
+        if speed is not None:  # a moment ago for one whose time lies before that of what precedes it
+            due = began + (event.happened_at - first).total_seconds() / speed
+        else:
+            due = began + count * (delay or 0.0)
+        if stop.wait(max(0.0, due - time.monotonic())):
+            break
+        callback(event)
+        count += 1
+    return count

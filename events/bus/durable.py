@@ -1,0 +1,299 @@
+"""Durable subscriptions: a consumer that was away gets what it missed, at least once, in order.
+
+The place of a consumer is a row (`EventSubscription`). One process at a time holds its lease, reads the events after
+the place, hands them to the handler and moves the place, all that the handler writes to the database committing with
+the move: of such a handler each event takes effect exactly once. What it does elsewhere may happen again after a crash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from events.bus import positions, system_events
+from events.bus.models import EventSubscription
+from events.bus.positions import Begin
+from events.catalogue.stream_names import FEED, SYSTEM
+from events.history import history
+from events.history.history import Cursor, EventFilter
+from events.log.recorded import RecordedEvent, time_text
+from events.streaming import publisher
+from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.redis_server import pubsub_server
+
+__all__ = ["Begin", "HandlerFailed", "consume"]
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[Sequence[RecordedEvent]], object]
+
+POLL_SECONDS = 0.5
+SOON_SECONDS = 0.05
+"""After something came, more is looked for so soon; then less and less often."""
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.5, 60.0
+REPORT_AT = 3
+"""The failure in a row that the installation is told of."""
+
+
+class ConsumerLeaseLost(Exception):
+    """Another consumer has taken over; what the handler wrote to the database is undone."""
+
+
+class HandlerFailed(Exception):
+    """The handler raised, which is this exception's cause."""
+
+
+def consume(
+    name: str,
+    handler: Handler,
+    types: Collection[str] | None = None,
+    *,
+    sources: Collection[str] | None = None,
+    workspace: Workspace | None = None,
+    batch: int = 100,
+    begin: Begin = "now",
+    once: bool = False,
+    stop: threading.Event | None = None,
+) -> None:
+    """Call `handler` with up to `batch` events at a time, in order, from the place where the name's last consumer was.
+
+    A name that is new begins with the first event that there is (`begin="start"`), or with the next one. `types` and
+    `sources` are kept with the name; None leaves them as they are. Returns when `stop` is set, after the batch at hand,
+    or with `once` when nothing is left. Waits while another process holds the lease, or the database is away.
+
+    The handler runs in a transaction that begins with its first statement, so one that only calls others holds none
+    open. If it raises, its events come again, one at a time, with ever longer pauses; nothing is skipped. It has to be
+    done within the time that a stopped process is given. Raises UnknownEventType and BadPattern for filters,
+    whatever the handler raises that is no Exception (SystemExit), and with `once` HandlerFailed after three failures.
+    """
+    if connection.in_atomic_block:
+        raise transaction.TransactionManagementError("Consuming makes transactions of its own: leave yours first.")
+    stop = stop or threading.Event()
+    consumer = _Consumer(name, handler, batch)
+    consumer.prepare(types, sources, workspace, begin, stop)
+    with consumer.heartbeats(), _hints(once) as hint:
+        consumer.run(stop, hint, once)
+
+
+class _Consumer:
+    def __init__(self, name: str, handler: Handler, batch: int) -> None:
+        self.name, self._handler, self._batch = name, handler, batch
+        self.me = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._holds = False
+        self._failures = 0
+        self._careful = 0
+        """Events that are handed over one by one, since the batch that they were in failed."""
+
+    # --- the row and its lease ------------------------------------------------------------------------------------
+
+    def prepare(
+        self,
+        types: Collection[str] | None,
+        sources: Collection[str] | None,
+        workspace: Workspace | None,
+        begin: Begin,
+        stop: threading.Event,
+    ) -> None:
+        """Make the row, or note in it what is wanted now. Waits for the database."""
+        EventFilter(types=types or (), sources=sources or (), workspaces=None).question()  # complains of bad ones
+        given = {"types": types, "sources": sources}
+        wanted = {field: [] if "*" in them else list(them) for field, them in given.items() if them is not None}
+        while not stop.is_set():
+            try:
+                # One transaction, so that a new row's place is never anything but what was asked for.
+                with transaction.atomic():
+                    row, made = EventSubscription.objects.get_or_create(
+                        name=self.name, defaults={**wanted, "workspace": workspace}
+                    )
+                    if made:
+                        positions.move(row, begin)
+                    elif wanted:
+                        EventSubscription.objects.filter(pk=row.pk).update(**wanted)
+                return
+            except (DatabaseError, InterfaceError) as error:
+                self._wait_for_database(error, stop)
+
+    def _take_lease(self) -> bool:
+        free = EventSubscription.objects.filter(name=self.name).takeable_by(self.me)
+        return bool(free.update(holder=self.me, lease_expires_at=_lease_end()))
+
+    def _renew(self) -> bool:
+        mine = EventSubscription.objects.filter(name=self.name, holder=self.me)
+        return bool(mine.update(lease_expires_at=_lease_end()))
+
+    def _release(self) -> None:
+        if self._holds:
+            with contextlib.suppress(DatabaseError, InterfaceError):
+                mine = EventSubscription.objects.filter(name=self.name, holder=self.me)
+                mine.update(holder="", lease_expires_at=None)
+        connection.close()
+
+    @contextmanager
+    def heartbeats(self) -> Iterator[None]:
+        """Renew the lease from another thread, however long the handler takes."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(settings.HEARTBEAT_SECONDS):
+                try:
+                    if self._holds:
+                        self._renew()
+                except (DatabaseError, InterfaceError) as error:
+                    logger.warning("%s: the lease is not renewed: %s", self.name, error)
+                finally:
+                    connection.close()
+
+        thread = threading.Thread(target=beat, name=f"lease of {self.name}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    # --- reading and handling -------------------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event, hint: threading.Event, once: bool) -> None:
+        """Handle what comes until told to stop."""
+        pause, hinted = POLL_SECONDS, False
+        try:
+            while not stop.is_set():
+                try:
+                    found, more = self._step(stop)
+                except (DatabaseError, InterfaceError) as error:
+                    self._wait_for_database(error, stop)
+                except ConsumerLeaseLost:
+                    logger.warning("%s: %s", self.name, ConsumerLeaseLost.__doc__)
+                    self._holds = False
+                except HandlerFailed as error:
+                    self._failed(error, stop)
+                    if once and self._failures >= REPORT_AT:
+                        raise
+                else:
+                    if once and self._holds and not more:
+                        return
+                    # What was hinted at may have to wait for an older transaction that is still at work.
+                    pause = SOON_SECONDS if found or hinted else min(POLL_SECONDS, pause * 2)
+                    hinted = False
+                    if not more:
+                        connection.close()
+                        hinted = hint.wait(pause)
+                        hint.clear()
+        finally:
+            self._release()
+
+    def _step(self, stop: threading.Event) -> tuple[bool, bool]:
+        """Handle one page. Returns whether there was anything in it, and whether there is more to read now."""
+        if not self._holds:
+            if not self._take_lease():
+                logger.info("%s: another consumer holds the lease", self.name)
+                stop.wait(1)
+                return False, False
+            self._holds = True
+        row = EventSubscription.objects.select_related("workspace").get(name=self.name)
+        if row.holder != self.me:
+            raise ConsumerLeaseLost
+        cursor = positions.cursor_of(row)
+        page = history.read(positions.filter_of(row), cursor, 1 if self._careful else self._batch)
+        if page.cursor != cursor:
+            self._handle(row, page.events, page.cursor)
+        return bool(page.events), page.more and page.cursor != cursor
+
+    def _handle(self, row: EventSubscription, events: list[RecordedEvent], place: Cursor) -> None:
+        """Have the events handled and the place moved, in one transaction."""
+        here = {"transaction": row.transaction, "stream_id": row.stream_id, "sequence": row.sequence}
+        with transaction.atomic():
+            if events:
+                self._call(events)
+            # Fails if somebody else has taken over, or has moved the place.
+            mine = EventSubscription.objects.filter(pk=row.pk, holder=self.me, **here)
+            if not mine.update(last_error="", lease_expires_at=_lease_end(), **positions.update_fields(place)):
+                raise ConsumerLeaseLost
+        self._failures, self._careful = 0, max(0, self._careful - 1)
+
+    def _call(self, events: list[RecordedEvent]) -> None:
+        try:
+            self._handler(events)
+        except Exception as error:
+            self._careful = max(self._careful, len(events))
+            if connection.connection is None or connection.connection.closed:
+                raise InterfaceError("the connection was lost while the handler was at work") from error
+            raise HandlerFailed(f"{events[0].id} and {len(events) - 1} more" if events[1:] else events[0].id) from error
+
+    def _failed(self, error: HandlerFailed, stop: threading.Event) -> None:
+        cause = error.__cause__
+        self._failures += 1
+        said = f"{time_text(timezone.now())}, event {error}: {type(cause).__name__}: {cause}"[:2000]
+        logger.warning("%s: failed (%d in a row): %s", self.name, self._failures, said, exc_info=cause)
+        try:
+            EventSubscription.objects.filter(name=self.name, holder=self.me).update(last_error=said)
+            if self._failures == REPORT_AT:
+                message = f"A durable subscription does not get on: {said}"[:500]
+                figures = {"failures": float(self._failures)}
+                system_events.emit(
+                    "error", source="events.durable", component=self.name, message=message, figures=figures
+                )
+        except (DatabaseError, InterfaceError) as lost:
+            logger.warning("%s: not noted: %s", self.name, lost)
+        connection.close()
+        stop.wait(_delay(self._failures))
+
+    def _wait_for_database(self, error: Exception, stop: threading.Event) -> None:
+        logger.warning("%s: the database is away: %s", self.name, error)
+        connection.close()
+        stop.wait(random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+
+
+def _lease_end() -> object:
+    return Now() + timedelta(seconds=settings.LEASE_SECONDS)
+
+
+def _delay(failures: int) -> float:
+    """Return the seconds before the next try."""
+    longest: float = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(failures - 1, 20))
+    return longest * random.uniform(0.5, 1)  # noqa: S311 - no secret
+
+
+@contextmanager
+def _hints(once: bool) -> Iterator[threading.Event]:
+    """Yield what is set when watchers of executions or of the system are told of something: time to look."""
+    hint, over = threading.Event(), threading.Event()
+    thread = threading.Thread(target=_listen, args=(hint, over), name="hints", daemon=True)
+    if not once:
+        thread.start()
+    try:
+        yield hint
+    finally:
+        over.set()
+
+
+def _listen(hint: threading.Event, over: threading.Event) -> None:
+    """Hear the hints of the live layer. While Redis is away the poll finds everything, a little later."""
+    configured: Any = settings.CHANNEL_LAYERS["default"]["CONFIG"]
+    prefix = configured["prefix"]
+    channels = [f"{prefix}__group__{publisher.group_of(stream)}" for stream in (FEED, SYSTEM)]
+    while not over.is_set():
+        try:
+            with pubsub_server().client() as client, client.pubsub() as heard:
+                heard.subscribe(*channels)
+                while not over.is_set():
+                    if heard.get_message(ignore_subscribe_messages=True, timeout=1.0) is not None:
+                        hint.set()
+        except redis.RedisError as error:
+            logger.info("no hints: %s", error)
+            over.wait(random.uniform(1, 2))  # noqa: S311 - no secret

@@ -1,0 +1,243 @@
+"""Who in this process wants to hear of events: the register behind `events.bus`, and what the log dispatches through.
+
+It is indexed by type, and by source where a subscription names sources in full, so that an append costs the same
+however many subscribers want something else. After-commit subscribers are called in other threads (`after_commit`):
+however many there are, however slow, the writer only notes that they have something to hear.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+from django.db import connection, transaction
+
+from events.bus import after_commit
+from events.catalogue.event_types import CATALOGUE
+from events.log.recorded import RecordedEvent, time_text
+
+When = Literal["in_transaction", "after_commit"]
+Events = Sequence[RecordedEvent]
+
+
+class BadSubscription(ValueError):
+    """What was wanted of the bus cannot be had; the message begins with the argument's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionFilter:
+    """What a subscriber wants to hear. Empty means everything."""
+
+    types: frozenset[str]
+    sources: frozenset[str] = frozenset()
+    patterns: tuple[str, ...] = ()
+    """Sources with a `*`."""
+    since: str = ""
+    until: str = ""
+    """As texts, which sort as the times do."""
+    where: Callable[[RecordedEvent], bool] | None = None
+
+    @property
+    def is_bare(self) -> bool:
+        """Tell whether the index alone answers."""
+        return not (self.patterns or self.since or self.until or self.where)
+
+    def fits(self, event: RecordedEvent) -> bool:
+        """Tell whether an event, whose type fits, is wanted."""
+        named = not (self.sources or self.patterns) or event.source in self.sources
+        if not named and not any(fnmatchcase(event.source, pattern) for pattern in self.patterns):
+            return False
+        if event.time < self.since or (self.until and event.time >= self.until):
+            return False
+        return self.where is None or bool(self.where(event))
+
+
+def wanted(
+    types: Collection[str] | None,
+    sources: Collection[str] | None,
+    since: datetime | None,
+    until: datetime | None,
+    where: Callable[[RecordedEvent], bool] | None,
+) -> SubscriptionFilter:
+    """Return what is wanted. Raises BadSubscription."""
+    for name, values in (("types", types), ("sources", sources)):
+        if isinstance(values, str):
+            raise BadSubscription(f"{name}: a list of texts is wanted, not one text: [{values!r}].")
+    for name, moment in (("since", since), ("until", until)):
+        if moment is not None and moment.tzinfo is None:
+            raise BadSubscription(f"{name}: a time with its time zone is wanted.")
+    chosen: set[str] = set()
+    for pattern in ["*"] if types is None else types:
+        fitting = [name for name in CATALOGUE if fnmatchcase(name, pattern)]
+        if not fitting:
+            raise BadSubscription(f"types: no event type fits {pattern!r}.")
+        chosen.update(fitting)
+    named = list(sources or ())
+    return SubscriptionFilter(
+        frozenset(chosen),
+        frozenset(source for source in named if "*" not in source),
+        tuple(source for source in named if "*" in source),
+        time_text(since) if since else "",
+        time_text(until) if until else "",
+        where,
+    )
+
+
+@dataclass(eq=False, slots=True)
+class Subscription:
+    """A subscriber that is heard until it is cancelled."""
+
+    callback: Callable[[Any], object]
+    wanted: SubscriptionFilter
+    when: When
+    once: bool
+    batches: bool
+    name: str
+    cancelled: bool = False
+    line: after_commit.SubscriberQueue | None = None
+
+    def cancel(self) -> None:
+        """Hear nothing more, not even what waits to be heard. It does not wait for a call that is being made."""
+        with _lock:
+            self.cancelled = True
+            for bucket in _buckets_of(self):
+                bucket.remove(self)
+        if self.line is not None:
+            self.line.close()
+
+    def hear(self, events: Events) -> Iterator[int]:
+        """Call the callback with what is wanted of `events`; yields, after each call, how many were dealt with."""
+        fits = None if self.wanted.is_bare else self.wanted.fits
+        if self.batches or self.once:
+            chosen = [event for event in events if fits is None or fits(event)]
+            if self.once:
+                del chosen[1:]
+            if chosen and not self.cancelled and self._may_hear():
+                self.callback(chosen if self.batches else chosen[0])
+                if self.once and self.when == "after_commit":
+                    self.cancel()
+            yield len(events)
+            return
+        for event in events:
+            if self.cancelled:
+                return
+            if fits is None or fits(event):
+                self.callback(event)
+            yield 1
+
+    def _may_hear(self) -> bool:
+        """Tell whether `once` is not over yet in this transaction, whose commit cancels it, and a rollback does not."""
+        if not self.once or self.when == "after_commit":
+            return True
+        if any(entry[1] == self.cancel for entry in connection.run_on_commit):
+            return False
+        transaction.on_commit(self.cancel)
+        return True
+
+
+class _Bucket:
+    """Subscriptions that want the same, as a tuple that is made anew only when it is asked for after a change."""
+
+    __slots__ = ("_members", "_snapshot")
+
+    def __init__(self) -> None:
+        self._members: dict[Subscription, None] = {}
+        self._snapshot: tuple[Subscription, ...] | None = ()
+
+    def add(self, subscription: Subscription) -> None:
+        self._members[subscription] = None
+        self._snapshot = None
+
+    def remove(self, subscription: Subscription) -> None:
+        self._members.pop(subscription, None)
+        self._snapshot = None
+
+    def all(self) -> tuple[Subscription, ...]:
+        found = self._snapshot
+        if found is None:
+            with _lock:
+                found = self._snapshot = tuple(self._members)
+        return found
+
+
+_lock = threading.RLock()
+_ANY_SOURCE = ""
+_index: dict[When, dict[str, dict[str, _Bucket]]] = {"in_transaction": {}, "after_commit": {}}
+"""By type, then by source; those that name no source in full stand under the empty one."""
+
+
+def _buckets_of(subscription: Subscription) -> list[_Bucket]:
+    index, want = _index[subscription.when], subscription.wanted
+    sources = want.sources if want.sources and not want.patterns else (_ANY_SOURCE,)
+    return [index.setdefault(type_, {}).setdefault(source, _Bucket()) for type_ in want.types for source in sources]
+
+
+def add(subscription: Subscription) -> None:
+    """Have the subscription heard from now on."""
+    if subscription.when == "after_commit":
+        subscription.line = after_commit.SubscriberQueue(subscription.name, subscription.hear, subscription.batches)
+    with _lock:
+        for bucket in _buckets_of(subscription):
+            bucket.add(subscription)
+
+
+def cancel_all(callback: Callable[[Any], object]) -> int:
+    """Cancel every subscription of a callback. Returns how many there were."""
+    with _lock:
+        buckets = [b for index in _index.values() for by_source in index.values() for b in by_source.values()]
+        found = {one for bucket in buckets for one in bucket.all() if one.callback == callback}
+    for one in found:
+        one.cancel()
+    return len(found)
+
+
+def dispatch_in_transaction(events: Events) -> None:
+    """Call the subscribers in the transaction. Their exceptions undo the append."""
+    if addressed := _addressed(events, _index["in_transaction"]):
+        for subscription, theirs in _per_subscriber(events, addressed):
+            for _ in subscription.hear(theirs):
+                pass
+
+
+def dispatch_after_commit(events: Events) -> None:
+    """Hand events to the after-commit subscribers, in another thread. No exception of theirs reaches the caller."""
+    if addressed := _addressed(events, _index["after_commit"]):
+        after_commit.hand_over(lambda: [(s.line, theirs) for s, theirs in _per_subscriber(events, addressed) if s.line])
+
+
+_Addressed = list[tuple[list[int], tuple[tuple[Subscription, ...], ...]]]
+"""Events (by their place) of one type and source, and who wants such."""
+
+
+def _addressed(events: Events, index: dict[str, dict[str, _Bucket]]) -> _Addressed:
+    if not index:
+        return []
+    groups: dict[tuple[str, str], list[int]] = {}
+    for place, event in enumerate(events):
+        if event.type in index:
+            groups.setdefault((event.type, event.source), []).append(place)
+    found: _Addressed = []
+    for (type_, source), places in groups.items():
+        by_source = index[type_]
+        buckets = (by_source.get(_ANY_SOURCE), by_source.get(source))
+        if who := tuple(members for bucket in buckets if bucket is not None and (members := bucket.all())):
+            found.append((places, who))
+    return found
+
+
+def _per_subscriber(events: Events, addressed: _Addressed) -> list[tuple[Subscription, Events]]:
+    """Return what each is to hear, in the order of `events`. Those that want the same share one list."""
+    groups_of: dict[Subscription, tuple[int, ...]] = {}
+    for number, (_, who) in enumerate(addressed):
+        for members in who:
+            for subscription in members:
+                groups_of[subscription] = (*groups_of.get(subscription, ()), number)
+    lists: dict[tuple[int, ...], Events] = {}
+    for numbers in set(groups_of.values()):
+        places = sorted(place for number in numbers for place in addressed[number][0])
+        lists[numbers] = events if len(places) == len(events) else [events[place] for place in places]
+    return [(subscription, lists[numbers]) for subscription, numbers in groups_of.items()]

@@ -1,0 +1,347 @@
+"""The catalogue: every event type with its strict payload. Writing an undeclared field is an error."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from workflow_platform.core.secrets.secret_names import masked, masked_text
+
+Preview = Annotated[list[Any], AfterValidator(masked)]
+"""The first items. Values under names of secrets are masked, because viewers and receivers see events."""
+Said = Annotated[str, AfterValidator(masked_text)]
+"""Text that may repeat items: error messages and log lines of nodes."""
+
+
+class Payload(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ErrorData(Payload):
+    """An error, with a message that a person can act on."""
+
+    type: str
+    message: Said
+    node: str | None = None
+    retryable: bool = False
+
+
+class NodeDuration(Payload):
+    node: str
+    duration_ms: float
+
+
+class Summary(Payload):
+    duration_ms: float
+    nodes_executed: int
+    nodes_failed: int
+    nodes_skipped: int
+    slowest: NodeDuration | None
+    fastest: NodeDuration | None
+
+
+# --- workflow --------------------------------------------------------------------------------------------------------
+
+
+class WorkflowChanged(Payload):
+    name: str
+    version: int | None = None
+    by: str | None = None
+
+
+class WorkflowCloned(WorkflowChanged):
+    cloned_from: str
+
+
+class HookTested(Payload):
+    """A request to the test URL of a webhook trigger, which starts no execution."""
+
+    request: str
+    """The id of its row in the request log."""
+    node: str
+    method: str
+    path: str
+    accepted: bool
+    status_code: int
+    reason: str
+    content_type: str
+    body_bytes: int
+    preview: Annotated[dict[str, Any], AfterValidator(masked)] | None = None
+    """Query and body, truncated."""
+
+
+# --- execution -------------------------------------------------------------------------------------------------------
+
+
+class Queued(Payload):
+    trigger: str
+    trigger_node: str
+    priority: str
+    workflow_name: str
+    workflow_version: int
+    input_items: int
+    by: str | None = None
+    parent: str | None = None
+    rerun_of: str | None = None
+    rerun_from: str | None = None
+    """The node that the rerun starts from; none if the whole execution is rerun."""
+
+
+class Started(Payload):
+    worker: str
+    fencing_token: int
+    nodes_total: int
+
+
+class Recovered(Payload):
+    worker: str
+    fencing_token: int
+    reason: Literal["lease_lost", "handed_over"]
+    recoveries: int
+    completed_nodes: int
+    restarted_nodes: list[str]
+
+
+class NodeRunRef(Payload):
+    """The node run that an event belongs to: the node's id, label and type, and the number of the run."""
+
+    node: str
+    name: str
+    node_type: str
+    run_index: int
+
+
+class NodeStarted(NodeRunRef):
+    attempt: int
+    input_items: int
+
+
+class NodeCompleted(NodeRunRef):
+    attempt: int
+    duration_ms: float
+    cpu_ms: float | None
+    memory_bytes: int | None
+    output_items: int
+    output_bytes: int
+    outputs: dict[str, int]
+    from_cache: bool
+    preview: Preview | None = None
+    taken_from: str | None = None
+    """In a rerun: the node run of the old execution whose output was copied."""
+
+
+class NodeFailed(NodeRunRef):
+    attempt: int
+    duration_ms: float
+    error: ErrorData
+    on_error: Literal["stop", "continue", "route"]
+    taken_from: str | None = None
+
+
+class NodeRetrying(NodeRunRef):
+    attempt: int
+    next_attempt: int
+    delay_ms: float
+    error: ErrorData
+
+
+class NodeSkipped(NodeRunRef):
+    reason: str
+    taken_from: str | None = None
+
+
+class NodeWaiting(NodeRunRef):
+    reason: str
+    until: str | None
+    """When it continues by itself: its time has come, or its wait has expired."""
+    kind: Literal["time", "retry", "webhook", "approval", "execution", "delivery"] = "time"
+    wait: str | None = None
+    """The id of the wait; for an approval, the id at /api/approvals/."""
+    assignee: str | None = None
+    child: str | None = None
+    """The execution that the node waits for."""
+
+
+class EdgeRef(Payload):
+    source: str
+    source_output: str
+    target: str
+    target_input: str
+
+
+class DataFlow(Payload):
+    edge: EdgeRef
+    run_index: int
+    items: int
+    bytes: int
+    preview: Preview | None = None
+    taken_from: str | None = None
+    """In a rerun: the node run of the old execution whose output was passed on."""
+
+
+class Progress(Payload):
+    completed: int
+    total: int
+    in_progress: int
+    estimated_remaining_ms: float | None
+
+
+class Log(Payload):
+    level: Literal["debug", "info", "warning", "error"]
+    message: Said
+    node: str | None = None
+    run_index: int | None = None
+
+
+class Waiting(Payload):
+    reason: str
+    until: str | None
+
+
+class PausedOrResumed(Payload):
+    reason: str
+    by: str | None = None
+
+
+class CancelledDeliveries(Payload):
+    """The webhook deliveries of an execution at the time of its cancellation."""
+
+    withdrawn: int
+    """Deliveries that were cancelled before they were sent."""
+    arrived: int
+    """Deliveries that had been delivered."""
+    under_way: int
+    """Deliveries that were in flight: they may arrive, and are not retried."""
+    left: list[str]
+    """The ids of deliveries that had been sent, those in flight first; at most 100."""
+
+
+class CancelRequested(Payload):
+    reason: str
+    by: str | None = None
+    deliveries: CancelledDeliveries | None = None
+
+
+class Completed(Payload):
+    summary: Summary
+    cached_from: str | None = None
+    """The execution whose cached result was used; no node ran."""
+
+
+class Failed(Payload):
+    error: ErrorData
+    summary: Summary
+
+
+class Cancelled(Payload):
+    reason: str
+    by: str | None
+    deliveries: CancelledDeliveries | None = None
+    """None if no delivery was pending, in flight or delivered."""
+    summary: Summary
+
+
+class TimedOut(Payload):
+    limit_ms: int
+    summary: Summary
+
+
+# --- system ----------------------------------------------------------------------------------------------------------
+
+
+class SystemEvent(Payload):
+    component: str
+    message: str
+    figures: dict[str, float] = {}
+
+
+class ProcessEvent(SystemEvent):
+    """A process of the platform that started or stopped."""
+
+    pid: int
+    host: str
+
+
+CATALOGUE: dict[str, type[Payload]] = {
+    "workflow.created": WorkflowChanged,
+    "workflow.updated": WorkflowChanged,
+    "workflow.deleted": WorkflowChanged,
+    "workflow.activated": WorkflowChanged,
+    "workflow.deactivated": WorkflowChanged,
+    "workflow.cloned": WorkflowCloned,
+    "workflow.hook_tested": HookTested,
+    "execution.queued": Queued,
+    "execution.started": Started,
+    "execution.node_started": NodeStarted,
+    "execution.node_completed": NodeCompleted,
+    "execution.node_failed": NodeFailed,
+    "execution.node_retrying": NodeRetrying,
+    "execution.node_skipped": NodeSkipped,
+    "execution.node_waiting": NodeWaiting,
+    "execution.data_flow": DataFlow,
+    "execution.progress": Progress,
+    "execution.log": Log,
+    "execution.waiting": Waiting,
+    "execution.paused": PausedOrResumed,
+    "execution.resumed": PausedOrResumed,
+    "execution.recovered": Recovered,
+    "execution.cancel_requested": CancelRequested,
+    "execution.completed": Completed,
+    "execution.failed": Failed,
+    "execution.cancelled": Cancelled,
+    "execution.timed_out": TimedOut,
+    "system.startup": ProcessEvent,
+    "system.shutdown": ProcessEvent,
+    "system.health_check": SystemEvent,
+    "system.resource_warning": SystemEvent,
+    "system.queue_status": SystemEvent,
+    "system.error": SystemEvent,
+}
+
+TERMINAL = frozenset({"execution.completed", "execution.failed", "execution.cancelled", "execution.timed_out"})
+"""No event follows one of these in its stream."""
+
+LIFECYCLE = TERMINAL | {
+    "execution.queued",
+    "execution.started",
+    "execution.waiting",
+    "execution.paused",
+    "execution.resumed",
+    "execution.recovered",
+    "execution.cancel_requested",
+}
+"""The events of the stream `executions`: the state of executions, not what their nodes do."""
+
+
+class UnknownEventType(Exception):
+    """The type is not in the catalogue."""
+
+
+WITH_ITEMS = frozenset(
+    {"execution.node_completed", "execution.data_flow", "execution.log", "workflow.hook_tested"}
+    | {name for name, payload in CATALOGUE.items() if payload.model_fields.get("error") is not None}
+)
+"""Event types whose previews or messages repeat items."""
+
+
+def masked_payload(type_: str, payload: str) -> str:
+    """Return a recorded payload, as JSON text, with secrets masked: older events and imported ones may contain some."""
+    if type_ not in WITH_ITEMS:
+        return payload
+    data = orjson.loads(payload)
+    shown = masked(data)
+    return payload if shown == data else orjson.dumps(shown).decode()
+
+
+def payload_text(type_: str, data: dict[str, Any]) -> str:
+    """Return `data` as JSON text, with defaults filled in.
+
+    Raises UnknownEventType, or pydantic.ValidationError for a field that is missing, undeclared or of another type.
+    """
+    try:
+        payload = CATALOGUE[type_]
+    except KeyError:
+        raise UnknownEventType(f"No event type {type_!r} in the catalogue.") from None
+    return payload.model_validate(data).model_dump_json()

@@ -1,0 +1,19 @@
+"""Names of streams, and which of an event's sequences counts in which stream. Pure."""
+
+from __future__ import annotations
+
+FEED = "executions"
+"""Name of the one stream that carries the lifecycle events of all executions."""
+
+SYSTEM = "system"
+"""Name of the stream of the installation itself: its workers' troubles. For staff only."""
+EXECUTION = "execution:"
+WORKFLOW = "workflow:"
+"""What names of workflow streams begin with: a workflow's own events, and the lifecycle events of its executions."""
+
+
+def sequence_field(stream_name: str) -> str:
+    """Return the field of Event that holds the sequence in this stream."""
+    if stream_name == FEED:
+        return "feed_sequence"
+    return "workflow_sequence" if stream_name.startswith(WORKFLOW) else "sequence"

@@ -1,0 +1,159 @@
+"""From rows to recorded events, and the pages of one stream: what every reader of history stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from events.catalogue.stream_names import FEED, WORKFLOW, sequence_field
+from events.log.models import Stream
+from events.log.partitions import first_id
+from events.log.recorded import RecordedEvent
+
+MAX_PAGE = 1000
+CLOCK_SLACK = timedelta(hours=1)
+"""How far the clocks of two machines may be apart."""
+
+COLUMNS = (
+    "e.id::text, e.type, e.source, to_char(e.time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+    " e.execution_id::text, e.workflow_id::text, s.name, e.stream_id, e.workspace_id::text,"
+    " e.sequence, e.feed_sequence, e.workflow_sequence, e.transaction, e.data::text"
+)
+"""What `recorded` takes, in its order, of `events_event e JOIN events_stream s ON s.id = e.stream_id`."""
+SOURCE = "events_event e JOIN events_stream s ON s.id = e.stream_id AND e.sequence > s.removed_through"
+"""What has been removed is out of every reader's sight as soon as its stream says so; its rows go later."""
+
+
+def recorded(rows: Iterable[Sequence[Any]]) -> list[RecordedEvent]:
+    """Return rows of COLUMNS as events."""
+    return [RecordedEvent(*row) for row in rows]
+
+
+def by_ids(ids: Collection[UUID]) -> list[RecordedEvent]:
+    """Return events by their ids, in the order over streams; those that are not there, or removed, are left out."""
+    if not ids:
+        return []
+    statement = (
+        f"SELECT {COLUMNS} FROM {SOURCE} WHERE e.id = ANY(%s)"  # noqa: S608
+        " ORDER BY e.transaction, e.stream_id, e.sequence"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [list(ids)])
+        return recorded(cursor.fetchall())
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """Where a stream stands."""
+
+    id: int
+    name: str
+    workspace_id: UUID | None
+    head: int
+    """Its last sequence; 0 when nothing has happened."""
+    removed_through: int
+    created_at: datetime
+    ended_at: datetime | None
+    removed_at: datetime | None
+
+
+def states(names: Collection[str]) -> dict[str, StreamState]:
+    """Return where streams stand, by name; those that do not exist are left out."""
+    fields = ("id", "name", "workspace_id", "last_sequence", "removed_through", "created_at", "ended_at", "removed_at")
+    found = Stream.objects.filter(name__in=list(names)).values_list(*fields)
+    return {row[1]: StreamState(*row) for row in found}
+
+
+HEADS_AT_ONCE = 1000
+
+
+def heads(names: Sequence[str]) -> dict[str, int]:
+    """Return the last sequences of streams, by name."""
+    found: dict[str, int] = {}
+    with connection.cursor() as cursor:
+        for start in range(0, len(names), HEADS_AT_ONCE):
+            some = names[start : start + HEADS_AT_ONCE]
+            cursor.execute("SELECT name, last_sequence FROM events_stream WHERE name = ANY(%s)", [list(some)])
+            found.update(cursor.fetchall())
+    return found
+
+
+def page_after(
+    stream: StreamState,
+    after: int,
+    limit: int = 500,
+    types: Collection[str] | None = None,
+    workspace_ids: Collection[UUID | str] = (),
+) -> list[RecordedEvent]:
+    """Return up to `limit` (at most 1000) events of a stream with a sequence above `after`, in sequence.
+
+    Of the stream `executions`, only those of `workspace_ids`.
+    """
+    last = _NO_END
+    if sequence_field(stream.name) == "sequence":
+        after = max(after, stream.removed_through)  # rows that have not gone yet need not be looked at
+        last = after + limit if types is None else _NO_END
+    return _page(stream, (after + 1, last), "ASC", limit, types, workspace_ids)
+
+
+def page_before(
+    stream: StreamState,
+    before: int,
+    limit: int = 500,
+    types: Collection[str] | None = None,
+    workspace_ids: Collection[UUID | str] = (),
+) -> list[RecordedEvent]:
+    """Return up to `limit` (at most 1000) events of a stream with a sequence below `before`, the newest first.
+
+    Of the stream `executions`, only those of `workspace_ids`.
+    """
+    first, last = 1, min(before - 1, stream.head)
+    if sequence_field(stream.name) == "sequence" and types is None:
+        first = last - limit + 1
+    return _page(stream, (first, last), "DESC", limit, types, workspace_ids)
+
+
+_NO_END = 2**62
+
+
+def _page(
+    stream: StreamState,
+    # A stream without gaps says itself between which sequences a page lies. Without that, the planner sorts all the
+    # rest of a stream for each page of it until the day's partition has been analyzed.
+    between: tuple[int, int],
+    order: str,
+    limit: int,
+    types: Collection[str] | None,
+    workspace_ids: Collection[UUID | str],
+) -> list[RecordedEvent]:
+    field = sequence_field(stream.name)
+    conditions = [f"e.{field} BETWEEN %s AND %s"]
+    values: list[Any] = [*between]
+    if stream.name == FEED:
+        conditions.append("e.workspace_id = ANY(%s::uuid[])")
+        values.append([str(workspace) for workspace in workspace_ids])
+    elif stream.name.startswith(WORKFLOW):
+        conditions.append("e.workflow_id = %s")
+        values.append(stream.name.removeprefix(WORKFLOW))
+    else:
+        conditions.append("e.stream_id = %s")
+        values.append(stream.id)
+    if types is not None:
+        conditions.append("e.type = ANY(%s)")
+        values.append(list(types))
+    # Leaves out the days on which the stream cannot have had an event.
+    conditions.append("e.id >= %s")
+    values.append(first_id(stream.created_at - CLOCK_SLACK))
+    if stream.ended_at is not None:
+        conditions.append("e.id < %s")
+        values.append(first_id(stream.ended_at + CLOCK_SLACK))
+    where = " AND ".join(conditions)
+    statement = f"SELECT {COLUMNS} FROM {SOURCE} WHERE {where} ORDER BY e.{field} {order} LIMIT %s"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*values, min(limit, MAX_PAGE)])
+        return recorded(cursor.fetchall())

@@ -1,0 +1,59 @@
+"""What the scheduler does for history, in a thread of its own: partitions ahead, cleanups, closed streams."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+
+from django.conf import settings
+from django.db import connection
+
+from events.log import partitions
+from events.retention import cleanup
+from workflow_platform.core.leases import AlreadyRunning
+from workflow_platform.core.periodic_thread import CLEANUP_SECONDS, SPREAD_SECONDS, PeriodicThread
+
+logger = logging.getLogger(__name__)
+
+CLOSING_SECONDS = 5.0
+"""How often streams are closed where no history is kept."""
+
+
+class Housekeeping(PeriodicThread):
+    """One of several cleans up."""
+
+    name = "housekeeping"
+    passing = (*PeriodicThread.passing, partitions.TableBusy)
+
+    def run(self) -> None:
+        """Make partitions ahead and clean up every hour; close streams where nothing is kept."""
+        self._guarded(_make_partitions)
+        next_at = time.monotonic() + random.uniform(0, SPREAD_SECONDS)  # noqa: S311 - no secret
+        while True:
+            hourly = time.monotonic() >= next_at
+            if hourly:
+                next_at = time.monotonic() + CLEANUP_SECONDS * random.uniform(0.9, 1.1)  # noqa: S311
+                self._guarded(_make_partitions)
+            if hourly or not settings.EVENT_HISTORY_ENABLED:
+                self._guarded(_clean_up)
+            connection.close()
+            if self._stop.wait(CLOSING_SECONDS):
+                return
+
+
+def _make_partitions() -> None:
+    if made := partitions.ensure():
+        logger.info("partitions made: %s", ", ".join(partition.name for partition in made))
+
+
+def _clean_up() -> None:
+    try:
+        report = cleanup.clean_up()
+    except AlreadyRunning:
+        return
+    if not report.is_empty:
+        done, events = report.collected, sum(report.removed.events.values())
+        logger.info(
+            "%d events removed; dropped: %s; made thin: %s; in use: %s", events, done.dropped, done.thinned, done.busy
+        )

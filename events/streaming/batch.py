@@ -1,0 +1,25 @@
+"""Consecutive events of a stream, as one message of the channel layer brings them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass
+class EventBatch:
+    """Consecutive events of a stream as JSON texts; every watcher of the stream in this process shares it."""
+
+    stream: str
+    first: int
+    types: list[str]
+    texts: list[str]
+    workspaces: list[str | None] | None
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.texts) - 1
+
+    @cached_property
+    def size(self) -> int:
+        return sum(map(len, self.texts))

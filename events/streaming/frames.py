@@ -1,0 +1,105 @@
+"""What a client may say: its frames with their limits, and which types of events a subscription wants."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from events.catalogue.event_types import CATALOGUE, LIFECYCLE
+
+MAX_SEQUENCE = 2**62
+MAX_PATTERNS = 50
+BEYOND_EXECUTIONS = frozenset(name for name in CATALOGUE if not name.startswith("execution."))
+
+Stream = Annotated[str, Field(max_length=200)]
+Level = Literal["lifecycle", "all"]
+
+
+class BadFrame(ValueError):
+    """The frame is not one of those that a client may send; says which field is wrong."""
+
+
+class _Frame(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Subscribe(_Frame):
+    type: Literal["subscribe"]
+    stream: Stream
+    after: Annotated[int, Field(ge=-MAX_SEQUENCE, le=MAX_SEQUENCE)] = 0
+    """The last sequence that the client holds; negative: so many events before the head."""
+    types: Annotated[list[Annotated[str, Field(max_length=60)]], Field(max_length=MAX_PATTERNS)] | None = None
+    level: Level = "all"
+
+
+class Unsubscribe(_Frame):
+    type: Literal["unsubscribe"]
+    stream: Stream
+
+
+class Read(_Frame):
+    type: Literal["read"]
+    stream: Stream
+    after: Annotated[int, Field(ge=0, le=MAX_SEQUENCE)]
+    limit: Annotated[int, Field(ge=1, le=1000)] = 500
+
+
+class Ping(_Frame):
+    type: Literal["ping"]
+
+
+class Control(_Frame):
+    """What somebody wants of a replay, whether they watch it or not."""
+
+    type: Literal["pause", "resume", "seek", "speed"]
+    stream: Stream
+    sequence: Annotated[int, Field(ge=0, le=MAX_SEQUENCE)] | None = None
+    """seek: everything up to this event is due."""
+    offset_ms: Annotated[float, Field(ge=0)] | None = None
+    """seek: so long after the first event."""
+    time: Annotated[str, Field(max_length=40)] | None = None
+    """seek: to the original time."""
+    paused: bool | None = None
+    """seek: and stand still there, or go on."""
+    speed: float | None = None
+
+
+AnyFrame = Subscribe | Unsubscribe | Read | Ping | Control
+Frame = Annotated[AnyFrame, Field(discriminator="type")]
+_frames: TypeAdapter[AnyFrame] = TypeAdapter(Frame)
+
+
+def parse(text: str) -> AnyFrame:
+    """Return a client's frame. Raises BadFrame."""
+    try:
+        return _frames.validate_json(text)
+    except ValidationError as error:
+        raise BadFrame(_in_words(error)) from None
+
+
+def wanted_types(patterns: list[str] | None, level: str = "all") -> frozenset[str] | None:
+    """Return the types that patterns (`execution.*`) and a level ask for; None for all. Raises BadFrame."""
+    if patterns is None and level == "all":
+        return None
+    wanted = set(CATALOGUE)
+    if patterns is not None:
+        wanted = set()
+        for pattern in patterns:
+            found = {name for name in CATALOGUE if fnmatchcase(name, pattern)}
+            if not found:
+                raise BadFrame(f"`types`: no event type is called {pattern!r}.")
+            wanted |= found
+    if level == "lifecycle":
+        wanted &= LIFECYCLE | BEYOND_EXECUTIONS
+    return frozenset(wanted)
+
+
+def _in_words(error: ValidationError) -> str:
+    first: Any = error.errors()[0]
+    if first["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        return "`type` is one of subscribe, unsubscribe, read, ping; of a replay, pause, resume, seek, speed."
+    # The first part of the place is the tag of the union.
+    field = ".".join(str(part) for part in first["loc"][1:2])
+    return f"`{field}`: {first['msg']}." if field else f"The frame is not a JSON object: {first['msg']}."

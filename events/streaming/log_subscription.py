@@ -1,0 +1,194 @@
+"""A stream of the log for one client: history, then live, each event once and in sequence.
+
+What the group of a stream says is kept if it fits into the session's buffer, and goes out if it is the next sequence.
+What does not fit or is not next (a gap, a slow client) sends the subscription back to the log, at the client's pace.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from events.catalogue.event_types import TERMINAL
+from events.catalogue.stream_names import EXECUTION
+from events.log import reading
+from events.log.reading import StreamState
+from events.log.recorded import RecordedEvent
+from events.streaming.batch import EventBatch
+from events.streaming.subscription import PAGE, Connected, StreamSubscription
+from workflow_platform.core.database_threads import in_database
+
+MAX_FRAME_BYTES = 64 * 1024
+
+
+class LogSubscription(StreamSubscription):
+    """A stream of the log for one client."""
+
+    def __init__(self, session: Connected, stream: str, after: int, types: frozenset[str] | None) -> None:
+        super().__init__(session, stream, after, types)
+        self.live = False
+        self.behind = True
+        self._buffer: deque[EventBatch] = deque()
+        self._told_through = after
+        self._owes_through = False
+
+    def offer(self, batch: EventBatch) -> None:
+        """Take what the stream's group says. Never blocks."""
+        if self.session.has_room_for(batch):
+            self._buffer.append(batch)
+        self.session.wake(self)
+
+    def look(self, head: int) -> None:
+        """Hear where the stream stood some time ago: what has not come by now is read from the log."""
+        if self.state is None or self.behind:
+            return
+        if head > self.cursor and not self._buffer:
+            self.behind = True
+            self.session.wake(self)
+        elif self.cursor > self._told_through and not self._buffer:
+            self._owes_through = True  # nothing of it was for this client, who should know how far that goes
+            self.session.wake(self)
+
+    def state_changed(self) -> None:
+        """Hear that hints have stopped, or are back; then, what was said meanwhile is read from the log."""
+        if self.live:
+            self.live, self.behind = False, True
+            self.session.wake(self)
+
+    def forget_buffered(self) -> None:
+        """Read the log instead of what is buffered."""
+        self._buffer.clear()
+        self.behind = True
+
+    async def advance(self) -> bool:
+        """Send the next frame, if there is anything to send. Returns whether there may be more."""
+        if self.behind:
+            await self._read()
+        else:
+            await self._forward()
+        return self.stream in self.session.subscriptions and (self.behind or bool(self._buffer))
+
+    async def page(self, after: int, limit: int) -> list[str]:
+        """Return a page of history, as JSON texts."""
+        assert self.state is not None
+        mine = self.session.viewer.workspace_ids
+        _, events = await in_database(_read, self.state, after, limit, self.types, mine)
+        return [event.json(self.stream) for event in events]
+
+    async def send_liveness(self) -> None:
+        """Send whether what follows is live, or comes from a log that is polled."""
+        self._told_through = self.cursor
+        await super().send_liveness()
+
+    async def _read(self) -> None:
+        """Send a page of the log."""
+        self.behind = False
+        assert self.state is not None
+        state, events = await in_database(
+            _read, self.state, self.cursor, PAGE, self.types, self.session.viewer.workspace_ids
+        )
+        self.state = state
+        sequences = [event.sequence_in(self.stream) for event in events]
+        if len(events) == PAGE:
+            through, self.behind = sequences[-1], True
+        else:
+            # What lies between is filtered out, belongs to others, or was removed.
+            through = max([self.cursor, state.head, *sequences[-1:]])
+        await self._send_page(sequences, [event.json(self.stream) for event in events], through)
+        if not self.is_current:
+            return  # dropped meanwhile
+        if not self.behind:
+            self._close_up()
+            if state.ended_at is not None and self.cursor >= state.head:
+                # Events may have been removed between the look at the stream and the page.
+                self.state = (await in_database(reading.states, [self.stream])).get(self.stream, state)
+                await self._end()
+            elif not self.live and not self.behind:
+                self.live = True
+                await self.send_liveness()
+
+    async def _send_page(self, sequences: Sequence[int], texts: Sequence[str], through: int) -> None:
+        """Send in frames of moderate size: a connection that breaks often gets on frame by frame."""
+        start, size = 0, 0
+        for index, text in enumerate(texts):
+            size += len(text)
+            if size >= MAX_FRAME_BYTES or index == len(texts) - 1:
+                if not self.is_current:
+                    return
+                self.cursor = through if index == len(texts) - 1 else sequences[index]
+                await self._send(sequences[start : index + 1], texts[start : index + 1])
+                start, size = index + 1, 0
+        self.cursor = through
+
+    def _close_up(self) -> None:
+        """Drop of the buffer what the log has told already."""
+        while self._buffer and self._buffer[0].last <= self.cursor:
+            self.session.release(self._buffer.popleft())
+        if self._buffer and self._buffer[0].first > self.cursor + 1:
+            self.session.release(*self._buffer)
+            self.forget_buffered()
+
+    async def _forward(self) -> None:
+        """Send what is buffered and next."""
+        sequences: list[int] = []
+        texts: list[str] = []
+        size, ended = 0, False
+        while self._buffer and size < MAX_FRAME_BYTES:
+            batch = self._buffer[0]
+            if batch.first > self.cursor + 1:
+                self.session.release(*self._buffer)
+                self.forget_buffered()
+                break
+            self._buffer.popleft()
+            self.session.release(batch)
+            if batch.last > self.cursor:
+                self._take(batch, sequences, texts)
+                self.cursor = batch.last
+                size += batch.size
+                ended = ended or batch.types[-1] in TERMINAL
+        if texts:
+            await self._send(sequences, texts)
+        elif self._owes_through and not ended:
+            await self._send([], [])
+        if ended and self.stream.startswith(EXECUTION):
+            await self._end()
+
+    def _take(self, batch: EventBatch, sequences: list[int], texts: list[str]) -> None:
+        """Add what the client may and wants to see of a batch, after its cursor."""
+        start = self.cursor + 1 - batch.first
+        if self.types is None and batch.workspaces is None:
+            sequences.extend(range(self.cursor + 1, batch.last + 1))
+            texts.extend(batch.texts[start:] if start else batch.texts)
+            return
+        mine = self.session.viewer.workspace_ids
+        for index in range(start, len(batch.texts)):
+            if self.types is not None and batch.types[index] not in self.types:
+                continue
+            if batch.workspaces is not None and batch.workspaces[index] not in mine:
+                continue
+            sequences.append(batch.first + index)
+            texts.append(batch.texts[index])
+
+    async def _send(self, sequences: Sequence[int], texts: Sequence[str]) -> None:
+        self._told_through, self._owes_through = self.cursor, False
+        await self.session.client.events(self.stream, sequences, texts, self.cursor)
+
+    async def _end(self) -> None:
+        self.session.drop(self)
+        frame: dict[str, Any] = {"type": "end", "stream": self.stream, "sequence": self.cursor}
+        if self.state is not None and self.state.removed_through >= self.cursor > 0:
+            frame["removed"] = True
+        await self.session.client.frame(frame)
+
+
+def _read(
+    stream: StreamState, after: int, limit: int, types: Collection[str] | None, workspaces: Collection[str]
+) -> tuple[StreamState, list[RecordedEvent]]:
+    """Return where the stream stands, and a page of it up to there: of what has come since, who reads knows nothing."""
+    state = reading.states([stream.name]).get(stream.name, stream)
+    if state.head <= after:
+        return state, []
+    page = reading.page_after(state, after, limit, types, workspaces)
+    # Were it to hold the end of a stream that had not ended a moment ago, nobody would ever tell of the end.
+    return state, [event for event in page if event.sequence_in(stream.name) <= state.head]

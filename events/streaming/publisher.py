@@ -1,0 +1,181 @@
+"""After the commit: one group message for each stream and batch.
+
+The channel layer delivers at most once, so a message is a hint that carries the events; who misses it reads the log.
+Sending happens in a thread of its own in each process, many messages at a time.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import redis
+from channels import DEFAULT_CHANNEL_LAYER
+from channels.layers import channel_layers
+from django.conf import settings
+
+from events.catalogue.stream_names import FEED, WORKFLOW
+from events.log.recorded import RecordedEvent
+from workflow_platform.core.redis_server import PATIENCE_SECONDS, once_more, pubsub_server
+
+logger = logging.getLogger(__name__)
+
+MAX_EVENTS_PER_MESSAGE = 200
+MAX_AT_ONCE = 500
+MAX_IN_FLIGHT = 2_000
+"""Messages on their way from this process; above it hints are dropped and watchers find the events in history."""
+
+FAREWELL_SECONDS = 3.0
+
+FEED_GROUP = "feed"
+ACCESS_GROUP = "access"
+"""Whose rights have changed."""
+
+
+def group_of(stream_name: str) -> str:
+    """Return the channel layer group of a stream; the layer allows no colon in names."""
+    return FEED_GROUP if stream_name == FEED else stream_name.replace(":", ".")
+
+
+Addressed = tuple[str, Callable[[], dict[str, Any]]]
+"""A group, and what makes the message for it."""
+
+
+class _Publisher:
+    """One thread per process; takes what has gathered and sends it in two round trips to Redis."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._messages: queue.SimpleQueue[Addressed | None] = queue.SimpleQueue()
+        self._overtaxed = False
+        self._clustered: bool | None = None
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._thread.start()
+        atexit.register(self._finish)
+
+    def _finish(self) -> None:
+        """Send what is left when the process ends: a command may end right after its commit."""
+        if self.pid == os.getpid():
+            self._messages.put(None)
+            self._thread.join(FAREWELL_SECONDS)
+
+    def send(self, messages: list[Addressed]) -> None:
+        overtaxed, self._overtaxed = self._overtaxed, self._messages.qsize() > MAX_IN_FLIGHT
+        if self._overtaxed:
+            if not overtaxed:
+                logger.warning("hints are dropped: Redis does not keep up; watchers read the log")
+            return
+        for message in messages:
+            self._messages.put(message)
+
+    def _run(self) -> None:
+        client = pubsub_server().client(
+            socket_timeout=PATIENCE_SECONDS, socket_connect_timeout=PATIENCE_SECONDS, retry=once_more()
+        )
+        over = False
+        while not over:
+            taken = [self._messages.get()]
+            while len(taken) < MAX_AT_ONCE and not self._messages.empty():
+                taken.append(self._messages.get())
+            over = None in taken
+            try:
+                self._send(client, [message for message in taken if message is not None])
+            except redis.RedisError as error:  # watchers poll the log
+                logger.warning("hints not sent: %s", error)
+
+    def _send(self, client: redis.Redis, batch: list[Addressed]) -> None:
+        """Send to those groups that somebody has joined.
+
+        Who joins a group after this has looked reads history after that, and finds there what was not sent.
+        """
+        if not batch:
+            return
+        layer: Any = channel_layers[DEFAULT_CHANNEL_LAYER]
+        configured: Any = settings.CHANNEL_LAYERS[DEFAULT_CHANNEL_LAYER]["CONFIG"]
+        prefix = configured["prefix"]
+        channels = {group: f"{prefix}__group__{group}" for group, _ in batch}  # as the layer names them
+        joined = self._joined(client, channels.values())
+        wanted = [(channels[group], make()) for group, make in batch if channels[group] in joined]
+        if wanted:
+            with client.pipeline(transaction=False) as pipeline:
+                for channel, message in wanted:
+                    pipeline.publish(channel, layer.serialize(message))
+                pipeline.execute()
+
+    def _joined(self, client: redis.Redis, channels: Collection[str]) -> Collection[str]:
+        """Return those that somebody has joined; of a cluster all, since a node knows its own clients only."""
+        if self._clustered is None:
+            try:
+                self._clustered = bool(client.info("cluster").get("cluster_enabled"))
+            except redis.ResponseError:  # not allowed to ask
+                self._clustered = False
+        if self._clustered:
+            return channels
+        counts: Any = client.pubsub_numsub(*channels)
+        return {name.decode() for name, count in counts if count}
+
+
+_publisher: _Publisher | None = None
+_starting = threading.Lock()
+
+
+def send_messages(messages: list[tuple[str, dict[str, Any]]]) -> None:
+    """Send messages to groups, in order, soon. Never raises, and drops what Redis does not take: they are hints."""
+    _send([(group, partial(dict, message)) for group, message in messages])
+
+
+def _send(messages: list[Addressed]) -> None:
+    global _publisher
+    with _starting:
+        if _publisher is None or _publisher.pid != os.getpid():
+            _publisher = _Publisher()
+        publisher = _publisher
+    publisher.send(messages)
+
+
+def publish(events: Sequence[RecordedEvent]) -> None:
+    """Tell the watchers of the events' streams, and of the feed. Never raises: the events are stored already."""
+    by_stream: dict[str, list[RecordedEvent]] = {}
+    for event in events:
+        for name in _shown_in(event):
+            by_stream.setdefault(name, []).append(event)
+    messages: list[Addressed] = []
+    for name, shown in by_stream.items():
+        for start in range(0, len(shown), MAX_EVENTS_PER_MESSAGE):
+            # Made only if somebody listens.
+            messages.append((group_of(name), partial(message, name, shown[start : start + MAX_EVENTS_PER_MESSAGE])))
+    _send(messages)
+
+
+def message(stream: str, shown: Sequence[RecordedEvent]) -> dict[str, Any]:
+    """Return the message of consecutive events of a stream: envelopes as JSON texts, and what filters need."""
+    message: dict[str, Any] = {
+        "type": "stream.events",
+        "stream": stream,
+        "first": shown[0].sequence_in(stream),
+        "types": [event.type for event in shown],
+        "events": [event.json(stream) for event in shown],
+    }
+    if stream == FEED:
+        message["workspaces"] = [event.workspace_id for event in shown]
+    return message
+
+
+def _shown_in(event: RecordedEvent) -> Iterator[str]:
+    """Yield the names of the streams that show the event."""
+    yield event.stream
+    if event.feed_sequence is not None:
+        yield FEED
+        if event.workflow_sequence is not None:
+            yield f"{WORKFLOW}{event.workflow_id}"
+
+
+def access_changed(user: int) -> None:
+    """Have every web process check the rights of a user's connections again. Never raises."""
+    send_messages([(ACCESS_GROUP, {"type": "access.changed", "user": user})])

@@ -1,0 +1,234 @@
+"""Streams over plain HTTP: server-sent events for browsers and proxies, JSON lines for `curl`.
+
+Behind it is the same session as behind a WebSocket. The id of each event is the cursor, so that a browser's own
+reconnection (`Last-Event-ID`) goes on where it was cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.http import require_GET
+
+from events.catalogue.stream_names import EXECUTION
+from events.log.reading import StreamState
+from events.streaming import access
+from events.streaming.connections import TooManyConnections, connections
+from events.streaming.frames import BadFrame, wanted_types
+from events.streaming.hub import hub
+from events.streaming.session import Session
+from events.streaming.viewer import NOT_FOUND, Login, Viewer
+from workflow_platform.core.api.problems import json_problem
+from workflow_platform.core.database_threads import in_database
+
+MAX_STREAMS = 20
+BEAT_SECONDS = 15.0
+"""So often something is sent at least: proxies close what is silent, and a client that has gone is noticed."""
+RETRY_MILLISECONDS = 1000
+_PARAMETERS = frozenset({"stream", "after", "types", "level", "format"})
+JSON_LINES = "application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a request wants; `after` by stream."""
+
+    after: dict[str, int]
+    types: frozenset[str] | None
+    lines: bool
+    resumed: bool
+
+
+class _Wrong(ValueError):
+    """A parameter is wrong; says which one."""
+
+
+@require_GET
+async def execution_stream(request: ASGIRequest, execution_id: UUID) -> HttpResponseBase:
+    """Stream an execution, from `?after=` or `Last-Event-ID` on, to its end."""
+    return await _answer(request, [f"{EXECUTION}{execution_id}"])
+
+
+@require_GET
+async def streams(request: ASGIRequest) -> HttpResponseBase:
+    """Stream the streams named by `?stream=`."""
+    return await _answer(request, request.GET.getlist("stream"))
+
+
+async def _answer(request: ASGIRequest, names: list[str]) -> HttpResponseBase:
+    login = Login.of(dict(request.scope["headers"]))
+    viewer = await connections().viewer_of(login)
+    if viewer is None:
+        refusal = json_problem(request, 401, "Log in, or send `Authorization: Bearer` with a token.")
+        refusal["WWW-Authenticate"] = 'Bearer realm="workflow-platform"'
+        return refusal
+    try:
+        asked = _read(request, names)
+    except (_Wrong, BadFrame) as error:
+        return json_problem(request, 400, str(error))
+    states = await in_database(access.visible_streams, viewer, names)
+    if missing := [name for name in names if name not in states]:
+        return json_problem(request, 404, f"`stream`: {missing[0]}: {NOT_FOUND}")
+    if asked.resumed and all(_all_held(states[name], after) for name, after in asked.after.items()):
+        return HttpResponse(status=204)  # what stops a browser from asking again
+    return _stream(request, login, viewer, asked)
+
+
+def _stream(request: ASGIRequest, login: Login, viewer: Viewer, asked: _Asked) -> HttpResponseBase:
+    client = _Client(login, viewer, asked)
+    try:
+        connections().enter(client)
+    except TooManyConnections as error:
+        refusal = json_problem(request, 429, str(error))
+        refusal["Retry-After"] = "5"
+        return refusal
+    content_type = JSON_LINES if asked.lines else "text/event-stream"
+    response = _Response(client, content_type)
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _all_held(state: StreamState, after: int) -> bool:
+    return state.ended_at is not None and after >= state.head
+
+
+def _read(request: ASGIRequest, names: list[str]) -> _Asked:
+    if not 1 <= len(names) <= MAX_STREAMS or len(set(names)) < len(names):
+        raise _Wrong(f"`stream`: name 1 to {MAX_STREAMS} streams, each once.")
+    if unknown := sorted(set(request.GET) - _PARAMETERS):
+        raise _Wrong(f"`{unknown[0][:60]}`: there is no such parameter; there are {', '.join(sorted(_PARAMETERS))}.")
+    if empty := sorted(name for name in request.GET if not all(request.GET.getlist(name))):
+        raise _Wrong(f"`{empty[0]}`: a value is needed; leave the parameter out to not filter by it.")
+    if any("\0" in value for name in request.GET for value in request.GET.getlist(name)):
+        raise _Wrong("The address holds a NUL character (%00), which is not allowed.")
+    last = request.headers.get("Last-Event-ID", "")
+    source, text = ("Last-Event-ID", last) if last else ("after", request.GET.get("after", "0"))
+    after = _cursors(source, text, names)
+    types = [t for value in request.GET.getlist("types") for t in value.split(",") if t]
+    level = request.GET.get("level", "all")
+    if level not in {"all", "lifecycle"}:
+        raise _Wrong("`level` is lifecycle or all.")
+    form = request.GET.get("format", "")
+    if form not in {"", "sse", "ndjson"}:
+        raise _Wrong("`format` is sse or ndjson.")
+    lines = form == "ndjson" or (not form and JSON_LINES in request.headers.get("Accept", ""))
+    resumed = bool(last) or "after" in request.GET
+    return _Asked(after, wanted_types(types or None, level), lines, resumed)
+
+
+def _cursors(source: str, text: str, names: list[str]) -> dict[str, int]:
+    """Return the cursors that a text gives: one number for all streams, or `name=number,…`."""
+    try:
+        if "=" not in text:
+            return dict.fromkeys(names, _number(text))
+        given = dict(part.rsplit("=", 1) for part in text.split(","))
+        return {name: _number(given.get(name, "0")) for name in names}
+    except ValueError:
+        raise _Wrong(f"`{source}` is a sequence, or `stream=sequence` for each stream, with commas.") from None
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.removeprefix("-").isdecimal() or len(text) > 19:
+        raise ValueError(text)
+    return int(text)
+
+
+class _Response(StreamingHttpResponse):
+    """Ends its client, also when nobody has begun to read it."""
+
+    def __init__(self, client: _Client, content_type: str) -> None:
+        super().__init__(client.chunks(), content_type=content_type)
+        self._client = client
+
+    def close(self) -> None:
+        self._client.loop.call_soon_threadsafe(self._client.leave)
+        super().close()
+
+
+class _Client:
+    """The client of a session: turns its frames into chunks of an HTTP response, one at a time."""
+
+    def __init__(self, login: Login, viewer: Viewer, asked: _Asked) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.login = login
+        self.session = Session(hub(), viewer, self, MAX_STREAMS)
+        self._asked = asked
+        self._cursors = dict(asked.after)
+        self._open = set(asked.after)
+        # One at a time: the session waits until the last chunk has left.
+        self._chunks: asyncio.Queue[str | None] = asyncio.Queue(1)
+
+    async def events(self, stream: str, sequences: Sequence[int], envelopes: Sequence[str], through: int) -> None:
+        """Send events."""
+        if self._asked.lines:
+            text = "".join(f"{envelope}\n" for envelope in envelopes)
+        else:
+            parts = []
+            for sequence, envelope in zip(sequences, envelopes, strict=True):
+                self._cursors[stream] = sequence
+                parts.append(f"id: {self._id()}\ndata: {envelope}\n\n")
+            self._cursors[stream] = through
+            if not sequences or through > sequences[-1]:
+                parts.append(f"id: {self._id()}\n\n")
+            text = "".join(parts)
+        if text:
+            await self._chunks.put(text)
+
+    async def frame(self, frame: dict[str, Any]) -> None:
+        """Send any other frame; after the end of the last stream, end the response."""
+        kind, stream = frame["type"], frame["stream"]
+        if kind in {"subscribed", "live", "degraded"} and stream in self._cursors:
+            self._cursors[stream] = frame.get("after", frame.get("sequence", 0))
+        if not self._asked.lines:
+            await self._chunks.put(f"event: {kind}\nid: {self._id()}\ndata: {orjson.dumps(frame).decode()}\n\n")
+        if kind in {"end", "error"}:
+            self._open.discard(stream)
+            if not self._open:
+                await self._chunks.put(None)
+
+    async def end(self, code: int) -> None:
+        """End the response."""
+        self._open.clear()
+        self.session.close()
+        await self._chunks.put(None)
+
+    async def chunks(self) -> AsyncIterator[str]:
+        """Yield the response, until it ends or its reader goes."""
+        sending = asyncio.create_task(self.session.run())
+        for stream, after in self._asked.after.items():
+            self.session.subscribe(stream, after, self._asked.types)
+        try:
+            if not self._asked.lines:
+                yield f"retry: {RETRY_MILLISECONDS}\n\n"
+            while True:
+                try:
+                    # Not `wait_for`, which loses a cancellation that comes together with a chunk.
+                    async with asyncio.timeout(BEAT_SECONDS):
+                        chunk = await self._chunks.get()
+                except TimeoutError:
+                    chunk = "\n" if self._asked.lines else ": beat\n\n"
+                if chunk is None:
+                    return
+                yield chunk
+        finally:
+            sending.cancel()
+            self.leave()
+
+    def leave(self) -> None:
+        """Forget the client."""
+        self.session.close()
+        connections().leave(self)
+
+    def _id(self) -> str:
+        if len(self._cursors) == 1:
+            return str(next(iter(self._cursors.values())))
+        return ",".join(f"{stream}={cursor}" for stream, cursor in self._cursors.items())

@@ -1,0 +1,176 @@
+"""The WebSocket: JSON text frames, one connection for any number of streams."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+from channels.consumer import get_handler_name
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+
+from events.streaming import access, frames, stream_kinds
+from events.streaming.connections import (
+    FORBIDDEN,
+    NO_SUCH_STREAM,
+    NOT_AUTHENTICATED,
+    RESTARTING,
+    TOO_MANY,
+    TooManyConnections,
+    connections,
+)
+from events.streaming.frames import BadFrame
+from events.streaming.hub import hub
+from events.streaming.session import Session, TooManySubscriptions
+from events.streaming.viewer import NOT_FOUND, Login
+from workflow_platform.core.database_threads import in_database
+
+logger = logging.getLogger(__name__)
+
+
+class StreamConsumer(AsyncWebsocketConsumer):
+    """Spec of the frames: docs/asyncapi.yaml."""
+
+    channel_layer_alias = ""  # none of its own: the hub hears for all
+
+    session: Session
+    login: Login
+    _inside = False
+    _sending: asyncio.Task[None] | None = None
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Do what a message asks for. Database connections are `in_database`'s to give back: here none is used."""
+        try:
+            await getattr(self, get_handler_name(message))(message)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("a client is asked to come back: %s", str(error).strip())
+            await self.close(RESTARTING)
+
+    async def connect(self) -> None:
+        """Let the client in, if it may come; with an execution in the address, subscribe it to that."""
+        self._allowance, self._refilled_at = float(settings.WS_MESSAGE_BURST), time.monotonic()
+        protocols = self.scope.get("subprotocols", [])
+        # Accept first: a close before accept reaches a browser as HTTP 403, without its code.
+        await self.accept("bearer" if protocols[:1] == ["bearer"] else None)
+        headers = dict(self.scope["headers"])
+        self.login = Login.of(headers, protocols)
+        viewer = await connections().viewer_of(self.login)
+        if viewer is None:
+            await self.close(NOT_AUTHENTICATED)
+            return
+        if self.login.bearer is None and not access.same_origin(headers):
+            await self.close(FORBIDDEN)
+            return
+        self.session = Session(hub(), viewer, self, settings.WS_MAX_SUBSCRIPTIONS)
+        try:
+            connections().enter(self)
+        except TooManyConnections:
+            await self.close(TOO_MANY)
+            return
+        self._inside = True
+        self._sending = asyncio.create_task(self._send_all())
+        execution = self.scope["url_route"]["kwargs"].get("execution_id")
+        if execution is not None:
+            await self._subscribe_to(f"execution:{execution}")
+
+    async def disconnect(self, code: int) -> None:
+        """Forget the client."""
+        if self._inside and self._sending is not None:
+            self._inside = False
+            connections().leave(self)
+            self.session.close()
+            self._sending.cancel()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Do what a frame asks for."""
+        if not self._inside:
+            return
+        if not self._within_rate():
+            await self.close(TOO_MANY)
+            return
+        try:
+            if text_data is None:
+                raise BadFrame("Frames are text.")
+            if len(text_data) > settings.WS_MAX_FRAME_BYTES:
+                raise BadFrame(f"Frames have at most {settings.WS_MAX_FRAME_BYTES} bytes.")
+            await self._do(frames.parse(text_data))
+        except BadFrame as error:
+            await self._refuse(text_data or "", "bad_frame", str(error))
+        except TooManySubscriptions as error:
+            await self._refuse(text_data or "", "too_many", str(error))
+
+    # --- what a session asks of its client ------------------------------------------------------------------------
+
+    async def events(self, stream: str, sequences: Sequence[int], envelopes: Sequence[str], through: int) -> None:
+        """Send events as one frame."""
+        joined = ",".join(envelopes)
+        await self.send(f'{{"type":"events","stream":"{stream}","events":[{joined}],"through":{through}}}')
+
+    async def frame(self, frame: dict[str, Any]) -> None:
+        """Send any other frame."""
+        await self.send(orjson.dumps(frame).decode())
+
+    async def end(self, code: int) -> None:
+        """Close the socket."""
+        await self.close(code)
+
+    # --- frames ---------------------------------------------------------------------------------------------------
+
+    async def _do(self, asked: Any) -> None:
+        match asked:
+            case frames.Ping():
+                await self.frame({"type": "pong"})
+            case frames.Subscribe():
+                self.session.subscribe(asked.stream, asked.after, frames.wanted_types(asked.types, asked.level))
+            case frames.Unsubscribe():
+                self.session.unsubscribe(asked.stream)
+                await self.frame({"type": "unsubscribed", "stream": asked.stream})
+            case frames.Read():
+                if not self.session.ask_page(asked.stream, asked.after, asked.limit):
+                    raise BadFrame("`stream`: subscribe to it first.")
+            case frames.Control():
+                await self._control(asked)
+
+    async def _control(self, asked: frames.Control) -> None:
+        kind = stream_kinds.kind_of(asked.stream)
+        if kind is None:
+            await self.session.refuse(asked.stream, "not_found", NOT_FOUND)
+            return
+        error = await in_database(kind.control, self.session.viewer, asked.stream, asked.model_dump())
+        if error is not None:
+            await self.session.refuse(asked.stream, error.code, error.detail)
+
+    async def _subscribe_to(self, stream: str) -> None:
+        if not await in_database(access.visible_streams, self.session.viewer, [stream]):
+            await self.close(NO_SUCH_STREAM)
+            return
+        after = parse_qs(self.scope["query_string"].decode("latin-1")).get("after", ["0"])[0]
+        known = after.removeprefix("-").isdecimal() and len(after) < 19
+        self.session.subscribe(stream, int(after) if known else 0, None)
+
+    async def _refuse(self, text: str, code: str, detail: str) -> None:
+        try:
+            said = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            said = None
+        stream = said.get("stream") if isinstance(said, dict) else None
+        await self.frame({"type": "error", "code": code, "stream": stream, "detail": detail})
+
+    async def _send_all(self) -> None:
+        try:
+            await self.session.run()
+        except Exception:
+            logger.exception("a session failed")
+            await self.close(1011)
+
+    def _within_rate(self) -> bool:
+        now = time.monotonic()
+        filled = self._allowance + (now - self._refilled_at) * settings.WS_MESSAGES_PER_SECOND
+        self._allowance, self._refilled_at = min(float(settings.WS_MESSAGE_BURST), filled) - 1, now
+        return self._allowance >= 0

@@ -1,0 +1,88 @@
+"""History as JSON lines: a first line that says what follows, then one envelope a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from events.catalogue.stream_names import FEED
+from events.history import history
+from events.history.history import EventFilter
+from events.log import reading
+from events.log.reading import StreamState
+from events.log.recorded import time_text
+from workflow_platform.core.accounts.models import Workspace
+
+FORMAT = "workflow-platform.events/1"
+PAGE = 1000
+
+
+class CannotExport(Exception):
+    """The stream `executions` has the events of all executions: ask for them by filter."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamExport:
+    """A stream up to where it stands now. Written in pages: the memory that it takes does not grow with it."""
+
+    stream: StreamState
+
+    def __post_init__(self) -> None:
+        """Raise CannotExport for the stream of all executions, which belongs to no workspace."""
+        if self.stream.name == FEED:
+            raise CannotExport(CannotExport.__doc__)
+
+    @property
+    def file_name(self) -> str:
+        """Return a name for the file."""
+        return f"{self.stream.name.replace(':', '-')}.jsonl"
+
+    def header(self) -> bytes:
+        """Return the first line."""
+        stream = self.stream
+        owner = Workspace.objects.filter(pk=stream.workspace_id).first() if stream.workspace_id else None
+        said = {
+            "format": FORMAT,
+            "stream": stream.name,
+            "workspace": owner.slug if owner else None,
+            "created_at": time_text(stream.created_at),
+            "ended_at": _text(stream.ended_at),
+            "first": stream.removed_through + 1,
+            "count": stream.head - stream.removed_through,
+        }
+        return orjson.dumps(said) + b"\n"
+
+    def page(self, after: int) -> tuple[bytes, int]:
+        """Return the lines that follow a sequence, and the last sequence among them; none at the end."""
+        found = reading.page_after(self.stream, after, PAGE)
+        name, head = self.stream.name, self.stream.head
+        events = [event for event in found if event.sequence_in(name) <= head]
+        lines = "".join([event.forwarded().json(name) + "\n" for event in events]).encode()
+        return lines, events[-1].sequence_in(name) if events else after
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the file, in pieces of whole lines."""
+        yield self.header()
+        lines, place = self.page(0)
+        while lines:
+            yield lines
+            lines, place = self.page(place)
+
+
+def lines_of(wanted: EventFilter, said: dict[str, Any]) -> Iterator[bytes]:
+    """Yield the events that fit a filter, of any streams, after a line that says so. Such a file is for reading: a
+    stream of which only some events are there cannot be imported."""
+    yield orjson.dumps({"format": FORMAT, "stream": None, "filter": said, "count": None}) + b"\n"
+    after, more = None, True
+    while more:
+        page = history.read(wanted, after, PAGE)
+        yield "".join([event.forwarded().json(event.stream) + "\n" for event in page.events]).encode()
+        after, more = page.cursor, page.more
+
+
+def _text(moment: datetime | None) -> str | None:
+    return time_text(moment) if moment else None

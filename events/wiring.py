@@ -1,0 +1,54 @@
+"""What the packages of `events` register with each other, once at the start; and whose rights have changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_out
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save
+
+from events import (
+    checks,  # noqa: F401 - registers them
+    log,
+)
+from events.bus import after_commit, subscribers, system_events
+from events.replay import jobs, sending, stream_kind
+from events.replay.models import Replay
+from events.streaming import publisher, stream_kinds
+from workflow_platform.core.accounts.models import ApiToken, Membership, TokenFamily, User
+from workflow_platform.core.jobs import register
+from workflow_platform.core.secrets import encrypted_columns
+
+
+def connect() -> None:
+    """Connect the log to its readers, register jobs and kinds of streams, and watch the rights of users."""
+    log.add_sink(subscribers.dispatch_in_transaction, in_transaction=True)
+    log.add_sink(publisher.publish)
+    log.add_sink(subscribers.dispatch_after_commit)
+    after_commit.on_loss(system_events.report_loss)
+    stream_kinds.register(stream_kind.KIND)
+    register(jobs.KIND, sending.send, "low")
+    encrypted_columns.register_column("secrets of replays", Replay, "secrets")
+    user_logged_out.connect(_user_changed, dispatch_uid="events.logged_out")
+    of_users = (ApiToken, Membership, TokenFamily)
+    for model, receiver in (*((each, _right_changed) for each in of_users), (User, _user_saved)):
+        for signal in (post_save, post_delete):
+            signal.connect(receiver, sender=model, dispatch_uid=f"events.{model.__name__}.{id(signal)}")
+
+
+def _user_changed(*, user: Any, **_: Any) -> None:
+    if user is not None:
+        _check_after_commit(user.pk)
+
+
+def _right_changed(*, instance: Any, **_: Any) -> None:
+    _check_after_commit(instance.user_id)
+
+
+def _user_saved(*, instance: Any, **_: Any) -> None:
+    _check_after_commit(instance.pk)
+
+
+def _check_after_commit(user: int) -> None:
+    transaction.on_commit(lambda: publisher.access_changed(user))

@@ -1,0 +1,191 @@
+"""Which executions are let through to the workers: limits and fairness. `explanation` says why one is not yet.
+
+The database is the queue. An execution stands in line until it is *admitted* (`admitted_at`), which makes its RQ job;
+it counts against the limits from then until it ends or gives its lease back. In line are those that are queued, and
+those that waited or were paused and are to go on. Workspaces take turns: the next is of the workspace that has the
+fewest admitted; within it the place is `rank_at`, an age with an offset for priority.
+
+Every workflow has a line of its own, of which one admission looks at the head only: what it costs grows with the
+number of workflows in line and not with the length of their lines.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from executions.admission import after_commit, rq_queues
+from executions.domain.statuses import ExecutionStatus
+
+ADMISSION_LOCK = 0x61646D69
+"""Advisory lock: one process at a time counts and admits, so that no limit is overrun."""
+KEYED_LOOK = 500
+"""How far down the line of a workflow with keys one pass looks, at least: who is first may share a key."""
+DUE_LOOK = 5_000
+"""How many of those that are to go on one pass looks at."""
+MOST_PASSES = 50
+RATE_PARTS = 64
+"""Starts are counted in so many parts of the span of a rate limit: a start counts for the span and up to one part
+more, so that no span of time ever sees more starts than the limit."""
+ENDED = [status.value for status in ExecutionStatus if status.ended]
+
+ACTIVE = "admitted_at IS NOT NULL AND status <> ALL(%(ended)s)"
+"""What counts against the limits."""
+RATE_PART = f"GREATEST(0.001, w.rate_seconds / {RATE_PARTS})"
+"""The length of a part, in seconds, of the workflow `w`."""
+
+_PASS = f"""
+WITH RECURSIVE active AS MATERIALIZED (
+  SELECT workspace_id, workflow_id, concurrency_key FROM executions_execution WHERE {ACTIVE}
+), free AS MATERIALIZED (
+  SELECT GREATEST(0, %(cap)s - count(*)) AS slots FROM active
+), full_keys AS MATERIALIZED (
+  SELECT a.workflow_id, a.concurrency_key FROM active a JOIN executions_workflow w ON w.id = a.workflow_id
+  WHERE w.max_concurrent_per_key IS NOT NULL
+  GROUP BY a.workflow_id, a.concurrency_key, w.max_concurrent_per_key HAVING count(*) >= w.max_concurrent_per_key
+), full_workflows AS MATERIALIZED (
+  SELECT a.workflow_id FROM active a JOIN executions_workflow w ON w.id = a.workflow_id
+  WHERE w.max_concurrent IS NOT NULL GROUP BY a.workflow_id, w.max_concurrent HAVING count(*) >= w.max_concurrent
+), full_workspaces AS MATERIALIZED (
+  SELECT a.workspace_id FROM active a JOIN accounts_workspace s ON s.id = a.workspace_id
+  GROUP BY a.workspace_id, s.max_concurrent HAVING count(*) >= COALESCE(s.max_concurrent, %(workspace_cap)s)
+), due AS MATERIALIZED (
+  SELECT id, workflow_id, concurrency_key, rank_at FROM executions_execution
+  WHERE admitted_at IS NULL AND status IN ('waiting', 'paused') AND resume_at <= statement_timestamp()
+    AND workflow_id NOT IN (SELECT workflow_id FROM full_workflows)
+    AND workspace_id NOT IN (SELECT workspace_id FROM full_workspaces)
+    AND (workflow_id, concurrency_key) NOT IN (SELECT workflow_id, concurrency_key FROM full_keys)
+  ORDER BY resume_at LIMIT {DUE_LOOK}
+), queued AS (
+  (SELECT workflow_id FROM executions_execution WHERE admitted_at IS NULL AND status = 'queued'
+   ORDER BY workflow_id LIMIT 1)
+  UNION ALL
+  SELECT following.workflow_id FROM queued CROSS JOIN LATERAL (
+    SELECT e.workflow_id FROM executions_execution e
+    WHERE e.admitted_at IS NULL AND e.status = 'queued' AND e.workflow_id > queued.workflow_id
+    ORDER BY e.workflow_id LIMIT 1) following
+), workflows AS MATERIALIZED (
+  SELECT w.id, w.workspace_id, w.max_concurrent, w.max_concurrent_per_key, w.rate_limit, COALESCE(a.n, 0) AS active,
+    COALESCE(s.max_concurrent, %(workspace_cap)s) AS workspace_cap,
+    LEAST(free.slots, w.max_concurrent - COALESCE(a.n, 0)) AS room,
+    w.rate_limit - (SELECT COALESCE(sum(b.starts), 0) FROM executions_ratebucket b WHERE b.workflow_id = w.id
+      AND b.began_at > clock_timestamp() - make_interval(secs => w.rate_seconds + {RATE_PART})) AS allowance
+  FROM (SELECT workflow_id FROM queued UNION SELECT workflow_id FROM due) l
+  JOIN executions_workflow w ON w.id = l.workflow_id JOIN accounts_workspace s ON s.id = w.workspace_id
+  LEFT JOIN (SELECT workflow_id, count(*) AS n FROM active GROUP BY 1) a ON a.workflow_id = w.id
+  CROSS JOIN free
+  WHERE free.slots > 0 AND w.id NOT IN (SELECT workflow_id FROM full_workflows)
+    AND w.workspace_id NOT IN (SELECT workspace_id FROM full_workspaces)
+), line AS MATERIALIZED (
+  SELECT w.id AS workflow_id, head.* FROM workflows w CROSS JOIN LATERAL (
+    SELECT e.id, e.concurrency_key, e.rank_at, e.started_at IS NULL AS fresh FROM executions_execution e
+    WHERE e.workflow_id = w.id AND e.admitted_at IS NULL AND e.status = 'queued'
+      AND (e.workflow_id, e.concurrency_key) NOT IN (SELECT workflow_id, concurrency_key FROM full_keys)
+    ORDER BY e.rank_at
+    LIMIT CASE WHEN w.max_concurrent_per_key IS NULL THEN w.room ELSE GREATEST(w.room, {KEYED_LOOK}) END) head
+  WHERE w.allowance IS NULL OR w.allowance > 0
+  UNION ALL SELECT workflow_id, id, concurrency_key, rank_at, false FROM due
+), keyed AS (
+  SELECT line.*, w.workspace_id, w.max_concurrent, w.max_concurrent_per_key, w.active, w.workspace_cap, w.allowance,
+    row_number() OVER (PARTITION BY line.workflow_id, line.concurrency_key ORDER BY line.rank_at, line.id)
+      + COALESCE(a.n, 0) AS in_key
+  FROM line JOIN workflows w ON w.id = line.workflow_id
+  LEFT JOIN (SELECT workflow_id, concurrency_key, count(*) AS n FROM active GROUP BY 1, 2) a
+    ON a.workflow_id = line.workflow_id AND a.concurrency_key = line.concurrency_key
+), of_workflow AS (
+  SELECT keyed.*, active + row_number() OVER (PARTITION BY workflow_id ORDER BY rank_at, id) AS in_workflow,
+    count(*) FILTER (WHERE fresh) OVER (PARTITION BY workflow_id ORDER BY rank_at, id) AS fresh_before
+  FROM keyed WHERE max_concurrent_per_key IS NULL OR in_key <= max_concurrent_per_key
+), of_workspace AS (
+  SELECT of_workflow.*, COALESCE(a.n, 0)
+    + row_number() OVER (PARTITION BY of_workflow.workspace_id ORDER BY rank_at, of_workflow.id) AS in_workspace
+  FROM of_workflow
+  LEFT JOIN (SELECT workspace_id, count(*) AS n FROM active GROUP BY 1) a ON a.workspace_id = of_workflow.workspace_id
+  WHERE (max_concurrent IS NULL OR in_workflow <= max_concurrent)
+    AND (allowance IS NULL OR NOT fresh OR fresh_before <= allowance)
+), chosen AS (
+  SELECT id FROM of_workspace WHERE in_workspace <= workspace_cap
+  ORDER BY in_workspace, rank_at, id LIMIT (SELECT slots FROM free)
+), locked AS (
+  SELECT e.id, w.max_concurrent_per_key IS NOT NULL AS keyed, w.rate_limit IS NOT NULL AS limited
+  FROM executions_execution e JOIN workflows w ON w.id = e.workflow_id
+  WHERE e.id IN (SELECT id FROM chosen) AND e.admitted_at IS NULL AND e.status IN ('queued', 'waiting', 'paused')
+  FOR UPDATE OF e SKIP LOCKED
+)
+UPDATE executions_execution e SET admitted_at = clock_timestamp() FROM locked WHERE e.id = locked.id
+RETURNING e.id, e.priority, e.fencing_token, e.workflow_id, e.started_at IS NULL, locked.keyed, locked.limited
+"""  # noqa: S608 - nothing from outside is in it
+
+_SPEND = f"""
+INSERT INTO executions_ratebucket (workflow_id, began_at, starts)
+SELECT w.id, date_bin(make_interval(secs => {RATE_PART}), clock_timestamp(), 'epoch'), %(starts)s
+FROM executions_workflow w WHERE w.id = %(workflow)s AND w.rate_limit IS NOT NULL
+ON CONFLICT (workflow_id, began_at) DO UPDATE SET starts = executions_ratebucket.starts + EXCLUDED.starts
+"""  # noqa: S608
+_FORGET = f"""
+DELETE FROM executions_ratebucket b USING executions_workflow w WHERE w.id = %(workflow)s AND b.workflow_id = w.id
+AND b.began_at < clock_timestamp() - make_interval(secs => w.rate_seconds + 2 * {RATE_PART})
+"""  # noqa: S608
+
+
+def limit_parameters() -> dict[str, Any]:
+    """Return the parameters of the statements above."""
+    return {
+        "ended": ENDED,
+        "cap": settings.PERF_MAX_CONCURRENT_EXECUTIONS,
+        "workspace_cap": settings.WORKSPACE_MAX_CONCURRENT_EXECUTIONS,
+    }
+
+
+def admit_or_poke() -> None:
+    """Admit inside the caller's transaction if nobody else is at it; else have it done after the commit."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [ADMISSION_LOCK])
+        (mine,) = cursor.fetchone()
+    if mine:
+        _admit()
+    else:
+        transaction.on_commit(after_commit.admit)
+
+
+@transaction.atomic
+def admit() -> int:
+    """Let through what the limits allow. Returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM executions_execution WHERE admitted_at IS NULL AND status = 'queued')"
+            " OR EXISTS (SELECT 1 FROM executions_execution WHERE admitted_at IS NULL"
+            " AND status IN ('waiting', 'paused') AND resume_at <= statement_timestamp())"
+        )
+        if not cursor.fetchone()[0]:
+            return 0
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADMISSION_LOCK])
+    return _admit()
+
+
+def _admit() -> int:
+    """Admit under the lock; the jobs are queued once the transaction has committed."""
+    jobs: list[rq_queues.NextClaim] = []
+    with connection.cursor() as cursor:
+        for _ in range(MOST_PASSES):
+            cursor.execute(_PASS, limit_parameters())
+            rows = cursor.fetchall()
+            jobs += [rq_queues.NextClaim(id_, priority, token) for id_, priority, token, *_ in rows]
+            starts = Counter(workflow_id for *_, workflow_id, fresh, _keyed, limited in rows if fresh and limited)
+            for workflow_id, n in starts.items():
+                cursor.execute(_SPEND, {"workflow": workflow_id, "starts": n})
+                cursor.execute(_FORGET, {"workflow": workflow_id})
+            # Who shares a key with somebody just admitted may have hidden others from the pass.
+            if not any(keyed for *_, keyed, _limited in rows):
+                break
+    if jobs:
+        transaction.on_commit(lambda: rq_queues.enqueue_quietly(jobs))
+    return len(jobs)
+
+
+def follow_up_on_commit() -> None:
+    """Have those that an execution's end concerns told of it, and its place given to the next, after the commit."""
+    transaction.on_commit(after_commit.follow_up)

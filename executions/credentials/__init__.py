@@ -1,0 +1,34 @@
+"""Credentials: the encrypted logins and keys of nodes, their OAuth 2.0 tokens, and where they are used.
+
+Other packages use the functions below and `usage`; only this package decrypts a secret.
+"""
+
+from executions.credentials.store import (
+    InUse,
+    OpenCredential,
+    create,
+    delete,
+    mark,
+    note_use,
+    open_for_node,
+    opened,
+    rotate,
+    shown_fields,
+    unknown,
+    update,
+)
+
+__all__ = [
+    "InUse",
+    "OpenCredential",
+    "create",
+    "delete",
+    "mark",
+    "note_use",
+    "open_for_node",
+    "opened",
+    "rotate",
+    "shown_fields",
+    "unknown",
+    "update",
+]

@@ -1,0 +1,290 @@
+"""The types of credentials: what each holds, and where it goes in a request. Pure: forms and checks come from here."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import quote_plus
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from executions.domain.redaction import SHORTEST
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FRAMING = {"host", "content-length", "transfer-encoding", "connection"}
+SECRET: dict[str, JsonValue] = {"writeOnly": True, "format": "password"}
+
+
+def _printable(value: str) -> str:
+    if any(ord(c) < 32 or ord(c) == 127 for c in value):
+        raise ValueError("Control characters and line breaks are not allowed.")
+    return value
+
+
+def _for_a_header(value: str) -> str:
+    value = _printable(value)
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        raise ValueError("A header can only hold the characters of Latin-1.") from None
+    if value != value.strip():
+        raise ValueError("Spaces around the value are not allowed.")
+    return value
+
+
+def _header_name(value: str) -> str:
+    if not _TOKEN.fullmatch(value) or value.lower() in _FRAMING:
+        raise ValueError("This cannot be the name of the header.")
+    return value
+
+
+def _no_colon(value: str) -> str:
+    if ":" in value:
+        raise ValueError("A user name cannot hold a colon.")
+    return _printable(value)
+
+
+def _http_url(value: str) -> str:
+    if not value.startswith(("https://", "http://")):
+        raise ValueError("A URL that begins with https:// is needed.")
+    return _printable(value)
+
+
+HeaderSecret = Annotated[str, AfterValidator(_for_a_header)]
+Text = Annotated[str, AfterValidator(_printable)]
+_KEPT_OUT = f"Kept out of outputs, errors and logs if it has at least {SHORTEST} characters."
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a credential adds to a request."""
+
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    query: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+class Fields(BaseModel):
+    """Base of what a type holds. Nothing of it is in a repr or in a validation error."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+    label: ClassVar[str]
+    description: ClassVar[str]
+    for_requests: ClassVar[bool] = True
+    """Whether it can sign an HTTP request in."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+    __str__ = __repr__
+
+    @classmethod
+    def secret_names(cls) -> set[str]:
+        """Return the fields that are written and never shown."""
+        extras = {name: info.json_schema_extra for name, info in cls.model_fields.items()}
+        return {name for name, extra in extras.items() if isinstance(extra, dict) and extra.get("writeOnly")}
+
+    def secrets(self) -> list[str]:
+        """Return what must never be seen, in the forms in which it is sent."""
+        return [value for name in self.secret_names() if (value := getattr(self, name))]
+
+    def shown(self) -> dict[str, Any]:
+        """Return the fields that may be shown to whoever may change the credential."""
+        hidden = set(self.secrets())
+        return {
+            name: value
+            for name, value in self.model_dump().items()
+            if value not in hidden and name not in self.secret_names()
+        }
+
+    def parts(self) -> Parts:
+        """Return what is added to a request: nothing where that has to be fetched first (OAuth2)."""
+        return Parts()
+
+
+def _basic(user: str, password: str) -> str:
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+class Basic(Fields):
+    label = "Basic"
+    description = "User name and password (HTTP Basic)."
+
+    username: Annotated[str, AfterValidator(_no_colon)] = Field(title="User name", min_length=1, max_length=1000)
+    password: Text = Field("", title="Password", description=_KEPT_OUT, max_length=4000, json_schema_extra=SECRET)
+
+    def secrets(self) -> list[str]:
+        # Some services take an API key as the user name, with no password.
+        return [self.password or self.username, _basic(self.username, self.password)]
+
+    def parts(self) -> Parts:
+        return Parts(headers={"Authorization": f"Basic {_basic(self.username, self.password)}"})
+
+
+class Bearer(Fields):
+    label = "Bearer token"
+    description = "Sent as Authorization: Bearer …"
+
+    token: HeaderSecret = Field(
+        title="Token", description=_KEPT_OUT, min_length=1, max_length=16_000, json_schema_extra=SECRET
+    )
+
+    def parts(self) -> Parts:
+        return Parts(headers={"Authorization": f"Bearer {self.token}"})
+
+
+class Header(Fields):
+    label = "Header"
+    description = "An API key in a header of your choice."
+
+    name: Annotated[str, AfterValidator(_header_name)] = Field(
+        title="Header", description="For example X-API-Key.", min_length=1, max_length=200
+    )
+    value: HeaderSecret = Field(
+        title="Value", description=_KEPT_OUT, min_length=1, max_length=16_000, json_schema_extra=SECRET
+    )
+
+    def parts(self) -> Parts:
+        return Parts(headers={self.name: self.value})
+
+
+class Query(Fields):
+    label = "Query parameter"
+    description = "An API key in the URL, where servers may log it; take a header where you have the choice."
+
+    name: Text = Field(title="Parameter", min_length=1, max_length=200)
+    value: Text = Field(title="Value", description=_KEPT_OUT, min_length=1, max_length=4000, json_schema_extra=SECRET)
+
+    def parts(self) -> Parts:
+        return Parts(query={self.name: self.value})
+
+
+class OAuth2ClientCredentials(Fields):
+    label = "OAuth2 client credentials"
+    description = "A token is fetched with the client's secret, kept until it expires, and renewed."
+
+    token_url: Annotated[str, AfterValidator(_http_url)] = Field(title="Token URL", max_length=2000)
+    client_id: Text = Field(title="Client id", min_length=1, max_length=1000)
+    client_secret: Text = Field(
+        title="Client secret", description=_KEPT_OUT, min_length=1, max_length=4000, json_schema_extra=SECRET
+    )
+    scope: Text = Field("", title="Scope", description="Several are separated by spaces.", max_length=2000)
+    audience: Text = Field("", title="Audience", description="Asked for by some services.", max_length=2000)
+    authentication: Literal["basic", "body"] = Field(
+        "basic", title="Client authentication", description="Whether id and secret go in a header or in the body."
+    )
+
+    def basic(self) -> str:
+        """Return id and secret as RFC 6749, 2.3.1 has them in a header."""
+        return _basic(quote_plus(self.client_id), quote_plus(self.client_secret))
+
+    def secrets(self) -> list[str]:
+        return [self.client_secret, self.basic(), _basic(self.client_id, self.client_secret)]
+
+    @model_validator(mode="after")
+    def _url_without_secret(self) -> OAuth2ClientCredentials:
+        if self.client_secret in self.token_url:
+            raise ValueError("The token URL must not hold the client secret.")
+        return self
+
+
+class WebhookSecret(Fields):
+    label = "Webhook signing secret"
+    description = "What the requests that arrive at a webhook trigger are signed with; it is never sent anywhere."
+    for_requests = False
+
+    secret: Text = Field(
+        title="Secret",
+        description="As the service that calls shows it; of Standard Webhooks whsec_…, or the public key whpk_….",
+        min_length=8,
+        max_length=1000,
+        json_schema_extra=SECRET,
+    )
+    previous: Text = Field(
+        "",
+        title="Previous secret",
+        description="Taken too while the service changes to the new one. Later, enter the new one here as well.",
+        max_length=1000,
+        json_schema_extra=SECRET,
+    )
+
+
+class PostgresLogin(Fields):
+    label = "PostgreSQL"
+    description = "A database and the login for it, for postgres nodes."
+    for_requests = False
+
+    host: Text = Field(
+        "",
+        title="Host",
+        description="Empty: each node says it, so that the password goes to any server that a node names, unless the"
+        " allowed hosts say otherwise.",
+        max_length=253,
+    )
+    port: int = Field(5432, title="Port", ge=1, le=65_535)
+    dbname: Text = Field("", title="Database", max_length=63)
+    user: Text = Field("", title="User", max_length=63)
+    password: str = Field("", title="Password", description=_KEPT_OUT, max_length=1000, json_schema_extra=SECRET)
+    sslmode: Literal["disable", "prefer", "require", "verify-full"] = Field(
+        "prefer", title="TLS", description="verify-full also checks who the server is."
+    )
+
+    def secrets(self) -> list[str]:
+        return [self.password, _basic(self.user, self.password)] if self.password else []
+
+
+class CryptoSecret(Fields):
+    label = "Crypto secret"
+    description = "The key with which crypto nodes sign (HMAC); it is never sent anywhere."
+    for_requests = False
+
+    secret: str = Field(
+        title="Secret",
+        description=f"The key, text as UTF-8. {_KEPT_OUT}",
+        min_length=1,
+        max_length=10_000,
+        json_schema_extra=SECRET,
+    )
+
+
+CREDENTIAL_TYPES: dict[str, type[Fields]] = {
+    "basic": Basic,
+    "bearer": Bearer,
+    "header": Header,
+    "query": Query,
+    "oauth2_client_credentials": OAuth2ClientCredentials,
+    "webhook_secret": WebhookSecret,
+    "postgres": PostgresLogin,
+    "crypto": CryptoSecret,
+}
+
+
+class BadFields(Exception):
+    """What a credential is to hold does not fit its type."""
+
+    def __init__(self, errors: list[dict[str, str]]) -> None:
+        super().__init__("; ".join(f"{error['field']}: {error['message']}" for error in errors[:3]))
+        self.errors = errors
+
+
+def read_fields(type_: str, data: Any) -> Fields:
+    """Return the fields of a type. Raises BadFields, which names fields and never a value."""
+    if type_ not in CREDENTIAL_TYPES:
+        raise BadFields([{"field": "type", "message": f"One of {', '.join(CREDENTIAL_TYPES)}.", "code": "unknown"}])
+    try:
+        return CREDENTIAL_TYPES[type_].model_validate(data)
+    except ValidationError as error:
+        found = []
+        for item in error.errors(include_url=False, include_context=False, include_input=False):
+            path = ".".join(str(part) for part in ("data", *item["loc"]))
+            found.append({"field": path, "message": item["msg"], "code": item["type"]})
+        raise BadFields(found) from None
+
+
+def describe() -> list[dict[str, Any]]:
+    """Return the types as `/api/credential-types/` shows them."""
+    return [
+        {"type": name, "label": kind.label, "description": kind.description, "schema": kind.model_json_schema()}
+        for name, kind in CREDENTIAL_TYPES.items()
+    ]

@@ -1,0 +1,274 @@
+"""JavaScript expressions, `{{ $json.name }}`, in QuickJS: no I/O; limits on time, memory and stack. No Django.
+
+The words are those that n8n users know: `$json`, `$input`, `$node["X"].json`, `$("X").first()`, `$items()`,
+`$itemIndex`, `$execution`, `$workflow`, `$vars`, `$now`, `$today`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+import quickjs
+
+from executions.domain.items import Items, PackedItems
+from executions.domain.syntax import expressions_in
+from workflow_platform.core.sandbox import javascript
+
+TIME_LIMIT_SECONDS = 1.0
+MEMORY_LIMIT_BYTES = 128 * 1024 * 1024
+STACK_LIMIT_BYTES = 512 * 1024
+
+PRELUDE = """
+var __names = {}, __items = [], __index = 0;
+function __wrap(item) { return { json: item }; }
+function __list(items) {
+  return {
+    all: function () { return items.map(__wrap); },
+    first: function () { return items.length ? __wrap(items[0]) : undefined; },
+    last: function () { return items.length ? __wrap(items[items.length - 1]) : undefined; },
+    get item() { return items.length ? __wrap(items[Math.min(__index, items.length - 1)]) : undefined; },
+    get json() { return items.length ? items[Math.min(__index, items.length - 1)] : undefined; },
+  };
+}
+function $(name) {
+  if (!(name in __names)) { throw new ReferenceError("no node " + JSON.stringify(name) + " has run yet"); }
+  return __list(__names[name]);
+}
+var $node = new Proxy({}, { get: function (_, name) { return $(name); } });
+function $items(name) { return name === undefined ? __items.map(__wrap) : $(name).all(); }
+Object.defineProperty(globalThis, "$input", { get: function () { return __list(__items); } });
+Object.defineProperty(globalThis, "$json", { get: function () { return __items[__index]; } });
+Object.defineProperty(globalThis, "$itemIndex", { get: function () { return __index; } });
+Object.defineProperty(globalThis, "$now", { get: function () { return new Date(); } });
+Object.defineProperty(globalThis, "$today", {
+  get: function () { var d = new Date(); d.setUTCHours(0, 0, 0, 0); return d; } });
+var __json = (function (stringify) {
+  return function (value) {
+    if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint") {
+      throw new TypeError("a " + typeof value + " is not a JSON value");
+    }
+    var text = stringify(value);
+    return text === undefined ? "null" : text;
+  };
+})(JSON.stringify);
+// What code throws never reaches the host as an object: to read an object can run code, and there the host has no time
+// limit. An error comes back as "!", its text, a newline and its stack, which is no JSON text.
+var __guard = (function (String, Error, stringify) {
+  function told(error) {
+    var plain = typeof error === "object" && error !== null && !(error instanceof Error);
+    var text = plain ? "Error: " + stringify(error) : String(error);
+    return "!" + text + "\\n" + (error instanceof Error ? error.stack : "");
+  }
+  return function (work) { try { return work(); } catch (error) { return told(error); } };
+})(String, Error, JSON.stringify);
+var __function = (function (evaluate, json, guard) {
+  return function (source) {
+    return guard(function () {
+      // An arrow function, in which `this` and `arguments` are what they are outside, and one expression.
+      var expression = evaluate("(() => (\\n" + source + "\\n))");
+      return function (index) {
+        return guard(function () { __index = index; return json(expression()); });
+      };
+    });
+  };
+})(eval, __json, __guard);
+"""
+
+# For the worker's own process; in a sandbox process the kernel ends what hangs, and authors see the lines of stacks.
+_ENGINE_ERRORS = """
+// These the engine itself throws past every `catch`: reading them runs nothing that code has put there.
+[InternalError, SyntaxError, RangeError].forEach(function (kind) {
+  var name = kind.name;
+  Object.defineProperty(kind.prototype, Symbol.toPrimitive, {
+    value: function () { return name + ": " + this.message; }, writable: false, configurable: false });
+  Object.defineProperty(kind.prototype, "message", { value: "", writable: true, configurable: false });
+  Object.defineProperty(kind.prototype, "stack", { value: "", writable: true, configurable: false });
+});
+"""
+
+
+class ExpressionError(Exception):
+    """An expression or code did not give a value; the message says why."""
+
+
+@dataclass(slots=True)
+class ExpressionScope:
+    """What expressions of one node run can see."""
+
+    items: Items
+    nodes: Mapping[str, Callable[[], Items]] = field(default_factory=dict)
+    execution: dict[str, Any] = field(default_factory=dict)
+    workflow: dict[str, Any] = field(default_factory=dict)
+    vars: dict[str, Any] = field(default_factory=dict)
+
+    def named_in(self, source: str) -> dict[str, Items]:
+        """Return the outputs of those nodes that `source` may name: large outputs that nobody asks for cost nothing."""
+        if "$" not in source:
+            return {}
+        return {name: items() for name, items in self.nodes.items() if name in source}
+
+
+def first_line(error: BaseException | str) -> str:
+    return str(error).strip().split("\n")[0]
+
+
+class TooMuchHere(Exception):
+    """It takes more time or memory than a thread of the worker gives: a sandbox process has to do it."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """What the expressions of one node run may use together in a thread of the worker."""
+
+    cpu_seconds: float = 0.02
+    bytes: int = 64 * 1024
+    """JSON that is handed to QuickJS."""
+    memory_bytes: int = 16 * 1024 * 1024
+
+    def spend(self, cpu_seconds: float = 0, bytes: int = 0) -> None:
+        """Take some of it away. Raises TooMuchHere when there is none left."""
+        self.cpu_seconds -= cpu_seconds
+        self.bytes -= bytes
+        if self.cpu_seconds <= 0 or self.bytes < 0:
+            raise TooMuchHere(TooMuchHere.__doc__)
+
+
+class Resolver(Protocol):
+    """Evaluates the expressions of one node run."""
+
+    scope: ExpressionScope
+
+    def resolve(self, value: Any, item_index: int = 0) -> Any:
+        """Return `value` with every expression in it evaluated for one item. Raises ExpressionError."""
+
+
+class Evaluator:
+    """Evaluates expressions in QuickJS. Belongs to the thread that first uses it; made on first need."""
+
+    def __init__(
+        self,
+        scope: ExpressionScope,
+        time_limit: float = TIME_LIMIT_SECONDS,
+        memory_limit: int = MEMORY_LIMIT_BYTES,
+        budget: Budget | None = None,
+    ) -> None:
+        """The limits are for one evaluation. With a `budget`, what goes beyond it raises TooMuchHere."""
+        self.scope = scope
+        self._time_limit = time_limit
+        self._memory_limit = min(memory_limit, budget.memory_bytes) if budget else memory_limit
+        self._budget = budget
+        self._context: quickjs.Context | None = None
+        self._known: set[str] = set()
+        self._functions: dict[str, Any] = {}
+
+    def resolve(self, value: Any, item_index: int = 0) -> Any:
+        """Return `value` with every expression in it evaluated for one item.
+
+        A string that is one expression keeps the value's type. Raises ExpressionError, TooMuchHere.
+        """
+        if isinstance(value, str):
+            return self._resolve_string(value, item_index) if "{{" in value else value
+        if isinstance(value, dict):
+            return {key: self.resolve(inner, item_index) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self.resolve(inner, item_index) for inner in value]
+        return value
+
+    def _resolve_string(self, template: str, item_index: int) -> Any:
+        stripped = template.strip()
+        if places := expressions_in(stripped):
+            begin, end = places[0]
+            if (begin, end) == (0, len(stripped)):
+                return self._evaluate(f"(\n{stripped[2:-2]}\n)", template, item_index)
+        texts, at = list[str](), 0
+        for begin, end in expressions_in(template):
+            value = self._evaluate(f"(\n{template[begin + 2 : end - 2]}\n)", template[begin:end], item_index)
+            shown = value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
+            texts += [template[at:begin], shown]
+            at = end
+        return "".join([*texts, template[at:]])
+
+    def _evaluate(self, source: str, shown: str, item_index: int) -> Any:
+        began = time.thread_time()
+        try:
+            function = self._functions.get(source)
+            if function is None:
+                function = self._compile(source)
+                if isinstance(function, str):
+                    raise self._failure(function[1:], shown)
+                self._functions[source] = function
+            text = str(function(item_index))
+            if text.startswith("!"):
+                raise self._failure(text[1:], shown)
+            return orjson.loads(text)
+        except quickjs.JSException as error:
+            raise self._failure(str(error), shown) from None
+        except MemoryError:
+            raise self._failure("out of memory", shown) from None
+        except (orjson.JSONDecodeError, TypeError) as error:
+            raise ExpressionError(f"{shown}: the result is not a JSON value ({error}).") from None
+        finally:
+            self._spend(cpu_seconds=time.thread_time() - began)
+
+    def _spend(self, cpu_seconds: float = 0, bytes: int = 0) -> None:
+        if self._budget is None:
+            return
+        self._budget.spend(cpu_seconds, bytes)
+        if self._context is not None:
+            # QuickJS counts the CPU time of the whole process: that it ends too early only moves the work.
+            self._context.set_time_limit(min(self._time_limit, self._budget.cpu_seconds))
+
+    def _failure(self, error: str, shown: str) -> Exception:
+        """Return what to raise for an error that QuickJS told."""
+        shown = shown if len(shown) <= 200 else shown[:200] + "…"
+        said = first_line(error)
+        time_is_over = "interrupted" in said
+        if not time_is_over and "out of memory" not in said and said not in {"null", ""}:
+            return ExpressionError(f"{shown}: {said}")
+        if self._budget is not None:
+            return TooMuchHere(TooMuchHere.__doc__)
+        limit = f"{self._time_limit:g} s" if time_is_over else f"{self._memory_limit // 2**20} MiB"
+        return ExpressionError(f"{shown} {'took longer than' if time_is_over else 'needs more than'} {limit}.")
+
+    def _compile(self, source: str) -> Any:
+        """Return a function from an item's index to the JSON text of `source`, parsed once for all items, or an error.
+
+        Its time limit starts again with each call. An error, here or from the function, is a text that begins with "!".
+        """
+        context = self._ready()
+        for name, items in self.scope.named_in(source).items():
+            if name not in self._known:
+                self._known.add(name)
+                self._assign("__given", items)
+                context.eval(f"__names[{json.dumps(name)}] = __given; __given = undefined;")
+        return context.get("__function")(source)
+
+    def _ready(self) -> quickjs.Context:
+        context = self._context
+        if context is None:
+            context = self._context = javascript.context(
+                seconds=self._time_limit, memory_bytes=self._memory_limit, stack_bytes=STACK_LIMIT_BYTES
+            )
+            context.eval(PRELUDE + _ENGINE_ERRORS)
+            self._assign("__items", self.scope.items)
+            for word in ("execution", "workflow", "vars"):
+                self._assign(f"${word}", getattr(self.scope, word))
+            self._spend()
+        return context
+
+    def _assign(self, name: str, value: Any) -> None:
+        assert self._context is not None
+        text = value.text() if isinstance(value, PackedItems) else orjson.dumps(value)
+        self._spend(bytes=len(text))
+        try:
+            # As JSON and not as source text: ten times faster, and `__proto__` is a field like any other.
+            self._context.set(name, self._context.parse_json(text.decode()))
+        except (quickjs.JSException, MemoryError) as error:
+            if self._budget is not None:
+                raise TooMuchHere(TooMuchHere.__doc__) from None
+            raise ExpressionError(f"The items do not fit an expression's memory: {first_line(error)}") from None

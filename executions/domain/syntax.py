@@ -1,0 +1,52 @@
+"""Syntax checks of the JavaScript in workflows: code, and the expressions in strings. Nothing of it runs. No Django.
+
+The web process asks for them with `executions.sandbox.checking`; the checks themselves run in a sandbox process.
+"""
+
+from __future__ import annotations
+
+from workflow_platform.core.sandbox.javascript import Parser, verdicts
+
+OPENING, CLOSING = "{{", "}}"
+_SHOWN = 200
+
+
+def run(parts: list[bytes]) -> list[bytes]:
+    """Check texts of the kinds `template` and `code`, as a task of a sandbox process (see `verdicts`)."""
+    return verdicts(parts, lambda parser, kind, text: _CHECKS[kind](text, parser))
+
+
+def expressions_in(template: str) -> list[tuple[int, int]]:
+    """Return where the expressions of a template begin and end, braces included."""
+    places, at = list[tuple[int, int]](), 0
+    while (opened := template.find(OPENING, at)) >= 0 and (closed := template.find(CLOSING, opened + 2)) >= 0:
+        at = closed + 2
+        places.append((opened, at))
+    return places
+
+
+def check_syntax(template: str, parser: Parser | None = None) -> str | None:
+    """Return what is wrong with the expressions in `template`, or None."""
+    parser, places = parser or Parser(), expressions_in(template)
+    for begin, end in places:
+        expression = template[begin + 2 : end - 2]
+        if not expression.strip():
+            return "The expression {{ }} is empty."
+        if (problem := parser.problem("expression", expression)) is not None:
+            shown = template[begin:end]
+            shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
+            return f"The expression {shown} does not parse: {problem.message}"
+    if template.count(OPENING) != len(places):
+        return "An expression is opened with {{ and not closed."
+    return None
+
+
+def check_code(code: str, parser: Parser | None = None) -> str | None:
+    """Return why `code` is no function body, and at which line, or None."""
+    problem = (parser or Parser()).problem("body", code)
+    if problem is None:
+        return None
+    return problem.message + (f" (line {problem.line})" if problem.line else "")
+
+
+_CHECKS = {"template": check_syntax, "code": check_code}

@@ -1,0 +1,161 @@
+"""The companion process of a worker (`python -m` this module): renews the leases that the worker holds.
+
+It lives while the worker does, and renews while the worker's own loop proceeds: not if it has taken no turn for
+LEASE_SECONDS, is stopped, or if an execution has been in one and the same turn for so long. No Django: it is small, and
+starts quickly. How to reach the database comes over its standard input, a socket that ends with the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from executions.engine.heartbeat.table import Entry, Table
+
+logger = logging.getLogger("executions.heartbeat")
+
+RETRY_SECONDS = 0.5
+_HELD = (
+    "SELECT e.id FROM executions_execution e"
+    " JOIN unnest(%(ids)s::uuid[], %(tokens)s::int[]) AS held(id, fencing_token) USING (id, fencing_token)"
+    " WHERE e.status = 'running' AND e.lease_expires_at > clock_timestamp()"
+)
+RENEW = (
+    # A row that is locked is being written under the same lease, which the recorder then renews: to wait for that
+    # would let all others run out.
+    f"WITH ours AS ({_HELD} ORDER BY e.id FOR UPDATE OF e SKIP LOCKED),"  # noqa: S608 - text of our own
+    " renewed AS (UPDATE executions_execution e"
+    " SET lease_expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)"
+    " FROM ours WHERE e.id = ours.id)"
+    f" {_HELD}"
+)
+"""Extends leases. Returns the executions whose leases hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the worker tells its companion at the start."""
+
+    worker: int
+    """Its process number."""
+    descriptor: int
+    slots: int
+    """Of the table."""
+    lease_seconds: float
+    heartbeat_seconds: float
+    database: dict[str, Any]
+    """Arguments of `psycopg.connect`."""
+
+
+class Companion:
+    """Renews leases as the table says."""
+
+    def __init__(self, order: Order, table: Table) -> None:
+        self._order, self._table = order, table
+        self._connection: psycopg.Connection[Any] | None = None
+        self._standing_still = False
+
+    def run(self) -> None:
+        """Renew again and again, for ever."""
+        while True:
+            pause = self._order.heartbeat_seconds
+            try:
+                self.beat()
+            except psycopg.Error as error:
+                logger.warning("leases of worker %d not renewed: %s", self._order.worker, error)
+                self.disconnect()
+                pause = min(pause, RETRY_SECONDS)
+            time.sleep(pause)
+
+    def beat(self) -> None:
+        """Renew what is held, and note what is lost. Raises psycopg.Error."""
+        held = list(self._table.held())
+        if not held:
+            self.disconnect()
+            return
+        if self._stands_still():
+            return
+        now = time.monotonic()
+        held = [entry for entry in held if not entry.turn_since or now - entry.turn_since <= self._order.lease_seconds]
+        renewed = self._renew(held)
+        for entry in held:
+            if entry.execution_id not in renewed:
+                self._table.lost(entry)
+
+    def _stands_still(self) -> bool:
+        """Tell whether the worker's loop does not proceed; log when that changes."""
+        age = time.monotonic() - self._table.ticked_at()
+        still = age > self._order.lease_seconds or is_stopped(self._order.worker)
+        if still is not self._standing_still:
+            self._standing_still = still
+            what = "its leases are left to run out" if still else "its leases are renewed again"
+            logger.warning("worker %d took its last turn %.1f s ago: %s", self._order.worker, age, what)
+        return still
+
+    def _renew(self, held: list[Entry]) -> set[Any]:
+        """Extend every lease that is still the worker's and has not run out. Returns the executions of which that is
+        so."""
+        if not held:
+            return set()
+        if self._connection is None:
+            self._connection = psycopg.connect(**self._order.database, autocommit=True)
+        values = {
+            "ids": [entry.execution_id for entry in held],
+            "tokens": [entry.fencing_token for entry in held],
+            "seconds": self._order.lease_seconds,
+        }
+        return {row[0] for row in self._connection.execute(RENEW, values).fetchall()}
+
+    def disconnect(self) -> None:
+        """Hold no connection while there is nothing to renew."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def is_stopped(pid: int) -> bool:
+    """Tell whether a process was stopped by a signal. False where the system does not tell."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state in {"T", "t"}
+
+
+def main() -> None:
+    """Serve the worker at the other end of the standard input until it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's affair
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
+    connection = socket.socket(fileno=0)
+    with connection.makefile("r") as told:
+        line = told.readline()
+    if not line:
+        return
+    order = Order(**json.loads(line))
+    threading.Thread(target=_leave_with_worker, args=(connection,), daemon=True).start()
+    Companion(order, Table(order.descriptor, order.slots)).run()
+
+
+def _leave_with_worker(connection: socket.socket) -> None:
+    """End this process when the worker's end of the socket is closed, whatever the database does meanwhile."""
+    waiting = select.poll()
+    waiting.register(connection, select.POLLIN)
+    while True:
+        waiting.poll()
+        if not connection.recv(1024):
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

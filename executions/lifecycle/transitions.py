@@ -1,0 +1,147 @@
+"""The steps of a running execution: what each writes, as a `Change` for the recorder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from executions.domain.statuses import ExecutionStatus, NodeRunStatus
+from executions.lifecycle.base import Change, Lease, about, event, summary, transition, transition_node_run
+from executions.models import Execution, NodeRun, Wait
+
+
+def start_node(execution: Execution, lease: Lease, run: NodeRun, input_items: int) -> Change:
+    """A node run begins its attempt `run.attempt`."""
+    transition_node_run(run, NodeRunStatus.RUNNING)
+    run.started_at = run.started_at or timezone.now()
+    data = about(run) | {"attempt": run.attempt, "input_items": input_items}
+    return Change(lease, [event(execution, "node_started", data)], [run])
+
+
+def complete_node(execution: Execution, lease: Lease, run: NodeRun, preview: list[Any] | None) -> Change:
+    """A node run has ended well; its output and figures are set on `run` already."""
+    transition_node_run(run, NodeRunStatus.COMPLETED)
+    run.ended_at = timezone.now()
+    data = about(run) | {
+        "attempt": run.attempt,
+        "duration_ms": run.duration_ms,
+        "cpu_ms": run.cpu_ms,
+        "memory_bytes": run.memory_bytes,
+        "output_items": run.output_items,
+        "output_bytes": run.output_bytes,
+        "outputs": {name: len(items) for name, items in (run.output or {}).items()},
+        "from_cache": run.from_cache,
+        "preview": preview,
+    }
+    return Change(lease, [event(execution, "node_completed", data)], [run])
+
+
+def fail_node(execution: Execution, lease: Lease, run: NodeRun, error: dict[str, Any], on_error: str) -> Change:
+    """A node run has failed for good; with `on_error` continue or route its output is set on `run` already."""
+    transition_node_run(run, NodeRunStatus.FAILED)
+    run.ended_at = timezone.now()
+    run.error = error
+    data = about(run) | {
+        "attempt": run.attempt,
+        "duration_ms": run.duration_ms or 0.0,
+        "error": error,
+        "on_error": on_error,
+    }
+    return Change(lease, [event(execution, "node_failed", data)], [run])
+
+
+def retry_node(execution: Execution, lease: Lease, run: NodeRun, error: dict[str, Any], delay_ms: float) -> Change:
+    """An attempt has failed and another follows after `delay_ms`."""
+    data = about(run) | {
+        "attempt": run.attempt,
+        "next_attempt": run.attempt + 1,
+        "delay_ms": delay_ms,
+        "error": error,
+    }
+    run.attempt += 1
+    return Change(lease, [event(execution, "node_retrying", data)], [run])
+
+
+def skip_node(execution: Execution, lease: Lease, run: NodeRun, reason: str) -> Change:
+    """A node will not run."""
+    transition_node_run(run, NodeRunStatus.SKIPPED)
+    run.ended_at = timezone.now()
+    return Change(lease, [event(execution, "node_skipped", about(run) | {"reason": reason})], [run])
+
+
+def wait_node(
+    execution: Execution, lease: Lease, run: NodeRun, reason: str, until: datetime | None, wait: Wait | None = None
+) -> Change:
+    """A node run waits until a time, or for what `wait` says, holding no thread."""
+    transition_node_run(run, NodeRunStatus.WAITING)
+    run.wake_at = until
+    data = about(run) | {"reason": reason, "until": until.isoformat() if until else None}
+    data["kind"] = wait.kind if wait else "time" if run.error is None else "retry"
+    if wait is not None:
+        data |= {
+            "wait": str(wait.pk),
+            "assignee": wait.assignee.get_username() if wait.assignee else None,
+            "child": str(wait.child_id) if wait.child_id else None,
+        }
+    return Change(lease, [event(execution, "node_waiting", data)], [run], [wait] if wait else [])
+
+
+def cancel_node(lease: Lease, run: NodeRun) -> Change:
+    """A node run ends because its execution does."""
+    transition_node_run(run, NodeRunStatus.CANCELLED)
+    run.ended_at, run.error = timezone.now(), None
+    return Change(lease, [], [run])
+
+
+def release_waiting(execution: Execution, lease: Lease, until: datetime | None, ran_ms: float) -> Change:
+    """Nothing runs until `until`, or until something that is waited for comes: give the lease back."""
+    transition(execution, ExecutionStatus.WAITING)
+    data = {"reason": "Every active node waits.", "until": until.isoformat() if until else None}
+    return Change(
+        lease, [event(execution, "waiting", data)], execution_fields=_released(execution, ran_ms) | {"resume_by": until}
+    )
+
+
+def release_paused(execution: Execution, lease: Lease, request: dict[str, Any], ran_ms: float) -> Change:
+    """No node runs and none is to start until somebody resumes it: give the lease back."""
+    transition(execution, ExecutionStatus.PAUSED)
+    fields = _released(execution, ran_ms) | {"resume_unless_paused": timezone.now(), "pause_request": None}
+    return Change(lease, [event(execution, "paused", request)], execution_fields=fields)
+
+
+def hand_over(lease: Lease, ran_ms: float) -> Change:
+    """The worker stops: another goes on from the last checkpoint, at once and without counting a crash."""
+    return Change(lease, execution_fields={"lease_expires_at": None, "handed_over": True, "ran_ms": ran_ms})
+
+
+def _released(execution: Execution, ran_ms: float) -> dict[str, Any]:
+    return {"status": execution.status, "lease_expires_at": None, "admitted_at": None, "ran_ms": ran_ms}
+
+
+def end(
+    execution: Execution,
+    lease: Lease,
+    status: ExecutionStatus,
+    runs: Sequence[NodeRun],
+    data: dict[str, Any],
+    *,
+    follow_up: bool,
+) -> Change:
+    """The execution ends with `status`; `data` is what the event says besides the summary. With `follow_up` its
+    parent, its children or an error workflow are to hear of it."""
+    transition(execution, status)
+    ended_at = timezone.now()
+    fields = {
+        "status": execution.status,
+        "ended_at": ended_at,
+        "lease_expires_at": None,
+        "resume_at": None,
+        "error": data.get("error"),
+        "follow_up_due": follow_up,
+    }
+    payload = data | {"summary": summary(execution, runs, ended_at)}
+    cancels = data if status is ExecutionStatus.CANCELLED else None
+    return Change(lease, [event(execution, status.value, payload)], execution_fields=fields, cancels=cancels)

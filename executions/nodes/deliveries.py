@@ -1,0 +1,45 @@
+"""What a node sends as a webhook, and what a workflow reads of the delivery afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from webhooks.models import Delivery, DeliveryStatus, Endpoint, Rank
+from webhooks.retry_schedule import RetryPolicy
+from webhooks.secrets import Auth, NoAuth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What a node run sends for one of its items: to a URL, or to an endpoint by the endpoint's own settings."""
+
+    endpoint: Endpoint | None = None
+    url: str = ""
+    method: str = "POST"
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    body: str = field(default="", repr=False)
+    content_type: str = "application/json"
+    auth: Auth = field(default_factory=NoAuth, repr=False)
+    secret: str = field(default="", repr=False)
+    timeout_seconds: float = 15.0
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    rank: Rank = Rank.DEFAULT
+    idempotency_key: str
+
+
+def about(delivery: Delivery) -> dict[str, Any]:
+    """Return what a workflow reads of a delivery: `{delivery_id, status, status_code, attempts, error}`."""
+    return {
+        "delivery_id": str(delivery.pk),
+        "status": delivery.status,
+        "status_code": delivery.status_code,
+        "attempts": delivery.attempts_made,
+        "error": delivery.error if delivery.status != DeliveryStatus.DELIVERED else "",
+    }
+
+
+def gone(delivery_id: str) -> dict[str, Any]:
+    """Return the same for a delivery that retention removed before the workflow read it."""
+    error = "The delivery was removed by retention before the workflow read its outcome."
+    return {"delivery_id": delivery_id, "status": "unknown", "status_code": None, "attempts": 0, "error": error}

@@ -1,0 +1,99 @@
+"""A node run, or the parameters of one, computed in a sandbox process. No Django.
+
+`executions.engine.elsewhere` makes the requests: a JSON head, then the JSON arrays that it names.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import orjson
+
+from executions.domain.errors import NodeError
+from executions.domain.expressions import Evaluator, ExpressionError, ExpressionScope
+from executions.domain.graph import Node
+from executions.domain.items import Items, NotStorable, PackedItems, chunks_of, main_of, sample_of
+from executions.nodes.base import NodeContext, NodeResult, NodeType
+
+LOG_LINES = 100
+
+
+def run(parts: list[bytes]) -> list[bytes]:
+    """Run the node. Returns a JSON head with the outputs' names and counts, or the error, and the outputs' chunks."""
+    request = _Request(parts)
+    node_type: NodeType[Any] = getattr(import_module(request.head["module"]), request.head["class"])()
+    logs: list[tuple[str, str]] = []
+    context: NodeContext[Any] = NodeContext(
+        node=Node.model_validate(request.head["node"]),
+        parameters_type=node_type.Parameters,
+        inputs=request.inputs,
+        evaluator=Evaluator(request.scope()),
+        idempotency_key="",
+        log=lambda level, message: logs.append((level, message)),
+    )
+    if (resolved := request.head["resolved"]) is not None:
+        context.resolved = {n: node_type.Parameters.model_validate(value) for n, value in enumerate(resolved)}
+    try:
+        head, chunks = _told(node_type.run(context))
+    except NodeError as error:
+        head, chunks = {"error": str(error), "retryable": error.retryable}, []
+    except NotStorable as error:
+        head, chunks = {"error": str(error), "retryable": False}, []
+    except MemoryError:
+        raise
+    except Exception as error:
+        head, chunks = {"bug": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}, []
+    return [orjson.dumps(head | {"logs": logs[:LOG_LINES]}), *chunks]
+
+
+def _told(result: NodeResult) -> tuple[dict[str, Any], list[bytes]]:
+    """Return what to tell of a result, and the chunks of its outputs. Raises NodeError, NotStorable."""
+    outputs, chunks = list[dict[str, Any]](), list[bytes]()
+    for name, items in result.outputs.items():
+        try:
+            texts, counts = chunks_of(items)
+        except TypeError as error:
+            raise NodeError(f"The output is not JSON: {error}.") from None
+        outputs.append({"name": name, "counts": counts, "sample": sample_of(items)})
+        chunks += texts
+    return {"outputs": outputs, "keep_open": result.keep_open}, chunks
+
+
+def resolve(parts: list[bytes]) -> list[bytes]:
+    """Evaluate the expressions of a value for some items, up to the first that fails. Returns one JSON text an item:
+    `{"value": …}` or `{"error": …}`."""
+    request = _Request(parts)
+    evaluator = Evaluator(request.scope())
+    answers = list[bytes]()
+    for index in range(request.head["first"], request.head["end"]):
+        try:
+            answers.append(orjson.dumps({"value": evaluator.resolve(request.head["value"], index)}))
+        except ExpressionError as error:
+            answers.append(orjson.dumps({"error": str(error)}))
+            break
+    return answers
+
+
+class _Request:
+    """What the parts of a request say."""
+
+    def __init__(self, parts: list[bytes]) -> None:
+        self.head: dict[str, Any] = orjson.loads(parts[0])
+        arrays = iter(parts[1:])
+        self.inputs = {each["name"]: _items(each["counts"], arrays) for each in self.head["inputs"]}
+        self.nodes = dict[str, Items]()
+        for each in self.head["nodes"]:
+            self.nodes |= dict.fromkeys(each["names"], _items(each["counts"], arrays))
+
+    def scope(self) -> ExpressionScope:
+        """Return what the expressions see."""
+        words = self.head["words"]
+        nodes = {name: (lambda items=items: items) for name, items in self.nodes.items()}
+        return ExpressionScope(main_of(self.inputs), nodes, words["execution"], words["workflow"], words["vars"])
+
+
+def _items(counts: list[int], arrays: Iterator[bytes]) -> Items:
+    return PackedItems([next(arrays) for _ in counts], counts, [])

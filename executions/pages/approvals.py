@@ -1,0 +1,66 @@
+"""The page of what people are asked to decide, and the count beside its entry in the navigation."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.functional import SimpleLazyObject
+from events.catalogue.stream_names import FEED
+
+from events import log
+from executions.models import Wait
+from executions.waits import approvals
+from workflow_platform.core.accounts.models import User
+from workflow_platform.core.api.page_filters import uuid_or_none
+
+LISTED = 50
+MOST_COUNTED = 100
+SHOWS = {"mine": "For me", "open": "All open", "decided": "Decided"}
+
+
+@login_required
+def page(request: HttpRequest) -> HttpResponse:
+    """The approvals for the caller to decide, all open ones, or those with a decision; `before` pages back."""
+    head = log.head(FEED)
+    user = cast(User, request.user)
+    show = request.GET.get("show", "mine")
+    show = show if show in SHOWS else "mine"
+    found = approvals.listed(user, show).order_by("-id")
+    if (before := uuid_or_none(request.GET.get("before"))) is not None:
+        found = found.filter(pk__lt=before)
+    rows = list(found[: LISTED + 1])
+    roles = approvals.roles_of(user)
+    context = {
+        "show": show,
+        "shows": SHOWS.items(),
+        "approvals": [_shown(wait, user, roles) for wait in rows[:LISTED]],
+        "before": before,
+        "older": rows[LISTED - 1].pk if len(rows) > LISTED else None,
+        "page_data": {"head": head},
+    }
+    return render(request, "executions/approvals.html", context)
+
+
+def count(request: HttpRequest) -> dict[str, Any]:
+    """Give every page `approvals_count`, read only where it is shown: how many the caller is asked to decide."""
+    return {"approvals_count": SimpleLazyObject(lambda: _count(request.user))}
+
+
+def _count(user: Any) -> str:
+    if not user.is_authenticated:
+        return ""
+    found = Wait.objects.approvals().open().meant_for(user)[:MOST_COUNTED].count()
+    return f"{MOST_COUNTED - 1}+" if found == MOST_COUNTED else str(found or "")
+
+
+def _shown(wait: Wait, user: User, roles: dict[Any, Any]) -> dict[str, Any]:
+    state = approvals.state_of(wait)
+    return {
+        "wait": wait,
+        "state": state,
+        "may_decide": state == "open" and approvals.may_decide(wait, user, roles),
+        "comment": (wait.outcome or {}).get("comment", ""),
+    }

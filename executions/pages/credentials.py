@@ -1,0 +1,47 @@
+"""The page of the credentials: editors see which there are, admins make and change them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from executions.credentials.usage import uses_of
+from executions.domain import credential_types
+from executions.models import Credential
+from workflow_platform.core.accounts.models import Role, User, Workspace
+from workflow_platform.core.accounts.workspace_choice import offered
+
+LISTED = 200
+
+
+@login_required
+def credentials(request: HttpRequest) -> HttpResponse:
+    """List the credentials that the caller may use."""
+    admin_of = offered(cast(User, request.user), Role.ADMIN)
+    editor = Workspace.objects.visible_to(request.user, Role.EDITOR)
+    admin_ids = {workspace.pk for workspace in admin_of}
+    visible = Credential.objects.visible_to(request.user, Role.EDITOR).select_related("workspace").defer("data")
+    found = list(visible[:LISTED])
+    uses = uses_of(found)
+    labels = {name: kind.label for name, kind in credential_types.CREDENTIAL_TYPES.items()}
+    rows: list[dict[str, Any]] = [
+        {
+            "row": row,
+            "label": labels[row.type],
+            "changeable": row.workspace_id in admin_ids,
+            "uses": uses[row.pk][:50],
+        }
+        for row in found
+    ]
+    context = {
+        "credentials": rows,
+        "can_create": bool(admin_of),
+        "may_see": editor.exists(),
+        "several_workspaces": editor.count() > 1,
+        "workspaces": admin_of,
+        "page_data": {"types": credential_types.describe()},
+    }
+    return render(request, "executions/credentials.html", context)

@@ -1,0 +1,139 @@
+"""What the pages list and count: executions by filter, the last hour's activity, workflows with their latest runs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import CharField, Count, OuterRef, Q, QuerySet
+from django.db.models.functions import Cast, JSONObject, TruncMinute
+from django.utils import timezone
+
+from executions.domain.statuses import ExecutionStatus
+from executions.models import Execution, Trigger, Workflow
+from workflow_platform.core.accounts.models import User
+from workflow_platform.core.api.page_filters import PageFilters
+
+FAILED = [ExecutionStatus.FAILED.value, ExecutionStatus.TIMED_OUT.value]
+UNENDED = [status.value for status in ExecutionStatus if not status.ended]
+MINUTES = 60
+BAR_WIDTH, CHART_HEIGHT = 8, 40
+RECENT_RUNS = 14
+
+
+class ExecutionFilters(PageFilters):
+    """The filters of a list of executions."""
+
+    status = forms.MultipleChoiceField(
+        required=False, choices=[(s.value, s.value.replace("_", " ")) for s in ExecutionStatus]
+    )
+    workflow = forms.ModelChoiceField(Workflow.objects.none(), required=False, empty_label="Any workflow")
+    trigger = forms.ChoiceField(required=False, choices=[("", "Any trigger"), *Trigger.choices])
+    q = forms.CharField(required=False, max_length=200)
+
+    def __init__(self, data: Any, user: User) -> None:
+        super().__init__(data)
+        found = Workflow.objects.visible_to(user).filter(deleted_at__isnull=True).order_by("name")
+        choice = self.fields["workflow"]
+        assert isinstance(choice, forms.ModelChoiceField)
+        choice.queryset = found
+        for name in ("workflow", "trigger", "range", "since", "until"):
+            self.fields[name].widget.attrs["aria-label"] = name.capitalize()
+
+    def filter(self, executions: QuerySet[Execution]) -> QuerySet[Execution]:
+        """Return those of `executions` that fit."""
+        chosen = self.chosen()
+        if "status" in chosen:
+            executions = executions.filter(status__in=chosen["status"])
+        if "workflow" in chosen:
+            executions = executions.filter(workflow=chosen["workflow"])
+        if "trigger" in chosen:
+            executions = executions.filter(trigger=chosen["trigger"])
+        since, until = self.span()
+        if since:
+            executions = executions.filter(queued_at__gte=since)
+        if until:
+            executions = executions.filter(queued_at__lt=until)
+        return _holding(executions, chosen["q"]) if "q" in chosen else executions
+
+
+def _holding(executions: QuerySet[Execution], text: str) -> QuerySet[Execution]:
+    """Return the executions with the text in their workflow's name or error, or whose id begins with it."""
+    return executions.annotate(id_text=Cast("id", CharField())).filter(
+        Q(workflow__name__icontains=text) | Q(error__message__icontains=text) | Q(id_text__istartswith=text)
+    )
+
+
+def listed(user: User) -> QuerySet[Execution]:
+    """Return the executions that the user may see, newest first, with what a row shows."""
+    found = Execution.objects.visible_to(user).select_related("workflow", "version", "created_by")
+    return found.defer("input", "version__nodes", "version__edges", "workflow__description").order_by("-id")
+
+
+def activity(user: User, workflow_id: UUID | None = None) -> dict[str, Any]:
+    """Count what is going on, and what ended in the last hour, minute by minute: `{running, queued, waiting, completed,
+    failed, success, bars}`; `success` is a percentage, None where nothing ended."""
+    mine = Execution.objects.visible_to(user).order_by()
+    if workflow_id:
+        mine = mine.filter(workflow_id=workflow_id)
+    now = timezone.now()
+    open_ = dict(mine.filter(status__in=UNENDED).values_list("status").annotate(Count("pk")))
+    minutes: list[Any] = list(
+        mine.filter(ended_at__gte=now - timedelta(minutes=MINUTES))
+        .annotate(minute=TruncMinute("ended_at"))
+        .values("minute")
+        .annotate(
+            completed=Count("pk", filter=Q(status=ExecutionStatus.COMPLETED.value)),
+            failed=Count("pk", filter=Q(status__in=FAILED)),
+        )
+    )
+    completed, failed = sum(m["completed"] for m in minutes), sum(m["failed"] for m in minutes)
+    return {
+        "running": open_.get(ExecutionStatus.RUNNING.value, 0),
+        "queued": open_.get(ExecutionStatus.QUEUED.value, 0),
+        "waiting": open_.get(ExecutionStatus.WAITING.value, 0) + open_.get(ExecutionStatus.PAUSED.value, 0),
+        "completed": completed,
+        "failed": failed,
+        "success": round(100 * completed / (completed + failed)) if completed + failed else None,
+        "bars": _bars(minutes, now),
+    }
+
+
+def _bars(minutes: list[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
+    """Return one bar per minute, oldest first, in SVG units; the highest one fills the chart."""
+    by_minute = {m["minute"]: m for m in minutes}
+    highest = max((m["completed"] + m["failed"] for m in minutes), default=0) or 1
+    first = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
+    bars = []
+    for index in range(MINUTES):
+        minute = first + timedelta(minutes=index)
+        counted = by_minute.get(minute, {"completed": 0, "failed": 0})
+        good, bad = (counted[name] * CHART_HEIGHT / highest for name in ("completed", "failed"))
+        bars.append(
+            {
+                "x": index * BAR_WIDTH,
+                "minute": minute,
+                "completed": counted["completed"],
+                "failed": counted["failed"],
+                "good": {"y": round(CHART_HEIGHT - good, 2), "height": round(good, 2)},
+                "bad": {"y": round(CHART_HEIGHT - good - bad, 2), "height": round(bad, 2)},
+            }
+        )
+    return bars
+
+
+def workflows_with_runs(user: User, text: str = "") -> QuerySet[Workflow]:
+    """Return the workflows that the user may see, each with `runs`: its latest executions, newest first."""
+    runs = Execution.objects.filter(workflow=OuterRef("pk")).order_by("-id")
+    shown = JSONObject(id="id", status="status", queued_at="queued_at")
+    found = Workflow.objects.visible_to(user).filter(deleted_at__isnull=True)
+    if text:
+        found = found.filter(Q(name__icontains=text) | Q(description__icontains=text))
+    return (
+        found.select_related("latest_version", "workspace")
+        .annotate(runs=ArraySubquery(runs.values(run=shown)[:RECENT_RUNS]))
+        .order_by("name", "id")
+    )

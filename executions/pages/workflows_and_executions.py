@@ -1,0 +1,258 @@
+"""The pages: server-rendered; what changes on them comes over the event stream.
+
+Whatever a page shows live, the head of its stream is read before its rows: an event committed in between is sent
+again rather than missed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
+from django.utils import timezone
+from events.catalogue.stream_names import FEED, WORKFLOW
+
+from events import log
+from events.replay import reading as replay_reading
+from events.replay.models import Replay, State, Target
+from executions.admission.explanation import explain
+from executions.domain.graph import Graph
+from executions.models import Execution, Workflow, WorkflowVersion
+from executions.nodes.registry import node_types
+from executions.pages import relations
+from executions.pages.layout import layout
+from executions.pages.listing import ExecutionFilters, activity, listed, workflows_with_runs
+from executions.triggers import schedules
+from executions.triggers.hooks import pages as hook_pages
+from executions.workflows.shown_definitions import for_viewers, settings_for_viewers
+from webhooks.models import Delivery
+from workflow_platform.core.accounts.models import Role, User, Workspace
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.workspace_choice import offered
+from workflow_platform.core.api.page_filters import page_query, uuid_or_none
+from workflow_platform.core.requests.hooks_host import hooks_url
+
+LISTED = 50
+RECENT = 15
+VERSIONS = 30
+MOST_ROWS = 100
+SHOWN_CHILDREN = 10
+RERUNS = 5
+MOST_COUNTED = 10_000
+
+
+def graph_data(version: WorkflowVersion) -> dict[str, Any]:
+    """Return what `static/js/graph.js` draws: nodes with their type's label and icon, and the layout."""
+    graph = Graph.parse(version.nodes, version.edges, 10**6)
+    types = node_types()
+    nodes = []
+    for node in graph.nodes.values():
+        found = types.get(node.type)  # None: a package that added the type has been removed
+        shown = {"label": found.label, "icon": found.icon} if found else {"label": node.type, "icon": "dot"}
+        nodes.append(
+            {"id": node.id, "name": node.label, "type": node.type, "trigger": bool(found and found.trigger)} | shown
+        )
+    return {"nodes": nodes, "layout": layout(graph)}
+
+
+@login_required
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """The executions that the caller may see, live, with filters in the URL; `before` pages back."""
+    head = log.head(FEED)
+    user = _user(request)
+    filters = ExecutionFilters(request.GET, user)
+    found = filters.filter(listed(user))
+    before = uuid_or_none(request.GET.get("before"))
+    rows = list((found.filter(pk__lt=before) if before else found)[: LISTED + 1])
+    executions = rows[:LISTED]
+    chosen = filters.chosen()
+    context = {
+        "filters": filters,
+        "filtered": bool(chosen),
+        "executions": executions,
+        "before": before,
+        "older": page_query(request, before=executions[-1].pk) if len(rows) > LISTED else None,
+        "newest": page_query(request),
+        "activity": activity(user),
+        "can_run": _is_editor(user),
+        "has_workflows": Workflow.objects.visible_to(user).filter(deleted_at__isnull=True).exists(),
+        "list_data": {"stream": FEED, "head": head, "grows": before is None, "listed": LISTED},
+        "page_data": {},
+    }
+    return render(request, "executions/dashboard.html", context)
+
+
+@login_required
+def rows(request: HttpRequest) -> HttpResponse:
+    """The rows of the executions `ids` that fit the filters, and the counters: what a live list asks for."""
+    user = _user(request)
+    ids = [found for text in request.GET.get("ids", "").split(",") if (found := uuid_or_none(text))][:MOST_ROWS]
+    executions = ExecutionFilters(request.GET, user).filter(listed(user)).filter(pk__in=ids)
+    context = {"executions": executions, "activity": activity(user), "in_workflow": "in_workflow" in request.GET}
+    return render(request, "executions/_update.html", context)
+
+
+@login_required
+def workflows(request: HttpRequest) -> HttpResponse:
+    """The workflows that the caller may see, with their latest executions."""
+    head = log.head(FEED)
+    user = _user(request)
+    text = request.GET.get("q", "").strip()[:200]
+    editor_of = offered(user, Role.EDITOR)
+    editable = {workspace.pk for workspace in editor_of}
+    types = node_types()
+    found = []
+    for row in workflows_with_runs(user, text)[:200]:
+        nodes = row.latest_version.nodes if row.latest_version else []
+        triggers = [
+            types[node["type"]].label for node in nodes if node["type"] in types and types[node["type"]].trigger
+        ]
+        found.append({"row": row, "nodes": len(nodes), "triggers": triggers, "editable": row.workspace_id in editable})
+    context = {
+        "workflows": found,
+        "q": text,
+        "can_create": bool(editable),
+        "workspaces": editor_of,
+        "page_data": {"head": head},
+    }
+    return render(request, "executions/workflows.html", context)
+
+
+@login_required
+def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
+    """A workflow: its graph, its JSON, a form to run it, its versions (`?version=N` opens one), its executions."""
+    user = _user(request)
+    found = Workflow.objects.filter(deleted_at__isnull=True).select_related("latest_version", "workspace")
+    row = get_visible_or_404(found, user, pk=workflow_id)
+    stream = f"{WORKFLOW}{row.pk}"
+    head = log.head(stream)
+    versions = row.versions.select_related("created_by").defer("edges").order_by("-number")
+    version = _version(row, request.GET.get("version"))
+    hooks = hook_pages.hooks_of(row, version)
+    can_run = _can_run(request, row)
+    context = {
+        "workflow": row,
+        "version": version,
+        "versions": versions[:VERSIONS],
+        "hooks": hooks,
+        "schedules": schedules.listed(row, version),
+        "hook_base": f"{hooks_url()}/hooks/" if settings.HOOKS_HOST else request.build_absolute_uri("/hooks/"),
+        "executions": listed(user).filter(workflow=row)[:RECENT],
+        "can_run": can_run,
+        "page_data": {
+            "workflow": str(row.pk),
+            "graph": graph_data(version),
+            "definition": {
+                "name": row.name,
+                "description": row.description,
+                "nodes": version.nodes if can_run else for_viewers(version.nodes),
+                "edges": version.edges,
+                "settings": version.settings if can_run else settings_for_viewers(version.settings),
+            },
+            "sample_input": version.settings.get("sample_input", []) if can_run else [],
+            "hook_requests": hook_pages.latest(row) if hooks else [],
+            "icons": static("icons.svg"),
+        },
+        "list_data": {
+            "stream": stream,
+            "head": head,
+            "grows": True,
+            "listed": RECENT,
+            "filters": f"workflow={row.pk}&in_workflow=1",
+        },
+    }
+    return render(request, "executions/workflow.html", context)
+
+
+def _version(row: Workflow, wanted: str | None) -> WorkflowVersion:
+    """Return the version with the number `wanted`, the latest one without. Raises Http404."""
+    if not wanted:
+        if row.latest_version is None:
+            raise ValueError(f"workflow {row.pk} has no version")
+        return row.latest_version
+    found = row.versions.filter(number=int(wanted)).first() if wanted.isdecimal() and len(wanted) < 9 else None
+    if found is None:
+        raise Http404
+    return found
+
+
+@login_required
+def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
+    """The live monitor. Everything that moves on it is folded from the stream: from its first event on or, where the
+    stream is long, from the rows and what is near its head; where the events were removed, it shows the rows."""
+    found = Execution.objects.select_related(
+        "workflow__latest_version", "version", "stream", "parent__workflow", "parent_run"
+    )
+    row = get_visible_or_404(found, request.user, pk=execution_id)
+    reruns = list(row.reruns.only("pk", "status").order_by("-id")[: RERUNS + 1])
+    labels = {node["id"]: node.get("name") or node["id"] for node in row.version.nodes}
+    handled = uuid_or_none(relations.handled_error(row))
+    replay = _replay(request, row)
+    if "replay" in request.GET and replay is None:
+        return redirect("monitor", execution_id=row.pk)
+    context = {
+        "execution": row,
+        "replay": replay,
+        "reruns": reruns[:RERUNS],
+        "more_reruns": len(reruns) > RERUNS,
+        "rerun_from": labels.get(row.rerun_from, row.rerun_from),
+        "can_run": replay is None and _can_run(request, row.workflow),
+        "queue": None if replay else explain(row, _user(request)),
+        "parent": relations.parent_of(row),
+        "children": relations.children_of(row)[:SHOWN_CHILDREN],
+        "handled": str(handled) if handled else None,
+        "removed_at": row.stream.removed_at,
+        "deliveries": Delivery.objects.filter(execution_id=row.pk)[:MOST_COUNTED].count(),
+        "page_data": {
+            "execution": str(row.pk),
+            "replay": replay,
+            "head": row.stream.last_sequence,
+            "removed": row.stream.removed_at is not None,
+            "pausing": row.pause_request is not None,
+            "rerun_of": str(row.rerun_of_id) if row.rerun_of_id else None,
+            "trigger_node": row.trigger_node,
+            "graph": graph_data(row.version),
+            "server_time": timezone.now().isoformat(),
+            "icons": static("icons.svg"),
+        },
+    }
+    return render(request, "executions/monitor.html", context)
+
+
+def _replay(request: HttpRequest, row: Execution) -> dict[str, Any] | None:
+    """Return how the replay of the execution that the caller asks for stands; None where there is none to show."""
+    wanted = uuid_or_none(request.GET.get("replay"))
+    if wanted is None:
+        return None
+    mine = Replay.objects.visible_to(request.user)
+    found = mine.filter(pk=wanted, target=Target.STREAM, filter__execution=str(row.pk)).first()
+    if found is None:
+        return None
+    facts = replay_reading.facts(found, replay_reading.database_now())
+    if facts["state"] in {State.CANCELLED, State.EXPIRED} or not found.total:
+        return None
+    return facts | {"id": str(found.pk), "first_time": found.first_time and found.first_time.isoformat()}
+
+
+@login_required
+def queue(request: HttpRequest, execution_id: UUID) -> HttpResponse:
+    """The monitor's card that says why an execution is queued; empty once it is not."""
+    row = get_visible_or_404(Execution.objects.select_related("workflow"), request.user, pk=execution_id)
+    return render(request, "executions/_queue.html", {"queue": explain(row, _user(request))})
+
+
+def _user(request: HttpRequest) -> User:
+    return cast(User, request.user)
+
+
+def _can_run(request: HttpRequest, row: Workflow) -> bool:
+    return Workflow.objects.visible_to(request.user, Role.EDITOR).filter(pk=row.pk).exists()
+
+
+def _is_editor(user: User) -> bool:
+    return Workspace.objects.visible_to(user, Role.EDITOR).exists()

@@ -1,0 +1,50 @@
+"""Ended executions go, if asked for, with their events: the rows, the node runs and their outputs."""
+
+from __future__ import annotations
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from events.retention import retention
+from executions.models import Execution
+from workflow_platform.core.accounts.models import Workspace
+
+AT_ONCE = 100
+
+
+def prune(workspace: Workspace | None = None) -> int:
+    """Delete the ended executions whose events were removed, AT_ONCE in a transaction. Returns how many.
+
+    One that started another which has not ended stays until that has. What refers to one (a rerun, a schedule) goes on
+    without it: what it needs of it was copied.
+    """
+    unended = Execution.objects.filter(parent=OuterRef("pk"), ended_at__isnull=True)
+    due = Execution.objects.filter(ended_at__isnull=False, follow_up_due=False, stream__removed_at__isnull=False)
+    due = due.filter(~Exists(unended))
+    if workspace is not None:
+        due = due.filter(workspace=workspace)
+    count = 0
+    while pruned := _prune_some(due):
+        count += pruned
+    return count
+
+
+@transaction.atomic
+def _prune_some(due: QuerySet[Execution]) -> int:
+    locked = due.select_for_update(of=("self",), skip_locked=True).order_by("pk").values_list("pk", "stream_id")
+    found = list(locked[:AT_ONCE])
+    Execution.objects.filter(pk__in=[pk for pk, _ in found]).only("pk").delete()  # without reading inputs
+    retention.abandon([stream_id for _, stream_id in found])
+    return len(found)
+
+
+def weigh(streams: str) -> tuple[int, int]:
+    """Return how many executions the streams (a query of their ids) are of, and the bytes of their outputs."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), COALESCE(sum((SELECT sum(output_bytes) FROM executions_noderun r"  # noqa: S608
+            f" WHERE r.execution_id = e.id)), 0)::bigint FROM executions_execution e WHERE e.stream_id IN ({streams})"
+            " AND NOT EXISTS (SELECT 1 FROM executions_execution c WHERE c.parent_id = e.id AND c.ended_at IS NULL)"
+        )
+        count, size = cursor.fetchone()
+    return int(count), int(size)

@@ -1,0 +1,95 @@
+"""What the workflow's page shows of requests to its test URLs."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+from executions.models import Workflow, WorkflowVersion
+from executions.triggers import webhook_paths
+from executions.triggers.hooks.listeners import tested
+from webhooks.inbound.bodies import BadBody, read_body
+from webhooks.inbound.request_log import MAX_BODY
+from webhooks.models import InboundRequest
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+
+SHOWN = 10
+_AUTH_WORDS = {
+    "basic": "user name and password",
+    "bearer": "bearer token",
+    "header": "secret header",
+    "standard_webhooks": "Standard Webhooks signature",
+    "github": "GitHub's signature",
+    "stripe": "Stripe's signature",
+    "slack": "Slack's signature",
+    "hmac": "HMAC signature",
+}
+
+
+def hooks_of(workflow: Workflow, version: WorkflowVersion) -> list[dict[str, Any]]:
+    """Return the webhook triggers of a version: where they listen, where they are tested, and who may call. `path` and
+    `test_path` follow /hooks/."""
+    nodes = webhook_paths.triggers(version.nodes)
+    named = [str(node["parameters"].get("path", "")) for node in nodes]
+    paths = webhook_paths.hook_paths(workflow.workspace, named)
+    found = []
+    for node, trigger_path in zip(nodes, named, strict=True):
+        parameters, path = node["parameters"], paths[trigger_path]
+        leads_to = tested(path)
+        # Where another workflow has the path, the id leads to this one.
+        here = leads_to is not None and leads_to.workflow.pk == workflow.pk
+        auth = parameters.get("auth")
+        found.append(
+            {
+                "node": node["id"],
+                "path": path,
+                "methods": parameters.get("methods", ["POST"]),
+                "test_path": f"test/{path}" if here else f"test/{workflow.pk}/{trigger_path}",
+                "auth": _AUTH_WORDS.get(str(auth.get("type"))) if isinstance(auth, dict) else None,
+            }
+        )
+    return found
+
+
+@login_required
+@require_safe
+def hook_requests(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
+    """The latest requests to the workflow's test URLs, as JSON, the newest first."""
+    rows = Workflow.objects.filter(deleted_at__isnull=True)
+    workflow = get_visible_or_404(rows, request.user, pk=workflow_id)
+    return JsonResponse({"requests": latest(workflow)}, headers={"Cache-Control": "no-store"})
+
+
+def latest(workflow: Workflow) -> list[dict[str, Any]]:
+    """Return the latest requests to the workflow's test URLs."""
+    found = InboundRequest.objects.filter(workflow_id=workflow.pk, workspace=workflow.workspace_id, test=True)
+    return [_shown(row) for row in found.order_by("-id")[:SHOWN]]
+
+
+def _shown(row: InboundRequest) -> dict[str, Any]:
+    whole = row.body_bytes <= MAX_BODY or len(row.body.encode()) >= row.body_bytes  # masked, it may be shorter
+    try:
+        body = read_body(row.content_type, row.body.encode()) if whole else row.body
+    except BadBody:
+        body = row.body
+    return {
+        "id": str(row.pk),
+        "received_at": row.received_at.isoformat(),
+        "address": row.address,
+        "accepted": row.accepted,
+        "status_code": row.status_code,
+        "reason": row.reason,
+        "body_bytes": row.body_bytes,
+        "whole": whole,
+        "item": {
+            "method": row.method,
+            "path": row.path,
+            "headers": row.headers,
+            "query": row.query,
+            "body": body,
+        },
+    }

@@ -1,0 +1,166 @@
+"""`/hooks/{path}`: a request from outside starts a workflow, or goes on with one that waits for it.
+
+`/hooks/test/{path}` checks and shows the request and starts nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from typing import Any
+from uuid import UUID
+
+import orjson
+from channels.db import database_sync_to_async
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+
+from executions.domain.statuses import ExecutionStatus
+from executions.models import Execution, Wait, WaitKind
+from executions.triggers.hooks import intake
+from executions.triggers.hooks.requests import Accepted, Answered, HookRequest, RefusedRequest
+from executions.triggers.hooks.verification import NOT_KEPT
+from executions.waits import responses, waits
+from webhooks.inbound import answer_headers
+from webhooks.inbound.bodies import BadBody, first_or_all, read_body, read_query
+from workflow_platform.core.api.problems import json_problem, unfit_body
+from workflow_platform.core.requests.client_address import client_address
+
+logger = logging.getLogger(__name__)
+
+COMPLETION_SECONDS = 30.0
+LOOKING_ONLY = frozenset({"HEAD", "OPTIONS"})
+NO_CONTENT = frozenset({204, 205, 304})
+NO_LENGTH = frozenset({204, 304})
+"""Answers that end with their headers; 205 has a body, which is empty."""
+
+
+@csrf_exempt
+async def receive(request: HttpRequest, path: str, test: bool = False) -> HttpResponse:
+    """Start the workflow whose active webhook trigger has the path; to a test URL, only check and show the request."""
+    outcome = await asyncio.wrap_future(intake.submit(_arrived(request, path, test)))
+    if isinstance(outcome, RefusedRequest):
+        return _refused(request, outcome)
+    if isinstance(outcome, Answered):
+        return JsonResponse(outcome.body, status=outcome.status)
+    answer = await _accepted(request, outcome)
+    if outcome.respond != "immediately":
+        intake.note_answer(outcome.id, answer.status_code)
+    return answer
+
+
+def _arrived(request: HttpRequest, path: str, test: bool) -> HookRequest:
+    unfit = unfit_body(request)
+    return HookRequest(
+        method=str(request.method),
+        path=path.rstrip("/"),
+        headers=_headers(request),
+        query_string=request.META.get("QUERY_STRING", "").encode("latin-1", "replace"),
+        body=request.body if unfit is None else b"",
+        address=client_address(request.META),
+        received_at=timezone.now(),
+        test=test,
+        unread=unfit and unfit[:2],
+        body_bytes=unfit[2] if unfit else 0,
+    )
+
+
+def _headers(request: HttpRequest) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def _refused(request: HttpRequest, outcome: RefusedRequest) -> HttpResponse:
+    answer = json_problem(request, outcome.status, outcome.detail)
+    for name, value in outcome.headers.items():
+        answer[name] = value
+    return answer
+
+
+async def _accepted(request: HttpRequest, outcome: Accepted) -> HttpResponse:
+    said: dict[str, Any] = {"execution_id": str(outcome.execution_id), "status": "queued"}
+    if outcome.duplicate:
+        said["duplicate"] = True
+    if outcome.respond == "immediately":
+        return JsonResponse(said, status=202)
+    answered = outcome.respond == "respond_node"
+    try:
+        state = await responses.wait_for(outcome.execution_id, COMPLETION_SECONDS, answered=answered)
+    except Execution.DoesNotExist:  # of a repetition whose first execution has been removed since
+        return JsonResponse(said | {"status": "removed"}, status=202)
+    except (DatabaseError, InterfaceError):  # it is stored; what comes of it cannot be said now
+        return JsonResponse(said, status=202)
+    said["status"] = state["status"]
+    if answered and state["response"] is not None:
+        return _response(outcome.execution_id, state["response"])
+    if not ExecutionStatus(state["status"]).ended:
+        return JsonResponse(said, status=202)
+    if state["status"] != ExecutionStatus.COMPLETED.value:
+        return json_problem(request, 500, f"The execution {outcome.execution_id} ended as {state['status']}.")
+    return JsonResponse(said | {"items": state["items"]})
+
+
+@csrf_exempt
+async def resume(request: HttpRequest, execution_id: UUID, signature: str) -> HttpResponse:
+    """Go on with the execution that waits for this call (`$execution.resumeUrl`), once."""
+    if (unfit := unfit_body(request)) is not None:
+        return json_problem(request, *unfit[:2])
+    if not hmac.compare_digest(signature.encode(), waits.resume_signature(execution_id).encode()):
+        return json_problem(request, 404, "Nothing waits here.")
+    if request.method in LOOKING_ONLY:
+        return json_problem(request, 405, "Programs that only look, such as previews of links, resume nothing.")
+    try:
+        item = _item(request, f"resume/{execution_id}")  # without what makes the URL a secret
+    except BadBody as error:
+        return json_problem(request, 400, str(error))
+    try:
+        await database_sync_to_async(_resume)(execution_id, request.GET.get("node"), item)
+    except waits.NotWaiting as error:
+        answer = json_problem(request, 409, str(error))
+        answer["Retry-After"] = "1"  # whoever is called out of the workflow may be faster than its next node
+        return answer
+    return JsonResponse({"execution_id": str(execution_id)}, status=202)
+
+
+def _resume(execution_id: UUID, node: str | None, item: dict[str, Any]) -> None:
+    found = Wait.objects.filter(execution=execution_id, kind=WaitKind.WEBHOOK).order_by("resolved_at", "id")
+    wait = (found.filter(node_id=node) if node else found).filter(resolved_at__isnull=True).first()
+    if wait is None:
+        raise waits.NotWaiting(waits.NotWaiting.__doc__)
+    waits.resolve(wait.pk, item)
+
+
+def _item(request: HttpRequest, path: str) -> dict[str, Any]:
+    """Return the request as an item. Raises BadBody."""
+    headers = _headers(request)
+    return {
+        "method": request.method,
+        "path": path,
+        "headers": {name: value for name, value in headers.items() if name not in NOT_KEPT},
+        "query": first_or_all(read_query(request.META.get("QUERY_STRING", "").encode("latin-1", "replace"))),
+        "body": read_body(headers.get("content-type", ""), request.body),
+    }
+
+
+def _response(execution_id: UUID, said: dict[str, Any]) -> HttpResponse:
+    """Return the answer that a `respond_to_webhook` node gave.
+
+    The node refuses headers that a workflow may not set. Those of an answer that was stored by an earlier version of
+    the platform are left out.
+    """
+    body, status = said["body"], said["status"]
+    text = isinstance(body, str)
+    content = b"" if status in NO_CONTENT else body.encode() if text else orjson.dumps(body)
+    answer = HttpResponse(
+        content, status=status, content_type="text/plain; charset=utf-8" if text else "application/json"
+    )
+    if status not in NO_LENGTH:
+        answer["Content-Length"] = str(len(content))
+    for name, value in said["headers"].items():
+        if (problem := answer_headers.problem(name, value)) is not None:
+            logger.warning("The answer of execution %s goes out without a header. %s", execution_id, problem)
+        else:
+            answer[name] = value
+    return answer

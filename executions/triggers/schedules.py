@@ -1,0 +1,286 @@
+"""Schedules: their rows follow the active workflow; what is due is fired, once, by whichever scheduler comes first.
+
+A schedule is fired under the lock of its row, and the execution is created in the transaction that advances `next_at`:
+a crash before the commit leaves it due, after the commit it is not due any more.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
+from pydantic import ValidationError
+
+from executions import lifecycle
+from executions.domain.graph import InvalidGraph, pydantic_problems
+from executions.domain.schedule_rule import ScheduleRule
+from executions.lifecycle.keys import Key
+from executions.models import Missed, Schedule, Trigger, Workflow, WorkflowVersion
+from executions.nodes.schedule_trigger import ScheduleTriggerParameters, item_of
+from workflow_platform.core.sandbox.asking import SandboxUnavailable
+from workflow_platform.core.sandbox.batching import Batches
+
+logger = logging.getLogger(__name__)
+
+GRACE = timedelta(seconds=60)
+"""A planned time that is further back was missed: longer than a scheduler takes to be started again."""
+MOST_MISSED = 100
+"""How many missed runs of one schedule are made up for, or counted."""
+BATCH = 500
+BUDGET_SECONDS = 2.0
+"""The sweep has its turn then."""
+BROKEN_PAUSE = timedelta(hours=1)
+"""Between tries of a schedule whose next time cannot be told, as when its time zone is gone from the machine."""
+SHOWN = 5
+
+
+# --- following the workflow ------------------------------------------------------------------------------------------
+
+
+def triggers_of(version: WorkflowVersion | None) -> dict[str, ScheduleTriggerParameters]:
+    """Return the parameters of the enabled schedule triggers by node id. Raises InvalidGraph where they hold no more,
+    as when a time zone is gone from the machine."""
+    found = {}
+    for node in version.nodes if version else []:
+        if node["type"] == "schedule_trigger" and not node.get("disabled"):
+            try:
+                found[node["id"]] = ScheduleTriggerParameters.model_validate(node.get("parameters", {}))
+            except ValidationError as error:
+                raise InvalidGraph(pydantic_problems(error, node["id"], None, "parameters")) from None
+    return found
+
+
+def follow(workflow: Workflow) -> None:
+    """Make the workflow's schedules those of its latest version, none while it is inactive.
+
+    The caller's transaction holds the lock of the workflow's row. One whose times stay the same keeps its next time.
+    """
+    wanted = triggers_of(workflow.latest_version) if workflow.active else {}
+    workflow.schedules.exclude(node_id__in=wanted).delete()
+    rows = {row.node_id: row for row in workflow.schedules.all()}
+    now = timezone.now()
+    for node_id, parameters in wanted.items():
+        row = rows.get(node_id) or Schedule(workflow=workflow, node_id=node_id)
+        rule = parameters.rule(anchor=now.replace(microsecond=0))
+        if row.pk is None or not row.rule.same_times(rule):
+            row.cron, row.interval_seconds = rule.cron or "", rule.interval_seconds
+            row.anchor_at, row.next_at = rule.anchor, rule.after(now)
+        row.timezone, row.missed = parameters.timezone, parameters.missed
+        row.save()
+
+
+# --- firing ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """What to do with a schedule that is due: start an execution for `planned`, if any; then it is due at `next_at`."""
+
+    planned: datetime | None
+    missed: bool
+    """Whether `planned` itself was missed."""
+    missed_runs: int
+    """How many earlier runs were missed and get no execution of their own."""
+    next_at: datetime
+
+
+def plan(rule: ScheduleRule, policy: str, planned: datetime, now: datetime) -> Firing:
+    """Decide, for a schedule whose next time `planned` has come, by its policy for missed runs."""
+    due = rule.due_between(planned, now, MOST_MISSED + 1)
+    on_time = now - due[-1] <= GRACE
+    missed = (due[:-1] if on_time else due)[-MOST_MISSED:]
+    if policy == Missed.RUN_ALL and missed:
+        left = [*missed[1:], due[-1]] if on_time else missed[1:]
+        return Firing(missed[0], True, 0, left[0] if left else rule.after(now))
+    if on_time or policy == Missed.RUN_ONCE:
+        return Firing(due[-1], not on_time, len(due) - 1, rule.after(now))
+    return Firing(None, False, len(missed), rule.after(now))
+
+
+def fire_due() -> int:
+    """Start an execution of every schedule that is due. Several may run at once. Returns how many were started.
+
+    Goes round: missed runs that are made up for do not keep other schedules waiting. Ends when nothing is due, or all
+    that is due is in others' hands, or after BUDGET_SECONDS. Those with computed concurrency keys follow in threads.
+    """
+    began, fired = time.monotonic(), 0
+    while True:
+        longest_ago = F("last_fired_at").asc(nulls_first=True)
+        due = Schedule.objects.filter(next_at__lte=timezone.now()).order_by(longest_ago, "id")
+        in_hand = 0
+        for pk in list(due.values_list("pk", flat=True)[:BATCH]):
+            if time.monotonic() - began > BUDGET_SECONDS:
+                return fired
+            if pk in _awaiting_key:
+                continue
+            outcome = _fire(pk)
+            in_hand += outcome is not None
+            fired += bool(outcome)
+        if not in_hand:
+            return fired
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """The concurrency key of a firing, found before its transaction."""
+
+    planned: datetime
+    now: datetime
+    key: Key | None
+
+
+class _NeedsKey(Exception):
+    """The concurrency key is JavaScript: it is evaluated first, while no row is locked."""
+
+    def __init__(self, workflow: Workflow, item: dict[str, Any], planned: datetime, now: datetime) -> None:
+        super().__init__(_NeedsKey.__doc__)
+        self.workflow, self.item, self.planned, self.now = workflow, item, planned, now
+
+    def ahead(self) -> _Ahead:
+        """Return the key. Raises SandboxUnavailable."""
+        return _Ahead(self.planned, self.now, lifecycle.key_ahead(self.workflow, [self.item]))
+
+
+def _fire(pk: int, ahead: _Ahead | None = None) -> bool | None:
+    """Fire one schedule. Tells whether it started an execution; None where it is not due any more, or others have it,
+    or its concurrency key is evaluated first, in another thread.
+
+    What keeps one schedule from starting is told on its row and does not reach the others; a lost database does.
+    """
+    planned: datetime | None = None
+    try:
+        with transaction.atomic():
+            # The workflow too: who saves it holds its row and then changes this one. It is passed over meanwhile.
+            locked = Schedule.objects.select_for_update(skip_locked=True, of=("self", "workflow"), no_key=True)
+            schedule = locked.select_related("workflow").filter(pk=pk, next_at__lte=timezone.now()).first()
+            if schedule is None:
+                return None
+            planned = schedule.next_at
+            return _start(schedule, ahead)
+    except _NeedsKey as needed:
+        _awaiting_key.add(pk)
+        _keys.put(str(needed.workflow.workspace_id), (pk, needed))
+        return None
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        if planned is None:
+            raise
+        _report(pk, planned, error)
+        return False
+
+
+def _fire_with_key(_: str, batch: Sequence[tuple[int, _NeedsKey]]) -> Sequence[tuple[int, _NeedsKey]]:
+    """Fire a schedule whose concurrency key is JavaScript: slow keys of one workspace delay no schedule of another."""
+    for pk, needed in batch:
+        try:
+            _fire(pk, needed.ahead())
+        except SandboxUnavailable as error:
+            logger.warning("schedule %s stays due: %s", pk, error)
+        finally:
+            _awaiting_key.discard(pk)
+            connection.close()
+    return []
+
+
+_awaiting_key: set[int] = set()
+_keys: Batches[tuple[int, _NeedsKey]] = Batches("keys of schedules", 1, _fire_with_key, lambda _: None)
+
+
+def _start(schedule: Schedule, ahead: _Ahead | None) -> bool:
+    """Start the execution that is due, if the policy has one, and advance the schedule: in the caller's transaction.
+
+    Raises _NeedsKey."""
+    if ahead is not None and ahead.planned != schedule.next_at:
+        ahead = None  # somebody else has fired it meanwhile
+    now = ahead.now if ahead else timezone.now()
+    firing = plan(schedule.rule, schedule.missed, schedule.next_at, now)
+    due, schedule.next_at = schedule.next_at, firing.next_at
+    if firing.planned is None:
+        logger.info("schedule %s: %d missed runs left out", schedule, firing.missed_runs)
+        schedule.save(update_fields=["next_at"])
+        return False
+    item = item_of(firing.planned, now, schedule.timezone, firing.missed, firing.missed_runs)
+    if ahead is None and lifecycle.needs_key_ahead(schedule.workflow, [item]):
+        raise _NeedsKey(schedule.workflow, item, due, now)
+    schedule.last_execution = lifecycle.create_execution(
+        workflow=schedule.workflow,
+        trigger=Trigger.SCHEDULE,
+        input=[item],
+        trigger_node=schedule.node_id,
+        key=ahead and ahead.key,
+    )
+    schedule.last_at, schedule.last_fired_at = firing.planned, now
+    schedule.last_error, schedule.last_error_at = "", None
+    schedule.save()
+    return True
+
+
+def _report(pk: int, planned: datetime, error: Exception) -> None:
+    """Write on the row why the schedule did not start, and go on to its next time, unless it has been fired after all
+    (what is done on commit has failed then)."""
+    if isinstance(error, lifecycle.CannotStart):
+        said = str(error)
+        logger.warning("schedule %s: %s", pk, said)
+    else:
+        said = f"{type(error).__name__}: the scheduler's log has more."
+        logger.error("schedule %s cannot be fired", pk, exc_info=error)
+    with transaction.atomic():
+        schedule = Schedule.objects.select_for_update().filter(pk=pk, next_at=planned).first()
+        if schedule is None:
+            return
+        now = timezone.now()
+        try:
+            schedule.next_at = schedule.rule.after(now)
+        except Exception:
+            schedule.next_at = now + BROKEN_PAUSE
+        schedule.last_error, schedule.last_error_at = said, now
+        schedule.save(update_fields=["next_at", "last_error", "last_error_at"])
+
+
+# --- showing ---------------------------------------------------------------------------------------------------------
+
+
+def times_of(rule: ScheduleRule, first: datetime, count: int = SHOWN) -> list[datetime]:
+    """Return the next times of a schedule that is due at `first`."""
+    return [first, *rule.following(first, count - 1)]
+
+
+def listed(workflow: Workflow, version: WorkflowVersion | None = None) -> list[dict[str, Any]]:
+    """Return the schedules of a version, the latest by default, as the API and the page show them.
+
+    `next` is empty for what does not run: the workflow is inactive, or an older version is looked at.
+    """
+    try:
+        triggers = triggers_of(version or workflow.latest_version)
+    except InvalidGraph:
+        return []  # the definition says what is wrong
+    rows = {row.node_id: row for row in workflow.schedules.all()} if triggers else {}
+    found = []
+    for node_id, parameters in triggers.items():
+        rule, row = parameters.rule(timezone.now()), rows.get(node_id)
+        runs = row is not None and row.rule.same_times(rule)
+        found.append(
+            {
+                "node": node_id,
+                "cron": rule.cron,
+                "interval_seconds": rule.interval_seconds,
+                "timezone": rule.timezone,
+                "missed": parameters.missed,
+                "words": rule.in_words(),
+                "next": times_of(row.rule, row.next_at) if row is not None and runs else [],
+                "last_at": row and row.last_at,
+                "last_fired_at": row and row.last_fired_at,
+                "last_execution": row and row.last_execution_id,
+                "last_error": row.last_error if row else "",
+                "last_error_at": row and row.last_error_at,
+            }
+        )
+    return found

@@ -1,0 +1,128 @@
+"""Which path under /hooks/ leads to a webhook trigger, and which workspace a path is reserved for.
+
+Triggers of the first workspace have the path that they name. Those of others have it behind the workspace's slug, so
+that nobody can take a path of another workspace. A path keeps its workspace while any workflow exists that was ever
+active with it: neither a deactivation nor a new slug sends its callers elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from executions.domain.graph import GraphProblem
+from executions.models import WebhookClaim, WebhookRoute, Workflow
+from executions.nodes.webhook_trigger import RESERVED, WebhookTrigger
+from workflow_platform.core.accounts.models import Workspace
+
+
+def triggers(nodes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the webhook triggers among the nodes that are not disabled."""
+    return [node for node in nodes if node["type"] == WebhookTrigger.type and not node.get("disabled")]
+
+
+def hook_paths(workspace: Workspace, trigger_paths: Iterable[str]) -> dict[str, str]:
+    """Return what follows /hooks/ for each path that a trigger of the workspace names, active or not."""
+    named = set(trigger_paths)
+    reserved = WebhookRoute.objects.filter(workspace=workspace, trigger_path__in=named)
+    known = dict(reserved.values_list("trigger_path", "path"))
+    prefix = _prefix(workspace) if named - known.keys() else ""
+    return {path: prefix + path for path in named} | known
+
+
+def _prefix(workspace: Workspace) -> str:
+    if _first_workspace() == workspace.pk:
+        return ""
+    # A slug that means something else under /hooks/ would lead there.
+    return f"{workspace.pk if workspace.slug in RESERVED else workspace.slug}/"
+
+
+def _first_workspace() -> UUID | None:
+    return Workspace.objects.order_by("created_at", "pk").values_list("pk", flat=True).first()
+
+
+def workspace_and_trigger_path(path: str) -> tuple[UUID, str] | None:
+    """Return whose path under /hooks/ it is, or would be, and what their trigger names. None: nobody's."""
+    if (route := WebhookRoute.objects.filter(pk=path).first()) is not None:
+        return route.workspace_id, route.trigger_path
+    first = _first_workspace()
+    start, _, rest = path.partition("/")
+    other = _with_prefix(start).exclude(pk=first).first() if rest else None
+    if other is not None:
+        return (other.pk, rest) if _prefix(other) == f"{start}/" else None
+    return (first, path) if first else None
+
+
+def _with_prefix(start: str) -> Any:
+    """Return the workspaces whose paths may begin with `start`."""
+    try:
+        return Workspace.objects.filter(Q(slug=start) | Q(pk=UUID(start)))
+    except ValueError:
+        return Workspace.objects.filter(slug=start)
+
+
+def connect(workflow: Workflow, nodes: Iterable[dict[str, Any]]) -> list[GraphProblem]:
+    """Let the paths of the nodes' webhook triggers lead to the workflow, and no others; no nodes: none.
+
+    Inside the caller's transaction, which has to be rolled back where problems are returned: paths that this
+    workspace cannot have. They do not say who has them.
+    """
+    wanted = {node["id"]: node["parameters"]["path"] for node in triggers(nodes)}
+    paths = hook_paths(workflow.workspace, wanted.values())
+    WebhookRoute.objects.bulk_create(
+        [
+            WebhookRoute(path=path, workspace=workflow.workspace, trigger_path=trigger_path)
+            for trigger_path, path in sorted(paths.items(), key=lambda pair: pair[1])
+        ],
+        ignore_conflicts=True,
+    )
+    rows = _locked(Q(pk__in=paths.values()) | Q(workflow=workflow))
+    usable = {row.trigger_path: row for row in rows.values() if _may_have(workflow, row)}
+    taken: dict[str, str] = {}
+    problems = []
+    for node_id, trigger_path in wanted.items():
+        if trigger_path in usable and trigger_path not in taken:
+            taken[trigger_path] = node_id
+        else:
+            said = f"The path {trigger_path!r} cannot be used: it is taken. Choose another one."
+            problems.append(GraphProblem(node_id, None, "parameters.path", "taken", said))
+    if not problems:
+        _assign(workflow, rows.values(), taken)
+    return problems
+
+
+def _locked(which: Q) -> Mapping[str, WebhookRoute]:
+    """Return routes by their paths, locked in an order that all keep."""
+    return {row.path: row for row in WebhookRoute.objects.select_for_update().filter(which).order_by("path")}
+
+
+def _may_have(workflow: Workflow, row: WebhookRoute) -> bool:
+    if row.workspace_id != workflow.workspace_id or row.workflow_id not in {None, workflow.pk}:
+        return False
+    if row.path != row.trigger_path or "/" not in row.path or row.claims.exists():
+        return True
+    # A bare path that has not been used yet must not lie where another workspace has its paths.
+    start = row.path.partition("/")[0]
+    return not _with_prefix(start).exclude(pk=workflow.workspace_id).exists()
+
+
+def _assign(workflow: Workflow, rows: Iterable[WebhookRoute], taken: Mapping[str, str]) -> None:
+    for row in rows:
+        node_id = taken.get(row.trigger_path) if row.workspace_id == workflow.workspace_id else None
+        row.workflow, row.node_id = (workflow, node_id) if node_id is not None else (None, "")
+        row.save(update_fields=["workflow", "node_id"])
+        if node_id is not None:
+            WebhookClaim.objects.get_or_create(route=row, workflow=workflow)
+
+
+def give_up(workflow: Workflow) -> None:
+    """Free the paths that no other workflow was ever active with, since this one is being deleted. Inside the caller's
+    transaction."""
+    claimed: Sequence[str] = list(WebhookClaim.objects.filter(workflow=workflow).values_list("route_id", flat=True))
+    rows = _locked(Q(pk__in=claimed) | Q(workflow=workflow))
+    WebhookRoute.objects.filter(workflow=workflow).update(workflow=None, node_id="")
+    WebhookClaim.objects.filter(workflow=workflow).delete()
+    WebhookRoute.objects.filter(pk__in=rows.keys(), claims__isnull=True).delete()

@@ -1,0 +1,238 @@
+"""What the scheduler tells of the installation, on the stream `system`: how it is, and what is queued.
+
+From a thread of its own, so that an answer that takes long holds up nothing. Several schedulers tell it once.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+import django_rq
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from events.bus import system_events
+from executions.admission.admission import ACTIVE, RATE_PART, limit_parameters
+from executions.admission.live_workers import count_live_workers, live_workers
+from executions.admission.rq_queues import PRIORITIES
+
+logger = logging.getLogger(__name__)
+
+HEALTH_SOURCE, QUEUE_SOURCE = "executions.health", "executions.queues"
+LOOK_SECONDS = 2.0
+HEALTH_EVERY = timedelta(minutes=1)
+QUEUE_EVERY = timedelta(seconds=30)
+WORTH_TELLING_SECONDS = 1.0
+"""What has been queued for less is merely passing through."""
+LONG_AGO = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedState:
+    """What a change is told of at once. `workers` is None where Redis does not answer."""
+
+    workers: int | None
+    starving: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """Return it in words."""
+        if self.workers is None:
+            return "The database answers, Redis does not: nothing can be handed to workers."
+        alive = {0: "no worker is alive", 1: "1 worker is alive"}.get(self.workers, f"{self.workers} workers are alive")
+        starving = f"; turns come late in {', '.join(self.starving)}" if self.starving else ""
+        return f"Database and Redis answer; {alive}{starving}."
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Return it in figures."""
+        return {
+            "database": 1.0,
+            "redis": float(self.workers is not None),
+            "workers": float(self.workers or 0),
+            "starving": float(len(self.starving)),
+        }
+
+
+class HealthReport:
+    """`system.health_check`: once a minute, and at once when something has changed."""
+
+    def __init__(self, every: timedelta = HEALTH_EVERY) -> None:
+        self._every = every
+        self._told: ReportedState | None = None
+        self._told_at = timezone.now() - LONG_AGO
+        self._away_since: float | None = None
+
+    def database_is_away(self) -> None:
+        """Remember to tell of it, once it is back."""
+        self._away_since = self._away_since or time.monotonic()
+
+    def look(self) -> None:
+        """Look, and tell if it is time to. Raises DatabaseError."""
+        began = time.monotonic()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        asked = time.monotonic()
+        workers = live_workers()
+        state = ReportedState(None) if workers is None else ReportedState(workers.alive, tuple(workers.starving))
+        took = {"database_ms": asked - began, "redis_ms": time.monotonic() - asked}
+        changed = state != self._told or self._away_since is not None
+        if not changed and timezone.now() - self._told_at < self._every:
+            return
+        with system_events.taking_turns():
+            self._tell(state, {name: round(seconds * 1000, 1) for name, seconds in took.items()})
+
+    def _tell(self, state: ReportedState, took: dict[str, float]) -> None:
+        now, message = timezone.now(), state.message
+        away = 0.0
+        if self._away_since is not None:
+            away = time.monotonic() - self._away_since
+            message += f" The database had not answered for {away:.0f} s."
+        last = system_events.last_emitted("health_check", HEALTH_SOURCE, now - self._every)
+        known = last is not None and state.figures.items() <= last.data["figures"].items()
+        if last is not None and known and last.happened_at > now - timedelta(seconds=away or LONG_AGO.total_seconds()):
+            self._told_at = last.happened_at  # another scheduler has told
+        else:
+            values = state.figures | took
+            system_events.emit(
+                "health_check", source=HEALTH_SOURCE, component="platform", message=message, figures=values
+            )
+            self._told_at = now
+        self._told, self._away_since = state, None
+
+
+_QUEUED = """
+SELECT count(*), COALESCE(extract(epoch FROM clock_timestamp() - min(queued_at)), 0)::float8,
+  count(*) FILTER (WHERE admitted_at IS NOT NULL) FROM executions_execution WHERE status = 'queued'
+"""
+_REASONS = f"""
+WITH active AS MATERIALIZED (
+  SELECT workspace_id, workflow_id, concurrency_key FROM executions_execution WHERE {ACTIVE}
+), line AS MATERIALIZED (
+  SELECT workspace_id, workflow_id, concurrency_key, count(*) AS n FROM executions_execution
+  WHERE admitted_at IS NULL AND status = 'queued' GROUP BY 1, 2, 3
+), reasons AS (
+  SELECT line.n, CASE
+    WHEN k.n >= w.max_concurrent_per_key THEN 'key_concurrency'
+    WHEN f.n >= w.max_concurrent THEN 'workflow_concurrency'
+    WHEN (SELECT sum(b.starts) FROM executions_ratebucket b WHERE b.workflow_id = w.id
+      AND b.began_at > clock_timestamp() - make_interval(secs => w.rate_seconds + {RATE_PART})) >= w.rate_limit
+      THEN 'rate_limit'
+    WHEN p.n >= COALESCE(s.max_concurrent, %(workspace_cap)s) THEN 'workspace_concurrency'
+    WHEN (SELECT count(*) FROM active) >= %(cap)s THEN 'cluster_concurrency'
+    ELSE 'on_its_way' END AS reason
+  FROM line JOIN executions_workflow w ON w.id = line.workflow_id JOIN accounts_workspace s ON s.id = line.workspace_id
+  LEFT JOIN (SELECT workflow_id, concurrency_key, count(*) AS n FROM active GROUP BY 1, 2) k
+    ON k.workflow_id = line.workflow_id AND k.concurrency_key = line.concurrency_key
+  LEFT JOIN (SELECT workflow_id, count(*) AS n FROM active GROUP BY 1) f ON f.workflow_id = line.workflow_id
+  LEFT JOIN (SELECT workspace_id, count(*) AS n FROM active GROUP BY 1) p ON p.workspace_id = line.workspace_id
+)
+SELECT reason, sum(n)::float8 FROM reasons GROUP BY reason
+"""  # noqa: S608 - nothing from outside is in it
+
+
+class QueueReport:
+    """`system.queue_status`: twice a minute while executions are queued, and once when none is any more."""
+
+    def __init__(self, every: timedelta = QUEUE_EVERY) -> None:
+        self._every = every
+        self._told_at = timezone.now() - LONG_AGO
+        self._told_of_some = False
+
+    def look(self) -> None:
+        """Look, and tell if it is time to. Raises DatabaseError."""
+        with connection.cursor() as cursor:
+            cursor.execute(_QUEUED)
+            queued, oldest, admitted = cursor.fetchone()
+        some = queued and oldest >= WORTH_TELLING_SECONDS
+        due = timezone.now() - self._told_at >= self._every
+        if not (some and due) and not (self._told_of_some and not queued):
+            return
+        values = {"queued": float(queued), "oldest_seconds": round(oldest, 1)}
+        if queued:
+            values |= _reasons(admitted) | _jobs()
+        with system_events.taking_turns():
+            self._tell(values)
+
+    def _tell(self, values: dict[str, float]) -> None:
+        now, queued = timezone.now(), int(values["queued"])
+        since = now - (self._every if queued else LONG_AGO)
+        last = system_events.last_emitted("queue_status", QUEUE_SOURCE, since)
+        if last is not None and (queued or not last.data["figures"]["queued"]):
+            self._told_at = last.happened_at  # another scheduler has told
+        else:
+            message = _sentence(queued, values) if queued else "Nothing is queued any more."
+            system_events.emit("queue_status", source=QUEUE_SOURCE, component="queues", message=message, figures=values)
+            self._told_at = now
+        self._told_of_some = queued > 0
+
+
+def _reasons(admitted: int) -> dict[str, float]:
+    """Return how many are queued for which reason: for each the narrowest limit that is used up, as its page says."""
+    with connection.cursor() as cursor:
+        cursor.execute(_REASONS, limit_parameters())
+        found: dict[str, float] = dict(cursor.fetchall())
+    return found | ({"admitted": float(admitted)} if admitted else {})
+
+
+def _jobs() -> dict[str, float]:
+    """Return the lengths of RQ's queues, and how many workers there are; nothing where Redis does not answer."""
+    try:
+        lengths = {f"jobs_{name}": float(django_rq.get_queue(name).count) for name in PRIORITIES}
+    except RedisError:
+        return {}
+    return lengths | {
+        "workers": float(count_live_workers() or 0),
+        "places_per_worker": float(settings.WORKER_CONCURRENCY),
+    }
+
+
+def _sentence(queued: int, values: dict[str, float]) -> str:
+    one = queued == 1
+    said = (
+        f"{queued} {'execution is' if one else 'executions are'} queued, the oldest for {values['oldest_seconds']:g} s"
+    )
+    words = {
+        "key_concurrency": "held by the limit of a key",
+        "workflow_concurrency": "by that of a workflow",
+        "rate_limit": "by a rate limit",
+        "workspace_concurrency": "by that of a workspace",
+        "cluster_concurrency": "by that of the installation",
+        "on_its_way": "about to be let through",
+        "admitted": "let through and waiting for a worker",
+    }
+    parts = [f"{values[name]:g} {text}" for name, text in words.items() if name in values]
+    if values.get("workers") == 0:
+        parts.append("no worker is alive")
+    return f"{said}: {', '.join(parts)}."
+
+
+class Reports:
+    """Looks from time to time, in a thread, until the process stops."""
+
+    def __init__(self) -> None:
+        self._health, self._queues = HealthReport(), QueueReport()
+
+    def start(self, stop: threading.Event) -> None:
+        """Begin."""
+        threading.Thread(target=self._run, args=(stop,), name="reports", daemon=True).start()
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.wait(LOOK_SECONDS * random.uniform(0.8, 1.2)):  # noqa: S311 - no secret
+            try:
+                self._health.look()
+                self._queues.look()
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("not reported: %s", error)
+                self._health.database_is_away()
+            except Exception:
+                logger.exception("not reported")
+            finally:
+                connection.close()

@@ -1,0 +1,263 @@
+"""Workflows as people change them: validation, versions, activation; each change with its event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from pydantic import ValidationError
+
+from events import log
+from events.log import NewEvent
+from executions import credentials
+from executions.domain.graph import Graph, GraphProblem, InvalidGraph, Node, pydantic_problems, validate
+from executions.domain.workflow_settings import WorkflowSettings
+from executions.models import Workflow, WorkflowVersion
+from executions.nodes.registry import node_types
+from executions.sandbox.checking import check_graph, check_template
+from executions.triggers import schedules, webhook_paths
+from executions.workflows.url_checks import refused_urls
+from workflow_platform.core.accounts.models import User, Workspace
+from workflow_platform.core.identifiers import uuid7
+from workflow_platform.core.sandbox.checking import CheckFailed, Text
+
+SOURCE = "executions.definitions"
+
+
+def check(
+    nodes: object,
+    edges: object,
+    workspaces: Sequence[UUID] | None,
+    name: str = "",
+    refused: Sequence[GraphProblem] = (),
+    *,
+    group: str,
+    verdicts: Mapping[Text, str | None] | None = None,
+) -> Graph:
+    """Return the graph. Raises InvalidGraph with all of its problems; `refused` are those of `called_urls`.
+
+    What it names (credentials, workflows, people) must be there in one of the workspaces; None: do not look, since the
+    caller may not know them. `name` is what the workflow itself is to be called. `group` is the workspace, or the user,
+    that the syntax check counts for; `verdicts` are those that it gave. Raises Unavailable where there is no answer.
+    """
+    graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES, settings.WORKFLOW_MAX_EDGES)
+    known = _verdicts(graph, None, group) if verdicts is None else verdicts
+
+    def check_syntax(template: str) -> str | None:
+        text = ("template", template)
+        return known[text] if text in known else check_template(template, group)
+
+    problems = validate(graph, node_types(), check_syntax)
+    problems += [*refused, *_credential_problems(graph, workspaces)]
+    if workspaces is not None and not problems:
+        problems = [problem for node in graph.nodes.values() for problem in _unknown(node, workspaces, name)]
+    if problems:
+        raise InvalidGraph(problems)
+    return graph
+
+
+def _verdicts(graph: Graph, key: object, group: str) -> dict[Text, str | None]:
+    """Return what the syntax check says of all JavaScript in a workflow. Raises InvalidGraph, Unavailable."""
+    try:
+        return check_graph(graph, key, group)
+    except CheckFailed as error:
+        raise InvalidGraph([GraphProblem(None, None, "nodes", "check_failed", str(error))]) from None
+
+
+def _unknown(node: Node, workspaces: Sequence[UUID], name: str) -> list[GraphProblem]:
+    """Return what the node names that none of the workspaces has."""
+    node_type, found = node_types()[node.type], []
+    for workspace in workspaces:
+        found = node_type.check_in_workspace(node.parameters, workspace, name)
+        if not found:
+            break
+    return [GraphProblem(node.id, None, path, code, message) for path, code, message in found]
+
+
+def _credential_problems(graph: Graph, workspaces: Sequence[UUID] | None) -> list[GraphProblem]:
+    uses = [(node.id, where, name) for node in graph.nodes.values() for where, name in _credentials_of(node)]
+    named = {name for _, _, name in uses if "{{" not in name}
+    missing = credentials.unknown(named, workspaces) if workspaces is not None and named else set()
+    problems = []
+    for node_id, where, name in uses:
+        if "{{" in name:
+            # Else whoever sends the items could choose among the workspace's credentials.
+            said = "A credential is named as it is, not by an expression."
+            problems.append(GraphProblem(node_id, None, where, "expression", said))
+        elif name in missing:
+            said = f"There is no credential {name!r} in the workspace."
+            problems.append(GraphProblem(node_id, None, where, "unknown_credential", said))
+    return problems
+
+
+def _credentials_of(node: Node) -> Iterator[tuple[str, str]]:
+    """Yield (field, name or id) for each credential that a node uses."""
+    if node.credentials:
+        yield "credentials", node.credentials
+    node_type = node_types().get(node.type)
+    if node_type is not None:
+        yield from node_type.credentials_of(node.parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found out about a definition before the transaction that saves it, since others had to be asked."""
+
+    refused: list[GraphProblem] = field(default_factory=list)
+    verdicts: Mapping[Text, str | None] = field(default_factory=dict)
+
+
+def check_ahead(workspace: Workspace, definition: dict[str, Any], workflow: Workflow | None = None) -> Checked:
+    """Look up the hosts that a definition calls, and check its syntax: both take time, so outside of a transaction.
+
+    Raises InvalidGraph, Unavailable.
+    """
+    before = workflow.latest_version if workflow is not None else None
+    nodes = definition.get("nodes", before.nodes if before else None)
+    edges = definition.get("edges", before.edges if before else [])
+    concurrency = (definition.get("settings") or {}).get("concurrency")
+    key = concurrency.get("key") if isinstance(concurrency, dict) else None
+    graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES)
+    return Checked(refused_urls(definition.get("nodes")), _verdicts(graph, key, str(workspace.pk)))
+
+
+def save_workflow(
+    *,
+    workspace: Workspace,
+    definition: dict[str, Any],
+    by: User | None,
+    workflow: Workflow | None = None,
+    checked: Checked | None = None,
+) -> Workflow:
+    """Create a workflow, or save a new version of `workflow`. `definition` is `{name, description, nodes, edges,
+    settings, active}`, for a saved one only what changes; `checked` is what `check_ahead` found, which a caller that
+    has opened a transaction must have called before. Raises InvalidGraph, Unavailable."""
+    return _save(workspace, definition, by, workflow, checked or check_ahead(workspace, definition, workflow))
+
+
+@transaction.atomic
+def _save(
+    workspace: Workspace, definition: dict[str, Any], by: User | None, workflow: Workflow | None, checked: Checked
+) -> Workflow:
+    created = workflow is None
+    if workflow is None:
+        workflow_id = uuid7()
+        stream = log.open_stream(f"workflow:{workflow_id}", workspace.pk)
+        workflow = Workflow(id=workflow_id, workspace=workspace, stream=stream, created_by=by)
+    else:
+        workflow = Workflow.objects.select_for_update(of=("self",)).select_related("latest_version").get(pk=workflow.pk)
+    before = workflow.latest_version
+    nodes = definition.get("nodes", before.nodes if before else None)
+    edges = definition.get("edges", before.edges if before else [])
+    name, group = definition.get("name", workflow.name), str(workspace.pk)
+    check(nodes, edges, [workspace.pk], name, checked.refused, group=group, verdicts=checked.verdicts)
+    settings_ = definition.get("settings", before.settings if before else {})
+    limits = _checked_settings(settings_, workspace, workflow, checked.verdicts)
+    workflow.name = definition.get("name", workflow.name)
+    workflow.description = definition.get("description", workflow.description)
+    workflow.latest_version = None if created else before
+    for column, value in limits.columns().items():
+        setattr(workflow, column, value)
+    workflow.save()
+    workflow.latest_version = WorkflowVersion.objects.create(
+        workflow=workflow,
+        number=before.number + 1 if before else 1,
+        nodes=nodes,
+        edges=edges,
+        settings=settings_,
+        created_by=by,
+    )
+    workflow.save()
+    _tell(workflow, "created" if created else "updated", by)
+    active = definition.get("active", workflow.active)
+    if active != workflow.active:
+        set_active(workflow, active, by)
+    elif active:
+        _connect_triggers(workflow)
+    return workflow
+
+
+def _checked_settings(
+    raw: object, workspace: Workspace, workflow: Workflow, verdicts: Mapping[Text, str | None]
+) -> WorkflowSettings:
+    """Return the settings. Raises InvalidGraph naming the setting."""
+    try:
+        found = WorkflowSettings.model_validate(raw)
+    except ValidationError as error:
+        raise InvalidGraph(pydantic_problems(error, None, None, "settings")) from None
+    key = found.concurrency.key if found.concurrency else None
+    if key is not None:
+        text = ("template", key)
+        said = verdicts[text] if text in verdicts else check_template(key, str(workspace.pk))
+        if said is not None:
+            raise InvalidGraph([GraphProblem(None, None, "settings.concurrency.key", "expression", said)])
+    handler = found.error_workflow
+    if handler is not None and (
+        handler == workflow.pk or not Workflow.objects.filter(workspace=workspace, pk=handler).exists()
+    ):
+        said = "There is no such other workflow in this workspace."
+        raise InvalidGraph([GraphProblem(None, None, "settings.error_workflow", "unknown", said)])
+    return found
+
+
+@transaction.atomic
+def set_active(workflow: Workflow, active: bool, by: User | None) -> None:
+    """Let the workflow's triggers start it, or not. Raises InvalidGraph if it cannot have its webhook path."""
+    workflow.active = active
+    workflow.save(update_fields=["active", "updated_at"])
+    workflow.refresh_from_db(fields=["latest_version"])  # as it stands under the row's lock, that the save has taken
+    _connect_triggers(workflow)
+    _tell(workflow, "activated" if active else "deactivated", by)
+
+
+@transaction.atomic
+def delete_workflow(workflow: Workflow, by: User | None) -> None:
+    """Take the workflow away; its executions and their history stay."""
+    if workflow.active:
+        set_active(workflow, False, by)
+    workflow.deleted_at = timezone.now()
+    workflow.save(update_fields=["deleted_at", "updated_at"])
+    webhook_paths.give_up(workflow)
+    _tell(workflow, "deleted", by)
+
+
+def definition_of_copy(workflow: Workflow) -> dict[str, Any]:
+    """Return what a copy of the workflow is made of."""
+    version = workflow.latest_version
+    assert version is not None
+    return {
+        "name": f"{workflow.name[:190]} (copy)",
+        "description": workflow.description,
+        "nodes": version.nodes,
+        "edges": version.edges,
+        "settings": version.settings,
+    }
+
+
+def clone_workflow(workflow: Workflow, by: User | None, checked: Checked | None = None) -> Workflow:
+    """Return a copy, inactive, with version 1. `checked` as for `save_workflow`, of `definition_of_copy`."""
+    definition = definition_of_copy(workflow)
+    checked = checked or check_ahead(workflow.workspace, definition)
+    with transaction.atomic():
+        copy = save_workflow(workspace=workflow.workspace, definition=definition, by=by, checked=checked)
+        _tell(copy, "cloned", by, cloned_from=str(workflow.pk))
+    return copy
+
+
+def _connect_triggers(workflow: Workflow) -> None:
+    """Make /hooks/ lead to the workflow's webhook triggers, and its schedules run, while it is active."""
+    schedules.follow(workflow)
+    nodes = workflow.latest_version.nodes if workflow.active and workflow.latest_version else []
+    if problems := webhook_paths.connect(workflow, nodes):
+        raise InvalidGraph(problems)
+
+
+def _tell(workflow: Workflow, what: str, by: User | None, **further: Any) -> None:
+    version = workflow.latest_version.number if workflow.latest_version else None
+    data = {"name": workflow.name, "version": version, "by": by.get_username() if by else None} | further
+    log.append([NewEvent(workflow.stream_id, f"workflow.{what}", data, SOURCE, workflow_id=workflow.pk)])

@@ -1,0 +1,67 @@
+"""Deliveries that were committed are told to the workers: one RQ job for all that come within a moment.
+
+The job carries nothing: what is to be sent stands in the database (`webhooks.sending.claiming`). A lost one is made up
+for by the sweep.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from uuid import UUID
+
+from django.db import transaction
+
+from workflow_platform.core import jobs
+
+logger = logging.getLogger(__name__)
+
+KIND = "deliver"
+ALL = UUID(int=0)
+APART_SECONDS = 0.005
+"""Commits that come closer than this share a job."""
+MOST_APART_SECONDS = 0.04
+"""While one job follows the other, they come further apart, up to this: each costs the workers some CPU."""
+
+
+class _Dispatcher:
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._asked = threading.Event()
+        threading.Thread(target=self._run, name="webhook dispatch", daemon=True).start()
+
+    def wake(self) -> None:
+        self._asked.set()
+
+    def _run(self) -> None:
+        apart = APART_SECONDS
+        while True:
+            apart = min(2 * apart, MOST_APART_SECONDS) if self._asked.is_set() else APART_SECONDS
+            self._asked.wait()
+            self._asked.clear()
+            try:
+                jobs.enqueue(KIND, [ALL])
+            except Exception:  # the sweep makes up for a job, but nobody for this thread
+                logger.exception("the workers were not told of deliveries")
+            time.sleep(apart)
+
+
+_dispatcher: _Dispatcher | None = None
+_starting = threading.Lock()
+
+
+def wake() -> None:
+    """Have what is due sent, soon."""
+    global _dispatcher
+    with _starting:
+        if _dispatcher is None or _dispatcher.pid != os.getpid():
+            _dispatcher = _Dispatcher()
+        dispatcher = _dispatcher
+    dispatcher.wake()
+
+
+def wake_on_commit() -> None:
+    """Have what this transaction makes due sent, once it is committed."""
+    transaction.on_commit(wake)

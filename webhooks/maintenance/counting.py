@@ -1,0 +1,148 @@
+"""The events of an hour that were due at each endpoint, held against its deliveries: one statement, one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import connection, transaction
+from django.db.models import Q
+
+from events.log.partitions import first_id
+from webhooks.models import EndpointRevision
+from webhooks.outbox.fanout import types_of
+
+HOUR = timedelta(hours=1)
+GRACE = timedelta(seconds=5)
+"""So near to a change of an endpoint, an event may count as due or not: clocks differ, and transactions overlap."""
+MOST_NAMED = 1000
+"""Events that are named for each kind of violation of an endpoint's hour; all are counted."""
+_NO_END = UUID(int=2**128 - 1)
+
+
+@dataclass(slots=True)
+class Counted:
+    """An endpoint's hour."""
+
+    endpoint_id: UUID
+    standing: int = 0
+    """Events that were due and have a delivery."""
+    delivered: int = 0
+    pending: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    missing: int = 0
+    missing_before: int = 0
+    """Events without a delivery up to the last one whose delivery was removed by retention."""
+    surplus: int = 0
+    doubled: int = 0
+    """Deliveries too many."""
+    missing_ids: list[UUID] = field(default_factory=list)
+    surplus_ids: list[UUID] = field(default_factory=list)
+    doubled_ids: list[UUID] = field(default_factory=list)
+
+
+def count(hour: datetime, until: datetime, endpoint_id: UUID | None = None) -> list[Counted]:
+    """Count what was recorded from `hour` on and before `until`, at most an hour, at one endpoint or at all of them.
+
+    Returns the endpoints that listened then, or have deliveries of that time. What retention has removed is not held
+    against anybody: of an event that is gone, a delivery is as good as due.
+    """
+    revisions = _revisions(hour, until, endpoint_id)
+    listened = {revision.endpoint_id: Counted(revision.endpoint_id) for revision in revisions}
+    values: dict[str, Any] = {
+        "listening": orjson.dumps([_listening(revision) for revision in revisions]).decode(),
+        "hour": hour,
+        "first": first_id(hour),
+        "end": first_id(until),
+        "near_first": first_id(hour - HOUR),
+        "near_end": first_id(until + HOUR),
+        "endpoint": endpoint_id,
+        "most": MOST_NAMED,
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        # The planner takes an hour for a few rows, where its statistics are of an hour ago.
+        cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'")
+        cursor.execute(_COUNT, values)
+        found = [Counted(*row) for row in cursor.fetchall()]
+        cursor.execute("SET LOCAL enable_nestloop = DEFAULT; SET LOCAL work_mem = DEFAULT")
+    return list({**listened, **{each.endpoint_id: each for each in found}}.values())
+
+
+def _revisions(hour: datetime, until: datetime, endpoint_id: UUID | None) -> Sequence[EndpointRevision]:
+    during = Q(began_at__lt=until + GRACE) & (Q(ended_at__isnull=True) | Q(ended_at__gt=hour - GRACE))
+    found = EndpointRevision.objects.filter(during, listening=True).select_related("endpoint")
+    return list(found.filter(endpoint=endpoint_id) if endpoint_id else found)
+
+
+def _listening(revision: EndpointRevision) -> dict[str, Any]:
+    ended = revision.ended_at
+    return {
+        "endpoint": revision.endpoint_id,
+        "workspace": revision.endpoint.workspace_id,
+        "low": first_id(revision.began_at - GRACE),
+        "high": first_id(ended + GRACE) if ended else _NO_END,
+        "surely_low": first_id(revision.began_at + GRACE),
+        "surely_high": first_id(ended - GRACE) if ended else _NO_END,
+        "types": sorted(types_of(orjson.dumps(revision.event_types).decode())),
+        "workflow": revision.workflow_id,
+    }
+
+
+# Events that were brought from elsewhere have no transaction: nobody was told of them. A delivery whose event's id is
+# not of its own time stands for no event at all; it is found by its own id.
+_COUNT = """
+WITH listening AS MATERIALIZED (
+ SELECT * FROM jsonb_to_recordset(%(listening)s::jsonb) AS l(endpoint uuid, workspace uuid, low uuid, high uuid,
+  surely_low uuid, surely_high uuid, types text[], workflow uuid), unnest(l.types) AS wanted(type)
+), due AS (
+ SELECT l.endpoint, e.id AS event, bool_or(e.id >= l.surely_low AND e.id < l.surely_high) AS surely
+ FROM events_event e
+ JOIN events_stream s ON s.id = e.stream_id AND e.sequence > s.removed_through
+ JOIN listening l ON l.workspace = e.workspace_id AND e.id >= l.low AND e.id < l.high AND e.type = l.type
+  AND (l.workflow IS NULL OR l.workflow = e.workflow_id)
+ WHERE e.id >= %(first)s AND e.id < %(end)s AND e.transaction > 0
+ GROUP BY 1, 2
+), standing AS (
+ SELECT endpoint_id, event_id, stream, sequence, status FROM webhooks_delivery
+ WHERE origin = 'event' AND event_id >= %(first)s AND event_id < %(end)s
+ UNION ALL
+ SELECT endpoint_id, COALESCE(event_id, id), '-', 0, status FROM webhooks_delivery
+ WHERE origin = 'event' AND id >= %(first)s AND id < %(end)s
+  AND (event_id IS NULL OR event_id < %(near_first)s OR event_id >= %(near_end)s)
+), made AS (
+ SELECT d.endpoint_id AS endpoint, d.event_id AS event, count(*) AS n, min(d.stream) AS stream,
+  min(d.sequence) AS sequence,
+  count(*) FILTER (WHERE d.status = 'delivered') AS delivered,
+  count(*) FILTER (WHERE d.status IN ('pending', 'sending')) AS pending,
+  count(*) FILTER (WHERE d.status = 'failed') AS failed,
+  count(*) FILTER (WHERE d.status = 'cancelled') AS cancelled
+ FROM standing d
+ WHERE d.endpoint_id IN (SELECT id FROM webhooks_endpoint WHERE %(endpoint)s::uuid IS NULL OR id = %(endpoint)s::uuid)
+ GROUP BY 1, 2
+), pair AS (
+ SELECT endpoint, event, surely, n, delivered, pending, failed, cancelled,
+  n IS NOT NULL AND (surely IS NOT NULL OR (stream <> '-' AND NOT EXISTS (
+   SELECT 1 FROM events_stream s WHERE s.name = made.stream AND s.removed_through < made.sequence))) AS stands,
+  n IS NULL AND surely AS lacks
+ FROM due FULL JOIN made USING (endpoint, event)
+), told AS (
+ SELECT pair.*, lacks AND (h.removed_to IS NULL OR event > h.removed_to) AS missing
+ FROM pair LEFT JOIN webhooks_hourcount h ON h.endpoint_id = pair.endpoint AND h.hour = %(hour)s
+)
+SELECT endpoint,
+ count(*) FILTER (WHERE stands),
+ COALESCE(sum(delivered), 0)::bigint, COALESCE(sum(pending), 0)::bigint, COALESCE(sum(failed), 0)::bigint,
+ COALESCE(sum(cancelled), 0)::bigint,
+ count(*) FILTER (WHERE missing), count(*) FILTER (WHERE lacks AND NOT missing),
+ count(*) FILTER (WHERE n IS NOT NULL AND NOT stands),
+ COALESCE(sum(n - 1) FILTER (WHERE stands), 0)::bigint,
+ COALESCE((array_agg(event ORDER BY event) FILTER (WHERE missing))[1:%(most)s], '{}'),
+ COALESCE((array_agg(event ORDER BY event) FILTER (WHERE n IS NOT NULL AND NOT stands))[1:%(most)s], '{}'),
+ COALESCE((array_agg(event ORDER BY event) FILTER (WHERE stands AND n > 1))[1:%(most)s], '{}')
+FROM told GROUP BY endpoint
+"""

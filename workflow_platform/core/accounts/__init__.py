@@ -1,0 +1,4 @@
+"""Accounts: users, workspaces and memberships, logins, tokens, invitations.
+
+Other packages use `models`, `shortcuts`, `authentication` and `idempotency`.
+"""

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.views import PasswordChangeView
+from django.db.models import CASCADE, ForeignObjectRel, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse_lazy
+
+from workflow_platform.core.accounts.forms import AdminLoginForm, OwnPasswordForm, UserPasswordForm
+from workflow_platform.core.accounts.models import ApiToken, Membership, User, Workspace
+from workflow_platform.core.accounts.sessions import end_tokens
+
+
+@admin.register(User)
+class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not generic when it runs
+    """Django's admin of users. A change of password offers to end API tokens; a deactivated user's JWTs end."""
+
+    change_password_form = UserPasswordForm
+    change_user_password_template = "admin/accounts/user/change_password.html"  # noqa: S105 - a template
+
+    def save_model(self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool) -> None:
+        """Save; a user who is deactivated and activated again later starts without the old JWTs."""
+        super().save_model(request, obj, form, change)
+        if change and not obj.is_active:
+            end_tokens(obj, api_tokens=False)
+
+
+class OwnPasswordView(PasswordChangeView):
+    """The change of one's own password in the admin, with the limits on guesses of the old one."""
+
+    form_class = OwnPasswordForm
+    template_name = "admin/password_change.html"
+    success_url = reverse_lazy("admin:password_change_done")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        """Add the request, which the limits are counted by."""
+        return super().get_form_kwargs() | {"request": self.request}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add what every page of the admin shows."""
+        return super().get_context_data(**kwargs) | admin.site.each_context(self.request)
+
+
+def change_own_password(request: HttpRequest) -> HttpResponseBase:
+    """Answer in place of the admin site's own view, which takes no other form."""
+    return admin.site.admin_view(OwnPasswordView.as_view())(request)
+
+
+class MembershipInline(admin.TabularInline[Membership, Workspace]):
+    model = Membership
+    extra = 0
+    autocomplete_fields = ["user"]
+
+
+admin.site.login_form = AdminLoginForm
+
+
+@admin.register(Workspace)
+class WorkspaceAdmin(admin.ModelAdmin[Workspace]):
+    list_display = ["name", "slug", "created_at"]
+    search_fields = ["name", "slug"]
+    inlines = [MembershipInline]
+
+    def get_deleted_objects(
+        self, objs: QuerySet[Workspace] | Sequence[Workspace], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """Say how much goes with the workspaces. Whoever may delete one may delete all that it owns: its history can
+        be looked at and not be changed, and goes with it all the same."""
+        owned = {
+            str(relation.related_model._meta.verbose_name_plural): relation.related_model._base_manager.filter(
+                **{f"{relation.field.name}__in": [workspace.pk for workspace in objs]}
+            ).count()
+            for relation in Workspace._meta.get_fields(include_hidden=True)
+            if isinstance(relation, ForeignObjectRel) and relation.on_delete is CASCADE
+        }
+        needed = set() if self.has_delete_permission(request) else {"workspace"}
+        return [str(workspace) for workspace in objs], {k: n for k, n in owned.items() if n}, needed, []
+
+
+@admin.register(Membership)
+class MembershipAdmin(admin.ModelAdmin[Membership]):
+    list_display = ["workspace", "user", "role", "created_at"]
+    list_filter = ["role", "workspace"]
+    list_select_related = ["workspace", "user"]
+    autocomplete_fields = ["user", "workspace"]
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
+    """Tokens are issued here (and shown once, to whoever issues them), looked at and revoked, never changed."""
+
+    list_display = ["name", "hint", "user", "created_at", "last_used_at", "expires_at", "revoked_at"]
+    list_filter = [("revoked_at", admin.EmptyFieldListFilter), ("expires_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["user"]
+    search_fields = ["name", "hint", "user__username"]
+    autocomplete_fields = ["user"]
+    actions = ["revoke"]
+
+    def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[Any]:
+        """Offer what is chosen on issue; show the rest afterwards."""
+        chosen: list[Any] = ["user", "name", "expires_at"]
+        return [*chosen, "hint", "digest", "created_at", "last_used_at", "revoked_at"] if obj else chosen
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[Any]:
+        """Fix everything once the token is issued."""
+        return self.get_fields(request, obj) if obj else []
+
+    def save_model(self, request: HttpRequest, obj: ApiToken, form: ModelForm[ApiToken], change: bool) -> None:
+        """Issue the token and show it in a message, for the only time."""
+        if change:
+            return
+        row, raw = ApiToken.issue(obj.user, obj.name, obj.expires_at)
+        # The admin site goes on with the object it was given, to log the addition and to link to it.
+        obj.__dict__.update(row.__dict__)
+        self.message_user(request, f"The token, shown only now: {raw}", messages.WARNING)
+
+    @admin.action(description="Revoke the selected tokens", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
+        """Close the tokens from the next request on."""
+        tokens = list(queryset.filter(revoked_at=None))
+        for token in tokens:
+            token.revoke()
+        self.message_user(request, f"{len(tokens)} revoked.")

@@ -1,0 +1,84 @@
+"""Forms that take passwords: the logins of the pages and of the admin, and the admin's changes of a password."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AuthenticationForm, PasswordChangeForm
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from workflow_platform.core.accounts import passwords
+from workflow_platform.core.accounts.login_limit import REFUSED
+from workflow_platform.core.accounts.login_middleware import REFUSAL
+from workflow_platform.core.accounts.models import User
+from workflow_platform.core.accounts.sessions import end_tokens
+
+
+class _Limited(AuthenticationForm):
+    error_messages = AuthenticationForm.error_messages | {
+        "invalid_login": "That user name and password do not fit. Both mind upper and lower case."
+    }
+
+    def clean(self) -> dict[str, Any]:
+        """Check name and password, unless there have been too many attempts."""
+        try:
+            return super().clean()
+        except REFUSED as refusal:
+            if self.request is not None:
+                setattr(self.request, REFUSAL, refusal)
+            raise ValidationError(str(refusal.detail), code=refusal.default_code) from None
+
+
+class LoginForm(_Limited):
+    """For the pages."""
+
+
+class AdminLoginForm(_Limited, AdminAuthenticationForm):
+    """For the admin, which lets in staff alone."""
+
+
+def _end_tokens_field() -> forms.BooleanField:
+    return forms.BooleanField(
+        label="End API tokens too",
+        required=False,
+        initial=True,
+        help_text="Sessions and JWTs end with the old password in any case. API tokens stay valid unless this is set.",
+    )
+
+
+class OwnPasswordForm(PasswordChangeForm):
+    """A staff member's change of their own password in the admin. `request` carries the limits on guesses."""
+
+    end_tokens = _end_tokens_field()
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._request = request
+
+    def clean_old_password(self) -> str:
+        """Check the old password. Raises what `passwords.is_right` does: `LoginMiddleware` answers."""
+        given = str(self.cleaned_data["old_password"])
+        if not passwords.is_right(self._request, self.user.username, self.user, given):
+            raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        return given
+
+    def save(self, commit: bool = True) -> User:
+        """Save the password and end the tokens."""
+        user = super().save(commit)
+        end_tokens(user, api_tokens=self.cleaned_data["end_tokens"])
+        return user
+
+
+class UserPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # not generic when it runs
+    """A staff member's change of another user's password."""
+
+    end_tokens = _end_tokens_field()
+
+    def save(self, commit: bool = True) -> User:
+        """Save the password and end the tokens."""
+        user: User = super().save(commit)
+        end_tokens(user, api_tokens=self.cleaned_data["end_tokens"])
+        return user

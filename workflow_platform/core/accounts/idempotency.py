@@ -1,0 +1,108 @@
+"""`Idempotency-Key` on POSTs that create: the same request again, within a day, gets the object of the first.
+
+The key is taken in the transaction that creates the object, so that there is either both or neither; a request that
+arrives while the first is at work waits for that transaction's end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+import orjson
+from django.conf import settings
+from django.db import connection, models, transaction
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+
+from workflow_platform.core.accounts.models import IdempotentRequest, User
+
+HEADER = "Idempotency-Key"
+KEPT = timedelta(hours=24)
+KEY = re.compile(r"[\x21-\x7e]{1,200}")
+SWEPT = 1_000
+PARAMETER = OpenApiParameter(
+    HEADER,
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    pattern=r"^[\x21-\x7e]{1,200}$",
+    description="1 to 200 visible ASCII characters. The same key with the same body returns, for 24 hours, what the "
+    "first request created; with another body it is refused (422).",
+)
+
+M = TypeVar("M", bound=models.Model)
+
+
+class KeyRefused(APIException):
+    """The key is malformed, or stands for something else."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{HEADER}: {message}")
+        self.status_code = status
+        self.errors = [{"field": HEADER, "message": message, "code": "idempotency_key"}]
+
+
+def create_once(request: Request, find: Callable[[str], M | None], create: Callable[[], M]) -> tuple[M, bool]:
+    """Return what `create` makes, or what it made for the same request within the last 24 hours, and whether it is new.
+
+    `find` returns the object with an id, None where the caller may not see it or it is gone. Without the header every
+    call creates. Raises KeyRefused: 400 for a malformed key, 422 where the key stands for another body, 409 where what
+    it stands for is gone.
+    """
+    key = request.headers.get(HEADER)
+    if key is None:
+        return create(), True
+    if not KEY.fullmatch(key):
+        raise KeyRefused(400, "a key is 1 to 200 visible ASCII characters.")
+    if not isinstance(request.user, User):
+        raise TypeError("the view lets anonymous callers in")
+    path, digest = request.path[:200], _digest(request)
+    with transaction.atomic():
+        _wait_for_turn(request.user, path, key)
+        found = IdempotentRequest.objects.filter(user=request.user, path=path, key=key).first()
+        if found is not None and found.created_at > timezone.now() - KEPT:
+            return _again(found, digest, find), False
+        if found is not None:
+            found.delete()
+        made = create()
+        IdempotentRequest.objects.create(user=request.user, path=path, key=key, digest=digest, object_id=str(made.pk))
+    return made, True
+
+
+def _wait_for_turn(user: User, path: str, key: str) -> None:
+    """Let one request with the key through at a time, until the transaction ends."""
+    name = hashlib.sha256(f"{user.pk}\n{path}\n{key}".encode()).digest()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(name[:8], signed=True)])
+
+
+def _again(found: IdempotentRequest, digest: str, find: Callable[[str], M | None]) -> M:
+    if found.digest != digest:
+        raise KeyRefused(422, "this key was used with another body; use a new key for a new request.")
+    row = find(found.object_id)
+    if row is None:
+        raise KeyRefused(409, "what the first request with this key created is gone, or no longer yours to see.")
+    return row
+
+
+def _digest(request: Request) -> str:
+    """Return the digest of the body's meaning: neither blanks nor the order of fields matter.
+
+    With our key: the body may hold a secret that is easily guessed, as those of credentials do.
+    """
+    body = orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)
+    return hmac.new(settings.SECRET_KEY.encode(), body, hashlib.sha256).hexdigest()
+
+
+def sweep() -> int:
+    """Forget keys that have run out. Returns how many."""
+    old = IdempotentRequest.objects.filter(created_at__lte=timezone.now() - KEPT).order_by("created_at")
+    count, _ = IdempotentRequest.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:SWEPT])).delete()
+    return count

@@ -1,0 +1,99 @@
+"""Inviting people to a workspace, and accepting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, viewsets
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from workflow_platform.core.accounts import idempotency, invitations
+from workflow_platform.core.accounts.idempotency import create_once
+from workflow_platform.core.accounts.invitation_serializers import (
+    InvitationSerializer,
+    InviteSerializer,
+    IssuedInvitationSerializer,
+    JoinedSerializer,
+    OfferSerializer,
+)
+from workflow_platform.core.accounts.models import Invitation, Role, Workspace
+from workflow_platform.core.accounts.views import user_of, workspace_in_path
+
+NOT_STORED = {"Cache-Control": "no-store"}
+
+
+@extend_schema(tags=["workspaces"])
+class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Invitation]):
+    """Invitations to a workspace: for its admins."""
+
+    serializer_class = InvitationSerializer
+    queryset = Invitation.objects.none()
+    lookup_value_regex = "[0-9a-f-]{36}"
+
+    def get_queryset(self) -> QuerySet[Invitation]:
+        """Return the invitations to the workspace in the path, ended ones too."""
+        return Invitation.objects.filter(workspace=self._workspace()).select_related("invited_by", "accepted_by")
+
+    @extend_schema(
+        request=InviteSerializer,
+        responses={201: IssuedInvitationSerializer, 404: None, 409: None, 429: None},
+        parameters=[idempotency.PARAMETER],
+    )
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Invite an e-mail address or a user name. The answer holds the link, this once; send it to the person. It is
+        the same whether such a user exists or not."""
+        workspace = self._workspace()
+        given = InviteSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        issued: list[str] = []
+        row, _ = create_once(
+            request,
+            lambda pk: self.get_queryset().filter(pk=pk).first(),
+            lambda: _invited(request, workspace, given.validated_data, issued),
+        )
+        token = issued[0] if issued else None
+        shown = InvitationSerializer(row).data | {"token": token, "link": invitations.link(token) if token else None}
+        return Response(shown, status=201, headers=NOT_STORED)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Revoke the invitation. Revoking one that has ended changes nothing."""
+        invitations.revoke(self.get_object())
+        return Response(status=204)
+
+    def _workspace(self) -> Workspace:
+        return workspace_in_path(self.kwargs["workspace_id"], self.request, Role.ADMIN)
+
+
+def _invited(request: Request, workspace: Workspace, given: dict[str, Any], issued: list[str]) -> Invitation:
+    row, token = invitations.invite(
+        workspace,
+        user_of(request),
+        Role(given["role"]),
+        email=given.get("email", ""),
+        username=given.get("username", ""),
+        until=given.get("expires_at"),
+    )
+    issued.append(token)
+    return row
+
+
+@extend_schema(tags=["workspaces"])
+class OfferView(APIView):
+    @extend_schema(responses={200: OfferSerializer, 404: None})
+    def get(self, request: Request, token: str) -> Response:
+        """Say what the invitation offers, to the user it is addressed to."""
+        return Response(OfferSerializer(invitations.find(token, user_of(request))).data, headers=NOT_STORED)
+
+
+@extend_schema(tags=["workspaces"])
+class AcceptView(APIView):
+    @extend_schema(request=None, responses={200: JoinedSerializer, 404: None, 409: None})
+    def post(self, request: Request, token: str) -> Response:
+        """Join the workspace. 404 for a token that is wrong, expired, used, revoked or for somebody else; 409 for a
+        member."""
+        return Response(JoinedSerializer(invitations.accept(token, user_of(request))).data)

@@ -1,0 +1,137 @@
+"""Invitations: the only way into a workspace that somebody else made, apart from the admin site.
+
+An invitation is a link with a secret. Nothing is looked up when it is made, so that it says nothing about who has an
+account; and it is good for one use, by the user it is addressed to, while its sender is still an admin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from rest_framework.exceptions import APIException, NotFound
+
+from workflow_platform.core.accounts import memberships
+from workflow_platform.core.accounts.models import Invitation, Membership, Role, User, Workspace
+
+VALID = timedelta(days=7)
+LONGEST_VALID = timedelta(days=30)
+MOST_PENDING = 100
+MOST_PER_HOUR = 100
+LONGEST_TOKEN = 100
+KEPT = timedelta(days=90)
+"""After its end, an invitation can be looked at for so long."""
+SWEPT = 1_000
+NO_SUCH_INVITATION = "This invitation does not exist, has expired or was used, or it is addressed to somebody else."
+
+
+class TooManyPending(APIException):
+    """The workspace has as many pending invitations as it may have."""
+
+    status_code = 409
+    default_detail = f"The workspace has {MOST_PENDING} pending invitations, which is the limit. Revoke some first."
+    default_code = "too_many_pending"
+
+
+class TooManyInvitations(APIException):
+    """The workspace has sent as many invitations in the last hour as it may send."""
+
+    status_code = 429
+    default_detail = f"A workspace can send {MOST_PER_HOUR} invitations an hour. Try again later."
+    default_code = "throttled"
+    wait = 600
+    """Seconds; REST framework sends it as Retry-After."""
+
+
+class AlreadyMember(APIException):
+    """Who accepts is a member already, with the role that the admins gave them."""
+
+    status_code = 409
+    default_detail = "You are a member of this workspace already. One of its admins can change your role."
+    default_code = "already_member"
+
+
+@transaction.atomic
+def invite(
+    workspace: Workspace, by: User, role: Role, *, email: str = "", username: str = "", until: datetime | None = None
+) -> tuple[Invitation, str]:
+    """Make an invitation to an e-mail address or a user name. Returns the row and the token, which cannot be shown
+    again. Raises TooManyPending and TooManyInvitations."""
+    memberships.lock(workspace)
+    sent, now = Invitation.objects.filter(workspace=workspace), timezone.now()
+    if pending(workspace).count() >= MOST_PENDING:
+        raise TooManyPending
+    if sent.filter(created_at__gt=now - timedelta(hours=1)).count() >= MOST_PER_HOUR:
+        raise TooManyInvitations
+    token = secrets.token_urlsafe(32)
+    addressee = {"email": email, "username": username}
+    expiry = until or now + VALID
+    row = Invitation.objects.create(
+        workspace=workspace, invited_by=by, role=role, digest=_digest(token), expires_at=expiry, **addressee
+    )
+    return row, token
+
+
+def pending(workspace: Workspace) -> Any:
+    """Return the invitations of a workspace that can still be accepted."""
+    rows = Invitation.objects.filter(workspace=workspace, accepted_at=None, revoked_at=None)
+    return rows.filter(expires_at__gt=timezone.now())
+
+
+def revoke(invitation: Invitation) -> None:
+    """Let nobody accept it any more. One that was accepted stays as it is: removing the member is another matter."""
+    rows = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None)
+    rows.update(revoked_at=timezone.now())
+
+
+def find(token: str, user: User) -> Invitation:
+    """Return the invitation that a user may accept. Raises NotFound, the same for every reason why there is none."""
+    if len(token) <= LONGEST_TOKEN:
+        found = Invitation.objects.select_related("workspace", "invited_by").filter(digest=_digest(token)).first()
+        if found is not None and _is_open(found) and found.is_for(user) and _sender_may_invite(found):
+            return found
+    raise NotFound(NO_SUCH_INVITATION)
+
+
+@transaction.atomic
+def accept(token: str, user: User) -> Membership:
+    """Make the user a member. Raises NotFound as `find` does, and AlreadyMember."""
+    memberships.lock(find(token, user).workspace)
+    invitation = find(token, user)  # again: it may have been used, or its sender removed, while this waited
+    if Membership.objects.filter(workspace=invitation.workspace, user=user).exists():
+        raise AlreadyMember
+    membership = Membership.objects.create(workspace=invitation.workspace, user=user, role=invitation.role)
+    invitation.accepted_at, invitation.accepted_by = timezone.now(), user
+    invitation.save(update_fields=["accepted_at", "accepted_by"])
+    return membership
+
+
+def link(token: str) -> str:
+    """Return the address to send to the invited person."""
+    return f"{settings.PUBLIC_URL}/invitations/{token}/"
+
+
+def sweep() -> int:
+    """Delete invitations that ended long ago. Returns how many."""
+    old = Invitation.objects.filter(expires_at__lte=timezone.now() - KEPT).order_by("expires_at")
+    count, _ = Invitation.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:SWEPT])).delete()
+    return count
+
+
+def _is_open(invitation: Invitation) -> bool:
+    open_still = invitation.accepted_at is None and invitation.revoked_at is None
+    return open_still and invitation.expires_at > timezone.now()
+
+
+def _sender_may_invite(invitation: Invitation) -> bool:
+    sender = Membership.objects.filter(workspace_id=invitation.workspace_id, user_id=invitation.invited_by_id)
+    return sender.filter(role=Role.ADMIN, user__is_active=True).exists()
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()

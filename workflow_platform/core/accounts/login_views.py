@@ -1,0 +1,90 @@
+"""Logging in to the API, and who one is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import update_last_login
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework_simplejwt.tokens import RefreshToken
+
+from workflow_platform.core.accounts import refresh_tokens
+from workflow_platform.core.accounts.authentication import BearerAuthentication
+from workflow_platform.core.accounts.models import User
+from workflow_platform.core.accounts.serializers import (
+    CredentialsSerializer,
+    MeSerializer,
+    RefreshSerializer,
+    TokenPairSerializer,
+)
+
+
+class _OpenView(APIView):
+    """Open to everybody: no credentials are read, so a stale one in the request does not get in the way."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    def get_authenticate_header(self, request: Request) -> str:
+        """Return the challenge, without which DRF would turn a 401 into a 403."""
+        return BearerAuthentication().authenticate_header(request)
+
+
+class TokenView(_OpenView):
+    @extend_schema(
+        request=CredentialsSerializer,
+        responses={200: TokenPairSerializer, 401: None, 429: None, 503: None},
+        auth=[],
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        """Exchange a name and a password for an access and a refresh token. Attempts are limited for each account and
+        address; a client that keeps the cookie of an earlier login has a limit of its own."""
+        given = CredentialsSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        user = authenticate(request._request, **given.validated_data)
+        if not isinstance(user, User):
+            raise AuthenticationFailed("No active user has this name and password.")
+        update_last_login(User, user)
+        return _pair(refresh_tokens.issue(user))
+
+
+class TokenRefreshView(_OpenView):
+    @extend_schema(request=RefreshSerializer, responses={200: TokenPairSerializer, 401: None}, auth=[], tags=["auth"])
+    def post(self, request: Request) -> Response:
+        """Exchange a refresh token for a new access token and the next refresh token. Each refresh token works once:
+        using one again ends every token of its login."""
+        given = RefreshSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        refresh = refresh_tokens.rotate(given.validated_data["refresh"])
+        if refresh is None:
+            raise AuthenticationFailed("The refresh token is unknown, used, expired or revoked. Log in again.")
+        return _pair(refresh)
+
+
+class TokenRevokeView(_OpenView):
+    @extend_schema(request=RefreshSerializer, responses={204: None}, auth=[], tags=["auth"])
+    def post(self, request: Request) -> Response:
+        """End the login of a refresh token, with its access tokens. The answer to an unknown token is the same."""
+        given = RefreshSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        refresh_tokens.revoke(given.validated_data["refresh"])
+        return Response(status=204)
+
+
+class MeView(APIView):
+    @extend_schema(responses=MeSerializer, tags=["auth"])
+    def get(self, request: Request) -> Response:
+        """Say who the caller is, and in which workspaces they hold which role."""
+        me = User.objects.prefetch_related("memberships__workspace").get(username=request.user.get_username())
+        return Response(MeSerializer(me).data)
+
+
+def _pair(refresh: RefreshToken) -> Response:
+    pair: dict[str, Any] = {"access": str(refresh.access_token), "refresh": str(refresh)}
+    return Response(pair, headers={"Cache-Control": "no-store"})

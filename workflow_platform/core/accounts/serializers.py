@@ -1,0 +1,95 @@
+"""What the API says and takes about people, workspaces, members and tokens."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.text import slugify
+from rest_framework import serializers
+
+from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.core.api.inputs import BodySerializer, StrictBody
+
+
+class CredentialsSerializer(BodySerializer):
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=1024, trim_whitespace=False, style={"input_type": "password"})
+
+
+class TokenPairSerializer(serializers.Serializer[Any]):
+    access = serializers.CharField(help_text="Opens the API for half an hour.")
+    refresh = serializers.CharField(help_text="Works once: exchanged for the next pair.")
+
+
+class RefreshSerializer(BodySerializer):
+    refresh = serializers.CharField(max_length=4096)
+
+
+class MyWorkspaceSerializer(serializers.ModelSerializer[Membership]):
+    id = serializers.UUIDField(source="workspace_id")
+    name = serializers.CharField(source="workspace.name")
+    slug = serializers.CharField(source="workspace.slug")
+
+    class Meta:
+        model = Membership
+        fields = ["id", "name", "slug", "role"]
+
+
+class MeSerializer(serializers.ModelSerializer[User]):
+    workspaces = MyWorkspaceSerializer(source="memberships", many=True)
+
+    class Meta:
+        model = User
+        fields = ["id", "username", "email", "first_name", "last_name", "is_staff", "workspaces"]
+
+
+class WorkspaceSerializer(StrictBody, serializers.ModelSerializer[Workspace]):
+    role = serializers.ChoiceField(choices=Role.choices, read_only=True, help_text="The caller's role.")
+
+    class Meta:
+        model = Workspace
+        fields = ["id", "name", "slug", "role", "created_at"]
+        read_only_fields = ["id", "slug", "created_at"]
+
+    def create(self, validated_data: dict[str, Any]) -> Workspace:
+        """Create the workspace under a slug made of its name; the random end keeps two of one name apart."""
+        stem = slugify(validated_data["name"])[:60] or "workspace"
+        return Workspace.objects.create(slug=f"{stem}-{uuid.uuid4().hex[:8]}", **validated_data)
+
+
+class MemberSerializer(serializers.ModelSerializer[Membership]):
+    username = serializers.CharField(source="user.username", read_only=True)
+
+    class Meta:
+        model = Membership
+        fields = ["id", "username", "role", "created_at"]
+        read_only_fields = fields
+
+
+class RoleSerializer(BodySerializer):
+    role = serializers.ChoiceField(choices=Role.choices)
+
+
+class ApiTokenSerializer(StrictBody, serializers.ModelSerializer[ApiToken]):
+    class Meta:
+        model = ApiToken
+        fields = ["id", "name", "hint", "created_at", "last_used_at", "expires_at", "revoked_at"]
+        read_only_fields = ["id", "hint", "created_at", "last_used_at", "revoked_at"]
+
+    def validate_expires_at(self, value: datetime | None) -> datetime | None:
+        """Refuse a token that would be born expired."""
+        if value is not None and value <= timezone.now():
+            raise serializers.ValidationError("This time is already past.", code="past")
+        return value
+
+
+class IssuedTokenSerializer(ApiTokenSerializer):
+    token = serializers.CharField(
+        allow_null=True, help_text="The token itself. It is not kept and cannot be shown again."
+    )
+
+    class Meta(ApiTokenSerializer.Meta):
+        fields = [*ApiTokenSerializer.Meta.fields, "token"]

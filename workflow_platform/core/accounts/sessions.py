@@ -1,0 +1,40 @@
+"""Ending what a user is logged in with: sessions, JWTs and API tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import SESSION_KEY, update_session_auth_hash
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+
+from workflow_platform.core.accounts.models import User
+
+
+@transaction.atomic
+def end_tokens(user: User, *, api_tokens: bool) -> int:
+    """End all JWTs of the user and, if asked, all API tokens. Returns how many API tokens ended."""
+    for family in user.token_families.filter(ended_at=None):
+        family.end()
+    ended = list(user.api_tokens.filter(revoked_at=None)) if api_tokens else []
+    for token in ended:
+        token.revoke()
+    return len(ended)
+
+
+@transaction.atomic
+def end_sessions(user: User, *, api_tokens: bool) -> int:
+    """End every session and JWT of the user on every device and, if asked, all API tokens. Returns how many of
+    these."""
+    user.sessions_ended_at = timezone.now()
+    user.save(update_fields=["sessions_ended_at"])
+    return end_tokens(user, api_tokens=api_tokens)
+
+
+def keep_this_session(request: HttpRequest, user: User) -> None:
+    """Let the session of the request, if it is the user's, go on under a new key after the others have ended."""
+    session: Any = request.session
+    if session.get(SESSION_KEY) == str(user.pk):
+        request.user = user
+        update_session_auth_hash(request, user)

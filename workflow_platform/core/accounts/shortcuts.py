@@ -1,0 +1,40 @@
+"""Looking up what a caller names."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, overload
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import models
+from django.http import Http404
+
+from workflow_platform.core.accounts.models import Role, User, Workspace, WorkspaceQuerySet, WorkspaceScopedQuerySet
+
+M = TypeVar("M", bound=models.Model)
+
+
+@overload
+def get_visible_or_404(
+    queryset: WorkspaceQuerySet, user: User | object, role: Role = ..., **lookup: Any
+) -> Workspace: ...
+
+
+@overload
+def get_visible_or_404(
+    queryset: WorkspaceScopedQuerySet[M], user: User | object, role: Role = ..., **lookup: Any
+) -> M: ...
+
+
+def get_visible_or_404(queryset: Any, user: User | object, role: Role = Role.VIEWER, **lookup: Any) -> Any:
+    """Return the row if the caller holds `role` for it. Raises Http404 where they may not even see it (or the lookup
+    makes no sense, like an id that is no UUID), and PermissionDenied where they may see it and not do what needs
+    `role`."""
+    try:
+        row = queryset.visible_to(user).filter(**lookup).first()
+    except (ValidationError, ValueError):
+        raise Http404 from None
+    if row is None:
+        raise Http404
+    if role is not Role.VIEWER and not queryset.visible_to(user, role).filter(pk=row.pk).exists():
+        raise PermissionDenied(f"This needs the role {role.value} in the workspace.")
+    return row

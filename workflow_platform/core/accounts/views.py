@@ -1,0 +1,168 @@
+"""Workspaces, their members and invitations to them, and one's own API tokens."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import mixins, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from workflow_platform.core.accounts import idempotency, memberships
+from workflow_platform.core.accounts.idempotency import create_once
+from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.core.accounts.serializers import (
+    ApiTokenSerializer,
+    IssuedTokenSerializer,
+    MemberSerializer,
+    RoleSerializer,
+    WorkspaceSerializer,
+)
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+
+
+def user_of(request: Request) -> User:
+    """Return the caller of a view that only authenticated users reach."""
+    if not isinstance(request.user, User):
+        raise TypeError("the view lets anonymous callers in")
+    return request.user
+
+
+@extend_schema(tags=["workspaces"])
+class WorkspaceViewSet(
+    mixins.ListModelMixin,
+    mixins.CreateModelMixin,
+    mixins.RetrieveModelMixin,
+    viewsets.GenericViewSet[Workspace],
+):
+    """The caller's workspaces. Whoever creates one is its admin."""
+
+    serializer_class = WorkspaceSerializer
+    queryset = Workspace.objects.none()
+
+    def get_queryset(self) -> QuerySet[Workspace]:
+        """Return the workspaces that the caller is a member of, each with their role in it."""
+        # The join is the one that visible_to filters, hence the caller's own membership.
+        return Workspace.objects.visible_to(self.request.user).annotate(role=F("memberships__role"))
+
+    @extend_schema(parameters=[idempotency.PARAMETER])
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Create a workspace with the caller as its admin."""
+        given = self.get_serializer(data=request.data)
+        # In there: a slug that the first request took is no mistake of the second.
+        workspace, _ = create_once(
+            request, lambda pk: self.get_queryset().filter(pk=pk).first(), lambda: self._created(given)
+        )
+        return Response(self.get_serializer(workspace).data, status=201)
+
+    @transaction.atomic
+    def _created(self, given: BaseSerializer[Workspace]) -> Workspace:
+        given.is_valid(raise_exception=True)
+        workspace = given.save()
+        Membership.objects.create(workspace=workspace, user=user_of(self.request), role=Role.ADMIN)
+        workspace.role = Role.ADMIN  # type: ignore[attr-defined]  # annotated, where it is read from the database
+        return workspace
+
+
+@extend_schema(tags=["workspaces"])
+@extend_schema_view(partial_update=extend_schema(request=RoleSerializer, responses=MemberSerializer))
+class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Membership]):
+    """Who belongs to a workspace: for its admins, apart from leaving. Members join by accepting an invitation. A
+    workspace keeps at least one active admin."""
+
+    serializer_class = MemberSerializer
+    queryset = Membership.objects.none()
+    lookup_value_regex = r"\d{1,18}"
+
+    def get_queryset(self) -> QuerySet[Membership]:
+        """Return the members of the workspace in the path."""
+        workspace = workspace_in_path(self.kwargs["workspace_id"], self.request, Role.ADMIN)
+        return Membership.objects.filter(workspace=workspace).select_related("user")
+
+    @transaction.atomic
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Change the member's role."""
+        member = self._locked_member()
+        given = RoleSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        memberships.change_role(member, Role(given.validated_data["role"]))
+        return Response(self.get_serializer(member).data)
+
+    @extend_schema(responses={204: None})
+    @transaction.atomic
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Remove the member, and revoke pending invitations to them."""
+        memberships.end(self._locked_member())
+        return Response(status=204)
+
+    @extend_schema(responses={204: None})
+    @action(detail=False, methods=["delete"], url_path="me", url_name="leave")
+    @transaction.atomic
+    def leave(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Leave the workspace, whatever your role. 409 for its last admin, who has to make another member admin
+        first."""
+        workspace = workspace_in_path(self.kwargs["workspace_id"], request, Role.VIEWER)
+        memberships.lock(workspace)
+        memberships.end(get_object_or_404(Membership, workspace=workspace, user=user_of(request)))
+        return Response(status=204)
+
+    def _locked_member(self) -> Membership:
+        memberships.lock(workspace_in_path(self.kwargs["workspace_id"], self.request, Role.ADMIN))
+        # Checks the role again: the caller may have ceased to be admin while waiting for the lock.
+        return self.get_object()
+
+
+def workspace_in_path(workspace_id: str, request: Request, role: Role) -> Workspace:
+    """Return the workspace that a path names. Raises Http404 where the caller is no member of it, and
+    PermissionDenied where they do not hold `role`."""
+    try:
+        key = uuid.UUID(workspace_id)
+    except ValueError:
+        raise Http404 from None
+    return get_visible_or_404(Workspace.objects.all(), request.user, role, pk=key)
+
+
+@extend_schema(tags=["tokens"])
+class ApiTokenViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ApiToken]):
+    """The caller's own API tokens."""
+
+    serializer_class = ApiTokenSerializer
+    queryset = ApiToken.objects.none()
+
+    def get_queryset(self) -> QuerySet[ApiToken]:
+        """Return the caller's tokens, the revoked ones too: they say when they were last used."""
+        return ApiToken.objects.filter(user=user_of(self.request))
+
+    @extend_schema(
+        request=ApiTokenSerializer, responses={201: IssuedTokenSerializer}, parameters=[idempotency.PARAMETER]
+    )
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Issue a token. This answer is the only place that it is ever shown in: the answer to a repeated
+        `Idempotency-Key` has null for it."""
+        given = self.get_serializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        issued: list[str] = []
+
+        def issue() -> ApiToken:
+            row, raw = ApiToken.issue(user_of(request), **given.validated_data)
+            issued.append(raw)
+            return row
+
+        row, _ = create_once(request, lambda pk: self.get_queryset().filter(pk=pk).first(), issue)
+        answer = ApiTokenSerializer(row).data | {"token": issued[0] if issued else None}
+        return Response(answer, status=201, headers={"Cache-Control": "no-store"})
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Revoke the token, from the next request on. Revoking it again changes nothing."""
+        token = self.get_object()
+        token.revoke()
+        return Response(status=204)

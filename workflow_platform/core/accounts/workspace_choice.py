@@ -1,0 +1,43 @@
+"""In which workspace something is created: the one that is named, or the only one. Never a guess."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from rest_framework.exceptions import PermissionDenied, ValidationError
+
+from workflow_platform.core.accounts.models import Membership, Role, User, Workspace
+
+LISTED = 20
+_ARTICLES = {Role.VIEWER: "a viewer", Role.EDITOR: "an editor", Role.ADMIN: "an admin"}
+
+
+def workspace_for(user: User, wanted: UUID | str | None, role: Role) -> Workspace:
+    """Return the workspace of an API request that creates something.
+
+    `wanted` is what the body names. Raises ValidationError (400) where it names none and the user is a member of
+    several, whatever their roles, and PermissionDenied (403) where the user does not hold `role`.
+    """
+    if wanted is None:
+        mine = Membership.objects.filter(user=user).select_related("workspace").order_by("workspace__name")
+        found = [membership.workspace for membership in mine[: LISTED + 1]]
+        if len(found) > 1:
+            raise ValidationError({"workspace": [_name_one(found)]}, code="required")
+        wanted = found[0].pk if found else None
+    visible = Workspace.objects.visible_to(user, role)
+    workspace = visible.filter(pk=wanted).first() if wanted is not None else None
+    if workspace is None:
+        raise PermissionDenied(f"workspace: you are not {_ARTICLES[role]} of any such workspace.")
+    return workspace
+
+
+def offered(user: User, role: Role) -> list[Workspace]:
+    """Return the workspaces in which the user holds `role`, by name, their own default first: what a page offers."""
+    found = Workspace.objects.visible_to(user, role).order_by("name", "id")
+    return sorted(found, key=lambda workspace: workspace.pk != user.default_workspace_id)
+
+
+def _name_one(workspaces: list[Workspace]) -> str:
+    shown = ", ".join(f"{workspace.pk} ({workspace.name})" for workspace in workspaces[:LISTED])
+    more = ", …" if len(workspaces) > LISTED else ""
+    return f"You are a member of several workspaces; name one of {shown}{more}."

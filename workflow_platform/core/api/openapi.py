@@ -1,0 +1,132 @@
+"""What the OpenAPI document says beside what drf-spectacular finds: the errors of each operation.
+
+The errors are derived from what an operation takes and from its view, in one place. An operation that can fail in
+another way adds the status to its own responses, as `404: None`; the description comes from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.openapi import AutoSchema
+from rest_framework.permissions import AllowAny
+
+REASONS = {
+    400: "The request is malformed. `errors` names each wrong parameter or field.",
+    401: "The request has no valid credentials: log in, or send `Authorization: Bearer` with a token.",
+    403: "The caller's role does not allow this, or a request with a session cookie has no CSRF token.",
+    404: "There is no such object, or the caller may not see it.",
+    406: "The format that the header `Accept` asks for is not available.",
+    409: "The object is in a state that does not allow this.",
+    413: "The body is too large.",
+    415: "The body has a media type that is not accepted. Send `application/json`.",
+    422: "This idempotency key was used with another body.",
+    429: "There were too many requests. `Retry-After`, where it is given, is the number of seconds to wait.",
+    503: "A service that the platform needs did not answer in time. Try again.",
+}
+IDEMPOTENCY_KEY = "Idempotency-Key"
+PROBLEM_TYPE = "application/problem+json"
+_READING = {"GET", "HEAD", "OPTIONS"}
+_PROBLEM = {
+    "type": "object",
+    "description": "An error, as RFC 9457 defines it.",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {
+        "type": {"type": "string", "description": "`about:blank`: the status says which kind of error it is."},
+        "title": {"type": "string", "description": "The name of the status."},
+        "status": {"type": "integer", "description": "The status of the answer."},
+        "detail": {"type": "string", "description": "What was wrong, for people."},
+        "instance": {"type": "string", "description": "The path of the request."},
+        "errors": {
+            "type": "array",
+            "description": "What was wrong, one entry for each message.",
+            "items": {
+                "type": "object",
+                "required": ["field", "message", "code"],
+                "properties": {
+                    "field": {
+                        "type": "string",
+                        "description": "The dotted path of the field or parameter; empty for the whole.",
+                    },
+                    "message": {"type": "string"},
+                    "code": {"type": "string"},
+                    "node": {
+                        "type": "string",
+                        "nullable": True,
+                        "description": "In workflows: the id of the node that it is about.",
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+class OperationSchema(AutoSchema):
+    """Describes an operation with its errors."""
+
+    def get_operation(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        """Return the operation object."""
+        operation: dict[str, Any] | None = super().get_operation(path, *args, **kwargs)
+        if operation is None:
+            return None
+        declared = operation["responses"]
+        codes = self._errors(operation) | {int(code) for code in declared if code.isdigit() and int(code) >= 400}
+        answers = {code: answer for code, answer in declared.items() if not code.isdigit() or int(code) < 400}
+        errors = {str(code): {"$ref": f"#/components/responses/{_name(code)}"} for code in sorted(codes)}
+        return operation | {"responses": answers | errors}
+
+    def _get_serializer_field_meta(self, field: Any, direction: Any) -> dict[str, Any]:
+        """Add that a text must hold more than blanks, where it must."""
+        meta: dict[str, Any] = super()._get_serializer_field_meta(field, direction)  # type: ignore[no-untyped-call]
+        if direction == "request" and meta.get("minLength") == 1 and field.trim_whitespace:
+            meta.setdefault("pattern", r"\S")
+        return meta
+
+    def _errors(self, operation: Mapping[str, Any]) -> set[int]:
+        parameters = operation.get("parameters", ())
+        places = {parameter["in"] for parameter in parameters}
+        writes, takes_body = self.method not in _READING, "requestBody" in operation
+        keyed = any(parameter["name"] == IDEMPOTENCY_KEY for parameter in parameters)
+        guarded = any(not isinstance(permission, AllowAny) for permission in self.view.get_permissions())
+        applies = {
+            400: True,  # a NUL character in the address, if nothing else
+            401: True,  # the open addresses take credentials in their bodies
+            403: guarded,
+            404: "path" in places,
+            406: True,
+            409: keyed or (writes and "path" in places),
+            413: writes,
+            415: takes_body,
+            422: keyed,
+            429: bool(self.view.throttle_classes),
+            503: True,
+        }
+        return {code for code, it_does in applies.items() if it_does}
+
+
+class ClosedBodies(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # registers by being defined
+    """Says of a body that refuses unknown fields that it does."""
+
+    target_class = "workflow_platform.core.api.inputs.BodySerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        """Return the schema object."""
+        schema: dict[str, Any] = auto_schema._map_basic_serializer(self.target, direction)  # type: ignore[no-untyped-call]
+        return schema | {"additionalProperties": False} if self.target.closed and direction == "request" else schema
+
+
+def describe_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add the errors to the components. A postprocessing hook of drf-spectacular."""
+    components = result.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = _PROBLEM
+    content = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    components["responses"] = {_name(code): {"description": said, "content": content} for code, said in REASONS.items()}
+    return result
+
+
+def _name(code: int) -> str:
+    return f"Problem{code}"

@@ -1,0 +1,70 @@
+"""Lists that are read page by page, with a cursor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError as ModelValidationError
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from workflow_platform.core.api.inputs import QuerySerializer
+
+BAD_CURSOR = "This is not a cursor: give the one of `next` or `previous` of an earlier answer."
+
+
+class CursorPages(CursorPagination):
+    """Pages of at most `limit` rows. A cursor or limit that makes no sense, and a parameter that a list does not have,
+    is a 400."""
+
+    page_size_query_param = "limit"
+    cursor_query_description = "The cursor in `next` or `previous` of an earlier answer."
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> Any:
+        """Return the rows of the page that the query asks for."""
+        if not getattr(request, "_query_is_checked", False):  # the list has no filters of its own
+            QuerySerializer.of(request)
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (ModelValidationError, ValueError, OverflowError):  # the position in a cursor is no id or time
+            raise ValidationError({self.cursor_query_param: [BAD_CURSOR]}) from None
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """Return the cursor of the query. Raises ValidationError."""
+        try:
+            cursor: Cursor | None = super().decode_cursor(request)
+        except NotFound:
+            raise ValidationError({self.cursor_query_param: [BAD_CURSOR]}) from None
+        if cursor is not None and cursor == (0, False, None):  # it decodes, to nothing
+            raise ValidationError({self.cursor_query_param: [BAD_CURSOR]})
+        return cursor
+
+    def get_page_size(self, request: Request) -> int:
+        """Return `limit`, at most `max_page_size`. Raises ValidationError where it is not a number above 0."""
+        given = request.query_params.get("limit")
+        if given is None:
+            return int(self.page_size or 0)
+        if not given.isascii() or not given.isdecimal() or not int(given[:20]):
+            raise ValidationError({"limit": ["A number above 0 is needed."]})
+        return min(int(given[:20]), int(self.max_page_size or 0))
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        """Return the parameters `cursor` and `limit` for OpenAPI."""
+        said = f"Rows per page: {self.page_size} by default. More than {self.max_page_size} are cut to that."
+        shape = {"type": "integer", "minimum": 1, "default": self.page_size}
+        limit = {"name": "limit", "required": False, "in": "query", "description": said, "schema": shape}
+        found = super().get_schema_operation_parameters(view)
+        for parameter in found:
+            if parameter["name"] == self.cursor_query_param:
+                parameter["schema"]["minLength"] = 1
+        return [limit if parameter["name"] == "limit" else parameter for parameter in found]
+
+
+class NewestFirst(CursorPages):
+    """Lists are read from the newest on; ids are UUIDv7, so their order is that of age."""
+
+    ordering = "-id"
+    page_size = 50
+    max_page_size = 200

@@ -1,0 +1,274 @@
+"""Errors as RFC 9457 problem details: what is wrong, and in which field."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import ValidationError as ModelValidationError
+from django.db import DataError, InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.template import loader
+from django.views import defaults
+from redis.exceptions import RedisError
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as drf_exception_handler
+
+from workflow_platform.core.postgresql.server import may_have_changed
+from workflow_platform.core.sandbox.asking import SandboxUnavailable
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+NOT_FOUND = "There is no such thing here, or it is not yours to see."
+AWAY = "The database did not answer, or took too long; try again."
+REDIS_AWAY = "Redis did not answer; try again."
+UNKNOWN = (
+    "The database stopped answering before everything was confirmed: the change may or may not have been made. Check "
+    "before you send the request again, or send it again with the same Idempotency-Key."
+)
+UNSTORABLE = "A value of the request cannot be stored: a number is too large, or a text holds a NUL character."
+RETRY_AFTER = "2"
+_AWAY = (OperationalError, InterfaceError, RedisError)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+UNREAD = "platform.unread_body"
+"""In the scope of a request whose body was not read: (status, detail, size in bytes as far as it is known)."""
+
+
+class Problem(exceptions.APIException):
+    """An error with a status, a sentence, and the fields that it is about."""
+
+    def __init__(self, status: int, detail: str, errors: list[dict[str, Any]] | None = None) -> None:
+        super().__init__(detail)
+        self.status_code = status
+        self.errors = errors
+
+
+def body(status: int, detail: str, instance: str, errors: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """Return the members of a problem."""
+    problem: dict[str, Any] = {
+        "type": "about:blank",  # which RFC 9457 pairs with the status's own phrase as the title
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+    }
+    return problem | ({"errors": errors} if errors else {})
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn whatever a DRF view raises into a problem; None for a bug, which `handler500` answers."""
+    problem = (
+        Problem(503, _away(error, context["request"].method)) if isinstance(error, _AWAY) else _as_api_exception(error)
+    )
+    if problem is None:
+        return None
+    response = drf_exception_handler(problem, context)
+    if response is None:
+        return None
+    errors = getattr(problem, "errors", None)
+    if isinstance(problem, exceptions.ValidationError):
+        errors = list(_flatten(problem.detail, ""))
+        detail = _sentence(errors)
+    elif isinstance(problem.detail, dict):
+        detail = str(problem.detail.get("detail", problem.default_detail))
+    else:
+        detail = str(problem.detail)
+    response.data = body(response.status_code, detail, context["request"].path, errors)
+    response.content_type = CONTENT_TYPE
+    if isinstance(error, DataError):
+        logger.error("%s: %s", context["request"].path, error)
+    if isinstance(error, _AWAY):
+        logger.error("%s: %s", context["request"].path, error)
+        response["Retry-After"] = RETRY_AFTER
+    if isinstance(error, SandboxUnavailable):
+        response["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _as_api_exception(error: Exception) -> exceptions.APIException | None:
+    """Return DRF's counterpart of `error`; None where there is none."""
+    if isinstance(error, exceptions.APIException):
+        return error
+    if isinstance(error, RequestDataTooBig):
+        return Problem(413, too_large())
+    if isinstance(error, SandboxUnavailable):
+        return Problem(error.status, str(error))
+    if isinstance(error, DataError):  # what no check of ours has refused before
+        return Problem(400, UNSTORABLE)
+    if isinstance(error, Http404):
+        return exceptions.NotFound(NOT_FOUND)
+    if isinstance(error, PermissionDenied):
+        return exceptions.PermissionDenied(str(error) or None)
+    if isinstance(error, ModelValidationError):  # e.g. a filter or cursor that is not a UUID
+        return exceptions.ValidationError(getattr(error, "message_dict", error.messages))
+    return None
+
+
+def _away(error: BaseException, method: str | None) -> str:
+    """Return what to say where a server did not answer."""
+    if isinstance(error, RedisError):
+        return REDIS_AWAY
+    return UNKNOWN if method not in SAFE_METHODS and may_have_changed(error) else AWAY
+
+
+def _sentence(errors: list[dict[str, Any]]) -> str:
+    said = [f"{e['field']}: {e['message']}" if e["field"] else e["message"] for e in errors[:3]]
+    more = [f"and {len(errors) - 3} more"] if len(errors) > 3 else []
+    return "; ".join(said + more)
+
+
+def _flatten(detail: Any, path: str) -> Iterator[dict[str, Any]]:
+    """Yield `{field, message, code}` for each message in a serializer's errors; `nodes.0.name` is a dotted path."""
+    if isinstance(detail, dict):
+        for key, inner in detail.items():
+            name = "" if key == "non_field_errors" else str(key)
+            yield from _flatten(inner, f"{path}.{name}".strip("."))
+    elif isinstance(detail, list):
+        for index, inner in enumerate(detail):
+            nested = isinstance(inner, dict | list)
+            yield from _flatten(inner, f"{path}.{index}".strip(".") if nested else path)
+    else:
+        yield {"field": path, "message": str(detail), "code": getattr(detail, "code", "invalid")}
+
+
+def json_problem(request: HttpRequest, status: int, detail: str) -> JsonResponse:
+    """Return a problem from outside DRF."""
+    return JsonResponse(body(status, detail, request.path), status=status, content_type=CONTENT_TYPE)
+
+
+# --- What Django itself answers: problems to programs, pages to people -----------------------------------------------
+
+
+def _for_programs(request: HttpRequest) -> bool:
+    return request.path.startswith(("/api/", "/hooks/"))
+
+
+def handler400(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer a request that Django refuses."""
+    if isinstance(exception, RequestDataTooBig):
+        return _refuse_body(request, 413, too_large())
+    if _for_programs(request):
+        return json_problem(request, 400, "The request is malformed.")
+    return defaults.bad_request(request, exception)
+
+
+def handler403(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer a request that is not allowed."""
+    if _for_programs(request):
+        return json_problem(request, 403, str(exception) or "You may not do this.")
+    return defaults.permission_denied(request, exception)
+
+
+def handler404(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer a request for what does not exist. Never echoes the URL patterns that Django's own message lists."""
+    if _for_programs(request):
+        return json_problem(request, 404, NOT_FOUND)
+    return defaults.page_not_found(request, exception)
+
+
+def handler500(request: HttpRequest) -> HttpResponseBase:
+    """Answer where a bug was met, or no database. The details are in the log only."""
+    error = sys.exc_info()[1]
+    if isinstance(error, _AWAY):
+        return _unavailable(request, _away(error, request.method))
+    if _for_programs(request):
+        return json_problem(request, 500, "The platform failed to answer this request; its log says why.")
+    return defaults.server_error(request)
+
+
+def _unavailable(request: HttpRequest, detail: str) -> HttpResponse:
+    if _for_programs(request):
+        answer: HttpResponse = json_problem(request, 503, detail)
+    else:
+        page = loader.get_template("503.html").render({"detail": detail})
+        answer = HttpResponse(page, status=503)
+    answer["Retry-After"] = RETRY_AFTER
+    return answer
+
+
+# --- Bodies ----------------------------------------------------------------------------------------------------------
+
+
+def too_large(size: int | None = None) -> str:
+    """Return the sentence that refuses a body; `size` is None where it is not known."""
+    limit = f"at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} are allowed."
+    return f"The body has {size} bytes; {limit}" if size else f"The body has too many bytes; {limit}"
+
+
+def _refuse_body(request: HttpRequest, status: int, detail: str) -> HttpResponse:
+    if _for_programs(request):
+        answer: HttpResponse = json_problem(request, status, detail)
+    else:
+        answer = HttpResponse(detail, status=status, content_type="text/plain; charset=utf-8")
+    if status == 401:
+        answer["WWW-Authenticate"] = 'Bearer realm="workflow-platform"'
+    elif status == 503:
+        answer["Retry-After"] = RETRY_AFTER
+    return answer
+
+
+class BodyLimitMiddleware:
+    """Refuses a body that is too large before anything reads it."""
+
+    sync_capable = async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Answer 413, or pass the request on; asynchronously, if what follows is."""
+        refusal = self._refusal(request)
+        if iscoroutinefunction(self):
+            return self._answer(request, refusal)
+        return refusal or self.get_response(request)
+
+    async def _answer(self, request: HttpRequest, refusal: HttpResponse | None) -> HttpResponseBase:
+        answer: HttpResponseBase = refusal or await self.get_response(request)
+        return answer
+
+    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
+        unfit = unfit_body(request)
+        if unfit is None:
+            return None
+        status, detail, _ = unfit
+        return json_problem(request, status, detail) if status == 400 else _refuse_body(request, status, detail)
+
+
+def unfit_body(request: HttpRequest) -> tuple[int, str, int] | None:
+    """Return status, detail and size where the body of a request was not or must not be read: by its declared length,
+    or by what was received where none is declared (chunked), which is then filled in: DRF takes a body without a length
+    for an empty one."""
+    unread: tuple[int, str, int] | None = getattr(request, "scope", {}).get(UNREAD)
+    if unread is not None:
+        return unread
+    size = _body_size(request)
+    if size is None:
+        return 400, "Content-Length is not a number.", 0
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return (413, too_large(size), size) if limit is not None and size > limit else None
+
+
+def _body_size(request: HttpRequest) -> int | None:
+    meta: Mapping[str, Any] = request.META
+    declared = str(meta.get("CONTENT_LENGTH") or "")
+    if declared:
+        return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 20 else None
+    stream = getattr(request, "_stream", None)
+    if stream is None or not hasattr(stream, "seekable") or not stream.seekable():
+        return 0
+    size: int = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    if size:
+        request.META["CONTENT_LENGTH"] = str(size)
+    return size

@@ -1,0 +1,185 @@
+"""Whether a server that this process depends on (PostgreSQL, Redis) still answers.
+
+A server that is stopped refuses connections, and a client notices at once. One that is frozen, or cut off by the
+network, accepts what is sent and never answers, and a client waits until some timeout. But a slow answer does not mean
+a lost server: a statement may take minutes, and may wait for a lock. So nobody judges by the time that an answer takes.
+A call that has waited for a while makes its process ask the server something trivial (a probe). If the probe is
+answered, the call goes on waiting. If not, the server is lost: all calls that wait for it end with an error, and new
+calls fail immediately, until a probe is answered again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+logger = logging.getLogger(__name__)
+
+SUSPECT_AFTER = 0.25
+"""Fraction of the timeout after which a waiting call is reason for a probe; the rest is what the probe may take."""
+TICKS = 20
+"""How often in one timeout the waiting calls are looked at."""
+AGAIN_SECONDS = 0.25
+"""Pause between the probes of a lost server."""
+
+_serving = False
+
+
+def serve_requests() -> None:
+    """Say that this process answers requests, whose callers wait: it gives lost servers up sooner than a worker."""
+    global _serving
+    _serving = True
+
+
+def serves_requests() -> bool:
+    """Tell whether this process answers requests."""
+    return _serving
+
+
+class ServerUnavailable(Exception):
+    """The server does not answer."""
+
+
+class GuardedCall:
+    """A call that waits for the server. With a socket, the socket is shut down when the server is lost."""
+
+    __slots__ = ("given_up", "handle", "since")
+
+    def __init__(self, handle: socket.socket | None) -> None:
+        self.handle, self.since, self.given_up = handle, time.monotonic(), False
+
+
+class Availability:
+    """What this process knows about one server. Thread-safe; its threads start with the first call."""
+
+    def __init__(
+        self,
+        name: str,
+        probe: Callable[[], None],
+        timeout: Callable[[], float],
+        reset: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`probe` asks the server something and raises if there is no answer; `timeout` returns the seconds after
+        which a server without any sign of life is lost; `reset` is called then, and when the server is back."""
+        self.name = name
+        self._probe, self._timeout, self._reset = probe, timeout, reset
+        self._start_over()
+        os.register_at_fork(after_in_child=self._start_over)  # a fork has none of its parent's threads
+
+    def _start_over(self) -> None:
+        self.lost = False
+        self._calls: set[GuardedCall] = set()
+        self._lock = threading.Lock()
+        self._watched, self._wanted, self._answers = threading.Event(), threading.Event(), threading.Event()
+        self._answers.set()
+        self._probing = False
+        self._waited = 0.0
+        self._answered_at = 0.0
+        self._running = False
+
+    # --- what calls do ---------------------------------------------------------------------------------------------
+
+    def begin(self, handle: socket.socket | None = None) -> GuardedCall:
+        """Register a call that is about to wait for the server. Raises ServerUnavailable if the server is lost."""
+        call = GuardedCall(handle)
+        with self._lock:
+            if self.lost:
+                raise ServerUnavailable(f"{self.name} does not answer.")
+            if not self._running:
+                self._running = True
+                for target in (self._watch, self._keep_probing):
+                    threading.Thread(target=target, name=f"availability of {self.name}", daemon=True).start()
+            self._calls.add(call)
+        if not self._watched.is_set():
+            self._watched.set()
+        return call
+
+    def end(self, call: GuardedCall) -> None:
+        """Take a call back, which has its answer or an error."""
+        with self._lock:
+            self._calls.discard(call)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most so long for a lost server to answer again. Tells whether it does."""
+        return self._answers.wait(seconds)
+
+    def answers(self) -> bool:
+        """Ask the server now. Returns False without asking if it is lost already."""
+        try:
+            call = self.begin()
+        except ServerUnavailable:
+            return False
+        try:
+            answered_at = self._answered_at
+            self._ask()
+            while not call.given_up and self._answered_at == answered_at:
+                time.sleep(self._timeout() / TICKS / 5)
+            return not call.given_up
+        finally:
+            self.end(call)
+
+    # --- what finds out --------------------------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        with self._lock:
+            if not self._probing:
+                self._probing, self._waited = True, 0.0
+                self._wanted.set()
+
+    def _watch(self) -> None:
+        while True:
+            self._watched.wait()
+            with self._lock:
+                oldest = min((call.since for call in self._calls), default=None)
+                if oldest is None and not self._probing:
+                    self._watched.clear()
+                    continue
+            timeout, looked_at = self._timeout(), time.monotonic()
+            if self._probing:
+                if not self.lost and self._waited > timeout * (1 - SUSPECT_AFTER):
+                    self._lose("no answer")
+            elif oldest is not None and looked_at - max(oldest, self._answered_at) > timeout * SUSPECT_AFTER:
+                self._ask()
+            time.sleep(timeout / TICKS)
+            # A process that was itself stopped for a while has not waited for an answer meanwhile.
+            self._waited += min(time.monotonic() - looked_at, 2 * timeout / TICKS)
+
+    def _keep_probing(self) -> None:
+        while True:
+            self._wanted.wait()
+            began = time.monotonic()
+            try:
+                self._probe()
+            except Exception as error:  # whatever it is, this process cannot use the server
+                self._lose(str(error).strip() or type(error).__name__)
+                time.sleep(AGAIN_SECONDS)
+                continue
+            if self.lost:
+                self._reset()
+                logger.warning("%s answers again", self.name)
+            with self._lock:
+                self._wanted.clear()
+                self._probing, self._answered_at = False, began
+                self.lost = False
+                self._answers.set()
+
+    def _lose(self, reason: str) -> None:
+        with self._lock:
+            if self.lost or not self._probing:  # answered in this instant
+                return
+            self.lost = True
+            self._answers.clear()
+            calls, self._calls = self._calls, set()
+            for call in calls:
+                call.given_up = True
+        logger.error("%s does not answer; %d calls are given up: %s", self.name, len(calls), reason)
+        for call in calls:
+            if call.handle is not None:
+                with suppress(OSError):  # closed meanwhile
+                    call.handle.shutdown(socket.SHUT_RDWR)
+        self._reset()

@@ -1,0 +1,265 @@
+"""Which addresses may be called: public ones, and those that OUTBOUND_ALLOW names, at ports of OUTBOUND_PORTS. Names
+are resolved once."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+import threading
+import time
+import unicodedata
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit, urlunsplit
+
+import idna
+from django.conf import settings
+
+from workflow_platform.core.outbound.watchdog import Watch
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+MASK = "•••"
+RESOLVE_SECONDS = 5.0
+SAVING_SECONDS = 3.0
+RESOLVERS = 128
+_POLL_SECONDS = 0.2
+
+# What `is_global` lets through although it leads elsewhere: protocol assignments (RFC 6890), translation and tunnel
+# prefixes, documentation, and all of IPv6 that is not global unicast (RFC 4291, RFC 6052, RFC 3056, RFC 9637).
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_REFUSED_V6 = [ipaddress.ip_network(n) for n in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
+_REFUSED_V4 = [ipaddress.ip_network(n) for n in ("192.0.0.0/24", "192.88.99.0/24")]
+
+# Where something else than HTTP listens, which may take a line of a request for a command: from 1024 on those that
+# browsers refuse (the Fetch standard's bad ports), databases, queues and caches. A range does not open them.
+_OF_OTHERS = frozenset({
+    1433, 1521, 1719, 1720, 1723, 2049, 3306, 3389, 3659, 4045, 4190, 5060, 5061, 5432, 5672, 5900, 6000, 6379, 6566,
+    6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080, 11211, 26379, 27017,
+})  # fmt: skip
+_HOST = re.compile(r"(?=.{1,254}\Z)[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?")
+_UNREADABLE = {"Cc", "Cs", "Zs", "Zl", "Zp"}
+"""Control characters, halves of characters, spaces, ends of lines and paragraphs."""
+
+
+ErrorClass = Literal["dns", "connect", "tls", "timeout", "reset", "protocol"]
+"""The name does not resolve; no connection; no trust; too late; cut off in the middle; not an answer in HTTP."""
+
+
+@dataclass(slots=True)
+class Timings:
+    """What the parts of a call took, in milliseconds; None where it did not come to it, or over a kept connection."""
+
+    dns: float | None = None
+    connect: float | None = None
+    tls: float | None = None
+    first_byte: float | None = None
+    """From the beginning to the answer's headers."""
+    total: float | None = None
+
+
+class OutboundRefused(Exception):
+    """The address may not be called."""
+
+
+class OutboundFailed(Exception):
+    """The request was allowed and did not succeed: no connection, no answer in time, or too large an answer."""
+
+    def __init__(self, message: str, error_class: ErrorClass = "protocol") -> None:
+        super().__init__(message)
+        self.error_class: ErrorClass = error_class
+        self.timings = Timings()
+
+
+class OutboundCancelled(OutboundFailed):
+    """The caller gave the request up while it was under way."""
+
+
+def is_public(address: IPAddress) -> bool:
+    """Tell whether an address lies on the public internet, for sure."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if address not in _GLOBAL_UNICAST or any(address in network for network in _REFUSED_V6):
+            return False
+    elif any(address in network for network in _REFUSED_V4):
+        return False
+    return address.is_global and not address.is_multicast
+
+
+def check_url(url: str, watch: Watch | None = None) -> tuple[str, int, list[IPAddress]]:
+    """Return (host, port, addresses) of a URL that may be called. Raises OutboundRefused, or OutboundFailed if the
+    name does not resolve."""
+    _, host, port = parse_url(url)
+    return host, port, check_host(host, port, watch)
+
+
+def check_urls_saved(urls: Iterable[str]) -> dict[str, str]:
+    """Return why URLs that are about to be saved may not be called, by URL. They are checked again at every call, so
+    that a name which does not resolve now, or not within SAVING_SECONDS for all, is let pass."""
+    watch, refused = Watch(SAVING_SECONDS, None), {}
+    for url in urls:
+        try:
+            check_url(url, watch)
+        except OutboundRefused as error:
+            refused[url] = str(error)
+        except OutboundFailed:
+            continue
+    return refused
+
+
+def check_host(host: str, port: int, watch: Watch | None = None) -> list[IPAddress]:
+    """Return the addresses of a host that may be called; connect to one of these, not to the name, which may lead
+    elsewhere by then. Raises OutboundRefused, or OutboundFailed if the name does not resolve."""
+    addresses = _resolve(host, port, watch)
+    for address in addresses:
+        if not is_public(address) and not _allowed(host, address):
+            raise OutboundRefused(
+                f"{host} leads to {address}, which is not a public address; OUTBOUND_ALLOW can allow it."
+            )
+    return addresses
+
+
+def parse_url(url: str) -> tuple[SplitResult, str, int]:
+    """Return (parts, host, port) of a URL that can be read in one way only, the host as it goes to the resolver (IDNA).
+    Raises OutboundRefused, also for a port that is not of OUTBOUND_PORTS."""
+    if "\\" in url or any(unicodedata.category(c) in _UNREADABLE for c in url):
+        raise OutboundRefused("The URL holds a space, a control character or a backslash.")
+    try:
+        parts = urlsplit(url)
+        named, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise OutboundRefused(f"The URL is malformed: {error}.") from None
+    if parts.scheme not in {"http", "https"}:
+        raise OutboundRefused(f"Only http and https can be called, not {parts.scheme or 'nothing'!r}.")
+    if not named or parts.username is not None or parts.password is not None:
+        raise OutboundRefused("The URL needs a host and must not hold a user name or password.")
+    if port is None:
+        port = 443 if parts.scheme == "https" else 80
+    if not _port_is_open(port, tuple(settings.OUTBOUND_PORTS)):
+        raise OutboundRefused(f"The port {port} may not be called; OUTBOUND_PORTS can allow it.")
+    return parts, _host(named, in_brackets="[" in parts.netloc), port
+
+
+def shown_url(url: str) -> str:
+    """Return a URL as it may be shown: the values of its query, which may be secrets, masked, without user, password
+    and fragment. A name without a value is masked too: it may be the secret. What is shown already stays as it is."""
+    try:
+        parts = urlsplit(url)
+        pairs = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError:
+        return "(malformed)"
+    query = "&".join(f"{quote(name, safe='[]')}={MASK}" if value else MASK for name, value in pairs)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment=""))
+
+
+def _host(named: str, in_brackets: bool) -> str:
+    """Return the host as ASCII (UTS 46, IDNA 2008), as browsers read it."""
+    try:
+        if in_brackets:
+            ipaddress.IPv6Address("" if "%" in named else named)
+            return named
+        host = named if named.isascii() else idna.encode(named, uts46=True).decode()
+    except (ValueError, idna.IDNAError):
+        host = ""
+    if not _HOST.fullmatch(host) or ".." in host:
+        raise OutboundRefused("The host is neither a name nor an address.")
+    return host
+
+
+@lru_cache(256)
+def _port_is_open(port: int, entries: tuple[str, ...]) -> bool:
+    """Tell whether one of the entries (`443`, `8000-8999`) names the port."""
+    for entry in entries:
+        first, _, last = entry.partition("-")
+        if int(first) == port or (last and int(first) <= port <= int(last) and port not in _OF_OTHERS):
+            return True
+    return False
+
+
+class _Resolver:
+    """Looks names up in threads, since getaddrinfo has no deadline; those who want the same name share a look-up, so
+    that a name whose servers are silent holds one thread and not all."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolver")
+        self._under_way: dict[tuple[str, int], Future[list[Any]]] = {}
+        self._lock = threading.Lock()
+
+    def ask(self, host: str, port: int) -> Future[list[Any]]:
+        with self._lock:
+            asked = self._under_way.get((host, port))
+            if asked is None:
+                asked = self._under_way[host, port] = self._threads.submit(self._look_up, host, port)
+            return asked
+
+    def _look_up(self, host: str, port: int) -> list[Any]:
+        try:
+            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        finally:
+            with self._lock:
+                self._under_way.pop((host, port), None)
+
+
+_resolver = _Resolver()
+
+
+def _forget() -> None:
+    global _resolver
+    _resolver = _Resolver()
+
+
+os.register_at_fork(after_in_child=_forget)  # a fork has none of its parent's threads
+
+
+def _resolve(host: str, port: int, watch: Watch | None) -> list[IPAddress]:
+    try:
+        try:  # an address in figures needs no thread, since nobody is asked
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            found = _ask_for(host, port, watch)
+    except (OSError, UnicodeError) as error:
+        raise OutboundFailed(f"The name {host} does not resolve: {error}.", "dns") from None
+    return list(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).split("%")[0]) for info in found))
+
+
+def _ask_for(host: str, port: int, watch: Watch | None) -> list[Any]:
+    asked = _resolver.ask(host, port)
+    until = time.monotonic() + RESOLVE_SECONDS
+    while True:
+        left = until - time.monotonic()
+        if watch is not None:
+            stop_if_over(watch, host)
+            left = min(left, watch.remaining)
+        if left <= 0:
+            raise OutboundFailed(f"The name {host} did not resolve in time.", "dns")
+        try:
+            return asked.result(min(left, _POLL_SECONDS))
+        except FutureTimeout:
+            continue
+
+
+def _allowed(host: str, address: IPAddress) -> bool:
+    for entry in settings.OUTBOUND_ALLOW:
+        try:
+            if address in ipaddress.ip_network(entry, strict=False):
+                return True
+        except ValueError:
+            if entry.lower() == host.lower().rstrip("."):
+                return True
+    return False
+
+
+def stop_if_over(watch: Watch, what: str) -> None:
+    """Raise OutboundCancelled or OutboundFailed if the call is over."""
+    reason = watch.check()
+    if reason == "cancelled":
+        raise OutboundCancelled("Cancelled.")
+    if reason == "deadline":
+        raise OutboundFailed(f"{what}: no answer within {watch.seconds:g} s.", "timeout")

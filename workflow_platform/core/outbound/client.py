@@ -1,0 +1,298 @@
+"""The guard for every request that leaves: only public addresses, unless OUTBOUND_ALLOW names the host or network.
+
+The name is resolved once; if any of its addresses is refused, nothing is sent; the connection goes to the address that
+was checked, with Host, SNI and certificate name kept. No redirects, no proxies from the environment. The deadline is a
+wall clock over everything, and a cancellation ends the call wherever it waits (`watchdog`).
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import ssl
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import requests
+
+from workflow_platform.core.outbound import connections
+from workflow_platform.core.outbound.addresses import (
+    ErrorClass,
+    IPAddress,
+    OutboundCancelled,
+    OutboundFailed,
+    OutboundRefused,
+    Timings,
+    check_host,
+    check_url,
+    check_urls_saved,
+    is_public,
+    parse_url,
+    stop_if_over,
+)
+from workflow_platform.core.outbound.connections import NoHandshake, NotConnected, OutboundConnection
+from workflow_platform.core.outbound.watchdog import Watch, watchdog
+
+__all__ = [
+    "OutboundCancelled",
+    "OutboundFailed",
+    "OutboundRefused",
+    "OutboundResponse",
+    "Timings",
+    "check_host",
+    "check_url",
+    "check_urls_saved",
+    "is_public",
+    "send",
+]
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundResponse:
+    """An answer: header names in lower case, the body whole."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = field(repr=False)
+    url: str
+    """As it was asked for, without `params`."""
+    truncated: bool = False
+    """Whether the body is only the beginning of what came."""
+    timings: Timings = field(default_factory=Timings)
+
+
+# What belongs to the connection is this module's business: a framing of the caller's own would let one request pass
+# for two on a connection that others use after it.
+_OF_THE_CONNECTION = frozenset({
+    "connection", "content-length", "expect", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer",
+    "transfer-encoding", "upgrade",
+})  # fmt: skip
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, 9.2.2
+
+
+def send(
+    method: str,
+    url: str,
+    *,
+    params: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+    body: bytes | None = None,
+    timeout_seconds: float = 30.0,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    cancelled: threading.Event | None = None,
+    repeatable: bool | None = None,
+    cut_body: bool = False,
+) -> OutboundResponse:
+    """Send a request and read its answer whole, within `timeout_seconds` for everything.
+
+    `repeatable` says that the receiver knows the request if it comes twice, so that it may go over a connection kept
+    from before, which can turn out to be dead (default: by the method, or an Idempotency-Key). With `cut_body` an
+    answer that is larger than `max_body_bytes` is cut there instead of failing. Raises OutboundRefused for an address
+    that may not be called, OutboundFailed for whatever goes wrong on the way, with its timings, OutboundCancelled.
+    """
+    began = time.monotonic()
+    with _timed(began) as timings:
+        meant = parse_url(url)
+        prepared = _prepare(method, _in_ascii(url, meant), params, headers or {}, body)
+        if _target(parse_url(str(prepared.url))) != _target(meant):
+            raise OutboundRefused("The URL can be read in two ways.")
+        if repeatable is None:
+            repeatable = prepared.method in _REPEATABLE or "idempotency-key" in prepared.headers
+        with watchdog().watching(timeout_seconds, cancelled) as watch:
+            host, port, addresses = check_url(str(prepared.url), watch)
+            timings.dns = (time.monotonic() - began) * 1000
+            try:
+                answer, connection = _asked(prepared, host, port, addresses, watch, repeatable, timings)
+                timings.first_byte = (time.monotonic() - began) * 1000
+                try:
+                    content, truncated = _read(answer, max_body_bytes, cut_body)
+                    stop_if_over(watch, url)
+                except BaseException:
+                    connection.discard()
+                    raise
+            except (OSError, http.client.HTTPException, NotConnected, ValueError) as error:
+                stop_if_over(watch, url)
+                message = f"{method} {url}: {_in_words(error, timeout_seconds)}"
+                raise OutboundFailed(message, _class_of(error)) from None
+        _keep(connection, answer)
+        received = {name.lower(): ", ".join(answer.headers.get_all(name, [])) for name in answer.headers}
+        if received.get("content-encoding") and content and not cut_body:
+            content = _decoded(content, received["content-encoding"].lower(), max_body_bytes, url)
+        return OutboundResponse(answer.status, received, content, url, truncated, timings)
+
+
+@contextmanager
+def _timed(began: float) -> Iterator[Timings]:
+    """Give the timings of a request, which whatever goes wrong with it carries."""
+    timings = Timings()
+    try:
+        yield timings
+    except OutboundFailed as error:
+        error.timings = timings
+        raise
+    finally:
+        timings.total = (time.monotonic() - began) * 1000
+
+
+def _in_ascii(url: str, read: tuple[SplitResult, str, int]) -> str:
+    """Return the URL with the host as it goes to the resolver: requests takes fewer ways of writing one."""
+    parts, host, _ = read
+    if parts.netloc.isascii():
+        return url
+    return parts._replace(netloc=host if parts.port is None else f"{host}:{parts.port}").geturl()
+
+
+def _target(read: tuple[SplitResult, str, int]) -> tuple[str, str, int]:
+    return read[0].scheme, read[1], read[2]
+
+
+def _prepare(
+    method: str, url: str, params: dict[str, Any] | None, headers: dict[str, str], body: bytes | None
+) -> requests.PreparedRequest:
+    """Return the request with its URL normalised (IDNA, escapes) and its headers checked, never naming a value."""
+    if not re.fullmatch(r"[A-Za-z]{1,20}", method):
+        raise OutboundRefused("This is no method.")
+    given = {name: value for name, value in headers.items() if name.lower() not in _OF_THE_CONNECTION}
+    if any(name.lower() == "host" for name in given):
+        raise OutboundRefused("The header Host is what the URL says.")
+    for name, value in given.items():
+        if not name.isascii() or any(ord(c) < 32 or ord(c) == 127 or c == ":" for c in name) or not name.strip():
+            raise OutboundRefused(f"{name!r} cannot be the name of a header.")
+        if any(c in "\r\n\0" for c in value) or not _latin(value):
+            raise OutboundRefused(f"The header {name} holds a character that HTTP does not allow.")
+    named = {name.lower() for name in given}
+    ours = {"User-Agent": "workflow-platform", "Accept": "*/*", "Accept-Encoding": "identity"}
+    merged = {name: value for name, value in ours.items() if name.lower() not in named} | given
+    try:
+        stripped = {name: value.strip(" \t") for name, value in merged.items()}
+        return requests.Request(method, url, params=params, headers=stripped, data=body).prepare()
+    except (requests.RequestException, ValueError):
+        raise OutboundRefused("The URL or a header is malformed.") from None
+
+
+def _latin(text: str) -> bool:
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _asked(
+    prepared: requests.PreparedRequest,
+    host: str,
+    port: int,
+    addresses: list[IPAddress],
+    watch: Watch,
+    repeatable: bool,
+    timings: Timings,
+) -> tuple[http.client.HTTPResponse, OutboundConnection]:
+    """Send, over a kept connection if there is one, and return the answer when its headers are there."""
+    scheme = urlsplit(str(prepared.url)).scheme
+    kept = connections.idle_connections.take(scheme, host, port, addresses) if repeatable else None
+    if kept is not None:
+        try:
+            return _ask(kept, prepared, watch), kept
+        except (ConnectionError, ssl.SSLError):  # closed by the other side at this very moment, before it said anything
+            stop_if_over(watch, host)
+    connection = OutboundConnection(scheme, host, port, addresses)
+    try:
+        connection.open(watch)
+    except BaseException:
+        connection.discard()
+        raise
+    finally:
+        timings.connect, timings.tls = connection.connect_ms, connection.tls_ms
+    return _ask(connection, prepared, watch), connection
+
+
+def _ask(connection: OutboundConnection, prepared: requests.PreparedRequest, watch: Watch) -> http.client.HTTPResponse:
+    body = prepared.body if isinstance(prepared.body, bytes) else None
+    try:
+        connection.resume(watch)
+        connection.request(str(prepared.method), prepared.path_url, body, dict(prepared.headers))
+        return connection.getresponse()
+    except BaseException:
+        connection.discard()
+        raise
+
+
+def _read(answer: http.client.HTTPResponse, limit: int, cut: bool) -> tuple[bytes, bool]:
+    """Return the body, and whether it was cut."""
+    content = bytearray()
+    while chunk := answer.read(_CHUNK):
+        content += chunk
+        if len(content) > limit:
+            if cut:
+                return bytes(content[:limit]), True
+            raise ValueError(f"the answer is larger than {limit} bytes.")
+    if answer.length:
+        raise http.client.IncompleteRead(b"", answer.length)
+    return bytes(content), False
+
+
+def _keep(connection: OutboundConnection, answer: http.client.HTTPResponse) -> None:
+    """Keep the connection if it is certain where the answer ended."""
+    lengths = answer.headers.get_all("content-length", [])
+    framed = len(lengths) + len(answer.headers.get_all("transfer-encoding", [])) <= 1
+    if framed and answer.status >= 200 and answer.isclosed() and connection.alive:
+        connections.idle_connections.give(connection)
+    else:
+        connection.discard()
+
+
+def _decoded(content: bytes, encoding: str, limit: int, url: str) -> bytes:
+    """Return what an answer holds that is compressed although nobody asked for it, up to `limit` bytes."""
+    if encoding == "identity":
+        return content
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        raise OutboundFailed(f"{url}: the answer is encoded as {encoding[:40]!r}, which was not asked for.")
+    found = bytearray()
+    try:
+        while content and len(found) <= limit:
+            decoder = zlib.decompressobj(32 + zlib.MAX_WBITS)  # gzip or zlib, by its head
+            found += decoder.decompress(content, limit + 1 - len(found))
+            if not decoder.eof and len(found) <= limit:
+                raise OutboundFailed(f"{url}: the compressed answer breaks off.")
+            content = decoder.unused_data
+    except zlib.error:
+        raise OutboundFailed(f"{url}: the answer is not {encoding}, as it says.") from None
+    if len(found) > limit:
+        raise OutboundFailed(f"{url}: the answer is larger than {limit} bytes.")
+    return bytes(found)
+
+
+def _in_words(error: BaseException, timeout_seconds: float) -> str:
+    """Say what went wrong without what the other side sent, which may repeat what it was sent."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {timeout_seconds:g} s."
+    if isinstance(error, ssl.SSLError):
+        return f"no trusted TLS connection ({getattr(error, 'verify_message', '') or getattr(error, 'reason', '')})."
+    if isinstance(error, NotConnected | ConnectionError):
+        return "no connection (refused, reset or unreachable)."
+    if isinstance(error, http.client.IncompleteRead):
+        return "the answer breaks off."
+    if isinstance(error, http.client.HTTPException):
+        return f"the answer is not HTTP ({type(error).__name__})."
+    return f"{error}"
+
+
+def _class_of(error: BaseException) -> ErrorClass:
+    if isinstance(error, ssl.SSLError | NoHandshake):
+        return "tls"
+    if isinstance(error, NotConnected):
+        return "connect"
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, OSError | http.client.IncompleteRead):
+        return "reset"
+    return "protocol"

@@ -1,0 +1,158 @@
+"""The PostgreSQL server as this process knows it: whether it answers, and connections that end when it does not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from functools import cache
+from typing import Any, TypeVar
+
+import psycopg
+from django.conf import settings
+from django.core.signals import request_started
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.dispatch import receiver
+from psycopg.pq import ConnStatus
+
+from workflow_platform.core.availability import Availability, GuardedCall, ServerUnavailable, serves_requests
+
+T = TypeVar("T")
+
+PROBE_SECONDS = 5
+"""What a probe may take at most, before it is tried again. Long: a server that was frozen answers a probe that waits
+at once."""
+NO_ANSWER = "PostgreSQL does not answer."
+NOT_READY = ("starting up", "shutting down", "not accepting", "not yet accepting", "recovery mode")
+READING = ("SELECT", "SHOW", "SET")
+
+
+class _Request(threading.local):
+    changed = False
+    """Whether this thread has committed something for its request."""
+
+
+_request = _Request()
+
+
+@receiver(request_started)
+def _begin_request(**_: Any) -> None:
+    _request.changed = False
+
+
+def may_have_changed(error: BaseException) -> bool:
+    """Tell whether the request of this thread, which `error` ends, has changed something or may have."""
+    return _request.changed or outcome_unknown(error)
+
+
+class NoAnswer(psycopg.OperationalError):
+    """The server is lost."""
+
+
+class _GivenUp(Exception):
+    """The call was given up."""
+
+
+def timeout() -> float:
+    """Return the seconds after which a server without a sign of life is lost for this process."""
+    return float(settings.DATABASE_TIMEOUT_SECONDS if serves_requests() else settings.WORKER_DATABASE_TIMEOUT_SECONDS)
+
+
+@cache
+def server() -> Availability:
+    """Return what this process knows of the server."""
+    return Availability("PostgreSQL", _probe, timeout, _close_pool)
+
+
+def outcome_unknown(error: BaseException) -> bool:
+    """Tell whether a change was under way when the connection was lost: it may or may not have been made.
+
+    `error` is Django's or psycopg's.
+    """
+    return any(getattr(each, "outcome_unknown", False) for each in (error, error.__cause__))
+
+
+class GuardedConnection(psycopg.Connection[Any]):
+    """A connection whose calls end when the server is lost; they do not begin while it is."""
+
+    statement = ""
+    """The statement that runs, or ran last."""
+    _committing = False
+
+    def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
+        """Consume a generator of psycopg. Raises NoAnswer if the server is lost; the connection is closed then."""
+        try:
+            call = server().begin()
+        except ServerUnavailable as error:
+            self.pgconn.finish()
+            raise NoAnswer(str(error)) from None
+        try:
+            return super().wait(_until_given_up(gen, call), *args, **kwargs)
+        except _GivenUp:
+            self.pgconn.finish()
+            raise self._marked(NoAnswer(NO_ANSWER)) from None
+        except psycopg.OperationalError as error:
+            if self.pgconn.status != ConnStatus.OK:
+                self._marked(error)
+            raise
+        finally:
+            server().end(call)
+
+    def commit(self) -> None:
+        """Commit the transaction."""
+        self._committing = True
+        try:
+            super().commit()
+            _request.changed = True
+        finally:
+            self._committing = False
+
+    def ran(self) -> None:
+        """Take note that the statement has ended well."""
+        if self._changes():
+            _request.changed = True
+
+    def _changes(self) -> bool:
+        """Tell whether what runs takes effect at once."""
+        return self._committing or (self.autocommit and not self.statement.lstrip().upper().startswith(READING))
+
+    def _marked(self, error: psycopg.OperationalError) -> psycopg.OperationalError:
+        if self._changes():
+            error.outcome_unknown = True  # type: ignore[attr-defined]
+        return error
+
+
+def _until_given_up(gen: Generator[Any, Any, T], call: GuardedCall) -> Generator[Any, Any, T]:
+    """Wrap a generator of psycopg, which is resumed ten times a second also when nothing has come."""
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if not ready and call.given_up:
+                raise _GivenUp
+            wanted = gen.send(ready)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
+def _probe() -> None:
+    """Open a connection and ask something. An answer that refuses the connection is an answer, unless it says that the
+    server is not ready. Raises psycopg.Error."""
+    try:
+        parameters = connections[DEFAULT_DB_ALIAS].get_connection_params() | {"connect_timeout": PROBE_SECONDS}
+        with psycopg.connect(**parameters, autocommit=True) as probing:
+            probing.execute("SELECT 1")
+    except psycopg.OperationalError as error:
+        said = str(error)
+        if "FATAL:" not in said or any(words in said for words in NOT_READY):
+            raise
+
+
+def _close_pool() -> None:
+    """Give the pool up, with those who wait for a connection of it; whoever comes next gets a new one.
+
+    Its own attempts to connect would come less and less often, and it would give out connections that are dead.
+    """
+    pools: dict[str, Any] = connections[DEFAULT_DB_ALIAS]._connection_pools  # type: ignore[attr-defined]
+    if (pool := pools.pop(DEFAULT_DB_ALIAS, None)) is not None:
+        pool.close(timeout=0)

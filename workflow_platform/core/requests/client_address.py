@@ -1,0 +1,91 @@
+"""Whose address a request came from, behind proxies that TRUSTED_PROXIES names."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+
+from workflow_platform.core.outbound.addresses import IPAddress
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+MAX_HOPS = 50
+"""Of a header with more entries, only the last ones are looked at."""
+IPV6_PREFIX = 64
+"""One customer has at least this much of IPv6: its addresses count as one."""
+
+_SIGNS_OF_A_PROXY = (
+    "HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_FORWARDED_HOST",
+)  # fmt: skip
+
+
+def client_address(meta: Mapping[str, Any]) -> IPAddress | None:
+    """Return the address of the client of a request with these `META`; None where the socket has none.
+
+    `X-Forwarded-For` is believed as far as proxies of ours have written it: from the right to the first address that
+    is none of them. Whatever stands left of that, the client may have made up.
+    """
+    found = parse(str(meta.get("REMOTE_ADDR") or ""))
+    proxies = networks(tuple(settings.TRUSTED_PROXIES))
+    if found is None or not proxies or not within(found, proxies):
+        return found
+    for entry in reversed(str(meta.get("HTTP_X_FORWARDED_FOR") or "").split(",")[-MAX_HOPS:]):
+        hop = parse(entry)
+        if hop is None:
+            break
+        found = hop
+        if not within(hop, proxies):
+            break
+    return found
+
+
+def proven_address(meta: Mapping[str, Any]) -> IPAddress | None:
+    """Return the address of the client where it is certain; None where a proxy is in between that did not name it, or
+    that TRUSTED_PROXIES does not name."""
+    if came_through_proxy(meta):
+        peer = parse(str(meta.get("REMOTE_ADDR") or ""))
+        proxies = networks(tuple(settings.TRUSTED_PROXIES))
+        if peer is None or not within(peer, proxies) or not meta.get("HTTP_X_FORWARDED_FOR"):
+            return None
+    return client_address(meta)
+
+
+def came_through_proxy(meta: Mapping[str, Any]) -> bool:
+    """Tell whether a proxy passed the request on, as far as its headers show."""
+    return any(meta.get(name) for name in _SIGNS_OF_A_PROXY)
+
+
+def parse(text: str) -> IPAddress | None:
+    """Return the address that a text is, with or without a port; an IPv4 address is one also where it is mapped."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        found = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def counted_as(address: IPAddress | None) -> str:
+    """Return whose requests are counted together: an IPv4 address, a /64 of IPv6."""
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
+    return str(address or "")
+
+
+@lru_cache(maxsize=512)
+def networks(entries: tuple[str, ...]) -> tuple[Network, ...]:
+    """Return the networks that are written as 10.0.0.0/8 or 10.1.2.3. Raises ValueError for what is neither."""
+    return tuple(ipaddress.ip_network(entry.strip(), strict=False) for entry in entries)
+
+
+def within(address: IPAddress, allowed: Sequence[Network]) -> bool:
+    """Tell whether an address lies in one of the networks."""
+    return any(address.version == network.version and address in network for network in allowed)

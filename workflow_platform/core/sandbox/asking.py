@@ -1,0 +1,60 @@
+"""How web processes ask a sandbox process: a bounded number at a time for each workspace, and not for long."""
+
+from __future__ import annotations
+
+from django.db import connection
+
+from workflow_platform.core.sandbox.pool import sandbox
+from workflow_platform.core.sandbox.task import Reply, Task
+from workflow_platform.core.sandbox.turns import TooManyWaiting
+
+MOST_WAITING = 16
+"""Questions of one group that wait for a sandbox process, beside those that are being answered."""
+LONGEST_SECONDS = 20.0
+"""From the question to its answer, waiting for a turn included."""
+RETRY_AFTER_SECONDS = 2
+_KILLED_FOR_TIME = "SIGPROF"
+
+
+class SandboxUnavailable(Exception):
+    """There is no answer now. `status` and `Retry-After` for HTTP; the message is for the caller."""
+
+    status = 503
+    retry_after = RETRY_AFTER_SECONDS
+
+
+class TooManyQuestions(SandboxUnavailable):
+    """The group has as many questions waiting as it may have."""
+
+    status = 429
+
+
+def ask(task: Task, subject: str, *, group: str, seconds: float = LONGEST_SECONDS) -> Reply:
+    """Run the task in a sandbox process of this process. `subject` ("The syntax check") begins the error messages.
+
+    `group` is the workspace, or the user where there is none. Outside of a transaction, no database connection is
+    held meanwhile. Returns a reply, with the failure `time`, `memory`, `output` or `lost` (the task ended its process)
+    where the task is to blame. Raises SandboxUnavailable.
+    """
+    if not connection.in_atomic_block:
+        connection.close()
+    try:
+        reply = sandbox().run(task, group=group, most_waiting=MOST_WAITING, within_seconds=seconds)
+    except TooManyWaiting:
+        said = f"{subject} was not started: {MOST_WAITING} requests of this workspace wait already. Try again later."
+        raise TooManyQuestions(said) from None
+    if reply.failure == "lost" and _KILLED_FOR_TIME in reply.detail:
+        reply.failure = "time"
+    if reply.failure == "overdue":
+        raise SandboxUnavailable(
+            f"{subject} took longer than {seconds:g} s; the machine may be overloaded. Try again later."
+        )
+    if machine_failed(reply):
+        raise SandboxUnavailable(f"{subject} failed: the process that ran it {reply.detail}. Try again.")
+    return reply
+
+
+def machine_failed(reply: Reply) -> bool:
+    """Tell whether the machine is to blame and not the task: no process, no time or no memory left, a closed pool."""
+    signals = ("could not be started", "was killed by SIGKILL", "was killed by SIGTERM")
+    return reply.failure == "overdue" or (reply.failure == "lost" and reply.detail.startswith(signals))

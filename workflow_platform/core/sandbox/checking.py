@@ -1,0 +1,87 @@
+"""Syntax checks for web processes: in one task of a sandbox process for any number of texts, remembered by text."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+
+import orjson
+
+from workflow_platform.core.sandbox.asking import ask
+from workflow_platform.core.sandbox.javascript import CHECK_MEMORY_BYTES, budget
+from workflow_platform.core.sandbox.task import Task
+
+REMEMBERED = 10_000
+LONGEST_REMEMBERED = 2_000
+"""Characters of a verdict that is worth remembering."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+Text = tuple[str, str]
+"""Its kind, which the function that checks knows, and the text."""
+
+
+class CheckFailed(Exception):
+    """The texts were not checked, since to check them takes too much. The message says what."""
+
+
+class Checks:
+    """Verdicts of one function that takes a JSON list of texts and returns what is wrong with each. Safe for threads.
+
+    They are remembered, the latest of them: most texts of a workflow that is saved were in it before.
+    """
+
+    def __init__(self, function: str, subject: str) -> None:
+        self._function, self._subject = function, subject
+        self._known: OrderedDict[bytes, str | None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def verdicts(self, texts: Iterable[Text], group: str) -> dict[Text, str | None]:
+        """Return for each text what is wrong with it, or None. Those not known yet are checked together.
+
+        Raises CheckFailed, and Unavailable as `ask` does.
+        """
+        found: dict[Text, str | None] = {}
+        unknown: dict[Text, bytes] = {}
+        for text in texts:
+            if text in found or text in unknown:
+                continue
+            if _SURROGATE.search(text[1]):
+                found[text] = "The text holds half of a surrogate pair, which cannot be stored."
+                continue
+            digest = _digest(text)
+            with self._lock:
+                if digest in self._known:
+                    self._known.move_to_end(digest)
+                    found[text] = self._known[digest]
+                    continue
+            unknown[text] = digest
+        if unknown:
+            found |= self._check(unknown, group)
+        return found
+
+    def _check(self, unknown: dict[Text, bytes], group: str) -> dict[Text, str | None]:
+        texts = list(unknown)
+        part = orjson.dumps(texts)
+        seconds = budget(len(part))
+        task = Task(self._function, [part], seconds, CHECK_MEMORY_BYTES, output_bytes=2 * len(part) + 2**20)
+        reply = ask(task, self._subject, group=group)
+        if reply.failure:
+            if reply.failure == "lost":
+                raise CheckFailed(f"{self._subject} ended its process ({reply.detail}); make the text simpler.")
+            raise CheckFailed(f"{reply.explain(task, self._subject)} Make the text shorter or simpler.")
+        found: dict[Text, str | None] = dict(zip(texts, orjson.loads(reply.parts[0]), strict=True))
+        with self._lock:
+            for text, said in found.items():
+                if said is None or len(said) <= LONGEST_REMEMBERED:
+                    self._known[unknown[text]] = said
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return found
+
+
+def _digest(text: Text) -> bytes:
+    kind, source = text
+    return hashlib.blake2b(source.encode(), digest_size=24, person=kind.encode()[:16]).digest()

