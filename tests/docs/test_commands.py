@@ -13,7 +13,7 @@ import pytest
 
 from tests.docs.pages import ROOT, CodeBlock, code_blocks, sections
 from tests.installation import Installation, installation
-from workflow_platform.embedded import free_port, wait_until
+from workflow_platform.installation.embedded import free_port, wait_until
 
 ANYTHING = "…"
 MARK = "--- end of a block ---"
