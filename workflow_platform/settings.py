@@ -1,4 +1,4 @@
-"""All settings, driven by the environment. Every variable is in the README's table; `checks.py` names bad ones."""
+"""All settings, from environment variables. docs/settings.md lists every one; `checks.py` reports invalid values."""
 
 from __future__ import annotations
 

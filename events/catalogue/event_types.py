@@ -1,4 +1,4 @@
-"""The catalogue: every event type with its strict payload. An undeclared field is an error at write."""
+"""The catalogue: every event type with its strict payload. Writing an undeclared field is an error."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from workflow_platform.core.secrets.secret_names import masked, masked_text
 
 Preview = Annotated[list[Any], AfterValidator(masked)]
-"""The first items, with what has the name of a secret masked: events are shown to viewers and sent to receivers."""
+"""The first items. Values under names of secrets are masked, because viewers and receivers see events."""
 Said = Annotated[str, AfterValidator(masked_text)]
-"""Words in which items may be repeated: errors, and what nodes log."""
+"""Text that may repeat items: error messages and log lines of nodes."""
 
 
 class Payload(BaseModel):
@@ -20,7 +20,7 @@ class Payload(BaseModel):
 
 
 class ErrorData(Payload):
-    """What went wrong, in words a person can act on."""
+    """An error, with a message that a person can act on."""
 
     type: str
     message: Said
@@ -56,10 +56,10 @@ class WorkflowCloned(WorkflowChanged):
 
 
 class HookTested(Payload):
-    """A request to the test URL of a webhook trigger, which starts nothing."""
+    """A request to the test URL of a webhook trigger, which starts no execution."""
 
     request: str
-    """The id of its row in the log of inbound requests."""
+    """The id of its row in the request log."""
     node: str
     method: str
     path: str
@@ -69,7 +69,7 @@ class HookTested(Payload):
     content_type: str
     body_bytes: int
     preview: Annotated[dict[str, Any], AfterValidator(masked)] | None = None
-    """Query and body, cut."""
+    """Query and body, truncated."""
 
 
 # --- execution -------------------------------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ class Queued(Payload):
     parent: str | None = None
     rerun_of: str | None = None
     rerun_from: str | None = None
-    """The node that the rerun begins at; none for a rerun of the whole."""
+    """The node that the rerun starts from; none if the whole execution is rerun."""
 
 
 class Started(Payload):
@@ -105,7 +105,7 @@ class Recovered(Payload):
 
 
 class NodeRunRef(Payload):
-    """Which node run an event is about: the node's id, its label, its type, and which run of it."""
+    """The node run that an event belongs to: the node's id, label and type, and the number of the run."""
 
     node: str
     name: str
@@ -129,7 +129,7 @@ class NodeCompleted(NodeRunRef):
     from_cache: bool
     preview: Preview | None = None
     taken_from: str | None = None
-    """In a rerun: the node run of the old execution whose output was taken over."""
+    """In a rerun: the node run of the old execution whose output was copied."""
 
 
 class NodeFailed(NodeRunRef):
@@ -155,13 +155,13 @@ class NodeSkipped(NodeRunRef):
 class NodeWaiting(NodeRunRef):
     reason: str
     until: str | None
-    """When it continues by itself: at its time, or when the wait expires."""
+    """When it continues by itself: its time has come, or its wait has expired."""
     kind: Literal["time", "retry", "webhook", "approval", "execution", "delivery"] = "time"
     wait: str | None = None
-    """The wait's id: of an approval, what is decided at /api/approvals/."""
+    """The id of the wait; for an approval, the id at /api/approvals/."""
     assignee: str | None = None
     child: str | None = None
-    """The execution that it waits for."""
+    """The execution that the node waits for."""
 
 
 class EdgeRef(Payload):
@@ -178,7 +178,7 @@ class DataFlow(Payload):
     bytes: int
     preview: Preview | None = None
     taken_from: str | None = None
-    """In a rerun: the node run of the old execution whose output flowed."""
+    """In a rerun: the node run of the old execution whose output was passed on."""
 
 
 class Progress(Payload):
@@ -206,16 +206,16 @@ class PausedOrResumed(Payload):
 
 
 class CancelledDeliveries(Payload):
-    """What became of the webhook deliveries that an execution had caused when it was cancelled."""
+    """The webhook deliveries of an execution at the time of its cancellation."""
 
     withdrawn: int
-    """They were not sent, and are cancelled."""
+    """Deliveries that were cancelled before they were sent."""
     arrived: int
-    """They had left, and arrived, before."""
+    """Deliveries that had been delivered."""
     under_way: int
-    """They had left and had not been answered: they may arrive, and are not tried again."""
+    """Deliveries that were in flight: they may arrive, and are not retried."""
     left: list[str]
-    """The ids of those that had been sent, those in flight first; the first 100."""
+    """The ids of deliveries that had been sent, those in flight first; at most 100."""
 
 
 class CancelRequested(Payload):
@@ -227,7 +227,7 @@ class CancelRequested(Payload):
 class Completed(Payload):
     summary: Summary
     cached_from: str | None = None
-    """The execution whose result this one was given from the cache; no node ran."""
+    """The execution whose cached result was used; no node ran."""
 
 
 class Failed(Payload):
@@ -239,7 +239,7 @@ class Cancelled(Payload):
     reason: str
     by: str | None
     deliveries: CancelledDeliveries | None = None
-    """None if it had caused none that were still to be sent or had arrived."""
+    """None if no delivery was pending, in flight or delivered."""
     summary: Summary
 
 
@@ -258,7 +258,7 @@ class SystemEvent(Payload):
 
 
 class ProcessEvent(SystemEvent):
-    """A process of the platform that starts or stops."""
+    """A process of the platform that started or stopped."""
 
     pid: int
     host: str
@@ -301,7 +301,7 @@ CATALOGUE: dict[str, type[Payload]] = {
 }
 
 TERMINAL = frozenset({"execution.completed", "execution.failed", "execution.cancelled", "execution.timed_out"})
-"""Nothing follows one of these in its stream."""
+"""No event follows one of these in its stream."""
 
 LIFECYCLE = TERMINAL | {
     "execution.queued",
@@ -312,7 +312,7 @@ LIFECYCLE = TERMINAL | {
     "execution.recovered",
     "execution.cancel_requested",
 }
-"""The events of the stream `executions`: the status of executions, without their nodes."""
+"""The events of the stream `executions`: the state of executions, not what their nodes do."""
 
 
 class UnknownEventType(Exception):
@@ -323,12 +323,11 @@ WITH_ITEMS = frozenset(
     {"execution.node_completed", "execution.data_flow", "execution.log", "workflow.hook_tested"}
     | {name for name, payload in CATALOGUE.items() if payload.model_fields.get("error") is not None}
 )
-"""What repeats items in previews and messages."""
+"""Event types whose previews or messages repeat items."""
 
 
 def masked_payload(type_: str, payload: str) -> str:
-    """Return a payload, as JSON text, as it is written today: one that was recorded before secrets were masked by their
-    names, or elsewhere, is masked."""
+    """Return a recorded payload, as JSON text, with secrets masked: older events and imported ones may contain some."""
     if type_ not in WITH_ITEMS:
         return payload
     data = orjson.loads(payload)
