@@ -7,7 +7,6 @@ for by the sweep.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from uuid import UUID
@@ -15,6 +14,7 @@ from uuid import UUID
 from django.db import transaction
 
 from workflow_platform.core import jobs
+from workflow_platform.core.per_process import PerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,6 @@ MOST_APART_SECONDS = 0.04
 
 class _Dispatcher:
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self._asked = threading.Event()
         threading.Thread(target=self._run, name="webhook dispatch", daemon=True).start()
 
@@ -50,18 +49,12 @@ class _Dispatcher:
             time.sleep(apart)
 
 
-_dispatcher: _Dispatcher | None = None
-_starting = threading.Lock()
+_dispatcher = PerProcess(_Dispatcher)
 
 
 def wake() -> None:
-    """Have what is due sent, soon."""
-    global _dispatcher
-    with _starting:
-        if _dispatcher is None or _dispatcher.pid != os.getpid():
-            _dispatcher = _Dispatcher()
-        dispatcher = _dispatcher
-    dispatcher.wake()
+    """Make the workers send the deliveries that are due, soon."""
+    _dispatcher().wake()
 
 
 def wake_on_commit() -> None:

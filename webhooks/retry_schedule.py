@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from workflow_platform.core.backoff import exponential, shortened
 
 Preset = Literal["quick", "standard", "custom"]
 STANDARD_SECONDS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -65,11 +66,8 @@ class RetryPolicy(BaseModel):
         first = defaults.initial_seconds if self.initial_seconds is None else self.initial_seconds
         factor = self.multiplier or defaults.multiplier
         longest = defaults.max_seconds if self.max_seconds is None else self.max_seconds
-        delays, delay = [], first
-        for _ in range(attempts - 1):
-            delays.append(min(delay, longest))
-            delay = min(delay * factor, LONGEST_SECONDS)
-        return delays
+        longest = min(longest, LONGEST_SECONDS)
+        return [exponential(retry, first, longest, factor) for retry in range(1, attempts)]
 
     def horizon_seconds(self, defaults: Defaults) -> float:
         """Return how long after the first attempt the last one is made at most."""
@@ -86,7 +84,7 @@ class RetryPolicy(BaseModel):
             return None
         longest = delays[attempt - 1]
         exact = self.preset == "standard" or self.delays_seconds is not None
-        delay = longest * (random.uniform(0.9, 1) if exact else random.random())  # noqa: S311 - no secret
+        delay = shortened(longest, 0.1 if exact else 1)
         return max(delay, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
 
     def is_retried(self, status: int) -> bool:

@@ -9,12 +9,9 @@ At most once: what waits here dies with the process. A process that ends normall
 
 from __future__ import annotations
 
-import atexit
 import heapq
 import logging
-import os
 import queue
-import random
 import threading
 import time
 from collections import deque
@@ -23,12 +20,13 @@ from collections.abc import Callable, Iterator, Sequence
 from django.db import connections
 
 from events.log.recorded import RecordedEvent
+from workflow_platform.core.backoff import exponential, shortened
+from workflow_platform.core.per_process import PerProcess
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 5
-FIRST_DELAY_SECONDS = 0.1
-BACKOFF = 3.0
+FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, BACKOFF = 0.1, 3.0, 3.0
 MAX_WAITING = 10_000
 """The most events that can wait for one subscriber; more are dropped and reported."""
 TURN = 100
@@ -60,11 +58,6 @@ def on_loss(report: ReportLoss) -> None:
 
 Handle = Callable[[Sequence[RecordedEvent]], Iterator[int]]
 """Makes the calls for these events one after another; yields how many events each call has handled."""
-
-
-def delay_before(attempt: int) -> float:
-    """Return the seconds before the given attempt (from 2 on): exponential, with a jitter of half of it."""
-    return FIRST_DELAY_SECONDS * BACKOFF ** (attempt - 2) * random.uniform(0.5, 1)  # noqa: S311 - no secret
 
 
 class SubscriberQueue:
@@ -144,8 +137,8 @@ class SubscriberQueue:
         """Return in how many seconds to try again; None when it has been tried often enough."""
         fields: dict[str, object] = {"subscriber": self.name, "attempt": self._attempt, "count": len(events)}
         if self._attempt < ATTEMPTS:
+            delay = shortened(exponential(self._attempt, FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, BACKOFF))
             self._attempt += 1
-            delay = delay_before(self._attempt)
             logger.warning(
                 "event subscriber failed; retrying in %.2g s",
                 delay,
@@ -215,7 +208,6 @@ class _Dispatcher:
     """One thread distributes events to the queues and keeps the times of retries; other threads make the calls."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self._inbox: queue.SimpleQueue[Addressed | tuple[float, SubscriberQueue, Job]] = queue.SimpleQueue()
         self._ready: queue.SimpleQueue[tuple[SubscriberQueue, Job]] = queue.SimpleQueue()
         self._later: list[tuple[float, int, SubscriberQueue, Job]] = []
@@ -233,6 +225,12 @@ class _Dispatcher:
     @property
     def idle(self) -> bool:
         return self._open == 0
+
+    def finish(self) -> None:
+        """Wait for the queued calls, at most END_SECONDS: the process exits."""
+        deadline = time.monotonic() + END_SECONDS
+        while not self.idle and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def _count(self, change: int) -> None:
         with self._lock:
@@ -296,28 +294,14 @@ class _Dispatcher:
                 self._ready.put((line, job))
 
 
-_dispatcher: _Dispatcher | None = None
-_starting = threading.Lock()
+_dispatcher = PerProcess(_Dispatcher, close=_Dispatcher.finish)
 
 
 def hand_over(addressed: Addressed) -> None:
-    """Distribute events to the subscribers' queues soon. `addressed` is called in another thread."""
-    global _dispatcher
-    with _starting:
-        if _dispatcher is None or _dispatcher.pid != os.getpid():
-            _dispatcher = _Dispatcher()
-        dispatcher = _dispatcher
-    dispatcher.hand_over(addressed)
+    """Queue events for their subscribers. `addressed` is called in another thread."""
+    _dispatcher().hand_over(addressed)
 
 
 def is_idle() -> bool:
-    """Tell whether nothing waiting for any subscriber of this process."""
-    return _dispatcher is None or _dispatcher.pid != os.getpid() or _dispatcher.idle
-
-
-@atexit.register
-def _let_them_end() -> None:
-    """Give waiting events some seconds when the process ends."""
-    deadline = time.monotonic() + END_SECONDS
-    while not is_idle() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    """Return whether no events are queued for any subscriber of this process."""
+    return _dispatcher.current is None or _dispatcher.current.idle

@@ -45,6 +45,7 @@ from events.history import history as _history
 from events.history.history import Cursor, EventFilter
 from events.log.models import Stream
 from events.log.recorded import RecordedEvent
+from workflow_platform.core.validation import field_errors
 
 __all__ = [
     "BadSubscription",
@@ -213,8 +214,7 @@ def _errors_in(type_: str, data: dict[str, Any], time_: datetime | None) -> dict
     except UnknownEventType as error:
         errors["type"] = f"{error} There are: {', '.join(sorted(CATALOGUE))}."
     except pydantic.ValidationError as error:
-        for one in error.errors(include_url=False):
-            errors[".".join(["data", *(str(part) for part in one["loc"])])] = f"{one['msg']}."
+        errors |= {each.dotted: each.message for each in field_errors(error, "data")}
     if time_ is not None and time_.tzinfo is None:
         errors["time"] = "The time needs a time zone."
     return errors

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import random
 import secrets
 import socket
 import threading
@@ -34,6 +33,7 @@ from events.history.history import Cursor, EventFilter
 from events.log.recorded import RecordedEvent, time_text
 from events.streaming import publisher
 from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.backoff import HALF, around, exponential, shortened
 from workflow_platform.core.redis_server import pubsub_server
 
 __all__ = ["Begin", "HandlerFailed", "consume"]
@@ -45,6 +45,8 @@ Handler = Callable[[Sequence[RecordedEvent]], object]
 POLL_SECONDS = 0.5
 SOON_SECONDS = 0.05
 """The first pause after an event; pauses then grow."""
+RETRY_SECONDS = 1.0
+"""Between attempts to reach a server that is unavailable, on average."""
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.5, 60.0
 REPORT_AT = 3
 """The number of failures in a row at which a system event is emitted."""
@@ -247,7 +249,7 @@ class _Consumer:
         cause = error.__cause__
         self._failures += 1
         said = f"{time_text(timezone.now())}, event {error}: {type(cause).__name__}: {cause}"[:2000]
-        delay = _delay(self._failures)
+        delay = shortened(exponential(self._failures, FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS))
         logger.warning(
             "event handler failed: %s; retrying in %.2g s",
             said,
@@ -273,7 +275,7 @@ class _Consumer:
         stop.wait(delay)
 
     def _wait_for_database(self, error: Exception, stop: threading.Event) -> None:
-        delay = random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+        delay = around(RETRY_SECONDS, HALF)
         logger.warning(
             "database failed for a subscriber: %s; retrying in %.2g s",
             error,
@@ -286,12 +288,6 @@ class _Consumer:
 
 def _lease_end() -> object:
     return Now() + timedelta(seconds=settings.LEASE_SECONDS)
-
-
-def _delay(failures: int) -> float:
-    """Return the seconds before the next try."""
-    longest: float = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(failures - 1, 20))
-    return longest * random.uniform(0.5, 1)  # noqa: S311 - no secret
 
 
 @contextmanager
@@ -321,4 +317,4 @@ def _listen(hint: threading.Event, over: threading.Event) -> None:
                         hint.set()
         except redis.RedisError as error:
             logger.info("live notifications not received: %s; polling for events instead", error)
-            over.wait(random.uniform(1, 2))  # noqa: S311 - no secret
+            over.wait(around(RETRY_SECONDS, HALF))

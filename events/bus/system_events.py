@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import socket
 import threading
 import time
@@ -24,6 +23,7 @@ from events.log.models import Stream
 from events.log.partitions import first_id
 from events.log.reading import COLUMNS, SOURCE, recorded
 from events.log.recorded import RecordedEvent
+from workflow_platform.core.backoff import HALF, around
 
 logger = logging.getLogger(__name__)
 
@@ -125,4 +125,4 @@ def _try_to_emit(type_: str, component: str, what: str, moment: datetime, until:
             return
         finally:
             connection.close()
-        time.sleep(random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+        time.sleep(around(1.0, HALF))

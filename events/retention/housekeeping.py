@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
-import time
 
 from django.conf import settings
 from django.db import connection
@@ -12,7 +10,7 @@ from django.db import connection
 from events.log import partitions
 from events.retention import cleanup
 from workflow_platform.core.leases import AlreadyRunning
-from workflow_platform.core.periodic_thread import CLEANUP_SECONDS, SPREAD_SECONDS, PeriodicThread
+from workflow_platform.core.periodic_thread import PeriodicThread
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +27,9 @@ class Housekeeping(PeriodicThread):
     def run(self) -> None:
         """Make partitions ahead and clean up every hour; close streams where nothing is kept."""
         self._guarded(_make_partitions)
-        next_at = time.monotonic() + random.uniform(0, SPREAD_SECONDS)  # noqa: S311 - no secret
         while True:
-            hourly = time.monotonic() >= next_at
+            hourly = self._is_cleanup_due()
             if hourly:
-                next_at = time.monotonic() + CLEANUP_SECONDS * random.uniform(0.9, 1.1)  # noqa: S311
                 self._guarded(_make_partitions)
             if hourly or not settings.EVENT_HISTORY_ENABLED:
                 self._guarded(_clean_up)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import weakref
 from collections import Counter
 from collections.abc import Collection
 from typing import Protocol
@@ -23,6 +22,7 @@ from events.streaming.session import Session
 from events.streaming.viewer import Login, Viewer
 from workflow_platform.core.database_threads import in_database
 from workflow_platform.core.logs import without_log_context
+from workflow_platform.core.per_process import PerLoop
 
 logger = logging.getLogger(__name__)
 
@@ -153,12 +153,5 @@ class Connections:
                 await connection.session.see_as(viewer)
 
 
-_presences: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Connections] = weakref.WeakKeyDictionary()
-
-
-def connections() -> Connections:
-    """Return the presence of the running loop."""
-    loop = asyncio.get_running_loop()
-    if loop not in _presences:
-        _presences[loop] = Connections(hub())
-    return _presences[loop]
+connections = PerLoop(lambda: Connections(hub()))
+"""The connections of the running event loop."""

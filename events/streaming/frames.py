@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from events.catalogue.event_types import CATALOGUE, LIFECYCLE
+from workflow_platform.core.validation import field_errors
 
 MAX_SEQUENCE = 2**62
 MAX_PATTERNS = 50
@@ -97,9 +98,5 @@ def wanted_types(patterns: list[str] | None, level: str = "all") -> frozenset[st
 
 
 def _in_words(error: ValidationError) -> str:
-    first: Any = error.errors()[0]
-    if first["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-        return "`type` must be subscribe, unsubscribe, read or ping; for a replay also pause, resume, seek or speed."
-    # The first part of the place is the tag of the union.
-    field = ".".join(str(part) for part in first["loc"][1:2])
-    return f"`{field}`: {first['msg']}." if field else f"The frame is not a JSON object: {first['msg']}."
+    first = field_errors(error, locate=lambda location: location[1:])[0]  # without the tag of the union
+    return f"`{first.path}`: {first.message}" if first.path else f"The frame is invalid. {first.message}"

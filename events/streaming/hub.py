@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import time
-import weakref
 from collections.abc import Collection, Iterable
 from typing import Any, Protocol
 
@@ -23,6 +22,7 @@ from events.streaming.batch import EventBatch
 from events.streaming.publisher import ACCESS_GROUP, group_of
 from workflow_platform.core.database_threads import in_database
 from workflow_platform.core.logs import without_log_context
+from workflow_platform.core.per_process import PerLoop
 
 logger = logging.getLogger(__name__)
 
@@ -258,12 +258,5 @@ class Hub:
                 watcher.look(head)
 
 
-_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
-
-
-def hub() -> Hub:
-    """Return the hub of the running loop."""
-    loop = asyncio.get_running_loop()
-    if loop not in _hubs:
-        _hubs[loop] = Hub()
-    return _hubs[loop]
+hub = PerLoop(Hub)
+"""The hub of the running event loop."""

@@ -6,11 +6,7 @@ Sending happens in a thread of its own in each process, many messages at a time.
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
-import queue
-import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -22,6 +18,8 @@ from django.conf import settings
 
 from events.catalogue.stream_names import FEED, WORKFLOW
 from events.log.recorded import RecordedEvent
+from workflow_platform.core.batching import BatchThread
+from workflow_platform.core.per_process import PerProcess
 from workflow_platform.core.redis_server import PATIENCE_SECONDS, once_more, pubsub_server
 
 logger = logging.getLogger(__name__)
@@ -48,102 +46,73 @@ Addressed = tuple[str, Callable[[], dict[str, Any]]]
 
 
 class _Publisher:
-    """One thread per process; takes what has gathered and sends it in two round trips to Redis."""
+    """Sends the messages that have gathered in two round trips to Redis."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
-        self._messages: queue.SimpleQueue[Addressed | None] = queue.SimpleQueue()
-        self._overtaxed = False
+        self._dropping = False
         self._clustered: bool | None = None
-        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
-        self._thread.start()
-        atexit.register(self._finish)
-
-    def _finish(self) -> None:
-        """Send what is left when the process ends: a command may end right after its commit."""
-        if self.pid == os.getpid():
-            self._messages.put(None)
-            self._thread.join(FAREWELL_SECONDS)
-
-    def send(self, messages: list[Addressed]) -> None:
-        overtaxed, self._overtaxed = self._overtaxed, self._messages.qsize() > MAX_IN_FLIGHT
-        if self._overtaxed:
-            if not overtaxed:
-                logger.warning(
-                    "live notifications dropped: more than %d wait for Redis; clients get the events from history",
-                    MAX_IN_FLIGHT,
-                )
-            return
-        for message in messages:
-            self._messages.put(message)
-
-    def _run(self) -> None:
-        client = pubsub_server().client(
+        self._client = pubsub_server().client(
             socket_timeout=PATIENCE_SECONDS, socket_connect_timeout=PATIENCE_SECONDS, retry=once_more()
         )
-        over = False
-        while not over:
-            taken = [self._messages.get()]
-            while len(taken) < MAX_AT_ONCE and not self._messages.empty():
-                taken.append(self._messages.get())
-            over = None in taken
-            try:
-                self._send(client, [message for message in taken if message is not None])
-            except redis.RedisError as error:  # watchers poll the log
-                logger.warning(
-                    "live notifications not sent: %s; clients get the events from history",
-                    error,
-                    extra={"count": len(taken)},
-                )
+        self._messages: BatchThread[Addressed] = BatchThread(
+            "publisher", self._send, _not_sent, max_items=MAX_AT_ONCE, max_queued=MAX_IN_FLIGHT
+        )
 
-    def _send(self, client: redis.Redis, batch: list[Addressed]) -> None:
+    def finish(self) -> None:
+        """Send the messages that are left when the process exits: a command may exit right after its commit."""
+        self._messages.stop(FAREWELL_SECONDS)
+
+    def send(self, messages: list[Addressed]) -> None:
+        dropping, self._dropping = self._dropping, not self._messages.put(*messages)
+        if self._dropping and not dropping:
+            logger.warning("live notifications dropped: Redis does not keep up; clients get the events from history")
+
+    def _send(self, batch: Sequence[Addressed]) -> None:
         """Send to the groups that have members.
 
-        Who joins a group after this has looked reads history after that, and finds there what was not sent.
+        A client that joins a group after this check reads history after joining, and finds there what was not sent.
         """
-        if not batch:
-            return
         layer: Any = channel_layers[DEFAULT_CHANNEL_LAYER]
         configured: Any = settings.CHANNEL_LAYERS[DEFAULT_CHANNEL_LAYER]["CONFIG"]
         prefix = configured["prefix"]
         channels = {group: f"{prefix}__group__{group}" for group, _ in batch}  # as the layer names them
-        joined = self._joined(client, channels.values())
+        joined = self._joined(channels.values())
         wanted = [(channels[group], make()) for group, make in batch if channels[group] in joined]
         if wanted:
-            with client.pipeline(transaction=False) as pipeline:
+            with self._client.pipeline(transaction=False) as pipeline:
                 for channel, message in wanted:
                     pipeline.publish(channel, layer.serialize(message))
                 pipeline.execute()
 
-    def _joined(self, client: redis.Redis, channels: Collection[str]) -> Collection[str]:
+    def _joined(self, channels: Collection[str]) -> Collection[str]:
         """Return the groups that have members; in a cluster all, since a node knows only its own clients."""
         if self._clustered is None:
             try:
-                self._clustered = bool(client.info("cluster").get("cluster_enabled"))
+                self._clustered = bool(self._client.info("cluster").get("cluster_enabled"))
             except redis.ResponseError:  # not allowed to ask
                 self._clustered = False
         if self._clustered:
             return channels
-        counts: Any = client.pubsub_numsub(*channels)
+        counts: Any = self._client.pubsub_numsub(*channels)
         return {name.decode() for name, count in counts if count}
 
 
-_publisher: _Publisher | None = None
-_starting = threading.Lock()
+def _not_sent(batch: Sequence[Addressed], error: Exception) -> None:
+    known = isinstance(error, redis.RedisError)  # watchers poll the log
+    logger.warning(
+        "live notifications not sent: %s; clients get the events from history",
+        error,
+        exc_info=not known,
+        extra={"count": len(batch)},
+    )
+
+
+_publisher = PerProcess(_Publisher, close=_Publisher.finish)
 
 
 def send_messages(messages: list[tuple[str, dict[str, Any]]]) -> None:
     """Send messages to groups, in order, soon. Never raises, and drops what Redis does not take: they are hints."""
-    _send([(group, partial(dict, message)) for group, message in messages])
-
-
-def _send(messages: list[Addressed]) -> None:
-    global _publisher
-    with _starting:
-        if _publisher is None or _publisher.pid != os.getpid():
-            _publisher = _Publisher()
-        publisher = _publisher
-    publisher.send(messages)
+    _publisher().send([(group, partial(dict, message)) for group, message in messages])
 
 
 def publish(events: Sequence[RecordedEvent]) -> None:
@@ -157,7 +126,7 @@ def publish(events: Sequence[RecordedEvent]) -> None:
         for start in range(0, len(shown), MAX_EVENTS_PER_MESSAGE):
             # Built only if the group has members.
             messages.append((group_of(name), partial(message, name, shown[start : start + MAX_EVENTS_PER_MESSAGE])))
-    _send(messages)
+    _publisher().send(messages)
 
 
 def message(stream: str, shown: Sequence[RecordedEvent]) -> dict[str, Any]:

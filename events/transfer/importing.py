@@ -26,6 +26,7 @@ from events.log.reading import CLOCK_SLACK
 from events.log.recorded import RecordedEvent, time_text
 from events.transfer.exporting import FORMAT
 from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.validation import first_error
 
 LONGEST_LINE = 4 * 1024 * 1024
 MOST_EVENTS = 10_000_000
@@ -163,7 +164,7 @@ class StreamFile:
         except UnknownEventType:
             raise _at(number, f"type is {line.type!r}, which is not in the catalogue") from None
         except pydantic.ValidationError as error:
-            raise _at(number, _said(error, "data.")) from None
+            raise _at(number, first_error(error, "data").removesuffix(".")) from None
         if _NUL.search(payload):
             raise _at(number, "data: a NUL character cannot be stored")
         return line, payload
@@ -233,12 +234,7 @@ def _parsed(model: type[M], said: Any, number: int) -> M:
     try:
         return model.model_validate(said)
     except pydantic.ValidationError as error:
-        raise _at(number, _said(error)) from None
-
-
-def _said(error: pydantic.ValidationError, prefix: str = "") -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    return f"{prefix}{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise _at(number, first_error(error).removesuffix(".")) from None
 
 
 def _already_there(error: Exception, name: str) -> str:

@@ -8,11 +8,12 @@ those who have such work register it when the app is ready.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 
 from django.db import DatabaseError, InterfaceError, connection
+
+from workflow_platform.core.per_process import PerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,6 @@ def register(name: str, work: Callable[[], object]) -> None:
 
 class _Background:
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self._asked: set[str] = set()
         self._wake = threading.Event()
         self._busy = False
@@ -68,33 +68,24 @@ class _Background:
             )
 
 
-_background: _Background | None = None
-_starting = threading.Lock()
-
-
-def _get() -> _Background:
-    global _background
-    with _starting:
-        if _background is None or _background.pid != os.getpid():
-            _background = _Background()
-        return _background
+_background = PerProcess(_Background)
 
 
 def is_idle() -> bool:
-    """Tell whether this process has nothing left to do."""
-    return _background is None or _background.idle
+    """Return whether this process has no such work left."""
+    return _background.current is None or _background.current.idle
 
 
 def admit() -> None:
     """Run an admission pass soon."""
-    _get().ask(ADMIT)
+    _background().ask(ADMIT)
 
 
 def deliveries_have_ended() -> None:
     """Resume node runs whose deliveries have ended, soon."""
-    _get().ask(DELIVERIES)
+    _background().ask(DELIVERIES)
 
 
 def follow_up() -> None:
     """Follow up ended executions, and run an admission pass, soon."""
-    _get().ask(FOLLOW_UP, ADMIT)
+    _background().ask(FOLLOW_UP, ADMIT)

@@ -12,12 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from executions.domain.graph import pydantic_problems
 from executions.models import Missed
 from executions.nodes.schedule_trigger import ScheduleTriggerParameters
 from executions.triggers import schedules
 from workflow_platform.core.api.inputs import BodySerializer
 from workflow_platform.core.api.problems import Problem
+from workflow_platform.core.validation import field_errors
 
 
 class ScheduleSerializer(serializers.Serializer[Any]):
@@ -61,10 +61,9 @@ class PreviewView(APIView):
         try:
             parameters = ScheduleTriggerParameters.model_validate(request.data)
         except ValidationError as error:
-            problems = pydantic_problems(error, None, None)
-            said = "; ".join(f"{p.field}: {p.message}" if p.field else p.message for p in problems[:3])
-            fields = [{"field": p.field, "message": p.message, "code": p.code} for p in problems]
-            raise Problem(400, said, fields) from None
+            errors = field_errors(error)
+            fields = [{"field": each.path, "message": each.message, "code": each.code} for each in errors]
+            raise Problem(400, " ".join(map(str, errors[:3])), fields) from None
         now = timezone.now()
         rule = parameters.rule(anchor=now.replace(microsecond=0))
         return Response(

@@ -8,7 +8,6 @@ thread that asks, for LONGEST_WAIT_SECONDS at most, and never in more than half 
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections import defaultdict
@@ -20,6 +19,8 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from executions.cache.store import LANDED, Away, Store, lock_ms, store
+from workflow_platform.core.backoff import around, exponential
+from workflow_platform.core.per_process import PerProcess
 from workflow_platform.core.redis_server import server
 
 logger = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ def ask(kind: Kind, key: str, ttl: int, cancelled: threading.Event) -> Hit | Fli
 
 def _wait(found: Store, kind: Kind, key: str, ttl: int, token: str, cancelled: threading.Event) -> Hit | Flight | None:
     """Wait for what another computes. Returns None if it is better to compute as well."""
-    deadline, pause = time.monotonic() + LONGEST_WAIT_SECONDS, FIRST_LOOK_SECONDS
+    deadline, looks = time.monotonic() + LONGEST_WAIT_SECONDS, 1
     with _listener().waiter(key) as waiter:
         while not cancelled.is_set() and time.monotonic() < deadline:
             look = found.look(kind, key, token, ttl)
@@ -108,9 +109,9 @@ def _wait(found: Store, kind: Kind, key: str, ttl: int, token: str, cancelled: t
                 return Flight(key, ttl, token)
             if waiter.answered is False:
                 return None  # nothing came of it, and one after the other would take too long
-            waiter.told.wait(pause * random.uniform(0.75, 1.25))  # noqa: S311
+            waiter.told.wait(around(exponential(looks, FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS), 0.25))
             waiter.told.clear()
-            pause = min(LONGEST_LOOK_SECONDS, pause * 2)
+            looks += 1
     return None
 
 
@@ -230,28 +231,6 @@ class _Renewals:
             flight._release(flight.token, False)
 
 
-_starting = threading.Lock()
-_one_listener: _Listener | None = None
-_one_renewals: _Renewals | None = None
-_waiting: threading.BoundedSemaphore | None = None
-
-
-def _listener() -> _Listener:
-    global _one_listener
-    with _starting:
-        _one_listener = _one_listener or _Listener()
-        return _one_listener
-
-
-def _renewals() -> _Renewals:
-    global _one_renewals
-    with _starting:
-        _one_renewals = _one_renewals or _Renewals()
-        return _one_renewals
-
-
-def _may_wait() -> threading.BoundedSemaphore:
-    global _waiting
-    with _starting:
-        _waiting = _waiting or threading.BoundedSemaphore(max(1, settings.NODE_THREADS // 2))
-        return _waiting
+_listener = PerProcess(_Listener)
+_renewals = PerProcess(_Renewals)
+_may_wait = PerProcess(lambda: threading.BoundedSemaphore(max(1, settings.NODE_THREADS // 2)))

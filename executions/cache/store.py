@@ -12,12 +12,10 @@ Each step is one script, so that it is whole whatever happens between two of the
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import orjson
@@ -25,6 +23,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from executions.domain.items import fragment
+from workflow_platform.core.per_process import PerProcess
 from workflow_platform.core.redis_server import RedisServer, once_more, server
 
 logger = logging.getLogger(__name__)
@@ -219,24 +218,14 @@ def _decoded(data: bytes) -> Sequence[Any] | None:
     return found
 
 
-@cache
-def _store(its_server: RedisServer) -> Store:
-    return Store(its_server)
-
-
-_starting = threading.Lock()
+store = PerProcess(lambda: Store(server()))
+"""The result cache, as this process reaches it."""
 
 
 def lock_ms() -> int:
     """Return how long the lock of who computes lasts unless it is renewed: shorter than the lease of a worker, so that
     those who wait for what a dead one computed need not wait for its executions to be recovered too."""
     return int(settings.LEASE_SECONDS * 500)
-
-
-def store() -> Store:
-    """Return the store of this process."""
-    with _starting:
-        return _store(server())
 
 
 def stats() -> CacheStats:

@@ -11,14 +11,12 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import orjson
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from executions.credentials import oauth2
@@ -28,9 +26,9 @@ from executions.domain.errors import NodeError
 from executions.models import Credential
 from workflow_platform.core import outbound
 from workflow_platform.core.accounts.models import User, Workspace
+from workflow_platform.core.last_used import note_use
 from workflow_platform.core.secrets import encryption
 
-LAST_USED_RESOLUTION = timedelta(minutes=1)
 RENEWAL_SECONDS = 30.0
 _NAME_TAKEN = {"field": "name", "message": "Another credential of the workspace has this name.", "code": "taken"}
 
@@ -285,12 +283,3 @@ def opened(row: Credential, cancelled: threading.Event | None = None) -> OpenCre
         raise NodeError(f"The credential {row.name!r} cannot be decrypted: no key of CREDENTIAL_KEYS fits.") from None
     version = hashlib.sha256(bytes(row.data)).hexdigest()[:16]
     return OpenCredential(row.pk, row.name, list(row.allowed_hosts), version, fields, cancelled)
-
-
-def note_use(row: Credential) -> None:
-    """Write `last_used_at`, at most once a minute: a busy workflow would otherwise rewrite the row with each run."""
-    now = timezone.now()
-    stale = now - LAST_USED_RESOLUTION
-    if row.last_used_at is None or row.last_used_at < stale:
-        due = Q(last_used_at__isnull=True) | Q(last_used_at__lt=stale)
-        Credential.objects.filter(due, pk=row.pk).update(last_used_at=now)

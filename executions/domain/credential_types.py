@@ -11,6 +11,7 @@ from urllib.parse import quote_plus
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from executions.domain.redaction import SHORTEST
+from workflow_platform.core.validation import field_errors
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FRAMING = {"host", "content-length", "transfer-encoding", "connection"}
@@ -275,11 +276,8 @@ def read_fields(type_: str, data: Any) -> Fields:
     try:
         return CREDENTIAL_TYPES[type_].model_validate(data)
     except ValidationError as error:
-        found = []
-        for item in error.errors(include_url=False, include_context=False, include_input=False):
-            path = ".".join(str(part) for part in ("data", *item["loc"]))
-            found.append({"field": path, "message": item["msg"], "code": item["type"]})
-        raise BadFields(found) from None
+        errors = field_errors(error, "data", values=False)
+        raise BadFields([{"field": e.dotted, "message": e.message, "code": e.code} for e in errors]) from None
 
 
 def describe() -> list[dict[str, Any]]:

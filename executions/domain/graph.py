@@ -11,6 +11,8 @@ from typing import Any, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from executions.domain.components import Components
+from workflow_platform.core.backoff import exponential, shortened
+from workflow_platform.core.validation import field_errors
 
 OnError = Literal["stop", "continue", "route"]
 ERROR_OUTPUT = "error"
@@ -41,9 +43,9 @@ class Retry(BaseModel):
         Exponential with full jitter on its upper half: `chance` in [0, 1) chooses between a half and the whole.
         `retry_after`, in seconds, is what the other side asks for at least.
         """
-        delay = min(self.max_delay_ms, self.delay_ms * self.backoff ** (attempt - 2))
+        delay = exponential(attempt - 1, self.delay_ms, self.max_delay_ms, self.backoff)
         if self.jitter:
-            delay *= 0.5 + chance / 2
+            delay = shortened(delay, chance=chance)
         if retry_after is not None:
             delay = max(delay, min(retry_after * 1000, LONGEST_RETRY_AFTER_MS))
         return round(delay, 3)
@@ -231,13 +233,8 @@ def pydantic_problems(
     error: ValidationError, node: str | None, edge: int | None, prefix: str = ""
 ) -> list[GraphProblem]:
     """Return one problem for each field that pydantic refused, named like `parameters.cases[0].name`."""
-    found = []
-    for item in error.errors(include_url=False, include_context=False, include_input=False):
-        path = "".join(
-            f"[{part}]" if isinstance(part, int) else f".{part}" for part in (prefix, *item["loc"]) if part != ""
-        )
-        found.append(GraphProblem(node, edge, path.lstrip("."), item["type"], item["msg"]))
-    return found
+    errors = field_errors(error, *([prefix] if prefix else []))
+    return [GraphProblem(node, edge, each.path, each.code, each.message) for each in errors]
 
 
 class NodeTypeLike(Protocol):

@@ -20,6 +20,7 @@ from executions.domain.expressions import ExpressionError, Resolver
 from executions.domain.graph import Node
 from executions.domain.items import Items
 from executions.domain.redaction import Redaction
+from workflow_platform.core.validation import field_errors, first_error
 
 # For annotations only: nodes that compute run in sandbox processes too, which know no Django.
 if TYPE_CHECKING:
@@ -164,9 +165,8 @@ class NodeContext(Generic[P]):
         except ExpressionError as error:
             raise NodeError(str(error)) from None
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            path = ".".join(str(part) for part in first["loc"])
-            raise NodeError(f"parameters.{path}: {first['msg']} (item {item_index}).") from None
+            first = first_error(error, "parameters").removesuffix(".")
+            raise NodeError(f"{first} (item {item_index}).") from None
 
 
 class NodeType(ABC, Generic[P]):
@@ -246,16 +246,15 @@ class NodeType(ABC, Generic[P]):
         try:
             self.Parameters.model_validate(dict(parameters))
         except ValidationError as error:
-            found = []
-            for item in error.errors(include_url=False, include_context=False):
-                if "{{" in str(item["input"]) and item["type"] not in {"missing", "extra_forbidden"}:
+            problems = []
+            for each in field_errors(error, "parameters"):
+                if "{{" in str(each.value) and each.code not in {"missing", "extra_forbidden"}:
                     continue
-                path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in item["loc"])
-                said = item["msg"]
-                if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
-                    said = f"There is no such parameter; there are {', '.join(self.Parameters.model_fields)}."
-                found.append((f"parameters{path}", item["type"], said))
-            return found
+                message = each.message
+                if each.code == "extra_forbidden" and len(each.location) == 2:
+                    message = f"Unknown parameter. Known parameters: {', '.join(self.Parameters.model_fields)}."
+                problems.append((each.path, each.code, message))
+            return problems
         return []
 
     def credentials_of(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

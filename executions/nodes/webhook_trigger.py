@@ -11,6 +11,7 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.credential_checks import of_other_types
 from webhooks.inbound.schemes import CREDENTIAL_TYPE, SIGNING, Scheme, credentials_of
 from workflow_platform.core.requests.client_address import networks
+from workflow_platform.core.validation import Location, field_errors
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 PATH = r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*"
@@ -111,10 +112,7 @@ class WebhookTrigger(NodeType[WebhookTriggerParameters]):
         try:
             self.Parameters.model_validate(dict(parameters))
         except ValidationError as error:
-            return [
-                (_field(item["loc"]), item["type"], item["msg"])
-                for item in error.errors(include_url=False, include_context=False, include_input=False)
-            ]
+            return [(e.path, e.code, e.message) for e in field_errors(error, "parameters", locate=_without_tag)]
         return []
 
     def credentials_of(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -140,7 +138,6 @@ class WebhookTrigger(NodeType[WebhookTriggerParameters]):
         return of_other_types(self.credentials_of(parameters), workspace, wanted)
 
 
-def _field(location: tuple[int | str, ...]) -> str:
-    """Return the field's path; the type of the authentication, which pydantic puts into it, is none of its parts."""
-    parts = [part for place, part in enumerate(location) if place != 1 or location[0] != "auth"]
-    return "parameters" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+def _without_tag(location: Location) -> Location:
+    """Return the location without the type of the authentication, which pydantic counts as a part of it."""
+    return ("auth", *location[2:]) if location[0] == "auth" else location

@@ -6,7 +6,6 @@ From a thread of its own, so that an answer that takes long holds up nothing. Se
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from events.bus import system_events
 from executions.admission.admission import ACTIVE, RATE_PART, limit_parameters
 from executions.admission.live_workers import count_live_workers, live_workers
 from executions.admission.rq_queues import PRIORITIES
+from workflow_platform.core.backoff import around
 
 logger = logging.getLogger(__name__)
 
@@ -227,7 +227,7 @@ class Reports:
         threading.Thread(target=self._run, args=(stop,), name="reports", daemon=True).start()
 
     def _run(self, stop: threading.Event) -> None:
-        while not stop.wait(LOOK_SECONDS * random.uniform(0.8, 1.2)):  # noqa: S311 - no secret
+        while not stop.wait(around(LOOK_SECONDS, 0.2)):
             try:
                 self._health.look()
                 self._queues.look()

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +45,7 @@ from executions.engine.run_state import RunState
 from executions.models import Execution
 from executions.workers.resource_limits import Pressure
 from workflow_platform.core import jobs
+from workflow_platform.core.batching import BatchThread
 from workflow_platform.core.logs import execution_logging, log_uncaught_exceptions, set_process_fields
 
 logger = logging.getLogger(__name__)
@@ -97,8 +97,6 @@ class ExecutionWorker(BaseWorker):
         self._taken: dict[str, ClaimedJob] = {}
         self._freed = threading.Event()
         self._dequeued: list[Job] = []
-        self._to_claim: queue.SimpleQueue[ClaimedJob] = queue.SimpleQueue()
-        self._to_finish: queue.SimpleQueue[ClaimedJob] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._beaten_at = self._looked_at = 0.0
         self._pops = 0
@@ -115,12 +113,9 @@ class ExecutionWorker(BaseWorker):
         """Work until the worker is stopped."""
         heartbeats()  # its companion does not get the worker's low priority
         os.nice(settings.WORKER_NICE)  # who asks and who watches goes before what is computed
-        for name, target in (
-            ("claims", lambda: self._in_batches(self._to_claim, self._claim)),
-            ("finishes", lambda: self._in_batches(self._to_finish, self._finish)),
-            ("job heartbeats", self._keep_alive),
-        ):
-            threading.Thread(target=target, name=name, daemon=True).start()
+        self._claims = _batch_thread("claims", self._claim)
+        self._finishes = _batch_thread("finishes", self._finish)
+        threading.Thread(target=self._keep_alive, name="job heartbeats", daemon=True).start()
         self._pressure.start()
         if not logger.isEnabledFor(logging.DEBUG):
             kwargs["logging_level"] = max(logging.WARNING, logger.getEffectiveLevel())  # RQ logs every job at INFO
@@ -236,7 +231,7 @@ class ExecutionWorker(BaseWorker):
             self.executions[one.execution.id] = one.execution
             self._taken[one.execution.id] = one
             if (work := jobs.work_of(one.job.id)) is None:
-                self._to_claim.put(one)
+                self._claims.put(one)
             else:
                 threading.Thread(target=self._do, args=(one, work), name=one.job.id, daemon=True).start()
 
@@ -263,7 +258,7 @@ class ExecutionWorker(BaseWorker):
             logger.exception("job failed", extra={"job_id": taken.job.id, "queue": taken.queue.name})
             taken.error = error
         connection.close()
-        self._to_finish.put(taken)
+        self._finishes.put(taken)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """Tell that the worker lives: RQ asks for it several times a job, once in some seconds is enough."""
@@ -313,26 +308,7 @@ class ExecutionWorker(BaseWorker):
 
     # --- claims and ends, in batches -------------------------------------------------------------------------------
 
-    def _in_batches(self, source: queue.SimpleQueue[ClaimedJob], handle: Callable[[list[ClaimedJob]], None]) -> None:
-        """Hand what has come to `handle`, again and again until it can be done: the servers may be away for a time."""
-        while True:
-            batch = [source.get()]
-            while not source.empty():
-                batch.append(source.get())
-            while True:
-                try:
-                    handle(batch)
-                    break
-                except (DatabaseError, InterfaceError, RedisError) as error:
-                    _warn_of_retry("jobs not processed", error, len(batch))
-                    connection.close()
-                    time.sleep(RETRY_SECONDS)
-                except Exception:
-                    fields = {"count": len(batch)}
-                    logger.exception("jobs given up; the scheduler queues their executions again", extra=fields)
-                    break
-
-    def _claim(self, batch: list[ClaimedJob]) -> None:
+    def _claim(self, batch: Sequence[ClaimedJob]) -> None:
         claimed = {
             found.execution.pk: found
             for found in recorder().claim([taken.execution_id for taken in batch], runner.worker_name()).result()
@@ -340,22 +316,20 @@ class ExecutionWorker(BaseWorker):
         for taken in batch:
             found = claimed.pop(taken.execution_id, None)
             if found is None:  # it has ended, waits, or another worker holds it
-                self._to_finish.put(taken)
+                self._finishes.put(taken)
                 continue
             taken.workspace_id = found.execution.workspace_id
             with execution_logging(found.execution):
                 runner.Run(driver(), found, definition(found.execution.version_id), self._ended_by(taken)).start()
-        if self._to_claim.empty():
-            connection.close()
 
     def _ended_by(self, taken: ClaimedJob) -> Callable[[RunState], None]:
         def ended(run: RunState) -> None:
             taken.error = None if isinstance(run.error, LeaseLost) else run.error
-            self._to_finish.put(taken)
+            self._finishes.put(taken)
 
         return ended
 
-    def _finish(self, batch: list[ClaimedJob]) -> None:
+    def _finish(self, batch: Sequence[ClaimedJob]) -> None:
         """Remove jobs from RQ's registries, as `handle_job_success` does for a job without a result."""
         with self.connection.pipeline() as pipeline:
             for taken in batch:
@@ -434,6 +408,25 @@ class ExecutionWorker(BaseWorker):
         while self._taken and time.monotonic() < deadline:
             time.sleep(0.05)
         super().teardown()
+
+
+def _batch_thread(name: str, handle: Callable[[Sequence[ClaimedJob]], None]) -> BatchThread[ClaimedJob]:
+    """Start a thread that calls `handle`, and calls it again while PostgreSQL or Redis is unavailable."""
+
+    def flush(batch: Sequence[ClaimedJob]) -> None:
+        while True:
+            try:
+                return handle(batch)
+            except (DatabaseError, InterfaceError, RedisError) as error:
+                _warn_of_retry(f"{name} not processed", error, len(batch))
+                connection.close()
+                time.sleep(RETRY_SECONDS)
+
+    def failed(batch: Sequence[ClaimedJob], error: Exception) -> None:
+        message = "%s given up; the scheduler queues their executions again"
+        logger.error(message, name, exc_info=error, extra={"count": len(batch)})
+
+    return BatchThread(name, flush, failed, idle=connection.close)
 
 
 def _for_few(ids: list[str], places: Places) -> list[str]:

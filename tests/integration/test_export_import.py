@@ -158,7 +158,7 @@ LONG = {"level": "info", "message": "x" * (4 * 1024 * 1024)}
     [
         (3, {"sequence": 4}, "sequence is 4; 3 follows"),
         (2, {"type": "execution.logged"}, "not in the catalogue"),
-        (2, {"data": {"level": "info"}}, "data.message: Field required"),
+        (2, {"data": {"level": "info"}}, "data.message: This field is required"),
         (4, {"data": {"level": "info", "message": "a", "extra": 1}}, "data.extra"),
         (1, END, "follows execution.cancelled"),
         (3, {"stream": "execution:other"}, "stream is 'execution:other'"),

@@ -39,9 +39,9 @@ SECRET = "a secret that GitHub has too"
 
 @pytest.fixture(autouse=True)
 def anew() -> Iterator[None]:
-    """Begin with an intake that knows nothing, and leave not running."""
-    intake._intake = None
-    yield
+    """Start each test with an intake without history."""
+    with intake._intake.replaced():
+        yield
     connection.close()
 
 

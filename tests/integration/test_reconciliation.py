@@ -24,6 +24,7 @@ from webhooks.maintenance import thread as upkeep
 from webhooks.maintenance.cleanup import Terms
 from webhooks.maintenance.reconciliation import HOUR
 from webhooks.models import Delivery, Endpoint, EndpointRevision, HourCount, Origin, Violation
+from workflow_platform.core import periodic_thread
 from workflow_platform.core.identifiers import uuid7
 from workflow_platform.installation.embedded import wait_until
 
@@ -203,7 +204,7 @@ def test_where_nobody_listens_nothing_is_counted(stream: Stream) -> None:
 @COMMITS
 def test_the_scheduler_counts_and_cleans_up_beside_its_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(upkeep, "SPREAD_SECONDS", 0.0)
+    monkeypatch.setattr(periodic_thread, "SPREAD_SECONDS", 0.0)
     stream, endpoint = make_stream(), make_endpoint("tests", "execution.log")
     append_to(stream, "execution.log", "execution.log")
     end(deliveries_of(endpoint)[:1], ago=timedelta(days=31))

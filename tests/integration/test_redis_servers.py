@@ -170,16 +170,14 @@ def told(node: redis.Redis) -> bytes:
     return bytes(node.execute_command("CLUSTER", "INFO", NEVER_DECODE=True))
 
 
-async def test_hints_cross_a_cluster_from_any_node_to_any_other(
-    cluster: list[str], settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_hints_cross_a_cluster_from_any_node_to_any_other(cluster: list[str], settings: Any) -> None:
     settings.REDIS_PUBSUB_URL = cluster[0]
-    monkeypatch.setattr(publisher, "_publisher", None)  # that of this process knows its Redis already
     layer = RedisPubSubChannelLayer(hosts=[cluster[1]], prefix="wfp")
     channel = await layer.new_channel()
     await layer.group_add("access", channel)
-    publisher.send_messages([("access", {"type": "access.changed", "user": 1})])
-    assert await asyncio.wait_for(layer.receive(channel), 120) == {"type": "access.changed", "user": 1}
+    with publisher._publisher.replaced():  # the publisher of this process is connected to the first Redis
+        publisher.send_messages([("access", {"type": "access.changed", "user": 1})])
+        assert await asyncio.wait_for(layer.receive(channel), 120) == {"type": "access.changed", "user": 1}
     await layer.flush()
 
 

@@ -47,7 +47,7 @@ LATER = {"preset": "custom", "delays_seconds": [1000.0, 1000.0]}
 def loopback_is_allowed(settings: Any) -> Iterator[None]:
     settings.OUTBOUND_ALLOW = ["127.0.0.2/32"]
     yield
-    connections.idle_connections.clear()
+    connections.idle_connections().clear()
 
 
 @pytest.fixture

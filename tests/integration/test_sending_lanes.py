@@ -37,7 +37,7 @@ pytestmark = COMMITS
 def loopback_is_allowed(settings: Any) -> Iterator[None]:
     settings.OUTBOUND_ALLOW = ["127.0.0.2/32"]
     yield
-    connections.idle_connections.clear()
+    connections.idle_connections().clear()
 
 
 @pytest.fixture

@@ -39,9 +39,9 @@ COMPUTED = "{{ $json.body.n * 2 }}"
 @pytest.fixture(autouse=True)
 def anew(settings: Any) -> Iterator[None]:
     settings.OUTBOUND_ALLOW = ["127.0.0.2/32"]
-    intake._intake = None
-    yield
-    connections.idle_connections.clear()
+    with intake._intake.replaced():
+        yield
+    connections.idle_connections().clear()
     connection.close()
 
 

@@ -21,9 +21,9 @@ from workflow_platform.core.outbound import OutboundFailed, OutboundRefused, con
 @pytest.fixture(autouse=True)
 def loopback_is_allowed(settings: Any) -> Iterator[None]:
     settings.OUTBOUND_ALLOW = ["127.0.0.2/32"]
-    connections.idle_connections.clear()
+    connections.idle_connections().clear()
     yield
-    connections.idle_connections.clear()
+    connections.idle_connections().clear()
 
 
 # --- too much ---------------------------------------------------------------------------------------------------------

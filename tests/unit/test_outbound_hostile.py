@@ -32,9 +32,9 @@ DRIP_SECONDS = 0.05
 @pytest.fixture(autouse=True)
 def loopback_is_allowed(settings: Any) -> Iterator[None]:
     settings.OUTBOUND_ALLOW = ["127.0.0.2/32"]
-    connections.idle_connections.clear()
+    connections.idle_connections().clear()
     yield
-    connections.idle_connections.clear()
+    connections.idle_connections().clear()
 
 
 def drip(connection: socket.socket, over: threading.Event, text: bytes) -> None:

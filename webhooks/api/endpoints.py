@@ -227,7 +227,7 @@ def _told(do: Callable[[], Any], refused: str = "headers") -> Any:
     try:
         return do()
     except ValidationError as error:  # of the authentication: all else has been checked before
-        raise serializers.ValidationError({"auth": named_errors(error, skip=1, default="type")}) from None
+        raise serializers.ValidationError({"auth": named_errors(error, skip=1, default="type", values=False)}) from None
     except Refused as error:
         raise serializers.ValidationError({refused: str(error)}) from None
     except (lifecycle.SecretsLost, lifecycle.TooMany) as error:

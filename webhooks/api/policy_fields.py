@@ -14,19 +14,19 @@ from webhooks.endpoints.endpoint_secrets import merged_auth
 from webhooks.retry_schedule import LONGEST_SECONDS, MOST_ATTEMPTS, RetryPolicy
 from webhooks.secrets import NoAuth
 from workflow_platform.core.api.inputs import BodySerializer, refuse_wrong_types
+from workflow_platform.core.validation import field_errors
 
 PRESETS = [("quick", "quick"), ("standard", "standard"), ("custom", "custom")]
 NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
 AUTH_TYPES = [(name, name) for name in ("none", "bearer", "basic", "header", "query", "hmac")]
 
 
-def named_errors(error: ValidationError, skip: int = 0, default: str = "") -> dict[str, list[str]]:
-    """Return pydantic's errors under the names of their fields; `default` for what is about none of them."""
-    found: dict[str, list[str]] = {}
-    for item in error.errors(include_url=False, include_context=False, include_input=False):
-        name = ".".join(str(part) for part in item["loc"][skip:]) or default or "non_field_errors"
-        found.setdefault(name, []).append(item["msg"].removeprefix("Value error, "))
-    return found
+def named_errors(error: ValidationError, skip: int = 0, default: str = "", values: bool = True) -> dict[str, list[str]]:
+    """Return pydantic's errors by field; errors of the whole value under `default`."""
+    messages: dict[str, list[str]] = {}
+    for each in field_errors(error, locate=lambda location: location[skip:], values=values):
+        messages.setdefault(each.dotted or default or NON_FIELD, []).append(each.message)
+    return messages
 
 
 class RetryPolicySerializer(BodySerializer):
@@ -121,4 +121,4 @@ def checked_auth(check: Callable[[], Any]) -> Any:
     try:
         return check()
     except ValidationError as error:
-        raise serializers.ValidationError(named_errors(error, skip=1, default="type")) from None
+        raise serializers.ValidationError(named_errors(error, skip=1, default="type", values=False)) from None

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import random
-import time
 
 from django.db import connection
 
 from webhooks.maintenance import cleanup
 from webhooks.maintenance.reconciliation import Sweeper
 from workflow_platform.core.leases import AlreadyRunning
-from workflow_platform.core.periodic_thread import CLEANUP_SECONDS, SPREAD_SECONDS, PeriodicThread
+from workflow_platform.core.periodic_thread import PeriodicThread
 
 logger = logging.getLogger(__name__)
 
@@ -26,11 +24,9 @@ class Upkeep(PeriodicThread):
     def run(self) -> None:
         """Reconcile all the time, clean up every hour."""
         sweeper = Sweeper()
-        clean_at = time.monotonic() + random.uniform(0, SPREAD_SECONDS)  # noqa: S311 - no secret
         while not self._stop.wait(LOOK_SECONDS):
             self._guarded(sweeper.sweep)
-            if time.monotonic() >= clean_at:
-                clean_at = time.monotonic() + CLEANUP_SECONDS * random.uniform(0.9, 1.1)  # noqa: S311
+            if self._is_cleanup_due():
                 self._guarded(_clean_up)
             connection.close()
 

@@ -26,6 +26,7 @@ from webhooks.operations import jobs as operation_jobs
 from webhooks.operations.choosing import MEANT, Chosen
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.outbound.addresses import shown_url
+from workflow_platform.core.validation import field_errors
 
 __all__ = ["BadOperation", "Chosen", "Plan", "Recipient", "cancel", "plan", "start"]
 
@@ -114,8 +115,8 @@ def _checked(kind: OperationKind, workspace_ids: Collection[UUID], endpoint: End
         chosen = given if isinstance(given, Chosen) else Chosen.model_validate(given)
         matching_types([*chosen.event_type, *chosen.event_types])
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise BadOperation(".".join(map(str, first["loc"])), f"{first['msg']}.") from None
+        first = field_errors(error)[0]
+        raise BadOperation(first.dotted, first.message) from None
     except UnknownEventType as error:
         raise BadOperation("event_types" if kind == OperationKind.REPLAY else "event_type", str(error)) from None
     # Of a deleted endpoint, what waits can be cancelled.

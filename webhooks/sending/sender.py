@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from webhooks.sending.scripts import Scripts
 from webhooks.sending.transport import Attempt
 from webhooks.transforms import Prepared
 from workflow_platform.core.outbound.addresses import shown_url
+from workflow_platform.core.per_process import PerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,6 @@ class Sender:
     """Sends what is due, from `serve` on until it is told to stop."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self._starting, self._holding = threading.Lock(), threading.Lock()
         self._woken, self._idle = threading.Event(), threading.Event()
         self._stop = threading.Event()
@@ -243,17 +242,8 @@ def _fields_of(claimed: Claimed) -> dict[str, object]:
     }
 
 
-_sender: Sender | None = None
-_starting = threading.Lock()
-
-
-def sender() -> Sender:
-    """Return the sender of this process."""
-    global _sender
-    with _starting:
-        if _sender is None or _sender.pid != os.getpid():
-            _sender = Sender()
-        return _sender
+sender = PerProcess(Sender)
+"""The sender of this process."""
 
 
 def deliver(_: UUID, stop: threading.Event) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from django.db import DatabaseError, InterfaceError, connection
+
+from workflow_platform.core.backoff import around, shortened
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +27,7 @@ class PeriodicThread:
 
     def __init__(self) -> None:
         self._stop = threading.Event()
+        self._cleanup_at = time.monotonic() + shortened(SPREAD_SECONDS, 1)
         self._thread = threading.Thread(target=self.run, name=self.name, daemon=True)
 
     def start(self) -> None:
@@ -37,6 +41,13 @@ class PeriodicThread:
 
     def run(self) -> None:
         """Do the work until `_stop` is set."""
+
+    def _is_cleanup_due(self) -> bool:
+        """Return True about once every CLEANUP_SECONDS, for the first time within SPREAD_SECONDS."""
+        if time.monotonic() < self._cleanup_at:
+            return False
+        self._cleanup_at = time.monotonic() + around(CLEANUP_SECONDS, 0.1)
+        return True
 
     def _guarded(self, work: Callable[[], object]) -> None:
         try:

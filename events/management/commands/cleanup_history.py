@@ -16,6 +16,7 @@ from events.retention.cleanup import CleanupReport
 from events.retention.models import MOST_DAYS
 from events.retention.purge import CHUNK
 from events.retention.retention import RetentionTerms
+from workflow_platform.core.accounts.command_options import workspace_of
 from workflow_platform.core.accounts.models import Workspace
 from workflow_platform.core.leases import AlreadyRunning
 
@@ -52,7 +53,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Only show what would be removed.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        workspace = _workspace(options["workspace"])
+        workspace = None if options["workspace"] is None else workspace_of(options["workspace"])
         terms = _terms(options)
         try:
             if options["dry_run"]:
@@ -109,15 +110,6 @@ def _terms(options: dict[str, Any]) -> RetentionTerms:
     if options["max_events"] is not None:
         terms = replace(terms, max_events=options["max_events"])
     return terms
-
-
-def _workspace(slug: str | None) -> Workspace | None:
-    if slug is None:
-        return None
-    found = Workspace.objects.filter(slug=slug).first()
-    if found is None:
-        raise CommandError(f"--workspace: no workspace has the slug {slug!r}.")
-    return found
 
 
 def _age(text: str) -> timedelta:

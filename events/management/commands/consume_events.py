@@ -18,7 +18,7 @@ from events.bus import positions
 from events.bus.models import EventSubscription
 from events.catalogue.event_types import UnknownEventType
 from events.history.event_filter import BadPattern
-from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.accounts.command_options import workspace_of
 
 EXPLANATION = """
 Writes events in order: as JSON lines to standard output, or with --exec to the standard
@@ -76,8 +76,8 @@ class Command(BaseCommand):
         if not 0 < len(name) <= 100:
             raise CommandError(f"NAME must have 1 to 100 characters; it has {len(name)}.")
         if not 0 < options["batch"] <= 1000:
-            raise CommandError(f"--batch must be a number from 1 to 1000, not {options['batch']}.")
-        workspace = _workspace(options["workspace"])
+            raise CommandError("--batch: a number from 1 to 1000.")
+        workspace = None if options["workspace"] is None else workspace_of(options["workspace"])
         existing = EventSubscription.objects.filter(name=name).first()
         if existing is not None and workspace is not None and existing.workspace_id != workspace.pk:
             raise CommandError(f"--workspace: the subscription {name!r} belongs to another workspace.")
@@ -106,15 +106,6 @@ class Command(BaseCommand):
             raise CommandError(f"The subscription {name!r} has been deleted.") from None
         except bus.HandlerFailed as error:
             raise CommandError(f"The handler failed for event {error}: {error.__cause__}") from None
-
-
-def _workspace(slug: str | None) -> Workspace | None:
-    if slug is None:
-        return None
-    found = Workspace.objects.filter(slug=slug).first()
-    if found is None:
-        raise CommandError(f"--workspace: no workspace has the slug {slug!r}.")
-    return found
 
 
 def _lines(events: Sequence[bus.RecordedEvent]) -> str:

@@ -18,7 +18,7 @@ from events.history.event_filter import BadPattern, EventFilter
 from events.log import reading
 from events.transfer import exporting
 from events.transfer.exporting import CannotExport, StreamExport
-from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.accounts.command_options import workspace_of
 from workflow_platform.core.command_arguments import moment
 
 FILTERS = ("type", "source", "workflow", "execution", "since", "until", "text", "workspace")
@@ -89,11 +89,7 @@ class Command(BaseCommand):
 
 
 def _filter(options: dict[str, Any]) -> EventFilter:
-    workspaces = None
-    if slug := options["workspace"]:
-        workspaces = list(Workspace.objects.filter(slug=slug).values_list("pk", flat=True))
-        if not workspaces:
-            raise CommandError(f"--workspace: no workspace has the slug {slug!r}.")
+    workspaces = [workspace_of(slug).pk] if (slug := options["workspace"]) else None
     return EventFilter(
         types=options["type"],
         sources=options["source"],

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from events.transfer.importing import CannotImport, import_stream
-from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.accounts.command_options import workspace_of
 
 
 class Command(BaseCommand):
@@ -23,9 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--as", dest="name", metavar="NAME", help="import the stream under another name")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        workspace = Workspace.objects.filter(slug=options["workspace"]).first()
-        if workspace is None:
-            raise CommandError(f"--workspace: no workspace has the slug {options['workspace']!r}.")
+        workspace = workspace_of(options["workspace"])
         try:
             stream = import_stream(options["file"], workspace, options["name"])
         except (CannotImport, OSError) as error:

@@ -18,7 +18,7 @@ from events.replay.models import Mode, Replay, State
 from events.replay.sending import Endpoint, key_of
 from events.replay.watching import due
 from workflow_platform.core import outbound
-from workflow_platform.core.accounts.models import Workspace
+from workflow_platform.core.accounts.command_options import workspace_of
 from workflow_platform.core.command_arguments import moment
 from workflow_platform.core.outbound import OutboundFailed, OutboundRefused
 
@@ -112,11 +112,7 @@ class Command(BaseCommand):
 
 
 def _filter(options: dict[str, Any]) -> EventFilter:
-    workspaces = None
-    if options["workspace"]:
-        workspaces = list(Workspace.objects.filter(slug=options["workspace"]).values_list("pk", flat=True))
-        if not workspaces:
-            raise CommandError(f"--workspace: no workspace has the slug {options['workspace']!r}.")
+    workspaces = [workspace_of(slug).pk] if (slug := options["workspace"]) else None
     return EventFilter(
         types=options["types"],
         sources=options["sources"],
@@ -127,7 +123,7 @@ def _filter(options: dict[str, Any]) -> EventFilter:
         until=options["until"],
         text=options["text"],
         workspaces=workspaces,
-        installation=not options["workspace"],
+        installation=workspaces is None,
     )
 
 

@@ -7,8 +7,6 @@ is kept of the requests, and answers each. An answer means stored: it is given a
 from __future__ import annotations
 
 import logging
-import math
-import queue
 import threading
 import time
 from collections.abc import Sequence
@@ -34,6 +32,8 @@ from executions.triggers.hooks.requests import (
 from executions.triggers.hooks.secrets import HookSecrets
 from executions.triggers.hooks.verification import Verifier
 from webhooks.inbound import deduplication, request_log
+from workflow_platform.core.batching import BatchThread
+from workflow_platform.core.per_process import PerProcess
 from workflow_platform.core.postgresql.server import outcome_unknown
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ NOT_CONFIRMED = RefusedRequest(
     " twice.",
     {"Retry-After": "5"},
 )
+_UNAVAILABLE = (OperationalError, InterfaceError)
 MOST_TURNED_AWAY = 500
 NOTE_SECONDS = 0.25
 """What a caller was answered is noted with the next requests, or by itself after so long."""
@@ -91,95 +92,87 @@ class _TurnedAway:
 
 class _Intake:
     def __init__(self) -> None:
-        self.requests: queue.SimpleQueue[PendingRequest | None] = queue.SimpleQueue()
         self._bytes, self._counting = 0, threading.Lock()
         self._answers: dict[UUID, int] = {}
         self._judge, self._secrets, self._refusals = Verifier(), HookSecrets(), request_log.Refusals()
         self._turned_away = _TurnedAway()
-        self._keys = KeysAhead(self.requests.put)
-        threading.Thread(target=self._run, name="hook intake", daemon=True).start()
+        self._keys = KeysAhead(self._put_back)
+        self._answers_due: float | None = None
+        self._refusals_due: float | None = None
+        self._requests: BatchThread[PendingRequest] = BatchThread(
+            "hook intake",
+            self._flush,
+            self._failed,
+            max_items=MAX_AT_ONCE,
+            max_queued=MAX_WAITING,
+            busy_items=BUSY,
+            gather_seconds=GATHER_SECONDS,
+            isolate=lambda error: not isinstance(error, _UNAVAILABLE),
+            due=self._due,
+            idle=connection.close,
+        )
 
     def put(self, waiting: PendingRequest) -> bool:
-        """Take a request in. False if there are too many."""
+        """Queue a request. Returns False if too many requests, or bytes, are queued."""
         size = len(waiting.request.body)
         with self._counting:
-            if self.requests.qsize() >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES:
+            if self._bytes + size > MAX_WAITING_BYTES or not self._requests.put(waiting):
                 self._turned_away.add(waiting, FULL)
                 return False
             self._bytes += size
-        self.requests.put(waiting)
+        waiting.answer.add_done_callback(lambda _: self._release(size))
         return True
 
     def note(self, request_id: UUID, status: int) -> None:
-        """Have the row of a request say what its caller was answered in the end."""
+        """Write the final status that the caller of a request received into the request's row, soon."""
         with self._counting:
             self._answers[request_id] = status
-        self.requests.put(None)
+            if self._answers_due is None:
+                self._answers_due = time.monotonic() + NOTE_SECONDS
+        self._requests.wake()
 
-    def _run(self) -> None:
-        busy = False
-        while True:
-            batch = self._next(busy)
-            for each in batch:
-                each.away = False
-            busy = len(batch) >= BUSY
-            try:
-                self._take(batch)
-            except (OperationalError, InterfaceError) as error:
-                logger.warning(
-                    "%d webhook requests not stored: %s; answered 503",
-                    len(batch),
-                    error,
-                    extra={"count": len(batch), "status_code": 503},
-                )
-                connection.close()
-                refused = NOT_CONFIRMED if outcome_unknown(error) else NOT_STORED
-                for each in batch:
-                    if not each.answer.done() and not each.away:
-                        self._turned_away.add(each, refused)
-                        each.answer.set_result(refused)
-            except Exception:
-                logger.exception(
-                    "batch of %d webhook requests failed; storing them one by one",
-                    len(batch),
-                    extra={"count": len(batch)},
-                )
-                self._take_singly(batch)
-            with self._counting:
-                self._bytes -= sum(len(each.request.body) for each in batch if each.answer.done())
-            if self.requests.empty():
-                connection.close()
+    def _put_back(self, waiting: PendingRequest) -> None:
+        waiting.away = False
+        self._requests.put_back(waiting)
 
-    def _next(self, busy: bool) -> list[PendingRequest]:
-        """Wait for what comes next; nothing, where it is time to write what does not wait for requests."""
-        untold = self._refusals.waiting or self._turned_away
-        until = time.monotonic() + request_log.TELL_AFTER_SECONDS if untold else None
-        first = None
-        while first is None:
-            try:
-                first = self.requests.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                return []
-            if first is None:
-                until = min(until or math.inf, time.monotonic() + NOTE_SECONDS)
-        batch: list[PendingRequest | None] = [first]
-        if busy:
-            time.sleep(GATHER_SECONDS)
-        while len(batch) < MAX_AT_ONCE and not self.requests.empty():
-            batch.append(self.requests.get())
-        return [each for each in batch if each is not None]
+    def _release(self, size: int) -> None:
+        with self._counting:
+            self._bytes -= size
 
-    def _take_singly(self, batch: Sequence[PendingRequest]) -> None:
-        """Take each by itself, so that one which cannot be taken leaves the others alone."""
+    def _due(self) -> float | None:
+        """Return when rows are to be written although no request arrives."""
+        return min((at for at in (self._answers_due, self._refusals_due) if at is not None), default=None)
+
+    def _flush(self, batch: Sequence[PendingRequest]) -> None:
+        with self._counting:
+            self._answers_due = None
+        try:
+            self._take([each for each in batch if not (each.answer.done() or each.away)])
+        finally:
+            unwritten = self._refusals.waiting or self._turned_away or self._answers
+            self._refusals_due = time.monotonic() + request_log.TELL_AFTER_SECONDS if unwritten else None
+
+    def _failed(self, batch: Sequence[PendingRequest], error: Exception) -> None:
+        """Answer the requests of a batch that was not stored."""
+        unavailable = isinstance(error, _UNAVAILABLE)
+        status = 503 if unavailable else 500
+        logger.error(
+            "%d webhook requests not stored: %s; answered %d",
+            len(batch),
+            error,
+            status,
+            exc_info=None if unavailable else error,
+            extra=dict(batch[0].log_fields if len(batch) == 1 else {}) | {"count": len(batch), "status_code": status},
+        )
+        connection.close()
         for each in batch:
             if each.answer.done() or each.away:
                 continue
-            try:
-                self._take([each])
-            except Exception as error:
-                fields = {"method": each.request.method, "path": f"/hooks/{each.request.path}", "status_code": 500}
-                logger.exception("webhook request not stored; answered 500", extra=dict(each.log_fields) | fields)
-                connection.close()
+            if unavailable:
+                refused = NOT_CONFIRMED if outcome_unknown(error) else NOT_STORED
+                self._turned_away.add(each, refused)
+                each.answer.set_result(refused)
+            else:
                 each.answer.set_exception(error)
 
     def _take(self, batch: Sequence[PendingRequest]) -> None:
@@ -290,26 +283,17 @@ def _respond(each: PendingRequest) -> str:
     return parameters.respond if parameters else "immediately"
 
 
-_intake: _Intake | None = None
-_starting = threading.Lock()
-
-
-def _here() -> _Intake:
-    global _intake
-    with _starting:
-        if _intake is None:
-            _intake = _Intake()
-        return _intake
+_intake = PerProcess(_Intake)
 
 
 def submit(request: HookRequest) -> Future[Outcome]:
     """Hand in a request; the future is done when what follows from it is committed."""
     waiting = PendingRequest(request)
-    if not _here().put(waiting):
+    if not _intake().put(waiting):
         waiting.answer.set_result(FULL)
     return waiting.answer
 
 
 def note_answer(request_id: UUID, status: int) -> None:
     """Have the log say what the caller of an accepted request was answered, where that was not at once."""
-    _here().note(request_id, status)
+    _intake().note(request_id, status)

@@ -14,6 +14,7 @@ from executions.models import WebhookRoute, Workflow, WorkflowVersion
 from executions.nodes.webhook_trigger import PATH, WebhookTriggerParameters
 from executions.triggers import webhook_paths
 from webhooks.inbound.schemes import Scheme, credentials_of
+from workflow_platform.core.validation import first_error
 
 MOST_CANDIDATES = 20
 _PATH = re.compile(PATH)
@@ -118,6 +119,4 @@ def _read(version_id: UUID, node_id: str) -> tuple[WebhookTriggerParameters | No
     try:
         return WebhookTriggerParameters.model_validate(given), ""
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return None, f"The trigger's parameters are not valid: {where}: {first['msg']}"
+        return None, f"The trigger's parameters are invalid. {first_error(error, values=False)}"

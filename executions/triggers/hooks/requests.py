@@ -108,6 +108,6 @@ class PendingRequest:
     keys_until: float = 0.0
     """Until when (`time.monotonic`) its key is waited for."""
     away: bool = False
-    """Its key is being evaluated; whoever does that hands it back. For the intake's thread alone."""
+    """Its key is being evaluated in another thread, which queues it again afterwards."""
     log_fields: Mapping[str, Any] = field(default_factory=context_fields)
     """The request id, for log lines that the intake's thread writes about it."""

@@ -18,6 +18,7 @@ from django.db.models import Q
 from executions import credentials
 from executions.domain.errors import NodeError
 from executions.models import Credential
+from workflow_platform.core.last_used import note_use
 
 MOST_KEPT = 1_000
 
@@ -63,7 +64,7 @@ class HookSecrets:
                 found[reference] = Opened(problem=f"There is no credential {reference[1]!r} in the workspace any more.")
                 continue
             assert row is not None
-            credentials.note_use(row)
+            note_use(row)
             self._kept.move_to_end(row.pk)
             found[reference] = kept.opened
         return found

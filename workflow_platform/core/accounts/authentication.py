@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q
-from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from workflow_platform.core.accounts import refresh_tokens
 from workflow_platform.core.accounts.models import TOKEN_PREFIX, ApiToken, User
+from workflow_platform.core.last_used import note_use
 
 LONGEST_TOKEN = 4096
-LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
 def authenticate_bearer(raw: str) -> User | None:
@@ -34,17 +31,8 @@ def _user_of_api_token(raw: str) -> User | None:
     token = ApiToken.objects.select_related("user").filter(digest=ApiToken.digest_of(raw)).first()
     if token is None or not token.usable:
         return None
-    _note_use(token)
+    note_use(token)
     return token.user
-
-
-def _note_use(token: ApiToken) -> None:
-    """Write `last_used_at`, at most once a minute: a busy client would otherwise rewrite the row with each request."""
-    now = timezone.now()
-    stale = now - LAST_USED_RESOLUTION
-    if token.last_used_at is None or token.last_used_at < stale:
-        due = Q(last_used_at__isnull=True) | Q(last_used_at__lt=stale)
-        ApiToken.objects.filter(due, pk=token.pk).update(last_used_at=now)
 
 
 class BearerAuthentication(BaseAuthentication):

@@ -4,7 +4,6 @@ once would slow down everything else; and a caller who waits for one must not ke
 from __future__ import annotations
 
 import asyncio
-import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import connections
 from rest_framework.exceptions import APIException
+
+from workflow_platform.core.per_process import PerProcess
 
 LONGEST_WAIT_SECONDS = 15.0
 RETRY_AFTER_SECONDS = 2
@@ -64,10 +65,8 @@ class Gate:
                 self._waiting -= 1
 
 
-@functools.cache
-def gate() -> Gate:
-    """Return the gate of this process."""
-    return Gate(settings.PASSWORD_HASHES_AT_ONCE, settings.PASSWORD_HASHES_QUEUED)
+gate = PerProcess(lambda: Gate(settings.PASSWORD_HASHES_AT_ONCE, settings.PASSWORD_HASHES_QUEUED))
+"""The gate of this process."""
 
 
 @contextmanager

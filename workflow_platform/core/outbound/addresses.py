@@ -4,7 +4,6 @@ are resolved once."""
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 import socket
 import threading
@@ -22,6 +21,7 @@ import idna
 from django.conf import settings
 
 from workflow_platform.core.outbound.watchdog import Watch
+from workflow_platform.core.per_process import PerProcess
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -207,15 +207,7 @@ class _Resolver:
                 self._under_way.pop((host, port), None)
 
 
-_resolver = _Resolver()
-
-
-def _forget() -> None:
-    global _resolver
-    _resolver = _Resolver()
-
-
-os.register_at_fork(after_in_child=_forget)  # a fork has none of its parent's threads
+_resolver = PerProcess(_Resolver)
 
 
 def _resolve(host: str, port: int, watch: Watch | None) -> list[IPAddress]:
@@ -230,7 +222,7 @@ def _resolve(host: str, port: int, watch: Watch | None) -> list[IPAddress]:
 
 
 def _ask_for(host: str, port: int, watch: Watch | None) -> list[Any]:
-    asked = _resolver.ask(host, port)
+    asked = _resolver().ask(host, port)
     until = time.monotonic() + RESOLVE_SECONDS
     while True:
         left = until - time.monotonic()

@@ -198,7 +198,7 @@ def _asked(
 ) -> tuple[http.client.HTTPResponse, OutboundConnection]:
     """Send, over a kept connection if there is one, and return the answer when its headers are there."""
     scheme = urlsplit(str(prepared.url)).scheme
-    kept = connections.idle_connections.take(scheme, host, port, addresses) if repeatable else None
+    kept = connections.idle_connections().take(scheme, host, port, addresses) if repeatable else None
     if kept is not None:
         try:
             return _ask(kept, prepared, watch), kept
@@ -245,7 +245,7 @@ def _keep(connection: OutboundConnection, answer: http.client.HTTPResponse) -> N
     lengths = answer.headers.get_all("content-length", [])
     framed = len(lengths) + len(answer.headers.get_all("transfer-encoding", [])) <= 1
     if framed and answer.status >= 200 and answer.isclosed() and connection.alive:
-        connections.idle_connections.give(connection)
+        connections.idle_connections().give(connection)
     else:
         connection.discard()
 

@@ -6,10 +6,8 @@ its first byte on, and urllib3 writes URLs to the log, which may hold a credenti
 
 from __future__ import annotations
 
-import atexit
 import http.client
 import ipaddress
-import os
 import re
 import select
 import socket
@@ -25,6 +23,7 @@ import certifi
 
 from workflow_platform.core.outbound.addresses import IPAddress
 from workflow_platform.core.outbound.watchdog import Watch
+from workflow_platform.core.per_process import PerProcess
 
 CONNECT_SECONDS = 10.0
 INTERIM_ANSWERS = 32
@@ -223,13 +222,5 @@ class IdleConnections:
                 connection.discard()
 
 
-idle_connections = IdleConnections()
-atexit.register(lambda: idle_connections.clear())
-
-
-def _forget() -> None:
-    global idle_connections
-    idle_connections = IdleConnections()
-
-
-os.register_at_fork(after_in_child=_forget)  # two processes must not talk on one connection
+idle_connections = PerProcess(IdleConnections, close=IdleConnections.clear)
+"""The idle connections of this process: two processes must not use one connection."""

@@ -6,13 +6,14 @@ thread that waits in it.
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
+
+from workflow_platform.core.per_process import PerProcess
 
 TICK_SECONDS = 0.1
 
@@ -98,22 +99,5 @@ class Watchdog:
             time.sleep(TICK_SECONDS)
 
 
-_watchdog: Watchdog | None = None
-_starting = threading.Lock()
-
-
-def watchdog() -> Watchdog:
-    """Return the watchdog of this process, started on first use."""
-    global _watchdog
-    with _starting:
-        if _watchdog is None:
-            _watchdog = Watchdog()
-        return _watchdog
-
-
-def _forget() -> None:
-    global _watchdog, _starting
-    _watchdog, _starting = None, threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forget)  # a fork has none of its parent's threads
+watchdog = PerProcess(Watchdog)
+"""The watchdog of this process."""

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from workflow_platform.core.api.problems import json_problem
 from workflow_platform.core.middleware import Middleware
 
-NUL = "The address holds a NUL character (%00), which is not allowed."
+NUL = "The URL contains a NUL character (%00), which is not allowed. Remove it."
 
 
 class AddressCheckMiddleware(Middleware):

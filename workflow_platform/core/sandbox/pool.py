@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import math
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +10,7 @@ from contextlib import suppress
 
 from django.conf import settings
 
+from workflow_platform.core.per_process import PerProcess
 from workflow_platform.core.sandbox.process import SandboxProcess
 from workflow_platform.core.sandbox.task import Reply, Task, TaskCancelled
 from workflow_platform.core.sandbox.turns import Turns
@@ -144,21 +143,5 @@ class Pool:
             self._all.discard(process)
 
 
-def _close(owner: int, pool: Pool) -> None:
-    if os.getpid() == owner:
-        pool.close()
-
-
-_pools: dict[int, Pool] = {}
-_starting = threading.Lock()
-
-
-def sandbox() -> Pool:
-    """Return the pool of this process, made on first use. A process that was forked makes its own."""
-    with _starting:
-        pool = _pools.get(os.getpid())
-        if pool is None:
-            _pools.clear()
-            pool = _pools[os.getpid()] = Pool(settings.CODE_PROCESSES)
-            atexit.register(_close, os.getpid(), pool)
-        return pool
+sandbox = PerProcess(lambda: Pool(settings.CODE_PROCESSES), close=Pool.close)
+"""The sandbox processes of this process."""
