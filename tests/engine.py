@@ -12,11 +12,12 @@ import pytest
 from django.utils import timezone
 
 from executions.admission import admission
-from executions.engine import recorder
+from executions.engine.actor import ExecutionActor
+from executions.engine.commit import TransactionTrace, write_and_claim
 from executions.engine.definition import definition
 from executions.engine.driver import driver
-from executions.engine.runner import Run
-from executions.lifecycle import ClaimedExecution, create_execution
+from executions.engine.recorder import recorder
+from executions.lifecycle import Change, ClaimedExecution, create_execution
 from executions.models import Execution, Trigger, Workflow
 from executions.workflows.definitions import save_workflow
 from workflow_platform.core.accounts.models import Workspace
@@ -39,7 +40,7 @@ def make_execution(nodes: list[dict[str, Any]], edges: list[dict[str, Any]], **s
 
 def claim_leases(execution_ids: Sequence[UUID], worker: str) -> list[ClaimedExecution]:
     """Claim executions as the recorder's thread does for a worker, in this thread and its transaction."""
-    written = recorder._write_and_claim((), [(list(execution_ids), worker, Future())], recorder._Fate())
+    written = write_and_claim((), [(list(execution_ids), worker, Future())], TransactionTrace())
     (claimed,) = written.claimed
     return claimed
 
@@ -49,10 +50,16 @@ def run_here(execution: Execution, worker: str = "here") -> Execution:
     admission.admit()
     (claimed,) = claim_leases([execution.pk], worker)
     over = threading.Event()
-    Run(driver(), claimed, definition(claimed.execution.version_id), lambda run: over.set()).start()
+    ExecutionActor(driver(), claimed, definition(claimed.execution.version_id), lambda actor: over.set()).start()
     assert over.wait(30)
     execution.refresh_from_db()
     return execution
+
+
+def commit(*changes: Change) -> None:
+    """Write the changes as a worker does. Raises StaleLease if its lease no longer holds."""
+    for written in [recorder().submit(change) for change in changes]:
+        written.result(60)
 
 
 def lose_worker(execution: Execution) -> None:

@@ -1,7 +1,7 @@
-"""Threads that workspaces share: they take turns, and none of them can hold all threads.
+"""Thread pools shared fairly: workspaces are served in turn, and none of them can occupy all threads.
 
-Within a workspace its executions take turns. The last places are kept for workspaces that hold few: a workspace that
-comes while another computes in all places that it may have finds one free.
+Within a workspace its executions are served in turn. The last slots are reserved for workspaces that occupy few: one
+finds a free slot while another occupies all that it may have.
 """
 
 from __future__ import annotations
@@ -15,55 +15,55 @@ from concurrent.futures import ThreadPoolExecutor
 logger = logging.getLogger(__name__)
 
 Call = Callable[[], object]
-KEPT_PART = 5
-"""One place of so many is kept for workspaces that hold few."""
+RESERVED_PART = 5
+"""One slot in so many is reserved for workspaces that occupy few."""
 
 
-class Places:
-    """Counts who holds how many of `size` places. Not safe for threads: the caller has a lock."""
+class FairSlots:
+    """Counts how many of `size` slots each workspace occupies. Not thread-safe: the caller holds a lock."""
 
-    def __init__(self, size: int, kept: int | None = None) -> None:
+    def __init__(self, size: int, reserved: int | None = None) -> None:
         self.size = self.free = size
-        self.kept = size // KEPT_PART if kept is None else kept
-        """How many places are only for workspaces that hold fewer than `few`."""
-        self.few = max(1, self.kept // 4)
-        self.held: Counter[Hashable] = Counter()
+        self.reserved = size // RESERVED_PART if reserved is None else reserved
+        """How many slots only workspaces may take that occupy fewer than `few`."""
+        self.few = max(1, self.reserved // 4)
+        self.occupied: Counter[Hashable] = Counter()
 
     def may_take(self, workspace: Hashable) -> bool:
-        """Tell whether the workspace may have one more place."""
-        return self.free > self.kept or (self.free > 0 and self.held[workspace] < self.few)
+        """Tell whether the workspace may have one more slot."""
+        return self.free > self.reserved or (self.free > 0 and self.occupied[workspace] < self.few)
 
     def take(self, workspace: Hashable) -> None:
-        """Give the workspace a place."""
+        """Give the workspace a slot."""
         self.free -= 1
-        self.held[workspace] += 1
+        self.occupied[workspace] += 1
 
-    def give_back(self, workspace: Hashable) -> None:
-        """Take a place back."""
+    def release(self, workspace: Hashable) -> None:
+        """Take back a slot."""
         self.free += 1
-        self.held[workspace] -= 1
-        if not self.held[workspace]:
-            del self.held[workspace]
+        self.occupied[workspace] -= 1
+        if not self.occupied[workspace]:
+            del self.occupied[workspace]
 
 
-class Line:
-    """Calls that wait: workspaces take turns, and within each its executions do."""
+class FairQueue:
+    """Calls that wait for a thread, round-robin by workspace and, within each, by execution."""
 
     def __init__(self) -> None:
         self._workspaces: OrderedDict[Hashable, OrderedDict[Hashable, deque[Call]]] = OrderedDict()
 
     def add(self, call: Call, workspace: Hashable, execution: Hashable) -> None:
-        """Put the call behind those of its execution."""
+        """Put the call behind the others of its execution."""
         executions = self._workspaces.get(workspace)
         if executions is None:
             executions = self._workspaces[workspace] = OrderedDict()
-        waiting = executions.get(execution)
-        if waiting is None:
-            waiting = executions[execution] = deque()
-        waiting.append(call)
+        calls = executions.get(execution)
+        if calls is None:
+            calls = executions[execution] = deque()
+        calls.append(call)
 
     def next(self, may_take: Callable[[Hashable], bool]) -> tuple[Call, Hashable] | None:
-        """Take the next call of a workspace that may have one, and return it with the workspace."""
+        """Remove the next call of a workspace that may have a slot. Returns it with the workspace."""
         for workspace in self._workspaces:
             if may_take(workspace):
                 return self._next_of(workspace), workspace
@@ -71,10 +71,10 @@ class Line:
 
     def _next_of(self, workspace: Hashable) -> Call:
         executions = self._workspaces[workspace]
-        execution, waiting = executions.popitem(last=False)
-        call = waiting.popleft()
-        if waiting:
-            executions[execution] = waiting  # at the end: now it is the others' turn
+        execution, calls = executions.popitem(last=False)
+        call = calls.popleft()
+        if calls:
+            executions[execution] = calls  # at the end: the other executions come first
         if executions:
             self._workspaces.move_to_end(workspace)
         else:
@@ -82,39 +82,39 @@ class Line:
         return call
 
 
-class FairThreads:
-    """A pool of threads whose work is taken up in turns."""
+class FairThreadPool:
+    """A pool of threads that serves workspaces in turn."""
 
-    def __init__(self, size: int, name: str, kept: int | None = None) -> None:
+    def __init__(self, size: int, name: str, reserved: int | None = None) -> None:
         self._threads = ThreadPoolExecutor(size, thread_name_prefix=name)
-        self._places = Places(size, kept)
-        self._line = Line()
+        self._slots = FairSlots(size, reserved)
+        self._queue = FairQueue()
         self._lock = threading.Lock()
-        self._put_off = 0
-        """Calls in line for which a thread has come when none of their workspaces might have a place."""
+        self._postponed = 0
+        """Queued calls whose thread came while none of their workspaces could have a slot."""
 
     def submit(self, call: Call, workspace: Hashable, execution: Hashable = None) -> None:
-        """Have a thread make the call when it is the turn of its workspace and execution."""
+        """Run the call in a thread as soon as its workspace and execution have their turn."""
         with self._lock:
-            self._line.add(call, workspace, execution)
-        self._threads.submit(self._make_one)
+            self._queue.add(call, workspace, execution)
+        self._threads.submit(self._run_one)
 
-    def _make_one(self) -> None:
+    def _run_one(self) -> None:
         with self._lock:
-            found = self._line.next(self._places.may_take)
-            if found is None:
-                self._put_off += 1
+            entry = self._queue.next(self._slots.may_take)
+            if entry is None:
+                self._postponed += 1
                 return
-            call, workspace = found
-            self._places.take(workspace)
+            call, workspace = entry
+            self._slots.take(workspace)
         try:
             call()
         except Exception:
-            logger.exception("a call failed")
+            logger.exception("a call in a shared thread failed; the thread continues with the next call")
         finally:
             with self._lock:
-                self._places.give_back(workspace)
-                again = self._put_off > 0
-                self._put_off -= again
-            if again:
-                self._threads.submit(self._make_one)
+                self._slots.release(workspace)
+                resume = self._postponed > 0
+                self._postponed -= resume
+            if resume:
+                self._threads.submit(self._run_one)

@@ -1,7 +1,8 @@
-"""Leases held by this process: a companion process renews them, a thread here looks what their executions are asked.
+"""The leases that this process holds, and the requests to the executions that hold them.
 
-The companion (`executions.heartbeat`) needs nothing of this process but signs of life: code that holds the lock of the
-interpreter for seconds costs no lease. A loop that no longer proceeds costs all of them, so that other workers go on.
+A companion process (`executions.heartbeat`) renews the leases. It needs nothing of this process but signs of life, so
+code that holds the interpreter's lock for seconds loses no lease. A process whose turns stop altogether loses all of
+them, and other workers continue.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -25,41 +27,45 @@ from executions.lifecycle import Lease
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.4
-"""How often requests to cancel or pause are looked for: each takes effect within a second."""
+POLL_SECONDS = 0.4
+"""How often requests to cancel or pause are read: each takes effect within a second."""
 SPARE_SLOTS = 64
-"""Places in the table besides those for WORKER_CONCURRENCY: an execution may end while the next has begun."""
+"""Slots of the table besides those for WORKER_CONCURRENCY: an execution may end while the next has begun."""
 
 
-class Holder(Protocol):
-    """Who runs an execution under a lease. Every method may be called from the heartbeats' thread, and returns at
-    once."""
+def worker_name() -> str:
+    """Return the name of this process in leases and events."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+class LeaseHolder(Protocol):
+    """Runs an execution under a lease. The methods are called from the heartbeats' thread and return at once."""
 
     lease: Lease
 
-    def lease_is_lost(self) -> None: ...
+    def on_lease_lost(self) -> None: ...
 
-    def is_asked(self, cancel: dict[str, Any] | None, pause: dict[str, Any] | None, woken: bool) -> None: ...
+    def on_control_request(self, cancel: dict[str, Any] | None, pause: dict[str, Any] | None, woken: bool) -> None: ...
 
 
 @dataclass(slots=True)
-class Held:
-    """A lease that is renewed, with its place in the table."""
+class HeldLease:
+    """A lease that the companion renews, with its slot in the table."""
 
-    holder: Holder
+    holder: LeaseHolder
     lease: Lease
     slot: int
     table: Table
-    over: bool = False
+    released: bool = False
 
     def turn_begins(self) -> None:
-        """The execution's turn begins: it must not last as long as a lease."""
-        if not self.over:
+        """Record the beginning of the execution's turn: a lease is not renewed for a turn that takes as long."""
+        if not self.released:
             self.table.turn(self.slot, time.monotonic())
 
-    def turn_is_over(self) -> None:
-        """The turn is over."""
-        if not self.over:
+    def turn_ends(self) -> None:
+        """Record the end of the turn."""
+        if not self.released:
             self.table.turn(self.slot, 0.0)
 
     @property
@@ -69,84 +75,90 @@ class Held:
 
 
 class Heartbeats:
-    """Has what is held renewed until it is let go."""
+    """Has the held leases renewed until they are released."""
 
     def __init__(self) -> None:
         self._table = Table.create(SPARE_SLOTS + 2 * settings.WORKER_CONCURRENCY)
-        self._free = list(range(self._table.slots))
-        self._held: dict[Lease, Held] = {}
+        self._free_slots = list(range(self._table.slots))
+        self._held: dict[Lease, HeldLease] = {}
         self._lock = threading.Lock()
-        self._wake = threading.Event()
+        self._has_leases = threading.Event()
         self.companion = CompanionProcess(self._table)
         atexit.register(self._stop, os.getpid())
-        driver().pulse.listeners.append(self._table.tick)
+        driver().turn_latency.listeners.append(self._table.tick)
         threading.Thread(target=self._run, name="heartbeats", daemon=True).start()
 
     def _stop(self, owner: int) -> None:
         if os.getpid() == owner:  # not in a fork
             self.companion.stop()
 
-    def hold(self, holder: Holder) -> Held:
-        """Renew the holder's lease until `let_go`."""
+    def hold(self, holder: LeaseHolder) -> HeldLease:
+        """Renew the holder's lease until `release`."""
         lease = holder.lease
         with self._lock:
             if not self._held:  # no turn was taken while there was nothing to do
                 self._table.tick(time.monotonic())
-            held = Held(holder, lease, self._free.pop(), self._table)
+            held = HeldLease(holder, lease, self._free_slots.pop(), self._table)
             self._held[lease] = held
             self._table.hold(held.slot, lease.execution_id, lease.fencing_token)
-        self._wake.set()
+        self._has_leases.set()
         return held
 
-    def let_go(self, lease: Lease) -> None:
-        """Renew it no more."""
+    def release(self, lease: Lease) -> None:
+        """Stop renewing the lease."""
         with self._lock:
             held = self._held.pop(lease, None)
             if held is not None:
-                held.over = True
+                held.released = True
                 self._table.let_go(held.slot)
-                self._free.append(held.slot)
+                self._free_slots.append(held.slot)
 
     def _run(self) -> None:
         while True:
-            self._wake.wait()
+            self._has_leases.wait()
             with self._lock:
-                held = list(self._held.values())
-                if not held:
-                    self._wake.clear()
-            if not held:
+                leases = list(self._held.values())
+                if not leases:
+                    self._has_leases.clear()
+            if not leases:
                 connection.close()
                 continue
             try:
                 self.companion.keep()
-                for each in held:
-                    if each.lost:
-                        each.holder.lease_is_lost()
-                self._look([each.holder for each in held])
+                for held in leases:
+                    if held.lost:
+                        held.holder.on_lease_lost()
+                self._poll_requests([held.holder for held in leases])
             except (DatabaseError, InterfaceError, OSError) as error:
-                logger.warning("what %d executions are asked is not known: %s", len(held), error)
+                logger.warning(
+                    "cancel and pause requests of %d executions cannot be read; retrying in %g s: %s",
+                    len(leases),
+                    min(POLL_SECONDS, settings.HEARTBEAT_SECONDS),
+                    str(error).strip(),
+                    extra={"worker": worker_name()},
+                )
                 connection.close()
-            threading.Event().wait(min(LOOK_SECONDS, settings.HEARTBEAT_SECONDS))
+            threading.Event().wait(min(POLL_SECONDS, settings.HEARTBEAT_SECONDS))
 
-    def _look(self, held: list[Holder]) -> None:
-        """Tell the holders what they are asked."""
+    def _poll_requests(self, holders: list[LeaseHolder]) -> None:
+        """Read the requests to the executions and pass them on."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT id, CASE WHEN cancel_requested_at IS NOT NULL THEN COALESCE(cancel_request, '{}') END,"
                 " pause_request, resume_at IS NOT NULL FROM executions_execution WHERE id = ANY(%s) AND"
                 " (cancel_requested_at IS NOT NULL OR pause_request IS NOT NULL OR resume_at IS NOT NULL)",
-                [[h.lease.execution_id for h in held]],
+                [[holder.lease.execution_id for holder in holders]],
             )
-            asked = {row[0]: row[1:] for row in cursor.fetchall()}
-        for holder in held:
-            cancel, pause, woken = asked.get(holder.lease.execution_id, (None, None, False))
-            holder.is_asked(_json(cancel), _json(pause), woken)
+            requests = {row[0]: row[1:] for row in cursor.fetchall()}
+        for holder in holders:
+            cancel, pause, woken = requests.get(holder.lease.execution_id, (None, None, False))
+            holder.on_control_request(_json(cancel), _json(pause), woken)
 
 
 def _json(value: Any) -> dict[str, Any] | None:
-    """Return what a jsonb column holds; Django's cursors hand it out as text."""
-    found: dict[str, Any] | None = orjson.loads(value) if isinstance(value, str) else value
-    return found
+    """Return the value of a jsonb column; Django's cursors return it as text."""
+    parsed: dict[str, Any] | None = orjson.loads(value) if isinstance(value, str) else value
+    return parsed
 
 
 _heartbeats: Heartbeats | None = None
@@ -162,9 +174,9 @@ def heartbeats() -> Heartbeats:
         return _heartbeats
 
 
-def _forget() -> None:
+def _reset() -> None:
     global _heartbeats, _starting
     _heartbeats, _starting = None, threading.Lock()
 
 
-os.register_at_fork(after_in_child=_forget)  # a fork has none of its parent's threads, and holds no lease
+os.register_at_fork(after_in_child=_reset)  # a fork has none of its parent's threads, and holds no lease

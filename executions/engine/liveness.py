@@ -1,7 +1,7 @@
-"""Which parts of a graph can still get work: those with a run under way or a node that gathers, and all behind them.
+"""Which components of a graph can still receive work: those with a node run or a gathering node, and all behind them.
 
-Kept with counters. A part that can get none any more never can again, so that over a whole execution each edge between
-parts costs one step, whatever the graph looks like. Pure.
+Pure. A component that can no longer receive work never can again, so over a whole execution each edge between
+components costs one step, whatever the graph looks like.
 """
 
 from __future__ import annotations
@@ -10,38 +10,38 @@ from executions.domain.components import Components
 
 
 class Liveness:
-    """Counts, for each component, what is alive in it and how many of the components before it are live."""
+    """Counts the active members of each component, and the live components that lead to it."""
 
     def __init__(self, components: Components) -> None:
         self._components = components
-        self._alive = [0] * len(components.members)
+        self._active = [0] * len(components.members)
         self.sources = [0] * len(components.members)
         """How many of the components that lead directly to this one are live."""
         self.steps = 0
         """Edges between components that were looked at: the cost, as tests count it."""
 
     def is_live(self, component: int) -> bool:
-        """Tell whether something is alive in the component or before it."""
-        return self._alive[component] > 0 or self.sources[component] > 0
+        """Tell whether something is active in the component or before it."""
+        return self._active[component] > 0 or self.sources[component] > 0
 
     def add(self, component: int) -> bool:
-        """Something has become alive there. Returns whether the component was not live before."""
-        self._alive[component] += 1
-        if self._alive[component] > 1 or self.sources[component]:
+        """Count one more active member. Returns whether the component was not live before."""
+        self._active[component] += 1
+        if self._active[component] > 1 or self.sources[component]:
             return False
-        born = [component]
-        while born:
-            for successor in self._components.successors[born.pop()]:
+        became_live = [component]
+        while became_live:
+            for successor in self._components.successors[became_live.pop()]:
                 self.steps += 1
                 self.sources[successor] += 1
-                if self.sources[successor] == 1 and not self._alive[successor]:
-                    born.append(successor)
+                if self.sources[successor] == 1 and not self._active[successor]:
+                    became_live.append(successor)
         return True
 
     def remove(self, component: int) -> tuple[list[int], list[int]]:
-        """Something is no longer alive there. Returns the components that are live no more, and those that one source
-        less leads to."""
-        self._alive[component] -= 1
+        """Count one active member less. Returns the components that are no longer live, and those with a live source
+        less."""
+        self._active[component] -= 1
         if self.is_live(component):
             return [], []
         died, weakened = [component], []

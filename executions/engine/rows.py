@@ -20,7 +20,7 @@ _FIELDS = NodeRun._meta.concrete_fields
 _COLUMNS = [str(field.column) for field in _FIELDS]
 _columns_of = attrgetter(*(field.attname for field in _FIELDS))
 _KEY = {"id", "execution_id", "node_id", "run_index"}
-# All rows travel as one JSON text: as arrays, each value would be quoted by itself.
+# All rows are sent as one JSON text: in arrays, each value would be quoted separately.
 _UPSERT = (
     f"INSERT INTO executions_noderun ({', '.join(_COLUMNS)})"  # noqa: S608 - names of our own columns
     f" SELECT {', '.join(_COLUMNS)} FROM json_populate_recordset(NULL::executions_noderun, %s::json)"
@@ -30,7 +30,7 @@ _UPSERT = (
 
 
 def upsert_node_runs(runs: Sequence[NodeRun]) -> None:
-    """Insert the node runs, or bring those that are there up to date."""
+    """Insert the node runs, or update those that exist."""
     if not runs:
         return
     values = [dict(zip(_COLUMNS, _columns_of(run), strict=True)) for run in runs]
@@ -38,22 +38,22 @@ def upsert_node_runs(runs: Sequence[NodeRun]) -> None:
         cursor.execute(_UPSERT, [orjson.dumps(values, default=fragment).decode()])
 
 
-_SETS = {
-    # What is waited for may have come in the meantime.
+_EXPRESSIONS = {
+    # A wait may have been resolved in the meantime.
     "resume_by": "resume_at = LEAST(resume_at, %s)",
-    # The pause may have been taken back in the meantime; what has come until now is found when it goes on.
+    # The pause may have been withdrawn in the meantime; waits resolved until now are read when the execution resumes.
     "resume_unless_paused": "resume_at = CASE WHEN pause_request IS NULL THEN %s END",
 }
 
 
 def update_executions(fields: Mapping[UUID, Mapping[str, Any]]) -> None:
-    """Set columns of executions: `{id: {column: value}}`. Besides columns there are the names of `_SETS`."""
+    """Set columns of executions: `{id: {column: value}}`. A name of `_EXPRESSIONS` may stand for a column."""
     by_columns: dict[tuple[str, ...], list[list[Any]]] = {}
     for execution_id, values in fields.items():
         row = [Jsonb(v) if isinstance(v, dict) else v for v in values.values()]
         by_columns.setdefault(tuple(values), []).append([*row, execution_id])
     with connection.cursor() as cursor:
-        for columns, found in by_columns.items():
-            parts = [_SETS.get(c, f"{c} = %s") for c in columns]
+        for columns, parameters in by_columns.items():
+            parts = [_EXPRESSIONS.get(c, f"{c} = %s") for c in columns]
             statement = f"UPDATE executions_execution SET {', '.join(parts)} WHERE id = %s"  # noqa: S608
-            cursor.executemany(statement, found)
+            cursor.executemany(statement, parameters)

@@ -1,6 +1,6 @@
 """A node run, or the parameters of one, computed in a sandbox process. No Django.
 
-`executions.engine.elsewhere` makes the requests: a JSON head, then the JSON arrays that it names.
+`executions.engine.sandbox_runner` makes the requests: a JSON head, then the JSON arrays that it names.
 """
 
 from __future__ import annotations

@@ -35,13 +35,12 @@ from events.bus import system_events
 from executions import lifecycle
 from executions.admission import rq_queues
 from executions.admission.live_workers import STARVING_FIELD
-from executions.engine import runner
+from executions.engine.actor import ExecutionActor
 from executions.engine.definition import definition
 from executions.engine.driver import driver
-from executions.engine.fair_share import Places
-from executions.engine.lease import heartbeats
-from executions.engine.recorder import LeaseLost, recorder
-from executions.engine.run_state import RunState
+from executions.engine.fair_share import FairSlots
+from executions.engine.lease import heartbeats, worker_name
+from executions.engine.recorder import recorder
 from executions.models import Execution
 from executions.workers.resource_limits import Pressure
 from workflow_platform.core import jobs
@@ -102,10 +101,10 @@ class ExecutionWorker(BaseWorker):
         self._pops = 0
         self._reported: tuple[bool, float] = (False, 0.0)
         self._pressure = Pressure(
-            runner.worker_name(),
+            worker_name(),
             lambda: bool(self._taken),
             _end_process,
-            lambda: driver().pulse.take_worst(),
+            lambda: driver().turn_latency.take_worst(),
             self._report_starving,
         )
 
@@ -119,13 +118,13 @@ class ExecutionWorker(BaseWorker):
         self._pressure.start()
         if not logger.isEnabledFor(logging.DEBUG):
             kwargs["logging_level"] = max(logging.WARNING, logger.getEffectiveLevel())  # RQ logs every job at INFO
-        set_process_fields("worker", worker=runner.worker_name())
+        set_process_fields("worker", worker=worker_name())
         log_uncaught_exceptions()
-        system_events.started(f"worker {runner.worker_name()}")
+        system_events.started(f"worker {worker_name()}")
         try:
             return super().work(*args, **kwargs)
         finally:
-            system_events.stopped(f"worker {runner.worker_name()}")
+            system_events.stopped(f"worker {worker_name()}")
 
     # --- RQ's main loop --------------------------------------------------------------------------------------------
 
@@ -141,7 +140,7 @@ class ExecutionWorker(BaseWorker):
             self.heartbeat()
             if self.should_run_maintenance_tasks:
                 self.run_maintenance_tasks()
-            if self._pressure.high or driver().pulse.awaited_for > settings.LEASE_SECONDS:
+            if self._pressure.high or driver().turn_latency.pending_seconds > settings.LEASE_SECONDS:
                 time.sleep(PRESSURE_LOOK_SECONDS)
                 continue
             try:
@@ -170,7 +169,7 @@ class ExecutionWorker(BaseWorker):
         are for workspaces that hold few."""
         self._pops += 1
         ordered = self._ordered_queues[:: -1 if self._pops % TURNED_EVERY == 0 else 1]
-        room = settings.WORKER_CONCURRENCY - len(self._taken) - Places(settings.WORKER_CONCURRENCY).kept
+        room = settings.WORKER_CONCURRENCY - len(self._taken) - FairSlots(settings.WORKER_CONCURRENCY).reserved
         if room <= 0:
             return self._pop_for_few(ordered)
         keys = {queue.key: queue for queue in ordered}
@@ -194,12 +193,12 @@ class ExecutionWorker(BaseWorker):
 
     def _pop_for_few(self, queues: list[Queue]) -> tuple[Queue, list[Job]] | None:
         """Take jobs of workspaces that hold few slots of this worker, at any position in a queue."""
-        places = Places(settings.WORKER_CONCURRENCY)
+        slots = FairSlots(settings.WORKER_CONCURRENCY)
         for taken in list(self._taken.values()):
-            places.take(taken.workspace_id)
+            slots.take(taken.workspace_id)
         for each in queues:
             listed: Any = self.connection.lrange(each.key, 0, LOOKED_THROUGH - 1)
-            wanted = _for_few([job_id.decode() for job_id in listed], places)
+            wanted = _for_few([job_id.decode() for job_id in listed], slots)
             with self.connection.pipeline(transaction=False) as pipeline:
                 for job_id in wanted:
                     pipeline.lrem(each.key, 1, job_id)
@@ -277,7 +276,7 @@ class ExecutionWorker(BaseWorker):
         if starving is said and time.monotonic() - at < REPORT_SECONDS:
             return
         with _outliving_redis("report of late turns"):
-            self.connection.hset(self.key, STARVING_FIELD, runner.worker_name() if starving else "")
+            self.connection.hset(self.key, STARVING_FIELD, worker_name() if starving else "")
             self._reported = starving, time.monotonic()
 
     def run_maintenance_tasks(self) -> None:
@@ -311,7 +310,7 @@ class ExecutionWorker(BaseWorker):
     def _claim(self, batch: Sequence[ClaimedJob]) -> None:
         claimed = {
             found.execution.pk: found
-            for found in recorder().claim([taken.execution_id for taken in batch], runner.worker_name()).result()
+            for found in recorder().claim([taken.execution_id for taken in batch], worker_name()).result()
         }
         for taken in batch:
             found = claimed.pop(taken.execution_id, None)
@@ -320,14 +319,14 @@ class ExecutionWorker(BaseWorker):
                 continue
             taken.workspace_id = found.execution.workspace_id
             with execution_logging(found.execution):
-                runner.Run(driver(), found, definition(found.execution.version_id), self._ended_by(taken)).start()
+                ExecutionActor(driver(), found, definition(found.execution.version_id), self._on_closed(taken)).start()
 
-    def _ended_by(self, taken: ClaimedJob) -> Callable[[RunState], None]:
-        def ended(run: RunState) -> None:
-            taken.error = None if isinstance(run.error, LeaseLost) else run.error
+    def _on_closed(self, taken: ClaimedJob) -> Callable[[ExecutionActor], None]:
+        def on_closed(actor: ExecutionActor) -> None:
+            taken.error = actor.error
             self._finishes.put(taken)
 
-        return ended
+        return on_closed
 
     def _finish(self, batch: Sequence[ClaimedJob]) -> None:
         """Remove jobs from RQ's registries, as `handle_job_success` does for a job without a result."""
@@ -402,8 +401,7 @@ class ExecutionWorker(BaseWorker):
         while self._taken and time.monotonic() < deadline:
             time.sleep(0.05)
         for actor in driver().actors():
-            if isinstance(actor, runner.Run):
-                actor.stop()
+            actor.stop()
         deadline = time.monotonic() + settings.WORKER_GRACE_SECONDS / 2
         while self._taken and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -429,7 +427,7 @@ def _batch_thread(name: str, handle: Callable[[Sequence[ClaimedJob]], None]) -> 
     return BatchThread(name, flush, failed, idle=connection.close)
 
 
-def _for_few(ids: list[str], places: Places) -> list[str]:
+def _for_few(ids: list[str], slots: FairSlots) -> list[str]:
     """Return those of the jobs, in their order, whose workspaces may have a slot yet; other work may."""
     executions = {job_id: rq_queues.execution_of(job_id) for job_id in ids if rq_queues.is_of_execution(job_id)}
     found = Execution.objects.filter(pk__in=executions.values()).values_list("pk", "workspace_id")
@@ -440,8 +438,8 @@ def _for_few(ids: list[str], places: Places) -> list[str]:
         if job_id not in executions and jobs.work_of(job_id) is None:
             continue  # unknown here: it is dropped when it is first in the queue
         workspace = workspaces.get(executions[job_id], job_id) if job_id in executions else job_id
-        if len(chosen) < MOST_AT_ONCE and places.may_take(workspace):
-            places.take(workspace)
+        if len(chosen) < MOST_AT_ONCE and slots.may_take(workspace):
+            slots.take(workspace)
             chosen.append(job_id)
     return chosen
 

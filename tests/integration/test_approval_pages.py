@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from executions import lifecycle
 from executions.domain.statuses import ExecutionStatus
-from executions.engine import recorder
-from executions.engine.node_runs import wait_row
+from executions.engine.commit import TransactionTrace, write_and_claim
+from executions.engine.wakeups import new_wait
 from executions.models import Execution, NodeRun, Trigger, Wait, WaitKind
 from executions.nodes.base import WaitFor
 from executions.waits import approvals
@@ -31,12 +31,12 @@ def asked(message: str, assignee: User | None = None, expires_in: timedelta | No
     (claimed,) = claim_leases([execution.pk], "a worker")
     run = NodeRun(execution=claimed.execution, node_id="ask", name="Ask", node_type="approval")
     until = timezone.now() + expires_in if expires_in else None
-    wait = wait_row(WaitFor("Waits.", until, WaitKind.APPROVAL, message, assignee), run)
+    wait = new_wait(WaitFor("Waits.", until, WaitKind.APPROVAL, message, assignee), run)
     assert wait is not None
     change = lifecycle.start_node(claimed.execution, claimed.lease, run, 1)
     change += lifecycle.wait_node(claimed.execution, claimed.lease, run, "Waits.", until, wait)
     change += lifecycle.release_waiting(claimed.execution, claimed.lease, until, 0)
-    assert recorder.write([change]) == set()
+    assert not write_and_claim([change], [], TransactionTrace()).stale
     return wait
 
 

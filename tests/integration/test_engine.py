@@ -22,12 +22,13 @@ from events import log
 from executions import lifecycle
 from executions.admission import rq_queues
 from executions.domain.statuses import ExecutionStatus
-from executions.engine import recorder
-from executions.engine.recorder import LeaseLost
+from executions.engine import commit as committing
+from executions.engine.commit import StaleLease, TransactionTrace, Written
+from executions.engine.recorder import Recorder, recorder
 from executions.models import Execution, NodeRun
 from executions.workers import recovery
 from tests.conftest import Platform
-from tests.engine import COMMITS, claim_leases, make_execution
+from tests.engine import COMMITS, claim_leases, commit, make_execution
 from tests.recording import read_stream
 from tests.watching import watch
 from tests.workflows import edge, node
@@ -76,7 +77,7 @@ def test_a_cancellation_that_crosses_a_release_takes_effect_at_once() -> None:
     running, lease = claimed.execution, claimed.lease
     lifecycle.request_cancel(running, reason="Not needed.")
     until = timezone.now() + timedelta(days=1)
-    recorder.write([lifecycle.release_waiting(running, lease, until, 0)])
+    commit(lifecycle.release_waiting(running, lease, until, 0))
     assert recovery.sweep() == 1
     assert claim_leases([execution.pk], "another worker") == []
     execution.refresh_from_db()
@@ -109,12 +110,12 @@ def test_after_a_change_that_was_not_written_none_of_its_execution_is() -> None:
         event = lifecycle.event(running, "log", {"level": "info", "message": message})
         return lifecycle.Change(lease, [event])
 
-    with mock.patch.object(recorder, "write_rows", side_effect=DataError("what cannot be stored")):
-        first = recorder.recorder().submit(said("first"))
+    with mock.patch.object(committing, "write_rows", side_effect=DataError("what cannot be stored")):
+        first = recorder().submit(said("first"))
         with pytest.raises(DataError):
             first.result(60)
-    with pytest.raises(LeaseLost):
-        recorder.recorder().submit(said("second")).result(60)
+    with pytest.raises(StaleLease):
+        recorder().submit(said("second")).result(60)
     assert log.head(execution.stream.name) == head
 
 
@@ -152,15 +153,15 @@ def lose_the_answer() -> None:
 @COMMITS
 @pytest.mark.parametrize(
     ("where", "what"),
-    [("write_rows", break_connection), ("_Written", end_backend), ("_write_and_claim", lose_the_answer)],
+    [("write_rows", break_connection), ("Written", end_backend), ("write_and_claim", lose_the_answer)],
     ids=["before", "at", "after"],
 )
 def test_a_change_is_written_once_though_the_connection_breaks_off_around_its_commit(where: str, what: Any) -> None:
     execution = make_execution(*START_ONLY)
     (claimed,) = claim_leases([execution.pk], "a worker")
     said = lifecycle.event(claimed.execution, "log", {"level": "info", "message": "once"})
-    with mock.patch.object(recorder, where, once((getattr(recorder, where), what))):
-        recorder.recorder().submit(lifecycle.Change(claimed.lease, [said])).result(60)
+    with mock.patch.object(committing, where, once((getattr(committing, where), what))):
+        recorder().submit(lifecycle.Change(claimed.lease, [said])).result(60)
     messages = [e["data"]["message"] for e in read_stream(execution.stream.name, types=["execution.log"])]
     assert messages == ["once"]
 
@@ -173,10 +174,10 @@ def test_a_commit_is_known_by_what_it_wrote_since_a_crash_may_give_its_number_to
         (there,) = log.append([lifecycle.event(execution, "log", {"level": "info", "message": "of another"})])
         cursor.execute("SELECT pg_current_xact_id()::text")
         (number,) = cursor.fetchone()
-    written = recorder._Written(set(), [])
+    written = Written(set(), [])
 
     def found(number: str, event_id: str) -> Any:
-        return recorder._Fate(number, event_id, written).find_out(time.monotonic() + 60)
+        return TransactionTrace(number, event_id, written).find_committed(time.monotonic() + 60)
 
     assert found(number, there.id) is written
     assert found(number, uuid7_text()) is None  # the number is another's, which was committed
@@ -201,12 +202,12 @@ def test_while_a_transaction_is_under_way_it_is_not_known_what_becomes_of_it() -
 
     def look() -> Any:
         try:
-            return recorder._Fate(ids[1], ids[0], written).find_out(time.monotonic() + 60)
+            return TransactionTrace(ids[1], ids[0], written).find_committed(time.monotonic() + 60)
         finally:
             connection.close()
 
-    written, first_look = recorder._Written(set(), []), once((recorder._Fate._is_over, go_on.set))
-    with ThreadPoolExecutor(2) as pool, mock.patch.object(recorder._Fate, "_is_over", first_look):
+    written, first_look = Written(set(), []), once((TransactionTrace._is_over, go_on.set))
+    with ThreadPoolExecutor(2) as pool, mock.patch.object(TransactionTrace, "_is_over", first_look):
         writing = pool.submit(write)
         assert known.wait(60)
         assert pool.submit(look).result(60) is written
@@ -220,8 +221,8 @@ def test_a_change_that_cannot_be_stored_does_not_break_those_committed_with_it()
         lifecycle.Change(claimed.lease, [lifecycle.event(claimed.execution, "log", {"level": level, "message": "x"})])
         for claimed, level in zip(claims, ["no level", "info"], strict=True)
     ]
-    with mock.patch.object(recorder.Recorder, "_run"), mock.patch.object(recorder.Recorder, "_run_bulk"):
-        one = recorder.Recorder()
+    with mock.patch.object(Recorder, "_run"), mock.patch.object(Recorder, "_run_bulk"):
+        one = Recorder()
     bad, good = (one.submit(change) for change in changes)
     one._commit([(change, future) for change, future in zip(changes, [bad, good], strict=True)], [])
     with pytest.raises(ValidationError):
@@ -237,6 +238,6 @@ def test_an_event_has_the_time_at_which_it_happened_not_that_of_its_commit() -> 
     run = NodeRun(execution=execution, node_id="start", name="Start", node_type="manual_trigger")
     change = lifecycle.start_node(execution, lease, run, 0)
     happened = timezone.now()
-    assert recorder.write([change]) == set()
+    commit(change)
     (told,) = read_stream(f"execution:{execution.pk}", types=["execution.node_started"])
     assert datetime.fromisoformat(told["time"]) <= happened

@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from executions import lifecycle
 from executions.domain.statuses import ExecutionStatus
-from executions.engine import recorder, runner
+from executions.engine.node_runner import LOST_WHILE_RUNNING
 from executions.models import Execution, NodeRun
 from executions.nodes.set import Set
-from tests.engine import COMMITS, claim_leases, lose_worker, make_execution, run_here
+from tests.engine import COMMITS, claim_leases, commit, lose_worker, make_execution, run_here
 from tests.recording import read_stream
 from tests.workflows import edge, node
 
@@ -30,7 +30,7 @@ def start_and_lose(execution: Execution) -> None:
     second = NodeRun(execution=execution, node_id="give", name="Give", node_type="set")
     second.inputs = {"main": [{"node": "start", "run_index": 0, "output": "main"}]}
     changes.append(lifecycle.start_node(claimed.execution, claimed.lease, second, 1))
-    assert recorder.write(changes) == set()
+    commit(*changes)
     lose_worker(execution)
 
 
@@ -52,7 +52,7 @@ def test_a_node_whose_type_must_not_be_repeated_fails_instead(monkeypatch: pytes
     start_and_lose(execution)
     assert run_here(execution).status == ExecutionStatus.FAILED
     assert execution.error is not None
-    assert execution.error["message"] == runner.LOST_WHILE_RUNNING
+    assert execution.error["message"] == LOST_WHILE_RUNNING
 
 
 @COMMITS
@@ -73,7 +73,7 @@ def test_what_is_handed_over_counts_as_no_crash() -> None:
     execution = make_execution(*TWO)
     for _ in range(settings.MAX_RECOVERIES + 2):
         (claimed,) = claim_leases([execution.pk], "a worker that stops")
-        assert recorder.write([lifecycle.hand_over(claimed.lease, 5.0)]) == set()
+        commit(lifecycle.hand_over(claimed.lease, 5.0))
     assert run_here(execution).status == ExecutionStatus.COMPLETED
     assert execution.recoveries == 0
 

@@ -7,17 +7,18 @@ from typing import Any
 import pytest
 
 from executions.domain.errors import NodeError
-from executions.engine.attempt import check_total, packed
+from executions.engine.outputs import check_total_bytes, pack_outputs
 
 
 def test_all_node_runs_of_an_execution_share_a_limit(settings: Any) -> None:
     settings.EXECUTION_OUTPUT_MAX_BYTES = 100
-    _, sizes = packed({"main": [{"text": "x" * 50}]})
+    _, sizes = pack_outputs({"main": [{"text": "x" * 50}]})
     size = sizes["main"]
-    check_total(100 - size, size)
+    check_total_bytes(100 - size, size)
     with pytest.raises(NodeError) as raised:
-        check_total(101 - size, size)
+        check_total_bytes(101 - size, size)
     assert str(raised.value) == (
-        f"With these {size} bytes the node runs of the execution would have put out 101 bytes; at most 100 are allowed."
+        f"With this output of {size} bytes the outputs of the execution have 101 bytes; at most 100 are allowed"
+        " (EXECUTION_OUTPUT_MAX_BYTES)."
     )
     assert not raised.value.retryable

@@ -14,10 +14,10 @@ from executions.credentials import create as create_credential
 from executions.domain.errors import NodeError
 from executions.domain.graph import InvalidGraph
 from executions.domain.statuses import ExecutionStatus
-from executions.engine import node_deliveries, recorder
+from executions.engine import node_deliveries
 from executions.models import Execution, NodeRun, Trigger, Wait, Workflow
 from executions.workflows.definitions import save_workflow
-from tests.engine import COMMITS, claim_leases, lose_worker, run_here
+from tests.engine import COMMITS, claim_leases, commit, lose_worker, run_here
 from tests.workflows import edge, node
 from webhooks import outbox
 from webhooks.models import Delivery, Endpoint, Origin, Rank
@@ -202,7 +202,7 @@ def begun(run: Execution) -> NodeRun:
     send = NodeRun(execution=execution, node_id="send", name="Send", node_type="send_webhook")
     send.inputs = {"main": [{"node": "start", "run_index": 0, "output": "main"}]}
     change += lifecycle.start_node(execution, lease, send, 1)
-    assert recorder.write([change]) == set()
+    commit(change)
     return send
 
 
@@ -305,7 +305,7 @@ def test_a_running_execution_withdraws_at_the_request_and_again_at_its_end() -> 
         asked.cancel_request or {},
         follow_up=False,
     )
-    assert recorder.write([change]) == set()
+    commit(change)
     run.refresh_from_db()
     assert run.status == "cancelled"
     assert end_event(run)["deliveries"]["withdrawn"] == 2

@@ -9,10 +9,9 @@ import pytest
 from executions import lifecycle, reruns
 from executions.api.executions import inputs_of
 from executions.domain.statuses import ExecutionStatus
-from executions.engine import recorder
 from executions.lifecycle import CannotStart
 from executions.models import Execution, NodeRun
-from tests.engine import COMMITS, claim_leases, make_execution
+from tests.engine import COMMITS, claim_leases, commit, make_execution
 from tests.workflows import edge, node
 
 
@@ -30,9 +29,9 @@ def make_ended(turns: int = 1, *, items: list[dict[str, Any]] | None = None) -> 
         change = lifecycle.start_node(claimed.execution, lease, run, 1)
         run.output, run.output_items, run.duration_ms = {"main": items or [{"of": name}]}, 1, 1.0
         change += lifecycle.complete_node(claimed.execution, lease, run, None)
-        recorder.write([change])
+        commit(change)
     end = lifecycle.end(claimed.execution, lease, ExecutionStatus.COMPLETED, runs, {}, follow_up=False)
-    recorder.write([end])
+    commit(end)
     return Execution.objects.select_related("workflow__latest_version", "version").get(pk=execution.pk)
 
 

@@ -15,15 +15,16 @@ from executions import lifecycle
 from executions.admission import admission
 from executions.domain.errors import NodeError
 from executions.domain.statuses import ExecutionStatus
-from executions.engine import child_executions, recorder, runner
+from executions.engine import child_executions
+from executions.engine.actor import ExecutionActor
 from executions.engine.definition import definition
 from executions.engine.driver import driver
-from executions.engine.node_runs import wait_row
+from executions.engine.wakeups import new_wait
 from executions.lifecycle import ClaimedExecution
 from executions.models import Execution, NodeRun, Wait, WaitKind
 from executions.nodes.base import WaitFor
 from executions.waits import completion, waits
-from tests.engine import COMMITS, claim_leases, make_execution, make_workflow
+from tests.engine import COMMITS, claim_leases, commit, make_execution, make_workflow
 from tests.executing import at_once
 from tests.workflows import edge, node
 
@@ -48,9 +49,9 @@ def begun(claimed: ClaimedExecution, *, expires_in: float | None = None) -> tupl
     pause.inputs = {"main": [{"node": "start", "run_index": 0, "output": "main"}]}
     change += lifecycle.start_node(execution, lease, pause, 1)
     until = None if expires_in is None else timezone.now() + timedelta(seconds=expires_in)
-    wait = wait_row(WaitFor("Waits.", until, WaitKind.WEBHOOK), pause)
+    wait = new_wait(WaitFor("Waits.", until, WaitKind.WEBHOOK), pause)
     change += lifecycle.wait_node(execution, lease, pause, "Waits.", until, wait)
-    assert recorder.write([change]) == set()
+    commit(change)
     assert wait is not None
     return pause, wait
 
@@ -63,7 +64,7 @@ def waiting_for_a_call(**parameters: Any) -> Execution:
 def go_on(execution: Execution) -> Execution:
     """Claim the execution and run it here until it lets go."""
     claimed, over = claim(execution), threading.Event()
-    runner.Run(driver(), claimed, definition(claimed.execution.version_id), lambda run: over.set()).start()
+    ExecutionActor(driver(), claimed, definition(claimed.execution.version_id), lambda actor: over.set()).start()
     assert over.wait(30)
     execution.refresh_from_db()
     return execution
@@ -97,7 +98,7 @@ def test_a_call_that_crosses_the_release_of_the_lease_wakes_it() -> None:
     claimed = claim(execution)
     _, wait = begun(claimed)
     waits.resolve(wait.pk, {"n": 1})
-    recorder.write([lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0)])
+    commit(lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0))
     assert due(execution)
     admission.admit()
     assert go_on(execution).status == ExecutionStatus.COMPLETED
@@ -110,7 +111,7 @@ def test_a_call_that_crosses_a_pause_is_kept_and_the_pause_holds() -> None:
     _, wait = begun(claimed)
     lifecycle.request_pause(execution)
     waits.resolve(wait.pk, {"n": 1})
-    recorder.write([lifecycle.release_paused(claimed.execution, claimed.lease, {"reason": "Lunch.", "by": None}, 0)])
+    commit(lifecycle.release_paused(claimed.execution, claimed.lease, {"reason": "Lunch.", "by": None}, 0))
     execution.refresh_from_db()
     assert (execution.status, execution.resume_at) == (PAUSED, None)
     lifecycle.request_resume(execution)
@@ -123,7 +124,7 @@ def test_a_resume_that_crosses_the_pause_it_takes_back_lets_it_go_on() -> None:
     begun(claimed)
     lifecycle.request_pause(execution)
     lifecycle.request_resume(execution, reason="Never mind.")
-    recorder.write([lifecycle.release_paused(claimed.execution, claimed.lease, {"reason": "Lunch.", "by": None}, 0)])
+    commit(lifecycle.release_paused(claimed.execution, claimed.lease, {"reason": "Lunch.", "by": None}, 0))
     assert due(execution)
     assert execution.status == PAUSED
     assert go_on(execution).status == WAITING
@@ -150,7 +151,7 @@ def test_a_call_just_before_its_time_runs_out_counts_even_if_the_worker_learns_o
     claimed = claim(execution)
     pause, wait = begun(claimed, expires_in=30)
     waits.resolve(wait.pk, {"n": 1})
-    recorder.write([lifecycle.release_waiting(claimed.execution, claimed.lease, wait.expires_at, 0)])
+    commit(lifecycle.release_waiting(claimed.execution, claimed.lease, wait.expires_at, 0))
     NodeRun.objects.filter(pk=pause.pk).update(wake_at=timezone.now())
     assert go_on(execution).status == ExecutionStatus.COMPLETED
     assert output_of(execution) == {"main": [{"n": 1}]}
@@ -160,7 +161,7 @@ def test_twenty_calls_at_the_same_instant_resolve_it_once() -> None:
     execution = waiting_for_a_call()
     claimed = claim(execution)
     _, wait = begun(claimed)
-    recorder.write([lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0)])
+    commit(lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0))
     taken = together(*[lambda n=n: waits.resolve(wait.pk, {"n": n}) for n in range(20)])  # type: ignore[misc]
     (first,) = (index for index, found in enumerate(taken) if found is not None)
     assert go_on(execution).status == ExecutionStatus.COMPLETED
@@ -172,7 +173,7 @@ def test_a_call_and_a_cancellation_at_the_same_instant_leave_it_cancelled() -> N
         execution = waiting_for_a_call()
         claimed = claim(execution)
         _, wait = begun(claimed)
-        recorder.write([lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0)])
+        commit(lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0))
         together(
             lambda wait=wait: waits.resolve(wait.pk, {"n": 1}),  # type: ignore[misc]
             lambda execution=execution: lifecycle.request_cancel(execution),  # type: ignore[misc]
@@ -187,7 +188,7 @@ def test_a_worker_lost_after_it_has_taken_a_call_up_does_not_make_it_wait_again(
     claimed = claim(execution)
     pause, wait = begun(claimed)
     waits.resolve(wait.pk, {"n": 1})
-    recorder.write([lifecycle.start_node(claimed.execution, claimed.lease, pause, 1)])  # it went on, and died
+    commit(lifecycle.start_node(claimed.execution, claimed.lease, pause, 1))  # it went on, and died
     Execution.objects.filter(pk=execution.pk).update(lease_expires_at=timezone.now())
     assert go_on(execution).status == ExecutionStatus.COMPLETED
     assert output_of(execution) == {"main": [{"n": 1}]}
@@ -207,7 +208,7 @@ def test_the_news_of_what_came_is_taken_down_once_it_is_taken_up() -> None:
     execution = waiting_for_a_call()
     claimed = claim(execution)
     Execution.objects.filter(pk=execution.pk).update(resume_at=timezone.now())
-    recorder.write([lifecycle.Change(claimed.lease, execution_fields={"resume_at": None})])
+    commit(lifecycle.Change(claimed.lease, execution_fields={"resume_at": None}))
     execution.refresh_from_db()
     assert execution.resume_at is None
 
@@ -220,7 +221,7 @@ def calling() -> tuple[ClaimedExecution, NodeRun, str]:
     nodes = [node("start", "manual_trigger"), node("call", "execute_workflow", workflow=str(child.pk))]
     claimed = claim(make_execution(nodes, [edge("start", "call")]))
     run = NodeRun(execution=claimed.execution, node_id="call", name="Call", node_type="execute_workflow")
-    recorder.write([lifecycle.start_node(claimed.execution, claimed.lease, run, 1)])
+    commit(lifecycle.start_node(claimed.execution, claimed.lease, run, 1))
     return claimed, run, str(child.pk)
 
 
@@ -244,7 +245,6 @@ def test_a_worker_that_has_lost_the_parent_starts_no_child() -> None:
 def test_after_the_end_of_the_parent_no_child_is_started() -> None:
     claimed, run, workflow = calling()
     Execution.objects.filter(pk=claimed.execution.pk).update(lease_expires_at=timezone.now())
-    recorder.write([lifecycle.hand_over(claimed.lease, 0)])
     lifecycle.request_cancel(claimed.execution)
     claim_leases([claimed.execution.pk], "another")
     with pytest.raises(NodeError, match="has ended"):
@@ -255,9 +255,9 @@ def test_a_child_whose_end_is_told_many_times_at_once_wakes_its_parent_once() ->
     claimed, run, workflow = calling()
     child = child_executions.start_child(run, workflow, [{"n": 1}], True)
     wanted = WaitFor("Waits.", kind=WaitKind.EXECUTION, child=child)
-    change = lifecycle.wait_node(claimed.execution, claimed.lease, run, "Waits.", None, wait_row(wanted, run))
+    change = lifecycle.wait_node(claimed.execution, claimed.lease, run, "Waits.", None, new_wait(wanted, run))
     change += lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0)
-    recorder.write([change])
+    commit(change)
     assert Wait.objects.filter(execution=claimed.execution).count() == 1
     assert go_on(child).status == ExecutionStatus.COMPLETED
     Execution.objects.filter(pk=child.pk).update(follow_up_due=True)
@@ -272,7 +272,7 @@ def test_a_parent_and_a_child_that_end_at_the_same_instant_are_both_followed_up(
     for _ in range(5):
         claimed, run, workflow = calling()
         child = child_executions.start_child(run, workflow, [{}], True)
-        recorder.write([lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0)])
+        commit(lifecycle.release_waiting(claimed.execution, claimed.lease, None, 0))
         together(
             lambda parent=claimed.execution: lifecycle.request_cancel(parent),  # type: ignore[misc]
             lambda child=child: lifecycle.request_cancel(child),  # type: ignore[misc]

@@ -12,8 +12,9 @@ from django.db import connection
 from django.utils import timezone
 
 from executions import lifecycle
-from executions.engine import recorder
+from executions.engine.commit import TransactionTrace, write_and_claim
 from executions.engine.heartbeat.table import Table
+from executions.engine.recorder import recorder
 from executions.lifecycle import Lease
 from executions.models import Execution
 from tests.engine import COMMITS, claim_leases, make_execution
@@ -60,12 +61,12 @@ def test_a_heartbeat_passes_over_what_a_commit_has_locked_and_does_not_lose_it()
     ):
         with outside.transaction():
             outside.execute("SELECT 1 FROM executions_execution WHERE id = %s FOR UPDATE", [first.pk])
-            commit = threads.submit(_closing, lambda: recorder.write(changes))
+            commit = threads.submit(_closing, lambda: write_and_claim(changes, [], TransactionTrace()))
             wait_until(lambda: waiting(looking) == 1, "The commit, which waits for the first row")
             beats.beat()  # while the rows are locked
             for slot, held in enumerate((second_lease, first_lease)):
                 assert not table.is_lost(slot, held.execution_id, held.fencing_token)
-        assert commit.result(60) == set()
+        assert commit.result(60).stale == set()
 
 
 @COMMITS
@@ -76,7 +77,7 @@ def test_what_is_written_for_long_has_its_lease_renewed_by_the_recorder(settings
     Execution.objects.filter(pk=execution.pk).update(lease_expires_at=timezone.now() + timedelta(seconds=2))
     before = Execution.objects.values_list(until, flat=True).get(pk=execution.pk)
     said = lifecycle.event(execution, "log", {"level": "info", "message": "written"})
-    recorder.recorder().submit(lifecycle.Change(lease, [said])).result(60)
+    recorder().submit(lifecycle.Change(lease, [said])).result(60)
     after = Execution.objects.values_list(until, flat=True).get(pk=execution.pk)
     assert before is not None
     assert after is not None

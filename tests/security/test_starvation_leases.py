@@ -18,10 +18,10 @@ from django.utils import timezone
 from executions.admission import admission
 from executions.domain.statuses import ExecutionStatus
 from executions.engine import lease
+from executions.engine.actor import ExecutionActor
 from executions.engine.definition import definition
 from executions.engine.driver import TURN_THREADS, driver
 from executions.engine.heartbeat.table import Table
-from executions.engine.runner import Run
 from executions.lifecycle import ClaimedExecution
 from executions.models import Execution
 from tests.answering import Answering, answering
@@ -120,8 +120,8 @@ def test_a_worker_whose_turns_are_all_stuck_loses_its_leases_and_another_finishe
         for mine in stuck:
             driver().turns.submit(lambda mine=mine: be_stuck(mine), mine)  # type: ignore[misc]
         assert all(mine.wait(60) for mine in stuck)
-        run = Run(driver(), first, definition(first.execution.version_id), lambda run: left.set())
-        run.start()
+        actor = ExecutionActor(driver(), first, definition(first.execution.version_id), lambda actor: left.set())
+        actor.start()
         wait_until(lambda: expiry(execution) < timezone.now().timestamp(), "The end of the lease")
         (second,) = claim_leases([execution.pk], "another worker")
         assert second.lease.fencing_token == first.lease.fencing_token + 1

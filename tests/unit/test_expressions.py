@@ -11,7 +11,7 @@ import pytest
 
 from executions.domain.expressions import Budget, Evaluator, ExpressionError, ExpressionScope, TooMuchHere
 from executions.domain.syntax import check_syntax
-from executions.engine.elsewhere import Fallback
+from executions.engine.sandbox_runner import FallbackEvaluator
 
 SCOPE = ExpressionScope(
     [{"n": 1, "name": "Ada"}, {"n": 2}],
@@ -77,7 +77,7 @@ def test_what_other_threads_compute_is_not_counted_against_an_expression() -> No
     for other in others:
         other.start()
     try:
-        assert Fallback(SCOPE, "workspace", threading.Event()).resolve(source) == 1_000_000
+        assert FallbackEvaluator(SCOPE, "workspace", threading.Event()).resolve(source) == 1_000_000
     finally:
         over.set()
         for other in others:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from executions.domain.graph import Graph
-from executions.engine.planner import Items, Plan, Ready, RestoredRun, RunKey
+from executions.engine.flow import Items, Ready, RestoredRun, RunKey
+from executions.engine.planner import Planner
 from tests.workflows import edge, node
 
 Work = Callable[[Ready], tuple[dict[str, Items], bool]]
@@ -19,7 +20,7 @@ def through(ready: Ready) -> tuple[dict[str, Items], bool]:
 
 
 def loop(ready: Ready) -> tuple[dict[str, Items], bool]:
-    first, *returned = ready.turns
+    first, *returned = ready.iterations
     if len(returned) < len(first):
         return {"loop": [first[len(returned)]]}, True
     return {"done": [item for turn in returned for item in turn]}, False
@@ -42,8 +43,8 @@ class Simulation:
         self.plan = self.new_plan()
         self.active: list[Ready] = []
 
-    def new_plan(self) -> Plan:
-        return Plan(self.graph, lambda node_id: node_id.startswith("merge"))
+    def new_plan(self) -> Planner:
+        return Planner(self.graph, lambda node_id: node_id.startswith("merge"))
 
     def begin(self, items: Items) -> Simulation:
         self.trigger = ("start", items)

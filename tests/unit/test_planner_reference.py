@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executions.domain.graph import Graph
-from executions.engine.planner import Items, Plan, Ready, RestoredRun, RunKey
-from tests.reference_planner import ReferencePlan
+from executions.engine.flow import Items, Ready, RestoredRun, RunKey
+from executions.engine.planner import Planner
+from tests.reference_planner import ReferencePlanner
 from tests.workflows import edge, node
 
 ITEMS: Items = [{"n": 1}]
@@ -45,12 +46,12 @@ class Both:
         self.rows: dict[RunKey, dict[str, Any]] = {}
         self.skipped: list[str] = []
         self.active: list[Ready] = []
-        self.plans: tuple[Plan, ReferencePlan] = self.new()
+        self.plans: tuple[Planner, ReferencePlanner] = self.new()
         for plan in self.plans:
             plan.trigger("start", ITEMS)
 
-    def new(self) -> tuple[Plan, ReferencePlan]:
-        return Plan(self.graph, is_join), ReferencePlan(self.graph, is_join)
+    def new(self) -> tuple[Planner, ReferencePlanner]:
+        return Planner(self.graph, is_join), ReferencePlanner(self.graph, is_join)
 
     def look(self) -> bool:
         skipped, expected_skipped = (plan.take_skipped() for plan in self.plans)
@@ -86,7 +87,7 @@ class Both:
 
 
 def shown(runs: list[Ready]) -> list[Any]:
-    return [(run.node_id, run.run_index, run.references, len(run.turns)) for run in runs]
+    return [(run.node_id, run.run_index, run.references, len(run.iterations)) for run in runs]
 
 
 @settings(max_examples=600, deadline=None)
@@ -160,7 +161,7 @@ def test_a_large_graph_costs_a_few_steps_for_each_edge(shape: Any) -> None:
     edges = shape(N)
     names = list(dict.fromkeys(["start", *(name for e in edges for name in (e["source"], e["target"]))]))
     graph = Graph.parse([node(name, "no_op") for name in names], edges)
-    plan = Plan(graph, is_join)
+    plan = Planner(graph, is_join)
     plan.trigger("start", ITEMS)
     ran = 0
     while not plan.ended:
@@ -169,4 +170,4 @@ def test_a_large_graph_costs_a_few_steps_for_each_edge(shape: Any) -> None:
             plan.completed((run.node_id, run.run_index), {"main": ITEMS})
             ran += 1
     assert ran == len(names)
-    assert plan.edges_seen + plan._live.steps <= 4 * len(edges)
+    assert plan.steps <= 4 * len(edges)

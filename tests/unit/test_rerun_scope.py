@@ -19,7 +19,7 @@ from executions.domain.rerun_scope import (
     scope,
     still_replaced,
 )
-from executions.engine.planner import Items, Ready, RestoredRun
+from executions.engine.flow import Items, Ready, RestoredRun
 from tests.unit.test_planner import DIAMOND, LOOP, LOOPS, MERGE_IN_LOOP, NESTED, A, Simulation, Work
 from tests.workflows import edge, node
 

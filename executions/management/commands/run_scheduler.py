@@ -18,7 +18,7 @@ from events.bus import system_events
 from events.replay import jobs as replays
 from events.retention.housekeeping import Housekeeping
 from executions.engine import node_deliveries
-from executions.engine.runner import worker_name
+from executions.engine.lease import worker_name
 from executions.triggers import schedules
 from executions.workers import recovery
 from executions.workers.autoscaling import Scaler

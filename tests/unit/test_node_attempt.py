@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from executions.domain.expressions import Evaluator, ExpressionScope
 from executions.domain.graph import Node
-from executions.engine.attempt import Outcome, attempt
+from executions.engine.node_attempt import NodeOutcome, run_node
 from executions.nodes.base import NodeContext
 from executions.nodes.code import Code, CodeParameters
 
 HEAVY = "let a = []; for (let i = 0; i < 5e5; i++) a.push({ i });"
 
 
-def attempted(code: str) -> Outcome:
+def attempted(code: str) -> NodeOutcome:
     node = Node(id="node", name="Node", type="code", parameters={"code": code})
 
     def context() -> NodeContext[CodeParameters]:
@@ -19,7 +19,7 @@ def attempted(code: str) -> Outcome:
             node, CodeParameters, {"main": []}, Evaluator(ExpressionScope([])), "key", lambda level, message: None
         )
 
-    return attempt(node, Code(), {"main": []}, context)
+    return run_node(node, Code(), {"main": []}, context)
 
 
 def test_the_cost_of_code_is_that_of_its_process_and_not_of_the_thread_that_waits() -> None:

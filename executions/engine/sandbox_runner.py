@@ -1,5 +1,4 @@
-"""What would hold up the worker's threads, done in a sandbox process: the run of a node that computes, and the
-expressions of any node."""
+"""Work that would block the worker's threads, done in a sandbox process: nodes that compute, and slow expressions."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ from workflow_platform.core.sandbox.task import Reply, Task, TaskCancelled
 logger = logging.getLogger(__name__)
 
 HEAD_BYTES = 2**20
-"""Room for an answer's head beside the items."""
+"""Bytes of a reply's head, which the limit for outputs does not count."""
 BATCH = 200
 """Items whose parameters are resolved in one task."""
 
@@ -36,7 +35,7 @@ def run(node_type: NodeType[Any], context: NodeContext[Any]) -> NodeResult:
         "resolved": None if resolved is None else [resolved[n].model_dump(mode="json") for n in sorted(resolved)],
     }
     task = _task("run", head, context.inputs, context.evaluator.scope, context.node.parameters)
-    reply = _ask(task, context.workspace, context.evaluator.scope, context.cancelled)
+    reply = _run_task(task, context.workspace, context.evaluator.scope, context.cancelled)
     context.cost.cpu_ms, context.cost.memory_bytes = reply.cpu_ms, reply.memory_bytes
     if reply.failure == "output":
         raise NodeError(
@@ -49,63 +48,72 @@ def run(node_type: NodeType[Any], context: NodeContext[Any]) -> NodeResult:
 
 
 def _result(reply: Reply, context: NodeContext[Any]) -> NodeResult:
-    told, chunks = orjson.loads(reply.parts[0]), iter(reply.parts[1:])
-    for level, message in told["logs"]:
+    head, chunks = orjson.loads(reply.parts[0]), iter(reply.parts[1:])
+    for level, message in head["logs"]:
         context.log(level, message)
-    if "error" in told:
-        raise NodeError(told["error"], retryable=told["retryable"])
-    if "bug" in told:
-        logger.error("node %s raised in a sandbox process:\n%s", context.node.id, told["trace"])
-        raise RuntimeError(told["bug"])
-    outputs = {each["name"]: _items([next(chunks) for _ in each["counts"]], each) for each in told["outputs"]}
-    return NodeResult(outputs, keep_open=told["keep_open"])
+    if "error" in head:
+        raise NodeError(head["error"], retryable=head["retryable"])
+    if "bug" in head:
+        logger.error(
+            "node %s raised an unexpected error in a sandbox process; its attempt fails:\n%s",
+            context.node.id,
+            head["trace"],
+            extra={"node": context.node.id} | _log_fields(context.evaluator.scope),
+        )
+        raise RuntimeError(head["bug"])
+    outputs = {each["name"]: _items([next(chunks) for _ in each["counts"]], each) for each in head["outputs"]}
+    return NodeResult(outputs, keep_open=head["keep_open"])
 
 
-def _items(chunks: list[bytes], told: dict[str, Any]) -> Items:
-    packed = PackedItems(chunks, told["counts"], told["sample"])
+def _log_fields(scope: ExpressionScope) -> dict[str, str]:
+    return {"execution_id": str(scope.execution.get("id", "")), "workflow_id": str(scope.workflow.get("id", ""))}
+
+
+def _items(chunks: list[bytes], output: dict[str, Any]) -> Items:
+    packed = PackedItems(chunks, output["counts"], output["sample"])
     return packed if packed.size > PACKED_BYTES else list(packed)
 
 
-class Fallback:
-    """Evaluates here as long as that takes next to no time, then in a sandbox process."""
+class FallbackEvaluator:
+    """Evaluates expressions in this process while they are quick, then in a sandbox process."""
 
     def __init__(self, scope: ExpressionScope, workspace: str, cancelled: threading.Event) -> None:
         self.scope = scope
         self._workspace, self._cancelled = workspace, cancelled
-        self._here: Evaluator | None = Evaluator(scope, budget=Budget())
+        self._local: Evaluator | None = Evaluator(scope, budget=Budget())
         self._value: Any = None
-        self._answers: dict[int, bytes] = {}
+        self._replies: dict[int, bytes] = {}
 
     def resolve(self, value: Any, item_index: int = 0) -> Any:
         """Return `value` with every expression in it evaluated for one item. Raises ExpressionError, NodeError."""
-        if self._here is not None:
+        if self._local is not None:
             try:
-                return self._here.resolve(value, item_index)
+                return self._local.resolve(value, item_index)
             except TooMuchHere:
-                self._here = None
-        if value is not self._value or item_index not in self._answers:
+                self._local = None
+        if value is not self._value or item_index not in self._replies:
             self._value = value
-            self._answers = dict(enumerate(self._resolve_batch(value, item_index), item_index))
-        told = orjson.loads(self._answers[item_index])
-        if "error" in told:
-            raise ExpressionError(told["error"])
-        return told["value"]
+            self._replies = dict(enumerate(self._resolve_batch(value, item_index), item_index))
+        reply = orjson.loads(self._replies[item_index])
+        if "error" in reply:
+            raise ExpressionError(reply["error"])
+        return reply["value"]
 
     def _resolve_batch(self, value: Any, first: int) -> list[bytes]:
         end = max(first + 1, min(first + BATCH, len(self.scope.items)))
         while True:
             head = {"value": value, "first": first, "end": end}
             task = _task("resolve", head, {"main": self.scope.items}, self.scope, value)
-            reply = _ask(task, self._workspace, self.scope, self._cancelled)
+            reply = _run_task(task, self._workspace, self.scope, self._cancelled)
             if reply.failure != "output" or end == first + 1:
                 break
-            end = first + 1  # each by itself: together they are too large
+            end = first + 1  # one item at a time: the values of the batch are too large together
         if reply.failure:
             raise NodeError(reply.explain(task, "Evaluating the parameters"), retryable=reply.retryable)
         return reply.parts
 
 
-def _ask(task: Task, workspace: str, scope: ExpressionScope, cancelled: threading.Event) -> Reply:
+def _run_task(task: Task, workspace: str, scope: ExpressionScope, cancelled: threading.Event) -> Reply:
     try:
         return sandbox().run(task, group=workspace, queue=str(scope.execution.get("id", "")), cancelled=cancelled)
     except TaskCancelled:
@@ -115,7 +123,7 @@ def _ask(task: Task, workspace: str, scope: ExpressionScope, cancelled: threadin
 def _task(
     function: str, head: dict[str, Any], inputs: dict[str, Items], scope: ExpressionScope, parameters: Any
 ) -> Task:
-    """Return a task over the inputs, with those of the other nodes' outputs that the parameters name."""
+    """Return a task with the inputs, and the outputs of those other nodes that the parameters name."""
     described, nodes, arrays = list[dict[str, Any]](), dict[int, dict[str, Any]](), list[bytes]()
 
     def add(items: Items) -> list[int]:
@@ -126,8 +134,8 @@ def _task(
     for name, items in inputs.items():
         described.append({"name": name, "counts": add(items)})
     for name, items in scope.named_in("\n".join(_templates(parameters))).items():
-        if (known := nodes.get(id(items))) is not None:  # by its id and by its name
-            known["names"].append(name)
+        if (node := nodes.get(id(items))) is not None:  # named both by its id and by its name
+            node["names"].append(name)
         else:
             nodes[id(items)] = {"names": [name], "counts": add(items)}
     words = {"execution": scope.execution, "workflow": scope.workflow, "vars": scope.vars}
@@ -142,11 +150,11 @@ def _task(
 
 
 def _templates(value: Any) -> Iterator[str]:
-    """Yield the texts in a JSON value that have expressions."""
+    """Yield the strings in a JSON value that contain expressions."""
     if isinstance(value, str):
         if "{{" in value:
             yield value
     elif isinstance(value, dict | list):
-        inner: Iterable[Any] = value.values() if isinstance(value, dict) else value
-        for each in inner:
-            yield from _templates(each)
+        parts: Iterable[Any] = value.values() if isinstance(value, dict) else value
+        for part in parts:
+            yield from _templates(part)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from executions.domain.graph import Node, NodeCache
-from executions.engine.cached import is_cached
+from executions.engine.result_cache import is_cached
 from executions.nodes.registry import node_types
 
 CACHED = {"id": "a", "cache": NodeCache()}

@@ -11,8 +11,8 @@ from executions.domain.errors import NodeError
 from executions.domain.expressions import Evaluator, ExpressionError, ExpressionScope
 from executions.domain.graph import Node
 from executions.domain.items import Items, PackedItems, main_of, pack
-from executions.engine import elsewhere
-from executions.engine.elsewhere import Fallback
+from executions.engine import sandbox_runner
+from executions.engine.sandbox_runner import FallbackEvaluator
 from executions.nodes.base import NodeContext, NodeResult, NodeType
 from executions.nodes.registry import node_types
 from tests.broken_node import Broken
@@ -62,7 +62,7 @@ def test_a_node_that_computes_gives_the_same_elsewhere(
     assert not node_type.check_parameters(parameters)
     here = node_type.run(context(node_type, parameters, inputs))
     as_text = {name: pack(items)[0] for name, items in inputs.items()}
-    there = elsewhere.run(node_type, context(node_type, parameters, as_text))
+    there = sandbox_runner.run(node_type, context(node_type, parameters, as_text))
     assert as_lists(there) == as_lists(here) != {}
     assert all(isinstance(items, PackedItems) for items in as_text.values())
 
@@ -83,12 +83,12 @@ def test_every_type_that_computes_is_compared_or_tested_by_itself() -> None:
 def test_an_error_elsewhere_says_what_it_says_here(kind: str, parameters: dict[str, Any], said: str) -> None:
     node_type = node_types()[kind]
     with pytest.raises(NodeError, match=said):
-        elsewhere.run(node_type, context(node_type, parameters, {"main": [{"name": "x"}]}))
+        sandbox_runner.run(node_type, context(node_type, parameters, {"main": [{"name": "x"}]}))
 
 
 def test_a_bug_of_a_node_type_is_told_as_one(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
-        elsewhere.run(Broken(), context(Broken(), {}, {"main": [{}]}))
+        sandbox_runner.run(Broken(), context(Broken(), {}, {"main": [{}]}))
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -96,7 +96,7 @@ def test_a_node_run_has_a_limit_of_cpu_time(settings: Any) -> None:
     settings.NODE_CPU_SECONDS = 1
     endless = {"fields": {"a": "{{ (() => { const end = Date.now() + 400; while (Date.now() < end); return 1 })() }}"}}
     with pytest.raises(NodeError, match="took longer than 1 s of CPU time"):
-        elsewhere.run(node_types()["set"], context(node_types()["set"], endless, {"main": MANY}))
+        sandbox_runner.run(node_types()["set"], context(node_types()["set"], endless, {"main": MANY}))
 
 
 def test_an_output_has_its_limit_elsewhere_too(settings: Any) -> None:
@@ -104,21 +104,21 @@ def test_an_output_has_its_limit_elsewhere_too(settings: Any) -> None:
     large = {"fields": {"a": "{{ 'x'.repeat(3e6) }}"}}
     for count in (1, 3):
         with pytest.raises(NodeError, match="at most 100000 are allowed"):
-            elsewhere.run(node_types()["set"], context(node_types()["set"], large, {"main": [{}] * count}))
+            sandbox_runner.run(node_types()["set"], context(node_types()["set"], large, {"main": [{}] * count}))
 
 
 # --- parameters -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def fallback() -> Fallback:
-    return Fallback(ExpressionScope([{"n": n} for n in range(500)]), "workspace", threading.Event())
+def fallback() -> FallbackEvaluator:
+    return FallbackEvaluator(ExpressionScope([{"n": n} for n in range(500)]), "workspace", threading.Event())
 
 
 SLOW = "{{ (() => { let n = 0; while (n < 200000) n++; return $json.n })() }}"
 
 
-def test_parameters_that_take_long_are_evaluated_elsewhere_for_each_item(fallback: Fallback) -> None:
+def test_parameters_that_take_long_are_evaluated_elsewhere_for_each_item(fallback: FallbackEvaluator) -> None:
     parameters = {"url": SLOW, "plain": "{{ $json.n }}"}
     assert [fallback.resolve(parameters, n) for n in (0, 1, 250, 499)] == [
         {"url": n, "plain": n} for n in (0, 1, 250, 499)
@@ -126,7 +126,7 @@ def test_parameters_that_take_long_are_evaluated_elsewhere_for_each_item(fallbac
     assert fallback.resolve(SLOW, 7) == 7
 
 
-def test_an_error_of_one_item_is_raised_for_that_item(fallback: Fallback) -> None:
+def test_an_error_of_one_item_is_raised_for_that_item(fallback: FallbackEvaluator) -> None:
     failing = "{{ (() => { let n = 0; while (n < 200000) n++; return $json.n === 2 ? $json.a.b : 1 })() }}"
     assert [fallback.resolve(failing, n) for n in (0, 1, 3)] == [1, 1, 1]
     with pytest.raises(ExpressionError, match="cannot read propert"):

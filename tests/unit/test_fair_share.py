@@ -6,17 +6,21 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from executions.engine.driver import MESSAGES_A_TURN, Actor
-from executions.engine.fair_share import FairThreads, Line, Places
+from executions.engine.fair_share import FairQueue, FairSlots, FairThreadPool
+from executions.engine.mailbox import MESSAGES_PER_TURN, Mailbox
 
 SECONDS = 60
+
+
+def raise_again(error: Exception) -> None:
+    raise error
 
 
 class ByHand:
     """Stands for the threads: the test says when a call is made."""
 
     def __init__(self) -> None:
-        self.line = Line()
+        self.line = FairQueue()
 
     def submit(self, call: Callable[[], object], workspace: Hashable, execution: Hashable = None) -> None:
         self.line.add(call, workspace, execution)
@@ -29,7 +33,7 @@ class ByHand:
 
 
 def test_workspaces_take_turns_and_within_each_its_executions_do() -> None:
-    line, made = Line(), list[str]()
+    line, made = FairQueue(), list[str]()
     for workspace, execution, count in (("a", "1", 4), ("a", "2", 1), ("b", "3", 2)):
         for number in range(count):
             line.add(lambda name=f"{workspace}{execution}{number}": made.append(name), workspace, execution)  # type: ignore[misc]
@@ -39,7 +43,7 @@ def test_workspaces_take_turns_and_within_each_its_executions_do() -> None:
 
 
 def test_a_workspace_that_may_have_no_place_is_passed_over_and_keeps_its_turn() -> None:
-    line, made = Line(), list[str]()
+    line, made = FairQueue(), list[str]()
     line.add(lambda: made.append("a"), "a", None)
     line.add(lambda: made.append("b"), "b", None)
     found = line.next(lambda workspace: workspace != "a")
@@ -52,30 +56,30 @@ def test_a_workspace_that_may_have_no_place_is_passed_over_and_keeps_its_turn() 
 
 
 def test_the_last_places_are_for_workspaces_that_hold_few() -> None:
-    places = Places(100)
-    while places.may_take("greedy"):
-        places.take("greedy")
-    assert places.held["greedy"] == 80
+    slots = FairSlots(100)
+    while slots.may_take("greedy"):
+        slots.take("greedy")
+    assert slots.occupied["greedy"] == 80
     others = 0
-    while places.may_take("other"):
-        places.take("other")
+    while slots.may_take("other"):
+        slots.take("other")
         others += 1
-    assert others == places.few == 5
-    assert all(places.may_take(name) for name in ("third", "fourth"))
-    places.give_back("greedy")
-    assert not places.may_take("greedy")  # what is kept has to be free again first
+    assert others == slots.few == 5
+    assert all(slots.may_take(name) for name in ("third", "fourth"))
+    slots.release("greedy")
+    assert not slots.may_take("greedy")  # what is kept has to be free again first
 
 
 def test_one_workspace_alone_uses_all_but_what_is_kept() -> None:
     for size in (1, 2, 4, 5, 64):
-        places = Places(size)
-        while places.may_take("only"):
-            places.take("only")
-        assert places.held["only"] == size - size // 5
+        slots = FairSlots(size)
+        while slots.may_take("only"):
+            slots.take("only")
+        assert slots.occupied["only"] == size - size // 5
 
 
 def test_calls_of_another_workspace_are_made_while_one_holds_all_places_that_it_may_have() -> None:
-    threads, go_on = FairThreads(5, "test"), threading.Event()
+    threads, go_on = FairThreadPool(5, "test"), threading.Event()
     begun = [threading.Event() for _ in range(20)]
 
     def compute(mine: threading.Event) -> None:
@@ -94,7 +98,7 @@ def test_calls_of_another_workspace_are_made_while_one_holds_all_places_that_it_
 
 
 def test_a_call_that_raises_gives_its_place_back() -> None:
-    threads, came = FairThreads(1, "test"), threading.Event()
+    threads, came = FairThreadPool(1, "test"), threading.Event()
 
     def fail() -> None:
         raise RuntimeError("on purpose")
@@ -105,23 +109,22 @@ def test_a_call_that_raises_gives_its_place_back() -> None:
 
 
 def test_an_actor_with_many_messages_lets_others_have_their_turns() -> None:
-    threads: Any = type("Driver", (), {"turns": ByHand()})()
-    busy, other, order = Actor(threads, "a"), Actor(threads, "b"), list[str]()
-    for _ in range(3 * MESSAGES_A_TURN):
+    threads: Any = ByHand()
+    busy, other, order = Mailbox(threads, "a", raise_again), Mailbox(threads, "b", raise_again), list[str]()
+    for _ in range(3 * MESSAGES_PER_TURN):
         busy.tell(lambda: order.append("busy"))
     other.tell(lambda: order.append("other"))
-    while threads.turns.make_one():
+    while threads.make_one():
         pass
-    assert order.index("other") <= MESSAGES_A_TURN
-    assert order.count("busy") == 3 * MESSAGES_A_TURN
+    assert order.index("other") <= MESSAGES_PER_TURN
+    assert order.count("busy") == 3 * MESSAGES_PER_TURN
     busy.tell(lambda: order.append("again"))
-    assert threads.turns.make_one()
+    assert threads.make_one()
     assert order[-1] == "again"
 
 
 def test_an_actors_messages_are_handled_in_order_and_never_two_at_once() -> None:
-    driver: Any = type("Driver", (), {"turns": FairThreads(4, "test", 1)})()
-    actor, seen, over = Actor(driver, "a"), list[int](), threading.Event()
+    actor, seen, over = Mailbox(FairThreadPool(4, "test", 1), "a", raise_again), list[int](), threading.Event()
     inside = threading.Lock()
 
     def message(number: int) -> None:

@@ -1,0 +1,344 @@
+"""One execution in a worker process, from its claim to its end, to a wait or pause, or to the loss of its lease."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from executions import lifecycle
+from executions.admission import after_commit
+from executions.domain.statuses import ExecutionStatus
+from executions.engine.definition import Definition
+from executions.engine.driver import Driver
+from executions.engine.flow import RunKey
+from executions.engine.journal import Journal
+from executions.engine.lease import heartbeats
+from executions.engine.mailbox import TURN_SECONDS, Mailbox
+from executions.engine.node_attempt import ActiveNodeRun, NodeOutcome
+from executions.engine.node_runner import NodeRunner
+from executions.engine.recorder import recorder
+from executions.engine.result_cache import CachedResult, ExecutionCache
+from executions.engine.state import ExecutionState
+from executions.lifecycle import Change, ClaimedExecution, Lease
+from executions.waits import responses
+
+logger = logging.getLogger(__name__)
+
+OUTCOMES_PER_TURN = 20
+"""Ended attempts that it handles in one turn before other executions have theirs."""
+HOLD_SECONDS = 0.25
+"""What is due sooner is awaited in this process, with the lease held."""
+
+
+class ExecutionActor:
+    """Decides what an execution does next, after each message.
+
+    Everything that happens to the execution is a message: the end of an attempt, a time that has come, a request, a
+    lost lease. The actor never waits: a node with effects outside starts in a callback, once the checkpoints that it
+    rests on are committed.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        claimed: ClaimedExecution,
+        definition: Definition,
+        on_closed: Callable[[ExecutionActor], None],
+    ) -> None:
+        """`on_closed` is called once, when nothing of the execution runs here any more."""
+        execution = claimed.execution
+        self._driver, self._definition, self._on_closed = driver, definition, on_closed
+        self._workspace, self._execution = execution.workspace_id, execution
+        self.lease: Lease = claimed.lease
+        self.error: Exception | None = None
+        """The bug that ended it here; None if it ended as planned or lost its lease."""
+        self.next_due: float | None = None
+        limit_ms = definition.settings.get("max_execution_time_ms") or settings.PERF_MAX_EXECUTION_TIME_MS
+        self._state = ExecutionState(execution, claimed.lease, int(limit_ms))
+        self._mailbox = Mailbox(driver.turns, self._workspace, self._on_error)
+        self.tell = self._mailbox.tell
+        self._journal = Journal(recorder(), self._state, partial(self.tell, self.advance), self._on_commit_failed)
+        self._nodes = NodeRunner(
+            self._state, definition, claimed.runs, self._run_in_thread, self._tell_attempt_ended, self._write_log
+        )
+        self._cache = ExecutionCache(execution, definition, has_begun=bool(claimed.runs))
+        self._state.awaiting_cache = self._cache.enabled
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"execution {self._execution.pk}"
+
+    def start(self) -> None:
+        """Begin, or continue from the stored node runs."""
+        self._driver.add(self)
+        self._mailbox.watch = heartbeats().hold(self)
+        if self._state.awaiting_cache:
+            self._run_in_thread(self._look_up_cache)
+            self.tell(self.advance)
+        else:
+            self.tell(self._resume)
+
+    # --- messages, from any thread ---------------------------------------------------------------------------------
+
+    def on_lease_lost(self) -> None:
+        """Another worker holds the execution, or it has ended: write nothing more."""
+        self._state.lease_lost = True
+        self.tell(self._abandon)
+
+    def on_control_request(self, cancel: dict[str, Any] | None, pause: dict[str, Any] | None, woken: bool) -> None:
+        """Take a request to cancel or pause, or the news that something that is waited for has been resolved."""
+        state = self._state
+        if (cancel, pause, woken) != (state.cancel_request, state.pause_request, state.woken):
+            state.cancel_request, state.pause_request, state.woken = cancel, pause, woken
+            if woken:
+                self.tell(self._acknowledge_wakeup)
+            self.tell(self.advance)
+
+    def stop(self) -> None:
+        """Hand the execution over at its checkpoint: the worker stops."""
+        self._state.stopping = True
+        self.tell(self.advance)
+
+    def _tell_attempt_ended(self, active: ActiveNodeRun, outcome: NodeOutcome) -> None:
+        self.tell(partial(self._on_attempt_ended, active, outcome))
+
+    def _on_commit_failed(self) -> None:
+        self._state.lease_lost = True
+        self.tell(self._close)
+
+    # --- turns -----------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Handle what is due: retries, timeouts, waits, the deadline."""
+        if self._state.is_over:
+            return
+        self._nodes.tick()
+        if self._state.may_begin_nodes:
+            self._apply_wakeups()
+        self.advance()
+
+    def advance(self) -> None:
+        """Do everything that can be done now."""
+        state, nodes = self._state, self._nodes
+        handled, until = 0, time.monotonic() + TURN_SECONDS
+        while not state.is_over:
+            self._apply_pending_requests()
+            if state.released or state.has_backlog:
+                break
+            if state.may_begin_nodes and not self._begin_ready(until):
+                break
+            if not nodes.ended_attempts:
+                self._suspend()
+                break
+            self._finish(*nodes.ended_attempts.popleft())
+            handled += 1
+            if handled >= OUTCOMES_PER_TURN or time.monotonic() > until:
+                self.tell(self.advance)
+                break
+        self.next_due = None if state.is_over else self._next_due()
+
+    def _apply_pending_requests(self) -> None:
+        """End for a cancellation or the deadline; hand over if the worker stops."""
+        state = self._state
+        if state.cancel_request is not None:
+            self._end(ExecutionStatus.CANCELLED, {"reason": "Asked for.", "by": None} | state.cancel_request)
+        elif state.is_past_deadline:
+            self._end(ExecutionStatus.TIMED_OUT, {"limit_ms": state.limit_ms})
+        elif state.stopping:
+            self._release(lifecycle.hand_over(self.lease, state.ran_ms))
+
+    def _suspend(self) -> None:
+        """Nothing more can be done now: end, give the lease back, or keep it until the next message."""
+        state, nodes = self._state, self._nodes
+        if state.awaiting_cache:
+            return
+        if nodes.has_ended:
+            node_id, outputs = nodes.outputs.last or (None, {})
+            self._cache.set_result(node_id, outputs, nodes.outputs.response, nodes.rows.values())
+            self._end(ExecutionStatus.COMPLETED, {})
+        elif nodes.active:
+            return
+        elif state.pause_request is not None:
+            self._release(lifecycle.release_paused(self._execution, self.lease, state.pause_request, state.ran_ms))
+        elif not state.woken:
+            until: datetime | None = min(nodes.wake_times(), default=None)
+            if until is None or until > timezone.now() + timedelta(seconds=HOLD_SECONDS):
+                self._release(lifecycle.release_waiting(self._execution, self.lease, until, state.ran_ms))
+
+    def _next_due(self) -> float:
+        due = min(self._nodes.due_at(), default=self._state.deadline)
+        if self._nodes.waiting and self._state.may_begin_nodes and (wake_times := self._nodes.wake_times()):
+            wake_in = (min(wake_times) - timezone.now()).total_seconds()
+            due = min(due, time.monotonic() + wake_in)
+        return min(due, self._state.deadline)
+
+    # --- nodes -----------------------------------------------------------------------------------------------------
+
+    def _resume(self) -> None:
+        """Begin, or continue from the stored node runs."""
+        for active in self._nodes.restore():
+            self._start(active)
+        self.advance()
+
+    def _begin_ready(self, until: float) -> bool:
+        """Begin ready node runs, at least one. Returns whether all have begun; if not, another turn follows."""
+        nodes = self._nodes
+        for change in nodes.skip_unreachable():
+            self._journal.submit(change)
+        nodes.collect_ready()
+        while nodes.to_begin:
+            self._start(nodes.begin(nodes.to_begin.popleft()))
+            if nodes.to_begin and self._state.has_backlog:
+                return False  # the journal calls when half of it is committed
+            if nodes.to_begin and time.monotonic() > until:
+                self.tell(self.advance)
+                return False
+        return True
+
+    def _start(self, active: ActiveNodeRun) -> None:
+        change = self._nodes.start(active)
+        if self._nodes.needs_commit(active):
+            self._journal.submit(change, lambda: self.tell(partial(self._on_start_committed, active)))
+        else:
+            self._journal.submit(change)
+            self._nodes.attempt(active)
+
+    def _on_start_committed(self, active: ActiveNodeRun) -> None:
+        """Make an attempt with effects outside, unless it was given up meanwhile."""
+        key: RunKey = (active.row.node_id, active.row.run_index)
+        if not self._state.is_over and self._nodes.active.get(key) is active:
+            self._nodes.attempt(active)
+
+    def _on_attempt_ended(self, active: ActiveNodeRun, outcome: NodeOutcome) -> None:
+        if not self._state.is_over:
+            self._nodes.ended_attempts.append((active, outcome))
+            self.advance()
+
+    def _finish(self, active: ActiveNodeRun, outcome: NodeOutcome) -> None:
+        """Write how an attempt ended."""
+        change = self._nodes.finish(active, outcome)
+        if change is None:
+            return
+        if self._nodes.fatal_error is not None:
+            self._end(ExecutionStatus.FAILED, {"error": self._nodes.fatal_error}, change)
+        elif self._execution.awaited and "response" in change.execution_fields:
+            self._journal.submit(change, self._notify_waiters)
+        else:
+            self._journal.submit(change)
+
+    def _write_log(self, change: Change) -> None:
+        """Write what a node logs while it runs."""
+        if not self._state.is_over:
+            self._journal.submit(change)
+
+    def _acknowledge_wakeup(self) -> None:
+        """Clear the mark that something was resolved, before the waits are read: a later resolution sets it again."""
+        state = self._state
+        if not self._nodes.waiting or state.is_over:
+            state.woken = False
+        elif state.may_begin_nodes:  # else the waits are read when the execution continues
+            change = Change(self.lease, execution_fields={"resume_at": None})
+            self._journal.submit(change, lambda: self.tell(self._on_wakeup_acknowledged))
+
+    def _on_wakeup_acknowledged(self) -> None:
+        self._state.woken = False
+        if not self._state.is_over and self._state.may_begin_nodes:
+            self._apply_wakeups(resolved=True)
+            self.advance()
+
+    def _apply_wakeups(self, *, resolved: bool = False) -> None:
+        """Resume the node runs whose time has come or, with `resolved`, whose wait may have been resolved."""
+        for active in self._nodes.take_woken(resolved=resolved):
+            self._start(active)
+
+    # --- the result cache ------------------------------------------------------------------------------------------
+
+    def _look_up_cache(self) -> None:
+        self.tell(partial(self._on_cache_answer, self._cache.look_up()))
+
+    def _on_cache_answer(self, cached: CachedResult | None) -> None:
+        self._state.awaiting_cache = False
+        if self._state.is_over:
+            self._run_in_thread(self._cache.release)
+        elif cached is None:
+            self._resume()
+        else:
+            data = {"cached_from": str(cached.execution_id)}
+            self._end(ExecutionStatus.COMPLETED, data, self._nodes.serve_cached(cached))
+
+    # --- the end ---------------------------------------------------------------------------------------------------
+
+    def _end(self, status: ExecutionStatus, data: dict[str, Any], change: Change | None = None) -> None:
+        """Write the end of the execution, and of every node run that has not ended, in one change."""
+        nodes = self._nodes
+        follow_up = self._has_follow_up(status)
+        change = nodes.cancel_unended(change or Change(self.lease))
+        rows = list(nodes.rows.values())
+        change += lifecycle.end(self._execution, self.lease, status, rows, data, follow_up=follow_up)
+        self._release(change, after_commit.follow_up if follow_up else after_commit.admit)
+
+    def _has_follow_up(self, status: ExecutionStatus) -> bool:
+        """Tell whether a parent, a child, a wait or an error workflow has to be notified of the end."""
+        if self._execution.parent_run_id is not None:
+            return True
+        return status is not ExecutionStatus.COMPLETED and (
+            bool(self._definition.settings.get("error_workflow"))
+            or any(active.has_wait for active in self._nodes.waiting.values())
+            or any(active.row.node_type == "execute_workflow" for active in self._nodes.active.values())
+        )
+
+    def _release(self, change: Change, then: Callable[[], None] = after_commit.admit) -> None:
+        """Write the last change under this lease; close once it is committed, and call `then`."""
+        self._state.released = True
+        self._journal.submit(change, partial(self._on_released, then))
+
+    def _on_released(self, then: Callable[[], None]) -> None:
+        self._cache.confirm()
+        then()
+        if self._execution.awaited:
+            self._notify_waiters()
+        self.tell(self._close)
+
+    def _abandon(self) -> None:
+        """Close, unless the last change is on its way: its commit decides."""
+        if not self._state.released:
+            self._close()
+
+    def _on_error(self, error: Exception) -> None:
+        """A message has raised an unexpected error: give the execution up; it is recovered, up to MAX_RECOVERIES."""
+        logger.error(
+            "the execution stopped with an unexpected error; it is recovered from its last checkpoint",
+            exc_info=error,
+            extra=self._state.log_fields,
+        )
+        self.error = error
+        self._close()
+
+    def _close(self) -> None:
+        """Stop everything that runs here for the execution."""
+        if self._closed:
+            return
+        self._closed = self._state.released = True
+        self.next_due = None
+        self._nodes.abandon()
+        self._cache.cancelled.set()
+        if self._cache.enabled:
+            self._run_in_thread(self._cache.release)
+        heartbeats().release(self.lease)
+        self._journal.close()
+        self._driver.remove(self)
+        self._on_closed(self)
+
+    def _notify_waiters(self) -> None:
+        """Send the response or end to the web process that waits for it."""
+        responses.notify(self._execution.pk, self._nodes.outputs.state(self._execution))
+
+    def _run_in_thread(self, call: Callable[[], object]) -> None:
+        self._driver.nodes.submit(call, self._workspace, self._execution.pk)

@@ -1,0 +1,110 @@
+"""Checkpoints: a node run's output, its end, what flows from it and the progress of the execution, in one change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from executions import lifecycle
+from executions.domain.graph import ERROR_OUTPUT, Graph, Node
+from executions.domain.items import Items
+from executions.domain.statuses import NodeRunStatus
+from executions.engine.flow import RestoredRun
+from executions.engine.node_attempt import ActiveNodeRun
+from executions.engine.outputs import ExecutionOutputs, pack_outputs, preview
+from executions.engine.planner import Planner
+from executions.engine.result_cache import CachedResult
+from executions.engine.state import ExecutionState
+from executions.lifecycle import Change
+from executions.models import NodeRun
+from executions.nodes.base import NodeResult
+
+
+class Checkpoints:
+    """Makes the checkpoints of one execution, and passes the outputs on to its planner."""
+
+    def __init__(self, state: ExecutionState, graph: Graph, planner: Planner) -> None:
+        self._state, self._execution, self._lease = state, state.execution, state.lease
+        self._graph, self._planner = graph, planner
+        self.outputs = ExecutionOutputs(state.execution.response)
+        self.done_nodes: set[str] = set()
+
+    def restore(self, rows: Sequence[NodeRun], runs: Sequence[RestoredRun]) -> None:
+        """Continue from the stored node runs."""
+        self.outputs.total_bytes = sum(row.output_bytes for row in rows)
+        self.done_nodes = {row.node_id for row in rows if NodeRunStatus(row.status).ended}
+        for run in runs:
+            if run.outputs is not None:
+                self.outputs.remember(run.key[0], dict(run.outputs))
+
+    def complete(self, active: ActiveNodeRun, result: NodeResult, sizes: dict[str, int], busy: set[str]) -> Change:
+        """A node run has completed. `busy` are the nodes that have begun and not ended."""
+        row = active.row
+        outputs = {name: items for name, items in result.outputs.items() if items}
+        row.keep_open, row.error, row.from_cache = result.keep_open, None, result.from_cache
+        self.outputs.set(row, outputs, sum(sizes.values()))
+        change = lifecycle.complete_node(self._execution, self._lease, row, preview(outputs))
+        if result.response is not None and self.outputs.response is None:  # the first response is the one
+            self.outputs.response = change.execution_fields["response"] = result.response
+        return self._pass_on(change, active, outputs, sizes, busy)
+
+    def fail_and_continue(self, active: ActiveNodeRun, node: Node, error: dict[str, Any], busy: set[str]) -> Change:
+        """A node run has failed, and its `on_error` lets the execution go on with the error as its output."""
+        row = active.row
+        items: Items = [{"error": {"message": error["message"], "type": error["type"]}}]
+        if node.on_error == "route":
+            received = [item for inputs in active.ready.inputs.values() for item in inputs]
+            items = [item | items[0] for item in received] or items
+        outputs = {ERROR_OUTPUT if node.on_error == "route" else "main": items}
+        sizes = {name: len(orjson.dumps(items)) for name, items in outputs.items()}
+        self.outputs.set(row, outputs, sum(sizes.values()))
+        change = lifecycle.fail_node(self._execution, self._lease, row, error, node.on_error)
+        return self._pass_on(change, active, outputs, sizes, busy)
+
+    def serve_cached(self, cached: CachedResult, row: NodeRun | None) -> Change:
+        """The result cache has the result of the whole execution; `row` is a run of the node that gave it."""
+        change = Change(self._lease, execution_fields={"cached_from": cached.execution_id})
+        if row is not None:
+            change += lifecycle.start_node(self._execution, self._lease, row, 0)
+            row.from_cache, row.duration_ms = True, 0.0
+            outputs, sizes = pack_outputs(cached.outputs)
+            self.outputs.set(row, outputs, sum(sizes.values()))
+            change += lifecycle.complete_node(self._execution, self._lease, row, preview(outputs))
+        if cached.response is not None:
+            self.outputs.response = change.execution_fields["response"] = cached.response
+        return change
+
+    def _pass_on(
+        self,
+        change: Change,
+        active: ActiveNodeRun,
+        outputs: dict[str, Items],
+        sizes: dict[str, int],
+        busy: set[str],
+    ) -> Change:
+        """Add what flows from the node run and the progress to the change that ends it."""
+        key = (active.row.node_id, active.row.run_index)
+        self.done_nodes.add(key[0])
+        for edge, items in self._planner.completed(key, outputs, keep_open=active.row.keep_open):
+            data = {
+                "edge": edge.model_dump(include={"source", "source_output", "target", "target_input"}),
+                "run_index": key[1],
+                "items": len(items),
+                "bytes": sizes[edge.source_output],
+                "preview": preview({"main": items}),
+            }
+            change.events.append(lifecycle.event(self._execution, "data_flow", data))
+        change.events.append(lifecycle.event(self._execution, "progress", self._progress(busy)))
+        return change
+
+    def _progress(self, busy: set[str]) -> dict[str, Any]:
+        done, total = len(self.done_nodes - busy), len(self._graph.nodes)
+        remaining = self._state.ran_ms / done * (total - done) if done else None
+        return {
+            "completed": done,
+            "total": total,
+            "in_progress": len(busy),
+            "estimated_remaining_ms": None if remaining is None else round(remaining, 1),
+        }

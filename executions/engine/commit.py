@@ -1,0 +1,176 @@
+"""One transaction of the recorder: changes of executions, claims, and events, written once even if the connection
+breaks around the commit."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence, Set
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DataError, InterfaceError, OperationalError, connection, transaction
+
+from events import log
+from events.log import NewEvent
+from events.log.models import Event
+from executions import lifecycle
+from executions.domain.statuses import ExecutionStatus
+from executions.engine import rows
+from executions.engine.lease import worker_name
+from executions.lifecycle import Change, ClaimedExecution
+from executions.lifecycle.deliveries import withdraw
+from executions.models import Wait
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 0.2
+
+Claim = tuple[list[UUID], str, "Future[list[ClaimedExecution]]"]
+
+
+class StaleLease(Exception):
+    """Another worker holds the execution, it has ended, or its lease has expired: nothing was written."""
+
+
+@dataclass(slots=True)
+class Written:
+    """What a transaction wrote."""
+
+    stale: set[UUID]
+    """Executions whose lease no longer holds: none of their changes was written."""
+    claimed: list[list[ClaimedExecution]]
+
+
+@dataclass(slots=True)
+class TransactionTrace:
+    """What a transaction leaves behind, to find out whether it was committed if the connection broke before the answer.
+
+    Its number tells only whether it is over: after a crash PostgreSQL may give the number of a transaction that it
+    undid to another, which commits. What it wrote tells that it was committed. A transaction without events leaves
+    nothing to look for and is written again. Its changes have the same effect twice; a lease that it took is no longer
+    free, expires, and the execution is recovered.
+    """
+
+    transaction_id: str = ""
+    event_id: str = ""
+    """Of one of its events; empty if it has none."""
+    written: Written | None = None
+
+    def find_committed(self, deadline: float) -> Written | None:
+        """Return what was written if it was committed; None if it was not, or that cannot be known in time."""
+        written, event_id = self.written, self.event_id
+        self.written, self.event_id = None, ""
+        while written is not None and event_id and time.monotonic() < deadline:
+            try:
+                if self._is_over():
+                    return written if Event.objects.filter(pk=event_id).exists() else None
+            except (OperationalError, InterfaceError):
+                connection.close()
+            time.sleep(RETRY_SECONDS)
+        return None
+
+    def _is_over(self) -> bool:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_xact_status(%s::text::xid8)", [self.transaction_id])
+                (status,) = cursor.fetchone()
+        except DataError:  # the number has not been given out: a crash has undone the transaction
+            return True
+        return bool(status != "in progress")
+
+
+def write_once(changes: list[Change], claims: list[Claim]) -> Written:
+    """Write, and if the connection breaks find out whether that was committed; if not, write again.
+
+    Raises any other error, and the database's error once it has been unreachable for LEASE_SECONDS.
+    """
+    deadline = time.monotonic() + settings.LEASE_SECONDS
+    trace = TransactionTrace()
+    while True:
+        try:
+            return write_and_claim(changes, claims, trace)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning(
+                "the connection broke while %d changes and %d claims were written; checking, then writing again: %s",
+                len(changes),
+                len(claims),
+                str(error).strip(),
+                extra={"worker": worker_name()},
+            )
+            connection.close()
+            if (written := trace.find_committed(deadline)) is not None:
+                return written
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
+
+
+@transaction.atomic
+def write_and_claim(changes: Sequence[Change], claims: Sequence[Claim], trace: TransactionTrace) -> Written:
+    """Write changes and take leases in one transaction.
+
+    Locks come in one order everywhere: executions by id, then, in one append, streams by id, and the feed.
+    """
+    execution_ids = {execution_id for claimed_ids, _, _ in claims for execution_id in claimed_ids}
+    execution_ids.update(change.lease.execution_id for change in changes)
+    began = time.monotonic()
+    with connection.cursor() as cursor:
+        tokens = _lock(execution_ids)
+        cursor.execute("SELECT pg_current_xact_id()::text")
+        (trace.transaction_id,) = cursor.fetchone()
+    claims_taken = [lifecycle.take_leases(claimed_ids, worker) for claimed_ids, worker, _ in claims]
+    stale, events = write_rows(changes, tokens) if changes else (set(), [])
+    if time.monotonic() - began > settings.HEARTBEAT_SECONDS:
+        _renew(tokens.keys() - stale)
+    events = [event for _, claim_events in claims_taken for event in claim_events] + events
+    if events:
+        recorded = log.append(events)
+        trace.event_id = recorded[0].id
+    trace.written = Written(stale, [claimed for claimed, _ in claims_taken])
+    return trace.written
+
+
+def write_rows(changes: Sequence[Change], tokens: Mapping[UUID, int]) -> tuple[set[UUID], list[NewEvent]]:
+    """Write the rows of the changes of executions that are locked; `tokens` are the fencing tokens of valid leases.
+
+    Returns the executions whose lease no longer holds, and the events of the others.
+    """
+    stale = {c.lease.execution_id for c in changes if tokens.get(c.lease.execution_id) != c.lease.fencing_token}
+    valid = [change for change in changes if change.lease.execution_id not in stale]
+    for change in valid:
+        withdraw(change)
+    node_runs = {(r.execution_id, r.node_id, r.run_index): r for change in valid for r in change.node_runs}
+    rows.upsert_node_runs(list(node_runs.values()))
+    if waits := [wait for change in valid for wait in change.waits]:
+        Wait.objects.bulk_create(waits, ignore_conflicts=True)
+    fields: dict[UUID, dict[str, Any]] = {}
+    for change in valid:
+        if change.execution_fields:
+            fields.setdefault(change.lease.execution_id, {}).update(change.execution_fields)
+    rows.update_executions(fields)
+    return stale, [event for change in valid for event in change.events]
+
+
+def _lock(execution_ids: set[UUID]) -> dict[UUID, int]:
+    """Lock the executions, in id order. Returns the fencing tokens of those whose lease still holds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, fencing_token, status = %s AND lease_expires_at > clock_timestamp()"
+            " FROM executions_execution WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+            [ExecutionStatus.RUNNING.value, list(execution_ids)],
+        )
+        return {id_: token for id_, token, holds in cursor.fetchall() if holds}
+
+
+def _renew(execution_ids: Set[UUID]) -> None:
+    """Extend the leases of executions that are locked: heartbeats skip locked rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE executions_execution SET lease_expires_at = clock_timestamp() + make_interval(secs => %s)"
+            " WHERE id = ANY(%s)",
+            [settings.LEASE_SECONDS, list(execution_ids)],
+        )

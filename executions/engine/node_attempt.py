@@ -1,0 +1,222 @@
+"""One attempt of a node run: what the node is given, where it runs, what came of it and what it cost.
+
+Nothing is written here.
+"""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+from executions import credentials
+from executions.domain.errors import NodeError
+from executions.domain.expressions import Budget, Evaluator, ExpressionScope, Resolver, TooMuchHere
+from executions.domain.graph import Graph, Node
+from executions.domain.items import Items, is_small, joined, main_of
+from executions.engine import child_executions, node_deliveries, sandbox_runner
+from executions.engine.definition import Definition
+from executions.engine.flow import Ready
+from executions.engine.outputs import pack_outputs
+from executions.engine.result_cache import is_cached, run_cached
+from executions.models import Execution, NodeRun
+from executions.nodes.base import Cost, NodeContext, NodeResult, NodeType
+from executions.waits import waits
+from workflow_platform.core.secrets.secret_names import masked_text
+
+
+@dataclass(slots=True, eq=False)
+class ActiveNodeRun:
+    """A node run that has begun and not ended."""
+
+    ready: Ready
+    row: NodeRun
+    started: float = field(default_factory=time.monotonic)
+    """When its attempt began, on the monotonic clock."""
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    retry_at: float | None = None
+    """When its next attempt begins, on the monotonic clock; None while one is under way."""
+    resumed: bool = False
+    """It continues after a wait."""
+    outcome: dict[str, Any] | None = None
+    """How that wait was resolved; None if its time ran out."""
+    has_wait: bool = False
+    """It waits for something outside of the execution: it has a `Wait`."""
+
+
+@dataclass(slots=True)
+class NodeOutcome:
+    """How an attempt ended: a result or an error, with what it cost."""
+
+    result: NodeResult | None
+    error: Exception | None
+    duration_ms: float
+    cpu_ms: float = 0
+    memory_bytes: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Bytes of JSON of each output of the result."""
+
+
+class NodeAttempt:
+    """One attempt of a node run, to be made in the actor's thread or in one that may block."""
+
+    def __init__(
+        self,
+        active: ActiveNodeRun,
+        definition: Definition,
+        execution: Execution,
+        latest: Mapping[str, Items],
+        log: Callable[[str, str], None],
+    ) -> None:
+        self._active, self._execution, self._log = active, execution, log
+        self._node = definition.graph.nodes[active.row.node_id]
+        self._type = definition.types[self._node.id]
+        self._inputs = active.ready.inputs
+        self._scope = _scope(definition, execution, latest, self._inputs)
+        self._computes = self._type.computes and not self._type.passes_on(self._node.parameters)
+        self._cached = is_cached(self._node, self._type) and not active.resumed
+
+    def run_inline(self) -> NodeOutcome | None:
+        """Make the attempt in this thread if that is quick; None: it is for `run_in_thread`."""
+        if not self._node.disabled:
+            if self._type.blocking or self._cached:
+                return None
+            if self._computes and not is_small(self._inputs, self._type.inline_bytes):
+                return None
+        evaluator = Evaluator(self._scope, budget=Budget())
+        try:
+            return run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator))
+        except TooMuchHere:
+            return None
+
+    def run_in_thread(self) -> NodeOutcome:
+        """Make the attempt in a thread that may block: a node that computes runs in a sandbox process."""
+        run = partial(sandbox_runner.run, self._type) if self._computes else self._type.perform
+        if self._cached:
+            run = partial(run_cached, self._execution.workspace_id, self._type, run)
+        workspace = str(self._execution.workspace_id)
+        evaluator = sandbox_runner.FallbackEvaluator(self._scope, workspace, self._active.cancelled)
+        return run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator), run)
+
+    def _context(self, evaluator: Resolver) -> NodeContext[Any]:
+        active, row, workspace = self._active, self._active.row, self._execution.workspace_id
+        return NodeContext(
+            node=self._node,
+            parameters_type=self._type.Parameters,
+            inputs=self._inputs,
+            evaluator=evaluator,
+            idempotency_key=row.idempotency_key,
+            log=self._log,
+            workspace=str(workspace),
+            cancelled=active.cancelled,
+            turns=active.ready.iterations,
+            resumed=active.resumed,
+            outcome=active.outcome,
+            node_run=row,
+            start_child=partial(child_executions.start_child, row),
+            deliver=partial(node_deliveries.deliver, row),
+            find_credential=partial(credentials.open_for_node, workspace),
+            mark_credential=partial(credentials.mark, workspace),
+        )
+
+
+def run_node(
+    node: Node,
+    node_type: NodeType[Any],
+    inputs: dict[str, Items],
+    make_context: Callable[[], NodeContext[Any]],
+    run: Callable[[NodeContext[Any]], NodeResult] | None = None,
+) -> NodeOutcome:
+    """Run the node once with `run`, by default its type's `perform`; a disabled node passes its items through.
+
+    Errors are returned in the outcome. Raises TooMuchHere only.
+    """
+    run = run or node_type.perform
+    began, cpu, memory = time.perf_counter(), time.thread_time(), _peak_memory()
+    result, error, cost, sizes = None, None, Cost(), dict[str, int]()
+    try:
+        if node.disabled:
+            result = _pass_through(node, node_type, inputs)
+        else:
+            context = make_context()
+            cost = context.cost
+            result = run(context)
+        result.outputs, sizes = pack_outputs(result.outputs)
+    except TooMuchHere:
+        raise
+    except Exception as raised:
+        result, error = None, raised
+    return NodeOutcome(
+        result,
+        error,
+        round((time.perf_counter() - began) * 1000, 3),
+        round((time.thread_time() - cpu) * 1000 + cost.cpu_ms, 3),
+        # For a node that runs in another process, the growth of this one is due to others.
+        cost.memory_bytes or max(0, _peak_memory() - memory),
+        sizes,
+    )
+
+
+def error_data(error: Exception, node: Node) -> dict[str, Any]:
+    """Return an error in the form in which events and rows store it."""
+    is_node_error = isinstance(error, NodeError)
+    message = str(error) if is_node_error else f"{type(error).__name__}: {error}"
+    return {
+        "type": type(error).__name__,
+        "message": masked_text(message[:5000]),
+        "node": node.id,
+        "retryable": isinstance(error, NodeError) and error.retryable,
+    }
+
+
+def _pass_through(node: Node, node_type: NodeType[Any], inputs: dict[str, Items]) -> NodeResult:
+    outputs = node_type.output_names(node.parameters)
+    items = joined(list(inputs.values()))
+    return NodeResult({outputs[0]: items} if outputs else {})
+
+
+def _peak_memory() -> int:
+    """Return the most memory that this process has used so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _scope(
+    definition: Definition, execution: Execution, latest: Mapping[str, Items], inputs: dict[str, Items]
+) -> ExpressionScope:
+    items = main_of(inputs)
+    about = {"id": str(execution.pk), "trigger": execution.trigger, "resumeUrl": waits.resume_url(execution.pk)}
+    workflow = {"id": str(execution.workflow_id), "name": execution.workflow.name}
+    return ExpressionScope(
+        items, _NamedOutputs(latest, definition.graph), about, workflow, definition.settings.get("vars") or {}
+    )
+
+
+class _NamedOutputs(Mapping[str, Callable[[], Items]]):
+    """The latest outputs by the id and by the name of their nodes. Built on first use: most node runs use none."""
+
+    def __init__(self, latest: Mapping[str, Items], graph: Graph) -> None:
+        self._latest, self._graph = latest, graph
+
+    def __getitem__(self, name: str) -> Callable[[], Items]:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Callable[[], Items]]:
+        by_name: dict[str, Callable[[], Items]] = {}
+        for node_id, items in self._latest.items():
+            by_name[node_id] = by_name[self._graph.nodes[node_id].label] = partial(_identity, items)
+        return by_name
+
+
+def _identity(items: Items) -> Items:
+    return items

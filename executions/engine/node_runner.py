@@ -1,0 +1,310 @@
+"""How the node runs of an execution begin and end: attempts, outputs, waits, errors, timeouts and retries."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from executions import lifecycle
+from executions.domain.errors import NodeError
+from executions.domain.graph import Node
+from executions.domain.statuses import NodeRunStatus
+from executions.engine.checkpoints import Checkpoints
+from executions.engine.definition import Definition
+from executions.engine.flow import Ready, RestoredRun, RunKey
+from executions.engine.node_attempt import ActiveNodeRun, NodeAttempt, NodeOutcome, error_data
+from executions.engine.outputs import check_total_bytes
+from executions.engine.planner import Planner
+from executions.engine.result_cache import CachedResult
+from executions.engine.state import ExecutionState
+from executions.engine.wakeups import attempt_key, continue_after_wait, is_due, new_wait, settle, take_woken
+from executions.lifecycle import Change
+from executions.models import NodeRun, Wait
+from executions.nodes.base import WaitFor
+
+logger = logging.getLogger(__name__)
+
+HOLD_RETRY_SECONDS = 2.0
+"""A retry that is due sooner is awaited in this process, with the lease held."""
+LOST_WHILE_RUNNING = "The worker was lost while the node ran; nodes of this type are not repeated."
+
+
+class NodeRunner:
+    """Runs the nodes of one execution.
+
+    It returns what has to be written as changes, for the actor to submit, and starts attempts only when told to. All
+    methods are called in the actor's turns; the callbacks are called from the threads of nodes.
+    """
+
+    def __init__(
+        self,
+        state: ExecutionState,
+        definition: Definition,
+        restored: Sequence[NodeRun],
+        run_in_thread: Callable[[Callable[[], object]], None],
+        on_attempt_ended: Callable[[ActiveNodeRun, NodeOutcome], None],
+        on_log: Callable[[Change], None],
+    ) -> None:
+        """`run_in_thread` makes a call in a thread that may block; `on_log` takes what a node logs while it runs."""
+        self._state, self._execution, self._lease = state, state.execution, state.lease
+        self._definition, self._graph = definition, definition.graph
+        self._restored = restored
+        self._run_in_thread, self._on_attempt_ended, self._on_log = run_in_thread, on_attempt_ended, on_log
+        self._planner = Planner(self._graph, definition.is_join)
+        self._checkpoints = Checkpoints(state, self._graph, self._planner)
+        self.outputs = self._checkpoints.outputs
+        self.rows: dict[RunKey, NodeRun] = {}
+        self.active: dict[RunKey, ActiveNodeRun] = {}
+        self.waiting: dict[RunKey, ActiveNodeRun] = {}
+        self.to_begin: deque[Ready] = deque()
+        """Node runs that can begin: of many that become ready at once each turn begins some."""
+        self.ended_attempts: deque[tuple[ActiveNodeRun, NodeOutcome]] = deque()
+        """Attempts that have ended, for the actor to pass to `finish`."""
+        self.fatal_error: dict[str, Any] | None = None
+        """The error of a node that ends the execution when it fails."""
+
+    # --- beginning -------------------------------------------------------------------------------------------------
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether all nodes have ended, and none can begin any more."""
+        return self._planner.ended
+
+    def restore(self) -> list[ActiveNodeRun]:
+        """Continue from the stored node runs. Returns those to start again; the others wait, or have failed."""
+        rows = self._restored
+        self.rows = {(row.node_id, row.run_index): row for row in rows}
+        restored = [
+            RestoredRun((row.node_id, row.run_index), row.inputs, row.output, row.keep_open)
+            for row in rows
+            if row.status != NodeRunStatus.SKIPPED
+        ]
+        self._checkpoints.restore(rows, restored)
+        skipped = [row.node_id for row in rows if row.status == NodeRunStatus.SKIPPED]
+        trigger = (self._execution.trigger_node, self._execution.input)
+        begun = self._planner.restore(restored, trigger, skipped, self._execution.replaced_input)
+        active = [ActiveNodeRun(ready, self.rows[ready.node_id, ready.run_index]) for ready in begun]
+        if not active:
+            return []
+        now = timezone.now()
+        expired = {attempt_key(a.row) for a in active if a.row.status == NodeRunStatus.WAITING and is_due(a.row, now)}
+        waits = settle(self._execution, expired)
+        return [each for each in active if self._restarts(each, waits.get(attempt_key(each.row)), now)]
+
+    def _restarts(self, active: ActiveNodeRun, wait: Wait | None, now: datetime) -> bool:
+        """Tell whether a restored node run starts again now; if not, it waits on or has failed."""
+        row, key = active.row, (active.row.node_id, active.row.run_index)
+        active.has_wait = wait is not None
+        is_waiting = row.status == NodeRunStatus.WAITING
+        is_repeatable = self._definition.types[row.node_id].retry_on_crash
+        # A running one may have continued after its wait when its worker was lost: it does not wait a second time.
+        is_over = wait.resolved_at is not None if wait else is_due(row, now) and (is_waiting or row.error is None)
+        if is_over and (is_waiting or is_repeatable):
+            continue_after_wait(active, wait)
+            return True
+        if is_waiting:
+            self.waiting[key] = active
+        elif not is_repeatable:
+            self.active[key] = active
+            self.ended_attempts.append((active, NodeOutcome(None, NodeError(LOST_WHILE_RUNNING), 0)))
+        else:
+            return True
+        return False
+
+    def skip_unreachable(self) -> Iterator[Change]:
+        """Skip the nodes that no items can reach any more."""
+        for node_id in self._planner.take_skipped():
+            row = self._new_row(self._graph.nodes[node_id], 0)
+            self._checkpoints.done_nodes.add(node_id)
+            yield lifecycle.skip_node(self._execution, self._lease, row, "No item can reach it.")
+
+    def collect_ready(self) -> None:
+        """Move the node runs that have become ready to `to_begin`."""
+        self.to_begin.extend(self._planner.take_ready())
+
+    def begin(self, ready: Ready) -> ActiveNodeRun:
+        """Return a new node run, to be started."""
+        row = self._new_row(self._graph.nodes[ready.node_id], ready.run_index)
+        row.inputs = {name: refs for name, refs in ready.references.items() if refs[0]["run_index"] >= 0}
+        return ActiveNodeRun(ready, row)
+
+    def start(self, active: ActiveNodeRun) -> Change:
+        """Start an attempt of the node run; `attempt` makes it."""
+        row = active.row
+        self.active[row.node_id, row.run_index] = active
+        self._checkpoints.done_nodes.discard(row.node_id)
+        count = sum(len(items) for items in active.ready.inputs.values())
+        return lifecycle.start_node(self._execution, self._lease, row, count)
+
+    def needs_commit(self, active: ActiveNodeRun) -> bool:
+        """Tell whether the attempt has effects outside, which must rest on checkpoints that a crash cannot undo."""
+        node = self._graph.nodes[active.row.node_id]
+        node_type = self._definition.types[node.id]
+        return node_type.blocking and not node_type.pure and not node.disabled
+
+    def attempt(self, active: ActiveNodeRun) -> None:
+        """Make the attempt: here if it is quick, else in a thread that may block."""
+        log = partial(self._log, active)
+        attempt = NodeAttempt(active, self._definition, self._execution, dict(self.outputs.latest), log)
+        if (outcome := attempt.run_inline()) is not None:
+            self.ended_attempts.append((active, outcome))
+        else:
+            self._run_in_thread(partial(self._attempt_in_thread, active, attempt))
+
+    def _attempt_in_thread(self, active: ActiveNodeRun, attempt: NodeAttempt) -> None:
+        try:
+            outcome = attempt.run_in_thread()
+        finally:
+            connection.close()
+        self._on_attempt_ended(active, outcome)
+
+    def _log(self, active: ActiveNodeRun, level: str, message: str) -> None:
+        data = {
+            "level": level,
+            "message": message[:5000],
+            "node": active.row.node_id,
+            "run_index": active.row.run_index,
+        }
+        self._on_log(Change(self._lease, [lifecycle.event(self._execution, "log", data)]))
+
+    # --- time ------------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Make the retries that are due, and time out the attempts that take too long."""
+        now = time.monotonic()
+        for active in list(self.active.values()):
+            if active.retry_at is not None and active.retry_at <= now:
+                active.retry_at, active.started = None, now
+                self.attempt(active)
+            elif (seconds := self._timeout_of(active)) and now - active.started > seconds:
+                self._time_out(active, seconds)
+
+    def due_at(self) -> Iterator[float]:
+        """Yield when `tick` has something to do, on the monotonic clock."""
+        for active in self.active.values():
+            if active.retry_at is not None:
+                yield active.retry_at
+            elif (seconds := self._timeout_of(active)) is not None:
+                yield active.started + seconds
+
+    def wake_times(self) -> list[datetime]:
+        """Return the times that waiting node runs wait for."""
+        return [active.row.wake_at for active in self.waiting.values() if active.row.wake_at]
+
+    def take_woken(self, *, resolved: bool) -> list[ActiveNodeRun]:
+        """Return the waiting node runs to start again: their time has come or, with `resolved`, their wait is over."""
+        return take_woken(self._execution, self.waiting, resolved=resolved)
+
+    def _timeout_of(self, active: ActiveNodeRun) -> float | None:
+        return self._graph.nodes[active.row.node_id].timeout
+
+    def _time_out(self, active: ActiveNodeRun, seconds: float) -> None:
+        if not active.cancelled.is_set():
+            active.cancelled.set()
+            error = NodeError(f"The node took longer than its timeout of {seconds:g} s.", retryable=True)
+            elapsed_ms = (time.monotonic() - active.started) * 1000
+            self.ended_attempts.append((active, NodeOutcome(None, error, elapsed_ms)))
+
+    # --- ending ----------------------------------------------------------------------------------------------------
+
+    def finish(self, active: ActiveNodeRun, outcome: NodeOutcome) -> Change | None:
+        """End an attempt: with a checkpoint, a wait, a retry or a failure. None: it was given up before."""
+        row, result = active.row, outcome.result
+        key = (row.node_id, row.run_index)
+        if self.active.get(key) is not active:
+            return None
+        del self.active[key]
+        row.duration_ms, row.cpu_ms, row.memory_bytes = outcome.duration_ms, outcome.cpu_ms, outcome.memory_bytes
+        if result is None:
+            assert outcome.error is not None
+            return self._fail(active, outcome.error)
+        if result.wait_for is not None:
+            return self._wait(active, result.wait_for)
+        try:
+            check_total_bytes(self.outputs.total_bytes, sum(outcome.sizes.values()))
+        except NodeError as error:
+            return self._fail(active, error)
+        return self._checkpoints.complete(active, result, outcome.sizes, self._busy_nodes())
+
+    def _wait(self, active: ActiveNodeRun, wait_for: WaitFor) -> Change:
+        row = active.row
+        row.error = None  # an error would mean that it waits for its next attempt
+        wait = new_wait(wait_for, row)
+        active.has_wait = wait is not None
+        self.waiting[row.node_id, row.run_index] = active
+        return lifecycle.wait_node(self._execution, self._lease, row, wait_for.reason, wait_for.until, wait)
+
+    def _fail(self, active: ActiveNodeRun, error: Exception) -> Change:
+        row, node = active.row, self._graph.nodes[active.row.node_id]
+        data = error_data(error, node)
+        if not isinstance(error, NodeError):
+            self._log_unexpected(row, error)
+        if (data["retryable"] or node.retry.on == "all") and row.attempt < node.retry.attempts:
+            return self._retry(active, node, data, getattr(error, "retry_after", None))
+        if node.on_error == "stop":
+            self.fatal_error = data
+            return lifecycle.fail_node(self._execution, self._lease, row, data, "stop")
+        return self._checkpoints.fail_and_continue(active, node, data, self._busy_nodes())
+
+    def _log_unexpected(self, row: NodeRun, error: Exception) -> None:
+        logger.error(
+            "node %s (%s) raised an unexpected error; attempt %d fails",
+            row.node_id,
+            row.node_type,
+            row.attempt,
+            exc_info=error,
+            extra=self._state.log_fields | {"node": row.node_id},
+        )
+
+    def _retry(self, active: ActiveNodeRun, node: Node, error: dict[str, Any], retry_after: float | None) -> Change:
+        delay_ms = node.retry.delay_before(active.row.attempt + 1, random.random(), retry_after)  # noqa: S311
+        row = active.row
+        change = lifecycle.retry_node(self._execution, self._lease, row, error, delay_ms)
+        row.wake_at = None
+        again = ActiveNodeRun(active.ready, row)
+        key = (row.node_id, row.run_index)
+        if delay_ms > HOLD_RETRY_SECONDS * 1000:
+            row.error = error
+            until = timezone.now() + timedelta(milliseconds=delay_ms)
+            change += lifecycle.wait_node(self._execution, self._lease, row, "Waits for its next attempt.", until)
+            self.waiting[key] = again
+        else:
+            again.retry_at = time.monotonic() + delay_ms / 1000
+            self.active[key] = again
+        return change
+
+    def serve_cached(self, cached: CachedResult) -> Change:
+        """Record a cached result of the whole execution: only the node that gave it has a run."""
+        node = self._graph.nodes.get(cached.node or "")
+        return self._checkpoints.serve_cached(cached, self._new_row(node, 0) if node else None)
+
+    def cancel_unended(self, change: Change) -> Change:
+        """Add to `change` the end of every node run that has not ended."""
+        for active in (*self.active.values(), *self.waiting.values()):
+            active.cancelled.set()
+            change += lifecycle.cancel_node(self._lease, active.row)
+        return change
+
+    def _busy_nodes(self) -> set[str]:
+        return {key[0] for key in (*self.active, *self.waiting)}
+
+    def abandon(self) -> None:
+        """Tell attempts under way that nothing waits for their outcome any more."""
+        for active in self.active.values():
+            active.cancelled.set()
+
+    def _new_row(self, node: Node, run_index: int) -> NodeRun:
+        row = NodeRun(
+            execution=self._execution, node_id=node.id, name=node.label, node_type=node.type, run_index=run_index
+        )
+        self.rows[node.id, run_index] = row
+        return row

@@ -1,0 +1,122 @@
+"""The engine's use of the result cache: for one node run, and for a whole execution."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from executions import cache
+from executions.domain.errors import NodeError
+from executions.domain.graph import Node
+from executions.domain.items import Items
+from executions.domain.statuses import NodeRunStatus
+from executions.engine.definition import Definition
+from executions.engine.outputs import pack_outputs
+from executions.models import Execution, NodeRun
+from executions.nodes.base import NodeContext, NodeResult, NodeType
+
+logger = logging.getLogger(__name__)
+
+
+def is_cached(node: Node, node_type: NodeType[Any]) -> bool:
+    """Tell whether the node's runs use the cache. Such runs may block, so they have a thread of their own."""
+    enabled = node.cache is not None and not node.disabled and settings.CACHE_ENABLED
+    return enabled and node_type.cacheable and not node_type.trigger
+
+
+def run_cached(
+    workspace_id: UUID,
+    node_type: NodeType[Any],
+    run: Callable[[NodeContext[Any]], NodeResult],
+    context: NodeContext[Any],
+) -> NodeResult:
+    """Return the result from the cache, or `run` the node and store its result. Raises what `run` raises; an error is
+    never stored."""
+    assert context.node.cache is not None
+    context.resolved = {}
+    try:
+        key = cache.node_key(workspace_id, node_type, context)
+    except (NodeError, TypeError, ValueError):
+        return run(context)  # the node's own error is more precise
+    answer = cache.ask("node", key, cache.ttl_ms(context.node.cache.ttl), context.cancelled)
+    if isinstance(answer, cache.Hit):
+        return NodeResult(answer.value, from_cache=True)
+    outputs: dict[str, Items] | None = None
+    try:
+        if context.cancelled.is_set():
+            raise NodeError("Cancelled.")
+        result = run(context)
+        if result.wait_for is None and not result.keep_open and result.response is None:
+            outputs, _ = pack_outputs(result.outputs)
+        return result
+    finally:
+        answer.land(outputs, keep=outputs is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class CachedResult:
+    """The result of an earlier execution: the node that put it out, its outputs, and the webhook's response."""
+
+    execution_id: UUID
+    node: str | None
+    outputs: dict[str, Items]
+    response: dict[str, Any] | None
+
+
+class ExecutionCache:
+    """The result of one whole execution in the cache. `look_up` and `release` block: call them in a node thread."""
+
+    def __init__(self, execution: Execution, definition: Definition, *, has_begun: bool) -> None:
+        """An execution that `has_begun` already has node runs, and does not use the cache."""
+        options: Mapping[str, Any] | None = definition.settings.get("cache")
+        is_rerun = execution.rerun_of_id is not None  # a rerun is meant to run
+        self.enabled = options is not None and not has_begun and not is_rerun and settings.CACHE_ENABLED
+        self.cancelled = threading.Event()
+        self._execution, self._ttl = execution, cache.ttl_ms((options or {}).get("ttl"))
+        self._flight: cache.Flight | None = None
+        self._value: dict[str, Any] | None = None
+        self._committed = False
+
+    def look_up(self) -> CachedResult | None:
+        """Return the stored result, or that of another execution about to have it; None: run. Never raises."""
+        execution = self._execution
+        try:
+            key = cache.execution_key(
+                execution.workspace_id, execution.version_id, execution.trigger_node, execution.input
+            )
+            answer = cache.ask("execution", key, self._ttl, self.cancelled)
+            if isinstance(answer, cache.Flight):
+                self._flight = answer
+                return None
+            value = answer.value
+            return CachedResult(UUID(value["execution"]), value["node"], value["outputs"], value["response"])
+        except Exception:
+            logger.exception(
+                "the result cache failed; the execution runs without it",
+                extra={"execution_id": str(execution.pk), "workflow_id": str(execution.workflow_id)},
+            )
+            return None
+
+    def set_result(
+        self, node: str | None, outputs: dict[str, Items], response: dict[str, Any] | None, rows: Iterable[NodeRun]
+    ) -> None:
+        """Note the result of an execution that completes; it is stored only if no node failed."""
+        if all(row.status != NodeRunStatus.FAILED for row in rows):
+            self._value = {"execution": str(self._execution.pk), "node": node, "outputs": outputs}
+            self._value["response"] = response
+
+    def confirm(self) -> None:
+        """Note that the end of the execution is committed: from now on its result may be stored."""
+        self._committed = True
+
+    def release(self) -> None:
+        """Store the result if there is one, and let executions that wait for it continue."""
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            flight.land(self._value, keep=self._committed and self._value is not None)
