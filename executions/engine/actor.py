@@ -28,6 +28,7 @@ from executions.engine.result_cache import CachedResult, ExecutionCache
 from executions.engine.state import ExecutionState
 from executions.lifecycle import Change, ClaimedExecution, Lease
 from executions.waits import responses
+from workflow_platform.core.logs import execution_logging
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class ExecutionActor:
         self.next_due: float | None = None
         limit_ms = definition.settings.get("max_execution_time_ms") or settings.PERF_MAX_EXECUTION_TIME_MS
         self._state = ExecutionState(execution, claimed.lease, int(limit_ms))
-        self._mailbox = Mailbox(driver.turns, self._workspace, self._on_error)
+        self._mailbox = Mailbox(driver.turns, self._workspace, self._on_error, partial(execution_logging, execution))
         self.tell = self._mailbox.tell
         self._journal = Journal(recorder(), self._state, partial(self.tell, self.advance), self._on_commit_failed)
         self._nodes = NodeRunner(
@@ -341,4 +342,8 @@ class ExecutionActor:
         responses.notify(self._execution.pk, self._nodes.outputs.state(self._execution))
 
     def _run_in_thread(self, call: Callable[[], object]) -> None:
-        self._driver.nodes.submit(call, self._workspace, self._execution.pk)
+        self._driver.nodes.submit(partial(self._call, call), self._workspace, self._execution.pk)
+
+    def _call(self, call: Callable[[], object]) -> None:
+        with execution_logging(self._execution):  # threads start without the context of the caller
+            call()

@@ -15,6 +15,7 @@ from django.conf import settings
 
 from executions.engine.fair_share import FairThreadPool
 from executions.engine.turn_latency import TurnLatency
+from workflow_platform.core.per_process import PerProcess
 
 TURN_THREADS = 4
 RESERVED_TURN_THREADS = 1
@@ -83,14 +84,5 @@ class Driver:
             self.turn_latency.record(time.monotonic() - now - TICK_SECONDS)
 
 
-_driver: Driver | None = None
-_starting = threading.Lock()
-
-
-def driver() -> Driver:
-    """Return the driver of this process, started on first use."""
-    global _driver
-    with _starting:
-        if _driver is None:
-            _driver = Driver()
-        return _driver
+driver = PerProcess(Driver)
+"""The driver of this process."""

@@ -7,7 +7,6 @@ them, and other workers continue.
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import socket
@@ -24,6 +23,7 @@ from executions.engine.driver import driver
 from executions.engine.heartbeat.process import CompanionProcess
 from executions.engine.heartbeat.table import Table
 from executions.lifecycle import Lease
+from workflow_platform.core.per_process import PerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -84,13 +84,12 @@ class Heartbeats:
         self._lock = threading.Lock()
         self._has_leases = threading.Event()
         self.companion = CompanionProcess(self._table)
-        atexit.register(self._stop, os.getpid())
         driver().turn_latency.listeners.append(self._table.tick)
         threading.Thread(target=self._run, name="heartbeats", daemon=True).start()
 
-    def _stop(self, owner: int) -> None:
-        if os.getpid() == owner:  # not in a fork
-            self.companion.stop()
+    def stop(self) -> None:
+        """End the companion process."""
+        self.companion.stop()
 
     def hold(self, holder: LeaseHolder) -> HeldLease:
         """Renew the holder's lease until `release`."""
@@ -161,22 +160,5 @@ def _json(value: Any) -> dict[str, Any] | None:
     return parsed
 
 
-_heartbeats: Heartbeats | None = None
-_starting = threading.Lock()
-
-
-def heartbeats() -> Heartbeats:
-    """Return the heartbeats of this process, started on first use."""
-    global _heartbeats
-    with _starting:
-        if _heartbeats is None:
-            _heartbeats = Heartbeats()
-        return _heartbeats
-
-
-def _reset() -> None:
-    global _heartbeats, _starting
-    _heartbeats, _starting = None, threading.Lock()
-
-
-os.register_at_fork(after_in_child=_reset)  # a fork has none of its parent's threads, and holds no lease
+heartbeats = PerProcess(Heartbeats, close=Heartbeats.stop)
+"""The heartbeats of this process."""

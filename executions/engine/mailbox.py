@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from executions.engine.fair_share import FairThreadPool
@@ -26,9 +27,15 @@ class TurnWatch(Protocol):
 class Mailbox:
     """The messages of one actor. It holds a thread only while it handles messages."""
 
-    def __init__(self, threads: FairThreadPool, workspace: Hashable, on_error: Callable[[Exception], None]) -> None:
-        """`on_error` is called with what a message raises."""
-        self._threads, self._workspace, self._on_error = threads, workspace, on_error
+    def __init__(
+        self,
+        threads: FairThreadPool,
+        workspace: Hashable,
+        on_error: Callable[[Exception], None],
+        in_context: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """`on_error` is called with what a message raises. Each turn runs in a new `in_context()`."""
+        self._threads, self._workspace, self._on_error, self._in_context = threads, workspace, on_error, in_context
         self._messages: deque[Callable[[], None]] = deque()
         self._scheduled = False
         self._lock = threading.Lock()
@@ -44,6 +51,10 @@ class Mailbox:
         self._threads.submit(self._take_turn, self._workspace)
 
     def _take_turn(self) -> None:
+        with self._in_context():
+            self._handle_messages()
+
+    def _handle_messages(self) -> None:
         """Handle messages until none is left or the turn has lasted long enough."""
         until, handled, watch = time.monotonic() + TURN_SECONDS, 0, self.watch
         if watch is not None:

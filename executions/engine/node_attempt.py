@@ -26,6 +26,7 @@ from executions.engine.result_cache import is_cached, run_cached
 from executions.models import Execution, NodeRun
 from executions.nodes.base import Cost, NodeContext, NodeResult, NodeType
 from executions.waits import waits
+from workflow_platform.core.logs import log_context
 from workflow_platform.core.secrets.secret_names import masked_text
 
 
@@ -100,7 +101,8 @@ class NodeAttempt:
             run = partial(run_cached, self._execution.workspace_id, self._type, run)
         workspace = str(self._execution.workspace_id)
         evaluator = sandbox_runner.FallbackEvaluator(self._scope, workspace, self._active.cancelled)
-        return run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator), run)
+        with log_context(node=self._node.id, attempt=self._active.row.attempt):
+            return run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator), run)
 
     def _context(self, evaluator: Resolver) -> NodeContext[Any]:
         active, row, workspace = self._active, self._active.row, self._execution.workspace_id

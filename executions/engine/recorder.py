@@ -22,6 +22,7 @@ from executions.engine.bulk import BulkQueue, Submission
 from executions.engine.commit import Claim, StaleLease, write_once
 from executions.engine.lease import worker_name
 from executions.lifecycle import Change, ClaimedExecution, Lease
+from workflow_platform.core.per_process import PerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -151,14 +152,5 @@ class Recorder:
             claim_future.set_exception(error)
 
 
-_recorder: Recorder | None = None
-_starting = threading.Lock()
-
-
-def recorder() -> Recorder:
-    """Return the recorder of this process, started on first use."""
-    global _recorder
-    with _starting:
-        if _recorder is None:
-            _recorder = Recorder()
-        return _recorder
+recorder = PerProcess(Recorder)
+"""The recorder of this process."""

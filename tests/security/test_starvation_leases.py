@@ -102,12 +102,17 @@ def test_a_lease_that_ran_out_is_not_taken_back_and_its_worker_learns_of_it() ->
     assert run_here(execution).status == ExecutionStatus.COMPLETED
 
 
+@pytest.fixture
+def own_heartbeats(settings: Any) -> Iterator[None]:
+    settings.LEASE_SECONDS, settings.HEARTBEAT_SECONDS = 2.0, 0.2
+    with lease.heartbeats.replaced():
+        yield
+
+
 @COMMITS
 def test_a_worker_whose_turns_are_all_stuck_loses_its_leases_and_another_finishes(
-    settings: Any, monkeypatch: pytest.MonkeyPatch
+    own_heartbeats: None,
 ) -> None:
-    settings.LEASE_SECONDS, settings.HEARTBEAT_SECONDS = 2.0, 0.2
-    monkeypatch.setattr(lease, "_heartbeats", lease.Heartbeats())
     execution = make_execution(*TWO)
     first, go_on, left = claim(execution), threading.Event(), threading.Event()
     stuck = [threading.Event() for _ in range(TURN_THREADS)]
