@@ -1,5 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
+# Checks the pages' ES modules, as static/deno.json says. It needs no network.
+DENO = cd static && DENO_DIR=../.venv/deno DENO_NO_UPDATE_CHECK=1 ../$(BIN)/deno
 
 .PHONY: up test check bench lock
 
@@ -14,6 +16,9 @@ check: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(DENO) fmt --check js
+	$(DENO) lint js
+	$(DENO) check --quiet js
 	$(BIN)/python -m tests.checking
 
 bench: .venv/installed-dev

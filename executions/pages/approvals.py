@@ -1,4 +1,4 @@
-"""The page of what people are asked to decide, and the count beside its entry in the navigation."""
+"""The page of approvals, and the count in the navigation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWS = {"mine": "For me", "open": "All open", "decided": "Decided"}
 
 @login_required
 def page(request: HttpRequest) -> HttpResponse:
-    """The approvals for the caller to decide, all open ones, or those with a decision; `before` pages back."""
+    """List approvals: those for the caller, all open ones, or the decided ones; `before` pages back."""
     head = log.head(FEED)
     user = cast(User, request.user)
     show = request.GET.get("show", "mine")
@@ -45,7 +45,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def count(request: HttpRequest) -> dict[str, Any]:
-    """Give every page `approvals_count`, read only where it is shown: how many the caller is asked to decide."""
+    """Give every page `approvals_count`, the open approvals for the caller; queried only where it is shown."""
     return {"approvals_count": SimpleLazyObject(lambda: _count(request.user))}
 
 

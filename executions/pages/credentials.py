@@ -1,4 +1,4 @@
-"""The page of the credentials: editors see which there are, admins make and change them."""
+"""The page of credentials: editors see them, admins create and change them."""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ from django.utils import timezone
 
 from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, Trigger, Workflow
+from workflow_platform.core import charts
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.api.page_filters import PageFilters
 
 FAILED = [ExecutionStatus.FAILED.value, ExecutionStatus.TIMED_OUT.value]
 UNENDED = [status.value for status in ExecutionStatus if not status.ended]
 MINUTES = 60
-BAR_WIDTH, CHART_HEIGHT = 8, 40
 RECENT_RUNS = 14
 
 
@@ -75,7 +75,7 @@ def listed(user: User) -> QuerySet[Execution]:
 
 def activity(user: User, workflow_id: UUID | None = None) -> dict[str, Any]:
     """Count what is going on, and what ended in the last hour, minute by minute: `{running, queued, waiting, completed,
-    failed, success, bars}`; `success` is a percentage, None where nothing ended."""
+    failed, success, chart}`; `success` is a percentage, None if nothing ended."""
     mine = Execution.objects.visible_to(user).order_by()
     if workflow_id:
         mine = mine.filter(workflow_id=workflow_id)
@@ -98,31 +98,17 @@ def activity(user: User, workflow_id: UUID | None = None) -> dict[str, Any]:
         "completed": completed,
         "failed": failed,
         "success": round(100 * completed / (completed + failed)) if completed + failed else None,
-        "bars": _bars(minutes, now),
+        "chart": _chart(minutes, now),
     }
 
 
-def _bars(minutes: list[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
-    """Return one bar per minute, oldest first, in SVG units; the highest one fills the chart."""
-    by_minute = {m["minute"]: m for m in minutes}
-    highest = max((m["completed"] + m["failed"] for m in minutes), default=0) or 1
+def _chart(minutes: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
+    """Return a bar chart of the minutes, the oldest first."""
+    by_minute = {each["minute"]: each for each in minutes}
     first = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
-    bars = []
-    for index in range(MINUTES):
-        minute = first + timedelta(minutes=index)
-        counted = by_minute.get(minute, {"completed": 0, "failed": 0})
-        good, bad = (counted[name] * CHART_HEIGHT / highest for name in ("completed", "failed"))
-        bars.append(
-            {
-                "x": index * BAR_WIDTH,
-                "minute": minute,
-                "completed": counted["completed"],
-                "failed": counted["failed"],
-                "good": {"y": round(CHART_HEIGHT - good, 2), "height": round(good, 2)},
-                "bad": {"y": round(CHART_HEIGHT - good - bad, 2), "height": round(bad, 2)},
-            }
-        )
-    return bars
+    moments = [first + timedelta(minutes=index) for index in range(MINUTES)]
+    counts = [by_minute.get(moment, {}) for moment in moments]
+    return charts.stacked(counts, ["completed", "failed"], [f"{moment:%H:%M} UTC" for moment in moments])
 
 
 def workflows_with_runs(user: User, text: str = "") -> QuerySet[Workflow]:

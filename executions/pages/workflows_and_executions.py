@@ -1,7 +1,7 @@
-"""The pages: server-rendered; what changes on them comes over the event stream.
+"""The pages: rendered by the server, kept current by the event stream.
 
-Whatever a page shows live, the head of its stream is read before its rows: an event committed in between is sent
-again rather than missed.
+A live page reads the head of its stream before its rows: an event that is committed in between is sent twice rather
+than missed.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def graph_data(version: WorkflowVersion) -> dict[str, Any]:
 
 @login_required
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """The executions that the caller may see, live, with filters in the URL; `before` pages back."""
+    """List the executions that the caller may see, live, filtered by the query; `before` pages back."""
     head = log.head(FEED)
     user = _user(request)
     filters = ExecutionFilters(request.GET, user)
@@ -89,17 +89,26 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def rows(request: HttpRequest) -> HttpResponse:
-    """The rows of the executions `ids` that fit the filters, and the counters: what a live list asks for."""
+    """The rows of the executions `ids` and the counters, for a live list.
+
+    HTMX puts each row in its place and removes the rows of executions that do not match the filters.
+    """
     user = _user(request)
-    ids = [found for text in request.GET.get("ids", "").split(",") if (found := uuid_or_none(text))][:MOST_ROWS]
-    executions = ExecutionFilters(request.GET, user).filter(listed(user)).filter(pk__in=ids)
-    context = {"executions": executions, "activity": activity(user), "in_workflow": "in_workflow" in request.GET}
+    ids = [pk for text in request.GET.get("ids", "").split(",") if (pk := uuid_or_none(text))][:MOST_ROWS]
+    executions = list(ExecutionFilters(request.GET, user).filter(listed(user)).filter(pk__in=ids))
+    context = {
+        "executions": executions,
+        "removed": set(ids) - {execution.pk for execution in executions},
+        "activity": activity(user),
+        "in_workflow": "in_workflow" in request.GET,
+        "oob": True,
+    }
     return render(request, "executions/_update.html", context)
 
 
 @login_required
 def workflows(request: HttpRequest) -> HttpResponse:
-    """The workflows that the caller may see, with their latest executions."""
+    """List the workflows that the caller may see, with their latest executions."""
     head = log.head(FEED)
     user = _user(request)
     text = request.GET.get("q", "").strip()[:200]
@@ -125,7 +134,7 @@ def workflows(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
-    """A workflow: its graph, its JSON, a form to run it, its versions (`?version=N` opens one), its executions."""
+    """Show a workflow: graph, definition, a form to run it, versions (`?version=N` opens one) and executions."""
     user = _user(request)
     found = Workflow.objects.filter(deleted_at__isnull=True).select_related("latest_version", "workspace")
     row = get_visible_or_404(found, user, pk=workflow_id)
@@ -183,8 +192,11 @@ def _version(row: Workflow, wanted: str | None) -> WorkflowVersion:
 
 @login_required
 def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
-    """The live monitor. Everything that moves on it is folded from the stream: from its first event on or, where the
-    stream is long, from the rows and what is near its head; where the events were removed, it shows the rows."""
+    """Show the live monitor of an execution.
+
+    Its state is folded from the stream: from the first event on or, for a long stream, from the rows and the events
+    near the head. If retention has removed the events, it shows the rows.
+    """
     found = Execution.objects.select_related(
         "workflow__latest_version", "version", "stream", "parent__workflow", "parent_run"
     )
@@ -225,7 +237,7 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
 
 
 def _replay(request: HttpRequest, row: Execution) -> dict[str, Any] | None:
-    """Return how the replay of the execution that the caller asks for stands; None where there is none to show."""
+    """Return the state of the replay in the query; None if there is none to show."""
     wanted = uuid_or_none(request.GET.get("replay"))
     if wanted is None:
         return None
@@ -241,9 +253,9 @@ def _replay(request: HttpRequest, row: Execution) -> dict[str, Any] | None:
 
 @login_required
 def queue(request: HttpRequest, execution_id: UUID) -> HttpResponse:
-    """The monitor's card that says why an execution is queued; empty once it is not."""
+    """The monitor's card that explains why an execution is queued; empty when it is not. The card polls itself."""
     row = get_visible_or_404(Execution.objects.select_related("workflow"), request.user, pk=execution_id)
-    return render(request, "executions/_queue.html", {"queue": explain(row, _user(request))})
+    return render(request, "executions/_queue.html", {"execution": row, "queue": explain(row, _user(request))})
 
 
 def _user(request: HttpRequest) -> User:

@@ -1,4 +1,4 @@
-"""The page of a trace: from the request that came in to the last answer, each line a link to its own page."""
+"""The page of a trace: from the inbound request to the last response; each row links to its own page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMED = ("delivery", "inbound", "event")
 
 @login_required
 def trace_page(request: HttpRequest, execution_id: UUID) -> HttpResponse:
-    """The trace of an execution; `?delivery=`, `?inbound=` or `?event=` says what to look at in it."""
+    """Show the trace of an execution; `?delivery=`, `?inbound=` or `?event=` highlights a row."""
     found = Execution.objects.select_related("workflow", "version")
     execution = get_visible_or_404(found, request.user, pk=execution_id)
     focus, looked_at = focus_of(request.user, "execution", execution.pk), ("execution", str(execution.pk))
@@ -36,7 +36,7 @@ def trace_page(request: HttpRequest, execution_id: UUID) -> HttpResponse:
 
 @login_required
 def find(request: HttpRequest) -> HttpResponse:
-    """The trace that a delivery, a request that came in or an event stands in."""
+    """Redirect to the trace of a delivery, an inbound request or an event."""
     for kind in NAMED:
         if kind in request.GET:
             pk = _uuid(request.GET[kind])

@@ -1,32 +1,34 @@
-/** The pill that says how the page's connection is, with a tip that says it in words. */
-import { by, element } from "./page.js";
+/** The pill that shows the state of the page's connection, with an explanation as a tooltip. */
+import { byId, element } from "./page.js";
 
-const WORDS = {
-  connecting: "What has happened so far is on its way.",
-  live: "What happens shows here at once.",
-  degraded: "Live messages are missing for the moment: events are fetched every few seconds. None is lost.",
-  reconnecting: "The connection was lost and is tried again by itself. What happens meanwhile is fetched then, in order.",
-  offline: "The server has ended the connection.",
+/** @type {Record<string, string>} */
+const STATES = {
+  connecting: "Loading what has happened so far.",
+  live: "Updates appear as they happen.",
+  degraded: "Live updates are interrupted. Events are fetched every few seconds; none are lost.",
+  reconnecting: "Connection lost. Reconnecting automatically; missed events are loaded in order.",
+  offline: "The server closed the connection.",
 };
+/** @type {Record<string, string>} */
 const REASONS = {
-  login: "You are no longer logged in. Log in again, here or in another tab: nothing is missed.",
-  forbidden: "The server does not let this address open a connection.",
-  not_found: "What this page shows does not exist any more, or is not yours to see.",
-  too_many: "The server has as many connections as it takes. It is tried again more and more slowly.",
-  restarting: "The server restarts. What happens meanwhile is fetched then, in order.",
-  closed: "This page has ended the connection.",
+  login: "Your session has ended. Log in here or in another tab; no events are lost.",
+  forbidden: "The server rejects connections from this address.",
+  not_found: "This page no longer exists, or you no longer have access to it.",
+  too_many: "The server has reached its connection limit. Retrying at growing intervals.",
+  restarting: "The server is restarting. Missed events are loaded in order afterwards.",
+  closed: "This page closed the connection.",
 };
 
 /** @param {import("./event_stream.js").EventStream} connection */
 export function showConnection(connection) {
-  const [pill, tip] = [by("connection"), by("connection-tip")];
+  const [pill, tip] = [byId("connection"), byId("connection-tip")];
   const show = () => {
     const { state, why } = connection;
-    const login = element("a", { href: `/login/?next=${encodeURIComponent(location.pathname + location.search)}` }, "log in again");
+    const next = encodeURIComponent(location.pathname + location.search);
     pill.dataset.state = state;
-    pill.replaceChildren(why === "login" ? login : state);
+    pill.replaceChildren(why === "login" ? element("a", { href: `/login/?next=${next}` }, "log in again") : state);
     pill.hidden = false;
-    tip.textContent = REASONS[why] ?? WORDS[state];
+    tip.textContent = REASONS[why] ?? STATES[state];
   };
   connection.addEventListener("state", show);
   show();

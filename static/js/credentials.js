@@ -1,169 +1,199 @@
-import { by, data, element, send } from "./page.js";
-import { tell } from "./times.js";
+/** The page of credentials. */
+import {
+  buttonById,
+  byId,
+  closest,
+  data,
+  dialogById,
+  element,
+  errorsOf,
+  fetchJson,
+  field,
+  findById,
+  findField,
+  formById,
+  inputById,
+  messageOf,
+  send,
+} from "./page.js";
+import { clearProblems, showProblems } from "./problems.js";
+import { refreshTimes } from "./times.js";
 import { toast, toastLater } from "./toast.js";
 
 const PATH = "/api/credentials/";
-const KEPT = "Leave empty to keep it";
+const UNCHANGED = "Leave empty to keep it";
+/** @type {any} the credential being edited; null for a new one */
 let edited = null;
 
-const typeOf = (name) => data.types.find((type) => type.type === name);
+const typeSelect = () => byId("type", HTMLSelectElement);
 
-/** The input of one field, made from its JSON schema; what is write-only is a password. */
-function input(name, schema, required, value, isSet) {
+/**
+ * Create the input of a field from its JSON schema. A write-only field is a password.
+ * @param {string} name
+ * @param {any} schema
+ * @param {boolean} required
+ */
+function input(name, schema, required) {
   const secret = schema.writeOnly === true;
-  const made = schema.enum
-    ? element("select", {}, ...schema.enum.map((each) => element("option", { value: each }, each)))
-    : element("input", { type: secret ? "password" : "text", autocomplete: secret ? "new-password" : "off", spellcheck: "false" });
-  made.name = `data.${name}`;
-  if (schema.maxLength) made.maxLength = schema.maxLength;
-  made.required = required && !(secret && isSet);
-  made.value = value ?? schema.default ?? "";
-  if (secret && isSet) made.placeholder = KEPT;
-  const label = element("label", {}, schema.title ?? name, made);
+  const stored = secret && edited?.fields_set.includes(name);
+  const control = schema.enum
+    ? element("select", {}, ...schema.enum.map((/** @type {string} */ value) => new Option(value, value)))
+    : element("input", {
+      type: secret ? "password" : "text",
+      autocomplete: secret ? "new-password" : "off",
+      spellcheck: "false",
+      ...(schema.maxLength && { maxlength: String(schema.maxLength) }),
+    });
+  control.name = `data.${name}`;
+  control.required = required && !stored;
+  control.value = edited?.data?.[name] ?? schema.default ?? "";
+  if (stored) control.setAttribute("placeholder", UNCHANGED);
+  const label = element("label", {}, schema.title ?? name, control);
   if (schema.description) label.append(element("small", {}, schema.description));
   return label;
 }
 
 function showFields() {
-  const type = typeOf(by("type").value);
-  const required = type.schema.required ?? [];
-  by("type-description").textContent = type.description;
-  by("fields").replaceChildren(...Object.entries(type.schema.properties).map(([name, schema]) =>
-    input(name, schema, required.includes(name), edited?.data?.[name], edited?.fields_set.includes(name))));
+  const type = data.types.find((each) => each.type === typeSelect().value);
+  if (!type) return;
+  const { properties, required = [] } = type.schema;
+  byId("type-description").textContent = type.description;
+  byId("fields").replaceChildren(
+    ...Object.entries(properties).map(([name, schema]) => input(name, schema, required.includes(name))),
+  );
 }
 
+/** @param {any} credential as the API describes it; null for a new one */
 function open(credential) {
   edited = credential;
-  const form = by("form");
+  const form = formById("form");
   form.reset();
-  complain([]);
-  by("tested").hidden = true;
-  by("edit-title").textContent = credential ? `Edit ${credential.name}` : "New credential";
-  by("try").hidden = !credential;
-  by("type").disabled = Boolean(credential);
-  if (by("workspace-label")) by("workspace-label").hidden = Boolean(credential);
+  clearProblems(form);
+  showProblem("");
+  byId("tested").hidden = true;
+  byId("edit-title").textContent = credential ? `Edit ${credential.name}` : "New credential";
+  byId("try").hidden = !credential;
+  typeSelect().disabled = Boolean(credential);
+  findById("workspace-label")?.toggleAttribute("hidden", Boolean(credential));
   if (credential) {
-    form.elements.type.value = credential.type;
-    form.elements.name.value = credential.name;
-    form.elements.description.value = credential.description;
-    form.elements.allowed_hosts.value = credential.allowed_hosts.join(", ");
+    for (const name of ["type", "name", "description"]) field(form, name).value = credential[name];
+    field(form, "allowed_hosts").value = credential.allowed_hosts.join(", ");
   }
   showFields();
-  by("edit").showModal();
-  form.elements.name.focus();
+  dialogById("edit").showModal();
+  field(form, "name").focus();
 }
 
-/** Say at each field what is wrong with it, and below what belongs to none. */
-function complain(errors, otherwise = "") {
-  for (const old of by("form").querySelectorAll("label .error")) old.remove();
-  for (const old of by("form").querySelectorAll("[aria-invalid]")) old.removeAttribute("aria-invalid");
-  const rest = [];
-  for (const { field, message } of errors) {
-    const found = by("form").elements[field] ?? by("form").elements[field.split(".")[0]];
-    if (!found?.setAttribute) {
-      rest.push(field ? `${field}: ${message}` : message);
-      continue;
-    }
-    found.setAttribute("aria-invalid", "true");
-    found.after(element("span", { class: "error" }, message));
-  }
-  const text = errors.length ? rest.join(" ") : otherwise;
-  by("problem").textContent = text;
-  by("problem").hidden = !text;
-  by("form").querySelector("[aria-invalid]")?.focus();
+/** @param {string} text */
+function showProblem(text) {
+  byId("problem").textContent = text;
+  byId("problem").hidden = !text;
 }
 
-function written() {
-  const { elements } = by("form");
+/** Return what the form holds, as the API takes it. @param {HTMLFormElement} form */
+function body(form) {
+  /** @type {Record<string, string>} */
   const fields = {};
-  for (const each of by("fields").querySelectorAll("input, select")) fields[each.name.slice(5)] = each.value;
-  const hosts = elements.allowed_hosts.value.split(",").map((host) => host.trim()).filter(Boolean);
-  const body = { name: elements.name.value.trim(), description: elements.description.value.trim(), allowed_hosts: hosts, data: fields };
-  if (edited) return body;
-  if (elements.workspace) body.workspace = elements.workspace.value;
-  return { ...body, type: elements.type.value };
+  const controls = byId("fields").querySelectorAll("input, select");
+  for (const { name, value } of /** @type {NodeListOf<HTMLInputElement>} */ (controls)) fields[name.slice(5)] = value;
+  const hosts = field(form, "allowed_hosts").value.split(",").map((host) => host.trim()).filter(Boolean);
+  const common = {
+    name: field(form, "name").value.trim(),
+    description: field(form, "description").value.trim(),
+    allowed_hosts: hosts,
+    data: fields,
+  };
+  if (edited) return common;
+  const workspace = findField(form, "workspace");
+  return { ...common, type: typeSelect().value, ...(workspace && { workspace: workspace.value }) };
 }
 
+/** @param {Event} event */
 async function save(event) {
   event.preventDefault();
-  const empty = [...by("form").elements].filter((each) => each.required && !each.value.trim());
+  const form = formById("form");
+  const controls = /** @type {HTMLInputElement[]} */ ([...form.elements]);
+  const empty = controls.filter((control) => control.required && !control.value.trim());
+  showProblem("");
   if (empty.length) {
-    complain(empty.map((each) => ({ field: each.name, message: "This is needed." })));
-    return;
+    return void showProblems(form, empty.map(({ name }) => ({ field: name, message: "This field is required." })));
   }
-  by("save").disabled = true;
+  buttonById("save").disabled = true;
   try {
-    const saved = await send(edited ? "PATCH" : "POST", edited ? `${PATH}${edited.id}/` : PATH, written());
-    toastLater(`${saved.name} is saved.`);
+    const [method, path] = edited ? ["PATCH", `${PATH}${edited.id}/`] : ["POST", PATH];
+    const credential = await send(method, path, body(form));
+    toastLater(`${credential.name} saved.`);
     location.reload();
   } catch (error) {
-    complain(error.errors ?? [], error.message);
-    by("save").disabled = false;
+    const errors = errorsOf(error);
+    showProblem(showProblems(form, errors) || (errors.length ? "" : messageOf(error)));
+    buttonById("save").disabled = false;
   }
 }
 
 async function test() {
-  const url = by("try-url").value.trim();
-  by("test").setAttribute("aria-busy", "true");
-  by("tested").hidden = true;
+  const result = byId("tested");
+  const button = buttonById("test");
+  button.setAttribute("aria-busy", "true");
+  result.hidden = true;
   try {
+    const url = inputById("try-url").value.trim();
     const { ok, detail } = await send("POST", `${PATH}${edited.id}/test/`, { url });
-    by("tested").dataset.status = ok ? "completed" : "failed";
-    by("tested").textContent = detail;
+    result.dataset.status = ok ? "completed" : "failed";
+    result.textContent = detail;
   } catch (error) {
-    by("tested").dataset.status = "failed";
-    by("tested").textContent = error.message;
+    result.dataset.status = "failed";
+    result.textContent = messageOf(error);
   }
-  by("tested").hidden = false;
-  by("test").removeAttribute("aria-busy");
+  result.hidden = false;
+  button.removeAttribute("aria-busy");
 }
 
-async function ask(id) {
-  const credential = await send("GET", `${PATH}${id}/`);
-  const names = credential.used_by.map((workflow) => workflow.name);
-  by("ask-title").textContent = `Delete ${credential.name}?`;
-  by("ask-text").textContent = names.length
-    ? `${names.length === 1 ? "A workflow uses" : `${names.length} workflows use`} it and will fail without it: ${names.join(", ")}.`
-    : "No workflow uses it. It cannot be brought back.";
-  by("delete").onclick = async () => {
+/** @param {string} id */
+async function confirmDelete(id) {
+  const credential = await fetchJson(`${PATH}${id}/`);
+  const names = credential.used_by.map((/** @type {{name: string}} */ workflow) => workflow.name);
+  byId("confirm-title").textContent = `Delete ${credential.name}?`;
+  byId("confirm-text").textContent = names.length
+    ? `${names.length === 1 ? "1 workflow uses" : `${names.length} workflows use`} this credential and will fail ` +
+      `without it: ${names.join(", ")}.`
+    : "No workflow uses this credential. You can't undo this.";
+  byId("delete").onclick = async () => {
     try {
       await send("DELETE", `${PATH}${id}/`);
-      toastLater(`${credential.name} is deleted.`);
+      toastLater(`${credential.name} deleted.`);
       location.reload();
     } catch (error) {
-      by("ask").close();
-      toast(error.message, "failed");
+      dialogById("confirm").close();
+      toast(messageOf(error), "failed");
     }
   };
-  by("ask").showModal();
+  dialogById("confirm").showModal();
 }
 
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-do]");
+  const button = closest(event, "[data-do]");
   if (!button) return;
-  if (button.dataset.do === "close") {
-    button.closest("dialog").close();
-    return;
-  }
-  const { id } = button.closest("[data-id]").dataset;
+  if (button.dataset.do === "close") return void button.closest("dialog")?.close();
+  const { id = "" } = /** @type {HTMLElement | null} */ (button.closest("[data-id]"))?.dataset ?? {};
   try {
-    if (button.dataset.do === "edit") open(await send("GET", `${PATH}${id}/`));
-    else await ask(id);
+    if (button.dataset.do === "edit") open(await fetchJson(`${PATH}${id}/`));
+    else await confirmDelete(id);
   } catch (error) {
-    toast(error.message, "failed");
+    toast(messageOf(error), "failed");
   }
 });
 
-if (by("new")) {
-  by("type").append(...data.types.map((type) => element("option", { value: type.type }, type.label)));
-  by("type").addEventListener("change", showFields);
-  by("form").addEventListener("submit", save);
-  by("test").addEventListener("click", test);
-  by("try-url").addEventListener("keydown", (event) => {
+if (findById("new")) {
+  typeSelect().append(...data.types.map((type) => new Option(type.label, type.type)));
+  typeSelect().addEventListener("change", showFields);
+  byId("form").addEventListener("submit", save);
+  byId("test").addEventListener("click", test);
+  byId("try-url").addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
     test();
   });
-  by("new").addEventListener("click", () => open(null));
+  byId("new").addEventListener("click", () => open(null));
 }
-tell();
+refreshTimes();

@@ -1,17 +1,23 @@
-import { by } from "./page.js";
+/** The list of executions, with its filters. */
 import { LiveList } from "./live_list.js";
+import { byId, field, formById } from "./page.js";
+import { dropEmptyParameters, onHtmx } from "./refresh.js";
 
-const form = by("filters");
-const query = () => new URLSearchParams([...new FormData(form)].filter(([, value]) => value)).toString();
-const live = new LiveList(query);
+const form = formById("filters");
+const filters = () =>
+  new URLSearchParams(
+    [...new FormData(form)].map(([name, value]) => [name, String(value)]).filter(([, value]) => value),
+  )
+    .toString();
+const live = new LiveList(filters);
 
-function showSpan() {
-  by("between").hidden = form.elements.range.value !== "between";
+function showDates() {
+  byId("between").hidden = field(form, "range").value !== "between";
 }
 
-document.body.addEventListener("htmx:configRequest", ({ detail }) => {
-  for (const [name, value] of Object.entries(detail.parameters)) if (value === "") delete detail.parameters[name];
+dropEmptyParameters();
+onHtmx("afterSwap", ({ target }) => {
+  if (target?.id !== "executions") live.read(); // a new list: after a change of the filters, or from the history
 });
-document.body.addEventListener("htmx:afterSwap", () => live.read());
-form.addEventListener("change", showSpan);
-showSpan();
+form.addEventListener("change", showDates);
+showDates();

@@ -1,66 +1,96 @@
 /** Approve and reject: on the page of approvals, and on the monitor of an execution that waits for a decision. */
-import { element, send } from "./page.js";
-import { tell } from "./times.js";
+import { element, fetchJson, field, messageOf, send } from "./page.js";
+import { refreshTimes, timeElement } from "./times.js";
 import { toast } from "./toast.js";
 
-/** Send what is decided in the forms under `root`. @param {Document | HTMLElement} root @param {() => void} then */
+/** @import { State } from "./types.js" */
+/** @typedef {{id: string, message: string, assignee: string | null, created_at: string, expires_at: string | null,
+ *             may_decide: boolean}} Approval */
+
+/** Send the decisions made in forms under `root`. @param {Document | HTMLElement} root @param {() => void} then */
 export function onDecision(root, then) {
   root.addEventListener("submit", async (event) => {
-    const form = event.target;
+    const form = /** @type {HTMLFormElement} */ (event.target);
     if (!form.dataset.decide) return;
     event.preventDefault();
+    const submitter = /** @type {HTMLButtonElement | null} */ (/** @type {SubmitEvent} */ (event).submitter);
     const buttons = form.querySelectorAll("button");
-    buttons.forEach((button) => (button.disabled = true));
+    const comment = field(form, "comment");
+    for (const button of buttons) button.disabled = true;
     try {
-      const body = { decision: event.submitter?.value ?? "approved", comment: form.elements.comment.value };
-      const said = await send("POST", `/api/approvals/${form.dataset.decide}/decide/`, body);
-      toast(`${said.state === "approved" ? "Approved" : "Rejected"}.`);
+      const body = { decision: submitter?.value ?? "approved", comment: comment.value };
+      const decided = await send("POST", `/api/approvals/${form.dataset.decide}/decide/`, body);
+      toast(decided.state === "approved" ? "Approved." : "Rejected.");
     } catch (error) {
-      toast(error.message, "failed");
-      buttons.forEach((button) => (button.disabled = false));
+      toast(messageOf(error), "failed");
+      for (const button of buttons) button.disabled = false;
     }
-    form.elements.comment.value = "";
-    form.elements.comment.blur();
+    comment.value = "";
+    comment.blur();
     then();
   });
 }
 
-/** What an execution waits for from people, above its graph. */
+/** The decisions that an execution waits for, above its graph. */
 export class Decisions {
+  #shown = "";
+
   /** @param {HTMLElement} root @param {string} execution */
   constructor(root, execution) {
-    Object.assign(this, { root, execution });
-    this.shown = "";
+    this.root = root;
+    this.execution = execution;
     onDecision(root, () => {});
   }
 
-  /** @param {ReturnType<typeof import("./fold.js").emptyState>} state */
+  /** @param {State} state */
   draw(state) {
-    const waits = [...state.runs.values()].filter((run) => run.status === "waiting" && run.waitsFor?.kind === "approval");
-    const key = waits.map((run) => run.waitsFor.wait).join();
-    if (key === this.shown) return;
-    this.shown = key;
+    const approvals = [...state.runs.values()].filter((run) =>
+      run.status === "waiting" && run.waitsFor?.kind === "approval"
+    );
+    const key = approvals.map((run) => run.waitsFor?.wait).join();
+    if (key === this.#shown) return;
+    this.#shown = key;
     this.root.hidden = !key;
-    if (key) this.fill(key);
+    if (key) this.#fetch(key);
   }
 
-  async fill(key) {
-    const answer = await fetch(`/api/approvals/?show=open&execution=${this.execution}`);
-    if (!answer.ok || key !== this.shown) return;
-    const { results } = await answer.json();
+  /** @param {string} key */
+  async #fetch(key) {
+    const answer = await fetchJson(`/api/approvals/?show=open&execution=${this.execution}`).catch(() => null);
+    if (!answer || key !== this.#shown) return;
+    /** @type {{results: Approval[]}} */
+    const { results } = answer;
     this.root.hidden = results.length === 0;
-    this.root.replaceChildren(...results.map((each) => this.row(each)));
-    tell();
+    this.root.replaceChildren(...results.map((approval) => this.#row(approval)));
+    refreshTimes();
   }
 
-  row(each) {
-    const time = (at) => element("time", { datetime: at, "data-ago": "" });
-    const about = element("div", { class: "about" }, element("span", {}, `for ${each.assignee ?? "any editor"}`), element("span", {}, "asked ", time(each.created_at)));
-    if (each.expires_at) about.append(element("span", {}, "expires ", time(each.expires_at)));
-    const said = element("div", {}, element("p", {}, each.message || "Approve this?"), about);
-    if (!each.may_decide) return element("article", { class: "approval" }, said, element("small", {}, "Somebody else decides this."));
-    const comment = element("input", { name: "comment", placeholder: "Comment", "aria-label": "Comment", maxlength: "2000", autocomplete: "off" });
-    const form = element("form", { "data-decide": each.id }, comment, element("button", { class: "danger", value: "rejected" }, "Reject"), element("button", { class: "approve", value: "approved" }, "Approve"));
-    return element("article", { class: "approval" }, said, form);
+  /** @param {Approval} approval */
+  #row(approval) {
+    const about = element(
+      "div",
+      { class: "about" },
+      element("span", {}, `For ${approval.assignee ?? "any editor"}`),
+      element("span", {}, "requested ", timeElement(approval.created_at)),
+    );
+    if (approval.expires_at) about.append(element("span", {}, "expires ", timeElement(approval.expires_at)));
+    const text = element("div", {}, element("p", {}, approval.message || "Approve?"), about);
+    if (!approval.may_decide) {
+      return element("article", { class: "approval" }, text, element("small", {}, "Assigned to someone else."));
+    }
+    const form = element(
+      "form",
+      { "data-decide": approval.id },
+      element("input", {
+        name: "comment",
+        placeholder: "Comment",
+        "aria-label": "Comment",
+        maxlength: "2000",
+        autocomplete: "off",
+      }),
+      element("button", { class: "danger", value: "rejected" }, "Reject"),
+      element("button", { class: "approve", value: "approved" }, "Approve"),
+    );
+    return element("article", { class: "approval" }, text, form);
   }
 }

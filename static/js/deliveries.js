@@ -1,28 +1,47 @@
-/** The log of deliveries: what is done to all that the filters fit. */
+/** The log of deliveries, and what can be done with all that match its filters. */
 import { openOperation } from "./operation.js";
-import { by } from "./page.js";
+import { byId, closest, findById } from "./page.js";
 import "./webhook_log.js";
 
 const OPERATIONS = "/api/webhooks/operations/";
 
-/** The filters as the API takes them. Without a status they mean what there is to do something about.
- * @param {string[]} statuses */
-function chosen(statuses) {
-  const { question } = JSON.parse(by("list-data").textContent);
-  return question.status ? question : { ...question, status: statuses };
-}
+/** The filters as the API takes them. */
+const filters = () => JSON.parse(byId("list-data").textContent).question;
 
-/** @param {string} otherwise */
-const said = (otherwise) => (JSON.parse(by("list-data").textContent).question.status ? "" : ` No status is chosen: ${otherwise}.`);
+/** The filters, with `statuses` if none are chosen. @param {string[]} statuses */
+const withStatuses = (statuses) => (filters().status ? filters() : { ...filters(), status: statuses });
 
-by("redeliver")?.addEventListener("click", () => openOperation({
-  title: "Redeliver what the filters fit", verb: "Send # again", done: "sent again", spans: false, types: false, chooses: true, path: OPERATIONS,
-  about: `They are sent again, each with the webhook-id that it had. What has not ended stays as it is.${said("only those that failed are meant")}`,
-  body: { kind: "redeliver", filter: chosen(["failed"]) },
-}));
-by("cancel")?.addEventListener("click", () => openOperation({
-  title: "Cancel what the filters fit", verb: "Cancel #", done: "cancelled", danger: true, spans: false, types: false, chooses: true, path: OPERATIONS,
-  about: "Those that have not ended are sent no more; of one that is being sent no further attempt follows.",
-  body: { kind: "cancel", filter: chosen(["pending", "sending"]) },
-}));
-document.addEventListener("click", ({ target }) => target.closest("[data-do=close]")?.closest("dialog").close());
+/** @param {string} note */
+const unlessChosen = (note) => (filters().status ? "" : ` ${note}`);
+
+findById("redeliver")?.addEventListener("click", () =>
+  openOperation({
+    title: "Resend matching deliveries",
+    verb: "Resend #",
+    done: "resent",
+    spans: false,
+    types: false,
+    chooses: true,
+    path: OPERATIONS,
+    about: "Resends the deliveries that match the filters, each with its original webhook-id. " +
+      `Deliveries in progress are left alone.${
+        unlessChosen("No status is selected: only failed deliveries are resent.")
+      }`,
+    body: { kind: "redeliver", filter: withStatuses(["failed"]) },
+  }));
+findById("cancel")?.addEventListener("click", () =>
+  openOperation({
+    title: "Cancel matching deliveries",
+    verb: "Cancel #",
+    done: "cancelled",
+    danger: true,
+    spans: false,
+    types: false,
+    chooses: true,
+    path: OPERATIONS,
+    about: "Cancels pending deliveries that match the filters. An attempt in progress finishes, but is not retried.",
+    body: { kind: "cancel", filter: withStatuses(["pending", "sending"]) },
+  }));
+document.addEventListener("click", (event) => {
+  closest(event, "[data-do=close]")?.closest("dialog")?.close();
+});

@@ -1,75 +1,55 @@
-/** The page of a delivery: follows it until it has ended. */
-import { nameWorkflows } from "./names.js";
-import { by, data, send } from "./page.js";
+/** The page of a delivery. Its part `#delivery` polls the server until the delivery has ended. */
+import { byId, closest, data, messageOf, send } from "./page.js";
 import { showPayloads } from "./payloads.js";
-import { tell } from "./times.js";
+import { onHtmx, refresher } from "./refresh.js";
 import { toast } from "./toast.js";
+import { nameWorkflows } from "./workflow_names.js";
 
-const SOON = 1000; // ms
-const LATER = 5000; // ms: while the next attempt is more than a minute away
 const PATH = `/api/webhooks/deliveries/${data.id}/`;
+const refresh = refresher("delivery", 0, () => `/webhooks/deliveries/${data.id}/state/`);
 let shown = "";
-let timer = 0;
+/** @type {Map<string, boolean>} which details are open, by id */
+let open = new Map();
 
-const here = () => by("delivery");
+const details =
+  () => /** @type {NodeListOf<HTMLDetailsElement>} */ (document.querySelectorAll("#delivery details[id]"));
 
-/** Put the page's part as it is now in the place of the old one; what was opened stays open, and so does the focus. */
-function show(text) {
-  if (text === shown) return;
-  shown = text;
-  const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("delivery");
-  for (const old of here().querySelectorAll("details[id]")) {
-    const same = fresh.querySelector(`#${CSS.escape(old.id)}`);
-    if (same) same.open = old.open;
-  }
-  if (fresh.dataset.statusNow !== here().dataset.statusNow) by("said").textContent = `The delivery is ${fresh.dataset.statusNow}.`;
-  const focused = document.activeElement?.id;
-  here().replaceWith(fresh);
-  if (focused) by(focused)?.focus();
-  settle();
-}
-
-function settle() {
+function finish() {
   showPayloads();
   nameWorkflows();
-  tell();
 }
 
-async function look() {
-  clearTimeout(timer);
-  if (!document.hidden) {
-    const answer = await fetch(`/webhooks/deliveries/${data.id}/state/`).catch(() => null);
-    if (answer?.ok) show(await answer.text());
-    else if (answer?.status === 404) return;
-  }
-  plan();
-}
-
-function plan() {
-  clearTimeout(timer);
-  if ("ended" in here().dataset) return;
-  const away = here().dataset.statusNow === "pending" && Date.parse(here().dataset.due) - Date.now() > 60_000;
-  timer = setTimeout(look, away ? LATER : SOON);
-}
-
-async function act(button, kind, said) {
+/** @param {HTMLButtonElement} button @param {string} action @param {string} done */
+async function act(button, action, done) {
   button.disabled = true;
   try {
-    await send("POST", `${PATH}${kind}/`, {});
-    toast(said);
+    await send("POST", `${PATH}${action}/`, {});
+    toast(done);
   } catch (error) {
-    toast(error.message, "failed");
+    toast(messageOf(error), "failed");
   }
-  await look();
+  shown = "";
+  refresh();
 }
 
-document.addEventListener("click", ({ target }) => {
-  const button = target.closest("#cancel, #redeliver");
-  if (button?.id === "cancel") act(button, "cancel", "It is cancelled.");
-  if (button?.id === "redeliver") act(button, "redeliver", "It is sent again.");
+onHtmx("beforeRequest", (_, event) => {
+  if (document.hidden) event.preventDefault();
 });
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && !("ended" in here().dataset)) look();
+onHtmx("beforeSwap", (detail) => {
+  if (detail.xhr.responseText === shown) detail.shouldSwap = false;
+  shown = detail.xhr.responseText;
+  open = new Map([...details()].map((each) => [each.id, each.open]));
 });
-settle();
-plan();
+onHtmx("afterSettle", () => {
+  for (const each of details()) each.open = open.get(each.id) ?? each.open;
+  const announcement = `Delivery ${byId("delivery").dataset.statusNow}.`;
+  if (byId("announcement").textContent !== announcement) byId("announcement").textContent = announcement;
+  finish();
+});
+document.addEventListener("click", (event) => {
+  const button = closest(event, "#cancel, #redeliver", HTMLButtonElement);
+  if (button?.id === "cancel") act(button, "cancel", "Delivery cancelled.");
+  if (button?.id === "redeliver") act(button, "redeliver", "Delivery queued again.");
+});
+document.addEventListener("visibilitychange", refresh);
+finish();

@@ -1,86 +1,107 @@
-/** What can be done to an endpoint, on the list and on its own page: `[data-do]` inside of `[data-id]`. */
-import { ENDPOINTS, openForm, showSecret } from "./endpoint_form.js";
+/** The actions of an endpoint, on the list and on its own page: buttons `[data-do]` inside `[data-id]`. */
+import { ENDPOINTS, openForm } from "./endpoint_form.js";
 import { openOperation, recoverPlan, replayPlan } from "./operation.js";
-import { by, send } from "./page.js";
+import { buttonById, byId, closest, dialogById, errorsOf, fetchJson, messageOf, query, send } from "./page.js";
+import { showSecret } from "./secret_dialog.js";
 import { toast, toastLater } from "./toast.js";
 
-const DONE = { pause: "is paused: deliveries are kept", resume: "is resumed", enable: "is enabled" };
+/** @type {Record<string, string>} */
+const DONE = { pause: "paused. Its deliveries are kept", resume: "resumed", enable: "enabled" };
 
-/** Ask before something is done. @param {{title: string, text: string, yes: string, danger?: boolean, overlap?: boolean}} what
- * @param {() => Promise<void>} act */
-function ask({ title, text, yes, danger = false, overlap = false }, act) {
-  by("ask-title").textContent = title;
-  by("ask-text").textContent = text;
-  by("overlap").hidden = !overlap;
-  by("ask-problem").hidden = true;
-  by("ask-yes").textContent = yes;
-  by("ask-yes").className = danger ? "danger" : "primary";
-  by("ask-yes").onclick = async () => {
-    by("ask-yes").disabled = true;
+/**
+ * Ask for confirmation.
+ * @param {{title: string, text: string, yes: string, danger?: boolean, overlap?: boolean}} question
+ * @param {() => Promise<void>} act
+ */
+function confirm({ title, text, yes, danger = false, overlap = false }, act) {
+  const button = buttonById("confirm-yes");
+  byId("confirm-title").textContent = title;
+  byId("confirm-text").textContent = text;
+  byId("overlap").hidden = !overlap;
+  byId("confirm-problem").hidden = true;
+  button.textContent = yes;
+  button.className = danger ? "danger" : "primary";
+  button.onclick = async () => {
+    button.disabled = true;
     try {
       await act();
-      by("ask").close();
+      dialogById("confirm").close();
     } catch (error) {
-      by("ask-problem").textContent = error.errors?.[0]?.message ?? error.message;
-      by("ask-problem").hidden = false;
+      byId("confirm-problem").textContent = errorsOf(error)[0]?.message ?? messageOf(error);
+      byId("confirm-problem").hidden = false;
     }
-    by("ask-yes").disabled = false;
+    button.disabled = false;
   };
-  by("ask").showModal();
+  dialogById("confirm").showModal();
 }
 
-function askRotate(id, name) {
-  const text = "A new secret signs from now on. Those before sign too for a while, so that the receiver can change over without missing anything.";
-  ask({ title: `Rotate the secret of ${name}?`, text, yes: "Rotate", overlap: true }, async () => {
-    const hours = document.querySelector("[name=overlap]:checked").value;
-    const issued = await send("POST", `${ENDPOINTS}${id}/rotate-secret/`, hours === "" ? {} : { overlap_hours: Number(hours) });
-    by("ask").close();
-    showSecret(issued, "The new secret signs.", hours === "0" ? "The secrets before do not sign any more." : "The secrets before sign too until the overlap is over.");
+/** @param {string} id @param {string} name */
+function confirmRotate(id, name) {
+  const title = `Rotate the secret of ${name}?`;
+  const text =
+    "New deliveries are signed with a new secret. Earlier secrets keep signing during the overlap, so that " +
+    "the receiver can switch without rejecting deliveries.";
+  confirm({ title, text, yes: "Rotate", overlap: true }, async () => {
+    const hours = query(document, "[name=overlap]:checked", HTMLInputElement).value;
+    const body = hours === "" ? {} : { overlap_hours: Number(hours) };
+    const endpoint = await send("POST", `${ENDPOINTS}${id}/rotate-secret/`, body);
+    dialogById("confirm").close();
+    const note = hours === "0" ? "Earlier secrets no longer sign." : "Earlier secrets keep signing during the overlap.";
+    showSecret(endpoint, "Secret rotated.", note);
   });
 }
 
-function askDelete(id, name) {
-  const text = "What waits for it is cancelled, and its secrets are gone at once. Its deliveries can be read until retention removes them.";
-  ask({ title: `Delete ${name}?`, text, yes: "Delete", danger: true }, async () => {
+/** @param {string} id @param {string} name */
+function confirmDelete(id, name) {
+  const text =
+    "Pending deliveries are cancelled and the secrets are deleted immediately. Past deliveries stay visible " +
+    "until retention removes them.";
+  confirm({ title: `Delete ${name}?`, text, yes: "Delete", danger: true }, async () => {
     await send("DELETE", `${ENDPOINTS}${id}/`);
-    toastLater(`${name} is deleted.`);
+    toastLater(`${name} deleted.`);
     location.assign("/webhooks/");
   });
 }
 
-async function act(kind, id, name) {
-  if (kind === "edit") return openForm(await send("GET", `${ENDPOINTS}${id}/`));
-  if (kind === "rotate") return askRotate(id, name);
-  if (kind === "delete") return askDelete(id, name);
-  if (kind === "recover") return openOperation(recoverPlan(id, name));
-  if (kind === "replay") return openOperation(replayPlan(id, name));
-  const answer = await send("POST", `${ENDPOINTS}${id}/${kind}/`, {});
-  if (kind === "test") return location.assign(`/webhooks/deliveries/${answer.id}/`);
-  toastLater(`${name} ${DONE[kind]}.`);
+/** @param {string} action @param {string} id @param {string} name */
+async function act(action, id, name) {
+  if (action === "edit") return openForm(await fetchJson(`${ENDPOINTS}${id}/`));
+  if (action === "rotate") return confirmRotate(id, name);
+  if (action === "delete") return confirmDelete(id, name);
+  if (action === "recover") return openOperation(recoverPlan(id, name));
+  if (action === "replay") return openOperation(replayPlan(id, name));
+  const result = await send("POST", `${ENDPOINTS}${id}/${action}/`, {});
+  if (action === "test") return location.assign(`/webhooks/deliveries/${result.id}/`);
+  toastLater(`${name} ${DONE[action]}.`);
   return location.reload();
 }
 
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-do]");
+  const button = closest(event, "[data-do]");
   if (!button) return;
-  if (button.dataset.do === "close") return void button.closest("dialog").close();
-  const { id, name } = button.closest("[data-id]").dataset;
-  button.closest("[popover]")?.hidePopover();
+  const action = button.dataset.do ?? "";
+  if (action === "close") return void button.closest("dialog")?.close();
+  const { id = "", name = "" } = /** @type {HTMLElement | null} */ (button.closest("[data-id]"))?.dataset ?? {};
+  /** @type {HTMLElement | null} */ (button.closest("[popover]"))?.hidePopover();
   button.setAttribute("aria-busy", "true");
   try {
-    await act(button.dataset.do, id, name);
+    await act(action, id, name);
   } catch (error) {
-    toast(error.message, "failed");
+    toast(messageOf(error), "failed");
   }
   button.removeAttribute("aria-busy");
 });
 
-/** A menu opens in the top layer, so that no card cuts it: put it below its button. */
+/** A menu opens in the top layer, so that no card cuts it: place it below its button. */
 document.addEventListener("toggle", (event) => {
   const menu = event.target;
-  if (!menu.classList?.contains("menu") || event.newState !== "open") return;
-  const box = document.querySelector(`[popovertarget="${menu.id}"]`).getBoundingClientRect();
+  const opens = event instanceof ToggleEvent && event.newState === "open";
+  if (!opens || !(menu instanceof HTMLElement) || !menu.classList.contains("menu")) return;
+  const box = query(document, `[popovertarget="${menu.id}"]`).getBoundingClientRect();
   menu.style.left = `${Math.max(8, box.right - menu.offsetWidth)}px`;
   menu.style.top = `${Math.max(8, Math.min(box.bottom + 4, innerHeight - menu.offsetHeight - 8))}px`;
 }, true);
-addEventListener("scroll", () => document.querySelector(".menu:popover-open")?.hidePopover(), { passive: true });
+addEventListener("scroll", () => {
+  const menu = document.querySelector(".menu:popover-open");
+  if (menu instanceof HTMLElement) menu.hidePopover();
+}, { passive: true });

@@ -1,217 +1,288 @@
-/** The form that makes and changes an endpoint, and the dialog that shows its secret once. */
+/** The form that creates and changes an endpoint, and the dialog that shows its secret once. */
 import { EventTypes } from "./event_types.js";
-import { offerWorkflows } from "./names.js";
-import { by, data, element, icon, send } from "./page.js";
+import {
+  buttonById,
+  byId,
+  data,
+  dialogById,
+  element,
+  errorsOf,
+  field as fieldOf,
+  findById,
+  findField,
+  formById,
+  icon,
+  inputById,
+  messageOf,
+  send,
+} from "./page.js";
 import { clearProblems, showProblems } from "./problems.js";
-import { toast, toastLater } from "./toast.js";
+import { showSecret } from "./secret_dialog.js";
+import { toastLater } from "./toast.js";
+import { offerWorkflows } from "./workflow_names.js";
 
 export const ENDPOINTS = "/api/webhooks/endpoints/";
-const KEPT = "Leave empty to keep it";
-const PLAIN = ["name", "url", "description", "method", "filter", "transform", "ordering", "timeout_seconds", "max_concurrent", "rate_limit", "rate_seconds"];
+const UNCHANGED = "Leave empty to keep it";
+const PLAIN = [
+  "name",
+  "url",
+  "description",
+  "method",
+  "filter",
+  "transform",
+  "ordering",
+  "timeout_seconds",
+  "max_concurrent",
+  "rate_limit",
+  "rate_seconds",
+];
 const NUMBERS = new Set(["timeout_seconds", "max_concurrent", "rate_limit", "rate_seconds"]);
+const DEFAULTED = ["timeout_seconds", "max_concurrent", "rate_seconds"]; // without a value, the server's default
 const CURVE = ["max_attempts", "initial_seconds", "multiplier", "max_seconds"];
 const TYPING = 250; // ms
-/** What each authentication needs: name, label, whether it is a secret, what stands there at first. */
+/**
+ * The fields of each kind of authentication.
+ * @type {Record<string, [name: string, label: string, secret: boolean, initial?: string][]>}
+ */
 const AUTH = {
   none: [],
   bearer: [["token", "Token", true]],
   basic: [["username", "User name", false], ["password", "Password", true]],
   header: [["name", "Header", false, "X-API-Key"], ["value", "Key", true]],
   query: [["name", "Parameter", false, "api_key"], ["value", "Key", true]],
-  hmac: [["secret", "Secret", true], ["header", "Header", false, "X-Signature"], ["algorithm", "Algorithm", false, "sha256"], ["prefix", "Before the digest", false, ""]],
+  hmac: [
+    ["secret", "Secret", true],
+    ["header", "Header", false, "X-Signature"],
+    ["algorithm", "Algorithm", false, "sha256"],
+    ["prefix", "Prefix of the digest", false, ""],
+  ],
 };
 
-const form = by("form");
-let edited = null;
-let types = null;
-let typing = 0;
-let asked = 0;
+class EndpointForm {
+  /** @type {any} the endpoint being edited; null for a new one */
+  #edited = null;
+  #form = formById("form");
+  #types = new EventTypes();
+  #typing = 0;
+  #requests = 0; // responses to earlier previews are dropped
 
-const field = (name) => form.elements.namedItem(name);
-
-function showAuth() {
-  const kind = field("auth.type").value;
-  const held = edited?.auth.type === kind ? edited.auth : null;
-  by("auth-fields").replaceChildren(...AUTH[kind].map(([name, label, secret, first = ""]) => {
-    const input = name === "algorithm" ? element("select", {}, new Option("SHA-256", "sha256"), new Option("SHA-512", "sha512"))
-      : element("input", { type: secret ? "password" : "text", autocomplete: secret ? "new-password" : "off", spellcheck: "false", maxlength: "8000" });
-    input.name = `auth.${name}`;
-    input.value = secret ? "" : (held?.[name] ?? first);
-    if (secret && held) input.placeholder = KEPT;
-    return element("label", {}, label, input);
-  }));
-}
-
-function addHeader(name = "", kept = false) {
-  const row = element("div", { class: "header-row" });
-  const key = element("input", { "aria-label": "Name of the header", placeholder: "X-Team", maxlength: "100", spellcheck: "false", "data-header": "" });
-  const value = element("input", { "aria-label": "Value of the header", placeholder: kept ? KEPT : "Value", maxlength: "4096", spellcheck: "false", autocomplete: "off" });
-  const remove = element("button", { type: "button", class: "icon-button", "aria-label": "Remove the header" }, icon("cross"));
-  remove.addEventListener("click", () => row.remove());
-  key.value = name;
-  if (kept) row.dataset.kept = name;
-  row.append(key, value, remove);
-  by("headers").append(row);
-  return key;
-}
-
-/** Ask what the policy that is chosen comes to, and say it. */
-async function sayPolicy() {
-  asked += 1;
-  const mine = asked;
-  const given = policy();
-  by("custom").hidden = given.preset !== "custom";
-  const words = by("policy-words");
-  const known = data.presets.find(({ preset }) => preset === given.preset);
-  try {
-    const { in_words: said } = given.preset === "custom" ? await send("POST", "/api/webhooks/retry-presets/preview/", given) : known;
-    if (mine !== asked) return;
-    words.textContent = `${said}.`;
-    words.classList.remove("error");
-  } catch (error) {
-    if (mine !== asked) return;
-    words.textContent = error.errors?.map(({ message }) => message).join(" ") || error.message;
-    words.classList.add("error");
+  constructor() {
+    this.#form.addEventListener("submit", (event) => this.#save(event));
+    this.#field("auth.type").addEventListener("change", () => this.#showAuth());
+    byId("headers-add").addEventListener("click", () => this.#addHeader().focus());
+    this.#form.addEventListener("input", (event) => {
+      const { target } = event;
+      if (!(target instanceof HTMLInputElement) || !target.name.startsWith("retry_policy.")) return;
+      clearTimeout(this.#typing);
+      this.#typing = setTimeout(() => this.#describePolicy(), target.type === "radio" ? 0 : TYPING);
+    });
   }
-  by("policy-about").textContent = given.preset === "custom" ? "Delays that grow by a factor, or each by itself. What is empty is as in quick." : known.description;
+
+  /** @param {string} name */
+  #field(name) {
+    return fieldOf(this.#form, name);
+  }
+
+  #showAuth() {
+    const kind = this.#field("auth.type").value;
+    const stored = this.#edited?.auth.type === kind ? this.#edited.auth : null;
+    byId("auth-fields").replaceChildren(
+      ...AUTH[kind].map(([name, label, secret, initial = ""]) => {
+        const input = name === "algorithm"
+          ? element("select", {}, new Option("SHA-256", "sha256"), new Option("SHA-512", "sha512"))
+          : element("input", {
+            type: secret ? "password" : "text",
+            autocomplete: secret ? "new-password" : "off",
+            spellcheck: "false",
+            maxlength: "8000",
+          });
+        input.name = `auth.${name}`;
+        input.value = secret ? "" : (stored?.[name] ?? initial);
+        if (secret && stored) input.setAttribute("placeholder", UNCHANGED);
+        return element("label", {}, label, input);
+      }),
+    );
+  }
+
+  /** Add a row for a header. @param {string} [name] @param {boolean} [stored] whether the server has its value */
+  #addHeader(name = "", stored = false) {
+    const row = element("div", { class: "header-row" });
+    const key = element("input", {
+      "aria-label": "Header name",
+      placeholder: "X-Team",
+      maxlength: "100",
+      spellcheck: "false",
+    });
+    const value = element("input", {
+      "aria-label": "Header value",
+      placeholder: stored ? UNCHANGED : "Value",
+      maxlength: "4096",
+      spellcheck: "false",
+      autocomplete: "off",
+    });
+    const attributes = { type: "button", class: "icon-button", "aria-label": "Remove header" };
+    const remove = element("button", attributes, icon("cross"));
+    remove.addEventListener("click", () => row.remove());
+    key.value = name;
+    if (stored) row.dataset.stored = name;
+    row.append(key, value, remove);
+    byId("headers").append(row);
+    return key;
+  }
+
+  /** Show in words what the chosen retry policy does. */
+  async #describePolicy() {
+    this.#requests += 1;
+    const request = this.#requests;
+    const policy = this.#policy();
+    const custom = policy.preset === "custom";
+    const text = byId("policy-words");
+    const preset = data.presets.find((each) => each.preset === policy.preset);
+    byId("custom").hidden = !custom;
+    byId("policy-about").textContent = custom
+      ? "Delays grow by a factor, or are listed one by one. Empty fields use the values of quick."
+      : preset?.description ?? "";
+    try {
+      const words = custom
+        ? (await send("POST", "/api/webhooks/retry-presets/preview/", policy)).in_words
+        : preset?.in_words;
+      if (request !== this.#requests) return;
+      text.textContent = `${words}.`;
+      text.classList.remove("error");
+    } catch (error) {
+      if (request !== this.#requests) return;
+      text.textContent = errorsOf(error).map(({ message }) => message).join(" ") || messageOf(error);
+      text.classList.add("error");
+    }
+  }
+
+  /** @param {any} endpoint as the API describes it */
+  #fill(endpoint) {
+    for (const name of PLAIN) this.#field(name).value = endpoint[name] ?? "";
+    this.#field("workflow").value = endpoint.workflow ?? "";
+    this.#field("follow_redirects").checked = endpoint.follow_redirects;
+    this.#field("active").checked = endpoint.active;
+    this.#field("auth.type").value = endpoint.auth.type;
+    const policy = endpoint.retry_policy;
+    this.#field("retry_policy.preset").value = policy.preset;
+    this.#field("retry_policy.retry_other_4xx").checked = policy.retry_other_4xx;
+    for (const name of CURVE) this.#field(`retry_policy.${name}`).value = policy[name] ?? "";
+    this.#field("retry_policy.delays_seconds").value = (policy.delays_seconds ?? []).join(", ");
+    for (const name of endpoint.header_names) this.#addHeader(name, true);
+  }
+
+  /** @param {any} endpoint as the API describes it; null for a new one */
+  async open(endpoint) {
+    this.#edited = endpoint;
+    this.#form.reset();
+    clearProblems(this.#form);
+    byId("problem").hidden = true;
+    byId("headers").replaceChildren();
+    byId("edit-title").textContent = endpoint ? `Edit ${endpoint.name}` : "New endpoint";
+    byId("signature").hidden = Boolean(endpoint);
+    findById("workspace-label")?.toggleAttribute("hidden", Boolean(endpoint));
+    const workflows = /** @type {HTMLSelectElement} */ (/** @type {unknown} */ (this.#field("workflow")));
+    if (workflows.length === 1) await offerWorkflows(workflows);
+    this.#types.set(endpoint?.event_types ?? []);
+    if (endpoint) this.#fill(endpoint);
+    this.#showAuth();
+    this.#describePolicy();
+    dialogById("edit").showModal();
+    this.#field("url").focus();
+  }
+
+  #auth() {
+    /** @type {Record<string, string>} */
+    const auth = { type: this.#field("auth.type").value };
+    const inputs = byId("auth-fields").querySelectorAll("input, select");
+    for (const input of /** @type {NodeListOf<HTMLInputElement | HTMLSelectElement>} */ (inputs)) {
+      if (input.value || input.type !== "password") auth[input.name.slice(5)] = input.value;
+    }
+    return auth;
+  }
+
+  #policy() {
+    /** @type {Record<string, any>} */
+    const policy = {
+      preset: this.#field("retry_policy.preset").value,
+      retry_other_4xx: this.#field("retry_policy.retry_other_4xx").checked,
+    };
+    if (policy.preset !== "custom") return policy;
+    for (const name of CURVE) {
+      const { value } = this.#field(`retry_policy.${name}`);
+      if (value) policy[name] = Number(value);
+    }
+    const delays = this.#field("retry_policy.delays_seconds").value.split(",").map((each) => each.trim());
+    if (delays.some(Boolean)) policy.delays_seconds = delays.filter(Boolean).map(Number);
+    return policy;
+  }
+
+  #headers() {
+    /** @type {Record<string, string | null>} null keeps the stored value */
+    const headers = {};
+    for (const row of /** @type {HTMLCollectionOf<HTMLElement>} */ (byId("headers").children)) {
+      const [name, value] = [...row.querySelectorAll("input")].map((input) => input.value.trim());
+      if (name) headers[name] = value === "" && row.dataset.stored === name ? null : value;
+    }
+    return headers;
+  }
+
+  #body() {
+    /** @type {Record<string, any>} */
+    const body = {
+      event_types: this.#types.patterns,
+      auth: this.#auth(),
+      retry_policy: this.#policy(),
+      headers: this.#headers(),
+      workflow: this.#field("workflow").value || null,
+      follow_redirects: this.#field("follow_redirects").checked,
+      active: this.#field("active").checked,
+    };
+    for (const name of PLAIN) {
+      const { value } = this.#field(name);
+      if (!NUMBERS.has(name)) body[name] = value;
+      else if (value !== "" || !DEFAULTED.includes(name)) body[name] = value === "" ? null : Number(value);
+    }
+    if (!body.name.trim()) delete body.name;
+    if (this.#edited) return body;
+    body.signature = this.#field("signature").value;
+    const workspace = findField(this.#form, "workspace");
+    if (workspace) body.workspace = workspace.value;
+    return body;
+  }
+
+  /** @param {Event} event */
+  async #save(event) {
+    event.preventDefault();
+    if (inputById("types-input").value.trim()) this.#types.addTyped();
+    const missing = [];
+    if (!this.#field("url").value.trim()) missing.push({ field: "url", message: "Enter a URL." });
+    if (!this.#types.patterns.length) missing.push({ field: "event_types", message: "Add at least one event type." });
+    if (missing.length) return void showProblems(this.#form, missing);
+    buttonById("save").disabled = true;
+    byId("problem").hidden = true;
+    const [method, path] = this.#edited ? ["PATCH", `${ENDPOINTS}${this.#edited.id}/`] : ["POST", ENDPOINTS];
+    try {
+      const endpoint = await send(method, path, this.#body());
+      dialogById("edit").close();
+      if (endpoint.secret) return void showSecret(endpoint, `${endpoint.name} created.`);
+      toastLater(`${endpoint.name} saved.`);
+      location.reload();
+    } catch (error) {
+      const errors = errorsOf(error);
+      const rest = showProblems(this.#form, errors) || (errors.length ? "" : messageOf(error));
+      byId("problem").textContent = rest;
+      byId("problem").hidden = !rest;
+    } finally {
+      buttonById("save").disabled = false;
+    }
+  }
 }
 
-function fill(endpoint) {
-  for (const name of PLAIN) field(name).value = endpoint[name] ?? "";
-  field("workflow").value = endpoint.workflow ?? "";
-  field("follow_redirects").checked = endpoint.follow_redirects;
-  field("active").checked = endpoint.active;
-  field("auth.type").value = endpoint.auth.type;
-  field("retry_policy.preset").value = endpoint.retry_policy.preset;
-  field("retry_policy.retry_other_4xx").checked = endpoint.retry_policy.retry_other_4xx;
-  for (const name of CURVE) field(`retry_policy.${name}`).value = endpoint.retry_policy[name] ?? "";
-  field("retry_policy.delays_seconds").value = (endpoint.retry_policy.delays_seconds ?? []).join(", ");
-  for (const name of endpoint.header_names) addHeader(name, true);
-}
+/** @type {EndpointForm | null} */
+const form = findById("form") ? new EndpointForm() : null;
 
-/** Open the form, empty or with an endpoint as the API gives it. */
+/** Open the form, empty or with an endpoint as the API describes it. @param {any} [endpoint] */
 export async function openForm(endpoint = null) {
-  edited = endpoint;
-  form.reset();
-  clearProblems(form);
-  by("problem").hidden = true;
-  by("headers").replaceChildren();
-  by("edit-title").textContent = endpoint ? `Edit ${endpoint.name}` : "New endpoint";
-  by("signature").hidden = Boolean(endpoint);
-  if (by("workspace-label")) by("workspace-label").hidden = Boolean(endpoint);
-  if (field("workflow").length === 1) await offerWorkflows(field("workflow"));
-  types.set(endpoint?.event_types ?? []);
-  if (endpoint) fill(endpoint);
-  showAuth();
-  sayPolicy();
-  by("edit").showModal();
-  field("url").focus();
-}
-
-function auth() {
-  const given = { type: field("auth.type").value };
-  for (const input of by("auth-fields").querySelectorAll("input, select")) {
-    if (input.value || input.type !== "password") given[input.name.slice(5)] = input.value;
-  }
-  return given;
-}
-
-function policy() {
-  const given = { preset: field("retry_policy.preset").value, retry_other_4xx: field("retry_policy.retry_other_4xx").checked };
-  if (given.preset !== "custom") return given;
-  for (const name of CURVE) if (field(`retry_policy.${name}`).value) given[name] = Number(field(`retry_policy.${name}`).value);
-  const delays = field("retry_policy.delays_seconds").value.split(",").map((each) => each.trim()).filter(Boolean);
-  if (delays.length) given.delays_seconds = delays.map(Number);
-  return given;
-}
-
-function headers() {
-  const given = {};
-  for (const row of by("headers").children) {
-    const [name, value] = [...row.querySelectorAll("input")].map((input) => input.value.trim());
-    if (name) given[name] = value === "" && row.dataset.kept === name ? null : value;
-  }
-  return given;
-}
-
-function written() {
-  const body = { event_types: types.patterns, auth: auth(), retry_policy: policy(), headers: headers() };
-  for (const name of PLAIN) {
-    const { value } = field(name);
-    body[name] = NUMBERS.has(name) ? (value === "" ? null : Number(value)) : value;
-  }
-  if (!body.name.trim()) delete body.name;
-  for (const name of ["timeout_seconds", "max_concurrent", "rate_seconds"]) if (body[name] === null) delete body[name];
-  body.workflow = field("workflow").value || null;
-  body.follow_redirects = field("follow_redirects").checked;
-  body.active = field("active").checked;
-  if (edited) return body;
-  body.signature = field("signature").value;
-  if (field("workspace")) body.workspace = field("workspace").value;
-  return body;
-}
-
-async function save(event) {
-  event.preventDefault();
-  if (by("types-input").value.trim()) types.add();
-  const missing = [];
-  if (!field("url").value.trim()) missing.push({ field: "url", message: "This is needed." });
-  if (!types.patterns.length) missing.push({ field: "event_types", message: "At least one is needed." });
-  if (missing.length) return void showProblems(form, missing);
-  by("save").disabled = true;
-  by("problem").hidden = true;
-  try {
-    const saved = await send(edited ? "PATCH" : "POST", edited ? `${ENDPOINTS}${edited.id}/` : ENDPOINTS, written());
-    by("edit").close();
-    if (saved.secret) return void showSecret(saved, `${saved.name} is made.`);
-    toastLater(`${saved.name} is saved.`);
-    location.reload();
-  } catch (error) {
-    const said = showProblems(form, error.errors ?? []) || (error.errors?.length ? "" : error.message);
-    by("problem").textContent = said;
-    by("problem").hidden = !said;
-  } finally {
-    by("save").disabled = false;
-  }
-}
-
-/** Show a secret until it is put away; then the page comes anew. */
-export function showSecret(endpoint, then, note = "") {
-  const verifying = endpoint.signing_secrets?.[0]?.public_key;
-  by("secret-about").textContent = verifying ? "It signs each delivery. Receivers need only the public key below."
-    : "Give it to the receiver, which verifies the signature of each delivery with it.";
-  by("secret-value").textContent = endpoint.secret;
-  by("secret-note").textContent = note;
-  by("public-part").hidden = !verifying;
-  by("public-value").textContent = verifying ?? "";
-  by("secret").showModal();
-  by("secret").addEventListener("close", () => {
-    by("secret-value").textContent = "";
-    toastLater(then);
-    location.reload();
-  }, { once: true });
-}
-
-async function copySecret() {
-  try {
-    await navigator.clipboard.writeText(by("secret-value").textContent);
-    toast("The secret is copied.");
-  } catch {
-    getSelection().selectAllChildren(by("secret-value"));
-    toast("The browser did not let this page copy; the secret is selected.", "failed");
-  }
-}
-
-if (form) {
-  types = new EventTypes();
-  form.addEventListener("submit", save);
-  field("auth.type").addEventListener("change", showAuth);
-  by("headers-add").addEventListener("click", () => addHeader().focus());
-  by("secret-copy").addEventListener("click", copySecret);
-  form.addEventListener("input", ({ target }) => {
-    if (!target.name?.startsWith("retry_policy.")) return;
-    clearTimeout(typing);
-    typing = setTimeout(sayPolicy, target.type === "radio" ? 0 : TYPING);
-  });
-  by("secret").addEventListener("cancel", (event) => event.preventDefault()); // Escape would lose it
+  await form?.open(endpoint);
 }

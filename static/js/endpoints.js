@@ -1,10 +1,11 @@
+/** The list of endpoints, and the page of one. */
 import "./endpoint_actions.js";
-import "./hours.js";
+import "./reconciliation.js";
 import { openForm } from "./endpoint_form.js";
-import { nameWorkflows } from "./names.js";
-import { by } from "./page.js";
-import { tell } from "./times.js";
+import { findById } from "./page.js";
+import { refreshTimes } from "./times.js";
+import { nameWorkflows } from "./workflow_names.js";
 
-by("new")?.addEventListener("click", () => openForm());
+findById("new")?.addEventListener("click", () => openForm());
 nameWorkflows();
-tell();
+refreshTimes();

@@ -1,83 +1,90 @@
-/** The chooser of event types: patterns as tags, typed or ticked in the catalogue, and what they come to. */
-import { by, data, element, icon } from "./page.js";
+/** The chooser of event types: patterns as tags, typed or ticked in the catalogue, and the types that they match. */
+import { byId, counted, data, element, icon, inputById } from "./page.js";
 
-const MOST_NAMED = 6;
+const MAX_NAMED = 6;
 
-/** @param {string} pattern */
-const asExpression = (pattern) => new RegExp(`^${pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".")}$`);
-
-/** @param {string} pattern */
-const fitting = (pattern) => Object.keys(data.types).filter((name) => asExpression(pattern).test(name));
+/** Return the event types that a pattern matches. @param {string} pattern */
+function matching(pattern) {
+  const source = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
+  const expression = new RegExp(`^${source}$`);
+  return Object.keys(data.types).filter((name) => expression.test(name));
+}
 
 export class EventTypes {
   /** @type {string[]} */
   patterns = [];
+  #input = inputById("types-input");
+  #boxes = [.../** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll(".catalogue input"))];
 
   constructor() {
-    this.input = by("types-input");
-    this.boxes = [...document.querySelectorAll(".catalogue input")];
-    by("types-add").addEventListener("click", () => this.add());
-    this.input.addEventListener("keydown", (event) => {
+    byId("types-add").addEventListener("click", () => this.addTyped());
+    this.#input.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== ",") return;
       event.preventDefault();
-      this.add();
+      this.addTyped();
     });
-    for (const box of this.boxes) box.addEventListener("change", () => (box.checked ? this.take(box.value) : this.remove(box.value)));
+    for (const box of this.#boxes) {
+      box.addEventListener("change", () => (box.checked ? this.#add(box.value) : this.#remove(box.value)));
+    }
   }
 
   /** @param {string[]} patterns */
   set(patterns) {
     this.patterns = [...patterns];
-    this.input.value = "";
-    this.show();
+    this.#input.value = "";
+    this.#show();
   }
 
-  /** Take over what has been typed. */
-  add() {
-    for (const pattern of this.input.value.split(/[\s,]+/).filter(Boolean)) this.take(pattern);
-    this.input.value = "";
-    this.input.focus();
+  /** Add the patterns in the input. */
+  addTyped() {
+    for (const pattern of this.#input.value.split(/[\s,]+/).filter(Boolean)) this.#add(pattern);
+    this.#input.value = "";
+    this.#input.focus();
   }
 
   /** @param {string} pattern */
-  take(pattern) {
+  #add(pattern) {
     if (!this.patterns.includes(pattern)) this.patterns.push(pattern);
-    this.show();
+    this.#show();
   }
 
   /** @param {string} pattern */
-  remove(pattern) {
+  #remove(pattern) {
     this.patterns = this.patterns.filter((each) => each !== pattern);
-    this.show();
+    this.#show();
   }
 
-  show() {
-    by("types-chosen").replaceChildren(...this.patterns.map((pattern) => {
-      const button = element("button", { type: "button", class: "icon-button", "aria-label": `Remove ${pattern}` }, icon("cross", 12));
-      button.addEventListener("click", () => {
-        this.remove(pattern);
-        this.input.focus();
-      });
-      const tag = element("li", { class: "tag mono" }, pattern, button);
-      if (!fitting(pattern).length) tag.dataset.status = "failed";
-      return tag;
-    }));
-    const heard = new Set(this.patterns.flatMap(fitting));
-    for (const box of this.boxes) {
+  /** @param {string} pattern */
+  #tag(pattern) {
+    const attributes = { type: "button", class: "icon-button", "aria-label": `Remove ${pattern}` };
+    const button = element("button", attributes, icon("cross", 12));
+    button.addEventListener("click", () => {
+      this.#remove(pattern);
+      this.#input.focus();
+    });
+    const tag = element("li", { class: "tag mono" }, pattern, button);
+    if (!matching(pattern).length) tag.dataset.status = "failed";
+    return tag;
+  }
+
+  #show() {
+    byId("types-chosen").replaceChildren(...this.patterns.map((pattern) => this.#tag(pattern)));
+    const subscribed = new Set(this.patterns.flatMap(matching));
+    for (const box of this.#boxes) {
       const chosen = this.patterns.includes(box.value);
-      const covered = !chosen && !box.value.endsWith("*") && heard.has(box.value);
+      const covered = !chosen && !box.value.endsWith("*") && subscribed.has(box.value);
       box.checked = chosen || covered;
       box.disabled = covered;
     }
-    by("types-help").textContent = this.words(heard);
+    byId("types-help").textContent = this.#help(subscribed);
   }
 
-  /** @param {Set<string>} heard */
-  words(heard) {
-    const lost = this.patterns.filter((pattern) => !fitting(pattern).length);
-    if (lost.length) return `No type fits ${lost.join(", ")}.`;
-    if (!heard.size) return "Exact names, or patterns with *: execution.* are all of the family, * is everything.";
-    const named = [...heard].slice(0, MOST_NAMED).join(", ");
-    return `${heard.size} type${heard.size === 1 ? "" : "s"}: ${named}${heard.size > MOST_NAMED ? ", …" : "."}`;
+  /** @param {Set<string>} subscribed */
+  #help(subscribed) {
+    const unknown = this.patterns.filter((pattern) => !matching(pattern).length);
+    if (unknown.length) return `No event type matches ${unknown.join(", ")}.`;
+    if (!subscribed.size) return "Exact names or patterns: execution.* matches the whole family, * matches every type.";
+    const names = [...subscribed].slice(0, MAX_NAMED).join(", ");
+    return `${counted(subscribed.size, "type")}: ${names}${subscribed.size > MAX_NAMED ? ", …" : "."}`;
   }
 }

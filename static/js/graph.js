@@ -1,136 +1,200 @@
-/** The graph as SVG: nodes with icon, name and state, edges with what flowed over them. */
+/** The graph as SVG: nodes with icon, name and status, edges with the items that passed. */
 import { edgeKey } from "./fold.js";
 import { number } from "./page.js";
 import { viewport } from "./viewport.js";
 
+/** @import { Box, Edge, Graph, GraphNode } from "./types.js" */
+/** @typedef {{name: string, details: string, runs: string}} Fonts */
+
 const SVG = "http://www.w3.org/2000/svg";
 const TEXT_X = 54; // right of the icon's tile
-const BADGES = { completed: "check", failed: "cross", timed_out: "cross", running: "play", waiting: "clock", cancelled: "cross", retrying: "retry" };
-const pen = document.createElement("canvas").getContext("2d");
+/** @type {Record<string, string>} */
+const BADGES = {
+  completed: "check",
+  failed: "cross",
+  timed_out: "cross",
+  running: "play",
+  waiting: "clock",
+  cancelled: "cross",
+  retrying: "retry",
+};
+const canvas = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
 
+/**
+ * @template {keyof SVGElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, string | number>} [attributes]
+ * @param {string} [text]
+ */
 function svg(tag, attributes = {}, text) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  if (text !== undefined) made.textContent = text;
-  return made;
+  const created = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) created.setAttribute(name, String(value));
+  if (text !== undefined) created.textContent = text;
+  return created;
 }
 
-/** Return as much of the text as is no wider than `room` pixels, with an ellipsis where it is cut. */
-function fitting(text, room, font) {
-  pen.font = font;
-  if (pen.measureText(text).width <= room) return text;
+/** @param {string} text @param {string} font */
+function widthOf(text, font) {
+  canvas.font = font;
+  return canvas.measureText(text).width;
+}
+
+/**
+ * Return the text, cut with an ellipsis to `width` pixels.
+ * @param {string} text
+ * @param {number} width
+ * @param {string} font
+ */
+function truncated(text, width, font) {
+  if (widthOf(text, font) <= width) return text;
   const characters = [...text];
   let [fits, tooMany] = [0, characters.length];
   while (tooMany - fits > 1) {
     const middle = (fits + tooMany) >> 1;
-    if (pen.measureText(`${characters.slice(0, middle).join("")}…`).width <= room) fits = middle;
+    if (widthOf(`${characters.slice(0, middle).join("")}…`, font) <= width) fits = middle;
     else tooMany = middle;
   }
   return `${characters.slice(0, fits).join("").trimEnd()}…`;
 }
 
-/** Return the text in one line or, where that is too short, in two, broken between words if it can be. */
-function inTwoLines(text, room, font) {
-  const first = fitting(text, room, font);
+/** Return the text in one line, or in two that break between words. @param {string} text @param {number} width
+ *  @param {string} font */
+function inTwoLines(text, width, font) {
+  const first = truncated(text, width, font);
   if (first === text) return [text];
   const words = text.split(" ");
-  let taken = words.length - 1;
-  while (taken > 0 && fitting(words.slice(0, taken).join(" "), room, font) !== words.slice(0, taken).join(" ")) taken -= 1;
-  return taken ? [words.slice(0, taken).join(" "), fitting(words.slice(taken).join(" "), room, font)] : [first];
+  let count = words.length - 1;
+  while (count > 0 && widthOf(words.slice(0, count).join(" "), font) > width) count -= 1;
+  if (!count) return [first];
+  return [words.slice(0, count).join(" "), truncated(words.slice(count).join(" "), width, font)];
 }
 
-function drawEdge(edge) {
-  const group = svg("g", { class: "edge" });
-  const path = svg("path", { d: edge.path });
-  const label = svg("text", { "text-anchor": "middle" }, edge.source_output === "main" ? "" : edge.source_output);
-  group.append(path, label);
-  return { group, path, label, output: edge.source_output, said: "" };
+class EdgeDrawing {
+  /** @param {Edge & {path: string}} edge */
+  constructor(edge) {
+    this.output = edge.source_output === "main" ? "" : edge.source_output;
+    this.group = svg("g", { class: "edge" });
+    this.path = svg("path", { d: edge.path });
+    this.label = svg("text", { "text-anchor": "middle" }, this.output);
+    this.group.append(this.path, this.label);
+  }
+
+  /** Put the label on the middle of the path, which must be in the document. */
+  placeLabel() {
+    const middle = this.path.getPointAtLength(this.path.getTotalLength() / 2);
+    this.label.setAttribute("x", String(middle.x));
+    this.label.setAttribute("y", String(middle.y - 6));
+  }
+
+  /** @param {string} classes @param {number | null} items null if some passed and the sum is unknown */
+  show(classes, items) {
+    this.group.setAttribute("class", classes);
+    this.label.textContent = [this.output, items === null ? "" : number(items)].filter(Boolean).join(" · ");
+  }
+
+  reset() {
+    this.show("edge", null);
+  }
 }
 
-/** Put the label where the middle of the path is; the path must be in the document. */
-function placeLabel({ path, label }) {
-  const middle = path.getPointAtLength(path.getTotalLength() / 2);
-  label.setAttribute("x", middle.x);
-  label.setAttribute("y", middle.y - 6);
-}
+class NodeDrawing {
+  /** @type {string | null} */
+  #shown = null;
 
-function drawNode(node, box, icons, fonts) {
-  const group = svg("g", { class: `node${node.trigger ? " trigger" : ""}`, transform: `translate(${box.x},${box.y})`, tabindex: 0, role: "button" });
-  const badge = svg("g", { class: "badge", transform: `translate(${box.width - 4},3)` });
-  const mark = svg("use", { x: -6, y: -6, width: 12, height: 12 });
-  badge.append(svg("circle", { r: 9 }), mark);
-  const room = box.width - TEXT_X - 12;
-  const name = inTwoLines(node.name, room, fonts.name);
-  const y = name.length > 1 ? 50 : 44;
-  const what = svg("text", { class: "what", x: TEXT_X, y });
-  const turns = svg("text", { class: "turns", x: box.width - 12, y, "text-anchor": "end" });
-  const title = svg("title");
-  group.append(
-    title,
-    svg("rect", { class: "box", width: box.width, height: box.height, rx: 12 }),
-    svg("rect", { class: "tile", x: 11, y: 13, width: 34, height: 34, rx: 9 }),
-    svg("use", { class: "icon", href: `${icons}#${node.icon}`, x: 18, y: 20, width: 20, height: 20 }),
-    ...name.map((line, index) => svg("text", { class: "name", x: TEXT_X, y: name.length > 1 ? 20 + 15 * index : 27 }, line)),
-    what, turns, badge,
-  );
-  const made = { group, said: null, label: node.label };
-  made.say = (status, text, runs, taken) => {
-    const key = [status, text, runs, taken].join();
-    if (made.said === key) return;
-    made.said = key;
+  /** @param {GraphNode} node @param {Box} box @param {string} icons URL of icons.svg @param {Fonts} fonts */
+  constructor(node, box, icons, fonts) {
+    this.node = node;
+    this.icons = icons;
+    this.fonts = fonts;
+    this.width = box.width - TEXT_X - 12;
+    const name = inTwoLines(node.name, this.width, fonts.name);
+    const y = name.length > 1 ? 50 : 44;
+    this.title = svg("title");
+    this.details = svg("text", { class: "details", x: TEXT_X, y });
+    this.runs = svg("text", { class: "run-count", x: box.width - 12, y, "text-anchor": "end" });
+    this.mark = svg("use", { x: -6, y: -6, width: 12, height: 12 });
+    const badge = svg("g", { class: "badge", transform: `translate(${box.width - 4},3)` });
+    badge.append(svg("circle", { r: 9 }), this.mark);
+    this.group = svg("g", {
+      class: `node${node.trigger ? " trigger" : ""}`,
+      transform: `translate(${box.x},${box.y})`,
+      tabindex: 0,
+      role: "button",
+    });
+    this.group.append(
+      this.title,
+      svg("rect", { class: "box", width: box.width, height: box.height, rx: 12 }),
+      svg("rect", { class: "tile", x: 11, y: 13, width: 34, height: 34, rx: 9 }),
+      svg("use", { class: "icon", href: `${icons}#${node.icon}`, x: 18, y: 20, width: 20, height: 20 }),
+      ...name.map((line, index) =>
+        svg("text", { class: "name", x: TEXT_X, y: name.length > 1 ? 20 + 15 * index : 27 }, line)
+      ),
+      this.details,
+      this.runs,
+      badge,
+    );
+    this.show("", "", 0, false);
+  }
+
+  /** @param {string} status @param {string} text @param {number} runs @param {boolean} reused */
+  show(status, text, runs, reused) {
+    const key = [status, text, runs, reused].join();
+    if (this.#shown === key) return;
+    this.#shown = key;
+    const { node, fonts, group } = this;
     if (status) group.dataset.status = status;
     else delete group.dataset.status;
-    group.classList.toggle("taken", taken);
-    title.textContent = `${node.name} (${node.label})${text ? `: ${text}` : ""}`;
-    turns.textContent = runs > 1 ? `×${number(runs)}` : "";
-    pen.font = fonts.turns;
-    const besides = runs > 1 ? pen.measureText(turns.textContent).width + 6 : 0;
-    what.textContent = fitting(text || node.label, room - besides, fonts.what);
-    mark.setAttribute("href", status in BADGES ? `${icons}#${taken ? "copy" : BADGES[status]}` : "");
-  };
-  made.say("", "", 0, false);
-  return made;
+    group.classList.toggle("reused", reused);
+    this.title.textContent = `${node.name} (${node.label})${text ? `: ${text}` : ""}`;
+    const count = runs > 1 ? `×${number(runs)}` : "";
+    this.runs.textContent = count;
+    const taken = count ? widthOf(count, fonts.runs) + 6 : 0;
+    this.details.textContent = truncated(text || node.label, this.width - taken, fonts.details);
+    const badge = status in BADGES ? `${this.icons}#${reused ? "copy" : BADGES[status]}` : "";
+    this.mark.setAttribute("href", badge);
+  }
 }
 
-/** @param {SVGSVGElement} root with the address of the icons in `data-icons`
- *  @param {{nodes: any[], layout: any}} graph @param {(id: string) => void} [onChoose] */
+/**
+ * @param {SVGSVGElement} root has the URL of the icons in `data-icons`
+ * @param {Graph} graph
+ * @param {(id: string) => void} [onChoose]
+ */
 export function renderGraph(root, graph, onChoose = () => {}) {
   const { layout } = graph;
   const family = getComputedStyle(root).fontFamily;
-  const fonts = { name: `600 13px ${family}`, what: `11px ${family}`, turns: `600 11px ${family}` };
+  const fonts = { name: `600 13px ${family}`, details: `11px ${family}`, runs: `600 11px ${family}` };
+  /** @type {Map<string, NodeDrawing>} */
   const nodes = new Map();
-  const edges = new Map(layout.edges.map((edge) => [edgeKey(edge), drawEdge(edge)]));
+  const edges = new Map(layout.edges.map((edge) => [edgeKey(edge), new EdgeDrawing(edge)]));
   root.append(...[...edges.values()].map(({ group }) => group));
-  for (const edge of edges.values()) placeLabel(edge);
+  for (const edge of edges.values()) edge.placeLabel();
   for (const node of graph.nodes) {
-    const made = drawNode(node, layout.nodes[node.id], root.dataset.icons, fonts);
-    made.group.addEventListener("click", () => onChoose(node.id));
-    made.group.addEventListener("keydown", (event) => event.key === "Enter" && onChoose(node.id));
-    root.append(made.group);
-    nodes.set(node.id, made);
+    const drawing = new NodeDrawing(node, layout.nodes[node.id], root.dataset.icons ?? "", fonts);
+    drawing.group.addEventListener("click", () => onChoose(node.id));
+    drawing.group.addEventListener("keydown", (event) => event.key === "Enter" && onChoose(node.id));
+    root.append(drawing.group);
+    nodes.set(node.id, drawing);
   }
   const view = viewport(root, layout.width, layout.height);
   return {
-    /** @param {string} id @param {string} status @param {string} text @param {number} [runs] how often it ran
-     *  @param {boolean} [taken] over from the execution before */
-    setNode(id, status, text, runs = 0, taken = false) {
-      nodes.get(id)?.say(status, text, runs, taken);
+    /** @param {string} id @param {string} status @param {string} text @param {number} [runs] @param {boolean} [reused]
+     *  whether a rerun reuses its saved output */
+    setNode(id, status, text, runs = 0, reused = false) {
+      nodes.get(id)?.show(status, text, runs, reused);
     },
-    /** @param {number | null} items null: some, nobody knows how many */
-    setEdge(edge, items, flowing, taken = false) {
-      const found = edges.get(edgeKey(edge));
-      if (!found) return;
-      found.group.setAttribute("class", `edge flowed${flowing ? " flowing" : ""}${taken ? " taken" : ""}`);
-      found.label.textContent = [found.output === "main" ? [] : found.output, items === null ? [] : number(items)].flat().join(" · ");
+    /** @param {Edge} edge @param {number | null} items null if some passed and the sum is unknown
+     *  @param {boolean} flowing @param {boolean} [reused] */
+    setEdge(edge, items, flowing, reused = false) {
+      const classes = `edge flowed${flowing ? " flowing" : ""}${reused ? " reused" : ""}`;
+      edges.get(edgeKey(edge))?.show(classes, items);
     },
-    /** As before anything happened. */
+    /** Show the graph as before the first event. */
     reset() {
-      for (const made of nodes.values()) made.say("", "", 0, false);
-      for (const { group, label, output } of edges.values()) {
-        group.setAttribute("class", "edge");
-        label.textContent = output === "main" ? "" : output;
-      }
+      for (const drawing of nodes.values()) drawing.show("", "", 0, false);
+      for (const drawing of edges.values()) drawing.reset();
     },
+    /** @param {string} id */
     choose(id) {
       for (const [key, { group }] of nodes) group.classList.toggle("chosen", key === id);
       if (nodes.has(id)) view.reveal(layout.nodes[id]);

@@ -1,110 +1,122 @@
-/** The requests that came to the test URLs of a workflow's webhook triggers, as they come. */
+/** The requests to the test URLs of a workflow's webhook triggers, shown as they arrive. */
 import { jsonView, preview } from "./json_view.js";
-import { by, element, icon, send, size } from "./page.js";
-import { tell } from "./times.js";
-import { toast } from "./toast.js";
+import { byId, element, fetchJson, findById, icon, size } from "./page.js";
+import { refreshTimes, timeElement } from "./times.js";
+import { copyAndTell, toast } from "./toast.js";
 
-/** @typedef {{id: string, received_at: string, address: string?, accepted: boolean, status_code: number, reason: string,
- *             body_bytes: number, whole: boolean, item: any}} Tested */
+/** @import { Envelope } from "./event_stream.js" */
+/** @import { TestRequest } from "./types.js" */
 
 export const TESTED = "workflow.hook_tested";
-const LINE = 90; // characters of a body in the list
+const PREVIEW = 90; // characters of a body in the list
 
-async function copy(text, said) {
-  try {
-    await navigator.clipboard.writeText(text);
-    toast(said);
-  } catch {
-    toast("The browser did not let this page copy.", "failed");
-  }
+const input = () => findById("input", HTMLTextAreaElement);
+
+/** Copy a request into the input of the next run. @param {TestRequest} request @param {HTMLTextAreaElement} area */
+function useAsInput(request, area) {
+  area.value = JSON.stringify([request.item], null, 2);
+  area.scrollIntoView({ block: "center", behavior: "smooth" });
+  area.focus({ preventScroll: true });
+  toast("The request is now the input of the next run.");
 }
 
-/** Take a request over as the input of a run. @param {Tested} request */
-function use(request) {
-  const input = by("input");
-  input.value = JSON.stringify([request.item], null, 2);
-  input.scrollIntoView({ block: "center", behavior: "smooth" });
-  input.focus({ preventScroll: true });
-  toast("The request is the input of the next run.");
-}
-
-/** @param {Tested} request */
+/** @param {TestRequest} request */
 function actions(request) {
-  const copyButton = element("button", { type: "button", class: "small" }, icon("copy", 14), "Copy as JSON");
-  copyButton.addEventListener("click", () => copy(JSON.stringify(request.item, null, 2), "The request was copied."));
-  const made = element("div", { class: "row" }, copyButton);
-  if (by("input") && request.whole) {
-    const useButton = element("button", { type: "button", class: "small" }, icon("play", 14), "Use as input");
-    useButton.addEventListener("click", () => use(request));
-    made.append(useButton);
+  const copy = element("button", { type: "button", class: "small" }, icon("copy", 14), "Copy as JSON");
+  copy.addEventListener("click", () => copyAndTell(JSON.stringify(request.item, null, 2)));
+  const row = element("div", { class: "row" }, copy);
+  const area = input();
+  if (area && request.whole) {
+    const use = element("button", { type: "button", class: "small" }, icon("play", 14), "Use as input");
+    use.addEventListener("click", () => useAsInput(request, area));
+    row.append(use);
   }
-  return made;
+  return row;
 }
 
 /** @param {string} title @param {any} value */
 function part(title, value) {
   const empty = value === null || value === "" || (typeof value === "object" && Object.keys(value).length === 0);
-  return [element("h3", {}, title), empty ? element("p", { class: "muted" }, "Nothing.") : jsonView(value)];
+  return [element("h3", {}, title), empty ? element("p", { class: "muted" }, "Empty") : jsonView(value)];
 }
 
-/** @param {Tested} request */
+/** @param {TestRequest} request */
+function details(request) {
+  const { item, reason } = request;
+  const status = request.accepted ? "completed" : "failed";
+  const cut = element("p", { class: "notice", "data-status": "waiting" }, "The body is truncated.");
+  return element(
+    "div",
+    { class: "opened" },
+    ...(reason ? [element("p", { class: "notice", "data-status": status }, reason)] : []),
+    element("p", { class: "muted" }, `From ${request.address ?? "an unknown address"} · ${size(request.body_bytes)}`),
+    ...part("Body", item.body),
+    ...(request.whole ? [] : [cut]),
+    ...part("Query", item.query),
+    ...part("Headers", item.headers),
+    actions(request),
+  );
+}
+
+/** @param {TestRequest} request */
 function row(request) {
   const { item } = request;
   const status = request.accepted ? "completed" : "failed";
-  const summary = element("summary", {},
+  const summary = element(
+    "summary",
+    {},
     element("span", { class: "status", "data-status": status }, String(request.status_code)),
     element("b", {}, item.method),
-    element("span", { class: "clip" }, request.accepted ? preview(item.body, LINE) : request.reason),
-    element("time", { datetime: request.received_at, "data-ago": "" }));
-  const made = element("details", { "data-id": request.id }, summary);
-  made.addEventListener("toggle", () => {
-    const cut = request.whole ? [] : [element("p", { class: "notice", "data-status": "waiting" }, "The beginning of the body is kept.")];
-    made.append(element("div", { class: "opened" },
-      ...(request.reason ? [element("p", { class: "notice", "data-status": status }, request.reason)] : []),
-      element("p", { class: "muted" }, `From ${request.address ?? "an unknown address"}, ${size(request.body_bytes)}.`),
-      ...part("Body", item.body), ...cut, ...part("Query", item.query), ...part("Headers", item.headers), actions(request)));
-  }, { once: true });
-  return element("li", {}, made);
+    element("span", { class: "clip" }, request.accepted ? preview(item.body, PREVIEW) : request.reason),
+    timeElement(request.received_at),
+  );
+  const entry = element("details", { "data-id": request.id }, summary);
+  entry.addEventListener("toggle", () => entry.append(details(request)), { once: true });
+  return element("li", {}, entry);
 }
 
 export class HookTests {
-  /** @param {HTMLElement} list @param {string} workflow @param {Tested[]} requests */
+  #fetching = false;
+  #due = false;
+
+  /** @param {HTMLElement} list @param {string} workflow @param {TestRequest[]} requests */
   constructor(list, workflow, requests) {
     this.list = list;
     this.workflow = workflow;
-    this.asking = this.again = false;
-    this.show(requests, false);
-    for (const button of document.querySelectorAll("[data-copy]")) button.addEventListener("click", () => copy(button.dataset.copy, "The URL was copied."));
+    this.#show(requests, false);
+    for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-copy]"))) {
+      button.addEventListener("click", () => copyAndTell(button.dataset.copy ?? "", "URL copied."));
+    }
   }
 
-  /** Put in what is new, in its place; what is open stays open. */
-  show(requests, fresh = true) {
+  /** Add new requests; open ones stay open. @param {TestRequest[]} requests @param {boolean} [fresh] */
+  #show(requests, fresh = true) {
     for (const request of [...requests].reverse()) {
       if (this.list.querySelector(`[data-id="${request.id}"]`)) continue;
-      const made = row(request);
-      if (fresh) made.classList.add("fresh");
-      this.list.prepend(made);
+      const added = row(request);
+      if (fresh) added.classList.add("fresh");
+      this.list.prepend(added);
     }
-    while (this.list.children.length > Math.max(requests.length, 1)) this.list.lastElementChild.remove();
-    by("hook-tests-empty").hidden = this.list.children.length > 0;
-    tell();
+    while (this.list.children.length > Math.max(requests.length, 1)) this.list.lastElementChild?.remove();
+    byId("hook-tests-empty").hidden = this.list.children.length > 0;
+    refreshTimes();
   }
 
-  /** Hear of events; one request at a time brings what they tell of. */
+  /** Fetch the requests that events report, one fetch at a time. @param {Envelope[]} events */
   async take(events) {
     if (!events.some((event) => event.type === TESTED)) return;
-    this.again = true;
-    if (this.asking) return;
-    this.asking = true;
-    while (this.again) {
-      this.again = false;
+    this.#due = true;
+    if (this.#fetching) return;
+    this.#fetching = true;
+    while (this.#due) {
+      this.#due = false;
       try {
-        const { requests } = await send("GET", `/workflows/${this.workflow}/hook-requests/`);
-        this.show(requests);
+        const { requests } = await fetchJson(`/workflows/${this.workflow}/hook-requests/`);
+        this.#show(requests);
       } catch {
-        // Offline: brought with the next event.
+        // Offline: the next event fetches them.
       }
     }
-    this.asking = false;
+    this.#fetching = false;
   }
 }

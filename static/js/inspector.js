@@ -1,135 +1,203 @@
-/** What a node run took in and gave out, how long it took, and why it failed. */
-import { took } from "./fold.js";
+/** The input, the output and the facts of one node run. */
+import { elapsed } from "./fold.js";
 import { itemsView } from "./json_view.js";
 import { counted, data, duration, element, icon, size } from "./page.js";
-import { toast } from "./toast.js";
+import { copyAndTell } from "./toast.js";
+
+/** @import { GraphNode, Run, State } from "./types.js" */
+/** @typedef {[State, string, number, number]} Shown the arguments of `show` */
 
 export class Inspector {
-  /** @param {HTMLElement} root @param {string} execution @param {any[]} nodes of the graph
-   *  @param {(node: string, runIndex: number) => void} onChoose for another run of the same node */
+  #shown = "";
+  /** @type {string | null} the node whose items are being fetched */
+  #fetching = null;
+  /** @type {Shown | null} what to show afterwards */
+  #next = null;
+  #sides = element("div", { class: "sides" });
+
+  /**
+   * @param {HTMLElement} root
+   * @param {string} execution
+   * @param {GraphNode[]} nodes
+   * @param {(node: string, runIndex: number) => void} onChoose called for another run of the same node
+   */
   constructor(root, execution, nodes, onChoose) {
-    Object.assign(this, { root, execution, onChoose });
+    this.root = root;
+    this.execution = execution;
+    this.onChoose = onChoose;
     this.nodes = new Map(nodes.map((node) => [node.id, node]));
-    this.shown = "";
-    /** @type {?string} the node whose items are on their way @type {?any[]} what to show after that */
-    this.busy = this.next = null;
-    this.sides = element("div", { class: "sides" });
   }
 
-  /** Show a node run as the state has it, and its items as the server has them.
-   *  @param {string} nodeId @param {number} runIndex @param {number} now */
+  /**
+   * Show a node run from the state, and its items from the server.
+   * @param {State} state
+   * @param {string} nodeId
+   * @param {number} runIndex
+   * @param {number} now
+   * @returns {Promise<void>}
+   */
   async show(state, nodeId, runIndex, now) {
     const run = state.runs.get(`${nodeId}#${runIndex}`);
-    const key = [nodeId, runIndex, run?.status, run?.attempt, state.nodes.get(nodeId)?.runIndex, state.endedAt].join("#");
-    if (key === this.shown) return;
-    if (this.busy === nodeId) {
-      this.next = [state, nodeId, runIndex, now]; // one request at a time, however fast a loop turns
+    const latest = state.nodes.get(nodeId)?.runIndex;
+    const key = [nodeId, runIndex, run?.status, run?.attempt, latest, state.endedAt].join("#");
+    if (key === this.#shown) return;
+    if (this.#fetching === nodeId) {
+      this.#next = [state, nodeId, runIndex, now]; // one request at a time, however fast a loop runs
       return;
     }
-    this.next = null;
-    const same = this.shown.startsWith(`${nodeId}#${runIndex}#`);
-    this.shown = key;
-    if (!same) this.sides.replaceChildren();
-    const why = run ? null : state.endedAt ? "It did not run." : "It has not run yet.";
-    this.root.replaceChildren(this.head(state, nodeId, run), element("div", { class: "inspected" },
-      ...(run ? [...this.origin(run), ...this.problems(run), this.facts(run, now)] : []), why ? element("p", { class: "empty" }, why) : this.sides));
+    this.#next = null;
+    const same = this.#shown.startsWith(`${nodeId}#${runIndex}#`);
+    this.#shown = key;
+    if (!same) this.#sides.replaceChildren();
+    this.#draw(state, nodeId, run, now);
     if (!run) return;
-    this.busy = nodeId;
+    this.#fetching = nodeId;
     try {
-      await this.fill(nodeId, runIndex, key, Boolean(run.endedAt));
+      await this.#fetch(nodeId, runIndex, key, Boolean(run.endedAt));
     } catch { // no connection, or no JSON
-      if (key === this.shown) this.sides.replaceChildren(element("p", { class: "empty" }, "Its items could not be fetched."));
+      if (key === this.#shown) {
+        this.#sides.replaceChildren(element("p", { class: "empty" }, "Couldn't load the items."));
+      }
     }
-    if (this.busy !== nodeId) return; // another node has been chosen meanwhile
-    const { next } = this;
-    this.busy = this.next = null;
+    if (this.#fetching !== nodeId) return; // another node was chosen meanwhile
+    const next = this.#takeNext();
     if (next) await this.show(...next);
   }
 
-  head(state, nodeId, run) {
-    const node = this.nodes.get(nodeId) ?? { name: nodeId, icon: "dot" };
-    const head = element("div", { class: "card-head" }, element("span", { class: "tile" }, icon(node.icon, 18)), element("h2", { title: node.name }, node.name));
+  #takeNext() {
+    const next = this.#next;
+    this.#fetching = this.#next = null;
+    return next;
+  }
+
+  /** @param {State} state @param {string} nodeId @param {Run | undefined} run @param {number} now */
+  #draw(state, nodeId, run, now) {
+    const parts = run
+      ? [...this.#origin(run), ...this.#problems(run), this.#facts(run, now), this.#sides]
+      : [element("p", { class: "empty" }, state.endedAt ? "This node did not run." : "This node has not run yet.")];
+    this.root.replaceChildren(this.#head(state, nodeId, run), element("div", { class: "inspected" }, ...parts));
+  }
+
+  /** @param {State} state @param {string} nodeId @param {Run | undefined} run */
+  #head(state, nodeId, run) {
+    const { name, icon: picture } = this.nodes.get(nodeId) ?? { name: nodeId, icon: "dot" };
+    const tile = element("span", { class: "tile" }, icon(picture, 18));
+    const head = element("div", { class: "card-head" }, tile, element("h2", { title: name }, name));
     const last = state.nodes.get(nodeId)?.runIndex ?? 0;
     if (run && last > 0) {
-      const step = (by, name, label) => {
-        const made = element("button", { type: "button", class: "icon-button small", "aria-label": label, title: label }, icon(name, 14));
-        made.disabled = run.runIndex + by < 0 || run.runIndex + by > last;
-        made.addEventListener("click", () => this.onChoose(nodeId, run.runIndex + by));
-        return made;
+      /** @param {number} step @param {string} picture @param {string} label */
+      const button = (step, picture, label) => {
+        const attributes = { type: "button", class: "icon-button small", "aria-label": label, title: label };
+        const created = element("button", attributes, icon(picture, 14));
+        created.disabled = run.runIndex + step < 0 || run.runIndex + step > last;
+        created.addEventListener("click", () => this.onChoose(nodeId, run.runIndex + step));
+        return created;
       };
-      head.append(element("span", { class: "turn" }, step(-1, "left", "The run before"), element("small", {}, `run ${run.runIndex + 1} of ${last + 1}`), step(1, "right", "The run after")));
+      const count = element("small", {}, `run ${run.runIndex + 1} of ${last + 1}`);
+      const [previous, next] = [button(-1, "left", "Previous run"), button(1, "right", "Next run")];
+      head.append(element("span", { class: "turn" }, previous, count, next));
     }
     if (run) head.append(element("span", { class: "status", "data-status": run.status }, run.status));
     return head;
   }
 
-  /** Say where a run that was taken over comes from. */
-  origin(run) {
-    if (!run.takenFrom) return [];
-    const link = element("a", { href: `/executions/${data.rerun_of}/` }, `execution ${data.rerun_of}`);
-    return [element("p", { class: "notice taken-note" }, icon("copy", 14), element("span", {}, "Taken over from ", data.rerun_of ? link : "an execution that was deleted", "."))];
+  /** Return a note about the execution whose output a run reuses. @param {Run} run */
+  #origin(run) {
+    if (!run.reusedFrom) return [];
+    const source = data.rerun_of
+      ? element("a", { href: `/executions/${data.rerun_of}/` }, `execution ${data.rerun_of}`)
+      : "an execution that was deleted";
+    const text = element("span", {}, "Output reused from ", source, ".");
+    return [element("p", { class: "notice reused-note" }, icon("copy", 14), text)];
   }
 
-  problems(run) {
-    const told = run.retries.map((retry) => element("li", {}, element("b", {}, `Attempt ${retry.attempt}`), ` ${retry.error.message}`));
+  /** @param {Run} run */
+  #problems(run) {
     const parts = [];
-    if (told.length) {
-      const attempts = told.length === 1 ? "An earlier attempt" : `${told.length} earlier attempts`;
-      parts.push(element("details", { class: "attempts notice", "data-status": "waiting" }, element("summary", {}, `${attempts} failed`), element("ol", {}, ...told)));
-    }
     if (run.error && run.status === "failed") {
-      const last = run.attempt > 1 ? ` · attempt ${run.attempt}` : "";
-      parts.unshift(element("div", { class: "notice failure", "data-status": "failed", role: "alert" }, element("b", {}, `${run.error.type ?? "Error"}${last}`), element("pre", {}, run.error.message)));
+      const attempt = run.attempt > 1 ? ` · attempt ${run.attempt}` : "";
+      parts.push(element(
+        "div",
+        { class: "notice failure", "data-status": "failed", role: "alert" },
+        element("b", {}, `${run.error.type ?? "Error"}${attempt}`),
+        element("pre", {}, run.error.message),
+      ));
+    }
+    const retries = run.retries.map((retry) =>
+      element("li", {}, element("b", {}, `Attempt ${retry.attempt}`), ` ${retry.error.message}`)
+    );
+    if (retries.length) {
+      parts.push(element(
+        "details",
+        { class: "attempts notice", "data-status": "waiting" },
+        element("summary", {}, `${counted(retries.length, "earlier attempt")} failed`),
+        element("ol", {}, ...retries),
+      ));
     }
     return parts;
   }
 
-  facts(run, now) {
+  /** @param {Run} run @param {number} now */
+  #facts(run, now) {
+    const { status, waitsFor, child } = run;
+    /** @type {[string, string | Node][]} */
     const facts = [["Type", this.nodes.get(run.node)?.label ?? run.type]];
-    if (run.status !== "skipped") facts.push(["Attempt", String(run.attempt)]);
-    if (run.endedAt && run.status !== "skipped" && !run.takenFrom) facts.push(["Duration", duration(took(run, now))]);
+    if (status !== "skipped") facts.push(["Attempt", String(run.attempt)]);
+    if (run.endedAt && status !== "skipped" && !run.reusedFrom) facts.push(["Duration", duration(elapsed(run, now))]);
     if (run.cpuMs != null) facts.push(["CPU", duration(run.cpuMs)]);
     if (run.memoryBytes != null) facts.push(["Memory", `+${size(run.memoryBytes)}`]);
     if (run.outputBytes != null) facts.push(["Output", size(run.outputBytes)]);
-    if (run.takenFrom && run.durationMs != null) facts.push(["Took then", duration(run.durationMs)]);
-    if (run.fromCache) facts.push(["From", "cache"]);
-    if (run.status === "waiting") facts.push(["Waits", run.waitsFor.reason]);
-    if (run.status === "waiting" && run.waitsFor.until) facts.push(["Until", new Date(run.waitsFor.until).toLocaleString()]);
-    if (run.child) facts.push(["Child", element("a", { class: "link", href: `/executions/${run.child}/` }, "open its execution")]);
-    return element("dl", { class: "facts" }, ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+    if (run.reusedFrom && run.durationMs != null) facts.push(["Original duration", duration(run.durationMs)]);
+    if (run.fromCache) facts.push(["Source", "cache"]);
+    if (status === "waiting" && waitsFor) facts.push(["Waiting for", waitsFor.reason]);
+    if (status === "waiting" && waitsFor?.until) facts.push(["Until", new Date(waitsFor.until).toLocaleString()]);
+    if (child) facts.push(["Child", element("a", { class: "link", href: `/executions/${child}/` }, "Open execution")]);
+    const rows = facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
+    return element("dl", { class: "facts" }, ...rows);
   }
 
-  /** @param {boolean} over in a replay, what a run gave has not been given before its end */
-  async fill(nodeId, runIndex, key, over) {
-    const answer = await fetch(`/api/executions/${this.execution}/nodes/${encodeURIComponent(nodeId)}/output/?run_index=${runIndex}`);
-    const said = await answer.json();
-    if (key !== this.shown) return;
-    if (!answer.ok) return this.sides.replaceChildren(element("p", { class: "empty" }, said.detail));
-    const [outputs, totals] = over ? [said.outputs, said.totals.outputs] : [{}, {}];
-    this.sides.replaceChildren(this.side("Input", said.inputs, said.totals.inputs), this.side("Output", outputs, totals));
+  /**
+   * @param {string} nodeId
+   * @param {number} runIndex
+   * @param {string} key
+   * @param {boolean} ended a replay shows the output of a run when the run has ended
+   */
+  async #fetch(nodeId, runIndex, key, ended) {
+    const path = `/api/executions/${this.execution}/nodes/${encodeURIComponent(nodeId)}/output/`;
+    const response = await fetch(`${path}?run_index=${runIndex}`);
+    const items = await response.json();
+    if (key !== this.#shown) return;
+    if (!response.ok) return this.#sides.replaceChildren(element("p", { class: "empty" }, items.detail));
+    const [outputs, totals] = ended ? [items.outputs, items.totals.outputs] : [{}, {}];
+    this.#sides.replaceChildren(
+      this.#side("Input", items.inputs, items.totals.inputs),
+      this.#side("Output", outputs, totals),
+    );
   }
 
-  /** @param {string} title @param {Record<string, any[]>} lists @param {Record<string, number>} totals */
-  side(title, lists, totals) {
+  /** @param {string} title @param {Record<string, unknown[]>} lists @param {Record<string, number>} totals */
+  #side(title, lists, totals) {
     const all = Object.values(totals).reduce((sum, total) => sum + total, 0);
-    const head = element("h3", {}, title, element("small", {}, counted(all)));
+    const head = element("h3", {}, title, element("small", {}, counted(all, "item")));
     if (all) {
-      const copy = element("button", { type: "button", class: "icon-button small", "aria-label": `Copy the ${title.toLowerCase()} as JSON`, title: "Copy as JSON" }, icon("copy", 14));
-      copy.addEventListener("click", async () => {
-        const only = Object.keys(lists).length === 1 ? Object.values(lists)[0] : lists;
-        await navigator.clipboard.writeText(JSON.stringify(only, null, 2));
-        toast("Copied.");
-      });
+      const label = `Copy ${title.toLowerCase()} as JSON`;
+      const attributes = { type: "button", class: "icon-button small", "aria-label": label, title: "Copy as JSON" };
+      const copy = element("button", attributes, icon("copy", 14));
+      const value = Object.keys(lists).length === 1 ? Object.values(lists)[0] : lists;
+      copy.addEventListener("click", () => copyAndTell(JSON.stringify(value, null, 2)));
       head.append(copy);
     }
     const parts = Object.entries(lists).filter(([, items]) => items.length).map(([name, items]) => {
       const total = totals[name];
       const part = element("div", { class: "items" });
-      if (name !== "main") part.append(element("small", { class: "port" }, `${name} · ${counted(total)}`));
+      if (name !== "main") part.append(element("small", { class: "port" }, `${name} · ${counted(total, "item")}`));
       part.append(itemsView(items));
-      if (total > items.length) part.append(element("small", { class: "rest" }, `The first ${items.length} of ${counted(total)}.`));
+      if (total > items.length) {
+        part.append(element("small", { class: "rest" }, `First ${items.length} of ${counted(total, "item")}`));
+      }
       return part;
     });
-    return element("section", { class: "side", "aria-label": title }, head, ...(parts.length ? parts : [element("p", { class: "muted" }, "No items.")]));
+    const content = parts.length ? parts : [element("p", { class: "muted" }, "No items")];
+    return element("section", { class: "side", "aria-label": title }, head, ...content);
   }
 }

@@ -1,23 +1,32 @@
-/** JSON as a tree that opens and closes, with colours. What is large is drawn when it is opened, and says what it leaves out. */
-import { element } from "./page.js";
+/** JSON as a coloured tree. Large values are drawn when they are opened; cut ones say how much is missing. */
+import { element, number } from "./page.js";
 
-const LONGEST_TEXT = 2000;
-const MOST_CHILDREN = 200;
+const MAX_TEXT = 2000; // characters
+const MAX_CHILDREN = 200;
 const PREVIEW = 120; // characters
-const SMALL = 12; // lines: what is open at once inside something that is opened
-const LINES_OPEN = 40; // of a list, what is open at first
+const SMALL = 12; // lines: smaller children are open when their parent is opened
+const LINES_OPEN = 40; // of a list, the lines that are open at first
 
+/** @param {unknown} value @returns {value is Record<string, unknown> | unknown[]} */
 const isBranch = (value) => value !== null && typeof value === "object" && Object.keys(value).length > 0;
 
+/** @param {unknown} value */
 function scalar(value) {
-  if (typeof value !== "string") return element("span", { class: value === null ? "null" : typeof value }, JSON.stringify(value));
-  const rest = value.length - LONGEST_TEXT;
-  const shown = element("span", { class: "string" }, JSON.stringify(rest > 0 ? value.slice(0, LONGEST_TEXT) : value));
-  if (rest > 0) shown.append(element("small", {}, ` … ${rest.toLocaleString("en")} more characters`));
-  return shown;
+  if (typeof value !== "string") {
+    return element("span", { class: value === null ? "null" : typeof value }, JSON.stringify(value));
+  }
+  const rest = value.length - MAX_TEXT;
+  const text = element("span", { class: "string" }, JSON.stringify(rest > 0 ? value.slice(0, MAX_TEXT) : value));
+  if (rest > 0) text.append(element("small", {}, ` … ${number(rest)} more characters`));
+  return text;
 }
 
-/** Return a value in a line, cut. Does not walk through what is not shown. */
+/**
+ * Return a value in one line, cut. Does not walk through what it leaves out.
+ * @param {unknown} value
+ * @param {number} [length]
+ * @returns {string}
+ */
 export function preview(value, length = PREVIEW) {
   if (typeof value === "string") return JSON.stringify(value.length > length ? `${value.slice(0, length)}…` : value);
   if (!isBranch(value)) return JSON.stringify(value);
@@ -31,23 +40,27 @@ export function preview(value, length = PREVIEW) {
   return text + closing;
 }
 
-function named(key) {
-  return [element("span", { class: typeof key === "number" ? "index" : "key" }, String(key)), ": "];
-}
+/** @param {string | number} key */
+const label = (key) => [element("span", { class: typeof key === "number" ? "index" : "key" }, String(key)), ": "];
 
-/** @param {string | number} key @param {any} value @param {boolean} open */
+/** @param {string | number} key @param {unknown} value @param {boolean} open */
 function line(key, value, open) {
-  if (!isBranch(value)) return element("div", { class: "line" }, ...named(key), scalar(value));
-  const made = element("details", {}, element("summary", {}, ...named(key), element("span", { class: "preview" }, preview(value))));
-  const fill = () => made.append(element("div", { class: "nest" }, ...childLines(value)));
+  if (!isBranch(value)) return element("div", { class: "line" }, ...label(key), scalar(value));
+  const summary = element("summary", {}, ...label(key), element("span", { class: "preview" }, preview(value)));
+  const details = element("details", {}, summary);
+  const fill = () => details.append(element("div", { class: "nest" }, ...childLines(value)));
   if (open) {
     fill();
-    made.open = true;
-  } else made.addEventListener("toggle", fill, { once: true });
-  return made;
+    details.open = true;
+  } else details.addEventListener("toggle", fill, { once: true });
+  return details;
 }
 
-/** Return how many lines a value takes when it is open; where it is many, just that. */
+/**
+ * Count the lines of an open value. Stops when there are more than `enough`.
+ * @param {unknown} value
+ * @param {number} [enough]
+ */
 function lines(value, enough = 100) {
   if (!isBranch(value)) return 1;
   let count = 1;
@@ -58,25 +71,32 @@ function lines(value, enough = 100) {
   return count;
 }
 
+/** @param {Record<string, unknown> | unknown[]} value */
 function childLines(value) {
   const children = Object.entries(value);
-  const asKey = (name) => (Array.isArray(value) ? Number(name) : name);
-  const made = children.slice(0, MOST_CHILDREN).map(([name, child]) => line(asKey(name), child, lines(child) < SMALL));
-  const rest = children.length - MOST_CHILDREN;
-  return rest > 0 ? [...made, element("small", {}, `… ${rest.toLocaleString("en")} more`)] : made;
+  /** @type {HTMLElement[]} */
+  const shown = children.slice(0, MAX_CHILDREN).map(([name, child]) =>
+    line(Array.isArray(value) ? Number(name) : name, child, lines(child) < SMALL)
+  );
+  const rest = children.length - MAX_CHILDREN;
+  return rest > 0 ? [...shown, element("small", {}, `… ${number(rest)} more`)] : shown;
 }
 
-/** What an object or a list holds, a line each. @param {any} value */
+/** Return the content of an object or a list, one line each. @param {unknown} value */
 export function jsonView(value) {
   return element("div", { class: "json" }, ...(isBranch(value) ? childLines(value) : [scalar(value)]));
 }
 
-/** A list of items, the first ones open. @param {any[]} items */
+/** Return a list of items, the first ones open. @param {unknown[]} items */
 export function itemsView(items) {
   let shown = 0;
-  return element("div", { class: "json" }, ...items.map((item, index) => {
-    const open = shown === 0 || shown + lines(item) <= LINES_OPEN;
-    shown += open ? lines(item) : 0;
-    return line(index, item, open);
-  }));
+  return element(
+    "div",
+    { class: "json" },
+    ...items.map((item, index) => {
+      const open = shown === 0 || shown + lines(item) <= LINES_OPEN;
+      shown += open ? lines(item) : 0;
+      return line(index, item, open);
+    }),
+  );
 }

@@ -1,109 +1,127 @@
-/** A list of executions that stays true: rows change as events arrive, and come anew from the server, which filters. */
+/** A live list of executions: statuses change with events, and the server renders changed rows again, filtered. */
 import { showConnection } from "./connection.js";
 import { EventStream } from "./event_stream.js";
-import { by } from "./page.js";
-import { tell } from "./times.js";
+import { byId, findById, query } from "./page.js";
+import { swapFrom } from "./refresh.js";
+import { refreshTimes } from "./times.js";
 
-const STATUSES = { queued: "queued", started: "running", resumed: "running", recovered: "running", waiting: "waiting", paused: "paused", completed: "completed", failed: "failed", cancelled: "cancelled", timed_out: "timed_out" };
+/** @import { Envelope } from "./event_stream.js" */
+/** @typedef {{stream: string, head: number, grows: boolean, listed: number}} ListData */
+
+/** @type {Record<string, string>} */
+const STATUSES = {
+  queued: "queued",
+  started: "running",
+  resumed: "running",
+  recovered: "running",
+  waiting: "waiting",
+  paused: "paused",
+  completed: "completed",
+  failed: "failed",
+  cancelled: "cancelled",
+  timed_out: "timed_out",
+};
 const ENDED = new Set(["completed", "failed", "cancelled", "timed_out"]);
-const MOST_IDS = 100; // as many as the server gives at once
-const BETWEEN_REQUESTS = 250; // ms
-const REMEMBERED = 1000;
+const MAX_IDS = 100; // per request, as the server allows
+const PAUSE = 250; // ms between requests
+const REMEMBERED = 1000; // events
 
-/** @typedef {{stream: string, head: number, grows: boolean, listed: number, filters?: string}} ListData */
+/** @returns {ListData} */
+const listData = () => JSON.parse(byId("list-data").textContent);
+
+/** @param {string} id */
+const rowOf = (id) => findById(`execution-${id}`);
 
 export class LiveList {
-  /** @param {() => string} query the filters in force @param {(events: any[]) => void} [also] hears of all events */
-  constructor(query, also = () => {}) {
-    this.query = query;
-    this.also = also;
-    this.changed = new Set();
-    this.remembered = [];
-    this.asking = false;
-    this.read();
+  /** @type {Set<string>} ids whose rows are out of date */
+  #changed = new Set();
+  /** @type {Envelope[]} */
+  #remembered = [];
+  /** @type {Set<string>} ids of rows that are being added */
+  #added = new Set();
+  #busy = false;
+
+  /** @param {() => string} filters as a query string @param {(events: Envelope[]) => void} [onEvents] */
+  constructor(filters, onEvents = () => {}) {
+    this.filters = filters;
+    this.list = listData();
     const connection = new EventStream();
     showConnection(connection);
-    connection.subscribe(this.list.stream, { after: this.list.head, onEvents: (events) => this.take(events) });
+    connection.subscribe(this.list.stream, {
+      after: this.list.head,
+      onEvents: (events) => {
+        this.#remembered = [...this.#remembered, ...events].slice(-REMEMBERED);
+        this.#apply(events);
+        onEvents(events);
+      },
+    });
   }
 
-  /** Take over a list that has just come from the server; what happened since its head is applied to it. */
+  /** Read a list that has just arrived from the server, and apply the events since its head. */
   read() {
-    /** @type {ListData} */
-    this.list = JSON.parse(by("list-data").textContent);
-    this.body = by("executions");
-    tell();
-    this.apply(this.remembered.filter((event) => event.sequence > this.list.head));
+    this.list = listData();
+    refreshTimes();
+    const { head } = this.list;
+    this.#apply(this.#remembered.filter((event) => event.sequence > head));
   }
 
-  take(events) {
-    this.remembered = [...this.remembered, ...events].slice(-REMEMBERED);
-    this.apply(events);
-    this.also(events);
-  }
-
-  apply(events) {
-    for (const event of events) {
-      const status = STATUSES[event.type.replace("execution.", "")];
-      if (!status) continue;
-      const row = this.row(event.execution_id);
-      if (row) show(row, status);
-      if (row || this.list.grows) this.changed.add(event.execution_id);
+  /** @param {Envelope[]} events */
+  #apply(events) {
+    for (const { type, execution_id: id } of events) {
+      const status = STATUSES[type.replace("execution.", "")];
+      if (!status || !id) continue;
+      const row = rowOf(id);
+      if (row) showStatus(row, status);
+      if (row || this.list.grows) this.#changed.add(id);
     }
-    if (this.changed.size) this.ask();
+    if (this.#changed.size && !this.#busy) this.#fetch();
   }
 
-  row(id) {
-    return this.body.querySelector(`[data-id="${id}"]`);
-  }
-
-  /** Bring what changed, as the server shows it now; one request at a time. */
-  async ask() {
-    if (this.asking) return;
-    this.asking = true;
-    const ids = [...this.changed].slice(-MOST_IDS);
-    this.changed.clear();
-    try {
-      const answer = await fetch(`/executions/rows/?${this.query()}&ids=${ids.join(",")}`);
-      if (answer.ok) this.merge(new DOMParser().parseFromString(await answer.text(), "text/html"), ids);
-    } catch {
-      ids.forEach((id) => this.changed.add(id)); // offline: asked again with the next event, or below
+  async #fetch() {
+    this.#busy = true;
+    while (this.#changed.size) {
+      const ids = [...this.#changed].slice(-MAX_IDS);
+      this.#changed.clear();
+      for (const id of ids) if (!rowOf(id)) this.#add(id);
+      await swapFrom("executions", `/executions/rows/?${this.filters()}&ids=${ids.join(",")}`, "none settle:0ms")
+        .catch(() => ids.forEach((id) => this.#changed.add(id))); // offline: tried again
+      this.#tidy();
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
-    setTimeout(() => {
-      this.asking = false;
-      if (this.changed.size) this.ask();
-    }, BETWEEN_REQUESTS);
+    this.#busy = false;
   }
 
-  merge(answer, ids) {
-    const counters = by("counters");
-    if (counters) counters.replaceWith(answer.getElementById("counters"));
-    for (const id of ids) {
-      const fresh = answer.querySelector(`#fresh [data-id="${id}"]`);
-      const old = this.row(id);
-      if (!fresh) old?.remove();
-      else if (old) old.replaceWith(fresh);
-      else if (this.list.grows) this.insert(fresh);
-    }
-    while (this.body.children.length > this.list.listed) this.body.lastElementChild.remove();
-    const none = this.body.children.length === 0;
-    by("empty").hidden = !none;
-    this.body.closest("table").hidden = none;
-    tell();
+  /** Add an empty row for an id, which the server fills or removes. Ids grow with time; the newest row is first.
+   *  @param {string} id */
+  #add(id) {
+    const rows = /** @type {HTMLTableRowElement[]} */ ([...byId("executions").children]);
+    const row = document.createElement("tr");
+    row.id = `execution-${id}`;
+    row.dataset.id = id;
+    row.hidden = true;
+    byId("executions").insertBefore(row, rows.find((each) => (each.dataset.id ?? "") < id) ?? null);
+    this.#added.add(id);
   }
 
-  /** Put a row where its id, which grows with time, belongs: newest first. */
-  insert(fresh) {
-    const next = [...this.body.children].find((row) => row.dataset.id < fresh.dataset.id);
-    this.body.insertBefore(fresh, next ?? null);
-    fresh.classList.add("fresh");
+  /** The server's rows are in place: mark the new ones, drop the rows beyond the page, and tell if there are none. */
+  #tidy() {
+    const body = byId("executions");
+    for (const id of this.#added) if (rowOf(id)?.hidden === false) rowOf(id)?.classList.add("fresh");
+    this.#added.clear();
+    while (body.children.length > this.list.listed) body.lastElementChild?.remove();
+    const none = body.children.length === 0;
+    byId("empty").hidden = !none;
+    body.closest("table")?.toggleAttribute("hidden", none);
+    refreshTimes();
   }
 }
 
-/** Show a status at once, before the row comes anew; one that has ended stays as it is. */
-function show(row, status) {
-  if (ENDED.has(row.dataset.executionStatus)) return;
+/** Show a status at once, before the row is fetched. An ended execution keeps its status.
+ *  @param {HTMLElement} row @param {string} status */
+function showStatus(row, status) {
+  if (row.hidden || ENDED.has(row.dataset.executionStatus ?? "")) return;
   row.dataset.executionStatus = status;
-  const badge = row.querySelector(".status");
+  const badge = query(row, ".status");
   badge.dataset.status = status;
   badge.textContent = status.replace("_", " ");
 }

@@ -1,41 +1,57 @@
+/** The monitor of an execution: everything on it is drawn from the state that its events are folded into. */
+import { showConnection } from "./connection.js";
 import { Decisions } from "./decisions.js";
 import { EventLog } from "./event_log.js";
-import { showConnection } from "./connection.js";
 import { EventStream } from "./event_stream.js";
-import { LIFECYCLE, takenBack } from "./event_words.js";
-import { addRun, apply, emptyState, took } from "./fold.js";
+import { LIFECYCLE, withdrawalText } from "./event_text.js";
+import { addRun, apply, elapsed, emptyState } from "./fold.js";
 import { renderGraph } from "./graph.js";
 import { Inspector } from "./inspector.js";
-import { by, counted, data, duration, send } from "./page.js";
+import { byId, counted, data, duration, fetchJson, findById, inputById, messageOf, query, send } from "./page.js";
+import "./refresh.js";
 import { Player, startReplay } from "./replay.js";
 import { RerunDialog } from "./rerun.js";
-import { bring, earlier, ofKinds, standing } from "./standing.js";
+import { earlier, ofKinds, snapshot } from "./snapshot.js";
 import { Timeline } from "./timeline.js";
-import { tell } from "./times.js";
 import { toast } from "./toast.js";
 
-const REDRAW = 500; // ms, while something runs
-const REASONS = 2000; // ms, while it is queued
-const SHARE = 4; // it draws for a fifth of the time at most
-const [LONG, TAIL] = [5000, 500]; // a stream of more events is joined so many before its head
+/** @import { Subscription } from "./subscription.js" */
+/** @import { Envelope, Run } from "./types.js" */
+
+const REDRAW = 500; // ms, while it runs
+const IDLE_SHARE = 4; // drawing takes at most a fifth of the time
+const [LONG, TAIL] = [5000, 500]; // a stream with more events is joined this many events before its head
 let state = emptyState();
-/** @type {import("./event_stream.js").Envelope[] | null} events that wait for the rows on which they are folded */
+/** @type {Envelope[] | null} events that wait for the snapshot onto which they are folded */
 let held = (data.head > LONG && !data.replay) || data.removed ? [] : null;
 const skew = Date.now() - Date.parse(data.server_time);
 const names = new Map(data.graph.nodes.map((node) => [node.id, node.name]));
-const graph = renderGraph(by("graph"), data.graph, (node) => choose(node));
-const timeline = new Timeline(by("gantt"), choose);
-const inspector = new Inspector(by("inspector"), data.execution, data.graph.nodes, choose);
+const graph = renderGraph(byId("graph", SVGSVGElement), data.graph, (node) => choose(node));
+const timeline = new Timeline(byId("gantt"), choose);
+const inspector = new Inspector(byId("inspector"), data.execution, data.graph.nodes, choose);
 const log = new EventLog(
-  { list: by("log"), search: by("filter"), types: by("types"), level: by("level"), follow: by("follow"), count: by("count"), earlier: by("earlier") },
+  {
+    list: byId("log"),
+    search: inputById("filter"),
+    types: byId("types", HTMLSelectElement),
+    level: byId("level"),
+    follow: byId("follow"),
+    count: byId("count"),
+    earlier: byId("earlier"),
+  },
   names,
-  { earlier: (before, limit) => earlier(subscription, before, limit), lifecycle: () => ofKinds(LIFECYCLE), onComplete: foldAll },
+  {
+    earlier: (before, limit) => earlier(subscription, before, limit),
+    lifecycle: () => ofKinds(LIFECYCLE),
+    onComplete: foldAll,
+  },
 );
-const decisions = new Decisions(by("decisions"), data.execution);
+const decisions = new Decisions(byId("decisions"), data.execution);
+/** @type {{node: string, runIndex?: number} | null} */
 let chosen = null;
-let pausing = data.pausing; // asked to pause, and not yet paused
+let pausing = data.pausing; // a pause is pending
 let scheduled = false;
-let rest = 0; // until when it does not draw
+let idleUntil = 0;
 
 const ended = () => state.endedAt !== null;
 const now = () => player?.time ?? Date.now() - skew;
@@ -43,65 +59,78 @@ const now = () => player?.time ?? Date.now() - skew;
 function draw() {
   scheduled = false;
   const begun = performance.now();
-  by("monitor").dataset.sequence = state.sequence;
-  by("status").dataset.status = by("status").textContent = state.status;
+  byId("monitor").dataset.sequence = String(state.sequence);
+  byId("status").dataset.status = byId("status").textContent = state.status;
   drawControls();
-  if (!player) decisions.draw(state); // in a replay there is nothing to decide
-  for (const what of ["rerun", "replay"]) if (by(what)) by(what).hidden = !ended();
-  for (const [id, run] of state.nodes) graph.setNode(id, retries(run) ? "retrying" : run.status, words(run), run.runIndex + 1, Boolean(run.takenFrom));
-  for (const { edge, items, taken } of state.edges.values()) graph.setEdge(edge, items, !ended() && state.nodes.get(edge.target)?.status === "running", taken);
-  if (state.sequence && state.status !== "queued") by("queue").replaceChildren();
+  if (!player) decisions.draw(state); // a replay has nothing to decide
+  drawGraph();
+  if (state.sequence && state.status !== "queued") findById("queue")?.replaceChildren();
   drawProgress();
   timeline.draw(state, now());
   log.over = ended();
   log.draw();
   if (chosen) inspect();
   if (state.sequence) performance.mark("state drawn");
-  rest = performance.now() + SHARE * (performance.now() - begun);
+  idleUntil = performance.now() + IDLE_SHARE * (performance.now() - begun);
 }
 
 function drawControls() {
   const resumable = state.status === "paused" || pausing;
-  for (const [what, shown] of [["cancel", true], ["pause", !resumable], ["resume", resumable]]) if (by(what)) by(what).hidden = ended() || !shown;
+  const controls = { cancel: true, pause: !resumable, resume: resumable };
+  for (const [id, shown] of Object.entries(controls)) findById(id)?.toggleAttribute("hidden", ended() || !shown);
+  for (const id of ["rerun", "replay"]) findById(id)?.toggleAttribute("hidden", !ended());
+}
+
+function drawGraph() {
+  for (const [id, run] of state.nodes) {
+    const status = isRetrying(run) ? "retrying" : run.status;
+    graph.setNode(id, status, runText(run), run.runIndex + 1, Boolean(run.reusedFrom));
+  }
+  for (const { edge, items, reused } of state.edges.values()) {
+    graph.setEdge(edge, items, !ended() && state.nodes.get(edge.target)?.status === "running", reused);
+  }
 }
 
 function schedule() {
   if (scheduled) return;
   scheduled = true;
-  const wait = rest - performance.now();
+  const wait = idleUntil - performance.now();
   if (wait > 0) setTimeout(() => requestAnimationFrame(draw), wait);
   else requestAnimationFrame(draw);
 }
 
-const retries = (run) => run.status === "running" && run.retries.length > 0;
+/** @param {Run} run */
+const isRetrying = (run) => run.status === "running" && run.retries.length > 0;
 
-/** Say in a few words how a node run stands. */
-function words(run) {
-  if (run.takenFrom) return `taken over${run.items === undefined ? "" : ` · ${counted(run.items)}`}`;
-  if (retries(run)) return `retrying · attempt ${run.attempt}`;
+/** Return the state of a node run in a few words. @param {Run} run */
+function runText(run) {
+  if (run.reusedFrom) return `reused${run.items === undefined ? "" : ` · ${counted(run.items, "item")}`}`;
+  if (isRetrying(run)) return `retrying · attempt ${run.attempt}`;
   if (run.status === "failed") return run.error?.message ?? "failed";
   if (run.status !== "completed") return run.status;
-  return `${run.fromCache ? "cache" : duration(took(run, now()))} · ${counted(run.items ?? 0)}`;
+  return `${run.fromCache ? "cache" : duration(elapsed(run, now()))} · ${counted(run.items ?? 0, "item")}`;
 }
 
 function drawProgress() {
   const { completed = 0, total = data.graph.nodes.length, estimated_remaining_ms: left } = state.progress ?? {};
-  const part = state.status === "completed" ? 100 : Math.round((completed / total) * 100);
-  by("bar").firstElementChild.style.width = `${part}%`;
-  by("bar").dataset.status = state.status;
-  by("bar").setAttribute("aria-valuenow", part);
-  const begun = state.startedAt ? Date.parse(state.startedAt) : now();
-  const text = [`${part}%`, state.cachedFrom ? "served from the cache" : `${completed}/${total} nodes`];
+  const percent = state.status === "completed" ? 100 : Math.round((completed / total) * 100);
+  query(byId("bar"), "span").style.width = `${percent}%`;
+  byId("bar").dataset.status = state.status;
+  byId("bar").setAttribute("aria-valuenow", String(percent));
+  const startedAt = state.startedAt ? Date.parse(state.startedAt) : now();
+  const text = [`${percent}%`, state.cachedFrom ? "served from the cache" : `${completed}/${total} nodes`];
   if (state.summary) text.push(`took ${duration(state.summary.duration_ms)}`);
-  else text.push(duration(Math.max(0, now() - begun)), ...(left && state.status === "running" ? [`about ${duration(left)} left`] : []));
-  by("progress-text").textContent = text.join(" · ");
-  by("cached").hidden = !state.cachedFrom;
-  if (state.cachedFrom) by("cached-from").href = `/executions/${state.cachedFrom}/`;
-  by("taken-back").hidden = !state.takenBack;
-  if (state.takenBack) by("taken-back").textContent = `The execution was cancelled: ${takenBack(state.takenBack)}.`;
-  by("error").hidden = !state.error;
-  by("error-node").textContent = state.error?.node ? names.get(state.error.node) ?? state.error.node : state.status;
-  by("error-message").textContent = state.error?.message ?? "";
+  else text.push(duration(Math.max(0, now() - startedAt)));
+  if (!state.summary && left && state.status === "running") text.push(`about ${duration(left)} left`);
+  byId("progress-text").textContent = text.join(" · ");
+  byId("cached").hidden = !state.cachedFrom;
+  if (state.cachedFrom) byId("cached-from", HTMLAnchorElement).href = `/executions/${state.cachedFrom}/`;
+  byId("withdrawn").hidden = !state.withdrawn;
+  if (state.withdrawn) byId("withdrawn").textContent = `Execution cancelled: ${withdrawalText(state.withdrawn)}.`;
+  byId("error").hidden = !state.error;
+  const failed = state.error?.node;
+  byId("error-node").textContent = failed ? names.get(failed) ?? failed : state.status;
+  byId("error-message").textContent = state.error?.message ?? "";
 }
 
 /** @param {string} node @param {number} [runIndex] without it, always the latest one */
@@ -112,67 +141,65 @@ function choose(node, runIndex) {
 }
 
 function inspect() {
-  const latest = state.nodes.get(chosen.node)?.runIndex ?? 0;
+  if (!chosen) return;
+  const { node } = chosen;
+  const latest = state.nodes.get(node)?.runIndex ?? 0;
   const runIndex = chosen.runIndex ?? latest;
-  if (state.partial && runIndex < latest && !state.runs.has(`${chosen.node}#${runIndex}`)) return void bringRun(chosen.node, runIndex);
-  timeline.choose(chosen.node, runIndex);
-  inspector.show(state, chosen.node, runIndex, now());
+  const missing = state.partial && runIndex < latest && !state.runs.has(`${node}#${runIndex}`);
+  if (missing) return void fetchRun(node, runIndex);
+  timeline.choose(node, runIndex);
+  inspector.show(state, node, runIndex, now());
 }
 
-/** Bring a run that is older than those which the state begins with, and show it. */
-async function bringRun(node, runIndex) {
-  const whole = state;
-  const [row] = await bring(`/api/executions/${data.execution}/nodes/?node=${encodeURIComponent(node)}&run_index=${runIndex}`).catch(() => []);
-  if (row && whole === state) addRun(state, row, true);
+/** Fetch a run that is older than those of the snapshot, and show it. @param {string} node @param {number} runIndex */
+async function fetchRun(node, runIndex) {
+  const before = state;
+  const path = `/api/executions/${data.execution}/nodes/?node=${encodeURIComponent(node)}&run_index=${runIndex}`;
+  const [row] = await fetchJson(path).catch(() => []);
+  if (row && before === state) addRun(state, row, true);
   if (row) schedule();
 }
 
-/** While it is queued, say why: the limits are used by others, of whom its own stream tells nothing. */
-async function sayWhyQueued() {
-  if (state.status !== "queued") return;
-  const answer = await fetch(`/executions/${data.execution}/queue/`).catch(() => null);
-  if (answer?.ok && state.status === "queued") by("queue").innerHTML = await answer.text(); // our own template
-  setTimeout(sayWhyQueued, REASONS);
-}
-
-/** When the execution has ended, show what people come to see: the node that failed, else the last one. */
-function chooseTheLast() {
+/** When the execution has ended, show the node that failed, else the last one. */
+function chooseLast() {
   schedule();
   if (chosen) return;
-  const runs = [...state.runs.values()].filter((run) => run.status !== "skipped" && !run.takenFrom);
-  const last = runs.findLast((run) => run.node === state.error?.node) ?? runs.findLast((run) => run.status === "failed") ?? runs.at(-1);
+  const runs = [...state.runs.values()].filter((run) => run.status !== "skipped" && !run.reusedFrom);
+  const last = runs.findLast((run) => run.node === state.error?.node) ??
+    runs.findLast((run) => run.status === "failed") ?? runs.at(-1);
   if (last) choose(last.node, last.runIndex);
 }
 
-/** Return the node that a rerun "from where it failed" begins at. */
+/** Return the node where a rerun "from where it failed" starts. */
 function failedNode() {
   const runs = [...state.runs.values()];
-  return state.error?.node ?? runs.find((run) => run.status === "cancelled")?.node ?? runs.find((run) => run.status === "failed")?.node ?? null;
+  const run = runs.find((each) => each.status === "cancelled") ?? runs.find((each) => each.status === "failed");
+  return state.error?.node ?? run?.node ?? null;
 }
 
+/** @param {Envelope[]} batch */
 function fold(batch) {
   for (const event of batch) apply(state, event);
   if (batch.some((event) => /\.(paused|resumed)$/.test(event.type))) pausing = false;
   schedule();
 }
 
-/** The whole stream is here: from now on the state is what the events tell, and not what the rows did. */
+/** The whole stream is here: from now on the state comes from the events, not from rows. @param {Envelope[]} events */
 function foldAll(events) {
   if (!state.partial) return;
   state = emptyState();
   fold(events);
 }
 
-/** Begin with how the execution stands; the events near the head bring that up to date, and what follows is folded on. */
-async function joinLate() {
-  state = await standing();
-  const waiting = held;
+/** Start from a snapshot and fold the events near the head onto it. @param {Envelope[]} waiting */
+async function joinLate(waiting) {
+  state = await snapshot();
   held = null;
   fold(waiting);
-  if (ended()) chooseTheLast();
+  if (ended()) chooseLast();
 }
 
-/** Show these events and no others: a replay was set back. */
+/** Show only these events: the replay was set back. @param {Envelope[]} events */
 function restart(events) {
   state = emptyState();
   graph.reset();
@@ -182,8 +209,8 @@ function restart(events) {
 
 const connection = new EventStream();
 showConnection(connection);
-const player = data.replay ? new Player({ restart, changed: schedule, again: watch }) : null;
-/** @type {import("./subscription.js").Subscription} */
+const player = data.replay ? new Player(data.replay, { restart, changed: schedule, watch }) : null;
+/** @type {Subscription} */
 let subscription;
 
 /** @param {number} after */
@@ -191,7 +218,7 @@ function watch(after) {
   subscription = connection.subscribe(player?.stream ?? `execution:${data.execution}`, {
     after,
     onBegin: (begun) => player?.begin(begun),
-    onReplay: (facts) => player?.tell(facts),
+    onReplay: (facts) => player?.update(facts),
     onEvents(batch) {
       log.add(batch);
       player?.add(batch);
@@ -201,34 +228,36 @@ function watch(after) {
     },
     onEnd() {
       player?.end();
-      if (!held) chooseTheLast();
+      if (!held) chooseLast();
     },
     onError: ({ detail }) => toast(detail, "failed"),
   });
 }
 watch(held ? data.head - TAIL : 0);
-if (held) joinLate();
-by("error").addEventListener("click", () => state.error?.node && choose(state.error.node));
-for (const what of ["cancel", "pause", "resume"]) {
-  by(what)?.addEventListener("submit", async (event) => {
+if (held) joinLate(held);
+byId("error").addEventListener("click", () => state.error?.node && choose(state.error.node));
+for (const action of ["cancel", "pause", "resume"]) {
+  findById(action)?.addEventListener("submit", async (event) => {
     event.preventDefault();
     try {
-      const said = await send("POST", `/api/executions/${data.execution}/${what}/`, {});
-      pausing = said.pause_requested;
-      if (pausing) toast("Pauses after the nodes that are at work.");
+      const execution = await send("POST", `/api/executions/${data.execution}/${action}/`, {});
+      pausing = execution.pause_requested;
+      if (pausing) toast("The execution pauses when its running nodes finish.");
     } catch (error) {
-      toast(error.message, "failed");
+      toast(messageOf(error), "failed");
     }
     schedule();
   });
 }
-if (by("rerun")) new RerunDialog(() => ({ failed: failedNode(), chosen: chosen?.node ?? null, ran: (node) => state.nodes.has(node) }));
-by("replay")?.addEventListener("click", async () => {
-  const took = Date.parse(state.endedAt) - Date.parse(state.startedAt ?? state.endedAt);
-  await startReplay(data.execution, took).catch((error) => toast(error.message, "failed"));
+if (findById("rerun")) {
+  new RerunDialog(() => ({ failed: failedNode(), chosen: chosen?.node ?? null, ran: (node) => state.nodes.has(node) }));
+}
+findById("replay")?.addEventListener("click", async () => {
+  const { startedAt, endedAt } = state;
+  const took = startedAt && endedAt ? Date.parse(endedAt) - Date.parse(startedAt) : 0;
+  await startReplay(data.execution, took).catch((error) => toast(messageOf(error), "failed"));
 });
-const wanted = new URLSearchParams(location.search); // a link to one of its node runs
-if (names.has(wanted.get("node"))) choose(wanted.get("node"), Number(wanted.get("run")) || 0);
-tell();
-if (!player) setTimeout(sayWhyQueued, REASONS);
+const linked = new URLSearchParams(location.search); // a link to one of its node runs
+const linkedNode = linked.get("node");
+if (linkedNode && names.has(linkedNode)) choose(linkedNode, Number(linked.get("run")) || 0);
 setInterval(() => !ended() && schedule(), REDRAW);

@@ -1,188 +1,267 @@
-/** What is done to many deliveries: first whom it meets and how many, then how far it has come. */
-import { by, data, element, number, send } from "./page.js";
+/** The dialog for an operation on many deliveries: first a preview of the recipients, then its progress. */
+import {
+  buttonById,
+  byId,
+  counted,
+  dialogById,
+  element,
+  errorsOf,
+  fetchJson,
+  field,
+  findById,
+  findField,
+  messageOf,
+  number,
+  query,
+  send,
+} from "./page.js";
 import { toast } from "./toast.js";
 
 const OPERATIONS = "/api/webhooks/operations/";
 const TYPING = 300; // ms
-const BETWEEN_LOOKS = 700; // ms
-const MOST_RECIPIENTS = 50;
+const POLL = 700; // ms
+const MAX_RECIPIENTS = 50;
 const DAY = 86_400_000;
 
-/** @typedef {{title: string, about: string, verb: string, done: string, danger?: boolean, spans: boolean, types: boolean, chooses?: boolean,
- *   path: string, body: Record<string, any>}} Plan */
+/**
+ * @typedef {object} Plan
+ * @property {string} title
+ * @property {string} about
+ * @property {string} verb of the button; # stands for the number of deliveries
+ * @property {string} done the participle of the verb
+ * @property {boolean} [danger]
+ * @property {boolean} spans whether the user chooses a time range
+ * @property {boolean} types whether the user chooses event types
+ * @property {boolean} [chooses] whether the user chooses a workspace
+ * @property {string} path
+ * @property {Record<string, any>} body
+ *
+ * @typedef {{count: number, recipients: {name: string, url?: string, count: number}[]}} Preview
+ * @typedef {{id: string, state: string, total: number, done: number, left_out: number, error?: string}} Operation
+ */
 
-const dialog = by("operation");
-const form = dialog?.querySelector("form");
-let plan = null;
-let asked = 0;
-let typing = 0;
-/** The operation that runs, null before. */
-let running = null;
+/** @param {string} text a time in UTC, as inputs have it */
+const toIso = (text) => (text ? new Date(`${text}Z`).toISOString() : "");
 
-const deliveries = (count) => `${count === 1 ? "delivery" : "deliveries"}`;
-const asUtc = (text) => (text ? new Date(`${text}Z`).toISOString() : "");
+/** @param {number} count */
+const deliveries = (count) => counted(count, "delivery", "deliveries");
 
-function body(dry) {
-  const made = { ...plan.body, dry_run: dry };
-  if (plan.spans) {
-    made.since = asUtc(form.elements.since.value);
-    if (form.elements.until.value) made.until = asUtc(form.elements.until.value);
+class OperationDialog {
+  /** @type {Operation | null} */
+  #running = null;
+  /** @type {Plan} */
+  #plan;
+  #requests = 0; // responses to earlier previews are dropped
+  #typing = 0;
+  #dialog = dialogById("operation");
+  #form = query(this.#dialog, "form", HTMLFormElement);
+  #start = buttonById("operation-go");
+  #close = buttonById("operation-close");
+  #stop = buttonById("operation-stop");
+
+  /** @param {Plan} plan */
+  constructor(plan) {
+    this.#plan = plan;
+    this.#form.addEventListener("submit", (event) => this.#begin(event));
+    this.#form.addEventListener("input", () => {
+      clearTimeout(this.#typing);
+      this.#typing = setTimeout(() => this.#preview(), TYPING);
+    });
+    this.#stop.addEventListener("click", () => this.#cancel());
+    this.#dialog.addEventListener("close", () => {
+      this.#requests += 1;
+      if (this.#running) location.reload();
+    });
   }
-  if (plan.chooses && form.elements.workspace) made.workspace = form.elements.workspace.value;
-  const types = form.elements.event_types.value.split(/[\s,]+/).filter(Boolean);
-  if (plan.types && types.length) made.event_types = types;
-  return made;
-}
 
-function complain(text) {
-  by("operation-problem").textContent = text;
-  by("operation-problem").hidden = !text;
-}
-
-const verb = (count = "") => plan.verb.replace(" #", count && ` ${count}`);
-
-/** @param {boolean} disabled */
-function setFields(disabled) {
-  for (const each of form.querySelectorAll("input, select")) each.disabled = disabled;
-}
-
-/** @param {Plan} next */
-export function openOperation(next) {
-  plan = next;
-  running = null;
-  form.reset();
-  by("operation-title").textContent = plan.title;
-  by("operation-about").textContent = plan.about;
-  by("operation-span").hidden = !plan.spans;
-  by("operation-types").hidden = !plan.types;
-  if (by("operation-workspace")) by("operation-workspace").hidden = !plan.chooses;
-  by("operation-progress").hidden = true;
-  by("operation-count").hidden = false;
-  by("operation-stop").hidden = true;
-  by("operation-close").textContent = "Cancel";
-  by("operation-go").hidden = false;
-  by("operation-go").className = plan.danger ? "danger" : "primary";
-  form.elements.since.value = new Date(Date.now() - DAY).toISOString().slice(0, 19);
-  setFields(false);
-  dialog.showModal();
-  count();
-}
-
-/** Ask whom it would meet, without doing it. */
-async function count() {
-  asked += 1;
-  const mine = asked;
-  by("operation-go").disabled = true;
-  by("operation-go").textContent = verb();
-  by("operation-count").setAttribute("aria-busy", "true");
-  complain("");
-  try {
-    const found = await send("POST", plan.path, body(true));
-    if (mine === asked) showCount(found);
-  } catch (error) {
-    if (mine !== asked) return;
-    by("operation-total").textContent = "–";
-    by("operation-words").textContent = "could not be counted.";
-    dialog.querySelector(".recipients").hidden = true;
-    complain(error.errors?.map(({ field, message }) => `${field}: ${message}`).join(" ") || error.message);
+  /** @param {Plan} plan */
+  open(plan) {
+    this.#plan = plan;
+    this.#running = null;
+    this.#form.reset();
+    byId("operation-title").textContent = plan.title;
+    byId("operation-about").textContent = plan.about;
+    byId("operation-span").hidden = !plan.spans;
+    byId("operation-types").hidden = !plan.types;
+    findById("operation-workspace")?.toggleAttribute("hidden", !plan.chooses);
+    byId("operation-progress").hidden = true;
+    byId("operation-count").hidden = false;
+    this.#stop.hidden = true;
+    this.#close.textContent = "Cancel";
+    this.#start.hidden = false;
+    this.#start.className = plan.danger ? "danger" : "primary";
+    field(this.#form, "since").value = new Date(Date.now() - DAY).toISOString().slice(0, 19);
+    this.#disableFields(false);
+    this.#dialog.showModal();
+    this.#preview();
   }
-  by("operation-count").setAttribute("aria-busy", "false");
-}
 
-function showCount({ count: total, recipients }) {
-  by("operation-total").textContent = number(total);
-  by("operation-words").textContent = `${deliveries(total)}${recipients.length > 1 ? `, ${number(recipients.length)} recipients` : ""}`;
-  const rows = recipients.slice(0, MOST_RECIPIENTS).map((each) => element("tr", {},
-    element("td", {}, each.name), element("td", { class: "wide" }, element("code", { class: "breaks" }, each.url ?? "")), element("td", { class: "right number" }, number(each.count))));
-  if (recipients.length > MOST_RECIPIENTS) rows.push(element("tr", {}, element("td", { colspan: "3" }, `and ${number(recipients.length - MOST_RECIPIENTS)} more`)));
-  const table = dialog.querySelector(".recipients");
-  table.tBodies[0].replaceChildren(...rows);
-  table.hidden = !rows.length;
-  by("operation-go").disabled = total === 0;
-  by("operation-go").textContent = verb(total ? number(total) : "");
-}
-
-async function begin(event) {
-  event.preventDefault();
-  if (by("operation-go").disabled || running) return;
-  by("operation-go").disabled = true;
-  complain("");
-  try {
-    running = (await send("POST", plan.path, body(false))).operation;
-  } catch (error) {
-    complain(error.message);
-    by("operation-go").disabled = false;
-    return;
+  /** @param {boolean} dryRun */
+  #body(dryRun) {
+    const { body, spans, chooses, types } = this.#plan;
+    /** @type {Record<string, any>} */
+    const request = { ...body, dry_run: dryRun };
+    const until = field(this.#form, "until").value;
+    if (spans) request.since = toIso(field(this.#form, "since").value);
+    if (spans && until) request.until = toIso(until);
+    const workspace = findField(this.#form, "workspace");
+    if (chooses && workspace) request.workspace = workspace.value;
+    const names = field(this.#form, "event_types").value.split(/[\s,]+/).filter(Boolean);
+    if (types && names.length) request.event_types = names;
+    return request;
   }
-  setFields(true);
-  by("operation-go").hidden = true;
-  by("operation-progress").hidden = false;
-  by("operation-close").textContent = "Close";
-  by("operation-close").focus();
-  follow();
-}
 
-/** Show how far it has come, until it has ended or the dialog is closed; it goes on without. */
-async function follow() {
-  const mine = running.id;
-  while (running?.id === mine && dialog.open) {
-    show();
-    if (running.state !== "running") break;
-    await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOOKS));
+  /** @param {string} text */
+  #showError(text) {
+    byId("operation-problem").textContent = text;
+    byId("operation-problem").hidden = !text;
+  }
+
+  /** @param {string} [count] */
+  #verb(count = "") {
+    return this.#plan.verb.replace(" #", count && ` ${count}`);
+  }
+
+  /** @param {boolean} disabled */
+  #disableFields(disabled) {
+    for (const control of this.#form.querySelectorAll("input, select")) control.toggleAttribute("disabled", disabled);
+  }
+
+  /** Show which deliveries the operation would touch. */
+  async #preview() {
+    this.#requests += 1;
+    const request = this.#requests;
+    this.#start.disabled = true;
+    this.#start.textContent = this.#verb();
+    byId("operation-count").setAttribute("aria-busy", "true");
+    this.#showError("");
     try {
-      const seen = await send("GET", `${OPERATIONS}${mine}/`);
-      if (running?.id === mine) running = seen;
-    } catch {
-      // Offline: looked for again.
+      const preview = await send("POST", this.#plan.path, this.#body(true));
+      if (request === this.#requests) this.#showPreview(preview);
+    } catch (error) {
+      if (request !== this.#requests) return;
+      byId("operation-total").textContent = "–";
+      byId("operation-recipients").textContent = "Couldn't count the deliveries.";
+      query(this.#dialog, ".recipients").hidden = true;
+      this.#showError(errorsOf(error).map((each) => `${each.field}: ${each.message}`).join(" ") || messageOf(error));
+    }
+    byId("operation-count").setAttribute("aria-busy", "false");
+  }
+
+  /** @param {Preview} preview */
+  #showPreview({ count, recipients }) {
+    byId("operation-total").textContent = number(count);
+    const to = recipients.length > 1 ? ` to ${number(recipients.length)} endpoints` : "";
+    byId("operation-recipients").textContent = `${count === 1 ? "delivery" : "deliveries"}${to}`;
+    const rows = recipients.slice(0, MAX_RECIPIENTS).map(({ name, url = "", count }) =>
+      element(
+        "tr",
+        {},
+        element("td", {}, name),
+        element("td", { class: "wide" }, element("code", { class: "breaks" }, url)),
+        element("td", { class: "right number" }, number(count)),
+      )
+    );
+    const more = recipients.length - MAX_RECIPIENTS;
+    if (more > 0) rows.push(element("tr", {}, element("td", { colspan: "3" }, `and ${number(more)} more`)));
+    const table = query(this.#dialog, ".recipients", HTMLTableElement);
+    table.tBodies[0].replaceChildren(...rows);
+    table.hidden = !rows.length;
+    this.#start.disabled = count === 0;
+    this.#start.textContent = this.#verb(count ? number(count) : "");
+  }
+
+  /** @param {Event} event */
+  async #begin(event) {
+    event.preventDefault();
+    if (this.#start.disabled || this.#running) return;
+    this.#start.disabled = true;
+    this.#showError("");
+    try {
+      this.#running = (await send("POST", this.#plan.path, this.#body(false))).operation;
+    } catch (error) {
+      this.#showError(messageOf(error));
+      this.#start.disabled = false;
+      return;
+    }
+    this.#disableFields(true);
+    this.#start.hidden = true;
+    byId("operation-progress").hidden = false;
+    this.#close.textContent = "Close";
+    this.#close.focus();
+    this.#follow();
+  }
+
+  /** Show the progress until the operation ends or the dialog is closed. The operation continues either way. */
+  async #follow() {
+    const id = this.#running?.id;
+    while (this.#running?.id === id && this.#dialog.open) {
+      this.#showProgress();
+      if (this.#running?.state !== "running") break;
+      await new Promise((resolve) => setTimeout(resolve, POLL));
+      const operation = await fetchJson(`${OPERATIONS}${id}/`).catch(() => null); // offline: tried again
+      if (operation && this.#running?.id === id) this.#running = operation;
+    }
+    const operation = this.#running;
+    if (operation?.id === id && operation?.state === "completed") {
+      toast(`${deliveries(operation.done)} ${this.#plan.done}.`);
     }
   }
-  if (running?.id === mine && running.state === "completed") toast(`${number(running.done)} ${deliveries(running.done)} ${plan.done}.`);
-}
 
-function show() {
-  const { state, total, done, left_out: left, error } = running;
-  const share = state === "completed" ? 100 : Math.min(100, (100 * (done + left)) / Math.max(1, total));
-  const bar = by("operation-progress").querySelector(".track");
-  bar.dataset.status = state;
-  bar.setAttribute("aria-valuenow", String(Math.round(share)));
-  bar.firstElementChild.style.width = `${share}%`;
-  const rest = left ? `, ${number(left)} left out since they had changed` : "";
-  const word = { running: "so far", completed: "done", cancelled: "until it was stopped", failed: "until it failed" }[state];
-  by("operation-said").textContent = `${number(done)} of ${number(total)} ${plan.done}, ${word}${rest}.`;
-  by("operation-stop").hidden = state !== "running";
-  complain(error ?? "");
-}
+  #showProgress() {
+    if (!this.#running) return;
+    const { state, total, done, left_out: skipped, error } = this.#running;
+    const percent = state === "completed" ? 100 : Math.min(100, (100 * (done + skipped)) / Math.max(1, total));
+    const bar = query(byId("operation-progress"), ".track");
+    bar.dataset.status = state;
+    bar.setAttribute("aria-valuenow", String(Math.round(percent)));
+    query(bar, "span").style.width = `${percent}%`;
+    const end = { running: "", completed: "", cancelled: " Stopped.", failed: " The operation failed." }[state] ?? "";
+    const rest = skipped ? ` ${deliveries(skipped)} skipped because they changed meanwhile.` : "";
+    byId("operation-status").textContent = `${number(done)} of ${number(total)} ${this.#plan.done}.${rest}${end}`;
+    this.#stop.hidden = state !== "running";
+    this.#showError(error ?? "");
+  }
 
-async function stop() {
-  try {
-    running = await send("POST", `${OPERATIONS}${running.id}/cancel/`);
-    show();
-  } catch (error) {
-    complain(error.message);
+  async #cancel() {
+    try {
+      this.#running = await send("POST", `${OPERATIONS}${this.#running?.id}/cancel/`);
+      this.#showProgress();
+    } catch (error) {
+      this.#showError(messageOf(error));
+    }
   }
 }
 
-if (dialog) {
-  form.addEventListener("submit", begin);
-  form.addEventListener("input", () => {
-    clearTimeout(typing);
-    typing = setTimeout(count, TYPING);
-  });
-  by("operation-stop").addEventListener("click", stop);
-  dialog.addEventListener("close", () => {
-    asked += 1;
-    if (running) location.reload();
-  });
+/** @type {OperationDialog | null} */
+let dialog = null;
+
+/** @param {Plan} plan */
+export function openOperation(plan) {
+  dialog ??= new OperationDialog(plan);
+  dialog.open(plan);
 }
 
 /** @param {string} id @param {string} name @returns {Plan} */
 export const recoverPlan = (id, name) => ({
-  title: `Recover ${name}`, verb: "Send # again", done: "sent again", spans: true, types: false, path: `/api/webhooks/endpoints/${id}/recover/`, body: {},
-  about: "What has failed since then is sent again, each with the webhook-id that it had.",
+  title: `Recover ${name}`,
+  verb: "Resend #",
+  done: "resent",
+  spans: true,
+  types: false,
+  path: `/api/webhooks/endpoints/${id}/recover/`,
+  body: {},
+  about: "Resends every delivery to this endpoint that failed in the time range, each with its original webhook-id.",
 });
 
 /** @param {string} id @param {string} name @returns {Plan} */
 export const replayPlan = (id, name) => ({
-  title: `Replay to ${name}`, verb: "Send #", done: "sent", spans: true, types: true, path: `/api/webhooks/endpoints/${id}/replay/`, body: {},
-  about: "The events of that time are sent to this endpoint as new deliveries, also those that it has had.",
+  title: `Replay to ${name}`,
+  verb: "Send #",
+  done: "sent",
+  spans: true,
+  types: true,
+  path: `/api/webhooks/endpoints/${id}/replay/`,
+  body: {},
+  about: "Sends the events of the time range to this endpoint as new deliveries, including those it already received.",
 });

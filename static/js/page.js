@@ -1,33 +1,151 @@
-/** What the pages share: their data, elements, requests. */
-export const data = JSON.parse(document.getElementById("page-data").textContent);
-export const by = (id) => document.getElementById(id);
+/** Shared by the pages: their data, elements, requests and number formats. */
 
-/** @param {string} tag @param {Record<string, string>} attributes @param {(Node | string)[]} children */
-export function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
+/** @type {import("./types.js").PageData} */
+export const data = JSON.parse(byId("page-data").textContent);
+
+/**
+ * Return the element with an id, or null if there is none of this kind.
+ * @template {Element} [T=HTMLElement]
+ * @param {string} id
+ * @param {new () => T} [kind] HTMLElement by default
+ * @returns {T | null}
+ */
+export function findById(id, kind) {
+  const found = document.getElementById(id);
+  return found instanceof (kind ?? HTMLElement) ? /** @type {any} */ (found) : null;
 }
 
-/** Send JSON and return the answer's. Throws an Error with the problem's detail, and its `errors`. */
+/**
+ * Return the element with an id. Throws an Error if the page has none of this kind.
+ * @template {Element} [T=HTMLElement]
+ * @param {string} id
+ * @param {new () => T} [kind] HTMLElement by default
+ * @returns {T}
+ */
+export function byId(id, kind) {
+  const found = findById(id, kind);
+  if (!found) throw new Error(`The page has no element #${id}.`);
+  return found;
+}
+
+/** @param {string} id */
+export const inputById = (id) => byId(id, HTMLInputElement);
+
+/** @param {string} id */
+export const buttonById = (id) => byId(id, HTMLButtonElement);
+
+/** @param {string} id */
+export const dialogById = (id) => byId(id, HTMLDialogElement);
+
+/** @param {string} id */
+export const formById = (id) => byId(id, HTMLFormElement);
+
+/**
+ * Return the first element that matches. Throws an Error if there is none.
+ * @template {Element} [T=HTMLElement]
+ * @param {ParentNode} root
+ * @param {string} selector
+ * @param {new () => T} [kind] HTMLElement by default
+ * @returns {T}
+ */
+export function query(root, selector, kind) {
+  const found = root.querySelector(selector);
+  if (!(found instanceof (kind ?? HTMLElement))) throw new Error(`The page has no element ${selector}.`);
+  return /** @type {any} */ (found);
+}
+
+/**
+ * Return the closest ancestor of an event's target that matches, or null.
+ * @template {Element} [T=HTMLElement]
+ * @param {Event} event
+ * @param {string} selector
+ * @param {new () => T} [kind] HTMLElement by default
+ * @returns {T | null}
+ */
+export function closest(event, selector, kind) {
+  const found = event.target instanceof Element ? event.target.closest(selector) : null;
+  return found instanceof (kind ?? HTMLElement) ? /** @type {any} */ (found) : null;
+}
+
+/**
+ * Return a form's control, or null. Inputs, selects, textareas and groups of radio buttons all have a `value`.
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ * @returns {HTMLInputElement | null}
+ */
+export const findField = (form, name) => /** @type {any} */ (form.elements.namedItem(name));
+
+/**
+ * Return a form's control. Throws an Error if the form has none.
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ */
+export function field(form, name) {
+  const found = findField(form, name);
+  if (!found) throw new Error(`The form has no field ${name}.`);
+  return found;
+}
+
+/**
+ * Create an element.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, string>} [attributes]
+ * @param {(Node | string)[]} children
+ */
+export function element(tag, attributes = {}, ...children) {
+  const created = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) created.setAttribute(name, value);
+  created.append(...children);
+  return created;
+}
+
+/** A request that the server refused. `errors` has the problems by field. */
+export class RequestError extends Error {
+  /** @param {string} detail @param {import("./types.js").FieldProblem[]} [errors] */
+  constructor(detail, errors = []) {
+    super(detail);
+    this.errors = errors;
+  }
+}
+
+/** Return the text of an error. @param {unknown} error */
+export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/** Return the problems by field of a refused request. @param {unknown} error */
+export const errorsOf = (error) => (error instanceof RequestError ? error.errors : []);
+
+/**
+ * Send JSON and return the JSON of the response. Throws a RequestError with the problem's detail.
+ * @param {string} method
+ * @param {string} path
+ * @param {unknown} [body]
+ * @returns {Promise<any>}
+ */
 export async function send(method, path, body) {
-  const token = document.querySelector("[name=csrfmiddlewaretoken]")?.value;
-  const answer = await fetch(path, {
+  const token = document.querySelector("[name=csrfmiddlewaretoken]");
+  const response = await fetch(path, {
     method,
-    headers: { "Content-Type": "application/json", ...(token ? { "X-CSRFToken": token } : {}) },
+    headers: {
+      "Content-Type": "application/json",
+      ...(token instanceof HTMLInputElement ? { "X-CSRFToken": token.value } : {}),
+    },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
-  const said = answer.status === 204 ? null : await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(said.detail), { errors: said.errors ?? [] });
-  return said;
+  const content = response.status === 204 ? null : await response.json();
+  if (!response.ok) throw new RequestError(content.detail, content.errors);
+  return content;
 }
+
+/** Return the JSON at a path. Throws a RequestError. @param {string} path @returns {Promise<any>} */
+export const fetchJson = (path) => send("GET", path);
 
 /** @param {number} ms */
 export function duration(ms) {
   if (ms < 0.05) return "< 0.1 ms";
   if (ms < 1000) return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
-  return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
 }
 
 const digits = new Intl.NumberFormat("en");
@@ -35,8 +153,13 @@ const digits = new Intl.NumberFormat("en");
 /** @param {number} value */
 export const number = (value) => digits.format(value);
 
-/** @param {number} items */
-export const counted = (items) => `${number(items)} item${items === 1 ? "" : "s"}`;
+/**
+ * Return a count with its noun: `1 item`, `2 items`.
+ * @param {number} value
+ * @param {string} noun
+ * @param {string} [plural]
+ */
+export const counted = (value, noun, plural = `${noun}s`) => `${number(value)} ${value === 1 ? noun : plural}`;
 
 /** @param {number} bytes */
 export function size(bytes) {
@@ -44,12 +167,28 @@ export function size(bytes) {
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-/** A picture of icons.svg, whose address the page has in its data. @param {string} name @param {number} [pixels] */
+/**
+ * Return an icon of icons.svg, whose URL is in the page's data.
+ * @param {string} name
+ * @param {number} [pixels]
+ */
 export function icon(name, pixels = 16) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  for (const [key, value] of Object.entries({ class: "icon", "aria-hidden": "true", width: pixels, height: pixels })) made.setAttribute(key, value);
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  for (const name of ["width", "height"]) svg.setAttribute(name, String(pixels));
   use.setAttribute("href", `${data.icons}#${name}`);
-  made.append(use);
-  return made;
+  svg.append(use);
+  return svg;
+}
+
+/** Copy a text to the clipboard. Returns whether the browser allowed it. @param {string} text */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

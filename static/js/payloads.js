@@ -1,8 +1,8 @@
-/** Bodies of requests and answers: JSON as a tree, anything else as the text that it is. */
+/** Bodies of requests and responses: JSON as a tree, anything else as text. */
 import { jsonView } from "./json_view.js";
 
-export function showPayloads(root = document) {
-  for (const text of root.querySelectorAll("pre[data-payload]")) {
+export function showPayloads() {
+  for (const text of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("pre[data-payload]"))) {
     delete text.dataset.payload;
     try {
       const value = JSON.parse(text.textContent);
@@ -11,7 +11,7 @@ export function showPayloads(root = document) {
       view.classList.add("payload");
       text.replaceWith(view);
     } catch {
-      // No JSON: it stays.
+      // Not JSON: the text stays.
     }
   }
 }

@@ -1,25 +1,34 @@
-/** Problems of a request, said at the fields of a form that they are about. */
+/** Shows the problems of a request next to the form fields that they are about. */
 import { element } from "./page.js";
+
+/** @import { FieldProblem } from "./types.js" */
 
 /** @param {HTMLFormElement} form */
 export function clearProblems(form) {
-  for (const old of form.querySelectorAll("label .error, .field .error")) old.remove();
-  for (const old of form.querySelectorAll("[aria-invalid]")) old.removeAttribute("aria-invalid");
+  for (const message of form.querySelectorAll("label .error, .field .error")) message.remove();
+  for (const control of form.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
 }
 
-/** Return the control that a field of the API belongs to: `auth.token`, or else `auth`, or what is called so. */
+/**
+ * Return the control of an API field: for `auth.token` the control of that name, else `auth`; null if there is none.
+ * @param {HTMLFormElement} form
+ * @param {string} field
+ */
 function controlOf(form, field) {
   const parts = field.split(".");
   for (let length = parts.length; length > 0; length -= 1) {
-    const found = form.elements.namedItem(parts.slice(0, length).join("."));
-    const control = found instanceof RadioNodeList ? found[0] : found;
+    const named = form.elements.namedItem(parts.slice(0, length).join("."));
+    const control = named instanceof RadioNodeList ? named[0] : named;
     if (control instanceof HTMLElement && control.tagName !== "FIELDSET") return control;
   }
   return null;
 }
 
-/** Say at each field what is wrong with it, and return what belongs to none.
- * @param {HTMLFormElement} form @param {{field: string, message: string}[]} errors */
+/**
+ * Show each problem at its field. Returns the text of those that belong to no field.
+ * @param {HTMLFormElement} form
+ * @param {FieldProblem[]} errors
+ */
 export function showProblems(form, errors) {
   clearProblems(form);
   const rest = [];
@@ -32,6 +41,7 @@ export function showProblems(form, errors) {
     control.setAttribute("aria-invalid", "true");
     (control.closest(".beside, .segments") ?? control).after(element("span", { class: "error" }, message));
   }
-  form.querySelector("[aria-invalid]")?.focus();
+  const first = form.querySelector("[aria-invalid]");
+  if (first instanceof HTMLElement) first.focus();
   return rest.join(" ");
 }

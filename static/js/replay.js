@@ -1,217 +1,231 @@
 /**
- * The player: the monitor driven by a replay's stream. What has come is held, so that a step back is folded from the first
- * event on without asking again. The playhead moves here between two answers of the server, which has the clock.
+ * The player: the monitor driven by the stream of a replay. It keeps the events that have arrived, so that a step back
+ * folds them again without a request. The playhead moves here between two messages of the server, which has the clock.
  */
-import { by, data, duration, send } from "./page.js";
+import { buttonById, byId, duration, inputById, messageOf, send } from "./page.js";
 import { toast } from "./toast.js";
 
-/** @import { Envelope } from "./event_stream.js" */
-/** @typedef {{state: string, sequence: number, total: number, offset_ms: number, duration_ms: number, speed: number}} Facts */
+/** @import { Envelope, Replay, ReplayFacts } from "./types.js" */
 
 const SPEEDS = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20];
-const AT_LEAST = 6000; // ms that a replay of something short takes at first
-const SEEK_EVERY = 150; // ms, while the scrubber is dragged
-const DRAW_EVERY = 100; // ms, while it plays
+const MIN_DURATION = 6000; // ms that the replay of a short execution takes at its first speed
+const SEEK_PAUSE = 150; // ms, while the scrubber is dragged
+const DRAW_PAUSE = 100; // ms, while it plays
 
-/** Return the speed that a replay begins with: the original one, unless that would be over at a glance. @param {number} ms */
+/** Return the speed of a new replay: the original one, or a slower one for short executions. @param {number} ms */
 export function firstSpeed(ms) {
-  return SPEEDS.findLast((speed) => speed <= 1 && ms / speed >= AT_LEAST) ?? SPEEDS[0];
+  return SPEEDS.findLast((speed) => speed <= 1 && ms / speed >= MIN_DURATION) ?? SPEEDS[0];
 }
 
-/** Have an execution replayed, and go there. @param {string} execution @param {number} ms how long it took */
+/** Start a replay of an execution and open it. @param {string} execution @param {number} ms its duration */
 export async function startReplay(execution, ms) {
-  const made = await send("POST", "/api/events/replay/", { filter: { execution }, speed: firstSpeed(ms) });
-  location.assign(`/executions/${execution}/?replay=${made.id}`);
+  const replay = await send("POST", "/api/events/replay/", { filter: { execution }, speed: firstSpeed(ms) });
+  location.assign(`/executions/${execution}/?replay=${replay.id}`);
 }
 
 const clockTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 export class Player {
-  /** @param {{restart: (events: Envelope[]) => void, changed: () => void, again: (after: number) => void}} page `restart`:
-   *  show these events and no others; `changed`: the playhead has moved; `again`: subscribe after a sequence */
-  constructor(page) {
+  /** @type {Envelope[]} the events that have arrived */
+  #events = [];
+  #updatedAt = performance.now(); // when `facts` arrived
+  #ended = false; // the server has sent `end`
+  #dragged = false;
+  #drawnAt = 0;
+  #seeking = 0; // timer
+  /** @type {number | null} the target of the latest seek: the next step starts there, whatever has arrived */
+  #target = null;
+  #pending = 0; // commands that were sent and not answered
+  /** @type {Promise<unknown>} commands run one at a time, in order */
+  #commands = Promise.resolve();
+  #scrubber = inputById("player-scrubber");
+  #speed = byId("player-speed", HTMLSelectElement);
+
+  /**
+   * @param {Replay} replay
+   * @param {{restart: (events: Envelope[]) => void, changed: () => void, watch: (after: number) => void}} page
+   *  `restart`: show only these events; `changed`: the playhead has moved; `watch`: subscribe after a sequence
+   */
+  constructor(replay, page) {
     this.page = page;
-    this.stream = data.replay.stream;
-    this.path = `/api/events/replays/${data.replay.id}/`;
-    /** @type {Envelope[]} */ this.held = [];
-    /** @type {Facts} */ this.facts = data.replay;
-    this.toldAt = performance.now();
-    this.over = false; // the server has said `end`
-    this.dragged = false;
-    this.drawnAt = 0;
-    /** @type {number | null} where it was last told to go and stand: the next step begins there, whatever has come */ this.sought = null;
-    this.pending = 0; // orders on their way
-    /** @type {Promise<void>} one order at a time, in the order they were given */ this.orders = Promise.resolve();
-    by("player-speed").replaceChildren(...SPEEDS.map((speed) => new Option(`${speed}×`, String(speed))));
-    by("player-play").addEventListener("click", () => this.toggle());
-    by("player-back").addEventListener("click", () => this.step(-1));
-    by("player-on").addEventListener("click", () => this.step(1));
-    by("player-start").addEventListener("click", () => this.seek({ sequence: 0 }));
-    by("player-speed").addEventListener("change", () => this.order("speed", { speed: Number(by("player-speed").value) }));
-    by("player-leave").addEventListener("click", (event) => this.leave(event));
-    const scrubber = by("player-scrubber");
-    scrubber.max = String(Math.max(1, this.facts.duration_ms));
-    scrubber.addEventListener("input", () => this.drag());
-    scrubber.addEventListener("change", () => this.drop(Number(scrubber.value)));
-    addEventListener("keydown", (event) => this.key(event));
-    requestAnimationFrame(() => this.tick());
+    this.stream = replay.stream;
+    this.path = `/api/events/replays/${replay.id}/`;
+    this.startedAt = Date.parse(replay.first_time);
+    /** @type {ReplayFacts} */
+    this.facts = replay;
+    this.#speed.replaceChildren(...SPEEDS.map((speed) => new Option(`${speed}×`, String(speed))));
+    byId("player-play").addEventListener("click", () => this.toggle());
+    byId("player-back").addEventListener("click", () => this.step(-1));
+    byId("player-forward").addEventListener("click", () => this.step(1));
+    byId("player-start").addEventListener("click", () => this.seek({ sequence: 0 }));
+    this.#speed.addEventListener("change", () => this.#command("speed", { speed: Number(this.#speed.value) }));
+    const leave = byId("player-leave", HTMLAnchorElement);
+    leave.addEventListener("click", (event) => this.#leave(event, leave.href));
+    this.#scrubber.max = String(Math.max(1, this.facts.duration_ms));
+    this.#scrubber.addEventListener("input", () => this.#drag());
+    this.#scrubber.addEventListener("change", () => this.#drop(Number(this.#scrubber.value)));
+    addEventListener("keydown", (event) => this.#key(event));
+    requestAnimationFrame(() => this.#tick());
   }
 
   get playing() {
-    return this.facts.state === "running" && !this.over;
+    return this.facts.state === "running" && !this.#ended;
   }
 
-  /** Return where the playhead is, in ms since the first event. */
+  /** The playhead, in ms since the first event. */
   get offset() {
-    if (this.dragged) return Number(by("player-scrubber").value);
-    const passed = this.playing ? (performance.now() - this.toldAt) * this.facts.speed : 0;
+    if (this.#dragged) return Number(this.#scrubber.value);
+    const passed = this.playing ? (performance.now() - this.#updatedAt) * this.facts.speed : 0;
     return Math.min(this.facts.duration_ms, this.facts.offset_ms + passed);
   }
 
-  /** Return what the clock showed at the playhead, in ms. */
+  /** The original time at the playhead, in ms. */
   get time() {
-    return Date.parse(data.replay.first_time) + this.offset;
+    return this.startedAt + this.offset;
   }
 
-  // --- what the stream says --------------------------------------------------------------------------------------
+  // --- messages of the stream ------------------------------------------------------------------------------------
 
   /** @param {Envelope[]} batch */
   add(batch) {
-    for (const event of batch) this.held.push(event);
-    this.draw();
+    for (const event of batch) this.#events.push(event);
+    this.#draw();
   }
 
-  /** What follows comes after this sequence: what is held beyond it has not happened yet, again. @param {number} after */
+  /** The next events come after this sequence: drop those beyond it. @param {number} after */
   begin(after) {
-    this.over = false;
-    if (after >= this.held.length) return;
-    this.held.length = after;
-    this.page.restart(this.held);
+    this.#ended = false;
+    if (after >= this.#events.length) return;
+    this.#events.length = after;
+    this.page.restart(this.#events);
   }
 
-  /** @param {Facts} facts */
-  tell(facts) {
+  /** @param {ReplayFacts} facts */
+  update(facts) {
     this.facts = facts;
-    this.toldAt = performance.now();
-    if (!this.pending && facts.sequence !== this.sought) this.sought = null; // somebody else has moved it
-    this.draw();
+    this.#updatedAt = performance.now();
+    if (!this.#pending && facts.sequence !== this.#target) this.#target = null; // another page has moved it
+    this.#draw();
     this.page.changed();
   }
 
   end() {
-    this.over = true;
-    if (this.facts.state === "cancelled" || this.facts.state === "expired") toast(`The replay is ${this.facts.state}.`, "failed");
-    else this.facts = { ...this.facts, state: "completed", offset_ms: this.facts.duration_ms };
-    this.draw();
+    this.#ended = true;
+    const { state, duration_ms: duration } = this.facts;
+    if (state === "cancelled" || state === "expired") toast(`The replay was ${state}.`, "failed");
+    else this.facts = { ...this.facts, state: "completed", offset_ms: duration };
+    this.#draw();
     this.page.changed();
   }
 
-  // --- what people want ------------------------------------------------------------------------------------------
+  // --- commands of the user --------------------------------------------------------------------------------------
 
   toggle() {
-    if (this.over) return this.seek({ sequence: 0, paused: false });
-    this.sought = null;
-    return this.order(this.playing ? "pause" : "resume", {});
+    if (this.#ended) return this.seek({ sequence: 0, paused: false });
+    this.#target = null;
+    return this.#command(this.playing ? "pause" : "resume", {});
   }
 
-  /** @param {{sequence?: number, offset_ms?: number, paused?: boolean}} where */
-  async seek(where) {
-    this.sought = where.sequence ?? null;
-    const ended = this.over;
-    // Of one that is over, only what people see is changed: it goes on when they say so.
-    await this.order("seek", ended ? { paused: true, ...where } : where);
-    if (ended && this.over) this.page.again(this.held.length);
+  /** @param {{sequence?: number, offset_ms?: number, paused?: boolean}} target */
+  async seek(target) {
+    this.#target = target.sequence ?? null;
+    const ended = this.#ended;
+    // After the end, a seek leaves the replay paused unless the user plays it again.
+    await this.#command("seek", ended ? { paused: true, ...target } : target);
+    if (ended && this.#ended) this.page.watch(this.#events.length);
   }
 
-  /** @param {-1 | 1} by events */
-  async step(by) {
-    const from = this.playing && !this.pending ? this.held.length : this.sought ?? this.held.length;
-    await this.seek({ sequence: Math.max(0, Math.min(this.facts.total, from + by)), paused: true });
+  /** @param {-1 | 1} events */
+  async step(events) {
+    const held = this.#events.length;
+    const from = this.playing && !this.#pending ? held : this.#target ?? held;
+    await this.seek({ sequence: Math.max(0, Math.min(this.facts.total, from + events)), paused: true });
   }
 
-  /** @param {string} what @param {object} body */
-  order(what, body) {
-    this.pending += 1;
-    const sent = this.orders.then(() => send("POST", `${this.path}${what}/`, body));
-    this.orders = sent.catch((error) => toast(error.message, "failed")).finally(() => (this.pending -= 1));
-    return this.orders;
+  /** @param {string} name @param {object} body */
+  #command(name, body) {
+    this.#pending += 1;
+    this.#commands = this.#commands
+      .then(() => send("POST", `${this.path}${name}/`, body))
+      .catch((error) => toast(messageOf(error), "failed"))
+      .finally(() => (this.#pending -= 1));
+    return this.#commands;
   }
 
-  /** @param {Event} event */
-  async leave(event) {
+  /** @param {Event} event @param {string} href */
+  async #leave(event, href) {
     event.preventDefault();
-    const { href } = event.currentTarget;
-    await send("POST", `${this.path}cancel/`, {}).catch(() => null); // somebody else's goes on
+    await send("POST", `${this.path}cancel/`, {}).catch(() => null); // another user's replay continues
     location.assign(href);
   }
 
-  drag() {
-    this.dragged = true;
-    this.draw();
-    if (this.seeking) return;
-    this.seeking = setTimeout(() => {
-      this.seeking = 0;
-      if (this.dragged) this.seek({ offset_ms: Number(by("player-scrubber").value) });
-    }, SEEK_EVERY);
+  #drag() {
+    this.#dragged = true;
+    this.#draw();
+    this.#seeking ||= setTimeout(() => {
+      this.#seeking = 0;
+      if (this.#dragged) this.seek({ offset_ms: Number(this.#scrubber.value) });
+    }, SEEK_PAUSE);
     this.page.changed();
   }
 
   /** @param {number} offset */
-  async drop(offset) {
-    clearTimeout(this.seeking);
-    this.seeking = 0;
+  async #drop(offset) {
+    clearTimeout(this.#seeking);
+    this.#seeking = 0;
     await this.seek({ offset_ms: offset });
     this.facts = { ...this.facts, offset_ms: offset };
-    this.toldAt = performance.now();
-    this.dragged = false;
-    this.draw();
+    this.#updatedAt = performance.now();
+    this.#dragged = false;
+    this.#draw();
   }
 
   /** @param {KeyboardEvent} event */
-  key(event) {
-    const typing = event.target instanceof Element && event.target.closest("input, select, textarea, button, summary, dialog, a");
-    if (event.key !== " " || typing) return;
+  #key(event) {
+    const controls = "input, select, textarea, button, summary, dialog, a";
+    const inControl = event.target instanceof Element && event.target.closest(controls);
+    if (event.key !== " " || inControl) return;
     event.preventDefault();
     this.toggle();
   }
 
   // --- the bar ---------------------------------------------------------------------------------------------------
 
-  tick() {
+  #tick() {
     const now = performance.now();
-    if (this.playing || this.dragged) this.drawPlace();
-    if (this.playing && now - this.drawnAt > DRAW_EVERY) {
-      this.drawnAt = now;
+    if (this.playing || this.#dragged) this.#drawPosition();
+    if (this.playing && now - this.#drawnAt > DRAW_PAUSE) {
+      this.#drawnAt = now;
       this.page.changed();
     }
-    requestAnimationFrame(() => this.tick());
+    requestAnimationFrame(() => this.#tick());
   }
 
-  draw() {
-    const { state, speed } = this.facts;
-    const label = this.over ? "Play again" : this.playing ? "Pause" : "Play";
-    by("player").dataset.state = state;
-    by("player-play").setAttribute("aria-label", label);
-    by("player-play").title = `${label} (space bar)`;
-    by("player-play").dataset.shows = this.playing ? "pause" : "play";
-    by("player-back").disabled = this.held.length === 0;
-    by("player-on").disabled = this.held.length >= this.facts.total;
-    const options = by("player-speed").options;
-    if (![...options].some((option) => Number(option.value) === speed)) by("player-speed").append(new Option(`${speed}×`, String(speed)));
-    by("player-speed").value = String(speed);
-    this.drawPlace();
+  #draw() {
+    const { state, speed, total } = this.facts;
+    const label = this.#ended ? "Play again" : this.playing ? "Pause" : "Play";
+    const play = byId("player-play");
+    byId("player").dataset.state = state;
+    play.setAttribute("aria-label", label);
+    play.title = `${label} (Space)`;
+    play.dataset.shows = this.playing ? "pause" : "play";
+    buttonById("player-back").disabled = this.#events.length === 0;
+    buttonById("player-forward").disabled = this.#events.length >= total;
+    const offered = [...this.#speed.options].some((option) => Number(option.value) === speed);
+    if (!offered) this.#speed.append(new Option(`${speed}×`, String(speed)));
+    this.#speed.value = String(speed);
+    this.#drawPosition();
   }
 
-  drawPlace() {
+  #drawPosition() {
     const { offset } = this;
     const { duration_ms: whole, total } = this.facts;
-    const scrubber = by("player-scrubber");
-    if (!this.dragged) scrubber.value = String(offset);
-    scrubber.style.setProperty("--part", `${whole ? (offset / whole) * 100 : 100}%`);
-    scrubber.setAttribute("aria-valuetext", `${duration(offset)} of ${duration(whole)}`);
-    by("player-at").textContent = duration(offset);
-    by("player-whole").textContent = duration(whole);
-    by("player-count").textContent = `event ${this.held.length} of ${total}`;
-    by("player-clock").textContent = clockTime.format(this.time);
+    if (!this.#dragged) this.#scrubber.value = String(offset);
+    this.#scrubber.style.setProperty("--part", `${whole ? (offset / whole) * 100 : 100}%`);
+    this.#scrubber.setAttribute("aria-valuetext", `${duration(offset)} of ${duration(whole)}`);
+    byId("player-at").textContent = duration(offset);
+    byId("player-whole").textContent = duration(whole);
+    byId("player-count").textContent = `event ${this.#events.length} of ${total}`;
+    byId("player-clock").textContent = clockTime.format(this.time);
   }
 }

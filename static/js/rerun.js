@@ -1,111 +1,133 @@
-/** The dialog that reruns an ended execution: whole or from a node on, same or latest version, with its input edited. */
+/** The dialog that reruns an ended execution: from the start or a node, with the same or the latest version. */
 import { parse } from "./editor.js";
-import { by, data, element, send } from "./page.js";
+import { byId, data, dialogById, fetchJson, field, formById, inputById, messageOf, query, send } from "./page.js";
 
-const MOST_SHOWN = 1000; // items of an input, as the API gives at once
+const MAX_ITEMS = 1000; // of an input, as the API returns at once
 
-/** Return the items that a text holds. Throws an Error that says what is wrong. @param {string} text */
+/** Return the items in a text. Throws an Error that says what is wrong. @param {string} text */
 export function items(text) {
-  const found = parse(text.trim() || "[]");
-  if (!Array.isArray(found)) throw new Error("A list of items is needed: [{ … }, { … }].");
-  const wrong = found.findIndex((item) => item === null || typeof item !== "object" || Array.isArray(item));
+  const list = parse(text.trim() || "[]");
+  if (!Array.isArray(list)) throw new Error("The input must be a list of items: [{ … }, { … }].");
+  const wrong = list.findIndex((item) => item === null || typeof item !== "object" || Array.isArray(item));
   if (wrong >= 0) throw new Error(`Item ${wrong + 1} is not an object.`);
-  return found;
+  return list;
 }
 
+/** @param {string | null} id */
+const nameOf = (id) => data.graph.nodes.find((node) => node.id === id)?.name ?? id ?? "";
+
 export class RerunDialog {
-  /** @param {() => {failed: string | null, chosen: string | null, ran: (node: string) => boolean}} now the node that
-   *  failed, the one that is chosen, and which nodes have run */
-  constructor(now) {
-    this.now = now;
-    this.dialog = by("rerun-dialog");
-    this.form = by("rerun-form");
-    this.touched = false; // whether somebody has typed an input of their own
-    by("rerun-node").append(...data.graph.nodes.map((node) => element("option", { value: node.id }, node.name)));
-    by("rerun").addEventListener("click", () => this.open());
-    for (const button of this.dialog.querySelectorAll("[data-close]")) button.addEventListener("click", () => this.dialog.close());
-    by("rerun-node").addEventListener("input", () => {
-      this.form.elements.from.value = "node";
-      this.changed();
+  #dialog = dialogById("rerun-dialog");
+  #form = formById("rerun-form");
+  #node = byId("rerun-node", HTMLSelectElement);
+  #edit = inputById("rerun-edit");
+  #input = byId("rerun-input", HTMLTextAreaElement);
+  #touched = false; // whether the user has typed an input
+
+  /**
+   * @param {() => {failed: string | null, chosen: string | null, ran: (node: string) => boolean}} current the node
+   *  that failed, the chosen one, and which nodes have run
+   */
+  constructor(current) {
+    this.current = current;
+    this.#node.append(...data.graph.nodes.map((node) => new Option(node.name, node.id)));
+    byId("rerun").addEventListener("click", () => this.open());
+    for (const button of this.#dialog.querySelectorAll("[data-close]")) {
+      button.addEventListener("click", () => this.#dialog.close());
+    }
+    this.#node.addEventListener("input", () => {
+      this.#from.value = "node";
+      this.#changed();
     });
-    for (const radio of this.form.elements.from) radio.addEventListener("input", () => this.changed());
-    by("rerun-edit").addEventListener("input", () => this.changed());
-    by("rerun-input").addEventListener("input", () => {
-      this.touched = true;
-      this.check();
+    for (const radio of this.#form.querySelectorAll("[name=from]")) {
+      radio.addEventListener("input", () => this.#changed());
+    }
+    this.#edit.addEventListener("input", () => this.#changed());
+    this.#input.addEventListener("input", () => {
+      this.#touched = true;
+      this.#check();
     });
-    this.form.addEventListener("submit", (event) => this.send(event));
+    this.#form.addEventListener("submit", (event) => this.#submit(event));
   }
 
   open() {
-    const { failed, chosen } = this.now();
-    by("rerun-failed").hidden = !failed;
-    by("rerun-failed-node").textContent = data.graph.nodes.find((node) => node.id === failed)?.name ?? "";
-    this.form.elements.from.value = failed ? "failed" : "start";
-    if (chosen) by("rerun-node").value = chosen;
-    this.touched = by("rerun-edit").checked = false;
-    this.say("");
-    this.changed();
-    this.dialog.showModal();
+    const { failed, chosen } = this.current();
+    byId("rerun-failed").hidden = !failed;
+    byId("rerun-failed-node").textContent = nameOf(failed);
+    this.#from.value = failed ? "failed" : "start";
+    if (chosen) this.#node.value = chosen;
+    this.#touched = this.#edit.checked = false;
+    this.#showError("");
+    this.#changed();
+    this.#dialog.showModal();
   }
 
-  /** Return the node whose input can be edited. */
-  get node() {
-    const from = this.form.elements.from.value;
-    return from === "start" ? data.trigger_node : from === "failed" ? this.now().failed : by("rerun-node").value;
+  get #from() {
+    return field(this.#form, "from");
   }
 
-  async changed() {
-    const edits = by("rerun-edit").checked;
-    by("rerun-input-part").hidden = !edits;
-    if (!edits) return this.say("");
-    const { node } = this;
-    const name = data.graph.nodes.find((each) => each.id === node)?.name ?? node;
-    by("rerun-input-label").textContent = this.form.elements.from.value === "start" ? "Input of the execution: a list of items" : `What ${name} takes in: a list of items`;
-    if (this.touched) return this.check();
-    const said = this.now().ran(node)
-      ? await send("GET", `/api/executions/${data.execution}/nodes/${encodeURIComponent(node)}/output/?limit=${MOST_SHOWN}`)
+  /** The node whose input can be edited. */
+  get #editedNode() {
+    if (this.#from.value === "start") return data.trigger_node;
+    return this.#from.value === "failed" ? this.current().failed : this.#node.value;
+  }
+
+  async #changed() {
+    byId("rerun-input-part").hidden = !this.#edit.checked;
+    const node = this.#editedNode;
+    if (!this.#edit.checked || !node) return this.#showError("");
+    byId("rerun-input-label").textContent = this.#from.value === "start"
+      ? "Input of the execution: a list of items"
+      : `Input of ${nameOf(node)}: a list of items`;
+    if (this.#touched) return void this.#check();
+    const path = `/api/executions/${data.execution}/nodes/${encodeURIComponent(node)}/output/?limit=${MAX_ITEMS}`;
+    const { inputs, totals } = this.current().ran(node)
+      ? await fetchJson(path)
       : { inputs: {}, totals: { inputs: {} } };
-    if (node !== this.node || this.touched) return; // something else was chosen, or typed, in the meantime
-    by("rerun-input").value = JSON.stringify(Object.values(said.inputs).flat(), null, 2);
-    const cut = Object.entries(said.inputs).find(([input, list]) => said.totals.inputs[input] > list.length);
-    by("rerun-input-note").textContent = cut ? `Only the first ${MOST_SHOWN} of ${said.totals.inputs[cut[0]]} items; the rerun takes in what stands here.` : "";
-    this.check();
+    if (node !== this.#editedNode || this.#touched) return; // the user chose another node or typed meanwhile
+    this.#input.value = JSON.stringify(Object.values(inputs).flat(), null, 2);
+    const total = Object.keys(inputs).map((name) => totals.inputs[name]).find((count) => count > MAX_ITEMS);
+    byId("rerun-input-note").textContent = total
+      ? `Showing the first ${MAX_ITEMS} of ${total} items. The rerun uses only the items shown here.`
+      : "";
+    this.#check();
   }
 
-  /** Say what is wrong with the input. Returns whether it can be sent. */
-  check() {
-    if (!by("rerun-edit").checked) return true;
+  /** Show what is wrong with the input. Returns whether it can be sent. */
+  #check() {
+    if (!this.#edit.checked) return true;
     try {
-      items(by("rerun-input").value);
-      this.say("");
+      items(this.#input.value);
+      this.#showError("");
       return true;
     } catch (error) {
-      this.say(error.message);
+      this.#showError(messageOf(error));
       return false;
     }
   }
 
-  say(text) {
-    by("rerun-error").textContent = text;
-    by("rerun-error").hidden = !text;
-    by("rerun-input").toggleAttribute("aria-invalid", Boolean(text));
+  /** @param {string} text */
+  #showError(text) {
+    byId("rerun-error").textContent = text;
+    byId("rerun-error").hidden = !text;
+    this.#input.toggleAttribute("aria-invalid", Boolean(text));
   }
 
-  async send(event) {
+  /** @param {SubmitEvent} event */
+  async #submit(event) {
     event.preventDefault();
-    if (!this.check()) return;
-    const { from, version } = this.form.elements;
-    const body = { from: from.value === "node" ? `node:${by("rerun-node").value}` : from.value, version: version.value };
-    if (by("rerun-edit").checked) body.input = items(by("rerun-input").value);
-    const button = this.form.querySelector(".primary");
+    if (!this.#check()) return;
+    const from = this.#from.value === "node" ? `node:${this.#node.value}` : this.#from.value;
+    const input = this.#edit.checked ? items(this.#input.value) : undefined;
+    const button = query(this.#form, ".primary", HTMLButtonElement);
     button.disabled = true;
     try {
-      const made = await send("POST", `/api/executions/${data.execution}/rerun/`, body);
-      location.assign(`/executions/${made.id}/`);
+      const body = { from, version: field(this.#form, "version").value, input };
+      const execution = await send("POST", `/api/executions/${data.execution}/rerun/`, body);
+      location.assign(`/executions/${execution.id}/`);
     } catch (error) {
       button.disabled = false;
-      this.say(error.message);
+      this.#showError(messageOf(error));
     }
   }
 }

@@ -1,48 +1,55 @@
-/** The card that says when a workflow is started next: brought anew once that time has come. */
-import { element, send } from "./page.js";
-import { tell } from "./times.js";
+/** The card with a workflow's schedules. It is fetched again when a scheduled time has passed. */
+import { element, fetchJson, query } from "./page.js";
+import { refreshTimes, timeElement } from "./times.js";
 
-const BETWEEN_REQUESTS = 2000; // ms
+const PAUSE = 2000; // ms between requests
+const INTERVAL = 500; // ms between checks
 
-/** @typedef {{node: string, next: string[], last_fired_at: string?, last_execution: string?, last_error: string}} Schedule */
+/** @typedef {{node: string, next: string[], last_fired_at: string | null, last_execution: string | null,
+ *             last_error: string}} Schedule */
 
-const time = (at) => element("time", { datetime: at, "data-ago": "" });
-
-/** @param {HTMLElement} row @param {Schedule} schedule */
+/** @param {ParentNode} row @param {Schedule} schedule */
 function show(row, schedule) {
-  row.querySelector("[data-next]").replaceChildren(schedule.next.length ? time(schedule.next[0]) : "–");
+  query(row, "[data-next]").replaceChildren(schedule.next.length ? timeElement(schedule.next[0]) : "–");
   if (schedule.last_fired_at) {
-    const last = time(schedule.last_fired_at);
-    const run = schedule.last_execution;
-    row.querySelector("[data-last]").replaceChildren(run ? element("a", { href: `/executions/${run}/` }, last) : last);
+    const last = timeElement(schedule.last_fired_at);
+    const execution = schedule.last_execution;
+    query(row, "[data-last]").replaceChildren(
+      execution ? element("a", { href: `/executions/${execution}/` }, last) : last,
+    );
   }
-  const error = row.querySelector("[data-error]");
+  const error = query(row, "[data-error]");
   error.textContent = schedule.last_error;
   error.hidden = !schedule.last_error;
 }
 
 /** @param {HTMLElement} list @param {string} workflow */
-export function keepTrue(list, workflow) {
-  let asked = 0;
+export function followSchedules(list, workflow) {
+  let requestedAt = 0;
 
-  async function bring() {
-    asked = Date.now();
+  async function refresh() {
+    requestedAt = Date.now();
     try {
-      for (const schedule of await send("GET", `/api/workflows/${workflow}/schedules/`)) {
+      /** @type {Schedule[]} */
+      const schedules = await fetchJson(`/api/workflows/${workflow}/schedules/`);
+      for (const schedule of schedules) {
         const row = list.querySelector(`[data-node="${CSS.escape(schedule.node)}"]`);
         if (row) show(row, schedule);
       }
-      tell();
+      refreshTimes();
     } catch {
-      // Offline: asked again with the next look.
+      // Offline: the next check tries again.
     }
   }
 
-  /** Whether a time that was to come has gone by. */
-  function passed() {
-    return [...list.querySelectorAll("[data-next] time")].some((each) => new Date(each.dateTime) < Date.now());
+  /** Whether a scheduled time has passed. */
+  function isDue() {
+    const times = /** @type {NodeListOf<HTMLTimeElement>} */ (list.querySelectorAll("[data-next] time"));
+    return [...times].some((time) => Date.parse(time.dateTime) < Date.now());
   }
 
-  document.addEventListener("activation", bring);
-  setInterval(() => !document.hidden && Date.now() - asked > BETWEEN_REQUESTS && passed() && bring(), 500);
+  document.addEventListener("activation", refresh);
+  setInterval(() => {
+    if (!document.hidden && Date.now() - requestedAt > PAUSE && isDue()) refresh();
+  }, INTERVAL);
 }

@@ -1,15 +1,14 @@
 /**
- * One stream of an EventStream: its cursor, what is missing, the pages before it. The page's side of it is described in
- * event_stream.js.
+ * One stream of an EventStream: its cursor, its gaps, the pages before it. event_stream.js documents its use.
  * @import { EventStream, Envelope, Options, Page, Problem, State } from "./event_stream.js"
  * @typedef {{before: number | undefined, limit: number, after: number, timer: number, promise: Promise<Page>,
  *            resolve: (page: Page) => void, reject: (error: Error) => void}} Reading
  */
 const READ_TIMEOUT = 10_000;
-const MOST_AT_ONCE = 1000; // events of a page, as the server gives at most
-const WITHOUT_GAPS = /^(execution|workflow):|^system$/; // in `executions`, the missing sequences are others' events
+const MAX_PAGE = 1000; // events, as the server allows
+const WITHOUT_GAPS = /^(execution|workflow):|^system$/; // `executions` skips the events of other users
 
-/** Call what a page has given. That it fails is reported, and keeps nobody else from their events.
+/** Call a handler of the page. Its errors are reported and do not stop the stream.
  *  @template {any[]} A @param {((...values: A) => void) | undefined} handler @param {A} values */
 function call(handler, ...values) {
   try {
@@ -19,7 +18,7 @@ function call(handler, ...values) {
   }
 }
 
-/** Return what tells whether a type fits one of the patterns, in which `*` stands for anything. @param {string[]} patterns */
+/** Return an expression for the types that match a pattern, in which `*` is a wildcard. @param {string[]} patterns */
 function matcher(patterns) {
   const sources = patterns.map((pattern) => pattern.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*"));
   return new RegExp(`^(?:${sources.join("|")})$`);
@@ -30,11 +29,11 @@ export class Subscription {
   /** @type {State} */
   state = "connecting";
   ended = false;
-  /** Asked for, and not answered yet: what arrives until `subscribed` is of an earlier asking. */
-  asked = false;
-  /** @type {number | undefined} where a gap was found: if it is there again, the events exist no more */
+  /** Requested and not yet confirmed: frames before `subscribed` belong to an earlier request. */
+  requested = false;
+  /** @type {number | undefined} where a gap was found: if it is found again, the events no longer exist */
   gap;
-  /** @type {number | undefined} nothing up to this sequence has been delivered; unknown until the server has answered */
+  /** @type {number | undefined} the events after this sequence have been delivered; unknown until confirmed */
   earliest;
   /** @type {Reading | undefined} */
   reading;
@@ -43,11 +42,11 @@ export class Subscription {
   constructor(connection, stream, { after = 0, types, level, ...handlers }) {
     this.connection = connection;
     this.stream = stream;
-    /** The last sequence that was delivered or that a filter left out: all that a reconnection needs. */
+    /** The last sequence that was delivered or filtered out: all that a reconnection needs. */
     this.cursor = after;
     this.handlers = handlers;
     this.filter = { ...(types && { types }), ...(level && { level }) };
-    this.wanted = types && matcher(types);
+    this.matches = types && matcher(types);
     this.gapless = WITHOUT_GAPS.test(stream) && !types && level !== "lifecycle";
   }
 
@@ -56,24 +55,24 @@ export class Subscription {
   }
 
   /**
-   * Bring up to `limit` (at most 1000) events before the sequence `before`, by default before the first one delivered.
-   * One page at a time: a second call gets the first one's promise. A lost connection delays the answer. Rejects with
-   * an Error that has a `code` if the server refuses, does not answer, or the subscription is given up.
+   * Load up to `limit` (at most 1000) events before the sequence `before`, by default before the first one delivered.
+   * One page at a time: a second call returns the promise of the first. A lost connection delays the page. Rejects with
+   * an Error with a `code` if the server refuses or does not respond, or if the subscription is cancelled.
    * @param {{before?: number, limit?: number}} [options] @returns {Promise<Page>}
    */
   loadEarlier({ before, limit = 500 } = {}) {
     if (this.reading) return this.reading.promise;
     const { promise, resolve, reject } = Promise.withResolvers();
-    const timer = setTimeout(() => this.refuse("no_answer", "The server does not answer."), READ_TIMEOUT);
-    this.reading = { before, limit: Math.min(limit, MOST_AT_ONCE), after: 0, timer, promise, resolve, reject };
+    const timer = setTimeout(() => this.refuse("no_answer", "The server did not respond."), READ_TIMEOUT);
+    this.reading = { before, limit: Math.min(limit, MAX_PAGE), after: 0, timer, promise, resolve, reject };
     if (this.ended) this.readAgain();
-    else if (this.connection.open && !this.asked) this.read(); // else as soon as the server has answered
+    else if (this.connection.open && !this.requested) this.read(); // else when the server has confirmed
     return promise;
   }
 
-  /** Read of a stream that has ended, which the server has forgotten: it is asked for along with the page. */
+  /** Read from a stream that has ended. The server has dropped the subscription, so it is requested again. */
   readAgain() {
-    this.connection.ask(this);
+    this.connection.request(this);
     this.read();
   }
 
@@ -83,20 +82,24 @@ export class Subscription {
     const last = (reading.before ?? this.earliest + 1) - 1;
     reading.before = last + 1;
     reading.after = Math.max(0, last - reading.limit);
-    if (last > 0) this.connection.send({ type: "read", stream: this.stream, after: reading.after, limit: last - reading.after });
-    else this.answer([]);
+    if (last > 0) {
+      this.connection.send({ type: "read", stream: this.stream, after: reading.after, limit: last - reading.after });
+    } else this.resolvePage([]);
   }
 
   /** @param {Envelope[]} events */
-  answer(events) {
+  resolvePage(events) {
     const { before = 1, after, timer, resolve } = /** @type {Reading} */ (this.reading);
     clearTimeout(timer);
     this.reading = undefined;
     this.earliest = Math.min(after, this.earliest ?? after);
-    resolve({ events: events.filter(({ sequence, type }) => sequence < before && (this.wanted?.test(type) ?? true)), complete: after === 0 });
+    resolve({
+      events: events.filter(({ sequence, type }) => sequence < before && (this.matches?.test(type) ?? true)),
+      complete: after === 0,
+    });
   }
 
-  /** Give up what is being read. @param {string} code @param {string} detail */
+  /** Reject the page that is being loaded. @param {string} code @param {string} detail */
   refuse(code, detail) {
     if (!this.reading) return;
     clearTimeout(this.reading.timer);
@@ -105,32 +108,32 @@ export class Subscription {
   }
 
   /** @param {State} state */
-  become(state) {
+  setState(state) {
     if (this.state === state) return;
     this.state = state;
     this.connection.update();
     call(this.handlers.onState, state);
   }
 
-  /** Take a frame of this stream. @param {any} frame */
-  take(frame) {
+  /** Handle a frame of this stream. @param {any} frame */
+  receive(frame) {
     if (frame.type === "error") return this.fail(frame);
     if (frame.type === "subscribed") return this.begin(frame);
-    if (this.asked) return;
-    if (frame.type === "page") return this.reading?.after === frame.after ? this.answer(frame.events) : undefined;
+    if (this.requested) return;
+    if (frame.type === "page") return this.reading?.after === frame.after ? this.resolvePage(frame.events) : undefined;
     if (this.ended) return;
     if (frame.type === "events") this.deliver(frame);
     else if (frame.type === "end") this.end(frame);
     else if (frame.type === "replay") call(this.handlers.onReplay, frame);
     else if (frame.type === "live" || frame.type === "degraded") {
-      this.become(frame.type);
+      this.setState(frame.type);
       if (frame.type === "live") call(this.handlers.onLive, frame.sequence);
     }
   }
 
   /** @param {{after?: number}} frame */
   begin({ after }) {
-    this.asked = false;
+    this.requested = false;
     if (!this.ended) this.cursor = Math.max(0, after ?? this.cursor);
     this.earliest ??= this.cursor;
     call(this.handlers.onBegin, this.cursor);
@@ -148,22 +151,22 @@ export class Subscription {
         break;
       }
       this.cursor = event.sequence;
-      if (this.wanted?.test(event.type) ?? true) fresh.push(event);
+      if (this.matches?.test(event.type) ?? true) fresh.push(event);
     }
     if (fresh.length) call(this.handlers.onEvents, fresh);
     if (missing && this.isGone(missing.sequence - 1)) this.deliver({ events, through });
     else if (!this.gapless) this.cursor = Math.max(this.cursor, through);
   }
 
-  /** Fetch what is missing up to a sequence. Returns true if that was tried before: it is gone for good then, which the
-   *  page is told, and what follows is next. @param {number} sequence */
+  /** Request the missing events up to a sequence. Returns true if that was tried before: the events no longer exist,
+   *  the page gets an error, and the stream continues after them. @param {number} sequence */
   isGone(sequence) {
     if (this.gap !== this.cursor) {
       this.gap = this.cursor;
-      this.connection.ask(this);
+      this.connection.request(this);
       return false;
     }
-    const detail = `The events from ${this.cursor + 1} to ${sequence} exist no more.`;
+    const detail = `Events ${this.cursor + 1} to ${sequence} no longer exist.`;
     this.cursor = sequence;
     call(this.handlers.onError, { code: "removed", detail });
     return true;
@@ -173,22 +176,22 @@ export class Subscription {
   end({ sequence, removed = false }) {
     if (this.gapless && !removed && sequence > this.cursor && !this.isGone(sequence)) return;
     this.ended = true;
-    if (this.reading) this.readAgain(); // it went unanswered
-    this.become("live");
+    if (this.reading) this.readAgain(); // it got no response
+    this.setState("live");
     this.connection.update();
     call(this.handlers.onEnd, sequence, removed);
   }
 
   /** @param {Problem} problem */
   fail({ code, detail }) {
-    if (this.ended || (this.reading && !this.asked && code !== "forbidden")) {
-      this.asked = false;
+    if (this.ended || (this.reading && !this.requested && code !== "forbidden")) {
+      this.requested = false;
       return this.refuse(code, detail);
     }
-    // What the user may see has changed: one more try tells whether this stream is still among it.
-    if (code === "forbidden" && !this.asked) return this.connection.ask(this);
+    // The user's permissions have changed: one more request shows whether this stream is still visible.
+    if (code === "forbidden" && !this.requested) return this.connection.request(this);
     this.connection.forget(this, code, detail);
-    this.become("offline");
+    this.setState("offline");
     call(this.handlers.onError, { code, detail });
   }
 }

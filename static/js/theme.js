@@ -1,15 +1,15 @@
-/* Light or dark, as chosen here before; else as the system has it. A classic script: it runs before the first paint. */
+/* Light or dark: the choice made here, else the system's. A classic script, so that it runs before the first paint. */
 (() => {
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");
   const shown = () => root.dataset.theme || (system.matches ? "dark" : "light");
-  let chosen = null;
+  let stored = null;
   try {
-    chosen = localStorage.getItem("theme");
+    stored = localStorage.getItem("theme");
   } catch {
-    chosen = null; // storage may be switched off: the system decides
+    stored = null; // storage may be off: the system decides
   }
-  if (chosen === "light" || chosen === "dark") root.dataset.theme = chosen;
+  if (stored === "light" || stored === "dark") root.dataset.theme = stored;
 
   document.addEventListener("DOMContentLoaded", () => {
     document.getElementById("theme")?.addEventListener("click", () => {
@@ -17,7 +17,7 @@
       try {
         localStorage.setItem("theme", root.dataset.theme);
       } catch {
-        return; // it holds for this page then
+        return; // the choice lasts for this page
       }
     });
   });

@@ -1,33 +1,42 @@
-/** Times as people say them ("3 min ago", "in 2 h"), and durations that tick while something runs. */
+/** Relative times ("3 min ago", "in 2 h"), and durations that count while something runs. */
 import { duration } from "./page.js";
 
+/** @type {[number, string, number][]} limit in seconds, unit, seconds of the unit */
 const STEPS = [[60, "s", 1], [3600, "min", 60], [86_400, "h", 3600], [30 * 86_400, "d", 86_400]];
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
-/** @param {number} seconds @param {Date} time */
-function ago(seconds, time) {
+/** @param {number} seconds in the past; negative in the future @param {Date} time */
+function relative(seconds, time) {
   if (seconds > -1 && seconds < 5) return "now";
   const passed = Math.abs(seconds);
   for (const [limit, unit, size] of STEPS) {
     if (passed >= limit) continue;
-    const said = `${Math.floor(passed / size)} ${unit}`;
-    return seconds < 0 ? `in ${said}` : `${said} ago`;
+    const text = `${Math.floor(passed / size)} ${unit}`;
+    return seconds < 0 ? `in ${text}` : `${text} ago`;
   }
   return day.format(time);
 }
 
-/** Write every time and duration on the page anew. */
-export function tell() {
+/** Return a `<time>` that `refreshTimes` keeps up to date. @param {string} at */
+export function timeElement(at) {
+  const time = document.createElement("time");
+  time.dateTime = at;
+  time.dataset.ago = "";
+  return time;
+}
+
+/** Write every relative time and every running duration of the page. */
+export function refreshTimes() {
   const now = Date.now();
-  for (const each of document.querySelectorAll("time[data-ago]")) {
-    const time = new Date(each.dateTime);
-    each.textContent = ago((now - time) / 1000, time);
-    each.title ||= time.toLocaleString();
+  for (const time of /** @type {NodeListOf<HTMLTimeElement>} */ (document.querySelectorAll("time[data-ago]"))) {
+    const date = new Date(time.dateTime);
+    time.textContent = relative((now - date.getTime()) / 1000, date);
+    time.title ||= date.toLocaleString();
   }
-  for (const each of document.querySelectorAll("[data-started]")) {
-    const end = each.dataset.ended ? Date.parse(each.dataset.ended) : now;
-    each.textContent = duration(Math.max(0, end - Date.parse(each.dataset.started)));
+  for (const cell of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-started]"))) {
+    const { started = "", ended } = cell.dataset;
+    cell.textContent = duration(Math.max(0, (ended ? Date.parse(ended) : now) - Date.parse(started)));
   }
 }
 
-setInterval(tell, 1000);
+setInterval(refreshTimes, 1000);

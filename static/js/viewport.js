@@ -1,18 +1,26 @@
-/** Zoom, pan and fit of an SVG drawing: by buttons, keys (+ − 0 arrows), dragging, and Ctrl with the wheel (or a pinch). */
+/** Zoom, pan and fit of an SVG drawing: buttons, keys (+ − 0 arrows), dragging, and Ctrl with the wheel or a pinch. */
 import { element } from "./page.js";
 
+/** @import { Box } from "./types.js" */
+
 const STEP = 1.25;
-const LARGEST = 2.5;
-const SMALLEST = 0.1;
-const LEAST_FIT = 0.45; // smaller than this nobody can read a node: a wide graph is then dragged
-const [SHORTEST, TALLEST] = [180, 480]; // pixels
+const MAX_SCALE = 2.5;
+const MIN_SCALE = 0.1;
+const MIN_FIT = 0.45; // below this, nodes are unreadable: a wide graph is panned instead
+const [MIN_HEIGHT, MAX_HEIGHT] = [180, 480]; // pixels
+const PAN = 60; // pixels per key
+/** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** @param {SVGSVGElement} svg @param {number} width @param {number} height the drawing's, in its own units
- *  @returns {{reveal: (box: {x: number, y: number, width: number, height: number}) => void}} */
+/**
+ * @param {SVGSVGElement} svg
+ * @param {number} width of the drawing, in its units
+ * @param {number} height
+ * @returns {{reveal: (box: Box) => void}}
+ */
 export function viewport(svg, width, height) {
-  let scale = 1; // pixels for a unit
-  let [x, y] = [0, 0]; // what is in the upper left corner
+  let scale = 1; // pixels per unit
+  let [x, y] = [0, 0]; // the upper left corner, in units
   let touched = false;
 
   function show() {
@@ -21,22 +29,23 @@ export function viewport(svg, width, height) {
   }
   function fit() {
     touched = false;
-    scale = Math.max(LEAST_FIT, Math.min(1, svg.clientWidth / width, TALLEST / height));
-    svg.style.height = `${Math.max(SHORTEST, Math.min(TALLEST, height * scale))}px`;
+    scale = Math.max(MIN_FIT, Math.min(1, svg.clientWidth / width, MAX_HEIGHT / height));
+    svg.style.height = `${Math.max(MIN_HEIGHT, Math.min(MAX_HEIGHT, height * scale))}px`;
     const spare = svg.clientWidth / scale - width;
-    x = spare > 0 ? -spare / 2 : 0; // too wide: from the start
+    x = spare > 0 ? -spare / 2 : 0; // a drawing that is too wide starts at its left edge
     y = (height - svg.clientHeight / scale) / 2;
     show();
   }
-  /** Zoom, keeping the point at `px`, `py` (pixels within the drawing) where it is. */
+  /** Zoom around the point `px`, `py`, in pixels. @param {number} factor */
   function zoom(factor, px = svg.clientWidth / 2, py = svg.clientHeight / 2) {
     touched = true;
-    const next = Math.min(LARGEST, Math.max(SMALLEST, scale * factor));
+    const next = Math.min(MAX_SCALE, Math.max(MIN_SCALE, scale * factor));
     x += px / scale - px / next;
     y += py / scale - py / next;
     scale = next;
     show();
   }
+  /** @param {number} dx @param {number} dy */
   function pan(dx, dy) {
     touched = true;
     x -= dx / scale;
@@ -44,17 +53,33 @@ export function viewport(svg, width, height) {
     show();
   }
 
-  /** Pan until a box (in the drawing's units) is in sight, if it is not. */
+  /** Pan until a box, in units, is visible. @param {Box} box */
   function reveal(box) {
-    const [wide, high] = [svg.clientWidth / scale, svg.clientHeight / scale];
-    const seenX = box.x >= x && box.x + box.width <= x + wide;
-    const seenY = box.y >= y && box.y + box.height <= y + high;
-    if (seenX && seenY) return;
+    const [visibleWidth, visibleHeight] = [svg.clientWidth / scale, svg.clientHeight / scale];
+    const fitsX = box.x >= x && box.x + box.width <= x + visibleWidth;
+    const fitsY = box.y >= y && box.y + box.height <= y + visibleHeight;
+    if (fitsX && fitsY) return;
     touched = true;
-    const within = (at, most) => Math.max(0, Math.min(at, most)); // no further than the drawing goes
-    if (!seenX) x = within(box.x + box.width / 2 - wide / 2, width - wide);
-    if (!seenY) y = within(box.y + box.height / 2 - high / 2, height - high);
+    /** @param {number} position @param {number} max */
+    const clamp = (position, max) => Math.max(0, Math.min(position, max));
+    if (!fitsX) x = clamp(box.x + box.width / 2 - visibleWidth / 2, width - visibleWidth);
+    if (!fitsY) y = clamp(box.y + box.height / 2 - visibleHeight / 2, height - visibleHeight);
     show();
+  }
+
+  /** @param {PointerEvent} event */
+  function drag(event) {
+    if (event.button !== 0 || (event.target instanceof Element && event.target.closest(".node"))) return;
+    svg.setPointerCapture(event.pointerId);
+    svg.classList.add("dragged");
+    /** @param {PointerEvent} moved */
+    const move = (moved) => pan(moved.movementX, moved.movementY);
+    const stop = () => {
+      svg.removeEventListener("pointermove", move);
+      svg.classList.remove("dragged");
+    };
+    svg.addEventListener("pointermove", move);
+    for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, stop, { once: true });
   }
 
   svg.setAttribute("tabindex", "0");
@@ -64,34 +89,34 @@ export function viewport(svg, width, height) {
     const box = svg.getBoundingClientRect();
     zoom(Math.exp(-event.deltaY / 300), event.clientX - box.left, event.clientY - box.top);
   }, { passive: false });
-  svg.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 || event.target.closest(".node")) return;
-    svg.setPointerCapture(event.pointerId);
-    svg.classList.add("dragged");
-    const move = (moved) => pan(moved.movementX, moved.movementY);
-    svg.addEventListener("pointermove", move);
-    for (const end of ["pointerup", "pointercancel"])
-      svg.addEventListener(end, () => {
-        svg.removeEventListener("pointermove", move);
-        svg.classList.remove("dragged");
-      }, { once: true });
-  });
+  svg.addEventListener("pointerdown", drag);
   svg.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key in ARROWS) pan(...ARROWS[event.key].map((direction) => -60 * direction));
+    const arrow = ARROWS[event.key];
+    if (arrow) pan(-PAN * arrow[0], -PAN * arrow[1]);
     else if (event.key === "+" || event.key === "=") zoom(STEP);
     else if (event.key === "-") zoom(1 / STEP);
     else if (event.key === "0") fit();
     else return;
     event.preventDefault();
   });
+  /** @param {string} label @param {string} text @param {() => void} act */
   const button = (label, text, act) => {
-    const made = element("button", { type: "button", class: "icon-button", "aria-label": label, title: label }, text);
-    made.addEventListener("click", act);
-    return made;
+    const created = element(
+      "button",
+      { type: "button", class: "icon-button", "aria-label": label, title: label },
+      text,
+    );
+    created.addEventListener("click", act);
+    return created;
   };
-  svg.after(element("div", { class: "zoom" },
-    button("Zoom in", "+", () => zoom(STEP)), button("Zoom out", "−", () => zoom(1 / STEP)), button("Fit the graph", "⤢", fit)));
+  svg.after(element(
+    "div",
+    { class: "zoom" },
+    button("Zoom in", "+", () => zoom(STEP)),
+    button("Zoom out", "−", () => zoom(1 / STEP)),
+    button("Fit to view", "⤢", fit),
+  ));
   new ResizeObserver(() => (touched ? show() : fit())).observe(svg);
   fit();
   return { reveal };

@@ -1,49 +1,53 @@
-/** The logs of webhooks: filters that live in the address, and a first page that stays fresh while it is looked at. */
-import "./hours.js";
-import { nameWorkflows } from "./names.js";
-import { by } from "./page.js";
+/** The logs of webhooks: filters in the address, and a first page that refreshes while nobody works in it. */
+import "./reconciliation.js";
+import { byId, field, findById } from "./page.js";
 import { showPayloads } from "./payloads.js";
-import { tell } from "./times.js";
+import { dropEmptyParameters, isInUse, onHtmx } from "./refresh.js";
+import { nameWorkflows } from "./workflow_names.js";
 
-const BETWEEN_LOOKS = 3000; // ms
-const form = by("filters");
+const form = findById("filters", HTMLFormElement);
 
-function settle() {
-  nameWorkflows();
-  tell();
+/** Show the two dates if the range between two dates is chosen. @param {HTMLFormElement} filters */
+function showDates(filters) {
+  const dates = findById("between");
+  if (dates) dates.hidden = field(filters, "range").value !== "between";
 }
 
-function showSpan() {
-  if (by("between")) by("between").hidden = form.elements.range.value !== "between";
-}
+/** @returns {Set<string | undefined>} */
+const listedIds = () =>
+  new Set([.../** @type {NodeListOf<HTMLElement>} */ (byId("list").querySelectorAll("[data-id]"))].map(
+    (row) => row.dataset.id,
+  ));
 
-/** Bring the list as it is now, unless somebody is in it, or has turned a page. */
-async function refresh() {
-  const list = by("list");
-  if (document.hidden || document.querySelector("dialog[open]") || list.contains(document.activeElement)) return;
-  if (!JSON.parse(by("list-data").textContent).newest) return;
-  const address = location.href;
-  const answer = await fetch(address).catch(() => null);
-  if (!answer?.ok || address !== location.href) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("list");
-  if (!fresh || list !== by("list") || list.contains(document.activeElement)) return;
-  const known = new Set([...list.querySelectorAll("[data-id]")].map((row) => row.dataset.id));
-  for (const row of fresh.querySelectorAll("[data-id]")) if (known.size && !known.has(row.dataset.id)) row.classList.add("fresh");
-  list.replaceWith(fresh);
-  settle();
+/** @type {Set<string | undefined>} the ids listed before the list refreshed itself; empty if the filters changed */
+let listedBefore = new Set();
+
+function markNewRows() {
+  if (!listedBefore.size) return;
+  for (const row of /** @type {NodeListOf<HTMLElement>} */ (byId("list").querySelectorAll("[data-id]"))) {
+    row.classList.toggle("fresh", !listedBefore.has(row.dataset.id));
+  }
 }
 
 if (form) {
-  document.body.addEventListener("htmx:configRequest", ({ detail }) => {
-    for (const [name, value] of Object.entries(detail.parameters)) if (value === "") delete detail.parameters[name];
+  dropEmptyParameters();
+  onHtmx("beforeRequest", ({ elt }, event) => {
+    if (elt.id === "list" && (document.hidden || isInUse(elt))) event.preventDefault();
   });
-  document.body.addEventListener("htmx:afterSwap", settle);
+  onHtmx("beforeSwap", (detail) => {
+    const refreshes = detail.requestConfig.elt.id === "list";
+    if (refreshes && isInUse(detail.target)) detail.shouldSwap = false;
+    listedBefore = refreshes ? listedIds() : new Set();
+  });
+  onHtmx("afterSwap", () => {
+    markNewRows();
+    nameWorkflows();
+  });
   form.addEventListener("change", () => {
-    showSpan();
+    showDates(form);
     if (!form.hasAttribute("hx-get")) form.requestSubmit();
   });
-  showSpan();
+  showDates(form);
 }
-if (by("list-data")) setInterval(refresh, BETWEEN_LOOKS);
 showPayloads();
-settle();
+nameWorkflows();

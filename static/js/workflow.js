@@ -1,57 +1,88 @@
+/** The page of a workflow: its graph, its definition as JSON, a form to run it, and its recent executions. */
 import "./activation.js";
-import { JsonEditor, parse } from "./editor.js";
+import { InvalidJson, JsonEditor, parse } from "./editor.js";
 import { renderGraph } from "./graph.js";
 import { HookTests } from "./hook_tests.js";
 import { LiveList } from "./live_list.js";
-import { by, data, element, send } from "./page.js";
-import { keepTrue } from "./schedules.js";
+import { byId, counted, data, element, errorsOf, field, findById, formById, messageOf, query, send } from "./page.js";
+import { followSchedules } from "./schedules.js";
 import { toastLater } from "./toast.js";
 
+/** @import { FieldProblem } from "./types.js" */
+
 const PAUSE_BEFORE_CHECK = 600; // ms without a keystroke
-const graph = renderGraph(by("graph"), data.graph, choose);
-const editor = new JsonEditor(by("json"), by("gutter"));
+const MAX_PROBLEMS = 50;
+const graph = renderGraph(byId("graph", SVGSVGElement), data.graph, choose);
+const area = byId("json", HTMLTextAreaElement);
+const editor = new JsonEditor(area, byId("gutter"));
 editor.set(data.definition);
 const saved = editor.text;
-let pause = null;
+const saveButton = findById("save", HTMLButtonElement);
+let typing = 0;
 let checks = 0;
 
-/** Show a node in the graph and where the definition has it. */
+/** Whether Ctrl or Command and this key are pressed. @param {KeyboardEvent} event @param {string} key */
+const isShortcut = (event, key) => (event.ctrlKey || event.metaKey) && event.key === key;
+
+/** Show a node in the graph and in the definition. @param {string} node */
 function choose(node) {
   graph.choose(node);
   const line = editor.lineOf(node);
   if (line) editor.goTo(line);
 }
 
-function say(text, status) {
-  by("edit-state").textContent = text;
-  by("edit-state").dataset.status = status;
+/** @param {string} text @param {string} status */
+function showState(text, status) {
+  byId("edit-state").textContent = text;
+  byId("edit-state").dataset.status = status;
 }
 
-/** List problems by node and field, mark their lines, and colour their nodes. */
+/** @param {FieldProblem} problem @param {number | null} line @param {Map<string, string>} names of the nodes */
+function problemButton(problem, line, names) {
+  const { node, edge, message } = problem;
+  const place = node ? names.get(node) ?? node : Number.isInteger(edge) ? `edge ${edge}` : "";
+  const button = element(
+    "button",
+    { type: "button" },
+    element("b", {}, place),
+    element("code", {}, problem.field ?? ""),
+    element("span", {}, message),
+  );
+  button.addEventListener("click", () => {
+    if (node) graph.choose(node);
+    if (line) editor.goTo(line);
+  });
+  return button;
+}
+
+/** List the problems, mark their lines and nodes. @param {FieldProblem[]} problems */
 function show(problems) {
   const names = new Map(data.graph.nodes.map((node) => [node.id, node.name]));
   for (const id of names.keys()) graph.setNode(id, "", "");
+  /** @type {number[]} */
   const lines = [];
-  by("problems").replaceChildren(...problems.slice(0, 50).map((problem) => {
-    const line = problem.line ?? (problem.node ? editor.lineOf(problem.node, problem.field ?? "") : null);
-    if (line) lines.push(line);
-    if (problem.node) graph.setNode(problem.node, "failed", problem.message);
-    const where = problem.node ? names.get(problem.node) ?? problem.node : Number.isInteger(problem.edge) ? `edge ${problem.edge}` : "";
-    const button = element("button", { type: "button" }, element("b", {}, where), element("code", {}, problem.field ?? ""), element("span", {}, problem.message));
-    button.addEventListener("click", () => {
-      if (problem.node) graph.choose(problem.node);
-      if (line) editor.goTo(line);
-    });
-    return element("li", {}, button);
-  }));
-  by("problems").hidden = problems.length === 0;
+  byId("problems").replaceChildren(
+    ...problems.slice(0, MAX_PROBLEMS).map((problem) => {
+      const line = problem.line ?? (problem.node ? editor.lineOf(problem.node, problem.field) : null);
+      if (line) lines.push(line);
+      if (problem.node) graph.setNode(problem.node, "failed", problem.message);
+      return element("li", {}, problemButton(problem, line, names));
+    }),
+  );
+  byId("problems").hidden = problems.length === 0;
   editor.mark(lines);
-  say(problems.length ? `${problems.length} problem${problems.length > 1 ? "s" : ""}` : "Valid", problems.length ? "failed" : "completed");
+  if (problems.length) showState(counted(problems.length, "problem"), "failed");
+  else showState("Valid", "completed");
 }
 
-const asProblems = (error) => (error.errors.length ? error.errors : [{ message: error.message, line: error.line }]);
+/** @param {unknown} error @returns {FieldProblem[]} */
+function problemsOf(error) {
+  const errors = errorsOf(error);
+  if (errors.length) return errors;
+  return [{ message: messageOf(error), line: error instanceof InvalidJson ? error.line : null }];
+}
 
-/** Check what the editor holds. An answer that a later check has overtaken is dropped. */
+/** Validate the definition. The response to an earlier check is dropped. */
 async function check() {
   const number = ++checks;
   try {
@@ -59,70 +90,83 @@ async function check() {
     const { errors } = await send("POST", "/api/workflows/validate/", { nodes, edges });
     if (number === checks) show(errors);
   } catch (error) {
-    if (number === checks) show(asProblems(error));
+    if (number === checks) show(problemsOf(error));
   }
 }
 
+/** @param {Event} event */
 async function save(event) {
-  event?.preventDefault();
-  if (!by("save") || by("save").disabled) return;
-  by("save").disabled = true;
-  say("Saving …", "running");
+  event.preventDefault();
+  if (!saveButton || saveButton.disabled) return;
+  saveButton.disabled = true;
+  showState("Saving…", "running");
   try {
-    const answer = await send("PATCH", `/api/workflows/${data.workflow}/`, parse(editor.text));
+    const workflow = await send("PATCH", `/api/workflows/${data.workflow}/`, parse(editor.text));
     removeEventListener("beforeunload", warn);
-    toastLater(`Saved as version ${answer.version}.`);
+    toastLater(`Saved as version ${workflow.version}.`);
     location.assign(location.pathname);
   } catch (error) {
-    show(asProblems(error));
-    by("save").disabled = false;
+    show(problemsOf(error));
+    saveButton.disabled = false;
   }
 }
 
+/** @param {Event} event */
 function warn(event) {
   if (editor.text !== saved) event.preventDefault();
 }
 
-by("json").addEventListener("input", () => {
-  if (by("save")) by("save").disabled = editor.text === saved;
-  say(editor.text === saved ? "" : "Changed", "queued");
-  clearTimeout(pause);
-  pause = setTimeout(check, PAUSE_BEFORE_CHECK);
+area.addEventListener("input", () => {
+  const changed = editor.text !== saved;
+  if (saveButton) saveButton.disabled = !changed;
+  showState(changed ? "Unsaved changes" : "", "queued");
+  clearTimeout(typing);
+  typing = setTimeout(check, PAUSE_BEFORE_CHECK);
 });
-by("json").addEventListener("keydown", (event) => (event.ctrlKey || event.metaKey) && event.key === "s" && save(event));
-by("validate").addEventListener("click", check);
-by("definition").addEventListener("submit", save);
-by("format").addEventListener("click", () => {
+area.addEventListener("keydown", (event) => {
+  if (isShortcut(event, "s")) save(event);
+});
+byId("validate").addEventListener("click", check);
+byId("definition").addEventListener("submit", save);
+byId("format").addEventListener("click", () => {
   try {
     editor.format();
   } catch (error) {
-    show(asProblems(error));
+    show(problemsOf(error));
   }
 });
 addEventListener("beforeunload", warn);
-if (by("save") && new URLSearchParams(location.search).has("version")) by("save").disabled = false;
+if (saveButton && new URLSearchParams(location.search).has("version")) saveButton.disabled = false;
 
-async function run(event) {
+/** @param {HTMLFormElement} form @param {HTMLTextAreaElement} input @param {Event} event */
+async function run(form, input, event) {
   event.preventDefault();
-  const button = by("run").querySelector("button");
-  by("run-error").hidden = button.disabled = true;
+  const button = query(form, "button", HTMLButtonElement);
+  const problem = byId("run-error");
+  button.disabled = problem.hidden = true;
   try {
-    const priority = by("run").elements.priority.value;
-    const execution = await send("POST", `/api/workflows/${data.workflow}/execute/`, { input: parse(by("input").value || "[]"), priority });
+    const body = { input: parse(input.value || "[]"), priority: field(form, "priority").value };
+    const execution = await send("POST", `/api/workflows/${data.workflow}/execute/`, body);
     location.assign(`/executions/${execution.id}/`);
   } catch (error) {
-    by("run-error").hidden = button.disabled = false;
-    by("run-error").textContent = error.message;
+    button.disabled = problem.hidden = false;
+    problem.textContent = messageOf(error);
   }
 }
 
-if (by("run")) {
-  by("input").value = JSON.stringify(data.sample_input, null, 2);
-  by("run").addEventListener("submit", run);
-  by("input").addEventListener("keydown", (event) => (event.ctrlKey || event.metaKey) && event.key === "Enter" && run(event));
+if (findById("run")) {
+  const form = formById("run");
+  const input = byId("input", HTMLTextAreaElement);
+  input.value = JSON.stringify(data.sample_input, null, 2);
+  form.addEventListener("submit", (event) => run(form, input, event));
+  input.addEventListener("keydown", (event) => {
+    if (isShortcut(event, "Enter")) run(form, input, event);
+  });
 }
 
-const { filters } = JSON.parse(by("list-data").textContent);
-const tests = by("hook-tests") && new HookTests(by("hook-tests"), data.workflow, data.hook_requests);
-new LiveList(() => filters, (events) => tests?.take(events));
-if (by("schedules")) keepTrue(by("schedules"), data.workflow);
+const { filters } = JSON.parse(byId("list-data").textContent);
+const hookList = findById("hook-tests");
+const hookTests = hookList && new HookTests(hookList, data.workflow, data.hook_requests);
+new LiveList(() => filters, (events) => hookTests?.take(events));
+const schedules = findById("schedules");
+if (schedules) followSchedules(schedules, data.workflow);

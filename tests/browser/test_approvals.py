@@ -46,6 +46,7 @@ def test_what_is_asked_appears_by_itself_and_is_decided_with_a_comment(platform:
     other = asking(platform, "Another question?")  # what is being written stays
     expect(page.locator(".approval", has_text="Another question?").first).to_be_visible()
     expect(row.get_by_label("Comment")).to_have_value("It is in order.")
+    expect(row.get_by_label("Comment")).to_be_focused()
     row.get_by_role("button", name="Approve").click()
     expect(row).to_have_count(0)
     assert until(platform, execution)["status"] == "completed"
@@ -58,7 +59,7 @@ def test_what_is_asked_appears_by_itself_and_is_decided_with_a_comment(platform:
 def test_the_monitor_asks_where_the_execution_waits(platform: Platform, visitor: Visitor) -> None:
     execution = asking(platform, "Pay {{ $json.amount }} €?", expires_seconds=3600)
     page = visitor.open(f"/executions/{execution}/")
-    decisions = page.get_by_role("region", name="Waits for a decision")
+    decisions = page.get_by_role("region", name="Pending decisions")
     expect(decisions).to_contain_text("Pay 12 €?")
     expect(decisions).to_contain_text("expires in")
     decisions.get_by_role("button", name="Reject").click()
@@ -89,7 +90,7 @@ def test_parent_and_child_lead_to_each_other(platform: Platform, visitor: Visito
     until(platform, execution)
     page = visitor.open(f"/executions/{execution}/")
     page.locator("#graph .node", has_text="Call").click()
-    page.get_by_role("link", name="open its execution").click()
+    page.get_by_role("link", name="Open execution").click()
     expect(page.locator(".about-run", has_text="started by")).to_contain_text("node call")
     page.locator(".about-run").get_by_role("link", name="Parent").click()
     expect(page.locator(".about-run").get_by_role("link", name="Child")).to_be_visible()

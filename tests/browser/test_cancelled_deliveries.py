@@ -26,8 +26,8 @@ def test_what_had_left_is_said_when_an_execution_is_cancelled(
     page = visitor.open(f"/executions/{execution}/")
     expect(page.locator("#status")).to_have_text("waiting")
     page.get_by_role("button", name="Cancel").click()
-    said = "The execution was cancelled: 2 deliveries were withdrawn, 1 had arrived."
-    expect(page.locator("#taken-back")).to_have_text(said)
+    said = "Execution cancelled: 2 deliveries withdrawn, 1 already delivered."
+    expect(page.locator("#withdrawn")).to_have_text(said)
     page.reload()
-    expect(page.locator("#taken-back")).to_have_text(said)
-    expect(page.locator("#log")).to_contain_text("2 deliveries were withdrawn")
+    expect(page.locator("#withdrawn")).to_have_text(said)
+    expect(page.locator("#log")).to_contain_text("2 deliveries withdrawn")

@@ -30,11 +30,11 @@ def test_a_credential_is_made_changed_and_deleted(platform: Platform, visitor: V
     fill_new(page, name, "header")
     page.get_by_label("Header", exact=False).last.fill("X-API-Key")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("This is needed.")).to_be_visible()
+    expect(page.get_by_text("This field is required.")).to_be_visible()
     page.get_by_label("Value").fill(SECRET)
     page.get_by_role("button", name="Save").click()
     row = page.locator(".credential-row", has_text=name)
-    expect(row).to_contain_text("never used")
+    expect(row).to_contain_text("Never used")
     found = platform.request("GET", "/api/credentials/").json()["results"]
     made = next(each for each in found if each["name"] == name)
     assert (made["type"], made["fields_set"]) == ("header", ["name", "value"])
@@ -44,9 +44,9 @@ def test_a_credential_is_made_changed_and_deleted(platform: Platform, visitor: V
     expect(value).to_have_value("")
     expect(value).to_have_attribute("placeholder", "Leave empty to keep it")
     expect(page.get_by_label("Header", exact=False).last).to_have_value("X-API-Key")
-    page.get_by_label("Only to these hosts").fill("api.example.org")
+    page.get_by_label("Allowed hosts").fill("api.example.org")
     page.get_by_role("button", name="Save").click()
-    expect(row).to_contain_text("only to api.example.org")
+    expect(row).to_contain_text("only for api.example.org")
     detail = platform.request("GET", f"/api/credentials/{made['id']}/").json()
     assert detail["fields_set"] == ["name", "value"]
 
@@ -63,7 +63,7 @@ def test_a_credential_is_made_changed_and_deleted(platform: Platform, visitor: V
     expect(row.get_by_role("link", name=definition["name"])).to_be_visible()
     assert SECRET not in page.content()
     row.get_by_role("button", name="Delete").click()
-    expect(page.locator("#ask-text")).to_contain_text(definition["name"])
+    expect(page.locator("#confirm-text")).to_contain_text(definition["name"])
     page.locator("#delete").click()
     expect(row).to_have_count(0)
 

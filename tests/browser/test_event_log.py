@@ -63,7 +63,7 @@ def test_a_long_execution_shows_how_it_stands_goes_on_live_and_brings_the_rest_o
     expect(page.locator("#count")).to_have_text(re.compile(r"^500 of 5,\d\d\d$"))
     each.click()
     for _ in range(2):
-        page.get_by_role("button", name="The run before").click()
+        page.get_by_role("button", name="Previous run").click()
     expect(page.locator("#inspector")).to_contain_text(f"run {TURNS - 1} of {TURNS + 1}")
     page.get_by_role("radio", name="Lifecycle").check()
     expect(page.locator("#log > li")).to_have_count(2)
@@ -73,7 +73,7 @@ def test_a_long_execution_shows_how_it_stands_goes_on_live_and_brings_the_rest_o
     expect(page.locator("#status")).to_have_text("completed")
     total = look(platform, long)["events"]
     assert rows(page)[-1] == total
-    page.get_by_role("button", name="Load some").click()
+    page.get_by_role("button", name="Load more").click()
     expect(page.locator("#count")).to_have_text(re.compile("^1,0"))
     page.get_by_role("button", name="Load all").click()
     expect(page.locator("#earlier")).to_be_hidden()
@@ -101,7 +101,7 @@ def test_scrolling_goes_through_the_whole_log_without_a_gap(
         assert here == list(range(here[0], here[-1] + 1))
         seen.update(here)
     assert seen == set(range(min(seen), total + 1))
-    while page.locator("#follow").is_visible():  # it says "To the end" until that is reached
+    while page.locator("#follow").is_visible():  # it says "Jump to end" until that is reached
         log.evaluate("log => log.scrollTop = log.scrollHeight")
     assert rows(page)[-1] == total
 
@@ -143,7 +143,7 @@ def test_levels_types_and_text_are_chosen_together(platform: Platform, visitor: 
     expect(kinds).to_have_text(["completed"])
     page.get_by_role("radio", name="All").check()
     page.get_by_label("Filter events").fill("end")
-    page.get_by_label("Type of event").select_option("node_completed")
+    page.get_by_label("Event type").select_option("node_completed")
     expect(kinds).to_have_text(["node_completed"])
 
 

@@ -139,7 +139,7 @@ def test_it_says_that_it_reconnects_and_is_back_when_the_server_is(
     proxy.cut()
     expect(pill).to_have_attribute("data-state", "reconnecting")
     pill.hover()
-    expect(tip).to_contain_text("is tried again by itself")
+    expect(tip).to_contain_text("Reconnecting automatically")
     deadline = time.monotonic() + 20
     while len(probes) < 4 and time.monotonic() < deadline:  # by now it waits for as long as it ever does
         page.wait_for_timeout(50)
@@ -216,7 +216,7 @@ def test_degraded_is_shown_and_passes(page: Page) -> None:
     while not sockets:  # a busy server may be degraded by itself at first
         page.wait_for_timeout(20)
     expect(page.locator("#connection")).to_have_attribute("data-state", "degraded")
-    expect(page.locator("#connection-tip")).to_contain_text("None is lost")
+    expect(page.locator("#connection-tip")).to_contain_text("none are lost")
     say(sockets[-1], type="live", stream="executions", sequence=0)
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
 

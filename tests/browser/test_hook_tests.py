@@ -25,7 +25,7 @@ def test_a_request_to_the_test_url_shows_at_once_and_becomes_the_input_of_a_run(
     card = page.get_by_role("region", name="Webhook")
     expect(card).to_contain_text("GitHub's signature")
     expect(card).to_contain_text(f"{platform.url}/hooks/test/{hook.path}")
-    expect(card).to_contain_text("What is sent to the test URL is checked and shown here.")
+    expect(card).to_contain_text("Requests to the test URL appear here.")
     expect(page.locator("#connection")).to_have_text("live")
     body, headers = github_payloads.request("ping", {"zen": "Keep calm <b>now</b>"}, SECRET)
     assert hook.call(body, headers, test=True, query="?from=here").status_code == 200

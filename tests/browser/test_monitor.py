@@ -131,7 +131,7 @@ def test_the_graph_is_zoomed_dragged_and_fitted(platform: Platform, visitor: Vis
     graph.press("-")
     expect(graph).to_have_attribute("data-scale", "1.000")
     assert graph.get_attribute("viewBox") != fitted
-    page.get_by_role("button", name="Fit the graph").click()
+    page.get_by_role("button", name="Fit to view").click()
     expect(graph).to_have_attribute("viewBox", fitted or "")
 
 
@@ -165,7 +165,7 @@ def test_opened_after_a_failure_it_shows_the_node_that_failed_and_why(visitor: V
     expect(inspector.get_by_role("heading", name="Stop", exact=True)).to_be_visible()
     expect(inspector.get_by_role("alert")).to_contain_text("There is no more to count.")
     expect(inspector.get_by_role("region", name="Input")).to_contain_text("150 items")
-    expect(inspector.get_by_role("region", name="Input")).to_contain_text("The first 100 of 150 items.")
+    expect(inspector.get_by_role("region", name="Input")).to_contain_text("First 100 of 150 items")
     expect(page.locator("#graph .node.chosen")).to_have_count(1)
     expect(page.locator("#gantt .run.chosen")).to_contain_text("Stop")
     page.locator("#gantt .run", has_text="Start").click()
@@ -184,8 +184,8 @@ def test_items_open_and_close_and_are_copied(visitor: Visitor, failed: str) -> N
     expect(last.locator(".nest")).to_have_count(0)
     last.locator("summary").first.click()
     expect(last.locator(".nest .number").first).to_have_text("99")
-    output.get_by_role("button", name="Copy the output as JSON").click()
-    expect(page.get_by_text("Copied.")).to_be_visible()
+    output.get_by_role("button", name="Copy output as JSON").click()
+    expect(page.get_by_text("Copied to the clipboard.")).to_be_visible()
     assert len(page.evaluate("navigator.clipboard.readText().then(JSON.parse)")) == 100
 
 
@@ -208,7 +208,7 @@ def test_a_row_of_the_event_log_opens_to_its_json_and_types_are_chosen(visitor: 
     row = page.locator("#log > li", has_text="node_failed")
     row.locator("summary").first.click()
     expect(row.locator(".json")).to_contain_text("execution.node_failed")
-    page.get_by_label("Type of event").select_option("node_completed")
+    page.get_by_label("Event type").select_option("node_completed")
     expect(page.locator("#log > li")).to_have_count(2)
     page.get_by_label("Filter events").fill("patiently")
     expect(page.locator("#log > li")).to_have_count(1)
@@ -256,7 +256,7 @@ def test_a_node_that_is_tried_again_says_so_and_tells_its_attempts_in_the_end(
     server.open()
     expect(page.locator("#status")).to_have_text("failed")
     expect(page.locator("#gantt .run", has_text="Ask").locator(".mark")).to_have_count(1)
-    page.get_by_text("An earlier attempt failed").click()
+    page.get_by_text("1 earlier attempt failed").click()
     expect(page.locator("#inspector .attempts li")).to_contain_text("Attempt 1")
 
 
@@ -276,7 +276,7 @@ def test_the_turns_of_a_loop_are_gone_through_one_by_one(platform: Platform, vis
     expect(seen).to_contain_text("×3")
     seen.click()
     expect(page.locator("#inspector")).to_contain_text("run 3 of 3")
-    page.get_by_role("button", name="The run before").click()
+    page.get_by_role("button", name="Previous run").click()
     expect(page.locator("#inspector")).to_contain_text("run 2 of 3")
     expect(page.get_by_role("region", name="Input")).to_contain_text("n: 2")
 
@@ -297,10 +297,10 @@ def test_items_that_cannot_be_fetched_are_said_and_a_node_that_did_not_run_too(
     page = visitor.open(f"/executions/{start(platform, definition, [{}])['id']}/")
     expect(page.locator("#status")).to_have_text("failed")
     page.locator("#graph .node", has_text="After").click()
-    expect(page.locator("#inspector")).to_contain_text("It did not run.")
+    expect(page.locator("#inspector")).to_contain_text("This node did not run.")
     page.route("**/output/*", lambda route: route.abort())
     page.locator("#graph .node", has_text="Start").click()
-    expect(page.locator("#inspector")).to_contain_text("Its items could not be fetched.")
+    expect(page.locator("#inspector")).to_contain_text("Couldn't load the items.")
     page.unroute("**/output/*")
     page.locator("#graph .node", has_text="Stop").click()
     expect(page.get_by_role("region", name="Input")).to_contain_text("1 item")

@@ -65,7 +65,7 @@ def test_filters_are_kept_by_the_address_and_given_back_by_the_back_button(
 
 def test_what_is_wrong_with_a_definition_is_said_with_node_and_field(visitor: Visitor, workflow: str) -> None:
     page = visitor.open(f"/workflows/{workflow}/")
-    editor = page.get_by_label("Definition of the workflow")
+    editor = page.get_by_label("Workflow definition")
     editor.fill('{"name": "Short", "nodes": [')
     page.get_by_role("button", name="Validate").click()
     expect(page.locator("#problems")).to_contain_text("is not JSON")
@@ -82,7 +82,7 @@ def test_a_saved_definition_is_a_new_version_and_runs_by_hand(
     platform: Platform, visitor: Visitor, workflow: str
 ) -> None:
     page = visitor.open(f"/workflows/{workflow}/")
-    editor = page.get_by_label("Definition of the workflow")
+    editor = page.get_by_label("Workflow definition")
     editor.fill(editor.input_value().replace('"Short"', '"Renamed"'))
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="Renamed")).to_be_visible()
@@ -107,7 +107,7 @@ def test_the_switch_activates_the_workflow(platform: Platform, visitor: Visitor,
 def test_the_theme_is_remembered(visitor: Visitor) -> None:
     page = visitor.open("/")
     root = page.locator("html")
-    page.get_by_label("Change between light and dark").click()
+    page.get_by_label("Switch between light and dark").click()
     chosen = root.get_attribute("data-theme")
     page.reload()
     expect(root).to_have_attribute("data-theme", chosen or "")
@@ -145,9 +145,9 @@ def test_the_schedule_of_a_workflow_tells_its_last_and_next_run_and_stops_with_t
     page = visitor.open(f"/workflows/{created}/")
     card = page.get_by_role("region", name="Schedule")
     expect(card).to_contain_text("Every 3 seconds")
-    off = card.get_by_text("inactive: does not run")
+    off = card.get_by_text("Off: doesn't run")
     expect(off).to_be_visible()
-    expect(card.locator("[data-last]")).to_have_text("not yet")
+    expect(card.locator("[data-last]")).to_have_text("Never")
     page.get_by_role("switch").click()
     expect(off).to_be_hidden()
     expect(card.locator("[data-next]")).to_have_text(re.compile("now|in \\d s"))

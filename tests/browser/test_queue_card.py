@@ -40,7 +40,7 @@ def test_the_monitor_says_why_an_execution_is_queued_until_it_starts(
     first, second, third = (platform.request("POST", path, json={}).json()["id"] for _ in range(3))
     wait_until(lambda: len(server.asked) == 1, "The first request")
     page = visitor.open(f"/executions/{third}/")
-    card = page.get_by_role("region", name="Why it is queued")
+    card = page.get_by_role("region", name="Why this execution is queued")
     expect(card).to_contain_text("Waiting for a slot: 1 of 1 execution of this workflow is running.")
     expect(card).to_contain_text("2 of 2")
     expect(card.get_by_role("link")).to_have_attribute("href", f"/executions/{first}/")

@@ -69,18 +69,18 @@ def test_at_its_end_a_replay_shows_what_the_execution_shows_and_every_step_back_
     wanted = shown_at_the_end(ended)
     page = opened(visitor, execution)
     pause(page)
-    page.get_by_role("button", name="To the beginning").click()
+    page.get_by_role("button", name="Go to start").click()
     expect(page.locator("#player-count")).to_have_text(re.compile("event 0 of"))
     expect(page.locator("#graph .node[data-status]")).to_have_count(0)
     expect(page.locator("#log > li")).to_have_count(0)
     seen = []
     for number in range(1, 8):
-        page.get_by_role("button", name="One event on").click()
+        page.get_by_role("button", name="Next event").click()
         expect(page.locator("#player-count")).to_have_text(re.compile(f"event {number} of"))
         expect(page.locator("#monitor")).to_have_attribute("data-sequence", str(number))
         seen.append(page.evaluate(SHOWN)["nodes"])
     for number in range(6, 0, -1):
-        page.get_by_role("button", name="One event back").click()
+        page.get_by_role("button", name="Previous event").click()
         expect(page.locator("#monitor")).to_have_attribute("data-sequence", str(number))
         assert page.evaluate(SHOWN)["nodes"] == seen[number - 1]
     put(page, 1.0)
@@ -94,7 +94,7 @@ def test_at_its_end_a_replay_shows_what_the_execution_shows_and_every_step_back_
     player(page).get_by_role("button", name="Play").click()
     expect(page.locator("#status")).to_have_text("completed")
     assert shown_at_the_end(page) == wanted
-    page.get_by_role("link", name="Leave").click()
+    page.get_by_role("link", name="Exit").click()
     expect(page).to_have_url(re.compile(rf"/executions/{execution}/$"))
 
 
@@ -102,9 +102,9 @@ def test_a_replay_outlives_a_reload_and_is_plainly_one(platform: Platform, visit
     page = opened(visitor, execution)
     pause(page)
     page.get_by_label("Speed").select_option("0.05")  # slow enough that it still plays when the other page looks
-    page.get_by_role("button", name="To the beginning").click()
+    page.get_by_role("button", name="Go to start").click()
     expect(page.locator("#player-count")).to_have_text(re.compile("event 0 of"))
-    page.get_by_role("button", name="One event on").dblclick()
+    page.get_by_role("button", name="Next event").dblclick()
     expect(page.locator("#player-count")).to_have_text(re.compile("event 2 of"))
     count = page.locator("#player-count").text_content()
     page.reload()
@@ -118,7 +118,7 @@ def test_a_replay_outlives_a_reload_and_is_plainly_one(platform: Platform, visit
     page.keyboard.press("Space")
     expect(player(other).get_by_role("button", name="Pause")).to_be_visible()
     pause(other)
-    page.get_by_role("link", name="Leave").click()
+    page.get_by_role("link", name="Exit").click()
     expect(page.get_by_role("button", name="Rerun", exact=True)).to_be_visible()
     other.reload()
     expect(other).to_have_url(re.compile(rf"/executions/{execution}/$"))
@@ -128,7 +128,7 @@ def test_on_a_phone_the_player_fits(platform: Platform, visitor: Visitor, execut
     page = opened(visitor, execution, **PHONE)
     pause(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.get_by_role("link", name="Leave").click()
+    page.get_by_role("link", name="Exit").click()
     expect(page.get_by_role("button", name="Replay", exact=True)).to_be_visible()
 
 

@@ -36,7 +36,7 @@ def test_an_endpoint_is_made_and_its_secret_is_shown_once(
     page = visitor.open("/webhooks/")
     page.get_by_role("button", name="New endpoint").first.click()
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("This is needed.")).to_be_visible()
+    expect(page.get_by_text("Enter a URL.")).to_be_visible()
     page.locator("#form [name=url]").fill(server.url)
     page.locator("#form [name=name]").fill(name)
     page.get_by_placeholder("execution.failed or execution.*").fill(NEVER)
@@ -49,7 +49,7 @@ def test_an_endpoint_is_made_and_its_secret_is_shown_once(
     secret = page.locator("#secret-value")
     expect(secret).to_contain_text("whsec_")
     shown = str(secret.text_content())
-    page.get_by_role("button", name="I have kept it").click()
+    page.get_by_role("button", name="I've saved it").click()
     expect(row_of(page, name)).to_contain_text("active")
     assert shown not in page.content()
 
@@ -64,7 +64,7 @@ def test_what_is_secret_stays_when_an_endpoint_is_edited(
     page = visitor.open(f"/webhooks/endpoints/{made['id']}/")
     page.get_by_role("button", name="Edit").click()
     expect(page.locator("#form [name=url]")).to_have_value(server.url)
-    for field in ('[name="auth.token"]', '[aria-label="Value of the header"]'):
+    for field in ('[name="auth.token"]', '[aria-label="Header value"]'):
         expect(page.locator(field)).to_have_value("")
         expect(page.locator(field)).to_have_attribute("placeholder", "Leave empty to keep it")
     page.get_by_role("radio", name="custom").check()
@@ -110,14 +110,14 @@ def test_recovering_shows_whom_it_meets_before_it_sends_anything(
     found = f"/api/webhooks/deliveries/?endpoint={endpoint['id']}&status=failed"
     wait_until(lambda: len(platform.request("GET", found).json()["results"]) == 2, "Two failures")
     page = visitor.open(f"/webhooks/endpoints/{endpoint['id']}/")
-    page.get_by_role("button", name="More for").click()
-    page.get_by_role("button", name="Recover what failed").click()
+    page.get_by_role("button", name="More actions for").click()
+    page.get_by_role("button", name="Recover failed deliveries").click()
     expect(page.locator("#operation-total")).to_have_text("2")
     expect(page.locator(".recipients tbody tr")).to_have_count(1)
     expect(page.locator(".recipients tbody")).to_contain_text(endpoint["name"])
     assert len(server.asked) == 2
-    page.get_by_role("button", name="Send 2 again").click()
-    expect(page.locator("#operation-said")).to_have_text("2 of 2 sent again, done.")
+    page.get_by_role("button", name="Resend 2").click()
+    expect(page.locator("#operation-status")).to_have_text("2 of 2 resent.")
     wait_until(lambda: len(server.asked) == 4, "Both again")
 
 
@@ -129,10 +129,10 @@ def test_what_the_filters_fit_is_sent_again_at_once(
     platform.request("POST", f"/api/webhooks/endpoints/{endpoint['id']}/test/", json={})
     page = visitor.open(f"/webhooks/deliveries/?endpoint={endpoint['id']}")
     expect(page.locator("#list .status")).to_have_text("failed")  # the list stays fresh by itself
-    page.get_by_role("button", name="Redeliver these").click()
-    expect(page.locator("#operation-about")).to_contain_text("only those that failed are meant")
-    page.get_by_role("button", name="Send 1 again").click()
-    expect(page.locator("#operation-said")).to_have_text("1 of 1 sent again, done.")
+    page.get_by_role("button", name="Resend matching").click()
+    expect(page.locator("#operation-about")).to_contain_text("only failed deliveries are resent")
+    page.get_by_role("button", name="Resend 1").click()
+    expect(page.locator("#operation-status")).to_have_text("1 of 1 resent.")
     page.locator("#operation-close").click()
     expect(page.locator("#list .status")).to_have_text("delivered")
 

@@ -23,7 +23,7 @@ def test_the_icons_that_pages_and_scripts_name_are_drawn() -> None:
     named = set(re.findall(r'_icon.html" with name="([^"]+)"', templates))
     scripts = "".join(path.read_text() for path in (ROOT / "static" / "js").glob("*.js"))
     named |= set(re.findall(r'\bicon\("([^"]+)"', scripts))
-    badges = re.search(r"BADGES = \{(.*)\}", scripts)
+    badges = re.search(r"BADGES = \{([^}]*)\}", scripts)
     assert badges is not None
     named |= set(re.findall(r'"([^"]+)"', badges[1]))
     assert named > {"play", "copy", "retry"}

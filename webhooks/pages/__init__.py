@@ -1,1 +1,1 @@
-"""The pages of webhooks. They only read: what is changed on them goes through the API."""
+"""The pages of webhooks. They only read; changes go through the API."""

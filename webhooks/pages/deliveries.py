@@ -1,18 +1,21 @@
-"""The log of deliveries, and the page of one, which follows it until it has ended."""
+"""The log of deliveries, and the page of one delivery, which refreshes itself until the delivery has ended."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, cast
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
+from django.utils import timezone
 
 from events.catalogue.descriptions import families
 from webhooks.explanation import why_pending
-from webhooks.models import Delivery, DeliveryAttempt, InboundRequest
+from webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, InboundRequest
 from webhooks.models.delivery import UNENDED
 from webhooks.pages.listing import LISTED, DeliveryFilters, deliveries_of
 from webhooks.pages.waterfall import waterfall
@@ -24,12 +27,15 @@ from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 from workflow_platform.core.outbound.addresses import shown_url
 
 ATTEMPTS = 60
-"""More than any policy makes; of one that was redelivered again and again the latest are shown."""
+"""More than any retry policy allows. After repeated redeliveries, the latest attempts are shown."""
+SOON = timedelta(minutes=1)
+POLL_SOON, POLL_LATER = 1, 5
+"""Seconds between two requests of the page: rarely while the next attempt is more than `SOON` away."""
 
 
 @login_required
 def deliveries(request: HttpRequest) -> HttpResponse:
-    """The deliveries that the caller may see, newest first, with filters in the URL; `before` pages back."""
+    """List the deliveries that the caller may see, newest first, filtered by the query; `before` pages back."""
     user = cast(User, request.user)
     filters = DeliveryFilters(request.GET, user)
     found = filters.filter(deliveries_of(user))
@@ -55,13 +61,13 @@ def deliveries(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def delivery(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
-    """Show one delivery: what caused it, how it stands, and each attempt."""
+    """Show one delivery: its cause, its status and its attempts."""
     return render(request, "webhooks/delivery.html", _context(request, delivery_id))
 
 
 @login_required
 def delivery_state(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
-    """The part of the page of a delivery that changes until it has ended."""
+    """The part of the page that HTMX fetches again until the delivery has ended."""
     return render(request, "webhooks/_delivery.html", _context(request, delivery_id))
 
 
@@ -79,13 +85,29 @@ def _context(request: HttpRequest, delivery_id: UUID) -> dict[str, Any]:
         "delivery": row,
         "url": shown_url(row.endpoint.url if row.endpoint else row.url),
         "ended": row.status not in UNENDED,
+        "poll_seconds": _poll_seconds(row),
         "waits_for": why_pending(row),
+        "node_run_query": "?" + urlencode({"node": row.node_id, "run": row.run_index or 0}),
+        "events_query": "?" + urlencode(_event_filters(row)),
         "attempts": [{"row": each, "phases": waterfall(each, slowest)} for each in attempts],
         "inbound": inbound.order_by("id").defer("body").first() if inbound is not None else None,
         "may_cancel": editor and row.status in UNENDED and not row.cancel_requested,
         "may_redeliver": editor and row.status not in UNENDED and _has_receiver(row),
         "page_data": {"icons": static("icons.svg"), "id": str(row.pk)},
     }
+
+
+def _event_filters(row: Delivery) -> dict[str, object]:
+    execution = {"execution": row.execution_id} if row.execution_id else {}
+    return execution | {"type": row.event_type}
+
+
+def _poll_seconds(row: Delivery) -> int | None:
+    """Return how often the page asks for changes; None when the delivery has ended."""
+    if row.status not in UNENDED:
+        return None
+    waits = row.status == DeliveryStatus.PENDING and row.due_at > timezone.now() + SOON
+    return POLL_LATER if waits else POLL_SOON
 
 
 def _has_receiver(row: Delivery) -> bool:

@@ -35,7 +35,7 @@ HOURS = 48
 
 @login_required
 def endpoints(request: HttpRequest) -> HttpResponse:
-    """List the endpoints that the caller may see, by name, with how each did in the last 24 hours."""
+    """List the endpoints that the caller may see, by name, with their figures of the last 24 hours."""
     user = cast(User, request.user)
     found = Paginator(_endpoints(user).order_by("name", "id"), LISTED).get_page(request.GET.get("page"))
     ids = [row.pk for row in found]
@@ -71,7 +71,7 @@ def endpoints(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def endpoint(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
-    """Show one endpoint: how it does, what it is, what it wanted when, and whether its sums hold."""
+    """Show one endpoint: its figures, settings, subscription history and reconciliation."""
     user = cast(User, request.user)
     row = get_visible_or_404(_endpoints(user), user, pk=endpoint_id)
     name = request.GET.get("range", "24h")
@@ -105,7 +105,7 @@ def endpoint(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
 
 
 def form_data() -> dict[str, Any]:
-    """Return what the form of an endpoint needs to know."""
+    """Return the data of the endpoint form."""
     types = {name: DESCRIPTIONS[name] for name in DELIVERED}
     return {"icons": static("icons.svg"), "types": types, "presets": policies.presets()}
 

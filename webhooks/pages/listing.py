@@ -1,4 +1,4 @@
-"""What the log of deliveries and that of inbound requests list, by the filters of the address."""
+"""The rows of the delivery log and the request log, by the filters in the query."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LISTED = 50
 
 
 class Filters(PageFilters):
-    """What both lists are filtered by."""
+    """The filters of both logs."""
 
     status_code = forms.IntegerField(required=False, min_value=100, max_value=599)
     workflow = forms.UUIDField(required=False, widget=forms.HiddenInput)
@@ -59,7 +59,7 @@ class DeliveryFilters(Filters):
         }
 
     def question(self) -> dict[str, Any]:
-        """Return the filters as the API takes them, for what is done to all that they fit."""
+        """Return the filters as the API takes them, for an operation on all matching deliveries."""
         chosen, (since, until) = self.chosen(), self.span()
         asked: dict[str, Any] = {
             name: moment.isoformat() for name, moment in (("since", since), ("until", until)) if moment
@@ -75,7 +75,7 @@ class DeliveryFilters(Filters):
         return asked
 
     def filter(self, deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
-        """Return those of `deliveries` that fit."""
+        """Return the deliveries that match."""
         chosen, (since, until) = self.chosen(), self.span()
         return DeliveryFilter(
             statuses=chosen.get("status", []),
@@ -93,7 +93,7 @@ class DeliveryFilters(Filters):
 class InboundFilters(Filters):
     """The filters of the log of inbound requests."""
 
-    accepted = forms.MultipleChoiceField(required=False, choices=[("yes", "accepted"), ("no", "refused")])
+    accepted = forms.MultipleChoiceField(required=False, choices=[("yes", "accepted"), ("no", "rejected")])
     path = forms.CharField(required=False, max_length=300)
 
     def __init__(self, data: Any) -> None:
@@ -101,7 +101,7 @@ class InboundFilters(Filters):
         self.fields["path"].widget.attrs |= {"placeholder": "Path", "spellcheck": "false"}
 
     def filter(self, requests: QuerySet[InboundRequest]) -> QuerySet[InboundRequest]:
-        """Return those of `requests` that fit."""
+        """Return the requests that match."""
         chosen = self.chosen()
         for name, column in (
             ("status_code", "status_code"),
@@ -121,13 +121,13 @@ class InboundFilters(Filters):
 
 
 def deliveries_of(user: User) -> QuerySet[Delivery]:
-    """Return the deliveries that the user may see, newest first, with what a row shows."""
+    """Return the deliveries that the user may see, newest first, with the columns of a row."""
     found = Delivery.objects.visible_to(user).select_related("endpoint").order_by("-id")
     return found.defer("body", "sealed", "options", "endpoint__sealed", "endpoint__filter", "endpoint__transform")
 
 
 def inbound_of(user: User) -> QuerySet[InboundRequest]:
-    """Return the inbound requests that the user may see; staff also sees those that no workspace takes."""
+    """Return the inbound requests that the user may see. Staff also see requests without a workspace."""
     mine = Q(workspace__in=Workspace.objects.visible_to(user).order_by().values("pk"))
     if user.is_active and user.is_staff:
         mine |= Q(workspace__isnull=True)
@@ -135,7 +135,7 @@ def inbound_of(user: User) -> QuerySet[InboundRequest]:
 
 
 def _types(text: str) -> list[str]:
-    """Return the types that a pattern, or the beginning of a name, fits; what fits none is a name by itself."""
+    """Return the types that match a pattern or start with the text; without a match, the text itself."""
     for pattern in (text.strip(), f"{text.strip()}*"):
         try:
             return sorted(matching_types([pattern]))

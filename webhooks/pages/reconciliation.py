@@ -1,4 +1,4 @@
-"""Whether nothing was lost: the page of all endpoints, and what the page of one takes from it."""
+"""Reconciliation: whether every due event is accounted for, for all endpoints and for one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HOLDS = Q(violations=0, due=F("delivered") + F("pending") + F("failed") + F("ca
 
 @login_required
 def reconciliation(request: HttpRequest) -> HttpResponse:
-    """Show, per endpoint and hour, whether every event that was due is accounted for; `before` pages back."""
+    """Show for each endpoint and hour whether every due event is accounted for; `before` pages back."""
     user = cast(User, request.user)
     mine = Endpoint.objects.visible_to(user)
     counts = hours().filter(endpoint__in=mine)
@@ -58,7 +58,7 @@ def reconciliation(request: HttpRequest) -> HttpResponse:
 
 
 def hours() -> QuerySet[HourCount]:
-    """Return the counts of hours, each with `held`: whether its sum is right."""
+    """Return the counts of hours. `held` says whether the counts of an hour match."""
     return HourCount.objects.select_related("endpoint").annotate(held=_HOLDS)
 
 

@@ -16,7 +16,7 @@ from events.log.partitions import first_id
 from webhooks.delivery_filter import SLACK
 from webhooks.models import Delivery, DeliveryStatus
 from webhooks.models.delivery import UNENDED
-from webhooks.pages import plotting
+from workflow_platform.core import charts
 
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 SHOWN = [DeliveryStatus.DELIVERED.value, DeliveryStatus.FAILED.value, DeliveryStatus.CANCELLED.value, "pending"]
@@ -144,7 +144,7 @@ def sparkline(found: Figures, span: Span, now: datetime) -> dict[str, Any]:
     labels = [f"{moment.strftime(span.format)} UTC" for moment in moments]
     p95 = [found.latencies[moment][1] if moment in found.latencies else None for moment in moments]
     most = max((value for value in p95 if value is not None), default=0) or 1
-    return plotting.stacked(counts, ["delivered", "failed"], labels) | {"p95": plotting.curve(p95, most)}
+    return charts.stacked(counts, ["delivered", "failed"], labels) | {"p95": charts.curve(p95, most)}
 
 
 def drawn(found: Figures, span: Span, now: datetime) -> dict[str, Any]:
@@ -153,19 +153,19 @@ def drawn(found: Figures, span: Span, now: datetime) -> dict[str, Any]:
     labels = [moment.strftime(span.format) for moment in moments]
     counts = [found.counts.get(moment, {}) for moment in moments]
     latencies = [found.latencies.get(moment) for moment in moments]
-    slowest = plotting.rounded_up(max((each[2] for each in latencies if each), default=0))
+    slowest = charts.rounded_up(max((each[2] for each in latencies if each), default=0))
     success = [rate(each.get("delivered", 0), each.get("failed", 0)) for each in counts]
     curves = {
-        name: plotting.curve([each[at] if each else None for each in latencies], slowest)
+        name: charts.curve([each[at] if each else None for each in latencies], slowest)
         for at, name in enumerate(("p50", "p95", "p99"))
     }
     return {
-        "deliveries": plotting.stacked(counts, SHOWN, labels),
+        "deliveries": charts.stacked(counts, SHOWN, labels),
         "latency": {
             "most": slowest,
             "curves": list(curves.items()),
         },
-        "success": {"curve": plotting.curve(success, 100)},
+        "success": {"curve": charts.curve(success, 100)},
         "axis": [labels[0], labels[len(labels) // 2], labels[-1]],
         "rows": [
             {"label": label, "counts": [each.get(name, 0) for name in SHOWN], "success": good, "latency": latency}

@@ -1,4 +1,4 @@
-"""What an attempt spent its time on, as bars beside each other. Pure."""
+"""The phases of an attempt as horizontal bars. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Timed(Protocol):
-    """Milliseconds; `first_byte_ms` and `total_ms` from the beginning, the others each by itself."""
+    """Times in milliseconds. `first_byte_ms` and `total_ms` count from the start; the others are durations."""
 
     dns_ms: float | None
     connect_ms: float | None
@@ -27,16 +27,18 @@ class Phase:
 
 
 def waterfall(attempt: Timed, scale: float | None = None) -> list[Phase]:
-    """Return the phases that there were, in their order. `scale` is the time that fills the width: the longest of
-    several attempts, so that they can be compared."""
+    """Return the phases of an attempt in order.
+
+    `scale` is the time that fills the width: the longest of several attempts, so that they can be compared.
+    """
     total = attempt.total_ms or 0.0
     spent = [("DNS", attempt.dns_ms), ("Connect", attempt.connect_ms), ("TLS", attempt.tls_ms)]
     before = sum(milliseconds or 0.0 for _, milliseconds in spent)
     first = attempt.first_byte_ms
     if first is None:
-        spent.append(("No answer", max(0.0, total - before)))
+        spent.append(("No response", max(0.0, total - before)))
     else:
-        spent += [("First byte", max(0.0, first - before)), ("Answer", max(0.0, total - max(first, before)))]
+        spent += [("First byte", max(0.0, first - before)), ("Response", max(0.0, total - max(first, before)))]
     phases, at, whole = [], 0.0, max(scale or 0.0, total) or 1.0
     for name, milliseconds in spent:
         if milliseconds is not None:

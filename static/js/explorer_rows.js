@@ -1,0 +1,81 @@
+/** The rows of the page of events. */
+import { clock, colour, subject, summary } from "./event_text.js";
+import { jsonView } from "./json_view.js";
+import { byId, element, icon } from "./page.js";
+import { copyAndTell } from "./toast.js";
+
+/** @import { Envelope } from "./event_stream.js" */
+
+const day = new Intl.DateTimeFormat("en", { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+/** @type {Map<string, string>} this page does not know the names of nodes */
+const NO_NAMES = new Map();
+
+export class EventRows {
+  /** @type {Set<string>} the sources that the filter offers */
+  #sources = new Set();
+
+  /**
+   * @param {Map<string, string>} workflows names by id
+   * @param {(name: string, value: string) => void} onChoose called to set a filter
+   */
+  constructor(workflows, onChoose) {
+    this.workflows = workflows;
+    this.onChoose = onChoose;
+  }
+
+  /** @param {Envelope} event */
+  row(event) {
+    const time = new Date(event.time);
+    const owner = this.workflows.get(event.workflow_id ?? "") ?? (event.workflow_id ? "Workflow" : "System");
+    const details = element(
+      "details",
+      { "data-status": colour(event) },
+      element(
+        "summary",
+        {},
+        element("time", { datetime: event.time, title: event.time }, clock(event.time)),
+        element("b", { title: event.type }, event.type),
+        element(
+          "span",
+          { class: "owner" },
+          element("span", {}, owner),
+          element("small", {}, event.execution_id?.slice(-8) ?? ""),
+        ),
+        element("span", { class: "words" }, [subject(event, NO_NAMES), summary(event)].filter(Boolean).join(" · ")),
+      ),
+    );
+    details.addEventListener("toggle", () => details.append(this.#opened(event)), { once: true });
+    if (event.source && !this.#sources.has(event.source)) {
+      this.#sources.add(event.source);
+      byId("sources").append(element("option", { value: event.source }));
+    }
+    return element("li", { "data-id": event.id, "data-day": day.format(time) }, details);
+  }
+
+  /** @param {Envelope} event */
+  #opened(event) {
+    /** @param {string} label @param {() => void} act @param {Node[]} children */
+    const button = (label, act, ...children) => {
+      const created = element("button", { type: "button", class: "small" }, ...children, label);
+      created.addEventListener("click", act);
+      return created;
+    };
+    /** @param {string} href @param {string} label */
+    const link = (href, label) => element("a", { class: "button small", href }, label);
+    const { execution_id: execution, workflow_id: workflow } = event;
+    const actions = element("div", { class: "row" });
+    if (execution) {
+      actions.append(
+        link(`/executions/${execution}/`, "Open execution"),
+        button("Only this execution", () => this.onChoose("execution", execution)),
+      );
+    } else if (workflow && event.type !== "workflow.deleted") {
+      actions.append(link(`/workflows/${workflow}/`, "Open workflow"));
+    }
+    actions.append(
+      button("Only this type", () => this.onChoose("type", event.type)),
+      button("Copy JSON", () => copyAndTell(JSON.stringify(event, null, 2)), icon("copy", 14)),
+    );
+    return element("div", { class: "opened" }, actions, jsonView(event));
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * The state of an execution from its rows, for a stream that is too long to be folded from its first event: its newest
+ * node runs and the latest run of each node. Only events know the times of retries and the items of edges.
+ */
+import { addRun, edgeKey, emptyState } from "./fold.js";
+import { data, fetchJson } from "./page.js";
+
+/** @import { Page } from "./event_stream.js" */
+/** @import { Subscription } from "./subscription.js" */
+/** @import { Envelope, State } from "./types.js" */
+
+const RUNS = 300; // as many as the timeline shows
+const RETRY_DELAY = 1000; // ms
+const ENDED = new Set(["completed", "failed", "cancelled", "timed_out"]);
+const PATH = `/api/executions/${data.execution}/`;
+
+/**
+ * Return the events before a sequence: over the socket or, if that fails, over HTTP.
+ * @param {Subscription} subscription
+ * @param {number} before
+ * @param {number} limit
+ * @returns {Promise<Page>}
+ */
+export async function earlier(subscription, before, limit) {
+  try {
+    return await subscription.loadEarlier({ before, limit });
+  } catch {
+    const after = Math.max(0, before - 1 - limit);
+    const { events } = await fetchJson(`${PATH}events/?after=${after}&limit=${before - 1 - after}`);
+    return { events, complete: after === 0 };
+  }
+}
+
+/**
+ * Return the events of these kinds, from the first one on.
+ * @param {Set<string>} kinds
+ * @returns {Promise<Envelope[]>}
+ */
+export async function ofKinds(kinds) {
+  const types = [...kinds].map((kind) => `type=execution.${kind}`).join("&");
+  return (await fetchJson(`${PATH}events/?limit=1000&${types}`)).events;
+}
+
+/** Return the state that the rows give. Retries until they can be fetched. @returns {Promise<State>} */
+export async function snapshot() {
+  try {
+    const [execution, rows] = await Promise.all([fetchJson(PATH), fetchJson(`${PATH}nodes/?last=${RUNS}`)]);
+    return fromRows(execution, rows);
+  } catch {
+    await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY));
+    return snapshot();
+  }
+}
+
+/** @param {any} execution @param {any[]} rows */
+function fromRows(execution, rows) {
+  const state = Object.assign(emptyState(), {
+    partial: true,
+    sequence: execution.events,
+    status: execution.status,
+    error: execution.error,
+    startedAt: execution.started_at,
+    endedAt: execution.ended_at,
+    cachedFrom: execution.cached_from,
+    withdrawn: execution.cancelled_deliveries,
+  });
+  for (const row of rows) addRun(state, row);
+  if (ENDED.has(execution.status) && execution.started_at) {
+    state.summary = { duration_ms: Date.parse(execution.ended_at) - Date.parse(execution.started_at) };
+  }
+  const completed = [...state.nodes.values()].filter((run) => run.endedAt).length;
+  state.progress = { completed, total: execution.nodes_total ?? data.graph.nodes.length };
+  for (const edge of data.graph.layout.edges) {
+    const [source, target] = [state.nodes.get(edge.source), state.nodes.get(edge.target)];
+    if (source?.status === "completed" && target && target.status !== "skipped") {
+      state.edges.set(edgeKey(edge), { edge, items: null, reused: false });
+    }
+  }
+  return state;
+}

@@ -1,0 +1,101 @@
+/**
+ * Types that several modules share. No code.
+ *
+ * @typedef {import("./event_stream.js").Envelope} Envelope
+ *
+ * @typedef {{id: string, name: string, type: string, label: string, icon: string, trigger: boolean}} GraphNode
+ * @typedef {{source: string, source_output: string, target: string, target_input: string}} Edge
+ * @typedef {{x: number, y: number, width: number, height: number}} Box
+ * @typedef {{width: number, height: number, nodes: Record<string, Box>, edges: (Edge & {path: string})[]}} Layout
+ * @typedef {{nodes: GraphNode[], layout: Layout}} Graph
+ *
+ * @typedef {{message: string, type?: string, node?: string}} Failure an error as events and the API carry it
+ * @typedef {{attempt: number, at: string, delayMs: number, error: Failure}} Retry
+ * @typedef {{kind: string, reason: string, until: string | null, wait: string}} WaitsFor
+ *
+ * @typedef {object} Run one run of a node
+ * @property {string} node
+ * @property {string} name
+ * @property {string} type
+ * @property {number} runIndex
+ * @property {string} status
+ * @property {number} attempt
+ * @property {string} startedAt
+ * @property {string | null} endedAt
+ * @property {Retry[]} retries
+ * @property {boolean} waited whether it has waited: then its duration is the whole time
+ * @property {WaitsFor} [waitsFor]
+ * @property {string} [child] the execution that it started
+ * @property {number} [inputItems]
+ * @property {number} [items] of its output
+ * @property {number} [outputBytes]
+ * @property {number} [durationMs]
+ * @property {number} [cpuMs]
+ * @property {number} [memoryBytes]
+ * @property {boolean} [fromCache]
+ * @property {string | null} [reusedFrom] the execution whose saved output it reuses
+ * @property {Failure | null} [error]
+ * @property {boolean} [apart] older than the runs that a partial state holds
+ *
+ * @typedef {{edge: Edge, items: number | null, reused: boolean}} Flow `items` is null if their number is unknown
+ * @typedef {{completed?: number, total?: number, estimated_remaining_ms?: number}} Progress
+ * @typedef {{withdrawn: number, arrived: number, under_way: number, left?: number}} Withdrawal
+ *
+ * @typedef {object} State what the monitor shows
+ * @property {boolean} partial whether it was built from rows, without the earlier events
+ * @property {number} sequence
+ * @property {string} status
+ * @property {Map<string, Run>} runs by `node#runIndex`
+ * @property {Map<string, Run>} nodes the latest run by node
+ * @property {Map<string, Flow>} edges by `edgeKey`
+ * @property {Progress | null} progress
+ * @property {Failure | null} error
+ * @property {string | null} startedAt
+ * @property {string | null} endedAt
+ * @property {{duration_ms: number, nodes_executed?: number} | null} summary
+ * @property {string | null} cachedFrom
+ * @property {Withdrawal | null} withdrawn
+ *
+ * @typedef {{field?: string, message: string, node?: string, edge?: number, line?: number | null}} FieldProblem
+ *
+ * @typedef {{state: string, sequence: number, total: number, offset_ms: number, duration_ms: number,
+ *            speed: number}} ReplayFacts
+ * @typedef {ReplayFacts & {id: string, stream: string, first_time: string}} Replay
+ *
+ * @typedef {{type: string, label: string, description: string,
+ *            schema: {properties: Record<string, any>, required?: string[]}}} CredentialType
+ * @typedef {{preset: string, description: string, in_words: string}} RetryPreset
+ *
+ * @typedef {object} TestRequest a request to the test URL of a webhook trigger
+ * @property {string} id
+ * @property {string} received_at
+ * @property {string | null} address
+ * @property {boolean} accepted
+ * @property {number} status_code
+ * @property {string} reason
+ * @property {number} body_bytes
+ * @property {boolean} whole whether the body was kept in full
+ * @property {any} item
+ *
+ * @typedef {object} PageData what the server gives to a page in `#page-data`; each page has its part of it
+ * @property {string} icons URL of icons.svg
+ * @property {string} feed (events) the stream of the history
+ * @property {number} head (lists, monitor) the last sequence that the page shows
+ * @property {string} execution (monitor)
+ * @property {Graph} graph (monitor, workflow)
+ * @property {Replay | null} replay (monitor)
+ * @property {boolean} removed (monitor) whether retention has removed the events
+ * @property {boolean} pausing (monitor) whether a pause is pending
+ * @property {string | null} rerun_of (monitor)
+ * @property {string | null} trigger_node (monitor)
+ * @property {string} server_time (monitor)
+ * @property {string} workflow (workflow)
+ * @property {any} definition (workflow)
+ * @property {any[]} sample_input (workflow)
+ * @property {TestRequest[]} hook_requests (workflow)
+ * @property {string} id (delivery)
+ * @property {CredentialType[] & Record<string, string>} types (credentials: a list; webhooks: by event type)
+ * @property {RetryPreset[]} presets (webhooks)
+ */
+
+export {};
