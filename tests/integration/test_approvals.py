@@ -79,7 +79,7 @@ def test_of_many_decisions_at_the_same_instant_one_holds(platform: Platform) -> 
     assert item["approval"]["comment"] == str(first)
     late = decide(platform, approval, wanted[first])
     assert late.status_code == 409
-    assert late.json()["detail"].startswith(f"It has been decided: {wanted[first]} by admin at ")
+    assert late.json()["detail"].startswith(f"This approval is already decided: {wanted[first]} by admin at ")
 
 
 def test_nobody_in_particular_means_any_editor(platform: Platform, people: dict[str, Person]) -> None:
@@ -129,7 +129,7 @@ def test_an_expired_one_goes_on_as_expired_and_takes_no_decision(platform: Platf
     assert until(platform, execution)["status"] == "completed"
     assert output(platform, execution, "late")["main"][0]["approval"]["decision"] == "expired"
     answer = decide(platform, approval)
-    assert (answer.status_code, answer.json()["detail"]) == (409, "It has expired.")
+    assert (answer.status_code, answer.json()["detail"]) == (409, "This approval has expired.")
     assert platform.request("GET", f"/api/approvals/{approval['id']}/").json()["state"] == "expired"
 
 
