@@ -89,9 +89,9 @@ def test_a_path_that_is_free_for_a_moment_is_still_its_workspaces(first: Workspa
     victim = save(second, "orders")
     definitions.set_active(victim, False, None)
     assert who("second/orders") is None
-    assert "'second/orders' cannot be used" in refusal(first, "second/orders")
+    assert "'second/orders' is already in use" in refusal(first, "second/orders")
     save(second, "other", workflow=victim)
-    assert "'second/orders' cannot be used" in refusal(first, "second/orders")
+    assert "'second/orders' is already in use" in refusal(first, "second/orders")
     assert who_is_tested("second/orders") is None
     successor = save(second, "orders")
     assert who("second/orders") == successor, "Another workflow of the workspace may follow."
@@ -138,7 +138,7 @@ def test_a_slug_that_means_something_else_under_hooks_leads_nowhere(first: Works
     assert shown(theirs) == (f"{there.pk}/orders", f"test/{there.pk}/orders")
     assert [who(f"{there.pk}/orders"), who(f"{slug}/orders")] == [theirs, None]
     assert [who_is_tested("orders"), who_is_tested(f"{there.pk}/orders")] == [ours, theirs]
-    assert "cannot be used" in refusal(first, f"{there.pk}/invoices")
+    assert "already in use" in refusal(first, f"{there.pk}/invoices")
 
 
 def test_the_test_url_of_a_path_leads_to_no_other_workspace(first: Workspace, second: Workspace) -> None:
@@ -206,7 +206,7 @@ def test_what_is_active_keeps_its_path_over_the_upgrade() -> None:
     assert who("orders") == workflow
     assert shown(workflow) == ("orders", "test/orders")
     definitions.set_active(workflow, False, None)
-    assert "cannot be used" in refusal(first, "orders")
+    assert "already in use" in refusal(first, "orders")
     definitions.set_active(workflow, True, None)
     workflow = save(second, "orders", workflow=workflow)
     assert who("orders") == workflow
