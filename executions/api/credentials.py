@@ -157,7 +157,7 @@ def _test_login(opened: credentials.OpenCredential, login: PostgresLogin) -> dic
         raise Problem(400, "This credential has no host, so it cannot be tested: each node sets its own host.")
     try:
         opened.check_host(login.host)
-        postgres.try_login(login)
+        postgres.test_login(login)
     except NodeError as error:
         retryable = error.retryable
         detail = "The server did not accept the connection." if retryable else "The server rejected the login."

@@ -44,18 +44,18 @@ def test_a_rule_or_an_interval_is_enough() -> None:
     [
         ({}, "interval_seconds", "one of cron and interval_seconds"),
         ({"cron": "* * * * *", "interval_seconds": 5}, "interval_seconds", "not both"),
-        ({"cron": "* * * *"}, "cron", "Five fields"),
+        ({"cron": "* * * *"}, "cron", "five fields"),
         ({"cron": "0 25 * * *"}, "cron", "hour"),
         ({"cron": "1," * 150}, "cron", "200"),
         ({"cron": 5}, "cron", "string"),
-        ({"cron": "{{ $json.rule }}"}, "cron", "no expressions"),
+        ({"cron": "{{ $json.rule }}"}, "cron", "cannot contain expressions"),
         ({"interval_seconds": 0}, "interval_seconds", "1"),
         ({"interval_seconds": 0.5}, "interval_seconds", "integer"),
         ({"interval_seconds": 366 * 86_400 + 1}, "interval_seconds", "31622400"),
-        ({"interval_seconds": "{{ 60 }}"}, "interval_seconds", "no expressions"),
+        ({"interval_seconds": "{{ 60 }}"}, "interval_seconds", "cannot contain expressions"),
         ({"interval_seconds": 60, "timezone": "Mars/Olympus"}, "timezone", "no time zone"),
         ({"interval_seconds": 60, "missed": "never"}, "missed", "run_once"),
-        ({"interval_seconds": 60, "often": True}, "often", "no such parameter"),
+        ({"interval_seconds": 60, "often": True}, "often", "Unknown parameter"),
     ],
 )
 def test_what_is_no_schedule_is_refused_by_its_field(parameters: dict[str, Any], field: str, said: str) -> None:
