@@ -144,7 +144,7 @@ def test_of_a_cancelled_execution_nothing_is_left_to_decide(platform: Platform) 
 def test_an_unknown_assignee_is_named_with_its_field(platform: Platform) -> None:
     nodes = [node("start", "manual_trigger"), node("ask", "approval", assignee="{{ $json.who }}")]
     execution = execute(platform, save(platform, nodes, [edge("start", "ask")]), {"who": "nobody"})
-    said = "parameters.assignee: no member of this workspace has the user name or e-mail 'nobody'."
+    said = "parameters.assignee: no member of this workspace has the username or email 'nobody'."
     assert until(platform, execution)["error"]["message"] == said
     nodes[1]["parameters"]["assignee"] = "nobody"
     body = {"name": "W", "nodes": nodes, "edges": [edge("start", "ask")]}

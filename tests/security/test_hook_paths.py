@@ -109,12 +109,12 @@ def test_a_path_of_the_first_workspace_is_not_taken_by_a_workspace_that_gets_its
     definitions.set_active(ours, False, None)
     Workspace.objects.filter(pk=second.pk).update(slug="acme")
     second.refresh_from_db()
-    assert "'orders' cannot be used" in refusal(second, "orders")
+    assert "'orders' is already in use" in refusal(second, "orders")
     definitions.set_active(ours, True, None)
     assert who("acme/orders") == ours
     theirs = save(second, "invoices")
     assert who("acme/invoices") == theirs
-    assert "'acme/payments' cannot be used" in refusal(first, "acme/payments")
+    assert "'acme/payments' is already in use" in refusal(first, "acme/payments")
 
 
 def test_a_new_slug_moves_no_path_and_the_old_one_gives_none_away(second: Workspace, third: Workspace) -> None:
@@ -123,7 +123,7 @@ def test_a_new_slug_moves_no_path_and_the_old_one_gives_none_away(second: Worksp
     Workspace.objects.filter(pk=third.pk).update(slug="second")
     second.refresh_from_db()
     third.refresh_from_db()
-    assert "'orders' cannot be used" in refusal(third, "orders")
+    assert "'orders' is already in use" in refusal(third, "orders")
     theirs = save(second, "orders", workflow=theirs)
     assert shown(theirs) == ("second/orders", "test/second/orders")
     assert [who("second/orders"), who("renamed/orders"), who_is_tested("second/orders")] == [theirs, None, theirs]

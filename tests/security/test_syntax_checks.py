@@ -182,7 +182,7 @@ def test_the_line_of_an_error_is_the_line_of_the_text() -> None:
 
 
 def test_braces_without_end_are_read_once() -> None:
-    assert check_template("{{" * 500_000, "one") == "An expression is opened with {{ and not closed."
+    assert check_template("{{" * 500_000, "one") == "An expression starts with {{ but has no closing }}."
 
 
 def test_a_text_that_takes_too_long_to_parse_is_refused_with_the_limit() -> None:
