@@ -16,7 +16,7 @@ from executions.lifecycle import CannotStart
 from executions.models import Execution, Priority
 from executions.reruns import (
     FAILED,
-    MOST_IN_BULK,
+    MAX_IN_BULK,
     START,
     CannotRerun,
     NotEnded,
@@ -74,11 +74,11 @@ class BulkRerunSerializer(_RerunOptionsSerializer):
     status = serializers.MultipleChoiceField(choices=ENDED, required=False)
     since = Moment(required=False, help_text="Executions queued at this time or later.")
     until = Moment(required=False, help_text="Executions queued before this time.")
-    ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=MOST_IN_BULK)
+    ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=MAX_IN_BULK)
     skip_rerun = serializers.BooleanField(default=False, help_text="Skip executions that were rerun already.")
     limit = serializers.IntegerField(
         min_value=1,
-        max_value=MOST_IN_BULK,
+        max_value=MAX_IN_BULK,
         default=100,
         help_text="The maximum number of executions to rerun, oldest first.",
     )

@@ -62,9 +62,9 @@ class PreviewView(APIView):
             parameters = ScheduleTriggerParameters.model_validate(request.data)
         except ValidationError as error:
             problems = pydantic_problems(error, None, None)
-            detail = "; ".join(f"{p.field}: {p.message}" if p.field else p.message for p in problems[:3])
+            said = "; ".join(f"{p.field}: {p.message}" if p.field else p.message for p in problems[:3])
             fields = [{"field": p.field, "message": p.message, "code": p.code} for p in problems]
-            raise Problem(400, detail, fields) from None
+            raise Problem(400, said, fields) from None
         now = timezone.now()
         rule = parameters.rule(anchor=now.replace(microsecond=0))
         return Response(

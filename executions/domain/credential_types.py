@@ -271,7 +271,7 @@ class BadFields(Exception):
 
 
 def read_fields(type_: str, data: Any) -> Fields:
-    """Validate the fields of a type. Raises BadFields, which names fields but never contains values."""
+    """Return the fields of a type. Raises BadFields, which names fields and never a value."""
     if type_ not in CREDENTIAL_TYPES:
         raise BadFields(
             [{"field": "type", "message": f"Must be one of {', '.join(CREDENTIAL_TYPES)}.", "code": "unknown"}]
@@ -279,11 +279,11 @@ def read_fields(type_: str, data: Any) -> Fields:
     try:
         return CREDENTIAL_TYPES[type_].model_validate(data)
     except ValidationError as error:
-        problems = []
+        found = []
         for item in error.errors(include_url=False, include_context=False, include_input=False):
             path = ".".join(str(part) for part in ("data", *item["loc"]))
-            problems.append({"field": path, "message": item["msg"], "code": item["type"]})
-        raise BadFields(problems) from None
+            found.append({"field": path, "message": item["msg"], "code": item["type"]})
+        raise BadFields(found) from None
 
 
 def describe() -> list[dict[str, Any]]:

@@ -172,12 +172,8 @@ class Graph:
         """Return the edges that enter a node."""
         return self._into[node_id]
 
-    def reachable_from(self, node_id: str) -> frozenset[str]:
-        """Return the nodes downstream of a node; the node itself only if it is on a cycle."""
-        return self.behind([node_id])
-
     def behind(self, node_ids: Iterable[str]) -> frozenset[str]:
-        """Return the nodes downstream of any of these, in one search."""
+        """Return the nodes downstream of any of these, in one search; one of these only if it is on a cycle."""
         return _search(node_ids, lambda node_id: (edge.target for edge in self._from[node_id]))
 
     def before(self, node_ids: Iterable[str]) -> frozenset[str]:
@@ -232,14 +228,14 @@ def _parse(
 def pydantic_problems(
     error: ValidationError, node: str | None, edge: int | None, prefix: str = ""
 ) -> list[GraphProblem]:
-    """Return one problem for each field that pydantic rejected, named like `parameters.cases[0].name`."""
-    problems = []
+    """Return one problem for each field that pydantic refused, named like `parameters.cases[0].name`."""
+    found = []
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         path = "".join(
             f"[{part}]" if isinstance(part, int) else f".{part}" for part in (prefix, *item["loc"]) if part != ""
         )
-        problems.append(GraphProblem(node, edge, path.lstrip("."), item["type"], item["msg"]))
-    return problems
+        found.append(GraphProblem(node, edge, path.lstrip("."), item["type"], item["msg"]))
+    return found
 
 
 class NodeTypeLike(Protocol):

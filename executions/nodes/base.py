@@ -246,16 +246,16 @@ class NodeType(ABC, Generic[P]):
         try:
             self.Parameters.model_validate(dict(parameters))
         except ValidationError as error:
-            problems = []
+            found = []
             for item in error.errors(include_url=False, include_context=False):
                 if "{{" in str(item["input"]) and item["type"] not in {"missing", "extra_forbidden"}:
                     continue
                 path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in item["loc"])
-                message = item["msg"]
+                said = item["msg"]
                 if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
-                    message = f"Unknown parameter. The parameters are {', '.join(self.Parameters.model_fields)}."
-                problems.append((f"parameters{path}", item["type"], message))
-            return problems
+                    said = f"There is no such parameter; there are {', '.join(self.Parameters.model_fields)}."
+                found.append((f"parameters{path}", item["type"], said))
+            return found
         return []
 
     def credentials_of(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

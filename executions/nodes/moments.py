@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from executions.nodes.comparing import number
@@ -35,7 +35,6 @@ _DAYS = {"weeks": 7, "days": 1}
 _LARGEST_SECONDS = 1e11  # the year 5138 in seconds, 1973 in milliseconds
 _DIRECTIVE = re.compile(r"%-?(.?)", re.DOTALL)
 _KNOWN_DIRECTIVES = frozenset("aAbBdHIjmMpSfyYzZGuVUWwe%FT")
-NAMED_FORMATS = ("iso", "date", "time", "unix_seconds", "unix_milliseconds", "rfc_2822")
 
 
 def parsed(value: Any, zone: ZoneInfo, pattern: str | None = None) -> datetime:
@@ -78,7 +77,7 @@ def check_pattern(pattern: str) -> None:
 
 
 def formatted(moment: datetime, pattern: str) -> str | int | float:
-    """Return a moment as text in a named format (NAMED_FORMATS) or by strftime pattern; unix formats are numbers."""
+    """Return a moment by the name of a format, or as strftime text; the unix formats are numbers."""
     match pattern:
         case "iso":
             return moment.isoformat()
@@ -189,6 +188,3 @@ def part(moment: datetime, name: Part) -> int | float | bool:
     """Return a part of a moment as a number. Weeks are ISO weeks; weekdays are 1 (Monday) to 7."""
     value: int | float | bool = _PARTS[name](moment) if name in _PARTS else getattr(moment, name)
     return value
-
-
-UNITS: tuple[str, ...] = get_args(Unit)

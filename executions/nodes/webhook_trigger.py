@@ -143,6 +143,6 @@ class WebhookTrigger(NodeType[WebhookTriggerParameters]):
 
 
 def _field(location: tuple[int | str, ...]) -> str:
-    """Return the field's path, without the type of the authentication that pydantic inserts."""
+    """Return the field's path; the type of the authentication, which pydantic puts into it, is none of its parts."""
     parts = [part for place, part in enumerate(location) if place != 1 or location[0] != "auth"]
     return "parameters" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)

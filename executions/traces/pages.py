@@ -1,4 +1,4 @@
-"""The page of a trace: from the request that came in to the last answer, each line a link to its own page."""
+"""The page of a trace: from the inbound request to the last response; each row links to its own page."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from executions.traces.rows import Pages, rows_of
 from executions.traces.trace import trace
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 
-NAMED = ("delivery", "inbound", "event")
+KINDS = ("delivery", "inbound", "event")
 
 
 @login_required
 def trace_page(request: HttpRequest, execution_id: UUID) -> HttpResponse:
-    """The trace of an execution; `?delivery=`, `?inbound=` or `?event=` says what to look at in it."""
+    """Show the trace of an execution; `?delivery=`, `?inbound=` or `?event=` highlights a row."""
     found = Execution.objects.select_related("workflow", "version")
     execution = get_visible_or_404(found, request.user, pk=execution_id)
     focus, looked_at = focus_of(request.user, "execution", execution.pk), ("execution", str(execution.pk))
-    for kind in NAMED:
+    for kind in KINDS:
         if kind in request.GET:
             pk = _uuid(request.GET[kind])
             looked_at, named = (kind, str(pk)), focus_of(request.user, kind, pk)
@@ -36,8 +36,8 @@ def trace_page(request: HttpRequest, execution_id: UUID) -> HttpResponse:
 
 @login_required
 def find(request: HttpRequest) -> HttpResponse:
-    """The trace that a delivery, a request that came in or an event stands in."""
-    for kind in NAMED:
+    """Redirect to the trace of a delivery, an inbound request or an event."""
+    for kind in KINDS:
         if kind in request.GET:
             pk = _uuid(request.GET[kind])
             focus = focus_of(request.user, kind, pk)
@@ -48,10 +48,10 @@ def find(request: HttpRequest) -> HttpResponse:
     raise Http404
 
 
-def _context(found: dict[str, object], looked_at: tuple[str, str]) -> dict[str, object]:
-    rows = rows_of(found, _pages(), looked_at)
+def _context(result: dict[str, object], highlighted: tuple[str, str]) -> dict[str, object]:
+    rows = rows_of(result, _pages(), highlighted)
     counts = {kind: sum(row.kind == kind for row in rows) for kind in ("execution", "node_run", "delivery", "attempt")}
-    return {"rows": rows, "counts": counts, "left_out": found["left_out"]}
+    return {"rows": rows, "counts": counts, "left_out": result["left_out"]}
 
 
 def _pages() -> Pages:

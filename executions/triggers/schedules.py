@@ -228,10 +228,10 @@ def _start(schedule: Schedule, ahead: _Ahead | None) -> bool:
 def _report(pk: int, planned: datetime, error: Exception) -> None:
     """Write the error to the schedule's row and advance it, unless it was fired: then only an on-commit hook failed."""
     if isinstance(error, lifecycle.CannotStart):
-        message = str(error)
-        logger.warning("schedule %s: %s", pk, message)
+        said = str(error)
+        logger.warning("schedule %s: %s", pk, said)
     else:
-        message = f"{type(error).__name__}: see the scheduler's log for details."
+        said = f"{type(error).__name__}: see the scheduler's log for details."
         logger.error("schedule %s cannot be fired", pk, exc_info=error)
     with transaction.atomic():
         schedule = Schedule.objects.select_for_update().filter(pk=pk, next_at=planned).first()
@@ -242,7 +242,7 @@ def _report(pk: int, planned: datetime, error: Exception) -> None:
             schedule.next_at = schedule.rule.after(now)
         except Exception:
             schedule.next_at = now + BROKEN_RETRY
-        schedule.last_error, schedule.last_error_at = message, now
+        schedule.last_error, schedule.last_error_at = said, now
         schedule.save(update_fields=["next_at", "last_error", "last_error_at"])
 
 

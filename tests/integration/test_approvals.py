@@ -86,7 +86,10 @@ def test_nobody_in_particular_means_any_editor(platform: Platform, people: dict[
     execution, approval = asking(platform)
     assert decide(people["stranger"], approval).status_code == 404
     refused = decide(people["viewer"], approval)
-    assert (refused.status_code, refused.json()["detail"]) == (403, "This is for an editor of the workspace to decide.")
+    assert (refused.status_code, refused.json()["detail"]) == (
+        403,
+        "Only editors of the workspace can decide this approval.",
+    )
     assert look(platform, execution)["status"] == "waiting"
     assert decide(people["editor"], approval).json()["decided_by"] == people["editor"].name
 

@@ -112,7 +112,7 @@ def test_the_end_of_a_parent_is_the_end_of_its_children(platform: Platform, how:
     assert until(platform, made["id"])["status"] == "cancelled"
     assert until(platform, grand["id"])["status"] == "cancelled"
     (reason,) = (told["reason"] for told in events(platform, made["id"], "cancelled"))
-    assert reason.startswith(f"Its parent {execution} ended as ")
+    assert reason.startswith(f"The parent execution {execution} ended with status ")
 
 
 def test_a_workflow_that_calls_itself_ends_at_the_depth_limit(platform: Platform) -> None:

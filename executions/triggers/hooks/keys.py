@@ -50,10 +50,10 @@ class KeysAhead:
         if pending.key is not None:
             return False
         pending.key_deadline = time.monotonic() + MAX_SECONDS
-        pending.evaluating = True
+        pending.away = True
         if self._batches.put(str(pending.listener.workflow.workspace_id), pending, MAX_WAITING):
             return True
-        pending.evaluating = False
+        pending.away = False
         _refuse(pending, BUSY)
         return False
 

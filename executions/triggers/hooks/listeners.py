@@ -112,12 +112,12 @@ def _version(version_id: UUID) -> WorkflowVersion:
 def _read(version_id: UUID, node_id: str) -> tuple[WebhookTriggerParameters | None, str]:
     """Return a trigger's parameters, or None and the problem. A trigger with invalid parameters refuses every request,
     since they may restrict the callers."""
-    raw = next((n["parameters"] for n in _version(version_id).nodes if n["id"] == node_id), None)
-    if raw is None:
+    given = next((n["parameters"] for n in _version(version_id).nodes if n["id"] == node_id), None)
+    if given is None:
         return None, "The workflow no longer has this trigger."
     try:
-        return WebhookTriggerParameters.model_validate(raw), ""
+        return WebhookTriggerParameters.model_validate(given), ""
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        return None, f"The trigger's parameters are invalid: {where}: {first['msg']}"
+        return None, f"The trigger's parameters are not valid: {where}: {first['msg']}"

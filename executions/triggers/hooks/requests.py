@@ -93,7 +93,7 @@ class PendingRequest:
     """A request that waits for its outcome."""
 
     request: HookRequest
-    response: Future[Outcome] = field(default_factory=Future)
+    answer: Future[Outcome] = field(default_factory=Future)
     id: UUID = field(default_factory=uuid7)
     """The id of the request's row, and of the execution that it starts."""
     listener: Listener | None = None
@@ -105,5 +105,5 @@ class PendingRequest:
     """The concurrency key of the execution."""
     key_deadline: float = 0.0
     """The deadline (`time.monotonic`) for the evaluation of its key."""
-    evaluating: bool = False
-    """Whether its key is being evaluated in another thread. Only the intake's thread reads and writes this."""
+    away: bool = False
+    """Its key is being evaluated; whoever does that hands it back. For the intake's thread alone."""

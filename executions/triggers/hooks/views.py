@@ -48,7 +48,7 @@ async def receive(request: HttpRequest, path: str, test: bool = False) -> HttpRe
         return JsonResponse(outcome.body, status=outcome.status)
     answer = await _accepted(request, outcome)
     if outcome.respond != "immediately":
-        intake.note_status(outcome.id, answer.status_code)
+        intake.note_answer(outcome.id, answer.status_code)
     return answer
 
 

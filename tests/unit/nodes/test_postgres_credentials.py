@@ -71,7 +71,7 @@ def test_a_credential_of_another_type_is_refused(type_: str, data: dict[str, Any
 def test_they_sign_no_request_in(type_: str, settings: Any) -> None:
     settings.OUTBOUND_ALLOW = ["127.0.0.2/32"]
     data = {"secret": SECRET} if type_ == "crypto" else {"password": SECRET}
-    with pytest.raises(NodeError, match="cannot sign an HTTP request in"):
+    with pytest.raises(NodeError, match="cannot authenticate HTTP requests"):
         using(type_, data, "http_request", url="http://127.0.0.2:9/")
 
 

@@ -55,7 +55,7 @@ def test_a_rule_or_an_interval_is_enough() -> None:
         ({"interval_seconds": "{{ 60 }}"}, "interval_seconds", "cannot contain expressions"),
         ({"interval_seconds": 60, "timezone": "Mars/Olympus"}, "timezone", "no time zone"),
         ({"interval_seconds": 60, "missed": "never"}, "missed", "run_once"),
-        ({"interval_seconds": 60, "often": True}, "often", "Unknown parameter"),
+        ({"interval_seconds": 60, "often": True}, "often", "no such parameter"),
     ],
 )
 def test_what_is_no_schedule_is_refused_by_its_field(parameters: dict[str, Any], field: str, said: str) -> None:

@@ -29,4 +29,4 @@ def test_an_expression_that_fails_names_itself() -> None:
 def test_an_unknown_parameter_is_named_and_so_are_those_that_there_are() -> None:
     ((path, code, said),) = node_types()["set"].check_parameters({"values": {"a": 1}})
     assert (path, code) == ("parameters.values", "extra_forbidden")
-    assert said == "Unknown parameter. The parameters are fields, keep_other_fields."
+    assert said == "There is no such parameter; there are fields, keep_other_fields."
