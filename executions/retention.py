@@ -1,4 +1,4 @@
-"""Deletes ended executions whose events were removed: the rows, the node runs and their outputs."""
+"""Deletion of ended executions with their events, where requested: rows, node runs and outputs."""
 
 from __future__ import annotations
 

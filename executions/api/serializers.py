@@ -97,7 +97,7 @@ class ExecuteSerializer(BodySerializer):
 
 
 class ReasonSerializer(BodySerializer):
-    reason = serializers.CharField(max_length=500, required=False, default="Asked for.")
+    reason = serializers.CharField(max_length=500, required=False, default="Requested.")
 
 
 class CancelledDeliveriesSerializer(serializers.Serializer[Any]):

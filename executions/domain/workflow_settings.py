@@ -13,7 +13,7 @@ class Concurrency(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(ge=1, le=10_000, title="Limit", description="How many executions may run at a time.")
+    limit: int = Field(ge=1, le=10_000, title="Limit", description="Executions that may run at a time.")
     key: str | None = Field(
         None,
         max_length=2_000,

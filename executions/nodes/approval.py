@@ -17,7 +17,7 @@ MAX_MESSAGE = 5_000
 
 
 class ApprovalParameters(Parameters):
-    message: str = Field("", title="Message", description="What the approver decides on.", max_length=MAX_MESSAGE)
+    message: str = Field("", title="Message", description="The question to decide.", max_length=MAX_MESSAGE)
     assignee: str = Field(
         "",
         title="Assignee",

@@ -33,7 +33,8 @@ class DateTimeParameters(Parameters):
     value: Any = Field(
         None,
         title="Date",
-        description="ISO 8601, RFC 2822, or seconds or milliseconds since 1970; usually an expression. Not for now.",
+        description="ISO 8601, RFC 2822, or seconds or milliseconds since 1970; usually an expression. The operation"
+        " `now` ignores it.",
     )
     timezone: Annotated[str, AfterValidator(time_zone_name)] = Field(
         "UTC",

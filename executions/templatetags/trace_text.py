@@ -26,7 +26,7 @@ def clock(moment: datetime) -> str:
 
 @register.filter
 def percent(number: float) -> str:
-    """Return a number as a CSS percentage."""
+    """Return a number in the syntax of CSS."""
     return f"{number:.2f}%"
 
 
