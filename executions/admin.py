@@ -16,7 +16,7 @@ from executions.models import Credential, Execution, NodeRun, Schedule, Wait, We
 
 @admin.register(Workflow)
 class WorkflowAdmin(ReadOnly, admin.ModelAdmin[Workflow]):
-    """Workflows are changed on their page and through the API, where every save is checked and makes a version."""
+    """Workflows are changed on their page and through the API, which validate each save and create a version."""
 
     list_display = ["name", "workspace", "active", "latest_version", "updated_at", "deleted_at"]
     list_filter = ["active", "workspace"]
@@ -43,34 +43,38 @@ class ExecutionAdmin(ReadOnly, admin.ModelAdmin[Execution]):
     def has_control_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("executions.change_execution")
 
-    @admin.action(description="Cancel the chosen executions", permissions=["control"])
-    def cancel(self, request: HttpRequest, chosen: QuerySet[Execution]) -> None:
-        self._control(request, chosen, lifecycle.request_cancel, "asked to cancel")
+    @admin.action(description="Cancel selected executions", permissions=["control"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Execution]) -> None:
+        self._control(request, queryset, lifecycle.request_cancel, "Cancellation requested for")
 
-    @admin.action(description="Pause the chosen executions", permissions=["control"])
-    def pause(self, request: HttpRequest, chosen: QuerySet[Execution]) -> None:
-        self._control(request, chosen, lifecycle.request_pause, "asked to pause")
+    @admin.action(description="Pause selected executions", permissions=["control"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Execution]) -> None:
+        self._control(request, queryset, lifecycle.request_pause, "Pause requested for")
 
-    @admin.action(description="Resume the chosen executions", permissions=["control"])
-    def resume(self, request: HttpRequest, chosen: QuerySet[Execution]) -> None:
-        self._control(request, chosen, lifecycle.request_resume, "asked to resume")
+    @admin.action(description="Resume selected executions", permissions=["control"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Execution]) -> None:
+        self._control(request, queryset, lifecycle.request_resume, "Resume requested for")
 
     def _control(
-        self, request: HttpRequest, chosen: QuerySet[Execution], ask: Callable[..., Execution], done: str
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Execution],
+        request_change: Callable[..., Execution],
+        message: str,
     ) -> None:
         count = 0
-        for execution in chosen:
+        for execution in queryset:
             try:
-                ask(execution, by=request.user, reason="Asked for in the admin.")
+                request_change(execution, by=request.user, reason="Requested in the admin.")
                 count += 1
             except lifecycle.CannotControl as error:
                 self.message_user(request, f"{execution.pk}: {error}", messages.WARNING)
         if count:
-            self.message_user(request, f"{count} {'execution' if count == 1 else 'executions'} {done}.")
+            self.message_user(request, f"{message} {count} {'execution' if count == 1 else 'executions'}.")
 
     @admin.display(description="Live monitor")
     def monitor(self, execution: Execution) -> str:
-        return format_html('<a href="{}">open</a>', reverse("monitor", args=[execution.pk]))
+        return format_html('<a href="{}">Open</a>', reverse("monitor", args=[execution.pk]))
 
 
 @admin.register(Wait)
@@ -105,7 +109,7 @@ class NodeRunAdmin(ReadOnly, admin.ModelAdmin[NodeRun]):
 
 @admin.register(Credential)
 class CredentialAdmin(ReadOnly, admin.ModelAdmin[Credential]):
-    """Which there are. What they hold is shown nowhere, and changed on their page and through the API."""
+    """Credentials without their secrets, which are never shown. They are changed on their page and through the API."""
 
     list_display = ["name", "type", "workspace", "created_by", "updated_at", "last_used_at", "key"]
     list_filter = ["type", "workspace", "key"]

@@ -1,4 +1,4 @@
-"""Reruns: a new execution from an ended one, whole or from a node on, with what needs no second run taken over."""
+"""Reruns: a new execution from an ended one, as a whole or from a node, which reuses the outputs of earlier nodes."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ from workflow_platform.core.sandbox.asking import SandboxUnavailable
 
 START, FAILED = "start", "failed"
 NODE_PREFIX = "node:"
-"""Marks the id of a node, for one that is called `start` or `failed`."""
-MOST_TAKEN_OVER = 20_000
-"""Node runs that one rerun may take over."""
-MOST_IN_BULK = 1000
-BATCH, BATCH_TAKEN_OVER = 25, 2000
-"""Executions, and the node runs that they take over, in one transaction."""
+"""The prefix of a node id, needed for nodes with the id `start` or `failed`."""
+MAX_REUSED = 20_000
+"""The most node runs that a rerun may reuse."""
+MAX_IN_BULK = 1000
+BATCH, BATCH_REUSED = 25, 2000
+"""The most executions, and node runs that they reuse, in one transaction."""
 
 Items = list[dict[str, Any]]
 
 
 class NotEnded(Exception):
-    """Only an execution that has ended can be rerun."""
+    """Only an ended execution can be rerun."""
 
 
 class CannotRerun(Exception):
-    """What was asked for does not fit the execution; `field` names the part of it that has to change."""
+    """The request does not match the execution; `field` names the part of the request to change."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -54,8 +54,8 @@ class CannotRerun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RerunRequest:
-    """What is to be rerun: `start`, `failed` or a node's id; `input` replaces what the execution, or that node, takes
-    in. Without a priority it is that of the old execution."""
+    """A request to rerun from `start`: `start`, `failed` or a node's id. `input` replaces the input of the execution or
+    of that node. The priority defaults to that of the original execution."""
 
     start: str = START
     version: Literal["same", "latest"] = "same"
@@ -63,32 +63,32 @@ class RerunRequest:
     priority: str | None = None
 
 
-def key_ahead(execution: Execution, wanted: RerunRequest) -> Key | None:
-    """Return the concurrency key of the new execution, for `rerun` in a transaction. Raises SandboxUnavailable."""
-    version = _version(execution, wanted)
-    changed = wanted.input if wanted.start == START else None
+def key_ahead(execution: Execution, request: RerunRequest) -> Key | None:
+    """Return the concurrency key of the new execution, to call before the transaction. Raises SandboxUnavailable."""
+    version = _version(execution, request)
+    changed = request.input if request.start == START else None
     return lifecycle.key_ahead(execution.workflow, execution.input if changed is None else changed, version)
 
 
-def rerun(execution: Execution, wanted: RerunRequest, by: User | None, key: Key | None = None) -> Execution:
-    """Make the new execution. Raises NotEnded, CannotRerun, CannotStart, SandboxUnavailable."""
-    new = planned(execution, wanted, by)
+def rerun(execution: Execution, request: RerunRequest, by: User | None, key: Key | None = None) -> Execution:
+    """Create the new execution. Raises NotEnded, CannotRerun, CannotStart, SandboxUnavailable."""
+    new = plan(execution, request, by)
     new.key = key
-    (made,) = lifecycle.create_executions([new])
-    if isinstance(made, CannotStart):
-        raise made
-    return made
+    (result,) = lifecycle.create_executions([new])
+    if isinstance(result, CannotStart):
+        raise result
+    return result
 
 
-def _version(execution: Execution, wanted: RerunRequest) -> WorkflowVersion | None:
-    return execution.version if wanted.version == "same" else execution.workflow.latest_version
+def _version(execution: Execution, request: RerunRequest) -> WorkflowVersion | None:
+    return execution.version if request.version == "same" else execution.workflow.latest_version
 
 
-def planned(execution: Execution, wanted: RerunRequest, by: User | None) -> NewExecution:
-    """Return the new execution as it is to be made. Raises NotEnded, CannotRerun, CannotStart."""
+def plan(execution: Execution, request: RerunRequest, by: User | None) -> NewExecution:
+    """Return the plan of the new execution. Raises NotEnded, CannotRerun, CannotStart."""
     if not ExecutionStatus(execution.status).ended:
-        raise NotEnded(f"The execution is {execution.status}; only one that has ended can be rerun.")
-    version = _version(execution, wanted)
+        raise NotEnded(f"The execution is {execution.status}. Only an ended execution can be rerun.")
+    version = _version(execution, request)
     if version is None:
         raise CannotStart("The workflow has no version.")
     new = NewExecution(
@@ -97,19 +97,19 @@ def planned(execution: Execution, wanted: RerunRequest, by: User | None) -> NewE
         trigger=Trigger.RERUN,
         input=execution.input,
         trigger_node=_trigger_node(execution, version),
-        priority=wanted.priority or execution.priority,
+        priority=request.priority or execution.priority,
         by=by,
         rerun_of=execution,
     )
-    if wanted.start == START:
-        new.input = execution.input if wanted.input is None else wanted.input
+    if request.start == START:
+        new.input = execution.input if request.input is None else request.input
     else:
-        _begin_at_a_node(new, execution, version, wanted)
+        _start_at_node(new, execution, version, request)
     return new
 
 
 def _trigger_node(execution: Execution, version: WorkflowVersion) -> str | None:
-    """Return the node that the input enters at again; None, for the one that creation chooses, where it is gone."""
+    """Return the trigger node of the original execution; None, for the default trigger, if the version lacks it."""
     return execution.trigger_node if any(n["id"] == execution.trigger_node for n in version.nodes) else None
 
 
@@ -117,55 +117,56 @@ def _graph(version: WorkflowVersion) -> Graph:
     return Graph.parse(version.nodes, version.edges, max_nodes=10**6)
 
 
-# --- from a node on --------------------------------------------------------------------------------------------------
+# --- from a node -----------------------------------------------------------------------------------------------------
 
 
-def _begin_at_a_node(new: NewExecution, execution: Execution, version: WorkflowVersion, wanted: RerunRequest) -> None:
-    """Say what the rerun takes over and where its items enter. Raises CannotRerun."""
+def _start_at_node(new: NewExecution, execution: Execution, version: WorkflowVersion, request: RerunRequest) -> None:
+    """Set the node runs to reuse, and the node that receives the input. Raises CannotRerun."""
     graph, runs = _graph(version), lifecycle.old_runs(execution)
-    chosen = _failed(graph, runs) if wanted.start == FAILED else [_node(graph, wanted.start)]
+    chosen = _failed(graph, runs) if request.start == FAILED else [_node(graph, request.start)]
     new.rerun_from = chosen[0]
     changed: frozenset[str] = frozenset()
     if version.pk != execution.version_id:
         old = execution.version
         vars_changed = old.settings.get("vars") != version.settings.get("vars")
         changed = changed_nodes(_graph(old), graph, vars_changed=vars_changed)
-    at_node = wanted.input is not None and new.rerun_from != new.trigger_node
-    if at_node:
+    with_input = request.input is not None and new.rerun_from != new.trigger_node
+    if with_input:
         _check_entry(graph, chosen)
-    found = scope(graph, _progress(runs), chosen, changed, with_input=at_node)
-    new.taken_over = [old for old in runs if old.run.node_id in found.kept]
-    if len(new.taken_over) > MOST_TAKEN_OVER:
+    rerun_scope = scope(graph, _progress(runs), chosen, changed, with_input=with_input)
+    new.taken_over = [old for old in runs if old.run.node_id in rerun_scope.kept]
+    if len(new.taken_over) > MAX_REUSED:
         raise CannotRerun(
-            "from", f"{len(new.taken_over)} node runs are to be taken over; at most {MOST_TAKEN_OVER} can."
+            "from",
+            f"The rerun would reuse {len(new.taken_over)} node runs; the limit is {MAX_REUSED}. Use start instead.",
         )
     replaced = execution.replaced_input or {}
-    new.replaced = {node_id: replaced[node_id] for node_id in still_replaced(graph, found, replaced)}
-    if at_node and wanted.input is not None:
-        new.replaced[new.rerun_from] = wanted.input
+    new.replaced = {node_id: replaced[node_id] for node_id in still_replaced(graph, rerun_scope, replaced)}
+    if with_input and request.input is not None:
+        new.replaced[new.rerun_from] = request.input
         trigger = {new.trigger_node} if new.trigger_node else set()
-        new.left_out = sorted(found.left_out | (trigger - found.kept - found.again))
-    elif wanted.input is not None:
-        new.input = wanted.input
-    elif wanted.start != FAILED:
-        _check_reached(new, graph, runs, found)
+        new.left_out = sorted(rerun_scope.left_out | (trigger - rerun_scope.kept - rerun_scope.again))
+    elif request.input is not None:
+        new.input = request.input
+    elif request.start != FAILED:
+        _check_reached(new, graph, runs, rerun_scope)
 
 
-def _node(graph: Graph, named: str) -> str:
-    node_id = named if named in graph.nodes else named.removeprefix(NODE_PREFIX)
+def _node(graph: Graph, reference: str) -> str:
+    node_id = reference if reference in graph.nodes else reference.removeprefix(NODE_PREFIX)
     if node_id not in graph.nodes:
-        raise CannotRerun("from", f"The workflow's version has no node {node_id!r}.")
+        raise CannotRerun("from", f"This version of the workflow has no node {node_id!r}.")
     return node_id
 
 
 def _failed(graph: Graph, runs: Sequence[OldRun]) -> list[str]:
-    """Return the nodes that the execution came to its end at: that failed or were cut off, or were about to run."""
-    for found in (
+    """Return the nodes at which the execution ended: failed or interrupted nodes, or the next node to run."""
+    for candidates in (
         [old for old in runs if not old.finished and old.run.status == NodeRunStatus.FAILED],
         [old for old in runs if not old.finished],
         [old for old in runs if old.run.status == NodeRunStatus.FAILED],
     ):
-        if nodes := [n for n in dict.fromkeys(old.run.node_id for old in found) if n in graph.nodes]:
+        if nodes := [n for n in dict.fromkeys(old.run.node_id for old in candidates) if n in graph.nodes]:
             return nodes
     begun = {old.run.node_id for old in runs}
     for old in runs:
@@ -174,7 +175,7 @@ def _failed(graph: Graph, runs: Sequence[OldRun]) -> list[str]:
         for edge in graph.edges_from(old.run.node_id):
             if edge.source_output in old.outputs and edge.target not in begun:
                 return [edge.target]
-    raise CannotRerun("from", "No node of the execution failed or was cut off; choose the node to rerun from.")
+    raise CannotRerun("from", "No node of the execution failed or was interrupted. Choose a node to rerun from.")
 
 
 def _progress(runs: Sequence[OldRun]) -> dict[str, RerunProgress]:
@@ -187,28 +188,28 @@ def _progress(runs: Sequence[OldRun]) -> dict[str, RerunProgress]:
 
 
 def _check_entry(graph: Graph, chosen: Sequence[str]) -> None:
-    """Raise CannotRerun unless other items can stand in for those that the chosen node takes in."""
+    """Raise CannotRerun unless the input of the chosen node can be replaced."""
     if len(chosen) > 1:
         names = ", ".join(repr(graph.nodes[n].label) for n in chosen[:5])
-        raise CannotRerun("input", f"Several nodes failed ({names}): choose the one that the input is for.")
+        raise CannotRerun("input", f"Several nodes failed ({names}). Choose the node that receives the input.")
     node = graph.nodes[chosen[0]]
     inputs = node_types()[node.type].input_names(node.parameters) if node.type in node_types() else ("main",)
     if inputs and "main" not in inputs:
-        raise CannotRerun("input", f"{node.label!r} takes in {' and '.join(inputs)}; its input cannot be edited.")
+        raise CannotRerun("input", f"{node.label!r} has the inputs {' and '.join(inputs)}; they cannot be edited.")
     if enters_cycle_elsewhere(graph, node.id):
-        raise CannotRerun("input", f"{node.label!r} runs in a loop, which begins at another node: choose that one.")
+        raise CannotRerun("input", f"{node.label!r} is inside a loop. Choose the node at which the loop begins.")
 
 
-def _check_reached(new: NewExecution, graph: Graph, runs: Sequence[OldRun], found: RerunScope) -> None:
-    """Raise CannotRerun if the chosen node had no items and gets none now: the rerun would do nothing."""
+def _check_reached(new: NewExecution, graph: Graph, runs: Sequence[OldRun], rerun_scope: RerunScope) -> None:
+    """Raise CannotRerun if the chosen node received no items and would receive none: the rerun would do nothing."""
     node_id = new.rerun_from
     ran = any(old.run.node_id == node_id and old.run.status != NodeRunStatus.SKIPPED for old in runs)
-    given = {(old.run.node_id, output) for old in new.taken_over for output in old.outputs}
-    reached = any((edge.source, edge.source_output) in given for edge in graph.edges_into(node_id))
-    behind_another = node_id in graph.behind(found.seeds - {node_id})
+    outputs = {(old.run.node_id, output) for old in new.taken_over for output in old.outputs}
+    reached = any((edge.source, edge.source_output) in outputs for edge in graph.edges_into(node_id))
+    behind_another = node_id in graph.behind(rerun_scope.seeds - {node_id})
     if not (ran or reached or behind_another or node_id in {new.trigger_node, *new.replaced}):
         label = graph.nodes[node_id].label
-        raise CannotRerun("from", f"No item came to {label!r} in that execution: give it an input.")
+        raise CannotRerun("from", f"{label!r} received no items in that execution. Add an input.")
 
 
 # --- in bulk ---------------------------------------------------------------------------------------------------------
@@ -216,7 +217,7 @@ def _check_reached(new: NewExecution, graph: Graph, runs: Sequence[OldRun], foun
 
 @dataclass(frozen=True, slots=True)
 class RerunFilter:
-    """Which executions; those that have ended, unless they are named by `ids`."""
+    """A filter of executions. It matches only ended ones unless `ids` is given."""
 
     workflow: UUID | None = None
     status: Sequence[str] = ()
@@ -224,11 +225,11 @@ class RerunFilter:
     until: datetime | None = None
     ids: Sequence[UUID] = ()
     skip_rerun: bool = False
-    """Leave out what has been rerun already."""
+    """Skip executions that were rerun already."""
 
     def matching(self, executions: QuerySet[Execution]) -> QuerySet[Execution]:
-        """Return those of `executions` that fit, oldest first."""
-        fits = Q()
+        """Return the executions that match, oldest first."""
+        condition = Q()
         for name, value in (
             ("workflow_id", self.workflow),
             ("status__in", list(self.status)),
@@ -236,51 +237,51 @@ class RerunFilter:
             ("queued_at__lt", self.until),
             ("pk__in", list(self.ids)),
         ):
-            fits &= Q(**{name: value}) if value else Q()
+            condition &= Q(**{name: value}) if value else Q()
         if not self.ids:
-            fits &= Q(ended_at__isnull=False)
+            condition &= Q(ended_at__isnull=False)
         if self.skip_rerun:
-            fits &= Q(reruns__isnull=True)
-        return executions.filter(fits).order_by("id")
+            condition &= Q(reruns__isnull=True)
+        return executions.filter(condition).order_by("id")
 
 
 @dataclass(slots=True)
 class RerunReport:
-    """What came of a bulk rerun."""
+    """The result of a bulk rerun."""
 
     started: list[Execution] = field(default_factory=list)
     failed: list[tuple[UUID, str]] = field(default_factory=list)
-    """Executions that could not be rerun, and why."""
+    """Executions that could not be rerun, with the reason."""
 
 
-def rerun_many(ids: Iterable[UUID], wanted: RerunRequest, by: User | None) -> Iterator[RerunReport]:
-    """Rerun executions in the order given, a batch in one transaction. Yields what came of each batch."""
+def rerun_many(ids: Iterable[UUID], request: RerunRequest, by: User | None) -> Iterator[RerunReport]:
+    """Rerun executions in the given order, one transaction per batch. Yields a report per batch."""
     batch: list[tuple[Execution, NewExecution]] = []
     report = RerunReport()
     for pk in ids:
         execution = Execution.objects.select_related("workflow__latest_version", "version").filter(pk=pk).first()
-        if execution is None:  # deleted in the meantime
+        if execution is None:  # deleted meanwhile
             continue
         try:
-            batch.append((execution, planned(execution, wanted, by)))
+            batch.append((execution, plan(execution, request, by)))
         except (NotEnded, CannotRerun, CannotStart) as error:
             report.failed.append((pk, str(error)))
-        if len(batch) >= BATCH or sum(len(new.taken_over) for _, new in batch) >= BATCH_TAKEN_OVER:
-            yield _made(batch, report)
+        if len(batch) >= BATCH or sum(len(new.taken_over) for _, new in batch) >= BATCH_REUSED:
+            yield _create_batch(batch, report)
             batch, report = [], RerunReport()
-    yield _made(batch, report)
+    yield _create_batch(batch, report)
 
 
-def _made(batch: Sequence[tuple[Execution, NewExecution]], report: RerunReport) -> RerunReport:
-    """Make the executions, in one transaction, and add what came of them to the report."""
+def _create_batch(batch: Sequence[tuple[Execution, NewExecution]], report: RerunReport) -> RerunReport:
+    """Create the executions of a batch in one transaction, and add them to the report."""
     try:
-        made = lifecycle.create_executions([new for _, new in batch])
+        results = lifecycle.create_executions([new for _, new in batch])
     except SandboxUnavailable as error:
         report.failed += [(execution.pk, str(error)) for execution, _ in batch]
         return report
-    for (execution, _), row in zip(batch, made, strict=True):
-        if isinstance(row, CannotStart):
-            report.failed.append((execution.pk, str(row)))
+    for (execution, _), result in zip(batch, results, strict=True):
+        if isinstance(result, CannotStart):
+            report.failed.append((execution.pk, str(result)))
         else:
-            report.started.append(row)
+            report.started.append(result)
     return report

@@ -9,14 +9,14 @@ from events.retention import retention
 from executions.models import Execution
 from workflow_platform.core.accounts.models import Workspace
 
-AT_ONCE = 100
+BATCH = 100
 
 
 def prune(workspace: Workspace | None = None) -> int:
-    """Delete the ended executions whose events were removed, AT_ONCE in a transaction. Returns how many.
+    """Delete the ended executions whose events were removed, BATCH per transaction. Returns the number.
 
-    One that started another which has not ended stays until that has. What refers to one (a rerun, a schedule) goes on
-    without it: what it needs of it was copied.
+    An execution with an unended child is kept until the child has ended. Reruns and schedules that refer to a deleted
+    execution are unaffected: they hold copies of its data.
     """
     unended = Execution.objects.filter(parent=OuterRef("pk"), ended_at__isnull=True)
     due = Execution.objects.filter(ended_at__isnull=False, follow_up_due=False, stream__removed_at__isnull=False)
@@ -32,14 +32,14 @@ def prune(workspace: Workspace | None = None) -> int:
 @transaction.atomic
 def _prune_some(due: QuerySet[Execution]) -> int:
     locked = due.select_for_update(of=("self",), skip_locked=True).order_by("pk").values_list("pk", "stream_id")
-    found = list(locked[:AT_ONCE])
-    Execution.objects.filter(pk__in=[pk for pk, _ in found]).only("pk").delete()  # without reading inputs
-    retention.abandon([stream_id for _, stream_id in found])
-    return len(found)
+    batch = list(locked[:BATCH])
+    Execution.objects.filter(pk__in=[pk for pk, _ in batch]).only("pk").delete()  # without reading inputs
+    retention.abandon([stream_id for _, stream_id in batch])
+    return len(batch)
 
 
 def weigh(streams: str) -> tuple[int, int]:
-    """Return how many executions the streams (a query of their ids) are of, and the bytes of their outputs."""
+    """Return the number of executions of the streams (a query of their ids), and the bytes of their outputs."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*), COALESCE(sum((SELECT sum(output_bytes) FROM executions_noderun r"  # noqa: S608

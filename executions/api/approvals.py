@@ -1,4 +1,4 @@
-"""`/api/approvals/`: what people are asked to decide, and their decisions."""
+"""`/api/approvals/`: approval requests, and the decisions on them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ApprovalSerializer(serializers.ModelSerializer[Wait]):
     node = serializers.CharField(source="node_id", read_only=True)
     assignee = serializers.CharField(source="assignee.username", default=None, read_only=True, allow_null=True)
     state = serializers.SerializerMethodField()
-    may_decide = serializers.SerializerMethodField(help_text="Whether the caller may decide it now.")
+    may_decide = serializers.SerializerMethodField(help_text="Whether the caller can approve or reject it now.")
     decided_by = serializers.CharField(source="resolved_by.username", default=None, read_only=True, allow_null=True)
     decided_at = serializers.SerializerMethodField()
     comment = serializers.SerializerMethodField()
@@ -45,8 +45,8 @@ class ApprovalSerializer(serializers.ModelSerializer[Wait]):
         return approvals.state_of(wait)
 
     def get_may_decide(self, wait: Wait) -> bool:
-        mine = approvals.may_decide(wait, self.context["user"], self.context["roles"])
-        return mine and approvals.state_of(wait) == "open"
+        permitted = approvals.may_decide(wait, self.context["user"], self.context["roles"])
+        return permitted and approvals.state_of(wait) == "open"
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_decided_at(self, wait: Wait) -> Any:
@@ -60,7 +60,8 @@ class ApprovalFilterSerializer(QuerySerializer):
     show = serializers.ChoiceField(
         choices=["mine", "open", "decided", "all"],
         default="mine",
-        help_text="mine: open and for the caller to decide. open: all open ones. decided: those with a decision.",
+        help_text="mine: open approvals that the caller can decide. open: all open approvals. decided: approvals with a"
+        " decision. all: every approval.",
     )
     execution = serializers.UUIDField(required=False)
 
@@ -69,13 +70,15 @@ class DecisionSerializer(BodySerializer):
     decision = serializers.ChoiceField(choices=approvals.DECISIONS)
     comment = serializers.CharField(max_length=2_000, required=False, default="", allow_blank=True)
     fields = serializers.DictField(  # type: ignore[assignment]
-        required=False, default=dict, help_text="Added to each item, in place of what it has under these names."
+        required=False, default=dict, help_text="Fields to add to each item. They replace fields of the same name."
     )
 
     def validate_fields(self, value: dict[str, Any]) -> dict[str, Any]:
-        """Refuse what is too large."""
-        if len(orjson.dumps(value)) > approvals.MAX_FIELDS_BYTES:
-            raise serializers.ValidationError(f"At most {approvals.MAX_FIELDS_BYTES} bytes are taken.")
+        """Reject fields that are too large."""
+        if (size := len(orjson.dumps(value))) > approvals.MAX_FIELDS_BYTES:
+            raise serializers.ValidationError(
+                f"The fields have {size} bytes; the limit is {approvals.MAX_FIELDS_BYTES} bytes."
+            )
         return value
 
 
@@ -85,26 +88,26 @@ class ApprovalViewSet(viewsets.GenericViewSet[Wait]):
     lookup_value_regex = "[0-9a-f-]{36}"
 
     def get_queryset(self) -> QuerySet[Wait]:
-        found = Wait.objects.approvals().visible_to(self.request.user)
-        return found.select_related("execution__workflow", "assignee", "resolved_by")
+        rows = Wait.objects.approvals().visible_to(self.request.user)
+        return rows.select_related("execution__workflow", "assignee", "resolved_by")
 
     @extend_schema(parameters=[ApprovalFilterSerializer])
     def list(self, request: Request) -> Response:
-        wanted = ApprovalFilterSerializer.of(request)
-        found = approvals.listed(cast(User, request.user), wanted.validated_data["show"])
-        if execution := wanted.validated_data.get("execution"):
-            found = found.filter(execution=execution)
-        page = self.paginate_queryset(found)
-        return self.get_paginated_response(self._shown(request, page, many=True))
+        query = ApprovalFilterSerializer.of(request)
+        rows = approvals.listed(cast(User, request.user), query.validated_data["show"])
+        if execution := query.validated_data.get("execution"):
+            rows = rows.filter(execution=execution)
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(self._serialized(request, page, many=True))
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(self._shown(request, self._approval(request, pk)))
+        return Response(self._serialized(request, self._approval(request, pk)))
 
     @extend_schema(request=DecisionSerializer)
     @action(detail=True, methods=["post"])
     def decide(self, request: Request, pk: str) -> Response:
-        """Approve or reject: the execution goes on. 403 where it is for somebody else; 409 where it is decided, expired
-        or its execution has ended."""
+        """Approve or reject; the execution continues. 403 if the caller is not the assignee. 409 if the approval is
+        already decided, has expired, or its execution has ended."""
         wait = self._approval(request, pk)
         body = DecisionSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -114,20 +117,22 @@ class ApprovalViewSet(viewsets.GenericViewSet[Wait]):
             raise PermissionDenied(str(error)) from None
         except waits.NotWaiting:
             wait.refresh_from_db()
-            raise Problem(409, _too_late(wait)) from None
-        return Response(self._shown(request, self._approval(request, pk)))
+            raise Problem(409, _conflict(wait)) from None
+        return Response(self._serialized(request, self._approval(request, pk)))
 
     def _approval(self, request: Request, pk: str) -> Wait:
-        found = Wait.objects.approvals().select_related("execution__workflow", "assignee", "resolved_by")
-        return get_visible_or_404(found, request.user, pk=pk)
+        rows = Wait.objects.approvals().select_related("execution__workflow", "assignee", "resolved_by")
+        return get_visible_or_404(rows, request.user, pk=pk)
 
-    def _shown(self, request: Request, wait: Any, *, many: bool = False) -> Any:
+    def _serialized(self, request: Request, wait: Any, *, many: bool = False) -> Any:
         user = cast(User, request.user)
         return ApprovalSerializer(wait, many=many, context={"user": user, "roles": approvals.roles_of(user)}).data
 
 
-def _too_late(wait: Wait) -> str:
+def _conflict(wait: Wait) -> str:
     state = approvals.state_of(wait)
     if wait.outcome is not None:
-        return f"It has been decided: {state} by {wait.outcome['by']} at {wait.outcome['at']}."
-    return "It has expired." if state == "expired" else "Its execution has ended, or does not wait for it any more."
+        return f"This approval is already decided: {state} by {wait.outcome['by']} at {wait.outcome['at']}."
+    if state == "expired":
+        return "This approval has expired."
+    return "This approval is closed: its execution has ended or no longer waits for it."

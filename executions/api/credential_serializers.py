@@ -1,4 +1,4 @@
-"""Shapes of `/api/credentials/`. Secrets go in and never come out."""
+"""Serializers of `/api/credentials/`. Secrets are write-only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[?[0-9a-f:]+\]?")
 
 
 class CredentialSerializer(serializers.ModelSerializer[Credential]):
-    """What editors may know: that it is there, and what it is called."""
+    """A credential as editors see it, without the values of its fields."""
 
     created_by = serializers.CharField(source="created_by.username", default=None, read_only=True)
 
@@ -32,15 +32,15 @@ class CredentialSerializer(serializers.ModelSerializer[Credential]):
 
 class CredentialDetailSerializer(CredentialSerializer):
     data = serializers.SerializerMethodField(  # type: ignore[assignment]  # a field, not the property
-        help_text="The fields that are no secrets; for admins."
+        help_text="The fields that are not secret. Null unless the caller is an admin."
     )
-    used_by = serializers.SerializerMethodField(help_text="The workflows that use it.")
+    used_by = serializers.SerializerMethodField(help_text="The workflows that use this credential; at most 100.")
 
     class Meta(CredentialSerializer.Meta):
         fields = [*CredentialSerializer.Meta.fields, "data", "used_by"]
 
     def get_data(self, row: Credential) -> dict[str, Any] | None:
-        """Return what may be shown; None to editors, and where no key opens the credential."""
+        """Return the fields that are not secret; None to editors, and if no key decrypts the credential."""
         if not self.context.get("admin"):
             return None
         try:
@@ -54,29 +54,32 @@ class CredentialDetailSerializer(CredentialSerializer):
 
 
 class CredentialChangeSerializer(BodySerializer):
-    """What may be changed. `data` keeps what it does not name, and secrets that are sent empty."""
+    """A change of a credential. Fields that `data` leaves out, and secrets that it sends empty, keep their values."""
 
     name = serializers.CharField(max_length=100, required=False)
     description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
     allowed_hosts = serializers.ListField(child=serializers.CharField(max_length=253), max_length=50, required=False)
     data = serializers.DictField(  # type: ignore[assignment]
-        required=False, help_text="The fields of the type; see /api/credential-types/."
+        required=False, help_text="The fields of the credential's type; see /api/credential-types/."
     )
 
     def validate_allowed_hosts(self, value: list[str]) -> list[str]:
-        """Return host names in lower case, once each."""
-        found = list(dict.fromkeys(host.strip().lower() for host in value))
-        for host in found:
+        """Return the host names in lower case, without duplicates."""
+        hosts = list(dict.fromkeys(host.strip().lower() for host in value))
+        for host in hosts:
             if not _HOST.fullmatch(host):
-                raise serializers.ValidationError(f"{host!r} is not a host name.", code="invalid")
-        return [host.strip("[]") for host in found]
+                raise serializers.ValidationError(
+                    f"{host!r} is not a host name. Use a name, an address or a wildcard such as *.example.com.",
+                    code="invalid",
+                )
+        return [host.strip("[]") for host in hosts]
 
 
 class CredentialCreateSerializer(CredentialChangeSerializer):
-    workspace = serializers.UUIDField(required=False, help_text="Needed where you are a member of several workspaces.")
+    workspace = serializers.UUIDField(required=False, help_text="Required if you are a member of several workspaces.")
     name = serializers.CharField(max_length=100)
     type = serializers.ChoiceField(choices=TYPE_CHOICES)
-    data = serializers.DictField(help_text="The fields of the type; see /api/credential-types/.")
+    data = serializers.DictField(help_text="The fields of the credential's type; see /api/credential-types/.")
 
 
 class CredentialTestSerializer(BodySerializer):

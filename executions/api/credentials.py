@@ -1,4 +1,4 @@
-"""`/api/credentials/`, `/api/credential-types/`. Admins change credentials, editors see which there are."""
+"""`/api/credentials/`, `/api/credential-types/`. Admins change credentials; editors list and use them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NOT_STORED = {"Cache-Control": "no-store"}
 
 
 def bad_fields(error: BadFields) -> Problem:
-    """Return the problem that names the fields."""
+    """Return the problem that lists the invalid fields."""
     return Problem(400, str(error), list(error.errors))
 
 
@@ -51,22 +51,22 @@ class CredentialViewSet(viewsets.GenericViewSet[Credential]):
     lookup_value_regex = "[0-9a-f-]{36}"
 
     def get_queryset(self) -> QuerySet[Credential]:
-        """Return those that the caller may use, without what they hold."""
-        found = Credential.objects.visible_to(self.request.user, Role.EDITOR)
-        return found.select_related("created_by").defer("data")
+        """Return the credentials that the caller may use, without their fields."""
+        rows = Credential.objects.visible_to(self.request.user, Role.EDITOR)
+        return rows.select_related("created_by").defer("data")
 
     def _credential(self, pk: str, role: Role) -> Credential:
-        """Return the row. Raises Http404 for who may not even know of it, PermissionDenied for who may not do this."""
+        """Return the row. Raises Http404 if the caller may not see it, PermissionDenied if the role is too low."""
         rows = Credential.objects.visible_to(self.request.user, Role.EDITOR).select_related("created_by")
         row: Credential = get_visible_or_404(rows, self.request.user, pk=pk)
         if role is Role.ADMIN and not self._is_admin(row):
-            raise PermissionDenied("This needs the role admin in the workspace.")
+            raise PermissionDenied("This action requires the admin role in the workspace.")
         return row
 
     def _is_admin(self, row: Credential) -> bool:
         return Credential.objects.visible_to(self.request.user, Role.ADMIN).filter(pk=row.pk).exists()
 
-    def _shown(self, row: Credential, code: int = status.HTTP_200_OK) -> Response:
+    def _response(self, row: Credential, code: int = status.HTTP_200_OK) -> Response:
         context = {"admin": self._is_admin(row)}
         return Response(CredentialDetailSerializer(row, context=context).data, code, headers=NOT_STORED)
 
@@ -82,23 +82,23 @@ class CredentialViewSet(viewsets.GenericViewSet[Credential]):
     def create(self, request: Request) -> Response:
         body = CredentialCreateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        given = dict(body.validated_data)
-        user, wanted, type_ = user_of(request), given.pop("workspace", None), given.pop("type")
+        fields = dict(body.validated_data)
+        user, workspace_id, type_ = user_of(request), fields.pop("workspace", None), fields.pop("type")
         try:
             row, _ = create_once(
                 request,
                 lambda pk: Credential.objects.visible_to(user, Role.ADMIN).filter(pk=pk).first(),
                 lambda: credentials.create(
-                    workspace=workspace_for(user, wanted, Role.ADMIN), by=user, type_=type_, **given
+                    workspace=workspace_for(user, workspace_id, Role.ADMIN), by=user, type_=type_, **fields
                 ),
             )
         except BadFields as error:
             raise bad_fields(error) from None
-        return self._shown(row, status.HTTP_201_CREATED)
+        return self._response(row, status.HTTP_201_CREATED)
 
     @extend_schema(responses=CredentialDetailSerializer)
     def retrieve(self, request: Request, pk: str) -> Response:
-        return self._shown(self._credential(pk, Role.EDITOR))
+        return self._response(self._credential(pk, Role.EDITOR))
 
     @extend_schema(request=CredentialChangeSerializer, responses=CredentialDetailSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
@@ -106,7 +106,7 @@ class CredentialViewSet(viewsets.GenericViewSet[Credential]):
         body = CredentialChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         try:
-            return self._shown(credentials.update(row, **body.validated_data))
+            return self._response(credentials.update(row, **body.validated_data))
         except BadFields as error:
             raise bad_fields(error) from None
         except credentials.InUse as error:
@@ -119,52 +119,57 @@ class CredentialViewSet(viewsets.GenericViewSet[Credential]):
     @extend_schema(request=CredentialTestSerializer, responses=CredentialTestResultSerializer)
     @action(detail=True, methods=["post"])
     def test(self, request: Request, pk: str) -> Response:
-        """Ask the URL with GET and tell the status of its answer; without a URL, fetch a token (OAuth2) or connect with
-        the server (PostgreSQL)."""
+        """Send a GET request to the URL and return the status of the response. Without a URL, fetch a token (OAuth2) or
+        connect to the server (PostgreSQL)."""
         row = self._credential(pk, Role.EDITOR)
         body = CredentialTestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        return Response(_tested(row, body.validated_data["url"]), headers=NOT_STORED)
+        return Response(_test(row, body.validated_data["url"]), headers=NOT_STORED)
 
 
-def _tested(row: Credential, url: str) -> dict[str, Any]:
+def _test(row: Credential, url: str) -> dict[str, Any]:
     try:
         opened = credentials.opened(row)
         if isinstance(opened.fields, PostgresLogin):
-            return _tested_login(opened, opened.fields)
+            return _test_login(opened, opened.fields)
         if not opened.fields.for_requests:
-            raise Problem(400, "A credential of this type cannot be tried: it is sent nowhere.")
+            raise Problem(400, "Credentials of this type cannot be tested: they are not sent in requests.")
         if not url:
             if not isinstance(opened.fields, OAuth2ClientCredentials):
-                raise Problem(400, "url: A URL is needed to try this credential.", [_URL_NEEDED])
+                raise Problem(400, "url: A URL is required to test this credential.", [_URL_NEEDED])
             opened.fetch_token()
-            return {"ok": True, "status": None, "detail": "The token URL gave a token."}
+            return {"ok": True, "status": None, "detail": "The token URL returned a token."}
         headers, query = opened.apply(url, {}, {})
         answer = outbound.send("GET", url, headers=headers, params=query, timeout_seconds=TEST_SECONDS)
     except (NodeError, outbound.OutboundRefused, outbound.OutboundFailed) as error:
         return {"ok": False, "status": None, "detail": str(error)}
-    return {"ok": answer.status < 400, "status": answer.status, "detail": f"The URL answered {answer.status}."}
+    return {
+        "ok": answer.status < 400,
+        "status": answer.status,
+        "detail": f"The URL responded with status {answer.status}.",
+    }
 
 
-def _tested_login(opened: credentials.OpenCredential, login: PostgresLogin) -> dict[str, Any]:
-    """Connect with the server that the credential names, and with no other. What the server says is not repeated: it
-    would tell an editor, who may try the credential, what only its user may know."""
+def _test_login(opened: credentials.OpenCredential, login: PostgresLogin) -> dict[str, Any]:
+    """Connect to the server that the credential names, and to no other. The server's message is left out: an editor
+    may test the credential, and the message could reveal its fields."""
     if not login.host:
-        raise Problem(400, "The credential names no host, so that it cannot be tried: each node says where it goes.")
+        raise Problem(400, "This credential has no host, so it cannot be tested: each node sets its own host.")
     try:
         opened.check_host(login.host)
-        postgres.try_login(login)
+        postgres.test_login(login)
     except NodeError as error:
-        said = "The server is not there, or refused the connection." if error.retryable else "The login was refused."
-        return {"ok": False, "status": None, "detail": said}
-    return {"ok": True, "status": None, "detail": "The server took the login."}
+        retryable = error.retryable
+        detail = "The server did not accept the connection." if retryable else "The server rejected the login."
+        return {"ok": False, "status": None, "detail": detail}
+    return {"ok": True, "status": None, "detail": "The login succeeded."}
 
 
-_URL_NEEDED = {"field": "url", "message": "A URL is needed to try this credential.", "code": "required"}
+_URL_NEEDED = {"field": "url", "message": "A URL is required to test this credential.", "code": "required"}
 
 
 class CredentialTypesView(APIView):
-    """The types of credentials, with the JSON schema of what each holds; `writeOnly` marks the secrets."""
+    """The credential types, with the JSON schema of their fields; `writeOnly` marks secrets."""
 
     @extend_schema(responses={200: list[dict]})  # type: ignore[type-arg]
     def get(self, request: Request) -> Response:

@@ -16,7 +16,7 @@ from executions.lifecycle import CannotStart
 from executions.models import Execution, Priority
 from executions.reruns import (
     FAILED,
-    MOST_IN_BULK,
+    MAX_IN_BULK,
     START,
     CannotRerun,
     NotEnded,
@@ -37,56 +37,68 @@ FIRST_SHOWN = 20
 ENDED = [s.value for s in ExecutionStatus if s.ended]
 
 
-class _WantedSerializer(BodySerializer):
-    """`from`, which is no name for a field in Python, and what all reruns can be asked for."""
+class _RerunOptionsSerializer(BodySerializer):
+    """The options of every rerun. `from` is added by `get_fields`, since it is a keyword in Python."""
 
     version = serializers.ChoiceField(choices=["same", "latest"], default="same")
     priority = serializers.ChoiceField(
-        choices=Priority.choices, required=False, help_text="By default that of the execution before."
+        choices=Priority.choices, required=False, help_text="Defaults to the priority of the original execution."
     )
 
     def get_fields(self) -> dict[str, Any]:
-        said = (
-            "`start` (the whole), `failed` (the node that failed or was cut off), or a node's id, also as `node:<id>`."
+        help_text = (
+            "`start` (the whole execution), `failed` (from the node that failed or was interrupted), or a node id, also"
+            " as `node:<id>`."
         )
-        return {"from": serializers.CharField(max_length=110, default=START, help_text=said)} | super().get_fields()
+        return {
+            "from": serializers.CharField(max_length=110, default=START, help_text=help_text)
+        } | super().get_fields()
 
-    def wanted(self) -> RerunRequest:
-        """Return what the body asks for."""
+    def rerun_request(self) -> RerunRequest:
+        """Return the rerun that the body describes."""
         data = self.validated_data
         return RerunRequest(data["from"], data["version"], data.get("input"), data.get("priority"))
 
 
-class RerunSerializer(_WantedSerializer):
+class RerunSerializer(_RerunOptionsSerializer):
     input = serializers.ListField(
         child=serializers.DictField(),
         required=False,
         max_length=100_000,
-        help_text="Replaces what the execution takes in or, with a node in `from`, what that node takes in.",
+        help_text="Replaces the input of the execution or, with a node in `from`, the input of that node.",
     )
 
 
-class BulkRerunSerializer(_WantedSerializer):
+class BulkRerunSerializer(_RerunOptionsSerializer):
     workflow = serializers.UUIDField(required=False)
     status = serializers.MultipleChoiceField(choices=ENDED, required=False)
-    since = Moment(required=False, help_text="Queued then or later.")
-    until = Moment(required=False, help_text="Queued earlier.")
-    ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=MOST_IN_BULK)
-    skip_rerun = serializers.BooleanField(default=False, help_text="Leave out what has been rerun already.")
+    since = Moment(required=False, help_text="Executions queued at this time or later.")
+    until = Moment(required=False, help_text="Executions queued before this time.")
+    ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=MAX_IN_BULK)
+    skip_rerun = serializers.BooleanField(default=False, help_text="Skip executions that were rerun already.")
     limit = serializers.IntegerField(
-        min_value=1, max_value=MOST_IN_BULK, default=100, help_text="At most so many, the oldest first."
+        min_value=1,
+        max_value=MAX_IN_BULK,
+        default=100,
+        help_text="The maximum number of executions to rerun, oldest first.",
     )
-    dry_run = serializers.BooleanField(default=True, help_text="Only count, and show the first.")
+    dry_run = serializers.BooleanField(
+        default=True, help_text="Only count the executions and list the first; rerun nothing."
+    )
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         if not any(data.get(name) for name in ("workflow", "status", "since", "until", "ids")):
-            raise serializers.ValidationError("Say which executions: workflow, status, since, until or ids.")
+            raise serializers.ValidationError(
+                "Choose executions by at least one of workflow, status, since, until and ids."
+            )
         if data["from"] not in {START, FAILED} and not data.get("workflow"):
-            raise serializers.ValidationError({"from": "A node's id makes sense only within one workflow."})
+            raise serializers.ValidationError(
+                {"from": "A node id requires `workflow`: node ids belong to one workflow."}
+            )
         return data
 
     def filters(self) -> RerunFilter:
-        """Return which executions the body is about."""
+        """Return the filter for the executions that the body selects."""
         names = ("workflow", "since", "until", "skip_rerun")
         data = self.validated_data
         chosen = {name: data.get(name) for name in names}
@@ -100,43 +112,43 @@ class StartedRerunSerializer(serializers.Serializer[Any]):
 
 class FailedRerunSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
-    detail = serializers.CharField(help_text="Why it was not rerun.")
+    detail = serializers.CharField(help_text="Why the execution was not rerun.")
 
 
 class BulkReportSerializer(serializers.Serializer[Any]):
     dry_run = serializers.BooleanField()
-    matched = serializers.IntegerField(help_text="How many executions fit the filters.")
-    chosen = serializers.IntegerField(help_text="How many of them `limit` lets through.")
-    first = serializers.ListField(child=serializers.UUIDField(), help_text="The first of those chosen, oldest first.")
+    matched = serializers.IntegerField(help_text="How many executions match the filters.")
+    chosen = serializers.IntegerField(help_text="How many of them are within `limit`.")
+    first = serializers.ListField(child=serializers.UUIDField(), help_text="The first chosen executions, oldest first.")
     started = StartedRerunSerializer(many=True)
     failed = FailedRerunSerializer(many=True)
 
 
 class RerunActions(viewsets.GenericViewSet[Execution]):
-    """The part of the executions' API that reruns them."""
+    """The rerun actions of `/api/executions/`."""
 
     @extend_schema(request=RerunSerializer, responses={202: ExecutionSerializer}, parameters=[idempotency.PARAMETER])
     @action(detail=True, methods=["post"])
     def rerun(self, request: Request, pk: str) -> Response:
-        """Make a new execution from one that has ended: whole, from the failed node or from any node."""
-        found = Execution.objects.select_related("workflow__latest_version", "version")
-        execution = get_visible_or_404(found, request.user, Role.EDITOR, pk=pk)
+        """Rerun an ended execution as a new execution: the whole, from the failed node, or from any node."""
+        rows = Execution.objects.select_related("workflow__latest_version", "version")
+        execution = get_visible_or_404(rows, request.user, Role.EDITOR, pk=pk)
         body = RerunSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        wanted = body.wanted()
-        key = key_ahead(execution, wanted)
+        rerun_request = body.rerun_request()
+        key = key_ahead(execution, rerun_request)
         try:
-            made, _ = create_once(
+            new_execution, _ = create_once(
                 request,
                 lambda pk: Execution.objects.visible_to(request.user).filter(pk=pk).first(),
-                lambda: rerun(execution, wanted, request.user, key),  # type: ignore[arg-type]
+                lambda: rerun(execution, rerun_request, request.user, key),  # type: ignore[arg-type]
             )
         except (NotEnded, CannotStart) as error:
             raise Problem(409, str(error)) from None
         except CannotRerun as error:
             fields = [{"field": error.field, "message": str(error), "code": "invalid"}]
             raise Problem(400, f"{error.field}: {error}", fields) from None
-        return Response(ExecutionSerializer(made).data, status=status.HTTP_202_ACCEPTED)
+        return Response(ExecutionSerializer(new_execution).data, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(
         operation_id="executions_rerun_many",
@@ -145,19 +157,19 @@ class RerunActions(viewsets.GenericViewSet[Execution]):
     )
     @action(detail=False, methods=["post"], url_path="rerun")
     def rerun_many(self, request: Request) -> Response:
-        """Rerun all ended executions that fit, oldest first; a dry run (the default) only counts them."""
+        """Rerun all ended executions that match, oldest first. A dry run (the default) only counts them."""
         body = BulkRerunSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         matching = body.filters().matching(Execution.objects.visible_to(request.user, Role.EDITOR))
         ids = list(matching.values_list("pk", flat=True)[: body.validated_data["limit"]])
         matched, dry_run = matching.count(), body.validated_data["dry_run"]
-        reports = [] if dry_run else list(rerun_many(ids, body.wanted(), request.user))  # type: ignore[arg-type]
-        told = {
+        reports = [] if dry_run else list(rerun_many(ids, body.rerun_request(), request.user))  # type: ignore[arg-type]
+        result = {
             "dry_run": dry_run,
             "matched": matched,
             "chosen": len(ids),
             "first": ids[:FIRST_SHOWN],
-            "started": [made for report in reports for made in report.started],
+            "started": [execution for report in reports for execution in report.started],
             "failed": [{"id": pk, "detail": why} for report in reports for pk, why in report.failed],
         }
-        return Response(BulkReportSerializer(told).data, status=200 if dry_run else 202)
+        return Response(BulkReportSerializer(result).data, status=200 if dry_run else 202)

@@ -26,14 +26,14 @@ class ScheduleSerializer(serializers.Serializer[Any]):
     interval_seconds = serializers.IntegerField(allow_null=True)
     timezone = serializers.CharField()
     missed = serializers.ChoiceField(choices=Missed.choices)
-    words = serializers.CharField(help_text="The rule as people say it.")
+    words = serializers.CharField(help_text="The rule in words.")
     next = serializers.ListField(
-        child=serializers.DateTimeField(), help_text="The next times; none while the workflow is inactive."
+        child=serializers.DateTimeField(), help_text="The next times; empty while the workflow is inactive."
     )
     last_at = serializers.DateTimeField(allow_null=True, help_text="The planned time of the last execution.")
     last_fired_at = serializers.DateTimeField(allow_null=True)
     last_execution = serializers.UUIDField(allow_null=True)
-    last_error = serializers.CharField(help_text="Why the last firing started nothing; empty if it did.")
+    last_error = serializers.CharField(help_text="Why the last firing started no execution; empty if it started one.")
     last_error_at = serializers.DateTimeField(allow_null=True)
 
 
@@ -52,11 +52,11 @@ class PreviewSerializer(serializers.Serializer[Any]):
 
 
 class PreviewView(APIView):
-    """What a schedule trigger with these parameters would do; nothing is saved."""
+    """A preview of a schedule trigger with these parameters. Nothing is saved."""
 
     @extend_schema(request=PreviewRequestSerializer, responses={200: PreviewSerializer})
     def post(self, request: Request) -> Response:
-        """Say the rule in words, and its next five times, were it activated now."""
+        """Return the rule in words, and its next five times if it were activated now."""
         PreviewRequestSerializer(data=request.data).is_valid(raise_exception=True)
         try:
             parameters = ScheduleTriggerParameters.model_validate(request.data)

@@ -1,4 +1,5 @@
-"""Shapes of the API. Workflows are validated by `executions.definitions`; serializers check the outer shape."""
+"""Serializers of workflows and executions. They check the outer shape; `executions.workflows.definitions` validates
+workflows."""
 
 from __future__ import annotations
 
@@ -21,12 +22,12 @@ from workflow_platform.core.api.inputs import BodySerializer, Moment, QuerySeria
 
 
 class _Definition:
-    """`context["editor_of"]` holds the workspaces whose definitions the caller sees whole; without it, all of them."""
+    """`context["editor_of"]`: the workspaces whose definitions the caller sees unmasked; without it, all of them."""
 
     context: dict[str, Any]
 
     def shown(self, data: dict[str, Any], workspace: UUID) -> dict[str, Any]:
-        """Return the fields as the caller may see them."""
+        """Return the fields, with secrets masked unless the caller is an editor."""
         editor_of = self.context.get("editor_of")
         if editor_of is None or workspace in editor_of:
             return data
@@ -55,11 +56,11 @@ class WorkflowSerializer(_Definition, serializers.ModelSerializer[Workflow]):
 
 @extend_schema_field({"type": "array", "items": {"type": "object"}})
 class GraphField(serializers.JSONField):
-    """The nodes or edges of a graph. `executions.definitions` says what is wrong with them, node by node."""
+    """The nodes or edges of a graph. `executions.workflows.definitions` validates them, node by node."""
 
 
 class WorkflowWriteSerializer(BodySerializer):
-    workspace = serializers.UUIDField(required=False, help_text="Needed where you are a member of several workspaces.")
+    workspace = serializers.UUIDField(required=False, help_text="Required if you are a member of several workspaces.")
     name = serializers.CharField(max_length=200)
     description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
     nodes = GraphField()
@@ -69,15 +70,15 @@ class WorkflowWriteSerializer(BodySerializer):
 
 
 class GraphSerializer(BodySerializer):
-    """A graph to check: whatever it is, the answer says what is wrong with it."""
+    """A graph to validate. Any JSON is accepted; the response lists the problems."""
 
     nodes = serializers.JSONField(allow_null=True)
     edges = serializers.JSONField(required=False, allow_null=True)
 
 
 class ValidateSerializer(BodySerializer):
-    nodes = serializers.JSONField(required=False, allow_null=True, help_text="By default those that are saved.")
-    edges = serializers.JSONField(required=False, allow_null=True, help_text="By default those that are saved.")
+    nodes = serializers.JSONField(required=False, allow_null=True, help_text="Defaults to the saved nodes.")
+    edges = serializers.JSONField(required=False, allow_null=True, help_text="Defaults to the saved edges.")
 
 
 class VersionSerializer(_Definition, serializers.ModelSerializer[WorkflowVersion]):
@@ -100,10 +101,14 @@ class ReasonSerializer(BodySerializer):
 
 
 class CancelledDeliveriesSerializer(serializers.Serializer[Any]):
-    withdrawn = serializers.IntegerField(help_text="Not sent, and cancelled.")
-    arrived = serializers.IntegerField(help_text="They had left, and arrived, before.")
-    under_way = serializers.IntegerField(help_text="They had left: they may arrive, and are not tried again.")
-    left = serializers.ListField(child=serializers.UUIDField(), help_text="The ids of those that had left: 100.")
+    withdrawn = serializers.IntegerField(help_text="Deliveries that were cancelled before they were sent.")
+    arrived = serializers.IntegerField(help_text="Deliveries that had arrived before.")
+    under_way = serializers.IntegerField(
+        help_text="Deliveries in progress: they may still arrive, and are not retried."
+    )
+    left = serializers.ListField(
+        child=serializers.UUIDField(), help_text="The ids of deliveries that were already sent; at most 100."
+    )
 
 
 class ExecutionSerializer(serializers.ModelSerializer[Execution]):
@@ -111,10 +116,12 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
     workflow_version = serializers.IntegerField(source="version.number", read_only=True)
     stream = serializers.CharField(source="stream.name", read_only=True)
     events = serializers.IntegerField(source="stream.last_sequence", read_only=True)
-    pause_requested = serializers.SerializerMethodField(help_text="It pauses after the nodes that are at work.")
+    pause_requested = serializers.SerializerMethodField(
+        help_text="Whether a pause is pending: it takes effect when the running nodes finish."
+    )
 
     cancelled_deliveries = serializers.SerializerMethodField(
-        help_text="What its cancellation withdrew, and what had left by then; null if it had caused no deliveries."
+        help_text="What the cancellation did to the execution's deliveries; null if there were none."
     )
 
     @extend_schema_field(CancelledDeliveriesSerializer(allow_null=True))
@@ -143,7 +150,7 @@ class HolderSerializer(serializers.Serializer[Any]):
 
 
 class QueueSerializer(serializers.Serializer[Any]):
-    """Why an execution is queued: `executions.admission.explanation` says what each field means."""
+    """Why an execution is queued; `executions.admission.explanation` defines the fields."""
 
     reason = serializers.ChoiceField(choices=get_args(Reason))
     detail = serializers.CharField()
@@ -155,7 +162,7 @@ class QueueSerializer(serializers.Serializer[Any]):
     other_holders = serializers.IntegerField()
     expected_start = serializers.DateTimeField(allow_null=True)
     expected_start_unknown = serializers.CharField(allow_null=True)
-    also = serializers.ListField(child=serializers.CharField(), help_text="Further values of `reason`.")
+    also = serializers.ListField(child=serializers.CharField(), help_text="Further reasons, as in `reason`.")
 
 
 class RelatedExecutionSerializer(serializers.Serializer[Any]):
@@ -163,27 +170,29 @@ class RelatedExecutionSerializer(serializers.Serializer[Any]):
     workflow = serializers.UUIDField()
     workflow_name = serializers.CharField()
     status = serializers.CharField()
-    node = serializers.CharField(allow_null=True, help_text="The node of the parent that started the child.")
+    node = serializers.CharField(allow_null=True, help_text="The node of the parent execution that started the child.")
     run_index = serializers.IntegerField(allow_null=True)
 
 
 class ExecutionDetailSerializer(ExecutionSerializer):
-    queue = serializers.SerializerMethodField(help_text="Why it is queued; null once it is not.")
+    queue = serializers.SerializerMethodField(help_text="Why the execution is queued; null if it is not queued.")
     parent_execution = serializers.SerializerMethodField()
-    children = serializers.SerializerMethodField(help_text="At most 100, in the order in which they were started.")
+    children = serializers.SerializerMethodField(
+        help_text="The child executions in the order in which they started; at most 100."
+    )
 
     class Meta(ExecutionSerializer.Meta):
         fields = [*ExecutionSerializer.Meta.fields, "queue", "parent_execution", "children"]
 
     @extend_schema_field(QueueSerializer(allow_null=True))
     def get_queue(self, execution: Execution) -> dict[str, Any] | None:
-        found = explain(execution, self.context["request"].user)
-        return dict(QueueSerializer(found).data) if found else None
+        explanation = explain(execution, self.context["request"].user)
+        return dict(QueueSerializer(explanation).data) if explanation else None
 
     @extend_schema_field(RelatedExecutionSerializer(allow_null=True))
     def get_parent_execution(self, execution: Execution) -> Any:
-        found = relations.parent_of(execution)
-        return RelatedExecutionSerializer(found).data if found else None
+        parent = relations.parent_of(execution)
+        return RelatedExecutionSerializer(parent).data if parent else None
 
     @extend_schema_field(RelatedExecutionSerializer(many=True))
     def get_children(self, execution: Execution) -> Any:
@@ -215,53 +224,64 @@ class NodeRunFilterSerializer(QuerySerializer):
         min_value=1,
         max_value=1000,
         required=False,
-        help_text="Only so many, the newest, and the latest run of every node: how an execution of many runs stands.",
+        help_text="Return only this many of the newest runs, and the latest run of every node.",
     )
     node = serializers.CharField(max_length=100, required=False)
     run_index = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False)
 
 
 class ExecutionEventsQuerySerializer(QuerySerializer):
-    after = serializers.IntegerField(min_value=0, max_value=2**62, required=False, help_text="A sequence; default 0.")
+    after = serializers.IntegerField(
+        min_value=0,
+        max_value=2**62,
+        required=False,
+        help_text="Return the events after this sequence, in order. Default 0.",
+    )
     before = serializers.IntegerField(
-        min_value=1, max_value=2**62, required=False, help_text="A sequence: the events before it, the newest first."
+        min_value=1, max_value=2**62, required=False, help_text="Return the events before this sequence, newest first."
     )
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=500)
-    type = ManyField(help_text="Patterns: `execution.node_*`. Several by commas or by repeating the parameter.")
+    type = ManyField(
+        help_text="Event types or patterns such as `execution.node_*`, separated by commas or as repeated parameters."
+    )
     level = serializers.ChoiceField(
-        choices=["lifecycle", "all"], default="all", help_text="lifecycle: where it stands, not what its nodes do."
+        choices=["lifecycle", "all"],
+        default="all",
+        help_text="lifecycle: only changes of the execution's status, without the events of its nodes.",
     )
 
     def validate_type(self, patterns: list[str]) -> list[str]:
-        """Refuse a pattern that no type fits."""
+        """Reject a pattern that matches no event type."""
         return checked_types(patterns)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse two places at once."""
+        """Reject `after` together with `before`."""
         if "after" in attrs and "before" in attrs:
-            raise serializers.ValidationError({"before": ["Either `after` or `before`."]})
+            raise serializers.ValidationError({"before": ["Give either `after` or `before`, not both."]})
         return attrs
 
     @property
     def types(self) -> frozenset[str] | None:
-        """Return the types that are wanted; None for all."""
-        given = self.validated_data
-        wanted = matching_types(given["type"]) if given.get("type") else None
-        if given["level"] == "all":
-            return wanted
-        return LIFECYCLE if wanted is None else wanted & LIFECYCLE
+        """Return the requested event types; None for all."""
+        params = self.validated_data
+        types = matching_types(params["type"]) if params.get("type") else None
+        if params["level"] == "all":
+            return types
+        return LIFECYCLE if types is None else types & LIFECYCLE
 
 
 class ExecutionEventsSerializer(serializers.Serializer[Any]):
     events = EventSerializer(many=True)
     head = serializers.IntegerField(help_text="The stream's last sequence.")
-    next_after = serializers.IntegerField(required=False, help_text="Give it as `after` to go on.")
+    next_after = serializers.IntegerField(required=False, help_text="The value of `after` for the next page.")
     next_before = serializers.IntegerField(
         required=False,
         allow_null=True,
-        help_text="Give it as `before` to go on backwards; null: there is nothing more.",
+        help_text="The value of `before` for the next page; null on the last page.",
     )
-    removed_through = serializers.IntegerField(help_text="Events up to this sequence were removed by retention.")
+    removed_through = serializers.IntegerField(
+        help_text="Retention removed the events up to and including this sequence."
+    )
 
 
 class OutputFilterSerializer(QuerySerializer):

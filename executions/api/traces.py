@@ -1,4 +1,4 @@
-"""`/api/trace/`: the trace of an execution, found from whatever stands in it."""
+"""`/api/trace/`: the trace of an execution, found by any of its parts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NAMES = ("execution", "delivery", "inbound", "event")
 
 class TraceQuerySerializer(QuerySerializer):
     execution = serializers.UUIDField(required=False, help_text="The id of an execution.")
-    delivery = serializers.UUIDField(required=False, help_text="Or of a delivery.")
-    inbound = serializers.UUIDField(required=False, help_text="Or of a request that came in.")
-    event = serializers.UUIDField(required=False, help_text="Or of an event.")
+    delivery = serializers.UUIDField(required=False, help_text="The id of a delivery.")
+    inbound = serializers.UUIDField(required=False, help_text="The id of an inbound request.")
+    event = serializers.UUIDField(required=False, help_text="The id of an event.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse nothing, and several."""
+        """Require exactly one parameter."""
         if len(attrs) != 1:
             raise serializers.ValidationError({"execution": [f"Give exactly one of {', '.join(NAMES)}."]})
         return attrs
@@ -33,7 +33,7 @@ class TraceQuerySerializer(QuerySerializer):
 class TraceView(APIView):
     @extend_schema(parameters=[TraceQuerySerializer], responses={200: dict, 404: None})
     def get(self, request: Request) -> Response:
-        """Everything that hangs together: inbound request → execution → node run → event → delivery → attempt."""
-        wanted = TraceQuerySerializer.of(request)
-        ((kind, pk),) = wanted.validated_data.items()
+        """Return everything that is connected: inbound request → execution → node run → event → delivery → attempt."""
+        query = TraceQuerySerializer.of(request)
+        ((kind, pk),) = query.validated_data.items()
         return Response(trace(focus_of(request.user, kind, pk)))

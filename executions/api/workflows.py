@@ -45,8 +45,8 @@ from workflow_platform.core.api.problems import Problem
 
 
 def invalid_graph(error: InvalidGraph) -> Problem:
-    """Return the problem that lists everything wrong with a graph."""
-    return Problem(400, f"The workflow is not valid: {error}", [p.as_dict() for p in error.problems[:200]])
+    """Return the problem that lists all errors of a graph."""
+    return Problem(400, f"The workflow is invalid: {error}", [p.as_dict() for p in error.problems[:200]])
 
 
 class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
@@ -55,21 +55,21 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     lookup_value_regex = "[0-9a-f-]{36}"
 
     def get_queryset(self) -> QuerySet[Workflow]:
-        found = Workflow.objects.visible_to(self.request.user).filter(deleted_at__isnull=True)
-        return found.select_related("latest_version")
+        rows = Workflow.objects.visible_to(self.request.user).filter(deleted_at__isnull=True)
+        return rows.select_related("latest_version")
 
     def _workflow(self, pk: str, role: Role = Role.VIEWER) -> Workflow:
-        found = Workflow.objects.filter(deleted_at__isnull=True).select_related("latest_version", "workspace")
-        return get_visible_or_404(found, self.request.user, role, pk=pk)
+        rows = Workflow.objects.filter(deleted_at__isnull=True).select_related("latest_version", "workspace")
+        return get_visible_or_404(rows, self.request.user, role, pk=pk)
 
-    def _seen(self) -> dict[str, Any]:
-        """Return what tells the serializers whose definitions the caller sees whole."""
-        mine = Workspace.objects.visible_to(self.request.user, Role.EDITOR)
-        return {"editor_of": set(mine.values_list("pk", flat=True))}
+    def _mask_context(self) -> dict[str, Any]:
+        """Return the serializers' context: the workspaces whose definitions the caller sees unmasked."""
+        editable = Workspace.objects.visible_to(self.request.user, Role.EDITOR)
+        return {"editor_of": set(editable.values_list("pk", flat=True))}
 
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(self.get_queryset())
-        return self.get_paginated_response(WorkflowSerializer(page, many=True, context=self._seen()).data)
+        return self.get_paginated_response(WorkflowSerializer(page, many=True, context=self._mask_context()).data)
 
     @extend_schema(
         request=WorkflowWriteSerializer, responses={201: WorkflowSerializer}, parameters=[idempotency.PARAMETER]
@@ -77,24 +77,26 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     def create(self, request: Request) -> Response:
         body = WorkflowWriteSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        given = body.validated_data
-        workspace = workspace_for(user_of(request), given.get("workspace"), Role.EDITOR)
-        checked = _checked(workspace, given)  # which create_once would do in a transaction
-        workflow, _ = create_once(request, self._found, lambda: self._save(request, given, workspace, None, checked))
+        definition = body.validated_data
+        workspace = workspace_for(user_of(request), definition.get("workspace"), Role.EDITOR)
+        checked = _check_ahead(workspace, definition)  # outside the transaction of create_once
+        workflow, _ = create_once(
+            request, self._by_id, lambda: self._save(request, definition, workspace, None, checked)
+        )
         return Response(WorkflowSerializer(workflow).data, status=status.HTTP_201_CREATED)
 
-    def _found(self, pk: str) -> Workflow | None:
+    def _by_id(self, pk: str) -> Workflow | None:
         return self.get_queryset().filter(pk=pk).first()
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(WorkflowSerializer(self._workflow(pk), context=self._seen()).data)
+        return Response(WorkflowSerializer(self._workflow(pk), context=self._mask_context()).data)
 
     @extend_schema(request=WorkflowWriteSerializer)
     def update(self, request: Request, pk: str, partial: bool = False) -> Response:
         workflow = self._workflow(pk, Role.EDITOR)
         body = WorkflowWriteSerializer(data=request.data, partial=partial)
         body.is_valid(raise_exception=True)
-        checked = _checked(workflow.workspace, body.validated_data, workflow)
+        checked = _check_ahead(workflow.workspace, body.validated_data, workflow)
         saved = self._save(request, body.validated_data, workflow.workspace, workflow, checked)
         return Response(WorkflowSerializer(saved).data)
 
@@ -128,32 +130,32 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     @extend_schema(operation_id="workflows_validate_unsaved", request=GraphSerializer, responses={200: dict})
     @action(detail=False, methods=["post"], url_path="validate")
     def validate_graph(self, request: Request) -> Response:
-        """Say what is wrong with a graph, without saving it."""
+        """Validate a graph without saving it."""
         body = GraphSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         editable = Workspace.objects.visible_to(request.user, Role.EDITOR).values_list("pk", flat=True)
         nodes, edges = body.validated_data["nodes"], body.validated_data.get("edges", [])
-        return self._validated(nodes, edges, list(editable) or None, group=f"user {request.user.pk}")
+        return self._validation(nodes, edges, list(editable) or None, group=f"user {request.user.pk}")
 
     @extend_schema(request=ValidateSerializer, responses={200: dict})
     @action(detail=True, methods=["post"])
     def validate(self, request: Request, pk: str) -> Response:
-        """Say what is wrong with the saved graph, or with the one in the body."""
+        """Validate the saved graph, or the graph in the body."""
         workflow = self._workflow(pk)
         version = workflow.latest_version
         assert version is not None
-        given = ValidateSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        body = given.validated_data
+        serializer = ValidateSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        body = serializer.validated_data
         editable = Workspace.objects.visible_to(request.user, Role.EDITOR).filter(pk=workflow.workspace_id).exists()
         nodes, edges = body.get("nodes", version.nodes), body.get("edges", version.edges)
         workspaces = [workflow.workspace_id] if editable else None
-        return self._validated(nodes, edges, workspaces, workflow.name, group=str(workflow.workspace_id))
+        return self._validation(nodes, edges, workspaces, workflow.name, group=str(workflow.workspace_id))
 
-    def _validated(
+    def _validation(
         self, nodes: object, edges: object, workspaces: Sequence[UUID] | None, name: str = "", *, group: str
     ) -> Response:
-        # Viewers know no credentials, hence are not told which there are.
+        # Viewers may not see which credentials exist.
         try:
             refused = refused_urls(nodes) if workspaces is not None else []
             definitions.check(nodes, edges, workspaces, name, refused, group=group)
@@ -183,10 +185,10 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     @action(detail=True, methods=["post"])
     def clone(self, request: Request, pk: str) -> Response:
         workflow = self._workflow(pk, Role.EDITOR)
-        checked = _checked(workflow.workspace, definitions.definition_of_copy(workflow))
+        checked = _check_ahead(workflow.workspace, definitions.definition_of_copy(workflow))
         copy, _ = create_once(
             request,
-            self._found,
+            self._by_id,
             lambda: definitions.clone_workflow(workflow, request.user, checked),  # type: ignore[arg-type]
         )
         return Response(WorkflowSerializer(copy).data, status=status.HTTP_201_CREATED)
@@ -196,18 +198,18 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     def versions(self, request: Request, pk: str) -> Response:
         versions: Any = self._workflow(pk).versions.select_related("workflow")
         page: Any = self.paginate_queryset(versions)
-        return self.get_paginated_response(VersionSerializer(page, many=True, context=self._seen()).data)
+        return self.get_paginated_response(VersionSerializer(page, many=True, context=self._mask_context()).data)
 
     @extend_schema(responses={200: ScheduleSerializer(many=True)}, filters=False)
     @action(detail=True, pagination_class=None)
     def schedules(self, request: Request, pk: str) -> Response:
-        """When the workflow's schedule triggers start it next, and what came of the last time."""
+        """List the workflow's schedules: when each is due next, and the result of its last firing."""
         return Response(ScheduleSerializer(schedules.listed(self._workflow(pk)), many=True).data)
 
     @extend_schema(responses={200: HookSerializer(many=True)}, filters=False)
     @action(detail=True, pagination_class=None)
     def hooks(self, request: Request, pk: str) -> Response:
-        """The URLs of the workflow's webhook triggers."""
+        """List the URLs of the workflow's webhook triggers."""
         return Response(HookSerializer(hooks.listed(self._workflow(pk)), many=True).data)
 
     @extend_schema(
@@ -217,7 +219,7 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     )
     @action(detail=True, methods=["post"])
     def execute(self, request: Request, pk: str) -> Response:
-        """Start an execution. With `wait`, answer 200 when it has ended within so many seconds, else 202."""
+        """Start an execution. With `wait`, the response is 200 if it ends within that many seconds, else 202."""
         workflow = self._workflow(pk, Role.EDITOR)
         body = ExecuteSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -243,8 +245,10 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         return Response(ExecutionSerializer(execution).data, status=200 if ended else 202)
 
 
-def _checked(workspace: Workspace, definition: dict[str, Any], workflow: Workflow | None = None) -> definitions.Checked:
-    """Return what has to be known of a definition before the transaction that saves it. Raises Problem."""
+def _check_ahead(
+    workspace: Workspace, definition: dict[str, Any], workflow: Workflow | None = None
+) -> definitions.Checked:
+    """Return the checks of a definition that must precede the transaction that saves it. Raises Problem."""
     try:
         return definitions.check_ahead(workspace, definition, workflow)
     except InvalidGraph as error:
@@ -252,13 +256,13 @@ def _checked(workspace: Workspace, definition: dict[str, Any], workflow: Workflo
 
 
 def _trigger(request: Request) -> Trigger:
-    """Return what starts an execution: a person at a page, who has a session, or a program with a token."""
-    by_hand = isinstance(request.successful_authenticator, SessionAuthentication)
-    return Trigger.MANUAL if by_hand else Trigger.API
+    """Return the trigger of an execution: a person with a session, or a program with a token."""
+    has_session = isinstance(request.successful_authenticator, SessionAuthentication)
+    return Trigger.MANUAL if has_session else Trigger.API
 
 
 class NodeTypesView(APIView):
-    """The node types there are, with the JSON schema of their parameters: forms and validation come from here."""
+    """The installed node types, with the JSON schema of their parameters for forms and validation."""
 
     @extend_schema(responses={200: list[dict]})  # type: ignore[type-arg]
     def get(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Credentials: the encrypted logins and keys of nodes, their OAuth 2.0 tokens, and where they are used.
+"""Credentials: the encrypted logins and keys of nodes, their OAuth 2.0 tokens, and the workflows that use them.
 
 Other packages use the functions below and `usage`; only this package decrypts a secret.
 """

@@ -1,7 +1,7 @@
-"""Tokens of the OAuth2 client credentials grant (RFC 6749, 4.4): fetched once for all workers, kept encrypted in Redis
-until shortly before they expire, fetched anew when a server refuses one.
+"""Tokens of the OAuth2 client credentials grant (RFC 6749, 4.4). A token is fetched once for all workers, cached
+encrypted in Redis until shortly before it expires, and fetched again if a server rejects it.
 
-Redis is a convenience: without it a token is fetched each time.
+Without Redis, a token is fetched each time.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from workflow_platform.core.secrets import encryption
 FETCH_SECONDS = 20.0
 LOCK_SECONDS = 30.0
 LOCK_POLL_SECONDS = 0.2
-UNSAID_LIFETIME = 300.0
-LONGEST_LIFETIME = 24 * 3600.0
+DEFAULT_LIFETIME = 300.0
+MAX_LIFETIME = 24 * 3600.0
 MARGIN_SECONDS = 60.0
-"""A token is given up so long before its end, or a tenth of its life if that is less."""
-MOST_BYTES = 64 * 1024
+"""How long before its expiry a token is discarded; at most a tenth of its lifetime."""
+MAX_BYTES = 64 * 1024
 
 _ERROR_CODE = re.compile(r"[a-z0-9_]{1,60}")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16000}")
 
 
 class NoToken(Exception):
-    """The token URL gave none. The message has nothing of what was sent or received but a status and an error code."""
+    """The token URL returned no token. Of the exchange, the message contains only the status and an error code."""
 
     def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
@@ -54,35 +54,35 @@ def token(
     fresh: bool = False,
     cancelled: threading.Event | None = None,
 ) -> str:
-    """Return a token other than `refused`, with `fresh` one that is fetched now. `key` names the credential and the
-    version of its secrets.
+    """Return a token other than `refused`; with `fresh`, fetch it now. `key` identifies the credential and the version
+    of its secrets.
 
     Raises NoToken.
     """
     name = f"credential-token:{key}"
-    found = None if fresh else _kept(name)
-    if found is not None and found != refused:
-        return found
-    with _alone(name, cancelled):
-        found = None if fresh else _kept(name)  # whoever held the lock before has fetched it
-        if found is not None and found != refused:
-            return found
-        found, lifetime = _fetch(fields, cancelled)
-        _keep(name, found, lifetime)
-        return found
+    cached = None if fresh else _cached(name)
+    if cached is not None and cached != refused:
+        return cached
+    with _locked(name, cancelled):
+        cached = None if fresh else _cached(name)  # the previous holder of the lock may have fetched it
+        if cached is not None and cached != refused:
+            return cached
+        cached, lifetime = _fetch(fields, cancelled)
+        _store(name, cached, lifetime)
+        return cached
 
 
-def _kept(name: str) -> str | None:
+def _cached(name: str) -> str | None:
     try:
-        closed = cache.get(name)
-        return encryption.decrypt(closed).decode() if closed else None
+        encrypted = cache.get(name)
+        return encryption.decrypt(encrypted).decode() if encrypted else None
     except (RedisError, encryption.CannotDecrypt):
         return None
 
 
-def _keep(name: str, found: str, lifetime: float) -> None:
+def _store(name: str, token: str, lifetime: float) -> None:
     with suppress(RedisError):
-        cache.set(name, encryption.encrypt(found.encode()), max(1, int(lifetime - min(MARGIN_SECONDS, lifetime / 10))))
+        cache.set(name, encryption.encrypt(token.encode()), max(1, int(lifetime - min(MARGIN_SECONDS, lifetime / 10))))
 
 
 @functools.cache
@@ -91,8 +91,8 @@ def _redis() -> Redis:
 
 
 @contextmanager
-def _alone(name: str, cancelled: threading.Event | None) -> Iterator[None]:
-    """Let one at a time fetch a credential's token, over all processes; without Redis everybody does."""
+def _locked(name: str, cancelled: threading.Event | None) -> Iterator[None]:
+    """Let one process at a time fetch a credential's token. Without Redis, all may."""
     lock = _redis().lock(f"{name}:lock", timeout=LOCK_SECONDS, sleep=0.02, thread_local=False)
     held = False
     until = time.monotonic() + LOCK_SECONDS
@@ -120,46 +120,46 @@ def _fetch(fields: OAuth2ClientCredentials, cancelled: threading.Event | None) -
     else:
         form |= {"client_id": fields.client_id, "client_secret": fields.client_secret}
     try:
-        answer = outbound.send(
+        response = outbound.send(
             "POST",
             fields.token_url,
             headers=headers,
             body=urlencode(form).encode(),
             timeout_seconds=FETCH_SECONDS,
-            max_body_bytes=MOST_BYTES,
+            max_body_bytes=MAX_BYTES,
             cancelled=cancelled,
             repeatable=True,
         )
     except outbound.OutboundRefused as error:
-        raise NoToken(f"the token URL may not be called: {error}", retryable=False) from None
+        raise NoToken(f"the token URL is not allowed: {error}", retryable=False) from None
     except outbound.OutboundFailed as error:
         retryable = not isinstance(error, outbound.OutboundCancelled)
-        raise NoToken(f"no token: {error}", retryable=retryable) from None
-    said = _read(answer.body)
-    if answer.status != 200:
-        code = said.get("error")
-        because = f" ({code})" if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else ""
-        retryable = answer.status in {408, 429} or answer.status >= 500
-        raise NoToken(f"the token URL answered {answer.status}{because}.", retryable=retryable)
-    return _token_of(said)
+        raise NoToken(f"the token request failed: {error}", retryable=retryable) from None
+    body = _parse(response.body)
+    if response.status != 200:
+        code = body.get("error")
+        error_code = f" ({code})" if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else ""
+        retryable = response.status in {408, 429} or response.status >= 500
+        raise NoToken(f"the token URL responded with status {response.status}{error_code}.", retryable=retryable)
+    return _token_of(body)
 
 
-def _read(body: bytes) -> dict[str, Any]:
+def _parse(body: bytes) -> dict[str, Any]:
     try:
-        said = orjson.loads(body)
+        document = orjson.loads(body)
     except orjson.JSONDecodeError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
-def _token_of(said: dict[str, Any]) -> tuple[str, float]:
-    found, kind, lifetime = said.get("access_token"), said.get("token_type", "bearer"), said.get("expires_in")
-    if not isinstance(found, str) or not _TOKEN.fullmatch(found):
-        raise NoToken("the token URL answered 200 without an access_token.", retryable=False)
+def _token_of(body: dict[str, Any]) -> tuple[str, float]:
+    token, kind, lifetime = body.get("access_token"), body.get("token_type", "bearer"), body.get("expires_in")
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise NoToken("the token URL responded with status 200 but without an access_token.", retryable=False)
     if not isinstance(kind, str) or kind.lower() != "bearer":
-        raise NoToken("the token is not a bearer token.", retryable=False)
+        raise NoToken("the token type is not bearer, the only supported type.", retryable=False)
     try:
-        seconds = float(lifetime) if lifetime is not None else UNSAID_LIFETIME
+        seconds = float(lifetime) if lifetime is not None else DEFAULT_LIFETIME
     except (TypeError, ValueError):
-        seconds = UNSAID_LIFETIME
-    return found, min(max(seconds, 0.0), LONGEST_LIFETIME) if seconds == seconds else UNSAID_LIFETIME
+        seconds = DEFAULT_LIFETIME
+    return token, min(max(seconds, 0.0), MAX_LIFETIME) if seconds == seconds else DEFAULT_LIFETIME

@@ -1,7 +1,7 @@
-"""Credentials as people change them and as nodes use them. Nothing else opens what is encrypted.
+"""Creates, changes, decrypts and rotates credentials. Only this module decrypts them.
 
-What a credential holds leaves this module in an outbound request only: no event, log line, error or answer of the API
-has it, and a node run that used it has its outputs and errors redacted (`executions.domain.redaction`).
+The secrets of a credential appear only in outbound requests: never in an event, log line, error or API response. The
+outputs and errors of a node run that uses it are redacted (`executions.domain.redaction`).
 """
 
 from __future__ import annotations
@@ -30,14 +30,20 @@ from workflow_platform.core.last_used import note_use
 from workflow_platform.core.secrets import encryption
 
 RENEWAL_SECONDS = 30.0
-_NAME_TAKEN = {"field": "name", "message": "Another credential of the workspace has this name.", "code": "taken"}
+_NAME_TAKEN = {
+    "field": "name",
+    "message": "Another credential in this workspace has this name. Choose another name.",
+    "code": "taken",
+}
 
 
 class InUse(Exception):
-    """Workflows use the credential by its name."""
+    """Workflows refer to the credential by its name."""
 
     def __init__(self, workflows: Sequence[str]) -> None:
-        super().__init__(f"Used by its name in {', '.join(workflows[:10])}: a new name would break them.")
+        super().__init__(
+            f"The name cannot be changed: workflows refer to it ({', '.join(workflows[:10])}). Use the id there first."
+        )
 
 
 # --- changing --------------------------------------------------------------------------------------------------------
@@ -46,12 +52,12 @@ class InUse(Exception):
 def create(*, workspace: Workspace, by: User | None, type_: str, data: Any, **meta: Any) -> Credential:
     """Create a credential; `meta` is `{name, description, allowed_hosts}`. Raises BadFields."""
     row = Credential(workspace=workspace, type=type_, created_by=by, **_checked_meta(meta))
-    _close(row, _checked_fields(type_, data))
-    return _saved(row, created=True)
+    _encrypt(row, _checked_fields(type_, data))
+    return _save(row, created=True)
 
 
 def update(credential: Credential, data: Any = None, **meta: Any) -> Credential:
-    """Change what is given and keep the rest; a secret that is empty or left out stays. Raises BadFields, InUse."""
+    """Change the given fields and keep the others. An empty or omitted secret is kept. Raises BadFields, InUse."""
     with transaction.atomic():
         row = Credential.objects.select_for_update().get(pk=credential.pk)
         checked = _checked_meta(meta)
@@ -63,26 +69,26 @@ def update(credential: Credential, data: Any = None, **meta: Any) -> Credential:
             setattr(row, name, value)
         if data is not None:
             if not isinstance(data, dict):
-                raise BadFields([{"field": "data", "message": "An object is needed.", "code": "type"}])
+                raise BadFields([{"field": "data", "message": "Must be an object.", "code": "type"}])
             before = _open(row)
             secret = before.secret_names()
             changed = {name: value for name, value in data.items() if name not in secret or value not in ("", None)}
-            _close(row, _checked_fields(row.type, before.model_dump() | changed))
-        return _saved(row, created=False)
+            _encrypt(row, _checked_fields(row.type, before.model_dump() | changed))
+        return _save(row, created=False)
 
 
 def delete(credential: Credential) -> None:
-    """Take the credential away; node runs that ask for it fail from then on."""
+    """Delete the credential. Node runs that use it fail from then on."""
     credential.delete()
 
 
 def shown_fields(credential: Credential) -> dict[str, Any]:
-    """Return the fields that are no secrets. Raises encryption.CannotDecrypt."""
+    """Return the fields that are not secret. Raises encryption.CannotDecrypt."""
     return _open(credential).shown()
 
 
 def unknown(references: set[str], workspaces: Sequence[UUID]) -> set[str]:
-    """Return those of the names and ids that no credential of the workspaces has."""
+    """Return the names and ids that belong to no credential of the workspaces."""
     rows = Credential.objects.filter(workspace__in=workspaces)
     return {reference for reference in references if not rows.called(reference).exists()}
 
@@ -93,9 +99,11 @@ def _checked_meta(meta: dict[str, Any]) -> dict[str, Any]:
             UUID(meta["name"])
         except ValueError:
             if "{{" in meta["name"]:
-                raise BadFields([_NAME_TAKEN | {"message": "No expressions in a name.", "code": "invalid"}]) from None
+                raise BadFields(
+                    [_NAME_TAKEN | {"message": "The name must not contain {{.", "code": "invalid"}]
+                ) from None
         else:
-            raise BadFields([_NAME_TAKEN | {"message": "A name must not look like an id.", "code": "invalid"}])
+            raise BadFields([_NAME_TAKEN | {"message": "The name must not be a UUID.", "code": "invalid"}])
     return meta
 
 
@@ -107,11 +115,11 @@ def _checked_fields(type_: str, data: Any) -> Fields:
         except outbound.OutboundRefused as error:
             raise BadFields([{"field": "data.token_url", "message": str(error), "code": "refused"}]) from None
         except outbound.OutboundFailed:
-            pass  # a name that does not resolve now may resolve when it is called
+            pass  # the host may resolve when it is called
     return fields
 
 
-def _saved(row: Credential, *, created: bool) -> Credential:
+def _save(row: Credential, *, created: bool) -> Credential:
     row.updated_at = timezone.now()
     try:
         with transaction.atomic():
@@ -124,8 +132,8 @@ def _saved(row: Credential, *, created: bool) -> Credential:
 # --- at rest ---------------------------------------------------------------------------------------------------------
 
 
-def _close(row: Credential, fields: Fields) -> None:
-    # With the row's own id inside: copied into another row, of another workspace, it does not open.
+def _encrypt(row: Credential, fields: Fields) -> None:
+    # Contains the row's id, so that a copy in another row or workspace cannot be decrypted.
     row.data = encryption.encrypt(orjson.dumps({"credential": str(row.pk), "fields": fields.model_dump()}))
     row.key = encryption.current_key()
     row.fields_set = sorted(name for name, value in fields.model_dump().items() if value)
@@ -133,23 +141,23 @@ def _close(row: Credential, fields: Fields) -> None:
 
 def _open(row: Credential) -> Fields:
     """Return the fields. Raises encryption.CannotDecrypt."""
-    held = orjson.loads(encryption.decrypt(bytes(row.data)))
-    if held["credential"] != str(row.pk):
+    document = orjson.loads(encryption.decrypt(bytes(row.data)))
+    if document["credential"] != str(row.pk):
         raise encryption.CannotDecrypt(encryption.CannotDecrypt.__doc__)
-    return read_fields(row.type, held["fields"])
+    return read_fields(row.type, document["fields"])
 
 
 def rotate(chunk: int = 200, after: UUID | None = None) -> tuple[int, list[UUID], UUID | None]:
-    """Encrypt the next `chunk` rows that are under other keys than the first one anew, in one transaction.
+    """Re-encrypt the next `chunk` rows that are not encrypted with the current key, in one transaction.
 
-    Returns (how many, the ids of those that no key opens, the last id looked at or None at the end). Whatever is done
-    stays done: a rotation that broke off goes on where it was.
+    Returns (the number of rows, the ids of rows that no key decrypts, the last id processed or None at the end). An
+    interrupted rotation can be continued.
     """
     with transaction.atomic():
         rows = Credential.objects.select_for_update().exclude(key=encryption.current_key()).order_by("pk")
-        found = list((rows.filter(pk__gt=after) if after else rows)[:chunk])
+        batch = list((rows.filter(pk__gt=after) if after else rows)[:chunk])
         changed, lost = [], []
-        for row in found:
+        for row in batch:
             try:
                 row.data = encryption.encrypt_anew(bytes(row.data))
             except encryption.CannotDecrypt:
@@ -158,7 +166,7 @@ def rotate(chunk: int = 200, after: UUID | None = None) -> tuple[int, list[UUID]
             row.key = encryption.current_key()
             changed.append(row)
         Credential.objects.bulk_update(changed, ["data", "key"])
-    return len(changed), lost, found[-1].pk if found else None
+    return len(changed), lost, batch[-1].pk if batch else None
 
 
 # --- in use ----------------------------------------------------------------------------------------------------------
@@ -166,65 +174,69 @@ def rotate(chunk: int = 200, after: UUID | None = None) -> tuple[int, list[UUID]
 
 @dataclass(slots=True)
 class OpenCredential:
-    """A credential that may be sent; lives as long as the node run that asked for it."""
+    """A decrypted credential. Lives as long as the node run that uses it."""
 
     id: UUID
     name: str
     allowed_hosts: list[str]
     version: str
-    """Changes whenever what is encrypted does: tokens fetched with old secrets are not taken for new ones."""
+    """Changes with the encrypted data, so that tokens of old secrets are not used."""
     fields: Fields = field(repr=False)
     cancelled: threading.Event | None = None
     tokens: list[str] = field(default_factory=list, repr=False)
     renewed_at: float | None = None
 
     def secrets(self) -> list[str]:
-        """Return what must not leave the node run: what is held, and the tokens fetched with it so far."""
+        """Return the secrets to redact: those of the credential, and the tokens fetched with it."""
         return [*self.fields.secrets(), *self.tokens]
 
     def apply(self, url: str, headers: dict[str, str], query: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-        """Return headers and query with what signs the request in, before what the node has set itself. Raises
-        NodeError where the credential may not go, or no token can be had."""
+        """Return headers and query with the authentication added, which overrides the node's own. Raises NodeError if
+        the host is not allowed or no token can be fetched."""
         self._check_host(url)
         if isinstance(self.fields, OAuth2ClientCredentials):
             if not self.tokens:
                 self._fetch(refused=None)
-            added, further = {"Authorization": f"Bearer {self.tokens[-1]}"}, {}
+            auth_headers, auth_query = {"Authorization": f"Bearer {self.tokens[-1]}"}, {}
         elif not self.fields.for_requests:
-            raise NodeError(f"The credential {self.name!r} ({self.fields.label}) cannot sign an HTTP request in.")
+            raise NodeError(f"The credential {self.name!r} ({self.fields.label}) cannot authenticate HTTP requests.")
         else:
             parts = self.fields.parts()
-            added, further = parts.headers, parts.query
-        names = {name.lower() for name in added}
-        return {name: value for name, value in headers.items() if name.lower() not in names} | added, query | further
+            auth_headers, auth_query = parts.headers, parts.query
+        auth_names = {name.lower() for name in auth_headers}
+        return {
+            name: value for name, value in headers.items() if name.lower() not in auth_names
+        } | auth_headers, query | auth_query
 
     def fields_as(self, kind: type[Fields]) -> Fields:
-        """Return what it holds, for a node that takes credentials of one type only. Raises NodeError."""
+        """Return the fields if the credential is of the given type. Raises NodeError."""
         if not isinstance(self.fields, kind):
-            wanted = next(name for name, known in CREDENTIAL_TYPES.items() if known is kind)
-            raise NodeError(f"The credential {self.name!r} is not of the type {wanted}.")
+            required = next(name for name, known in CREDENTIAL_TYPES.items() if known is kind)
+            raise NodeError(f"The credential {self.name!r} is not of the type {required}.")
         return self.fields
 
     def check_host(self, host: str) -> None:
-        """Raise NodeError for a host that it may not be sent to."""
+        """Raise NodeError if the credential must not be sent to the host."""
         if not self.allowed_hosts:
             return
         host = host.lower()
         for allowed in self.allowed_hosts:
             if host == allowed or (allowed.startswith("*.") and host.endswith(allowed[1:])):
                 return
-        raise NodeError(f"The credential {self.name!r} may only be sent to {', '.join(self.allowed_hosts)}.")
+        raise NodeError(
+            f"The credential {self.name!r} may only be sent to {', '.join(self.allowed_hosts)}, not to {host!r}."
+        )
 
     def fetch_token(self) -> None:
-        """Fetch a token whether or not one is kept, to see whether it can be had. Raises NodeError."""
+        """Fetch a new token to test the credential. Raises NodeError."""
         self._fetch(refused=None, fresh=True)
 
     def renew(self) -> bool:
-        """Fetch a new token in place of the one that was refused. False where there is none, or it was just done: a
-        server that refuses every token is not asked for one with each item."""
+        """Fetch a new token to replace a rejected one. False if the credential has no token or was renewed within
+        RENEWAL_SECONDS, so that a server that rejects every token does not cause a fetch per item."""
         now = time.monotonic()
-        just_done = self.renewed_at is not None and now - self.renewed_at < RENEWAL_SECONDS
-        if not isinstance(self.fields, OAuth2ClientCredentials) or not self.tokens or just_done:
+        recent = self.renewed_at is not None and now - self.renewed_at < RENEWAL_SECONDS
+        if not isinstance(self.fields, OAuth2ClientCredentials) or not self.tokens or recent:
             return False
         self.renewed_at = now
         self._fetch(refused=self.tokens[-1])
@@ -247,39 +259,39 @@ class OpenCredential:
 
 
 def open_for_node(workspace_id: UUID, reference: str, cancelled: threading.Event | None = None) -> OpenCredential:
-    """Return the workspace's credential with this name or id, opened. Raises NodeError."""
+    """Return the workspace's credential with this name or id, decrypted. Raises NodeError."""
     try:
         row = Credential.objects.filter(workspace=workspace_id).called(reference).first()
         if row is None:
-            raise NodeError(f"There is no credential {reference!r} in the workflow's workspace (any more).")
+            raise NodeError(f"There is no credential {reference!r} in the workflow's workspace.")
         note_use(row)
         return opened(row, cancelled)
     except (DatabaseError, InterfaceError):
-        raise NodeError("The database did not answer when a credential was asked for.", retryable=True) from None
+        raise NodeError("The credential could not be loaded: the database did not respond.", retryable=True) from None
     finally:
         if not connection.in_atomic_block:
-            connection.close()  # a node runs for long, in a thread of its own
+            connection.close()  # a node may run for long, in a separate thread
 
 
 def mark(workspace_id: UUID, reference: str) -> list[str]:
-    """Return what tells one state of a credential from another: its id, and when it was changed. Raises NodeError."""
+    """Return a value that changes with the credential: its id and time of change. Raises NodeError."""
     try:
         row = Credential.objects.filter(workspace=workspace_id).called(reference).only("updated_at").first()
     except (DatabaseError, InterfaceError):
-        raise NodeError("The database did not answer when a credential was asked for.", retryable=True) from None
+        raise NodeError("The credential could not be loaded: the database did not respond.", retryable=True) from None
     finally:
         if not connection.in_atomic_block:
             connection.close()
     if row is None:
-        raise NodeError(f"There is no credential {reference!r} in the workflow's workspace (any more).")
+        raise NodeError(f"There is no credential {reference!r} in the workflow's workspace.")
     return [str(row.pk), row.updated_at.isoformat()]
 
 
 def opened(row: Credential, cancelled: threading.Event | None = None) -> OpenCredential:
-    """Return the credential, opened. Raises NodeError if no key opens it."""
+    """Return the credential, decrypted. Raises NodeError if no key decrypts it."""
     try:
         fields = _open(row)
     except (encryption.CannotDecrypt, BadFields):
-        raise NodeError(f"The credential {row.name!r} cannot be decrypted: no key of CREDENTIAL_KEYS fits.") from None
+        raise NodeError(f"The credential {row.name!r} cannot be decrypted with any key of CREDENTIAL_KEYS.") from None
     version = hashlib.sha256(bytes(row.data)).hexdigest()[:16]
     return OpenCredential(row.pk, row.name, list(row.allowed_hosts), version, fields, cancelled)

@@ -1,4 +1,4 @@
-"""Which workflows use which credentials, by the latest version of each."""
+"""Finds the workflows that use a credential, in their latest versions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from django.db import connection
 
 from executions.models import Credential
 
-# The fields `credential` and `signing_credential` of a node's parameters, those of a trigger's `auth`, and the node's
-# own field `credentials`.
+# The fields `credential` and `signing_credential` of a node's parameters, the fields of a trigger's `auth`, and the
+# node's field `credentials`.
 _USES = """
 SELECT DISTINCT w.workspace_id, used.reference #>> '{}', w.id, w.name
 FROM executions_workflow w
@@ -36,21 +36,21 @@ class Use:
     workflow_id: UUID
     workflow: str
     by_name: bool
-    """Rather than by its id, hence broken by a new name."""
+    """Whether it refers to the name; a new name then breaks the workflow."""
 
 
 def uses_of(credentials: Sequence[Credential]) -> dict[UUID, list[Use]]:
-    """Return the uses of each credential, by its id, with one query for all."""
+    """Return the uses of each credential by its id, with one query."""
     with connection.cursor() as cursor:
         cursor.execute(_USES, [list({credential.workspace_id for credential in credentials})])
-        found = cursor.fetchall()
+        rows = cursor.fetchall()
     uses: dict[tuple[UUID, str], list[tuple[UUID, str]]] = defaultdict(list)
-    for workspace_id, reference, workflow_id, name in found:
+    for workspace_id, reference, workflow_id, name in rows:
         uses[workspace_id, reference].append((workflow_id, name))
-    answer: dict[UUID, list[Use]] = {}
+    result: dict[UUID, list[Use]] = {}
     for credential in credentials:
         by_name = uses[credential.workspace_id, credential.name]
         by_id = uses[credential.workspace_id, str(credential.pk)]
-        answer[credential.pk] = [Use(*each, by_name=True) for each in by_name]
-        answer[credential.pk] += [Use(*each, by_name=False) for each in by_id if each not in by_name]
-    return answer
+        result[credential.pk] = [Use(*workflow, by_name=True) for workflow in by_name]
+        result[credential.pk] += [Use(*workflow, by_name=False) for workflow in by_id if workflow not in by_name]
+    return result

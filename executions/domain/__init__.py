@@ -1,4 +1,4 @@
-"""The rules of executions without Django: graph, statuses, expressions, items, schedules, redaction, errors.
+"""The pure domain of executions, without Django: graph, statuses, expressions, items, schedules, redaction, errors.
 
 Every package of `executions` may use all of it.
 """

@@ -1,7 +1,7 @@
-"""The strongly connected components of a graph: its cycles, and what leads from one to the next. Pure.
+"""The strongly connected components of a graph: its cycles, and the edges between them. Pure.
 
-Between components there are no cycles, so questions about what can still be reached are answered with counters there
-instead of searches. Components are numbered so that edges lead from higher numbers to lower ones.
+The graph of components has no cycles, so reachability is computed there with counters instead of searches. Components
+are numbered so that edges lead from higher numbers to lower ones.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 class Components:
-    """Computed once for each graph, in time linear in its nodes and edges."""
+    """The components of one graph. Computed in time linear in its nodes and edges."""
 
     def __init__(self, targets: Mapping[str, Sequence[str]]) -> None:
-        """`targets` has the nodes that each node's edges lead to."""
+        """`targets`: for each node, the targets of its edges."""
         self.of: dict[str, int] = {}
         """The component of each node."""
         self.members: list[list[str]] = []
@@ -21,9 +21,9 @@ class Components:
             self.of.update(dict.fromkeys(members, len(self.members)))
             self.members.append(members)
         self.successors: list[list[int]] = []
-        """The components, each once, that edges of a component lead to; without itself."""
+        """The components that edges of a component lead to, each once and without the component itself."""
         self.cyclic: list[bool] = []
-        """Whether a component is a cycle: its nodes lead to each other, or its only node to itself."""
+        """Whether a component is a cycle: several nodes, or one node with an edge to itself."""
         for number, members in enumerate(self.members):
             reached = dict.fromkeys(self.of[target] for node in members for target in targets[node])
             self.cyclic.append(number in reached)
@@ -31,19 +31,19 @@ class Components:
             self.successors.append(list(reached))
 
     def behind(self, components: Iterable[int]) -> set[int]:
-        """Return the components that lie behind any of these; one of these only if another leads to it."""
-        found: set[int] = set()
+        """Return the components downstream of any of these; one of these only if it is downstream of another."""
+        reached: set[int] = set()
         stack = list(components)
         while stack:
             for successor in self.successors[stack.pop()]:
-                if successor not in found:
-                    found.add(successor)
+                if successor not in reached:
+                    reached.add(successor)
                     stack.append(successor)
-        return found
+        return reached
 
 
 def _strongly_connected(targets: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
-    """Yield the components, those that lie behind first (Tarjan's algorithm, without recursion)."""
+    """Yield the components, downstream ones first (Tarjan's algorithm, without recursion)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     open_: dict[str, None] = {}
@@ -68,10 +68,10 @@ def _strongly_connected(targets: Mapping[str, Sequence[str]]) -> Iterator[list[s
                 if path:
                     low[path[-1][0]] = min(low[path[-1][0]], low[node])
                 if low[node] == index[node]:
-                    yield _taken_off(open_, node)
+                    yield _pop_component(open_, node)
 
 
-def _taken_off(open_: dict[str, None], first: str) -> list[str]:
+def _pop_component(open_: dict[str, None], first: str) -> list[str]:
     members = []
     while True:
         node, _ = open_.popitem()

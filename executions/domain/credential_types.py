@@ -1,4 +1,4 @@
-"""The types of credentials: what each holds, and where it goes in a request. Pure: forms and checks come from here."""
+"""The credential types: their fields, and where each field goes in a request. Pure; forms are built from them."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ def _for_a_header(value: str) -> str:
     try:
         value.encode("latin-1")
     except UnicodeEncodeError:
-        raise ValueError("A header can only hold the characters of Latin-1.") from None
+        raise ValueError("A header value can contain only Latin-1 characters.") from None
     if value != value.strip():
-        raise ValueError("Spaces around the value are not allowed.")
+        raise ValueError("The value must not begin or end with spaces.")
     return value
 
 
 def _header_name(value: str) -> str:
     if not _TOKEN.fullmatch(value) or value.lower() in _FRAMING:
-        raise ValueError("This cannot be the name of the header.")
+        raise ValueError("This is not a valid header name, or the header is set by the platform.")
     return value
 
 
 def _no_colon(value: str) -> str:
     if ":" in value:
-        raise ValueError("A user name cannot hold a colon.")
+        raise ValueError("A user name cannot contain a colon.")
     return _printable(value)
 
 
 def _http_url(value: str) -> str:
     if not value.startswith(("https://", "http://")):
-        raise ValueError("A URL that begins with https:// is needed.")
+        raise ValueError("The URL must begin with https:// or http://.")
     return _printable(value)
 
 
 HeaderSecret = Annotated[str, AfterValidator(_for_a_header)]
 Text = Annotated[str, AfterValidator(_printable)]
-_KEPT_OUT = f"Kept out of outputs, errors and logs if it has at least {SHORTEST} characters."
+_REDACTED = f"Redacted in outputs, errors and logs if it has at least {SHORTEST} characters."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,13 @@ class Parts:
 
 
 class Fields(BaseModel):
-    """Base of what a type holds. Nothing of it is in a repr or in a validation error."""
+    """The base of the fields of a credential type. Values never appear in a repr or a validation error."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
     label: ClassVar[str]
     description: ClassVar[str]
     for_requests: ClassVar[bool] = True
-    """Whether it can sign an HTTP request in."""
+    """Whether it can authenticate an HTTP request."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
@@ -82,16 +82,16 @@ class Fields(BaseModel):
 
     @classmethod
     def secret_names(cls) -> set[str]:
-        """Return the fields that are written and never shown."""
+        """Return the names of the write-only fields."""
         extras = {name: info.json_schema_extra for name, info in cls.model_fields.items()}
         return {name for name, extra in extras.items() if isinstance(extra, dict) and extra.get("writeOnly")}
 
     def secrets(self) -> list[str]:
-        """Return what must never be seen, in the forms in which it is sent."""
+        """Return the values to redact, in each form in which they are sent."""
         return [value for name in self.secret_names() if (value := getattr(self, name))]
 
     def shown(self) -> dict[str, Any]:
-        """Return the fields that may be shown to whoever may change the credential."""
+        """Return the fields that admins may see: those that are not secret."""
         hidden = set(self.secrets())
         return {
             name: value
@@ -100,7 +100,7 @@ class Fields(BaseModel):
         }
 
     def parts(self) -> Parts:
-        """Return what is added to a request: nothing where that has to be fetched first (OAuth2)."""
+        """Return the parts to add to a request; empty if they must be fetched first (OAuth2)."""
         return Parts()
 
 
@@ -110,10 +110,10 @@ def _basic(user: str, password: str) -> str:
 
 class Basic(Fields):
     label = "Basic"
-    description = "User name and password (HTTP Basic)."
+    description = "A user name and password (HTTP Basic authentication)."
 
     username: Annotated[str, AfterValidator(_no_colon)] = Field(title="User name", min_length=1, max_length=1000)
-    password: Text = Field("", title="Password", description=_KEPT_OUT, max_length=4000, json_schema_extra=SECRET)
+    password: Text = Field("", title="Password", description=_REDACTED, max_length=4000, json_schema_extra=SECRET)
 
     def secrets(self) -> list[str]:
         # Some services take an API key as the user name, with no password.
@@ -125,10 +125,10 @@ class Basic(Fields):
 
 class Bearer(Fields):
     label = "Bearer token"
-    description = "Sent as Authorization: Bearer …"
+    description = "A token in the header Authorization: Bearer …"
 
     token: HeaderSecret = Field(
-        title="Token", description=_KEPT_OUT, min_length=1, max_length=16_000, json_schema_extra=SECRET
+        title="Token", description=_REDACTED, min_length=1, max_length=16_000, json_schema_extra=SECRET
     )
 
     def parts(self) -> Parts:
@@ -143,7 +143,7 @@ class Header(Fields):
         title="Header", description="For example X-API-Key.", min_length=1, max_length=200
     )
     value: HeaderSecret = Field(
-        title="Value", description=_KEPT_OUT, min_length=1, max_length=16_000, json_schema_extra=SECRET
+        title="Value", description=_REDACTED, min_length=1, max_length=16_000, json_schema_extra=SECRET
     )
 
     def parts(self) -> Parts:
@@ -152,10 +152,10 @@ class Header(Fields):
 
 class Query(Fields):
     label = "Query parameter"
-    description = "An API key in the URL, where servers may log it; take a header where you have the choice."
+    description = "An API key in the URL. Servers may log URLs; use a header if the service supports it."
 
     name: Text = Field(title="Parameter", min_length=1, max_length=200)
-    value: Text = Field(title="Value", description=_KEPT_OUT, min_length=1, max_length=4000, json_schema_extra=SECRET)
+    value: Text = Field(title="Value", description=_REDACTED, min_length=1, max_length=4000, json_schema_extra=SECRET)
 
     def parts(self) -> Parts:
         return Parts(query={self.name: self.value})
@@ -163,21 +163,23 @@ class Query(Fields):
 
 class OAuth2ClientCredentials(Fields):
     label = "OAuth2 client credentials"
-    description = "A token is fetched with the client's secret, kept until it expires, and renewed."
+    description = "Fetches an access token with the client secret and renews it when it expires."
 
     token_url: Annotated[str, AfterValidator(_http_url)] = Field(title="Token URL", max_length=2000)
-    client_id: Text = Field(title="Client id", min_length=1, max_length=1000)
+    client_id: Text = Field(title="Client ID", min_length=1, max_length=1000)
     client_secret: Text = Field(
-        title="Client secret", description=_KEPT_OUT, min_length=1, max_length=4000, json_schema_extra=SECRET
+        title="Client secret", description=_REDACTED, min_length=1, max_length=4000, json_schema_extra=SECRET
     )
-    scope: Text = Field("", title="Scope", description="Several are separated by spaces.", max_length=2000)
-    audience: Text = Field("", title="Audience", description="Asked for by some services.", max_length=2000)
+    scope: Text = Field("", title="Scope", description="Separate several scopes with spaces.", max_length=2000)
+    audience: Text = Field("", title="Audience", description="Required by some services.", max_length=2000)
     authentication: Literal["basic", "body"] = Field(
-        "basic", title="Client authentication", description="Whether id and secret go in a header or in the body."
+        "basic",
+        title="Client authentication",
+        description="Send client ID and secret in a header (basic) or in the body.",
     )
 
     def basic(self) -> str:
-        """Return id and secret as RFC 6749, 2.3.1 has them in a header."""
+        """Return id and secret in the header format of RFC 6749, 2.3.1."""
         return _basic(quote_plus(self.client_id), quote_plus(self.client_secret))
 
     def secrets(self) -> list[str]:
@@ -186,18 +188,18 @@ class OAuth2ClientCredentials(Fields):
     @model_validator(mode="after")
     def _url_without_secret(self) -> OAuth2ClientCredentials:
         if self.client_secret in self.token_url:
-            raise ValueError("The token URL must not hold the client secret.")
+            raise ValueError("The token URL must not contain the client secret.")
         return self
 
 
 class WebhookSecret(Fields):
     label = "Webhook signing secret"
-    description = "What the requests that arrive at a webhook trigger are signed with; it is never sent anywhere."
+    description = "The secret that signs requests to a webhook trigger. It is never sent."
     for_requests = False
 
     secret: Text = Field(
         title="Secret",
-        description="As the service that calls shows it; of Standard Webhooks whsec_…, or the public key whpk_….",
+        description="The secret as the calling service shows it; for Standard Webhooks whsec_… or a public key whpk_….",
         min_length=8,
         max_length=1000,
         json_schema_extra=SECRET,
@@ -205,7 +207,7 @@ class WebhookSecret(Fields):
     previous: Text = Field(
         "",
         title="Previous secret",
-        description="Taken too while the service changes to the new one. Later, enter the new one here as well.",
+        description="Also accepted while the service changes to a new secret. Afterwards, enter the new one here too.",
         max_length=1000,
         json_schema_extra=SECRET,
     )
@@ -213,22 +215,22 @@ class WebhookSecret(Fields):
 
 class PostgresLogin(Fields):
     label = "PostgreSQL"
-    description = "A database and the login for it, for postgres nodes."
+    description = "A database and its login, for PostgreSQL nodes."
     for_requests = False
 
     host: Text = Field(
         "",
         title="Host",
-        description="Empty: each node says it, so that the password goes to any server that a node names, unless the"
-        " allowed hosts say otherwise.",
+        description="If empty, each node sets the host, and the password is sent to any server that a node names"
+        " unless the allowed hosts restrict it.",
         max_length=253,
     )
     port: int = Field(5432, title="Port", ge=1, le=65_535)
     dbname: Text = Field("", title="Database", max_length=63)
     user: Text = Field("", title="User", max_length=63)
-    password: str = Field("", title="Password", description=_KEPT_OUT, max_length=1000, json_schema_extra=SECRET)
+    password: str = Field("", title="Password", description=_REDACTED, max_length=1000, json_schema_extra=SECRET)
     sslmode: Literal["disable", "prefer", "require", "verify-full"] = Field(
-        "prefer", title="TLS", description="verify-full also checks who the server is."
+        "prefer", title="TLS", description="verify-full also verifies the server's certificate."
     )
 
     def secrets(self) -> list[str]:
@@ -237,12 +239,12 @@ class PostgresLogin(Fields):
 
 class CryptoSecret(Fields):
     label = "Crypto secret"
-    description = "The key with which crypto nodes sign (HMAC); it is never sent anywhere."
+    description = "The key that crypto nodes sign with (HMAC). It is never sent."
     for_requests = False
 
     secret: str = Field(
         title="Secret",
-        description=f"The key, text as UTF-8. {_KEPT_OUT}",
+        description=f"The key; text is used as UTF-8. {_REDACTED}",
         min_length=1,
         max_length=10_000,
         json_schema_extra=SECRET,
@@ -262,7 +264,7 @@ CREDENTIAL_TYPES: dict[str, type[Fields]] = {
 
 
 class BadFields(Exception):
-    """What a credential is to hold does not fit its type."""
+    """The fields of a credential do not match its type."""
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
         super().__init__("; ".join(f"{error['field']}: {error['message']}" for error in errors[:3]))
@@ -272,7 +274,9 @@ class BadFields(Exception):
 def read_fields(type_: str, data: Any) -> Fields:
     """Return the fields of a type. Raises BadFields, which names fields and never a value."""
     if type_ not in CREDENTIAL_TYPES:
-        raise BadFields([{"field": "type", "message": f"One of {', '.join(CREDENTIAL_TYPES)}.", "code": "unknown"}])
+        raise BadFields(
+            [{"field": "type", "message": f"Must be one of {', '.join(CREDENTIAL_TYPES)}.", "code": "unknown"}]
+        )
     try:
         return CREDENTIAL_TYPES[type_].model_validate(data)
     except ValidationError as error:

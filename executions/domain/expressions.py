@@ -1,6 +1,6 @@
 """JavaScript expressions, `{{ $json.name }}`, in QuickJS: no I/O; limits on time, memory and stack. No Django.
 
-The words are those that n8n users know: `$json`, `$input`, `$node["X"].json`, `$("X").first()`, `$items()`,
+The variables are those of n8n: `$json`, `$input`, `$node["X"].json`, `$("X").first()`, `$items()`,
 `$itemIndex`, `$execution`, `$workflow`, `$vars`, `$now`, `$today`.
 """
 
@@ -56,20 +56,20 @@ var __json = (function (stringify) {
     return text === undefined ? "null" : text;
   };
 })(JSON.stringify);
-// What code throws never reaches the host as an object: to read an object can run code, and there the host has no time
-// limit. An error comes back as "!", its text, a newline and its stack, which is no JSON text.
+// A thrown value never reaches the host as an object: reading an object can run code, without a time limit. An error is
+// returned as "!", its text, a newline and its stack, which is not valid JSON.
 var __guard = (function (String, Error, stringify) {
-  function told(error) {
+  function describe(error) {
     var plain = typeof error === "object" && error !== null && !(error instanceof Error);
     var text = plain ? "Error: " + stringify(error) : String(error);
     return "!" + text + "\\n" + (error instanceof Error ? error.stack : "");
   }
-  return function (work) { try { return work(); } catch (error) { return told(error); } };
+  return function (work) { try { return work(); } catch (error) { return describe(error); } };
 })(String, Error, JSON.stringify);
 var __function = (function (evaluate, json, guard) {
   return function (source) {
     return guard(function () {
-      // An arrow function, in which `this` and `arguments` are what they are outside, and one expression.
+      // An arrow function keeps the outer `this` and `arguments`, and allows one expression only.
       var expression = evaluate("(() => (\\n" + source + "\\n))");
       return function (index) {
         return guard(function () { __index = index; return json(expression()); });
@@ -79,9 +79,9 @@ var __function = (function (evaluate, json, guard) {
 })(eval, __json, __guard);
 """
 
-# For the worker's own process; in a sandbox process the kernel ends what hangs, and authors see the lines of stacks.
+# For the worker's process. In a sandbox process the kernel stops endless code, and authors see line numbers in stacks.
 _ENGINE_ERRORS = """
-// These the engine itself throws past every `catch`: reading them runs nothing that code has put there.
+// The engine throws these past every `catch`; reading them must not run code that a workflow has defined.
 [InternalError, SyntaxError, RangeError].forEach(function (kind) {
   var name = kind.name;
   Object.defineProperty(kind.prototype, Symbol.toPrimitive, {
@@ -93,12 +93,12 @@ _ENGINE_ERRORS = """
 
 
 class ExpressionError(Exception):
-    """An expression or code did not give a value; the message says why."""
+    """An expression or code did not return a value; the message explains why."""
 
 
 @dataclass(slots=True)
 class ExpressionScope:
-    """What expressions of one node run can see."""
+    """The data that the expressions of one node run can read."""
 
     items: Items
     nodes: Mapping[str, Callable[[], Items]] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class ExpressionScope:
     vars: dict[str, Any] = field(default_factory=dict)
 
     def named_in(self, source: str) -> dict[str, Items]:
-        """Return the outputs of those nodes that `source` may name: large outputs that nobody asks for cost nothing."""
+        """Return the outputs of the nodes that `source` may name, so that other large outputs are not loaded."""
         if "$" not in source:
             return {}
         return {name: items() for name, items in self.nodes.items() if name in source}
@@ -118,20 +118,20 @@ def first_line(error: BaseException | str) -> str:
 
 
 class TooMuchHere(Exception):
-    """It takes more time or memory than a thread of the worker gives: a sandbox process has to do it."""
+    """The evaluation exceeds the budget of a worker thread; it must run in a sandbox process."""
 
 
 @dataclass(slots=True)
 class Budget:
-    """What the expressions of one node run may use together in a thread of the worker."""
+    """The time and memory that all expressions of one node run may use in a worker thread."""
 
     cpu_seconds: float = 0.02
     bytes: int = 64 * 1024
-    """JSON that is handed to QuickJS."""
+    """Bytes of JSON passed to QuickJS."""
     memory_bytes: int = 16 * 1024 * 1024
 
     def spend(self, cpu_seconds: float = 0, bytes: int = 0) -> None:
-        """Take some of it away. Raises TooMuchHere when there is none left."""
+        """Deduct usage. Raises TooMuchHere if nothing is left."""
         self.cpu_seconds -= cpu_seconds
         self.bytes -= bytes
         if self.cpu_seconds <= 0 or self.bytes < 0:
@@ -148,7 +148,7 @@ class Resolver(Protocol):
 
 
 class Evaluator:
-    """Evaluates expressions in QuickJS. Belongs to the thread that first uses it; made on first need."""
+    """Evaluates expressions in QuickJS. Bound to the thread that first uses it; the context is created on first use."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class Evaluator:
         memory_limit: int = MEMORY_LIMIT_BYTES,
         budget: Budget | None = None,
     ) -> None:
-        """The limits are for one evaluation. With a `budget`, what goes beyond it raises TooMuchHere."""
+        """The limits apply to one evaluation. With a `budget`, exceeding it raises TooMuchHere."""
         self.scope = scope
         self._time_limit = time_limit
         self._memory_limit = min(memory_limit, budget.memory_bytes) if budget else memory_limit
@@ -169,7 +169,7 @@ class Evaluator:
     def resolve(self, value: Any, item_index: int = 0) -> Any:
         """Return `value` with every expression in it evaluated for one item.
 
-        A string that is one expression keeps the value's type. Raises ExpressionError, TooMuchHere.
+        A string that is a single expression keeps the type of the result. Raises ExpressionError, TooMuchHere.
         """
         if isinstance(value, str):
             return self._resolve_string(value, item_index) if "{{" in value else value
@@ -220,27 +220,27 @@ class Evaluator:
             return
         self._budget.spend(cpu_seconds, bytes)
         if self._context is not None:
-            # QuickJS counts the CPU time of the whole process: that it ends too early only moves the work.
+            # QuickJS counts the CPU time of the whole process. Stopping early only moves the work to a sandbox process.
             self._context.set_time_limit(min(self._time_limit, self._budget.cpu_seconds))
 
     def _failure(self, error: str, shown: str) -> Exception:
-        """Return what to raise for an error that QuickJS told."""
+        """Return the exception for an error of QuickJS."""
         shown = shown if len(shown) <= 200 else shown[:200] + "…"
-        said = first_line(error)
-        time_is_over = "interrupted" in said
-        if not time_is_over and "out of memory" not in said and said not in {"null", ""}:
-            return ExpressionError(f"{shown}: {said}")
+        message = first_line(error)
+        timed_out = "interrupted" in message
+        if not timed_out and "out of memory" not in message and message not in {"null", ""}:
+            return ExpressionError(f"{shown}: {message}")
         if self._budget is not None:
             return TooMuchHere(TooMuchHere.__doc__)
-        limit = f"{self._time_limit:g} s" if time_is_over else f"{self._memory_limit // 2**20} MiB"
-        return ExpressionError(f"{shown} {'took longer than' if time_is_over else 'needs more than'} {limit}.")
+        limit = f"{self._time_limit:g} s" if timed_out else f"{self._memory_limit // 2**20} MiB"
+        return ExpressionError(f"{shown} {'took longer than' if timed_out else 'needs more than'} {limit}.")
 
     def _compile(self, source: str) -> Any:
-        """Return a function from an item's index to the JSON text of `source`, parsed once for all items, or an error.
+        """Compile `source` once for all items. Returns a function from an item's index to JSON text, or an error.
 
-        Its time limit starts again with each call. An error, here or from the function, is a text that begins with "!".
+        The time limit restarts with each call. An error, here or from the function, is a text that begins with "!".
         """
-        context = self._ready()
+        context = self._ensure_context()
         for name, items in self.scope.named_in(source).items():
             if name not in self._known:
                 self._known.add(name)
@@ -248,7 +248,7 @@ class Evaluator:
                 context.eval(f"__names[{json.dumps(name)}] = __given; __given = undefined;")
         return context.get("__function")(source)
 
-    def _ready(self) -> quickjs.Context:
+    def _ensure_context(self) -> quickjs.Context:
         context = self._context
         if context is None:
             context = self._context = javascript.context(
@@ -266,9 +266,12 @@ class Evaluator:
         text = value.text() if isinstance(value, PackedItems) else orjson.dumps(value)
         self._spend(bytes=len(text))
         try:
-            # As JSON and not as source text: ten times faster, and `__proto__` is a field like any other.
+            # Parsed as JSON and not as source: ten times faster, and `__proto__` is an ordinary field.
             self._context.set(name, self._context.parse_json(text.decode()))
         except (quickjs.JSException, MemoryError) as error:
             if self._budget is not None:
                 raise TooMuchHere(TooMuchHere.__doc__) from None
-            raise ExpressionError(f"The items do not fit an expression's memory: {first_line(error)}") from None
+            limit = f"{self._memory_limit // 2**20} MiB"
+            raise ExpressionError(
+                f"The items do not fit the memory limit of expressions ({limit}): {first_line(error)}"
+            ) from None

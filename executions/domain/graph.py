@@ -17,16 +17,16 @@ from workflow_platform.core.validation import field_errors
 OnError = Literal["stop", "continue", "route"]
 ERROR_OUTPUT = "error"
 NAMES_LISTED = 20
-"""How many outputs or inputs a problem lists: there may be thousands of both."""
+"""How many outputs or inputs a problem lists; a node may have thousands."""
 M = TypeVar("M", bound=BaseModel)
 
 
-LONGEST_RETRY_AFTER_MS = 3_600_000
-"""What another side may ask for (Retry-After) and be granted."""
+MAX_RETRY_AFTER_MS = 3_600_000
+"""The longest Retry-After of a called system that is honoured."""
 
 
 class Retry(BaseModel):
-    """How often a failed node run is tried again, after what delay, and after which errors."""
+    """The retry policy of a node: number of attempts, delay, and which errors are retried."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,21 +38,21 @@ class Retry(BaseModel):
     on: Literal["retryable", "all"] = "retryable"
 
     def delay_before(self, attempt: int, chance: float, retry_after: float | None = None) -> float:
-        """Return the milliseconds before `attempt` (2 is the first to be tried again).
+        """Return the milliseconds before `attempt` (2 is the first retry).
 
-        Exponential with full jitter on its upper half: `chance` in [0, 1) chooses between a half and the whole.
-        `retry_after`, in seconds, is what the other side asks for at least.
+        Exponential, with jitter on the upper half: `chance` in [0, 1) chooses between half and the full delay.
+        `retry_after`, in seconds, is the minimum that the called system asks for.
         """
         delay = exponential(attempt - 1, self.delay_ms, self.max_delay_ms, self.backoff)
         if self.jitter:
             delay = shortened(delay, chance=chance)
         if retry_after is not None:
-            delay = max(delay, min(retry_after * 1000, LONGEST_RETRY_AFTER_MS))
+            delay = max(delay, min(retry_after * 1000, MAX_RETRY_AFTER_MS))
         return round(delay, 3)
 
 
 class NodeCache(BaseModel):
-    """How long a node's result serves the same node with the same parameters and input, in seconds."""
+    """How long a node's result is reused for the same parameters and input, in seconds."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,7 +60,7 @@ class NodeCache(BaseModel):
 
 
 class Node(BaseModel):
-    """A vertex, as the workflow JSON has it."""
+    """A node of the workflow JSON."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -78,7 +78,7 @@ class Node(BaseModel):
 
     @property
     def label(self) -> str:
-        """Return the name that people see."""
+        """Return the display name."""
         return self.name or self.id
 
 
@@ -95,7 +95,7 @@ class Edge(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class GraphProblem:
-    """What is wrong, and where: a node's id or an edge's index, and the field."""
+    """A problem of a graph and its location: a node's id or an edge's index, and the field."""
 
     node: str | None
     edge: int | None
@@ -109,7 +109,7 @@ class GraphProblem:
 
 
 class InvalidGraph(Exception):
-    """The graph cannot be run as it is."""
+    """The graph has problems and cannot run."""
 
     def __init__(self, problems: list[GraphProblem]) -> None:
         super().__init__("; ".join(f"{p.node or p.edge or 'graph'}: {p.message}" for p in problems[:5]))
@@ -118,7 +118,7 @@ class InvalidGraph(Exception):
 
 @dataclass
 class Graph:
-    """Nodes and edges with the questions that the engine asks of them."""
+    """The nodes and edges of a workflow version, with the queries that the engine needs."""
 
     nodes: dict[str, Node]
     edges: tuple[Edge, ...]
@@ -135,34 +135,36 @@ class Graph:
 
     @classmethod
     def parse(cls, nodes: object, edges: object, max_nodes: int = 1000, max_edges: int | None = None) -> Graph:
-        """Read the workflow JSON; without `max_edges` four edges for each node are allowed. Raises InvalidGraph with
-        everything that has the wrong shape."""
+        """Parse the workflow JSON. `max_edges` defaults to four edges per node. Raises InvalidGraph with all
+        problems of shape."""
         if not isinstance(nodes, list) or not nodes:
             raise InvalidGraph(
-                [GraphProblem(None, None, "nodes", "required", "A list of at least one node is needed.")]
+                [GraphProblem(None, None, "nodes", "required", "`nodes` must be a list with at least one node.")]
             )
         if not isinstance(edges, list):
-            raise InvalidGraph([GraphProblem(None, None, "edges", "type", "A list of edges is needed.")])
+            raise InvalidGraph([GraphProblem(None, None, "edges", "type", "`edges` must be a list.")])
         most_edges = 4 * max_nodes if max_edges is None else max_edges
         too_many = [
-            GraphProblem(None, None, field, "too_many", f"{len(found)} {field}; at most {most} are allowed.")
-            for field, found, most in (("nodes", nodes, max_nodes), ("edges", edges, most_edges))
-            if len(found) > most
+            GraphProblem(
+                None, None, field, "too_many", f"The workflow has {len(entries)} {field}; the limit is {limit}."
+            )
+            for field, entries, limit in (("nodes", nodes, max_nodes), ("edges", edges, most_edges))
+            if len(entries) > limit
         ]
         if too_many:
             raise InvalidGraph(too_many)
         problems: list[GraphProblem] = []
         parsed: dict[str, Node] = {}
         for index, raw in enumerate(nodes):
-            node = _read(Node, raw, problems, node=_name(raw, index))
+            node = _parse(Node, raw, problems, node=_id_or_index(raw, index))
             if node is not None and node.id in parsed:
                 problems.append(GraphProblem(node.id, None, "id", "duplicate", f"Two nodes have the id {node.id!r}."))
             elif node is not None:
                 parsed[node.id] = node
-        read = [_read(Edge, raw, problems, edge=index) for index, raw in enumerate(edges)]
+        parsed_edges = [_parse(Edge, raw, problems, edge=index) for index, raw in enumerate(edges)]
         if problems:
             raise InvalidGraph(problems)
-        return cls(parsed, tuple(edge for edge in read if edge is not None))
+        return cls(parsed, tuple(edge for edge in parsed_edges if edge is not None))
 
     def edges_from(self, node_id: str) -> list[Edge]:
         """Return the edges that leave a node."""
@@ -172,50 +174,46 @@ class Graph:
         """Return the edges that enter a node."""
         return self._into[node_id]
 
-    def reachable_from(self, node_id: str) -> frozenset[str]:
-        """Return the nodes that lie behind a node; the node itself only if it stands on a cycle."""
-        return self.behind([node_id])
-
     def behind(self, node_ids: Iterable[str]) -> frozenset[str]:
-        """Return the nodes that lie behind any of these, found in one search."""
-        return _found(node_ids, lambda node_id: (edge.target for edge in self._from[node_id]))
+        """Return the nodes downstream of any of these, in one search; one of these only if it is on a cycle."""
+        return _search(node_ids, lambda node_id: (edge.target for edge in self._from[node_id]))
 
     def before(self, node_ids: Iterable[str]) -> frozenset[str]:
-        """Return the nodes that lead to any of these, found in one search."""
-        return _found(node_ids, lambda node_id: (edge.source for edge in self._into[node_id]))
+        """Return the nodes upstream of any of these, in one search."""
+        return _search(node_ids, lambda node_id: (edge.source for edge in self._into[node_id]))
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """Return where each node stands among the nodes."""
+        """Return the index of each node."""
         return {node_id: place for place, node_id in enumerate(self.nodes)}
 
     @cached_property
     def components(self) -> Components:
-        """Return the cycles of the graph, and what leads from one to the next."""
+        """Return the strongly connected components of the graph."""
         return Components({node_id: [edge.target for edge in edges] for node_id, edges in self._from.items()})
 
     def leads_back(self, edge: Edge) -> bool:
-        """Tell whether the edge is part of a cycle: its source lies behind its target."""
+        """Tell whether the edge is part of a cycle: its source is downstream of its target."""
         return self.components.of[edge.source] == self.components.of[edge.target]
 
 
-def _found(starts: Iterable[str], next_to: Callable[[str], Iterable[str]]) -> frozenset[str]:
-    found: set[str] = set()
+def _search(starts: Iterable[str], next_to: Callable[[str], Iterable[str]]) -> frozenset[str]:
+    reached: set[str] = set()
     stack = list(starts)
     while stack:
         for node_id in next_to(stack.pop()):
-            if node_id not in found:
-                found.add(node_id)
+            if node_id not in reached:
+                reached.add(node_id)
                 stack.append(node_id)
-    return frozenset(found)
+    return frozenset(reached)
 
 
-def _name(raw: object, index: int) -> str:
-    named = raw.get("id") if isinstance(raw, dict) else None
-    return named if isinstance(named, str) else f"#{index}"
+def _id_or_index(raw: object, index: int) -> str:
+    node_id = raw.get("id") if isinstance(raw, dict) else None
+    return node_id if isinstance(node_id, str) else f"#{index}"
 
 
-def _read(
+def _parse(
     model: type[M],
     raw: object,
     problems: list[GraphProblem],
@@ -238,7 +236,7 @@ def pydantic_problems(
 
 
 class NodeTypeLike(Protocol):
-    """What validation needs to know of a node type."""
+    """The interface of a node type that validation uses."""
 
     trigger: bool
     cacheable: bool
@@ -253,7 +251,7 @@ class NodeTypeLike(Protocol):
 def validate(
     graph: Graph, node_types: Mapping[str, Any], check_syntax: Callable[[str], str | None]
 ) -> list[GraphProblem]:
-    """Return everything that would keep the graph from running: types, parameters, expressions, edges, reach."""
+    """Return all problems of the graph: types, parameters, expressions, edges, reachability."""
     problems: list[GraphProblem] = []
     for node in graph.nodes.values():
         node_type: NodeTypeLike | None = node_types.get(node.type)
@@ -263,11 +261,11 @@ def validate(
         for path, code, message in node_type.check_parameters(node.parameters):
             problems.append(GraphProblem(node.id, None, path, code, message))
         if node.cache is not None and (node_type.trigger or not node_type.cacheable):
-            why = f"The result of a node of the type {node.type!r} cannot be served from the cache."
-            problems.append(GraphProblem(node.id, None, "cache", "not_cacheable", why))
+            message = f"Nodes of the type {node.type!r} cannot use the result cache. Remove `cache`."
+            problems.append(GraphProblem(node.id, None, "cache", "not_cacheable", message))
         for path, text in strings_in(node.parameters, "parameters"):
-            if (said := check_syntax(text)) is not None:
-                problems.append(GraphProblem(node.id, None, path, "expression", said))
+            if (problem := check_syntax(text)) is not None:
+                problems.append(GraphProblem(node.id, None, path, "expression", problem))
     problems += _edge_problems(graph, node_types)
     return [*problems, *_reach_problems(graph, node_types)]
 
@@ -278,21 +276,23 @@ def _edge_problems(graph: Graph, node_types: Mapping[str, Any]) -> Iterable[Grap
     for index, edge in enumerate(graph.edges):
         for end, node_id in (("source", edge.source), ("target", edge.target)):
             if node_id not in graph.nodes:
-                yield GraphProblem(None, index, end, "dangling", f"The edge's {end} {node_id!r} is not a node.")
+                yield GraphProblem(
+                    None, index, end, "dangling", f"The edge's {end} {node_id!r} is not a node of the workflow."
+                )
         if edge.source not in graph.nodes or edge.target not in graph.nodes:
             continue
         source, target = graph.nodes[edge.source], graph.nodes[edge.target]
-        if source.id not in outputs:  # once for each node: a node may have very many of both
+        if source.id not in outputs:  # once per node, which may have many of both
             outputs[source.id] = _output_names(source, node_types)
         if target.id not in inputs:
             known = node_types.get(target.type)
             inputs[target.id] = None if known is None else known.input_names(target.parameters)
         if (names := outputs[source.id]) is not None and edge.source_output not in names:
-            said = f"{source.label!r} has no output {edge.source_output!r}; it has {_listed(names)}."
-            yield GraphProblem(source.id, index, "source_output", "unknown", said)
+            message = f"{source.label!r} has no output {edge.source_output!r}; it has {_listed(names)}."
+            yield GraphProblem(source.id, index, "source_output", "unknown", message)
         if (names := inputs[target.id]) is not None and edge.target_input not in names:
-            said = f"{target.label!r} has no input {edge.target_input!r}; it has {_listed(names)}."
-            yield GraphProblem(target.id, index, "target_input", "unknown", said)
+            message = f"{target.label!r} has no input {edge.target_input!r}; it has {_listed(names)}."
+            yield GraphProblem(target.id, index, "target_input", "unknown", message)
 
 
 def _output_names(node: Node, node_types: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -303,19 +303,21 @@ def _output_names(node: Node, node_types: Mapping[str, Any]) -> tuple[str, ...] 
 
 
 def _listed(names: tuple[str, ...]) -> str:
-    further = f" and {len(names) - NAMES_LISTED} more" if len(names) > NAMES_LISTED else ""
-    return (", ".join(names[:NAMES_LISTED]) or "none") + further
+    suffix = f" and {len(names) - NAMES_LISTED} more" if len(names) > NAMES_LISTED else ""
+    return (", ".join(names[:NAMES_LISTED]) or "none") + suffix
 
 
 def _reach_problems(graph: Graph, node_types: Mapping[str, Any]) -> Iterable[GraphProblem]:
     triggers = [n.id for n in graph.nodes.values() if (t := node_types.get(n.type)) is not None and t.trigger]
     if not triggers:
-        yield GraphProblem(None, None, "nodes", "no_trigger", "A workflow needs a trigger node to start at.")
+        yield GraphProblem(None, None, "nodes", "no_trigger", "The workflow has no trigger. Add a trigger node.")
         return
     reached = graph.behind(triggers).union(triggers)
     for node in graph.nodes.values():
         if node.id not in reached:
-            yield GraphProblem(node.id, None, "edges", "unreachable", "No trigger leads to this node.")
+            yield GraphProblem(
+                node.id, None, "edges", "unreachable", "No trigger leads to this node. Connect or remove it."
+            )
 
 
 def strings_in(value: Any, path: str) -> Iterable[tuple[str, str]]:

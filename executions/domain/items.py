@@ -1,7 +1,7 @@
-"""Items on their way between nodes: a list of JSON objects, or their JSON text where they are large. Pure.
+"""The items that nodes exchange: a list of JSON objects, or their JSON text if they are large. Pure.
 
-To parse or to encode megabytes holds the interpreter's lock, and with it every other execution of the worker. So large
-items are encoded once, where they were made, travel as text, and are parsed in pieces by those who ask for them.
+Parsing or encoding megabytes holds the interpreter lock and delays all other executions of the worker. Large items are
+therefore encoded once, passed on as text, and parsed in chunks on access.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ Item = dict[str, Any]
 Items = Sequence[Item]
 
 PACKED_BYTES = 64 * 1024
-"""Items of more bytes than this travel as text."""
+"""Items of more bytes than this are passed on as text."""
 CHUNK_BYTES = 128 * 1024
 FEW_ITEMS = 256
-"""So many are encoded in one call."""
+"""Up to this many items are encoded in one call."""
 SAMPLE_ITEMS = 3
 SAMPLE_BYTES = 2_000
 
 
 class NotStorable(Exception):
-    """The output holds the character U+0000, which cannot be stored."""
+    """The output contains the character U+0000, which cannot be stored."""
 
 
 class PackedItems(Sequence[Item]):
@@ -37,9 +37,9 @@ class PackedItems(Sequence[Item]):
         """`counts`: how many items each chunk has. `sample`: the first items, as `sample_of` returns them."""
         self.chunks, self.sample = tuple(chunks), sample
         self.size = sum(map(len, chunks))
-        """Bytes of JSON, about."""
+        """The approximate size in bytes of JSON."""
         self._ends = list(accumulate(counts))
-        # The chunk that was read last: items are read in order, or one by one. One value: several threads may read.
+        # The chunk that was read last: items are mostly read in order. One tuple, because several threads may read.
         self._last: tuple[int, list[Item]] = (-1, [])
 
     @property
@@ -63,7 +63,7 @@ class PackedItems(Sequence[Item]):
             return self._slice(*index.indices(len(self)))
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
-            raise IndexError(f"There are {len(self)} items; {index} is not one of them.")
+            raise IndexError(f"The index {index} is out of range: there are {len(self)} items.")
         number = next(n for n, end in enumerate(self._ends) if position < end)
         return self._chunk(number)[position - (self._ends[number - 1] if number else 0)]
 
@@ -86,14 +86,14 @@ class PackedItems(Sequence[Item]):
     def _slice(self, begin: int, stop: int, step: int) -> Items:
         if step != 1:
             return [self[n] for n in range(begin, stop, step)]
-        found, at = list[Items](), 0
+        parts, at = list[Items](), 0
         for number, count in enumerate(self.counts):
             first, last = max(begin - at, 0), min(stop - at, count)
             if first < last:
-                whole = first == 0 and last == count
-                found.append(self._whole(number, count) if whole else self._chunk(number)[first:last])
+                is_whole = first == 0 and last == count
+                parts.append(self._whole(number, count) if is_whole else self._chunk(number)[first:last])
             at += count
-        return joined(found)
+        return joined(parts)
 
     def _whole(self, number: int, count: int) -> PackedItems:
         chunk = self.chunks[number]
@@ -102,7 +102,7 @@ class PackedItems(Sequence[Item]):
 
 
 def pack(items: Items) -> tuple[Items, int]:
-    """Return the items as they should travel, and their size in bytes of JSON. Raises TypeError for what is not
+    """Return the items, packed if they are large, and their size in bytes of JSON. Raises TypeError if they are not
     JSON, and NotStorable."""
     if isinstance(items, PackedItems):
         return items, items.size
@@ -145,17 +145,17 @@ def _check(text: bytes) -> None:
 
 
 def sample_of(items: Items) -> list[Item]:
-    """Return the first items, as far as they are few and small: what a preview shows."""
+    """Return the first items for a preview: at most SAMPLE_ITEMS and SAMPLE_BYTES."""
     if isinstance(items, PackedItems):
         return items.sample
-    found = list(items[:SAMPLE_ITEMS])
-    while found and len(orjson.dumps(found)) > SAMPLE_BYTES:
-        found.pop()
-    return found
+    sample = list(items[:SAMPLE_ITEMS])
+    while sample and len(orjson.dumps(sample)) > SAMPLE_BYTES:
+        sample.pop()
+    return sample
 
 
 def joined(lists: Sequence[Items]) -> Items:
-    """Return the items of all lists, one after the other, without parsing those that are text."""
+    """Return the items of all lists in order, without parsing packed items."""
     if len(lists) == 1:
         return lists[0]
     if not any(isinstance(items, PackedItems) for items in lists):
@@ -170,32 +170,32 @@ def joined(lists: Sequence[Items]) -> Items:
 
 
 def chunks_of(items: Items) -> tuple[tuple[bytes, ...], list[int]]:
-    """Return the items as JSON arrays, and how many items each has."""
+    """Return the items as JSON arrays, and the number of items in each."""
     packed = items if isinstance(items, PackedItems) else _packed(items)
     return packed.chunks, packed.counts
 
 
 def fragment(value: Any) -> Any:
-    """Encode packed items within another value: `orjson.dumps(value, default=fragment)`."""
+    """Encode packed items inside another value: `orjson.dumps(value, default=fragment)`."""
     if isinstance(value, PackedItems):
         return orjson.Fragment(value.text())
     raise TypeError(f"Type is not JSON serializable: {type(value).__name__}")
 
 
 def plain(value: Any) -> Any:
-    """Parse packed items within another value, where their fields have to be seen: as `fragment`."""
+    """Parse packed items inside another value whose fields must be readable. Used like `fragment`."""
     if isinstance(value, PackedItems):
         return list(value)
     raise TypeError(f"Type is not JSON serializable: {type(value).__name__}")
 
 
 def main_of(inputs: Mapping[str, Items]) -> Items:
-    """Return the items that a node's expressions are about: those of `main`, else of its first input."""
+    """Return the items that a node's expressions refer to: those of `main`, else of its first input."""
     return inputs.get("main") or next(iter(inputs.values()), [])
 
 
 def is_small(inputs: Mapping[str, Items], limit: int) -> bool:
-    """Tell whether the items of all inputs together have at most `limit` bytes of JSON and are few."""
+    """Tell whether all inputs together have few items and at most `limit` bytes of JSON."""
     left = limit
     for items in inputs.values():
         if isinstance(items, PackedItems) or len(items) > FEW_ITEMS:

@@ -1,7 +1,7 @@
-"""Templates that only read a path, `customer {{ $json.body.customer.id }}`, read without JavaScript. No Django.
+"""Evaluates templates that only read a path, `customer {{ $json.body.customer.id }}`, without JavaScript. No Django.
 
-The result is that of JavaScript, or NOT_PLAIN: whatever could differ (numbers that are not small integers, prototypes,
-lengths of strings, errors) is left to it.
+The result equals that of JavaScript, or is NOT_PLAIN. Cases that could differ (numbers that are not small integers,
+prototypes, lengths of strings, errors) are left to JavaScript.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 OPENING, CLOSING = "{{", "}}"
-MOST_EXACT = 2**53 - 1
-"""The largest integer that JavaScript writes as JSON has it, whatever it went through."""
+MAX_EXACT = 2**53 - 1
+"""The largest integer that JavaScript represents exactly."""
 _NAME = r"[A-Za-z_$][A-Za-z0-9_$]*"
 _STEP = re.compile(
     rf"""\.(?P<name>{_NAME})|\[(?P<index>0|[1-9][0-9]{{0,8}})\]|\["(?P<double>[^"\\\r\n\u2028\u2029]*)"\]"""
@@ -20,29 +20,29 @@ _STEP = re.compile(
 )
 _WORD = re.compile(rf"\${_NAME}")
 _BLANK = " \t\r\n"
-_LONGEST = 2_000
+_MAX_LENGTH = 2_000
 INHERITED = frozenset({
     "constructor", "toString", "toLocaleString", "valueOf", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable",
     "__proto__", "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__",
 })  # fmt: skip
-"""What every object has without having it itself."""
+"""The properties that every JavaScript object inherits."""
 
 
 class _Marker:
-    """A value that no JSON has."""
+    """A value that does not occur in JSON."""
 
 
 NOT_PLAIN: Final = _Marker()
-"""The template has to be evaluated as JavaScript."""
+"""The template must be evaluated as JavaScript."""
 _UNDEFINED: Final = _Marker()
 
 
 def read(template: str, words: Mapping[str, Any]) -> Any:
-    """Return what the template gives, or NOT_PLAIN. `words` are the JSON values of `$json`, `$vars`, …
+    """Return the result of the template, or NOT_PLAIN. `words` are the JSON values of `$json`, `$vars`, …
 
-    As `Evaluator.resolve` does: one expression alone keeps its value's type; among text, null is nothing.
+    Like `Evaluator.resolve`: a single expression keeps the type of its value; within text, null is empty.
     """
-    if len(template) > _LONGEST:
+    if len(template) > _MAX_LENGTH:
         return NOT_PLAIN
     whole = template.strip()
     closed = whole.find(CLOSING)
@@ -79,12 +79,12 @@ def _path(expression: str, words: Mapping[str, Any]) -> Any:
             return NOT_PLAIN
     if value is _UNDEFINED:
         return None
-    plain = value is None or isinstance(value, str | bool) or (isinstance(value, int) and abs(value) <= MOST_EXACT)
+    plain = value is None or isinstance(value, str | bool) or (isinstance(value, int) and abs(value) <= MAX_EXACT)
     return value if plain else NOT_PLAIN
 
 
 def _step(value: Any, step: re.Match[str]) -> Any:
-    """Return the property that a step names, as far as prototypes have no say in it and no error follows."""
+    """Return the property that a step names; NOT_PLAIN if prototypes or errors could be involved."""
     index = step.group("index")
     if isinstance(value, list):
         if index is None:

@@ -1,8 +1,8 @@
-"""Taking known secrets out of what leaves a node run: outputs, errors, log lines. Pure.
+"""Redacts known secrets in the outputs, errors and log lines of a node run. Pure.
 
-A secret is replaced wherever it occurs, also within a longer text: as it is, in the spellings of URLs, JSON, HTML and
-hexadecimal, and in Base64 of any text that contains it. What a server makes of it otherwise (a hash, its reverse,
-Base64 broken into lines) cannot be recognised.
+A secret is replaced wherever it occurs, also inside a longer text: literally, in the spellings of URLs, JSON, HTML and
+hexadecimal, and in Base64 of any text that contains it. Other transformations (a hash, the reversed text, Base64 broken
+into lines) are not recognized.
 """
 
 from __future__ import annotations
@@ -20,46 +20,46 @@ import orjson
 
 MASK = "***"
 SHORTEST = 6
-"""Shorter secrets stay: replacing them would tear up what has nothing to do with them."""
+"""Shorter secrets are not redacted, since they also occur in unrelated text."""
 
 Secrets = Callable[[], Iterable[str]]
 
 
 def spellings(secret: str) -> set[str]:
-    """Return the ways in which a secret can occur in a text."""
+    """Return the spellings in which a secret can occur in a text."""
     escaped = json.dumps(secret)[1:-1]
-    found = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret)}
-    found |= {escaped, json.dumps(secret, ensure_ascii=False)[1:-1], json.dumps(escaped)[1:-1]}
+    forms = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret)}
+    forms |= {escaped, json.dumps(secret, ensure_ascii=False)[1:-1], json.dumps(escaped)[1:-1]}
     data = secret.encode(errors="surrogatepass")
-    found |= {"".join(f"%{byte:02X}" for byte in data), data.hex(), data.hex().upper()}
-    found |= {each.lower() for each in found if "%" in each}
-    return found | _in_base64(data)
+    forms |= {"".join(f"%{byte:02X}" for byte in data), data.hex(), data.hex().upper()}
+    forms |= {form.lower() for form in forms if "%" in form}
+    return forms | _in_base64(data)
 
 
 def _in_base64(data: bytes) -> set[str]:
-    """Return what is the same in the Base64 of every text with `data` in it, in both alphabets, also within a URL.
+    """Return the part that the Base64 of every text containing `data` shares, in both alphabets and URL-quoted.
 
-    Three bytes become four characters, so that it depends on where `data` begins: at the first, second or third byte of
-    such a group. The characters at both ends that depend on other bytes too are left out, and with them the padding.
+    Base64 encodes three bytes as four characters, so there is one form for each position of `data` in such a group.
+    Characters at the ends that also depend on other bytes are left out, and so is the padding.
     """
-    found = set()
+    forms = set()
     for before, start in ((0, 0), (1, 2), (2, 3)):
-        whole = base64.b64encode(b"\0" * before + data).decode()
-        core = whole[start : (before + len(data)) * 8 // 6]
-        found |= {core, core.replace("+", "-").replace("/", "_"), quote(core, safe="")}
-    return found
+        encoded = base64.b64encode(b"\0" * before + data).decode()
+        core = encoded[start : (before + len(data)) * 8 // 6]
+        forms |= {core, core.replace("+", "-").replace("/", "_"), quote(core, safe="")}
+    return forms
 
 
 @dataclass(frozen=True, slots=True)
 class _Needle:
-    """A spelling, and how it occurs in JSON text."""
+    """A spelling of a secret, and its form in JSON text."""
 
     text: str
     in_json: str
 
 
 class Redaction:
-    """What must not leave one node run. Empty until a credential is used."""
+    """The secrets to redact in one node run. Empty until a credential is used."""
 
     def __init__(self) -> None:
         self._sources: list[Secrets] = []
@@ -67,34 +67,36 @@ class Redaction:
         self._needles: list[_Needle] = []
 
     def add(self, secrets: Secrets) -> None:
-        """Keep out what `secrets` returns, now and later: a token may be fetched only when it is used."""
+        """Redact the values that `secrets` returns, now and later: a token may be fetched on first use."""
         self._sources.append(secrets)
 
     def text(self, text: str) -> str:
-        """Return the text without the secrets."""
-        found = [each.text for each in self._current() if each.text in text]
-        return _pattern(found).sub(MASK, text) if found else text
+        """Return the text with secrets replaced by MASK."""
+        present = [needle.text for needle in self._current() if needle.text in text]
+        return _pattern(present).sub(MASK, text) if present else text
 
     def value(self, value: Any) -> Any:
-        """Return a JSON value without the secrets, in keys and in numbers too."""
+        """Return a JSON value with secrets replaced by MASK, also in keys and numbers."""
         needles = self._current()
         if not needles:
             return value
         try:
             text = orjson.dumps(value).decode()
-        except (TypeError, ValueError):  # not JSON, or numbers that are too large for orjson: look everywhere
-            found = [each.text for each in needles]
+        except (TypeError, ValueError):  # not JSON, or a number too large for orjson: search for every spelling
+            present = [needle.text for needle in needles]
         else:
-            # To look for each spelling in one text is much cheaper than to match all of them at every character.
-            found = [each.text for each in needles if each.in_json in text]
-        return _replaced(value, _pattern(found)) if found else value
+            # Searching one text for each spelling is much faster than matching all spellings at every character.
+            present = [needle.text for needle in needles if needle.in_json in text]
+        return _replaced(value, _pattern(present)) if present else value
 
     def _current(self) -> list[_Needle]:
         known = frozenset(secret for source in self._sources for secret in source() if len(secret) >= SHORTEST)
         if known != self._known:
-            every = {each for secret in known for each in spellings(secret)}
+            all_spellings = {spelling for secret in known for spelling in spellings(secret)}
             self._known = known
-            self._needles = [_Needle(each, json.dumps(each, ensure_ascii=False)[1:-1]) for each in every]
+            self._needles = [
+                _Needle(spelling, json.dumps(spelling, ensure_ascii=False)[1:-1]) for spelling in all_spellings
+            ]
         return self._needles
 
 

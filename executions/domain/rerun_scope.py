@@ -1,8 +1,8 @@
-"""What a rerun keeps of an execution and what it runs again. Pure: graphs, and how far the nodes got.
+"""Decides which nodes a rerun runs again and which outputs it keeps. Pure: graphs, and the progress of the nodes.
 
-Run again are the node that was chosen, what has changed since, what did not finish, and all that lies behind these: a
-cycle is one whole. The rest is kept. With edited input the node that was chosen begins with it, so that of what lies
-before that node nothing is run again: it is kept, or left out where there is nothing to keep.
+A rerun runs the chosen node, changed nodes, unfinished nodes, and everything downstream of these; a cycle runs as a
+whole. All other outputs are kept. With edited input the chosen node starts with that input, and no node upstream of it
+runs again: its output is kept, or the node is left out if there is none.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 from executions.domain.graph import Graph, Node
 
-NO_MATTER = {"name", "position", "retry", "timeout", "cache"}
-"""Fields of a node that change nothing of an output that is there already. All others do, those to come as well."""
+IRRELEVANT_FIELDS = {"name", "position", "retry", "timeout", "cache"}
+"""The fields of a node that do not affect an existing output. All other fields do, including future ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class RerunProgress:
-    """How far a node got: whether it ran, and whether each of its runs has an output (or was skipped)."""
+    """The progress of a node: whether it ran, and whether each of its runs has an output or was skipped."""
 
     ran: bool
     finished: bool
@@ -28,13 +28,13 @@ class RerunProgress:
 
 @dataclass(frozen=True, slots=True)
 class RerunScope:
-    """Nodes by what becomes of them. Those in none of the sets run if something reaches them."""
+    """What happens to each node in a rerun. Nodes in none of the sets run if items reach them."""
 
     again: frozenset[str]
     kept: frozenset[str]
     left_out: frozenset[str]
     seeds: frozenset[str]
-    """Those of `again` that are the reason for the others."""
+    """The nodes of `again` that cause the others to run again."""
 
 
 def scope(
@@ -45,61 +45,62 @@ def scope(
     *,
     with_input: bool,
 ) -> RerunScope:
-    """Return what becomes of the nodes of `graph`, the one that the rerun runs, where `progress` is the old one's."""
+    """Return the scope of a rerun of `graph`; `progress` is that of the original execution."""
     chosen = frozenset(chosen)
-    unfinished = {node_id for node_id, got in progress.items() if node_id in graph.nodes and not got.finished}
-    spoilt = frozenset(changed) | unfinished
-    before = _before(graph, chosen) if with_input else frozenset()
-    seeds = chosen | (spoilt - before)
-    again = _with_all_behind(graph, seeds)
-    lost = again | _with_all_behind(graph, spoilt)
-    kept = frozenset(node_id for node_id in progress if node_id in graph.nodes and node_id not in lost)
+    unfinished = {
+        node_id for node_id, node_progress in progress.items() if node_id in graph.nodes and not node_progress.finished
+    }
+    invalidated = frozenset(changed) | unfinished
+    before = _upstream(graph, chosen) if with_input else frozenset()
+    seeds = chosen | (invalidated - before)
+    again = _with_downstream(graph, seeds)
+    discarded = again | _with_downstream(graph, invalidated)
+    kept = frozenset(node_id for node_id in progress if node_id in graph.nodes and node_id not in discarded)
     return RerunScope(again, kept, before - kept - again, seeds)
 
 
 def changed_nodes(old: Graph, new: Graph, *, vars_changed: bool = False) -> frozenset[str]:
-    """Return the nodes of `new` that are not in `old` as they are, or take their items from elsewhere there."""
+    """Return the nodes of `new` that are missing or different in `old`, or whose incoming edges differ."""
     return frozenset(
         node_id
         for node_id, node in new.nodes.items()
         if node_id not in old.nodes
-        or _matter(old.nodes[node_id]) != _matter(node)
+        or _relevant_fields(old.nodes[node_id]) != _relevant_fields(node)
         or set(old.edges_into(node_id)) != set(new.edges_into(node_id))
         or (vars_changed and "$vars" in json.dumps(node.parameters))
     )
 
 
-def still_replaced(graph: Graph, found: RerunScope, replaced: Iterable[str]) -> set[str]:
-    """Return those of the nodes whose input was edited once that take that input in again.
+def still_replaced(graph: Graph, rerun: RerunScope, replaced: Iterable[str]) -> set[str]:
+    """Return the nodes with edited input that receive that input again.
 
-    Not those behind a node that runs again: they take in what it gives. What only leads around a cycle counts as the
-    same place.
+    Nodes downstream of a node that runs again receive its output instead. The nodes of a cycle count as one.
     """
     of = graph.components.of
-    behind = graph.components.behind({of[seed] for seed in found.seeds})
+    behind = graph.components.behind({of[seed] for seed in rerun.seeds})
     return {
         node_id
         for node_id in replaced
-        if node_id in found.kept or (node_id in found.again and of[node_id] not in behind)
+        if node_id in rerun.kept or (node_id in rerun.again and of[node_id] not in behind)
     }
 
 
 def enters_cycle_elsewhere(graph: Graph, node_id: str) -> bool:
-    """Tell whether the node stands on a cycle and takes nothing in from outside of it: no place for other items."""
+    """Tell whether the node is inside a cycle and has no edge from outside, so that it cannot receive other items."""
     components = graph.components
-    own = components.of[node_id]
-    return components.cyclic[own] and all(graph.leads_back(edge) for edge in graph.edges_into(node_id))
+    component = components.of[node_id]
+    return components.cyclic[component] and all(graph.leads_back(edge) for edge in graph.edges_into(node_id))
 
 
-def _matter(node: Node) -> dict[str, Any]:
-    return node.model_dump(exclude=NO_MATTER)
+def _relevant_fields(node: Node) -> dict[str, Any]:
+    return node.model_dump(exclude=IRRELEVANT_FIELDS)
 
 
-def _before(graph: Graph, chosen: frozenset[str]) -> frozenset[str]:
-    """Return the nodes that lead to one that was chosen, and do not lie behind it."""
-    return graph.before(chosen) - _with_all_behind(graph, chosen)
+def _upstream(graph: Graph, chosen: frozenset[str]) -> frozenset[str]:
+    """Return the nodes upstream of a chosen node that are not also downstream of it."""
+    return graph.before(chosen) - _with_downstream(graph, chosen)
 
 
-def _with_all_behind(graph: Graph, nodes: Iterable[str]) -> frozenset[str]:
+def _with_downstream(graph: Graph, nodes: Iterable[str]) -> frozenset[str]:
     nodes = frozenset(nodes)
     return nodes | graph.behind(nodes)

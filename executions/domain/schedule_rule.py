@@ -1,9 +1,9 @@
-"""When a schedule is due: by a cron rule in a time zone, or at a fixed interval. Pure: no Django, no database.
+"""Schedules: a cron rule in a time zone, or a fixed interval. Pure: no Django, no database.
 
-Cron times follow Debian's cron through daylight saving. A rule for a fixed time of day (neither minute nor hour begins
-with `*`) runs once a day: a time that the clocks skip in spring comes at the first minute after the gap, one that
-happens twice in autumn at the first of the two. A rule with `*` in minute or hour follows the clock on the wall: what
-is skipped does not run, what happens twice runs twice. Intervals are elapsed time and know no time zone.
+Cron times follow Debian's cron at changes of daylight saving time. A rule for a fixed time of day (neither minute nor
+hour begins with `*`) runs once a day: a time that is skipped in spring runs at the first minute after the gap, a time
+that occurs twice in autumn runs at the first occurrence. A rule with `*` in minute or hour follows wall-clock time:
+skipped times do not run, repeated times run twice. Intervals are elapsed time and ignore the time zone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 
-MOST_SECONDS = 366 * 86_400
+MAX_SECONDS = 366 * 86_400
 NICKNAMES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -31,11 +31,11 @@ NICKNAMES = {
 }
 FIELDS = "minute, hour, day of month, month, day of week"
 NOT_PLACES = {"Factory", "localtime"}
-"""Files among the zones that mean nothing, or another thing on each machine."""
+"""Entries of the time zone database that are not places, or depend on the machine."""
 
 
 class BadRule(ValueError):
-    """The cron rule or the time zone is not one; the message is for whoever wrote it."""
+    """The cron rule or time zone is invalid; the message is for the author of the workflow."""
 
 
 @cache
@@ -48,44 +48,44 @@ def checked_timezone(name: str) -> str:
     if name in _zones():
         return name
     near = get_close_matches(name, _zones(), n=1)
-    hint = f"did you mean {near[0]}?" if near else "names are like Europe/Berlin."
-    raise BadRule(f"There is no time zone {name!r}; {hint}")
+    hint = f"Did you mean {near[0]}?" if near else "Use an IANA name such as Europe/Berlin."
+    raise BadRule(f"There is no time zone {name!r}. {hint}")
 
 
 def checked_cron(text: str) -> str:
-    """Return a cron rule of five fields, nicknames (`@daily`) written out. Raises BadRule, also if it is never due."""
+    """Return a cron rule of five fields, nicknames (`@daily`) expanded. Raises BadRule, also if it is never due."""
     rule = " ".join(NICKNAMES.get(text.strip().lower(), text).upper().split())
     if rule.startswith("@"):
-        raise BadRule(f"There is no nickname {text.strip()!r}; there are {', '.join(NICKNAMES)}.")
+        raise BadRule(f"There is no nickname {text.strip()!r}. Use one of {', '.join(NICKNAMES)}.")
     if (count := len(rule.split())) != 5:
-        raise BadRule(f"Five fields are needed ({FIELDS}), not {count}. For seconds there is interval_seconds.")
+        raise BadRule(f"A cron rule has five fields ({FIELDS}), not {count}. For seconds, use interval_seconds.")
     try:
         next(CronSim(rule, datetime.now(UTC)))
     except CronSimError as error:
         bad = str(error).removeprefix("Bad ").replace("-", " ")
-        raise BadRule(f"The field {bad} is not valid in {rule!r}; the fields are {FIELDS}.") from None
+        raise BadRule(f"The field {bad} is invalid in {rule!r}. The fields are {FIELDS}.") from None
     except StopIteration:
-        raise BadRule(f"{rule!r} is never due.") from None
+        raise BadRule(f"The cron rule {rule!r} is never due.") from None
     return rule
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRule:
-    """Exactly one of `cron` and `interval_seconds`, already checked."""
+    """A validated rule with exactly one of `cron` and `interval_seconds`."""
 
     cron: str | None
     interval_seconds: int | None
     timezone: str
     anchor: datetime
-    """What intervals are counted from."""
+    """The time that intervals are counted from."""
 
     def same_times(self, other: ScheduleRule) -> bool:
-        """Tell whether the rules say the same, whatever they are counted from."""
+        """Tell whether the rules are equal apart from their anchors."""
         zones = not self.cron or self.timezone == other.timezone
         return zones and (self.cron, self.interval_seconds) == (other.cron, other.interval_seconds)
 
     def times(self, after: datetime) -> Iterator[datetime]:
-        """Yield when it is due after `after`, strictly rising, in UTC. Ends only where nothing is due in 50 years."""
+        """Yield the times after `after` in UTC, strictly ascending. Ends only if none follows within 50 years."""
         if self.interval_seconds is not None:
             step = timedelta(seconds=self.interval_seconds)
             due = self.anchor + ((after - self.anchor) // step + 1) * step
@@ -93,40 +93,40 @@ class ScheduleRule:
                 yield due
                 due += step
         assert self.cron is not None
-        for found in CronSim(self.cron, after.astimezone(ZoneInfo(self.timezone))):
-            due = found.astimezone(UTC)
-            # Begun in the second of autumn's two hours, the library still gives times of the first.
+        for local in CronSim(self.cron, after.astimezone(ZoneInfo(self.timezone))):
+            due = local.astimezone(UTC)
+            # If it starts in the second of the repeated hours, the library still returns times of the first.
             if due > after:
                 yield due
                 after = due
 
     def after(self, moment: datetime) -> datetime:
-        """Return the first time after `moment`. Raises BadRule if there is none in 50 years."""
+        """Return the first time after `moment`. Raises BadRule if there is none within 50 years."""
         for due in self.times(moment):
             return due
-        raise BadRule(f"{self.cron!r} is never due.")
+        raise BadRule(f"The cron rule {self.cron!r} is never due.")
 
     def following(self, moment: datetime, count: int) -> list[datetime]:
         """Return the first `count` times after `moment`."""
         return list(islice(self.times(moment), count))
 
     def due_between(self, planned: datetime, until: datetime, limit: int) -> list[datetime]:
-        """Return `planned` and the times after it up to `until`, rising; if there are more than `limit`, the last ones.
+        """Return `planned` and the times after it up to `until`, ascending; only the last `limit` if there are more.
 
-        Looks back from `until` in growing spans, so that years of down time cost no more than hours.
+        Searches backwards from `until` in growing spans, so that years of downtime cost as little as hours.
         """
         span = timedelta(seconds=(self.interval_seconds or 60) * limit)
         while True:
             start = max(planned, until - span)
-            found = deque(takewhile(lambda due: due <= until, self.times(start)), maxlen=limit)
-            if len(found) == limit:
-                return list(found)
+            times = deque(takewhile(lambda due: due <= until, self.times(start)), maxlen=limit)
+            if len(times) == limit:
+                return list(times)
             if start == planned:
-                return [planned, *found]
+                return [planned, *times]
             span *= 2
 
     def in_words(self) -> str:
-        """Return the rule as people say it: `At 09:00 on Monday through Friday`."""
+        """Return the rule in words: `At 09:00 on Monday through Friday`."""
         if self.interval_seconds is not None:
             return f"Every {_elapsed(self.interval_seconds)}"
         assert self.cron is not None

@@ -1,4 +1,4 @@
-"""The statuses of executions and node runs, and the only ways from one to another. Pure: no Django."""
+"""The statuses of executions and node runs, and the allowed transitions between them. Pure: no Django."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class ExecutionStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Tell whether nothing can follow."""
-        return not EXECUTION_MOVES[self]
+        """Tell whether the status is final."""
+        return not EXECUTION_TRANSITIONS[self]
 
 
 class NodeRunStatus(StrEnum):
@@ -32,13 +32,13 @@ class NodeRunStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Tell whether nothing can follow."""
-        return not NODE_RUN_MOVES[self]
+        """Tell whether the status is final."""
+        return not NODE_RUN_TRANSITIONS[self]
 
 
 _E, _N = ExecutionStatus, NodeRunStatus
 
-EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
+EXECUTION_TRANSITIONS: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
     _E.QUEUED: frozenset({_E.RUNNING, _E.PAUSED, _E.CANCELLED, _E.FAILED, _E.TIMED_OUT}),
     _E.RUNNING: frozenset({_E.RUNNING, _E.WAITING, _E.PAUSED, _E.COMPLETED, _E.FAILED, _E.CANCELLED, _E.TIMED_OUT}),
     _E.WAITING: frozenset({_E.RUNNING, _E.PAUSED, _E.CANCELLED, _E.FAILED, _E.TIMED_OUT}),
@@ -49,7 +49,7 @@ EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
     _E.TIMED_OUT: frozenset(),
 }
 
-NODE_RUN_MOVES: dict[NodeRunStatus, frozenset[NodeRunStatus]] = {
+NODE_RUN_TRANSITIONS: dict[NodeRunStatus, frozenset[NodeRunStatus]] = {
     _N.PENDING: frozenset({_N.RUNNING, _N.SKIPPED, _N.CANCELLED}),
     _N.RUNNING: frozenset({_N.RUNNING, _N.WAITING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
     _N.WAITING: frozenset({_N.RUNNING, _N.COMPLETED, _N.FAILED, _N.CANCELLED}),
@@ -61,16 +61,16 @@ NODE_RUN_MOVES: dict[NodeRunStatus, frozenset[NodeRunStatus]] = {
 
 
 class IllegalTransition(Exception):
-    """A status was to change in a way that the table of moves does not have."""
+    """The transition tables do not allow this change of status."""
 
 
 def check_execution_transition(old: ExecutionStatus, new: ExecutionStatus) -> None:
-    """Raise IllegalMove unless an execution may go from `old` to `new`."""
-    if new not in EXECUTION_MOVES[old]:
-        raise IllegalTransition(f"An execution cannot go from {old} to {new}.")
+    """Raise IllegalTransition unless an execution may change from `old` to `new`."""
+    if new not in EXECUTION_TRANSITIONS[old]:
+        raise IllegalTransition(f"An execution cannot change from {old} to {new}.")
 
 
 def check_node_run_transition(old: NodeRunStatus, new: NodeRunStatus) -> None:
-    """Raise IllegalMove unless a node run may go from `old` to `new`."""
-    if new not in NODE_RUN_MOVES[old]:
-        raise IllegalTransition(f"A node run cannot go from {old} to {new}.")
+    """Raise IllegalTransition unless a node run may change from `old` to `new`."""
+    if new not in NODE_RUN_TRANSITIONS[old]:
+        raise IllegalTransition(f"A node run cannot change from {old} to {new}.")

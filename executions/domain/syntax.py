@@ -1,6 +1,6 @@
-"""Syntax checks of the JavaScript in workflows: code, and the expressions in strings. Nothing of it runs. No Django.
+"""Syntax checks of the JavaScript in workflows: code and expressions. Checked code is never run. No Django.
 
-The web process asks for them with `executions.sandbox.checking`; the checks themselves run in a sandbox process.
+The web process requests them with `executions.sandbox.checking`; the checks run in a sandbox process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def run(parts: list[bytes]) -> list[bytes]:
 
 
 def expressions_in(template: str) -> list[tuple[int, int]]:
-    """Return where the expressions of a template begin and end, braces included."""
+    """Return the start and end of each expression in a template, braces included."""
     places, at = list[tuple[int, int]](), 0
     while (opened := template.find(OPENING, at)) >= 0 and (closed := template.find(CLOSING, opened + 2)) >= 0:
         at = closed + 2
@@ -26,7 +26,7 @@ def expressions_in(template: str) -> list[tuple[int, int]]:
 
 
 def check_syntax(template: str, parser: Parser | None = None) -> str | None:
-    """Return what is wrong with the expressions in `template`, or None."""
+    """Return the first problem of the expressions in `template`, or None."""
     parser, places = parser or Parser(), expressions_in(template)
     for begin, end in places:
         expression = template[begin + 2 : end - 2]
@@ -35,14 +35,14 @@ def check_syntax(template: str, parser: Parser | None = None) -> str | None:
         if (problem := parser.problem("expression", expression)) is not None:
             shown = template[begin:end]
             shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
-            return f"The expression {shown} does not parse: {problem.message}"
+            return f"The expression {shown} has a syntax error: {problem.message}"
     if template.count(OPENING) != len(places):
-        return "An expression is opened with {{ and not closed."
+        return "An expression starts with {{ but has no closing }}."
     return None
 
 
 def check_code(code: str, parser: Parser | None = None) -> str | None:
-    """Return why `code` is no function body, and at which line, or None."""
+    """Return the syntax error of `code` as a function body, with its line, or None."""
     problem = (parser or Parser()).problem("body", code)
     if problem is None:
         return None

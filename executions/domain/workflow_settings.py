@@ -1,4 +1,4 @@
-"""The settings of a workflow version: limits, policies and what happens at an error. Pure: no Django."""
+"""The settings of a workflow version: limits, policies and error handling. Pure: no Django."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Concurrency(BaseModel):
-    """How many executions run at a time, over all or for each key."""
+    """The limit of executions that run at a time, in total or per key."""
 
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(ge=1, le=10_000, title="Limit", description="Executions that may run at a time.")
     key: str | None = Field(
-        None, max_length=2_000, title="Key", description="An expression over the input's first item: counted for each."
+        None,
+        max_length=2_000,
+        title="Key",
+        description="An expression on the first input item. The limit applies per value.",
     )
     policy: Literal["queue", "cancel_running", "skip"] = Field(
         "queue",
         title="Policy",
-        description="What happens to one too many: it waits, replaces the oldest, or is left out.",
+        description="What to do at the limit: queue the new execution, cancel the oldest running one, or skip it.",
     )
 
 
 class RateLimit(BaseModel):
-    """How many executions start in any span of time."""
+    """The limit of executions that start within a span of time."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -34,7 +37,7 @@ class RateLimit(BaseModel):
 
 
 class ResultCache(BaseModel):
-    """How long a whole execution's result serves the same input, in seconds."""
+    """How long the result of a whole execution is reused for the same input, in seconds."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,7 +45,7 @@ class ResultCache(BaseModel):
 
 
 class WorkflowSettings(BaseModel):
-    """What a version says besides its graph. A setting that does not exist is an error."""
+    """The settings of a workflow version. Unknown settings are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,14 +53,16 @@ class WorkflowSettings(BaseModel):
     concurrency: Concurrency | None = None
     rate_limit: RateLimit | None = None
     error_workflow: UUID | None = Field(
-        None, title="Error workflow", description="Started once, by the trigger error, when one fails or times out."
+        None, title="Error workflow", description="The workflow to start when an execution fails or times out."
     )
     cache: ResultCache | None = None
-    vars: dict[str, Any] = Field({}, title="Variables", description="What $vars holds.")
-    sample_input: list[dict[str, Any]] = Field([], title="Sample input", description="What the run form begins with.")
+    vars: dict[str, Any] = Field({}, title="Variables", description="The values of $vars.")
+    sample_input: list[dict[str, Any]] = Field(
+        [], title="Sample input", description="The initial input in the run form."
+    )
 
     def columns(self) -> dict[str, Any]:
-        """Return the limits as the columns of a workflow that admission reads."""
+        """Return the limits as the workflow columns that admission reads."""
         per_key = self.concurrency is not None and self.concurrency.key is not None
         limit = self.concurrency.limit if self.concurrency else None
         return {

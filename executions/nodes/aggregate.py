@@ -6,14 +6,16 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
 class AggregateParameters(Parameters):
-    field: str | None = Field(None, title="Field", description="Collect this field; empty: the whole items.")
-    into: str | None = Field(None, title="Into", description="The field that holds the list; default: Field, or items.")
+    field: str | None = Field(
+        None, title="Field", description="The field to collect. If empty, whole items are collected."
+    )
+    into: str | None = Field(None, title="Into", description="The field for the list. Defaults to Field, or items.")
 
 
 class Aggregate(NodeType[AggregateParameters]):
     type = "aggregate"
     label = "Aggregate"
-    description = "Makes one item that holds the list of all."
+    description = "Combines all items into one item that contains a list."
     icon = "stack"
     category = "data"
     Parameters = AggregateParameters

@@ -21,18 +21,18 @@ class ApprovalParameters(Parameters):
     assignee: str = Field(
         "",
         title="Assignee",
-        description="User name or e-mail of a member who decides; empty: any editor.",
+        description="Username or email of the member who decides. If empty, any editor can decide.",
         max_length=254,
     )
     expires_seconds: float | None = Field(
-        None, title="Expires after", description="Seconds until the items go to `expired`.", gt=0, le=366 * 86_400
+        None, title="Expires after", description="Seconds until the items are sent to `expired`.", gt=0, le=366 * 86_400
     )
 
 
 class Approval(NodeType[ApprovalParameters]):
     type = "approval"
     label = "Approval"
-    description = "Waits until a person approves or rejects. The decision is added to its items. No worker is held."
+    description = "Waits until a person approves or rejects, and adds the decision to the items. Occupies no worker."
     icon = "check"
     category = "flow"
     Parameters = ApprovalParameters
@@ -47,38 +47,38 @@ class Approval(NodeType[ApprovalParameters]):
     def check_in_workspace(
         self, parameters: Mapping[str, Any], workspace: UUID, own_name: str
     ) -> list[tuple[str, str, str]]:
-        wanted = parameters.get("assignee") or ""
-        if "{{" in wanted:
+        assignee = parameters.get("assignee") or ""
+        if "{{" in assignee:
             return []
         try:
-            _member(workspace, wanted)
+            _member(workspace, assignee)
         except NodeError as error:
             return [("parameters.assignee", "unknown", str(error).removeprefix("parameters.assignee: "))]
         return []
 
     def run(self, context: NodeContext[ApprovalParameters]) -> NodeResult:
         if context.resumed:
-            decided = context.outcome or {"decision": "expired", "by": None, "at": None, "comment": "", "fields": {}}
-            about = {name: value for name, value in decided.items() if name != "fields"}
-            items = [item | decided["fields"] | {"approval": about} for item in context.items]
-            return NodeResult({decided["decision"]: items})
+            decision = context.outcome or {"decision": "expired", "by": None, "at": None, "comment": "", "fields": {}}
+            details = {name: value for name, value in decision.items() if name != "fields"}
+            items = [item | decision["fields"] | {"approval": details} for item in context.items]
+            return NodeResult({decision["decision"]: items})
         assert context.node_run is not None
         parameters = context.parameters()
         assignee = _member(context.node_run.execution.workspace_id, parameters.assignee)
         seconds = parameters.expires_seconds
         until = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
-        whose = f"{assignee.get_username()}'s decision" if assignee else "an editor's decision"
-        wait = WaitFor(f"Waits for {whose}.", until, WaitKind.APPROVAL, parameters.message, assignee)
+        decider = assignee.get_username() if assignee else "an editor"
+        wait = WaitFor(f"Waiting for a decision by {decider}.", until, WaitKind.APPROVAL, parameters.message, assignee)
         return NodeResult(wait_for=wait)
 
 
-def _member(workspace_id: UUID, named: str) -> User | None:
-    """Return the member with that user name or e-mail; None for nobody in particular. Raises NodeError."""
-    if not named:
+def _member(workspace_id: UUID, reference: str) -> User | None:
+    """Return the member with that username or email; None if `reference` is empty. Raises NodeError."""
+    if not reference:
         return None
     members = User.objects.filter(memberships__workspace=workspace_id, is_active=True)
-    found = list(members.filter(username=named)) or list(members.filter(Q(email__iexact=named))[:2])
-    if len(found) != 1:
-        how_many = "several members have" if found else "no member of this workspace has"
-        raise NodeError(f"parameters.assignee: {how_many} the user name or e-mail {named!r}.")
-    return found[0]
+    matches = list(members.filter(username=reference)) or list(members.filter(Q(email__iexact=reference))[:2])
+    if len(matches) != 1:
+        how_many = "several members have" if matches else "no member of this workspace has"
+        raise NodeError(f"parameters.assignee: {how_many} the username or email {reference!r}.")
+    return matches[0]

@@ -1,4 +1,4 @@
-"""What a node type is: its parameters as a typed schema, its inputs and outputs, and what it does with items."""
+"""The base class of node types: typed parameters, inputs and outputs, and `run`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from executions.domain.items import Items
 from executions.domain.redaction import Redaction
 from workflow_platform.core.validation import field_errors, first_error
 
-# For annotations only: nodes that compute run in sandbox processes too, which know no Django.
+# For annotations only: computing nodes also run in sandbox processes, which do not load Django.
 if TYPE_CHECKING:
     from executions.models import Execution, NodeRun, WaitKind
     from executions.nodes.deliveries import Message
@@ -33,7 +33,7 @@ Category = Literal["trigger", "flow", "data", "network", "code"]
 
 
 class Parameters(BaseModel):
-    """Base of every node type's parameters: titles and descriptions make the forms, extra fields are errors."""
+    """The base of all parameters. Titles and descriptions are used in forms; unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,11 +43,11 @@ P = TypeVar("P", bound=Parameters)
 
 @dataclass(slots=True)
 class WaitFor:
-    """What a node run waits for, holding no worker: a time, or something that resolves it from outside."""
+    """What a node run waits for without occupying a worker: a time, or an external event."""
 
     reason: str
     until: datetime | None = None
-    """When it is due; for something from outside, when it expires."""
+    """When the wait ends; for an external event, when it expires."""
     kind: WaitKind | None = None
     message: str = ""
     assignee: User | None = None
@@ -56,48 +56,48 @@ class WaitFor:
 
 @dataclass(slots=True)
 class NodeResult:
-    """What a node run gave: items by output. An output without items need not be named."""
+    """The result of a node run: items by output. Outputs without items can be omitted."""
 
     outputs: Mapping[str, Items] = field(default_factory=dict)
     keep_open: bool = False
-    """A loop that wants what its batch brings back."""
+    """Whether a loop stays open to receive the items that its batch returns."""
     wait_for: WaitFor | None = None
-    """Nothing yet: run again, `resumed`, when that has come."""
+    """If set, the node run has no result yet: it runs again with `resumed` when the wait ends."""
     response: dict[str, Any] | None = None
-    """What the webhook that started the execution is answered: `{status, headers, body}`."""
+    """The response to the webhook request that started the execution: `{status, headers, body}`."""
     from_cache: bool = False
-    """Taken from the result cache; nothing ran."""
+    """Whether the result is from the result cache, without a run."""
 
 
 class UsableCredential(Protocol):
-    """A credential that a node run has asked for, as `executions.credentials` opens it."""
+    """A decrypted credential of a node run, from `executions.credentials`."""
 
     def secrets(self) -> list[str]:
-        """Return what must not leave the node run."""
+        """Return the secrets to redact in the node run."""
 
     def apply(self, url: str, headers: dict[str, str], query: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-        """Return headers and query with what signs the request in. Raises NodeError."""
+        """Return headers and query with the authentication added. Raises NodeError."""
 
     def fields_as(self, kind: type[Fields]) -> Fields:
-        """Return what it holds if it is of that type. Raises NodeError."""
+        """Return the fields if the credential is of that type. Raises NodeError."""
 
     def check_host(self, host: str) -> None:
-        """Raise NodeError for a host that it may not be sent to."""
+        """Raise NodeError if the credential must not be sent to the host."""
 
     def renew(self) -> bool:
-        """Tell whether it is worth trying again after a 401, with what has been fetched anew."""
+        """Fetch a new token after a 401 if possible. Returns whether to try again."""
 
 
 CredentialFinder = Callable[[str, threading.Event], UsableCredential]
 
 
 def _without_credentials(reference: str, cancelled: threading.Event) -> UsableCredential:
-    raise NodeError(f"There is no credential {reference!r} here.")
+    raise NodeError(f"There is no credential {reference!r}.")
 
 
 @dataclass(slots=True)
 class Cost:
-    """What a node run used in other processes than this one."""
+    """The resources that a node run used in other processes."""
 
     cpu_ms: float = 0
     memory_bytes: int = 0
@@ -105,7 +105,7 @@ class Cost:
 
 @dataclass(slots=True)
 class NodeContext(Generic[P]):
-    """What a node run is given."""
+    """The input of a node run, and the functions that it may call."""
 
     node: Node
     parameters_type: type[P]
@@ -114,37 +114,37 @@ class NodeContext(Generic[P]):
     idempotency_key: str
     log: Callable[[str, str], None]
     workspace: str = ""
-    """The workspace's id: sandbox processes give workspaces turns."""
+    """The workspace's id; sandbox processes take turns by workspace."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     turns: list[Items] = field(default_factory=list)
-    """What has come in since a loop opened; the first are its items."""
+    """The inputs since a loop opened: first its items, then the items that each batch returned."""
     resumed: bool = False
     outcome: dict[str, Any] | None = None
-    """What it waited for came to; None if its time ran out."""
+    """The outcome of the wait; None if it expired."""
     node_run: NodeRun | None = None
     start_child: Callable[[str, Items, bool], Execution] | None = None
-    """Starts a workflow, named by id or name, with items; tells it whether this node run waits for it."""
+    """Starts the workflow with this id or name on items; the last argument says whether this node run waits for it."""
     deliver: Callable[[Sequence[Message], bool], list[Delivery]] | None = None
-    """Makes deliveries, one of each message; tells it whether this node run waits for their ends."""
+    """Creates one delivery per message; the last argument says whether this node run waits until they end."""
     mark_credential: Callable[[str], Any] = str
-    """Returns what changes when the credential of that name or id does; part of the result cache's key."""
+    """Returns a value that changes with the credential of that name or id; part of the result cache's key."""
     resolved: dict[int, P] | None = None
-    """Parameters by item, if they are kept: what the cache's key was made of is what the node works with."""
+    """Resolved parameters by item, if they are kept: the node then uses the values of the cache key."""
     find_credential: CredentialFinder = _without_credentials
     redaction: Redaction = field(default_factory=Redaction)
     cost: Cost = field(default_factory=Cost)
-    """For the node to fill in, if others work for it."""
+    """Set by nodes that run in other processes."""
 
     def __post_init__(self) -> None:
-        said, redaction = self.log, self.redaction
-        self.log = lambda level, message: said(level, redaction.text(message))
+        log, redaction = self.log, self.redaction
+        self.log = lambda level, message: log(level, redaction.text(message))
 
     def credential(self, reference: str) -> UsableCredential:
-        """Open the credential with this name or id, in the workflow's workspace. Its secrets are taken out of whatever
-        leaves this node run. Raises NodeError if there is none."""
-        found = self.find_credential(reference, self.cancelled)
-        self.redaction.add(found.secrets)
-        return found
+        """Decrypt the credential with this name or id in the workflow's workspace. Its secrets are redacted in the
+        output of this node run. Raises NodeError if there is none."""
+        credential = self.find_credential(reference, self.cancelled)
+        self.redaction.add(credential.secrets)
+        return credential
 
     @property
     def items(self) -> Items:
@@ -152,7 +152,7 @@ class NodeContext(Generic[P]):
         return self.inputs.get("main", [])
 
     def parameters(self, item_index: int = 0) -> P:
-        """Return the parameters with expressions resolved for one item. Raises NodeError naming the field."""
+        """Return the parameters with expressions resolved for one item. Raises NodeError that names the field."""
         if self.resolved is None:
             return self._resolve(item_index)
         if item_index not in self.resolved:
@@ -170,7 +170,7 @@ class NodeContext(Generic[P]):
 
 
 class NodeType(ABC, Generic[P]):
-    """A kind of node. Stateless: one instance serves every run."""
+    """A node type. Stateless: one instance serves all runs."""
 
     type: ClassVar[str]
     version: ClassVar[int] = 1
@@ -181,68 +181,68 @@ class NodeType(ABC, Generic[P]):
     Parameters: ClassVar[builtins.type[Parameters]] = Parameters
     outputs: ClassVar[tuple[str, ...]] = ("main",)
     inputs: ClassVar[tuple[str, ...] | None] = ("main",)
-    """None: any name."""
+    """None accepts any name."""
     trigger: ClassVar[bool] = False
     join: ClassVar[bool] = False
-    """Waits until every input that can still receive something has received it."""
+    """Whether it waits for every input that can still receive items."""
     computes: ClassVar[bool] = False
-    """Needs nothing but its items and parameters: it runs in a sandbox process unless it takes next to no time."""
+    """Whether it needs only its items and parameters. It then runs in a sandbox process unless the input is small."""
     inline_bytes: ClassVar[int] = 32 * 1024
-    """Of a node that computes: the most input, as JSON, with which it may run in a thread of the worker."""
+    """For computing nodes: the largest input, in bytes of JSON, that may run in a thread of the worker."""
     blocking: ClassVar[bool] = False
-    """Runs in a thread of its own, since it waits for the world."""
+    """Whether it runs in a separate thread because it waits for I/O."""
     pure: ClassVar[bool] = False
-    """Blocking, but without any effect on the world: it may start before what it rests on is committed."""
+    """Whether a blocking node has no side effects. It may then start before its inputs are committed."""
     retry_on_crash: ClassVar[bool] = True
-    """Whether it is run again when its worker was lost while it ran."""
+    """Whether it runs again if its worker is lost during the run."""
 
     url_parameters: ClassVar[tuple[str, ...]] = ()
-    """The parameters that are URLs which it calls: checked when the workflow is saved, by the node at every call."""
+    """The parameters with URLs that it calls. They are checked when the workflow is saved, and again at each call."""
 
     cacheable: ClassVar[bool] = True
-    """Whether a node may have its results served from the cache. Not if it waits, keeps its loop open, answers a
-    webhook or starts executions: a result taken from the cache would leave that out. Triggers never may."""
+    """Whether results may be taken from the result cache. False for nodes that wait, loop, respond to webhooks or start
+    executions, since a cached result would skip that. Triggers are never cached."""
 
     @abstractmethod
     def run(self, context: NodeContext[Any]) -> NodeResult:
-        """Do the work for all items. Raises NodeError for what the workflow's author can mend."""
+        """Process all items. Raises NodeError for errors that the workflow's author can fix."""
 
     def perform(self, context: NodeContext[Any]) -> NodeResult:
-        """Run, and keep the secrets of the credentials that were used out of the result and of what is raised."""
+        """Run, and redact the secrets of the credentials used in the result and in exceptions."""
         try:
             result = self.run(context)
         except NodeError as error:
             error.args = (context.redaction.text(str(error)), *error.args[1:])
             raise
         except Exception as error:
-            told = "".join(traceback.format_exception(error))
-            if context.redaction.text(told) == told:
+            trace = "".join(traceback.format_exception(error))
+            if context.redaction.text(trace) == trace:
                 raise
-            said = context.redaction.text(f"{type(error).__name__}: {error}")
-            raise RuntimeError(said).with_traceback(error.__traceback__) from None
+            message = context.redaction.text(f"{type(error).__name__}: {error}")
+            raise RuntimeError(message).with_traceback(error.__traceback__) from None
         result.outputs = context.redaction.value(result.outputs)
         result.response = context.redaction.value(result.response)
         return result
 
     def passes_on(self, parameters: Mapping[str, Any]) -> bool:
-        """Tell whether a node with these parameters hands its items on without a look at them, however many."""
+        """Tell whether a node with these parameters passes its items on without reading them."""
         return False
 
     def output_names(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the outputs that a node with these parameters has."""
+        """Return the outputs of a node with these parameters."""
         return self.outputs
 
     def input_names(self, parameters: Mapping[str, Any]) -> tuple[str, ...] | None:
-        """Return the inputs that a node with these parameters has, or None for any."""
+        """Return the inputs of a node with these parameters, or None for any."""
         return () if self.trigger else self.inputs
 
     def cache_key(self, context: NodeContext[Any]) -> Any:
-        """Return, as JSON, what the result depends on besides type, version, items and credential: the parameters as
-        resolved for each item. Raises NodeError."""
+        """Return as JSON what the result depends on besides type, version, items and credential: by default the
+        parameters resolved for each item. Raises NodeError."""
         return [context.parameters(index).model_dump(mode="json") for index in range(max(1, len(context.items)))]
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-        """Return (path, code, message) for each bad parameter. Expressions are judged when they run."""
+        """Return (path, code, message) for each invalid parameter. Expressions are validated when they run."""
         try:
             self.Parameters.model_validate(dict(parameters))
         except ValidationError as error:
@@ -267,11 +267,11 @@ class NodeType(ABC, Generic[P]):
     def check_in_workspace(
         self, parameters: Mapping[str, Any], workspace: UUID, own_name: str
     ) -> list[tuple[str, str, str]]:
-        """Return (path, code, message) for each parameter that names what the workspace does not have."""
+        """Return (path, code, message) for each parameter that names an object missing in the workspace."""
         return []
 
     def describe(self) -> dict[str, Any]:
-        """Return the node type as `/api/node-types/` shows it."""
+        """Return the node type as `/api/node-types/` returns it."""
         return {
             "type": self.type,
             "version": self.version,

@@ -17,20 +17,21 @@ from workflow_platform.core.sandbox.task import TaskCancelled
 class CodeParameters(Parameters):
     code: str = Field(
         title="Code",
-        description="The body of a JavaScript function. `all` returns a list of items, `each` one item or null."
+        description="The body of a JavaScript function. In mode `all` it returns a list of items, in mode `each` one"
+        " item or null."
         " `console.log` writes to the execution's log.",
         max_length=200_000,
     )
-    mode: Literal["all", "each"] = Field("all", title="Mode", description="Run once for all items, or once for each.")
+    mode: Literal["all", "each"] = Field("all", title="Mode", description="Run once for all items, or once per item.")
     time_limit_seconds: float = Field(
-        5, title="Time limit", description="CPU seconds, for all items together.", gt=0, le=60
+        5, title="Time limit", description="CPU seconds for all items together.", gt=0, le=60
     )
 
 
 class Code(NodeType[CodeParameters]):
     type = "code"
     label = "Code"
-    description = "Runs JavaScript over the items, sandboxed, with limits on time and memory."
+    description = "Runs JavaScript on the items, in a sandbox with limits on time and memory."
     icon = "code"
     category = "code"
     Parameters = CodeParameters
@@ -40,18 +41,18 @@ class Code(NodeType[CodeParameters]):
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         problems = super().check_parameters(parameters)
         code = parameters.get("code")
-        if isinstance(code, str) and (said := check_code(code)) is not None:
-            problems.append(("parameters.code", "syntax", f"The code does not parse: {said}"))
+        if isinstance(code, str) and (problem := check_code(code)) is not None:
+            problems.append(("parameters.code", "syntax", f"The code has a syntax error: {problem}"))
         return problems
 
     def cache_key(self, context: NodeContext[CodeParameters]) -> Any:
-        # It is no template, and sees its whole scope: the nodes that it names, and what is always there.
+        # Code is not a template. It can read its whole scope: the nodes that it names, and the variables.
         scope, code = context.evaluator.scope, str(context.node.parameters.get("code"))
-        about = scope.execution if "execution" in code else None
-        return [context.node.parameters, scope.items, scope.named_in(code), scope.workflow, scope.vars, about]
+        execution = scope.execution if "execution" in code else None
+        return [context.node.parameters, scope.items, scope.named_in(code), scope.workflow, scope.vars, execution]
 
     def run(self, context: NodeContext[CodeParameters]) -> NodeResult:
-        # The code itself may well contain `{{`: it is no template, so it is taken as it stands.
+        # The code may contain `{{`; it is not a template and is used as it is.
         parameters = CodeParameters.model_validate(context.node.parameters)
         scope = context.evaluator.scope
         call = CodeCall(
@@ -63,7 +64,7 @@ class Code(NodeType[CodeParameters]):
             settings.NODE_OUTPUT_MAX_BYTES,
         )
         try:
-            answer = run(
+            result = run(
                 call,
                 group=context.workspace,
                 queue=str(scope.execution.get("id", "")),
@@ -71,19 +72,19 @@ class Code(NodeType[CodeParameters]):
             )
         except TaskCancelled:
             raise NodeError("Cancelled.") from None
-        context.cost.cpu_ms, context.cost.memory_bytes = answer.cpu_ms, answer.memory_bytes
-        _log(context, answer)
-        if answer.error is not None:
-            raise NodeError(answer.error, retryable=answer.retryable)
+        context.cost.cpu_ms, context.cost.memory_bytes = result.cpu_ms, result.memory_bytes
+        _log(context, result)
+        if result.error is not None:
+            raise NodeError(result.error, retryable=result.retryable)
         try:
-            return NodeResult({"main": answer.items()})
+            return NodeResult({"main": result.items()})
         except NotItems as error:
             raise NodeError(str(error)) from None
 
 
-def _log(context: NodeContext[CodeParameters], answer: CodeResult) -> None:
-    """Hand what the code logged to the execution's log."""
-    for level, message in answer.logs:
+def _log(context: NodeContext[CodeParameters], result: CodeResult) -> None:
+    """Write the log lines of the code to the execution's log."""
+    for level, message in result.logs:
         context.log(level, message)
-    if answer.dropped:
-        context.log("warning", f"{answer.dropped} more lines were logged; the first {len(answer.logs)} are kept.")
+    if result.dropped:
+        context.log("warning", f"{result.dropped} more lines were dropped; the limit is {len(result.logs)} lines.")

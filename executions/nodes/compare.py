@@ -12,28 +12,28 @@ from executions.nodes.paths import MISSING, FieldPath, read
 
 
 class KeyField(Parameters):
-    field: FieldPath = Field(title="Field", description="A field that tells which items belong together.")
-    field_2: FieldPath | None = Field(None, title="Field in input 2", description="Where it has another name there.")
+    field: FieldPath = Field(title="Field", description="A field whose value identifies matching items.")
+    field_2: FieldPath | None = Field(
+        None, title="Field in input 2", description="The name of the field in input 2, if different."
+    )
 
 
 class CompareParameters(Parameters):
     key: list[KeyField] = Field(
-        title="Key", description="Items that agree in all of these match.", min_length=1, max_length=20
+        title="Key", description="Items match if all of these fields are equal.", min_length=1, max_length=20
     )
     ignore: list[FieldPath] = Field(
-        [], title="Ignore", description="Top-level fields that do not make items different.", max_length=200
+        [], title="Ignore", description="Top-level fields to ignore when comparing.", max_length=200
     )
 
 
 class Compare(NodeType[CompareParameters]):
-    """Every item of an input leaves by exactly one output. Items of the same key are matched in their order, one to
-    one; an item that lacks a key field matches none."""
+    """Each item of an input goes to exactly one output. Items with the same key are matched one to one, in order; an
+    item without a key field matches none."""
 
     type = "compare"
     label = "Compare"
-    description = (
-        "Matches the items of two inputs by key: only in 1, the same, different (both, and in what), only in 2."
-    )
+    description = "Compares the items of two inputs by key: only in input 1, the same, different, or only in input 2."
     icon = "compare"
     category = "flow"
     Parameters = CompareParameters
@@ -48,19 +48,19 @@ class Compare(NodeType[CompareParameters]):
         other_fields = [by.field_2 or by.field for by in parameters.key]
         renamed = {other for one, other in zip(fields, other_fields, strict=True) if one != other}
         ignored = frozenset(parameters.ignore) | renamed | (set(fields) if renamed else set())
-        waiting: dict[tuple[bytes, ...], deque[int]] = defaultdict(deque)
+        unmatched: dict[tuple[bytes, ...], deque[int]] = defaultdict(deque)
         second = context.inputs.get("input2", [])
         for index, item in enumerate(second):
             if (key := _key(item, other_fields)) is not None:
-                waiting[key].append(index)
+                unmatched[key].append(index)
         outputs: dict[str, list[Item]] = {name: [] for name in self.outputs}
         matched: set[int] = set()
         for item in context.inputs.get("input1", []):
             key = _key(item, fields)
-            if key is None or not waiting.get(key):
+            if key is None or not unmatched.get(key):
                 outputs["only_1"].append(item)
                 continue
-            index = waiting[key].popleft()
+            index = unmatched[key].popleft()
             matched.add(index)
             if differing := _differing(item, second[index], ignored):
                 outputs["different"].append({"input1": item, "input2": second[index], "different": differing})

@@ -1,4 +1,4 @@
-"""When two JSON values are the same, and what number or order a value stands for."""
+"""Equality of JSON values, and their conversion to numbers and sort keys."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _DIGITS = re.compile(r"([0-9]+)")
 
 
 def identity(value: Any) -> bytes:
-    """Return bytes that are equal for equal JSON values: 1 and 1.0 are, 1 and true or "1" are not; order of keys does
-    not count; MISSING equals only itself."""
+    """Return bytes that are equal for equal JSON values. 1 equals 1.0 but not true or "1"; the order of keys is
+    ignored; MISSING equals only itself."""
     if value is MISSING:
         return b""
     return orjson.dumps(_plain(value), option=orjson.OPT_SORT_KEYS)
@@ -35,7 +35,7 @@ def _plain(value: Any) -> Any:
 
 
 def number(value: Any) -> int | float | None:
-    """Return a number, or a text that is one (`"12.50"`), as a number; anything else is None."""
+    """Return a number, or a numeric text (`"12.50"`), as a number; None for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
@@ -45,16 +45,16 @@ def number(value: Any) -> int | float | None:
     try:
         return int(value)
     except ValueError:
-        return found if math.isfinite(found := float(value)) else None
+        return parsed if math.isfinite(parsed := float(value)) else None
 
 
 def text(value: Any) -> str:
-    """Return a value as text: text as it is, anything else as JSON."""
+    """Return text as it is, and any other value as JSON."""
     return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def natural(value: str) -> tuple[Any, ...]:
-    """Return a key that orders texts as people do: `a2` before `a10`."""
+    """Return a sort key for natural order: `a2` before `a10`."""
     parts: list[Any] = _DIGITS.split(value)
     for index in range(1, len(parts), 2):
         digits = parts[index].lstrip("0")

@@ -1,4 +1,4 @@
-"""Whether the credentials that a node names are of the type that it takes."""
+"""Checks that the credentials of a node have the required type."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from uuid import UUID
 from executions.models import Credential
 
 
-def of_other_types(named: Iterable[tuple[str, str]], workspace: UUID, wanted: str) -> list[tuple[str, str, str]]:
-    """Return (path, code, message) for each (field, name or id) of a credential of another type than `wanted`. One that
-    the workspace does not have is left to the check that finds those."""
-    there = Credential.objects.filter(workspace=workspace)
-    found = [(field, there.called(name).values_list("type", flat=True).first()) for field, name in named]
+def wrong_types(
+    references: Iterable[tuple[str, str]], workspace: UUID, required_type: str
+) -> list[tuple[str, str, str]]:
+    """Return (path, code, message) for each (field, name or id) of a credential that is not of the required type.
+    Missing credentials are reported by another check."""
+    credentials = Credential.objects.filter(workspace=workspace)
+    types = [(field, credentials.called(name).values_list("type", flat=True).first()) for field, name in references]
     return [
-        (field, "credential_type", f"A credential of the type {wanted} is needed, not {type_}.")
-        for field, type_ in found
-        if type_ not in {None, wanted}
+        (field, "credential_type", f"This field needs a credential of the type {required_type}, not {type_}.")
+        for field, type_ in types
+        if type_ not in {None, required_type}
     ]

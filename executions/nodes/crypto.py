@@ -16,8 +16,8 @@ from executions.domain.credential_types import CryptoSecret
 from executions.domain.errors import NodeError
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import text
-from executions.nodes.credential_checks import of_other_types
-from executions.nodes.literal_secrets import WRITTEN_DOWN, holds_literal
+from executions.nodes.credential_checks import wrong_types
+from executions.nodes.literal_secrets import USE_A_CREDENTIAL, holds_literal
 from executions.nodes.paths import FieldPath, with_value
 
 MAX_TEXT = 16 * 1024 * 1024
@@ -34,36 +34,42 @@ Encoding = Literal["hex", "base64", "base64url"]
 class CryptoParameters(Parameters):
     operation: Operation = Field("hash", title="Operation")
     value: Any = Field(
-        "", title="Value", description="What to hash, sign, encode or decode. Text as UTF-8, anything else as JSON."
+        "",
+        title="Value",
+        description="The value to hash, sign, encode or decode. Text is used as UTF-8, any other value as JSON.",
     )
     algorithm: Algorithm = Field(
-        "sha256", title="Algorithm", description="For hash and hmac. md5 and sha1 only where the other side needs them."
+        "sha256",
+        title="Algorithm",
+        description="For hash and hmac. Use md5 and sha1 only if the other system requires them.",
     )
     credential: str = Field(
         "",
         title="Credential",
-        description="For hmac: name or id of a credential of the type crypto, which holds the key.",
+        description="For hmac: the name or id of a credential of the type crypto with the key.",
         max_length=100,
         json_schema_extra={"format": "credential"},
     )
     secret: str = Field(
         "",
         title="Secret",
-        description="An expression for the key (hmac), where it comes with the item; a key itself belongs into a"
-        " credential. Text as UTF-8.",
+        description="For hmac: an expression for the key, if it is part of the item. Store a fixed key in a credential."
+        " Used as UTF-8.",
         max_length=10_000,
         json_schema_extra={"format": "password"},
     )
-    encoding: Encoding = Field("hex", title="Encoding", description="How bytes are written; for decode, how Value is.")
-    size: int = Field(32, title="Size", description="How many random bytes.", ge=1, le=MAX_RANDOM_BYTES)
-    uuid_version: Literal["4", "7"] = Field("4", title="UUID version", description="7 is ordered by time.")
-    into: FieldPath = Field("data", title="Into", description="The field that takes the result.")
+    encoding: Encoding = Field(
+        "hex", title="Encoding", description="The encoding of the result; for decode, the encoding of Value."
+    )
+    size: int = Field(32, title="Size", description="The number of random bytes.", ge=1, le=MAX_RANDOM_BYTES)
+    uuid_version: Literal["4", "7"] = Field("4", title="UUID version", description="Version 7 is ordered by time.")
+    into: FieldPath = Field("data", title="Into", description="The field for the result.")
 
 
 class Crypto(NodeType[CryptoParameters]):
     type = "crypto"
     label = "Crypto"
-    description = "Hashes, signs, encodes and decodes; makes random bytes and UUIDs."
+    description = "Hashes, signs, encodes and decodes values, and generates random bytes and UUIDs."
     icon = "key"
     category = "data"
     Parameters = CryptoParameters
@@ -72,14 +78,14 @@ class Crypto(NodeType[CryptoParameters]):
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         problems = super().check_parameters(parameters)
         if isinstance(secret := parameters.get("secret"), str) and holds_literal(secret):
-            said = WRITTEN_DOWN.format("secret", "crypto")
-            problems.append(("parameters.secret", "literal_secret", said))
+            message = USE_A_CREDENTIAL.format("secret", "crypto")
+            problems.append(("parameters.secret", "literal_secret", message))
         return problems
 
     def check_in_workspace(
         self, parameters: Mapping[str, Any], workspace: UUID, own_name: str
     ) -> list[tuple[str, str, str]]:
-        return of_other_types(self.credentials_of(parameters), workspace, "crypto")
+        return wrong_types(self.credentials_of(parameters), workspace, "crypto")
 
     def run(self, context: NodeContext[CryptoParameters]) -> NodeResult:
         out, key = [], _key(context)
@@ -95,18 +101,18 @@ class Crypto(NodeType[CryptoParameters]):
 
 
 def _key(context: NodeContext[CryptoParameters]) -> str:
-    """Return the key that the node's credential holds, "" without one. Raises NodeError."""
-    # Named as it is, never by an expression.
+    """Return the key in the node's credential, or "" without a credential. Raises NodeError."""
+    # Always a literal name, never an expression.
     reference = context.node.parameters.get("credential") or context.node.credentials
     if not reference or not context.items:
         return ""
-    found = context.credential(str(reference)).fields_as(CryptoSecret)
-    assert isinstance(found, CryptoSecret)
-    return found.secret
+    fields = context.credential(str(reference)).fields_as(CryptoSecret)
+    assert isinstance(fields, CryptoSecret)
+    return fields.secret
 
 
 def _result(parameters: CryptoParameters, key: str) -> str:
-    """Return the result of an operation. Raises ValueError that begins with the field's name."""
+    """Return the result of an operation. Raises ValueError whose message begins with the field's name."""
     match parameters.operation:
         case "uuid":
             return str(uuid4() if parameters.uuid_version == "4" else uuid_utils.uuid7())
@@ -114,15 +120,15 @@ def _result(parameters: CryptoParameters, key: str) -> str:
             return _ENCODED[parameters.encoding](secrets.token_bytes(parameters.size))
     value = text(parameters.value)
     if len(value) > MAX_TEXT:
-        raise ValueError(f"value: is longer than {MAX_TEXT} characters")
+        raise ValueError(f"value: has {len(value)} characters; the limit is {MAX_TEXT}")
     if parameters.operation == "decode":
-        return _decoded(value, parameters.encoding)
+        return _decode(value, parameters.encoding)
     data = value.encode()
     if parameters.operation == "hash":
         data = hashlib.new(parameters.algorithm, data, usedforsecurity=False).digest()
     elif parameters.operation == "hmac":
         if not (key or parameters.secret):
-            raise ValueError("secret: hmac needs a key: name a credential of the type crypto")
+            raise ValueError("secret: hmac needs a key; choose a credential of the type crypto")
         data = hmac.digest((key or parameters.secret).encode(), data, parameters.algorithm)
     return _ENCODED[parameters.encoding](data)
 
@@ -134,8 +140,8 @@ _ENCODED: dict[str, Callable[[bytes], str]] = {
 }
 
 
-def _decoded(value: str, encoding: Encoding) -> str:
-    """Return the text that is encoded. Padding may be left out. Raises ValueError."""
+def _decode(value: str, encoding: Encoding) -> str:
+    """Decode a text. Padding is optional. Raises ValueError."""
     value = "".join(value.split())
     try:
         if encoding == "hex":
@@ -143,6 +149,6 @@ def _decoded(value: str, encoding: Encoding) -> str:
         padded = value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4)
         return base64.b64decode(padded, altchars=b"-_" if encoding == "base64url" else None, validate=True).decode()
     except UnicodeDecodeError:
-        raise ValueError("value: what it encodes is no UTF-8 text") from None
+        raise ValueError("value: the decoded bytes are not UTF-8 text") from None
     except (ValueError, binascii.Error):
-        raise ValueError(f"value: is not {encoding}") from None
+        raise ValueError(f"value: is not valid {encoding}") from None

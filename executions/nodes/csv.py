@@ -19,46 +19,52 @@ MAX_ROWS = 200_000
 MAX_COLUMNS = 2_000
 _SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-# The limit is the process's, and its default would refuse a long text in one field; whole texts are limited above.
+# The limit applies to the process, and its default rejects long fields. Whole texts are limited by MAX_TEXT.
 csv.field_size_limit(MAX_TEXT)
 
 
 class CsvParameters(Parameters):
     operation: Literal["parse", "write"] = Field(
-        "parse", title="Operation", description="Text to an item for each row, or all items to one text."
+        "parse", title="Operation", description="parse: CSV text to one item per row. write: all items to one CSV text."
     )
-    field: FieldPath = Field("body", title="Field", description="The field that holds the text (parse).")
-    into: FieldPath = Field("csv", title="Into", description="The field of the one item that takes the text (write).")
+    field: FieldPath = Field("body", title="Field", description="For parse: the field with the CSV text.")
+    into: FieldPath = Field("csv", title="Into", description="For write: the field for the CSV text.")
     delimiter: str = Field(
-        ",", title="Delimiter", description="One character; \\t is the tabulator.", min_length=1, max_length=2
+        ",", title="Delimiter", description="One character, or \\t for a tab.", min_length=1, max_length=2
     )
     quote: str = Field(
-        '"', title="Quote", description="Around texts that hold a delimiter.", min_length=1, max_length=1
+        '"',
+        title="Quote",
+        description="The character around values that contain a delimiter.",
+        min_length=1,
+        max_length=1,
     )
-    header: bool = Field(True, title="Header", description="Whether the first row holds the names of the columns.")
+    header: bool = Field(True, title="Header", description="Whether the first row contains the column names.")
     columns: list[FieldPath] = Field(
         [],
         title="Columns",
-        description="Names in order. Parse without a header: those of the columns, else column_1, … Write: which "
-        "fields are written, as paths, else every field.",
+        description="For parse without a header: the column names in order; default column_1, column_2, … For write:"
+        " the fields to write, as paths; default all fields.",
         max_length=MAX_COLUMNS,
     )
     infer_types: bool = Field(
         False,
         title="Infer types",
-        description="Makes numbers, true, false, and null (of nothing) of such texts (parse).",
+        description="For parse: convert numbers, true and false, and empty values to null.",
     )
     skip_empty_rows: bool = Field(True, title="Skip empty rows")
-    line_end: Literal["crlf", "lf"] = Field("crlf", title="Line end", description="For write; RFC 4180 has CR LF.")
+    line_end: Literal["crlf", "lf"] = Field("crlf", title="Line end", description="For write. RFC 4180 requires CR LF.")
     escape_formulas: bool = Field(
-        False, title="Escape formulas", description="Puts ' before texts that a spreadsheet would run (write)."
+        False,
+        title="Escape formulas",
+        description="For write: put ' before values that a spreadsheet would run as a formula.",
     )
 
 
 class Csv(NodeType[CsvParameters]):
     type = "csv"
     label = "CSV"
-    description = "Makes items of CSV text, or CSV text of the items."
+    description = "Converts CSV text to items, or items to CSV text."
     icon = "table"
     category = "data"
     Parameters = CsvParameters
@@ -77,7 +83,7 @@ class Csv(NodeType[CsvParameters]):
             try:
                 out += parse(text, parameters, MAX_ROWS - len(out))
             except (csv.Error, ValueError) as error:
-                raise NodeError(f"parameters.field: the CSV cannot be read: {error} (item {index}).") from None
+                raise NodeError(f"parameters.field: the CSV text is invalid: {error} (item {index}).") from None
         return NodeResult({"main": out})
 
 
@@ -86,21 +92,21 @@ def _dialect(parameters: CsvParameters) -> dict[str, Any]:
     if len(delimiter) != 1 or delimiter in "\r\n" or delimiter == parameters.quote:
         raise NodeError("parameters.delimiter: must be one character other than the quote, or \\t.")
     if parameters.quote in "\r\n":
-        raise NodeError("parameters.quote: must not be a line end.")
+        raise NodeError("parameters.quote: must not be a line break.")
     return {"delimiter": delimiter, "quotechar": parameters.quote, "doublequote": True, "strict": True}
 
 
 def parse(text: str, parameters: CsvParameters, max_rows: int = MAX_ROWS) -> list[Item]:
-    """Return the rows as items; a short row lacks its last fields. Raises csv.Error, ValueError."""
+    """Return the rows as items. A short row has no values for the last fields. Raises csv.Error, ValueError."""
     rows = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), **_dialect(parameters))
     names = _names(next(rows, []), parameters) if parameters.header else list(parameters.columns)
     out: list[Item] = []
     for row in _filled(rows, parameters.skip_empty_rows):
         if len(out) >= max_rows:
-            raise ValueError(f"there are more than {MAX_ROWS} rows")
+            raise ValueError(f"there are more than {MAX_ROWS} rows, the limit")
         if len(row) > len(names):
             if parameters.header or parameters.columns or len(row) > MAX_COLUMNS:
-                raise ValueError(f"row {len(out) + 1} has {len(row)} fields, more than the {len(names)} columns")
+                raise ValueError(f"row {len(out) + 1} has {len(row)} fields; the number of columns is {len(names)}")
             names += [f"column_{place}" for place in range(len(names) + 1, len(row) + 1)]
         values: list[Any] = [_typed(value) for value in row] if parameters.infer_types else row
         out.append(dict(zip(names, values, strict=False)))
@@ -114,10 +120,10 @@ def _filled(rows: Iterator[list[str]], skip_empty: bool) -> Iterator[list[str]]:
 def _names(header: list[str], parameters: CsvParameters) -> list[str]:
     names = [name or f"column_{place}" for place, name in enumerate(header, 1)]
     if len(names) > MAX_COLUMNS:
-        raise ValueError(f"there are more than {MAX_COLUMNS} columns")
+        raise ValueError(f"there are {len(names)} columns; the limit is {MAX_COLUMNS}")
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"two columns are named {twice[:100]!r}")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"two columns are named {duplicate[:100]!r}")
     return names
 
 
@@ -129,15 +135,18 @@ def _typed(value: str) -> Any:
     plain = value.lstrip("+-")
     if len(plain) > 1 and plain[0] == "0" and plain[1].isdecimal():
         return value  # 007 is a code, not a number
-    found = number(value)
-    return value if found is None or (isinstance(found, int) and abs(found) >= 2**53) else found
+    parsed = number(value)
+    return value if parsed is None or (isinstance(parsed, int) and abs(parsed) >= 2**53) else parsed
 
 
 def write(items: Items, parameters: CsvParameters) -> str:
-    """Return the items as CSV text: null and missing are nothing, objects and lists are JSON. Raises NodeError."""
+    """Return the items as CSV text. Null and missing values are empty, objects and lists JSON. Raises NodeError."""
     columns = parameters.columns or list(dict.fromkeys(name for item in items for name in item))
     if len(columns) > MAX_COLUMNS or len(items) > MAX_ROWS:
-        raise NodeError(f"At most {MAX_COLUMNS} columns and {MAX_ROWS} rows can be written.")
+        raise NodeError(
+            f"The table has {len(columns)} columns and {len(items)} rows;"
+            f" the limits are {MAX_COLUMNS} columns and {MAX_ROWS} rows."
+        )
     lines = _Lines("\n" if parameters.line_end == "lf" else "\r\n")
     writer = csv.writer(lines, lineterminator="\r\n", **_dialect(parameters))
     if parameters.header:
@@ -148,8 +157,8 @@ def write(items: Items, parameters: CsvParameters) -> str:
 
 
 class _Lines:
-    """Collects the rows of a csv.writer. The writer quotes only the characters of its own line end, so it is given
-    both, and the end that is wanted is put here."""
+    """Collects the rows of a csv.writer. The writer quotes only the characters of its own line end, so it always uses
+    CR LF, which is replaced here by the requested line end."""
 
     def __init__(self, end: str) -> None:
         self._end = end
@@ -159,7 +168,7 @@ class _Lines:
     def write(self, row: str) -> None:
         self._room -= len(row)
         if self._room < 0:
-            raise NodeError(f"The CSV text would have more than {MAX_TEXT} characters.")
+            raise NodeError(f"The CSV text is longer than {MAX_TEXT} characters, the limit.")
         self.written.append(row.removesuffix("\r\n") + self._end)
 
 

@@ -18,11 +18,13 @@ Operation = Literal["now", "parse", "format", "add", "subtract", "difference", "
 
 
 def time_zone_name(name: str) -> str:
-    """Return the name of an IANA time zone. Raises ValueError if there is none of that name."""
+    """Return the name of an IANA time zone. Raises ValueError if it does not exist."""
     try:
         ZoneInfo(name)
     except (KeyError, OSError, ValueError):
-        raise ValueError(f"There is no time zone {name[:100]!r}; names are such as Europe/Vienna or UTC") from None
+        raise ValueError(
+            f"There is no time zone {name[:100]!r}. Use an IANA name such as Europe/Vienna or UTC"
+        ) from None
     return name
 
 
@@ -31,40 +33,46 @@ class DateTimeParameters(Parameters):
     value: Any = Field(
         None,
         title="Date",
-        description="ISO 8601, RFC 2822, or seconds or milliseconds since 1970; usually an expression. Not for `now`.",
+        description="ISO 8601, RFC 2822, or seconds or milliseconds since 1970; usually an expression. The operation"
+        " `now` ignores it.",
     )
     timezone: Annotated[str, AfterValidator(time_zone_name)] = Field(
         "UTC",
         title="Time zone",
-        description="IANA name. Dates without an offset are in it, the calendar is counted in it, the result is in it.",
+        description="An IANA name. It applies to dates without an offset, to calendar arithmetic and to the result.",
         max_length=100,
     )
     format: str | None = Field(
         None,
         title="Format",
-        description="`parse`: how the text is written, such as %d.%m.%Y %H:%M; empty: ISO 8601 or RFC 2822. `format`: "
-        "such a pattern, or one of iso, date, time, unix_seconds, unix_milliseconds, rfc_2822.",
+        description="parse: the pattern of the text, such as %d.%m.%Y %H:%M; default ISO 8601 or RFC 2822. format: a"
+        " pattern, or one of iso, date, time, unix_seconds, unix_milliseconds, rfc_2822.",
         min_length=1,
         max_length=MAX_TEXT,
     )
     amount: float = Field(
-        1, title="Amount", description="How many units to add or subtract.", ge=-MAX_AMOUNT, le=MAX_AMOUNT
+        1, title="Amount", description="The number of units to add or subtract.", ge=-MAX_AMOUNT, le=MAX_AMOUNT
     )
     unit: moments.Unit = Field(
         "days",
         title="Unit",
-        description="Days and longer follow the calendar (a day after 09:00 is 09:00), hours and shorter elapsed time.",
+        description="Days and longer units follow the calendar (a day after 09:00 is 09:00); hours and shorter are"
+        " elapsed time.",
     )
-    until: Any = Field(None, title="Until", description="The later date (difference): Until minus Date.")
-    part: moments.Part = Field("year", title="Part", description="What to extract; weeks are ISO weeks, Monday is 1.")
-    direction: moments.Direction = Field("down", title="Direction", description="Where to round to.")
-    into: FieldPath = Field("date", title="Into", description="The field that takes the result.")
+    until: Any = Field(
+        None, title="Until", description="For difference: the later date. The result is Until minus Date."
+    )
+    part: moments.Part = Field(
+        "year", title="Part", description="The part to extract. Weeks are ISO weeks; Monday is 1."
+    )
+    direction: moments.Direction = Field("down", title="Direction", description="The direction of rounding.")
+    into: FieldPath = Field("date", title="Into", description="The field for the result.")
 
 
 class DateTime(NodeType[DateTimeParameters]):
     type = "date_time"
     label = "Date and time"
-    description = "Parses, formats, adds to, compares and rounds dates, with time zones."
+    description = "Parses, formats, calculates and rounds dates, with time zones."
     icon = "calendar"
     category = "data"
     Parameters = DateTimeParameters
@@ -115,7 +123,7 @@ def _result(parameters: DateTimeParameters) -> Any:
 
 def _moment(field: str, value: Any, zone: ZoneInfo, pattern: str | None) -> datetime:
     if isinstance(value, str) and len(value) > MAX_TEXT:
-        raise _BadField(field, ValueError(f"is longer than {MAX_TEXT} characters"))
+        raise _BadField(field, ValueError(f"has {len(value)} characters; the limit is {MAX_TEXT}"))
     try:
         return moments.parsed(value, zone, pattern)
     except (ValueError, OverflowError) as error:

@@ -1,4 +1,4 @@
-"""What a node sends as a webhook, and what a workflow reads of the delivery afterwards."""
+"""The message that a node sends as a webhook, and the delivery as a workflow sees it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webhooks.secrets import Auth, NoAuth
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What a node run sends for one of its items: to a URL, or to an endpoint by the endpoint's own settings."""
+    """The message for one item: to a URL, or to an endpoint with the endpoint's settings."""
 
     endpoint: Endpoint | None = None
     url: str = ""
@@ -29,7 +29,7 @@ class Message:
 
 
 def about(delivery: Delivery) -> dict[str, Any]:
-    """Return what a workflow reads of a delivery: `{delivery_id, status, status_code, attempts, error}`."""
+    """Return a delivery as a workflow sees it: `{delivery_id, status, status_code, attempts, error}`."""
     return {
         "delivery_id": str(delivery.pk),
         "status": delivery.status,

@@ -14,10 +14,10 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters,
 
 class ExecuteWorkflowParameters(Parameters):
     workflow: str = Field(
-        title="Workflow", description="Of this workspace: its id, or its name.", min_length=1, max_length=200
+        title="Workflow", description="The id or name of a workflow in this workspace.", min_length=1, max_length=200
     )
     wait: bool = Field(
-        True, title="Wait", description="Go on with the result when it has ended; else at once, with its id."
+        True, title="Wait", description="Wait for the result. If off, continue at once with the id of the execution."
     )
 
 
@@ -25,7 +25,7 @@ class ExecuteWorkflow(NodeType[ExecuteWorkflowParameters]):
     type = "execute_workflow"
     label = "Execute workflow"
     description = (
-        "Starts another workflow with its items, and goes on with what that gives. No worker is held meanwhile."
+        "Starts another workflow with the items and continues with its result. Occupies no worker while waiting."
     )
     icon = "workflows"
     category = "flow"
@@ -36,11 +36,11 @@ class ExecuteWorkflow(NodeType[ExecuteWorkflowParameters]):
     def check_in_workspace(
         self, parameters: Mapping[str, Any], workspace: UUID, own_name: str
     ) -> list[tuple[str, str, str]]:
-        wanted = str(parameters.get("workflow", ""))
-        if "{{" in wanted or wanted == own_name:  # it may call itself, under a name that it is only now given
+        reference = str(parameters.get("workflow", ""))
+        if "{{" in reference or reference == own_name:  # a workflow may call itself by a name that is not saved yet
             return []
         try:
-            Workflow.objects.named(workspace, wanted)
+            Workflow.objects.named(workspace, reference)
         except NoSuchWorkflow as error:
             return [("parameters.workflow", "unknown", str(error))]
         return []
@@ -54,7 +54,7 @@ class ExecuteWorkflow(NodeType[ExecuteWorkflowParameters]):
         if not parameters.wait:
             item = {"execution": str(child.pk), "workflow": str(child.workflow_id), "status": child.status}
             return NodeResult({"main": [item]})
-        reason = f"Waits for the end of execution {child.pk} of {child.workflow.name!r}."
+        reason = f"Waiting for execution {child.pk} of {child.workflow.name!r}."
         return NodeResult(wait_for=WaitFor(reason, kind=WaitKind.EXECUTION, child=child))
 
 
@@ -63,6 +63,6 @@ def _result(outcome: dict[str, Any]) -> NodeResult:
     status = outcome.get("status")
     if status == ExecutionStatus.COMPLETED.value:
         return NodeResult({"main": outcome["items"]})
-    said = f"The execution {outcome.get('execution')} ended as {status}"
-    said += f": {outcome['error']}" if outcome.get("error") else "."
-    raise NodeError(said, retryable=status != ExecutionStatus.CANCELLED.value)
+    message = f"The execution {outcome.get('execution')} ended with status {status}"
+    message += f": {outcome['error']}" if outcome.get("error") else "."
+    raise NodeError(message, retryable=status != ExecutionStatus.CANCELLED.value)

@@ -7,7 +7,7 @@ from executions.nodes.if_ import ConditionParameters, truthy
 class Filter(NodeType[ConditionParameters]):
     type = "filter"
     label = "Filter"
-    description = "Hands on the items that meet a condition."
+    description = "Keeps the items that meet a condition."
     icon = "funnel"
     category = "data"
     Parameters = ConditionParameters

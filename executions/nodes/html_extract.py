@@ -10,32 +10,40 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.paths import FieldPath, text_at, with_value
 
 MAX_HTML = 5_000_000
-# At worst parsing is quadratic in nested elements (50,000: 2 s), and selectors with functions, such as :has(), are in
-# nested or sibling ones (20,000: 1 s). A page not made to hurt takes milliseconds.
+# In the worst case parsing is quadratic in nested elements (50,000 take 2 s), and selectors with functions such as
+# :has() are quadratic in nested or sibling elements (20,000 take 1 s). Ordinary pages take milliseconds.
 MAX_TAGS = 50_000
 MAX_TAGS_FOR_FUNCTIONS = 20_000
 MAX_MATCHES = 10_000
 
 
 class Extraction(Parameters):
-    into: FieldPath = Field(title="Into", description="The field that takes what is found.")
-    selector: str = Field(title="CSS selector", description="Such as article h2 > a.", min_length=1, max_length=500)
+    into: FieldPath = Field(title="Into", description="The field for the extracted value.")
+    selector: str = Field(title="CSS selector", description="For example article h2 > a.", min_length=1, max_length=500)
     get: Literal["text", "html", "inner_html", "attribute"] = Field("text", title="Get")
-    attribute: str | None = Field(None, title="Attribute", description="Which, such as href.", max_length=200)
-    all: bool = Field(False, title="All", description="A list of all matches, else the first, or null.")
+    attribute: str | None = Field(
+        None, title="Attribute", description="The name of the attribute, for example href.", max_length=200
+    )
+    all: bool = Field(
+        False, title="All", description="Return a list of all matches. If off, return the first match, or null."
+    )
 
 
 class HtmlExtractParameters(Parameters):
-    field: FieldPath = Field("body", title="Field", description="The field that holds the HTML text.")
+    field: FieldPath = Field("body", title="Field", description="The field with the HTML text.")
     extract: list[Extraction] = Field(title="Extract", min_length=1, max_length=50)
-    trim: bool = Field(True, title="Trim", description="Makes one space of each run of white space in texts.")
-    keep_other_fields: bool = Field(False, title="Keep other fields", description="Or give only what was extracted.")
+    trim: bool = Field(True, title="Trim", description="Collapse white space in texts to single spaces.")
+    keep_other_fields: bool = Field(
+        False,
+        title="Keep other fields",
+        description="Keep the fields of the item. If off, return only the extracted fields.",
+    )
 
 
 class HtmlExtract(NodeType[HtmlExtractParameters]):
     type = "html_extract"
     label = "HTML extract"
-    description = "Takes texts, attributes or HTML out of a page, by CSS selectors."
+    description = "Extracts text, attributes or HTML from a page with CSS selectors."
     icon = "html"
     category = "data"
     Parameters = HtmlExtractParameters
@@ -51,8 +59,8 @@ class HtmlExtract(NodeType[HtmlExtractParameters]):
         functions = any("(" in extraction.selector for extraction in parameters.extract)
         limit = MAX_TAGS_FOR_FUNCTIONS if functions else MAX_TAGS
         if html.count("<") > limit:
-            said = "for selectors with functions such as :has()" if functions else "in all"
-            raise NodeError(f"parameters.field: the HTML has more than {limit} tags, the most {said} (item {index}).")
+            why = " for selectors with functions such as :has()" if functions else ""
+            raise NodeError(f"parameters.field: the HTML has more than {limit} tags, the limit{why} (item {index}).")
         page = LexborHTMLParser(html)
         out = context.items[index] if parameters.keep_other_fields else {}
         for number, extraction in enumerate(parameters.extract):
@@ -60,20 +68,20 @@ class HtmlExtract(NodeType[HtmlExtractParameters]):
                 raise NodeError("Cancelled.")
             name = f"parameters.extract.{number}"
             if extraction.get == "attribute" and not extraction.attribute:
-                raise NodeError(f"{name}.attribute: say which.")
-            found = [_value(node, extraction, parameters.trim) for node in _matches(page, extraction, name)]
-            out = with_value(out, extraction.into, found if extraction.all else found[0] if found else None)
+                raise NodeError(f"{name}.attribute: enter the name of the attribute.")
+            values = [_value(node, extraction, parameters.trim) for node in _matches(page, extraction, name)]
+            out = with_value(out, extraction.into, values if extraction.all else values[0] if values else None)
         return out
 
 
 def _matches(page: LexborHTMLParser, extraction: Extraction, name: str) -> list[LexborNode]:
     try:
-        found = page.css(extraction.selector)
+        elements = page.css(extraction.selector)
     except (SelectolaxError, ValueError):
-        raise NodeError(f"{name}.selector: {extraction.selector!r} is no CSS selector.") from None
-    if extraction.all and len(found) > MAX_MATCHES:
-        raise NodeError(f"{name}.selector: matches more than {MAX_MATCHES} elements.")
-    return found if extraction.all else found[:1]
+        raise NodeError(f"{name}.selector: {extraction.selector!r} is not a valid CSS selector.") from None
+    if extraction.all and len(elements) > MAX_MATCHES:
+        raise NodeError(f"{name}.selector: matches {len(elements)} elements; the limit is {MAX_MATCHES}.")
+    return elements if extraction.all else elements[:1]
 
 
 def _value(node: LexborNode, extraction: Extraction, trim: bool) -> str | None:
@@ -88,4 +96,4 @@ def _value(node: LexborNode, extraction: Extraction, trim: bool) -> str | None:
     assert extraction.attribute is not None
     attributes = node.attributes
     name = extraction.attribute.lower()
-    return (attributes[name] or "") if name in attributes else None  # an attribute without a value is there
+    return (attributes[name] or "") if name in attributes else None  # an attribute without a value is an empty text

@@ -17,25 +17,27 @@ RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 class HttpRequestParameters(Parameters):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = Field("GET", title="Method")
-    url: str = Field(title="URL", description="http or https; private addresses are refused.", max_length=8000)
-    query: dict[str, Any] = Field({}, title="Query", description="Parameters added to the URL.")
+    url: str = Field(title="URL", description="http or https. Private addresses are not allowed.", max_length=8000)
+    query: dict[str, Any] = Field({}, title="Query", description="Parameters to add to the URL.")
     headers: dict[str, str] = Field({}, title="Headers")
-    body: Any = Field(None, title="Body", description="Text is sent as it is, anything else as JSON.")
+    body: Any = Field(None, title="Body", description="Text is sent as it is, any other value as JSON.")
     credential: str = Field(
         "",
         title="Credential",
-        description="Name or id of a credential of the workspace; it signs the request in.",
+        description="The name or id of a credential that authenticates the request.",
         max_length=100,
         json_schema_extra={"format": "credential"},
     )
-    timeout_seconds: float = Field(30, title="Timeout", description="For the whole request, in seconds.", gt=0, le=600)
-    fail_on_error_status: bool = Field(True, title="Fail on error status", description="Whether 4xx and 5xx fail.")
+    timeout_seconds: float = Field(30, title="Timeout", description="Seconds for the whole request.", gt=0, le=600)
+    fail_on_error_status: bool = Field(
+        True, title="Fail on error status", description="Fail if the response status is 4xx or 5xx."
+    )
 
 
 class HttpRequest(NodeType[HttpRequestParameters]):
     type = "http_request"
     label = "HTTP request"
-    description = "Calls a URL, once per item."
+    description = "Sends an HTTP request for each item."
     icon = "globe"
     category = "network"
     Parameters = HttpRequestParameters
@@ -43,53 +45,53 @@ class HttpRequest(NodeType[HttpRequestParameters]):
     url_parameters = ("url",)
 
     def run(self, context: NodeContext[HttpRequestParameters]) -> NodeResult:
-        # Opened once for all items: it is named as it is, never by an expression.
+        # Decrypted once for all items: the name is literal, never an expression.
         reference = context.node.parameters.get("credential") or context.node.credentials
         credential = context.credential(str(reference)) if reference and context.items else None
-        return NodeResult({"main": [self._send(context, index, credential) for index in range(len(context.items))]})
+        return NodeResult({"main": [self._request(context, index, credential) for index in range(len(context.items))]})
 
-    def _send(
+    def _request(
         self, context: NodeContext[HttpRequestParameters], index: int, credential: UsableCredential | None
     ) -> dict[str, Any]:
         if context.cancelled.is_set():
             raise NodeError("Cancelled.")
         parameters = context.parameters(index)
         headers, body = dict(parameters.headers), None
-        named = {name.lower() for name in headers}
+        header_names = {name.lower() for name in headers}
         if isinstance(parameters.body, str):
             body = parameters.body.encode()
         elif parameters.body is not None:
             body = orjson.dumps(parameters.body)
-            if "content-type" not in named:
+            if "content-type" not in header_names:
                 headers["Content-Type"] = "application/json"
-        if parameters.method not in {"GET", "HEAD", "OPTIONS"} and "idempotency-key" not in named:
+        if parameters.method not in {"GET", "HEAD", "OPTIONS"} and "idempotency-key" not in header_names:
             headers["Idempotency-Key"] = f"{context.idempotency_key}/{index}"
-        answer = _signed_in(context, parameters, headers, body, credential)
-        if parameters.fail_on_error_status and answer.status >= 400:
+        response = _send_authenticated(context, parameters, headers, body, credential)
+        if parameters.fail_on_error_status and response.status >= 400:
             raise NodeError(
-                f"{parameters.method} {answer.url} answered {answer.status}.",
-                retryable=answer.status in RETRYABLE_STATUSES,
+                f"{parameters.method} {response.url} responded with status {response.status}.",
+                retryable=response.status in RETRYABLE_STATUSES,
             )
-        return {"status": answer.status, "headers": answer.headers, "body": _body(context, answer, credential)}
+        return {"status": response.status, "headers": response.headers, "body": _body(context, response, credential)}
 
 
-def _signed_in(
+def _send_authenticated(
     context: NodeContext[HttpRequestParameters],
     parameters: HttpRequestParameters,
     headers: dict[str, str],
     body: bytes | None,
     credential: UsableCredential | None,
 ) -> outbound.OutboundResponse:
-    """Send with the node's credential, if it has one; once more if the token that it fetched is refused."""
+    """Send with the node's credential, if it has one; retry once with a new token if the token is rejected."""
     if credential is None:
-        return _answer(context, parameters, headers, parameters.query, body)
-    answer = _answer(context, parameters, *credential.apply(parameters.url, headers, parameters.query), body)
-    if answer.status == 401 and credential.renew():
-        answer = _answer(context, parameters, *credential.apply(parameters.url, headers, parameters.query), body)
-    return answer
+        return _send(context, parameters, headers, parameters.query, body)
+    response = _send(context, parameters, *credential.apply(parameters.url, headers, parameters.query), body)
+    if response.status == 401 and credential.renew():
+        response = _send(context, parameters, *credential.apply(parameters.url, headers, parameters.query), body)
+    return response
 
 
-def _answer(
+def _send(
     context: NodeContext[HttpRequestParameters],
     parameters: HttpRequestParameters,
     headers: dict[str, str],
@@ -116,16 +118,16 @@ def _answer(
 
 def _body(
     context: NodeContext[HttpRequestParameters],
-    answer: outbound.OutboundResponse,
+    response: outbound.OutboundResponse,
     credential: UsableCredential | None,
 ) -> Any:
-    """Return JSON parsed where the answer says that it is JSON, else text; what is large, as JSON text."""
-    is_json = "json" in answer.headers.get("content-type", "")
-    if len(answer.body) > PACKED_BYTES and credential is None:  # else secrets are looked for in the values
+    """Return the body: parsed if its content type is JSON, else as text; large bodies as packed JSON text."""
+    is_json = "json" in response.headers.get("content-type", "")
+    if len(response.body) > PACKED_BYTES and credential is None:  # with a credential, the values must be redacted
         queue = str(context.evaluator.scope.execution.get("id", ""))
         try:
             return as_json(
-                answer.body, is_json=is_json, group=context.workspace, queue=queue, cancelled=context.cancelled
+                response.body, is_json=is_json, group=context.workspace, queue=queue, cancelled=context.cancelled
             )
         except BodyTooLarge as error:
             raise NodeError(str(error)) from None
@@ -133,7 +135,7 @@ def _body(
             raise NodeError("Cancelled.") from None
     if is_json:
         try:
-            return orjson.loads(answer.body)
+            return orjson.loads(response.body)
         except orjson.JSONDecodeError:
             pass
-    return answer.body.decode(errors="replace").replace("\x00", "�")
+    return response.body.decode(errors="replace").replace("\x00", "�")

@@ -9,7 +9,10 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
 class ConditionParameters(Parameters):
-    condition: Any = Field(title="Condition", description="An expression, once per item: {{ $json.amount > 100 }}")
+    condition: Any = Field(
+        title="Condition",
+        description="An expression that is evaluated for each item, for example {{ $json.amount > 100 }}",
+    )
 
 
 class If(NodeType[ConditionParameters]):
@@ -30,5 +33,5 @@ class If(NodeType[ConditionParameters]):
 
 
 def truthy(value: Any) -> bool:
-    """Return what JavaScript takes a JSON value for: an empty list or object is true there."""
+    """Return whether JavaScript treats a JSON value as true; empty lists and objects are."""
     return True if isinstance(value, list | dict) else bool(value)

@@ -1,4 +1,4 @@
-"""A node run, or the parameters of one, computed in a sandbox process. No Django.
+"""Runs a node, or resolves its parameters, in a sandbox process. No Django.
 
 `executions.engine.sandbox_runner` makes the requests: a JSON head, then the JSON arrays that it names.
 """
@@ -22,7 +22,7 @@ LOG_LINES = 100
 
 
 def run(parts: list[bytes]) -> list[bytes]:
-    """Run the node. Returns a JSON head with the outputs' names and counts, or the error, and the outputs' chunks."""
+    """Run the node. Returns a JSON head with the outputs' names and counts, or the error, followed by the chunks."""
     request = _Request(parts)
     node_type: NodeType[Any] = getattr(import_module(request.head["module"]), request.head["class"])()
     logs: list[tuple[str, str]] = []
@@ -37,7 +37,7 @@ def run(parts: list[bytes]) -> list[bytes]:
     if (resolved := request.head["resolved"]) is not None:
         context.resolved = {n: node_type.Parameters.model_validate(value) for n, value in enumerate(resolved)}
     try:
-        head, chunks = _told(node_type.run(context))
+        head, chunks = _encoded(node_type.run(context))
     except NodeError as error:
         head, chunks = {"error": str(error), "retryable": error.retryable}, []
     except NotStorable as error:
@@ -49,8 +49,8 @@ def run(parts: list[bytes]) -> list[bytes]:
     return [orjson.dumps(head | {"logs": logs[:LOG_LINES]}), *chunks]
 
 
-def _told(result: NodeResult) -> tuple[dict[str, Any], list[bytes]]:
-    """Return what to tell of a result, and the chunks of its outputs. Raises NodeError, NotStorable."""
+def _encoded(result: NodeResult) -> tuple[dict[str, Any], list[bytes]]:
+    """Encode a result: the head, and the chunks of its outputs. Raises NodeError, NotStorable."""
     outputs, chunks = list[dict[str, Any]](), list[bytes]()
     for name, items in result.outputs.items():
         try:
@@ -63,8 +63,8 @@ def _told(result: NodeResult) -> tuple[dict[str, Any], list[bytes]]:
 
 
 def resolve(parts: list[bytes]) -> list[bytes]:
-    """Evaluate the expressions of a value for some items, up to the first that fails. Returns one JSON text an item:
-    `{"value": …}` or `{"error": …}`."""
+    """Evaluate the expressions of a value for a range of items, up to the first that fails. Returns one JSON text per
+    item: `{"value": …}` or `{"error": …}`."""
     request = _Request(parts)
     evaluator = Evaluator(request.scope())
     answers = list[bytes]()
@@ -78,18 +78,18 @@ def resolve(parts: list[bytes]) -> list[bytes]:
 
 
 class _Request:
-    """What the parts of a request say."""
+    """A request, decoded from its parts."""
 
     def __init__(self, parts: list[bytes]) -> None:
         self.head: dict[str, Any] = orjson.loads(parts[0])
         arrays = iter(parts[1:])
-        self.inputs = {each["name"]: _items(each["counts"], arrays) for each in self.head["inputs"]}
+        self.inputs = {entry["name"]: _items(entry["counts"], arrays) for entry in self.head["inputs"]}
         self.nodes = dict[str, Items]()
-        for each in self.head["nodes"]:
-            self.nodes |= dict.fromkeys(each["names"], _items(each["counts"], arrays))
+        for entry in self.head["nodes"]:
+            self.nodes |= dict.fromkeys(entry["names"], _items(entry["counts"], arrays))
 
     def scope(self) -> ExpressionScope:
-        """Return what the expressions see."""
+        """Return the scope of the expressions."""
         words = self.head["words"]
         nodes = {name: (lambda items=items: items) for name, items in self.nodes.items()}
         return ExpressionScope(main_of(self.inputs), nodes, words["execution"], words["workflow"], words["vars"])

@@ -10,15 +10,15 @@ MAX_COUNT = 10_000_000
 
 
 class LimitParameters(Parameters):
-    count: int = Field(1, title="Count", description="How many items to hand on at most.", ge=0, le=MAX_COUNT)
-    keep: Literal["first", "last"] = Field("first", title="Keep", description="From the start, or from the end.")
-    offset: int = Field(0, title="Offset", description="How many items to leave out at that side.", ge=0, le=MAX_COUNT)
+    count: int = Field(1, title="Count", description="The maximum number of items to keep.", ge=0, le=MAX_COUNT)
+    keep: Literal["first", "last"] = Field("first", title="Keep", description="Keep the first or the last items.")
+    offset: int = Field(0, title="Offset", description="The number of items to skip at that end.", ge=0, le=MAX_COUNT)
 
 
 class Limit(NodeType[LimitParameters]):
     type = "limit"
     label = "Limit"
-    description = "Hands on the first or the last items."
+    description = "Keeps the first or the last items."
     icon = "limit"
     category = "data"
     Parameters = LimitParameters

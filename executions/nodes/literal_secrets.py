@@ -1,19 +1,19 @@
-"""Secrets that stand in a workflow's parameters, where everyone who may see the workflow can read them."""
+"""Detects literal secrets in a workflow's parameters, which everyone who can see the workflow can read."""
 
 from __future__ import annotations
 
 from executions.domain.syntax import expressions_in
 
-WRITTEN_DOWN = (
-    "Do not write a {} into a workflow: everyone who may see the workflow can read it. Create a credential of the type"
-    " {} and name it in `credential`."
+USE_A_CREDENTIAL = (
+    "Do not store a {} in a workflow: everyone who can see the workflow can read it. Create a credential of the type {}"
+    " and enter its name in `credential`."
 )
 
 
 def holds_literal(text: str) -> bool:
-    """Tell whether a parameter holds a secret itself, rather than an expression that takes it from items or variables.
+    """Tell whether a parameter contains a literal secret, and not only an expression that reads items or variables.
 
-    `{{ $json.key }}` holds none; `abc`, `abc{{ $json.key }}` and `{{ "abc" }}` do.
+    `{{ $json.key }}` contains none; `abc`, `abc{{ $json.key }}` and `{{ "abc" }}` do.
     """
     at, around, literal = 0, list[str](), False
     for begin, end in expressions_in(text):

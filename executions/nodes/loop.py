@@ -7,13 +7,13 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
 class LoopParameters(Parameters):
-    batch_size: int = Field(1, title="Batch size", description="How many items each turn takes.", ge=1, le=100_000)
+    batch_size: int = Field(1, title="Batch size", description="The number of items per iteration.", ge=1, le=100_000)
 
 
 class Loop(NodeType[LoopParameters]):
     type = "loop"
     label = "Loop over items"
-    description = "Sends its items in batches through `loop`, then all that came back through `done`."
+    description = "Sends the items to `loop` in batches, then all returned items to `done`."
     icon = "loop"
     category = "flow"
     Parameters = LoopParameters

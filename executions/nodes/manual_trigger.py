@@ -8,7 +8,7 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 class ManualTrigger(NodeType[Parameters]):
     type = "manual_trigger"
     label = "Manual trigger"
-    description = "Starts when a person or the API runs the workflow. Its items are the input."
+    description = "Starts when a person or the API runs the workflow. Its items are the execution's input."
     icon = "play"
     category = "trigger"
     trigger = True

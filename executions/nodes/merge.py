@@ -13,15 +13,15 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 class MergeParameters(Parameters):
     mode: Literal["append", "by_position", "by_key"] = Field(
-        "append", title="Mode", description="One after the other, or items joined by position or by a field."
+        "append", title="Mode", description="Append the items of all inputs, or join items by position or by a field."
     )
-    key: str | None = Field(None, title="Key", description="The field that joined items share (by_key).")
+    key: str | None = Field(None, title="Key", description="For by_key: the field that matching items share.")
 
 
 class Merge(NodeType[MergeParameters]):
     type = "merge"
     label = "Merge"
-    description = "Waits for its inputs and makes one list of them."
+    description = "Waits for its inputs and combines their items."
     icon = "merge"
     category = "flow"
     Parameters = MergeParameters
@@ -43,7 +43,7 @@ class Merge(NodeType[MergeParameters]):
         elif parameters.key:
             merged = _by_key(lists, parameters.key)
         else:
-            raise NodeError("parameters.key: by_key needs the field to join by.")
+            raise NodeError("parameters.key: the mode by_key needs a field.")
         return NodeResult({"main": merged})
 
 
@@ -60,7 +60,7 @@ def _join(items: Any) -> dict[str, Any]:
 
 
 def _by_key(lists: Sequence[Items], key: str) -> Items:
-    """Join the items that share a value of `key`, in order of first appearance; items without it stand alone."""
+    """Join the items that share a value of `key`, in order of first appearance; items without it are not joined."""
     groups: dict[str, dict[str, Any]] = {}
     for source, items in enumerate(lists):
         for index, item in enumerate(items):

@@ -1,8 +1,8 @@
-"""Dates and times with calendar and time zone: pure functions over aware datetimes, for the node `date_time`.
+"""Date and time arithmetic with calendar and time zone: pure functions on aware datetimes, for the node `date_time`.
 
-Years to days are wall-clock time: a day after 09:00 is 09:00, also over a change of the clocks. Hours to milliseconds
-are elapsed time. A wall time that the clocks skip is moved on by what they skip; of one that comes twice, the first is
-meant.
+Years to days are wall-clock time: a day after 09:00 is 09:00, also across a change of daylight saving time. Hours to
+milliseconds are elapsed time. A skipped wall-clock time is moved forward by the gap; a repeated one means its first
+occurrence.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from executions.nodes.comparing import number
@@ -32,15 +32,14 @@ _ELAPSED = {
 }
 _MONTHS = {"years": 12, "quarters": 3, "months": 1}
 _DAYS = {"weeks": 7, "days": 1}
-_LARGEST_SECONDS = 1e11  # as seconds that is the year 5138; as milliseconds, 1973
+_LARGEST_SECONDS = 1e11  # the year 5138 in seconds, 1973 in milliseconds
 _DIRECTIVE = re.compile(r"%-?(.?)", re.DOTALL)
 _KNOWN_DIRECTIVES = frozenset("aAbBdHIjmMpSfyYzZGuVUWwe%FT")
-NAMED_FORMATS = ("iso", "date", "time", "unix_seconds", "unix_milliseconds", "rfc_2822")
 
 
 def parsed(value: Any, zone: ZoneInfo, pattern: str | None = None) -> datetime:
-    """Return what a value says, in a zone: by a strptime pattern, else ISO 8601, RFC 2822, or seconds or milliseconds
-    since 1970. A text without offset is wall time of the zone. Raises ValueError."""
+    """Parse a value by a strptime pattern, else as ISO 8601, RFC 2822, or seconds or milliseconds since 1970. Returns
+    it in the zone; a text without offset is wall-clock time of the zone. Raises ValueError."""
     if isinstance(value, str) and pattern:
         check_pattern(pattern)
         moment = datetime.strptime(value, pattern)
@@ -50,12 +49,12 @@ def parsed(value: Any, zone: ZoneInfo, pattern: str | None = None) -> datetime:
     elif isinstance(value, str):
         moment = _parsed_text(value.strip())
     else:
-        raise ValueError("is no date: neither a text nor a number")
+        raise ValueError("is not a date: give text or a number")
     return _real(moment.replace(tzinfo=zone)) if moment.tzinfo is None else moment.astimezone(zone)
 
 
 def _is_basic_date(value: Any) -> bool:
-    """Tell whether a value is a text such as 20260301, which ISO 8601 knows, and no number of seconds."""
+    """Tell whether a value is an ISO 8601 basic date such as 20260301, and not a number of seconds."""
     return isinstance(value, str) and len(value) == 8 and value.isdecimal()
 
 
@@ -67,18 +66,18 @@ def _parsed_text(value: str) -> datetime:
     try:
         return parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError):
-        raise ValueError(f"{value[:100]!r} is neither ISO 8601 nor RFC 2822; give its format") from None
+        raise ValueError(f"{value[:100]!r} is neither ISO 8601 nor RFC 2822; set its format") from None
 
 
 def check_pattern(pattern: str) -> None:
-    """Raise ValueError if a strftime pattern holds a directive that is not supported everywhere."""
+    """Raise ValueError if a strftime pattern contains a directive that is not supported on all systems."""
     for match in _DIRECTIVE.finditer(pattern):
         if match[1] not in _KNOWN_DIRECTIVES:
-            raise ValueError(f"the format has the unknown directive {match[0]!r}")
+            raise ValueError(f"the format contains the unknown directive {match[0]!r}")
 
 
 def formatted(moment: datetime, pattern: str) -> str | int | float:
-    """Return a moment as text, by name (NAMED_FORMATS) or strftime pattern; the unix ones are numbers."""
+    """Return a moment by the name of a format, or as strftime text; the unix formats are numbers."""
     match pattern:
         case "iso":
             return moment.isoformat()
@@ -102,29 +101,29 @@ def _unix(moment: datetime) -> int | float:
 
 
 def _real(moment: datetime) -> datetime:
-    """Return a moment whose wall time exists: one that the clocks skip is moved on."""
+    """Return a moment with an existing wall-clock time: a skipped time is moved forward."""
     return moment.astimezone(UTC).astimezone(moment.tzinfo)
 
 
 def shifted(moment: datetime, amount: float, unit: Unit) -> datetime:
-    """Return the moment that is an amount of a unit later. Raises ValueError, OverflowError."""
+    """Return the moment plus an amount of a unit. Raises ValueError, OverflowError."""
     if unit in _ELAPSED:
         return (moment.astimezone(UTC) + _ELAPSED[unit] * amount).astimezone(moment.tzinfo)
     whole = int(amount)
     if whole != amount:
-        raise ValueError(f"{unit} are counted in whole numbers")
+        raise ValueError(f"{amount:g} is not a whole number; {unit} can only be added as whole numbers")
     if unit in _DAYS:
         return _real((moment + timedelta(days=whole * _DAYS[unit])).replace(fold=0)) if whole else moment
     month = moment.year * 12 + moment.month - 1 + whole * _MONTHS[unit]
     year, month = divmod(month, 12)
     if not 1 <= year <= 9999:
-        raise OverflowError("the year is not between 1 and 9999")
+        raise OverflowError("the year of the result is not between 1 and 9999")
     day = min(moment.day, calendar.monthrange(year, month + 1)[1])
     return _real(moment.replace(year=year, month=month + 1, day=day, fold=0)) if whole else moment
 
 
 def between(start: datetime, end: datetime, unit: Unit) -> int | float:
-    """Return how many units lie from start to end, with a fraction: calendar units by the calendar of start's zone."""
+    """Return the number of units from start to end, with a fraction; calendar units use the zone of start."""
     end = end.astimezone(start.tzinfo)
     if unit in _ELAPSED:
         return _tidy((end.astimezone(UTC) - start.astimezone(UTC)) / _ELAPSED[unit])
@@ -145,7 +144,7 @@ def _tidy(value: float) -> int | float:
 
 
 def rounded(moment: datetime, unit: Unit, direction: Direction) -> datetime:
-    """Return the start of a unit: of the one that the moment is in, the next (unless it is one), or the nearer."""
+    """Round to the start of a unit: of the current one, of the next one (unless exact), or of the nearer one."""
     low = _start(moment, unit)
     if direction == "down" or low == moment:
         return low
@@ -157,12 +156,12 @@ def rounded(moment: datetime, unit: Unit, direction: Direction) -> datetime:
 
 
 def _start(moment: datetime, unit: Unit) -> datetime:
-    """Return where the unit that the moment is in begins; weeks on Monday."""
+    """Return the start of the unit that contains the moment; weeks start on Monday."""
     if unit == "milliseconds":
         return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
     if unit in _ELAPSED:
         zeroed = ("microsecond", "second", "minute")[: ("seconds", "minutes", "hours").index(unit) + 1]
-        return moment.replace(**dict.fromkeys(zeroed, 0))  # type: ignore[arg-type]  # keeps fold: the same of two hours
+        return moment.replace(**dict.fromkeys(zeroed, 0))  # type: ignore[arg-type]  # keeps fold: the same of two repeated hours
     day = moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     if unit == "weeks":
         day -= timedelta(days=day.weekday())
@@ -186,9 +185,6 @@ _PARTS: dict[str, Callable[[datetime], Any]] = {
 
 
 def part(moment: datetime, name: Part) -> int | float | bool:
-    """Return a part of a moment as a number; weeks are ISO weeks, weekdays 1 (Monday) to 7."""
-    found: int | float | bool = _PARTS[name](moment) if name in _PARTS else getattr(moment, name)
-    return found
-
-
-UNITS: tuple[str, ...] = get_args(Unit)
+    """Return a part of a moment as a number. Weeks are ISO weeks; weekdays are 1 (Monday) to 7."""
+    value: int | float | bool = _PARTS[name](moment) if name in _PARTS else getattr(moment, name)
+    return value

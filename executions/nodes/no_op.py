@@ -8,7 +8,7 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 class NoOp(NodeType[Parameters]):
     type = "no_op"
     label = "No operation"
-    description = "Hands its items on unchanged."
+    description = "Passes its items through unchanged."
     icon = "dot"
     category = "flow"
 

@@ -1,4 +1,4 @@
-"""Fields of items by path: `customer.name`, `lines.0.price`. A field whose own name is the whole path comes first."""
+"""Fields of items by path: `customer.name`, `lines.0.price`. A field whose name is the whole path takes precedence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INDEX_DIGITS = 9
 
 
 class Missing(Enum):
-    """There is no such field, which is not the same as a field that is null."""
+    """The field does not exist, which differs from a field that is null."""
 
     MISSING = 0
 
@@ -23,7 +23,7 @@ MISSING: Final = Missing.MISSING
 
 
 def read(item: dict[str, Any], path: str) -> Any:
-    """Return the value at a path, or MISSING. Numbers count the elements of a list, from 0."""
+    """Return the value at a path, or MISSING. Numbers are list indexes from 0."""
     if path in item:
         return item[path]
     value: Any = item
@@ -38,25 +38,25 @@ def read(item: dict[str, Any], path: str) -> Any:
 
 
 def with_value(item: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Return a copy of the item with a value at a path; objects on the way are made. Raises NodeError if the way leads
-    through something that is no object."""
+    """Return a copy of the item with a value at a path; missing objects are created. Raises NodeError if the path leads
+    through a value that is not an object."""
     head, dot, rest = path.partition(".")
     if path in item or not dot:
         return {**item, path: value}
     inner = item.get(head, {})
     if not isinstance(inner, dict):
-        raise NodeError(f"{path!r} cannot be set: {head!r} is there and is no object.")
+        raise NodeError(f"{path!r} cannot be set: {head!r} exists and is not an object.")
     return {**item, head: with_value(inner, rest, value)}
 
 
 def text_at(item: dict[str, Any], path: str, parameter: str, index: int, limit: int) -> str:
-    """Return the text at a path. Raises NodeError naming the parameter if it is missing, no text, or too long."""
+    """Return the text at a path. Raises NodeError that names the parameter if it is missing, not text, or too long."""
     value = read(item, path)
     if not isinstance(value, str):
-        found = "missing" if value is MISSING else "no text"
-        raise NodeError(f"parameters.{parameter}: {path!r} is {found} (item {index}).")
+        problem = "missing" if value is MISSING else "not text"
+        raise NodeError(f"parameters.{parameter}: {path!r} is {problem} (item {index}).")
     if len(value) > limit:
         raise NodeError(
-            f"parameters.{parameter}: {path!r} has {len(value)} characters, at most {limit} (item {index})."
+            f"parameters.{parameter}: {path!r} has {len(value)} characters; the limit is {limit} (item {index})."
         )
     return value

@@ -18,8 +18,8 @@ from executions.domain.credential_types import PostgresLogin
 from executions.domain.errors import NodeError
 from executions.domain.items import Item
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, UsableCredential
-from executions.nodes.credential_checks import of_other_types
-from executions.nodes.literal_secrets import WRITTEN_DOWN, holds_literal
+from executions.nodes.credential_checks import wrong_types
+from executions.nodes.literal_secrets import USE_A_CREDENTIAL, holds_literal
 from executions.nodes.postgres_connection import Relay, connected
 from executions.nodes.postgres_target import PostgresConnection, Url, literal_password, target_of
 from executions.nodes.postgres_values import as_json, as_parameter
@@ -28,10 +28,10 @@ MAX_ROWS = 50_000
 MAX_SECONDS = 600
 CANCEL_CHECK_SECONDS = 0.2
 STATEMENT_BYTES = 1024 * 1024
-"""What a server may send for a statement besides its rows, and for what is done before and after it."""
+"""The bytes that a server may send for a statement in addition to its rows."""
 WIRE_FACTOR = 2
-"""So many times its size as JSON a row may have on the wire: bytea in hex has 1.5 times that of base64."""
-# Only these statements are run without reading row by row: they give no rows, and tell how many they changed.
+"""The largest ratio of a row's size on the wire to its size as JSON; bytea in hex has 1.5 times the size of base64."""
+# Only these statements run without reading row by row: they return no rows but the number of affected rows.
 _CHANGES = re.compile(
     r"\s*(insert|update|delete|merge|create|alter|drop|truncate|grant|revoke|comment|analyze|refresh|set|reset|lock|do)\b",
     re.IGNORECASE,
@@ -43,20 +43,20 @@ class PostgresParameters(Parameters):
     credential: str = Field(
         "",
         title="Credential",
-        description="Name or id of a credential of the type postgres: server, database, user and password.",
+        description="The name or id of a credential of the type postgres, with server, database, user and password.",
         max_length=100,
         json_schema_extra={"format": "credential"},
     )
     connection: PostgresConnection | Url | None = Field(
         None,
         title="Connection",
-        description="Only what the credential leaves empty, or a server without a password: the fields, or"
+        description="Settings that the credential leaves empty, or a server without a password: as fields, or as"
         " postgresql://user@host:5432/name?sslmode=require.",
     )
     query: str = Field(
         title="Query",
-        description="One statement, taken as it stands: values go into Parameters, as %s or %(name)s here. Each column"
-        " becomes a field of its name; of several columns with one name, the later ones become name_2, name_3.",
+        description="One SQL statement without expressions. Write %s or %(name)s for values in Parameters. Each column"
+        " becomes a field; further columns of the same name become name_2, name_3.",
         min_length=1,
         max_length=100_000,
         json_schema_extra={"format": "sql"},
@@ -64,20 +64,22 @@ class PostgresParameters(Parameters):
     parameters: list[Any] | dict[str, Any] = Field(
         [],
         title="Parameters",
-        description="Values for %s in order, or by name. With any, a percent sign is written %%. `%(idempotency_key)s` "
-        "with Parameters by name is the same whenever this item is run again.",
+        description="Values for %s in order, or for %(name)s by name. If there are any, write %% for a percent sign."
+        " By name, `%(idempotency_key)s` has the same value whenever this item runs again.",
     )
-    read_only: bool = Field(True, title="Read only", description="The database refuses to change anything.")
-    row_limit: int = Field(1000, title="Row limit", description="More rows are an error.", ge=1, le=MAX_ROWS)
-    timeout_seconds: float = Field(30, title="Timeout", description="For a statement.", gt=0, le=MAX_SECONDS)
+    read_only: bool = Field(True, title="Read only", description="Run in a read-only transaction.")
+    row_limit: int = Field(
+        1000, title="Row limit", description="The node fails if the query returns more rows.", ge=1, le=MAX_ROWS
+    )
+    timeout_seconds: float = Field(30, title="Timeout", description="Seconds per statement.", gt=0, le=MAX_SECONDS)
 
 
 class PostgresNode(NodeType[PostgresParameters]):
-    """Runs in one transaction for all items on the first item's connection: either all of it is done, or nothing."""
+    """Runs all items in one transaction on the first item's connection: all succeed or none."""
 
     type = "postgres"
     label = "PostgreSQL"
-    description = "Runs a query for each item, with bound parameters; each row becomes an item."
+    description = "Runs a query for each item, with bound parameters. Each row becomes an item."
     icon = "database"
     category = "network"
     Parameters = PostgresParameters
@@ -89,14 +91,14 @@ class PostgresNode(NodeType[PostgresParameters]):
             problems.append(("parameters.query", "expression", NO_EXPRESSIONS))
         connection = parameters.get("connection")
         if (password := literal_password(connection)) and holds_literal(password):
-            said = WRITTEN_DOWN.format("password", "postgres")
-            problems.append(("parameters.connection", "literal_secret", said))
+            message = USE_A_CREDENTIAL.format("password", "postgres")
+            problems.append(("parameters.connection", "literal_secret", message))
         return problems
 
     def check_in_workspace(
         self, parameters: Mapping[str, Any], workspace: UUID, own_name: str
     ) -> list[tuple[str, str, str]]:
-        return of_other_types(self.credentials_of(parameters), workspace, "postgres")
+        return wrong_types(self.credentials_of(parameters), workspace, "postgres")
 
     def run(self, context: NodeContext[PostgresParameters]) -> NodeResult:
         if "{{" in str(context.node.parameters.get("query", "")):
@@ -107,7 +109,7 @@ class PostgresNode(NodeType[PostgresParameters]):
         if credential is not None:
             credential.check_host(target.host)
         out = _Output()
-        with _said_safely(target.password), connected(target, first.read_only) as (connection, relay):
+        with _password_redacted(target.password), connected(target, first.read_only) as (connection, relay):
             for index in range(len(context.items)):
                 parameters = context.parameters(index) if index else first
                 if target_of(parameters.connection, login) != target or parameters.read_only != first.read_only:
@@ -122,26 +124,26 @@ class PostgresNode(NodeType[PostgresParameters]):
 
 
 def _credential(context: NodeContext[PostgresParameters]) -> UsableCredential | None:
-    # Named as it is, never by an expression.
+    # Always a literal name, never an expression.
     reference = context.node.parameters.get("credential") or context.node.credentials
     return context.credential(str(reference)) if reference else None
 
 
 def _login(credential: UsableCredential) -> PostgresLogin:
-    found = credential.fields_as(PostgresLogin)
-    assert isinstance(found, PostgresLogin)
-    return found
+    login = credential.fields_as(PostgresLogin)
+    assert isinstance(login, PostgresLogin)
+    return login
 
 
-def try_login(login: PostgresLogin) -> None:
-    """Connect with what a credential holds, and leave again. Raises NodeError."""
+def test_login(login: PostgresLogin) -> None:
+    """Connect with the credential and disconnect. Raises NodeError."""
     target = target_of(None, login)
-    with _said_safely(target.password), connected(target, read_only=True):
+    with _password_redacted(target.password), connected(target, read_only=True):
         pass
 
 
 class _Output:
-    """Collects items, and stops where they would be more than a node may give, before they fill the memory."""
+    """Collects items and stops at the limit of a node's output, before they fill the memory."""
 
     def __init__(self) -> None:
         self.items: list[Item] = []
@@ -156,7 +158,7 @@ class _Output:
 
     @contextmanager
     def bounded(self, relay: Relay, index: int) -> Iterator[None]:
-        """Let the server send about what there is room for; the rest, also of one value, is never read."""
+        """Limit the bytes that the server may send to about the remaining size. The rest is never read."""
         relay.allow(WIRE_FACTOR * self._room + STATEMENT_BYTES)
         try:
             yield
@@ -167,42 +169,42 @@ class _Output:
 
 
 def _too_large(index: int) -> NodeError:
-    most = settings.NODE_OUTPUT_MAX_BYTES
-    return NodeError(f"parameters.query: gives more than {most} bytes (item {index}), the limit of a node's output.")
+    limit = settings.NODE_OUTPUT_MAX_BYTES
+    return NodeError(f"parameters.query: the result has more than {limit} bytes, the limit of a node (item {index}).")
 
 
 NO_EXPRESSIONS = (
-    "Write %s or %(name)s and give the value in `parameters`; an expression {{ }} in a query would let data change it. "
-    "(A list of lists is ARRAY[[1, 2], [3, 4]].)"
+    "Write %s or %(name)s and put the value into `parameters`. Expressions {{ }} are not allowed in a query, since data"
+    " could then change the query. (Write ARRAY[[1, 2], [3, 4]] for a list of lists.)"
 )
 
 
 @contextmanager
-def _said_safely(password: str) -> Iterator[None]:
-    """Turn errors of the database into NodeErrors that do not hold the password, however the server words them."""
+def _password_redacted(password: str) -> Iterator[None]:
+    """Convert database errors to NodeErrors, with the password redacted."""
     try:
         yield
     except (psycopg.Error, NodeError) as error:
         known = isinstance(error, NodeError)
-        message, retryable = (str(error), error.retryable) if isinstance(error, NodeError) else _worded(error)
+        message, retryable = (str(error), error.retryable) if isinstance(error, NodeError) else _describe(error)
         for secret in {password, quote(password, safe=""), quote(password)} - {""}:
             message = message.replace(secret, "•••")
         raise NodeError(message if known else f"The query failed: {message}", retryable=retryable) from None
 
 
-def _worded(error: psycopg.Error) -> tuple[str, bool]:
+def _describe(error: psycopg.Error) -> tuple[str, bool]:
     state = error.sqlstate or ""
     if state == psycopg.errors.QueryCanceled.sqlstate:
-        return "it took longer than parameters.timeout_seconds, or was cancelled.", True
+        return "it exceeded parameters.timeout_seconds or was cancelled.", True
     lost = isinstance(error, psycopg.OperationalError) and not state
-    # Connection, serialisation and deadlock, resources, a server that is being stopped or started: later it may work.
+    # Connection errors, serialization failures and deadlocks, lack of resources, a server restart: a retry may succeed.
     return f"{str(error).strip()}{f' ({state})' if state else ''}", lost or state[:2] in {"08", "40", "53", "57"}
 
 
 @contextmanager
 def _watched(connection: psycopg.Connection[Any], cancelled: threading.Event, seconds: float) -> Iterator[None]:
-    """Cancel what runs in the block if the execution is cancelled or its time is up. The server's own statement_timeout
-    would do for the time alone, but a statement can set that."""
+    """Cancel the statement in the block if the execution is cancelled or the timeout expires. The server's own
+    statement_timeout is not enough, since a statement can change it."""
     done, deadline = threading.Event(), time.monotonic() + seconds
 
     def watch() -> None:
@@ -239,7 +241,7 @@ def _bound(values: list[Any] | dict[str, Any], key: str) -> list[Any] | dict[str
 def _run(
     connection: psycopg.Connection[dict[str, Any]], parameters: PostgresParameters, key: str, index: int, out: _Output
 ) -> None:
-    """Run the statement for one item and add what it gives: its rows, or how many it changed."""
+    """Run the statement for one item and add the result: its rows, or the number of affected rows."""
     bound = _bound(parameters.parameters, key)
     try:
         with connection.cursor() as cursor:
@@ -253,16 +255,16 @@ def _run(
             raise
         if "didn't produce a result" not in str(error):
             raise NodeError(f"parameters.parameters: {error} (item {index}).") from None
-        out.add({"affected": None}, index)  # done, without rows and without a count: WITH … INSERT, CALL
+        out.add({"affected": None}, index)  # succeeded without rows and count: WITH … INSERT, CALL
     if connection.info.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
-        raise NodeError(f"parameters.query: a query must not end the transaction (item {index}).")
+        raise NodeError(f"parameters.query: the query must not end the transaction (item {index}).")
 
 
 def _stream(cursor: Any, parameters: PostgresParameters, bound: Any, index: int, out: _Output) -> None:
-    """Read the rows one by one, so that a query that gives too many is stopped and not collected."""
-    most = parameters.row_limit
+    """Read the rows one by one, and stop the query at the row limit."""
+    limit = parameters.row_limit
     with closing(cursor.stream(parameters.query, bound)) as rows:  # closed early, it cancels the statement
         for count, row in enumerate(rows):
-            if count >= most:
-                raise NodeError(f"parameters.row_limit: there are more than {most} rows (item {index}).")
+            if count >= limit:
+                raise NodeError(f"parameters.row_limit: the query returns more than {limit} rows (item {index}).")
             out.add(row, index)

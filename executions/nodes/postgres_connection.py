@@ -1,8 +1,8 @@
-"""Connections of the postgres node: where they lead, and how much they may read.
+"""Connections of the postgres node: allowed hosts, and a limit on the bytes that they read.
 
-libpq reads a whole row into memory before it hands it over, and nothing in its protocol lets a client refuse a large
-value. All that a server sends therefore passes through a relay on the loopback interface that counts bytes and cuts
-the connection at a limit. TLS stays between libpq and the server: the relay sees only what is on the wire.
+libpq reads a whole row into memory before it returns it, and its protocol has no way to reject a large value. All data
+from the server therefore passes through a relay on the loopback interface that counts bytes and closes the connection
+at a limit. TLS stays end to end between libpq and the server; the relay sees only encrypted bytes.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from workflow_platform.core.outbound.addresses import IPAddress
 
 CONNECT_SECONDS = 10
 LOGIN_BYTES = 1024 * 1024
-"""What a server may send until the login is done."""
+"""The bytes that a server may send until the login is complete."""
 _CHUNK = 64 * 1024
 _HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 _NOWHERE = "/dev/null"
-# libpq gives no code for what goes wrong before a connection is there. In a server's other language it is tried again.
-_FINAL = ("authentication failed", "no pg_hba.conf entry", "certificate verify failed")
+# libpq has no error codes before a connection exists. Messages in other languages are not recognized and retried.
+_PERMANENT = ("authentication failed", "no pg_hba.conf entry", "certificate verify failed")
 _RELAYED = re.compile(r'connection to server at "[^"]*"(?: \([^)]*\))?, port \d+ failed: ')
 
 SslMode = Literal["disable", "prefer", "require", "verify-full"]
@@ -48,20 +48,20 @@ class PostgresTarget:
     sslmode: SslMode
 
     def check(self) -> None:
-        """Raise NodeError for a host that libpq would read as something else: a socket, a list of hosts."""
+        """Raise NodeError for a host that libpq would interpret as a socket or as a list of hosts."""
         if not _HOST.fullmatch(self.host):
-            raise NodeError("parameters.connection.host: must be one host name or address.")
+            raise NodeError("parameters.connection.host: must be a single host name or address.")
 
 
 @dataclass(slots=True)
 class _Allowance:
-    """How many bytes the server may still send over one connection."""
+    """The number of bytes that the server may still send over one connection."""
 
     left: int = LOGIN_BYTES
 
 
 class Relay:
-    """Passes bytes between libpq and a server, and cuts the connection when the server sends more than it may."""
+    """Forwards bytes between libpq and a server, and closes the connection if the server exceeds its allowance."""
 
     def __init__(self, address: IPAddress, port: int) -> None:
         """Connect to the server. Raises OSError."""
@@ -76,29 +76,29 @@ class Relay:
         threading.Thread(target=self._accept, args=(first,), name="postgres relay", daemon=True).start()
 
     def allow(self, count: int) -> None:
-        """Let the server send `count` bytes from now on; over a connection made later, LOGIN_BYTES."""
+        """Allow the server to send `count` more bytes; new connections start with LOGIN_BYTES."""
         with self._lock:
-            for each in self._allowances:
-                each.left = count
+            for allowance in self._allowances:
+                allowance.left = count
 
     def close(self) -> None:
-        """End all connections, and with them the threads that serve them."""
+        """Close all connections, which ends their threads."""
         with self._lock:
             sockets, self._sockets, self._closed = self._sockets, [], True
-        for each in sockets:
+        for sock in sockets:
             with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
 
     def _dial(self) -> socket.socket:
-        made = socket.create_connection(self._server, timeout=CONNECT_SECONDS)
-        made.settimeout(None)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        return made
+        connection = socket.create_connection(self._server, timeout=CONNECT_SECONDS)
+        connection.settimeout(None)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return connection
 
     def _accept(self, server: socket.socket | None) -> None:
-        """Serve libpq's connection, and those by which it cancels a statement."""
+        """Serve libpq's connection, and the connections that it opens to cancel a statement."""
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
@@ -123,9 +123,9 @@ class Relay:
                 if allowance is not None and not self._spend(allowance, len(data)):
                     break
                 sink.sendall(data)
-        for each in (source, sink):
+        for sock in (source, sink):
             with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_RDWR)
 
     def _spend(self, allowance: _Allowance, count: int) -> bool:
         with self._lock:
@@ -136,8 +136,8 @@ class Relay:
 
 @contextmanager
 def connected(target: PostgresTarget, read_only: bool) -> Iterator[tuple[psycopg.Connection[dict[str, Any]], Relay]]:
-    """Connect to the address that has been checked. What libpq would take from the worker's own environment and files
-    (passwords, certificates, options) is named here, so that it takes nothing. Raises NodeError."""
+    """Connect to the validated address. All settings that libpq would read from the worker's environment and files
+    (passwords, certificates, options) are set explicitly. Raises NodeError."""
     target.check()
     try:
         addresses = outbound.check_host(target.host, target.port)
@@ -148,9 +148,9 @@ def connected(target: PostgresTarget, read_only: bool) -> Iterator[tuple[psycopg
     try:
         relay = Relay(addresses[0], target.port)
     except OSError as error:
-        raise NodeError(f"No connection with {target.host}: {error.strerror or error}.", retryable=True) from None
+        raise NodeError(f"Could not connect to {target.host}: {error.strerror or error}.", retryable=True) from None
     try:
-        connection = _opened(target, relay)
+        connection = _connect(target, relay)
         with connection:  # rolls back unless committed, and closes
             connection.read_only = read_only
             prepare(connection)
@@ -159,7 +159,7 @@ def connected(target: PostgresTarget, read_only: bool) -> Iterator[tuple[psycopg
         relay.close()
 
 
-def _opened(target: PostgresTarget, relay: Relay) -> psycopg.Connection[dict[str, Any]]:
+def _connect(target: PostgresTarget, relay: Relay) -> psycopg.Connection[dict[str, Any]]:
     try:
         return psycopg.connect(
             host=target.host,
@@ -181,24 +181,24 @@ def _opened(target: PostgresTarget, relay: Relay) -> psycopg.Connection[dict[str
             prepare_threshold=None,
         )
     except psycopg.OperationalError as error:
-        final = any(words in str(error) for words in _FINAL)
-        said = _RELAYED.sub("", str(error))
-        raise NodeError(f"No connection with {target.host}: {said}", retryable=not final) from None
+        permanent = any(phrase in str(error) for phrase in _PERMANENT)
+        message = _RELAYED.sub("", str(error))
+        raise NodeError(f"Could not connect to {target.host}: {message}", retryable=not permanent) from None
 
 
 def distinct(names: list[str]) -> list[str]:
-    """Return the names with those that come again numbered: name, name_2, name_3."""
-    found: dict[str, None] = {}
+    """Return the names with repeated names numbered: name, name_2, name_3."""
+    result: dict[str, None] = {}
     for name in names:
-        own, number = name, 2
-        while own in found or (own != name and own in names):
-            own, number = f"{name}_{number}", number + 1
-        found[own] = None
-    return list(found)
+        unique, number = name, 2
+        while unique in result or (unique != name and unique in names):
+            unique, number = f"{name}_{number}", number + 1
+        result[unique] = None
+    return list(result)
 
 
 def named_row(cursor: Any) -> rows.RowMaker[dict[str, Any]]:
-    """Make rows dictionaries in which every column has a name of its own."""
+    """A row factory: dictionaries with a unique name for each column."""
     if cursor.description is None:
         return rows.no_result
     names = distinct([column.name for column in cursor.description])

@@ -1,4 +1,4 @@
-"""Which database a postgres node means: its parameter `connection`, and what its credential holds."""
+"""The database of a postgres node, from its parameter `connection` and its credential."""
 
 from __future__ import annotations
 
@@ -16,53 +16,53 @@ from executions.nodes.postgres_connection import PostgresTarget, SslMode
 Url = Annotated[str, StringConstraints(max_length=2000)]
 PASSWORD_IN_URL = re.compile(r"(?P<before>^\s*postgres(?:ql)?://[^/@]*?):(?P<password>.*)@", re.DOTALL)
 PASSWORD_NAMED = re.compile(r"password\s*=\s*(?P<password>[^\s&]+)", re.IGNORECASE)
-"""As libpq's own connection strings have it, and the queries of URLs: neither is taken, and both are stored."""
+"""The form of libpq's connection strings and of URL queries. Neither is supported, but both may be stored."""
 
 
 class PostgresConnection(Parameters):
-    """Where to connect to, where no credential says it. A password is only for expressions."""
+    """The server to connect to, if no credential names it. The password must be an expression."""
 
-    host: str = Field("", title="Host", max_length=253, description="Private addresses are refused.")
+    host: str = Field("", title="Host", max_length=253, description="Private addresses are not allowed.")
     port: int = Field(5432, title="Port", ge=1, le=65_535)
     dbname: str = Field("", title="Database", max_length=63)
     user: str = Field("", title="User", max_length=63)
     password: SecretStr = Field(
-        SecretStr(""), title="Password", description="An expression; a password itself belongs into a credential.",
+        SecretStr(""), title="Password", description="An expression. Store a fixed password in a credential.",
         max_length=1000,
     )  # fmt: skip
-    sslmode: SslMode = Field("prefer", title="TLS", description="verify-full also checks who the server is.")
+    sslmode: SslMode = Field("prefer", title="TLS", description="verify-full also verifies the server's certificate.")
 
 
 def literal_password(connection: Any) -> str:
-    """Return what stands in the place of the password in a `connection` as it is stored, "" for nothing."""
+    """Return the stored password of a `connection`, or its expression; "" if there is none."""
     if isinstance(connection, dict):
         return str(connection.get("password") or "")
     if not isinstance(connection, str):
         return ""
-    found = PASSWORD_IN_URL.match(connection) or PASSWORD_NAMED.search(connection)
-    return found["password"] if found else ""
+    match = PASSWORD_IN_URL.match(connection) or PASSWORD_NAMED.search(connection)
+    return match["password"] if match else ""
 
 
 def target_of(connection: PostgresConnection | str | None, login: PostgresLogin | None) -> PostgresTarget:
-    """Return what is connected to: what the credential holds, and of the parameter only what that leaves empty, so
-    that nobody who may not see the credential can have its password sent to a server of their own. Raises NodeError,
-    without the URL, as it may hold a password."""
-    given = _read(connection)
-    at = login if login is not None and login.host else given
-    found = PostgresTarget(
-        host=at.host,
-        port=at.port,
-        dbname=(login.dbname if login else "") or given.dbname,
-        user=(login.user if login else "") or given.user,
-        password=(login.password if login else "") or given.password.get_secret_value(),
-        sslmode=at.sslmode,
+    """Return the target: the credential's settings, and the parameter only for settings that the credential leaves
+    empty. An editor who may not read the credential therefore cannot redirect its password to another server. Raises
+    NodeError without the URL, since it may contain a password."""
+    fields = _parse(connection)
+    server = login if login is not None and login.host else fields
+    target = PostgresTarget(
+        host=server.host,
+        port=server.port,
+        dbname=(login.dbname if login else "") or fields.dbname,
+        user=(login.user if login else "") or fields.user,
+        password=(login.password if login else "") or fields.password.get_secret_value(),
+        sslmode=server.sslmode,
     )
-    if not found.dbname or not found.user:
-        raise NodeError("parameters.credential: neither it nor `connection` names a database and a user.")
-    return found
+    if not target.dbname or not target.user:
+        raise NodeError("parameters.credential: set a database and a user in the credential or in `connection`.")
+    return target
 
 
-def _read(connection: PostgresConnection | str | None) -> PostgresConnection:
+def _parse(connection: PostgresConnection | str | None) -> PostgresConnection:
     if not isinstance(connection, str) or not connection:
         return connection or PostgresConnection()
     try:
@@ -80,5 +80,5 @@ def _read(connection: PostgresConnection | str | None) -> PostgresConnection:
         )
     except ValueError:
         raise NodeError(
-            "parameters.connection: must be postgresql://user@host:5432/name, only sslmode may follow."
+            "parameters.connection: must be postgresql://user@host:5432/name; the only option is sslmode."
         ) from None

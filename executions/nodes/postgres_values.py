@@ -1,16 +1,16 @@
-"""What PostgreSQL values are as JSON, and JSON values as parameters of a query.
+"""Conversion of PostgreSQL values to JSON, and of JSON values to query parameters.
 
 | PostgreSQL | JSON |
 |---|---|
-| smallint, integer, real, double precision | number; NaN and infinities are texts |
-| bigint | number, or text beyond 2**53 - 1, where JavaScript would round it |
-| numeric | text: always exact, and always the same kind |
+| smallint, integer, real, double precision | number; NaN and infinities as text |
+| bigint | number, or text above 2**53 - 1, where JavaScript would round it |
+| numeric | text, which is always exact |
 | date, time, timestamp | ISO 8601 text; timestamptz in UTC |
 | interval | ISO 8601 text, such as PT90S |
 | bytea | base64 text |
-| json, jsonb | as it is |
+| json, jsonb | unchanged |
 | arrays | lists |
-| anything else (uuid, inet, ranges, composite…) | text, as PostgreSQL writes it |
+| other types (uuid, inet, ranges, composite…) | text in PostgreSQL's format |
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class _Text(Loader):
 
 
 def prepare(connection: psycopg.Connection[Any]) -> None:
-    """Set up a connection's loaders, so that `as_json` knows what comes. The encoding is UTF-8."""
+    """Register the loaders of a connection that `as_json` relies on. The encoding is UTF-8."""
     for name in (*_AS_TEXT, *(range_.name for range_ in connection.adapters.types if range_.name.endswith("range"))):
         connection.adapters.register_loader(name, _Text)
 
 
 def as_json(value: Any) -> Any:
-    """Return a value as psycopg loads it as JSON, by the table above."""
+    """Convert a value that psycopg has loaded to JSON, by the table above."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int):
@@ -63,7 +63,7 @@ def as_json(value: Any) -> Any:
 
 
 def as_parameter(value: Any) -> Any:
-    """Return a JSON value as a parameter: objects, and lists that hold any, as jsonb; other lists as arrays."""
+    """Convert a JSON value to a parameter: objects and lists with objects to jsonb, other lists to arrays."""
     if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, dict) for one in value)):
         return Jsonb(value)
     return value

@@ -1,6 +1,6 @@
-"""The node types there are: those built in, and those that installed packages add.
+"""The registry of node types: built-in types, and types that installed packages add.
 
-A package adds one with an entry point in the group `workflow_platform.node_types` that names a `NodeType` subclass.
+A package adds a type with an entry point in the group `workflow_platform.node_types` that names a `NodeType` subclass.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
 
 @cache
 def node_types() -> Mapping[str, NodeType[Any]]:
-    """Return every node type by its `type`. A package's type that cannot be loaded is logged and left out."""
-    found: dict[str, NodeType[Any]] = {node_type.type: node_type() for node_type in BUILT_IN}
+    """Return all node types by `type`. A type of a package that cannot be loaded is logged and skipped."""
+    types: dict[str, NodeType[Any]] = {node_type.type: node_type() for node_type in BUILT_IN}
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         try:
             node_type = entry_point.load()()
@@ -101,5 +101,5 @@ def node_types() -> Mapping[str, NodeType[Any]]:
                 extra={"node_type": entry_point.name},
             )
             continue
-        found.setdefault(node_type.type, node_type)
-    return MappingProxyType(found)
+        types.setdefault(node_type.type, node_type)
+    return MappingProxyType(types)

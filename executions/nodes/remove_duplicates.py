@@ -12,15 +12,18 @@ from executions.nodes.paths import FieldPath, read
 
 class RemoveDuplicatesParameters(Parameters):
     fields: list[FieldPath] = Field(
-        [], title="Fields", description="Items that agree in these are the same; empty: in everything.", max_length=50
+        [],
+        title="Fields",
+        description="Items with equal values in these fields are duplicates. If empty, all fields are compared.",
+        max_length=50,
     )
-    keep: Literal["first", "last"] = Field("first", title="Keep", description="Which of the same items stays.")
+    keep: Literal["first", "last"] = Field("first", title="Keep", description="Which of the duplicates to keep.")
 
 
 class RemoveDuplicates(NodeType[RemoveDuplicatesParameters]):
     type = "remove_duplicates"
     label = "Remove duplicates"
-    description = "Hands on one of the items that are the same, by all or some fields."
+    description = "Removes items that are equal in all or some fields."
     icon = "duplicates"
     category = "data"
     Parameters = RemoveDuplicatesParameters

@@ -20,7 +20,7 @@ MAX_RECIPIENTS = 100
 MAX_BODY = 5_000_000
 MAX_HEADER = 998  # RFC 5322, 2.1.1
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
-# What the message itself decides: the parameters above, the content, and what receivers trust us for.
+# Headers that the parameters set, that describe the content, or that receivers trust.
 _OWN_HEADERS = frozenset({
     "from", "to", "cc", "bcc", "subject", "sender", "date", "message-id", "received", "return-path", "dkim-signature",
     "authentication-results", "mime-version", "content-type", "content-transfer-encoding", "content-disposition",
@@ -32,26 +32,31 @@ class SendEmailParameters(Parameters):
     model_config = ConfigDict(populate_by_name=True)
 
     from_: str = Field(
-        "", alias="from", title="From", description="Empty: the setting EMAIL_FROM.", max_length=MAX_HEADER
+        "", alias="from", title="From", description="Defaults to the setting EMAIL_FROM.", max_length=MAX_HEADER
     )
     to: str | list[str] = Field(
-        title="To", description="Addresses, with commas or as a list: ann@example.com, Bob <bob@example.com>."
+        title="To", description="Addresses, separated by commas or as a list: ann@example.com, Bob <bob@example.com>."
     )
     cc: str | list[str] = Field("", title="Cc")
-    bcc: str | list[str] = Field("", title="Bcc", description="Receivers whom the others do not see.")
+    bcc: str | list[str] = Field("", title="Bcc", description="Recipients whom the others do not see.")
     reply_to: str | list[str] = Field("", title="Reply to")
     subject: str = Field("", title="Subject", max_length=MAX_HEADER)
     text: str = Field("", title="Text", max_length=MAX_BODY)
     html: str = Field(
-        "", title="HTML", description="Beside the text, for mail programs that show it.", max_length=MAX_BODY
+        "",
+        title="HTML",
+        description="The HTML version, shown by mail programs instead of the text.",
+        max_length=MAX_BODY,
     )
-    headers: dict[str, str] = Field({}, title="Headers", description="Further ones, such as X-Ticket.", max_length=50)
+    headers: dict[str, str] = Field(
+        {}, title="Headers", description="Additional headers, for example X-Ticket.", max_length=50
+    )
 
 
 class SendEmail(NodeType[SendEmailParameters]):
     type = "send_email"
-    label = "Send e-mail"
-    description = "Sends a message for each item, through the mail server that the operator has set up."
+    label = "Send email"
+    description = "Sends an email for each item through the configured mail server."
     icon = "mail"
     category = "network"
     Parameters = SendEmailParameters
@@ -59,8 +64,10 @@ class SendEmail(NodeType[SendEmailParameters]):
 
     def run(self, context: NodeContext[SendEmailParameters]) -> NodeResult:
         if settings.EMAIL_BACKEND == SMTP_BACKEND and not settings.EMAIL_HOST:
-            raise NodeError("No mail server is set up: the operator sets EMAIL_URL (smtp://user:password@host:587).")
-        # All are made before the first is sent: what is wrong with one is found before any has left.
+            raise NodeError(
+                "No mail server is configured. Ask the operator to set EMAIL_URL (smtp://user:password@host:587)."
+            )
+        # All messages are built before the first is sent, so that an error in one prevents all.
         messages = [_message(context, index) for index in range(len(context.items))]
         connection = mail.get_connection()
         out = []
@@ -83,15 +90,17 @@ def _message(context: NodeContext[SendEmailParameters], index: int) -> mail.Emai
     parameters = context.parameters(index)
     sender = _addresses("from", parameters.from_ or settings.DEFAULT_FROM_EMAIL, index)
     if len(sender) != 1:
-        raise NodeError(f"parameters.from: give one address, or the operator sets EMAIL_FROM (item {index}).")
+        raise NodeError(
+            f"parameters.from: give exactly one address, or ask the operator to set EMAIL_FROM (item {index})."
+        )
     to, cc, bcc = (_addresses(name, getattr(parameters, name), index) for name in ("to", "cc", "bcc"))
-    if not to + cc + bcc or len(to + cc + bcc) > MAX_RECIPIENTS:
-        raise NodeError(f"parameters.to: 1 to {MAX_RECIPIENTS} receivers, not {len(to + cc + bcc)} (item {index}).")
+    if not 1 <= (count := len(to + cc + bcc)) <= MAX_RECIPIENTS:
+        raise NodeError(f"parameters.to: {count} recipients; 1 to {MAX_RECIPIENTS} are allowed (item {index}).")
     _check_line("subject", parameters.subject, index)
     headers = {"Message-ID": _message_id(f"{context.idempotency_key}/{index}", sender[0])}
     for name, value in parameters.headers.items():
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
-            raise NodeError(f"parameters.headers: {name[:100]!r} is no header that can be set here (item {index}).")
+            raise NodeError(f"parameters.headers: the header {name[:100]!r} cannot be set (item {index}).")
         _check_line(f"headers.{name}", value, index)
         headers[name] = value
     text, html = parameters.text, parameters.html
@@ -104,34 +113,34 @@ def _message(context: NodeContext[SendEmailParameters], index: int) -> mail.Emai
     try:
         message.message()
     except ValueError as error:
-        raise NodeError(f"parameters: no message can be made of them: {error} (item {index}).") from None
+        raise NodeError(f"parameters: the message is invalid: {error} (item {index}).") from None
     return message
 
 
 def _message_id(key: str, sender: str) -> str:
-    """Return the same id for the same item of the same node run, so that a receiver can tell a message sent twice."""
+    """Return an id that is the same for each attempt at an item, so that receivers can detect duplicates."""
     return f"<{uuid5(NAMESPACE_URL, key)}@{sender.rpartition('@')[2].rstrip('>')}>"
 
 
 def _check_line(field: str, value: str, index: int, limit: int = MAX_HEADER) -> None:
-    """Raise NodeError for a value that would end its header and begin another, or is too long."""
+    """Raise NodeError for a value with line breaks, which could inject headers, or one that is too long."""
     if len(value) > limit or any(ord(c) < 32 or ord(c) == 127 or c in "\x85\u2028\u2029" for c in value):
         raise NodeError(f"parameters.{field}: must be one line of at most {limit} characters (item {index}).")
 
 
 def _addresses(field: str, value: str | list[str], index: int) -> list[str]:
-    """Return the addresses that a parameter names. Raises NodeError for one that is none."""
+    """Parse the addresses of a parameter. Raises NodeError for an invalid address."""
     texts = [value] if isinstance(value, str) else value
     for text in texts:
         _check_line(field, text, index, MAX_RECIPIENTS * 200)
-    found = []
+    addresses = []
     for name, address in getaddresses([text for text in texts if text.strip()]):
         try:
             validate_email(address)
         except ValidationError:
-            raise NodeError(f"parameters.{field}: {address[:100]!r} is no address (item {index}).") from None
-        found.append(f'"{_quoted(name)}" <{address}>' if name else address)
-    return found
+            raise NodeError(f"parameters.{field}: {address[:100]!r} is not an email address (item {index}).") from None
+        addresses.append(f'"{_quoted(name)}" <{address}>' if name else address)
+    return addresses
 
 
 def _quoted(name: str) -> str:
@@ -150,17 +159,19 @@ def _sent(message: mail.EmailMultiAlternatives) -> dict[str, Any]:
 
 
 def _failure(error: Exception, sent: int) -> NodeError:
-    """Return the error in words, retryable if the server may take the message later."""
-    already = f" {sent} messages had been sent." if sent else ""
+    """Return the error as a NodeError, retryable if the server may accept the message later."""
+    already = f" {sent} messages were already sent." if sent else ""
     if isinstance(error, smtplib.SMTPAuthenticationError):
-        return NodeError(f"The mail server refused the login of EMAIL_URL (code {error.smtp_code}).{already}")
+        return NodeError(f"The mail server rejected the login of EMAIL_URL (code {error.smtp_code}).{already}")
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         codes = sorted({code for code, _ in error.recipients.values()})
         refused = ", ".join(error.recipients)
-        return NodeError(f"The mail server refused {refused} (code {codes[0]}).{already}", retryable=max(codes) < 500)
+        return NodeError(f"The mail server rejected {refused} (code {codes[0]}).{already}", retryable=max(codes) < 500)
     if isinstance(error, smtplib.SMTPResponseException):
-        said = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
-        return NodeError(f"The mail server said {error.smtp_code} {said}.{already}", retryable=error.smtp_code < 500)
+        text = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
+        return NodeError(
+            f"The mail server responded with {error.smtp_code} {text}.{already}", retryable=error.smtp_code < 500
+        )
     if isinstance(error, smtplib.SMTPNotSupportedError):
-        return NodeError(f"The mail server cannot do what EMAIL_URL asks for: {error}.{already}")
-    return NodeError(f"No connection with the mail server of EMAIL_URL: {error}.{already}", retryable=True)
+        return NodeError(f"The mail server does not support an option of EMAIL_URL: {error}.{already}")
+    return NodeError(f"Could not connect to the mail server of EMAIL_URL: {error}.{already}", retryable=True)

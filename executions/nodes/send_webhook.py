@@ -22,39 +22,47 @@ from webhooks.sending.message import defaults
 MAX_BODY_BYTES = 1024 * 1024
 MAX_HEADERS = 50
 ONE_TARGET = "Give exactly one of `url` and `endpoint`."
-OF_THE_ENDPOINT = "The endpoint has its own; leave this out, or give a `url`."
+SET_BY_ENDPOINT = "The endpoint defines this. Remove it, or use `url` instead of `endpoint`."
 SIGNING_PREFIXES = ("whsec_", "whsk_")
 _CREDENTIAL: Any = {"format": "credential"}
 
 
 class SendWebhookParameters(Parameters):
     method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = Field("POST", title="Method")
-    url: str = Field("", title="URL", description="http or https; private addresses are refused.", max_length=MAX_URL)
-    endpoint: str = Field("", title="Endpoint", description="Or the name or id of an endpoint.", max_length=200)
+    url: str = Field(
+        "", title="URL", description="http or https. Private addresses are not allowed.", max_length=MAX_URL
+    )
+    endpoint: str = Field(
+        "", title="Endpoint", description="The name or id of an endpoint, instead of a URL.", max_length=200
+    )
     headers: dict[str, str] = Field({}, title="Headers", max_length=MAX_HEADERS)
-    body: Any = Field(None, title="Body", description="Text as it is, anything else as JSON; empty: the item.")
-    content_type: str = Field("", title="Content type", description="Empty: by the body.", max_length=200)
+    body: Any = Field(
+        None, title="Body", description="Text is sent as it is, any other value as JSON. Defaults to the item."
+    )
+    content_type: str = Field("", title="Content type", description="Defaults to the type of the body.", max_length=200)
     credential: str = Field(
-        "", title="Credential", description="Signs the request in.", max_length=100, json_schema_extra=_CREDENTIAL
+        "", title="Credential", description="Authenticates the request.", max_length=100, json_schema_extra=_CREDENTIAL
     )
     signing_credential: str = Field(
         "",
         title="Signing secret",
-        description="A bearer credential whose token is the secret (whsec_… or whsk_…), as Standard Webhooks signs.",
+        description="A bearer credential whose token is the signing secret of Standard Webhooks (whsec_… or whsk_…).",
         max_length=100,
         json_schema_extra=_CREDENTIAL,
     )
-    timeout_seconds: float = Field(15, title="Timeout", description="Of each attempt, in seconds.", gt=0, le=120)
+    timeout_seconds: float = Field(15, title="Timeout", description="Seconds for each attempt.", gt=0, le=120)
     retry: RetryPolicy = Field(RetryPolicy(), title="Retries")
     priority: Literal["high", "default", "low"] = Field("default", title="Priority")
     idempotency_key: str = Field(
         "",
         title="Idempotency key",
-        description="Of a key there is one delivery in the workspace. Empty: one for each item of each node run.",
+        description="At most one delivery per key in this workspace. Defaults to one key per item and node run.",
         max_length=200,
     )
     wait: bool = Field(
-        False, title="Wait", description="Go on when it has ended, at `delivered` or `failed`; else at once."
+        False,
+        title="Wait",
+        description="Wait for the result and continue at `delivered` or `failed`. If off, continue at once.",
     )
 
 
@@ -62,7 +70,7 @@ class SendWebhook(NodeType[SendWebhookParameters]):
     type = "send_webhook"
     label = "Send webhook"
     description = (
-        "Has each item delivered to a URL or an endpoint, with retries over days where wanted. No worker is held."
+        "Delivers each item to a URL or an endpoint, with retries over days. Occupies no worker while waiting."
     )
     icon = "send"
     category = "network"
@@ -77,22 +85,28 @@ class SendWebhook(NodeType[SendWebhookParameters]):
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         problems = super().check_parameters(parameters)
         if isinstance(parameters.get("wait"), str):
-            problems.append(("parameters.wait", "fixed", "Which outputs there are cannot hang on an expression."))
+            problems.append(
+                (
+                    "parameters.wait",
+                    "fixed",
+                    "This cannot be an expression, since it determines the outputs. Use true or false.",
+                )
+            )
         if bool(parameters.get("url")) == bool(parameters.get("endpoint")):
             problems.append(("parameters", "choice", ONE_TARGET))
         elif parameters.get("endpoint"):
             own = {"method", "headers", "credential", "signing_credential", "timeout_seconds", "retry"}
-            problems += [(f"parameters.{name}", "unused", OF_THE_ENDPOINT) for name in sorted(own & set(parameters))]
+            problems += [(f"parameters.{name}", "unused", SET_BY_ENDPOINT) for name in sorted(own & set(parameters))]
         return problems
 
     def check_in_workspace(
         self, parameters: Mapping[str, Any], workspace: UUID, own_name: str
     ) -> list[tuple[str, str, str]]:
-        wanted = str(parameters.get("endpoint") or "")
-        if not wanted or "{{" in wanted:
+        reference = str(parameters.get("endpoint") or "")
+        if not reference or "{{" in reference:
             return []
         try:
-            find_endpoint(workspace, wanted)
+            find_endpoint(workspace, reference)
         except NoSuchEndpoint as error:
             return [("parameters.endpoint", "unknown", str(error))]
         return []
@@ -130,14 +144,14 @@ def _by_end(deliveries: Items) -> dict[str, list[Item]]:
 
 
 def _reason(context: NodeContext[SendWebhookParameters], count: int) -> str:
-    what = "a delivery" if count == 1 else f"{count} deliveries"
+    what = "1 delivery" if count == 1 else f"{count} deliveries"
     if context.node.parameters.get("endpoint"):
-        return f"Waits for the end of {what} ({'its' if count == 1 else 'their'} endpoint says how often it is tried)."
-    return f"Waits for the end of {what} ({context.parameters().retry.in_words(defaults())})."
+        return f"Waiting for {what}; the endpoint defines the retries."
+    return f"Waiting for {what} ({context.parameters().retry.in_words(defaults())})."
 
 
 class _Messages:
-    """The messages of a node run: one for each item. Credentials and endpoints are looked up once."""
+    """Builds the messages of a node run, one per item. Looks up each credential and endpoint once."""
 
     def __init__(self, context: NodeContext[SendWebhookParameters]) -> None:
         self._context = context
@@ -152,14 +166,14 @@ class _Messages:
         if bool(parameters.url) == bool(parameters.endpoint):
             raise NodeError(f"parameters: {ONE_TARGET} (item {index}).")
         body, content_type = self._body(parameters, index)
-        given: dict[str, Any] = {
+        common: dict[str, Any] = {
             "body": body,
             "content_type": content_type,
             "rank": Rank[parameters.priority.upper()],
             "idempotency_key": parameters.idempotency_key or f"{self._context.idempotency_key}/{index}",
         }
         if parameters.endpoint:
-            return Message(endpoint=self._endpoint(parameters.endpoint), **given)
+            return Message(endpoint=self._endpoint(parameters.endpoint), **common)
         return Message(
             url=parameters.url,
             method=parameters.method,
@@ -168,39 +182,41 @@ class _Messages:
             secret=self._secret(parameters.url),
             timeout_seconds=parameters.timeout_seconds,
             retry_policy=parameters.retry,
-            **given,
+            **common,
         )
 
     def _body(self, parameters: SendWebhookParameters, index: int) -> tuple[str, str]:
-        wanted = self._context.items[index] if parameters.body is None else parameters.body
+        content = self._context.items[index] if parameters.body is None else parameters.body
         if parameters.method == "GET" and not parameters.endpoint:
             body, content_type = "", ""
-        elif isinstance(wanted, str):
-            body, content_type = wanted, "text/plain; charset=utf-8"
+        elif isinstance(content, str):
+            body, content_type = content, "text/plain; charset=utf-8"
         else:
-            body, content_type = orjson.dumps(wanted).decode(), "application/json"
+            body, content_type = orjson.dumps(content).decode(), "application/json"
         if (size := len(body.encode(errors="surrogatepass"))) > MAX_BODY_BYTES:
-            raise NodeError(f"parameters.body: {size} bytes; at most {MAX_BODY_BYTES} are sent (item {index}).")
+            raise NodeError(
+                f"parameters.body: the body has {size} bytes; the limit is {MAX_BODY_BYTES} (item {index})."
+            )
         return body, parameters.content_type or content_type
 
     def _endpoint(self, reference: str) -> Endpoint:
         assert self._context.node_run is not None
         if reference not in self._endpoints:
             try:
-                found = find_endpoint(self._context.node_run.execution.workspace_id, reference)
+                endpoint = find_endpoint(self._context.node_run.execution.workspace_id, reference)
             except NoSuchEndpoint as error:
                 raise NodeError(f"parameters.endpoint: {error}") from None
-            self._endpoints[reference] = found
+            self._endpoints[reference] = endpoint
         return self._endpoints[reference]
 
     def _credential(self, reference: str) -> UsableCredential:
-        # Opened once for all items: it is named as it is, never by an expression.
+        # Decrypted once for all items: the name is literal, never an expression.
         if reference not in self._credentials:
             self._credentials[reference] = self._context.credential(reference)
         return self._credentials[reference]
 
     def _auth(self, url: str) -> Auth:
-        """Return what signs the requests of all attempts in. A token that has to be fetched is fetched now."""
+        """Return the authentication for all attempts. An OAuth2 token is fetched now."""
         reference = self._context.node.parameters.get("credential") or self._context.node.credentials
         if not reference:
             return NoAuth()
@@ -219,6 +235,6 @@ class _Messages:
         headers, _ = self._credential(str(reference)).apply(url, {}, {})
         secret = headers.get("Authorization", "").removeprefix("Bearer ")
         if not secret.startswith(SIGNING_PREFIXES):
-            said = "must be a bearer credential whose token is a secret, whsec_… or whsk_…."
-            raise NodeError(f"parameters.signing_credential: {said}")
+            message = "must be a bearer credential whose token begins with whsec_ or whsk_."
+            raise NodeError(f"parameters.signing_credential: {message}")
         return secret

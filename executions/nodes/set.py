@@ -8,14 +8,20 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
 class SetParameters(Parameters):
-    fields: dict[str, Any] = Field({}, title="Fields", description="Names and values; a value may be an expression.")
-    keep_other_fields: bool = Field(True, title="Keep other fields", description="Or give only the fields above.")
+    fields: dict[str, Any] = Field(
+        {}, title="Fields", description="The names and values of the fields. A value may be an expression."
+    )
+    keep_other_fields: bool = Field(
+        True,
+        title="Keep other fields",
+        description="Keep the other fields of the item. If off, return only the fields above.",
+    )
 
 
 class Set(NodeType[SetParameters]):
     type = "set"
     label = "Set fields"
-    description = "Sets fields of each item."
+    description = "Adds or changes fields of each item."
     icon = "pencil"
     category = "data"
     Parameters = SetParameters

@@ -13,30 +13,32 @@ CompareAs = Literal["automatic", "numeric", "text", "natural"]
 
 
 class SortField(Parameters):
-    field: FieldPath = Field(title="Field", description="A name, or a path such as customer.name.")
+    field: FieldPath = Field(title="Field", description="A field name, or a path such as customer.name.")
     direction: Literal["ascending", "descending"] = Field("ascending", title="Direction")
     compare_as: CompareAs = Field(
         "automatic",
         title="Compare as",
-        description="`automatic`: false, true, numbers, text, the rest. `natural`: a2 before a10. `numeric`: texts "
-        "that are numbers too; what is none counts as missing.",
+        description="automatic: false, true, numbers, text, then all others. natural: a2 before a10. numeric: also"
+        " numeric text; other values count as missing.",
     )
 
 
 class SortParameters(Parameters):
     fields: list[SortField] = Field(
         title="Fields",
-        description="The first decides, the next among equals. Items without a value come last in both directions.",
+        description="Items are sorted by the first field, then by the next. Items without a value come last.",
         min_length=1,
         max_length=10,
     )
-    case_sensitive: bool = Field(False, title="Case-sensitive", description="Whether B comes before a.")
+    case_sensitive: bool = Field(
+        False, title="Case-sensitive", description="Sort upper case before lower case: B before a."
+    )
 
 
 class Sort(NodeType[SortParameters]):
     type = "sort"
     label = "Sort"
-    description = "Orders the items by one or several fields; equal items keep their order."
+    description = "Sorts the items by one or more fields. Equal items keep their order."
     icon = "sort"
     category = "data"
     Parameters = SortParameters
@@ -45,7 +47,7 @@ class Sort(NodeType[SortParameters]):
     def run(self, context: NodeContext[SortParameters]) -> NodeResult:
         parameters = context.parameters()
         items = list(context.items)
-        for by in reversed(parameters.fields):  # stable, so the first field is sorted by last
+        for by in reversed(parameters.fields):  # the sort is stable, so the first field is sorted last
             descending = by.direction == "descending"
             items.sort(key=_key(by, descending, parameters.case_sensitive), reverse=descending)
         return NodeResult({"main": items})
@@ -56,14 +58,14 @@ def _key(by: SortField, descending: bool, case_sensitive: bool) -> Callable[[dic
 
     def key(item: dict[str, Any]) -> tuple[Any, ...]:
         value = read(item, by.field)
-        made = None if value is MISSING or value is None else _comparable(value, by.compare_as, case_sensitive)
-        return (missing,) if made is None else (present, made)
+        sort_key = None if value is MISSING or value is None else _comparable(value, by.compare_as, case_sensitive)
+        return (missing,) if sort_key is None else (present, sort_key)
 
     return key
 
 
 def _comparable(value: Any, compare_as: CompareAs, case_sensitive: bool) -> Any:
-    """Return what orders a value among others compared in the same way, or None where it counts as missing."""
+    """Return the sort key of a value, or None if it counts as missing."""
     if compare_as == "numeric":
         return number(value)
     if compare_as == "automatic":

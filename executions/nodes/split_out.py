@@ -9,13 +9,13 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
 class SplitOutParameters(Parameters):
-    field: str = Field(title="Field", description="The field that holds a list.", min_length=1)
+    field: str = Field(title="Field", description="The field that contains a list.", min_length=1)
 
 
 class SplitOut(NodeType[SplitOutParameters]):
     type = "split_out"
     label = "Split out"
-    description = "Makes one item of each element of a list."
+    description = "Creates one item for each element of a list."
     icon = "split"
     category = "data"
     Parameters = SplitOutParameters
@@ -27,6 +27,6 @@ class SplitOut(NodeType[SplitOutParameters]):
             field = context.parameters(index).field
             values = item.get(field)
             if not isinstance(values, list):
-                raise NodeError(f"parameters.field: {field!r} of item {index} is not a list.")
+                raise NodeError(f"parameters.field: {field!r} is not a list (item {index}).")
             out += [value if isinstance(value, dict) else {field: value} for value in values]
         return NodeResult({"main": out})

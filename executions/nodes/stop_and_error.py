@@ -7,13 +7,15 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
 class StopAndErrorParameters(Parameters):
-    message: str = Field("Stopped.", title="Message", description="What the execution fails with.", max_length=5000)
+    message: str = Field(
+        "Stopped.", title="Message", description="The error message of the execution.", max_length=5000
+    )
 
 
 class StopAndError(NodeType[StopAndErrorParameters]):
     type = "stop_and_error"
     label = "Stop and error"
-    description = "Fails with a message of your own."
+    description = "Stops the execution with an error message."
     icon = "stop"
     category = "flow"
     Parameters = StopAndErrorParameters

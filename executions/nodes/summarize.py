@@ -21,23 +21,30 @@ Operation = Literal[
 
 
 class SummaryField(Parameters):
-    operation: Operation = Field("count", title="Operation", description="Null and missing values are left out.")
-    field: FieldPath | None = Field(None, title="Field", description="Of which field; `count` alone needs none.")
-    into: FieldPath | None = Field(None, title="Into", description="Name of the result; default: sum_amount and so on.")
-    separator: str = Field(", ", title="Separator", description="Between texts (concatenate).", max_length=100)
+    operation: Operation = Field("count", title="Operation", description="Null and missing values are ignored.")
+    field: FieldPath | None = Field(None, title="Field", description="The field to summarize. Optional for count.")
+    into: FieldPath | None = Field(
+        None, title="Into", description="The field for the result. Defaults to a name such as sum_amount."
+    )
+    separator: str = Field(
+        ", ", title="Separator", description="For concatenate: the text between values.", max_length=100
+    )
 
 
 class SummarizeParameters(Parameters):
     summaries: list[SummaryField] = Field(title="Summaries", min_length=1, max_length=50)
     group_by: list[FieldPath] = Field(
-        [], title="Group by", description="One item for each combination of values; empty: one item.", max_length=20
+        [],
+        title="Group by",
+        description="Return one item per combination of values. If empty, return one item.",
+        max_length=20,
     )
 
 
 class Summarize(NodeType[SummarizeParameters]):
     type = "summarize"
     label = "Summarize"
-    description = "Counts, adds up, averages or joins a field's values, for each group of items."
+    description = "Counts, sums, averages or joins values of a field, for each group of items."
     icon = "sigma"
     category = "data"
     Parameters = SummarizeParameters
@@ -50,18 +57,18 @@ class Summarize(NodeType[SummarizeParameters]):
                 raise NodeError(f"parameters.summaries.{index}.field: {summary.operation} needs a field.")
         out = []
         for items in _groups(context.items, parameters.group_by):
-            made: dict[str, Any] = {}
+            result: dict[str, Any] = {}
             for path in parameters.group_by:
-                made = with_value(made, path, _value(items[0], path))
+                result = with_value(result, path, _value(items[0], path))
             for index, summary in enumerate(parameters.summaries):
                 name = summary.into or "_".join(filter(None, [summary.operation, summary.field])).replace(".", "_")
-                made = with_value(made, name, _summarized(summary, index, items))
-            out.append(made)
+                result = with_value(result, name, _summarized(summary, index, items))
+            out.append(result)
         return NodeResult({"main": out})
 
 
 def _groups(items: Items, paths: list[str]) -> list[Items]:
-    """Return the items by group, in the order in which the groups first appear. Without paths: all, also if none."""
+    """Return the items by group, in order of first appearance. Without paths, all items are one group."""
     if not paths:
         return [items]
     groups: dict[tuple[bytes, ...], list[Item]] = {}
@@ -82,30 +89,30 @@ def _summarized(summary: SummaryField, index: int, items: Items) -> Any:
         return (
             joined(values, summary.separator)
             if summary.operation == "concatenate"
-            else _MADE[summary.operation](values)
+            else _OPERATIONS[summary.operation](values)
         )
     except ValueError as error:
         raise NodeError(f"parameters.summaries.{index}.field: {summary.field!r} {error}") from None
 
 
 def _numbers(values: list[Any]) -> list[int | float]:
-    found = []
+    numbers = []
     for value in values:
-        if (one := number(value)) is None:
-            raise ValueError(f"holds {text(value)[:100]}, which is no number.")
-        found.append(one)
-    return found
+        if (parsed := number(value)) is None:
+            raise ValueError(f"contains {text(value)[:100]}, which is not a number.")
+        numbers.append(parsed)
+    return numbers
 
 
 def total(values: list[Any]) -> int | float:
-    """Return the sum: exact for whole numbers that fit 64 bits, else rounded once. Raises ValueError."""
+    """Return the sum: exact for integers of 64 bits, else rounded once. Raises ValueError."""
     numbers = _numbers(values)
     if all(isinstance(one, int) for one in numbers) and abs(whole := sum(numbers)) < _INT64:
         return whole
     try:
         return math.fsum(numbers)
     except OverflowError:
-        raise ValueError("adds up to more than a number can hold.") from None
+        raise ValueError("has a sum that is too large for a number.") from None
 
 
 def _average(values: list[Any]) -> float | None:
@@ -114,20 +121,20 @@ def _average(values: list[Any]) -> float | None:
 
 def _ordered(values: list[Any], choose: Callable[..., Any]) -> Any:
     if all(isinstance(value, str) for value in values) and any(number(value) is None for value in values):
-        return choose(values)  # texts by code point: ISO dates come right
+        return choose(values)  # text by code point, which also orders ISO dates
     numbers = _numbers(values)
     return choose(numbers) if numbers else None
 
 
 def joined(values: list[Any], separator: str) -> str:
-    """Return the values as one text. Raises ValueError where it gets too long."""
+    """Join the values to one text. Raises ValueError if it is too long."""
     parts = [text(value) for value in values]
     if sum(map(len, parts)) + len(separator) * len(parts) > MAX_TEXT:
-        raise ValueError(f"makes a text of more than {MAX_TEXT} characters.")
+        raise ValueError(f"results in a text of more than {MAX_TEXT} characters, the limit.")
     return separator.join(parts)
 
 
-_MADE: dict[str, Callable[[list[Any]], Any]] = {
+_OPERATIONS: dict[str, Callable[[list[Any]], Any]] = {
     "count": len,
     "count_unique": lambda values: len({identity(value) for value in values}),
     "sum": total,

@@ -13,18 +13,20 @@ FALLBACK = "fallback"
 
 
 class Case(Parameters):
-    name: str = Field(title="Output", description="The output that an item of this case leaves by.", min_length=1)
-    condition: Any = Field(title="Condition", description="An expression, once per item.")
+    name: str = Field(title="Output", description="The output for items of this case.", min_length=1)
+    condition: Any = Field(title="Condition", description="An expression that is evaluated for each item.")
 
 
 class SwitchParameters(Parameters):
-    cases: list[Case] = Field(title="Cases", description="The first case that holds takes the item.", min_length=1)
+    cases: list[Case] = Field(
+        title="Cases", description="Each item goes to the first case whose condition is true.", min_length=1
+    )
 
 
 class Switch(NodeType[SwitchParameters]):
     type = "switch"
     label = "Switch"
-    description = "Sends each item to the first case that holds, else to `fallback`."
+    description = "Sends each item to the first case whose condition is true, else to `fallback`."
     icon = "switch"
     category = "flow"
     Parameters = SwitchParameters

@@ -15,28 +15,30 @@ WAYS = "Give exactly one of `seconds`, `until` and `webhook`."
 
 class WaitParameters(Parameters):
     seconds: float | None = Field(None, title="Seconds", description="How long to wait.", ge=0, le=366 * 86_400)
-    until: AwareDatetime | None = Field(None, title="Until", description="Or until when: a date and time with offset.")
+    until: AwareDatetime | None = Field(
+        None, title="Until", description="Or a date and time with offset until which to wait."
+    )
     webhook: bool = Field(
         False,
         title="For a call",
-        description="Or until $execution.resumeUrl is called: the request is the item that it goes on with.",
+        description="Or wait until $execution.resumeUrl is called. The request becomes the item.",
     )
     timeout_seconds: float | None = Field(
         None,
-        title="Time-out",
-        description="How long to wait for the call; empty: as long as it takes.",
+        title="Timeout",
+        description="How long to wait for the call. If empty, there is no limit.",
         gt=0,
         le=366 * 86_400,
     )
     on_timeout: Literal["error", "continue"] = Field(
-        "error", title="When no call came", description="The node fails, or hands on the items that it got."
+        "error", title="On timeout", description="Fail, or continue with the items."
     )
 
 
 class WaitNode(NodeType[WaitParameters]):
     type = "wait"
     label = "Wait"
-    description = "Hands its items on after a time, or goes on with a call to its URL. No worker is held meanwhile."
+    description = "Waits for a time, or for a call to its URL. Occupies no worker while waiting."
     icon = "clock"
     category = "flow"
     Parameters = WaitParameters
@@ -48,30 +50,39 @@ class WaitNode(NodeType[WaitParameters]):
         if not problems and len(ways) != 1:
             problems.append(("parameters", "choice", WAYS))
         if not problems and "webhook" not in ways and parameters.get("timeout_seconds") is not None:
-            problems.append(("parameters.timeout_seconds", "unused", "Only a wait for a call has a time-out."))
+            problems.append(
+                (
+                    "parameters.timeout_seconds",
+                    "unused",
+                    "A timeout applies only to a wait for a call. Set `webhook`, or remove it.",
+                )
+            )
         return problems
 
     def run(self, context: NodeContext[WaitParameters]) -> NodeResult:
         parameters = context.parameters()
         if parameters.webhook:
-            return _for_a_call(context, parameters)
+            return _wait_for_call(context, parameters)
         if context.resumed:
             return NodeResult({"main": context.items})
         if (parameters.seconds is None) == (parameters.until is None):
             raise NodeError(f"parameters: {WAYS}")
         until = parameters.until or datetime.now(UTC) + timedelta(seconds=parameters.seconds or 0)
-        return NodeResult(wait_for=WaitFor("Waits until a time.", until))
+        return NodeResult(wait_for=WaitFor(f"Waiting until {until.isoformat(timespec='seconds')}.", until))
 
 
-def _for_a_call(context: NodeContext[WaitParameters], parameters: WaitParameters) -> NodeResult:
+def _wait_for_call(context: NodeContext[WaitParameters], parameters: WaitParameters) -> NodeResult:
     if parameters.seconds is not None or parameters.until is not None:
         raise NodeError(f"parameters: {WAYS}")
     seconds = parameters.timeout_seconds
     if not context.resumed:
         until = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
-        return NodeResult(wait_for=WaitFor("Waits for a call to its URL.", until, WaitKind.WEBHOOK))
+        return NodeResult(wait_for=WaitFor("Waiting for a call to the resume URL.", until, WaitKind.WEBHOOK))
     if context.outcome is not None:
         return NodeResult({"main": [context.outcome]})
     if parameters.on_timeout == "error":
-        raise NodeError(f"No call came within {seconds:g} s." if seconds else "No call came in time.", retryable=True)
+        raise NodeError(
+            f"No call was received within {seconds:g} s." if seconds else "No call was received in time.",
+            retryable=True,
+        )
     return NodeResult({"main": context.items})

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
-from executions.nodes.credential_checks import of_other_types
+from executions.nodes.credential_checks import wrong_types
 from webhooks.inbound.schemes import CREDENTIAL_TYPE, SIGNING, Scheme, credentials_of
 from workflow_platform.core.requests.client_address import networks
 from workflow_platform.core.validation import Location, field_errors
@@ -16,57 +16,57 @@ from workflow_platform.core.validation import Location, field_errors
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 PATH = r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*"
 RESERVED = frozenset({"resume", "test"})
-"""First parts of paths under /hooks/ that have a meaning of their own."""
+"""Reserved first parts of paths under /hooks/."""
 
 
 class WebhookTriggerParameters(Parameters):
     path: str = Field(
         title="Path",
-        description="What follows /hooks/ in the URL, or /hooks/<workspace slug>/ in every workspace but the first."
-        " /hooks/test/ in place of /hooks/ makes it the test URL: what is sent there is checked, shown on the"
-        " workflow's page, and starts nothing.",
+        description="The URL is /hooks/<path>, and /hooks/<workspace slug>/<path> in every workspace but the first."
+        " With /hooks/test/ instead of /hooks/ it is the test URL: requests are verified and shown on the workflow's"
+        " page but start no execution.",
         min_length=1,
         max_length=200,
         pattern=f"^{PATH}$",
     )
-    methods: list[Method] = Field(["POST"], title="Methods", description="Which HTTP methods start the workflow.")
+    methods: list[Method] = Field(["POST"], title="Methods", description="The HTTP methods that start the workflow.")
     auth: Scheme | None = Field(
         None,
         title="Authentication",
-        description="How a caller proves who they are. The secret lies in a credential of the workspace, which is"
-        " named here; for signatures it is one of the type webhook_secret.",
+        description="How callers authenticate. The secret is in the credential that is named here; signatures need a"
+        " credential of the type webhook_secret.",
     )
     respond: Literal["immediately", "on_completion", "respond_node"] = Field(
         "immediately",
         title="Respond",
-        description="When the caller is answered: with 202 once the execution is stored; with the items of its last"
-        " node when it has completed; or with what its respond_to_webhook node says. After 30 s it is 202 in any case.",
+        description="When to respond: with 202 when the execution is stored; with the items of the last node when it is"
+        " completed; or with the response of a respond_to_webhook node. After 30 s the response is 202.",
     )
     allow_from: list[Annotated[str, StringConstraints(max_length=50)]] = Field(
         [],
         title="Allowed addresses",
-        description="Addresses or networks, such as 192.0.2.7 or 10.0.0.0/8, that may call; empty: all may."
-        " Behind proxies, TRUSTED_PROXIES has to name these.",
+        description="The addresses or networks that may call, for example 192.0.2.7 or 10.0.0.0/8. If empty, all may."
+        " Behind proxies, set TRUSTED_PROXIES.",
         max_length=200,
     )
     requests_per_second: float | None = Field(
         None,
         title="Requests per second",
-        description="More are answered with 429 and Retry-After. Counted in each web process.",
+        description="Further requests get 429 with Retry-After. Counted per web process.",
         gt=0,
         le=100_000,
     )
     requests_per_second_and_address: float | None = Field(
         None,
         title="Requests per second from one address",
-        description="The same for each address that calls (of IPv6, each /64).",
+        description="The same limit for each calling address (for IPv6, each /64).",
         gt=0,
         le=100_000,
     )
     max_body_bytes: int | None = Field(
         None,
         title="Largest body",
-        description="In bytes; larger ones are answered with 413. Nothing above the installation's own limit is taken.",
+        description="In bytes. Larger bodies get 413. The limit of the installation also applies.",
         gt=0,
     )
 
@@ -74,7 +74,7 @@ class WebhookTriggerParameters(Parameters):
     @classmethod
     def _not_reserved(cls, value: str) -> str:
         if value.partition("/")[0] in RESERVED:
-            raise PydanticCustomError("reserved", "Paths that begin with test or resume mean something else.")
+            raise PydanticCustomError("reserved", "The path must not begin with test or resume; these are reserved.")
         return value
 
     @field_validator("allow_from")
@@ -85,7 +85,7 @@ class WebhookTriggerParameters(Parameters):
                 networks((entry,))
             except ValueError:
                 raise PydanticCustomError(
-                    "network", "{entry} is neither an address nor a network.", {"entry": repr(entry)}
+                    "network", "{entry} is neither an IP address nor a network.", {"entry": repr(entry)}
                 ) from None
         return value
 
@@ -94,9 +94,9 @@ class WebhookTrigger(NodeType[WebhookTriggerParameters]):
     type = "webhook_trigger"
     label = "Webhook trigger"
     description = (
-        "Starts when a request arrives at /hooks/…. Its item is the request: method, path, headers (without those that"
-        " prove who calls), query and body. JSON is parsed, a form is an object, a file in it"
-        " {filename, content_type, size, base64}, and a body that is no text {base64, size}."
+        "Starts when a request arrives at /hooks/…. Its item is the request: method, path, headers (without"
+        " authentication), query and body. JSON is parsed, a form becomes an object, a file in it"
+        " {filename, content_type, size, base64}, and a binary body {base64, size}."
     )
     icon = "webhook"
     category = "trigger"
@@ -107,8 +107,8 @@ class WebhookTrigger(NodeType[WebhookTriggerParameters]):
         return NodeResult({"main": context.items or [{}]})
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-        """Return (path, code, message) for each bad parameter; an expression is one, as there is nothing yet that it
-        could be computed from."""
+        """Return (path, code, message) for each invalid parameter. Expressions are invalid, since there is no item to
+        evaluate them on."""
         try:
             self.Parameters.model_validate(dict(parameters))
         except ValidationError as error:
@@ -116,26 +116,28 @@ class WebhookTrigger(NodeType[WebhookTriggerParameters]):
         return []
 
     def credentials_of(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield (field, name or id) for each credential that proves who calls."""
+        """Yield (field, name or id) for each credential of the authentication."""
         auth = parameters.get("auth")
         if not isinstance(auth, dict):
             return
         also = auth.get("also")
-        named = [("auth.credential", auth.get("credential"))]
-        named += [(f"auth.also[{index}]", each) for index, each in enumerate(also if isinstance(also, list) else [])]
-        for field, name in named:
+        references = [("auth.credential", auth.get("credential"))]
+        references += [
+            (f"auth.also[{index}]", reference) for index, reference in enumerate(also if isinstance(also, list) else [])
+        ]
+        for field, name in references:
             if isinstance(name, str) and name:
                 yield f"parameters.{field}", name
 
     def check_in_workspace(
         self, parameters: Mapping[str, Any], workspace: UUID, own_name: str
     ) -> list[tuple[str, str, str]]:
-        """Return (path, code, message) for each credential that is of another type than the scheme takes."""
+        """Return (path, code, message) for each credential whose type does not match the scheme."""
         auth = self.Parameters.model_validate(dict(parameters)).auth
         if auth is None or not credentials_of(auth):
             return []
-        wanted = CREDENTIAL_TYPE.get(auth.type, SIGNING)
-        return of_other_types(self.credentials_of(parameters), workspace, wanted)
+        required_type = CREDENTIAL_TYPE.get(auth.type, SIGNING)
+        return wrong_types(self.credentials_of(parameters), workspace, required_type)
 
 
 def _without_tag(location: Location) -> Location:

@@ -16,32 +16,39 @@ MAX_DEPTH = 200
 
 
 class XmlParameters(Parameters):
-    operation: Literal["parse", "write"] = Field("parse", title="Operation", description="XML to JSON, or JSON to XML.")
-    field: FieldPath = Field(
-        "body", title="Field", description="The field that holds the XML text (parse) or the object to write."
+    operation: Literal["parse", "write"] = Field(
+        "parse", title="Operation", description="parse: XML to JSON. write: JSON to XML."
     )
-    into: FieldPath = Field("data", title="Into", description="The field that takes the result.")
+    field: FieldPath = Field(
+        "body", title="Field", description="The field with the XML text (parse) or the object (write)."
+    )
+    into: FieldPath = Field("data", title="Into", description="The field for the result.")
     attribute_prefix: str = Field(
         "@",
         title="Attribute prefix",
-        description="Keys of attributes begin with it. The text beside them is #text.",
+        description="The prefix of keys for attributes. The text of an element with attributes is #text.",
         pattern=r"^[@_$-]{1,3}$",
     )
     lists: list[str] = Field(
-        [], title="Lists", description="Elements that are lists even if there is only one.", max_length=200
+        [], title="Lists", description="Elements to return as lists even if there is only one.", max_length=200
     )
-    keep_white_space: bool = Field(False, title="Keep white space", description="Around texts (parse).")
+    keep_white_space: bool = Field(
+        False, title="Keep white space", description="For parse: keep white space around text."
+    )
     root: str | None = Field(
-        None, title="Root", description="The element around the object (write); empty: its only key.", max_length=200
+        None,
+        title="Root",
+        description="For write: the root element. Defaults to the only key of the object.",
+        max_length=200,
     )
-    declaration: bool = Field(True, title="Declaration", description='Whether <?xml version="1.0"…?> comes first.')
-    pretty: bool = Field(False, title="Pretty", description="A line for each element (write).")
+    declaration: bool = Field(True, title="Declaration", description='Start the document with <?xml version="1.0"…?>.')
+    pretty: bool = Field(False, title="Pretty", description="For write: put each element on its own line.")
 
 
 class Xml(NodeType[XmlParameters]):
     type = "xml"
     label = "XML"
-    description = "Makes JSON of XML or XML of JSON. Entities and external documents are refused."
+    description = "Converts XML to JSON, or JSON to XML. Entities and external documents are not allowed."
     icon = "xml"
     category = "data"
     Parameters = XmlParameters
@@ -63,7 +70,7 @@ class Xml(NodeType[XmlParameters]):
 
 
 def parse(source: str, parameters: XmlParameters, index: int) -> dict[str, Any]:
-    """Return an XML document as JSON. Raises NodeError naming the field."""
+    """Convert an XML document to JSON. Raises NodeError that names the field."""
     try:
         _check(source)
         parsed: dict[str, Any] = xmltodict.parse(
@@ -74,18 +81,18 @@ def parse(source: str, parameters: XmlParameters, index: int) -> dict[str, Any]:
             strip_whitespace=not parameters.keep_white_space,
         )
     except (expat.ExpatError, ValueError) as error:
-        raise NodeError(f"parameters.field: the XML cannot be read: {error} (item {index}).") from None
+        raise NodeError(f"parameters.field: the XML text is invalid: {error} (item {index}).") from None
     return parsed
 
 
 def write(value: Any, parameters: XmlParameters, index: int) -> str:
-    """Return an object as an XML document. Raises NodeError naming the field."""
+    """Convert an object to an XML document. Raises NodeError that names the field."""
     if value is MISSING:
         raise NodeError(f"parameters.field: {parameters.field!r} is missing (item {index}).")
     document = {parameters.root: value} if parameters.root else value
     if not isinstance(document, dict) or len(document) != 1 or isinstance(next(iter(document.values())), list):
         raise NodeError(
-            f"parameters.root: name the element around the value, which has not one key alone (item {index})."
+            f"parameters.root: set a root element, since the value does not have exactly one key (item {index})."
         )
     try:
         _check_shape(document, parameters.attribute_prefix)
@@ -95,18 +102,18 @@ def write(value: Any, parameters: XmlParameters, index: int) -> str:
             full_document=parameters.declaration,
             pretty=parameters.pretty,
         )
-        _check(written)  # a name or character that XML does not know is found here
+        _check(written)  # detects names and characters that are invalid in XML
     except (expat.ExpatError, ValueError, RecursionError) as error:
-        raise NodeError(f"parameters.field: cannot be written as XML: {error} (item {index}).") from None
+        raise NodeError(f"parameters.field: the value cannot be converted to XML: {error} (item {index}).") from None
     return written
 
 
 def _check_shape(value: Any, attribute_prefix: str) -> None:
-    """Raise ValueError for what has no place in XML: a list in a list, an object or a list as attribute or text."""
+    """Raise ValueError for values that XML cannot express: a list in a list, an object or list as attribute or text."""
     for key, inner in value.items() if isinstance(value, dict) else ():
         if key.startswith(attribute_prefix) or key == "#text":
             if isinstance(inner, dict | list):
-                raise ValueError(f"{key[:100]!r} is no text")
+                raise ValueError(f"{key[:100]!r} is not text")
             continue
         for element in inner if isinstance(inner, list) else [inner]:
             if isinstance(element, list):
@@ -115,24 +122,24 @@ def _check_shape(value: Any, attribute_prefix: str) -> None:
 
 
 def _check(source: str) -> None:
-    """Read a document without keeping anything of it. Raises ValueError for what is not allowed in it: document types,
-    with which entities go, too much depth, size; ExpatError for what is no XML."""
+    """Validate a document. Raises ValueError for a document type (and thereby entities), or too much depth or size;
+    ExpatError for invalid XML."""
     if len(source) > MAX_XML or source.count("<") > MAX_TAGS:
-        raise ValueError(f"it has more than {MAX_XML} characters or {MAX_TAGS} tags")
+        raise ValueError(f"it has more than {MAX_XML} characters or {MAX_TAGS} tags, the limits")
     parser, depth = expat.ParserCreate("utf-8"), 0
 
     def start(name: str, attributes: Any) -> None:
         nonlocal depth
         depth += 1
         if depth > MAX_DEPTH:
-            raise ValueError(f"its elements are nested more than {MAX_DEPTH} deep")
+            raise ValueError(f"its elements are nested more than {MAX_DEPTH} levels deep, the limit")
 
     def end(name: str) -> None:
         nonlocal depth
         depth -= 1
 
     def doctype(*_: Any) -> None:
-        raise ValueError("document types (DOCTYPE) are refused, and entities with them")
+        raise ValueError("document types (DOCTYPE) and entities are not allowed")
 
     parser.StartElementHandler, parser.EndElementHandler, parser.StartDoctypeDeclHandler = start, end, doctype
     parser.Parse(source.encode(), True)

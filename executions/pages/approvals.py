@@ -17,7 +17,7 @@ from workflow_platform.core.accounts.models import User
 from workflow_platform.core.api.page_filters import uuid_or_none
 
 LISTED = 50
-MOST_COUNTED = 100
+MAX_COUNTED = 100
 SHOWS = {"mine": "For me", "open": "All open", "decided": "Decided"}
 
 
@@ -28,17 +28,17 @@ def page(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
     show = request.GET.get("show", "mine")
     show = show if show in SHOWS else "mine"
-    found = approvals.listed(user, show).order_by("-id")
+    query = approvals.listed(user, show).order_by("-id")
     if (before := uuid_or_none(request.GET.get("before"))) is not None:
-        found = found.filter(pk__lt=before)
-    rows = list(found[: LISTED + 1])
+        query = query.filter(pk__lt=before)
+    waits = list(query[: LISTED + 1])
     roles = approvals.roles_of(user)
     context = {
         "show": show,
         "shows": SHOWS.items(),
-        "approvals": [_shown(wait, user, roles) for wait in rows[:LISTED]],
+        "approvals": [_row(wait, user, roles) for wait in waits[:LISTED]],
         "before": before,
-        "older": rows[LISTED - 1].pk if len(rows) > LISTED else None,
+        "older": waits[LISTED - 1].pk if len(waits) > LISTED else None,
         "page_data": {"head": head},
     }
     return render(request, "executions/approvals.html", context)
@@ -52,11 +52,11 @@ def count(request: HttpRequest) -> dict[str, Any]:
 def _count(user: Any) -> str:
     if not user.is_authenticated:
         return ""
-    found = Wait.objects.approvals().open().meant_for(user)[:MOST_COUNTED].count()
-    return f"{MOST_COUNTED - 1}+" if found == MOST_COUNTED else str(found or "")
+    number = Wait.objects.approvals().open().meant_for(user)[:MAX_COUNTED].count()
+    return f"{MAX_COUNTED - 1}+" if number == MAX_COUNTED else str(number or "")
 
 
-def _shown(wait: Wait, user: User, roles: dict[Any, Any]) -> dict[str, Any]:
+def _row(wait: Wait, user: User, roles: dict[Any, Any]) -> dict[str, Any]:
     state = approvals.state_of(wait)
     return {
         "wait": wait,

@@ -24,8 +24,8 @@ def credentials(request: HttpRequest) -> HttpResponse:
     editor = Workspace.objects.visible_to(request.user, Role.EDITOR)
     admin_ids = {workspace.pk for workspace in admin_of}
     visible = Credential.objects.visible_to(request.user, Role.EDITOR).select_related("workspace").defer("data")
-    found = list(visible[:LISTED])
-    uses = uses_of(found)
+    visible_rows = list(visible[:LISTED])
+    uses = uses_of(visible_rows)
     labels = {name: kind.label for name, kind in credential_types.CREDENTIAL_TYPES.items()}
     rows: list[dict[str, Any]] = [
         {
@@ -34,7 +34,7 @@ def credentials(request: HttpRequest) -> HttpResponse:
             "changeable": row.workspace_id in admin_ids,
             "uses": uses[row.pk][:50],
         }
-        for row in found
+        for row in visible_rows
     ]
     context = {
         "credentials": rows,

@@ -1,7 +1,7 @@
-"""Where the nodes of a graph are drawn: layers from left to right (Sugiyama, by igraph), back edges below.
+"""The layout of a graph: layers from left to right (Sugiyama, by igraph), with back edges below.
 
-What igraph needs grows with the layers that edges cross, and it holds the interpreter's lock meanwhile: a thousand
-nodes can be connected so that it takes minutes. Such graphs get simple layers.
+The time that igraph needs grows with the number of layers that edges cross, and it holds the interpreter lock. A
+thousand nodes can be connected so that it takes minutes; such graphs get a simple layout.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from executions.domain.graph import Graph
 WIDTH, HEIGHT = 196, 60
 GAP_X, GAP_Y = 60, 36
 MARGIN = 32
-BACK_EDGE = 24  # room below for the curve of an edge that leads back
-MOST_CROSSED = 2_000
-"""Up to so many layers, crossed by all edges together, igraph is asked: some hundredths of a second."""
+BACK_EDGE = 24  # the space below for the curve of a back edge
+MAX_CROSSED = 2_000
+"""The most layers, crossed by all edges together, that igraph lays out; it takes some hundredths of a second."""
 
 
 def layout(graph: Graph) -> dict[str, Any]:
     """Return `{width, height, nodes: {id: {x, y, width, height}}, edges: [{source, …, path}]}` in SVG units.
 
-    Nodes stand where their `position` says if every one has one; else they are laid out here.
+    Uses the `position` of the nodes if all have one.
     """
-    given = {node.id: node.position for node in graph.nodes.values() if node.position is not None}
-    corners = given if len(given) == len(graph.nodes) else _layered(graph)
+    positions = {node.id: node.position for node in graph.nodes.values() if node.position is not None}
+    corners = positions if len(positions) == len(graph.nodes) else _layered(graph)
     left, top = min(x for x, _ in corners.values()), min(y for _, y in corners.values())
     nodes = {
         node_id: {"x": MARGIN + x - left, "y": MARGIN + y - top, "width": WIDTH, "height": HEIGHT}
@@ -45,17 +45,21 @@ def layout(graph: Graph) -> dict[str, Any]:
 def _layered(graph: Graph) -> dict[str, tuple[float, float]]:
     layers = _layers(graph)
     crossed = sum(max(1, abs(layers[edge.target] - layers[edge.source])) for edge in graph.edges)
-    if crossed > MOST_CROSSED:
+    if crossed > MAX_CROSSED:
         return _simple(graph, layers)
     ids = list(graph.nodes)
-    place = {node_id: index for index, node_id in enumerate(ids)}
-    drawn = igraph.Graph(n=len(ids), edges=[(place[e.source], place[e.target]) for e in graph.edges], directed=True)
-    points = drawn.layout_sugiyama(hgap=1, vgap=1, maxiter=200).coords
-    return {node_id: (points[i][1] * (WIDTH + GAP_X), points[i][0] * (HEIGHT + GAP_Y)) for node_id, i in place.items()}
+    indexes = {node_id: index for index, node_id in enumerate(ids)}
+    igraph_graph = igraph.Graph(
+        n=len(ids), edges=[(indexes[e.source], indexes[e.target]) for e in graph.edges], directed=True
+    )
+    points = igraph_graph.layout_sugiyama(hgap=1, vgap=1, maxiter=200).coords
+    return {
+        node_id: (points[i][1] * (WIDTH + GAP_X), points[i][0] * (HEIGHT + GAP_Y)) for node_id, i in indexes.items()
+    }
 
 
 def _layers(graph: Graph) -> dict[str, int]:
-    """Return the layer of each node: behind all that lead to it, apart from what leads back. One look at each edge."""
+    """Return the layer of each node: after its predecessors, ignoring back edges. Linear in the edges."""
     layers = dict.fromkeys(graph.nodes, 0)
     finished: list[str] = []
     back: set[tuple[str, str]] = set()
@@ -85,7 +89,7 @@ def _layers(graph: Graph) -> dict[str, int]:
 
 
 def _simple(graph: Graph, layers: dict[str, int]) -> dict[str, tuple[float, float]]:
-    """Return the nodes in their layers, each near the middle of those that lead to it."""
+    """Place the nodes in their layers, each near the average row of its predecessors."""
     by_layer: dict[int, list[str]] = {}
     for node_id, layer in layers.items():
         by_layer.setdefault(layer, []).append(node_id)
@@ -101,7 +105,7 @@ def _simple(graph: Graph, layers: dict[str, int]) -> dict[str, tuple[float, floa
 
 
 def _path(source: dict[str, float], target: dict[str, float]) -> str:
-    """Return a curve from the right of the source to the left of the target; backwards it runs below both."""
+    """Return a curve from the right of the source to the left of the target; a back edge runs below both."""
     x1, y1 = source["x"] + WIDTH, source["y"] + HEIGHT / 2
     x2, y2 = target["x"], target["y"] + HEIGHT / 2
     if x2 > x1:

@@ -1,4 +1,4 @@
-"""What the pages list and count: executions by filter, the last hour's activity, workflows with their latest runs."""
+"""Queries of the pages: filtered executions, the activity of the last hour, workflows with their latest runs."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class ExecutionFilters(PageFilters):
 
     def __init__(self, data: Any, user: User) -> None:
         super().__init__(data)
-        found = Workflow.objects.visible_to(user).filter(deleted_at__isnull=True).order_by("name")
+        workflows = Workflow.objects.visible_to(user).filter(deleted_at__isnull=True).order_by("name")
         choice = self.fields["workflow"]
         assert isinstance(choice, forms.ModelChoiceField)
-        choice.queryset = found
+        choice.queryset = workflows
         for name in ("workflow", "trigger", "range", "since", "until"):
             self.fields[name].widget.attrs["aria-label"] = name.capitalize()
 
     def filter(self, executions: QuerySet[Execution]) -> QuerySet[Execution]:
-        """Return those of `executions` that fit."""
+        """Return the executions that match the filters."""
         chosen = self.chosen()
         if "status" in chosen:
             executions = executions.filter(status__in=chosen["status"])
@@ -57,20 +57,20 @@ class ExecutionFilters(PageFilters):
             executions = executions.filter(queued_at__gte=since)
         if until:
             executions = executions.filter(queued_at__lt=until)
-        return _holding(executions, chosen["q"]) if "q" in chosen else executions
+        return _containing(executions, chosen["q"]) if "q" in chosen else executions
 
 
-def _holding(executions: QuerySet[Execution], text: str) -> QuerySet[Execution]:
-    """Return the executions with the text in their workflow's name or error, or whose id begins with it."""
+def _containing(executions: QuerySet[Execution], text: str) -> QuerySet[Execution]:
+    """Return the executions with the text in their workflow's name or error message, or at the start of their id."""
     return executions.annotate(id_text=Cast("id", CharField())).filter(
         Q(workflow__name__icontains=text) | Q(error__message__icontains=text) | Q(id_text__istartswith=text)
     )
 
 
 def listed(user: User) -> QuerySet[Execution]:
-    """Return the executions that the user may see, newest first, with what a row shows."""
-    found = Execution.objects.visible_to(user).select_related("workflow", "version", "created_by")
-    return found.defer("input", "version__nodes", "version__edges", "workflow__description").order_by("-id")
+    """Return the executions that the user may see, newest first, with the fields of a row."""
+    rows = Execution.objects.visible_to(user).select_related("workflow", "version", "created_by")
+    return rows.defer("input", "version__nodes", "version__edges", "workflow__description").order_by("-id")
 
 
 def activity(user: User, workflow_id: UUID | None = None) -> dict[str, Any]:
@@ -114,12 +114,12 @@ def _chart(minutes: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
 def workflows_with_runs(user: User, text: str = "") -> QuerySet[Workflow]:
     """Return the workflows that the user may see, each with `runs`: its latest executions, newest first."""
     runs = Execution.objects.filter(workflow=OuterRef("pk")).order_by("-id")
-    shown = JSONObject(id="id", status="status", queued_at="queued_at")
-    found = Workflow.objects.visible_to(user).filter(deleted_at__isnull=True)
+    fields = JSONObject(id="id", status="status", queued_at="queued_at")
+    rows = Workflow.objects.visible_to(user).filter(deleted_at__isnull=True)
     if text:
-        found = found.filter(Q(name__icontains=text) | Q(description__icontains=text))
+        rows = rows.filter(Q(name__icontains=text) | Q(description__icontains=text))
     return (
-        found.select_related("latest_version", "workspace")
-        .annotate(runs=ArraySubquery(runs.values(run=shown)[:RECENT_RUNS]))
+        rows.select_related("latest_version", "workspace")
+        .annotate(runs=ArraySubquery(runs.values(run=fields)[:RECENT_RUNS]))
         .order_by("name", "id")
     )

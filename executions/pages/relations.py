@@ -1,4 +1,4 @@
-"""How executions belong together: who started whom."""
+"""Relations between executions: parent, children, handled error."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from typing import Any
 
 from executions.models import Execution, Trigger
 
-MOST = 100
+MAX_CHILDREN = 100
 
 
 def parent_of(execution: Execution) -> dict[str, Any] | None:
-    """Return the execution that started it, and from which node run; None for one that has no parent."""
+    """Return the parent execution, and the node run that started this one; None if there is no parent."""
     parent = execution.parent
-    return _shown(parent, execution) if parent is not None else None
+    return _related(parent, execution) if parent is not None else None
 
 
 def children_of(execution: Execution) -> list[dict[str, Any]]:
-    """Return the executions that it started, at most 100, the first ones first."""
+    """Return the child executions, at most MAX_CHILDREN, oldest first."""
     children = Execution.objects.filter(parent=execution, workspace=execution.workspace_id)
-    found = children.select_related("workflow", "parent_run").defer("input", "response", "parent_run__output")
-    return [_shown(child, child) for child in found.order_by("id")[:MOST]]
+    rows = children.select_related("workflow", "parent_run").defer("input", "response", "parent_run__output")
+    return [_related(child, child) for child in rows.order_by("id")[:MAX_CHILDREN]]
 
 
 def handled_error(execution: Execution) -> str | None:
-    """Return the id of the execution whose error it handles."""
+    """Return the id of the execution whose error it handles, if any."""
     if execution.trigger != Trigger.ERROR.value or not execution.input:
         return None
-    found = (execution.input[0].get("execution") or {}).get("id")
-    return str(found) if found else None
+    execution_id = (execution.input[0].get("execution") or {}).get("id")
+    return str(execution_id) if execution_id else None
 
 
-def _shown(execution: Execution, child: Execution) -> dict[str, Any]:
+def _related(execution: Execution, child: Execution) -> dict[str, Any]:
     run = child.parent_run
     return {
         "id": execution.pk,

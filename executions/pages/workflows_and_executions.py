@@ -43,19 +43,22 @@ VERSIONS = 30
 MOST_ROWS = 100
 SHOWN_CHILDREN = 10
 RERUNS = 5
-MOST_COUNTED = 10_000
+MAX_COUNTED = 10_000
 
 
 def graph_data(version: WorkflowVersion) -> dict[str, Any]:
-    """Return what `static/js/graph.js` draws: nodes with their type's label and icon, and the layout."""
+    """Return the data of `static/js/graph.js`: nodes with the label and icon of their type, and the layout."""
     graph = Graph.parse(version.nodes, version.edges, 10**6)
     types = node_types()
     nodes = []
     for node in graph.nodes.values():
-        found = types.get(node.type)  # None: a package that added the type has been removed
-        shown = {"label": found.label, "icon": found.icon} if found else {"label": node.type, "icon": "dot"}
+        node_type = types.get(node.type)  # None if the package that added the type was removed
+        appearance = (
+            {"label": node_type.label, "icon": node_type.icon} if node_type else {"label": node.type, "icon": "dot"}
+        )
         nodes.append(
-            {"id": node.id, "name": node.label, "type": node.type, "trigger": bool(found and found.trigger)} | shown
+            {"id": node.id, "name": node.label, "type": node.type, "trigger": bool(node_type and node_type.trigger)}
+            | appearance
         )
     return {"nodes": nodes, "layout": layout(graph)}
 
@@ -66,17 +69,17 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     head = log.head(FEED)
     user = _user(request)
     filters = ExecutionFilters(request.GET, user)
-    found = filters.filter(listed(user))
+    query = filters.filter(listed(user))
     before = uuid_or_none(request.GET.get("before"))
-    rows = list((found.filter(pk__lt=before) if before else found)[: LISTED + 1])
-    executions = rows[:LISTED]
-    chosen = filters.chosen()
+    page = list((query.filter(pk__lt=before) if before else query)[: LISTED + 1])
+    executions = page[:LISTED]
+    active_filters = filters.chosen()
     context = {
         "filters": filters,
-        "filtered": bool(chosen),
+        "filtered": bool(active_filters),
         "executions": executions,
         "before": before,
-        "older": page_query(request, before=executions[-1].pk) if len(rows) > LISTED else None,
+        "older": page_query(request, before=executions[-1].pk) if len(page) > LISTED else None,
         "newest": page_query(request),
         "activity": activity(user),
         "can_run": _is_editor(user),
@@ -115,15 +118,15 @@ def workflows(request: HttpRequest) -> HttpResponse:
     editor_of = offered(user, Role.EDITOR)
     editable = {workspace.pk for workspace in editor_of}
     types = node_types()
-    found = []
+    rows = []
     for row in workflows_with_runs(user, text)[:200]:
         nodes = row.latest_version.nodes if row.latest_version else []
         triggers = [
             types[node["type"]].label for node in nodes if node["type"] in types and types[node["type"]].trigger
         ]
-        found.append({"row": row, "nodes": len(nodes), "triggers": triggers, "editable": row.workspace_id in editable})
+        rows.append({"row": row, "nodes": len(nodes), "triggers": triggers, "editable": row.workspace_id in editable})
     context = {
-        "workflows": found,
+        "workflows": rows,
         "q": text,
         "can_create": bool(editable),
         "workspaces": editor_of,
@@ -136,8 +139,8 @@ def workflows(request: HttpRequest) -> HttpResponse:
 def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
     """Show a workflow: graph, definition, a form to run it, versions (`?version=N` opens one) and executions."""
     user = _user(request)
-    found = Workflow.objects.filter(deleted_at__isnull=True).select_related("latest_version", "workspace")
-    row = get_visible_or_404(found, user, pk=workflow_id)
+    rows = Workflow.objects.filter(deleted_at__isnull=True).select_related("latest_version", "workspace")
+    row = get_visible_or_404(rows, user, pk=workflow_id)
     stream = f"{WORKFLOW}{row.pk}"
     head = log.head(stream)
     versions = row.versions.select_related("created_by").defer("edges").order_by("-number")
@@ -178,16 +181,16 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
     return render(request, "executions/workflow.html", context)
 
 
-def _version(row: Workflow, wanted: str | None) -> WorkflowVersion:
-    """Return the version with the number `wanted`, the latest one without. Raises Http404."""
-    if not wanted:
+def _version(row: Workflow, number: str | None) -> WorkflowVersion:
+    """Return the version with the given number, or the latest. Raises Http404."""
+    if not number:
         if row.latest_version is None:
-            raise ValueError(f"workflow {row.pk} has no version")
+            raise ValueError(f"The workflow {row.pk} has no version.")
         return row.latest_version
-    found = row.versions.filter(number=int(wanted)).first() if wanted.isdecimal() and len(wanted) < 9 else None
-    if found is None:
+    version = row.versions.filter(number=int(number)).first() if number.isdecimal() and len(number) < 9 else None
+    if version is None:
         raise Http404
-    return found
+    return version
 
 
 @login_required
@@ -219,7 +222,7 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
         "children": relations.children_of(row)[:SHOWN_CHILDREN],
         "handled": str(handled) if handled else None,
         "removed_at": row.stream.removed_at,
-        "deliveries": Delivery.objects.filter(execution_id=row.pk)[:MOST_COUNTED].count(),
+        "deliveries": Delivery.objects.filter(execution_id=row.pk)[:MAX_COUNTED].count(),
         "page_data": {
             "execution": str(row.pk),
             "replay": replay,

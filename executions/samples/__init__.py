@@ -1,4 +1,4 @@
-"""Three workflows on real input, loaded on first start and run in the tests."""
+"""Three sample workflows with real input. They are loaded on the first start and run in the tests."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ FOLDER = Path(__file__).parent
 
 
 def definitions() -> list[dict[str, Any]]:
-    """Return the samples; the first carries its CSV as sample input."""
-    found = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
-    for definition in found:
+    """Return the definitions of the samples, with CSV files inserted into their sample input."""
+    samples = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
+    for definition in samples:
         for item in definition.get("settings", {}).get("sample_input", []):
             if name := item.pop("csv_file", None):
                 item["csv"] = (FOLDER / "data" / name).read_text()
-    return found
+    return samples
 
 
 def load(workspace: Workspace, by: User | None) -> list[Workflow]:
-    """Create the samples that the workspace does not have yet, by name. Returns those created."""
-    known = set(Workflow.objects.filter(workspace=workspace).values_list("name", flat=True))
+    """Create the samples whose names are not in use in the workspace. Returns the created workflows."""
+    names = set(Workflow.objects.filter(workspace=workspace).values_list("name", flat=True))
     return [
         save_workflow(workspace=workspace, definition=definition, by=by)
         for definition in definitions()
-        if definition["name"] not in known
+        if definition["name"] not in names
     ]

@@ -1,4 +1,4 @@
-"""How a trace says times and names."""
+"""Template filters of the trace page: times and names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def words(name: str) -> str:
 
 @register.filter
 def clock(moment: datetime) -> str:
-    """Return the time of day to the millisecond, with the date where it is another day than today."""
+    """Return the time of day with milliseconds, and the date unless it is today."""
     local = timezone.localtime(moment)
     time = f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}"
     return time if local.date() == timezone.localdate() else f"{local:%b %-d} {time}"
@@ -32,7 +32,7 @@ def percent(number: float) -> str:
 
 @register.filter
 def span_words(milliseconds: float | None) -> str:
-    """Return how long something took, in the unit that fits."""
+    """Return a duration in a suitable unit."""
     if milliseconds is None:
         return ""
     if milliseconds < 1000:

@@ -1,1 +1,1 @@
-"""What came of a request, over all tables: executions, node runs, events, deliveries, attempts."""
+"""Traces: the chain from an inbound request over executions, node runs, events and deliveries to their attempts."""

@@ -1,4 +1,4 @@
-"""Which trace somebody means who names an execution, a delivery, a request that came in, or an event."""
+"""Finds the trace of an execution, a delivery, an inbound request or an event."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 
 
 def focus_of(user: Any, kind: str, pk: UUID) -> Focus:
-    """Return the focus of the trace. Raises Http404 for what there is not, or is not the caller's to see."""
+    """Return the focus of the trace. Raises Http404 if the object does not exist or the user may not see it."""
     if kind == "execution":
         return Focus(get_visible_or_404(Execution.objects.only("workspace_id"), user, pk=pk).workspace_id, pk)
     if kind == "delivery":
@@ -23,7 +23,7 @@ def focus_of(user: Any, kind: str, pk: UUID) -> Focus:
         return Focus(delivery.workspace_id, delivery.execution_id, delivery_id=pk)
     if kind == "inbound":
         request = get_visible_or_404(InboundRequest.objects.only("workspace_id", "execution_id"), user, pk=pk)
-        if request.workspace_id is None:  # it belongs to nobody, and led nowhere
+        if request.workspace_id is None:  # refused, without a workspace
             raise Http404
         return Focus(request.workspace_id, request.execution_id, inbound_id=pk)
     event = get_visible_or_404(Event.objects.only("workspace_id", "execution_id"), user, pk=pk)

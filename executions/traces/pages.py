@@ -16,7 +16,7 @@ from executions.traces.rows import Pages, rows_of
 from executions.traces.trace import trace
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 
-NAMED = ("delivery", "inbound", "event")
+KINDS = ("delivery", "inbound", "event")
 
 
 @login_required
@@ -25,7 +25,7 @@ def trace_page(request: HttpRequest, execution_id: UUID) -> HttpResponse:
     found = Execution.objects.select_related("workflow", "version")
     execution = get_visible_or_404(found, request.user, pk=execution_id)
     focus, looked_at = focus_of(request.user, "execution", execution.pk), ("execution", str(execution.pk))
-    for kind in NAMED:
+    for kind in KINDS:
         if kind in request.GET:
             pk = _uuid(request.GET[kind])
             looked_at, named = (kind, str(pk)), focus_of(request.user, kind, pk)
@@ -37,7 +37,7 @@ def trace_page(request: HttpRequest, execution_id: UUID) -> HttpResponse:
 @login_required
 def find(request: HttpRequest) -> HttpResponse:
     """Redirect to the trace of a delivery, an inbound request or an event."""
-    for kind in NAMED:
+    for kind in KINDS:
         if kind in request.GET:
             pk = _uuid(request.GET[kind])
             focus = focus_of(request.user, kind, pk)
@@ -48,10 +48,10 @@ def find(request: HttpRequest) -> HttpResponse:
     raise Http404
 
 
-def _context(found: dict[str, object], looked_at: tuple[str, str]) -> dict[str, object]:
-    rows = rows_of(found, _pages(), looked_at)
+def _context(result: dict[str, object], highlighted: tuple[str, str]) -> dict[str, object]:
+    rows = rows_of(result, _pages(), highlighted)
     counts = {kind: sum(row.kind == kind for row in rows) for kind in ("execution", "node_run", "delivery", "attempt")}
-    return {"rows": rows, "counts": counts, "left_out": found["left_out"]}
+    return {"rows": rows, "counts": counts, "left_out": result["left_out"]}
 
 
 def _pages() -> Pages:

@@ -1,4 +1,4 @@
-"""A trace as the rows of a page: in the order of cause, with where each leads, and its place on one clock. Pure."""
+"""The rows of a trace page: in causal order, with links and a position on a common time axis. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 Kind = Literal["inbound", "execution", "node_run", "event", "delivery", "attempt"]
 
-# An outcome, or an answer's class, in the colours that the pages have for statuses.
+# The status colour of each outcome.
 _COLOURS = {
     "delivered": "completed", "retry": "waiting", "failed": "failed", "lost": "waiting", "sending": "running",
     "pending": "pending", "cancelled": "cancelled",
@@ -19,7 +19,7 @@ _COLOURS = {
 
 @dataclass(slots=True)
 class Row:
-    """One line. `status` is said, `colour` is the status whose colour it has."""
+    """A row. `status` is the text, `colour` the status whose colour is used."""
 
     kind: Kind
     id: str
@@ -33,11 +33,11 @@ class Row:
     detail: str = ""
     error: str = ""
     links: list[tuple[str, str]] = field(default_factory=list)
-    """Further pages: (words, address)."""
+    """Links to further pages: (label, URL)."""
     focus: bool = False
     icon: str = "dot"
     left: float = 0
-    """Where its bar begins, and how wide it is, in percent of the whole."""
+    """The start of its bar, in percent of the whole; `width` is its width."""
     width: float = 0
     took_ms: float | None = None
 
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """The addresses of the objects' own pages, made from the routes by whoever knows them."""
+    """Functions that return the URLs of the objects' pages, and the URL of the events page."""
 
     execution: Any
     workflow: Any
@@ -59,19 +59,19 @@ class Pages:
 
 
 def rows_of(trace: Mapping[str, Any], pages: Pages, focus: tuple[str, str]) -> list[Row]:
-    """Return the rows of a trace; `focus` is the kind and the id of what it was asked for by."""
-    rows = list(_Writer(trace, pages).rows())
+    """Return the rows of a trace; `focus` is the kind and id of the highlighted object."""
+    rows = list(_RowBuilder(trace, pages).rows())
     for row in rows:
         row.focus = (row.kind, row.id) == focus
-    _lay_out(rows)
+    _position(rows)
     return rows
 
 
-class _Writer:
+class _RowBuilder:
     def __init__(self, trace: Mapping[str, Any], pages: Pages) -> None:
         self._pages = pages
         self._executions = {execution["id"]: execution for execution in trace["executions"]}
-        self._written: set[str] = set()
+        self._visited: set[str] = set()
         self._reruns: dict[str, list[dict[str, Any]]] = {}
         self._loose = trace["loose"]
         for rerun in trace["reruns"]:
@@ -86,9 +86,9 @@ class _Writer:
         yield from self._caused(self._loose, 0)
 
     def _execution(self, execution: dict[str, Any], depth: int) -> Iterator[Row]:
-        if execution["id"] in self._written:
+        if execution["id"] in self._visited:
             return
-        self._written.add(execution["id"])
+        self._visited.add(execution["id"])
         for request in execution["inbound"]:
             yield self._inbound(request, depth)
         depth += bool(execution["inbound"])
@@ -118,13 +118,13 @@ class _Writer:
 
     def _node_run(self, run: dict[str, Any], path: str, depth: int) -> Iterator[Row]:
         number = f" #{run['run_index'] + 1}" if run["run_index"] else ""
-        said = [run["node_type"], f"attempt {run['attempt']}" if run["attempt"] > 1 else ""]
-        said += ["from the cache" if run["from_cache"] else "", "taken over" if run["taken_from"] else ""]
+        details = [run["node_type"], f"attempt {run['attempt']}" if run["attempt"] > 1 else ""]
+        details += ["from cache" if run["from_cache"] else "", "reused" if run["taken_from"] else ""]
         query = urlencode({"node": run["node"], "run": run["run_index"]})
         yield Row(
             "node_run", run["id"], depth, f"{run['name']}{number}", f"{path}?{query}",
             _time(run["started_at"]), _time(run["ended_at"]), run["status"], run["status"],
-            " · ".join(filter(None, said)), run["error"] or "", icon="dot",
+            " · ".join(filter(None, details)), run["error"] or "", icon="dot",
         )  # fmt: skip
         yield from self._caused({"events": [], "deliveries": run["deliveries"]}, depth + 1)
         for child in run["children"]:
@@ -147,17 +147,17 @@ class _Writer:
 
     def _delivery(self, delivery: dict[str, Any], depth: int) -> Iterator[Row]:
         path = self._pages.delivery(delivery["id"])
-        to = delivery["endpoint_name"] or delivery["url"] or "an endpoint that is gone"
+        target = delivery["endpoint_name"] or delivery["url"] or "deleted endpoint"
         links = [("endpoint", self._pages.endpoint(delivery["endpoint"]))] if delivery["endpoint"] else []
-        said = [delivery["url"] if delivery["endpoint_name"] else delivery["method"]]
+        details = [delivery["url"] if delivery["endpoint_name"] else delivery["method"]]
         if delivery["attempts_made"] > 1:
-            said.append(f"{delivery['attempts_made']} attempts")
+            details.append(f"{delivery['attempts_made']} attempts")
         if delivery["earlier_attempts"]:
-            said.append(f"{delivery['earlier_attempts']} earlier ones are on its page")
+            details.append(f"{delivery['earlier_attempts']} earlier attempts on its page")
         failed = delivery["status"] in {"failed", "cancelled"} or (delivery["error"] and not delivery["ended_at"])
         yield Row(
-            "delivery", delivery["id"], depth, to, path, _time(delivery["created_at"]), _time(delivery["ended_at"]),
-            delivery["status"], _COLOURS.get(delivery["status"], ""), " · ".join(filter(None, said)),
+            "delivery", delivery["id"], depth, target, path, _time(delivery["created_at"]), _time(delivery["ended_at"]),
+            delivery["status"], _COLOURS.get(delivery["status"], ""), " · ".join(filter(None, details)),
             delivery["error"] if failed else "", links, icon="send",
         )  # fmt: skip
         for attempt in delivery["attempts"]:
@@ -187,7 +187,7 @@ class _Writer:
 
 
 def _first(event: Mapping[str, Any]) -> bool:
-    """Tell whether an event of an execution comes before its nodes."""
+    """Tell whether an event of an execution precedes its node runs."""
     return event["type"] in {"execution.queued", "execution.started"}
 
 
@@ -195,19 +195,19 @@ def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _lay_out(rows: list[Row]) -> None:
-    """Give every row its place on the clock that runs from the first beginning to the last end."""
+def _position(rows: list[Row]) -> None:
+    """Set each row's position on the time axis from the first start to the last end."""
     times = [moment for row in rows for moment in (row.began, row.ended) if moment]
     if not times:
         return
     first = min(times)
-    whole = max((max(times) - first).total_seconds(), 0.001)
+    total_seconds = max((max(times) - first).total_seconds(), 0.001)
     for row in rows:
         if row.began is None:
             continue
-        row.left = min(99.6, (row.began - first).total_seconds() / whole * 100)
+        row.left = min(99.6, (row.began - first).total_seconds() / total_seconds * 100)
         seconds = (row.took_ms or 0) / 1000
         if row.took_ms is None and row.ended is not None and row.ended > row.began:
             seconds = (row.ended - row.began).total_seconds()
             row.took_ms = seconds * 1000
-        row.width = min(100 - row.left, seconds / whole * 100)
+        row.width = min(100 - row.left, seconds / total_seconds * 100)

@@ -1,5 +1,5 @@
-"""One trace, from the request that came in to the last answer of a receiver: inbound request → execution → node run →
-event → delivery → attempt. One query, bounded; what is left out is counted."""
+"""Loads a trace: inbound request → execution → node run → event → delivery → attempt. One query with limits; rows
+beyond the limits are counted."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from uuid import UUID
 import orjson
 from django.db import connection
 
-MOST_EXECUTIONS = 60
-MOST_RUNS = 400
-MOST_DELIVERIES = 300
-MOST_ATTEMPTS = 10
-MOST_OTHERS = 50
-"""Inbound requests, and reruns."""
+MAX_EXECUTIONS = 60
+MAX_RUNS = 400
+MAX_DELIVERIES = 300
+MAX_ATTEMPTS = 10
+MAX_OTHERS = 50
+"""The limit of inbound requests, and of reruns."""
 COUNTED = 10_000
-"""What is left out is counted up to here."""
+"""Rows beyond the limits are counted up to this number."""
 
-# The family is the execution with everything above and below it. `up` and `down` go through the index on the parent;
-# nothing is read of rows that are not shown but their ids.
+# The query covers the execution with its ancestors and descendants. `up` and `down` use the index on the parent; only
+# the ids of rows that are not shown are read.
 _QUERY = """
 WITH RECURSIVE
 up AS (
@@ -90,8 +90,8 @@ attempts AS (
 events AS MATERIALIZED (
   SELECT e.id, s.name AS stream, e.sequence, e.type, e.time, e.execution_id AS execution, e.data->>'node' AS node,
     (e.data->>'run_index')::int AS run_index
-  FROM (SELECT event FROM deliveries WHERE event IS NOT NULL UNION SELECT %(event)s::uuid) AS wanted
-  JOIN events_event e ON e.id = wanted.event
+  FROM (SELECT event FROM deliveries WHERE event IS NOT NULL UNION SELECT %(event)s::uuid) AS requested
+  JOIN events_event e ON e.id = requested.event
   JOIN events_stream s ON s.id = e.stream_id AND e.sequence > s.removed_through
   WHERE e.workspace_id = %(workspace)s
 ),
@@ -132,7 +132,7 @@ SELECT json_build_object(
 
 @dataclass(frozen=True, slots=True)
 class Focus:
-    """What the trace was asked for by. Rows of other workspaces are not in it."""
+    """The object that a trace is requested for. The trace contains only rows of its workspace."""
 
     workspace_id: UUID
     execution_id: UUID | None = None
@@ -142,30 +142,30 @@ class Focus:
 
 
 def trace(focus: Focus) -> dict[str, Any]:
-    """Return everything that hangs together with it, nested as one thing led to the other: `{executions: [{inbound,
-    node_runs: [{events, deliveries}], events, deliveries}], reruns, loose, left_out}`.
+    """Return all connected objects, nested by cause: `{executions: [{inbound, node_runs: [{events, deliveries}],
+    events, deliveries}], reruns, loose, left_out}`.
 
-    `loose` is what belongs to no execution that is shown: a refused request, a workflow's event, an ad-hoc delivery.
-    `left_out` counts what the limits leave out, up to COUNTED.
+    `loose` contains objects outside the executions shown: a refused request, a workflow's event, an ad-hoc delivery.
+    `left_out` counts the rows beyond the limits, up to COUNTED.
     """
     values = {
         "workspace": focus.workspace_id, "execution": focus.execution_id, "delivery": focus.delivery_id,
-        "inbound": focus.inbound_id, "event": focus.event_id, "executions": MOST_EXECUTIONS, "runs": MOST_RUNS,
-        "deliveries": MOST_DELIVERIES, "attempts": MOST_ATTEMPTS, "others": MOST_OTHERS, "counted": COUNTED,
+        "inbound": focus.inbound_id, "event": focus.event_id, "executions": MAX_EXECUTIONS, "runs": MAX_RUNS,
+        "deliveries": MAX_DELIVERIES, "attempts": MAX_ATTEMPTS, "others": MAX_OTHERS, "counted": COUNTED,
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_QUERY, values)
-        found: dict[str, Any] = orjson.loads(cursor.fetchone()[0])
-    return _nested(found)
+        rows: dict[str, Any] = orjson.loads(cursor.fetchone()[0])
+    return _nested(rows)
 
 
-def _nested(found: dict[str, Any]) -> dict[str, Any]:
-    executions = {x["id"]: x | {"inbound": [], "node_runs": [], **_holder()} for x in found["executions"]}
+def _nested(rows: dict[str, Any]) -> dict[str, Any]:
+    executions = {x["id"]: x | {"inbound": [], "node_runs": [], **_holder()} for x in rows["executions"]}
     loose: dict[str, Any] = {"inbound": [], **_holder()}
-    for request in found["inbound"]:
+    for request in rows["inbound"]:
         executions.get(request["execution"], loose)["inbound"].append(request)
     runs: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in found["node_runs"]:
+    for row in rows["node_runs"]:
         run = row | {"children": [], **_holder()}
         runs[row["execution"], row["node"], row["run_index"]] = run
         executions[row["execution"]]["node_runs"].append(run)
@@ -179,18 +179,18 @@ def _nested(found: dict[str, Any]) -> dict[str, Any]:
         return run or executions.get(row["execution"], loose)
 
     attempts: dict[str, list[dict[str, Any]]] = {}
-    for attempt in found["attempts"]:
+    for attempt in rows["attempts"]:
         attempts.setdefault(attempt["delivery"], []).append(attempt)
     events = {}
-    for row in found["events"]:
+    for row in rows["events"]:
         events[row["id"]] = row | {"deliveries": []}
         holder(row)["events"].append(events[row["id"]])
-    for row in found["deliveries"]:
+    for row in rows["deliveries"]:
         tried = attempts.get(row["id"], [])
         delivery = row | {"attempts": tried, "earlier_attempts": max(0, row["attempts_made"] - len(tried))}
         (events.get(row["event"]) or holder(row))["deliveries"].append(delivery)
-    left_out = {name: max(0, count - len(found[name])) for name, count in found["counts"].items()}
-    return {"executions": list(executions.values()), "reruns": found["reruns"], "loose": loose, "left_out": left_out}
+    left_out = {name: max(0, count - len(rows[name])) for name, count in rows["counts"].items()}
+    return {"executions": list(executions.values()), "reruns": rows["reruns"], "loose": loose, "left_out": left_out}
 
 
 def _holder() -> dict[str, list[Any]]:

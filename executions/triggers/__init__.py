@@ -1,4 +1,4 @@
-"""Triggers: what starts executions from outside, webhooks (`hooks`) and schedules.
+"""Triggers: webhooks (`hooks`) and schedules, which start executions.
 
-Other packages use `schedules.settle` and `webhook_paths`.
+Other packages use `schedules` and `webhook_paths`.
 """

@@ -1,7 +1,7 @@
-"""Schedules: their rows follow the active workflow; what is due is fired, once, by whichever scheduler comes first.
+"""Schedules: synchronizes their rows with the active workflows, and fires the schedules that are due, each once.
 
-A schedule is fired under the lock of its row, and the execution is created in the transaction that advances `next_at`:
-a crash before the commit leaves it due, after the commit it is not due any more.
+A schedule is fired under the lock of its row, and the execution is created in the transaction that advances `next_at`.
+After a crash before the commit it is still due; after the commit it is not.
 """
 
 from __future__ import annotations
@@ -30,43 +30,44 @@ from workflow_platform.core.sandbox.batching import Batches
 logger = logging.getLogger(__name__)
 
 GRACE = timedelta(seconds=60)
-"""A planned time that is further back was missed: longer than a scheduler takes to be started again."""
-MOST_MISSED = 100
-"""How many missed runs of one schedule are made up for, or counted."""
+"""A planned time further in the past counts as missed. Longer than the restart of a scheduler takes."""
+MAX_MISSED = 100
+"""The most missed runs of one schedule that are made up for or counted."""
 BATCH = 500
 BUDGET_SECONDS = 2.0
-"""The sweep has its turn then."""
-BROKEN_PAUSE = timedelta(hours=1)
-"""Between tries of a schedule whose next time cannot be told, as when its time zone is gone from the machine."""
+"""The longest time that one call of `fire_due` takes."""
+BROKEN_RETRY = timedelta(hours=1)
+"""The time between attempts if the next time cannot be computed, for example because a time zone was removed."""
 SHOWN = 5
 
 
-# --- following the workflow ------------------------------------------------------------------------------------------
+# --- synchronizing with the workflow ---------------------------------------------------------------------------------
 
 
 def triggers_of(version: WorkflowVersion | None) -> dict[str, ScheduleTriggerParameters]:
-    """Return the parameters of the enabled schedule triggers by node id. Raises InvalidGraph where they hold no more,
-    as when a time zone is gone from the machine."""
-    found = {}
+    """Return the parameters of the enabled schedule triggers by node id. Raises InvalidGraph if they are no longer
+    valid, for example because a time zone was removed from the machine."""
+    triggers = {}
     for node in version.nodes if version else []:
         if node["type"] == "schedule_trigger" and not node.get("disabled"):
             try:
-                found[node["id"]] = ScheduleTriggerParameters.model_validate(node.get("parameters", {}))
+                triggers[node["id"]] = ScheduleTriggerParameters.model_validate(node.get("parameters", {}))
             except ValidationError as error:
                 raise InvalidGraph(pydantic_problems(error, node["id"], None, "parameters")) from None
-    return found
+    return triggers
 
 
-def follow(workflow: Workflow) -> None:
-    """Make the workflow's schedules those of its latest version, none while it is inactive.
+def synchronize(workflow: Workflow) -> None:
+    """Make the workflow's schedules those of its latest version, or none while it is inactive.
 
-    The caller's transaction holds the lock of the workflow's row. One whose times stay the same keeps its next time.
+    The caller's transaction holds the lock of the workflow's row. A schedule keeps its next time if its rule is the
+    same.
     """
-    wanted = triggers_of(workflow.latest_version) if workflow.active else {}
-    workflow.schedules.exclude(node_id__in=wanted).delete()
+    triggers = triggers_of(workflow.latest_version) if workflow.active else {}
+    workflow.schedules.exclude(node_id__in=triggers).delete()
     rows = {row.node_id: row for row in workflow.schedules.all()}
     now = timezone.now()
-    for node_id, parameters in wanted.items():
+    for node_id, parameters in triggers.items():
         row = rows.get(node_id) or Schedule(workflow=workflow, node_id=node_id)
         rule = parameters.rule(anchor=now.replace(microsecond=0))
         if row.pk is None or not row.rule.same_times(rule):
@@ -81,21 +82,21 @@ def follow(workflow: Workflow) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """What to do with a schedule that is due: start an execution for `planned`, if any; then it is due at `next_at`."""
+    """The decision on a due schedule: start an execution for `planned`, if any, and advance it to `next_at`."""
 
     planned: datetime | None
     missed: bool
     """Whether `planned` itself was missed."""
     missed_runs: int
-    """How many earlier runs were missed and get no execution of their own."""
+    """How many earlier runs were missed and get no execution."""
     next_at: datetime
 
 
 def plan(rule: ScheduleRule, policy: str, planned: datetime, now: datetime) -> Firing:
-    """Decide, for a schedule whose next time `planned` has come, by its policy for missed runs."""
-    due = rule.due_between(planned, now, MOST_MISSED + 1)
+    """Decide on a schedule that is due since `planned`, by its policy for missed runs."""
+    due = rule.due_between(planned, now, MAX_MISSED + 1)
     on_time = now - due[-1] <= GRACE
-    missed = (due[:-1] if on_time else due)[-MOST_MISSED:]
+    missed = (due[:-1] if on_time else due)[-MAX_MISSED:]
     if policy == Missed.RUN_ALL and missed:
         left = [*missed[1:], due[-1]] if on_time else missed[1:]
         return Firing(missed[0], True, 0, left[0] if left else rule.after(now))
@@ -105,31 +106,32 @@ def plan(rule: ScheduleRule, policy: str, planned: datetime, now: datetime) -> F
 
 
 def fire_due() -> int:
-    """Start an execution of every schedule that is due. Several may run at once. Returns how many were started.
+    """Start an execution for every due schedule; return how many. Several schedulers may run at once.
 
-    Goes round: missed runs that are made up for do not keep other schedules waiting. Ends when nothing is due, or all
-    that is due is in others' hands, or after BUDGET_SECONDS. Those with computed concurrency keys follow in threads.
+    The schedules take turns, so that missed runs of one do not delay the others. Ends when nothing is due, when other
+    schedulers hold all due schedules, or after BUDGET_SECONDS. Schedules whose concurrency key is JavaScript are fired
+    by threads.
     """
     began, fired = time.monotonic(), 0
     while True:
-        longest_ago = F("last_fired_at").asc(nulls_first=True)
-        due = Schedule.objects.filter(next_at__lte=timezone.now()).order_by(longest_ago, "id")
-        in_hand = 0
+        least_recently_fired = F("last_fired_at").asc(nulls_first=True)
+        due = Schedule.objects.filter(next_at__lte=timezone.now()).order_by(least_recently_fired, "id")
+        handled = 0
         for pk in list(due.values_list("pk", flat=True)[:BATCH]):
             if time.monotonic() - began > BUDGET_SECONDS:
                 return fired
             if pk in _awaiting_key:
                 continue
             outcome = _fire(pk)
-            in_hand += outcome is not None
+            handled += outcome is not None
             fired += bool(outcome)
-        if not in_hand:
+        if not handled:
             return fired
 
 
 @dataclass(frozen=True, slots=True)
 class _Ahead:
-    """The concurrency key of a firing, found before its transaction."""
+    """The concurrency key of a firing, computed before its transaction."""
 
     planned: datetime
     now: datetime
@@ -137,7 +139,7 @@ class _Ahead:
 
 
 class _NeedsKey(Exception):
-    """The concurrency key is JavaScript: it is evaluated first, while no row is locked."""
+    """The concurrency key is JavaScript and must be evaluated before the row is locked."""
 
     def __init__(self, workflow: Workflow, item: dict[str, Any], planned: datetime, now: datetime) -> None:
         super().__init__(_NeedsKey.__doc__)
@@ -149,15 +151,15 @@ class _NeedsKey(Exception):
 
 
 def _fire(pk: int, ahead: _Ahead | None = None) -> bool | None:
-    """Fire one schedule. Tells whether it started an execution; None where it is not due any more, or others have it,
-    or its concurrency key is evaluated first, in another thread.
+    """Fire one schedule. Returns whether it started an execution. None if it is no longer due, another scheduler
+    holds it, or another thread evaluates its concurrency key first.
 
-    What keeps one schedule from starting is told on its row and does not reach the others; a lost database does.
+    An error of one schedule is written to its row and does not affect the others; a lost database raises.
     """
     planned: datetime | None = None
     try:
         with transaction.atomic():
-            # The workflow too: who saves it holds its row and then changes this one. It is passed over meanwhile.
+            # Locks the workflow too: saving it locks its row first and then changes the schedule. Skipped while locked.
             locked = Schedule.objects.select_for_update(skip_locked=True, of=("self", "workflow"), no_key=True)
             schedule = locked.select_related("workflow").filter(pk=pk, next_at__lte=timezone.now()).first()
             if schedule is None:
@@ -178,7 +180,7 @@ def _fire(pk: int, ahead: _Ahead | None = None) -> bool | None:
 
 
 def _fire_with_key(_: str, batch: Sequence[tuple[int, _NeedsKey]]) -> Sequence[tuple[int, _NeedsKey]]:
-    """Fire a schedule whose concurrency key is JavaScript: slow keys of one workspace delay no schedule of another."""
+    """Fire schedules whose concurrency key is JavaScript. Slow keys of a workspace delay only its own schedules."""
     for pk, needed in batch:
         try:
             _fire(pk, needed.ahead())
@@ -195,11 +197,11 @@ _keys: Batches[tuple[int, _NeedsKey]] = Batches("keys of schedules", 1, _fire_wi
 
 
 def _start(schedule: Schedule, ahead: _Ahead | None) -> bool:
-    """Start the execution that is due, if the policy has one, and advance the schedule: in the caller's transaction.
+    """Start the due execution, if the policy allows one, and advance the schedule, in the caller's transaction.
 
     Raises _NeedsKey."""
     if ahead is not None and ahead.planned != schedule.next_at:
-        ahead = None  # somebody else has fired it meanwhile
+        ahead = None  # another scheduler has fired it meanwhile
     now = ahead.now if ahead else timezone.now()
     firing = plan(schedule.rule, schedule.missed, schedule.next_at, now)
     due, schedule.next_at = schedule.next_at, firing.next_at
@@ -232,13 +234,12 @@ def _fields(schedule: Schedule) -> dict[str, object]:
 
 
 def _report(pk: int, planned: datetime, error: Exception) -> None:
-    """Write on the row why the schedule did not start, and go on to its next time, unless it has been fired after all
-    (what is done on commit has failed then)."""
+    """Write the error to the schedule's row and advance it, unless it was fired: then only an on-commit hook failed."""
     if isinstance(error, lifecycle.CannotStart):
         said = str(error)
         logger.warning("scheduled execution not started: %s", said, extra={"schedule_id": pk})
     else:
-        said = f"{type(error).__name__}: the scheduler's log has more."
+        said = f"{type(error).__name__}: see the scheduler's log for details."
         logger.error("schedule not fired; it goes on with its next time", exc_info=error, extra={"schedule_id": pk})
     with transaction.atomic():
         schedule = Schedule.objects.select_for_update().filter(pk=pk, next_at=planned).first()
@@ -248,7 +249,7 @@ def _report(pk: int, planned: datetime, error: Exception) -> None:
         try:
             schedule.next_at = schedule.rule.after(now)
         except Exception:
-            schedule.next_at = now + BROKEN_PAUSE
+            schedule.next_at = now + BROKEN_RETRY
         schedule.last_error, schedule.last_error_at = said, now
         schedule.save(update_fields=["next_at", "last_error", "last_error_at"])
 
@@ -262,20 +263,20 @@ def times_of(rule: ScheduleRule, first: datetime, count: int = SHOWN) -> list[da
 
 
 def listed(workflow: Workflow, version: WorkflowVersion | None = None) -> list[dict[str, Any]]:
-    """Return the schedules of a version, the latest by default, as the API and the page show them.
+    """Return the schedules of a version, by default the latest, as the API and the page show them.
 
-    `next` is empty for what does not run: the workflow is inactive, or an older version is looked at.
+    `next` is empty if the schedule does not run: the workflow is inactive, or the version is not the latest.
     """
     try:
         triggers = triggers_of(version or workflow.latest_version)
     except InvalidGraph:
-        return []  # the definition says what is wrong
+        return []  # the validation of the definition shows the problem
     rows = {row.node_id: row for row in workflow.schedules.all()} if triggers else {}
-    found = []
+    listing = []
     for node_id, parameters in triggers.items():
         rule, row = parameters.rule(timezone.now()), rows.get(node_id)
-        runs = row is not None and row.rule.same_times(rule)
-        found.append(
+        active = row is not None and row.rule.same_times(rule)
+        listing.append(
             {
                 "node": node_id,
                 "cron": rule.cron,
@@ -283,7 +284,7 @@ def listed(workflow: Workflow, version: WorkflowVersion | None = None) -> list[d
                 "timezone": rule.timezone,
                 "missed": parameters.missed,
                 "words": rule.in_words(),
-                "next": times_of(row.rule, row.next_at) if row is not None and runs else [],
+                "next": times_of(row.rule, row.next_at) if row is not None and active else [],
                 "last_at": row and row.last_at,
                 "last_fired_at": row and row.last_fired_at,
                 "last_execution": row and row.last_execution_id,
@@ -291,4 +292,4 @@ def listed(workflow: Workflow, version: WorkflowVersion | None = None) -> list[d
                 "last_error_at": row and row.last_error_at,
             }
         )
-    return found
+    return listing

@@ -1,8 +1,8 @@
-"""Which path under /hooks/ leads to a webhook trigger, and which workspace a path is reserved for.
+"""Routes the paths under /hooks/ to webhook triggers, and reserves paths for workspaces.
 
-Triggers of the first workspace have the path that they name. Those of others have it behind the workspace's slug, so
-that nobody can take a path of another workspace. A path keeps its workspace while any workflow exists that was ever
-active with it: neither a deactivation nor a new slug sends its callers elsewhere.
+Triggers of the first workspace use their path as it is. In every other workspace the workspace's slug comes first, so
+that no workspace can take a path of another. A path stays reserved for its workspace while a workflow exists that was
+ever active with it: neither a deactivation nor a new slug routes its callers to another workflow.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from workflow_platform.core.accounts.models import Workspace
 
 
 def triggers(nodes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the webhook triggers among the nodes that are not disabled."""
+    """Return the enabled webhook triggers among the nodes."""
     return [node for node in nodes if node["type"] == WebhookTrigger.type and not node.get("disabled")]
 
 
 def hook_paths(workspace: Workspace, trigger_paths: Iterable[str]) -> dict[str, str]:
-    """Return what follows /hooks/ for each path that a trigger of the workspace names, active or not."""
+    """Return the path under /hooks/ for each trigger path of the workspace, whether its workflow is active or not."""
     named = set(trigger_paths)
     reserved = WebhookRoute.objects.filter(workspace=workspace, trigger_path__in=named)
     known = dict(reserved.values_list("trigger_path", "path"))
@@ -36,7 +36,7 @@ def hook_paths(workspace: Workspace, trigger_paths: Iterable[str]) -> dict[str, 
 def _prefix(workspace: Workspace) -> str:
     if _first_workspace() == workspace.pk:
         return ""
-    # A slug that means something else under /hooks/ would lead there.
+    # A slug that is reserved under /hooks/ would be routed elsewhere; the id replaces it.
     return f"{workspace.pk if workspace.slug in RESERVED else workspace.slug}/"
 
 
@@ -45,7 +45,7 @@ def _first_workspace() -> UUID | None:
 
 
 def workspace_and_trigger_path(path: str) -> tuple[UUID, str] | None:
-    """Return whose path under /hooks/ it is, or would be, and what their trigger names. None: nobody's."""
+    """Return the workspace that owns or would own a path under /hooks/, and the trigger path; None if there is none."""
     if (route := WebhookRoute.objects.filter(pk=path).first()) is not None:
         return route.workspace_id, route.trigger_path
     first = _first_workspace()
@@ -65,13 +65,13 @@ def _with_prefix(start: str) -> Any:
 
 
 def connect(workflow: Workflow, nodes: Iterable[dict[str, Any]]) -> list[GraphProblem]:
-    """Let the paths of the nodes' webhook triggers lead to the workflow, and no others; no nodes: none.
+    """Route exactly the paths of the nodes' webhook triggers to the workflow; without nodes, none.
 
-    Inside the caller's transaction, which has to be rolled back where problems are returned: paths that this
-    workspace cannot have. They do not say who has them.
+    Runs in the caller's transaction. Returns a problem for each path that is not available; the caller must then roll
+    back. A problem does not reveal the owner of the path.
     """
-    wanted = {node["id"]: node["parameters"]["path"] for node in triggers(nodes)}
-    paths = hook_paths(workflow.workspace, wanted.values())
+    path_by_node = {node["id"]: node["parameters"]["path"] for node in triggers(nodes)}
+    paths = hook_paths(workflow.workspace, path_by_node.values())
     WebhookRoute.objects.bulk_create(
         [
             WebhookRoute(path=path, workspace=workflow.workspace, trigger_path=trigger_path)
@@ -80,47 +80,47 @@ def connect(workflow: Workflow, nodes: Iterable[dict[str, Any]]) -> list[GraphPr
         ignore_conflicts=True,
     )
     rows = _locked(Q(pk__in=paths.values()) | Q(workflow=workflow))
-    usable = {row.trigger_path: row for row in rows.values() if _may_have(workflow, row)}
-    taken: dict[str, str] = {}
+    usable = {row.trigger_path: row for row in rows.values() if _is_available(workflow, row)}
+    assigned: dict[str, str] = {}
     problems = []
-    for node_id, trigger_path in wanted.items():
-        if trigger_path in usable and trigger_path not in taken:
-            taken[trigger_path] = node_id
+    for node_id, trigger_path in path_by_node.items():
+        if trigger_path in usable and trigger_path not in assigned:
+            assigned[trigger_path] = node_id
         else:
-            said = f"The path {trigger_path!r} cannot be used: it is taken. Choose another one."
-            problems.append(GraphProblem(node_id, None, "parameters.path", "taken", said))
+            message = f"The path {trigger_path!r} is already in use. Choose another path."
+            problems.append(GraphProblem(node_id, None, "parameters.path", "taken", message))
     if not problems:
-        _assign(workflow, rows.values(), taken)
+        _assign(workflow, rows.values(), assigned)
     return problems
 
 
 def _locked(which: Q) -> Mapping[str, WebhookRoute]:
-    """Return routes by their paths, locked in an order that all keep."""
+    """Return the routes by path, locked in the order of their paths to avoid deadlocks."""
     return {row.path: row for row in WebhookRoute.objects.select_for_update().filter(which).order_by("path")}
 
 
-def _may_have(workflow: Workflow, row: WebhookRoute) -> bool:
+def _is_available(workflow: Workflow, row: WebhookRoute) -> bool:
     if row.workspace_id != workflow.workspace_id or row.workflow_id not in {None, workflow.pk}:
         return False
     if row.path != row.trigger_path or "/" not in row.path or row.claims.exists():
         return True
-    # A bare path that has not been used yet must not lie where another workspace has its paths.
+    # An unused path without the prefix must not begin with the prefix of another workspace.
     start = row.path.partition("/")[0]
     return not _with_prefix(start).exclude(pk=workflow.workspace_id).exists()
 
 
-def _assign(workflow: Workflow, rows: Iterable[WebhookRoute], taken: Mapping[str, str]) -> None:
+def _assign(workflow: Workflow, rows: Iterable[WebhookRoute], assigned: Mapping[str, str]) -> None:
     for row in rows:
-        node_id = taken.get(row.trigger_path) if row.workspace_id == workflow.workspace_id else None
+        node_id = assigned.get(row.trigger_path) if row.workspace_id == workflow.workspace_id else None
         row.workflow, row.node_id = (workflow, node_id) if node_id is not None else (None, "")
         row.save(update_fields=["workflow", "node_id"])
         if node_id is not None:
             WebhookClaim.objects.get_or_create(route=row, workflow=workflow)
 
 
-def give_up(workflow: Workflow) -> None:
-    """Free the paths that no other workflow was ever active with, since this one is being deleted. Inside the caller's
-    transaction."""
+def release(workflow: Workflow) -> None:
+    """Release the paths of a workflow that is being deleted, except those that another workflow was ever active with.
+    Runs in the caller's transaction."""
     claimed: Sequence[str] = list(WebhookClaim.objects.filter(workflow=workflow).values_list("route_id", flat=True))
     rows = _locked(Q(pk__in=claimed) | Q(workflow=workflow))
     WebhookRoute.objects.filter(workflow=workflow).update(workflow=None, node_id="")

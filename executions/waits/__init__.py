@@ -1,4 +1,4 @@
-"""Waits: what an execution waits for, approvals, responses to callers, and what follows when an execution ends.
+"""Waits of executions for external events, approvals, responses to callers, and the actions when an execution ends.
 
 Other packages use `waits.resolve`, `approvals`, `responses` and `completion`.
 """

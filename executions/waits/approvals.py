@@ -1,4 +1,4 @@
-"""Approvals: who may decide, and what a decision is."""
+"""Approvals: who may decide, the decision, and its state."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ MAX_FIELDS_BYTES = 64 * 1024
 
 
 class MayNotDecide(Exception):
-    """It is for somebody else to decide."""
+    """The user may not decide this approval."""
 
 
 def roles_of(user: User) -> dict[Any, Role]:
     """Return the user's role in each of their workspaces, by the workspace's id."""
-    found = Membership.objects.filter(user=user).values_list("workspace_id", "role")
-    return {workspace: Role(role) for workspace, role in found}
+    rows = Membership.objects.filter(user=user).values_list("workspace_id", "role")
+    return {workspace: Role(role) for workspace, role in rows}
 
 
 def may_decide(wait: Wait, user: User, roles: dict[Any, Role]) -> bool:
-    """Tell whether it is the user's to decide: the assignee's or an admin's, any editor's where nobody is named."""
+    """Tell whether the user may decide: the assignee or an admin; without an assignee, any editor."""
     role = roles.get(wait.execution.workspace_id)
     if role is None or not user.is_active:
         return False
@@ -37,12 +37,12 @@ def may_decide(wait: Wait, user: User, roles: dict[Any, Role]) -> bool:
 
 
 def decide(wait: Wait, user: User, decision: str, comment: str = "", fields: dict[str, Any] | None = None) -> Wait:
-    """Have the node run go on with the decision; `fields` are added to its items. Raises MayNotDecide, or NotWaiting
-    for a decision that comes second or too late."""
+    """Resolve the wait with the decision; `fields` are added to its items. Raises MayNotDecide, or NotWaiting if it is
+    already decided or expired."""
     if not may_decide(wait, user, roles_of(user)):
-        named = wait.assignee
-        whose = f"{named.get_username()} or an admin of the workspace" if named else "an editor of the workspace"
-        raise MayNotDecide(f"This is for {whose} to decide.")
+        assignee = wait.assignee
+        deciders = f"{assignee.get_username()} or an admin of the workspace" if assignee else "editors of the workspace"
+        raise MayNotDecide(f"Only {deciders} can decide this approval.")
     outcome = {
         "decision": decision,
         "by": user.get_username(),
@@ -54,19 +54,19 @@ def decide(wait: Wait, user: User, decision: str, comment: str = "", fields: dic
 
 
 def listed(user: User, show: str) -> QuerySet[Wait]:
-    """Return the approvals that `user` may see, with what is shown of them: `mine` are open and meant for them, `open`
-    are all open ones, `decided` those with a decision, `all` every one."""
-    found = Wait.objects.approvals().select_related("execution__workflow", "assignee", "resolved_by")
+    """Return approvals that the user may see. `show` is `mine` (open ones that the user can decide), `open`, `decided`
+    or `all`."""
+    rows = Wait.objects.approvals().select_related("execution__workflow", "assignee", "resolved_by")
     if show == "mine":
-        return found.open().meant_for(user)
-    found = found.visible_to(user)
+        return rows.open().meant_for(user)
+    rows = rows.visible_to(user)
     if show == "decided":
-        return found.filter(outcome__isnull=False)
-    return found.open() if show == "open" else found
+        return rows.filter(outcome__isnull=False)
+    return rows.open() if show == "open" else rows
 
 
 def state_of(wait: Wait) -> str:
-    """Return `open`, `approved`, `rejected`, `expired`, or `withdrawn` where the execution ended before."""
+    """Return `open`, `approved`, `rejected`, `expired`, or `withdrawn` if the execution ended first."""
     if wait.outcome is not None:
         return str(wait.outcome["decision"])
     expired = wait.expires_at is not None and wait.expires_at <= (wait.resolved_at or timezone.now())

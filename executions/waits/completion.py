@@ -1,7 +1,7 @@
-"""What follows the end of an execution: its parent goes on, its children are cancelled, its error workflow starts.
+"""The actions after an execution ends: resume its parent, cancel its children, start its error workflow.
 
-The end marks the execution (`follow_up_due`) in its own transaction; each follow-up takes the mark away together with
-what it does, so that it happens exactly once, whoever gets to it first.
+The transaction that ends the execution sets `follow_up_due`. The transaction that performs the actions clears it, so
+that they happen exactly once, in whichever process comes first.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from workflow_platform.core.logs import execution_logging
 logger = logging.getLogger(__name__)
 
 BATCH = 200
-UNHAPPY = {ExecutionStatus.FAILED.value, ExecutionStatus.TIMED_OUT.value}
+FAILED_STATUSES = {ExecutionStatus.FAILED.value, ExecutionStatus.TIMED_OUT.value}
 
 
 def follow_up_all() -> int:
-    """Follow up every end that is due. Returns how many."""
+    """Complete all executions that are due. Returns the number."""
     due = list(Execution.objects.filter(follow_up_due=True).order_by("id").values_list("pk", flat=True)[:BATCH])
     for execution_id in due:
         try:
@@ -47,20 +47,20 @@ def _follow_up(execution_id: UUID) -> None:
     )
     if execution is None:
         return
-    # These may well be done twice, and each locks others' rows: in transactions of their own, so that a parent and a
-    # child which end at the same instant do not wait for each other.
-    _tell_parent(execution)
+    # These may run twice. Each locks rows of other executions, so they run in separate transactions: a parent and a
+    # child that end at the same time cannot deadlock.
+    _resume_parent(execution)
     _cancel_children(execution)
     waits.withdraw(execution)
     handler = _error_workflow(execution)
-    # Before the transaction, which holds the execution's row. Where it cannot be found now, the mark stays.
+    # Computed before the transaction, which locks the execution's row. If it fails, `follow_up_due` stays set.
     key = lifecycle.key_ahead(handler, [_error_item(execution)]) if handler is not None else None
-    _conclude(execution_id, key)
+    _finish(execution_id, key)
 
 
 @transaction.atomic
-def _conclude(execution_id: UUID, key: Key | None) -> None:
-    """Take the mark away, and start the error workflow; `key` is its concurrency key."""
+def _finish(execution_id: UUID, key: Key | None) -> None:
+    """Clear `follow_up_due` and start the error workflow; `key` is its concurrency key."""
     execution = (
         Execution.objects.select_for_update(of=("self",), skip_locked=True)
         .select_related("workflow", "version")
@@ -76,10 +76,10 @@ def _conclude(execution_id: UUID, key: Key | None) -> None:
     _start_error_workflow(execution, key)
 
 
-def _tell_parent(execution: Execution) -> None:
+def _resume_parent(execution: Execution) -> None:
     if execution.parent_run_id is None:
         return
-    # The wait came with the execution, in one transaction: it cannot come later than this end.
+    # The wait was created in the transaction that created the execution, so it exists.
     wait = Wait.objects.filter(child=execution, kind=WaitKind.EXECUTION, resolved_at__isnull=True).first()
     if wait is not None:
         with contextlib.suppress(waits.NotWaiting):
@@ -87,7 +87,7 @@ def _tell_parent(execution: Execution) -> None:
 
 
 def outcome_of(execution: Execution) -> dict[str, Any]:
-    """Return what a node run that waited for the execution goes on with: `{execution, status, items, error}`."""
+    """Return the outcome for a node run that waited for the execution: `{execution, status, items, error}`."""
     return {
         "execution": str(execution.pk),
         "status": execution.status,
@@ -97,15 +97,17 @@ def outcome_of(execution: Execution) -> dict[str, Any]:
 
 
 def _cancel_children(execution: Execution) -> None:
-    """Cancel the executions that this one waited for."""
+    """Cancel the child executions that this one waited for."""
     for wait in Wait.objects.filter(execution=execution, kind=WaitKind.EXECUTION, resolved_at__isnull=True):
         if wait.child is not None:
-            lifecycle.request_cancel(wait.child, reason=f"Its parent {execution.pk} ended as {execution.status}.")
+            lifecycle.request_cancel(
+                wait.child, reason=f"The parent execution {execution.pk} ended with status {execution.status}."
+            )
 
 
 def _handles_an_error(execution: Execution | None) -> bool:
-    """Tell whether it, or what it was started by, handles an error: the errors of that are not handled again, or it
-    might never end."""
+    """Tell whether the execution or one of its ancestors handles an error. Its own errors start no error workflow,
+    which prevents endless loops."""
     while execution is not None:
         if execution.trigger == Trigger.ERROR.value:
             return True
@@ -114,8 +116,8 @@ def _handles_an_error(execution: Execution | None) -> bool:
 
 
 def _error_workflow(execution: Execution) -> Workflow | None:
-    """Return the workflow that handles the execution's end, if there is one."""
-    wanted = execution.version.settings.get("error_workflow") if execution.status in UNHAPPY else None
+    """Return the error workflow to start for the execution, if any."""
+    wanted = execution.version.settings.get("error_workflow") if execution.status in FAILED_STATUSES else None
     if not wanted or _handles_an_error(execution):
         return None
     workflow = (

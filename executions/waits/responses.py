@@ -1,7 +1,7 @@
-"""Who waits, in a web process, for an execution's answer or end: told by a group message, or by asking the database.
+"""Waits, in a web process, for an execution's response or end: by group message, and by polling the database.
 
-A worker sends one message for those executions that are `awaited`; a message may be lost, so that a waiter also looks
-for itself, at longer and longer intervals.
+A worker sends one message for each execution that is `awaited`. A message may be lost, so a waiter also polls, at
+increasing intervals.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ logger = logging.getLogger(__name__)
 
 GROUP = "answers"
 MAX_STATE_BYTES = 64 * 1024
-FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.25, 2.0
 RETRY_SECONDS = 1.0
+FIRST_POLL_SECONDS, MAX_POLL_SECONDS = 0.25, 2.0
 
 
 def notify(execution_id: UUID, state: dict[str, Any] | None = None) -> None:
-    """Wake whoever waits for the execution; `state` (as `wait_for` returns it) spares them a look. Never raises."""
+    """Wake the waiters of the execution; `state`, as `wait_for` returns it, saves them a query. Never raises."""
     if state is not None and len(orjson.dumps(state, default=str)) > MAX_STATE_BYTES:
         state = None
     publisher.send_messages([(GROUP, {"type": "answers", "id": str(execution_id), "state": state})])
@@ -47,7 +47,7 @@ class _Waiter:
 
 
 class _Listener:
-    """One per event loop: hears the group's messages and wakes the waiters of this process."""
+    """Receives the messages of the group for one event loop, and wakes its waiters."""
 
     def __init__(self) -> None:
         self.waiters: dict[str, set[_Waiter]] = {}
@@ -78,9 +78,9 @@ _listeners: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Listener] = we
 
 
 async def wait_for(execution_id: UUID, seconds: float, *, answered: bool = False) -> dict[str, Any]:
-    """Wait for the execution's end, or with `answered` for its response if that comes first, at most so long.
+    """Wait up to `seconds` for the execution's end, or with `answered` for its response if that comes first.
 
-    Returns `{status, response, items}` as they are then; `items` is the result of an execution that has completed.
+    Returns the current `{status, response, items}`; `items` is the result of a completed execution.
     """
     loop = asyncio.get_running_loop()
     listener = _listeners.setdefault(loop, _Listener())
@@ -88,7 +88,7 @@ async def wait_for(execution_id: UUID, seconds: float, *, answered: bool = False
         listener.task = loop.create_task(listener.listen(), context=without_log_context())
     waiter = _Waiter()
     listener.waiters.setdefault(str(execution_id), set()).add(waiter)
-    deadline, pause = loop.time() + seconds, FIRST_LOOK_SECONDS
+    deadline, pause = loop.time() + seconds, FIRST_POLL_SECONDS
     try:
         while True:
             left = deadline - loop.time()
@@ -96,9 +96,9 @@ async def wait_for(execution_id: UUID, seconds: float, *, answered: bool = False
                 async with asyncio.timeout(max(0, min(pause, left))):
                     await waiter.event.wait()
             waiter.event.clear()
-            pause = min(LONGEST_LOOK_SECONDS, pause * 2)
-            told, waiter.state = waiter.state, None
-            state: dict[str, Any] = told or await _look(execution_id)
+            pause = min(MAX_POLL_SECONDS, pause * 2)
+            received, waiter.state = waiter.state, None
+            state: dict[str, Any] = received or await _load(execution_id)
             done = ExecutionStatus(state["status"]).ended or (answered and state["response"] is not None)
             if done or loop.time() >= deadline:
                 return state
@@ -110,25 +110,25 @@ async def wait_for(execution_id: UUID, seconds: float, *, answered: bool = False
 
 
 @database_sync_to_async
-def _look(execution_id: UUID) -> dict[str, Any]:
-    found = Execution.objects.only("status", "response").get(pk=execution_id)
-    completed = found.status == ExecutionStatus.COMPLETED.value
+def _load(execution_id: UUID) -> dict[str, Any]:
+    execution = Execution.objects.only("status", "response").get(pk=execution_id)
+    completed = execution.status == ExecutionStatus.COMPLETED.value
     return {
-        "status": found.status,
-        "response": found.response,
-        "items": result_items(found) if completed and found.response is None else [],
+        "status": execution.status,
+        "response": execution.response,
+        "items": result_items(execution) if completed and execution.response is None else [],
     }
 
 
 def result_items(execution: Execution) -> list[dict[str, Any]]:
-    """Return what the last node run that gave something gave: the result of the execution."""
-    given = NodeRun.objects.filter(execution=execution, output__isnull=False).exclude(output={})
-    last = given.order_by("ended_at", "id").last()
+    """Return the result of the execution: the output of the last node run that has one."""
+    runs = NodeRun.objects.filter(execution=execution, output__isnull=False).exclude(output={})
+    last = runs.order_by("ended_at", "id").last()
     return next(iter((last.output or {}).values()), []) if last else []
 
 
 def wait_for_end(execution: Execution, seconds: float) -> bool:
-    """Wait, in a thread, for the execution's end. Tells whether it came; `execution` is up to date then."""
+    """Wait, in a thread, for the execution's end and refresh `execution`. Returns whether it has ended."""
     if not seconds:
         return False
     state = async_to_sync(wait_for)(execution.pk, seconds)

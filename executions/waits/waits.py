@@ -1,4 +1,4 @@
-"""Waits that something outside resolves: a call, a decision, another execution's end. Each exactly once."""
+"""Waits for external events: a call, a decision, the end of another execution. Each is resolved exactly once."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from workflow_platform.core.requests.hooks_host import hooks_url
 
 
 class NotWaiting(Exception):
-    """It waits no more, or not yet: it was resolved, it expired, or its execution has ended."""
+    """The execution is not waiting for this: it was already resolved, has expired, or the execution has ended."""
 
 
 @transaction.atomic
 def resolve(wait_id: UUID, outcome: dict[str, Any], *, by: User | None = None) -> Wait:
-    """Have the node run go on with `outcome`, exactly once. Raises NotWaiting for whoever comes second."""
-    found = Wait.objects.filter(pk=wait_id).values_list("execution_id", flat=True).first()
-    if found is None:
+    """Resume the node run with `outcome`, exactly once. Raises NotWaiting if the wait is already resolved."""
+    execution_id = Wait.objects.filter(pk=wait_id).values_list("execution_id", flat=True).first()
+    if execution_id is None:
         raise NotWaiting(NotWaiting.__doc__)
-    # The execution before the wait, as everywhere: two who resolve at the same instant stand in line here.
-    execution = Execution.objects.select_for_update().get(pk=found)
+    # Lock the execution before the wait, as everywhere: concurrent calls are serialized here.
+    execution = Execution.objects.select_for_update().get(pk=execution_id)
     wait = Wait.objects.select_for_update().get(pk=wait_id)
     now = timezone.now()
     expired = wait.expires_at is not None and wait.expires_at <= now
@@ -42,7 +42,7 @@ def resolve(wait_id: UUID, outcome: dict[str, Any], *, by: User | None = None) -
     wait.resolved_at, wait.resolved_by, wait.outcome = now, by, outcome
     wait.save(update_fields=["resolved_at", "resolved_by", "outcome"])
     if execution.status in {ExecutionStatus.RUNNING.value, ExecutionStatus.WAITING.value}:
-        # A worker that holds it sees this with its next heartbeat.
+        # The worker that runs it reads this with its next heartbeat.
         execution.resume_at = now
         execution.save(update_fields=["resume_at"])
         admission.admit_or_poke()
@@ -51,29 +51,29 @@ def resolve(wait_id: UUID, outcome: dict[str, Any], *, by: User | None = None) -
 
 @transaction.atomic
 def settle(execution: Execution, due: Collection[tuple[str, int, int]] = ()) -> dict[tuple[str, int, int], Wait]:
-    """Return the execution's waits by node, run index and attempt; those of `due` that are not resolved run out now.
+    """Return the execution's waits by node, run index and attempt. Unresolved waits in `due` expire now.
 
-    That a wait has run out is written under its row's lock, as a resolution is: only one of them happens.
+    Expiry and resolution are both written under the row's lock, so only one of them happens.
     """
-    late = [Q(node_id=node_id, run_index=run_index, attempt=attempt) for node_id, run_index, attempt in due]
-    if late:
-        unresolved = Wait.objects.filter(reduce(or_, late), execution=execution, resolved_at__isnull=True)
+    expired = [Q(node_id=node_id, run_index=run_index, attempt=attempt) for node_id, run_index, attempt in due]
+    if expired:
+        unresolved = Wait.objects.filter(reduce(or_, expired), execution=execution, resolved_at__isnull=True)
         unresolved.update(resolved_at=timezone.now())
-    found = Wait.objects.filter(execution=execution)
-    return {(wait.node_id, wait.run_index, wait.attempt): wait for wait in found}
+    rows = Wait.objects.filter(execution=execution)
+    return {(wait.node_id, wait.run_index, wait.attempt): wait for wait in rows}
 
 
 def withdraw(execution: Execution) -> None:
-    """Close what the execution, which has ended, waited for."""
+    """Close the open waits of an ended execution."""
     Wait.objects.filter(execution=execution, resolved_at__isnull=True).update(resolved_at=timezone.now())
 
 
 def resume_signature(execution_id: UUID) -> str:
-    """Return the part of an execution's resume URL that nobody can guess."""
+    """Return the secret part of an execution's resume URL."""
     key = settings.SECRET_KEY.encode()
     return hmac.new(key, f"resume:{execution_id}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def resume_url(execution_id: UUID) -> str:
-    """Return the URL whose call resolves the execution's wait for a webhook."""
+    """Return the URL that resolves the execution's wait for a call."""
     return f"{hooks_url()}/hooks/resume/{execution_id}/{resume_signature(execution_id)}"

@@ -1,4 +1,4 @@
-"""Workflows as people change them: validation, versions, activation; each change with its event."""
+"""Changes of workflows: validation, versions, activation, deletion. Each change appends its event."""
 
 from __future__ import annotations
 
@@ -39,11 +39,12 @@ def check(
     group: str,
     verdicts: Mapping[Text, str | None] | None = None,
 ) -> Graph:
-    """Return the graph. Raises InvalidGraph with all of its problems; `refused` are those of `called_urls`.
+    """Validate a definition and return its graph. Raises InvalidGraph with all problems, including `refused` from
+    `refused_urls`.
 
-    What it names (credentials, workflows, people) must be there in one of the workspaces; None: do not look, since the
-    caller may not know them. `name` is what the workflow itself is to be called. `group` is the workspace, or the user,
-    that the syntax check counts for; `verdicts` are those that it gave. Raises Unavailable where there is no answer.
+    The credentials, workflows and users that it names must exist in one of `workspaces`; None skips this check for
+    callers who may not see them. `name` is the workflow's own name. `group`, a workspace or user, is charged for the
+    syntax check; `verdicts` are its results, if known. Raises Unavailable if the syntax check does not respond.
     """
     graph = Graph.parse(nodes, edges, settings.WORKFLOW_MAX_NODES, settings.WORKFLOW_MAX_EDGES)
     known = _verdicts(graph, None, group) if verdicts is None else verdicts
@@ -55,43 +56,43 @@ def check(
     problems = validate(graph, node_types(), check_syntax)
     problems += [*refused, *_credential_problems(graph, workspaces)]
     if workspaces is not None and not problems:
-        problems = [problem for node in graph.nodes.values() for problem in _unknown(node, workspaces, name)]
+        problems = [problem for node in graph.nodes.values() for problem in _unknown_names(node, workspaces, name)]
     if problems:
         raise InvalidGraph(problems)
     return graph
 
 
 def _verdicts(graph: Graph, key: object, group: str) -> dict[Text, str | None]:
-    """Return what the syntax check says of all JavaScript in a workflow. Raises InvalidGraph, Unavailable."""
+    """Return the results of the syntax check of all JavaScript in a workflow. Raises InvalidGraph, Unavailable."""
     try:
         return check_graph(graph, key, group)
     except CheckFailed as error:
         raise InvalidGraph([GraphProblem(None, None, "nodes", "check_failed", str(error))]) from None
 
 
-def _unknown(node: Node, workspaces: Sequence[UUID], name: str) -> list[GraphProblem]:
-    """Return what the node names that none of the workspaces has."""
-    node_type, found = node_types()[node.type], []
+def _unknown_names(node: Node, workspaces: Sequence[UUID], name: str) -> list[GraphProblem]:
+    """Return a problem for each object that the node names and none of the workspaces has."""
+    node_type, problems = node_types()[node.type], []
     for workspace in workspaces:
-        found = node_type.check_in_workspace(node.parameters, workspace, name)
-        if not found:
+        problems = node_type.check_in_workspace(node.parameters, workspace, name)
+        if not problems:
             break
-    return [GraphProblem(node.id, None, path, code, message) for path, code, message in found]
+    return [GraphProblem(node.id, None, path, code, message) for path, code, message in problems]
 
 
 def _credential_problems(graph: Graph, workspaces: Sequence[UUID] | None) -> list[GraphProblem]:
-    uses = [(node.id, where, name) for node in graph.nodes.values() for where, name in _credentials_of(node)]
-    named = {name for _, _, name in uses if "{{" not in name}
-    missing = credentials.unknown(named, workspaces) if workspaces is not None and named else set()
+    uses = [(node.id, path, name) for node in graph.nodes.values() for path, name in _credentials_of(node)]
+    names = {name for _, _, name in uses if "{{" not in name}
+    missing = credentials.unknown(names, workspaces) if workspaces is not None and names else set()
     problems = []
-    for node_id, where, name in uses:
+    for node_id, path, name in uses:
         if "{{" in name:
-            # Else whoever sends the items could choose among the workspace's credentials.
-            said = "A credential is named as it is, not by an expression."
-            problems.append(GraphProblem(node_id, None, where, "expression", said))
+            # Otherwise the sender of the items could choose any credential of the workspace.
+            message = "A credential cannot be named by an expression. Use its name or id."
+            problems.append(GraphProblem(node_id, None, path, "expression", message))
         elif name in missing:
-            said = f"There is no credential {name!r} in the workspace."
-            problems.append(GraphProblem(node_id, None, where, "unknown_credential", said))
+            message = f"There is no credential {name!r} in this workspace."
+            problems.append(GraphProblem(node_id, None, path, "unknown_credential", message))
     return problems
 
 
@@ -106,14 +107,14 @@ def _credentials_of(node: Node) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found out about a definition before the transaction that saves it, since others had to be asked."""
+    """The results of the checks that call other systems, made before the transaction that saves the definition."""
 
     refused: list[GraphProblem] = field(default_factory=list)
     verdicts: Mapping[Text, str | None] = field(default_factory=dict)
 
 
 def check_ahead(workspace: Workspace, definition: dict[str, Any], workflow: Workflow | None = None) -> Checked:
-    """Look up the hosts that a definition calls, and check its syntax: both take time, so outside of a transaction.
+    """Resolve the hosts that a definition calls, and check its syntax. Both take time: call it outside a transaction.
 
     Raises InvalidGraph, Unavailable.
     """
@@ -135,8 +136,8 @@ def save_workflow(
     checked: Checked | None = None,
 ) -> Workflow:
     """Create a workflow, or save a new version of `workflow`. `definition` is `{name, description, nodes, edges,
-    settings, active}`, for a saved one only what changes; `checked` is what `check_ahead` found, which a caller that
-    has opened a transaction must have called before. Raises InvalidGraph, Unavailable."""
+    settings, active}`; for an existing workflow, only the fields that change. `checked` is the result of
+    `check_ahead`; a caller within a transaction must pass it. Raises InvalidGraph, Unavailable."""
     return _save(workspace, definition, by, workflow, checked or check_ahead(workspace, definition, workflow))
 
 
@@ -173,7 +174,7 @@ def _save(
         created_by=by,
     )
     workflow.save()
-    _tell(workflow, "created" if created else "updated", by)
+    _append_event(workflow, "created" if created else "updated", by)
     active = definition.get("active", workflow.active)
     if active != workflow.active:
         set_active(workflow, active, by)
@@ -185,49 +186,49 @@ def _save(
 def _checked_settings(
     raw: object, workspace: Workspace, workflow: Workflow, verdicts: Mapping[Text, str | None]
 ) -> WorkflowSettings:
-    """Return the settings. Raises InvalidGraph naming the setting."""
+    """Return the validated settings. Raises InvalidGraph that names the setting."""
     try:
-        found = WorkflowSettings.model_validate(raw)
+        validated = WorkflowSettings.model_validate(raw)
     except ValidationError as error:
         raise InvalidGraph(pydantic_problems(error, None, None, "settings")) from None
-    key = found.concurrency.key if found.concurrency else None
+    key = validated.concurrency.key if validated.concurrency else None
     if key is not None:
         text = ("template", key)
-        said = verdicts[text] if text in verdicts else check_template(key, str(workspace.pk))
-        if said is not None:
-            raise InvalidGraph([GraphProblem(None, None, "settings.concurrency.key", "expression", said)])
-    handler = found.error_workflow
+        problem = verdicts[text] if text in verdicts else check_template(key, str(workspace.pk))
+        if problem is not None:
+            raise InvalidGraph([GraphProblem(None, None, "settings.concurrency.key", "expression", problem)])
+    handler = validated.error_workflow
     if handler is not None and (
         handler == workflow.pk or not Workflow.objects.filter(workspace=workspace, pk=handler).exists()
     ):
-        said = "There is no such other workflow in this workspace."
-        raise InvalidGraph([GraphProblem(None, None, "settings.error_workflow", "unknown", said)])
-    return found
+        message = f"There is no other workflow with the id {handler} in this workspace."
+        raise InvalidGraph([GraphProblem(None, None, "settings.error_workflow", "unknown", message)])
+    return validated
 
 
 @transaction.atomic
 def set_active(workflow: Workflow, active: bool, by: User | None) -> None:
-    """Let the workflow's triggers start it, or not. Raises InvalidGraph if it cannot have its webhook path."""
+    """Activate or deactivate the workflow's triggers. Raises InvalidGraph if a webhook path is in use."""
     workflow.active = active
     workflow.save(update_fields=["active", "updated_at"])
-    workflow.refresh_from_db(fields=["latest_version"])  # as it stands under the row's lock, that the save has taken
+    workflow.refresh_from_db(fields=["latest_version"])  # the latest under the row lock, which the save holds
     _connect_triggers(workflow)
-    _tell(workflow, "activated" if active else "deactivated", by)
+    _append_event(workflow, "activated" if active else "deactivated", by)
 
 
 @transaction.atomic
 def delete_workflow(workflow: Workflow, by: User | None) -> None:
-    """Take the workflow away; its executions and their history stay."""
+    """Delete the workflow. Its executions and their history remain."""
     if workflow.active:
         set_active(workflow, False, by)
     workflow.deleted_at = timezone.now()
     workflow.save(update_fields=["deleted_at", "updated_at"])
-    webhook_paths.give_up(workflow)
-    _tell(workflow, "deleted", by)
+    webhook_paths.release(workflow)
+    _append_event(workflow, "deleted", by)
 
 
 def definition_of_copy(workflow: Workflow) -> dict[str, Any]:
-    """Return what a copy of the workflow is made of."""
+    """Return the definition of a copy of the workflow."""
     version = workflow.latest_version
     assert version is not None
     return {
@@ -240,24 +241,24 @@ def definition_of_copy(workflow: Workflow) -> dict[str, Any]:
 
 
 def clone_workflow(workflow: Workflow, by: User | None, checked: Checked | None = None) -> Workflow:
-    """Return a copy, inactive, with version 1. `checked` as for `save_workflow`, of `definition_of_copy`."""
+    """Return an inactive copy with version 1. `checked` is the result of `check_ahead` for `definition_of_copy`."""
     definition = definition_of_copy(workflow)
     checked = checked or check_ahead(workflow.workspace, definition)
     with transaction.atomic():
         copy = save_workflow(workspace=workflow.workspace, definition=definition, by=by, checked=checked)
-        _tell(copy, "cloned", by, cloned_from=str(workflow.pk))
+        _append_event(copy, "cloned", by, cloned_from=str(workflow.pk))
     return copy
 
 
 def _connect_triggers(workflow: Workflow) -> None:
-    """Make /hooks/ lead to the workflow's webhook triggers, and its schedules run, while it is active."""
-    schedules.follow(workflow)
+    """Connect the workflow's webhook paths and schedules while it is active, and disconnect them otherwise."""
+    schedules.synchronize(workflow)
     nodes = workflow.latest_version.nodes if workflow.active and workflow.latest_version else []
     if problems := webhook_paths.connect(workflow, nodes):
         raise InvalidGraph(problems)
 
 
-def _tell(workflow: Workflow, what: str, by: User | None, **further: Any) -> None:
+def _append_event(workflow: Workflow, change: str, by: User | None, **details: Any) -> None:
     version = workflow.latest_version.number if workflow.latest_version else None
-    data = {"name": workflow.name, "version": version, "by": by.get_username() if by else None} | further
-    log.append([NewEvent(workflow.stream_id, f"workflow.{what}", data, SOURCE, workflow_id=workflow.pk)])
+    data = {"name": workflow.name, "version": version, "by": by.get_username() if by else None} | details
+    log.append([NewEvent(workflow.stream_id, f"workflow.{change}", data, SOURCE, workflow_id=workflow.pk)])

@@ -1,7 +1,7 @@
-"""Definitions of workflows as viewers see them: what is a secret by its name, and written down, is masked. Pure.
+"""Definitions of workflows as viewers see them: literal values under the name of a secret are masked. Pure.
 
-A workflow can hold secrets that nobody moved into a credential: an Authorization header, a token in a URL, a variable.
-Editors, who could read them from a run, see them.
+A workflow may contain secrets outside credentials: an Authorization header, a token in a URL, a variable. Editors see
+them, since they could also read them from a run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from executions.nodes.literal_secrets import holds_literal
 from workflow_platform.core.secrets.secret_names import MASK, is_secret, masked, masked_text
 
 NAMES_ONLY = frozenset({"credential", "credentials", "signing_credential", "also", "auth"})
-"""Fields that name credentials, or hold what does: no secrets."""
+"""Fields that name credentials or contain such fields; their values are not secret."""
 URLS = frozenset({"url", "connection"})
 
 
@@ -21,7 +21,7 @@ def for_viewers(nodes: Any) -> Any:
     if not isinstance(nodes, list):
         return nodes
     return [
-        node | {"parameters": _shown(node["parameters"], secret=False)}
+        node | {"parameters": _masked(node["parameters"], secret=False)}
         if isinstance(node, dict) and "parameters" in node
         else node
         for node in nodes
@@ -34,24 +34,24 @@ def settings_for_viewers(settings: Any) -> Any:
         return settings
     shown = dict(settings)
     if "vars" in settings:
-        shown["vars"] = _shown(settings["vars"], secret=False)
+        shown["vars"] = _masked(settings["vars"], secret=False)
     if "sample_input" in settings:
         shown["sample_input"] = masked(settings["sample_input"])
     return shown
 
 
-def _shown(value: Any, secret: bool, name: str = "") -> Any:
+def _masked(value: Any, secret: bool, name: str = "") -> Any:
     if isinstance(value, dict):
         named = next((each for label in ("name", "key", "header") if isinstance(each := value.get(label), str)), "")
         return {
-            key: _shown(inner, _is_secret(key, secret) or (key == "value" and is_secret(named)), key)
+            key: _masked(inner, _is_secret(key, secret) or (key == "value" and is_secret(named)), key)
             for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [_shown(inner, secret and name not in NAMES_ONLY, name) for inner in value]
+        return [_masked(inner, secret and name not in NAMES_ONLY, name) for inner in value]
     if secret and name not in NAMES_ONLY and isinstance(value, str | int | float) and not isinstance(value, bool):
         return MASK if value != "" and holds_literal(str(value)) else value
-    # Elsewhere a text may be code, in which masks would stand for what is no secret.
+    # Other texts may be code, where masking would replace what is not secret.
     return masked_text(value) if name in URLS and isinstance(value, str) else value
 
 

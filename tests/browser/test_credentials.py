@@ -87,7 +87,7 @@ def test_a_credential_is_tried(platform: Platform, visitor: Visitor, server: Ans
     page.locator(".credential-row", has_text=name).get_by_role("button", name="Edit").click()
     page.locator("#try-url").fill(server.url)
     page.get_by_role("button", name="Test").click()
-    expect(page.locator("#tested")).to_have_text("The URL answered 501.")  # it knows POST alone
+    expect(page.locator("#tested")).to_have_text("The URL responded with status 501.")  # it knows POST alone
 
 
 def test_the_page_and_its_form_fit_a_phone(platform: Platform, visitor: Visitor) -> None:

@@ -110,10 +110,10 @@ def test_the_admin_pauses_resumes_and_cancels_what_is_chosen(admin_client: Clien
         return admin_client.post("/admin/executions/execution/", body, follow=True).content.decode()
 
     html = ask("pause")
-    assert "1 execution asked to pause." in html
+    assert "Pause requested for 1 execution." in html
     assert "The execution has ended; its status is cancelled." in html
     assert Execution.objects.get(pk=waiting.pk).status == ExecutionStatus.PAUSED
-    assert "1 execution asked to resume." in ask("resume")
+    assert "Resume requested for 1 execution." in ask("resume")
     ask("cancel")
     assert Execution.objects.get(pk=waiting.pk).status == ExecutionStatus.CANCELLED
 

@@ -79,14 +79,17 @@ def test_of_many_decisions_at_the_same_instant_one_holds(platform: Platform) -> 
     assert item["approval"]["comment"] == str(first)
     late = decide(platform, approval, wanted[first])
     assert late.status_code == 409
-    assert late.json()["detail"].startswith(f"It has been decided: {wanted[first]} by admin at ")
+    assert late.json()["detail"].startswith(f"This approval is already decided: {wanted[first]} by admin at ")
 
 
 def test_nobody_in_particular_means_any_editor(platform: Platform, people: dict[str, Person]) -> None:
     execution, approval = asking(platform)
     assert decide(people["stranger"], approval).status_code == 404
     refused = decide(people["viewer"], approval)
-    assert (refused.status_code, refused.json()["detail"]) == (403, "This is for an editor of the workspace to decide.")
+    assert (refused.status_code, refused.json()["detail"]) == (
+        403,
+        "Only editors of the workspace can decide this approval.",
+    )
     assert look(platform, execution)["status"] == "waiting"
     assert decide(people["editor"], approval).json()["decided_by"] == people["editor"].name
 
@@ -129,7 +132,7 @@ def test_an_expired_one_goes_on_as_expired_and_takes_no_decision(platform: Platf
     assert until(platform, execution)["status"] == "completed"
     assert output(platform, execution, "late")["main"][0]["approval"]["decision"] == "expired"
     answer = decide(platform, approval)
-    assert (answer.status_code, answer.json()["detail"]) == (409, "It has expired.")
+    assert (answer.status_code, answer.json()["detail"]) == (409, "This approval has expired.")
     assert platform.request("GET", f"/api/approvals/{approval['id']}/").json()["state"] == "expired"
 
 
@@ -144,7 +147,7 @@ def test_of_a_cancelled_execution_nothing_is_left_to_decide(platform: Platform) 
 def test_an_unknown_assignee_is_named_with_its_field(platform: Platform) -> None:
     nodes = [node("start", "manual_trigger"), node("ask", "approval", assignee="{{ $json.who }}")]
     execution = execute(platform, save(platform, nodes, [edge("start", "ask")]), {"who": "nobody"})
-    said = "parameters.assignee: no member of this workspace has the user name or e-mail 'nobody'."
+    said = "parameters.assignee: no member of this workspace has the username or email 'nobody'."
     assert until(platform, execution)["error"]["message"] == said
     nodes[1]["parameters"]["assignee"] = "nobody"
     body = {"name": "W", "nodes": nodes, "edges": [edge("start", "ask")]}

@@ -167,7 +167,7 @@ def test_an_unknown_credential_is_a_problem_of_its_node_and_field(admin: Client,
         save(workspace, asking("Nonsense"))
     problem = raised.value.problems[0]
     assert (problem.node, problem.field, problem.code) == ("ask", "parameters.credential", "unknown_credential")
-    with pytest.raises(InvalidGraph, match="not by an expression"):
+    with pytest.raises(InvalidGraph, match="cannot be named by an expression"):
         save(workspace, asking("{{ $json.which }}"))
     of_the_node = asking("")
     of_the_node["nodes"][1]["credentials"] = "Nonsense"

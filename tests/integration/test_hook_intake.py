@@ -149,14 +149,17 @@ def test_without_the_database_the_caller_is_told_to_come_again(monkeypatch: pyte
     with monkeypatch.context() as patched:
         patched.setattr(request_log, "write", is_away)
         ((status, answer),) = post_all({"path": "fine"})
-    assert (status, answer["detail"]) == (503, "The request could not be stored; send it again.")
+    assert (status, answer["detail"]) == (
+        503,
+        "The request was not stored: the database is not available. Send it again.",
+    )
     assert Execution.objects.count() == 0, "What was not answered with 202 is not stored either."
     monkeypatch.setattr(request_log, "TELL_AFTER_SECONDS", 0.05)
     assert post_all({"path": "fine"})[0][0] == 202
     wait_until(lambda: InboundRequest.objects.filter(accepted=False).exists(), "The row of the one that was not stored")
     row = InboundRequest.objects.get(accepted=False)
     assert (row.workflow_id, row.status_code) == (workflow.pk, 503)
-    assert row.reason == "The request could not be stored; send it again."
+    assert row.reason == "The request was not stored: the database is not available. Send it again."
 
 
 def test_two_processes_that_take_the_same_message_start_one_execution() -> None:
@@ -317,5 +320,5 @@ def test_nothing_that_comes_is_an_error_of_ours(
     assert all(status < 500 for status, _ in answers)
     accepted = InboundRequest.objects.filter(status_code=202)
     assert (
-        accepted.count() == Execution.objects.count() + accepted.filter(reason__startswith="The same message").count()
+        accepted.count() == Execution.objects.count() + accepted.filter(reason__startswith="Duplicate message").count()
     )

@@ -31,7 +31,7 @@ def test_every_kind_of_github_payload_starts_the_workflow_if_it_is_signed_right(
         wrong = github_payloads.request(event, payload, "another secret")[1]
         refused = github.call(body, headers | {"X-Hub-Signature-256": wrong["X-Hub-Signature-256"]})
         assert refused.status_code == 401, event
-        assert refused.json()["detail"] == "Who calls is not proven."
+        assert refused.json()["detail"] == "Authentication failed."
         answer = github.call(body, headers)
         assert answer.status_code == 202, (event, answer.text)
         item = github.item(answer.json()["execution_id"])
@@ -58,7 +58,7 @@ def test_a_message_that_comes_again_is_answered_like_the_first_and_starts_nothin
     rows = [row for row in github.log() if row["message_id"] == headers["X-GitHub-Delivery"]]
     assert len(rows) == 8
     assert {str(row["execution_id"]) for row in rows} == {answers[0]["execution_id"]}
-    assert sum(row["reason"].startswith("The same message came before") for row in rows) == 7
+    assert sum(row["reason"].startswith("Duplicate message") for row in rows) == 7
     forged = github.call(body, headers | {"X-Hub-Signature-256": "sha256=00"})
     assert forged.status_code == 401, "Only who proves who they are learns about earlier messages."
 
@@ -92,7 +92,10 @@ def test_a_changed_credential_counts_at_once_and_one_that_is_gone_lets_nobody_in
     assert [status("first-token"), status("second-token")] == [401, 202]
     assert platform.request("DELETE", url).status_code == 204
     answer = hook.call(headers={"Authorization": "Bearer second-token"})
-    assert (answer.status_code, answer.json()["detail"]) == (503, "This webhook cannot check who calls at the moment.")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        503,
+        "This webhook cannot authenticate requests at the moment. Try again later.",
+    )
     assert name in hook.log()[-1]["reason"]
     assert not any("token" in str(row["headers"].get("authorization")) for row in hook.log())
 
@@ -137,8 +140,8 @@ def test_limits_of_a_trigger_are_kept_and_named(platform: Platform) -> None:
     assert [row["body_bytes"] for row in hook.log()] == [13, 2, 2, 10 * 1024 * 1024 + 1]
     closed = Hook(platform, allow_from=["192.0.2.0/24"])
     forged = closed.call(headers={"X-Forwarded-For": "192.0.2.7"})
-    assert (forged.status_code, forged.json()["detail"]) == (403, "This address may not call.")
-    assert closed.log()[0]["reason"] == "127.0.0.1 is none of the allowed addresses."
+    assert (forged.status_code, forged.json()["detail"]) == (403, "Your address is not allowed to call this webhook.")
+    assert closed.log()[0]["reason"] == "127.0.0.1 is not in the allowed addresses."
 
 
 def test_too_many_requests_are_told_when_to_come_again_and_wrong_ones_use_up_nobodys_share(platform: Platform) -> None:

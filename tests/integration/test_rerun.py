@@ -243,7 +243,7 @@ def test_what_cannot_be_rerun_is_refused_with_the_reason(platform: Platform, ser
     path = f"/api/executions/{waiting['id']}/"
     early = platform.request("POST", f"{path}rerun/", json={})
     assert early.status_code == 409
-    assert "only one that has ended" in early.json()["detail"]
+    assert "Only an ended execution can be rerun." in early.json()["detail"]
     wait_until(lambda: platform.request("GET", path).json()["status"] == "waiting", "The wait")
     platform.request("POST", f"{path}cancel/", json={})
     assert ended(platform, waiting["id"])["status"] == "cancelled"

@@ -85,5 +85,5 @@ def test_urls_are_checked_slow_and_failing_ones_among_them(platform: Platform, s
     (summary,) = run_sample(platform, "URL check", [{"urls": urls}], "sum")
     assert (summary["checked"], summary["ok"]) == (3, 1)
     said = " ".join(summary["failed"])
-    assert "answered 500" in said
+    assert "responded with status 500" in said
     assert "no answer within 3 s" in said

@@ -75,7 +75,7 @@ def test_a_failed_child_fails_the_node_with_its_error(platform: Platform) -> Non
     execution = execute(platform, parent_workflow(platform, child), {})
     ended = until(platform, execution)
     (made,) = children(platform, execution)
-    said = f"The execution {made['id']} ended as failed: Out of paper."
+    said = f"The execution {made['id']} ended with status failed: Out of paper."
     assert (ended["status"], ended["error"]["message"]) == ("failed", said)
     execution = execute(platform, parent_workflow(platform, child, call={"on_error": "continue"}), {})
     assert until(platform, execution)["status"] == "completed"
@@ -112,7 +112,7 @@ def test_the_end_of_a_parent_is_the_end_of_its_children(platform: Platform, how:
     assert until(platform, made["id"])["status"] == "cancelled"
     assert until(platform, grand["id"])["status"] == "cancelled"
     (reason,) = (told["reason"] for told in events(platform, made["id"], "cancelled"))
-    assert reason.startswith(f"Its parent {execution} ended as ")
+    assert reason.startswith(f"The parent execution {execution} ended with status ")
 
 
 def test_a_workflow_that_calls_itself_ends_at_the_depth_limit(platform: Platform) -> None:
@@ -199,4 +199,4 @@ def test_statuses_of_nodes_say_that_a_parent_waits(platform: Platform) -> None:
     (made,) = children(platform, execution)
     platform.request("POST", f"/api/executions/{made['id']}/cancel/", json={})
     ended = until(platform, execution)
-    assert ended["error"]["message"] == f"The execution {made['id']} ended as cancelled."
+    assert ended["error"]["message"] == f"The execution {made['id']} ended with status cancelled."

@@ -53,7 +53,7 @@ def test_what_was_taken_over_outlives_the_execution_that_it_came_from() -> None:
 @COMMITS
 def test_a_rerun_that_would_take_over_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     old = make_ended(turns=3)
-    monkeypatch.setattr(reruns, "MOST_TAKEN_OVER", 3)
+    monkeypatch.setattr(reruns, "MAX_REUSED", 3)
     with pytest.raises(reruns.CannotRerun, match="4 node runs"):
         reruns.rerun(old, reruns.RerunRequest("b"), None)
     assert not old.reruns.exists()
@@ -72,7 +72,7 @@ def test_a_node_that_took_nothing_in_is_no_place_to_begin_at_without_an_input() 
     old = make_ended()
     NodeRun.objects.filter(execution=old, node_id="b").delete()
     NodeRun.objects.filter(execution=old, node_id="a").update(output={})
-    with pytest.raises(reruns.CannotRerun, match="give it an input"):
+    with pytest.raises(reruns.CannotRerun, match="Add an input"):
         reruns.rerun(old, reruns.RerunRequest("b"), None)
     made = reruns.rerun(old, reruns.RerunRequest("b", input=[{"n": 1}]), None)
     assert made.replaced_input == {"b": [{"n": 1}]}

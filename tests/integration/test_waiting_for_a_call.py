@@ -33,7 +33,7 @@ def test_the_call_is_the_item_that_it_goes_on_with(platform: Platform) -> None:
     execution, url = waiting(platform)
     assert url.startswith(f"{platform.url}/hooks/resume/{execution}/")
     (told,) = events(platform, execution, "node_waiting")
-    assert (told["kind"], told["until"], told["reason"]) == ("webhook", None, "Waits for a call to its URL.")
+    assert (told["kind"], told["until"], told["reason"]) == ("webhook", None, "Waiting for a call to the resume URL.")
     answer = requests.put(url, params={"q": "1"}, json={"said": "hello"}, timeout=30)
     assert (answer.status_code, answer.json()) == (202, {"execution_id": execution})
     assert until(platform, execution)["status"] == "completed"
@@ -69,7 +69,7 @@ def test_without_a_call_in_time_the_node_fails(platform: Platform) -> None:
     execution, url = waiting(platform, timeout_seconds=0.5)
     ended = until(platform, execution)
     assert ended["status"] == "failed"
-    assert ended["error"]["message"] == "No call came within 0.5 s."
+    assert ended["error"]["message"] == "No call was received within 0.5 s."
     assert requests.post(url, timeout=30).status_code == 409
 
 

@@ -89,9 +89,9 @@ def test_a_path_that_is_free_for_a_moment_is_still_its_workspaces(first: Workspa
     victim = save(second, "orders")
     definitions.set_active(victim, False, None)
     assert who("second/orders") is None
-    assert "'second/orders' cannot be used" in refusal(first, "second/orders")
+    assert "'second/orders' is already in use" in refusal(first, "second/orders")
     save(second, "other", workflow=victim)
-    assert "'second/orders' cannot be used" in refusal(first, "second/orders")
+    assert "'second/orders' is already in use" in refusal(first, "second/orders")
     assert who_is_tested("second/orders") is None
     successor = save(second, "orders")
     assert who("second/orders") == successor, "Another workflow of the workspace may follow."
@@ -109,12 +109,12 @@ def test_a_path_of_the_first_workspace_is_not_taken_by_a_workspace_that_gets_its
     definitions.set_active(ours, False, None)
     Workspace.objects.filter(pk=second.pk).update(slug="acme")
     second.refresh_from_db()
-    assert "'orders' cannot be used" in refusal(second, "orders")
+    assert "'orders' is already in use" in refusal(second, "orders")
     definitions.set_active(ours, True, None)
     assert who("acme/orders") == ours
     theirs = save(second, "invoices")
     assert who("acme/invoices") == theirs
-    assert "'acme/payments' cannot be used" in refusal(first, "acme/payments")
+    assert "'acme/payments' is already in use" in refusal(first, "acme/payments")
 
 
 def test_a_new_slug_moves_no_path_and_the_old_one_gives_none_away(second: Workspace, third: Workspace) -> None:
@@ -123,7 +123,7 @@ def test_a_new_slug_moves_no_path_and_the_old_one_gives_none_away(second: Worksp
     Workspace.objects.filter(pk=third.pk).update(slug="second")
     second.refresh_from_db()
     third.refresh_from_db()
-    assert "'orders' cannot be used" in refusal(third, "orders")
+    assert "'orders' is already in use" in refusal(third, "orders")
     theirs = save(second, "orders", workflow=theirs)
     assert shown(theirs) == ("second/orders", "test/second/orders")
     assert [who("second/orders"), who("renamed/orders"), who_is_tested("second/orders")] == [theirs, None, theirs]
@@ -138,7 +138,7 @@ def test_a_slug_that_means_something_else_under_hooks_leads_nowhere(first: Works
     assert shown(theirs) == (f"{there.pk}/orders", f"test/{there.pk}/orders")
     assert [who(f"{there.pk}/orders"), who(f"{slug}/orders")] == [theirs, None]
     assert [who_is_tested("orders"), who_is_tested(f"{there.pk}/orders")] == [ours, theirs]
-    assert "cannot be used" in refusal(first, f"{there.pk}/invoices")
+    assert "already in use" in refusal(first, f"{there.pk}/invoices")
 
 
 def test_the_test_url_of_a_path_leads_to_no_other_workspace(first: Workspace, second: Workspace) -> None:
@@ -206,7 +206,7 @@ def test_what_is_active_keeps_its_path_over_the_upgrade() -> None:
     assert who("orders") == workflow
     assert shown(workflow) == ("orders", "test/orders")
     definitions.set_active(workflow, False, None)
-    assert "cannot be used" in refusal(first, "orders")
+    assert "already in use" in refusal(first, "orders")
     definitions.set_active(workflow, True, None)
     workflow = save(second, "orders", workflow=workflow)
     assert who("orders") == workflow

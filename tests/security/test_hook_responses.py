@@ -140,7 +140,7 @@ def test_pipelined_answers_end_where_they_say_whatever_status_and_headers_a_work
         assert {name: headers.get(name) for name in SANDBOX} == SANDBOX
     for _, headers, content in read[6:11]:
         assert headers["content-type"] == "application/problem+json"
-        assert "ended as failed" in json.loads(content)["detail"]
+        assert "ended with status failed" in json.loads(content)["detail"]
 
 
 @pytest.mark.parametrize("type_", MARKUP)

@@ -126,7 +126,7 @@ def test_a_key_that_never_ends_is_refused_and_the_others_of_its_workspace_come_a
 
 def test_too_many_keys_of_a_workspace_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     hook("many", COMPUTED, "attacker")
-    monkeypatch.setattr(hook_keys, "MOST_WAITING", 0)
+    monkeypatch.setattr(hook_keys, "MAX_WAITING", 0)
     held = Held(monkeypatch, "attacker")
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(post_all, {"path": at("many"), "body": b'{"n": 1}'})

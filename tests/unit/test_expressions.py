@@ -138,8 +138,8 @@ def test_each_evaluation_has_a_time_limit_of_its_own() -> None:
 )
 def test_an_error_that_computes_when_it_is_read_does_not_hang_the_worker(spoiled: str) -> None:
     code = (
-        "from executions.expressions import *\n"
-        f"try: Evaluator(Scope([]), time_limit=0.1).resolve({'{{ (() => { ' + spoiled + ' ; })() }}'!r})\n"
+        "from executions.domain.expressions import *\n"
+        f"try: Evaluator(ExpressionScope([]), time_limit=0.1).resolve({'{{ (() => { ' + spoiled + ' ; })() }}'!r})\n"
         "except ExpressionError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)

@@ -66,7 +66,7 @@ def test_too_many_edges_are_refused_with_both_figures() -> None:
         Graph.parse([node("a", "no_op"), node("b", "no_op")], edges, max_nodes=1000, max_edges=10)
     (problem,) = raised.value.problems
     assert (problem.field, problem.code) == ("edges", "too_many")
-    assert problem.message == "11 edges; at most 10 are allowed."
+    assert problem.message == "The workflow has 11 edges; the limit is 10."
 
 
 JSON = st.recursive(

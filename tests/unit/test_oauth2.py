@@ -112,12 +112,12 @@ def test_a_token_is_given_up_before_it_expires(tokens: TokenServer, server: Host
     ("status", "said", "message", "retryable"),
     [
         (401, {"error": "invalid_client", "error_description": "a secret: with %"}, "401 (invalid_client)", False),
-        (400, {"error": "a secret: with %"}, "answered 400.", False),
-        (500, "a secret: with %", "answered 500.", True),
-        (302, "", "answered 302.", False),
+        (400, {"error": "a secret: with %"}, "responded with status 400.", False),
+        (500, "a secret: with %", "responded with status 500.", True),
+        (302, "", "responded with status 302.", False),
         (200, "not json", "without an access_token", False),
         (200, {"access_token": "two\r\nlines"}, "without an access_token", False),
-        (200, {"access_token": "x", "token_type": "mac"}, "not a bearer token", False),
+        (200, {"access_token": "x", "token_type": "mac"}, "not bearer", False),
     ],
 )
 def test_what_went_wrong_is_said_without_what_was_sent(

@@ -161,7 +161,7 @@ def test_a_long_down_time_gives_the_same_times_at_little_cost(text: str, years: 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "Five fields"),
+        ("", "five fields"),
         ("* * * *", "not 4"),
         ("0 0 9 * * *", "interval_seconds"),
         ("61 * * * *", "minute"),
@@ -188,7 +188,7 @@ def test_a_rule_is_kept_in_one_form() -> None:
 
 def test_a_time_zone_that_does_not_exist_is_refused_with_the_nearest() -> None:
     assert checked_timezone(BERLIN) == BERLIN
-    with pytest.raises(BadRule, match="did you mean Europe/Berlin"):
+    with pytest.raises(BadRule, match="Did you mean Europe/Berlin"):
         checked_timezone("Europe/Berln")
     for name in ("", "localtime", "../../etc/passwd", "posixrules", "CET+1x"):
         with pytest.raises(BadRule):

@@ -1,7 +1,7 @@
-"""Requests to /hooks/ become executions: those that come at the same time in one transaction.
+"""Turns requests to /hooks/ into executions, in batches of one transaction each.
 
-One thread of each web process takes what has arrived, finds the triggers, judges, creates the executions, writes what
-is kept of the requests, and answers each. An answer means stored: it is given after the commit.
+One thread of each web process reads the pending requests, finds their triggers, verifies them, creates the executions,
+logs the requests, and answers each. It answers after the commit: the caller then knows that the request is stored.
 """
 
 from __future__ import annotations
@@ -40,37 +40,39 @@ logger = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 200
 MAX_WAITING, MAX_WAITING_BYTES = 5_000, 256 * 1024 * 1024
-"""Requests, and bytes of their bodies, that one process holds; more are sent away."""
+"""The most pending requests of a process, and bytes of their bodies; further requests are refused."""
 BUSY = 3
 GATHER_SECONDS = 0.003
-"""After a batch of BUSY or more, the next one gathers for so long."""
-FULL = RefusedRequest(503, "Too many requests wait at the moment.", {"Retry-After": "2"})
-NOT_STORED = RefusedRequest(503, "The request could not be stored; send it again.", {"Retry-After": "5"})
+"""How long the next batch gathers after a batch of BUSY or more requests."""
+FULL = RefusedRequest(503, "Too many requests are pending. Send the request again in 2 s.", {"Retry-After": "2"})
+NOT_STORED = RefusedRequest(
+    503, "The request was not stored: the database is not available. Send it again.", {"Retry-After": "5"}
+)
 NOT_CONFIRMED = RefusedRequest(
     503,
-    "The database did not confirm that the request was stored. Send it again: a message id that was stored is not taken"
-    " twice.",
+    "The database did not confirm that the request was stored. Send it again; a request with the same message id"
+    " starts only one execution.",
     {"Retry-After": "5"},
 )
 _UNAVAILABLE = (OperationalError, InterfaceError)
 MOST_TURNED_AWAY = 500
 NOTE_SECONDS = 0.25
-"""What a caller was answered is noted with the next requests, or by itself after so long."""
+"""The longest time until the status of a late response is logged, if no further requests arrive."""
 
 
 class _TurnedAway:
-    """Requests that were not taken in, or could not be stored, until they can be logged; how they are spread over paths
-    and addresses is known of the first MOST_TURNED_AWAY, how many they are of all."""
+    """Requests that were refused for lack of capacity or storage, until they can be logged. The first MOST_TURNED_AWAY
+    keep their path and address; all others are only counted."""
 
     def __init__(self) -> None:
         self._requests: list[PendingRequest] = []
         self._more, self._lock = 0, threading.Lock()
 
     def add(self, waiting: PendingRequest, outcome: RefusedRequest) -> None:
-        """Remember a request, without what is large or may be secret. Any thread may."""
+        """Keep a request without its body and secrets. Thread-safe."""
         with self._lock:
             if len(self._requests) < MOST_TURNED_AWAY:
-                self._requests.append(PendingRequest(waiting.request.bare(), outcome=outcome))
+                self._requests.append(PendingRequest(waiting.request.redacted(), outcome=outcome))
             else:
                 self._more += 1
 
@@ -78,16 +80,16 @@ class _TurnedAway:
         return bool(self._requests)
 
     def leave_out_of(self, refusals: request_log.Refusals, now: float) -> None:
-        """Have them counted among the refusals that are not listed singly. Raises what the database raises."""
+        """Add the requests to the counts of refusals that are not logged one by one. Raises database errors."""
         with self._lock:
             requests = list(self._requests)
-        found = listening({each.request.path for each in requests if not each.request.test})
+        listeners = listening({each.request.path for each in requests if not each.request.test})
         with self._lock:
             del self._requests[: len(requests)]
             more, self._more = self._more, 0
-        for place, each in enumerate(requests):
-            each.listener = None if each.request.test else found.get(each.request.path)
-            refusals.leave_out(records.kept(each), now, 1 if place else 1 + more)
+        for index, each in enumerate(requests):
+            each.listener = None if each.request.test else listeners.get(each.request.path)
+            refusals.leave_out(records.log_row(each), now, 1 if index else 1 + more)
 
 
 class _Intake:
@@ -176,56 +178,56 @@ class _Intake:
                 each.answer.set_exception(error)
 
     def _take(self, batch: Sequence[PendingRequest]) -> None:
-        self._look_at([each for each in batch if not each.looked_at])
+        self._verify([each for each in batch if not each.verified])
         tests = [each for each in batch if each.request.test and each.listener is not None]
         others = [each for each in batch if not (each.request.test and each.listener is not None)]
         others = [each for each in others if not self._keys.take(each)]
-        refused = [records.kept(each) for each in others if isinstance(each.judged.outcome, RefusedRequest)]
+        refused = [records.log_row(each) for each in others if isinstance(each.verdict.outcome, RefusedRequest)]
         now = time.monotonic()
         if self._turned_away:
             self._turned_away.leave_out_of(self._refusals, now)
         rows = [*self._refusals.choose(refused, now), *self._refusals.told(now)]
-        taken = [each for each in others if not isinstance(each.judged.outcome, RefusedRequest)]
+        taken = [each for each in others if not isinstance(each.verdict.outcome, RefusedRequest)]
         with self._counting:
             answers = dict(self._answers)
         if taken or rows or answers:
             with transaction.atomic():
                 _start(taken)
-                request_log.write([*rows, *(records.kept(each) for each in taken)])
+                request_log.write([*rows, *(records.log_row(each) for each in taken)])
                 request_log.note_answers(answers)
             with self._counting:
                 for request_id in answers:
                     del self._answers[request_id]
         _answer(others)
         if tests:
-            self._show(tests, now)
+            self._process_tests(tests, now)
             _answer(tests)
 
-    def _look_at(self, batch: Sequence[PendingRequest]) -> None:
-        """Find who listens to each, and judge it."""
-        found = listening({each.request.path for each in batch if not each.request.test})
+    def _verify(self, batch: Sequence[PendingRequest]) -> None:
+        """Find the listener of each request, and verify the request."""
+        active = listening({each.request.path for each in batch if not each.request.test})
         of_tests = {path: tested(path) for path in {each.request.path for each in batch if each.request.test}}
         for each in batch:
-            each.listener = (of_tests if each.request.test else found).get(each.request.path)
+            each.listener = (of_tests if each.request.test else active).get(each.request.path)
         listeners = [each.listener for each in batch if each.listener is not None]
-        secrets = self._secrets.look_up({reference for found in listeners for reference in found.credentials})
+        secrets = self._secrets.look_up({reference for listener in listeners for reference in listener.credentials})
         for each in batch:
-            each.judged = self._judge.judge(each.request, each.listener, secrets)
-            each.looked_at = True
-            if not isinstance(each.judged.outcome, AcceptedRequest):
-                each.outcome = each.judged.outcome
+            each.verdict = self._judge.verify(each.request, each.listener, secrets)
+            each.verified = True
+            if not isinstance(each.verdict.outcome, AcceptedRequest):
+                each.outcome = each.verdict.outcome
 
-    def _show(self, tests: Sequence[PendingRequest], now: float) -> None:
-        """Write what came to test URLs, with an event for those who look at the workflow's page."""
+    def _process_tests(self, tests: Sequence[PendingRequest], now: float) -> None:
+        """Log the requests to test URLs, each with an event for the workflow's page."""
         for each in tests:
-            if not isinstance(each.judged.outcome, RefusedRequest):
-                each.outcome = records.answer_to_test(each)
-        kept = [records.kept(each) for each in tests]
-        chosen = self._refusals.choose([row for row in kept if not row.accepted], now)
-        shown = {row.id for row in kept if row.accepted} | {row.id for row in chosen}
+            if not isinstance(each.verdict.outcome, RefusedRequest):
+                each.outcome = records.response_to_test(each)
+        rows = [records.log_row(each) for each in tests]
+        chosen = self._refusals.choose([row for row in rows if not row.accepted], now)
+        logged = {row.id for row in rows if row.accepted} | {row.id for row in chosen}
         with transaction.atomic():
-            request_log.write(row for row in kept if row.id in shown)
-            records.tell([each for each in tests if each.id in shown])
+            request_log.write(row for row in rows if row.id in logged)
+            records.append_test_events([each for each in tests if each.id in logged])
 
 
 def _answer(batch: Sequence[PendingRequest]) -> None:
@@ -234,37 +236,37 @@ def _answer(batch: Sequence[PendingRequest]) -> None:
 
 
 def _start(taken: Sequence[PendingRequest]) -> None:
-    """Create the executions, but for repetitions; inside the caller's transaction."""
-    starting = [each for each in taken if isinstance(each.judged.outcome, AcceptedRequest)]
-    named = {each.id: message for each in starting if (message := _message(each)) is not None}
-    first = deduplication.claim({message: each for each, message in reversed(named.items())})
-    earlier = {each: first[message] for each, message in named.items() if first.get(message, each) != each}
-    fresh = [each for each in starting if each.id not in earlier]
-    made = lifecycle.create_executions([_new(each) for each in fresh]) if fresh else []
-    for each, execution in zip(fresh, made, strict=True):
-        each.outcome = _begun(each, execution)
-    failed = {each.id: each.outcome for each in fresh if isinstance(each.outcome, RefusedRequest)}
-    deduplication.forget([named[each] for each in failed if each in named])
+    """Create the executions of requests that are not duplicates, in the caller's transaction."""
+    starting = [each for each in taken if isinstance(each.verdict.outcome, AcceptedRequest)]
+    messages = {each.id: message for each in starting if (message := _message(each)) is not None}
+    first = deduplication.claim({message: each for each, message in reversed(messages.items())})
+    earlier = {each: first[message] for each, message in messages.items() if first.get(message, each) != each}
+    new = [each for each in starting if each.id not in earlier]
+    results = lifecycle.create_executions([_new(each) for each in new]) if new else []
+    for each, execution in zip(new, results, strict=True):
+        each.outcome = _started(each, execution)
+    failed = {each.id: each.outcome for each in new if isinstance(each.outcome, RefusedRequest)}
+    deduplication.forget([messages[each] for each in failed if each in messages])
     for each in starting:
         if (execution_id := earlier.get(each.id)) is not None:
             each.outcome = failed.get(execution_id) or Accepted(each.id, execution_id, _respond(each), duplicate=True)
 
 
 def _message(each: PendingRequest) -> deduplication.Message | None:
-    """Return what tells repetitions: of this trigger, since its path may have been, or become, that of another one."""
+    """Return the key of duplicates. It names the trigger, since its path may pass to another trigger."""
     assert each.listener is not None
     trigger = f"{each.listener.workflow.pk}/{each.listener.node_id}"
-    return (trigger, each.judged.message_id) if each.judged.message_id else None
+    return (trigger, each.verdict.message_id) if each.verdict.message_id else None
 
 
 def _new(each: PendingRequest) -> NewExecution:
     assert each.listener is not None
-    assert isinstance(each.judged.outcome, AcceptedRequest)
+    assert isinstance(each.verdict.outcome, AcceptedRequest)
     return NewExecution(
         workflow=each.listener.workflow,
         version=each.listener.version,
         trigger=Trigger.WEBHOOK,
-        input=[each.judged.outcome.item],
+        input=[each.verdict.outcome.item],
         trigger_node=each.listener.node_id,
         awaited=_respond(each) != "immediately",
         id=each.id,
@@ -272,7 +274,7 @@ def _new(each: PendingRequest) -> NewExecution:
     )
 
 
-def _begun(each: PendingRequest, made: Execution | CannotStart) -> Accepted | RefusedRequest:
+def _started(each: PendingRequest, made: Execution | CannotStart) -> Accepted | RefusedRequest:
     if isinstance(made, CannotStart):
         return RefusedRequest(409, str(made))
     return Accepted(each.id, made.pk, _respond(each))
@@ -287,7 +289,7 @@ _intake = PerProcess(_Intake)
 
 
 def submit(request: HookRequest) -> Future[Outcome]:
-    """Hand in a request; the future is done when what follows from it is committed."""
+    """Submit a request. The future is done when its outcome is committed."""
     waiting = PendingRequest(request)
     if not _intake().put(waiting):
         waiting.answer.set_result(FULL)
@@ -295,5 +297,5 @@ def submit(request: HookRequest) -> Future[Outcome]:
 
 
 def note_answer(request_id: UUID, status: int) -> None:
-    """Have the log say what the caller of an accepted request was answered, where that was not at once."""
+    """Record the status of a response that was sent after the request was accepted."""
     _intake().note(request_id, status)

@@ -1,4 +1,4 @@
-"""Concurrency keys of requests to /hooks/ that are JavaScript: evaluated beside the intake, which goes on meanwhile."""
+"""Evaluates the concurrency keys of requests to /hooks/ that are JavaScript, without blocking the intake."""
 
 from __future__ import annotations
 
@@ -12,80 +12,86 @@ from executions.triggers.hooks.requests import AcceptedRequest, PendingRequest, 
 from workflow_platform.core.sandbox.asking import SandboxUnavailable
 from workflow_platform.core.sandbox.batching import Batches
 
-MOST_AT_ONCE = 50
-MOST_BYTES_AT_ONCE = 4 * 2**20
-MOST_WAITING = 500
-"""Requests of one workspace whose keys wait to be evaluated."""
-LONGEST_SECONDS = 15.0
+MAX_BATCH = 50
+MAX_BATCH_BYTES = 4 * 2**20
+MAX_WAITING = 500
+"""Requests of one workspace that wait for their keys."""
+MAX_SECONDS = 15.0
 BUSY = RefusedRequest(
     429,
-    "Too many requests of this workspace wait for their concurrency keys. Send it again later.",
+    f"{MAX_WAITING} requests of this workspace already wait for their concurrency keys. Send the request again later.",
     {"Retry-After": "5"},
 )
 TOO_SLOW = RefusedRequest(
-    503, f"The concurrency key was not evaluated within {LONGEST_SECONDS:g} s. Send it again later.",
+    503, f"The concurrency key was not evaluated within {MAX_SECONDS:g} s. Send it again later.",
     {"Retry-After": "5"},
 )  # fmt: skip
-FAILED = RefusedRequest(500, "The platform failed to evaluate the concurrency key; its log says why.")
+FAILED = RefusedRequest(
+    500, "The concurrency key could not be evaluated because of an internal error; see the log of the web process."
+)
 
 
 class KeysAhead:
-    """Finds keys, and hands each request back to `done` with its key, or refused. `done` is called in other threads."""
+    """Evaluates keys. Passes each request to `done` with its key, or refused; `done` is called in other threads."""
 
     def __init__(self, done: Callable[[PendingRequest], None]) -> None:
         self._done = done
-        self._batches: Batches[PendingRequest] = Batches("concurrency keys", MOST_AT_ONCE, self._find, self._fail)
+        self._batches: Batches[PendingRequest] = Batches("concurrency keys", MAX_BATCH, self._find, self._fail)
 
-    def take(self, each: PendingRequest) -> bool:
-        """Take a request whose key has to be evaluated. False if it has its key, or needs none, or is refused."""
-        if each.listener is None or not isinstance(each.judged.outcome, AcceptedRequest) or each.key is not None:
+    def take(self, pending: PendingRequest) -> bool:
+        """Accept a request whose key must be evaluated. False if it has its key, needs none, or is refused."""
+        if (
+            pending.listener is None
+            or not isinstance(pending.verdict.outcome, AcceptedRequest)
+            or pending.key is not None
+        ):
             return False
-        each.key = keys.read(each.listener.version, [each.judged.outcome.item])
-        if each.key is not None:
+        pending.key = keys.read(pending.listener.version, [pending.verdict.outcome.item])
+        if pending.key is not None:
             return False
-        each.keys_until = time.monotonic() + LONGEST_SECONDS
-        each.away = True
-        if self._batches.put(str(each.listener.workflow.workspace_id), each, MOST_WAITING):
+        pending.key_deadline = time.monotonic() + MAX_SECONDS
+        pending.away = True
+        if self._batches.put(str(pending.listener.workflow.workspace_id), pending, MAX_WAITING):
             return True
-        each.away = False
-        _refuse(each, BUSY)
+        pending.away = False
+        _refuse(pending, BUSY)
         return False
 
     def _find(self, workspace: str, batch: Sequence[PendingRequest]) -> Sequence[PendingRequest]:
         now = time.monotonic()
-        self._refuse_all([each for each in batch if each.keys_until < now], TOO_SLOW)
-        live = [each for each in batch if each.keys_until >= now]
+        self._refuse_all([pending for pending in batch if pending.key_deadline < now], TOO_SLOW)
+        live = [pending for pending in batch if pending.key_deadline >= now]
         count, size = 1, 0
-        while count < len(live) and (size := size + len(live[count].request.body)) <= MOST_BYTES_AT_ONCE:
+        while count < len(live) and (size := size + len(live[count].request.body)) <= MAX_BATCH_BYTES:
             count += 1
-        asked, left = live[:count], live[count:]
+        chosen, rest = live[:count], live[count:]
         try:
-            found = keys.evaluate([_wanted(each) for each in asked], workspace)
+            results = keys.evaluate([_key_input(pending) for pending in chosen], workspace)
         except SandboxUnavailable as error:
-            self._refuse_all(asked, RefusedRequest(503, str(error), {"Retry-After": str(error.retry_after)}))
-            return left
-        for each, key in zip(asked, found, strict=True):
-            each.key = key
-        for each in asked:
-            if each.key is not None:
-                self._done(each)
-        return [each for each, key in zip(asked, found, strict=True) if key is None] + left
+            self._refuse_all(chosen, RefusedRequest(503, str(error), {"Retry-After": str(error.retry_after)}))
+            return rest
+        for pending, key in zip(chosen, results, strict=True):
+            pending.key = key
+        for pending in chosen:
+            if pending.key is not None:
+                self._done(pending)
+        return [pending for pending, key in zip(chosen, results, strict=True) if key is None] + rest
 
     def _fail(self, batch: Sequence[PendingRequest]) -> None:
-        self._refuse_all([each for each in batch if each.key is None], FAILED)
+        self._refuse_all([pending for pending in batch if pending.key is None], FAILED)
 
-    def _refuse_all(self, batch: Sequence[PendingRequest], refused: RefusedRequest) -> None:
-        for each in batch:
-            _refuse(each, refused)
-            self._done(each)
-
-
-def _wanted(each: PendingRequest) -> tuple[WorkflowVersion, keys.Items]:
-    assert each.listener is not None
-    assert isinstance(each.judged.outcome, AcceptedRequest)
-    return each.listener.version, [each.judged.outcome.item]
+    def _refuse_all(self, batch: Sequence[PendingRequest], refusal: RefusedRequest) -> None:
+        for pending in batch:
+            _refuse(pending, refusal)
+            self._done(pending)
 
 
-def _refuse(each: PendingRequest, refused: RefusedRequest) -> None:
-    each.judged = replace(each.judged, outcome=refused)
-    each.outcome = refused
+def _key_input(pending: PendingRequest) -> tuple[WorkflowVersion, keys.Items]:
+    assert pending.listener is not None
+    assert isinstance(pending.verdict.outcome, AcceptedRequest)
+    return pending.listener.version, [pending.verdict.outcome.item]
+
+
+def _refuse(pending: PendingRequest, refusal: RefusedRequest) -> None:
+    pending.verdict = replace(pending.verdict, outcome=refusal)
+    pending.outcome = refusal

@@ -1,4 +1,4 @@
-"""Whether the large body of a request to /hooks/ is worth reading: asked before it is read."""
+"""Decides before a large body of a request to /hooks/ is read whether to read it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from workflow_platform.core.requests.client_address import client_address
 
 
 def refused(request: HttpRequest, size: int) -> RefusedRequest | None:
-    """Return why the request is refused whatever its body of `size` bytes says; None if it is to be read."""
+    """Return the refusal that does not depend on the content of the body of `size` bytes; None if it must be read."""
     try:
         match = resolve(request.path_info)
     except Resolver404:
         return RefusedRequest(404, NOT_FOUND)
     if match.url_name == "resume":
-        right = waits.resume_signature(match.kwargs["execution_id"])
-        proved = hmac.compare_digest(match.kwargs["signature"].encode(), right.encode())
-        return None if proved else RefusedRequest(404, "Nothing waits here.")
+        expected = waits.resume_signature(match.kwargs["execution_id"])
+        valid = hmac.compare_digest(match.kwargs["signature"].encode(), expected.encode())
+        return None if valid else RefusedRequest(404, "No execution waits at this URL.")
     path, test = match.kwargs["path"].rstrip("/"), bool(match.kwargs.get("test"))
-    arrived = HookRequest(
+    hook_request = HookRequest(
         method=str(request.method),
         path=path,
         headers={},
@@ -38,4 +38,4 @@ def refused(request: HttpRequest, size: int) -> RefusedRequest | None:
         test=test,
         body_bytes=size,
     )
-    return rejection(arrived, tested(path) if test else listening([path]).get(path))
+    return rejection(hook_request, tested(path) if test else listening([path]).get(path))

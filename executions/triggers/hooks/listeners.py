@@ -1,4 +1,4 @@
-"""Which webhook trigger listens at a path under /hooks/ or /hooks/test/, and what its parameters say."""
+"""Finds the webhook trigger for a path under /hooks/ or /hooks/test/, with its parameters."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from executions.triggers import webhook_paths
 from webhooks.inbound.schemes import Scheme, credentials_of
 from workflow_platform.core.validation import first_error
 
-MOST_CANDIDATES = 20
+MAX_CANDIDATES = 20
 _PATH = re.compile(PATH)
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A workflow's webhook trigger; `parameters` is None where they are not valid, and `problem` says why."""
+    """A workflow's webhook trigger. `parameters` is None if they are invalid; `problem` then explains why."""
 
     workflow: Workflow
     version: WorkflowVersion
@@ -32,18 +32,18 @@ class Listener:
 
     @property
     def auth(self) -> Scheme | None:
-        """Return how callers prove who they are."""
+        """Return the authentication scheme."""
         return self.parameters.auth if self.parameters else None
 
     @property
     def credentials(self) -> list[tuple[UUID, str]]:
-        """Return workspace and reference of each credential that proves who calls."""
+        """Return workspace and reference of each credential of the authentication scheme."""
         names = credentials_of(self.auth) if self.auth else []
         return [(self.workflow.workspace_id, name) for name in names]
 
 
 def listening(paths: Collection[str]) -> dict[str, Listener]:
-    """Return the active webhook triggers that have the paths."""
+    """Return the active webhook triggers by their paths."""
     paths = {path for path in paths if _PATH.fullmatch(path)}
     if not paths:
         return {}
@@ -56,28 +56,28 @@ def listening(paths: Collection[str]) -> dict[str, Listener]:
 
 
 def tested(path: str) -> Listener | None:
-    """Return the webhook trigger that the test URL of a path leads to, also of inactive workflows.
+    """Return the webhook trigger for the test URL of a path; its workflow may be inactive.
 
-    The active one has it; without one, of the workflows of the workspace whose path it is that name it, the one that
-    has existed longest. A path that begins with a workflow's id leads to that workflow, whoever else names the rest.
+    The active workflow with the path comes first, then the oldest workflow with the path in the workspace that the
+    path belongs to. A path that begins with a workflow's id always selects that workflow.
     """
     if not _PATH.fullmatch(path):
         return None
-    first, _, rest = path.partition("/")
+    start, _, rest = path.partition("/")
     try:
-        of_workflow = UUID(first)
+        workflow_id = UUID(start)
     except ValueError:
         pass
     else:
-        if rest and (found := _naming(rest, workflow=of_workflow)):
-            return found
+        if rest and (trigger := _with_path(rest, workflow=workflow_id)):
+            return trigger
     if (active := listening([path]).get(path)) is not None:
         return active
     owner = webhook_paths.workspace_and_trigger_path(path)
-    return _naming(owner[1], workspace=owner[0]) if owner else None
+    return _with_path(owner[1], workspace=owner[0]) if owner else None
 
 
-_NAMING = """
+_WITH_PATH = """
 SELECT w.* FROM executions_workflow w JOIN executions_workflowversion v ON v.id = w.latest_version_id
 WHERE jsonb_path_query_array(v.nodes, '$[*].parameters.path') ? %s AND w.deleted_at IS NULL
   AND (w.id = %s::uuid OR w.workspace_id = %s::uuid)
@@ -85,13 +85,13 @@ ORDER BY w.created_at, w.id LIMIT %s
 """
 
 
-def _naming(trigger_path: str, workflow: UUID | None = None, workspace: UUID | None = None) -> Listener | None:
-    """Return the trigger with the path that has existed longest: of the workflow, or of the workspace."""
-    for found in Workflow.objects.raw(_NAMING, [trigger_path, workflow, workspace, MOST_CANDIDATES]):
-        assert found.latest_version_id is not None
-        for node in webhook_paths.triggers(_version(found.latest_version_id).nodes):
+def _with_path(trigger_path: str, workflow: UUID | None = None, workspace: UUID | None = None) -> Listener | None:
+    """Return the oldest trigger with the path: in the workflow, or in the workspace."""
+    for candidate in Workflow.objects.raw(_WITH_PATH, [trigger_path, workflow, workspace, MAX_CANDIDATES]):
+        assert candidate.latest_version_id is not None
+        for node in webhook_paths.triggers(_version(candidate.latest_version_id).nodes):
             if node["parameters"].get("path") == trigger_path:
-                return listener(found, node["id"])
+                return listener(candidate, node["id"])
     return None
 
 
@@ -105,17 +105,17 @@ def listener(workflow: Workflow, node_id: str) -> Listener:
 
 @lru_cache(maxsize=256)
 def _version(version_id: UUID) -> WorkflowVersion:
-    """Return a version from memory: it never changes."""
+    """Return a version from the cache; versions are immutable."""
     return WorkflowVersion.objects.get(pk=version_id)
 
 
 @lru_cache(maxsize=1024)
 def _read(version_id: UUID, node_id: str) -> tuple[WebhookTriggerParameters | None, str]:
-    """Return a trigger's parameters. Those that are not valid refuse everybody: they may be meant to keep somebody
-    out."""
+    """Return a trigger's parameters, or None and the problem. A trigger with invalid parameters refuses every request,
+    since they may restrict the callers."""
     given = next((n["parameters"] for n in _version(version_id).nodes if n["id"] == node_id), None)
     if given is None:
-        return None, "The workflow has no such trigger any more."
+        return None, "The workflow no longer has this trigger."
     try:
         return WebhookTriggerParameters.model_validate(given), ""
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What the workflow's page shows of requests to its test URLs."""
+"""The webhook triggers of a workflow, and the latest requests to its test URLs, as its page shows them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from webhooks.models import InboundRequest
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 
 SHOWN = 10
-_AUTH_WORDS = {
+_AUTH_LABELS = {
     "basic": "user name and password",
     "bearer": "bearer token",
     "header": "secret header",
@@ -31,49 +31,49 @@ _AUTH_WORDS = {
 
 
 def hooks_of(workflow: Workflow, version: WorkflowVersion) -> list[dict[str, Any]]:
-    """Return the webhook triggers of a version: where they listen, where they are tested, and who may call. `path` and
-    `test_path` follow /hooks/."""
+    """Return the webhook triggers of a version: paths, methods and authentication. `path` and `test_path` follow
+    /hooks/."""
     nodes = webhook_paths.triggers(version.nodes)
-    named = [str(node["parameters"].get("path", "")) for node in nodes]
-    paths = webhook_paths.hook_paths(workflow.workspace, named)
-    found = []
-    for node, trigger_path in zip(nodes, named, strict=True):
+    trigger_paths = [str(node["parameters"].get("path", "")) for node in nodes]
+    paths = webhook_paths.hook_paths(workflow.workspace, trigger_paths)
+    hooks = []
+    for node, trigger_path in zip(nodes, trigger_paths, strict=True):
         parameters, path = node["parameters"], paths[trigger_path]
-        leads_to = tested(path)
-        # Where another workflow has the path, the id leads to this one.
-        here = leads_to is not None and leads_to.workflow.pk == workflow.pk
+        test_listener = tested(path)
+        # If another workflow uses the path, the test URL contains the id of this workflow.
+        is_own = test_listener is not None and test_listener.workflow.pk == workflow.pk
         auth = parameters.get("auth")
-        found.append(
+        hooks.append(
             {
                 "node": node["id"],
                 "path": path,
                 "methods": parameters.get("methods", ["POST"]),
-                "test_path": f"test/{path}" if here else f"test/{workflow.pk}/{trigger_path}",
-                "auth": _AUTH_WORDS.get(str(auth.get("type"))) if isinstance(auth, dict) else None,
+                "test_path": f"test/{path}" if is_own else f"test/{workflow.pk}/{trigger_path}",
+                "auth": _AUTH_LABELS.get(str(auth.get("type"))) if isinstance(auth, dict) else None,
             }
         )
-    return found
+    return hooks
 
 
 @login_required
 @require_safe
 def hook_requests(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
-    """The latest requests to the workflow's test URLs, as JSON, the newest first."""
+    """Return the latest requests to the workflow's test URLs as JSON, newest first."""
     rows = Workflow.objects.filter(deleted_at__isnull=True)
     workflow = get_visible_or_404(rows, request.user, pk=workflow_id)
     return JsonResponse({"requests": latest(workflow)}, headers={"Cache-Control": "no-store"})
 
 
 def latest(workflow: Workflow) -> list[dict[str, Any]]:
-    """Return the latest requests to the workflow's test URLs."""
-    found = InboundRequest.objects.filter(workflow_id=workflow.pk, workspace=workflow.workspace_id, test=True)
-    return [_shown(row) for row in found.order_by("-id")[:SHOWN]]
+    """Return the latest requests to the workflow's test URLs, newest first."""
+    rows = InboundRequest.objects.filter(workflow_id=workflow.pk, workspace=workflow.workspace_id, test=True)
+    return [_as_json(row) for row in rows.order_by("-id")[:SHOWN]]
 
 
-def _shown(row: InboundRequest) -> dict[str, Any]:
-    whole = row.body_bytes <= MAX_BODY or len(row.body.encode()) >= row.body_bytes  # masked, it may be shorter
+def _as_json(row: InboundRequest) -> dict[str, Any]:
+    complete = row.body_bytes <= MAX_BODY or len(row.body.encode()) >= row.body_bytes  # masking may shorten it
     try:
-        body = read_body(row.content_type, row.body.encode()) if whole else row.body
+        body = read_body(row.content_type, row.body.encode()) if complete else row.body
     except BadBody:
         body = row.body
     return {
@@ -84,7 +84,7 @@ def _shown(row: InboundRequest) -> dict[str, Any]:
         "status_code": row.status_code,
         "reason": row.reason,
         "body_bytes": row.body_bytes,
-        "whole": whole,
+        "whole": complete,
         "item": {
             "method": row.method,
             "path": row.path,

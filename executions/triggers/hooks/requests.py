@@ -1,4 +1,4 @@
-"""A request to /hooks/ on its way from the socket to its answer."""
+"""A request to /hooks/ from its arrival to its response."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workflow_platform.core.outbound.addresses import IPAddress
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """A request, as it came. `unread` is (status, detail) where its body was not taken at all."""
+    """A request as it arrived. `unread` is (status, detail) if its body was not read."""
 
     method: str
     path: str
@@ -32,8 +32,8 @@ class HookRequest:
     unread: tuple[int, str] | None = None
     body_bytes: int = 0
 
-    def bare(self) -> HookRequest:
-        """Return it without its body, and without what may be secret."""
+    def redacted(self) -> HookRequest:
+        """Return the request without its body and without headers that may be secret."""
         kind = {name: value for name, value in self.headers.items() if name == "content-type"}
         size = max(len(self.body), self.body_bytes)
         return replace(self, headers=kind, query_string=b"", body=b"", body_bytes=size)
@@ -41,7 +41,7 @@ class HookRequest:
 
 @dataclass(frozen=True, slots=True)
 class RefusedRequest:
-    """It starts nothing. The caller gets `detail`; `reason` is for those whose workflow it is."""
+    """A request that starts no execution. The caller sees `detail`; only members of the workspace see `reason`."""
 
     status: int
     detail: str
@@ -50,8 +50,8 @@ class RefusedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """It starts nothing and is answered all the same."""
+class AnsweredRequest:
+    """A request that starts no execution and still gets a successful response."""
 
     body: dict[str, Any]
     reason: str = ""
@@ -60,7 +60,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedRequest:
-    """It may start the workflow with this item."""
+    """A request that may start the workflow with this item."""
 
     item: dict[str, Any]
     message_id: str = ""
@@ -68,17 +68,17 @@ class AcceptedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of it, and the headers that prove who called, which nobody gets to see."""
+    """The result of the verification. `proving` are the headers that authenticate the caller; they are never shown."""
 
-    outcome: RefusedRequest | Answered | AcceptedRequest
+    outcome: RefusedRequest | AnsweredRequest | AcceptedRequest
     proving: frozenset[str] = frozenset()
     message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An execution was created, or had been for the same message before; `respond` says when the caller is
-    answered. `id` is that of the request's row."""
+    """A request whose execution exists: new, or from an earlier copy of the message (`duplicate`). `respond` says when
+    the response is sent; `id` is the id of the request's row."""
 
     id: UUID
     execution_id: UUID
@@ -86,27 +86,27 @@ class Accepted:
     duplicate: bool = False
 
 
-Outcome = Accepted | Answered | RefusedRequest
-_NOT_YET = RefusedRequest(503, "Nobody has looked at the request.")
+Outcome = Accepted | AnsweredRequest | RefusedRequest
+_NOT_YET = RefusedRequest(503, "The request was not processed. Send it again.")
 
 
 @dataclass(slots=True)
 class PendingRequest:
-    """A request on its way to its answer."""
+    """A request that waits for its outcome."""
 
     request: HookRequest
     answer: Future[Outcome] = field(default_factory=Future)
     id: UUID = field(default_factory=uuid7)
-    """Of its row; of the execution that it starts, too: one id leads to the other."""
+    """The id of the request's row, and of the execution that it starts."""
     listener: Listener | None = None
-    judged: Verdict = field(default_factory=lambda: Verdict(_NOT_YET))
+    verdict: Verdict = field(default_factory=lambda: Verdict(_NOT_YET))
     outcome: Outcome = _NOT_YET
-    looked_at: bool = False
-    """Judged already: a request that comes back is not counted twice."""
+    verified: bool = False
+    """Whether the request is verified: one that returns with its key is not counted twice."""
     key: Key | None = None
-    """The concurrency key of the execution that it starts."""
-    keys_until: float = 0.0
-    """Until when (`time.monotonic`) its key is waited for."""
+    """The concurrency key of the execution."""
+    key_deadline: float = 0.0
+    """The deadline (`time.monotonic`) for the evaluation of its key."""
     away: bool = False
     """Its key is being evaluated in another thread, which queues it again afterwards."""
     log_fields: Mapping[str, Any] = field(default_factory=context_fields)

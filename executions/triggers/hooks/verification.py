@@ -1,4 +1,4 @@
-"""Whether a request to /hooks/ may start its workflow, and what it brings. Asks nobody: all that it needs is given."""
+"""Decides whether a request to /hooks/ may start its workflow, and with which item. No I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.conf import settings
 
 from executions.nodes.webhook_trigger import WebhookTriggerParameters
 from executions.triggers.hooks.listeners import Listener
-from executions.triggers.hooks.requests import AcceptedRequest, Answered, HookRequest, RefusedRequest, Verdict
+from executions.triggers.hooks.requests import AcceptedRequest, AnsweredRequest, HookRequest, RefusedRequest, Verdict
 from executions.triggers.hooks.secrets import Opened, Reference
 from webhooks.inbound import verify
 from webhooks.inbound.bodies import BadBody, first_or_all, read_body, read_query, without_nul
@@ -20,43 +20,44 @@ from workflow_platform.core.requests.client_address import counted_as, networks,
 
 NOT_KEPT = frozenset({"authorization", "cookie", "proxy-authorization"})
 TESTS_PER_SECOND, TESTS_BURST = 2.0, 20.0
-"""Requests to the test URL of one path: each becomes an event."""
-NOBODY = "No active workflow listens here."
-_CANNOT_CHECK = "This webhook cannot check who calls at the moment."
+"""The rate limit of one test URL; each request writes an event."""
+NOT_FOUND = "No active workflow is registered for this path."
+_CANNOT_CHECK = "This webhook cannot authenticate requests at the moment. Try again later."
 
 
 class Verifier:
-    """Judges requests for one process; it counts them. For one thread."""
+    """Verifies requests and counts them for the rate limits of one process. Not thread-safe."""
 
     def __init__(self) -> None:
         self._buckets = Buckets()
 
-    def judge(self, request: HookRequest, found: Listener | None, secrets: Mapping[Reference, Opened]) -> Verdict:
-        """Return whether the request may start the workflow that listens."""
-        parameters = found.parameters if found else None
-        refused = self._from_one_address(request, parameters) or rejection(request, found)
-        if refused is not None or found is None or parameters is None:
-            return Verdict(refused or RefusedRequest(404, NOBODY))
+    def verify(self, request: HookRequest, listener: Listener | None, secrets: Mapping[Reference, Opened]) -> Verdict:
+        """Return whether the request may start the workflow of the listener."""
+        parameters = listener.parameters if listener else None
+        refusal = self._from_one_address(request, parameters) or rejection(request, listener)
+        if refusal is not None or listener is None or parameters is None:
+            return Verdict(refusal or RefusedRequest(404, NOT_FOUND))
         try:
-            judged = _checked(request, found, parameters, secrets)
+            verdict = _authenticate(request, listener, parameters, secrets)
         except verify.Refusal as error:
             headers = {"WWW-Authenticate": error.challenge} if error.challenge else {}
             return Verdict(
-                RefusedRequest(401, "Who calls is not proven.", headers, str(error)), _proving(found, secrets)
+                RefusedRequest(401, "Authentication failed.", headers, str(error)), _proving_headers(listener, secrets)
             )
         except verify.UnusableSecret as error:
-            return Verdict(RefusedRequest(503, _CANNOT_CHECK, reason=str(error)), _proving(found, secrets))
-        if isinstance(judged.outcome, AcceptedRequest):
-            # Only now: those who have proved nothing use up nobody's share.
-            refused = self._to_one_path(request, parameters)
-        return judged if refused is None else Verdict(refused, judged.proving, judged.message_id)
+            return Verdict(RefusedRequest(503, _CANNOT_CHECK, reason=str(error)), _proving_headers(listener, secrets))
+        if isinstance(verdict.outcome, AcceptedRequest):
+            # Counted after authentication, so that other callers cannot use up the limit.
+            refusal = self._to_one_path(request, parameters)
+        return verdict if refusal is None else Verdict(refusal, verdict.proving, verdict.message_id)
 
     def _from_one_address(
         self, request: HookRequest, parameters: WebhookTriggerParameters | None
     ) -> RefusedRequest | None:
-        own = parameters.requests_per_second_and_address if parameters else None
-        limit, address = lower(own, settings.HOOK_REQUESTS_PER_SECOND_AND_ADDRESS), counted_as(request.address)
-        # Of paths where nobody listens there are as many as somebody makes up.
+        trigger_limit = parameters.requests_per_second_and_address if parameters else None
+        limit = lower(trigger_limit, settings.HOOK_REQUESTS_PER_SECOND_AND_ADDRESS)
+        address = counted_as(request.address)
+        # Unknown paths share one counter per address: callers can invent any number of them.
         key = (request.path if parameters else "", address)
         if limit and (wait := self._buckets.take(key, time.monotonic(), limit)):
             return _too_many(wait, f"{limit:g} requests per second from {address}")
@@ -73,49 +74,58 @@ class Verifier:
 
 
 def _too_many(wait: float, limit: str) -> RefusedRequest:
-    headers = {"Retry-After": str(max(1, math.ceil(wait)))}
-    return RefusedRequest(429, "There are too many requests.", headers, f"More than {limit}.")
+    seconds = max(1, math.ceil(wait))
+    headers = {"Retry-After": str(seconds)}
+    return RefusedRequest(429, f"Too many requests. Retry after {seconds} s.", headers, f"More than {limit}.")
 
 
-def rejection(request: HookRequest, found: Listener | None) -> RefusedRequest | None:
-    """Return why the request is refused whoever it is from, whatever its body says."""
-    refused = _unfit(request, found)
-    if request.unread is None or (refused is not None and refused.status == request.unread[0]):
-        return refused  # this one knows more: the reason, and the headers
+def rejection(request: HookRequest, listener: Listener | None) -> RefusedRequest | None:
+    """Return the refusal that depends neither on the caller's authentication nor on the body's content."""
+    refusal = _request_refusal(request, listener)
+    if request.unread is None or (refusal is not None and refusal.status == request.unread[0]):
+        return refusal  # it has a reason and headers
     return RefusedRequest(*request.unread)
 
 
-def _unfit(request: HookRequest, found: Listener | None) -> RefusedRequest | None:
-    if found is None:
-        return RefusedRequest(404, "No workflow has this path." if request.test else NOBODY)
-    parameters = found.parameters
+def _request_refusal(request: HookRequest, listener: Listener | None) -> RefusedRequest | None:
+    if listener is None:
+        return RefusedRequest(
+            404, "No workflow has this path. Save a webhook trigger with it first." if request.test else NOT_FOUND
+        )
+    parameters = listener.parameters
     if parameters is None:
-        return RefusedRequest(503, _CANNOT_CHECK, reason=found.problem)
+        return RefusedRequest(503, _CANNOT_CHECK, reason=listener.problem)
     if request.method not in parameters.methods:
         allowed = ", ".join(parameters.methods)
-        return RefusedRequest(405, f"This webhook takes {allowed}.", {"Allow": allowed})
+        return RefusedRequest(
+            405, f"This webhook does not accept {request.method}. Allowed: {allowed}.", {"Allow": allowed}
+        )
     allowed_from = networks(tuple(parameters.allow_from))
     if allowed_from and (request.address is None or not within(request.address, allowed_from)):
         return RefusedRequest(
-            403, "This address may not call.", reason=f"{request.address} is none of the allowed addresses."
+            403,
+            "Your address is not allowed to call this webhook.",
+            reason=f"{request.address} is not in the allowed addresses.",
         )
     limit, size = parameters.max_body_bytes, max(len(request.body), request.body_bytes)
     if limit is not None and size > limit:
-        return RefusedRequest(413, f"The body has {size} bytes; at most {limit} are allowed.")
+        return RefusedRequest(413, f"The body has {size} bytes; the limit is {limit} bytes.")
     return None
 
 
-def _checked(
-    request: HookRequest, found: Listener, parameters: WebhookTriggerParameters, secrets: Mapping[Reference, Opened]
+def _authenticate(
+    request: HookRequest, listener: Listener, parameters: WebhookTriggerParameters, secrets: Mapping[Reference, Opened]
 ) -> Verdict:
-    """Return what a request brings that is from who it should be from. Raises verify.Refusal, verify.UnusableSecret."""
+    """Authenticate the request and return its item. Raises verify.Refusal, verify.UnusableSecret."""
     scheme = parameters.auth or Open()
-    usable = _usable(found, secrets)
+    usable = _usable_credentials(listener, secrets)
     signed = verify.Signed(request.headers, request.body, request.received_at.timestamp())
-    proved = verify.verify(scheme, usable, signed)
+    proof = verify.verify(scheme, usable, signed)
     proving = frozenset(verify.authenticating_headers(scheme, usable))
-    if proved.answer is not None:
-        return Verdict(Answered(proved.answer, "A check of the URL: answered, nothing was started."), proving)
+    if proof.answer is not None:
+        return Verdict(
+            AnsweredRequest(proof.answer, "URL verification: it was answered and started no execution."), proving
+        )
     try:
         item = {
             "method": request.method,
@@ -129,22 +139,24 @@ def _checked(
             "body": read_body(request.headers.get("content-type", ""), request.body),
         }
     except BadBody as error:
-        return Verdict(RefusedRequest(400, str(error)), proving, proved.message_id)
-    return Verdict(AcceptedRequest(item, proved.message_id), proving, proved.message_id)
+        return Verdict(RefusedRequest(400, str(error)), proving, proof.message_id)
+    return Verdict(AcceptedRequest(item, proof.message_id), proving, proof.message_id)
 
 
-def _usable(found: Listener, secrets: Mapping[Reference, Opened]) -> list[Mapping[str, str]]:
-    """Return the fields of the credentials that can be used. Raises verify.UnusableSecret if there are none."""
-    if found.auth is None or not found.credentials:
+def _usable_credentials(listener: Listener, secrets: Mapping[Reference, Opened]) -> list[Mapping[str, str]]:
+    """Return the fields of the usable credentials. Raises verify.UnusableSecret if there are none."""
+    if listener.auth is None or not listener.credentials:
         return []
-    wanted = CREDENTIAL_TYPE.get(found.auth.type, SIGNING)
+    required_type = CREDENTIAL_TYPE.get(listener.auth.type, SIGNING)
     usable, problems = [], []
-    for reference in found.credentials:
+    for reference in listener.credentials:
         opened = secrets.get(reference, Opened(problem=f"There is no credential {reference[1]!r}."))
         if opened.problem:
             problems.append(opened.problem)
-        elif opened.type != wanted:
-            problems.append(f"The credential {reference[1]!r} is of the type {opened.type}; {wanted} is needed.")
+        elif opened.type != required_type:
+            problems.append(
+                f"The credential {reference[1]!r} has the type {opened.type}; this scheme needs {required_type}."
+            )
         else:
             usable.append(opened.fields)
     if not usable:
@@ -152,9 +164,13 @@ def _usable(found: Listener, secrets: Mapping[Reference, Opened]) -> list[Mappin
     return usable
 
 
-def _proving(found: Listener, secrets: Mapping[Reference, Opened]) -> frozenset[str]:
-    """Return the headers that hold what proves who calls, also where it could not be checked."""
-    if found.auth is None:
+def _proving_headers(listener: Listener, secrets: Mapping[Reference, Opened]) -> frozenset[str]:
+    """Return the headers that authenticate the caller, whether or not they could be verified."""
+    if listener.auth is None:
         return frozenset()
-    known = [secrets[each].fields for each in found.credentials if each in secrets and "name" in secrets[each].fields]
-    return frozenset(verify.authenticating_headers(found.auth, known))
+    known = [
+        secrets[reference].fields
+        for reference in listener.credentials
+        if reference in secrets and "name" in secrets[reference].fields
+    ]
+    return frozenset(verify.authenticating_headers(listener.auth, known))

@@ -1,6 +1,6 @@
-"""`/hooks/{path}`: a request from outside starts a workflow, or goes on with one that waits for it.
+"""`/hooks/{path}`: an inbound request starts a workflow, or resumes an execution that waits for it.
 
-`/hooks/test/{path}` checks and shows the request and starts nothing.
+`/hooks/test/{path}` verifies and shows the request without starting an execution.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, Wait, WaitKind
 from executions.triggers.hooks import intake
-from executions.triggers.hooks.requests import Accepted, Answered, HookRequest, RefusedRequest
+from executions.triggers.hooks.requests import Accepted, AnsweredRequest, HookRequest, RefusedRequest
 from executions.triggers.hooks.verification import NOT_KEPT
 from executions.waits import responses, waits
 from webhooks.inbound import answer_headers
@@ -32,19 +32,19 @@ from workflow_platform.core.requests.client_address import client_address
 logger = logging.getLogger(__name__)
 
 COMPLETION_SECONDS = 30.0
-LOOKING_ONLY = frozenset({"HEAD", "OPTIONS"})
+READ_ONLY_METHODS = frozenset({"HEAD", "OPTIONS"})
 NO_CONTENT = frozenset({204, 205, 304})
 NO_LENGTH = frozenset({204, 304})
-"""Answers that end with their headers; 205 has a body, which is empty."""
+"""Statuses without Content-Length; a response with 205 has an empty body."""
 
 
 @csrf_exempt
 async def receive(request: HttpRequest, path: str, test: bool = False) -> HttpResponse:
-    """Start the workflow whose active webhook trigger has the path; to a test URL, only check and show the request."""
-    outcome = await asyncio.wrap_future(intake.submit(_arrived(request, path, test)))
+    """Start the workflow whose active webhook trigger has the path. A test URL only verifies and shows the request."""
+    outcome = await asyncio.wrap_future(intake.submit(_hook_request(request, path, test)))
     if isinstance(outcome, RefusedRequest):
         return _refused(request, outcome)
-    if isinstance(outcome, Answered):
+    if isinstance(outcome, AnsweredRequest):
         return JsonResponse(outcome.body, status=outcome.status)
     answer = await _accepted(request, outcome)
     if outcome.respond != "immediately":
@@ -52,7 +52,7 @@ async def receive(request: HttpRequest, path: str, test: bool = False) -> HttpRe
     return answer
 
 
-def _arrived(request: HttpRequest, path: str, test: bool) -> HookRequest:
+def _hook_request(request: HttpRequest, path: str, test: bool) -> HookRequest:
     unfit = unfit_body(request)
     return HookRequest(
         method=str(request.method),
@@ -80,53 +80,53 @@ def _refused(request: HttpRequest, outcome: RefusedRequest) -> HttpResponse:
 
 
 async def _accepted(request: HttpRequest, outcome: Accepted) -> HttpResponse:
-    said: dict[str, Any] = {"execution_id": str(outcome.execution_id), "status": "queued"}
+    body: dict[str, Any] = {"execution_id": str(outcome.execution_id), "status": "queued"}
     if outcome.duplicate:
-        said["duplicate"] = True
+        body["duplicate"] = True
     if outcome.respond == "immediately":
-        return JsonResponse(said, status=202)
-    answered = outcome.respond == "respond_node"
+        return JsonResponse(body, status=202)
+    by_node = outcome.respond == "respond_node"
     try:
-        state = await responses.wait_for(outcome.execution_id, COMPLETION_SECONDS, answered=answered)
-    except Execution.DoesNotExist:  # of a repetition whose first execution has been removed since
-        return JsonResponse(said | {"status": "removed"}, status=202)
-    except (DatabaseError, InterfaceError):  # it is stored; what comes of it cannot be said now
-        return JsonResponse(said, status=202)
-    said["status"] = state["status"]
-    if answered and state["response"] is not None:
+        state = await responses.wait_for(outcome.execution_id, COMPLETION_SECONDS, answered=by_node)
+    except Execution.DoesNotExist:  # retention removed the execution of the first copy of this message
+        return JsonResponse(body | {"status": "removed"}, status=202)
+    except (DatabaseError, InterfaceError):  # the request is stored; its result is not known now
+        return JsonResponse(body, status=202)
+    body["status"] = state["status"]
+    if by_node and state["response"] is not None:
         return _response(outcome.execution_id, state["response"])
     if not ExecutionStatus(state["status"]).ended:
-        return JsonResponse(said, status=202)
+        return JsonResponse(body, status=202)
     if state["status"] != ExecutionStatus.COMPLETED.value:
-        return json_problem(request, 500, f"The execution {outcome.execution_id} ended as {state['status']}.")
-    return JsonResponse(said | {"items": state["items"]})
+        return json_problem(request, 500, f"The execution {outcome.execution_id} ended with status {state['status']}.")
+    return JsonResponse(body | {"items": state["items"]})
 
 
 @csrf_exempt
 async def resume(request: HttpRequest, execution_id: UUID, signature: str) -> HttpResponse:
-    """Go on with the execution that waits for this call (`$execution.resumeUrl`), once."""
+    """Resume the execution that waits for this call (`$execution.resumeUrl`), once."""
     if (unfit := unfit_body(request)) is not None:
         return json_problem(request, *unfit[:2])
     if not hmac.compare_digest(signature.encode(), waits.resume_signature(execution_id).encode()):
-        return json_problem(request, 404, "Nothing waits here.")
-    if request.method in LOOKING_ONLY:
-        return json_problem(request, 405, "Programs that only look, such as previews of links, resume nothing.")
+        return json_problem(request, 404, "No execution waits at this URL.")
+    if request.method in READ_ONLY_METHODS:
+        return json_problem(request, 405, f"{request.method} does not resume an execution. Use GET or POST.")
     try:
-        item = _item(request, f"resume/{execution_id}")  # without what makes the URL a secret
+        item = _item(request, f"resume/{execution_id}")  # without the signature, which is secret
     except BadBody as error:
         return json_problem(request, 400, str(error))
     try:
         await database_sync_to_async(_resume)(execution_id, request.GET.get("node"), item)
     except waits.NotWaiting as error:
         answer = json_problem(request, 409, str(error))
-        answer["Retry-After"] = "1"  # whoever is called out of the workflow may be faster than its next node
+        answer["Retry-After"] = "1"  # a called system may answer before the wait node has started
         return answer
     return JsonResponse({"execution_id": str(execution_id)}, status=202)
 
 
 def _resume(execution_id: UUID, node: str | None, item: dict[str, Any]) -> None:
-    found = Wait.objects.filter(execution=execution_id, kind=WaitKind.WEBHOOK).order_by("resolved_at", "id")
-    wait = (found.filter(node_id=node) if node else found).filter(resolved_at__isnull=True).first()
+    open_waits = Wait.objects.filter(execution=execution_id, kind=WaitKind.WEBHOOK, resolved_at__isnull=True)
+    wait = (open_waits.filter(node_id=node) if node else open_waits).order_by("id").first()
     if wait is None:
         raise waits.NotWaiting(waits.NotWaiting.__doc__)
     waits.resolve(wait.pk, item)
@@ -144,13 +144,13 @@ def _item(request: HttpRequest, path: str) -> dict[str, Any]:
     }
 
 
-def _response(execution_id: UUID, said: dict[str, Any]) -> HttpResponse:
-    """Return the answer that a `respond_to_webhook` node gave.
+def _response(execution_id: UUID, response: dict[str, Any]) -> HttpResponse:
+    """Return the response of a `respond_to_webhook` node.
 
-    The node refuses headers that a workflow may not set. Those of an answer that was stored by an earlier version of
-    the platform are left out.
+    The node rejects headers that a workflow may not set. A response that an earlier version of the platform stored may
+    have such headers; they are left out.
     """
-    body, status = said["body"], said["status"]
+    body, status = response["body"], response["status"]
     text = isinstance(body, str)
     content = b"" if status in NO_CONTENT else body.encode() if text else orjson.dumps(body)
     answer = HttpResponse(
@@ -158,7 +158,7 @@ def _response(execution_id: UUID, said: dict[str, Any]) -> HttpResponse:
     )
     if status not in NO_LENGTH:
         answer["Content-Length"] = str(len(content))
-    for name, value in said["headers"].items():
+    for name, value in response["headers"].items():
         if (problem := answer_headers.problem(name, value)) is not None:
             logger.warning("header left out of a webhook response: %s", problem, extra={"execution_id": execution_id})
         else:

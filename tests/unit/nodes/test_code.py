@@ -56,7 +56,7 @@ def test_what_the_code_logs_goes_to_the_log_and_the_lines_beyond_the_bound_are_c
     run_in_context("code", {"main": []}, log, code=code)
     assert logged[:2] == [("info", "line 0"), ("info", "line 1")]
     assert len(logged) == 101
-    assert logged[-1] == ("warning", "51 more lines were logged; the first 100 are kept.")
+    assert logged[-1] == ("warning", "51 more lines were dropped; the limit is 100 lines.")
 
 
 def test_a_run_that_is_cancelled_says_so() -> None:

@@ -55,9 +55,9 @@ def test_what_is_encoded_can_be_decoded(value: str, encoding: str) -> None:
     ("parameters", "said"),
     [
         ({"operation": "hmac", "value": "a"}, r"parameters\.secret"),
-        ({"operation": "decode", "value": "%%", "encoding": "base64"}, r"parameters\.value: is not base64"),
-        ({"operation": "decode", "value": "abc", "encoding": "hex"}, r"parameters\.value: is not hex"),
-        ({"operation": "decode", "value": "ff", "encoding": "hex"}, r"parameters\.value: .* no UTF-8"),
+        ({"operation": "decode", "value": "%%", "encoding": "base64"}, r"parameters\.value: is not valid base64"),
+        ({"operation": "decode", "value": "abc", "encoding": "hex"}, r"parameters\.value: is not valid hex"),
+        ({"operation": "decode", "value": "ff", "encoding": "hex"}, r"parameters\.value: .* not UTF-8"),
         ({"operation": "random_bytes", "size": 1025}, r"parameters\.size"),
         ({"operation": "hash", "algorithm": "crc32"}, r"parameters\.algorithm"),
     ],

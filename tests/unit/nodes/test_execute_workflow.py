@@ -46,6 +46,6 @@ def test_it_goes_on_with_what_the_child_gave() -> None:
 @pytest.mark.parametrize(("status", "retryable"), [("failed", True), ("timed_out", True), ("cancelled", False)])
 def test_it_fails_as_the_child_did(status: str, retryable: bool) -> None:
     outcome = {"status": status, "items": [], "execution": "the-child", "error": "No paper."}
-    with pytest.raises(NodeError, match=f"the-child ended as {status}: No paper.") as raised:
+    with pytest.raises(NodeError, match=f"the-child ended with status {status}: No paper.") as raised:
         call({"resumed": True, "outcome": outcome})
     assert raised.value.retryable is retryable

@@ -91,7 +91,7 @@ def test_it_sends_the_secret_and_does_not_give_it_out(
 
 def test_a_failure_does_not_tell_it_either(echo: Echo, server: Hostile) -> None:
     echo.refused = {SECRET}
-    with pytest.raises(NodeError, match=r"/\*\*\* answered 401"):
+    with pytest.raises(NodeError, match=r"/\*\*\* responded with status 401"):
         asking(f"{server.url}{SECRET}", "bearer", {"token": SECRET})
     with pytest.raises(NodeError) as raised:
         asking(f"http://127.0.0.9/{SECRET}", "bearer", {"token": SECRET})
@@ -116,7 +116,7 @@ def test_a_token_is_renewed_once_when_it_is_refused(echo: Echo, server: Hostile)
     assert echo.tokens == 2
     assert "token-of-2" not in json.dumps(result.outputs)
     echo.refused = {"token-of-"}
-    with pytest.raises(NodeError, match="answered 401"):
+    with pytest.raises(NodeError, match="responded with status 401"):
         asking(server.url, "oauth2_client_credentials", data)
     assert echo.tokens == 4
     result = asking(server.url, "oauth2_client_credentials", data, fail_on_error_status=False)

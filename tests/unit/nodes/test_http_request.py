@@ -34,7 +34,7 @@ def test_an_answer_that_does_not_come_in_time_can_be_tried_again(settings: Any) 
 def test_an_error_status_fails_unless_it_is_wanted(settings: Any) -> None:
     settings.OUTBOUND_ALLOW = ["127.0.0.2/32"]
     with answering() as server:  # it knows POST alone: 501 for anything else
-        with pytest.raises(NodeError, match="answered 501"):
+        with pytest.raises(NodeError, match="responded with status 501"):
             run("http_request", {}, url=server.url)
         result = run("http_request", {}, url=server.url, fail_on_error_status=False)
     assert result.outputs["main"][0]["status"] == 501

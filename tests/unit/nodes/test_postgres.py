@@ -158,7 +158,7 @@ def test_more_bytes_than_an_output_holds_are_an_error(server: dict[str, Any], se
     settings.NODE_OUTPUT_MAX_BYTES = 10_000
     with pytest.raises(NodeError, match="more than 10000 bytes"):
         rows(server, "SELECT repeat('x', 1000) AS x FROM generate_series(1, 100)")
-    with pytest.raises(NodeError, match=r"more than 10000 bytes \(item 2\)"):
+    with pytest.raises(NodeError, match=r"more than 10000 bytes, .*\(item 2\)"):
         rows(server, "SELECT repeat('x', 4000) AS x", {}, {}, {})
 
 
@@ -213,7 +213,7 @@ def test_a_server_that_sends_without_end_is_cut_off(settings: Any, kind: bytes) 
 
 def test_a_server_that_sends_without_end_at_the_login_is_cut_off() -> None:
     server = EndlessServer(at_login=HUGE % b"N")
-    with pytest.raises(NodeError, match=r"No connection with 127\.0\.0\.1"):
+    with pytest.raises(NodeError, match=r"Could not connect to 127\.0\.0\.1"):
         rows({"host": "127.0.0.1", "port": server.port, "dbname": "d", "user": "u"}, "SELECT 1")
     assert server.over.wait(60)
     assert server.sent < 32 * 1024 * 1024
@@ -253,7 +253,7 @@ def test_a_huge_value_takes_little_more_memory_than_an_output_may_have(server: d
         capture_output=True, text=True, timeout=300, check=True, cwd=Path(__file__).parents[3],
     )  # fmt: skip
     said, kilobytes = json.loads(done.stdout.splitlines()[-1])
-    assert "gives more than 16777216 bytes" in said
+    assert "more than 16777216 bytes" in said
     assert kilobytes < 100 * 1024
 
 
@@ -266,7 +266,7 @@ def test_columns_of_one_name_keep_their_values_under_names_of_their_own(server: 
 @pytest.mark.parametrize("first", ["", "SET statement_timeout = 0"])
 def test_a_statement_has_a_time_limit_that_it_cannot_lift(server: dict[str, Any], first: str) -> None:
     query = "SELECT set_config('statement_timeout', '0', false), pg_sleep(60)" if first else "SELECT pg_sleep(60)"
-    with pytest.raises(NodeError, match=r"longer than parameters\.timeout_seconds"):
+    with pytest.raises(NodeError, match=r"exceeded parameters\.timeout_seconds"):
         rows(server, query, timeout_seconds=0.3)
 
 
@@ -326,7 +326,7 @@ def test_a_url_that_asks_for_more_is_refused_without_showing_it(url: str) -> Non
 
 
 def test_a_server_that_is_not_there_can_be_tried_again(server: dict[str, Any]) -> None:
-    with pytest.raises(NodeError, match=r"No connection with 127\.0\.0\.1") as raised:
+    with pytest.raises(NodeError, match=r"Could not connect to 127\.0\.0\.1") as raised:
         rows(server | {"port": free_port()}, "SELECT 1")
     assert raised.value.retryable
 

@@ -41,7 +41,7 @@ def test_a_node_cannot_have_the_password_sent_elsewhere() -> None:
 def test_a_node_says_what_the_credential_leaves_empty() -> None:
     found = target_of(PostgresConnection(host="db.example.com", dbname="d", user="u"), PostgresLogin(password=SECRET))
     assert (found.host, found.dbname, found.user, found.password) == ("db.example.com", "d", "u", SECRET)
-    with pytest.raises(NodeError, match="names a database and a user"):
+    with pytest.raises(NodeError, match="set a database and a user"):
         target_of(None, PostgresLogin(host="db.example.com", password=SECRET))
 
 
@@ -71,7 +71,7 @@ def test_a_credential_of_another_type_is_refused(type_: str, data: dict[str, Any
 def test_they_sign_no_request_in(type_: str, settings: Any) -> None:
     settings.OUTBOUND_ALLOW = ["127.0.0.2/32"]
     data = {"secret": SECRET} if type_ == "crypto" else {"password": SECRET}
-    with pytest.raises(NodeError, match="cannot sign an HTTP request in"):
+    with pytest.raises(NodeError, match="cannot authenticate HTTP requests"):
         using(type_, data, "http_request", url="http://127.0.0.2:9/")
 
 

@@ -26,7 +26,7 @@ def test_patterns_apply_in_turn_to_the_keys_that_have_no_name_of_their_own() -> 
 
 
 def test_two_keys_of_the_same_name_are_an_error_and_no_loss() -> None:
-    with pytest.raises(NodeError, match=r"named 'b' \(item 1\)"):
+    with pytest.raises(NodeError, match=r"the name 'b' \(item 1\)"):
         run("rename_keys", {"a": 1}, {"a": 1, "b": 2}, names={"a": "b"})
 
 

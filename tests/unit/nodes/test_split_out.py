@@ -12,5 +12,5 @@ def test_each_element_becomes_an_item() -> None:
 
 
 def test_a_field_that_is_no_list_is_named_with_its_item() -> None:
-    with pytest.raises(NodeError, match="'list' of item 1"):
+    with pytest.raises(NodeError, match=r"'list' is not a list \(item 1\)"):
         run("split_out", {"list": []}, {"list": "x"}, field="list")

@@ -46,7 +46,7 @@ def test_a_wait_for_a_call_goes_on_with_it() -> None:
 
 def test_without_a_call_in_time_it_fails_or_hands_its_items_on() -> None:
     late = {"resumed": True, "outcome": None}
-    with pytest.raises(NodeError, match="No call came within 5 s"):
+    with pytest.raises(NodeError, match="No call was received within 5 s"):
         run_in_context("wait", {"main": [{"n": 1}]}, late, webhook=True, timeout_seconds=5)
     handed = run_in_context("wait", {"main": [{"n": 1}]}, late, webhook=True, timeout_seconds=5, on_timeout="continue")
     assert handed.outputs == {"main": [{"n": 1}]}

@@ -65,7 +65,7 @@ def test_a_document_has_one_root(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [{"b": [[1]]}, {"@b": {}}, {"#text": [1]}, {"c": [{"@b": []}]}])
 def test_what_has_no_place_in_xml_is_refused(value: Any) -> None:
-    with pytest.raises(NodeError, match=r"parameters\.field: cannot be written as XML: '.*' is"):
+    with pytest.raises(NodeError, match=r"parameters\.field: the value cannot be converted to XML: '.*' is"):
         written({"a": value})
 
 
@@ -74,7 +74,7 @@ def test_what_has_no_place_in_xml_is_refused(value: Any) -> None:
     [{"a b": 1}, {"a>": 1}, {"1": 1}, {"a": {'@x="1" y': 1}}, {"a": {"@x&": 1}}, {"a": "\x00"}, {"a": "\x1b"}],
 )
 def test_names_and_characters_that_xml_does_not_know_are_refused(value: Any) -> None:
-    with pytest.raises(NodeError, match=r"parameters\.field: cannot be written"):
+    with pytest.raises(NodeError, match=r"parameters\.field: the value cannot be converted"):
         written(value)
 
 
