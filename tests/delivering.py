@@ -15,7 +15,7 @@ from events.log.models import Stream
 from events.log.recorded import RecordedEvent
 from tests.recording import said
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, EndpointRevision, Lane
-from webhooks.secrets import Secrets
+from webhooks.secrets import SealedSecrets
 from workflow_platform.core.accounts.models import Workspace
 
 
@@ -31,7 +31,7 @@ def make_endpoint(workspace: str = "tests", *event_types: str, **fields: Any) ->
         workspace=make_workspace(workspace),
         name=f"Receiver {uuid4().hex[:6]}",
         event_types=types,
-        sealed=Secrets().sealed(),
+        sealed=SealedSecrets().sealed(),
         **{"url": "http://127.0.0.2:9/hook", **fields},
     )
     Lane.objects.create(id=endpoint.pk, workspace=endpoint.workspace, endpoint=endpoint)

@@ -74,7 +74,7 @@ class ReferencePlanner:
         alive = {node_id for node_id, _ in self._active} | {run.node_id for run in self._ready} | set(self._gathering)
         reachable = set(alive)
         for node_id in alive:
-            reachable |= self._graph.reachable_from(node_id)
+            reachable |= self._graph.behind([node_id])
         skipped = [
             node_id
             for node_id in self._graph.nodes
@@ -162,7 +162,7 @@ class ReferencePlanner:
 
     def _is_replaced(self, edge: Edge, replaced: Mapping[str, Items]) -> bool:
         """Tell whether other items stand in for those of the edge: all but what comes back to the node on a cycle."""
-        return edge.target in replaced and edge.source not in self._graph.reachable_from(edge.target)
+        return edge.target in replaced and edge.source not in self._graph.behind([edge.target])
 
     def _send(self, node_id: str, flow: Flow) -> None:
         if self._is_join(node_id):
@@ -170,7 +170,7 @@ class ReferencePlanner:
                 self._opened += 1
                 self._gathering[node_id] = _Gathering(self._opened)
             self._gathering[node_id].flows.append(flow)
-        elif node_id in self._gathering and flow.source[0] in self._graph.reachable_from(node_id):
+        elif node_id in self._gathering and flow.source[0] in self._graph.behind([node_id]):
             self._gathering[node_id].flows.append(flow)
         elif node_id in self._gathering or self._is_busy(node_id):
             self._held_back.setdefault(node_id, []).append(flow)
@@ -216,4 +216,4 @@ class ReferencePlanner:
         """Tell whether something alive can still send to an input of `node_id` that the node is waiting for."""
         received = {d.input for d in self._gathering[node_id].flows} if self._is_join(node_id) else set()
         wanted = {edge.source for edge in self._graph.edges_into(node_id) if edge.target_input not in received}
-        return any(source == n or source in self._graph.reachable_from(n) for n in alive for source in wanted)
+        return any(source == n or source in self._graph.behind([n]) for n in alive for source in wanted)

@@ -16,9 +16,9 @@ from events.history.event_filter import EventFilter
 from events.log import NewEvent
 from events.log.recorded import RecordedEvent
 from events.replay import reading
-from events.replay.creation import Pace, Wanted, create
+from events.replay.creation import ReplayPace, ReplayRequest, create
 from events.replay.models import Replay
-from events.replay.sending import Endpoint
+from events.replay.url_target import UrlTarget
 from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
 
 BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
@@ -53,12 +53,12 @@ def record(
 
 
 def replay_of(
-    execution: UUID, by: User | None, pace: Pace | None = None, endpoint: Endpoint | None = None, **filter: Any
+    execution: UUID, by: User | None, pace: ReplayPace | None = None, endpoint: UrlTarget | None = None, **filter: Any
 ) -> tuple[Replay, datetime]:
     """Make a replay of an execution. Returns it, and when its clock began."""
     wanted = EventFilter(execution=execution, workspaces=None, **filter)
     shown = {"execution": str(execution)}
-    replay = create(Wanted(wanted, shown, pace or Pace(), endpoint), by)
+    replay = create(ReplayRequest(wanted, shown, pace or ReplayPace(), endpoint), by)
     found = reading.load(replay.pk)
     assert found is not None
     return found[0], found[0].anchor_at

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from webhooks import signing
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, Lane
-from webhooks.secrets import Secrets, SigningSecret
+from webhooks.secrets import SealedSecrets, SigningSecret
 from webhooks.sending import claiming
 from webhooks.sending.sender import Sender
 from workflow_platform.core.accounts.models import Workspace
@@ -24,14 +24,14 @@ from workflow_platform.installation.embedded import wait_until
 FAST = {"preset": "custom", "delays_seconds": [0.05, 0.05, 0.05, 0.05]}
 
 
-def make_endpoint(url: str, secrets: Secrets | None = None, **fields: Any) -> Endpoint:
+def make_endpoint(url: str, secrets: SealedSecrets | None = None, **fields: Any) -> Endpoint:
     """Make an endpoint with its lane, the window as wide as it gets."""
     workspace = fields.pop("workspace", None)
     made = Endpoint.objects.create(
         workspace=workspace or Workspace.objects.get_or_create(slug="tests", defaults={"name": "Tests"})[0],
         name=f"Endpoint {uuid4().hex[:6]}",
         url=url,
-        sealed=(secrets or Secrets(signing=[signer()])).sealed(),
+        sealed=(secrets or SealedSecrets(signing=[signer()])).sealed(),
         **{"event_types": ["*"], "retry_policy": FAST, "timeout_seconds": 5} | fields,
     )
     claiming.open_lane(made)

@@ -1,5 +1,5 @@
-"""Webhooks in the admin site: looked at, and controlled by actions. Endpoints are changed through the API and on their
-pages, where every change is checked; secrets are shown nowhere."""
+"""Webhooks in the admin site: read-only, with actions. Endpoints are changed through the API and their pages, which
+validate every change. Secrets are never shown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ from webhooks.models import (
     Operation,
     Violation,
 )
-from workflow_platform.core.accounts.models import Workspace
 from workflow_platform.core.outbound.addresses import shown_url
 
 HOURS = 48
@@ -37,15 +36,14 @@ MESSAGE = "msg_"
 
 
 def chart(endpoint_ids: list[UUID] | None = None) -> SafeString:
-    """Return the deliveries that ended in each of the last hours, by status."""
+    """Return the chart of the deliveries that ended in the last hours, by status."""
     until = timezone.now()
-    workspaces = list(Workspace.objects.order_by().values_list("pk", flat=True))
-    found = statistics.measure(workspaces, until - timedelta(hours=HOURS), until, "hour", endpoint_ids)
-    return charts.stacked(found.series, f"Deliveries in each of the last {HOURS} hours, by status")
+    measured = statistics.measure(until - timedelta(hours=HOURS), until, endpoints=endpoint_ids)
+    return charts.stacked(measured.series, f"Deliveries of the last {HOURS} hours by status")
 
 
 class Long(ReadOnly):
-    """A table that is too long to be counted: pages of the newest."""
+    """A table that is too long to be counted: it shows pages of the newest rows."""
 
     list_per_page = 100
     ordering: Any = ["-id"]
@@ -102,17 +100,17 @@ class EndpointAdmin(ReadOnly, admin.ModelAdmin[Endpoint]):
     def masked_url(self, endpoint: Endpoint) -> str:
         return shown_url(endpoint.url)
 
-    @admin.action(description="Pause the chosen endpoints", permissions=["control"])
+    @admin.action(description="Pause selected endpoints", permissions=["control"])
     def pause(self, request: HttpRequest, chosen: QuerySet[Endpoint]) -> None:
         self._turn(request, chosen, lifecycle.pause, "paused")
 
-    @admin.action(description="Resume the chosen endpoints", permissions=["control"])
+    @admin.action(description="Resume selected endpoints", permissions=["control"])
     def resume(self, request: HttpRequest, chosen: QuerySet[Endpoint]) -> None:
         self._turn(request, chosen, lifecycle.resume, "resumed")
 
-    @admin.action(description="Make the chosen endpoints active again", permissions=["control"])
+    @admin.action(description="Enable selected endpoints", permissions=["control"])
     def enable(self, request: HttpRequest, chosen: QuerySet[Endpoint]) -> None:
-        self._turn(request, chosen, lifecycle.enable, "made active")
+        self._turn(request, chosen, lifecycle.enable, "enabled")
 
     def _turn(
         self, request: HttpRequest, chosen: QuerySet[Endpoint], turn: Callable[[Endpoint], Endpoint], done: str
@@ -125,7 +123,7 @@ class EndpointAdmin(ReadOnly, admin.ModelAdmin[Endpoint]):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show how its deliveries went."""
+        """Add the chart of the endpoint's deliveries."""
         try:
             drawn = chart([UUID(object_id)])
         except ValueError:
@@ -142,8 +140,8 @@ class DeliveryAdmin(Long, admin.ModelAdmin[Delivery]):
     ]  # fmt: skip
     list_filter = [RecordedFilter, "status", "origin", "rank", "workspace"]
     list_select_related = ["endpoint", "workspace"]
-    search_fields = ["id"]  # shows the box; what is looked for is said below
-    search_help_text = "The id of a delivery, webhook-id, event, execution or endpoint."
+    search_fields = ["id"]  # shows the search box; get_search_results does the search
+    search_help_text = "Id of a delivery, event, execution or endpoint, or a webhook-id."
     exclude = ["sealed", "url"]
     readonly_fields = ["masked_url"]
     actions = ["cancel", "redeliver"]
@@ -161,37 +159,38 @@ class DeliveryAdmin(Long, admin.ModelAdmin[Delivery]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
     ) -> tuple[QuerySet[Delivery], bool]:
-        """Find by what has an index."""
+        """Search the indexed columns."""
         try:
-            wanted = UUID(search_term.strip().removeprefix(MESSAGE)) if search_term.strip() else None
+            searched = UUID(search_term.strip().removeprefix(MESSAGE)) if search_term.strip() else None
         except ValueError:
             return queryset.none(), False
-        if wanted is None:
+        if searched is None:
             return queryset, False
         for field in ("id", "event_id", "execution_id"):
-            if (found := queryset.filter(**{field: wanted})).exists():
-                return found, False
-        return queryset.filter(endpoint_id=wanted), False
+            if (matches := queryset.filter(**{field: searched})).exists():
+                return matches, False
+        return queryset.filter(endpoint_id=searched), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show how deliveries went."""
+        """Add the chart of all deliveries."""
         return super().changelist_view(request, (extra_context or {}) | {"chart": chart()})
 
-    @admin.action(description="Cancel the chosen deliveries", permissions=["control"])
+    @admin.action(description="Cancel selected deliveries", permissions=["control"])
     def cancel(self, request: HttpRequest, chosen: QuerySet[Delivery]) -> None:
         done = outbox.cancel(_ids(chosen), f"Cancelled by {request.user.get_username()} in the admin.")
-        said = f"{len(done.cancelled)} cancelled"
-        more = f"; {len(done.requested)} are being sent and will not be tried again" if done.requested else ""
-        self.message_user(request, f"{said}{more}.")
+        in_flight = f"; {len(done.requested)} are in flight and will not be retried" if done.requested else ""
+        self.message_user(request, f"{len(done.cancelled)} cancelled{in_flight}.")
 
-    @admin.action(description="Send the chosen deliveries again", permissions=["control"])
+    @admin.action(description="Send selected deliveries again", permissions=["control"])
     def redeliver(self, request: HttpRequest, chosen: QuerySet[Delivery]) -> None:
         asked = _ids(chosen)
         done = outbox.redeliver(asked)
         left = (
-            f"; {len(asked) - len(done)} have not ended, or have no endpoint any more" if len(done) < len(asked) else ""
+            f"; {len(asked) - len(done)} have not ended, or their endpoint was deleted"
+            if len(done) < len(asked)
+            else ""
         )
-        self.message_user(request, f"{len(done)} are sent again{left}.")
+        self.message_user(request, f"{len(done)} will be sent again{left}.")
 
 
 def _ids(chosen: QuerySet[Delivery]) -> list[UUID]:

@@ -8,14 +8,14 @@ from datetime import datetime
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from webhooks.statistics import Figures
+from webhooks.statistics import DeliveryStats
 from workflow_platform.core import charts
 
 COLOURS = {"delivered": "#2f9e5b", "failed": "#d64545", "cancelled": "#8a8f98"}
 """Readable on light and dark backgrounds; the admin does not load the style sheets of the pages."""
 
 
-def stacked(series: Mapping[datetime, Figures], title: str) -> SafeString:
+def stacked(series: Mapping[datetime, DeliveryStats], title: str) -> SafeString:
     """Return the chart with its legend, the oldest bucket on the left."""
     moments = sorted(series)
     counts = [{status: getattr(series[moment], status) for status in COLOURS} for moment in moments]

@@ -1,4 +1,4 @@
-"""Which deliveries somebody asks for, and how that is put to the database."""
+"""A filter of deliveries, as a query."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from events.log.partitions import first_id
 from webhooks.models import Delivery
 
 SLACK = timedelta(minutes=5)
-"""By so much at most the times in ids differ from `created_at`: the clocks of two machines."""
+"""The largest difference between the time in an id and `created_at`: clocks of machines differ."""
 _FAR = 2**37
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
-    """What is empty asks for nothing."""
+    """A filter. Empty fields match everything."""
 
     statuses: Collection[str] = ()
     endpoints: Collection[UUID] = ()
@@ -33,40 +33,40 @@ class DeliveryFilter:
     status_code: int | None = None
     since: datetime | None = None
     until: datetime | None = None
-    """Of the time at which it was made: at or after `since`, before `until`."""
+    """The time of creation: at or after `since`, before `until`."""
 
     def applied(self, rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
-        """Return those of the rows that are meant."""
+        """Return the rows that match."""
         return rows.filter(**self._equal(), **self._within(), **self._made())
 
     def _equal(self) -> dict[str, Any]:
-        wanted = {
+        equal = {
             "execution_id": self.execution,
             "workflow_id": self.workflow,
             "event_id": self.event,
             "operation_id": self.operation,
             "status_code": self.status_code,
         }
-        return {name: value for name, value in wanted.items() if value is not None}
+        return {name: value for name, value in equal.items() if value is not None}
 
     def _within(self) -> dict[str, Any]:
-        wanted = {
+        equal = {
             "status__in": self.statuses,
             "endpoint_id__in": self.endpoints,
             "event_type__in": self.event_types,
             "origin__in": self.origins,
         }
-        return {name: sorted(values) for name, values in wanted.items() if values}
+        return {name: sorted(values) for name, values in equal.items() if values}
 
     def _made(self) -> dict[str, Any]:
         """The ids, which are of their time, let the index that lists deliveries skip what is older or newer."""
-        found: dict[str, Any] = {}
+        terms: dict[str, Any] = {}
         if self.since is not None:
-            found["created_at__gte"] = self.since
+            terms["created_at__gte"] = self.since
             if 0 < (self.since - SLACK).timestamp() < _FAR:
-                found["id__gte"] = first_id(self.since - SLACK)
+                terms["id__gte"] = first_id(self.since - SLACK)
         if self.until is not None:
-            found["created_at__lt"] = self.until
+            terms["created_at__lt"] = self.until
             if 0 < self.until.timestamp() < _FAR:
-                found["id__lt"] = first_id(self.until + SLACK)
-        return found
+                terms["id__lt"] = first_id(self.until + SLACK)
+        return terms

@@ -1,4 +1,4 @@
-"""Why a delivery has not been sent yet."""
+"""Explains why a delivery is pending."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from webhooks.models.delivery import UNENDED
 
 
 def why_pending(delivery: Delivery) -> str | None:
-    """Return what a pending delivery waits for, in words; None for one that does not wait."""
+    """Return what a pending delivery waits for, as a sentence; None if it is not pending."""
     if delivery.status != DeliveryStatus.PENDING:
         return None
     now = timezone.now()
     endpoint = delivery.endpoint
-    if endpoint is not None and (said := _endpoint(endpoint)):
-        return said
+    if endpoint is not None and (reason := _endpoint(endpoint)):
+        return reason
     if ahead := _ahead(delivery):
-        return f"An earlier one of its stream goes first: {ahead}."
+        return f"It waits for an earlier delivery of its stream: {ahead}."
     lane = Lane.objects.filter(pk=delivery.lane_id).first()
-    if lane is not None and (said := _lane(lane, now)):
-        return said
+    if lane is not None and (reason := _lane(lane, now)):
+        return reason
     if delivery.due_at > now:
         tried = delivery.attempts_made - delivery.attempts_before
-        return f"The next attempt is due at {_moment(delivery.due_at)}." + (f" {tried} have failed." if tried else "")
-    return (
-        _turn(lane, endpoint, now) if lane is not None else None
-    ) or "It is due, and goes with the next claim of a worker."
+        return f"The next attempt is due at {_moment(delivery.due_at)}." + (
+            f" Failed attempts so far: {tried}." if tried else ""
+        )
+    return (_turn(lane, endpoint, now) if lane is not None else None) or "It is due. A worker sends it next."
 
 
 def _endpoint(endpoint: Endpoint) -> str | None:
     if endpoint.deleted_at is not None:
-        return "The endpoint was deleted: it is about to be cancelled."
+        return "The endpoint was deleted; the delivery is about to be cancelled."
     if not endpoint.active:
         why = f": {endpoint.disabled_reason}" if endpoint.disabled_reason else ""
         return f"The endpoint is inactive{why}"
-    return f"The endpoint is paused, since {_moment(endpoint.paused_at)}." if endpoint.paused_at else None
+    if endpoint.paused_at is None:
+        return None
+    return f"The endpoint is paused (since {_moment(endpoint.paused_at)}). Resume it to send its deliveries."
 
 
 def _ahead(delivery: Delivery) -> str | None:
@@ -53,11 +55,11 @@ def _ahead(delivery: Delivery) -> str | None:
 def _lane(lane: Lane, now: datetime) -> str | None:
     if lane.open_until is not None and lane.open_until > now:
         return (
-            f"The receiver failed {lane.failures} times in a row: nothing is sent to it until "
-            f"{_moment(lane.open_until)}, then one attempt shows whether it is back."
+            f"The circuit breaker is open after {lane.failures} failures in a row. One attempt probes the receiver at "
+            f"{_moment(lane.open_until)}."
         )
     if lane.not_before is not None and lane.not_before > now:
-        return f"The receiver asked for a pause until {_moment(lane.not_before)}."
+        return f"The receiver asked for a pause until {_moment(lane.not_before)} (Retry-After)."
     return None
 
 
@@ -65,13 +67,13 @@ def _turn(lane: Lane, endpoint: Endpoint | None, now: datetime) -> str | None:
     if endpoint is not None and endpoint.rate_limit:
         refilled = (now - lane.tokens_at).total_seconds() * endpoint.rate_limit / endpoint.rate_seconds
         if min(lane.tokens + refilled, endpoint.rate_limit) < 1:
-            return f"The endpoint's rate limit: {endpoint.rate_limit} in {endpoint.rate_seconds:g} s."
+            return f"The rate limit is reached: {endpoint.rate_limit} attempts in {endpoint.rate_seconds:g} s."
     at_once = int(lane.window) if endpoint is None else min(int(lane.window), endpoint.max_concurrent)
     sending = Delivery.objects.filter(lane_id=lane.pk, status=DeliveryStatus.SENDING).count()
     if lane.opened_times and sending:
-        return "The receiver failed before: one attempt is under way, to see whether it is back."
+        return "The circuit breaker is half open: one attempt is probing the receiver."
     if sending >= at_once:
-        return f"Its turn: {sending} are with the workers, who send this receiver {at_once} at a time now."
+        return f"The concurrency limit of the receiver is reached: {sending} of {at_once} attempts are in flight."
     return None
 
 

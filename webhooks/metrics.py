@@ -1,6 +1,6 @@
-"""Webhooks in figures, as Prometheus reads them: of all processes together, since they are asked of the database.
+"""Prometheus metrics of webhooks, of the whole installation: they are computed from the database.
 
-No figure names an endpoint or a workspace: whoever may read the figures need not be a member of any.
+No metric names an endpoint or a workspace, since its readers need not be members of any.
 """
 
 from __future__ import annotations
@@ -15,71 +15,71 @@ from workflow_platform.core.accounts import metrics_access
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Figure(NamedTuple):
-    """What a figure is called, what it says, and where it is found."""
+class Metric(NamedTuple):
+    """A metric: its name, type, help text and query."""
 
     name: str
     kind: str
     help: str
     query: str
     removed: str = ""
-    """The field of RemovedTotals that says how many retention has removed of what is counted."""
+    """The field of RemovedTotals with the number of rows that retention has removed."""
 
 
 _ATTEMPTS = "SELECT count(*) FROM webhooks_deliveryattempt WHERE "
-FIGURES = (
-    Figure(
-        "webhooks_queued_total", "counter", "Deliveries that were made.",
+METRICS = (
+    Metric(
+        "webhooks_queued_total", "counter", "Deliveries created.",
         "SELECT count(*) FROM webhooks_delivery", "deliveries",
     ),
-    Figure(
-        "webhooks_delivered_total", "counter", "Attempts that delivered.",
+    Metric(
+        "webhooks_delivered_total", "counter", "Successful attempts.",
         f"{_ATTEMPTS} outcome = 'delivered'", "delivered",
     ),
-    Figure(
-        "webhooks_failed_total", "counter", "Attempts after which a delivery had failed for good.",
+    Metric(
+        "webhooks_failed_total", "counter", "Attempts after which a delivery failed permanently.",
         f"{_ATTEMPTS} outcome = 'failed'", "failed",
     ),
-    Figure(
-        "webhook_retry_attempts_total", "counter", "Attempts after the first one of their delivery.",
+    Metric(
+        "webhook_retry_attempts_total", "counter", "Attempts after the first one of a delivery.",
         f"{_ATTEMPTS} number > 1", "retries",
     ),
-    Figure(
-        "webhooks_pending", "gauge", "Deliveries that wait to be sent.",
+    Metric(
+        "webhooks_pending", "gauge", "Deliveries that are pending.",
         "SELECT count(*) FROM webhooks_delivery WHERE status = 'pending'",
     ),
-    Figure(
+    Metric(
         "webhooks_sending", "gauge", "Deliveries that are being sent.",
         "SELECT count(*) FROM webhooks_delivery WHERE status = 'sending'",
     ),
-    Figure(
+    Metric(
         "webhook_inbound_requests_total", "counter", "Requests to /hooks/ that were logged.",
         "SELECT count(*) FROM webhooks_inboundrequest", "inbound",
     ),
-    Figure(
-        "webhooks_unreconciled", "gauge", "Events whose deliveries are missing, doubled or not due.",
+    Metric(
+        "webhooks_unreconciled", "gauge", "Events whose deliveries are missing, duplicate or surplus.",
         "SELECT COALESCE(sum(violations), 0) FROM webhooks_hourcount",
     ),
-    Figure(
-        "webhooks_reconciled_timestamp_seconds", "gauge", "When deliveries were last held against history.",
+    Metric(
+        "webhooks_reconciled_timestamp_seconds", "gauge", "When deliveries were last reconciled with history.",
         "SELECT COALESCE(extract(epoch FROM max(checked_at)), 0) FROM webhooks_hourcount",
     ),
 )  # fmt: skip
 
 
 def lines() -> list[str]:
-    """Return the figures as lines of Prometheus' text format, of one moment."""
+    """Return the metrics in the text format of Prometheus, read in one statement."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT " + ", ".join(map(_term, FIGURES)))
+        cursor.execute("SELECT " + ", ".join(map(_term, METRICS)))
         values = cursor.fetchone()
-    found = []
-    for figure, value in zip(FIGURES, values, strict=True):
-        found += [
-            f"# HELP {figure.name} {figure.help}",
-            f"# TYPE {figure.name} {figure.kind}",
-            f"{figure.name} {value}",
+    lines = []
+    for metric, value in zip(METRICS, values, strict=True):
+        lines += [
+            f"# HELP {metric.name} {metric.help}",
+            f"# TYPE {metric.name} {metric.kind}",
+            f"{metric.name} {value}",
         ]
-    return found
+    return lines
 
 
 def show(request: HttpRequest) -> HttpResponse:
@@ -89,7 +89,7 @@ def show(request: HttpRequest) -> HttpResponse:
     return HttpResponse("\n".join([*lines(), ""]), content_type=CONTENT_TYPE)
 
 
-def _term(figure: Figure) -> str:
-    if not figure.removed:
-        return f"({figure.query})"
-    return f"({figure.query}) + COALESCE((SELECT {figure.removed} FROM webhooks_removedtotals), 0)"  # noqa: S608
+def _term(metric: Metric) -> str:
+    if not metric.removed:
+        return f"({metric.query})"
+    return f"({metric.query}) + COALESCE((SELECT {metric.removed} FROM webhooks_removedtotals), 0)"  # noqa: S608

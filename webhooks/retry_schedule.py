@@ -1,4 +1,4 @@
-"""When a delivery that failed is tried again. Pure."""
+"""Retry policies: when a failed delivery is attempted again. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LONGEST_SECONDS = 7 * 86_400
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 GONE = 410
 LONGEST_RETRY_AFTER = 86_400.0
-"""What a receiver asks for with Retry-After is heeded up to so many seconds."""
+"""A Retry-After is respected up to this time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What `quick` is: the settings WEBHOOK_*."""
+    """The values of the preset `quick`: the settings WEBHOOK_*."""
 
     max_attempts: int
     initial_seconds: float
@@ -31,7 +31,7 @@ class Defaults:
 
 
 class RetryPolicy(BaseModel):
-    """How often and how far apart attempts are made. `quick` is as the settings say, `custom` as its fields do."""
+    """The number of attempts and their delays. `quick` follows the settings, `custom` its own fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,23 +41,25 @@ class RetryPolicy(BaseModel):
     multiplier: float | None = Field(None, ge=1, le=10)
     max_seconds: float | None = Field(None, ge=0, le=LONGEST_SECONDS)
     delays_seconds: list[float] | None = Field(None, min_length=0, max_length=MOST_ATTEMPTS - 1)
-    """`custom`, instead of the four above: the delay before each further attempt."""
+    """For `custom`, instead of the four fields above: the delay before each further attempt."""
     retry_other_4xx: bool = False
-    """Whether every answer but 2xx and 410 is tried again, as Standard Webhooks has it."""
+    """Also retry all other 4xx responses but 410, as Standard Webhooks recommends."""
 
     @model_validator(mode="after")
-    def _fits(self) -> RetryPolicy:
+    def _is_consistent(self) -> RetryPolicy:
         curve = (self.max_attempts, self.initial_seconds, self.multiplier, self.max_seconds)
         if self.preset != "custom" and (self.delays_seconds is not None or any(v is not None for v in curve)):
-            raise ValueError("Delays of its own are for the preset custom.")
+            raise ValueError("Only the preset custom accepts delays. Set preset to custom, or remove them.")
         if self.delays_seconds is not None and any(v is not None for v in curve):
-            raise ValueError("Either delays_seconds, or max_attempts, initial_seconds, multiplier and max_seconds.")
+            raise ValueError(
+                "Give either delays_seconds, or max_attempts, initial_seconds, multiplier and max_seconds."
+            )
         if any(not 0 <= delay <= LONGEST_SECONDS for delay in self.delays_seconds or ()):
-            raise ValueError(f"Each of delays_seconds is from 0 to {LONGEST_SECONDS}.")
+            raise ValueError(f"Each of delays_seconds must be from 0 to {LONGEST_SECONDS}.")
         return self
 
     def longest_delays(self, defaults: Defaults) -> list[float]:
-        """Return the delay before each further attempt, in seconds, before chance shortens it."""
+        """Return the delay before each further attempt in seconds, before jitter shortens it."""
         if self.preset == "standard":
             return [float(delay) for delay in STANDARD_SECONDS]
         if self.delays_seconds is not None:
@@ -70,14 +72,14 @@ class RetryPolicy(BaseModel):
         return [exponential(retry, first, longest, factor) for retry in range(1, attempts)]
 
     def horizon_seconds(self, defaults: Defaults) -> float:
-        """Return how long after the first attempt the last one is made at most."""
+        """Return the longest time from the first to the last attempt."""
         return sum(self.longest_delays(defaults))
 
     def delay_after(self, attempt: int, defaults: Defaults, retry_after: float | None = None) -> float | None:
         """Return the seconds until the attempt after `attempt` (from 1); None if that was the last one.
 
-        Full jitter: by chance, between nothing and the longest. `standard` and `delays_seconds` only lose up to a
-        tenth: who writes down days means days. A receiver's `retry_after` is the least there is, within bounds.
+        The jitter is full, from zero to the delay; for `standard` and `delays_seconds`, whose delays are explicit, it
+        is a tenth. A receiver's `retry_after` is the minimum, up to LONGEST_RETRY_AFTER.
         """
         delays = self.longest_delays(defaults)
         if attempt > len(delays):
@@ -88,13 +90,13 @@ class RetryPolicy(BaseModel):
         return max(delay, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
 
     def is_retried(self, status: int) -> bool:
-        """Tell whether an answer that is no 2xx is worth another attempt."""
+        """Return whether a response other than 2xx is retried."""
         if status == GONE:
             return False
         return status in RETRIED or (self.retry_other_4xx and 400 <= status < 500)
 
     def in_words(self, defaults: Defaults) -> str:
-        """Return how long it goes on, for people."""
+        """Return a summary for people."""
         delays = self.longest_delays(defaults)
         if not delays:
             return "1 attempt, no retries"

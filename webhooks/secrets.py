@@ -1,5 +1,5 @@
-"""What only an endpoint and its receiver know: signing secrets, authentication, header values, and the query of the
-URL, which may hold a token. Encrypted at rest."""
+"""The secrets of endpoints and ad-hoc deliveries: signing secrets, authentication, header values, and the query of the
+URL, which may contain a token. They are encrypted at rest."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from workflow_platform.core.secrets import encryption
 from workflow_platform.core.secrets.secret_names import is_secret
 
 LONG_VALUE = 12
-"""Values of a URL's query of this length are kept out of logs whatever their names: `format=json` may be seen."""
+"""Query values of at least this length are redacted whatever their names; `format=json` is not."""
 
 
 class _Sealed(BaseModel):
-    """Nothing of it is in a repr or in a validation error."""
+    """A model whose values appear in no repr and no validation error."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
@@ -62,7 +62,7 @@ class QueryAuth(_Sealed):
 
 
 class HmacAuth(_Sealed):
-    """The hex digest of the body in a header, as many receivers have it: GitHub's is `sha256=<digest>`."""
+    """The hex digest of the body in a header. GitHub's format is `sha256=<digest>`."""
 
     type: Literal["hmac"]
     secret: str = Field(min_length=1, max_length=4_000)
@@ -75,54 +75,56 @@ Auth = Annotated[NoAuth | BearerAuth | BasicAuth | HeaderAuth | QueryAuth | Hmac
 
 
 class SigningSecret(_Sealed):
-    """One of the secrets that sign: `whsec_…` (v1) or `whsk_…` (v1a)."""
+    """A signing secret: `whsec_…` (v1) or `whsk_…` (v1a)."""
 
     id: str
     kind: Literal["v1", "v1a"]
     secret: str
     created_at: datetime
     expires_at: datetime | None = None
-    """After a rotation: until when it signs too."""
+    """After a rotation: when the secret stops signing."""
 
 
-class Secrets(_Sealed):
-    """What is sealed into an Endpoint, or into an ad-hoc Delivery."""
+class SealedSecrets(_Sealed):
+    """The secrets of an Endpoint, or of an ad-hoc Delivery."""
 
     signing: list[SigningSecret] = []
     auth: Auth = NoAuth()
     headers: dict[str, str] = {}
     url: str = ""
-    """The whole URL, where the row has its query masked; else empty."""
+    """The whole URL, if the row has it with a masked query; else empty."""
+    other: list[str] = []
+    """Further texts that must not be logged."""
 
-    def with_url(self, url: str) -> Secrets:
-        """Return these secrets with the URL, if it has anything that is not kept in the clear."""
+    def with_url(self, url: str) -> SealedSecrets:
+        """Return these secrets with the URL, if its query must be encrypted."""
         return self.model_copy(update={"url": "" if public_url(url) == url else url})
 
     def sealed(self) -> bytes:
-        """Return it encrypted."""
+        """Return the secrets, encrypted."""
         return encryption.encrypt(self.model_dump_json().encode())
 
     @classmethod
-    def of(cls, sealed: bytes | memoryview | None) -> Secrets:
-        """Open what `sealed` returned; nothing at all for None. Raises encryption.CannotDecrypt."""
+    def of(cls, sealed: bytes | memoryview | None) -> SealedSecrets:
+        """Decrypt what `sealed` returned; None gives no secrets. Raises encryption.CannotDecrypt."""
         return cls.model_validate_json(encryption.decrypt(bytes(sealed))) if sealed else cls()
 
     def signing_at(self, moment: datetime) -> list[SigningSecret]:
-        """Return the secrets that sign at that time, the newest first."""
+        """Return the secrets that sign at this time, the newest first."""
         valid = [each for each in self.signing if each.expires_at is None or each.expires_at > moment]
         return sorted(valid, key=lambda each: each.created_at, reverse=True)
 
     def masked(self) -> list[str]:
-        """Return what must be taken out of whatever is logged or shown."""
+        """Return the texts that must be redacted wherever something is logged or shown."""
         auth: Any = self.auth
-        found = [getattr(auth, name) for name in ("token", "password", "value", "secret") if getattr(auth, name, "")]
+        texts = [getattr(auth, name) for name in ("token", "password", "value", "secret") if getattr(auth, name, "")]
         if isinstance(auth, BasicAuth):
-            found.append(base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode())
+            texts.append(base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode())
         query = parse_qsl(urlsplit(self.url).query)
         in_url = [value for name, value in query if is_secret(name) or len(value) >= LONG_VALUE]
-        return [*found, *(each.secret for each in self.signing), *self.headers.values(), *in_url]
+        return [*texts, *(each.secret for each in self.signing), *self.headers.values(), *self.other, *in_url]
 
 
 def public_url(url: str) -> str:
-    """Return a URL as a row has it: scheme, host and path, and of the query the names."""
+    """Return a URL as it is stored in a row: with the values of its query masked."""
     return shown_url(url)[:MAX_URL]

@@ -1,4 +1,4 @@
-"""Signatures as Standard Webhooks has them: `v1` (HMAC-SHA256) and `v1a` (Ed25519) over `id.timestamp.body`. Pure.
+"""Signatures of Standard Webhooks: `v1` (HMAC-SHA256) and `v1a` (Ed25519) over `id.timestamp.body`. Pure.
 
 A secret is `whsec_` and base64 of 16 to 64 random bytes, or `whsk_` and base64 of an Ed25519 seed, whose public half is
 `whpk_…`. Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
@@ -24,17 +24,19 @@ SYMMETRIC, PRIVATE, PUBLIC = "whsec_", "whsk_", "whpk_"
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 TOLERANCE_SECONDS = 300
 MOST_SIGNATURES = 20
-"""Of a message: further ones are not looked at."""
+"""Further signatures of a message are ignored."""
 _SEED_BYTES = 32
 _NEW_BYTES = 32
+_SHORTEST_KEY = 16
+NO_MATCH = "The signature is wrong: it was made with another secret, or the body was changed on the way."
 
 
 class BadSecret(ValueError):
-    """A secret is whsec_, whsk_ or whpk_ and base64 of 16 to 64 bytes (Ed25519: of 32)."""
+    """A secret must be whsec_, whsk_ or whpk_ followed by 16 to 64 bytes in Base64 (Ed25519: 32 bytes)."""
 
 
 class BadSignature(Exception):
-    """The message is not signed by whom it should be, or is too old; the text says what is wrong with it."""
+    """The signature of a message is wrong, missing or too old; the text says which."""
 
 
 def new_secret(kind: Kind) -> str:
@@ -43,8 +45,15 @@ def new_secret(kind: Kind) -> str:
     return prefix + base64.b64encode(random_secrets.token_bytes(_NEW_BYTES)).decode()
 
 
+def secret_of(key: bytes) -> str:
+    """Return the `whsec_…` that signs as HMAC does with a key of any length: RFC 2104 fills short keys with zeros, and
+    hashes those that are longer than a block."""
+    key = hashlib.sha256(key).digest() if len(key) > hashlib.sha256().block_size else key.ljust(_SHORTEST_KEY, b"\0")
+    return SYMMETRIC + base64.b64encode(key).decode()
+
+
 def check_secret(secret: str) -> Kind:
-    """Return what kind of signature the secret makes or, if it is a public key, verifies. Raises BadSecret."""
+    """Return the kind of signature that the secret creates or, as a public key, verifies. Raises BadSecret."""
     if secret.startswith(PUBLIC):
         _public(secret)
         return "v1a"
@@ -56,12 +65,12 @@ def check_secret(secret: str) -> Kind:
 
 
 def public_key(secret: str) -> str:
-    """Return the `whpk_…` by which a receiver verifies what the `whsk_…` signs. Raises BadSecret."""
+    """Return the public key `whpk_…` of a secret `whsk_…`. Raises BadSecret."""
     return PUBLIC + base64.b64encode(_private(secret).public_key().public_bytes_raw()).decode()
 
 
 def sign(secrets: Iterable[str], message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the value of `webhook-signature`: one for each secret, in their order. Raises BadSecret."""
+    """Return the value of `webhook-signature`: one signature per secret, in order. Raises BadSecret."""
     message = _message(message_id, timestamp, body)
     return " ".join(_signature(secret, message) for secret in secrets)
 
@@ -74,43 +83,43 @@ def verify(
     tolerance_seconds: float = TOLERANCE_SECONDS,
     now: float | None = None,
 ) -> str:
-    """Return the id of a message that one of the secrets has signed, and lately. Header names are in lower case.
+    """Verify a message and return its id. Header names are in lower case.
 
-    Raises BadSignature for whatever is wrong with the message, BadSecret for a secret that is none.
+    Raises BadSignature if no secret signed it or it is too old, BadSecret for an invalid secret.
     """
-    message_id, said, given = (headers.get(name, "") for name in (ID, TIMESTAMP, SIGNATURE))
-    if not (message_id and said and given):
+    message_id, timestamp, signatures = (headers.get(name, "") for name in (ID, TIMESTAMP, SIGNATURE))
+    if not (message_id and timestamp and signatures):
         missing = next(name for name in (ID, TIMESTAMP, SIGNATURE) if not headers.get(name))
         raise BadSignature(f"The header {missing} is missing.")
-    if not (said.isascii() and said.isdigit() and len(said) < 13):
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 13):
         raise BadSignature("webhook-timestamp is not a number of seconds.")
-    apart = (time.time() if now is None else now) - int(said)
-    if abs(apart) > tolerance_seconds:
-        raise BadSignature("webhook-timestamp is too old." if apart > 0 else "webhook-timestamp lies in the future.")
-    message = _message(message_id, int(said), body, said)
-    found = [(part.partition(",")[0], part.partition(",")[2]) for part in given.split(" ")[:MOST_SIGNATURES]]
-    if not any(_fits(secret, found, message) for secret in secrets):
-        raise BadSignature("No signature fits.")
+    age = (time.time() if now is None else now) - int(timestamp)
+    if abs(age) > tolerance_seconds:
+        raise BadSignature("webhook-timestamp is too old." if age > 0 else "webhook-timestamp is in the future.")
+    message = _message(message_id, int(timestamp), body, timestamp)
+    parts = [(part.partition(",")[0], part.partition(",")[2]) for part in signatures.split(" ")[:MOST_SIGNATURES]]
+    if not any(_matches(secret, parts, message) for secret in secrets):
+        raise BadSignature(NO_MATCH)
     return message_id
 
 
-def _message(message_id: str, timestamp: int, body: bytes, said: str | None = None) -> bytes:
-    return f"{message_id}.{said or timestamp}.".encode() + body
+def _message(message_id: str, timestamp: int, body: bytes, text: str | None = None) -> bytes:
+    return f"{message_id}.{text or timestamp}.".encode() + body
 
 
 def _signature(secret: str, message: bytes) -> str:
     if secret.startswith(PRIVATE):
         return "v1a," + base64.b64encode(_private(secret).sign(message)).decode()
-    # Not hmac.digest: it lets go of the interpreter, and among many threads it takes long to get that back.
+    # Not hmac.digest: it releases the GIL, and with many threads it takes long to get it back.
     return "v1," + base64.b64encode(hmac.new(_key(secret), message, hashlib.sha256).digest()).decode()
 
 
-def _fits(secret: str, found: list[tuple[str, str]], message: bytes) -> bool:
+def _matches(secret: str, signatures: list[tuple[str, str]], message: bytes) -> bool:
     if secret.startswith((PUBLIC, PRIVATE)):
         key = _public(secret) if secret.startswith(PUBLIC) else _private(secret).public_key()
-        return any(_verified(key, value, message) for kind, value in found if kind == "v1a")
+        return any(_verified(key, value, message) for kind, value in signatures if kind == "v1a")
     right = _signature(secret, message).removeprefix("v1,").encode()
-    return any(hmac.compare_digest(right, value.encode()) for kind, value in found if kind == "v1")
+    return any(hmac.compare_digest(right, value.encode()) for kind, value in signatures if kind == "v1")
 
 
 def _verified(key: Ed25519PublicKey, signature: str, message: bytes) -> bool:
@@ -124,7 +133,7 @@ def _verified(key: Ed25519PublicKey, signature: str, message: bytes) -> bool:
 @lru_cache(maxsize=1024)
 def _key(secret: str) -> bytes:
     key = _decoded(secret.removeprefix(SYMMETRIC))
-    if not 16 <= len(key) <= 64:
+    if not _SHORTEST_KEY <= len(key) <= 64:
         raise BadSecret(BadSecret.__doc__)
     return key
 
@@ -132,7 +141,7 @@ def _key(secret: str) -> bytes:
 @lru_cache(maxsize=1024)
 def _private(secret: str) -> Ed25519PrivateKey:
     seed = _decoded(secret.removeprefix(PRIVATE))
-    if len(seed) not in {_SEED_BYTES, 2 * _SEED_BYTES}:  # some keep the public half behind the seed
+    if len(seed) not in {_SEED_BYTES, 2 * _SEED_BYTES}:  # some append the public key to the seed
         raise BadSecret(BadSecret.__doc__)
     return Ed25519PrivateKey.from_private_bytes(seed[:_SEED_BYTES])
 

@@ -1,7 +1,12 @@
-"""How deliveries went: by endpoint and over time. Counted by the database, from what is kept of them."""
+"""Delivery statistics: the one query behind the pages, the API and the admin.
+
+A delivery counts in the bucket of its `ended_at`, with the status that it ended with; one that was sent again counts
+once, by its latest end. An attempt counts in the bucket of its `started_at`. Retention removes both.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,36 +24,54 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
-class Figures:
-    """Of the deliveries that ended, and of the attempts that began, in a time."""
+class DeliveryStats:
+    """The deliveries that ended, and the attempts that started, within a time."""
 
     delivered: int = 0
     failed: int = 0
     cancelled: int = 0
     attempts: int = 0
     attempts_per_delivery: float | None = None
-    """Of those that were delivered or failed; None: there are none."""
+    """Over the deliveries that were delivered or failed; None: there are none."""
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
 
     @property
     def success_rate(self) -> float | None:
-        """Return the share of delivered ones in those that were delivered or failed; None: there are none."""
+        """Return delivered / (delivered + failed), from 0 to 1; None: there are none."""
         ended = self.delivered + self.failed
         return self.delivered / ended if ended else None
+
+    @property
+    def success_percent(self) -> float | None:
+        """Return the success rate in percent with one decimal; 100 only if nothing failed."""
+        if self.success_rate is None:
+            return None
+        return min(round(100 * self.success_rate, 1), 99.9) if self.failed else 100.0
+
+    @property
+    def latency(self) -> tuple[float, float, float] | None:
+        """Return p50, p95 and p99 in milliseconds; None: there are none."""
+        if self.p50_ms is None or self.p95_ms is None or self.p99_ms is None:
+            return None
+        return self.p50_ms, self.p95_ms, self.p99_ms
 
 
 @dataclass(slots=True)
 class Statistics:
-    """`endpoints` by id, None being ad-hoc deliveries; `series` has every bucket of the time, also the empty ones."""
+    """`endpoints` by id, None being ad-hoc deliveries; `series` has every bucket of the time, also the empty ones.
 
-    total: Figures = field(default_factory=Figures)
-    endpoints: dict[UUID | None, Figures] = field(default_factory=dict)
-    series: dict[datetime, Figures] = field(default_factory=dict)
+    `endpoint_series` has only the buckets in which something happened, and is filled only on request.
+    """
+
+    total: DeliveryStats = field(default_factory=DeliveryStats)
+    endpoints: defaultdict[UUID | None, DeliveryStats] = field(default_factory=lambda: defaultdict(DeliveryStats))
+    series: dict[datetime, DeliveryStats] = field(default_factory=dict)
+    endpoint_series: dict[tuple[UUID | None, datetime], DeliveryStats] = field(default_factory=dict)
 
 
-# Rows are counted once, and then the counts are added up three times.
+# Rows are counted once; then the counts are added up for each of the grouping sets.
 _DELIVERIES = """
 SELECT grouping(endpoint_id), grouping(bucket), endpoint_id, bucket,
  coalesce(sum(n) FILTER (WHERE status = 'delivered'), 0)::bigint,
@@ -59,70 +82,79 @@ FROM (
  SELECT endpoint_id, status, date_bin(%(step)s, ended_at, %(epoch)s) AS bucket, count(*) AS n,
   sum(attempts_made)::numeric AS made
  FROM webhooks_delivery
- WHERE ended_at >= %(since)s AND ended_at < %(until)s AND workspace_id = ANY(%(workspaces)s) {only}
+ WHERE ended_at >= %(since)s AND ended_at < %(until)s {only}
  GROUP BY 1, 2, 3
-) AS counted GROUP BY GROUPING SETS ((), (endpoint_id), (bucket))
+) AS counted GROUP BY GROUPING SETS ((), (endpoint_id), (bucket){sets})
 """
 _ATTEMPTS = """
 SELECT grouping(endpoint_id), grouping(bucket), endpoint_id, bucket, count(*),
  percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY total_ms)
 FROM (
  SELECT endpoint_id, total_ms, date_bin(%(step)s, started_at, %(epoch)s) AS bucket FROM webhooks_deliveryattempt
- WHERE started_at >= %(since)s AND started_at < %(until)s AND workspace_id = ANY(%(workspaces)s) {only} {ids}
-) AS made GROUP BY GROUPING SETS ((), (endpoint_id), (bucket))
+ WHERE started_at >= %(since)s AND started_at < %(until)s AND id >= %(first)s {only}
+) AS made GROUP BY GROUPING SETS ((), (endpoint_id), (bucket){sets})
 """
 
 
 def measure(
-    workspaces: Collection[UUID],
     since: datetime,
     until: datetime,
-    bucket: str = "hour",
+    step: timedelta = BUCKETS["hour"],
+    *,
+    workspaces: Collection[UUID] | None = None,
     endpoints: Collection[UUID] | None = None,
+    endpoint_series: bool = False,
 ) -> Statistics:
-    """Return how deliveries of these workspaces went, of some endpoints or of all. `bucket` is one of BUCKETS.
+    """Return the statistics of deliveries from `since` up to and without `until`, in buckets of `step`.
 
-    Percentiles are of attempts' `total_ms`. Retention removes what they are counted from.
+    Of these workspaces and endpoints only; None: of all. Percentiles are of the attempts' `total_ms`.
     """
-    found = Statistics(series={moment: Figures() for moment in buckets(since, until, bucket)})
+    statistics = Statistics(series={moment: DeliveryStats() for moment in buckets(since, until, step)})
     values: dict[str, Any] = {
-        "workspaces": list(workspaces),
+        "workspaces": None if workspaces is None else list(workspaces),
         "since": since,
         "until": until,
-        "step": BUCKETS[bucket],
+        "step": step,
         "epoch": _EPOCH,
         "endpoints": None if endpoints is None else list(endpoints),
-        "first": first_id(max(since - SLACK, _EPOCH)),
+        "first": first_id(max(since - SLACK, _EPOCH)),  # an attempt's id is made after it started
     }
-    # An attempt's id is made after it began.
-    terms = {"only": "" if endpoints is None else "AND endpoint_id = ANY(%(endpoints)s)", "ids": "AND id >= %(first)s"}
+    only = "" if workspaces is None else "AND workspace_id = ANY(%(workspaces)s) "
+    only += "" if endpoints is None else "AND endpoint_id = ANY(%(endpoints)s)"
+    terms = {"only": only, "sets": ", (endpoint_id, bucket)" if endpoint_series else ""}
     with connection.cursor() as cursor:
         cursor.execute(_DELIVERIES.format(**terms), values)
         for row in cursor.fetchall():
-            figures = _of(found, row)
-            figures.delivered, figures.failed, figures.cancelled, figures.attempts_per_delivery = row[4:]
+            stats = _of(statistics, row)
+            stats.delivered, stats.failed, stats.cancelled, stats.attempts_per_delivery = row[4:]
         cursor.execute(_ATTEMPTS.format(**terms), values)
         for row in cursor.fetchall():
-            figures = _of(found, row)
-            figures.attempts = row[4]
-            figures.p50_ms, figures.p95_ms, figures.p99_ms = row[5] or (None, None, None)
-    return found
+            stats = _of(statistics, row)
+            stats.attempts = row[4]
+            stats.p50_ms, stats.p95_ms, stats.p99_ms = row[5] or (None, None, None)
+    return statistics
 
 
-def buckets(since: datetime, until: datetime, bucket: str) -> Iterator[datetime]:
+def buckets(since: datetime, until: datetime, step: timedelta) -> Iterator[datetime]:
     """Yield the beginnings of the buckets that a time touches."""
-    step = BUCKETS[bucket]
-    moment = _EPOCH + (since - _EPOCH) // step * step
+    moment = bucket_of(since, step)
     while moment < until:
         yield moment
         moment += step
 
 
-def _of(found: Statistics, row: tuple[Any, ...]) -> Figures:
-    """Return the figures that a row is about: of all, of an endpoint, or of a bucket."""
+def bucket_of(moment: datetime, step: timedelta) -> datetime:
+    """Return the beginning of the bucket that a moment is in."""
+    return _EPOCH + (moment - _EPOCH) // step * step
+
+
+def _of(statistics: Statistics, row: tuple[Any, ...]) -> DeliveryStats:
+    """Return the stats that a row belongs to: the total, an endpoint, a bucket, or an endpoint's bucket."""
     over_endpoints, over_buckets, endpoint, bucket = row[:4]
     if over_endpoints and over_buckets:
-        return found.total
+        return statistics.total
     if over_buckets:
-        return found.endpoints.setdefault(endpoint, Figures())
-    return found.series.setdefault(bucket, Figures())
+        return statistics.endpoints[endpoint]
+    if over_endpoints:
+        return statistics.series.setdefault(bucket, DeliveryStats())
+    return statistics.endpoint_series.setdefault((endpoint, bucket), DeliveryStats())

@@ -1,9 +1,8 @@
-"""Filter and transformation of an endpoint, in QuickJS: no I/O; limits on time, memory and stack. No Django.
+"""The filter and the transformation of an endpoint, run in QuickJS: without I/O, with limits on time, memory and stack.
 
-All of it runs in sandbox processes: `webhooks.sending.scripts` and `webhooks.validation` ask for it.
-
-Both scripts see `event`, the CloudEvent. The filter is an expression; what is falsy is not sent. The transformation is
-the body of a function: it returns the payload, an object or array, or `{body, headers?, method?}`.
+It runs in sandbox processes, for `webhooks.sending.scripts` and `webhooks.validation`, and does not import Django.
+Both scripts see `event`, the CloudEvent. The filter is an expression; events for which it is falsy are not sent. The
+transformation is a function body that returns the payload, an object or array, or `{body, headers?, method?}`.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ STACK_LIMIT_BYTES = 256 * 1024
 MOST_BODY_BYTES = 1024 * 1024
 SECONDS_TOGETHER = 1.0
 BYTES_TOGETHER = 4 * 2**20
-"""CPU seconds, and bytes of answers, after which no further event is begun in one task."""
+"""CPU seconds, and bytes of results, after which one task starts no further event."""
 MOST_HEADERS = 50
 METHODS = frozenset({"POST", "PUT", "PATCH"})
 ENVELOPE = frozenset({"body", "headers", "method"})
@@ -33,8 +32,8 @@ _JSON = "application/json"
 _CLOUD_EVENT = "application/cloudevents+json; charset=utf-8"
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 
-# What a script throws comes back as text, made inside: to read a thrown object can run code, and the host would have no
-# limits there. The functions it needs are taken before the script can put others in their place.
+# A thrown value is converted to text inside QuickJS: reading a thrown object can run code, which the host could not
+# limit. The functions for that are captured before the script can replace them.
 _RUNNER = """
 var __run = (function (evaluate, stringify, String, Error, Symbol, defineProperty) {
   [InternalError, SyntaxError, RangeError].forEach(function (kind) {
@@ -60,12 +59,12 @@ var __run = (function (evaluate, stringify, String, Error, Symbol, definePropert
 
 
 class ScriptError(Exception):
-    """A filter or a transformation did not come to a result; the message says why."""
+    """A filter or transformation failed; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """What is sent instead."""
+class TransformResult:
+    """The message that a transformation makes of an event."""
 
     body: str
     content_type: str
@@ -73,17 +72,17 @@ class Prepared:
     method: str = ""
 
     def within(self, options: dict[str, Any] | None) -> dict[str, Any]:
-        """Return the delivery's options with what is sent besides the body."""
+        """Return the options of the delivery with the headers and method of the result."""
         return {**(options or {}), "headers": self.headers, "method": self.method}
 
 
 def check_filter(source: str, parser: Parser | None = None) -> str | None:
-    """Return what is wrong with a filter, None if nothing is. Nothing of it runs."""
+    """Return the syntax error of a filter, or None. The filter does not run."""
     return _syntax("expression", source, parser or Parser())
 
 
 def check_transform(source: str, parser: Parser | None = None) -> str | None:
-    """Return what is wrong with a transformation, None if nothing is. Nothing of it runs."""
+    """Return the syntax error of a transformation, or None. The transformation does not run."""
     return _syntax("body", source, parser or Parser())
 
 
@@ -94,11 +93,11 @@ def check(parts: list[bytes]) -> list[bytes]:
 
 
 def run(parts: list[bytes]) -> list[bytes]:
-    """Prepare deliveries, as a task of a sandbox process.
+    """Apply the scripts to deliveries, as a task of a sandbox process.
 
-    `parts` is a JSON list with filter and transformation of each, then the event of each. Returns a JSON list: for each
-    `{made}` (a Prepared, null or false, as `prepare` returns it) or `{error}`, or null for those that there was no time
-    left for, or no room in the answer; never for the first.
+    `parts` is a JSON list with the filter and transformation of each delivery, followed by the event of each. Returns a
+    JSON list with `{made}` (the return value of `prepare`) or `{error}` for each, or null if the time or size limit was
+    reached before it; never for the first.
     """
     answers: list[dict[str, Any] | None] = []
     began, size = time.process_time(), 0
@@ -116,29 +115,29 @@ def _made(filter_: str, transform: str, event: str) -> dict[str, Any]:
         made = prepare(filter_, transform, event)
     except ScriptError as error:
         return {"error": str(error)}
-    return {"made": asdict(made) if isinstance(made, Prepared) else made}
+    return {"made": asdict(made) if isinstance(made, TransformResult) else made}
 
 
-def prepare(filter_: str, transform: str, event: str) -> Prepared | Literal[False] | None:
-    """Apply both scripts to the event (JSON). Returns what is sent instead, None if the event is sent as it is, False
-    if the filter turns it down. Raises ScriptError."""
+def prepare(filter_: str, transform: str, event: str) -> TransformResult | Literal[False] | None:
+    """Apply both scripts to the event (JSON). Returns the result of the transformation, None if there is none, or False
+    if the filter excludes the event. Raises ScriptError."""
     if filter_ and not passes(filter_, event):
         return False
     return transformed(transform, event) if transform else None
 
 
 def passes(source: str, event: str) -> bool:
-    """Tell whether the filter lets the event (JSON) through. Raises ScriptError."""
+    """Return whether the filter accepts the event (JSON). Raises ScriptError."""
     return _run(f"(() => (\n{source}\n))()", event, asks=True) == "true"
 
 
-def transformed(source: str, event: str) -> Prepared:
-    """Return what the transformation makes of the event (JSON). Raises ScriptError."""
+def transformed(source: str, event: str) -> TransformResult:
+    """Apply the transformation to the event (JSON). Raises ScriptError."""
     text = _run(f"(function () {{\n{source}\n}})()", event, asks=False)
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise ScriptError("The transformation returns no JSON value.") from None
+        raise ScriptError("The transformation must return a JSON value.") from None
     if isinstance(value, dict) and "body" in value and value.keys() <= ENVELOPE:
         return _of_envelope(value)
     if not isinstance(value, dict | list):
@@ -146,33 +145,36 @@ def transformed(source: str, event: str) -> Prepared:
     return _prepared(value, {}, "")
 
 
-def _of_envelope(value: dict[str, Any]) -> Prepared:
+def _of_envelope(value: dict[str, Any]) -> TransformResult:
     headers, method = value.get("headers") or {}, str(value.get("method") or "").upper()
     if not isinstance(headers, dict) or len(headers) > MOST_HEADERS:
-        raise ScriptError(f"`headers` must be an object of at most {MOST_HEADERS}.")
+        raise ScriptError(f"`headers` must be an object with at most {MOST_HEADERS} headers.")
     for name, content in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not isinstance(content, str | int | float) or len(str(content)) > 8_000:
-            raise ScriptError(f"The header {name[:100]!r} is not one.")
+            raise ScriptError(
+                f"The header {name[:100]!r} is invalid. Use a valid name, and a string or number of at most 8000"
+                " characters."
+            )
     if method and method not in METHODS:
         raise ScriptError(f"`method` must be one of {', '.join(sorted(METHODS))}.")
     return _prepared(value["body"], {name: str(content) for name, content in headers.items()}, method)
 
 
-def _prepared(body: Any, headers: dict[str, str], method: str) -> Prepared:
+def _prepared(body: Any, headers: dict[str, str], method: str) -> TransformResult:
     if isinstance(body, str):
         text, content_type = body, "text/plain; charset=utf-8"
     else:
         text = orjson.dumps(body).decode()
         content_type = _CLOUD_EVENT if isinstance(body, dict) and "specversion" in body else _JSON
     if len(text.encode(errors="replace")) > MOST_BODY_BYTES:
-        raise ScriptError(f"The transformation returns more than {MOST_BODY_BYTES} bytes.")
+        raise ScriptError(f"The transformation returned more than {MOST_BODY_BYTES} bytes, the limit.")
     own = {name: content for name, content in headers.items() if name.lower() != "content-type"}
     given = next((content for name, content in headers.items() if name.lower() == "content-type"), content_type)
-    return Prepared(text.replace("\0", "�"), given[:200], own, method)
+    return TransformResult(text.replace("\0", "�"), given[:200], own, method)
 
 
 def _run(source: str, event: str, *, asks: bool) -> str:
-    """Run it in a context of its own."""
+    """Run a script in a new context."""
     try:
         context = javascript.context(
             seconds=TIME_LIMIT_SECONDS, memory_bytes=MEMORY_LIMIT_BYTES, stack_bytes=STACK_LIMIT_BYTES
@@ -195,9 +197,9 @@ def _syntax(kind: Kind, source: str, parser: Parser) -> str | None:
 
 
 def _explained(error: str) -> str:
-    said = error.strip().split("\n")[0][:400]
-    if "interrupted" in said:
-        return f"The script took longer than {TIME_LIMIT_SECONDS:g} s."
-    if "out of memory" in said or said in {"null", ""}:
-        return f"The script needs more than {MEMORY_LIMIT_BYTES // 2**20} MiB."
-    return said
+    message = error.strip().split("\n")[0][:400]
+    if "interrupted" in message:
+        return f"The script took longer than {TIME_LIMIT_SECONDS:g} s, the limit."
+    if "out of memory" in message or message in {"null", ""}:
+        return f"The script needs more than {MEMORY_LIMIT_BYTES // 2**20} MiB of memory, the limit."
+    return message

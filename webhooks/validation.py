@@ -1,4 +1,4 @@
-"""What endpoints and ad-hoc deliveries may be made of. Each check raises Refused with a sentence for people."""
+"""Validation of endpoints and ad-hoc deliveries. Each check raises InvalidValue with a message for people."""
 
 from __future__ import annotations
 
@@ -17,81 +17,88 @@ from workflow_platform.core.sandbox.checking import CheckFailed, Checks
 MOST_PATTERNS = 50
 MOST_HEADERS, LONGEST_HEADER = 30, 4_096
 DELIVERED = tuple(name for name in CATALOGUE if not name.startswith("system.") and name != "workflow.hook_tested")
-"""The types of which endpoints hear: not those of the installation, nor what shows test requests to those who build."""
+"""The event types that endpoints can subscribe to: all but those of the installation and of test requests."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
-_OURS = frozenset({
+_PLATFORM_HEADERS = frozenset({
     "connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization", "proxy-connection", "te",
     "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
 _checks = Checks("webhooks.transforms:check", "The syntax check")
 
 
-class Refused(ValueError):
-    """What was given cannot be taken; the message says why."""
+class InvalidValue(ValueError):
+    """A value is invalid; the message says why and what to do."""
 
 
 def check_url(url: str) -> None:
-    """Refuse what may not be called.
+    """Raise InvalidValue for a URL that outbound requests may not call.
 
-    A name that does not resolve now is let through: the receiver may be set up later, or the name server be away, and
-    what it leads to is checked again at every attempt anyway.
+    A name that does not resolve is accepted: the receiver may be set up later, and every attempt checks the address.
     """
     try:
         outbound.check_url(url)
     except outbound.OutboundRefused as error:
-        raise Refused(str(error)) from None
+        raise InvalidValue(str(error)) from None
     except outbound.OutboundFailed:
         pass
 
 
 def host_of(url: str) -> str:
-    """Return the host, for a name where none is given."""
+    """Return the host of a URL, as a default name."""
     return (urlsplit(url).hostname or url)[:200]
 
 
 def check_event_types(patterns: Collection[str]) -> None:
-    """Refuse a pattern that no event fits, or only events that are never delivered."""
+    """Raise InvalidValue for a pattern that matches no event type, or none that is delivered."""
     for pattern in patterns:
         try:
-            found = matching_types([pattern])
+            types = matching_types([pattern])
         except UnknownEventType as error:
-            raise Refused(str(error)) from None
-        if found.isdisjoint(DELIVERED):
-            raise Refused(f"{pattern!r} fits only events that are not delivered.")
+            raise InvalidValue(str(error)) from None
+        if types.isdisjoint(DELIVERED):
+            raise InvalidValue(f"{pattern!r} matches only events that are not delivered to endpoints. Remove it.")
 
 
 def check_workflow(workflow_id: UUID, workspace_id: UUID) -> None:
-    """Refuse a workflow that the workspace does not have."""
+    """Raise InvalidValue for a workflow that the workspace does not have."""
     name = f"{WORKFLOW}{workflow_id}"
     state = reading.states([name]).get(name)
     if state is None or state.workspace_id != workspace_id:
-        raise Refused("The workspace has no such workflow.")
+        raise InvalidValue("The workspace has no workflow with this id.")
 
 
 def check_headers(headers: Mapping[str, str | None], reserved: Collection[str] = ()) -> None:
-    """Refuse what is the platform's to say, and what HTTP does not allow. Never says a value."""
+    """Raise InvalidValue for headers that the platform sets, and for invalid ones. Messages never contain a value."""
     if len(headers) > MOST_HEADERS:
-        raise Refused(f"At most {MOST_HEADERS} headers are sent.")
+        raise InvalidValue(f"There are {len(headers)} headers; at most {MOST_HEADERS} are allowed.")
     if len({name.lower() for name in headers}) < len(headers):
-        raise Refused("A header is there twice: upper and lower case do not make a difference.")
+        raise InvalidValue("A header occurs twice. Names of headers are case-insensitive; remove one.")
     for name, value in headers.items():
         low = name.lower()
-        if low in _OURS or low in reserved or low.startswith("webhook-"):
-            raise Refused(f"{name[:60]} is set by the platform.")
+        if low in _PLATFORM_HEADERS or low in reserved or low.startswith("webhook-"):
+            raise InvalidValue(f"The platform sets the header {name[:60]}. Remove it.")
         if not _TOKEN.fullmatch(name):
-            raise Refused(f"{name[:60]!r} cannot be the name of a header.")
+            raise InvalidValue(
+                f"{name[:60]!r} is not a valid header name. Use letters, digits and !#$%&'*+-.^_`|~, at most 100."
+            )
         if value is not None and (len(value) > LONGEST_HEADER or not _VALUE.fullmatch(value)):
-            raise Refused(f"The value of {name} is too long, or holds a character that HTTP does not allow.")
+            raise InvalidValue(
+                f"The value of the header {name} must be Latin-1 text without control characters, at most"
+                f" {LONGEST_HEADER} characters."
+            )
 
 
 def check_filter(source: str, group: str) -> None:
-    """Refuse what is no expression. `group` is the workspace, or the user, who asks. Raises Unavailable, too."""
+    """Raise InvalidValue for a filter that is not an expression. Raises Unavailable.
+
+    `group` is the workspace or user on whose behalf the sandbox checks.
+    """
     _parsed("filter", source, group)
 
 
 def check_transform(source: str, group: str) -> None:
-    """Refuse what is no body of a function. `group` and what it raises as for `check_filter`."""
+    """Raise InvalidValue for a transformation that is not a function body. Otherwise as `check_filter`."""
     _parsed("transform", source, group)
 
 
@@ -101,6 +108,6 @@ def _parsed(kind: str, source: str, group: str) -> None:
     try:
         why = _checks.verdicts([(kind, source)], group)[kind, source]
     except CheckFailed as error:
-        raise Refused(str(error)) from None
+        raise InvalidValue(str(error)) from None
     if why is not None:
-        raise Refused(f"It does not parse: {why}")
+        raise InvalidValue(f"The script has a syntax error: {why}")

@@ -8,6 +8,7 @@ from webhooks import dispatcher, outbox
 from webhooks.models import Delivery, Endpoint
 from webhooks.operations import jobs as operation_jobs
 from webhooks.operations import replays
+from webhooks.sending import outcomes
 from webhooks.sending.sender import deliver
 from webhooks.validation import DELIVERED
 from workflow_platform.core import jobs
@@ -19,7 +20,8 @@ def connect() -> None:
     subscribe()
     jobs.register(dispatcher.KIND, deliver, "high")
     jobs.register(operation_jobs.KIND, operation_jobs.work, "low")
-    receivers.register(replays.Endpoints())
+    receivers.register(replays.ReplayDeliveries())
+    outcomes.on_end(replays.report_ends)
     encrypted_columns.register_column("endpoints", Endpoint, "sealed")
     encrypted_columns.register_column("ad-hoc deliveries", Delivery, "sealed")
 

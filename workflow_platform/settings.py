@@ -252,7 +252,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ExecutionStatusEnum": "executions.models.execution.STATUS_CHOICES",
         "CredentialTypeEnum": "executions.models.credential.TYPE_CHOICES",
-        "ReplayTargetEnum": "events.replay.models.Target",
+        "ReplayTargetEnum": "events.replay.models.ReplayTarget",
         "DeliveryStatusEnum": "webhooks.models.DeliveryStatus",
         "DeliveryPriorityEnum": "webhooks.api.delivery_serializers.PRIORITIES",
         "PriorityEnum": "executions.models.Priority",

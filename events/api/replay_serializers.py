@@ -1,4 +1,4 @@
-"""What the replays' API takes in and gives out."""
+"""Serializers of replays."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from rest_framework import serializers
 from events.api.query_fields import checked_types
 from events.history.event_filter import BadPattern, EventFilter, matching_sources
 from events.replay.control import FASTEST, SLOWEST
-from events.replay.creation import Pace, Wanted
-from events.replay.models import Mode, Replay, State, Target
-from events.replay.sending import Endpoint, key_of
+from events.replay.creation import ReplayPace, ReplayRequest
+from events.replay.models import Replay, ReplayMode, ReplayStatus, ReplayTarget
+from events.replay.url_target import UrlTarget, signing_key
 from workflow_platform.core import outbound
 from workflow_platform.core.api.inputs import BodySerializer, Moment, QueryBoolean, QuerySerializer
 from workflow_platform.core.outbound import OutboundFailed, OutboundRefused
@@ -29,21 +29,25 @@ class _Text(serializers.CharField):
 
 class ReplayFilterSerializer(BodySerializer):
     closed = True
-    types = serializers.ListField(child=_Text(), required=False, max_length=50, help_text="Patterns: `execution.*`.")
-    sources = serializers.ListField(child=_Text(), required=False, max_length=50, help_text="Patterns.")
+    types = serializers.ListField(
+        child=_Text(), required=False, max_length=50, help_text="Event types or patterns such as `execution.*`."
+    )
+    sources = serializers.ListField(child=_Text(), required=False, max_length=50, help_text="Sources or patterns.")
     workflow = serializers.UUIDField(required=False)
     execution = serializers.UUIDField(required=False)
-    streams = serializers.ListField(child=_Text(max_length=80), required=False, max_length=100, help_text="Names.")
+    streams = serializers.ListField(
+        child=_Text(max_length=80), required=False, max_length=100, help_text="Names of streams."
+    )
     since = Moment(required=False, help_text="Events at this time or later.")
-    until = Moment(required=False, help_text="Earlier.")
-    text = serializers.CharField(required=False, max_length=200, help_text="Somewhere in the event's data.")
+    until = Moment(required=False, help_text="Events before this time.")
+    text = serializers.CharField(required=False, max_length=200, help_text="A text that the event's data contains.")
 
     def validate_types(self, value: list[str]) -> list[str]:
-        """Refuse patterns that no type fits."""
+        """Reject patterns that match no event type."""
         return checked_types(value)
 
     def validate_sources(self, value: list[str]) -> list[str]:
-        """Refuse what cannot be a pattern of sources."""
+        """Reject invalid patterns of sources."""
         try:
             matching_sources(value)
         except BadPattern as error:
@@ -53,12 +57,12 @@ class ReplayFilterSerializer(BodySerializer):
 
 class ReplayTargetSerializer(BodySerializer):
     closed = True
-    type = serializers.ChoiceField(choices=Target.choices)
+    type = serializers.ChoiceField(choices=ReplayTarget.choices)
     endpoint = serializers.UUIDField(
         required=False,
-        help_text="The id of an endpoint: it is handed each event when it is due, and delivers it as it does others.",
+        help_text="The id of an endpoint. Each event becomes a delivery of it when it is due.",
     )
-    url = serializers.CharField(required=False, max_length=2_000, help_text="Instead: any URL.")
+    url = serializers.CharField(required=False, max_length=2_000, help_text="Any URL, instead of an endpoint.")
     headers = serializers.DictField(
         child=serializers.CharField(max_length=LONGEST_HEADER, allow_blank=True), required=False, write_only=True
     )
@@ -67,11 +71,11 @@ class ReplayTargetSerializer(BodySerializer):
         min_length=8,
         max_length=200,
         write_only=True,
-        help_text="Signs each request as Standard Webhooks do; after `whsec_` it is Base64.",
+        help_text="Signs each request as in Standard Webhooks. After `whsec_` it must be Base64.",
     )
 
     def validate_url(self, value: str) -> str:
-        """Refuse what may not be called."""
+        """Reject URLs that outbound requests may not call."""
         try:
             outbound.check_url(value)
         except (OutboundRefused, OutboundFailed) as error:
@@ -79,99 +83,92 @@ class ReplayTargetSerializer(BodySerializer):
         return value
 
     def validate_headers(self, value: dict[str, str]) -> dict[str, str]:
-        """Refuse what is ours to say, and what HTTP does not allow."""
+        """Reject headers that the platform sets, and invalid ones."""
         if len(value) > MOST_HEADERS:
-            raise serializers.ValidationError(f"At most {MOST_HEADERS} headers are sent.")
-        for name, said in value.items():
+            raise serializers.ValidationError(f"There are {len(value)} headers; at most {MOST_HEADERS} are allowed.")
+        for name, content in value.items():
             if name.lower() in OUR_HEADERS or name.lower().startswith("webhook-"):
-                raise serializers.ValidationError(f"{name} is set by the platform.")
-            if not outbound_header(name, said):
-                raise serializers.ValidationError(f"{name[:60]!r} is no header that can be sent.")
+                raise serializers.ValidationError(f"The platform sets the header {name}. Remove it.")
+            if not outbound_header(name, content):
+                raise serializers.ValidationError(f"The header {name[:60]!r} has an invalid name or value.")
         return value
 
     def validate_secret(self, value: str) -> str:
-        """Refuse what says that it is Base64 and is not."""
+        """Reject `whsec_` without Base64."""
         try:
-            key_of(value)
+            signing_key(value)
         except ValueError:
-            raise serializers.ValidationError("After whsec_ there must be Base64.") from None
+            raise serializers.ValidationError("After whsec_ the secret must be Base64.") from None
         return value
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        to_endpoint = data["type"] == Target.ENDPOINT
+        to_endpoint = data["type"] == ReplayTarget.ENDPOINT
         by_id = "endpoint" in data
         if to_endpoint and not by_id and not data.get("url"):
-            raise serializers.ValidationError({"url": "An endpoint needs its id in `endpoint`, or a URL."})
+            raise serializers.ValidationError({"url": "Give `endpoint` or `url`."})
         for name in ("url", "headers", "secret"):
             if by_id and name in data:
-                raise serializers.ValidationError({name: "An endpoint that is named by its id has its own."})
+                raise serializers.ValidationError(
+                    {name: "An endpoint has its own. Remove this field, or give `url` instead of `endpoint`."}
+                )
         for name in ("endpoint", "url", "headers", "secret"):
             if not to_endpoint and name in data:
-                raise serializers.ValidationError({name: "Only an endpoint has one."})
+                raise serializers.ValidationError({name: "Only the target `endpoint` accepts this field."})
         return data
 
 
 def outbound_header(name: str, value: str) -> bool:
-    """Tell whether HTTP allows a header: a token, and a value of visible characters."""
+    """Return whether a header is valid: a token, and a value of visible characters."""
     token = name.isascii() and name and all(c.isalnum() or c in "!#$%&'*+-.^_`|~" for c in name)
     return bool(token) and len(name) <= 100 and all(c == "\t" or " " <= c <= "~" for c in value)
 
 
 class ReplayRequestSerializer(BodySerializer):
     closed = True
-    filter = ReplayFilterSerializer(help_text="Which events; `{}` for all that the caller may see.")
+    filter = ReplayFilterSerializer(help_text="The events; `{}` for all that the caller may see.")
     speed = serializers.FloatField(
-        required=False, min_value=SLOWEST, max_value=FASTEST, help_text="The original pace, times this (default: 1)."
+        required=False, min_value=SLOWEST, max_value=FASTEST, help_text="A multiple of the original pace. Default: 1."
     )
     delay_ms = serializers.IntegerField(
-        required=False, min_value=0, max_value=LONGEST_DELAY_MS, help_text="The same delay between all events."
+        required=False, min_value=0, max_value=LONGEST_DELAY_MS, help_text="A fixed delay between events."
     )
-    at_once = serializers.BooleanField(required=False, help_text="No delay at all.")
-    target = ReplayTargetSerializer(required=False, help_text="By default the stream `replay:<id>`.")
+    at_once = serializers.BooleanField(required=False, help_text="Without any delay.")
+    target = ReplayTargetSerializer(required=False, help_text="Default: the stream `replay:<id>`.")
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         given = [name for name in ("speed", "delay_ms", "at_once") if data.get(name) not in (None, False)]
         if len(given) > 1:
-            raise serializers.ValidationError({given[1]: f"Give one of {' and '.join(given)}."})
+            raise serializers.ValidationError({given[1]: f"Give only one of {' and '.join(given)}."})
         return data
 
-    def wanted(self) -> Wanted:
-        """Return what the body asks for."""
+    def replay_request(self) -> ReplayRequest:
+        """Return the request of the validated body."""
         data = self.validated_data
-        target = data.get("target", {"type": Target.STREAM})
+        target = data.get("target", {"type": ReplayTarget.STREAM})
         endpoint, receiver_id = None, target.get("endpoint")
-        if target["type"] == Target.ENDPOINT and receiver_id is None:
-            endpoint = Endpoint(target["url"], target.get("headers", {}), target.get("secret", ""))
+        if target["type"] == ReplayTarget.ENDPOINT and receiver_id is None:
+            endpoint = UrlTarget(target["url"], target.get("headers", {}), target.get("secret", ""))
         filled = ReplayFilterSerializer(data["filter"]).data
         shown = {name: value for name, value in filled.items() if name in data["filter"]}
-        return Wanted(EventFilter(**data["filter"]), shown, self._pace(data), endpoint, receiver_id)
+        return ReplayRequest(EventFilter(**data["filter"]), shown, self._pace(data), endpoint, receiver_id)
 
-    def _pace(self, data: dict[str, Any]) -> Pace:
+    def _pace(self, data: dict[str, Any]) -> ReplayPace:
         if data.get("at_once"):
-            return Pace(Mode.AT_ONCE)
+            return ReplayPace(ReplayMode.AT_ONCE)
         if data.get("delay_ms") is not None:
-            return Pace(Mode.DELAY, delay_ms=data["delay_ms"])
-        return Pace(Mode.SPEED, speed=data.get("speed", 1.0))
-
-
-class ShownTargetSerializer(serializers.Serializer[Any]):
-    type = serializers.ChoiceField(choices=Target.choices)
-    endpoint = serializers.UUIDField(allow_null=True, help_text="Its id; null for any other URL.")
-    url = serializers.CharField(help_text="Without its query, which may hold a secret.")
-    headers = serializers.ListField(child=serializers.CharField(), help_text="Their names.")
-    signed = serializers.BooleanField()
-    attempt = serializers.IntegerField(help_text="Failed attempts to deliver the next event.")
+            return ReplayPace(ReplayMode.DELAY, delay_ms=data["delay_ms"])
+        return ReplayPace(ReplayMode.SPEED, speed=data.get("speed", 1.0))
 
 
 class ReplaySerializer(serializers.ModelSerializer[Replay]):
-    """The state of a replay; `context["standings"]` has the result of `reading.standing` for each."""
+    """A replay and its progress."""  # the serializer context has "snapshots": ReplaySnapshot by id
 
-    stream = serializers.SerializerMethodField(help_text="None for a replay to an endpoint.")
+    stream = serializers.SerializerMethodField(help_text="Null for a replay to an endpoint or URL.")
     state = serializers.SerializerMethodField()
     position = serializers.SerializerMethodField(help_text="The last event that is due, or was delivered.")
     percent = serializers.SerializerMethodField(help_text="`position` of `total`.")
-    offset_ms = serializers.SerializerMethodField(help_text="The playhead, since the first event.")
-    time = serializers.SerializerMethodField(help_text="What the clock showed then, at the original pace.")
+    offset_ms = serializers.SerializerMethodField(help_text="The playhead: milliseconds since the first event.")
+    time = serializers.SerializerMethodField(help_text="The time of the playhead; only at the original pace.")
     target = serializers.SerializerMethodField()
     ended_at = serializers.SerializerMethodField()
     created_by = serializers.CharField(source="created_by.username", default=None, read_only=True, allow_null=True)
@@ -185,34 +182,36 @@ class ReplaySerializer(serializers.ModelSerializer[Replay]):
         ]  # fmt: skip
         read_only_fields = fields
 
-    def _standing(self, replay: Replay) -> Any:
-        return self.context["standings"][replay.pk]
+    def _snapshot(self, replay: Replay) -> Any:
+        return self.context["snapshots"][replay.pk]
 
     def get_stream(self, replay: Replay) -> str | None:
-        return replay.stream if replay.target == Target.STREAM else None
+        return replay.stream if replay.target == ReplayTarget.STREAM else None
 
-    def get_state(self, replay: Replay) -> State:
-        return State(self._standing(replay).state)
+    def get_state(self, replay: Replay) -> ReplayStatus:
+        return ReplayStatus(self._snapshot(replay).state)
 
     def get_position(self, replay: Replay) -> int:
-        return int(self._standing(replay).sequence)
+        return int(self._snapshot(replay).sequence)
 
     def get_percent(self, replay: Replay) -> float:
         return round(100 * self.get_position(replay) / replay.total, 1) if replay.total else 100.0
 
     def get_offset_ms(self, replay: Replay) -> float:
-        return round(float(self._standing(replay).offset_ms), 1)
+        return round(float(self._snapshot(replay).offset_ms), 1)
 
     def get_time(self, replay: Replay) -> str | None:
-        moment = self._standing(replay).time
+        moment = self._snapshot(replay).time
         return None if moment is None else serializers.DateTimeField().to_representation(moment)
 
     def get_ended_at(self, replay: Replay) -> datetime | None:
         # Of one to a stream, nobody notes it: its clock says when that was.
-        return replay.ended_at or (replay.finishes_at if self._standing(replay).state is State.COMPLETED else None)
+        return replay.ended_at or (
+            replay.finishes_at if self._snapshot(replay).state is ReplayStatus.COMPLETED else None
+        )
 
     def get_target(self, replay: Replay) -> dict[str, Any]:
-        if replay.target == Target.STREAM:
+        if replay.target == ReplayTarget.STREAM:
             return {"type": replay.target}
         return {
             "type": replay.target,
@@ -225,12 +224,10 @@ class ReplaySerializer(serializers.ModelSerializer[Replay]):
 
 
 class SeekSerializer(BodySerializer):
-    sequence = serializers.IntegerField(required=False, min_value=0, help_text="Everything up to it is due.")
-    offset_ms = serializers.FloatField(required=False, min_value=0, help_text="So long after the first event.")
-    time = Moment(required=False, help_text="To the original time.")
-    paused = serializers.BooleanField(
-        required=False, help_text="And stand still there, or go on; by default as before."
-    )
+    sequence = serializers.IntegerField(required=False, min_value=0, help_text="The last event that is due afterwards.")
+    offset_ms = serializers.FloatField(required=False, min_value=0, help_text="Milliseconds after the first event.")
+    time = Moment(required=False, help_text="An original time.")
+    paused = serializers.BooleanField(required=False, help_text="Pause or run afterwards. Default: unchanged.")
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         if len(set(data) - {"paused"}) != 1:
@@ -243,5 +240,5 @@ class SpeedSerializer(BodySerializer):
 
 
 class ReplayListFilterSerializer(QuerySerializer):
-    execution = serializers.UUIDField(required=False, help_text="Whose filter names this execution.")
-    mine = QueryBoolean(default=False, help_text="Only those of the caller.")
+    execution = serializers.UUIDField(required=False, help_text="Replays with a filter for this execution.")
+    mine = QueryBoolean(default=False, help_text="Only replays that the caller created.")

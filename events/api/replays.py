@@ -1,4 +1,4 @@
-"""`POST /api/events/replay/` and `/api/events/replays/`: recorded events shown or sent again; nothing runs."""
+"""`POST /api/events/replay/` and `/api/events/replays/`: show or send recorded events again. No workflow runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from events.api.replay_serializers import (
     SpeedSerializer,
 )
 from events.replay import control, reading
-from events.replay.control import CannotControl, Command
+from events.replay.control import CannotControlReplay, Command
 from events.replay.creation import CannotReplay, TooManyReplays, create
 from events.replay.models import Replay
 from workflow_platform.core.accounts import idempotency
@@ -32,15 +32,15 @@ from workflow_platform.core.api.problems import Problem
 
 
 def shown(replay: Replay) -> Any:
-    """Return a replay as the API shows it now."""
+    """Return a replay for the API, with its current state."""
     return all_shown([replay])[0]
 
 
 def all_shown(replays: Iterable[Replay]) -> Any:
-    """Return replays as the API shows them now."""
+    """Return replays for the API, with their current states."""
     rows, now = list(replays), reading.database_now()
-    standings = {row.pk: reading.standing(row, now) for row in rows}
-    return ReplaySerializer(rows, many=True, context={"standings": standings}).data
+    snapshots = {row.pk: reading.snapshot(row, now) for row in rows}
+    return ReplaySerializer(rows, many=True, context={"snapshots": snapshots}).data
 
 
 class ReplayView(APIView):
@@ -51,8 +51,9 @@ class ReplayView(APIView):
         parameters=[idempotency.PARAMETER],
     )
     def post(self, request: Request) -> Response:
-        """Replay what a filter means now: at the original pace times a speed, with a fixed delay, or at once; to the
-        stream `replay:<id>`, or to an endpoint (then only events of workspaces whose editor the caller is)."""
+        """Create a replay of the events that match a filter: at a multiple of the original pace, with a fixed delay, or
+        at once; to the stream `replay:<id>`, an endpoint or a URL. For an endpoint or URL it contains only events of
+        workspaces in which the caller is an editor."""
         body = ReplayRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         user = cast(User, request.user)
@@ -60,7 +61,7 @@ class ReplayView(APIView):
             replay, _ = create_once(
                 request,
                 lambda pk: Replay.objects.visible_to(user).filter(pk=pk).first(),
-                lambda: create(body.wanted(), user),
+                lambda: create(body.replay_request(), user),
             )
         except CannotReplay as error:
             raise _refused(400, str(error), error.field) from None
@@ -134,8 +135,8 @@ class ReplayViewSet(viewsets.GenericViewSet[Replay]):
             given.is_valid(raise_exception=True)
             what = Command(what, **given.validated_data)
         try:
-            control.order(replay.pk, what, cast(User, request.user))
-        except CannotControl as error:
+            control.apply_command(replay.pk, what, cast(User, request.user))
+        except CannotControlReplay as error:
             raise _refused(400 if error.field else 409, str(error), error.field) from None
         return Response(shown(self._replay(request, pk)))
 

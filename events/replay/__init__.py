@@ -1,5 +1,6 @@
-"""Replays: recorded history shown or sent again. Nothing runs, and no event is recorded.
+"""Replays: recorded events shown or sent again. No workflow runs, and no event is recorded.
 
-`creation` numbers the events of a filter 1..n, `clock` says which of them are due, `watching` reads those for whoever
-watches the stream `replay:<id>`, `control` pauses, seeks and changes the speed, `sending` posts them to an endpoint.
+`creation` numbers the events of a filter from 1 to n, `clock` says which of them are due, `watching` reads them for
+watchers of the stream `replay:<id>`, `control` pauses, seeks and changes the speed, `sending` delivers them to an
+endpoint or URL through the port `receivers`, which webhooks implements.
 """

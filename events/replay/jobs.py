@@ -1,4 +1,4 @@
-"""The jobs and sweeps of replays that go to an endpoint, and the end of all replays' time."""
+"""The jobs and the sweep of replays to endpoints and URLs, and the expiry of all replays."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from django.db import connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from events.replay.models import Replay, ReplayEvent, State
+from events.replay import receivers
+from events.replay.models import Replay, ReplayEvent, ReplayStatus
 from workflow_platform.core import jobs
 
 KIND = "replay"
 QUEUED_GRACE = timedelta(seconds=5)
-"""So long a job may take to be taken; then another one is queued."""
+"""A queued job that no worker takes within this time is queued again."""
 KEPT = timedelta(days=30)
-"""So long the row of an ended replay is kept, after its events have gone."""
+"""The row of an expired replay is kept this long without its events."""
 BATCH = 200
 SWEEP_SECONDS = 1.0
 
 
 def enqueue(ids: Collection[UUID]) -> None:
-    """Queue a job for each replay, to be sent from where it stands."""
+    """Queue a job for each replay, which continues at its position."""
     if ids:
         jobs.enqueue(KIND, ids)
 
 
 def sweep_due() -> int:
-    """Queue a job for each replay that has something to send, and neither a job nor a worker. Returns how many."""
-    free = Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lte=Now())
+    """Queue a job for each replay whose next step is due and that has no job. Returns how many."""
     unqueued = Q(queued_at__isnull=True) | Q(queued_at__lte=Now() - QUEUED_GRACE) | Q(queued_at__lt=F("next_at"))
-    found = Replay.objects.filter(free, unqueued, next_at__lte=Now(), state=State.RUNNING).order_by("next_at")
-    ids = list(found.values_list("pk", flat=True)[:BATCH])
+    due = Replay.objects.filter(unqueued, next_at__lte=Now(), state=ReplayStatus.RUNNING).order_by("next_at")
+    ids = list(due.values_list("pk", flat=True)[:BATCH])
     if ids:
         Replay.objects.filter(pk__in=ids).update(queued_at=Now())
         enqueue(ids)
@@ -42,18 +42,26 @@ def sweep_due() -> int:
 
 
 def sweep_expired() -> int:
-    """Forget the events of replays whose time is over, and rows that are long ended, for a second at most. Returns how
-    many expired."""
+    """Expire replays, and delete rows that expired long ago, for at most a second. Returns how many expired."""
     until = time.monotonic() + SWEEP_SECONDS
     over = Replay.objects.filter(expires_at__lte=Now())
-    ids = list(over.exclude(state=State.EXPIRED).values_list("pk", flat=True)[:BATCH])
+    ids = list(over.exclude(state=ReplayStatus.EXPIRED).values_list("pk", flat=True)[:BATCH])
     done = 0
     for replay_id in ids:
         if time.monotonic() > until:
             break
         ReplayEvent.objects.filter(replay_id=replay_id)._raw_delete(connection.alias)
         Replay.objects.filter(pk=replay_id, ended_at__isnull=True).update(ended_at=F("expires_at"))
-        Replay.objects.filter(pk=replay_id).update(state=State.EXPIRED, next_at=None, secrets=None)
+        _withdraw_delivery(replay_id)
+        Replay.objects.filter(pk=replay_id).update(
+            state=ReplayStatus.EXPIRED, next_at=None, secrets=None, delivery_id=None
+        )
         done += 1
     over.filter(expires_at__lte=Now() - KEPT).order_by().delete()
     return done
+
+
+def _withdraw_delivery(replay_id: UUID) -> None:
+    delivery_id = Replay.objects.values_list("delivery_id", flat=True).get(pk=replay_id)
+    if delivery_id is not None:
+        receivers.port().withdraw(delivery_id, "The replay has expired.")

@@ -1,4 +1,4 @@
-"""A replay and its events. What changes a row's clock is `control`; what sends, `sending`."""
+"""A replay and its events. `control` changes its clock, `sending` delivers its events."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ REPLAY = "replay:"
 """What names of replay streams begin with."""
 
 
-class Mode(models.TextChoices):
-    """What the pace is made of."""
+class ReplayMode(models.TextChoices):
+    """How the pace is defined."""
 
     SPEED = "speed", "The original pace, times a speed"
     DELAY = "delay", "The same delay between all events"
     AT_ONCE = "at_once", "All at once"
 
 
-class State(models.TextChoices):
-    """Where a replay stands. One to a stream ends with its clock, so that only `standing` tells its end."""
+class ReplayStatus(models.TextChoices):
+    """The status of a replay. A replay to a stream ends with its clock, so only `reading.snapshot` knows its end."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -37,8 +37,8 @@ class State(models.TextChoices):
     EXPIRED = "expired"
 
 
-class Target(models.TextChoices):
-    """Where the events go."""
+class ReplayTarget(models.TextChoices):
+    """The target of the events."""
 
     STREAM = "stream", "The stream replay:<id>"
     ENDPOINT = "endpoint", "An endpoint, or a URL: one request for each event"
@@ -46,37 +46,37 @@ class Target(models.TextChoices):
 
 class ReplayQuerySet(WorkspaceScopedQuerySet["Replay"]):
     def visible_to(self, user: User | object, role: Role = Role.VIEWER) -> Self:
-        """Return the replays of which the caller may see every event, and whose maker they are or in all of whose
-        workspaces they hold `role`. Events of the installation itself are for staff."""
+        """Return the replays whose events the caller may all see, and which they created or in all of whose workspaces
+        they have `role`. Events of the installation are for staff."""
         if not isinstance(user, User):
             return self.none()
         seen = list(Workspace.objects.visible_to(user).order_by().values_list("pk", flat=True))
-        held = seen
+        with_role = seen
         if role is not Role.VIEWER:
-            held = list(Workspace.objects.visible_to(user, role).order_by().values_list("pk", flat=True))
-        shared = Q(workspace_ids__contained_by=held) & ~Q(workspace_ids=[])
-        found = self.filter(Q(created_by=user.pk) | shared, workspace_ids__contained_by=seen)
-        return found if user.is_staff else found.filter(with_installation=False)
+            with_role = list(Workspace.objects.visible_to(user, role).order_by().values_list("pk", flat=True))
+        shared = Q(workspace_ids__contained_by=with_role) & ~Q(workspace_ids=[])
+        visible = self.filter(Q(created_by=user.pk) | shared, workspace_ids__contained_by=seen)
+        return visible if user.is_staff else visible.filter(with_installation=False)
 
     def unfinished(self, now: Any) -> Self:
-        """Return those that still have something to show or to send."""
-        running = Q(state=State.RUNNING) & (Q(target=Target.ENDPOINT) | Q(finishes_at__gt=now))
-        return self.filter(Q(state=State.PAUSED) | running, expires_at__gt=now)
+        """Return the replays that still have events to show or to send."""
+        running = Q(state=ReplayStatus.RUNNING) & (Q(target=ReplayTarget.ENDPOINT) | Q(finishes_at__gt=now))
+        return self.filter(Q(state=ReplayStatus.PAUSED) | running, expires_at__gt=now)
 
 
 class Replay(models.Model):
-    """Recorded events, numbered anew, and a clock that says which of them are due."""
+    """Recorded events, numbered from 1, and a clock that says which of them are due."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    workspace_ids = ArrayField(models.UUIDField(), default=list, help_text="Whose events there are.")
-    with_installation = models.BooleanField(default=False, help_text="Events that belong to no workspace are there.")
+    workspace_ids = ArrayField(models.UUIDField(), default=list, help_text="The workspaces of the events.")
+    with_installation = models.BooleanField(default=False, help_text="Whether there are events without a workspace.")
     filter = models.JSONField(default=dict)
-    mode = models.CharField(max_length=10, choices=Mode.choices)
+    mode = models.CharField(max_length=10, choices=ReplayMode.choices)
     speed = models.FloatField(default=1.0)
     delay_ms = models.PositiveIntegerField(null=True)
-    target = models.CharField(max_length=10, choices=Target.choices)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    target = models.CharField(max_length=10, choices=ReplayTarget.choices)
+    state = models.CharField(max_length=10, choices=ReplayStatus.choices, default=ReplayStatus.RUNNING)
     total = models.PositiveIntegerField(default=0)
     duration_ms = models.BigIntegerField(default=0, help_text="The last event's offset.")
     first_time = models.DateTimeField(null=True, help_text="The time of the first event.")
@@ -84,9 +84,9 @@ class Replay(models.Model):
     anchor_at = models.DateTimeField(default=timezone.now)
     anchor_offset_ms = models.FloatField(default=0.0)
     anchor_sequence = models.PositiveIntegerField(default=0)
-    revision = models.PositiveIntegerField(default=0, help_text="Grows with every change.")
-    rewind_revision = models.PositiveIntegerField(default=0, help_text="The revision of the latest step back.")
-    rewind_sequence = models.PositiveIntegerField(default=0, help_text="Where that led.")
+    revision = models.PositiveIntegerField(default=0, help_text="Increases with every change.")
+    rewind_revision = models.PositiveIntegerField(default=0, help_text="The revision of the latest seek backwards.")
+    rewind_sequence = models.PositiveIntegerField(default=0, help_text="The sequence that it went back to.")
     finishes_at = models.DateTimeField(null=True, help_text="When the clock reaches the end; empty while paused.")
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -94,19 +94,20 @@ class Replay(models.Model):
     expires_at = models.DateTimeField()
     error = models.TextField(default="", blank=True)
 
-    # To an endpoint only: to one that has an id, or to a URL.
-    receiver_id = models.UUIDField(null=True, help_text="Who takes the events over (`receivers`).")
-    # With the values of its query masked; the whole of it is in `secrets`.
+    # For the target `endpoint` only: an endpoint by its id, or a URL.
+    receiver_id = models.UUIDField(null=True, help_text="The endpoint; null for a URL.")
+    # With the values of its query masked; the whole URL is in `secrets`.
     url = models.TextField(default="", blank=True)
-    secrets = models.BinaryField(null=True, help_text="Headers and signing secret, encrypted.")
+    secrets = models.BinaryField(null=True, help_text="Whole URL, headers and signing secret, encrypted.")
     header_names = ArrayField(models.CharField(max_length=100), default=list)
     signed = models.BooleanField(default=False)
     position = models.PositiveIntegerField(default=0, help_text="The last event that was delivered.")
     attempt = models.PositiveSmallIntegerField(default=0, help_text="Failed attempts to deliver the next one.")
-    next_at = models.DateTimeField(null=True, help_text="When there is something to send; empty: nothing.")
+    next_at = models.DateTimeField(null=True, help_text="When the next step is due; empty: none is.")
     queued_at = models.DateTimeField(null=True, help_text="When a job was last queued for it.")
-    lease_token = models.PositiveIntegerField(default=0)
-    lease_expires_at = models.DateTimeField(null=True)
+    delivery_id = models.UUIDField(null=True, help_text="The delivery to a URL that it waits for.")
+    delivery_sequence = models.PositiveIntegerField(default=0, help_text="Which event that delivery carries.")
+    delivery_revision = models.PositiveIntegerField(default=0, help_text="The revision when it was written.")
 
     objects = ReplayQuerySet.as_manager()
 
@@ -116,6 +117,7 @@ class Replay(models.Model):
             models.Index(fields=["created_by", "-id"], name="replays_of_a_user"),
             models.Index(fields=["next_at"], name="replays_to_send", condition=Q(next_at__isnull=False)),
             models.Index(fields=["expires_at"], name="replays_to_expire"),
+            models.Index(fields=["delivery_id"], name="replays_by_delivery", condition=Q(delivery_id__isnull=False)),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(speed__gt=0), name="replay_speed_is_positive"),
@@ -132,16 +134,16 @@ class Replay(models.Model):
 
     @property
     def clock(self) -> Clock:
-        """Return the clock; it stands still in every state but `running`."""
-        paused = self.state != State.RUNNING
+        """Return the clock; it runs only in the state `running`."""
+        paused = self.state != ReplayStatus.RUNNING
         return Clock(self.anchor_at, self.anchor_offset_ms, self.anchor_sequence, self.speed, paused)
 
 
 class ReplayEvent(models.Model):
-    """The place of an event in a replay: a sequence always means the same event."""
+    """The position of an event in a replay: a sequence always means the same event."""
 
     pk = models.CompositePrimaryKey("replay_id", "sequence")
-    # No constraint: they are written in one statement with their replay's row locked, up to a hundred thousand.
+    # Without a foreign key in the database: up to 100,000 rows are written in one statement.
     replay = models.ForeignKey(
         Replay, on_delete=models.DO_NOTHING, related_name="events", db_index=False, db_constraint=False
     )

@@ -1,4 +1,4 @@
-"""The events of a replay, and where a replay stands."""
+"""Reads the events and the snapshot of a replay."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from django.db.models.functions import Now
 
 from events.log.reading import by_ids
 from events.log.recorded import RecordedEvent
-from events.replay.models import Replay, ReplayEvent, State, Target
+from events.replay.models import Replay, ReplayEvent, ReplayStatus, ReplayTarget
 
-ENDED = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.EXPIRED})
+ENDED = frozenset({ReplayStatus.COMPLETED, ReplayStatus.FAILED, ReplayStatus.CANCELLED, ReplayStatus.EXPIRED})
 
 
-class Place(NamedTuple):
-    """An event's place in a replay."""
+class ReplayPosition(NamedTuple):
+    """The position of an event in a replay."""
 
     sequence: int
     event_id: UUID
@@ -27,19 +27,19 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a replay stands."""
+class ReplaySnapshot:
+    """The state of a replay at one moment."""
 
-    state: State
+    state: ReplayStatus
     sequence: int
-    """The last event that is due or, to an endpoint, was delivered."""
+    """The last event that is due or, for an endpoint or URL, was delivered."""
     offset_ms: float
     time: datetime | None
-    """What the clock showed then: the first event's time and the offset, where the pace is the original one."""
+    """The time of the clock: the first event's time plus the offset. Only at the original pace."""
 
 
 def database_now() -> datetime:
-    """Return the database's time, by which all clocks are read."""
+    """Return the database's time, which all clocks use."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement_timestamp()")
         (now,) = cursor.fetchone()
@@ -47,51 +47,53 @@ def database_now() -> datetime:
 
 
 def load(replay_id: UUID | str, *, lock: bool = False) -> tuple[Replay, datetime] | None:
-    """Return a replay and the database's time; None if there is none."""
-    found = Replay.objects.filter(pk=replay_id)
+    """Return a replay and the database's time; None if it does not exist."""
+    rows = Replay.objects.filter(pk=replay_id)
     if lock:
-        found = found.select_for_update()
-    replay = found.annotate(at=Now()).first()
+        rows = rows.select_for_update()
+    replay = rows.annotate(at=Now()).first()
     return None if replay is None else (replay, replay.at)  # type: ignore[attr-defined]
 
 
-def places(replay_id: UUID, after: int, limit: int) -> list[Place]:
-    """Return up to `limit` places after a sequence, in sequence."""
-    found = ReplayEvent.objects.filter(replay=replay_id, sequence__gt=after).order_by("sequence")
-    return [Place(*row) for row in found.values_list("sequence", "event_id", "offset_ms")[:limit]]
+def positions(replay_id: UUID, after: int, limit: int) -> list[ReplayPosition]:
+    """Return up to `limit` positions after a sequence, in order."""
+    rows = ReplayEvent.objects.filter(replay=replay_id, sequence__gt=after).order_by("sequence")
+    return [ReplayPosition(*row) for row in rows.values_list("sequence", "event_id", "offset_ms")[:limit]]
 
 
-def events_at(found: Collection[Place]) -> dict[int, RecordedEvent]:
-    """Return the events of places by sequence; those that retention has removed meanwhile are left out."""
-    by_id = {event.id: event for event in by_ids([place.event_id for place in found])}
-    return {place.sequence: by_id[str(place.event_id)] for place in found if str(place.event_id) in by_id}
+def events_at(positions: Collection[ReplayPosition]) -> dict[int, RecordedEvent]:
+    """Return the events of positions by sequence, without those that retention has removed."""
+    by_id = {event.id: event for event in by_ids([position.event_id for position in positions])}
+    return {
+        position.sequence: by_id[str(position.event_id)] for position in positions if str(position.event_id) in by_id
+    }
 
 
 def sequence_at(replay_id: UUID, offset_ms: float) -> int:
-    """Return the last event with at most this offset; 0 if there is none."""
-    found = ReplayEvent.objects.filter(replay=replay_id, offset_ms__lte=offset_ms)
-    return found.order_by("-offset_ms", "-sequence").values_list("sequence", flat=True).first() or 0
+    """Return the last sequence with at most this offset; 0 if there is none."""
+    rows = ReplayEvent.objects.filter(replay=replay_id, offset_ms__lte=offset_ms)
+    return rows.order_by("-offset_ms", "-sequence").values_list("sequence", flat=True).first() or 0
 
 
 def offset_of(replay_id: UUID, sequence: int) -> int:
     """Return an event's offset in ms; 0 before the first."""
-    found = ReplayEvent.objects.filter(replay=replay_id, sequence=sequence)
-    return found.values_list("offset_ms", flat=True).first() or 0
+    rows = ReplayEvent.objects.filter(replay=replay_id, sequence=sequence)
+    return rows.values_list("offset_ms", flat=True).first() or 0
 
 
-def standing(replay: Replay, now: datetime) -> Standing:
-    """Return where a replay stands at a moment."""
+def snapshot(replay: Replay, now: datetime) -> ReplaySnapshot:
+    """Return the snapshot of a replay at a moment."""
     offset = min(replay.clock.offset_ms(now), float(replay.duration_ms))
-    state = State(replay.state)
+    state = ReplayStatus(replay.state)
     sequence = replay.position
-    if replay.target == Target.STREAM:
+    if replay.target == ReplayTarget.STREAM:
         sequence = replay.anchor_sequence
-        if state is State.RUNNING:
+        if state is ReplayStatus.RUNNING:
             sequence = max(sequence, sequence_at(replay.pk, offset))
-            state = State.COMPLETED if sequence >= replay.total else state
-    if replay.expires_at <= now and state not in {State.FAILED, State.CANCELLED}:
-        state = State.EXPIRED
-    return Standing(state, sequence, offset, _time(replay, offset))
+            state = ReplayStatus.COMPLETED if sequence >= replay.total else state
+    if replay.expires_at <= now and state not in {ReplayStatus.FAILED, ReplayStatus.CANCELLED}:
+        state = ReplayStatus.EXPIRED
+    return ReplaySnapshot(state, sequence, offset, _time(replay, offset))
 
 
 def _time(replay: Replay, offset_ms: float) -> datetime | None:
@@ -101,7 +103,7 @@ def _time(replay: Replay, offset_ms: float) -> datetime | None:
 
 
 def envelope_text(replay: Replay, sequence: int, event: RecordedEvent) -> str:
-    """Return the envelope of an event in the replay's stream as JSON text: marked, and with the place it came from."""
+    """Return the envelope of an event in the replay's stream as JSON text, with its original stream and sequence."""
     execution = f'"{event.execution_id}"' if event.execution_id else "null"
     workflow = f'"{event.workflow_id}"' if event.workflow_id else "null"
     return (
@@ -112,15 +114,15 @@ def envelope_text(replay: Replay, sequence: int, event: RecordedEvent) -> str:
 
 
 def facts(replay: Replay, now: datetime) -> dict[str, Any]:
-    """Return the frame that tells watchers where the replay stands."""
-    found = standing(replay, now)
+    """Return the frame with the state of the replay for watchers."""
+    current = snapshot(replay, now)
     return {
         "type": "replay",
         "stream": replay.stream,
-        "state": found.state.value,
-        "sequence": found.sequence,
+        "state": current.state.value,
+        "sequence": current.sequence,
         "total": replay.total,
-        "offset_ms": round(found.offset_ms, 1),
+        "offset_ms": round(current.offset_ms, 1),
         "duration_ms": replay.duration_ms,
         "speed": replay.speed,
         "mode": replay.mode,

@@ -1,58 +1,91 @@
-"""Receivers that a floor above knows by their ids: a replay may name one, and hands each event over when it is due.
+"""The port through which replays deliver: to an endpoint by its id, or to any URL.
 
-What becomes of an event then is the receiver's business: it has a queue, attempts and a log of its own.
+`webhooks` implements it and registers itself when the process starts. Each event becomes a delivery of its outbox,
+which signs, retries and logs it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
 from events.log.recorded import RecordedEvent
+from events.replay.url_target import UrlTarget
 from workflow_platform.core.accounts.models import User
 
 
-class Gone(Exception):
-    """The receiver is there no more."""
+class CannotDeliver(Exception):
+    """An event cannot be delivered. The message says why; trying again does not help."""
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
-    """Who gets the events; only those of its own workspace."""
+class EndpointTarget:
+    """An endpoint that a replay may name. It gets only the events of its own workspace."""
 
     id: UUID
     workspace_id: UUID
     url: str
-    """As it may be shown."""
+    """With the values of its query masked."""
 
 
-class Receivers(Protocol):
-    """What is told of receivers."""
+@dataclass(frozen=True, slots=True)
+class UrlMessage:
+    """One event of a replay for a URL."""
 
-    def find(self, receiver_id: UUID, user: User | None) -> Receiver | None:
-        """Return it if `user` may send to it; None is an operator, who may send to all."""
-
-    def give(self, receiver_id: UUID, event: RecordedEvent) -> None:
-        """Take an event over, in the caller's transaction. Raises Gone."""
-
-
-_known: Receivers | None = None
-
-
-def register(known: Receivers) -> None:
-    """Say who knows receivers."""
-    global _known
-    _known = known
+    event: RecordedEvent
+    target: UrlTarget
+    message_id: str
+    """The `webhook-id`: the same each time this event of this replay is sent."""
+    body: str = field(repr=False)
+    content_type: str
+    headers: dict[str, str]
+    """Headers of the platform, which may be logged."""
 
 
-def find(receiver_id: UUID, user: User | None) -> Receiver | None:
-    """Return the receiver if the user may send to it."""
-    return _known.find(receiver_id, user) if _known is not None else None
+@dataclass(frozen=True, slots=True)
+class DeliveryProgress:
+    """The state of a delivery to a URL."""
+
+    ended: bool
+    delivered: bool
+    failed_attempts: int
+    error: str
 
 
-def give(receiver_id: UUID, event: RecordedEvent) -> None:
-    """Hand an event over, in the caller's transaction. Raises Gone."""
-    if _known is None:
-        raise Gone(Gone.__doc__)
-    _known.give(receiver_id, event)
+class DeliveryPort(Protocol):
+    """What `webhooks` does for replays. The methods that write run in the caller's transaction."""
+
+    def find_endpoint(self, endpoint_id: UUID, user: User | None) -> EndpointTarget | None:
+        """Return the endpoint if `user` may send to it. None as the user is an operator, who may send to all."""
+
+    def deliver_to_endpoint(self, endpoint_id: UUID, event: RecordedEvent) -> None:
+        """Add a delivery of the event to the endpoint's queue. Raises CannotDeliver."""
+
+    def deliver_to_url(self, message: UrlMessage) -> UUID:
+        """Add a delivery of the message and return its id. Raises CannotDeliver.
+
+        When the delivery ends, the port calls `events.replay.sending.on_deliveries_ended`, if the process lives.
+        """
+
+    def progress(self, delivery_id: UUID) -> DeliveryProgress | None:
+        """Return the state of a delivery to a URL; None if it was removed."""
+
+    def withdraw(self, delivery_id: UUID, reason: str) -> None:
+        """Cancel a delivery. An attempt that is under way may still arrive; no further one follows."""
+
+
+_port: DeliveryPort | None = None
+
+
+def register(implementation: DeliveryPort) -> None:
+    """Set the implementation of the port."""
+    global _port
+    _port = implementation
+
+
+def port() -> DeliveryPort:
+    """Return the implementation. Raises CannotDeliver if no app has registered one."""
+    if _port is None:
+        raise CannotDeliver("No app of this installation delivers to endpoints.")
+    return _port

@@ -19,7 +19,7 @@ from django.utils import timezone
 from events import log
 from events.catalogue.stream_names import FEED, WORKFLOW
 from events.replay import reading as replay_reading
-from events.replay.models import Replay, State, Target
+from events.replay.models import Replay, ReplayStatus, ReplayTarget
 from executions.admission.explanation import explain
 from executions.domain.graph import Graph
 from executions.models import Execution, Workflow, WorkflowVersion
@@ -245,11 +245,11 @@ def _replay(request: HttpRequest, row: Execution) -> dict[str, Any] | None:
     if wanted is None:
         return None
     mine = Replay.objects.visible_to(request.user)
-    found = mine.filter(pk=wanted, target=Target.STREAM, filter__execution=str(row.pk)).first()
+    found = mine.filter(pk=wanted, target=ReplayTarget.STREAM, filter__execution=str(row.pk)).first()
     if found is None:
         return None
     facts = replay_reading.facts(found, replay_reading.database_now())
-    if facts["state"] in {State.CANCELLED, State.EXPIRED} or not found.total:
+    if facts["state"] in {ReplayStatus.CANCELLED, ReplayStatus.EXPIRED} or not found.total:
         return None
     return facts | {"id": str(found.pk), "first_time": found.first_time and found.first_time.isoformat()}
 

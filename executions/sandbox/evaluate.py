@@ -47,27 +47,6 @@ class EvaluationRequest:
         }
 
 
-def evaluate(
-    template: str,
-    scope: ExpressionScope,
-    *,
-    group: str,
-    item_index: int = 0,
-    time_limit: float = TIME_LIMIT_SECONDS,
-    seconds: float = LONGEST_SECONDS,
-) -> Any:
-    """Return the template with its expressions evaluated for one item: a JSON value.
-
-    `group` is the workspace that asks, `time_limit` in CPU seconds for each expression, `seconds` of wall clock for the
-    answer. Not for use within a transaction. Raises ExpressionError, and Unavailable where there is no answer now.
-    """
-    asked = [EvaluationRequest(template, scope, item_index)]
-    (answer,) = evaluate_all(asked, group=group, time_limit=time_limit, seconds=seconds)
-    if isinstance(answer, ExpressionError):
-        raise answer
-    return answer
-
-
 def evaluate_all(
     questions: Sequence[EvaluationRequest],
     *,
@@ -77,7 +56,8 @@ def evaluate_all(
 ) -> list[Any]:
     """Return for each question its value, an ExpressionError, or NOT_REACHED; the first is always reached.
 
-    Raises Unavailable.
+    `group` is the workspace that asks, `time_limit` in CPU seconds for each expression, `seconds` of wall clock for the
+    answer. Not for use within a transaction. Raises Unavailable if there is no answer now.
     """
     if not questions:
         return []

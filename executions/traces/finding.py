@@ -20,6 +20,8 @@ def focus_of(user: Any, kind: str, pk: UUID) -> Focus:
         return Focus(get_visible_or_404(Execution.objects.only("workspace_id"), user, pk=pk).workspace_id, pk)
     if kind == "delivery":
         delivery = get_visible_or_404(Delivery.objects.only("workspace_id", "execution_id"), user, pk=pk)
+        if delivery.workspace_id is None:
+            raise Http404
         return Focus(delivery.workspace_id, delivery.execution_id, delivery_id=pk)
     if kind == "inbound":
         request = get_visible_or_404(InboundRequest.objects.only("workspace_id", "execution_id"), user, pk=pk)

@@ -14,7 +14,7 @@ from webhooks import dispatcher, outbox
 from webhooks.models import Delivery, Lane, Rank
 from webhooks.outbox import AdHoc, BadAdHoc
 from webhooks.retry_schedule import RetryPolicy
-from webhooks.secrets import BearerAuth, Secrets
+from webhooks.secrets import BearerAuth, SealedSecrets
 from webhooks.sending import outcomes
 
 DATABASE = pytest.mark.django_db
@@ -45,10 +45,10 @@ def test_an_ad_hoc_delivery_has_a_lane_of_its_host_and_keeps_its_secrets_sealed(
         first.lane_id: "example.com:443", third.lane_id: "example.com:80",
     }  # fmt: skip
     first.refresh_from_db()
-    secrets = Secrets.of(first.sealed)
+    secrets = SealedSecrets.of(first.sealed)
     assert (secrets.auth, secrets.headers) == (auth, {"X-Of": "tests"})
     assert [each.secret for each in secrets.signing] == ["whsec_c2VjcmV0"]
-    assert Secrets.of(second.sealed).signing == []
+    assert SealedSecrets.of(second.sealed).signing == []
     assert first.options == {"timeout_seconds": 3, "retry_policy": {"preset": "standard"}}
     assert b"a secret token" not in bytes(first.sealed or b"")
     assert "secret" not in repr(wanted)

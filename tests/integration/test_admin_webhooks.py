@@ -14,7 +14,7 @@ from events.log.models import Stream
 from tests.delivering import append_to, deliveries_of, make_endpoint, make_workspace
 from webhooks.models import Delivery, Endpoint
 from webhooks.outbox import AdHoc, create_ad_hoc
-from webhooks.secrets import BearerAuth, Secrets
+from webhooks.secrets import BearerAuth, SealedSecrets
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.identifiers import uuid7
 
@@ -32,7 +32,7 @@ def site() -> Client:
 
 @pytest.fixture
 def endpoint() -> Endpoint:
-    held = Secrets(auth=BearerAuth(type="bearer", token=SECRET))
+    held = SealedSecrets(auth=BearerAuth(type="bearer", token=SECRET))
     made = make_endpoint(url=f"http://127.0.0.2:9/hook?key={SECRET}")
     Endpoint.objects.filter(pk=made.pk).update(sealed=held.sealed())
     return made
@@ -72,8 +72,8 @@ def test_deliveries_are_cancelled_sent_again_and_drawn(site: Client, endpoint: E
     rows = deliveries_of(endpoint)
     assert "2 cancelled." in act(site, "delivery", "cancel", *rows[:2])
     page = site.get(reverse("admin:webhooks_delivery_changelist")).content.decode()
-    assert ": 2 cancelled</title>" in page
-    assert "1 are sent again; 1 have not ended" in act(site, "delivery", "redeliver", rows[0], rows[2])
+    assert "0 delivered, 0 failed, 2 cancelled" in page
+    assert "1 will be sent again; 1 have not ended" in act(site, "delivery", "redeliver", rows[0], rows[2])
     assert [each.status for each in deliveries_of(endpoint)] == ["pending", "cancelled", "pending"]
     form = site.get(reverse("admin:webhooks_endpoint_change", args=[endpoint.pk])).content.decode()
     assert "1 cancelled" in form

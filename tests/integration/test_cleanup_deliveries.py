@@ -18,7 +18,7 @@ from tests.delivering import append_to, deliveries_of, end, make_endpoint
 from tests.recording import make_stream
 from webhooks import outbox
 from webhooks.maintenance import cleanup, reconciliation
-from webhooks.maintenance.cleanup import Terms
+from webhooks.maintenance.cleanup import DeliveryRetention
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, InboundRequest, Lane, Operation, SeenMessage
 from webhooks.outbox.ad_hoc import lane_id_of
 
@@ -90,11 +90,11 @@ def test_of_too_many_attempts_the_oldest_go_and_no_more_than_need_be(
     made = deliveries_of(endpoint)
     for number, each in enumerate(made[:5]):
         end([each], ago=timedelta(minutes=10 - number), attempts=2)
-    terms = Terms(timedelta(days=30), 5)
-    assert cleanup.forecast(terms) == cleanup.Removed(deliveries=3, attempts=6)
-    assert cleanup.clean_up(terms) == cleanup.Removed(deliveries=3, attempts=6)
+    terms = DeliveryRetention(timedelta(days=30), 5)
+    assert cleanup.forecast(terms) == cleanup.RemovedRows(deliveries=3, attempts=6)
+    assert cleanup.clean_up(terms) == cleanup.RemovedRows(deliveries=3, attempts=6)
     assert [each.pk for each in deliveries_of(endpoint)] == [each.pk for each in made[3:]]
-    assert cleanup.clean_up(Terms(timedelta(days=30), 0)).is_empty
+    assert cleanup.clean_up(DeliveryRetention(timedelta(days=30), 0)).is_empty
 
 
 def test_hosts_to_which_nothing_goes_any_more_are_forgotten(endpoint: Endpoint) -> None:
@@ -103,7 +103,7 @@ def test_hosts_to_which_nothing_goes_any_more_are_forgotten(endpoint: Endpoint) 
     Delivery.objects.exclude(lane_id=lane_id_of(endpoint.workspace_id, wanted[0].url)).delete()
     Lane.objects.filter(host__contains="127.0.0.4").update(succeeded_at=timezone.now())
     Lane.objects.update(tokens_at=timezone.now() - timedelta(days=31))
-    assert cleanup.clean_up(Terms(timedelta(days=30), 0)) == cleanup.Removed(lanes=1)
+    assert cleanup.clean_up(DeliveryRetention(timedelta(days=30), 0)) == cleanup.RemovedRows(lanes=1)
     assert set(Lane.objects.values_list("host", flat=True)) == {"", "127.0.0.2:80", "127.0.0.4:80"}
 
 
@@ -120,5 +120,5 @@ def test_a_delivery_that_is_sent_again_meanwhile_stays(
         outbox.redeliver(made)
 
     monkeypatch.setattr(reconciliation, "lock", then_redelivered)
-    assert cleanup.clean_up(Terms(timedelta(), 0)).deliveries == 0
+    assert cleanup.clean_up(DeliveryRetention(timedelta(), 0)).deliveries == 0
     assert len(deliveries_of(endpoint)) == 1

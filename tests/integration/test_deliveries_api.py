@@ -27,7 +27,7 @@ from webhooks.models import (
     Operation,
     Violation,
 )
-from webhooks.secrets import Secrets
+from webhooks.secrets import SealedSecrets
 from workflow_platform.core.accounts.models import Role, Workspace
 from workflow_platform.core.identifiers import uuid7
 
@@ -103,14 +103,14 @@ def test_a_message_for_a_url_is_queued_with_all_that_is_said(admin: Client) -> N
     assert (made["body"], made["content_type"]) == ('{"n":1}', "application/json")
     assert (made["header_names"], made["auth"]) == (["X-Key"], {"type": "bearer"})
     assert made["retry_policy"]["in_words"] == "2 attempts within 60 seconds"
-    assert made["waiting_for"] == "It is due, and goes with the next claim of a worker."
+    assert made["waiting_for"] == "It is due. A worker sends it next."
     for answer in (admin.get(f"{URL}{made['id']}/"), admin.get(URL)):
         for secret in (SECRET, "hidden", "whsec_"):
             assert secret not in answer.content.decode()
     row = Delivery.objects.get()
     assert row.url == "http://127.0.0.2:9/hook?token=•••"
-    assert Secrets.of(row.sealed).url == "http://127.0.0.2:9/hook?token=hidden"
-    assert Secrets.of(row.sealed).headers == {"X-Key": SECRET}
+    assert SealedSecrets.of(row.sealed).url == "http://127.0.0.2:9/hook?token=hidden"
+    assert SealedSecrets.of(row.sealed).headers == {"X-Key": SECRET}
     text = queue(admin, body="a text", headers={"content-type": "text/csv"})
     assert (text["body"], text["content_type"]) == ("a text", "text/csv")
 
@@ -226,22 +226,22 @@ def test_what_a_pending_delivery_waits_for_is_said(
         return str(admin.get(f"{URL}{delivery.pk}/").json()["waiting_for"])
 
     assert str(first.pk) in said(second)
-    assert said(first) == "It is due, and goes with the next claim of a worker."
+    assert said(first) == "It is due. A worker sends it next."
     lane, later = Lane.objects.filter(pk=endpoint.pk), timezone.now() + timedelta(minutes=3)
     lane.update(open_until=later, failures=12)
-    assert "failed 12 times in a row" in said(first)
+    assert "12 failures in a row" in said(first)
     lane.update(open_until=None, not_before=later)
     assert "asked for a pause" in said(first)
     lane.update(not_before=None)
     Delivery.objects.filter(pk=second.pk).update(status="sending", ordering_key="another")
     lane.update(window=1)
-    assert said(first).startswith("Its turn: 1 are with the workers")
+    assert said(first).startswith("The concurrency limit of the receiver is reached: 1 of 1")
     lane.update(window=2, tokens=0, tokens_at=timezone.now())
     Endpoint.objects.update(rate_limit=1, rate_seconds=3600)
-    assert said(first) == "The endpoint's rate limit: 1 in 3600 s."
+    assert said(first) == "The rate limit is reached: 1 attempts in 3600 s."
     Endpoint.objects.update(rate_limit=None)
     Delivery.objects.filter(pk=first.pk).update(due_at=later, attempts_made=2)
-    assert "2 have failed" in said(first)
+    assert "Failed attempts so far: 2" in said(first)
     Endpoint.objects.update(active=False, disabled_reason="The receiver answered 410 Gone.")
     assert said(first) == "The endpoint is inactive: The receiver answered 410 Gone."
     assert admin.get(f"{URL}{end(first).pk}/").json()["waiting_for"] is None

@@ -101,7 +101,7 @@ def test_a_request_that_cannot_be_stored_leaves_those_of_its_moment_alone(monkey
 def test_more_than_memory_holds_is_sent_away_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     workflow = hook("fine")
     monkeypatch.setattr(intake, "MAX_WAITING_BYTES", 1000)
-    monkeypatch.setattr(request_log, "TELL_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr(request_log, "SUMMARY_AFTER_SECONDS", 0.05)
     large = {"path": "fine", "body": b'"' + b"x" * 600 + b'"', "x-token": "secret"}
     answers = post_all(large, large, large, {"path": "fine"})
     assert [status for status, _ in answers] == [202, 503, 503, 202]
@@ -109,7 +109,8 @@ def test_more_than_memory_holds_is_sent_away_and_logged(monkeypatch: pytest.Monk
     wait_until(lambda: InboundRequest.objects.filter(accepted=False).exists(), "The row of those sent away")
     row = InboundRequest.objects.get(accepted=False)
     assert row.status_code == 503
-    assert row.reason.startswith("2 refused requests of 198.51.100.9 are not listed singly. The last one: Too many")
+    summary = "2 rejected requests from 198.51.100.9 are not listed individually. The last one: Too many"
+    assert row.reason.startswith(summary)
     assert (row.workflow_id, row.body, row.body_bytes) == (workflow.pk, "", 602)
     assert set(row.headers) == {"content-type"}
 
@@ -154,7 +155,7 @@ def test_without_the_database_the_caller_is_told_to_come_again(monkeypatch: pyte
         "The request was not stored: the database is not available. Send it again.",
     )
     assert Execution.objects.count() == 0, "What was not answered with 202 is not stored either."
-    monkeypatch.setattr(request_log, "TELL_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr(request_log, "SUMMARY_AFTER_SECONDS", 0.05)
     assert post_all({"path": "fine"})[0][0] == 202
     wait_until(lambda: InboundRequest.objects.filter(accepted=False).exists(), "The row of the one that was not stored")
     row = InboundRequest.objects.get(accepted=False)
@@ -237,9 +238,9 @@ def test_the_address_behind_a_trusted_proxy_is_who_may_call(settings: Any) -> No
 
 
 def test_refusals_that_were_left_out_are_told_though_nothing_more_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_log, "TELL_AFTER_SECONDS", 0.5)
+    monkeypatch.setattr(request_log, "SUMMARY_AFTER_SECONDS", 0.5)
     post_all(*({"path": f"nowhere-{n}"} for n in range(60)))
-    told = InboundRequest.objects.filter(reason__contains="not listed singly")
+    told = InboundRequest.objects.filter(reason__contains="not listed individually")
     wait_until(told.exists, "The row that tells")
     rows = InboundRequest.objects.count()
     assert rows < 40

@@ -44,7 +44,7 @@ def test_every_kind_of_github_payload_starts_the_workflow_if_it_is_signed_right(
     kinds = len(github_payloads.PARTICULAR)
     log = github.log()
     assert sum(row["accepted"] for row in log) == kinds
-    assert {row["reason"].split(":")[0] for row in log if "not listed singly" not in row["reason"]} <= {
+    assert {row["reason"].split(":")[0] for row in log if "not listed individually" not in row["reason"]} <= {
         "", "The signature is wrong",
     }  # fmt: skip
 

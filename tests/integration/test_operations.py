@@ -21,9 +21,9 @@ from tests.recording import make_stream
 from tests.workflows import node
 from webhooks import dispatcher, operations, outbox
 from webhooks.models import Delivery, Endpoint, Operation, OperationKind
-from webhooks.operations import BadOperation, Plan
+from webhooks.operations import BadOperation, OperationPlan
 from webhooks.operations import jobs as operation_jobs
-from webhooks.operations.choosing import Chosen
+from webhooks.operations.choosing import DeliverySelection
 from webhooks.outbox import AdHoc, fanout
 from workflow_platform.core import jobs
 from workflow_platform.installation.embedded import wait_until
@@ -56,11 +56,11 @@ def hour_ago() -> datetime:
 
 
 def begin(kind: OperationKind, endpoint: Endpoint | None = None, **chosen: Any) -> Operation:
-    return operations.start(kind, make_workspace().pk, endpoint, Chosen(**chosen))
+    return operations.start(kind, make_workspace().pk, endpoint, DeliverySelection(**chosen))
 
 
-def told(kind: OperationKind, endpoint: Endpoint | None = None, **chosen: Any) -> Plan:
-    return operations.plan(kind, [make_workspace().pk], endpoint, Chosen(**chosen))
+def told(kind: OperationKind, endpoint: Endpoint | None = None, **chosen: Any) -> OperationPlan:
+    return operations.plan(kind, [make_workspace().pk], endpoint, DeliverySelection(**chosen))
 
 
 def done(operation: Operation) -> Operation:
@@ -273,7 +273,7 @@ def test_an_operation_that_makes_no_sense_is_refused_by_field(
 
 @pytest.mark.django_db
 def test_the_endpoint_of_another_workspace_is_not_there() -> None:
-    with pytest.raises(BadOperation, match="no such endpoint"):
+    with pytest.raises(BadOperation, match="no endpoint with this id"):
         told(CANCEL, make_endpoint("strangers"))
 
 

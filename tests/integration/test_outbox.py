@@ -240,7 +240,7 @@ def test_what_tells_of_the_end_is_not_withdrawn(of_each_status: dict[str, Delive
 def test_cancelling_leaves_what_has_ended(of_each_status: dict[str, Delivery]) -> None:
     found = outbox.cancel(list(of_each_status.values()), "Not wanted any more.")
     assert (found.cancelled, found.requested) == ([of_each_status["pending"].pk], [of_each_status["sending"].pk])
-    assert outbox.cancel([of_each_status["pending"].pk]) == outbox.Cancelled([], [])
+    assert outbox.cancel([of_each_status["pending"].pk]) == outbox.CancelResult([], [])
 
 
 def test_redelivering_sends_what_has_ended_under_the_same_id(of_each_status: dict[str, Delivery]) -> None:

@@ -21,7 +21,7 @@ from tests.recording import make_stream
 from webhooks import outbox
 from webhooks.maintenance import cleanup, counting, reconciliation
 from webhooks.maintenance import thread as upkeep
-from webhooks.maintenance.cleanup import Terms
+from webhooks.maintenance.cleanup import DeliveryRetention
 from webhooks.maintenance.reconciliation import HOUR
 from webhooks.models import Delivery, Endpoint, EndpointRevision, HourCount, Origin, Violation
 from workflow_platform.core import periodic_thread
@@ -223,7 +223,7 @@ def test_removed_deliveries_stay_in_the_figures_and_a_lack_is_still_found(stream
     made = deliveries_of(endpoint)
     end(made[:2])
     end(made[2:3], "failed")
-    assert cleanup.clean_up(Terms(timedelta(days=30), 1)).deliveries == 2
+    assert cleanup.clean_up(DeliveryRetention(timedelta(days=30), 1)).deliveries == 2
     assert counts(endpoint) == {"due": 6, "delivered": 2, "pending": 3, "failed": 1}
     made[4].delete()
     assert counts(endpoint) == {"due": 6, "delivered": 2, "pending": 2, "failed": 1, "violations": 1}

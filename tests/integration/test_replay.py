@@ -13,9 +13,9 @@ from django.db import transaction
 
 from events.log.models import Event
 from events.replay import control, creation, jobs, reading
-from events.replay.control import CannotControl, Command, order
-from events.replay.creation import CannotReplay, Pace
-from events.replay.models import Mode, Replay, ReplayEvent
+from events.replay.control import CannotControlReplay, Command, apply_command
+from events.replay.creation import CannotReplay, ReplayPace
+from events.replay.models import Replay, ReplayEvent, ReplayMode
 from events.replay.watching import Due, ReplayState, due, states
 from tests.replaying import BEGIN, after, person, record, replay_of
 from workflow_platform.core.accounts.models import Membership, Role, User
@@ -95,10 +95,10 @@ def test_more_events_than_allowed_are_refused_and_nothing_is_kept(viewer: User, 
 
 def test_a_search_that_takes_too_long_is_given_up(viewer: User, monkeypatch: pytest.MonkeyPatch) -> None:
     execution, _ = record(TIMES)
-    monkeypatch.setitem(creation._OFFSETS, Mode.AT_ONCE, "(SELECT 0 FROM pg_sleep(60))::bigint")
+    monkeypatch.setitem(creation._OFFSETS, ReplayMode.AT_ONCE, "(SELECT 0 FROM pg_sleep(60))::bigint")
     monkeypatch.setattr(creation, "SEARCH_SECONDS", 0.1)
-    with pytest.raises(CannotReplay, match=r"within 0\.1 s") as refused, transaction.atomic():
-        replay_of(execution, viewer, Pace(Mode.AT_ONCE))
+    with pytest.raises(CannotReplay, match=r"more than 0\.1 s") as refused, transaction.atomic():
+        replay_of(execution, viewer, ReplayPace(ReplayMode.AT_ONCE))
     assert refused.value.field == "filter"
 
 
@@ -123,14 +123,14 @@ def test_a_replay_of_nothing_is_over_at_once(viewer: User) -> None:
 @pytest.mark.parametrize(
     ("pace", "moments"),
     [
-        (Pace(), [(0, 1, 1.0), (999, 1, 0.02), (1_000, 3, 3.0), (4_000, 4, 6.0), (10_000, 5, None)]),
-        (Pace(speed=2.0), [(0, 1, 0.5), (500, 3, 1.5), (2_000, 4, 3.0), (5_000, 5, None)]),
-        (Pace(Mode.DELAY, delay_ms=300), [(0, 1, 0.3), (299, 1, 0.02), (900, 4, 0.3), (1_200, 5, None)]),
-        (Pace(Mode.AT_ONCE), [(0, 5, None)]),
+        (ReplayPace(), [(0, 1, 1.0), (999, 1, 0.02), (1_000, 3, 3.0), (4_000, 4, 6.0), (10_000, 5, None)]),
+        (ReplayPace(speed=2.0), [(0, 1, 0.5), (500, 3, 1.5), (2_000, 4, 3.0), (5_000, 5, None)]),
+        (ReplayPace(ReplayMode.DELAY, delay_ms=300), [(0, 1, 0.3), (299, 1, 0.02), (900, 4, 0.3), (1_200, 5, None)]),
+        (ReplayPace(ReplayMode.AT_ONCE), [(0, 5, None)]),
     ],
 )
 def test_events_come_at_the_pace_that_was_asked_for(
-    viewer: User, pace: Pace, moments: list[tuple[float, int, float | None]]
+    viewer: User, pace: ReplayPace, moments: list[tuple[float, int, float | None]]
 ) -> None:
     execution, _ = record(TIMES)
     replay, _ = replay_of(execution, viewer, pace)
@@ -155,10 +155,10 @@ def test_a_paused_replay_goes_on_where_it_was_paused(viewer: User) -> None:
     execution, _ = record(TIMES)
     replay, began = replay_of(execution, viewer)
     _set_now(replay, began, 2_500)
-    order(replay.pk, Command("pause"), viewer)
+    apply_command(replay.pk, Command("pause"), viewer)
     found = at(replay, 3_600_000)
     assert (sequences(found), found.next_in, found.paused, found.ended) == ([1, 2, 3], None, True, False)
-    order(replay.pk, Command("resume"), viewer)
+    apply_command(replay.pk, Command("resume"), viewer)
     assert at(replay, 1_400).next_in == pytest.approx(0.1, abs=0.05)
     assert len(at(replay, 1_600).events) == 4
 
@@ -167,7 +167,7 @@ def test_another_speed_holds_from_where_the_replay_stands(viewer: User) -> None:
     execution, _ = record(TIMES)
     replay, began = replay_of(execution, viewer)
     _set_now(replay, began, 2_000)
-    order(replay.pk, Command("speed", speed=10.0), viewer)
+    apply_command(replay.pk, Command("speed", speed=10.0), viewer)
     assert len(at(replay, 150).events) == 3
     assert len(at(replay, 250).events) == 4
     assert at(replay, 850).ended
@@ -176,18 +176,18 @@ def test_another_speed_holds_from_where_the_replay_stands(viewer: User) -> None:
 def test_a_step_forward_brings_what_lies_between_and_a_step_back_sets_the_cursor_back(viewer: User) -> None:
     execution, _ = record(TIMES)
     replay, _ = replay_of(execution, viewer)
-    order(replay.pk, Command("pause"), viewer)
+    apply_command(replay.pk, Command("pause"), viewer)
     before = at(replay, 0)
-    order(replay.pk, Command("seek", offset_ms=4_500), viewer)
+    apply_command(replay.pk, Command("seek", offset_ms=4_500), viewer)
     found = at(replay, 0, after=before.through, revision=before.revision)
     assert (sequences(found), found.rewound_to) == ([2, 3, 4], None)
     assert found.facts is not None
     assert (found.facts["sequence"], found.facts["offset_ms"]) == (4, 4_500.0)
-    order(replay.pk, Command("seek", sequence=2), viewer)
+    apply_command(replay.pk, Command("seek", sequence=2), viewer)
     back = at(replay, 0, after=4, revision=found.revision)
     assert (back.rewound_to, sequences(back), back.through) == (2, [], 2)  # and not the third, at the same offset
     assert at(replay, 0, after=2, revision=back.revision).facts is None
-    order(replay.pk, Command("resume"), viewer)
+    apply_command(replay.pk, Command("resume"), viewer)
     assert sequences(at(replay, 0, after=2, revision=back.revision)) == [3]
 
 
@@ -196,7 +196,7 @@ def test_a_step_back_is_not_missed_by_who_looks_only_when_the_replay_has_passed_
     replay, began = replay_of(execution, viewer)
     _set_now(replay, began, 5_000)
     seen = at(replay, 5_000)
-    order(replay.pk, Command("seek", sequence=1), viewer)
+    apply_command(replay.pk, Command("seek", sequence=1), viewer)
     found = at(replay, 9_000, after=4, revision=seen.revision)
     assert (found.rewound_to, sequences(found)) == (1, [2, 3, 4])
 
@@ -204,10 +204,10 @@ def test_a_step_back_is_not_missed_by_who_looks_only_when_the_replay_has_passed_
 def test_a_time_leads_to_what_had_happened_then(viewer: User) -> None:
     execution, _ = record(TIMES)
     replay, _ = replay_of(execution, viewer)
-    order(replay.pk, Command("pause"), viewer)
-    order(replay.pk, Command("seek", time=after(1_000)), viewer)
+    apply_command(replay.pk, Command("pause"), viewer)
+    apply_command(replay.pk, Command("seek", time=after(1_000)), viewer)
     assert len(at(replay, 0).events) == 3
-    order(replay.pk, Command("seek", time=after(-1)), viewer)
+    apply_command(replay.pk, Command("seek", time=after(-1)), viewer)
     assert at(replay, 0).events == []
 
 
@@ -216,9 +216,9 @@ def test_a_replay_that_has_ended_can_be_sought_in_again(viewer: User) -> None:
     replay, began = replay_of(execution, viewer)
     _set_now(replay, began, 60_000)
     assert due(replay.pk, 5).ended
-    with pytest.raises(CannotControl, match="completed"):
-        order(replay.pk, Command("resume"), viewer)
-    order(replay.pk, Command("seek", sequence=4), viewer)
+    with pytest.raises(CannotControlReplay, match="completed"):
+        apply_command(replay.pk, Command("resume"), viewer)
+    apply_command(replay.pk, Command("seek", sequence=4), viewer)
     assert (at(replay, 5_000, after=4).ended, at(replay, 7_000, after=4).ended) == (False, True)
 
 
@@ -236,8 +236,8 @@ def test_a_replay_that_has_ended_can_be_sought_in_again(viewer: User) -> None:
 def test_what_makes_no_sense_is_refused_and_named(viewer: User, command: Command, field: str) -> None:
     execution, _ = record(TIMES)
     replay, _ = replay_of(execution, viewer)
-    with pytest.raises(CannotControl) as refused:
-        order(replay.pk, command, viewer)
+    with pytest.raises(CannotControlReplay) as refused:
+        apply_command(replay.pk, command, viewer)
     assert refused.value.field == field
 
 
@@ -246,16 +246,16 @@ def test_a_replay_takes_a_month_at_most(viewer: User) -> None:
     with pytest.raises(CannotReplay, match="60 days") as refused:
         replay_of(execution, viewer)
     assert refused.value.field == "speed"
-    replay_of(execution, viewer, Pace(speed=2.0))
+    replay_of(execution, viewer, ReplayPace(speed=2.0))
 
 
 def test_a_cancelled_replay_shows_no_more(viewer: User) -> None:
     execution, _ = record(TIMES)
     replay, _ = replay_of(execution, viewer)
-    order(replay.pk, Command("cancel"), viewer)
+    apply_command(replay.pk, Command("cancel"), viewer)
     assert at(replay, 60_000, after=1).ended
-    with pytest.raises(CannotControl, match="cancelled"):
-        order(replay.pk, Command("resume"), viewer)
+    with pytest.raises(CannotControlReplay, match="cancelled"):
+        apply_command(replay.pk, Command("resume"), viewer)
 
 
 def test_an_expired_replay_is_forgotten(viewer: User) -> None:

@@ -1,4 +1,4 @@
-"""Replays to an endpoint: in order, at their pace, once the receiver takes them, whatever happens to the worker."""
+"""Replays to a URL: in order, at their pace, once the receiver takes them, whatever happens to the worker."""
 
 from __future__ import annotations
 
@@ -15,24 +15,33 @@ from typing import Any
 import orjson
 import psutil
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.utils import timezone
 
+from events import log
+from events.catalogue.stream_names import SYSTEM
+from events.history.event_filter import EventFilter
+from events.log import NewEvent
+from events.log.models import Stream
 from events.replay import jobs, reading, sending
-from events.replay.control import Command, order
-from events.replay.creation import Pace
-from events.replay.models import Mode, Replay, State
-from events.replay.sending import Endpoint
+from events.replay.control import Command, apply_command
+from events.replay.creation import ReplayPace, ReplayRequest, create
+from events.replay.models import Replay, ReplayMode, ReplayStatus
+from events.replay.url_target import UrlTarget
 from tests.answering import Answering, answering
 from tests.conftest import Platform
 from tests.engine import COMMITS
 from tests.executing import execute, query, save, until
 from tests.replaying import person, record, replay_of
+from tests.sending import sending as sending_deliveries
 from tests.workflows import edge, node
+from webhooks.models import Delivery, DeliveryStatus, Lane
+from webhooks.operations.replays import RETRIES
 from workflow_platform.core.accounts.models import Role
 from workflow_platform.installation.embedded import wait_until
 from workflow_platform.installation.supervision import processes
 
-AT_ONCE = Pace(Mode.AT_ONCE)
+AT_ONCE = ReplayPace(ReplayMode.AT_ONCE)
 SECRET = "whsec_" + base64.b64encode(b"a secret of the receiver").decode()
 
 
@@ -44,16 +53,22 @@ def server(settings: Any) -> Iterator[Answering]:
         yield found
 
 
-def to(server: Answering, times: list[float], pace: Pace = AT_ONCE) -> Replay:
+def to(server: Answering, times: list[float], pace: ReplayPace = AT_ONCE) -> Replay:
     execution, _ = record(times)
-    endpoint = Endpoint(f"{server.url}hook", {"X-Of": "tests"}, SECRET)
+    endpoint = UrlTarget(f"{server.url}hook", {"X-Of": "tests"}, SECRET)
     return replay_of(execution, person("editor", Role.EDITOR), pace, endpoint)[0]
 
 
 def send(replay: Replay) -> Replay:
-    """Do the work of a job, at once even where a retry waits. Returns the replay as it is then."""
+    """Do the work of jobs and of a sender until no delivery is under way; retries and circuit breakers do not wait.
+    Returns the replay as it is then."""
     Replay.objects.filter(pk=replay.pk, next_at__isnull=False).update(next_at=reading.database_now())
     sending.send(replay.pk, threading.Event())
+    with sending_deliveries() as sender:
+        while Replay.objects.filter(pk=replay.pk, delivery_id__isnull=False).exists():
+            Lane.objects.update(open_until=None)
+            Delivery.objects.filter(status=DeliveryStatus.PENDING).update(due_at=timezone.now())
+            sender.drain()
     replay.refresh_from_db()
     return replay
 
@@ -65,7 +80,7 @@ def sequences(server: Answering) -> list[int]:
 @contextmanager
 def in_the_background(replay: Replay) -> Iterator[None]:
     def work() -> None:
-        sending.send(replay.pk, threading.Event())
+        send(Replay.objects.get(pk=replay.pk))
         connection.close()
 
     thread = threading.Thread(target=work)
@@ -78,7 +93,7 @@ def in_the_background(replay: Replay) -> Iterator[None]:
 @COMMITS
 def test_each_event_is_a_signed_cloud_event_that_says_that_it_is_a_replay(server: Answering) -> None:
     replay = send(to(server, [0, 1]))
-    assert (replay.state, replay.position, sequences(server)) == (State.COMPLETED, 2, [1, 2])
+    assert (replay.state, replay.position, sequences(server)) == (ReplayStatus.COMPLETED, 2, [1, 2])
     body, headers = orjson.loads(server.bodies[0]), server.asked[0]
     assert {name: body[name] for name in ("specversion", "type", "replay", "stream", "datacontenttype")} == {
         "specversion": "1.0",
@@ -101,17 +116,17 @@ def test_each_event_is_a_signed_cloud_event_that_says_that_it_is_a_replay(server
 @COMMITS
 def test_a_receiver_that_never_takes_an_event_fails_the_replay_which_can_be_resumed(server: Answering) -> None:
     replay = to(server, [0, 1, 2])
-    server.statuses = [200, *[503] * sending.MAX_ATTEMPTS]
-    for _ in range(sending.MAX_ATTEMPTS):
-        replay = send(replay)
-    assert (replay.state, replay.position) == (State.FAILED, 1)
-    assert replay.error == "The endpoint answered 503."
-    assert {asked["webhook-id"] for asked in server.asked[1:]} == {f"{replay.pk}.2"}
-    assert send(replay).state == State.FAILED
-    order(replay.pk, Command("resume"), None)
+    attempts = RETRIES.max_attempts or 0
+    server.statuses = [200, *[503] * attempts]
     replay = send(replay)
-    assert (replay.state, replay.error) == (State.COMPLETED, "")
-    assert sequences(server) == [1, *[2] * sending.MAX_ATTEMPTS, 2, 3]
+    assert (replay.state, replay.position) == (ReplayStatus.FAILED, 1)
+    assert replay.error == "The receiver answered 503."
+    assert {asked["webhook-id"] for asked in server.asked[1:]} == {f"{replay.pk}.2"}
+    assert send(replay).state == ReplayStatus.FAILED
+    apply_command(replay.pk, Command("resume"), None)
+    replay = send(replay)
+    assert (replay.state, replay.error) == (ReplayStatus.COMPLETED, "")
+    assert sequences(server) == [1, *[2] * attempts, 2, 3]
 
 
 @COMMITS
@@ -119,7 +134,7 @@ def test_where_nothing_may_be_sent_the_replay_fails_at_once(server: Answering, s
     replay = to(server, [0])
     settings.OUTBOUND_ALLOW = []
     replay = send(replay)
-    assert replay.state == State.FAILED
+    assert replay.state == ReplayStatus.FAILED
     assert "not a public address" in replay.error
     assert server.asked == []
 
@@ -130,24 +145,24 @@ def test_pause_and_seek_hold_from_the_next_event_on(server: Answering) -> None:
     server.gates["/hook"].clear()
     with in_the_background(replay):
         wait_until(lambda: len(server.asked) == 1, "The first event")
-        order(replay.pk, Command("pause"), None)
+        apply_command(replay.pk, Command("pause"), None)
         server.open("hook")
     replay = send(replay)
-    assert (replay.state, replay.position, sequences(server)) == (State.PAUSED, 1, [1])
-    order(replay.pk, Command("seek", sequence=2), None)
-    order(replay.pk, Command("resume"), None)
-    assert (send(replay).state, sequences(server)) == (State.COMPLETED, [1, 3, 4])
+    assert (replay.state, replay.position, sequences(server)) == (ReplayStatus.PAUSED, 1, [1])
+    apply_command(replay.pk, Command("seek", sequence=2), None)
+    apply_command(replay.pk, Command("resume"), None)
+    assert (send(replay).state, sequences(server)) == (ReplayStatus.COMPLETED, [1, 3, 4])
 
 
 @COMMITS
 def test_what_is_not_due_for_long_is_left_to_the_sweep(server: Answering) -> None:
-    replay = send(to(server, [0, 600_000], Pace(speed=2.0)))
-    assert (replay.state, replay.position) == (State.RUNNING, 1)
+    replay = send(to(server, [0, 600_000], ReplayPace(speed=2.0)))
+    assert (replay.state, replay.position) == (ReplayStatus.RUNNING, 1)
     assert replay.next_at is not None
     assert 0 < (replay.next_at - reading.database_now()).total_seconds() <= 300
     assert jobs.sweep_due() == 0
-    order(replay.pk, Command("speed", speed=1000.0), None)
-    assert (send(replay).state, sequences(server)) == (State.COMPLETED, [1, 2])
+    apply_command(replay.pk, Command("speed", speed=1000.0), None)
+    assert (send(replay).state, sequences(server)) == (ReplayStatus.COMPLETED, [1, 2])
 
 
 @COMMITS
@@ -160,6 +175,63 @@ def test_two_workers_do_not_send_the_same_replay(server: Answering) -> None:
         assert len(server.asked) == 1
         server.open("hook")
     assert sequences(server) == [1, 2]
+
+
+@COMMITS
+def test_the_delivery_of_an_event_is_seen_in_the_workspace_of_the_event_without_secrets(server: Answering) -> None:
+    replay = send(to(server, [0]))
+    delivery = Delivery.objects.get()
+    (event,) = replay.events.all()
+    assert (delivery.origin, delivery.status, delivery.event_id) == ("replay", "delivered", event.event_id)
+    assert [str(delivery.workspace_id)] == list(map(str, replay.workspace_ids))
+    assert delivery.message_id == f"{replay.pk}.1" == server.asked[0]["webhook-id"]
+    attempt = delivery.attempts.get()
+    assert attempt.request_headers["x-replay"] == str(replay.pk)
+    assert attempt.request_headers["X-Of"] == "•••"
+    assert SECRET not in str(attempt.__dict__)
+
+
+@COMMITS
+def test_events_of_the_installation_are_sent_to_a_url_and_no_workspace_sees_the_delivery(server: Answering) -> None:
+    data = {"component": "tests", "message": "An error."}
+    with transaction.atomic():
+        log.append([NewEvent(Stream.objects.get(name=SYSTEM).pk, "system.error", data, "tests")])
+    target = UrlTarget(f"{server.url}hook")
+    wanted = EventFilter(types=["system.error"], sources=["tests"], workspaces=None, installation=True)
+    replay = send(create(ReplayRequest(wanted, {}, AT_ONCE, target), None))
+    assert (replay.state, replay.with_installation, len(server.asked)) == (ReplayStatus.COMPLETED, True, 1)
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.workspace_id) == ("delivered", None)
+    assert not Delivery.objects.visible_to(person("editor", Role.ADMIN)).exists()
+
+
+@COMMITS
+def test_a_pause_ends_the_retries_of_an_event_and_a_resume_sends_it_again(server: Answering) -> None:
+    replay = to(server, [0, 1])
+    server.statuses = [503]
+    sending.send(replay.pk, threading.Event())
+    with sending_deliveries() as sender:
+        sender.drain()
+        assert sending.advance(replay.pk) is None
+        replay.refresh_from_db()
+        assert (replay.attempt, replay.error) == (1, "The receiver answered 503.")
+        apply_command(replay.pk, Command("pause"), None)
+    assert Delivery.objects.get().status == "cancelled"
+    replay = send(replay)
+    assert (replay.state, replay.position, replay.delivery_id) == (ReplayStatus.PAUSED, 0, None)
+    apply_command(replay.pk, Command("resume"), None)
+    assert (send(replay).state, sequences(server)) == (ReplayStatus.COMPLETED, [1, 1, 2])
+    assert len({asked["webhook-id"] for asked in server.asked[:2]}) == 1
+
+
+@COMMITS
+def test_a_lost_report_of_a_delivery_is_made_up_for_by_the_sweep(server: Answering) -> None:
+    replay = to(server, [0, 1])
+    sending.send(replay.pk, threading.Event())
+    Delivery.objects.update(status=DeliveryStatus.DELIVERED, ended_at=timezone.now())
+    Replay.objects.update(next_at=reading.database_now())
+    assert jobs.sweep_due() == 1
+    assert (send(replay).state, sequences(server)) == (ReplayStatus.COMPLETED, [2])
 
 
 # --- with real workers -----------------------------------------------------------------------------------------------

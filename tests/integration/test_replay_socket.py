@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 from websockets.asyncio.client import ClientConnection, connect
 
-from events.replay.control import Command, order
+from events.replay.control import Command, apply_command
 from events.replay.models import Replay
 from events.streaming.hub import Hub
 from events.streaming.session import Session
@@ -220,9 +220,9 @@ async def test_while_hints_are_missing_a_watcher_says_so_and_finds_changes_by_it
         session.hub.degraded = True
         session.subscriptions[made.stream].state_changed()
         assert (await client.until("degraded"))["sequence"] == 1
-        await in_database(order, made.pk, Command("seek", sequence=3), None)
+        await in_database(apply_command, made.pk, Command("seek", sequence=3), None)
         assert (await client.until("events"))["sequences"] == [2, 3]
-        await in_database(order, made.pk, Command("cancel"), None)
+        await in_database(apply_command, made.pk, Command("cancel"), None)
         assert (await client.until("end"))["sequence"] == 3
     finally:
         session.close()

@@ -12,16 +12,16 @@ from django.core.management import call_command
 from django.db import models
 from django.utils import timezone
 
-from events.replay.models import Mode, Replay, Target
-from events.replay.sending import Endpoint as ReplayEndpoint
+from events.replay.models import Replay, ReplayMode, ReplayTarget
+from events.replay.url_target import UrlTarget
 from tests.delivering import make_endpoint, make_workspace
 from webhooks.outbox import AdHoc, create_ad_hoc
-from webhooks.secrets import BearerAuth, Secrets
+from webhooks.secrets import BearerAuth, SealedSecrets
 from workflow_platform.core.secrets import encrypted_columns, encryption
 
 pytestmark = pytest.mark.django_db
 
-KEPT = Secrets(auth=BearerAuth(type="bearer", token="correct-horse-battery"), headers={"X-Key": "staple"})
+KEPT = SealedSecrets(auth=BearerAuth(type="bearer", token="correct-horse-battery"), headers={"X-Key": "staple"})
 
 
 def test_what_endpoints_deliveries_and_replays_hold_moves_to_the_new_key(settings: Any) -> None:
@@ -31,9 +31,13 @@ def test_what_endpoints_deliveries_and_replays_hold_moves_to_the_new_key(setting
     endpoint.save()
     wanted = AdHoc(workspace_id=make_workspace().pk, url="http://127.0.0.2:9/", auth=KEPT.auth, headers=KEPT.headers)
     (delivery,) = create_ad_hoc([wanted])
-    to = ReplayEndpoint("http://127.0.0.2:9/", {"X-Key": "staple"}, "a-secret-of-ours")
+    to = UrlTarget("http://127.0.0.2:9/", {"X-Key": "staple"}, "a-secret-of-ours")
     replay = Replay.objects.create(
-        mode=Mode.AT_ONCE, target=Target.ENDPOINT, url=to.url, secrets=to.sealed(), expires_at=timezone.now()
+        mode=ReplayMode.AT_ONCE,
+        target=ReplayTarget.ENDPOINT,
+        url=to.url,
+        secrets=to.sealed(),
+        expires_at=timezone.now(),
     )
     new = Fernet.generate_key().decode()
     settings.CREDENTIAL_KEYS = [new, *settings.CREDENTIAL_KEYS]
@@ -46,9 +50,9 @@ def test_what_endpoints_deliveries_and_replays_hold_moves_to_the_new_key(setting
     settings.SECRET_KEY = "another secret key " * 4
     for row in (endpoint, delivery, replay):
         row.refresh_from_db()
-    assert Secrets.of(endpoint.sealed) == KEPT
-    assert Secrets.of(delivery.sealed) == KEPT
-    assert ReplayEndpoint.of(replay) == to
+    assert SealedSecrets.of(endpoint.sealed) == KEPT
+    assert SealedSecrets.of(delivery.sealed) == KEPT
+    assert UrlTarget.of(replay) == to
 
 
 def test_every_binary_column_is_known_to_the_rotation_of_keys() -> None:

@@ -21,7 +21,7 @@ from tests.engine import COMMITS, claim_leases, commit, lose_worker, run_here
 from tests.workflows import edge, node
 from webhooks import outbox
 from webhooks.models import Delivery, Endpoint, Origin, Rank
-from webhooks.secrets import Secrets
+from webhooks.secrets import SealedSecrets
 from workflow_platform.core.accounts.models import Workspace
 from workflow_platform.installation.embedded import wait_until
 
@@ -77,7 +77,7 @@ def test_each_item_becomes_a_delivery_and_nothing_waits() -> None:
     ]
     assert [(d.node_id, d.run_index, d.workflow_id) for d in made] == [("send", 0, run.workflow_id)] * 2
     assert [d.idempotency_key for d in made] == [f"{run.pk}/send/0/0", f"{run.pk}/send/0/1"]
-    assert Secrets.of(made[0].sealed).headers == {"X-A": "b"}
+    assert SealedSecrets.of(made[0].sealed).headers == {"X-A": "b"}
     assert given_by(run, "on-main") == {"main": [{"delivery_id": str(d.pk), "status": "pending"} for d in made]}
 
 
@@ -96,7 +96,7 @@ def test_a_credential_and_a_signing_secret_are_sealed_into_it() -> None:
     )
     run = run_here(execution({}, credential="Theirs", signing_credential="Ours"))
     (made,) = deliveries(run)
-    sealed = Secrets.of(made.sealed)
+    sealed = SealedSecrets.of(made.sealed)
     assert getattr(sealed.auth, "token", None) == "a-token-of-theirs"
     assert [each.secret for each in sealed.signing] == [SECRET]
     run = run_here(execution({}, signing_credential="Theirs"))
@@ -105,7 +105,7 @@ def test_a_credential_and_a_signing_secret_are_sealed_into_it() -> None:
 
 def test_an_endpoint_is_found_by_its_name_and_has_its_own_settings() -> None:
     endpoint = Endpoint.objects.create(
-        workspace=workspace(), name="Orders", url=URL, method="PUT", sealed=Secrets().sealed(), event_types=[]
+        workspace=workspace(), name="Orders", url=URL, method="PUT", sealed=SealedSecrets().sealed(), event_types=[]
     )
     run = run_here(execution({"n": 1}, endpoint="Orders"))
     (made,) = deliveries(run)

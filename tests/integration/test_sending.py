@@ -33,7 +33,7 @@ from tests.sending import (
     statuses,
 )
 from webhooks.models import Delivery, Endpoint, EndpointRevision
-from webhooks.secrets import BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, Secrets
+from webhooks.secrets import BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, SealedSecrets
 from webhooks.sending import outcomes, transport
 from workflow_platform.core.outbound import connections
 from workflow_platform.installation.embedded import free_port, wait_until
@@ -68,7 +68,7 @@ def test_what_is_due_is_sent_once_as_cloud_events_with_signatures_that_others_ve
     old, new = signer(), signer()
     expired = signer(expires_at=datetime.now(UTC) - timedelta(seconds=1))
     old = old.model_copy(update={"expires_at": datetime.now(UTC) + timedelta(hours=1)})
-    made = make_deliveries(make_endpoint(receiver.url, Secrets(signing=[old, new, expired])), 30)
+    made = make_deliveries(make_endpoint(receiver.url, SealedSecrets(signing=[old, new, expired])), 30)
     make_delivery(make_endpoint(receiver.url), due_at=datetime.now(UTC) + timedelta(hours=1))
     here.drain()
     assert statuses() == {"delivered": 30, "pending": 1}
@@ -130,7 +130,7 @@ def test_every_attempt_has_the_same_id_and_a_time_and_signature_of_its_own(recei
     receiver.answering(status(500), status(503), OK)
     secret = signer()
     policy = {"preset": "custom", "delays_seconds": [1.2, 0.0]}
-    delivery = make_delivery(make_endpoint(receiver.url, Secrets(signing=[secret]), retry_policy=policy))
+    delivery = make_delivery(make_endpoint(receiver.url, SealedSecrets(signing=[secret]), retry_policy=policy))
     here.until(delivered=1)
     assert receiver.ids == [delivery.message_id] * 3
     assert len({request.headers["webhook-timestamp"] for request in receiver.requests}) > 1
@@ -252,7 +252,9 @@ def test_redirects_are_followed_only_if_the_endpoint_says_so_and_each_hop_is_che
         server.answer = lambda request: status(
             307, f"Location: {there.url if request.path == '/' else request.path[1:]}"
         )
-        secrets = Secrets(signing=[signer()], auth=BearerAuth(type="bearer", token="a-token"), headers={"X-Own": "own"})
+        secrets = SealedSecrets(
+            signing=[signer()], auth=BearerAuth(type="bearer", token="a-token"), headers={"X-Own": "own"}
+        )
         follows = make_delivery(make_endpoint(server.url, secrets, follow_redirects=True))
         inside = make_delivery(
             make_endpoint(f"{server.url}http://127.0.0.1:{free_port()}/", secrets, follow_redirects=True)
@@ -267,7 +269,7 @@ def test_redirects_are_followed_only_if_the_endpoint_says_so_and_each_hop_is_che
         endless = make_delivery(make_endpoint(server.url, follow_redirects=True, retry_policy=ONCE))
         here.drain()
     assert attempts(inside)[0].error_class == "refused"
-    assert attempts(endless)[0].error == "More than 3 redirects."
+    assert attempts(endless)[0].error == "The receiver redirected more than 3 times, the limit."
     assert [request.id for request in server.requests].count(endless.message_id) == 4
 
 
@@ -295,7 +297,7 @@ def test_no_secret_is_in_a_log_or_an_attempt(
     made = {}
     signing = signer()
     for kind, auth in auths.items():
-        secrets = Secrets(signing=[signing], auth=auth, headers={"X-Sealed": f"own-secret-{kind}"})
+        secrets = SealedSecrets(signing=[signing], auth=auth, headers={"X-Sealed": f"own-secret-{kind}"})
         endpoint = make_endpoint(f"{receiver.url}{kind}?open=value", secrets, retry_policy=ONCE)
         made[kind] = make_delivery(endpoint)
         unreachable = make_endpoint(f"http://127.0.0.2:{free_port()}/{kind}?a=b", secrets, retry_policy=ONCE)
@@ -323,7 +325,9 @@ def test_no_secret_is_in_a_log_or_an_attempt(
 
 
 def test_what_is_configured_does_not_stand_in_for_what_is_signed(receiver: Receiver, here: Sending) -> None:
-    secrets = Secrets(signing=[signer()], headers={"Webhook-Id": "mine", "content-type": "text/x-own", "X-A": "1"})
+    secrets = SealedSecrets(
+        signing=[signer()], headers={"Webhook-Id": "mine", "content-type": "text/x-own", "X-A": "1"}
+    )
     delivery = make_delivery(make_endpoint(receiver.url, secrets))
     here.drain()
     (request,) = receiver.requests
@@ -379,7 +383,7 @@ def test_filter_and_transformation_come_before_the_first_attempt_and_all_attempt
     assert (again.method, again.headers["x-n"], again.headers["content-type"]) == ("PUT", "1", "application/json")
     assert json.loads(by_id[test.message_id][0].body)["n"] == 2
     second.refresh_from_db()
-    assert (second.error, second.attempts_made) == ("Turned down by the filter.", 0)
+    assert (second.error, second.attempts_made) == ("Excluded by the endpoint's filter.", 0)
     first.refresh_from_db()
     assert json.loads(first.body)["n"] == 1
     assert third.message_id in by_id

@@ -27,8 +27,8 @@ from tests.sending import (
 )
 from webhooks.models import Delivery
 from webhooks.sending import sender, sweeper, transport
-from webhooks.sending.message import Claimed
-from webhooks.sending.transport import Attempt
+from webhooks.sending.message import ClaimedDelivery
+from webhooks.sending.transport import AttemptResult
 from workflow_platform.core.outbound import connections
 from workflow_platform.installation.embedded import wait_until
 
@@ -154,7 +154,7 @@ def test_what_cannot_be_stored_of_one_delivery_does_not_hold_up_the_others(
     made = make_deliveries(make_endpoint(receiver.url), 4)
     send = transport.send
 
-    def sends(claimed: Claimed) -> Attempt:
+    def sends(claimed: ClaimedDelivery) -> AttemptResult:
         attempt = send(claimed)
         if claimed.id == made[1].pk:
             attempt.response_body = "\ud800 or \0"

@@ -15,6 +15,7 @@ from tests.delivering import make_endpoint
 from tests.engine import make_execution
 from tests.integration.test_pages import compact, member
 from tests.workflows import node
+from webhooks import metrics
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, HourCount, InboundRequest, Lane, Violation
 from webhooks.pages import deliveries, endpoints, reconciliation
 from workflow_platform.core.accounts.models import Role, User, Workspace
@@ -172,6 +173,28 @@ def test_figures_are_those_of_the_deliveries(viewer: Client, deliver: Callable[.
     assert ">1.00</b><span>attempts per delivery" in text
     assert ">50<i>ms</i></b><span>p95" in text
     assert "75 % delivered" in html(viewer, "")
+
+
+def test_pages_api_and_metrics_count_the_same_deliveries(viewer: Client, deliver: Callable[..., Delivery]) -> None:
+    now = timezone.now()
+    for status in ("delivered", "delivered", "failed", "pending"):
+        row = deliver(status)
+    yesterday = now - timedelta(hours=20)
+    deliver("delivered", created_at=yesterday, attempts_made=3)  # made at one time and ended at another
+    deliver("cancelled", created_at=yesterday, attempts_made=0)
+    asked = {"since": (now - timedelta(hours=23)).isoformat(), "endpoint": str(row.endpoint_id)}
+    shown = viewer.get("/api/webhooks/deliveries/stats/", asked).json()
+    total, (of_endpoint,) = shown["total"], shown["endpoints"]
+    assert [total[name] for name in ("delivered", "failed", "cancelled")] == [3, 1, 1]
+    assert {name: of_endpoint[name] for name in total} == total
+    page = viewer.get(f"/webhooks/endpoints/{row.endpoint_id}/").context
+    assert {name: getattr(page["figures"], name) for name in total} == total
+    drawn = [each["counts"] for each in page["drawn"]["rows"]]
+    assert [sum(column) for column in zip(*drawn, strict=True)] == [3, 1, 1]
+    (listed,) = viewer.get("/webhooks/").context["endpoints"]
+    assert listed["figures"] == page["figures"]
+    counted = dict(line.split(" ") for line in metrics.lines() if not line.startswith("#"))
+    assert [counted[f"webhooks_{name}_total"] for name in ("delivered", "failed")] == ["3", "1"]
 
 
 def test_sums_are_green_where_they_hold_and_violations_are_listed(

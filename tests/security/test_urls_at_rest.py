@@ -15,8 +15,8 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from events.replay.models import Mode, Replay, Target
-from events.replay.sending import Endpoint as ReplayEndpoint
+from events.replay.models import Replay, ReplayMode, ReplayTarget
+from events.replay.url_target import UrlTarget
 from tests.delivering import make_endpoint, make_workspace
 from tests.engine import COMMITS
 from tests.integration.test_pages import member
@@ -26,7 +26,7 @@ from tests.sending import make_endpoint as make_listening
 from webhooks.endpoints import lifecycle
 from webhooks.models import Delivery, Endpoint
 from webhooks.outbox import AdHoc, create_ad_hoc
-from webhooks.secrets import Secrets
+from webhooks.secrets import SealedSecrets
 from workflow_platform.core.accounts.models import Role
 from workflow_platform.core.secrets import encryption
 
@@ -91,7 +91,7 @@ def test_the_query_of_an_endpoint_is_sealed_and_shown_to_admins(admin: Client, u
     assert PLANTED not in stored()
     lifecycle.delete(row, None)
     row.refresh_from_db()
-    assert Secrets.of(row.sealed) == Secrets()
+    assert SealedSecrets.of(row.sealed) == SealedSecrets()
 
 
 @pytest.mark.django_db
@@ -142,8 +142,10 @@ def test_the_upgrade_seals_what_was_stored(url: str, monkeypatch: pytest.MonkeyP
     endpoints = [make_endpoint() for _ in range(5)]
     plain = make_endpoint(url="http://127.0.0.2:9/plain")
     (delivery,) = create_ad_hoc([AdHoc(workspace_id=plain.workspace_id, url="http://127.0.0.2:9/")])
-    replay = Replay.objects.create(mode=Mode.AT_ONCE, target=Target.ENDPOINT, expires_at=timezone.now())
-    shown = Replay.objects.create(mode=Mode.AT_ONCE, target=Target.ENDPOINT, expires_at=timezone.now(), url=plain.url)
+    replay = Replay.objects.create(mode=ReplayMode.AT_ONCE, target=ReplayTarget.ENDPOINT, expires_at=timezone.now())
+    shown = Replay.objects.create(
+        mode=ReplayMode.AT_ONCE, target=ReplayTarget.ENDPOINT, expires_at=timezone.now(), url=plain.url
+    )
     for row in (*endpoints, delivery):
         _as_before(row, "sealed", url, headers={"X-Key": "staple"})
     _as_before(replay, "secrets", url, headers={"X-Key": "staple"}, secret="of the receiver")
@@ -154,9 +156,9 @@ def test_the_upgrade_seals_what_was_stored(url: str, monkeypatch: pytest.MonkeyP
         for row in (*endpoints, delivery):
             row.refresh_from_db()
             assert row.url.startswith("http://127.0.0.2:9/hook")
-            assert Secrets.of(row.sealed) == Secrets(headers={"X-Key": "staple"}, url=url)
+            assert SealedSecrets.of(row.sealed) == SealedSecrets(headers={"X-Key": "staple"}, url=url)
         replay.refresh_from_db()
-        assert ReplayEndpoint.of(replay) == ReplayEndpoint(url, {"X-Key": "staple"}, "of the receiver")
+        assert UrlTarget.of(replay) == UrlTarget(url, {"X-Key": "staple"}, "of the receiver")
     plain.refresh_from_db()
     shown.refresh_from_db()
     assert (bytes(plain.sealed), plain.url, shown.secrets) == (before, "http://127.0.0.2:9/plain", None)
@@ -172,11 +174,11 @@ def test_what_no_key_opens_is_left_by_the_upgrade_and_new_keys_are_taken(setting
     migrate()
     kept.refresh_from_db()
     lost.refresh_from_db()
-    assert (lost.url, Secrets.of(kept.sealed).url) == (URLS[0], URLS[0])
+    assert (lost.url, SealedSecrets.of(kept.sealed).url) == (URLS[0], URLS[0])
     new = Fernet.generate_key().decode()
     settings.CREDENTIAL_KEYS = [new, *settings.CREDENTIAL_KEYS]
     with pytest.raises(CommandError):  # one row is lost
         call_command("rotate_credential_keys")
     settings.CREDENTIAL_KEYS = [new]
     kept.refresh_from_db()
-    assert Secrets.of(kept.sealed).url == URLS[0]
+    assert SealedSecrets.of(kept.sealed).url == URLS[0]

@@ -16,9 +16,9 @@ from webhooks.inbound.request_log import (
     MAX_BODY,
     MOST_KEYS,
     REFUSALS_BURST,
-    TELL_AFTER_SECONDS,
-    Kept,
-    Refusals,
+    SUMMARY_AFTER_SECONDS,
+    LoggedRequest,
+    RefusalSampler,
     beginning,
     masked_headers,
     masked_query,
@@ -26,8 +26,8 @@ from webhooks.inbound.request_log import (
 from workflow_platform.core.requests.client_address import counted_as
 
 
-def refused(path: str = "orders", address: str = "203.0.113.9", known: bool = True) -> Kept:
-    return Kept(
+def refused(path: str = "orders", address: str = "203.0.113.9", known: bool = True) -> LoggedRequest:
+    return LoggedRequest(
         id=uuid4(), received_at=timezone.now(), method="POST", path=path, address=ip_address(address), headers={},
         query={}, body="", body_bytes=0, content_type="", accepted=False, status_code=401,
         reason="The signature is wrong.", workflow_id=uuid4() if known else None,
@@ -67,30 +67,30 @@ def test_the_addresses_of_one_customer_count_as_one() -> None:
 
 
 def test_of_a_flood_some_are_kept_and_the_rest_is_counted() -> None:
-    refusals = Refusals()
+    refusals = RefusalSampler()
     flood = [refused() for _ in range(10_000)]
     kept = refusals.choose(flood, 100.0)
     assert len(kept) == REFUSALS_BURST
     assert refusals.choose([refused(address="203.0.113.10")], 100.0), "Another address is listed still."
-    assert refusals.told(100.0 + TELL_AFTER_SECONDS / 2) == []
-    (row,) = refusals.told(100.0 + TELL_AFTER_SECONDS)
-    assert row.reason.startswith("9980 refused requests of 203.0.113.9 are not listed singly.")
+    assert refusals.summaries(100.0 + SUMMARY_AFTER_SECONDS / 2) == []
+    (row,) = refusals.summaries(100.0 + SUMMARY_AFTER_SECONDS)
+    assert row.reason.startswith("9980 rejected requests from 203.0.113.9 are not listed individually.")
     assert row.id == flood[-1].id
     assert not refusals.waiting
 
 
 def test_a_flood_from_everywhere_to_everything_is_bounded_too() -> None:
-    refusals = Refusals()
+    refusals = RefusalSampler()
     flood = [refused(f"p{n}", str(ip_address(n * 7919)), known=n % 2 == 0) for n in range(20_000)]
     assert len(refusals.choose(flood, 0.0)) == ALL_REFUSALS_BURST
-    told = refusals.told(TELL_AFTER_SECONDS)
+    told = refusals.summaries(SUMMARY_AFTER_SECONDS)
     assert len(told) <= MOST_KEYS + 1
-    counts = [int(row.reason.split()[0]) if "not listed singly" in row.reason else 1 for row in told]
+    counts = [int(row.reason.split()[0]) if "not listed individually" in row.reason else 1 for row in told]
     assert sum(counts) == 20_000 - ALL_REFUSALS_BURST
 
 
 def test_made_up_paths_of_one_address_count_together() -> None:
-    refusals = Refusals()
+    refusals = RefusalSampler()
     flood = [replace(refused(known=False), path=f"made-up-{n}") for n in range(100)]
     assert len(refusals.choose(flood, 0.0)) == REFUSALS_BURST
 

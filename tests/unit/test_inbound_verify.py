@@ -17,7 +17,14 @@ from pydantic import TypeAdapter
 from standardwebhooks import Webhook
 
 from webhooks.inbound.schemes import Scheme
-from webhooks.inbound.verify import Proved, Refusal, Signed, UnusableSecret, authenticating_headers, verify
+from webhooks.inbound.verify import (
+    AuthenticationFailed,
+    SignedRequest,
+    UnusableSecret,
+    VerifiedRequest,
+    authenticating_headers,
+    verify,
+)
 
 NOW = 1_731_705_121.0
 SCHEME: TypeAdapter[Scheme] = TypeAdapter(Scheme)
@@ -48,8 +55,8 @@ def check(
     secrets: Any = ({"secret": "s" * 20},),
     now: float = NOW,
     **further: Any,
-) -> Proved:
-    return verify(scheme(type_, **further), secrets, Signed(headers, body, now))
+) -> VerifiedRequest:
+    return verify(scheme(type_, **further), secrets, SignedRequest(headers, body, now))
 
 
 def digest(secret: str, content: bytes, algorithm: str = "sha256") -> str:
@@ -58,7 +65,7 @@ def digest(secret: str, content: bytes, algorithm: str = "sha256") -> str:
 
 def test_the_known_answer_of_standard_webhooks_is_right() -> None:
     known = [{"secret": SECRET}]
-    assert check("standard_webhooks", STANDARD, STANDARD_BODY, known) == Proved("msg_loFOjxBNrRLzqYUf")
+    assert check("standard_webhooks", STANDARD, STANDARD_BODY, known) == VerifiedRequest("msg_loFOjxBNrRLzqYUf")
     svix = {name.replace("webhook", "svix"): value for name, value in STANDARD.items()}
     assert check("standard_webhooks", svix, STANDARD_BODY, known).message_id == "msg_loFOjxBNrRLzqYUf"
 
@@ -73,9 +80,9 @@ def test_what_an_independent_library_signs_is_right() -> None:
 @pytest.mark.parametrize("name", list(STANDARD))
 def test_standard_webhooks_need_all_three_headers_as_they_were_signed(name: str) -> None:
     missing = {each: value for each, value in STANDARD.items() if each != name}
-    with pytest.raises(Refusal, match=f"The header {name} is missing"):
+    with pytest.raises(AuthenticationFailed, match=f"The header {name} is missing"):
         check("standard_webhooks", missing, STANDARD_BODY, [{"secret": SECRET}])
-    with pytest.raises(Refusal, match="signature is wrong"):
+    with pytest.raises(AuthenticationFailed, match="signature is wrong"):
         check("standard_webhooks", STANDARD | {name: f"{STANDARD[name]}1"}, STANDARD_BODY, [{"secret": SECRET}])
 
 
@@ -87,7 +94,7 @@ def test_while_secrets_rotate_each_of_them_signs() -> None:
     assert check(
         "standard_webhooks", rotating, STANDARD_BODY, [other | {"previous": ""}, {"secret": SECRET}]
     ).message_id
-    with pytest.raises(Refusal, match="signature is wrong"):
+    with pytest.raises(AuthenticationFailed, match="signature is wrong"):
         check("standard_webhooks", rotating, STANDARD_BODY, [other | {"previous": ""}])
 
 
@@ -98,7 +105,7 @@ def test_an_asymmetric_signature_is_checked_with_the_public_key() -> None:
     headers = {"webhook-id": "msg_1", "webhook-timestamp": "1731705121", "webhook-signature": f"v1a,{signature}"}
     assert check("standard_webhooks", headers, STANDARD_BODY, public).message_id == "msg_1"
     for bad in (f"v1,{signature}", "v1a,%%", f"v1a,{signature[:-8]}AAAAAAA="):
-        with pytest.raises(Refusal):
+        with pytest.raises(AuthenticationFailed):
             check("standard_webhooks", headers | {"webhook-signature": bad}, STANDARD_BODY, public)
 
 
@@ -114,7 +121,7 @@ def test_what_is_too_late_or_too_early_is_refused(late: int, said: str) -> None:
     if not said:
         assert check("standard_webhooks", STANDARD, STANDARD_BODY, known, now=NOW + late)
         return
-    with pytest.raises(Refusal, match=said):
+    with pytest.raises(AuthenticationFailed, match=said):
         check("standard_webhooks", STANDARD, STANDARD_BODY, known, now=NOW + late)
     assert check("standard_webhooks", STANDARD, STANDARD_BODY, known, now=NOW + late, tolerance_seconds=400)
 
@@ -126,9 +133,9 @@ def test_githubs_documented_signature_is_right() -> None:
     }
     known = [{"secret": "It's a Secret to Everybody"}]
     assert check("github", headers, b"Hello, World!", known).message_id == "72d3162e-cc78-11e3-81ab-4c9367dc0958"
-    with pytest.raises(Refusal, match="signature is wrong"):
+    with pytest.raises(AuthenticationFailed, match="signature is wrong"):
         check("github", headers, b"Hello, World?", known)
-    with pytest.raises(Refusal, match="X-Hub-Signature-256 is missing"):
+    with pytest.raises(AuthenticationFailed, match="X-Hub-Signature-256 is missing"):
         check("github", {"x-hub-signature": "sha1=1"}, b"Hello, World!", known)
 
 
@@ -138,8 +145,8 @@ def test_slacks_documented_signature_is_right() -> None:
         "x-slack-signature": "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503",
     }
     known = [{"secret": "8f742231b10e8888abcd99yyyzzz85a5"}]
-    assert check("slack", headers, SLACK_BODY, known, now=1531420618) == Proved()
-    with pytest.raises(Refusal, match="s old"):
+    assert check("slack", headers, SLACK_BODY, known, now=1531420618) == VerifiedRequest()
+    with pytest.raises(AuthenticationFailed, match="s old"):
         check("slack", headers, SLACK_BODY, known)
 
 
@@ -151,7 +158,7 @@ def test_slacks_check_of_the_url_is_answered_once_it_is_proved() -> None:
         "x-slack-signature": "v0=" + digest("s" * 20, f"v0:{stamp}:".encode() + body),
     }
     assert check("slack", headers, body).answer == {"challenge": "3eZbrw"}
-    with pytest.raises(Refusal):
+    with pytest.raises(AuthenticationFailed):
         check("slack", headers, body + b" ")
 
 
@@ -162,7 +169,7 @@ def test_stripe_signs_timestamp_and_body_and_may_sign_twice() -> None:
     for value in (f"t={stamp},v1={right},v0=old", f"t={stamp}, v1={'0' * 64}, v1={right}"):
         assert check("stripe", {"stripe-signature": value}, body, known).message_id == "evt_1"
     for value in (f"t={stamp},v1={'0' * 64}", f"v1={right}", f"t={stamp}", f"t={stamp}1,v1={right}", "garbage", "t,v1"):
-        with pytest.raises(Refusal):
+        with pytest.raises(AuthenticationFailed):
             check("stripe", {"stripe-signature": value}, body, known)
 
 
@@ -177,12 +184,12 @@ def test_a_generic_signature_is_what_the_trigger_says(algorithm: str, encoding: 
         "timestamp_header": "X-Time", "separator": ":", "id_header": "X-Id",
     }  # fmt: skip
     headers = {"x-my-signature": f"sig {value}", "x-time": stamp, "x-id": "7"}
-    assert check("hmac", headers, b"body", **further) == Proved("7")
-    with pytest.raises(Refusal, match="does not begin with"):
+    assert check("hmac", headers, b"body", **further) == VerifiedRequest("7")
+    with pytest.raises(AuthenticationFailed, match="does not begin with"):
         check("hmac", headers | {"x-my-signature": value}, b"body", **further)
-    with pytest.raises(Refusal, match="X-Id is missing"):
+    with pytest.raises(AuthenticationFailed, match="X-Id is missing"):
         check("hmac", {**headers, "x-id": ""}, b"body", **further)
-    with pytest.raises(Refusal, match="signature is wrong"):
+    with pytest.raises(AuthenticationFailed, match="signature is wrong"):
         check("hmac", headers, b"other", **further)
     assert authenticating_headers(scheme("hmac", **further), []) == {"x-my-signature"}
 
@@ -192,21 +199,23 @@ def test_basic_bearer_and_header_compare_what_is_sent() -> None:
         return {"authorization": "Basic " + base64.b64encode(text.encode()).decode()}
 
     ada = [{"username": "Ada", "password": "pä:ß"}]
-    assert check("basic", basic("Ada:pä:ß"), b"", ada) == Proved()
+    assert check("basic", basic("Ada:pä:ß"), b"", ada) == VerifiedRequest()
     for wrong in (basic("Ada:pä"), basic("ada:pä:ß"), {}, {"authorization": "Basic !"}, {"authorization": "Bearer x"}):
-        with pytest.raises(Refusal) as refusal:
+        with pytest.raises(AuthenticationFailed) as refusal:
             check("basic", wrong, b"", ada)
         assert refusal.value.challenge.startswith("Basic")
     token = [{"token": "old"}, {"token": "new"}]
-    assert check("bearer", {"authorization": "bearer new", "x-id": "1"}, b"", token, id_header="X-Id") == Proved("1")
-    with pytest.raises(Refusal, match="token is wrong"):
+    assert check(
+        "bearer", {"authorization": "bearer new", "x-id": "1"}, b"", token, id_header="X-Id"
+    ) == VerifiedRequest("1")
+    with pytest.raises(AuthenticationFailed, match="token is wrong"):
         check("bearer", {"authorization": "Bearer newer"}, b"", token)
     key = [{"name": "X-Key", "value": "abc"}]
-    assert check("header", {"x-key": "abc"}, b"", key) == Proved()
+    assert check("header", {"x-key": "abc"}, b"", key) == VerifiedRequest()
     assert authenticating_headers(scheme("header"), key) == {"x-key"}
-    with pytest.raises(Refusal, match="X-Key is wrong"):
+    with pytest.raises(AuthenticationFailed, match="X-Key is wrong"):
         check("header", {"x-key": "abcd"}, b"", key)
-    with pytest.raises(Refusal, match="X-Key is missing"):
+    with pytest.raises(AuthenticationFailed, match="X-Key is missing"):
         check("header", {}, b"", key)
 
 
@@ -238,7 +247,7 @@ VALUES = st.one_of(
 
 @given(st.sampled_from(TYPES), st.dictionaries(NAMES, VALUES), st.binary(max_size=200))
 def test_whatever_comes_is_refused_and_never_an_error(type_: str, headers: dict[str, str], body: bytes) -> None:
-    with pytest.raises(Refusal):
+    with pytest.raises(AuthenticationFailed):
         check(type_, headers, body, KNOWN)
 
 
@@ -246,14 +255,14 @@ def test_whatever_comes_is_refused_and_never_an_error(type_: str, headers: dict[
 def test_one_changed_bit_of_a_signed_body_is_noticed(body: bytes, secret: str, bit: int) -> None:
     secret = secret.replace("\ud800", "x").encode("utf-8", "replace").decode()
     signed = {"x-hub-signature-256": f"sha256={digest(secret, body)}"}
-    assert check("github", signed, body, [{"secret": secret}]) == Proved()
+    assert check("github", signed, body, [{"secret": secret}]) == VerifiedRequest()
     changed = bytes([*body[:-1], body[-1] ^ (1 << bit)]) if body else b"x"
-    with pytest.raises(Refusal):
+    with pytest.raises(AuthenticationFailed):
         check("github", signed, changed, [{"secret": secret}])
 
 
 def test_a_secret_is_in_no_message() -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(AuthenticationFailed) as refusal:
         check("github", {"x-hub-signature-256": "sha256=00"}, b"", [{"secret": "very secret indeed"}])
     assert "very secret" not in repr(refusal.value)
     assert hashlib.sha256(b"").hexdigest() not in repr(refusal.value)

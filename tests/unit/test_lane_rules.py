@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webhooks.sending.allocation import Held, LaneNow, allot
+from webhooks.sending.allocation import InFlight, LaneSnapshot, allocate
 from webhooks.sending.circuit_breaker import Health, Result, after
-from webhooks.sending.message import Receiver
+from webhooks.sending.message import ReceiverConfig
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WELL, ILL, REFUSED = Result(True, True, 5.0), Result(False, False, 5.0), Result(False, True, 5.0)
@@ -21,13 +21,15 @@ NEW = Health(2.0, 0, None, None, 0, 0.0, None, None, None)
 
 def lane(
     window: float = 10, sending: int = 0, failures: int = 0, opened: int = 0, slow_ms: float = 0, **receiver: object
-) -> LaneNow:
-    made = Receiver(uuid4(), uuid4(), **receiver)  # type: ignore[arg-type]
-    return LaneNow(made, window, failures, opened, slow_ms, 0.0, 1e9, sending)
+) -> LaneSnapshot:
+    made = ReceiverConfig(uuid4(), uuid4(), **receiver)  # type: ignore[arg-type]
+    return LaneSnapshot(made, window, failures, opened, slow_ms, 0.0, 1e9, sending)
 
 
-def claims(lanes: list[LaneNow], threads: int = 64, slow: int = 32, held: dict[UUID, Held] | None = None) -> list[int]:
-    found, _ = allot(lanes, held or {}, threads, slow)
+def claims(
+    lanes: list[LaneSnapshot], threads: int = 64, slow: int = 32, held: dict[UUID, InFlight] | None = None
+) -> list[int]:
+    found, _ = allocate(lanes, held or {}, threads, slow)
     return [found[each.id].claims for each in lanes]
 
 
@@ -49,8 +51,8 @@ def test_a_window_holds_over_all_processes() -> None:
 
 def test_a_process_claims_ahead_of_a_quick_lane_only_while_it_is_alone_with_it() -> None:
     quick = lane(window=10, sending=10, slow_ms=10)
-    assert claims([quick], held={quick.id: Held(10, 0, 10)}) == [8]
-    assert claims([quick], held={quick.id: Held(5, 0, 5)}) == [0]
+    assert claims([quick], held={quick.id: InFlight(10, 0, 10)}) == [8]
+    assert claims([quick], held={quick.id: InFlight(5, 0, 5)}) == [0]
     assert claims([lane(slow_ms=10)]) == [80]
     assert claims([lane(slow_ms=150)]) == [10]
 
@@ -60,6 +62,7 @@ def test_a_breaker_that_was_open_lets_one_attempt_through() -> None:
     assert claims([lane(opened=1, failures=10, sending=1)]) == [0]
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     st.integers(1, 200),
     st.floats(0.5, 60),
@@ -68,12 +71,12 @@ def test_a_breaker_that_was_open_lets_one_attempt_through() -> None:
 def test_no_span_holds_more_attempts_than_a_rate_limit_says(
     limit: int, span: float, looks: list[tuple[float, int]]
 ) -> None:
-    receiver = Receiver(uuid4(), uuid4(), rate_limit=limit, rate_seconds=span, max_concurrent=1000)
+    receiver = ReceiverConfig(uuid4(), uuid4(), rate_limit=limit, rate_seconds=span, max_concurrent=1000)
     tokens, now, sent = 0.0, 0.0, deque[float]()
     since = 1e9
     for pause, _ in looks:
         now += pause
-        found, again = allot([LaneNow(receiver, 1000, 0, 0, 0, tokens, since + pause)], {}, 1000, 500)
+        found, again = allocate([LaneSnapshot(receiver, 1000, 0, 0, 0, tokens, since + pause)], {}, 1000, 500)
         since = 0.0
         share = found[receiver.lane_id]
         assert share.tokens is not None
@@ -86,10 +89,10 @@ def test_no_span_holds_more_attempts_than_a_rate_limit_says(
 
 
 def test_a_rate_limit_is_used_up_and_says_when_it_goes_on() -> None:
-    receiver = Receiver(uuid4(), uuid4(), rate_limit=10, rate_seconds=1.0)
+    receiver = ReceiverConfig(uuid4(), uuid4(), rate_limit=10, rate_seconds=1.0)
     tokens, total, elapsed, pause = 0.0, 0, 0.0, 1e9
     while elapsed < 20:
-        found, again = allot([LaneNow(receiver, 10, 0, 0, 0, tokens, pause)], {}, 64, 32)
+        found, again = allocate([LaneSnapshot(receiver, 10, 0, 0, 0, tokens, pause)], {}, 64, 32)
         tokens, total = found[receiver.lane_id].tokens or 0.0, total + found[receiver.lane_id].claims
         assert again is not None
         pause = again + 0.005

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from events.replay.clock import Clock
-from events.replay.sending import FIRST_DELAY, LONGEST_DELAY, retry_delay
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -44,11 +43,3 @@ def test_of_events_with_the_same_offset_a_paused_replay_shows_those_up_to_its_an
     clock = Clock(AT, 1_000.0, 7, 1.0, True)
     assert clock.is_due(7, 1_000, AT)
     assert not clock.is_due(8, 1_000, AT)
-
-
-def test_retries_wait_longer_each_time_up_to_a_limit_and_never_all_at_once() -> None:
-    for attempt in range(1, 12):
-        longest = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (attempt - 1))
-        waits = {retry_delay(attempt) for _ in range(50)}
-        assert len(waits) > 1
-        assert all(longest / 2 <= wait <= longest for wait in waits)

@@ -8,14 +8,15 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 from unittest import mock
 from uuid import uuid4
 
 import orjson
 import pytest
 
-from executions.domain.expressions import ExpressionError, ExpressionScope
-from executions.sandbox.evaluate import NOT_REACHED, EvaluationRequest, evaluate, evaluate_all
+from executions.domain.expressions import TIME_LIMIT_SECONDS, ExpressionError, ExpressionScope
+from executions.sandbox.evaluate import NOT_REACHED, EvaluationRequest, evaluate_all
 from workflow_platform.core.sandbox import asking, checking
 from workflow_platform.core.sandbox.asking import SandboxUnavailable, TooManyQuestions, ask
 from workflow_platform.core.sandbox.batching import Batches
@@ -35,6 +36,16 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
     monkeypatch.setattr(asking, "sandbox", lambda: found)
     yield found
     found.close()
+
+
+def evaluate(
+    template: str, scope: ExpressionScope, *, group: str, item_index: int = 0, time_limit: float = TIME_LIMIT_SECONDS
+) -> Any:
+    """Ask for one expression. Returns its value, or raises its error."""
+    (answer,) = evaluate_all([EvaluationRequest(template, scope, item_index)], group=group, time_limit=time_limit)
+    if isinstance(answer, ExpressionError):
+        raise answer
+    return answer
 
 
 def endless() -> Task:

@@ -12,14 +12,14 @@ from executions.domain.errors import NodeError
 from tests.unit.nodes.running import run
 from tests.unit.test_outbound_addresses import LOOPBACK, MALFORMED
 from webhooks.sending import transport
-from webhooks.sending.message import Claimed, Receiver
+from webhooks.sending.message import ClaimedDelivery, ReceiverConfig
 
 
-def claimed(url: str, *, of_an_endpoint: bool) -> Claimed:
+def claimed(url: str, *, of_an_endpoint: bool) -> ClaimedDelivery:
     """Return a delivery to be sent: to an endpoint's URL, or to one of its own."""
     lane, endpoint = uuid4(), uuid4() if of_an_endpoint else None
-    receiver = Receiver(lane, uuid4(), endpoint, url if of_an_endpoint else "", timeout_seconds=5)
-    return Claimed(
+    receiver = ReceiverConfig(lane, uuid4(), endpoint, url if of_an_endpoint else "", timeout_seconds=5)
+    return ClaimedDelivery(
         id=uuid4(), lane_id=lane, origin="event", rank=1, due_at=datetime.now(UTC), method="POST",
         url="" if of_an_endpoint else url, sealed=None, options=None, content_type="application/json", body="{}",
         prepared=True, awaited=False, attempts_made=1, attempts_before=0, lease_token=1, receiver=receiver,

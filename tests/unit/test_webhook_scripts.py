@@ -7,7 +7,7 @@ import json
 import pytest
 
 from webhooks import transforms
-from webhooks.transforms import Prepared, ScriptError, passes, prepare, transformed
+from webhooks.transforms import ScriptError, TransformResult, passes, prepare, transformed
 
 EVENT = json.dumps({"specversion": "1.0", "type": "execution.failed", "data": {"n": 3, "__proto__": {"x": 1}}})
 
@@ -30,17 +30,17 @@ def test_a_filter_is_an_expression_and_what_is_falsy_is_not_sent(source: str, pa
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("return {n: event.data.n}", Prepared('{"n":3}', "application/json")),
-        ("return [1, 2]", Prepared("[1,2]", "application/json")),
-        ("event.data = 1; return event;", Prepared('{"specversion":"1.0","type":"execution.failed","data":1}',
+        ("return {n: event.data.n}", TransformResult('{"n":3}', "application/json")),
+        ("return [1, 2]", TransformResult("[1,2]", "application/json")),
+        ("event.data = 1; return event;", TransformResult('{"specversion":"1.0","type":"execution.failed","data":1}',
                                                    "application/cloudevents+json; charset=utf-8")),
         ("return {body: 'n=3', headers: {'content-type': 'text/x-form', 'X-N': 3}, method: 'put'}",
-         Prepared("n=3", "text/x-form", {"X-N": "3"}, "PUT")),
-        ("return {body: 'plain'}", Prepared("plain", "text/plain; charset=utf-8")),
-        ("return {body: 1, text: 2}", Prepared('{"body":1,"text":2}', "application/json")),
+         TransformResult("n=3", "text/x-form", {"X-N": "3"}, "PUT")),
+        ("return {body: 'plain'}", TransformResult("plain", "text/plain; charset=utf-8")),
+        ("return {body: 1, text: 2}", TransformResult('{"body":1,"text":2}', "application/json")),
     ],
 )  # fmt: skip
-def test_a_transformation_returns_a_payload_or_body_headers_and_method(source: str, expected: Prepared) -> None:
+def test_a_transformation_returns_a_payload_or_body_headers_and_method(source: str, expected: TransformResult) -> None:
     assert transformed(source, EVENT) == expected
 
 
@@ -85,7 +85,7 @@ def test_nothing_of_one_event_is_left_for_the_next() -> None:
 
 def test_filter_first_then_transformation() -> None:
     assert prepare("event.data.n > 5", "return {}", EVENT) is False
-    assert prepare("event.data.n > 1", "return {}", EVENT) == Prepared("{}", "application/json")
+    assert prepare("event.data.n > 1", "return {}", EVENT) == TransformResult("{}", "application/json")
     assert prepare("event.data.n > 1", "", EVENT) is None
 
 

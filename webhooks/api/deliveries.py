@@ -1,4 +1,4 @@
-"""`/api/webhooks/deliveries/`: the log, ad-hoc deliveries, sending again and taking back, how they went."""
+"""`/api/webhooks/deliveries/`: list, create, cancel and redeliver deliveries; attempts and statistics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from webhooks.api.delivery_serializers import (
 from webhooks.api.statistics_serializers import StatisticsQuerySerializer, StatisticsSerializer, shown
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint
 from webhooks.models.delivery import UNENDED
-from webhooks.secrets import Secrets
+from webhooks.secrets import SealedSecrets
+from webhooks.statistics import BUCKETS
 from workflow_platform.core.accounts import idempotency
 from workflow_platform.core.accounts.idempotency import create_once
 from workflow_platform.core.accounts.models import Role, Workspace
@@ -47,16 +48,16 @@ class DeliveryViewSet(viewsets.GenericViewSet[Delivery]):
 
     @extend_schema(parameters=[DeliveryFilterSerializer])
     def list(self, request: Request) -> Response:
-        """The newest first."""
-        wanted = DeliveryFilterSerializer.of(request)
-        page = self.paginate_queryset(wanted.wanted().applied(self.get_queryset()))
+        """List deliveries, newest first."""
+        query = DeliveryFilterSerializer.of(request)
+        page = self.paginate_queryset(query.wanted().applied(self.get_queryset()))
         return self.get_paginated_response(DeliverySerializer(page, many=True).data)
 
     @extend_schema(
         request=AdHocSerializer, responses={201: DeliveryDetailSerializer}, parameters=[idempotency.PARAMETER]
     )
     def create(self, request: Request) -> Response:
-        """Queue a message for a URL. It is sent, tried again and logged as every delivery is."""
+        """Create an ad-hoc delivery to a URL. It is sent, retried and logged like all deliveries."""
         body = AdHocSerializer(data=request.data)
         body.is_valid(raise_exception=True)
 
@@ -69,65 +70,69 @@ class DeliveryViewSet(viewsets.GenericViewSet[Delivery]):
 
     @extend_schema(responses=DeliveryDetailSerializer)
     def retrieve(self, request: Request, pk: str) -> Response:
-        """One delivery: what is sent, how, and what it waits for."""
+        """Retrieve a delivery with its body and settings and, while it is pending, what it waits for."""
         return Response(DeliveryDetailSerializer(self._delivery(pk)).data)
 
     @extend_schema(responses={200: AttemptSerializer(many=True)}, filters=False)
     @action(detail=True, pagination_class=None)
     def attempts(self, request: Request, pk: str) -> Response:
-        """Every HTTP try of it, in their order."""
+        """List the attempts of a delivery, in order."""
         rows = DeliveryAttempt.objects.filter(delivery=self._delivery(pk)).order_by("number")[:MOST_ATTEMPTS]
         return Response(AttemptSerializer(rows, many=True).data)
 
     @extend_schema(request=None, responses={202: DeliveryDetailSerializer})
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        """Take it back; one that is being sent at this moment may arrive, and is not tried again. 409: it has ended."""
+        """Cancel a delivery. An attempt in flight may still arrive and is not retried. 409: the delivery has ended."""
         delivery = self._delivery(pk, Role.EDITOR)
         done = outbox.cancel([delivery], f"Cancelled by {request.user.get_username()}.")
         if not done.cancelled and not done.requested:
-            raise Problem(409, f"It is {self._delivery(pk).status} already: there is nothing to cancel.")
+            raise Problem(409, f"The delivery is {self._delivery(pk).status} already and cannot be cancelled.")
         return Response(DeliveryDetailSerializer(self._delivery(pk)).data, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(request=None, responses={202: DeliveryDetailSerializer})
     @action(detail=True, methods=["post"])
     def redeliver(self, request: Request, pk: str) -> Response:
-        """Send it again, now, under the same `webhook-id`. 409: it has not ended, or its endpoint is gone."""
+        """Send a delivery again now, with the same `webhook-id`. 409: it has not ended, or its endpoint was deleted."""
         delivery = self._delivery(pk, Role.EDITOR)
         if not outbox.redeliver([delivery]):
             row = self._delivery(pk)
-            why = f"It is {row.status}, and not at its end." if row.status in UNENDED else "Its endpoint was deleted."
-            raise Problem(409, why)
+            if row.status in UNENDED:
+                raise Problem(409, f"The delivery is {row.status}; only a delivery that has ended can be sent again.")
+            raise Problem(409, "The endpoint of the delivery was deleted.")
         return Response(DeliveryDetailSerializer(self._delivery(pk)).data, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(parameters=[StatisticsQuerySerializer], responses={200: StatisticsSerializer}, filters=False)
     @action(detail=False, pagination_class=None)
     def stats(self, request: Request) -> Response:
-        """Success rate, attempts per delivery and how long attempts take: in all, by endpoint, and over time."""
+        """Statistics of deliveries: counts, success rate, attempts and latency; in total, by endpoint and over time."""
         query = StatisticsQuerySerializer.of(request)
         asked = query.validated_data
         mine = Workspace.objects.visible_to(request.user).order_by().values_list("pk", flat=True)
         workspaces = [pk for pk in mine if asked.get("workspace") in (None, pk)]
         endpoints = asked.get("endpoint")
-        found = statistics.measure(workspaces, asked["since"], asked["until"], asked["bucket"], endpoints)
-        names = Endpoint.objects.filter(pk__in=[pk for pk in found.endpoints if pk]).values_list("pk", "name")
-        return Response(StatisticsSerializer(shown(found, asked, dict(names))).data)
+        measured = statistics.measure(
+            asked["since"], asked["until"], BUCKETS[asked["bucket"]], workspaces=workspaces, endpoints=endpoints
+        )
+        names = Endpoint.objects.filter(pk__in=[pk for pk in measured.endpoints if pk]).values_list("pk", "name")
+        return Response(StatisticsSerializer(shown(measured, asked, dict(names))).data)
 
 
-def _queued(wanted: outbox.AdHoc) -> Delivery:
+def _queued(message: outbox.AdHoc) -> Delivery:
     try:
-        (delivery,) = outbox.create_ad_hoc([wanted])
+        (delivery,) = outbox.create_ad_hoc([message])
     except outbox.BadAdHoc as error:
         raise serializers.ValidationError({error.field: error.why}) from None
-    same = (delivery.method, _whole_url(delivery), delivery.body) == (wanted.method, wanted.url, wanted.body)
+    same = (delivery.method, _whole_url(delivery), delivery.body) == (message.method, message.url, message.body)
     if not same:
-        said = {"field": "idempotency_key", "message": "This key was used for another delivery.", "code": "taken"}
-        raise Problem(422, "idempotency_key: This key was used for another delivery.", [said])
+        why = "This key belongs to a delivery with another method, URL or body. Use another key."
+        detail = {"field": "idempotency_key", "message": why, "code": "taken"}
+        raise Problem(422, f"idempotency_key: {why}", [detail])
     return delivery
 
 
 def _whole_url(delivery: Delivery) -> str:
     try:
-        return Secrets.of(delivery.sealed).url or delivery.url
+        return SealedSecrets.of(delivery.sealed).url or delivery.url
     except CannotDecrypt:
         return delivery.url

@@ -1,4 +1,4 @@
-"""What the API takes in and gives out of deliveries and their attempts."""
+"""Serializers of deliveries and their attempts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rest_framework import serializers
 from events.api.query_fields import ManyField, checked_types
 from events.history.event_filter import matching_types
 from webhooks import validation
-from webhooks.api.endpoint_serializers import LONGEST_TIMEOUT, taken
+from webhooks.api.endpoint_serializers import LONGEST_TIMEOUT, run_check
 from webhooks.api.policy_fields import AuthSerializer, RetryPolicySerializer
 from webhooks.delivery_filter import DeliveryFilter
 from webhooks.endpoints import endpoint_secrets, policies
@@ -21,7 +21,7 @@ from webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Origin, R
 from webhooks.models.endpoint import MAX_URL
 from webhooks.outbox import AdHoc
 from webhooks.retry_schedule import RetryPolicy
-from webhooks.secrets import NoAuth, Secrets
+from webhooks.secrets import NoAuth, SealedSecrets
 from webhooks.signing import PRIVATE
 from workflow_platform.core.api.inputs import BodySerializer, Moment, QuerySerializer
 from workflow_platform.core.secrets import encryption
@@ -32,9 +32,9 @@ MOST_BODY_BYTES = 1024 * 1024
 KEY = r"^[\x21-\x7e]{1,200}$"
 
 
-@extend_schema_field({"description": "A text, or any other JSON value."})
+@extend_schema_field({"description": "A string or any other JSON value."})
 class BodyField(serializers.Field[Any, Any, Any, Any]):
-    """A text, which is sent as it is, or any other JSON value, which is sent as JSON."""
+    """A string, which is sent as it is, or any other JSON value, which is sent as JSON."""
 
     def to_internal_value(self, data: Any) -> Any:
         return data
@@ -55,7 +55,9 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
     workflow = serializers.UUIDField(source="workflow_id", allow_null=True)
     node = serializers.CharField(source="node_id")
     operation = serializers.UUIDField(source="operation_id", allow_null=True)
-    next_attempt_at = serializers.SerializerMethodField(help_text="While it is pending: not before then.")
+    next_attempt_at = serializers.SerializerMethodField(
+        help_text="While the delivery is pending: the earliest time of the next attempt."
+    )
 
     class Meta:
         model = Delivery
@@ -79,13 +81,15 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
 
 
 class DeliveryDetailSerializer(DeliverySerializer):
-    """One delivery: what is sent, and how."""
+    """A delivery with its body and settings."""
 
     header_names = serializers.SerializerMethodField()
     auth = serializers.SerializerMethodField()
     retry_policy = serializers.SerializerMethodField()
     timeout_seconds = serializers.SerializerMethodField()
-    waiting_for = serializers.SerializerMethodField(help_text="While it is pending: what it waits for, in words.")
+    waiting_for = serializers.SerializerMethodField(
+        help_text="While the delivery is pending: what it waits for, as a sentence."
+    )
 
     class Meta(DeliverySerializer.Meta):
         fields = [
@@ -100,30 +104,32 @@ class DeliveryDetailSerializer(DeliverySerializer):
         return sorted(self._held(row).headers)
 
     def get_auth(self, row: Delivery) -> dict[str, Any]:
-        """Return its type."""
+        """Return the type of the authentication."""
         return {"type": row.endpoint.auth_type if row.endpoint is not None else self._held(row).auth.type}
 
     def get_retry_policy(self, row: Delivery) -> dict[str, Any]:
-        """Return the policy, with what it comes to."""
-        held = row.endpoint.retry_policy if row.endpoint is not None else (row.options or {}).get("retry_policy")
-        return policies.shown(RetryPolicy.model_validate(held or {}))
+        """Return the policy with the delays that follow from it."""
+        policy = row.endpoint.retry_policy if row.endpoint is not None else (row.options or {}).get("retry_policy")
+        return policies.shown(RetryPolicy.model_validate(policy or {}))
 
     def get_timeout_seconds(self, row: Delivery) -> float | None:
-        held = row.endpoint.timeout_seconds if row.endpoint is not None else (row.options or {}).get("timeout_seconds")
-        return None if held is None else float(held)
+        seconds = (
+            row.endpoint.timeout_seconds if row.endpoint is not None else (row.options or {}).get("timeout_seconds")
+        )
+        return None if seconds is None else float(seconds)
 
     def get_waiting_for(self, row: Delivery) -> str | None:
         return why_pending(row)
 
-    def _held(self, row: Delivery) -> Secrets:
+    def _held(self, row: Delivery) -> SealedSecrets:
         try:
-            return Secrets.of(row.sealed)
+            return SealedSecrets.of(row.sealed)
         except encryption.CannotDecrypt:
-            return Secrets()
+            return SealedSecrets()
 
 
 class AttemptSerializer(serializers.ModelSerializer[DeliveryAttempt]):
-    """One HTTP try, as it was: secrets in headers masked, the answer up to WEBHOOK_RESPONSE_MAX_BYTES."""
+    """One HTTP request. Secret headers are masked; the response is kept up to WEBHOOK_RESPONSE_MAX_BYTES."""
 
     delivery = serializers.UUIDField(source="delivery_id")
 
@@ -138,10 +144,10 @@ class AttemptSerializer(serializers.ModelSerializer[DeliveryAttempt]):
 
 
 class AdHocSerializer(BodySerializer):
-    """A message for a URL."""
+    """An ad-hoc delivery to a URL."""
 
     closed = True
-    workspace = serializers.UUIDField(required=False, help_text="Needed where you are a member of several workspaces.")
+    workspace = serializers.UUIDField(required=False, help_text="Required if you are a member of several workspaces.")
     url = serializers.CharField(max_length=MAX_URL)
     method = serializers.ChoiceField(choices=METHODS, default="POST")
     headers = serializers.DictField(
@@ -151,42 +157,47 @@ class AdHocSerializer(BodySerializer):
         required=False,
         allow_null=True,
         default="",
-        help_text="A text is sent as it is (text/plain, unless the header Content-Type says otherwise), any other JSON "
-        "value as application/json.",
+        help_text="A string is sent as it is, as text/plain; any other JSON value as application/json. A header "
+        "Content-Type overrides the type.",
     )
-    timeout = serializers.FloatField(min_value=0.5, max_value=LONGEST_TIMEOUT, default=15.0, help_text="Seconds.")
+    timeout = serializers.FloatField(
+        min_value=0.5, max_value=LONGEST_TIMEOUT, default=15.0, help_text="In seconds, for the whole request."
+    )
     retry = RetryPolicySerializer(default=dict)
     authentication = AuthSerializer(default=None)
     secret = serializers.CharField(
-        default="", max_length=200, write_only=True, help_text="Signs it: `whsec_…` (v1) or `whsk_…` (v1a)."
+        default="",
+        max_length=200,
+        write_only=True,
+        help_text="The signing secret: `whsec_…` (v1) or `whsk_…` (v1a). Without it the request is unsigned.",
     )
     priority = serializers.ChoiceField(choices=PRIORITIES, default="default")
     idempotency_key = serializers.RegexField(
-        KEY, default="", help_text="Of one workspace and key there is one delivery."
+        KEY, default="", help_text="Idempotency key: at most one delivery per key in this workspace."
     )
 
     def validate_url(self, value: str) -> str:
-        """Refuse what may not be called."""
-        taken(validation.check_url, value)
+        """Reject URLs that outbound requests may not call."""
+        run_check(validation.check_url, value)
         return value
 
     def validate_headers(self, value: dict[str, str]) -> dict[str, str]:
-        """Refuse what is the platform's to say, and what HTTP does not allow."""
-        taken(validation.check_headers, value)
+        """Reject headers that the platform sets, and invalid ones."""
+        run_check(validation.check_headers, value)
         return value
 
     def validate_secret(self, value: str) -> str:
-        """Refuse what does not sign."""
+        """Reject invalid signing secrets."""
         if value:
-            taken(endpoint_secrets.check, "v1a" if value.startswith(PRIVATE) else "v1", value)
+            run_check(endpoint_secrets.check, "v1a" if value.startswith(PRIVATE) else "v1", value)
         return value
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         text, type_ = _text_of(data["body"])
         if len(text.encode()) > MOST_BODY_BYTES:
             raise serializers.ValidationError({"body": f"At most {MOST_BODY_BYTES} bytes are sent."})
-        said = [name for name in data["headers"] if name.lower() == "content-type"]
-        data["content_type"] = data["headers"].pop(said[0]) if said else type_
+        given = [name for name in data["headers"] if name.lower() == "content-type"]
+        data["content_type"] = data["headers"].pop(given[0]) if given else type_
         if len(data["content_type"]) > 200:
             raise serializers.ValidationError({"headers": "Content-Type has at most 200 characters."})
         data["body"] = text
@@ -219,29 +230,31 @@ def _text_of(body: Any) -> tuple[str, str]:
 
 
 class DeliveryFilterSerializer(QuerySerializer):
-    """Which deliveries, of those that the caller may see."""
+    """Filters of the list of deliveries."""
 
     status = ManyField(
         serializers.ChoiceField(choices=DeliveryStatus.choices),
-        help_text="Several by commas or by repeating the parameter, as of all of these.",
+        help_text="One or more statuses, separated by commas or in repeated parameters.",
     )
-    endpoint = ManyField(serializers.UUIDField(), help_text="Ids.")
-    event_type = ManyField(help_text="Patterns: `execution.*`.")
-    origin = ManyField(serializers.ChoiceField(choices=Origin.choices), help_text="event, test, api, node, replay.")
+    endpoint = ManyField(serializers.UUIDField(), help_text="Ids of endpoints.")
+    event_type = ManyField(help_text="Event types or patterns such as `execution.*`.")
+    origin = ManyField(serializers.ChoiceField(choices=Origin.choices), help_text="Why the delivery was created.")
     execution = serializers.UUIDField(required=False)
     workflow = serializers.UUIDField(required=False)
     event_id = serializers.UUIDField(required=False)
     operation = serializers.UUIDField(required=False)
-    status_code = serializers.IntegerField(required=False, min_value=100, max_value=599, help_text="Of its latest try.")
-    since = Moment(required=False, help_text="Made then or later.")
-    until = Moment(required=False, help_text="Made earlier.")
+    status_code = serializers.IntegerField(
+        required=False, min_value=100, max_value=599, help_text="Status code of the latest attempt."
+    )
+    since = Moment(required=False, help_text="Created at this time or later.")
+    until = Moment(required=False, help_text="Created before this time.")
 
     def validate_event_type(self, value: list[str]) -> list[str]:
-        """Refuse a pattern that no type fits."""
+        """Reject patterns that match no event type."""
         return checked_types(value)
 
     def wanted(self) -> DeliveryFilter:
-        """Return the filter. Call it once the data are valid."""
+        """Return the filter of the validated data."""
         data = self.validated_data
         return DeliveryFilter(
             statuses=data.get("status", ()),

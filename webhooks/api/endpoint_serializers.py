@@ -1,4 +1,4 @@
-"""What the API takes in and gives out of endpoints. Secrets go in; a signing secret comes out once."""
+"""Serializers of endpoints. Secrets are write-only; a signing secret is returned once, when it is created."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webhooks.api.policy_fields import AuthSerializer, RetryPolicySerializer
 from webhooks.endpoints import endpoint_secrets, lifecycle
 from webhooks.models import Endpoint, Lane, Ordering, Signature
 from webhooks.models.endpoint import MAX_SCRIPT, MAX_URL
-from webhooks.validation import Refused
+from webhooks.validation import InvalidValue
 from workflow_platform.core.api.inputs import BodySerializer, QueryBoolean, QuerySerializer
 
 METHODS = ["POST", "PUT", "PATCH"]
@@ -25,16 +25,16 @@ READ_ONLY = frozenset({
 })  # fmt: skip
 
 
-def taken(check: Callable[..., None], *values: Any) -> None:
-    """Run a check of `webhooks.validation`. Raises ValidationError with what it says."""
+def run_check(check: Callable[..., None], *values: Any) -> None:
+    """Run a check of `webhooks.validation`. Raises ValidationError with its message."""
     try:
         check(*values)
-    except Refused as error:
+    except InvalidValue as error:
         raise serializers.ValidationError(str(error)) from None
 
 
 class LaneSerializer(serializers.ModelSerializer[Lane]):
-    """How the receiver does."""
+    """The health of the receiver."""
 
     class Meta:
         model = Lane
@@ -48,22 +48,24 @@ class SigningSecretSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     kind = serializers.ChoiceField(choices=Signature.choices)
     created_at = serializers.DateTimeField()
-    expires_at = serializers.DateTimeField(allow_null=True, help_text="Until when it signs too; null: the current one.")
-    public_key = serializers.CharField(allow_null=True, help_text="Of v1a: what verifies, `whpk_…`.")
-
-
-class ShownAuthSerializer(AuthSerializer):
-    pass
+    expires_at = serializers.DateTimeField(
+        allow_null=True, help_text="After a rotation: when the secret stops signing. Null for the current secret."
+    )
+    public_key = serializers.CharField(
+        allow_null=True, help_text="For v1a: the public key `whpk_…` that verifies the signatures."
+    )
 
 
 class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
-    """An endpoint. `context["admin_of"]` holds the workspaces in which the caller is an admin and sees URLs whole."""
+    """An endpoint."""
+
+    # context["admin_of"]: the workspaces in which the caller is an admin, and sees whole URLs.
 
     workflow = serializers.UUIDField(source="workflow_id", allow_null=True)
-    url = serializers.SerializerMethodField(help_text="To all but admins with the values of its query masked.")
+    url = serializers.SerializerMethodField(help_text="Only admins see the values of the query.")
     auth = serializers.SerializerMethodField()
     retry_policy = RetryPolicySerializer()
-    state = serializers.SerializerMethodField(help_text="active, paused, inactive, or disabled by what it answered.")
+    state = serializers.SerializerMethodField(help_text="active, paused, inactive, or disabled (by its answers).")
     health = LaneSerializer(source="lane", allow_null=True)
     created_by = serializers.CharField(source="created_by.username", default=None, read_only=True, allow_null=True)
 
@@ -84,7 +86,7 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
         return lifecycle.whole_url(row) if self._is_admin(row) else row.url
 
     def get_auth(self, row: Endpoint) -> ShownAuth:
-        """Return its type."""
+        """Return the type of the authentication."""
         return {"type": row.auth_type}
 
     def get_state(self, row: Endpoint) -> str:
@@ -99,45 +101,49 @@ ShownAuth = dict[str, Any]
 
 
 class EndpointDetailSerializer(EndpointSerializer):
-    """One endpoint, with what only admins see of what is sealed; `context["queued"]` counts what waits."""
+    """An endpoint with its signing secrets (admins only) and the number of unsent deliveries."""
 
-    signing_secrets = serializers.SerializerMethodField(help_text="Which secrets sign now; for admins.")
-    queued = serializers.SerializerMethodField(help_text="Deliveries that wait, or are being sent.")
+    signing_secrets = serializers.SerializerMethodField(
+        help_text="The secrets that sign now, without their values. Null for all but admins."
+    )
+    queued = serializers.SerializerMethodField(help_text="Deliveries that are pending or being sent.")
 
     class Meta(EndpointSerializer.Meta):
         fields = [*EndpointSerializer.Meta.fields, "signing_secrets", "queued"]
         read_only_fields = fields
 
     def get_auth(self, row: Endpoint) -> ShownAuth:
-        """Return its type and, to admins, what of it is no secret."""
-        held = lifecycle.opened(row) if self._is_admin(row) else None
-        return super().get_auth(row) if held is None else endpoint_secrets.shown_auth(held.auth)
+        """Return the type of the authentication and, for admins, its parts that are not secret."""
+        secrets = lifecycle.opened(row) if self._is_admin(row) else None
+        return super().get_auth(row) if secrets is None else endpoint_secrets.shown_auth(secrets.auth)
 
     def get_signing_secrets(self, row: Endpoint) -> list[dict[str, Any]] | None:
-        """Return them; None to who is no admin, and where no key opens them."""
-        held = lifecycle.opened(row) if self._is_admin(row) else None
-        return None if held is None else SigningSecretSerializer(endpoint_secrets.shown_signing(held), many=True).data  # type: ignore[return-value]
+        """Return the secrets; None if the caller is not an admin, or no key decrypts them."""
+        secrets = lifecycle.opened(row) if self._is_admin(row) else None
+        if secrets is None:
+            return None
+        return list(SigningSecretSerializer(endpoint_secrets.shown_signing(secrets), many=True).data)
 
     def get_queued(self, row: Endpoint) -> int:
         return int(self.context["queued"])
 
 
 class IssuedEndpointSerializer(EndpointDetailSerializer):
-    secret = serializers.SerializerMethodField(help_text="The signing secret: shown this once.")
+    secret = serializers.SerializerMethodField(help_text="The signing secret. It is shown only in this response.")
 
     class Meta(EndpointDetailSerializer.Meta):
         fields = [*EndpointDetailSerializer.Meta.fields, "secret"]
         read_only_fields = fields
 
     def get_secret(self, row: Endpoint) -> str | None:
-        """Return it; None where a request with an Idempotency-Key came again."""
+        """Return the secret; None if the request repeats an Idempotency-Key."""
         return self.context.get("secret")
 
 
 class EndpointWriteSerializer(BodySerializer):
-    """The fields of an endpoint. `auth` and `headers` that are left out stay as they are, also with PUT."""
+    """The fields of an endpoint. Omitted `auth` and `headers` stay unchanged, also with PUT."""
 
-    name = serializers.CharField(max_length=200, required=False, help_text="By default the host of the URL.")
+    name = serializers.CharField(max_length=200, required=False, help_text="Defaults to the host of the URL.")
     description = serializers.CharField(max_length=5_000, default="", allow_blank=True)
     url = serializers.CharField(max_length=MAX_URL)
     method = serializers.ChoiceField(choices=METHODS, default="POST")
@@ -145,7 +151,7 @@ class EndpointWriteSerializer(BodySerializer):
         child=serializers.CharField(max_length=60),
         min_length=1,
         max_length=validation.MOST_PATTERNS,
-        help_text="Patterns: `execution.*`, `workflow.updated`; `*` for every event.",
+        help_text="Subscribed event types or patterns: `execution.*`, `workflow.updated`; `*` for all events.",
     )
     workflow = serializers.UUIDField(
         default=None, allow_null=True, source="workflow_id", help_text="Only events of this workflow."
@@ -155,26 +161,30 @@ class EndpointWriteSerializer(BodySerializer):
         default="",
         allow_blank=True,
         trim_whitespace=False,
-        help_text="JavaScript: an expression over `event`; what is falsy is not sent.",
+        help_text="JavaScript expression over `event`. Events for which it is falsy are not sent.",
     )
     transform = serializers.CharField(
         max_length=MAX_SCRIPT,
         default="",
         allow_blank=True,
         trim_whitespace=False,
-        help_text="JavaScript: the body of a function that returns the payload for `event`.",
+        help_text="JavaScript function body that returns the payload for `event`.",
     )
     headers = serializers.DictField(
         child=serializers.CharField(allow_blank=True, allow_null=True, trim_whitespace=False),
         required=False,
         write_only=True,
-        help_text="All of them; a value that is null stays what it is. Their names are shown as `header_names`.",
+        help_text="All extra headers. A null value keeps the stored value. Responses show only `header_names`.",
     )
-    auth = AuthSerializer(required=False, help_text="Of the same type, what is left out stays what it is.")
+    auth = AuthSerializer(required=False, help_text="Omitted parts stay unchanged if the type stays the same.")
     retry_policy = RetryPolicySerializer(default=dict)
     timeout_seconds = serializers.FloatField(min_value=0.5, max_value=LONGEST_TIMEOUT, default=15.0)
     rate_limit = serializers.IntegerField(
-        min_value=1, max_value=100_000, allow_null=True, default=None, help_text="Attempts in any `rate_seconds`."
+        min_value=1,
+        max_value=100_000,
+        allow_null=True,
+        default=None,
+        help_text="Maximum of attempts within any `rate_seconds`. Null: unlimited.",
     )
     rate_seconds = serializers.FloatField(min_value=0.1, max_value=86_400, default=1.0)
     max_concurrent = serializers.IntegerField(min_value=1, max_value=MOST_CONCURRENT, default=10)
@@ -183,32 +193,32 @@ class EndpointWriteSerializer(BodySerializer):
     active = serializers.BooleanField(default=True)
 
     def validate_url(self, value: str) -> str:
-        """Refuse what may not be called."""
-        taken(validation.check_url, value)
+        """Reject URLs that outbound requests may not call."""
+        run_check(validation.check_url, value)
         return value
 
     def validate_event_types(self, value: list[str]) -> list[str]:
-        """Refuse patterns that nothing fits."""
-        taken(validation.check_event_types, value)
+        """Reject patterns that match no event type."""
+        run_check(validation.check_event_types, value)
         return list(dict.fromkeys(value))
 
     def validate_filter(self, value: str) -> str:
-        """Refuse what does not parse."""
-        taken(validation.check_filter, value, self._group())
+        """Reject scripts with syntax errors."""
+        run_check(validation.check_filter, value, self._group())
         return value
 
     def validate_transform(self, value: str) -> str:
-        """Refuse what does not parse."""
-        taken(validation.check_transform, value, self._group())
+        """Reject scripts with syntax errors."""
+        run_check(validation.check_transform, value, self._group())
         return value
 
     def _group(self) -> str:
-        """Return who the sandbox processes count a check for: the endpoint's workspace, or who makes a new one."""
+        """Return the group that the sandbox counts the check for: the workspace, or the creating user."""
         return str(self.instance.workspace_id) if self.instance is not None else str(self.context.get("group", ""))
 
     def validate_headers(self, value: dict[str, str | None]) -> dict[str, str | None]:
-        """Refuse what is the platform's to say, and what HTTP does not allow."""
-        taken(validation.check_headers, value, ("content-type",))
+        """Reject headers that the platform sets, and invalid ones."""
+        run_check(validation.check_headers, value, ("content-type",))
         return value
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -224,17 +234,21 @@ class EndpointWriteSerializer(BodySerializer):
         if self.instance is not None and self.initial_data.get("signature") == self.instance.signature:
             unknown = [name for name in unknown if name != "signature"]
         if unknown:
-            hint = " It changes with /rotate-secret/." if unknown[0] in {"signature", "secret"} else ""
-            known = ", ".join(self.fields)
-            said = f"There is no such field to change.{hint}" if hint else f"Unknown field. Known fields: {known}."
-            raise serializers.ValidationError({str(unknown[0])[:60]: said})
+            if unknown[0] in {"signature", "secret"}:
+                message = "This field cannot be changed here. Use POST /api/webhooks/endpoints/{id}/rotate-secret/."
+            else:
+                message = f"Unknown field. Known fields: {', '.join(self.fields)}."
+            raise serializers.ValidationError({str(unknown[0])[:60]: message})
 
 
 class EndpointCreateSerializer(EndpointWriteSerializer):
-    workspace = serializers.UUIDField(required=False, help_text="Needed where you are a member of several workspaces.")
+    workspace = serializers.UUIDField(required=False, help_text="Required if you are a member of several workspaces.")
     signature = serializers.ChoiceField(choices=Signature.choices, default=Signature.V1)
     secret = serializers.CharField(
-        required=False, max_length=200, write_only=True, help_text="`whsec_…` (v1) or `whsk_…` (v1a); by default new."
+        required=False,
+        max_length=200,
+        write_only=True,
+        help_text="`whsec_…` (v1) or `whsk_…` (v1a). Generated by default.",
     )
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -254,29 +268,29 @@ class TestEventSerializer(BodySerializer):
         default="",
         allow_blank=True,
         max_length=60,
-        help_text="The newest recorded event of this type; by default one is made up.",
+        help_text="Send the newest recorded event of this type. By default a sample event is sent.",
     )
 
     def validate_event_type(self, value: str) -> str:
-        """Refuse a type that there is none of."""
+        """Reject unknown event types."""
         if value:
-            taken(validation.check_event_types, [value])
+            run_check(validation.check_event_types, [value])
         return value
 
 
 class RotationSerializer(BodySerializer):
-    secret = serializers.CharField(required=False, max_length=200, write_only=True, help_text="By default a new one.")
-    signature = serializers.ChoiceField(choices=Signature.choices, required=False, help_text="By default as before.")
+    secret = serializers.CharField(required=False, max_length=200, write_only=True, help_text="Generated by default.")
+    signature = serializers.ChoiceField(choices=Signature.choices, required=False, help_text="Unchanged by default.")
     overlap_hours = serializers.FloatField(
         required=False,
         min_value=0,
         max_value=LONGEST_OVERLAP_HOURS,
-        help_text="So long those before sign too; WEBHOOK_SECRET_OVERLAP_HOURS. 0 ends them at once.",
+        help_text="How long previous secrets still sign; 0 ends them now. Default: WEBHOOK_SECRET_OVERLAP_HOURS.",
     )
 
 
 def _check_secret(signature: str, secret: str) -> None:
     try:
         endpoint_secrets.check(signature, secret)
-    except Refused as error:
+    except InvalidValue as error:
         raise serializers.ValidationError({"secret": str(error)}) from None

@@ -1,4 +1,4 @@
-"""`/api/webhooks/endpoints/`. Members see endpoints, editors test them and send again, admins change them."""
+"""`/api/webhooks/endpoints/`. Members see endpoints, editors test and replay, admins change them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from webhooks.endpoints import lifecycle, test_events
 from webhooks.models import Delivery, Endpoint, OperationKind
 from webhooks.models.delivery import UNENDED
 from webhooks.models.endpoint import EndpointQuerySet
-from webhooks.validation import Refused
+from webhooks.validation import InvalidValue
 from workflow_platform.core.accounts import idempotency
 from workflow_platform.core.accounts.idempotency import create_once
 from workflow_platform.core.accounts.models import Role, Workspace
@@ -71,9 +71,10 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
 
     @extend_schema(parameters=[EndpointFilterSerializer])
     def list(self, request: Request) -> Response:
-        wanted = EndpointFilterSerializer.of(request)
+        """List endpoints by name."""
+        query = EndpointFilterSerializer.of(request)
         names = {"workspace": "workspace_id", "active": "active", "workflow": "workflow_id"}
-        chosen = {names[name]: value for name, value in wanted.validated_data.items() if value is not None}
+        chosen = {names[name]: value for name, value in query.validated_data.items() if value is not None}
         page = self.paginate_queryset(self.get_queryset().filter(**chosen))
         return self.get_paginated_response(EndpointSerializer(page, many=True, context=self._context()).data)
 
@@ -83,36 +84,38 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         parameters=[idempotency.PARAMETER],
     )
     def create(self, request: Request) -> Response:
-        """Make an endpoint. The answer holds its signing secret, this once."""
+        """Create an endpoint. Only this response contains its signing secret."""
         body = EndpointCreateSerializer(data=request.data, context={"group": f"user {request.user.pk}"})
         body.is_valid(raise_exception=True)
         given = dict(body.validated_data)
-        wanted = given.pop("workspace", None)
+        workspace_id = given.pop("workspace", None)
         issued: list[str] = []
 
         def make() -> Endpoint:
-            workspace = workspace_for(user_of(request), wanted, Role.ADMIN)
+            workspace = workspace_for(user_of(request), workspace_id, Role.ADMIN)
             _check_workflow(given, workspace)
             made = lifecycle.create(workspace=workspace, by=user_of(request), **given)
             issued.append(made.secret)
             return made.endpoint
 
-        row, _ = _told(lambda: create_once(request, lambda pk: self.get_queryset().filter(pk=pk).first(), make))
+        row, _ = _reporting_errors(
+            lambda: create_once(request, lambda pk: self.get_queryset().filter(pk=pk).first(), make)
+        )
         return self._shown(row, status.HTTP_201_CREATED, issued[0] if issued else None, new=True)
 
     @extend_schema(responses=EndpointDetailSerializer)
     def retrieve(self, request: Request, pk: str) -> Response:
-        """One endpoint, how its receiver does, and what waits for it."""
+        """Retrieve an endpoint with the health of its receiver and the number of unsent deliveries."""
         return self._shown(self._endpoint(pk))
 
     @extend_schema(request=EndpointWriteSerializer, responses=EndpointDetailSerializer)
     def update(self, request: Request, pk: str) -> Response:
-        """Replace everything but what is secret: `auth` and `headers` that are left out stay."""
+        """Replace an endpoint. Omitted `auth` and `headers` stay unchanged."""
         return self._change(request, pk, partial=False)
 
     @extend_schema(request=EndpointWriteSerializer, responses=EndpointDetailSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change what is given."""
+        """Change the given fields of an endpoint."""
         return self._change(request, pk, partial=True)
 
     def _change(self, request: Request, pk: str, *, partial: bool) -> Response:
@@ -122,60 +125,62 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         given = dict(body.validated_data)
         if given.get("workflow_id") != endpoint.workflow_id:
             _check_workflow(given, endpoint.workspace)
-        return self._shown(_told(lambda: lifecycle.change(endpoint, **given)))
+        return self._shown(_reporting_errors(lambda: lifecycle.change(endpoint, **given)))
 
     def destroy(self, request: Request, pk: str) -> Response:
-        """Take it away. What waits for it is cancelled; its deliveries can be read until retention removes them."""
+        """Delete an endpoint and cancel its unsent deliveries. Its deliveries stay readable during retention."""
         endpoint = self._endpoint(pk, Role.ADMIN)
-        _told(lambda: lifecycle.delete(endpoint, by=user_of(request)))
+        _reporting_errors(lambda: lifecycle.delete(endpoint, by=user_of(request)))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=RotationSerializer, responses=IssuedEndpointSerializer)
     @action(detail=True, methods=["post"], url_path="rotate-secret")
     def rotate_secret(self, request: Request, pk: str) -> Response:
-        """Have a new secret sign, shown this once; those before sign too until the overlap is over."""
+        """Rotate the signing secret. Only this response contains it. Previous secrets still sign during the overlap."""
         endpoint = self._endpoint(pk, Role.ADMIN)
         body = RotationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         given = dict(body.validated_data)
         hours = given.pop("overlap_hours", None)
         overlap = None if hours is None else timedelta(hours=hours)
-        issued = _told(lambda: lifecycle.rotate_secret(endpoint, overlap=overlap, **given), refused="secret")
+        issued = _reporting_errors(
+            lambda: lifecycle.rotate_secret(endpoint, overlap=overlap, **given), refused="secret"
+        )
         return self._shown(issued.endpoint, issued=issued.secret, new=True)
 
     @extend_schema(request=None, responses=EndpointDetailSerializer)
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, pk: str) -> Response:
-        """Keep what is to be delivered, and send none of it."""
+        """Pause an endpoint: deliveries are queued and not sent."""
         return self._turn(pk, lifecycle.pause)
 
     @extend_schema(request=None, responses=EndpointDetailSerializer)
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: str) -> Response:
-        """Send what has been kept; slowly at first."""
+        """Resume a paused endpoint. Queued deliveries are sent, slowly at first."""
         return self._turn(pk, lifecycle.resume)
 
     @extend_schema(request=None, responses=EndpointDetailSerializer)
     @action(detail=True, methods=["post"])
     def enable(self, request: Request, pk: str) -> Response:
-        """Make it active again, whatever made it inactive. What happened meanwhile is for /replay/."""
+        """Enable an inactive or disabled endpoint. Use /replay/ to send the events of the meantime."""
         return self._turn(pk, lifecycle.enable)
 
     def _turn(self, pk: str, turn: Callable[[Endpoint], Endpoint]) -> Response:
         endpoint = self._endpoint(pk, Role.ADMIN)
-        return self._shown(_told(lambda: turn(endpoint)))
+        return self._shown(_reporting_errors(lambda: turn(endpoint)))
 
     @extend_schema(request=TestEventSerializer, responses={201: DeliverySerializer}, parameters=[idempotency.PARAMETER])
     @action(detail=True, methods=["post"])
     def test(self, request: Request, pk: str) -> Response:
-        """Send a test event now, or the newest recorded event of a type. Returns the delivery."""
+        """Send a sample event, or the newest recorded event of a type. Returns the delivery."""
         endpoint = self._endpoint(pk, Role.EDITOR)
         body = TestEventSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         try:
             delivery, _ = create_once(
                 request,
-                lambda found: Delivery.objects.visible_to(request.user).filter(pk=found).first(),
+                lambda delivery_id: Delivery.objects.visible_to(request.user).filter(pk=delivery_id).first(),
                 lambda: test_events.send(endpoint, user_of(request), body.validated_data["event_type"]),
             )
         except test_events.NothingRecorded as error:
@@ -190,7 +195,7 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
     )  # fmt: skip
     @action(detail=True, methods=["post"])
     def recover(self, request: Request, pk: str) -> Response:
-        """Send again all that failed since a time; as a dry run, only count it."""
+        """Send all failed deliveries since a time again. A dry run only counts them."""
         endpoint = self._endpoint(pk, Role.EDITOR)
         body = RecoverSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -202,7 +207,7 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
     )  # fmt: skip
     @action(detail=True, methods=["post"])
     def replay(self, request: Request, pk: str) -> Response:
-        """Send the recorded events of a time to this endpoint; as a dry run, only count them."""
+        """Send the recorded events of a time range to this endpoint. A dry run only counts them."""
         endpoint = self._endpoint(pk, Role.EDITOR)
         body = EndpointReplaySerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -218,19 +223,19 @@ def _check_workflow(given: dict[str, Any], workspace: Workspace) -> None:
         return
     try:
         validation.check_workflow(given["workflow_id"], workspace.pk)
-    except Refused as error:
+    except InvalidValue as error:
         raise serializers.ValidationError({"workflow": str(error)}) from None
 
 
-def _told(do: Callable[[], Any], refused: str = "headers") -> Any:
-    """Return what `do` returns. What it raises is told with the name of the field."""
+def _reporting_errors(do: Callable[[], Any], refused: str = "headers") -> Any:
+    """Return what `do` returns. Turns its exceptions into problems with the name of the field."""
     try:
         return do()
-    except ValidationError as error:  # of the authentication: all else has been checked before
+    except ValidationError as error:  # from the authentication; everything else was validated before
         raise serializers.ValidationError({"auth": named_errors(error, skip=1, default="type", values=False)}) from None
-    except Refused as error:
+    except InvalidValue as error:
         raise serializers.ValidationError({refused: str(error)}) from None
-    except (lifecycle.SecretsLost, lifecycle.TooMany) as error:
+    except (lifecycle.SecretsLost, lifecycle.TooManyEndpoints) as error:
         raise Problem(409, str(error)) from None
     except Endpoint.DoesNotExist:
-        raise Problem(404, "The endpoint has been deleted meanwhile.") from None
+        raise Problem(404, "The endpoint was deleted during this request.") from None

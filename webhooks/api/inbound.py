@@ -1,4 +1,4 @@
-"""`/api/webhooks/inbound/`: what came to /hooks/, also what was refused, with the reason."""
+"""`/api/webhooks/inbound/`: the log of requests to /hooks/, including rejected ones with the reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class InboundRequestSerializer(serializers.ModelSerializer[InboundRequest]):
 
 
 class InboundRequestDetailSerializer(InboundRequestSerializer):
-    """With what was sent; headers that carry secrets are masked."""
+    """A request to /hooks/ with its headers, query and body. Secret headers are masked."""
 
     class Meta(InboundRequestSerializer.Meta):
         fields = [*InboundRequestSerializer.Meta.fields, "headers", "query", "body"]
@@ -44,26 +44,26 @@ class InboundRequestDetailSerializer(InboundRequestSerializer):
 class InboundFilterSerializer(QuerySerializer):
     workflow = serializers.UUIDField(required=False)
     execution = serializers.UUIDField(required=False)
-    path = serializers.CharField(required=False, max_length=300, help_text="After /hooks/.")
+    path = serializers.CharField(required=False, max_length=300, help_text="The path after /hooks/.")
     method = serializers.CharField(required=False, max_length=20)
     accepted = QueryBoolean(required=False)
     test = QueryBoolean(required=False)
     status_code = serializers.IntegerField(required=False, min_value=100, max_value=599)
-    since = Moment(required=False, help_text="Received then or later.")
-    until = Moment(required=False, help_text="Earlier.")
+    since = Moment(required=False, help_text="Received at this time or later.")
+    until = Moment(required=False, help_text="Received before this time.")
 
     def chosen(self) -> dict[str, Any]:
-        """Return the filter as Django has it. Call it once the data are valid."""
+        """Return the filter of the validated data, as keyword arguments of Django."""
         names = {
             "workflow": "workflow_id", "execution": "execution_id", "path": "path", "method": "method__iexact",
             "accepted": "accepted", "test": "test", "status_code": "status_code", "since": "received_at__gte",
             "until": "received_at__lt",
         }  # fmt: skip
-        found = {names[name]: value for name, value in self.validated_data.items() if value is not None}
+        terms = {names[name]: value for name, value in self.validated_data.items() if value is not None}
         since = self.validated_data.get("since")
         if since is not None and 0 < (since - SLACK).timestamp() < _FAR:
-            found["id__gte"] = first_id(since - SLACK)
-        return found
+            terms["id__gte"] = first_id(since - SLACK)
+        return terms
 
 
 class InboundViewSet(viewsets.GenericViewSet[InboundRequest]):
@@ -72,7 +72,7 @@ class InboundViewSet(viewsets.GenericViewSet[InboundRequest]):
     lookup_value_regex = "[0-9a-f-]{36}"
 
     def get_queryset(self) -> QuerySet[InboundRequest]:
-        """Return the requests to the caller's workflows; to staff also those that no workflow listens to."""
+        """Return the requests to the caller's workflows; for staff also requests without a workflow."""
         user = self.request.user
         mine = Q(workspace__in=list(Workspace.objects.visible_to(user).order_by().values_list("pk", flat=True)))
         if user.is_active and user.is_staff:
@@ -82,8 +82,8 @@ class InboundViewSet(viewsets.GenericViewSet[InboundRequest]):
     @extend_schema(parameters=[InboundFilterSerializer])
     def list(self, request: Request) -> Response:
         """The newest first."""
-        wanted = InboundFilterSerializer.of(request)
-        rows = self.get_queryset().filter(**wanted.chosen()).defer("headers", "query", "body")
+        query = InboundFilterSerializer.of(request)
+        rows = self.get_queryset().filter(**query.chosen()).defer("headers", "query", "body")
         return self.get_paginated_response(InboundRequestSerializer(self.paginate_queryset(rows), many=True).data)
 
     @extend_schema(responses=InboundRequestDetailSerializer)

@@ -1,5 +1,4 @@
-"""`/api/webhooks/operations/`: many deliveries at once. First counted, with the exact recipients; then started, and
-followed until it is done."""
+"""`/api/webhooks/operations/`: change many deliveries at once, after a dry run that counts them."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ from webhooks.api.operation_serializers import (
     PlanSerializer,
 )
 from webhooks.models import Endpoint, Operation, OperationKind
-from webhooks.operations.choosing import Chosen
+from webhooks.operations.choosing import DeliverySelection
 from workflow_platform.core.accounts import idempotency
 from workflow_platform.core.accounts.idempotency import create_once
 from workflow_platform.core.accounts.models import Role
@@ -31,13 +30,13 @@ from workflow_platform.core.accounts.workspace_choice import workspace_for
 from workflow_platform.core.api.problems import Problem
 
 
-class Asked(Protocol):
-    """A body that says which deliveries, and whether they are only to be counted."""
+class OperationBody(Protocol):
+    """A validated body with a selection and `dry_run`."""
 
     @property
     def validated_data(self) -> Any: ...
 
-    def chosen(self) -> Chosen: ...
+    def chosen(self) -> DeliverySelection: ...
 
 
 class OperationViewSet(viewsets.GenericViewSet[Operation]):
@@ -51,10 +50,10 @@ class OperationViewSet(viewsets.GenericViewSet[Operation]):
 
     @extend_schema(parameters=[OperationListFilterSerializer])
     def list(self, request: Request) -> Response:
-        """The newest first."""
-        wanted = OperationListFilterSerializer.of(request)
+        """List operations, newest first."""
+        query = OperationListFilterSerializer.of(request)
         names = {"endpoint": "endpoint_id"}
-        chosen = {names.get(name, name): value for name, value in wanted.validated_data.items()}
+        chosen = {names.get(name, name): value for name, value in query.validated_data.items()}
         page = self.paginate_queryset(self.get_queryset().filter(**chosen))
         return self.get_paginated_response(OperationSerializer(page, many=True).data)
 
@@ -64,26 +63,28 @@ class OperationViewSet(viewsets.GenericViewSet[Operation]):
         parameters=[idempotency.PARAMETER],
     )
     def create(self, request: Request) -> Response:
-        """Redeliver or cancel all that a filter means; as a dry run (the default), only count it. There is no cap."""
+        """Recover, redeliver or cancel all deliveries that match a filter. A dry run, the default, only counts them."""
         body = OperationRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         asked = body.validated_data
         workspace = workspace_for(user_of(request), asked.get("workspace"), Role.EDITOR)
-        wanted = set(asked["filter"].get("endpoint", ()))
-        if wanted - set(Endpoint.objects.filter(workspace=workspace, pk__in=wanted).values_list("pk", flat=True)):
-            raise serializers.ValidationError({"filter": {"endpoint": "The workspace has no such endpoint."}})
+        endpoint_ids = set(asked["filter"].get("endpoint", ()))
+        if endpoint_ids - set(
+            Endpoint.objects.filter(workspace=workspace, pk__in=endpoint_ids).values_list("pk", flat=True)
+        ):
+            raise serializers.ValidationError({"filter": {"endpoint": "The workspace has no endpoint with this id."}})
         return answered(request, OperationKind(asked["kind"]), None, workspace.pk, body, within="filter")
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        """How far it has come."""
+        """Retrieve an operation with its progress."""
         return Response(OperationSerializer(self._operation(pk)).data)
 
     @extend_schema(request=None, responses={202: OperationSerializer})
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        """Do no more of it; what is done stays done. 409: it has ended."""
+        """Stop an operation. Finished parts stay as they are. 409: the operation has ended."""
         if not operations.cancel(self._operation(pk, Role.EDITOR)):
-            raise Problem(409, f"It is {self._operation(pk).state} already: there is nothing to cancel.")
+            raise Problem(409, f"The operation is {self._operation(pk).state} already and cannot be cancelled.")
         return Response(OperationSerializer(self._operation(pk)).data, status=status.HTTP_202_ACCEPTED)
 
     def _operation(self, pk: str, role: Role = Role.VIEWER) -> Operation:
@@ -95,17 +96,17 @@ def answered(
     kind: OperationKind,
     endpoint: Endpoint | None,
     workspace_id: UUID,
-    body: Asked,
+    body: OperationBody,
     within: str = "",
 ) -> Response:
-    """Count what is meant and, unless it is a dry run, start it. `within` is where the fields stand in the body."""
+    """Count the selection and, unless it is a dry run, start the operation. `within` names the object of its fields."""
     chosen, dry_run = body.chosen(), body.validated_data["dry_run"]
     try:
         plan = operations.plan(kind, [workspace_id], endpoint, chosen)
         started = None if dry_run else _started(request, kind, endpoint, workspace_id, chosen)
     except operations.BadOperation as error:
-        said: dict[str, Any] = {error.field: error.why}
-        raise serializers.ValidationError({within: said} if within else said) from None
+        errors: dict[str, Any] = {error.field: error.why}
+        raise serializers.ValidationError({within: errors} if within else errors) from None
     shown = PlanSerializer({
         "dry_run": dry_run, "count": plan.count, "first_ids": plan.first_ids, "recipients": plan.recipients,
         "operation": started,
@@ -114,7 +115,7 @@ def answered(
 
 
 def _started(
-    request: Request, kind: OperationKind, endpoint: Endpoint | None, workspace_id: UUID, chosen: Chosen
+    request: Request, kind: OperationKind, endpoint: Endpoint | None, workspace_id: UUID, chosen: DeliverySelection
 ) -> Operation:
     operation, _ = create_once(
         request,

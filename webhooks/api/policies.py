@@ -1,4 +1,4 @@
-"""`/api/webhooks/retry-presets/`: what retry policies come to, in words."""
+"""`/api/webhooks/retry-presets/`: the retry presets, and the preview of a policy."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from webhooks.endpoints import policies
 class RetryPresetsView(APIView):
     @extend_schema(operation_id="webhooks_retry_presets_list", responses={200: PresetSerializer(many=True)})
     def get(self, request: Request) -> Response:
-        """The presets: how many attempts, how far apart, and how long it goes on."""
+        """List the retry presets with their attempts, delays and total duration."""
         return Response(policies.presets())
 
 
 class RetryPreviewView(APIView):
     @extend_schema(request=RetryPolicySerializer, responses={200: RetryPolicySerializer})
     def post(self, request: Request) -> Response:
-        """What a policy would come to; nothing is saved."""
+        """Preview a retry policy: its attempts, delays and total duration. Nothing is saved."""
         body = RetryPolicySerializer(data=request.data)
         body.is_valid(raise_exception=True)
         return Response(body.to_representation(body.validated_data))

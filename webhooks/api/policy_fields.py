@@ -1,4 +1,4 @@
-"""Retry policies and authentications in the API: checked by the models that they are, described for OpenAPI here."""
+"""Retry policies and authentications in the API: validated by their models, described for OpenAPI here."""
 
 from __future__ import annotations
 
@@ -30,45 +30,50 @@ def named_errors(error: ValidationError, skip: int = 0, default: str = "", value
 
 
 class RetryPolicySerializer(BodySerializer):
-    """How often and how far apart attempts are made. What it comes to is in the answers only, and may be sent back."""
+    """A retry policy: the number of attempts and their delays. The computed fields are read-only."""
 
     closed = True
 
     preset = serializers.ChoiceField(choices=PRESETS, default="quick")
     max_attempts = serializers.IntegerField(
-        required=False, min_value=1, max_value=MOST_ATTEMPTS, help_text="1 to 50; `custom` only, as all below."
+        required=False,
+        min_value=1,
+        max_value=MOST_ATTEMPTS,
+        help_text="From 1 to 50. This and the following fields are for `custom` only.",
     )
     initial_seconds = serializers.FloatField(
-        required=False, min_value=0, max_value=LONGEST_SECONDS, help_text="The longest first delay."
+        required=False, min_value=0, max_value=LONGEST_SECONDS, help_text="The maximum of the first delay."
     )
     multiplier = serializers.FloatField(
-        required=False, min_value=1, max_value=10, help_text="By which each further one grows; 1 to 10."
+        required=False, min_value=1, max_value=10, help_text="The factor between a delay and the next, from 1 to 10."
     )
     max_seconds = serializers.FloatField(
-        required=False, min_value=0, max_value=LONGEST_SECONDS, help_text="What none grows beyond."
+        required=False, min_value=0, max_value=LONGEST_SECONDS, help_text="The maximum of all delays."
     )
     delays_seconds = serializers.ListField(
         child=serializers.FloatField(min_value=0, max_value=LONGEST_SECONDS),
         required=False,
         max_length=MOST_ATTEMPTS - 1,
-        help_text="Instead: the delay before each further attempt.",
+        help_text="The delay before each further attempt, instead of the four fields above.",
     )
     retry_other_4xx = serializers.BooleanField(
-        default=False, help_text="Every answer but 2xx and 410 is tried again, as Standard Webhooks has it."
+        default=False, help_text="Also retry all other 4xx responses but 410, as Standard Webhooks recommends."
     )
     attempts = serializers.IntegerField(read_only=True)
     longest_delays_seconds = serializers.ListField(child=serializers.FloatField(), read_only=True)
-    horizon_seconds = serializers.FloatField(read_only=True, help_text="From the first attempt to the last, at most.")
+    horizon_seconds = serializers.FloatField(
+        read_only=True, help_text="The longest time from the first to the last attempt."
+    )
     in_words = serializers.CharField(read_only=True)
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the policy as it is stored."""
         if not isinstance(data, dict):
-            raise serializers.ValidationError({NON_FIELD: ['An object is needed, like {"preset": "standard"}.']})
+            raise serializers.ValidationError({NON_FIELD: ['Enter an object such as {"preset": "standard"}.']})
         refuse_wrong_types(self.fields, data)
-        told = {name for name, field in self.fields.items() if field.read_only}
+        computed = {name for name, field in self.fields.items() if field.read_only}
         try:
-            policy = RetryPolicy.model_validate({name: value for name, value in data.items() if name not in told})
+            policy = RetryPolicy.model_validate({name: value for name, value in data.items() if name not in computed})
         except ValidationError as error:
             raise serializers.ValidationError(named_errors(error, default="preset")) from None
         return policy.model_dump(exclude_none=True)
@@ -85,31 +90,37 @@ class PresetSerializer(RetryPolicySerializer):
 
 
 class AuthSerializer(BodySerializer):
-    """How requests sign in at the receiver. Only the parts that are no secrets are shown."""
+    """The authentication at the receiver. Secret parts are write-only."""
 
     closed = True
 
     type = serializers.ChoiceField(choices=AUTH_TYPES)
-    token = serializers.CharField(required=False, write_only=True, help_text="Of `bearer`.")
-    username = serializers.CharField(required=False, help_text="Of `basic`.")
-    password = serializers.CharField(required=False, write_only=True, help_text="Of `basic`.")
-    name = serializers.CharField(required=False, help_text="Of `header` and `query`: what the API key is called there.")
-    value = serializers.CharField(required=False, write_only=True, help_text="Of `header` and `query`: the API key.")
-    header = serializers.CharField(required=False, help_text="Of `hmac`; X-Signature.")
-    secret = serializers.CharField(required=False, write_only=True, help_text="Of `hmac`.")
-    algorithm = serializers.ChoiceField(choices=["sha256", "sha512"], required=False, help_text="Of `hmac`; sha256.")
+    token = serializers.CharField(required=False, write_only=True, help_text="For `bearer`: the token.")
+    username = serializers.CharField(required=False, help_text="For `basic`: the user name.")
+    password = serializers.CharField(required=False, write_only=True, help_text="For `basic`: the password.")
+    name = serializers.CharField(
+        required=False, help_text="For `header` and `query`: the name of the header or parameter."
+    )
+    value = serializers.CharField(required=False, write_only=True, help_text="For `header` and `query`: the API key.")
+    header = serializers.CharField(
+        required=False, help_text="For `hmac`: the name of the header. Default: X-Signature."
+    )
+    secret = serializers.CharField(required=False, write_only=True, help_text="For `hmac`: the key.")
+    algorithm = serializers.ChoiceField(
+        choices=["sha256", "sha512"], required=False, help_text="For `hmac`. Default: sha256."
+    )
     prefix = serializers.CharField(
-        required=False, help_text="Of `hmac`: what stands before the digest, such as `sha256=`."
+        required=False, help_text="For `hmac`: the text before the digest, such as `sha256=`."
     )
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return what is given. Of an endpoint that is there, what is left out is filled in and checked at saving."""
+        """Return the given parts. For an existing endpoint the rest is filled in and validated when it is saved."""
         if not isinstance(data, dict):
-            raise serializers.ValidationError({NON_FIELD: ['An object is needed, like {"type": "none"}.']})
+            raise serializers.ValidationError({NON_FIELD: ['Enter an object such as {"type": "none"}.']})
         refuse_wrong_types(self.fields, data)
         type_ = data.get("type")
         if not isinstance(type_, str) or type_ not in dict(AUTH_TYPES):
-            raise serializers.ValidationError({"type": [f"One of {', '.join(dict(AUTH_TYPES))} is needed."]})
+            raise serializers.ValidationError({"type": [f"Choose one of {', '.join(dict(AUTH_TYPES))}."]})
         given = {name: value for name, value in data.items() if value is not None}
         if self.root.instance is None:
             checked_auth(lambda: merged_auth(NoAuth(), given))
@@ -117,7 +128,7 @@ class AuthSerializer(BodySerializer):
 
 
 def checked_auth(check: Callable[[], Any]) -> Any:
-    """Return what `check` returns. Raises a problem of the API for what the model of the authentication refuses."""
+    """Return what `check` returns. Raises serializers.ValidationError for pydantic's errors."""
     try:
         return check()
     except ValidationError as error:

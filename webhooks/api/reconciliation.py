@@ -1,4 +1,4 @@
-"""`/api/webhooks/reconciliation/`: whether events due = delivered + pending + failed + cancelled, hour by hour."""
+"""`/api/webhooks/reconciliation/`: per hour, whether events due = delivered + pending + failed + cancelled."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from workflow_platform.core.api.pagination import CursorPages, NewestFirst
 
 
 class HourCountSerializer(serializers.ModelSerializer[HourCount]):
-    """The events of an hour that were due at an endpoint, and what stands for them."""
+    """The events of an hour that were due at an endpoint, and their deliveries by status."""
 
     endpoint_name = serializers.CharField(source="endpoint.name", read_only=True)
-    balanced = serializers.SerializerMethodField(help_text="The sum holds, and nothing is missing, doubled or surplus.")
+    balanced = serializers.SerializerMethodField(
+        help_text="The counts match: no delivery is missing, duplicate or surplus."
+    )
 
     class Meta:
         model = HourCount
@@ -38,7 +40,7 @@ class HourCountSerializer(serializers.ModelSerializer[HourCount]):
 
 
 class ViolationSerializer(serializers.ModelSerializer[Violation]):
-    """One event for which it does not hold."""
+    """An event whose deliveries do not match."""
 
     endpoint_name = serializers.CharField(source="endpoint.name", read_only=True)
 
@@ -50,25 +52,25 @@ class ViolationSerializer(serializers.ModelSerializer[Violation]):
 
 class ReconciliationFilterSerializer(QuerySerializer):
     endpoint = serializers.UUIDField(required=False)
-    since = Moment(required=False, help_text="Hours that begin then or later.")
-    until = Moment(required=False, help_text="Hours that begin earlier.")
+    since = Moment(required=False, help_text="Hours that begin at this time or later.")
+    until = Moment(required=False, help_text="Hours that begin before this time.")
     unbalanced = QueryBoolean(default=False, help_text="Only hours with violations.")
 
     def chosen(self) -> dict[str, Any]:
-        """Return the filter as Django has it. Call it once the data are valid."""
+        """Return the filter of the validated data, as keyword arguments of Django."""
         names = {"endpoint": "endpoint_id", "since": "hour__gte", "until": "hour__lt"}
         return {names[name]: value for name, value in self.validated_data.items() if name in names}
 
 
 class CheckSerializer(BodySerializer):
     endpoint = serializers.UUIDField()
-    hour = Moment(help_text="Any time in it.")
-    repair = serializers.BooleanField(default=False, help_text="Make the deliveries that are missing.")
+    hour = Moment(help_text="Any time within the hour.")
+    repair = serializers.BooleanField(default=False, help_text="Create the missing deliveries.")
 
 
 class CheckedSerializer(serializers.Serializer[Any]):
-    repaired = serializers.IntegerField(help_text="Deliveries that were missing and have been made.")
-    hours = HourCountSerializer(many=True, help_text="As counted now; none if nothing was due.")
+    repaired = serializers.IntegerField(help_text="The number of missing deliveries that were created.")
+    hours = HourCountSerializer(many=True, help_text="The hour as counted now; empty if nothing was due.")
 
 
 class ByHour(CursorPages):
@@ -88,22 +90,22 @@ class ReconciliationViewSet(viewsets.GenericViewSet[HourCount]):
         return Endpoint.objects.visible_to(self.request.user).order_by().values("pk")
 
     def get_queryset(self) -> QuerySet[HourCount]:
-        """Return the counts of the endpoints that the caller may see, those since deleted too."""
+        """Return the counts of the endpoints that the caller may see, including deleted ones."""
         return HourCount.objects.filter(endpoint__in=self._endpoints()).select_related("endpoint")
 
     @extend_schema(parameters=[ReconciliationFilterSerializer])
     def list(self, request: Request) -> Response:
-        """For each endpoint and hour: events due = delivered + pending + failed + cancelled, or where it is not so."""
-        wanted = self._wanted(request)
-        rows = self.get_queryset().filter(**wanted.chosen())
-        if wanted.validated_data["unbalanced"]:
+        """List, by endpoint and hour, the events due and their deliveries: delivered, pending, failed and cancelled."""
+        query = self._wanted(request)
+        rows = self.get_queryset().filter(**query.chosen())
+        if query.validated_data["unbalanced"]:
             rows = rows.filter(violations__gt=0)
         return self.get_paginated_response(HourCountSerializer(self.paginate_queryset(rows), many=True).data)
 
     @extend_schema(parameters=[ReconciliationFilterSerializer], responses={200: ViolationSerializer(many=True)})
     @action(detail=False, pagination_class=NewestFirst)
     def violations(self, request: Request) -> Response:
-        """Every event for which it is not so, the latest found first."""
+        """List the events whose deliveries do not match, the latest found first."""
         rows = Violation.objects.filter(endpoint__in=self._endpoints()).select_related("endpoint")
         rows = rows.filter(**self._wanted(request).chosen())
         page: Any = self.paginate_queryset(cast(Any, rows))
@@ -112,7 +114,7 @@ class ReconciliationViewSet(viewsets.GenericViewSet[HourCount]):
     @extend_schema(request=CheckSerializer, responses={200: CheckedSerializer, 404: None})
     @action(detail=False, methods=["post"], pagination_class=None)
     def check(self, request: Request) -> Response:
-        """Count an hour of an endpoint now and, if asked to, make the deliveries that are missing. For editors."""
+        """Count an hour of an endpoint now, and optionally create missing deliveries. For editors."""
         body = CheckSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         asked = body.validated_data

@@ -1,1 +1,4 @@
-"""Endpoints as they are made and changed. What one listens to is written here, and by `sending.disabling`, only."""
+"""Creates and changes endpoints and their secrets; retry policies and test events.
+
+The API and the pages use it. Subscriptions are changed here and in `sending.disabling` only.
+"""

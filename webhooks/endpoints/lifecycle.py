@@ -1,7 +1,7 @@
-"""Endpoints are made and changed here, each change with all that belongs to it, in one transaction.
+"""Creates and changes endpoints, each change in one transaction.
 
-What an endpoint listens to is written down with its times (`EndpointRevision`), which is what reconciliation counts
-the events that were due by: nothing else may change `active`, `event_types`, `workflow_id` or `deleted_at`.
+Each change of the subscription is recorded as an `EndpointRevision`, from which reconciliation computes the events that
+were due. Only this module and `sending.disabling` may change `active`, `event_types`, `workflow_id` and `deleted_at`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from events.replay.reading import database_now
 from webhooks import dispatcher, operations
 from webhooks.endpoints import endpoint_secrets
 from webhooks.models import Endpoint, EndpointRevision, Lane, OperationKind
-from webhooks.operations.choosing import Chosen
-from webhooks.secrets import NoAuth, Secrets, public_url
+from webhooks.operations.choosing import DeliverySelection
+from webhooks.secrets import NoAuth, SealedSecrets, public_url
 from webhooks.sending.lanes import open_lane, reset_lane
 from workflow_platform.core.accounts.models import User, Workspace
 from workflow_platform.core.secrets import encryption
@@ -31,22 +31,22 @@ CHANGEABLE = frozenset({
     "timeout_seconds", "rate_limit", "rate_seconds", "max_concurrent", "ordering", "follow_redirects", "active",
 })  # fmt: skip
 _CURES = frozenset({"url", "method", "timeout_seconds", "auth", "headers"})
-"""A change of these may be what makes a failing receiver answer."""
+"""A change of one of these may repair a failing receiver, so it resets the lane."""
 MOST_ENDPOINTS = 500
-"""Of one workspace: every event that is appended looks at all of them."""
+"""Of one workspace: each append of events reads all of them."""
 
 
-class TooMany(Exception):
-    """The workspace has as many endpoints as one may have."""
+class TooManyEndpoints(Exception):
+    """The workspace has MOST_ENDPOINTS endpoints."""
 
 
 class SecretsLost(Exception):
-    """What the endpoint holds is under a key that is not in CREDENTIAL_KEYS: bring the key back, or make a new one."""
+    """No key in CREDENTIAL_KEYS decrypts the secrets of the endpoint. Restore the key, or create a new endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """An endpoint, and the signing secret that is shown this once."""
+    """An endpoint and its new signing secret, which is shown once."""
 
     endpoint: Endpoint
     secret: str
@@ -62,22 +62,22 @@ def create(
     headers: Mapping[str, str | None] | None = None,
     **fields: Any,
 ) -> Issued:
-    """Make an endpoint with its lane and its first revision; the fields are those of the model, checked before.
+    """Create an endpoint with its lane and its first revision. The fields are those of the model, already validated.
 
-    Raises Refused (the secret), TooMany, pydantic's ValidationError (the authentication).
+    Raises InvalidValue (the secret), TooManyEndpoints, pydantic's ValidationError (the authentication).
     """
     Workspace.objects.select_for_update(of=["self"], no_key=True).get(pk=workspace.pk)
     if Endpoint.objects.filter(workspace=workspace, deleted_at=None).count() >= MOST_ENDPOINTS:
-        raise TooMany(f"{TooMany.__doc__} ({MOST_ENDPOINTS}).")
+        raise TooManyEndpoints(f"The workspace has {MOST_ENDPOINTS} endpoints, the maximum. Delete one first.")
     url = fields.pop("url")
     endpoint = Endpoint(workspace=workspace, created_by=by, **fields)
     signing = endpoint_secrets.made(endpoint.signature, secret)
-    held = Secrets(
+    secrets = SealedSecrets(
         signing=[signing],
         auth=endpoint_secrets.merged_auth(NoAuth(), auth or {"type": "none"}),
         headers=endpoint_secrets.merged_headers({}, headers or {}),
     )
-    _seal(endpoint, held, url)
+    _seal(endpoint, secrets, url)
     endpoint.save(force_insert=True)
     open_lane(endpoint)
     _revise(endpoint)
@@ -92,28 +92,28 @@ def change(
     headers: Mapping[str, str | None] | None = None,
     **fields: Any,
 ) -> Endpoint:
-    """Change what is given and keep the rest, secrets too. Raises Refused, SecretsLost, pydantic's ValidationError."""
+    """Change the given fields and keep the rest. Raises InvalidValue, SecretsLost, pydantic's ValidationError."""
     if unknown := set(fields) - CHANGEABLE:
-        raise TypeError(f"not to be changed here: {sorted(unknown)}")
+        raise TypeError(f"these fields cannot be changed: {sorted(unknown)}")
     row = _locked(endpoint.pk)
     url = fields.pop("url", None)
-    if url == row.url:  # as it is shown, perhaps with the query masked: not changed
+    if url == row.url:  # the displayed URL, perhaps with its query masked: unchanged
         url = None
     changed = {name for name, value in fields.items() if getattr(row, name) != value}
     for name in changed:
         setattr(row, name, fields[name])
     if url is not None or auth is not None or headers is not None:
-        held = _opened(row)
-        before = held.url or row.url
+        secrets = _opened(row)
+        before = secrets.url or row.url
         if url is not None and url != before:
             changed.add("url")
         if auth is not None:
-            held = held.model_copy(update={"auth": endpoint_secrets.merged_auth(held.auth, auth)})
+            secrets = secrets.model_copy(update={"auth": endpoint_secrets.merged_auth(secrets.auth, auth)})
             changed.add("auth")
         if headers is not None:
-            held = held.model_copy(update={"headers": endpoint_secrets.merged_headers(held.headers, headers)})
+            secrets = secrets.model_copy(update={"headers": endpoint_secrets.merged_headers(secrets.headers, headers)})
             changed.add("headers")
-        _seal(row, held, before if url is None else url)
+        _seal(row, secrets, before if url is None else url)
     if "active" in changed and row.active:
         row.disabled_at, row.disabled_reason = None, ""
     if changed & _CURES or ("active" in changed and row.active):
@@ -125,18 +125,18 @@ def change(
 def rotate_secret(
     endpoint: Endpoint, *, secret: str | None = None, signature: str | None = None, overlap: timedelta | None = None
 ) -> Issued:
-    """Have a new secret sign, and those before until the overlap is over. Raises Refused, SecretsLost."""
+    """Add a new signing secret; the previous ones sign until the overlap ends. Raises InvalidValue, SecretsLost."""
     row = _locked(endpoint.pk)
     row.signature = signature or row.signature
     lasting = timedelta(hours=settings.WEBHOOK_SECRET_OVERLAP_HOURS) if overlap is None else overlap
-    held, new = endpoint_secrets.rotated(_opened(row), row.signature, secret, lasting)
-    _seal(row, held, held.url or row.url)
+    secrets, new = endpoint_secrets.rotated(_opened(row), row.signature, secret, lasting)
+    _seal(row, secrets, secrets.url or row.url)
     return Issued(_saved(row), new.secret)
 
 
 @transaction.atomic
 def pause(endpoint: Endpoint) -> Endpoint:
-    """Go on making deliveries, and send none until `resume`."""
+    """Pause the endpoint: deliveries are created and not sent until `resume`."""
     row = _locked(endpoint.pk)
     row.paused_at = row.paused_at or timezone.now()
     return _saved(row)
@@ -144,7 +144,7 @@ def pause(endpoint: Endpoint) -> Endpoint:
 
 @transaction.atomic
 def resume(endpoint: Endpoint) -> Endpoint:
-    """Send what has been kept; slowly at first, so that the receiver is not flooded."""
+    """Send the queued deliveries, slowly at first."""
     row = _locked(endpoint.pk)
     if row.paused_at is not None:
         row.paused_at = None
@@ -154,7 +154,7 @@ def resume(endpoint: Endpoint) -> Endpoint:
 
 @transaction.atomic
 def enable(endpoint: Endpoint) -> Endpoint:
-    """Have events become deliveries again, and what waits be sent. What happened meanwhile is for a replay."""
+    """Make the endpoint active again. Events of the meantime can be replayed."""
     row = _locked(endpoint.pk)
     row.active, row.disabled_at, row.disabled_reason = True, None, ""
     reset_lane(row.pk)
@@ -163,35 +163,37 @@ def enable(endpoint: Endpoint) -> Endpoint:
 
 @transaction.atomic
 def delete(endpoint: Endpoint, by: User | None) -> None:
-    """Take the endpoint away. What waits for it is cancelled by an operation that survives whatever happens; its
-    deliveries can be read until retention removes them, its secrets are gone at once."""
+    """Delete the endpoint and its secrets, and start an operation that cancels its unsent deliveries.
+
+    Its deliveries stay readable until retention removes them.
+    """
     row = _locked(endpoint.pk)
-    operations.start(OperationKind.CANCEL, row.workspace_id, row, Chosen(), by)
+    operations.start(OperationKind.CANCEL, row.workspace_id, row, DeliverySelection(), by)
     row.deleted_at, row.active = timezone.now(), False
     row.header_names, row.auth_type = [], "none"
-    row.sealed = Secrets().sealed()
+    row.sealed = SealedSecrets().sealed()
     row.save()
     _revise(row)
-    Lane.objects.filter(pk=row.pk).delete()  # what is written at this very moment is cancelled for having no lane
+    Lane.objects.filter(pk=row.pk).delete()  # deliveries that are written now are cancelled because they have no lane
 
 
 def whole_url(endpoint: Endpoint) -> str:
-    """Return the endpoint's URL with its query; with the values masked where no key opens what is sealed."""
-    held = opened(endpoint)
-    return (held.url if held else "") or endpoint.url
+    """Return the endpoint's URL with its query; with masked values if no key decrypts its secrets."""
+    secrets = opened(endpoint)
+    return (secrets.url if secrets else "") or endpoint.url
 
 
-def opened(endpoint: Endpoint) -> Secrets | None:
-    """Return what the endpoint holds; None where no key opens it."""
+def opened(endpoint: Endpoint) -> SealedSecrets | None:
+    """Return the secrets of the endpoint; None if no key decrypts them."""
     try:
-        return Secrets.of(endpoint.sealed)
+        return SealedSecrets.of(endpoint.sealed)
     except encryption.CannotDecrypt:
         return None
 
 
 def _locked(endpoint_id: UUID) -> Endpoint:
-    """Return the row as it is now, for this transaction alone. Raises Endpoint.DoesNotExist for a deleted one."""
-    # The lane first, as those do who send: whoever comes to the endpoint from there must not wait for one who is here.
+    """Lock and return the row. Raises Endpoint.DoesNotExist for a deleted endpoint."""
+    # Lock order: the lane, then the endpoint, as the senders do.
     list(Lane.objects.select_for_update(of=["self"], no_key=True).filter(pk=endpoint_id))
     return Endpoint.objects.select_for_update(of=["self"], no_key=True).get(pk=endpoint_id, deleted_at=None)
 
@@ -204,32 +206,32 @@ def _saved(row: Endpoint) -> Endpoint:
     return row
 
 
-def _seal(row: Endpoint, held: Secrets, url: str) -> None:
-    row.url, row.sealed = public_url(url), held.with_url(url).sealed()
-    row.header_names = sorted(held.headers, key=str.lower)
-    row.auth_type = held.auth.type
+def _seal(row: Endpoint, secrets: SealedSecrets, url: str) -> None:
+    row.url, row.sealed = public_url(url), secrets.with_url(url).sealed()
+    row.header_names = sorted(secrets.headers, key=str.lower)
+    row.auth_type = secrets.auth.type
 
 
-def _opened(row: Endpoint) -> Secrets:
+def _opened(row: Endpoint) -> SealedSecrets:
     try:
-        return Secrets.of(row.sealed)
+        return SealedSecrets.of(row.sealed)
     except encryption.CannotDecrypt:
         raise SecretsLost(SecretsLost.__doc__) from None
 
 
 def _revise(row: Endpoint) -> None:
-    """Write down what the endpoint listens to from now on, if that is not what it did before."""
-    moment = database_now()  # the clock by which deliveries are made
-    wanted = {
+    """Record the subscription from now on, if it has changed."""
+    moment = database_now()  # the clock that stamps deliveries
+    subscription = {
         "listening": row.active and row.deleted_at is None,
         "event_types": row.event_types,
         "workflow_id": row.workflow_id,
     }
     current = EndpointRevision.objects.filter(endpoint=row, ended_at=None).first()
     if current is not None:
-        if all(getattr(current, name) == value for name, value in wanted.items()):
+        if all(getattr(current, name) == value for name, value in subscription.items()):
             return
         current.ended_at = max(moment, current.began_at)
         current.save(update_fields=["ended_at"])
         moment = current.ended_at
-    EndpointRevision.objects.create(endpoint=row, began_at=moment, **wanted)
+    EndpointRevision.objects.create(endpoint=row, began_at=moment, **subscription)

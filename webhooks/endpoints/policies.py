@@ -1,4 +1,4 @@
-"""Retry policies as people see them: the presets, and what a policy comes to under the settings of this platform."""
+"""Retry policies for people: the presets, and the delays of a policy under the current settings."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from webhooks.retry_schedule import Preset, RetryPolicy
 from webhooks.sending.message import defaults
 
 DESCRIPTIONS: dict[Preset, str] = {
-    "quick": "For receivers that are hardly ever away: a few attempts within seconds or minutes (WEBHOOK_*).",
-    "standard": "For receivers that may be away for a weekend: the delays of Standard Webhooks.",
-    "custom": "Delays of its own: either delays_seconds, or max_attempts, initial_seconds, multiplier and max_seconds.",
+    "quick": "For receivers that are rarely down: a few attempts within seconds or minutes (settings WEBHOOK_*).",
+    "standard": "For receivers that may be down for a weekend: the delays that Standard Webhooks recommends.",
+    "custom": "Your own delays: either delays_seconds, or max_attempts, initial_seconds, multiplier and max_seconds.",
 }
 
 
 def shown(policy: RetryPolicy) -> dict[str, Any]:
-    """Return a policy with what it comes to: attempts, horizon, in words."""
+    """Return a policy with its number of attempts, its delays, its total duration and a summary."""
     known = defaults()
     delays = policy.longest_delays(known)
     return policy.model_dump(exclude_none=True) | {
@@ -27,5 +27,5 @@ def shown(policy: RetryPolicy) -> dict[str, Any]:
 
 
 def presets() -> list[dict[str, Any]]:
-    """Return every preset with what it comes to; `custom` with what it is before anything is said."""
+    """Return every preset with its delays; `custom` with its defaults."""
     return [shown(RetryPolicy(preset=name)) | {"description": DESCRIPTIONS[name]} for name in get_args(Preset)]

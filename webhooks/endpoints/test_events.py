@@ -1,4 +1,4 @@
-"""Test events: what an endpoint is sent when somebody wants to see it arrive."""
+"""Test events for an endpoint: a sample event, or the newest recorded event of a type."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ SOURCE = "webhooks.test"
 
 
 class NothingRecorded(Exception):
-    """No event of this type is recorded in the workspace; without event_type a test event is made up."""
+    """The workspace has no recorded event of this type. Omit event_type to send a sample event."""
 
 
 class NotSending(Exception):
-    """The endpoint sends nothing now; the message says why."""
+    """The endpoint is paused or inactive; the message says which."""
 
 
 def send(endpoint: Endpoint, by: User, event_type: str = "") -> Delivery:
-    """Have a test event delivered before all others: one that is made up, or the newest recorded one of a type.
+    """Create a delivery of high priority: of a sample event, or of the newest recorded event of a type.
 
     Raises NothingRecorded, NotSending, UnknownEventType.
     """
     if not endpoint.active:
-        raise NotSending("The endpoint is inactive, and sends nothing: enable it first.")
+        raise NotSending("The endpoint is inactive. Enable it first.")
     if endpoint.paused_at is not None:
-        raise NotSending("The endpoint is paused, and sends nothing: resume it first.")
-    event = _newest(endpoint, event_type) if event_type else _made_up(endpoint, by)
+        raise NotSending("The endpoint is paused. Resume it first.")
+    event = _newest(endpoint, event_type) if event_type else _sample(endpoint, by)
     (delivery,) = outbox.deliver_to(endpoint, [event], Origin.TEST, rank=Rank.HIGH)
     return delivery
 
 
 def _newest(endpoint: Endpoint, event_type: str) -> RecordedEvent:
-    wanted = EventFilter(types=[event_type], workflow=endpoint.workflow_id, workspaces=[endpoint.workspace_id])
-    found = history.read(wanted, None, 1, newest_first=True).events
-    if not found:
+    event_filter = EventFilter(types=[event_type], workflow=endpoint.workflow_id, workspaces=[endpoint.workspace_id])
+    events = history.read(event_filter, None, 1, newest_first=True).events
+    if not events:
         raise NothingRecorded(NothingRecorded.__doc__)
-    return found[0]
+    return events[0]
 
 
-def _made_up(endpoint: Endpoint, by: User) -> RecordedEvent:
+def _sample(endpoint: Endpoint, by: User) -> RecordedEvent:
     data = {"message": "A test event.", "endpoint": str(endpoint.pk), "asked_for_by": by.get_username()}
     return RecordedEvent(
         id=str(uuid7()),

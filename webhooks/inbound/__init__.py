@@ -1,1 +1,4 @@
-"""Requests to /hooks/: whether they are who they say, how many are taken, and what is kept of them."""
+"""Requests to /hooks/: authentication, rate limits, bodies, deduplication and the request log.
+
+The intake in `executions` uses all modules of this package.
+"""

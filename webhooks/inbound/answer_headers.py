@@ -1,8 +1,8 @@
-"""Which headers a workflow may give the answer to a webhook, and with which values. Pure.
+"""Which headers a workflow may set on the answer to a webhook, and with which values. Pure.
 
-An answer comes from the platform's own address. So a workflow may describe its answer (type, caching, redirects, CORS,
-names of its own) and may not set what ends a message on the connection, what a browser remembers or applies for the
-whole address, what lifts the sandbox of the answer, or what a proxy in front of the platform acts on.
+Answers have the platform's own origin. A workflow may describe its answer (content type, caching, redirects, CORS,
+custom headers). It may not set headers that frame the message, that browsers store or apply to the whole origin, that
+lift the sandbox of the answer, or that a proxy in front of the platform acts on.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ _REASONS_BY_PREFIX = {
 def problem(name: str, value: str | None) -> str | None:
     """Return what is wrong with a header, as a sentence; None if a workflow may set it. `value` None: not known yet."""
     if not _NAME.fullmatch(name):
-        said = f"letters, digits and !#$%&'*+-.^_`|~ are allowed, at most {MAX_NAME} of them"
-        return f"{name[:MAX_NAME]!r} is not the name of a header: {said}."
+        rule = f"letters, digits and !#$%&'*+-.^_`|~ are allowed, at most {MAX_NAME} of them"
+        return f"{name[:MAX_NAME]!r} is not the name of a header: {rule}."
     if (why := _reason(name.lower())) is not None:
         return f"The header {name!r} cannot be set by a workflow: {why}. Remove it."
     return None if value is None else _problem_of_value(name, value)
@@ -70,8 +70,8 @@ def _reason(name: str) -> str | None:
 def _problem_of_value(name: str, value: str) -> str | None:
     if len(value) > MAX_VALUE:
         return f"The header {name!r} has {len(value)} characters; at most {MAX_VALUE} are allowed."
-    if (found := _CONTROL.search(value)) is not None:
-        return f"The header {name!r} holds the control character {found[0]!r}; remove it."
+    if (match := _CONTROL.search(value)) is not None:
+        return f"The header {name!r} holds the control character {match[0]!r}; remove it."
     if not _is_latin1(value):
         return f"The header {name!r} holds a character outside Latin-1; encode it, in a URL as %C3%A9."
     if name.lower() == "content-type":

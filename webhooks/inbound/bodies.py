@@ -1,5 +1,4 @@
-"""Bodies as items: JSON, forms, forms with files, text, and anything else as Base64. Never fails otherwise than with
-BadBody."""
+"""Parses request bodies: JSON, forms, multipart forms and text; anything else becomes Base64. Raises only BadBody."""
 
 from __future__ import annotations
 
@@ -18,17 +17,17 @@ from workflow_platform.core.api.json_bodies import MAX_DEPTH, is_too_deep
 
 MAX_FIELDS = 1_000
 MAX_FILE_BYTES, MAX_FILES_BYTES = 1024 * 1024, 4 * 1024 * 1024
-"""Files whose content is handed on: each, and together. Larger ones are described only."""
+"""The largest content of a file, and of all files of a request. Larger files are passed on without content."""
 _NUL = "\N{REPLACEMENT CHARACTER}"
-"""Stands for the NUL character, which PostgreSQL stores in no text."""
+"""Replaces the NUL character, which PostgreSQL cannot store in text."""
 
 
 class BadBody(Exception):
-    """The body is not what its content type says."""
+    """The body does not match its content type."""
 
 
 def read_body(content_type: str, raw: bytes) -> Any:
-    """Return JSON parsed, a form as an object, text as text, and bytes as `{base64, size}`. Raises BadBody."""
+    """Return parsed JSON, a form as an object, text as a string, or bytes as `{base64, size}`. Raises BadBody."""
     kind, charset = split_content_type(content_type)
     if "json" in kind:
         return _json(raw)
@@ -51,26 +50,26 @@ def split_content_type(value: str) -> tuple[str, str]:
 
 
 def read_query(raw: bytes) -> dict[str, list[str]]:
-    """Return the names and values of a query string or a form. Raises BadBody where there are too many."""
-    found: dict[str, list[str]] = {}
+    """Return the names and values of a query string or form. Raises BadBody if there are too many."""
+    fields: dict[str, list[str]] = {}
     try:
         pairs = parse_qsl(
             raw.decode("utf-8", "replace"), keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS
         )
     except ValueError:
-        raise BadBody(f"There are more than {MAX_FIELDS} fields.") from None
+        raise BadBody(f"The form or query has more than {MAX_FIELDS} fields, the limit.") from None
     for name, value in pairs:
-        found.setdefault(without_nul(name), []).append(without_nul(value))
-    return found
+        fields.setdefault(without_nul(name), []).append(without_nul(value))
+    return fields
 
 
 def first_or_all(values: dict[str, list[Any]]) -> dict[str, Any]:
-    """Return for each name its value, or the list of them where there are several."""
-    return {name: found if len(found) > 1 else found[0] for name, found in values.items()}
+    """Return for each name its value, or the list of its values if there are several."""
+    return {name: all_values if len(all_values) > 1 else all_values[0] for name, all_values in values.items()}
 
 
 def without_nul(value: str) -> str:
-    """Return a text that can be stored."""
+    """Return a text without NUL characters."""
     return value.replace("\0", _NUL) if "\0" in value else value
 
 
@@ -82,7 +81,7 @@ def _json(raw: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         raise BadBody(f"The body is not JSON: {error}.") from None
     if is_too_deep(raw, value):
-        raise BadBody(f"The JSON is nested more than {MAX_DEPTH} deep.")
+        raise BadBody(f"The JSON is nested more than {MAX_DEPTH} levels deep, the limit.")
     return _cleaned(value) if b"\\u0000" in raw else value
 
 
@@ -99,7 +98,7 @@ def _cleaned(value: Any) -> Any:
 def _text(raw: bytes, charset: str) -> str:
     try:
         return without_nul(raw.decode(charset or "utf-8", "replace"))
-    except (LookupError, ValueError):  # no such character set, or one that is none, such as "hex"
+    except (LookupError, ValueError):  # an unknown character set, or a codec that is not one, such as "hex"
         return without_nul(raw.decode("utf-8", "replace"))
 
 
@@ -127,11 +126,11 @@ class _File:
         self.size = len(content)
 
     def close(self) -> None:
-        """There is nothing to close; the parser asks for it when a form is malformed."""
+        """Do nothing; the parser calls it when a form is malformed."""
 
 
 class _InMemory(FileUploadHandler):
-    """Keeps the file: the whole body is in memory already, and its size was limited."""
+    """Keeps the file in memory: the whole body is there already, and its size is limited."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
@@ -150,15 +149,15 @@ def _multipart(content_type: str, raw: bytes) -> dict[str, Any]:
     try:
         fields, files = MultiPartParser(meta, BytesIO(raw), [_InMemory()], "utf-8").parse()
     except (MultiPartParserError, SuspiciousOperation) as error:
-        raise BadBody(f"The form cannot be read: {error}") from None
+        raise BadBody(f"The multipart form cannot be read: {error}") from None
     except (ValueError, LookupError):
-        raise BadBody("The form cannot be read: its parts are malformed.") from None
+        raise BadBody("The multipart form cannot be read: its parts are malformed.") from None
     values: dict[str, list[Any]] = {
-        without_nul(name): [without_nul(str(each)) for each in found] for name, found in fields.lists()
+        without_nul(name): [without_nul(str(each)) for each in listed] for name, listed in fields.lists()
     }
     left = MAX_FILES_BYTES
-    for name, found in files.lists():
-        for file in found:
+    for name, listed in files.lists():
+        for file in listed:
             shown = _described(file, left)
             left -= file.size if "base64" in shown else 0
             values.setdefault(without_nul(name), []).append(shown)
@@ -172,5 +171,6 @@ def _described(file: Any, left: int) -> dict[str, Any]:
         "size": file.size,
     }
     if file.size > min(MAX_FILE_BYTES, left):
-        return shown | {"left_out": f"Files of up to {MAX_FILE_BYTES} bytes are handed on, {MAX_FILES_BYTES} in all."}
+        limits = f"{MAX_FILE_BYTES} bytes per file and {MAX_FILES_BYTES} in total are passed on."
+        return shown | {"left_out": f"The file is too large: {limits}"}
     return shown | {"base64": base64.b64encode(file.content).decode()}

@@ -1,4 +1,4 @@
-"""Messages that were taken already: the same one again starts nothing."""
+"""Deduplication of inbound messages: a repeated message starts no second execution."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from uuid import UUID
 
 from django.db import connection
 
-Message = tuple[str, str]
-"""Trigger and message id. The trigger stands in the column `path`."""
+MessageKey = tuple[str, str]
+"""Trigger and message id. The trigger is in the column `path`."""
 
 
-def claim(wanted: Mapping[Message, UUID]) -> dict[Message, UUID]:
-    """Note, inside the caller's transaction, which execution each message is to start.
+def claim(executions: Mapping[MessageKey, UUID]) -> dict[MessageKey, UUID]:
+    """Record, in the caller's transaction, which execution each message starts.
 
-    Returns for each message which execution it started: its own, or that of the same message before. One that another
-    process takes at the same time is waited for.
+    Returns the execution of each message: the given one, or that of an earlier message with the same key. Waits for a
+    process that claims the same message at the same time.
     """
-    if not wanted:
+    if not executions:
         return {}
-    messages = sorted(wanted)  # so that two processes which claim the same ones do not wait for each other
+    messages = sorted(executions)  # sorted, to avoid deadlocks
     paths, ids = [path for path, _ in messages], [message_id for _, message_id in messages]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -27,22 +27,22 @@ def claim(wanted: Mapping[Message, UUID]) -> dict[Message, UUID]:
             " SELECT path, message_id, execution_id, clock_timestamp()"
             " FROM unnest(%s::text[], %s::text[], %s::uuid[]) AS w(path, message_id, execution_id)"
             " ON CONFLICT (path, message_id) DO NOTHING RETURNING path, message_id",
-            [paths, ids, [wanted[message] for message in messages]],
+            [paths, ids, [executions[message] for message in messages]],
         )
-        found = {message: wanted[message] for message in cursor.fetchall()}
-        if len(found) < len(messages):
-            # A statement of its own: it sees what was committed while the one above waited.
+        started = {message: executions[message] for message in cursor.fetchall()}
+        if len(started) < len(messages):
+            # A separate statement, which sees what was committed while the one above waited.
             cursor.execute(
                 "SELECT path, message_id, execution_id FROM webhooks_seenmessage"
                 " JOIN unnest(%s::text[], %s::text[]) AS w(path, message_id) USING (path, message_id)",
                 [paths, ids],
             )
-            found |= {(path, message_id): execution_id for path, message_id, execution_id in cursor.fetchall()}
-    return found
+            started |= {(path, message_id): execution_id for path, message_id, execution_id in cursor.fetchall()}
+    return started
 
 
-def forget(messages: Sequence[Message]) -> None:
-    """Take messages back that have started nothing after all, in the transaction that claimed them."""
+def forget(messages: Sequence[MessageKey]) -> None:
+    """Remove messages that started no execution, in the transaction that claimed them."""
     if not messages:
         return
     with connection.cursor() as cursor:

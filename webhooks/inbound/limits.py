@@ -1,4 +1,4 @@
-"""How many requests are taken, and how many refusals are kept: token buckets in the memory of one web process. Pure."""
+"""Token buckets in the memory of one web process: for rate limits of requests and for the request log. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 MAX_BUCKETS = 10_000
-"""Of more, those that were used longest ago are forgotten: they are full again by then, or nearly so."""
+"""Beyond this number the least recently used buckets are dropped; they are full again by then, or almost."""
 
 
 @dataclass(slots=True)
@@ -17,15 +17,17 @@ class _Bucket:
 
 
 class Buckets:
-    """Token buckets by key. Times are seconds of any clock that only goes forward."""
+    """Token buckets by key. Times are seconds of a monotonic clock."""
 
     def __init__(self, most: int = MAX_BUCKETS) -> None:
         self._most = most
         self._buckets: OrderedDict[Hashable, _Bucket] = OrderedDict()
 
     def take(self, key: Hashable, now: float, per_second: float, burst: float | None = None) -> float:
-        """Take a token. Returns 0, or after how many seconds there is one. `burst`: by default what comes in a
-        second, and one at least."""
+        """Take a token. Returns 0, or the seconds until one is available.
+
+        `burst` defaults to the tokens of one second, at least 1.
+        """
         full = max(1.0, per_second) if burst is None else burst
         bucket = self._buckets.get(key)
         if bucket is None:
@@ -43,5 +45,5 @@ class Buckets:
 
 
 def lower(*limits: float | None) -> float:
-    """Return the least of those limits that are set; 0 if none is."""
+    """Return the lowest of the limits that are set; 0 if none is."""
     return min((limit for limit in limits if limit), default=0.0)

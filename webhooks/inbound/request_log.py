@@ -1,7 +1,7 @@
-"""What is kept of requests to /hooks/: one row each, written with what follows from them, in the same transaction.
+"""The log of requests to /hooks/: one row per request, written in the same transaction as its execution.
 
-Whoever floods us with requests that are refused does not fill the database: of each path and address only some are
-kept, and a row says how many were left out.
+Rejected requests are sampled per path and address, so that a flood of them does not fill the database. A summary row
+says how many were left out.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from workflow_platform.core.requests.client_address import counted_as
 from workflow_platform.core.secrets.secret_names import MASK, is_secret, masked_text
 
 MAX_BODY = 16 * 1024
-"""Characters of a body that are kept."""
+"""Characters of a body that are logged."""
 MAX_HEADERS, MAX_VALUE, MAX_QUERY = 100, 500, 100
 SHOWN_OF_SIGNATURE = 14
 _SIGNATURE_NAME = re.compile(r"signature|hmac|digest", re.IGNORECASE)
 
 REFUSALS_PER_SECOND, REFUSALS_BURST = 0.5, 20
-"""Refused requests of one path and address that are kept."""
+"""Rejected requests of one path and address that are logged."""
 ALL_REFUSALS_PER_SECOND, ALL_REFUSALS_BURST = 10, 200
-"""Refused requests that one process keeps in all."""
+"""Rejected requests that one process logs in total."""
 MOST_KEYS = 500
-TELL_AFTER_SECONDS = 10.0
-"""So long after the first one that was left out, a row says how many they were."""
+SUMMARY_AFTER_SECONDS = 10.0
+"""A summary row follows this long after the first request that was left out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A request and what became of it, as a row of InboundRequest has it."""
+class LoggedRequest:
+    """A request and its result: a row of InboundRequest."""
 
     id: UUID
     received_at: datetime
@@ -74,8 +74,8 @@ WHERE r.id = answered.id AND r.status_code <> answered.status
 """
 
 
-def write(rows: Iterable[Kept]) -> None:
-    """Write the rows, inside the caller's transaction."""
+def write(rows: Iterable[LoggedRequest]) -> None:
+    """Write rows in the caller's transaction."""
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         for row in rows:
             copy.write_row(
@@ -89,18 +89,18 @@ def write(rows: Iterable[Kept]) -> None:
             )  # fmt: skip
 
 
-def note_answers(answers: Mapping[UUID, int]) -> None:
-    """Write what callers were answered in the end, inside the caller's transaction."""
+def update_status_codes(answers: Mapping[UUID, int]) -> None:
+    """Update the status codes of requests, in the caller's transaction."""
     if answers:
         with connection.cursor() as cursor:
             cursor.execute(_ANSWERED, [list(answers), list(answers.values())])
 
 
-def masked_headers(headers: Mapping[str, str], proving: Iterable[str] = ()) -> dict[str, str]:
-    """Return headers as they are kept: without secrets (by their names, and those of `proving`), of signatures the
-    beginning, which tells them apart and forges nothing."""
+def masked_headers(headers: Mapping[str, str], authenticating: Iterable[str] = ()) -> dict[str, str]:
+    """Return the headers for the log. Secrets are masked: by their names, and those in `authenticating`. Of signatures
+    the first characters stay, to tell them apart."""
     shown = {}
-    hidden = set(proving)
+    hidden = set(authenticating)
     for name, value in list(headers.items())[:MAX_HEADERS]:
         if _SIGNATURE_NAME.search(name):
             value = f"{value[:SHOWN_OF_SIGNATURE]}…" if len(value) > SHOWN_OF_SIGNATURE else MASK
@@ -111,7 +111,7 @@ def masked_headers(headers: Mapping[str, str], proving: Iterable[str] = ()) -> d
 
 
 def masked_query(query: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Return a query as it is kept: secrets by their names masked, long values cut."""
+    """Return a query for the log: secrets masked by their names, long values cut."""
     shown: dict[str, Any] = {}
     for name, values in list(query.items())[:MAX_QUERY]:
         hidden = is_secret(name) or _SIGNATURE_NAME.search(name)
@@ -121,35 +121,35 @@ def masked_query(query: Mapping[str, list[str]]) -> dict[str, Any]:
 
 
 def beginning(body: bytes) -> str:
-    """Return the beginning of a body as text, what has the name of a secret in it masked."""
+    """Return the beginning of a body as text, with secrets masked by their names."""
     text = without_nul(body[: 4 * MAX_BODY].decode(errors="replace"))
     return masked_text(text[:MAX_BODY])[:MAX_BODY]
 
 
-def _key(row: Kept) -> tuple[str, str]:
-    # Of paths where nobody listens there are as many as somebody makes up.
+def _key(row: LoggedRequest) -> tuple[str, str]:
+    # Unknown paths are unlimited in number, so they share one key per address.
     return (row.path if row.workflow_id else "", counted_as(row.address))
 
 
 @dataclass(slots=True)
-class _LeftOut:
+class _Unlogged:
     since: float
     count: int
-    latest: Kept
+    latest: LoggedRequest
 
 
-class Refusals:
-    """Decides which refused requests are kept, and remembers how many were not."""
+class RefusalSampler:
+    """Samples rejected requests for the log, and counts the others."""
 
     def __init__(self) -> None:
         self._buckets = Buckets()
-        self._left_out: dict[tuple[str, str], _LeftOut] = {}
+        self._unlogged: dict[tuple[str, str], _Unlogged] = {}
 
-    def choose(self, rows: Sequence[Kept], now: float) -> list[Kept]:
-        """Return those rows that are kept."""
-        return [row for row in rows if self._is_kept(row, now)]
+    def choose(self, rows: Sequence[LoggedRequest], now: float) -> list[LoggedRequest]:
+        """Return the rows to log."""
+        return [row for row in rows if self._is_logged(row, now)]
 
-    def _is_kept(self, row: Kept, now: float) -> bool:
+    def _is_logged(self, row: LoggedRequest, now: float) -> bool:
         wait = self._buckets.take(_key(row), now, REFUSALS_PER_SECOND, REFUSALS_BURST)
         wait = wait or self._buckets.take("all", now, ALL_REFUSALS_PER_SECOND, ALL_REFUSALS_BURST)
         if not wait:
@@ -157,33 +157,33 @@ class Refusals:
         self.leave_out(row, now)
         return False
 
-    def leave_out(self, row: Kept, now: float, count: int = 1) -> None:
-        """Count a row, and others like it, that are not kept singly."""
+    def leave_out(self, row: LoggedRequest, now: float, count: int = 1) -> None:
+        """Count rows that are not logged individually."""
         key = _key(row)
-        if key not in self._left_out and len(self._left_out) >= MOST_KEYS:
+        if key not in self._unlogged and len(self._unlogged) >= MOST_KEYS:
             key = ("", "")
-        found = self._left_out.setdefault(key, _LeftOut(now, 0, row))
-        found.count += count
-        found.latest = row
+        group = self._unlogged.setdefault(key, _Unlogged(now, 0, row))
+        group.count += count
+        group.latest = row
 
     @property
     def waiting(self) -> bool:
-        """Whether some were left out of which no row tells yet."""
-        return bool(self._left_out)
+        """Whether there are unlogged requests without a summary row."""
+        return bool(self._unlogged)
 
-    def told(self, now: float) -> list[Kept]:
-        """Return the rows that tell how many were left out, which are due; the requests count from anew."""
-        due = [key for key, found in self._left_out.items() if now - found.since >= TELL_AFTER_SECONDS]
+    def summaries(self, now: float) -> list[LoggedRequest]:
+        """Return the summary rows that are due, and start counting again."""
+        due = [key for key, group in self._unlogged.items() if now - group.since >= SUMMARY_AFTER_SECONDS]
         rows = []
         for key in due:
-            found = self._left_out.pop(key)
-            if found.count == 1:
-                rows.append(found.latest)
+            group = self._unlogged.pop(key)
+            if group.count == 1:
+                rows.append(group.latest)
                 continue
             if key == ("", ""):
-                whose = "of many addresses"
+                source = "from many addresses"
             else:
-                whose = f"of {key[1] or 'this caller'}" + ("" if key[0] else " to addresses where nothing listens")
-            said = f"{found.count} refused requests {whose} are not listed singly."
-            rows.append(replace(found.latest, reason=f"{said} The last one: {found.latest.reason}"))
+                source = f"from {key[1] or 'this caller'}" + ("" if key[0] else " to unknown paths")
+            summary = f"{group.count} rejected requests {source} are not listed individually."
+            rows.append(replace(group.latest, reason=f"{summary} The last one: {group.latest.reason}"))
         return rows

@@ -1,4 +1,4 @@
-"""How a caller of a webhook proves who they are, as a trigger's `auth` has it. Pure; `verify` does what it says."""
+"""The authentication schemes of webhook triggers: the models of `auth`. Pure; `verify` implements them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ Reference = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 _FURTHER: Any = Field(
     [],
     title="Further credentials",
-    description="Names or ids of credentials that are taken too: the old one, while callers change to a new one.",
+    description="Names or ids of further accepted credentials: the old one, while callers change to a new one.",
     max_length=4,
 )
 _TOLERANCE: Any = Field(
     300,
     title="Tolerance",
-    description="By how many seconds the caller's clock may differ, and a request may be late.",
+    description="How many seconds the timestamp of a request may differ from the current time.",
     ge=1,
     le=86_400,
 )
 _ID_HEADER: Any = Field(
     "",
-    title="Header of the message's id",
-    description="Callers that repeat a message send the same id: it starts the workflow once, and repetitions are"
-    " answered like the first. A request without this header is refused.",
+    title="Message id header",
+    description="The header with the id of a message. A repeated id starts the workflow only once, and gets the same"
+    " answer. A request without this header is rejected.",
     max_length=200,
     pattern=r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+)?$",
 )
@@ -38,14 +38,14 @@ class _Scheme(BaseModel):
 class _Proof(_Scheme):
     credential: Reference = Field(
         title="Credential",
-        description="Name or id of the workspace's credential that holds what callers prove to know.",
+        description="Name or id of the credential with the secret that callers use.",
         json_schema_extra={"format": "credential"},
     )
     also: list[Reference] = _FURTHER
 
 
 class Open(_Scheme):
-    """Whoever knows the address may call."""
+    """No authentication: anyone who knows the URL may call."""
 
     type: Literal["none"] = "none"
 
@@ -72,28 +72,28 @@ class Header(_Proof):
 
 
 class StandardWebhooks(_Proof):
-    """`webhook-id`, `webhook-timestamp`, `webhook-signature`, signed with `whsec_…` (v1) or, the credential being the
-    public key `whpk_…`, v1a."""
+    """`webhook-id`, `webhook-timestamp`, `webhook-signature`, signed with `whsec_…` (v1); a credential with a public
+    key `whpk_…` verifies v1a."""
 
     type: Literal["standard_webhooks"]
     tolerance_seconds: int = _TOLERANCE
 
 
 class GitHub(_Proof):
-    """`X-Hub-Signature-256`. `X-GitHub-Delivery` tells repetitions; it is not part of what GitHub signs."""
+    """`X-Hub-Signature-256`. `X-GitHub-Delivery` is the message id; GitHub does not sign it."""
 
     type: Literal["github"]
 
 
 class Stripe(_Proof):
-    """`Stripe-Signature`; the event's id tells repetitions."""
+    """`Stripe-Signature`. The id of the event is the message id."""
 
     type: Literal["stripe"]
     tolerance_seconds: int = _TOLERANCE
 
 
 class Slack(_Proof):
-    """`X-Slack-Signature`; an event's `event_id` tells repetitions. Slack's check of the URL is answered."""
+    """`X-Slack-Signature`. `event_id` is the message id. The URL verification of Slack is answered."""
 
     type: Literal["slack"]
     tolerance_seconds: int = _TOLERANCE
@@ -106,23 +106,25 @@ class Hmac(_Proof):
     header: str = Field(
         "X-Signature",
         title="Header",
-        description="Where the signature stands.",
+        description="The header with the signature.",
         min_length=1,
         max_length=200,
         pattern=HEADER_NAME,
     )
     algorithm: Literal["sha1", "sha256", "sha384", "sha512"] = Field("sha256", title="Algorithm")
     encoding: Literal["hex", "base64"] = Field("hex", title="Encoding")
-    prefix: str = Field("", title="Prefix", description="What precedes the signature, such as sha256=.", max_length=40)
+    prefix: str = Field(
+        "", title="Prefix", description="The text before the signature, such as sha256=.", max_length=40
+    )
     timestamp_header: str = Field(
         "",
-        title="Header of the timestamp",
-        description="If there is one, what is signed is timestamp, separator and body, and old requests are refused."
-        " The timestamp is in seconds or milliseconds since 1970.",
+        title="Timestamp header",
+        description="If set, the signature covers timestamp, separator and body, and old requests are rejected. The"
+        " timestamp is in seconds or milliseconds since 1970.",
         max_length=200,
         pattern=r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+)?$",
     )
-    separator: str = Field(".", title="Separator", description="What stands between timestamp and body.", max_length=10)
+    separator: str = Field(".", title="Separator", description="The text between timestamp and body.", max_length=10)
     tolerance_seconds: int = _TOLERANCE
     id_header: str = _ID_HEADER
 
@@ -131,13 +133,13 @@ Scheme = Annotated[
     Open | Basic | Bearer | Header | StandardWebhooks | GitHub | Stripe | Slack | Hmac,
     Field(discriminator="type"),
 ]
-"""Which scheme it is, by its `type`."""
+"""A scheme, discriminated by `type`."""
 
 CREDENTIAL_TYPE = {"basic": "basic", "bearer": "bearer", "header": "header"}
-"""The type of credential that a scheme takes; all that are not named sign, with `SIGNING`."""
+"""The credential type of a scheme; all others use `SIGNING`."""
 SIGNING = "webhook_secret"
 
 
 def credentials_of(scheme: Scheme) -> list[str]:
-    """Return the names or ids of the credentials that a scheme takes, the first one first."""
+    """Return the names or ids of the credentials of a scheme, the main one first."""
     return [] if isinstance(scheme, Open) else [scheme.credential, *scheme.also]

@@ -1,1 +1,4 @@
-"""What the scheduler keeps in order: every event that was due has its delivery, and what is too old goes."""
+"""Maintenance by the scheduler: reconciliation of events and deliveries, and retention.
+
+The API uses `reconciliation`; the management commands use both.
+"""

@@ -1,7 +1,7 @@
-"""Retention of what webhooks leave behind: by age, and by the number of attempts. What has not ended is never removed.
+"""Retention of deliveries, attempts and inbound requests: by age and by number. Unended deliveries are never removed.
 
-In short transactions; may be killed at any instant, the next one goes on. What is removed stays in the figures: of the
-hours (`HourCount`) and in all (`RemovedTotals`), in the transaction that removes it.
+It works in short transactions and can be killed at any time; the next run continues. Each transaction adds the removed
+rows to the counts of their hours (`HourCount`) and to `RemovedTotals`.
 """
 
 from __future__ import annotations
@@ -35,34 +35,34 @@ from workflow_platform.core.leases import only_one
 
 BATCH = 1_000
 """Rows of one transaction."""
-_LOCK = 7_316_024_913  # any number that nobody else takes
+_LOCK = 7_316_024_913  # an arbitrary number, used only here
 
 
 _FAR = 2**37 * 1000
-"""In milliseconds (the year 6325): no event is of a later time."""
+"""In milliseconds (the year 6325): no event is later."""
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """How long what has ended is kept, and how many attempts and inbound requests at most (0: any number)."""
+class DeliveryRetention:
+    """How long ended deliveries are kept, and the maximum of attempts and of inbound requests (0: unlimited)."""
 
     keep: timedelta
     max_attempts: int
 
     @classmethod
-    def of_settings(cls) -> Terms:
-        """Return the installation's terms."""
+    def of_settings(cls) -> DeliveryRetention:
+        """Return the terms of the settings."""
         return cls(timedelta(days=settings.WEBHOOK_HISTORY_RETENTION_DAYS), settings.WEBHOOK_HISTORY_MAX_ATTEMPTS)
 
     @property
     def cutoff(self) -> datetime:
-        """Return the time before which nothing is kept that has ended."""
+        """Return the time before which ended rows are removed."""
         return datetime.now(UTC) - self.keep
 
 
 @dataclass(slots=True)
-class Removed:
-    """How many rows of each kind."""
+class RemovedRows:
+    """The number of removed rows of each kind."""
 
     deliveries: int = 0
     attempts: int = 0
@@ -71,34 +71,34 @@ class Removed:
     operations: int = 0
     hours: int = 0
     lanes: int = 0
-    """Of hosts that ad-hoc deliveries went to."""
+    """Lanes of hosts of ad-hoc deliveries."""
     endpoints: int = 0
-    """Deleted ones, of which no delivery is left."""
+    """Deleted endpoints without deliveries."""
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether there was nothing to remove."""
+        """Return whether nothing was removed."""
         return not any(asdict(self).values())
 
 
-def clean_up(terms: Terms | None = None) -> Removed:
-    """Remove what is not to be kept. Raises leases.AlreadyRunning."""
-    terms = terms or Terms.of_settings()
+def clean_up(terms: DeliveryRetention | None = None) -> RemovedRows:
+    """Remove everything that retention does not keep. Raises leases.AlreadyRunning."""
+    terms = terms or DeliveryRetention.of_settings()
     with only_one(_LOCK):
-        reconciliation.catch_up()  # so that no hour is missing into whose figures the removed are to go
-        removed = Removed()
+        reconciliation.catch_up()  # so that the hours of all removed rows are counted
+        removed = RemovedRows()
         _remove_old(terms.cutoff, removed)
         _remove_surplus(terms.max_attempts, removed)
         _remove_inbound(terms, removed)
-        _remove_the_rest(terms.cutoff, removed)
+        _remove_other_rows(terms.cutoff, removed)
         if not removed.is_empty:
             RemovedTotals.objects.filter(pk=1).update(cleaned_at=datetime.now(UTC), report=asdict(removed))
         return removed
 
 
-def forecast(terms: Terms | None = None) -> Removed:
-    """Return what `clean_up` would remove of deliveries, of attempts and of what came in. Changes nothing."""
-    terms = terms or Terms.of_settings()
+def forecast(terms: DeliveryRetention | None = None) -> RemovedRows:
+    """Return how many deliveries, attempts and inbound requests `clean_up` would remove."""
+    terms = terms or DeliveryRetention.of_settings()
     old = Delivery.objects.filter(ended_at__lt=terms.cutoff)
     deliveries, attempts = old.count(), DeliveryAttempt.objects.filter(delivery__in=old).count()
     if terms.max_attempts:
@@ -109,13 +109,13 @@ def forecast(terms: Terms | None = None) -> Removed:
     requests = InboundRequest.objects.count()
     too_many = requests - terms.max_attempts if terms.max_attempts else 0
     seen = SeenMessage.objects.filter(seen_at__lt=terms.cutoff).count()
-    return Removed(deliveries, attempts, max(old_requests, too_many), seen)
+    return RemovedRows(deliveries, attempts, max(old_requests, too_many), seen)
 
 
 # --- deliveries ------------------------------------------------------------------------------------------------------
 
 
-def _remove_old(cutoff: datetime, removed: Removed) -> None:
+def _remove_old(cutoff: datetime, removed: RemovedRows) -> None:
     while ids := list(
         Delivery.objects.filter(ended_at__lt=cutoff).order_by("ended_at").values_list("pk", flat=True)[:BATCH]
     ):
@@ -123,20 +123,20 @@ def _remove_old(cutoff: datetime, removed: Removed) -> None:
             return
 
 
-def _remove_surplus(most: int, removed: Removed) -> None:
-    """Remove the deliveries that ended first, until there are at most so many attempts."""
+def _remove_surplus(most: int, removed: RemovedRows) -> None:
+    """Remove the deliveries that ended first, until the number of attempts is within the maximum."""
     surplus = DeliveryAttempt.objects.count() - most if most else 0
     while surplus > 0:
         before = removed.attempts
-        found = _oldest(surplus, None, BATCH)
-        if not _remove([pk for pk, _ in found], removed):
+        oldest = _oldest(surplus, None, BATCH)
+        if not _remove([pk for pk, _ in oldest], removed):
             return
         surplus -= removed.attempts - before
 
 
 def _oldest(attempts: int, since: datetime | None, most: int | None) -> list[tuple[UUID, int]]:
-    """Return the deliveries that ended first (from `since` on), with so many attempts among them, and how many each
-    has; at most `most` of them."""
+    """Return the deliveries that ended first (from `since` on) and together have this many attempts, each with its
+    number of attempts; at most `most` of them."""
     if attempts <= 0:
         return []
     with connection.cursor() as cursor:
@@ -154,8 +154,8 @@ def _oldest(attempts: int, since: datetime | None, most: int | None) -> list[tup
 
 
 @transaction.atomic
-def _remove(ids: Sequence[UUID], removed: Removed) -> int:
-    """Remove deliveries that have ended, with their attempts. Returns how many; those sent again meanwhile stay."""
+def _remove(ids: Sequence[UUID], removed: RemovedRows) -> int:
+    """Remove ended deliveries with their attempts. Returns how many; redelivered ones stay."""
     if not ids:
         return 0
     reconciliation.lock()
@@ -186,7 +186,7 @@ def _remove(ids: Sequence[UUID], removed: Removed) -> int:
 
 
 def _note_hours(rows: Sequence[tuple[UUID, UUID, str]]) -> None:
-    """Keep what is removed in the figures of its hours."""
+    """Add removed deliveries to the counts of their hours."""
     by_hour: dict[tuple[UUID, datetime], list[tuple[UUID, str]]] = {}
     there = set(Endpoint.objects.filter(pk__in={endpoint for endpoint, _, _ in rows}).values_list("pk", flat=True))
     for endpoint, event, status in rows:
@@ -194,14 +194,18 @@ def _note_hours(rows: Sequence[tuple[UUID, UUID, str]]) -> None:
         if endpoint in there and milliseconds < _FAR:
             hour = reconciliation.hour_of(datetime.fromtimestamp(milliseconds / 1000, UTC))
             by_hour.setdefault((endpoint, hour), []).append((event, status))
-    for (endpoint, hour), found in by_hour.items():
-        statuses = Counter(status for _, status in found)
-        last = max(event for event, _ in found)
+    for (endpoint, hour), removed_here in by_hour.items():
+        statuses = Counter(status for _, status in removed_here)
+        last = max(event for event, _ in removed_here)
         counted: dict[str, Any] = {
             f"removed_{status}": statuses[status] for status in ("delivered", "failed", "cancelled")
         }
-        # Of an hour that nobody has counted, what is known is what is removed.
-        as_new = {"due": len(found), "pending": 0, **{s: statuses[s] for s in ("delivered", "failed", "cancelled")}}
+        # For an hour without a count, only the removed deliveries are known.
+        as_new = {
+            "due": len(removed_here),
+            "pending": 0,
+            **{s: statuses[s] for s in ("delivered", "failed", "cancelled")},
+        }
         row, made = HourCount.objects.get_or_create(
             endpoint_id=endpoint, hour=hour, defaults=as_new | counted | {"removed_to": last}
         )
@@ -211,11 +215,11 @@ def _note_hours(rows: Sequence[tuple[UUID, UUID, str]]) -> None:
             )
 
 
-# --- what else -------------------------------------------------------------------------------------------------------
+# --- other rows ----------------------------------------------------------------------------------------------------
 
 
-def _remove_inbound(terms: Terms, removed: Removed) -> None:
-    """Remove requests and messages that are old, and of requests the oldest until there are at most so many."""
+def _remove_inbound(terms: DeliveryRetention, removed: RemovedRows) -> None:
+    """Remove old requests and messages, and the oldest requests beyond the maximum."""
     old = Q(received_at__lt=terms.cutoff)
     while count := _delete(InboundRequest.objects.filter(old).order_by("pk")):
         removed.inbound_requests += count
@@ -226,15 +230,15 @@ def _remove_inbound(terms: Terms, removed: Removed) -> None:
         removed.seen_messages += count
 
 
-def _remove_the_rest(cutoff: datetime, removed: Removed) -> None:
-    """Remove what was noted of what is gone: operations, hours, hosts, deleted endpoints."""
+def _remove_other_rows(cutoff: datetime, removed: RemovedRows) -> None:
+    """Remove old operations, hours, lanes of hosts and deleted endpoints."""
     while count := _delete(Operation.objects.filter(ended_at__lt=cutoff).order_by("pk")):
         removed.operations += count
     horizon = reconciliation.horizon()
     Violation.objects.filter(hour__lt=horizon).delete()
     while count := _delete(HourCount.objects.filter(hour__lt=horizon).order_by("pk")):
         removed.hours += count
-    # Who makes a delivery at this instant for a lane that goes finds it made anew by the sweep (`sending.lanes`).
+    # If a delivery is created for a lane at the same time, the sweep creates the lane again (`sending.lanes`).
     while count := _delete(_idle_lanes(cutoff)):
         removed.lanes += count
     for endpoint in Endpoint.objects.filter(deleted_at__lt=cutoff):
@@ -244,7 +248,7 @@ def _remove_the_rest(cutoff: datetime, removed: Removed) -> None:
 
 
 def _idle_lanes(cutoff: datetime) -> QuerySet[Lane]:
-    """Return the lanes of hosts that nothing was sent to since, and for which nothing waiting."""
+    """Return the lanes of hosts without attempts since the cutoff and without unended deliveries."""
     waiting = Delivery.objects.filter(lane_id=OuterRef("pk"), status__in=UNENDED)
     since = Q(succeeded_at__gte=cutoff) | Q(failed_at__gte=cutoff) | Q(tokens_at__gte=cutoff)
     return Lane.objects.filter(~Exists(waiting), endpoint=None).exclude(since).order_by("pk")

@@ -1,4 +1,4 @@
-"""The events of an hour that were due at each endpoint, held against its deliveries: one statement, one snapshot."""
+"""Counts, in one statement, the events of an hour that were due at each endpoint, and their deliveries."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from webhooks.outbox.fanout import types_of
 
 HOUR = timedelta(hours=1)
 GRACE = timedelta(seconds=5)
-"""So near to a change of an endpoint, an event may count as due or not: clocks differ, and transactions overlap."""
+"""An event this close to a change of the subscription may be due or not: clocks differ, and transactions overlap."""
 MOST_NAMED = 1000
-"""Events that are named for each kind of violation of an endpoint's hour; all are counted."""
+"""Events that are listed per kind of violation and hour of an endpoint; all are counted."""
 _NO_END = UUID(int=2**128 - 1)
 
 
 @dataclass(slots=True)
-class Counted:
-    """An endpoint's hour."""
+class EndpointHour:
+    """The counts of one hour of an endpoint."""
 
     endpoint_id: UUID
-    standing: int = 0
+    matched: int = 0
     """Events that were due and have a delivery."""
     delivered: int = 0
     pending: int = 0
@@ -37,23 +37,23 @@ class Counted:
     cancelled: int = 0
     missing: int = 0
     missing_before: int = 0
-    """Events without a delivery up to the last one whose delivery was removed by retention."""
+    """Events without a delivery, up to the last event whose delivery was removed by retention."""
     surplus: int = 0
     doubled: int = 0
-    """Deliveries too many."""
+    """Duplicate deliveries."""
     missing_ids: list[UUID] = field(default_factory=list)
     surplus_ids: list[UUID] = field(default_factory=list)
     doubled_ids: list[UUID] = field(default_factory=list)
 
 
-def count(hour: datetime, until: datetime, endpoint_id: UUID | None = None) -> list[Counted]:
-    """Count what was recorded from `hour` on and before `until`, at most an hour, at one endpoint or at all of them.
+def count(hour: datetime, until: datetime, endpoint_id: UUID | None = None) -> list[EndpointHour]:
+    """Count the events from `hour` up to and without `until`, at most an hour, at one endpoint or at all.
 
-    Returns the endpoints that listened then, or have deliveries of that time. What retention has removed is not held
-    against anybody: of an event that is gone, a delivery is as good as due.
+    Returns the endpoints with a subscription or deliveries in that time. An event that retention has removed counts as
+    due if it has a delivery.
     """
     revisions = _revisions(hour, until, endpoint_id)
-    listened = {revision.endpoint_id: Counted(revision.endpoint_id) for revision in revisions}
+    listened = {revision.endpoint_id: EndpointHour(revision.endpoint_id) for revision in revisions}
     values: dict[str, Any] = {
         "listening": orjson.dumps([_listening(revision) for revision in revisions]).decode(),
         "hour": hour,
@@ -65,18 +65,18 @@ def count(hour: datetime, until: datetime, endpoint_id: UUID | None = None) -> l
         "most": MOST_NAMED,
     }
     with transaction.atomic(), connection.cursor() as cursor:
-        # The planner takes an hour for a few rows, where its statistics are of an hour ago.
+        # With old statistics the planner would expect a few rows in the hour.
         cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'")
         cursor.execute(_COUNT, values)
-        found = [Counted(*row) for row in cursor.fetchall()]
+        counted = [EndpointHour(*row) for row in cursor.fetchall()]
         cursor.execute("SET LOCAL enable_nestloop = DEFAULT; SET LOCAL work_mem = DEFAULT")
-    return list({**listened, **{each.endpoint_id: each for each in found}}.values())
+    return list({**listened, **{each.endpoint_id: each for each in counted}}.values())
 
 
 def _revisions(hour: datetime, until: datetime, endpoint_id: UUID | None) -> Sequence[EndpointRevision]:
     during = Q(began_at__lt=until + GRACE) & (Q(ended_at__isnull=True) | Q(ended_at__gt=hour - GRACE))
-    found = EndpointRevision.objects.filter(during, listening=True).select_related("endpoint")
-    return list(found.filter(endpoint=endpoint_id) if endpoint_id else found)
+    revisions = EndpointRevision.objects.filter(during, listening=True).select_related("endpoint")
+    return list(revisions.filter(endpoint=endpoint_id) if endpoint_id else revisions)
 
 
 def _listening(revision: EndpointRevision) -> dict[str, Any]:
@@ -93,8 +93,8 @@ def _listening(revision: EndpointRevision) -> dict[str, Any]:
     }
 
 
-# Events that were brought from elsewhere have no transaction: nobody was told of them. A delivery whose event's id is
-# not of its own time stands for no event at all; it is found by its own id.
+# Imported events have no transaction and are not delivered. A delivery whose event id is from another time belongs to
+# no event; it is found by its own id.
 _COUNT = """
 WITH listening AS MATERIALIZED (
  SELECT * FROM jsonb_to_recordset(%(listening)s::jsonb) AS l(endpoint uuid, workspace uuid, low uuid, high uuid,

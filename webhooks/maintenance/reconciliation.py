@@ -1,9 +1,9 @@
-"""Whether nothing was lost: events due = delivered + pending + failed + cancelled, for each endpoint and hour.
+"""Reconciliation: events due = delivered + pending + failed + cancelled, for each endpoint and hour.
 
-What was due is found anew, from history and from what the endpoint wanted to hear at that time, and not from what was
-made. An hour is counted again until it is final: long over, with nothing pending. What retention removes, events or
-deliveries, is allowed for: removed deliveries stay in the figures; where an event is gone, nobody can tell any more
-whether it was due, so its delivery counts as due, and a lack that was found before stays on the list.
+The events due are computed from the event history and the subscription at that time, never from deliveries. An hour is
+counted again until it is final: long over, with nothing pending. Retention is taken into account: removed deliveries
+stay in the counts, the delivery of a removed event counts as due, and a missing delivery that was found earlier stays
+listed.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from django.db.models import Max, Min, Q
 from events.log import reading
 from events.log.partitions import first_id
 from webhooks.maintenance import counting
-from webhooks.maintenance.counting import HOUR, Counted
+from webhooks.maintenance.counting import HOUR, EndpointHour
 from webhooks.models import Delivery, Endpoint, EndpointRevision, HourCount, Origin, Violation, ViolationKind
 from webhooks.outbox import fanout
-from webhooks.outbox.writing import Manner
+from webhooks.outbox.writing import DeliveryOptions
 
 SETTLED = timedelta(hours=1)
-"""An hour is final so long after its end at the earliest: no transaction that writes events lasts longer."""
+"""An hour is final this long after its end at the earliest: no transaction that writes events lasts longer."""
 NEW_HOURS = 6
-"""Of those not counted yet, so many are counted in one sweep."""
+"""The number of uncounted hours that one sweep counts."""
 KEPT = timedelta(days=90)
-"""Counts are kept for so long, or as long as deliveries, and nothing older is counted: without them nobody would know
-what retention has removed."""
+"""Counts are kept this long, or as long as deliveries. Older hours are not counted: their removed deliveries are
+unknown."""
 REST = 20.0
-"""A sweep is followed by a rest of so many times what it took: it costs a twentieth of one connection at most."""
+"""A sweep rests for this many times its own duration, so that it uses at most a twentieth of a connection."""
 LEAST_REST = 30.0
-_LOCK = 7_316_024_912  # any number that nobody else takes
+_LOCK = 7_316_024_912  # an arbitrary number, used only here
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """An endpoint's hour, as it was found."""
+    """The result of counting one hour of an endpoint."""
 
     endpoint_id: UUID
     hour: datetime
@@ -51,9 +51,9 @@ class Balance:
 
 
 def reconcile(hour: datetime, endpoint_id: UUID | None = None) -> list[Balance]:
-    """Count an hour at one endpoint or at all, and save what was found. Returns it.
+    """Count an hour at one endpoint or at all, save the counts, and return them.
 
-    Figures of an hour that is final stay, where by now events of it have been removed.
+    The counts of a final hour stay if events of it were removed meanwhile.
     """
     with transaction.atomic():
         lock()
@@ -64,16 +64,16 @@ def reconcile(hour: datetime, endpoint_id: UUID | None = None) -> list[Balance]:
 
 
 def repair(hour: datetime, endpoint_id: UUID | None = None) -> int:
-    """Make the deliveries that are missing in an hour. Returns how many.
+    """Create the missing deliveries of an hour. Returns how many.
 
-    Not where the endpoint was deleted, or the event is gone by now.
+    Deleted endpoints and removed events are left out.
     """
     made = 0
     while True:
         with transaction.atomic():
             lacking = {each.endpoint_id: each.missing_ids for each in reconcile(hour, endpoint_id)}
             endpoints = Endpoint.objects.filter(pk__in=[pk for pk, ids in lacking.items() if ids], deleted_at=None)
-            now = sum(len(fanout.make_for(e, reading.by_ids(lacking[e.pk]), Manner())) for e in endpoints)
+            now = sum(len(fanout.make_for(e, reading.by_ids(lacking[e.pk]), DeliveryOptions())) for e in endpoints)
             if now:
                 reconcile(hour, endpoint_id)
         made += now
@@ -82,7 +82,7 @@ def repair(hour: datetime, endpoint_id: UUID | None = None) -> int:
 
 
 def hours_since(since: datetime) -> Iterator[datetime]:
-    """Yield the hours from that in which `since` lies up to the present one."""
+    """Yield the hours from the one of `since` to the current one."""
     hour = hour_of(max(since, horizon() + HOUR))
     while hour <= datetime.now(UTC) - counting.GRACE:
         yield hour
@@ -90,23 +90,23 @@ def hours_since(since: datetime) -> Iterator[datetime]:
 
 
 def horizon() -> datetime:
-    """Return before when nothing is counted."""
+    """Return the time before which nothing is counted."""
     return datetime.now(UTC) - max(KEPT, timedelta(days=settings.WEBHOOK_HISTORY_RETENTION_DAYS))
 
 
 def hour_of(moment: datetime) -> datetime:
-    """Return the beginning of the hour in which a moment lies."""
+    """Return the start of the hour of a moment."""
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 class Sweeper:
-    """Keeps the counts up to date. Call `sweep` often; mostly it rests."""
+    """Keeps the counts up to date. Call `sweep` often; it mostly returns at once."""
 
     def __init__(self) -> None:
         self._rests_until = 0.0
 
     def sweep(self) -> list[datetime]:
-        """Count the hours that are due, a bounded number of them. Returns which."""
+        """Count a limited number of hours that are due. Returns them."""
         if time.monotonic() < self._rests_until:
             return []
         began = time.monotonic()
@@ -119,75 +119,75 @@ class Sweeper:
 
 
 def hours_to_count() -> list[datetime]:
-    """Return the hours that a sweep counts: those that have come since the last one, the latest that were counted, and
-    of the older ones that are not final the one that was not looked at for the longest time."""
+    """Return the hours that a sweep counts: new hours, the latest counted ones, and of the older hours that are not
+    final the one with the oldest check."""
     now = datetime.now(UTC)
     latest = _latest()
-    found = new_hours(latest, now)
+    hours = new_hours(latest, now)
     opened = HourCount.objects.filter(final=False).order_by()
     if latest is not None:
-        found += opened.filter(hour__gte=latest - HOUR).values_list("hour", flat=True).distinct()
-    older = opened.exclude(hour__in=found).values("hour").annotate(looked_at=Min("checked_at")).order_by("looked_at")
-    found += older.values_list("hour", flat=True)[:1]
-    return sorted(set(found))
+        hours += opened.filter(hour__gte=latest - HOUR).values_list("hour", flat=True).distinct()
+    older = opened.exclude(hour__in=hours).values("hour").annotate(looked_at=Min("checked_at")).order_by("looked_at")
+    hours += older.values_list("hour", flat=True)[:1]
+    return sorted(set(hours))
 
 
 def catch_up() -> None:
-    """Count whatever hour has not been counted yet, however many there are.
+    """Count all hours that have not been counted.
 
-    Before something else writes counts: the latest one is where sweeps go on.
+    Call it before other code writes counts, since sweeps continue after the latest count.
     """
     latest = _latest()
     while hours := new_hours(latest, datetime.now(UTC)):
         for hour in hours:
             reconcile(hour)
         before, latest = latest, _latest()
-        if latest == before:  # nobody listened, so that there is nothing to count
+        if latest == before:  # no endpoint was subscribed
             return
 
 
 def _latest() -> datetime | None:
-    found: datetime | None = HourCount.objects.aggregate(latest=Max("hour"))["latest"]
-    return found
+    latest: datetime | None = HourCount.objects.aggregate(latest=Max("hour"))["latest"]
+    return latest
 
 
 def new_hours(latest: datetime | None, now: datetime) -> list[datetime]:
-    """Return the first hours after the latest count in which somebody listened and something happened."""
+    """Return the first hours after the latest count with subscriptions and events."""
     after = max(latest + HOUR if latest else horizon(), hour_of(horizon()) + HOUR)
     listened = EndpointRevision.objects.filter(Q(ended_at=None) | Q(ended_at__gt=after), listening=True)
     began = listened.aggregate(first=Min("began_at"))["first"]
-    found: list[datetime] = []
+    hours: list[datetime] = []
     if began is None:
-        return found
+        return hours
     hour = max(after, hour_of(began))
     with connection.cursor() as cursor:
-        while hour <= now - counting.GRACE and len(found) < NEW_HOURS:
+        while hour <= now - counting.GRACE and len(hours) < NEW_HOURS:
             cursor.execute("SELECT id FROM events_event WHERE id >= %s ORDER BY id LIMIT 1", [first_id(hour)])
             row = cursor.fetchone()
             if row is None:
                 break
             hour = hour_of(datetime.fromtimestamp((row[0].int >> 80) / 1000, UTC))
-            found.append(hour)
+            hours.append(hour)
             hour += HOUR
-    return found
+    return hours
 
 
 # --- saving ----------------------------------------------------------------------------------------------------------
 
 
 def lock() -> None:
-    """Let one transaction at a time count, repair or remove, so that figures are those of one moment."""
+    """Lock: only one transaction at a time counts, repairs or removes, so that counts are consistent."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
-def _save(hour: datetime, counted: Counted) -> Balance:
-    found = HourCount.objects.filter(endpoint=counted.endpoint_id, hour=hour).first()
-    row = found or HourCount(endpoint_id=counted.endpoint_id, hour=hour)
+def _save(hour: datetime, counted: EndpointHour) -> Balance:
+    stored = HourCount.objects.filter(endpoint=counted.endpoint_id, hour=hour).first()
+    row = stored or HourCount(endpoint_id=counted.endpoint_id, hour=hour)
     removed = row.removed_delivered + row.removed_failed + row.removed_cancelled
-    # Of those without a delivery so many had one. Which of them lacks one from the beginning, nobody can say.
+    # Some of the events without a delivery had one that was removed. Which ones is unknown, only how many.
     excess = max(0, counted.missing_before - removed)
-    due = counted.standing + counted.missing + excess + removed
+    due = counted.matched + counted.missing + excess + removed
     if row.final and due < row.due:
         return Balance(counted.endpoint_id, hour, row.due, row.violations, [])
     kept = _save_violations(hour, counted)
@@ -203,8 +203,8 @@ def _save(hour: datetime, counted: Counted) -> Balance:
     return Balance(counted.endpoint_id, hour, row.due, row.violations, counted.missing_ids)
 
 
-def _save_violations(hour: datetime, counted: Counted) -> int:
-    """List what was found in place of what is listed. Returns how many lacks stay though their event is gone."""
+def _save_violations(hour: datetime, counted: EndpointHour) -> int:
+    """Replace the listed violations. Returns how many missing deliveries stay listed though their event was removed."""
     named = {
         ViolationKind.MISSING: counted.missing_ids,
         ViolationKind.SURPLUS: counted.surplus_ids,
@@ -227,8 +227,8 @@ def _save_violations(hour: datetime, counted: Counted) -> int:
     return len(kept)
 
 
-def _unresolved(listed: Sequence[Violation], counted: Counted) -> list[int]:
-    """Return the lacks on the list whose event has been removed since, without having been made good."""
+def _unresolved(listed: Sequence[Violation], counted: EndpointHour) -> list[int]:
+    """Return the listed missing deliveries whose event was removed before they were repaired."""
     lacks = [each for each in listed if each.kind == ViolationKind.MISSING]
     gone = {each.event_id for each in lacks} - set(counted.missing_ids)
     gone -= {UUID(event.id) for event in reading.by_ids(list(gone))}

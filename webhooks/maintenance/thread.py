@@ -1,4 +1,4 @@
-"""What the scheduler does for webhooks in a thread of its own, since it can take long: reconciliation and cleanups."""
+"""The maintenance thread of the scheduler: reconciliation and retention, which can take long."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LOOK_SECONDS = 5.0
 
 
 class Upkeep(PeriodicThread):
-    """Keeps webhooks in order."""
+    """The thread that reconciles and cleans up."""
 
     name = "webhook upkeep"
 
     def run(self) -> None:
-        """Reconcile all the time, clean up every hour."""
+        """Reconcile continuously, clean up hourly."""
         sweeper = Sweeper()
         while not self._stop.wait(LOOK_SECONDS):
             self._guarded(sweeper.sweep)

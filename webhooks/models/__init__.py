@@ -1,6 +1,6 @@
-"""Webhooks: who is told (Endpoint), what they are told (Delivery, DeliveryAttempt), and what others tell us."""
+"""The tables of webhooks: endpoints, deliveries with their attempts, and inbound requests."""
 
-from webhooks.models.delivery import Delivery, DeliveryAttempt, DeliveryStatus, Origin, Outcome, Rank
+from webhooks.models.delivery import AttemptOutcome, Delivery, DeliveryAttempt, DeliveryStatus, Origin, Rank
 from webhooks.models.endpoint import Endpoint, EndpointRevision, Ordering, Signature
 from webhooks.models.inbound import InboundRequest, SeenMessage
 from webhooks.models.lane import Lane
@@ -9,6 +9,7 @@ from webhooks.models.reconciliation import HourCount, Violation, ViolationKind
 from webhooks.models.totals import RemovedTotals
 
 __all__ = [
+    "AttemptOutcome",
     "Delivery",
     "DeliveryAttempt",
     "DeliveryStatus",
@@ -22,7 +23,6 @@ __all__ = [
     "OperationState",
     "Ordering",
     "Origin",
-    "Outcome",
     "Rank",
     "RemovedTotals",
     "SeenMessage",

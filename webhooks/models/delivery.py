@@ -1,5 +1,5 @@
-"""Deliveries and their attempts. Status changes are made by `webhooks.outbox`, `claiming`, `holding`, `outcomes`,
-`lanes` and `sweeper`, and by nothing else."""
+"""Deliveries and their attempts. Only `webhooks.outbox` and `claiming`, `holding`, `outcomes`, `lanes` and `sweeper` of
+`webhooks.sending` change the status of a delivery."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ UNENDED = [DeliveryStatus.PENDING, DeliveryStatus.SENDING]
 
 
 class Origin(models.TextChoices):
-    """Why there is a delivery."""
+    """Why a delivery was created."""
 
-    EVENT = "event", "An event that the endpoint wants"
+    EVENT = "event", "A subscribed event"
     TEST = "test", "A test event"
-    API = "api", "Asked for through the API"
+    API = "api", "A request to the API"
     NODE = "node", "A send_webhook node"
-    REPLAY = "replay", "An event sent again from history"
+    REPLAY = "replay", "A replayed event"
 
 
 class Rank(models.IntegerChoices):
-    """Priority; the lower goes first."""
+    """Priority; lower values are sent first."""
 
     HIGH = 0
     DEFAULT = 1
@@ -44,20 +44,27 @@ class Rank(models.IntegerChoices):
 
 class DeliveryQuerySet(WorkspaceScopedQuerySet["Delivery"]):
     def visible_to(self, user: User | object, role: Role = Role.VIEWER) -> Self:
-        """Return the rows of the workspaces in which `user` holds at least `role`.
+        """Return the rows of the workspaces in which `user` has at least `role`.
 
-        The workspaces are looked up first: by their ids the newest of a million rows are found in the index.
+        The workspaces are read first: with their ids the index finds the newest of a million rows.
         """
         mine = Workspace.objects.visible_to(user, role).order_by().values_list("pk", flat=True)
         return self.filter(workspace__in=list(mine))
 
 
 class Delivery(models.Model):
-    """One event for one endpoint, or one ad-hoc message for one URL. `webhook-id` is `msg_` and its id in hex."""
+    """One event for one endpoint, or one ad-hoc message for one URL. `webhook-id` is `msg_` and the id in hex."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    # No constraints in the database but for the workspace's: these rows are written in the transactions of events.
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
+    # Only the workspace has a foreign key in the database: these rows are written in the transactions of events.
+    workspace = models.ForeignKey(
+        Workspace,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="deliveries",
+        db_index=False,
+        help_text="Empty: a replayed event of the installation, which only the admin shows.",
+    )
     lane_id = models.UUIDField()
     endpoint = models.ForeignKey(
         Endpoint,
@@ -71,9 +78,9 @@ class Delivery(models.Model):
     origin = models.CharField(max_length=6, choices=Origin.choices, default=Origin.EVENT)
     status = models.CharField(max_length=9, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING)
     rank = models.PositiveSmallIntegerField(choices=Rank.choices, default=Rank.DEFAULT)
-    due_at = models.DateTimeField(default=timezone.now, help_text="When the next attempt is to be made.")
+    due_at = models.DateTimeField(default=timezone.now, help_text="The time of the next attempt.")
     ordering_key = models.CharField(
-        max_length=80, blank=True, help_text="The stream, at an endpoint that keeps the order of streams."
+        max_length=80, blank=True, help_text="The stream, for an endpoint that keeps the order of streams."
     )
 
     event_id = models.UUIDField(null=True)
@@ -82,35 +89,43 @@ class Delivery(models.Model):
     sequence = models.BigIntegerField(null=True)
     execution_id = models.UUIDField(null=True)
     workflow_id = models.UUIDField(null=True)
-    node_id = models.CharField(max_length=100, blank=True, help_text="The node run that asked for it.")
+    node_id = models.CharField(max_length=100, blank=True, help_text="The node run that created it.")
     run_index = models.PositiveIntegerField(null=True)
-    operation_id = models.UUIDField(null=True, help_text="The operation that made it, or sent it again.")
+    operation_id = models.UUIDField(null=True, help_text="The operation that created or redelivered it.")
 
     method = models.CharField(max_length=7, default="POST")
-    url = models.CharField(max_length=MAX_URL, blank=True, help_text="Of an ad-hoc delivery; its query masked.")
-    sealed = models.BinaryField(
-        null=True, help_text="Headers, authentication and the whole URL of an ad-hoc delivery, encrypted."
+    url = models.CharField(
+        max_length=MAX_URL, blank=True, help_text="For an ad-hoc delivery; the values of the query are masked."
     )
-    options = models.JSONField(null=True, help_text='Of an ad-hoc delivery: {"timeout_seconds", "retry_policy"}.')
+    sealed = models.BinaryField(
+        null=True, help_text="Headers, authentication and whole URL of an ad-hoc delivery, encrypted."
+    )
+    options = models.JSONField(
+        null=True, help_text='For an ad-hoc delivery: {"timeout_seconds", "retry_policy", "headers", "message_id"}.'
+    )
     content_type = models.CharField(max_length=200, default="application/cloudevents+json; charset=utf-8")
     body = models.TextField(
-        blank=True, help_text="What is sent: made with the event, transformed before the first try."
+        blank=True, help_text="The content: created with the event, transformed before the first attempt."
     )
     prepared = models.BooleanField(default=False, help_text="Filter and transformation have been applied.")
     idempotency_key = models.CharField(max_length=200, blank=True)
-    awaited = models.BooleanField(default=False, help_text="Somebody is to be told how it ended.")
+    awaited = models.BooleanField(
+        default=False, help_text="Its end is reported to the node run or replay that created it."
+    )
 
     attempts_made = models.PositiveIntegerField(default=0)
     attempts_before = models.PositiveIntegerField(
-        default=0, help_text="Made before it was last redelivered: the retry policy counts from there."
+        default=0, help_text="Attempts before the latest redelivery, from which the retry policy counts."
     )
-    lease_token = models.PositiveIntegerField(default=0, help_text="Grows with each claim; a stale one cannot write.")
+    lease_token = models.PositiveIntegerField(
+        default=0, help_text="Increases with each claim; writes need the current token."
+    )
     lease_expires_at = models.DateTimeField(null=True)
-    cancel_requested = models.BooleanField(default=False, help_text="Asked for while it was sent: no further attempt.")
-    status_code = models.PositiveSmallIntegerField(null=True, help_text="Of the latest attempt.")
-    error = models.CharField(
-        max_length=500, blank=True, help_text="Why it failed, or was cancelled, or is tried again."
+    cancel_requested = models.BooleanField(
+        default=False, help_text="Cancelled while an attempt was in flight: no further attempt."
     )
+    status_code = models.PositiveSmallIntegerField(null=True, help_text="Status code of the latest attempt.")
+    error = models.CharField(max_length=500, blank=True, help_text="Why it failed, was cancelled or is retried.")
     created_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True)
 
@@ -164,16 +179,16 @@ class Delivery(models.Model):
     @property
     def message_id(self) -> str:
         """Return the `webhook-id`: the same on every attempt."""
-        return f"msg_{self.id.hex}"
+        return str((self.options or {}).get("message_id") or f"msg_{self.id.hex}")
 
 
-class Outcome(models.TextChoices):
-    """What came of an attempt."""
+class AttemptOutcome(models.TextChoices):
+    """The result of an attempt."""
 
-    DELIVERED = "delivered", "A 2xx answer"
-    RETRY = "retry", "Failed; another follows"
-    FAILED = "failed", "Failed for good"
-    LOST = "lost", "The worker was lost; whether it arrived is not known"
+    DELIVERED = "delivered", "Delivered: a 2xx response"
+    RETRY = "retry", "Failed; another attempt follows"
+    FAILED = "failed", "Failed permanently"
+    LOST = "lost", "The worker was lost; the request may have arrived"
 
 
 class DeliveryAttemptQuerySet(WorkspaceScopedQuerySet["DeliveryAttempt"]):
@@ -181,20 +196,20 @@ class DeliveryAttemptQuerySet(WorkspaceScopedQuerySet["DeliveryAttempt"]):
 
 
 class DeliveryAttempt(models.Model):
-    """One HTTP try. Headers with secrets are kept masked; times in milliseconds, null where it did not come to it."""
+    """One HTTP request. Secret headers are masked. Times are in milliseconds; null if the phase was not reached."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey(
-        Workspace, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
+        Workspace, null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
     )
     delivery = models.ForeignKey(
         Delivery, on_delete=models.CASCADE, related_name="attempts", db_index=False, db_constraint=False
     )
     endpoint_id = models.UUIDField(null=True)
     number = models.PositiveIntegerField(help_text="From 1.")
-    outcome = models.CharField(max_length=9, choices=Outcome.choices)
+    outcome = models.CharField(max_length=9, choices=AttemptOutcome.choices)
     started_at = models.DateTimeField()
-    url = models.CharField(max_length=MAX_URL, help_text="Values of the query masked.")
+    url = models.CharField(max_length=MAX_URL, help_text="The values of the query are masked.")
     request_headers = models.JSONField(default=dict)
     status_code = models.PositiveSmallIntegerField(null=True)
     response_headers = models.JSONField(default=dict)

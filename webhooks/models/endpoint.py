@@ -1,4 +1,4 @@
-"""Endpoints: a receiver's URL, what it wants to hear, and how it is called."""
+"""Endpoints: the URL of a receiver, its subscription, and how deliveries are sent."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MAX_SCRIPT = 20_000
 
 
 class Ordering(models.TextChoices):
-    """In which order the deliveries of an endpoint are sent."""
+    """The order in which the deliveries of an endpoint are sent."""
 
     UNORDERED = "unordered", "Unordered: as soon as possible"
-    PER_STREAM = "per_stream", "Per stream: one after another, a stream that fails holds up only itself"
+    PER_STREAM = "per_stream", "Per stream: in order; a failing stream delays only itself"
 
 
 class Signature(models.TextChoices):
@@ -32,44 +32,52 @@ class EndpointQuerySet(WorkspaceScopedQuerySet["Endpoint"]):
 
 
 class Endpoint(models.Model):
-    """A receiver. How it does at the moment stands in its Lane, which changes with every attempt."""
+    """A receiver. Its health is in its Lane, which changes with every attempt."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="endpoints", db_index=False)
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True, max_length=5000)
-    url = models.CharField(max_length=MAX_URL, help_text="Values of the query masked; the whole is sealed.")
+    url = models.CharField(
+        max_length=MAX_URL, help_text="The values of the query are masked; the whole URL is encrypted."
+    )
     method = models.CharField(max_length=7, default="POST", choices=[(m, m) for m in ("POST", "PUT", "PATCH")])
-    event_types = models.JSONField(default=list, help_text='Patterns: ["execution.*", "workflow.updated"].')
+    event_types = models.JSONField(
+        default=list, help_text='Subscribed event types or patterns: ["execution.*", "workflow.updated"].'
+    )
     workflow_id = models.UUIDField(null=True, blank=True, help_text="Only events of this workflow.")
     filter = models.TextField(
         blank=True,
         max_length=MAX_SCRIPT,
-        help_text="JavaScript: an expression over `event`; what is falsy is not sent.",
+        help_text="JavaScript expression over `event`. Events for which it is falsy are not sent.",
     )
     transform = models.TextField(
-        blank=True, max_length=MAX_SCRIPT, help_text="JavaScript: a function body that returns the payload for `event`."
+        blank=True, max_length=MAX_SCRIPT, help_text="JavaScript function body that returns the payload for `event`."
     )
     sealed = models.BinaryField(help_text="Signing secrets, authentication, header values and whole URL, encrypted.")
-    header_names = models.JSONField(default=list, help_text="The names of its own headers; their values are sealed.")
+    header_names = models.JSONField(
+        default=list, help_text="The names of the extra headers; their values are encrypted."
+    )
     auth_type = models.CharField(max_length=10, default="none", help_text="none, bearer, basic, header or query.")
     signature = models.CharField(max_length=3, choices=Signature.choices, default=Signature.V1)
-    retry_policy = models.JSONField(default=dict, help_text="As webhooks.retry_schedule.RetryPolicy has it.")
-    timeout_seconds = models.FloatField(default=15, help_text="From the look-up of the name to the answer's last byte.")
-    rate_limit = models.PositiveIntegerField(null=True, blank=True, help_text="Attempts in any `rate_seconds`.")
+    retry_policy = models.JSONField(default=dict, help_text="The fields of webhooks.retry_schedule.RetryPolicy.")
+    timeout_seconds = models.FloatField(default=15, help_text="From the DNS lookup to the last byte of the response.")
+    rate_limit = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Maximum of attempts within any `rate_seconds`."
+    )
     rate_seconds = models.FloatField(default=1)
-    max_concurrent = models.PositiveSmallIntegerField(default=10, help_text="Attempts at a time.")
+    max_concurrent = models.PositiveSmallIntegerField(default=10, help_text="Maximum of concurrent attempts.")
     ordering = models.CharField(max_length=10, choices=Ordering.choices, default=Ordering.UNORDERED)
     follow_redirects = models.BooleanField(default=False)
-    active = models.BooleanField(default=True, help_text="Whether events become deliveries, and deliveries are sent.")
-    paused_at = models.DateTimeField(null=True, help_text="Since when deliveries are made and kept, and not sent.")
-    disabled_at = models.DateTimeField(null=True, help_text="When it was made inactive by what it answered.")
+    active = models.BooleanField(default=True, help_text="Whether deliveries are created and sent.")
+    paused_at = models.DateTimeField(null=True, help_text="Since when deliveries are queued and not sent.")
+    disabled_at = models.DateTimeField(null=True, help_text="When its answers made the platform disable it.")
     disabled_reason = models.CharField(max_length=500, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, editable=False)
-    """A deleted one is seen no more; its deliveries are, until retention removes them."""
+    """A deleted endpoint is hidden; its deliveries stay visible until retention removes them."""
 
     objects = EndpointQuerySet.as_manager()
 
@@ -89,7 +97,7 @@ class Endpoint(models.Model):
 
 
 class EndpointRevision(models.Model):
-    """What an endpoint wanted to hear during a time: what reconciliation counts the events that were due by."""
+    """The subscription of an endpoint during a time, from which reconciliation computes the events due."""
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="revisions")
     began_at = models.DateTimeField(default=timezone.now)

@@ -1,4 +1,4 @@
-"""What came to /hooks/: every request, also those that were refused, with the reason."""
+"""Requests to /hooks/, including rejected ones with the reason, and the ids of messages for deduplication."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ class InboundRequestQuerySet(WorkspaceScopedQuerySet["InboundRequest"]):
 
 
 class InboundRequest(models.Model):
-    """One request to /hooks/. What could not be matched to a workflow has no workspace, and only staff see it."""
+    """One request to /hooks/. A request without a matching workflow has no workspace; only staff see it."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey(Workspace, null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
     workflow_id = models.UUIDField(null=True)
     node_id = models.CharField(max_length=100, blank=True, help_text="The webhook trigger.")
-    execution_id = models.UUIDField(null=True, help_text="What it started.")
+    execution_id = models.UUIDField(null=True, help_text="The execution that it started.")
     received_at = models.DateTimeField(default=timezone.now)
     method = models.CharField(max_length=20)
     path = models.CharField(max_length=300)
     address = models.GenericIPAddressField(null=True)
-    headers = models.JSONField(default=dict, help_text="Those that carry secrets masked.")
+    headers = models.JSONField(default=dict, help_text="Secret headers are masked.")
     query = models.JSONField(default=dict)
-    body = models.TextField(blank=True, help_text="The beginning of it, as text.")
+    body = models.TextField(blank=True, help_text="The beginning of the body, as text.")
     body_bytes = models.PositiveIntegerField(default=0)
     content_type = models.CharField(max_length=200, blank=True)
-    message_id = models.CharField(max_length=200, blank=True, help_text="What tells repetitions of it.")
-    test = models.BooleanField(default=False, help_text="Sent to the test URL: it started nothing.")
+    message_id = models.CharField(max_length=200, blank=True, help_text="The id for deduplication.")
+    test = models.BooleanField(default=False, help_text="Sent to the test URL, which starts no execution.")
     accepted = models.BooleanField()
-    status_code = models.PositiveSmallIntegerField(help_text="Of the answer.")
-    reason = models.CharField(max_length=500, blank=True, help_text="Why it was refused.")
+    status_code = models.PositiveSmallIntegerField(help_text="Status code of the answer.")
+    reason = models.CharField(max_length=500, blank=True, help_text="Why it was rejected.")
 
     objects = InboundRequestQuerySet.as_manager()
 
@@ -53,11 +53,11 @@ class InboundRequest(models.Model):
 
 
 class SeenMessage(models.Model):
-    """A message that a trigger has taken: the same one again is answered as the first was, and starts nothing."""
+    """A message that a trigger has accepted. A repetition gets the same answer and starts no execution."""
 
     id = models.BigAutoField(primary_key=True)
     path = models.CharField(max_length=200)
-    """Of the trigger: its workflow's id and its own."""
+    """The trigger: the id of its workflow and its own."""
     message_id = models.CharField(max_length=200)
     execution_id = models.UUIDField()
     seen_at = models.DateTimeField(default=timezone.now)

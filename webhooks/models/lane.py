@@ -1,4 +1,4 @@
-"""The way to one receiver: an endpoint, or a host that ad-hoc deliveries of a workspace go to."""
+"""Lanes: the queue of one receiver, which is an endpoint, or a host of ad-hoc deliveries of a workspace."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ class LaneQuerySet(WorkspaceScopedQuerySet["Lane"]):
 
 
 class Lane(models.Model):
-    """How a receiver does, and what is allowed to it: locked by whoever claims deliveries of it, and by nobody else.
+    """The health and limits of a receiver. Only processes that claim its deliveries lock the row.
 
-    The id is that of the endpoint, or made of workspace and host (uuid5), so that many can find it without asking.
+    The id is that of the endpoint, or a uuid5 of workspace and origin, so that it is known without a query.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
-    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    workspace = models.ForeignKey(Workspace, null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
     endpoint = models.OneToOneField(Endpoint, null=True, on_delete=models.CASCADE, related_name="lane")
-    host = models.CharField(max_length=300, blank=True, help_text="host:port of ad-hoc deliveries.")
+    host = models.CharField(max_length=300, blank=True, help_text="For ad-hoc deliveries: host:port.")
     window = models.FloatField(
-        default=2, help_text="Attempts at a time: one more after each success, half as many after a failure."
+        default=2, help_text="Concurrent attempts: one more after each success, half after a failure."
     )
     failures = models.PositiveIntegerField(default=0, help_text="Failed attempts in a row.")
     failing_since = models.DateTimeField(null=True)
-    open_until = models.DateTimeField(null=True, help_text="The circuit breaker: until then nothing is sent.")
-    opened_times = models.PositiveIntegerField(default=0, help_text="How often in a row it opened.")
-    slow_ms = models.FloatField(default=0, help_text="What an attempt takes, averaged with more weight on the latest.")
-    tokens = models.FloatField(default=0, help_text="Of the rate limit, at `tokens_at`.")
+    open_until = models.DateTimeField(null=True, help_text="The circuit breaker is open until then.")
+    opened_times = models.PositiveIntegerField(default=0, help_text="How often in a row the circuit breaker opened.")
+    slow_ms = models.FloatField(default=0, help_text="Duration of an attempt: a moving average.")
+    tokens = models.FloatField(default=0, help_text="Tokens of the rate limit at `tokens_at`.")
     tokens_at = models.DateTimeField(default=timezone.now)
-    not_before = models.DateTimeField(null=True, help_text="What Retry-After asked for.")
+    not_before = models.DateTimeField(null=True, help_text="The end of the pause that Retry-After asked for.")
     succeeded_at = models.DateTimeField(null=True)
     failed_at = models.DateTimeField(null=True)
 

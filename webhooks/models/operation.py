@@ -1,4 +1,4 @@
-"""What is done to many deliveries: in slices, by a job that another one goes on with."""
+"""Operations on many deliveries, which jobs do in slices."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from workflow_platform.core.identifiers import uuid7
 
 
 class OperationKind(models.TextChoices):
-    RECOVER = "recover", "Send again what has failed since a time"
-    REDELIVER = "redeliver", "Send chosen deliveries again"
-    CANCEL = "cancel", "Cancel chosen deliveries"
-    REPLAY = "replay", "Send the events of a time to an endpoint"
+    RECOVER = "recover", "Redeliver failed deliveries since a time"
+    REDELIVER = "redeliver", "Redeliver selected deliveries"
+    CANCEL = "cancel", "Cancel selected deliveries"
+    REPLAY = "replay", "Send the events of a time range to an endpoint"
 
 
 class OperationState(models.TextChoices):
@@ -30,20 +30,20 @@ class OperationQuerySet(WorkspaceScopedQuerySet["Operation"]):
 
 
 class Operation(models.Model):
-    """Its place is saved with what each slice has done, in one transaction: a crash repeats nothing, skips nothing."""
+    """An operation. Each slice and the position are saved in one transaction, so a crash neither repeats nor skips."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
     kind = models.CharField(max_length=9, choices=OperationKind.choices)
     endpoint = models.ForeignKey(Endpoint, null=True, on_delete=models.CASCADE, related_name="operations")
-    chosen = models.JSONField(default=dict, help_text="The filter, as the API took it.")
+    chosen = models.JSONField(default=dict, help_text="The filter, as given to the API.")
     state = models.CharField(max_length=9, choices=OperationState.choices, default=OperationState.RUNNING)
-    total = models.PositiveBigIntegerField(default=0, help_text="As counted when it began.")
+    total = models.PositiveBigIntegerField(default=0, help_text="Counted at the start.")
     done = models.PositiveBigIntegerField(default=0)
-    left_out = models.PositiveBigIntegerField(default=0, help_text="What had changed meanwhile.")
-    place = models.TextField(blank=True, help_text="How far it has come.")
+    left_out = models.PositiveBigIntegerField(default=0, help_text="Deliveries that no longer matched.")
+    place = models.TextField(blank=True, help_text="The position of the next slice.")
     error = models.CharField(max_length=500, blank=True)
-    queued_at = models.DateTimeField(null=True, help_text="When a job was last queued that nobody has taken yet.")
+    queued_at = models.DateTimeField(null=True, help_text="When the job was queued that waits for a worker.")
     lease_token = models.PositiveIntegerField(default=0)
     lease_expires_at = models.DateTimeField(null=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")

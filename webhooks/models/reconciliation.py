@@ -1,4 +1,4 @@
-"""Events due = delivered + pending + failed + cancelled, for each endpoint and hour; and where it is not so."""
+"""Reconciliation: events due = delivered + pending + failed + cancelled, for each endpoint and hour, and violations."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from webhooks.models.endpoint import Endpoint
 
 
 class HourCount(models.Model):
-    """The deliveries of one endpoint that stand for the events of one hour (by when they were recorded).
+    """The deliveries of one endpoint for the events that were recorded in one hour.
 
-    Deliveries that retention has removed stay in the figures: how many of each status, and up to which event.
+    Deliveries that retention has removed stay counted: their number by status, and the last event among them.
     """
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="hours")
@@ -26,8 +26,8 @@ class HourCount(models.Model):
     removed_delivered = models.PositiveBigIntegerField(default=0)
     removed_failed = models.PositiveBigIntegerField(default=0)
     removed_cancelled = models.PositiveBigIntegerField(default=0)
-    removed_to = models.UUIDField(null=True, help_text="The last event of which a delivery was removed by retention.")
-    final = models.BooleanField(default=False, help_text="Nothing is pending any more, and the hour is long over.")
+    removed_to = models.UUIDField(null=True, help_text="The last event with a delivery that retention removed.")
+    final = models.BooleanField(default=False, help_text="Nothing is pending, and the hour is long over.")
 
     class Meta:
         ordering = ["endpoint", "-hour"]
@@ -40,12 +40,12 @@ class HourCount(models.Model):
 
 class ViolationKind(models.TextChoices):
     MISSING = "missing", "An event was due and has no delivery"
-    SURPLUS = "surplus", "A delivery stands for an event that was not due"
+    SURPLUS = "surplus", "A delivery belongs to an event that was not due"
     DOUBLED = "doubled", "An event has several deliveries"
 
 
 class Violation(models.Model):
-    """One event for which the sum does not hold."""
+    """One event whose deliveries do not match."""
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="violations")
     hour = models.DateTimeField()

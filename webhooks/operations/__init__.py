@@ -1,5 +1,8 @@
-"""Things done to many deliveries, and replays of events to an endpoint: planned, started, and worked off in slices."""
+"""Operations on many deliveries: recover, redeliver, cancel, and replay events to an endpoint.
 
-from webhooks.operations.starting import BadOperation, Plan, Recipient, cancel, plan, start
+Other packages use the names below.
+"""
 
-__all__ = ["BadOperation", "Plan", "Recipient", "cancel", "plan", "start"]
+from webhooks.operations.starting import BadOperation, OperationPlan, Recipient, cancel, plan, start
+
+__all__ = ["BadOperation", "OperationPlan", "Recipient", "cancel", "plan", "start"]

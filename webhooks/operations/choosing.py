@@ -1,4 +1,4 @@
-"""Which deliveries, or which events, an operation is about."""
+"""Selects the deliveries, or events, of an operation."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MOST_IDS = 1000
 ENDED = [status for status in DeliveryStatus if status not in UNENDED]
 
 
-class Chosen(BaseModel):
-    """What is chosen. What is left out asks for nothing.
+class DeliverySelection(BaseModel):
+    """A filter of deliveries or events. Omitted fields match everything.
 
-    `recover` takes what failed from `since` on and before `until`; the others go by when a delivery was made, `replay`
-    by when an event happened.
+    `since` and `until` are the time of failure for `recover`, the time of the event for `replay`, and the time of
+    creation for the others.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,39 +40,43 @@ class Chosen(BaseModel):
     workflow: UUID | None = None
     status_code: int | None = Field(None, ge=100, le=999)
     event_types: list[str] = Field([], max_length=100)
-    """Patterns of what is replayed; by default, with the workflow, what the endpoint wants to hear."""
+    """Patterns of the events to replay. Defaults to the subscription of the endpoint, with its workflow."""
 
 
-MEANT = {
+ALLOWED_FIELDS = {
     OperationKind.RECOVER: {"since", "until", "event_type", "execution", "workflow", "status_code", "endpoint"},
-    OperationKind.REDELIVER: Chosen.model_fields.keys() - {"event_types"},
-    OperationKind.CANCEL: Chosen.model_fields.keys() - {"event_types"},
+    OperationKind.REDELIVER: DeliverySelection.model_fields.keys() - {"event_types"},
+    OperationKind.CANCEL: DeliverySelection.model_fields.keys() - {"event_types"},
     OperationKind.REPLAY: {"since", "until", "event_types", "execution", "workflow"},
 }
-"""What can be chosen by in which kind of operation."""
+"""The fields that each kind of operation accepts."""
 
 
 def deliveries(
-    kind: OperationKind, workspace_ids: Collection[UUID], endpoint: Endpoint | None, chosen: Chosen, before: datetime
+    kind: OperationKind,
+    workspace_ids: Collection[UUID],
+    endpoint: Endpoint | None,
+    chosen: DeliverySelection,
+    before: datetime,
 ) -> DeliveryQuerySet:
-    """Return the deliveries of these workspaces that an operation begun at `before` is about.
+    """Return the deliveries of these workspaces that an operation started at `before` selects.
 
-    Raises UnknownEventType for a pattern that no type fits.
+    Raises UnknownEventType for a pattern that matches no event type.
     """
-    found = Delivery.objects.filter(_fits(chosen), workspace__in=workspace_ids)
+    rows = Delivery.objects.filter(_fits(chosen), workspace__in=workspace_ids)
     if endpoint is not None:
-        found = found.filter(endpoint=endpoint)
+        rows = rows.filter(endpoint=endpoint)
     if kind == OperationKind.CANCEL:
-        return _within(found.filter(status__in=_statuses(chosen, UNENDED), created_at__lt=before), chosen, "created_at")
-    # What ended later has been tried again meanwhile. Nothing is sent to an endpoint that was deleted.
+        return _within(rows.filter(status__in=_statuses(chosen, UNENDED), created_at__lt=before), chosen, "created_at")
+    # Deliveries that ended later were retried meanwhile. Nothing is sent to a deleted endpoint.
     there = Exists(Endpoint.objects.filter(pk=OuterRef("endpoint_id"), deleted_at__isnull=True))
-    found = found.filter(Q(endpoint__isnull=True) | there, ended_at__lt=before)
+    rows = rows.filter(Q(endpoint__isnull=True) | there, ended_at__lt=before)
     if kind == OperationKind.RECOVER:
-        return _within(found.filter(status=DeliveryStatus.FAILED), chosen, "ended_at")
-    return _within(found.filter(status__in=_statuses(chosen, ENDED)), chosen, "created_at")
+        return _within(rows.filter(status=DeliveryStatus.FAILED), chosen, "ended_at")
+    return _within(rows.filter(status__in=_statuses(chosen, ENDED)), chosen, "created_at")
 
 
-def events(endpoint: Endpoint, chosen: Chosen, before: datetime) -> EventFilter:
+def events(endpoint: Endpoint, chosen: DeliverySelection, before: datetime) -> EventFilter:
     """Return the events of the endpoint's workspace that a replay begun at `before` is about."""
     return EventFilter(
         types=chosen.event_types or endpoint.event_types,
@@ -84,7 +88,7 @@ def events(endpoint: Endpoint, chosen: Chosen, before: datetime) -> EventFilter:
     )
 
 
-def _fits(chosen: Chosen) -> Q:
+def _fits(chosen: DeliverySelection) -> Q:
     fits = Q()
     if chosen.event_type:
         fits &= Q(event_type__in=matching_types(chosen.event_type))
@@ -100,13 +104,13 @@ def _fits(chosen: Chosen) -> Q:
     return fits
 
 
-def _statuses(chosen: Chosen, possible: Collection[DeliveryStatus]) -> list[DeliveryStatus]:
+def _statuses(chosen: DeliverySelection, possible: Collection[DeliveryStatus]) -> list[DeliveryStatus]:
     return [status for status in possible if not chosen.status or status in chosen.status]
 
 
-def _within(found: DeliveryQuerySet, chosen: Chosen, field: str) -> DeliveryQuerySet:
+def _within(rows: DeliveryQuerySet, chosen: DeliverySelection, field: str) -> DeliveryQuerySet:
     if chosen.since is not None:
-        found = found.filter(**{f"{field}__gte": chosen.since})
+        rows = rows.filter(**{f"{field}__gte": chosen.since})
     if chosen.until is not None:
-        found = found.filter(**{f"{field}__lt": chosen.until})
-    return found
+        rows = rows.filter(**{f"{field}__lt": chosen.until})
+    return rows

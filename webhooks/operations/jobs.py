@@ -1,7 +1,7 @@
 """The jobs and the sweep of operations.
 
-A job holds a lease and does slice after slice. The place is saved in the transaction of each slice, under the lease's
-token, so that a crash repeats nothing and skips nothing.
+A job holds a lease and works in slices. Each transaction saves its slice and the position together, under the token of
+the lease, so that a crash neither repeats nor skips anything.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from events.history.cursors import Cursor
 from webhooks import outbox
 from webhooks.models import Operation, OperationKind, OperationState, Origin, Rank
 from webhooks.operations import choosing
-from webhooks.operations.choosing import Chosen
+from webhooks.operations.choosing import DeliverySelection
 from webhooks.outbox import fanout
-from webhooks.outbox.writing import Manner
+from webhooks.outbox.writing import DeliveryOptions
 from workflow_platform.core import jobs, leases
 
 logger = logging.getLogger(__name__)
@@ -35,19 +35,19 @@ KIND = "webhook_operation"
 SLICE = 500
 """Deliveries of one transaction."""
 JOB_SECONDS = 20.0
-"""A job goes on for so long, then makes room for others."""
+"""A job ends after this time, so that other jobs have their turn."""
 QUEUED_GRACE = timedelta(seconds=5)
-"""So long a job may take to be taken; then another one is queued."""
+"""A queued job that no worker takes within this time is queued again."""
 AT_ONCE = 100
 MAX_ERROR = 500
 
 
 class _Lost(Exception):
-    """Somebody else has the operation, or it was cancelled: what this slice did is undone."""
+    """Another process holds the operation, or it was cancelled: the slice is rolled back."""
 
 
 class _Failed(Exception):
-    """It cannot go on; the message is for people."""
+    """The operation cannot continue; the message says why."""
 
 
 def enqueue(ids: Collection[UUID]) -> None:
@@ -58,8 +58,8 @@ def enqueue(ids: Collection[UUID]) -> None:
 def sweep() -> int:
     """Queue a job for each operation that has neither a job nor a worker. Returns how many."""
     unqueued = Q(queued_at__isnull=True) | Q(queued_at__lte=Now() - QUEUED_GRACE)
-    found = Operation.objects.filter(_free(), unqueued, state=OperationState.RUNNING).order_by("pk")
-    ids = list(found.values_list("pk", flat=True)[:AT_ONCE])
+    unqueued_operations = Operation.objects.filter(_free(), unqueued, state=OperationState.RUNNING).order_by("pk")
+    ids = list(unqueued_operations.values_list("pk", flat=True)[:AT_ONCE])
     if ids:
         Operation.objects.filter(pk__in=ids).update(queued_at=Now())
         enqueue(ids)
@@ -67,7 +67,7 @@ def sweep() -> int:
 
 
 def work(operation_id: UUID, stop: threading.Event) -> None:
-    """Go on with an operation for a while, until it has ended, is cancelled, or `stop` is set."""
+    """Continue an operation until it ends, is cancelled, JOB_SECONDS pass, or `stop` is set."""
     token = _claim(operation_id)
     if token is None:
         return
@@ -78,7 +78,7 @@ def work(operation_id: UUID, stop: threading.Event) -> None:
             while _step(mine) and not stop.is_set() and not lost.is_set() and time.monotonic() < until:
                 pass
     finally:
-        # With `queued_at` empty the sweep has it gone on with.
+        # An empty `queued_at` lets the sweep queue the next job.
         Operation.objects.filter(pk=operation_id, lease_token=token).update(lease_expires_at=None, queued_at=None)
 
 
@@ -87,10 +87,10 @@ def _free() -> Q:
 
 
 def _claim(operation_id: UUID) -> int | None:
-    """Take the lease. Returns its token; None if somebody else holds it, or there is nothing to do."""
-    found = Operation.objects.filter(_free(), pk=operation_id, state=OperationState.RUNNING)
+    """Take the lease. Returns its token; None if another process holds it, or there is nothing to do."""
+    free = Operation.objects.filter(_free(), pk=operation_id, state=OperationState.RUNNING)
     lease = Now() + timedelta(seconds=settings.LEASE_SECONDS)
-    if not found.update(lease_token=F("lease_token") + 1, lease_expires_at=lease):
+    if not free.update(lease_token=F("lease_token") + 1, lease_expires_at=lease):
         return None
     return Operation.objects.values_list("lease_token", flat=True).get(pk=operation_id)
 
@@ -130,17 +130,17 @@ def _fields(operation: Operation) -> dict[str, Any]:
 
 def _change(operation: Operation, mine: QuerySet[Operation]) -> bool:
     """Recover, redeliver or cancel the next deliveries. Returns whether there may be more."""
-    kind, chosen = OperationKind(operation.kind), Chosen.model_validate(operation.chosen)
+    kind, chosen = OperationKind(operation.kind), DeliverySelection.model_validate(operation.chosen)
     scope = [operation.workspace_id]
-    found = choosing.deliveries(kind, scope, operation.endpoint, chosen, operation.created_at)
+    deliveries = choosing.deliveries(kind, scope, operation.endpoint, chosen, operation.created_at)
     if operation.place:
-        found = found.filter(pk__gt=operation.place)
-    # What changes until it is locked is looked at again, and left out if it no longer fits.
-    ids = list(found.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)[:SLICE])
+        deliveries = deliveries.filter(pk__gt=operation.place)
+    # A delivery that changes before it is locked is checked again, and skipped if it no longer matches.
+    ids = list(deliveries.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)[:SLICE])
     if not ids:
         return _completed(mine)
     if kind == OperationKind.CANCEL:
-        taken = outbox.cancel(ids, "Cancelled with others.", operation.pk)
+        taken = outbox.cancel(ids, "Cancelled by an operation.", operation.pk)
         done = len(taken.cancelled) + len(taken.requested)
     else:
         done = len(outbox.redeliver(ids, operation.pk))
@@ -149,16 +149,16 @@ def _change(operation: Operation, mine: QuerySet[Operation]) -> bool:
 
 
 def _replay(operation: Operation, mine: QuerySet[Operation]) -> bool:
-    """Make deliveries of the next events. Returns whether there may be more now."""
+    """Create deliveries of the next events. Returns whether there may be more now."""
     endpoint = operation.endpoint
     if endpoint is None or endpoint.deleted_at is not None:
         raise _Failed("The endpoint was deleted.")
-    wanted = choosing.events(endpoint, Chosen.model_validate(operation.chosen), operation.created_at)
+    event_filter = choosing.events(endpoint, DeliverySelection.model_validate(operation.chosen), operation.created_at)
     mark, _, place = operation.place.partition(":")
-    # Asked before reading: whatever was at work when the replay began has ended, and is in what is read.
+    # Read before the events: then all transactions that ran when the replay started have ended and are included.
     settled = scanning.safe_before() >= int(mark)
-    page = history.read(wanted, Cursor.parse(place) if place else None, SLICE)
-    fanout.make_for(endpoint, page.events, Manner(Origin.REPLAY, Rank.LOW, operation.pk))
+    page = history.read(event_filter, Cursor.parse(place) if place else None, SLICE)
+    fanout.make_for(endpoint, page.events, DeliveryOptions(Origin.REPLAY, Rank.LOW, operation.pk))
     _save(mine, f"{mark}:{page.cursor}", len(page.events))
     if page.more:
         return True

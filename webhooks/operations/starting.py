@@ -1,6 +1,6 @@
-"""Things done to many deliveries: recover, redeliver, cancel, replay. How many it would be is told first, exactly.
+"""Operations on many deliveries: recover, redeliver, cancel, replay. `plan` counts exactly what `start` would change.
 
-An operation is done in slices by jobs (`operation_jobs`), has no cap, and goes on after a crash where it was.
+Jobs work in slices (`operations.jobs`). An operation has no size limit and resumes after a crash.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from events.log import transactions
 from webhooks.models import Endpoint, Lane, Operation, OperationKind, OperationState
 from webhooks.operations import choosing
 from webhooks.operations import jobs as operation_jobs
-from webhooks.operations.choosing import MEANT, Chosen
+from webhooks.operations.choosing import ALLOWED_FIELDS, DeliverySelection
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.outbound.addresses import shown_url
 from workflow_platform.core.validation import field_errors
 
-__all__ = ["BadOperation", "Chosen", "Plan", "Recipient", "cancel", "plan", "start"]
+__all__ = ["BadOperation", "DeliverySelection", "OperationPlan", "Recipient", "cancel", "plan", "start"]
 
 FIRST = 20
-"""So many of the ids are told."""
+"""The number of ids in a plan."""
 
 
 class BadOperation(ValueError):
-    """The operation cannot be. `field` is what is wrong."""
+    """The operation is invalid. `field` names the cause."""
 
     def __init__(self, field: str, why: str) -> None:
         super().__init__(f"{field}: {why}")
@@ -45,49 +45,51 @@ class BadOperation(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Who would get how many. Without an endpoint: a host that ad-hoc deliveries go to."""
+    """A recipient and its number of deliveries. Without an endpoint: a host of ad-hoc deliveries."""
 
     endpoint: UUID | None
     name: str
     url: str
-    """Without the values of its query."""
+    """With the values of its query masked."""
     count: int
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What an operation would do if it began now."""
+class OperationPlan:
+    """What an operation would do if it started now."""
 
     count: int
     recipients: list[Recipient]
-    """Those with the most first."""
+    """The ones with the most deliveries first."""
     first_ids: list[UUID]
-    """Of deliveries; of events in a replay."""
+    """The ids of deliveries; for a replay, of events."""
 
 
-Filter = Chosen | Mapping[str, Any]
+Filter = DeliverySelection | Mapping[str, Any]
 
 
-def plan(kind: OperationKind, workspace_ids: Collection[UUID], endpoint: Endpoint | None, chosen: Filter) -> Plan:
-    """Return what an operation would do, in these workspaces. Changes nothing. Raises BadOperation."""
+def plan(
+    kind: OperationKind, workspace_ids: Collection[UUID], endpoint: Endpoint | None, chosen: Filter
+) -> OperationPlan:
+    """Return what an operation would do in these workspaces. Raises BadOperation."""
     return _plan(kind, workspace_ids, endpoint, _checked(kind, workspace_ids, endpoint, chosen), _now())
 
 
 def start(
     kind: OperationKind, workspace_id: UUID, endpoint: Endpoint | None, chosen: Filter, by: User | None = None
 ) -> Operation:
-    """Begin an operation in a workspace; a job goes on with it after the commit. Raises BadOperation.
+    """Start an operation in a workspace; a job continues it after the commit. Raises BadOperation.
 
-    `total` is what is counted now. What no longer fits when its turn comes is `left_out` in the end.
+    `total` is counted now. Deliveries that no longer match when their turn comes are `left_out` in the end.
     """
     checked = _checked(kind, [workspace_id], endpoint, chosen)
     with transaction.atomic():
         now, place = _now(), ""
         if kind == OperationKind.REPLAY and endpoint is not None:
-            # As it is now, whatever becomes of the endpoint.
+            # The endpoint may change during the replay.
             types, workflow = checked.event_types or endpoint.event_types, checked.workflow or endpoint.workflow_id
             checked = checked.model_copy(update={"event_types": types, "workflow": workflow})
-            # What a transaction that is at work tells of has happened already: the replay does not end before it.
+            # Events of running transactions have happened already: the replay waits for those transactions.
             place = f"{transactions.current() + 1}:"
         operation = Operation.objects.create(
             workspace_id=workspace_id,
@@ -105,48 +107,54 @@ def start(
 
 
 def cancel(operation: Operation) -> bool:
-    """End an operation after the slice that is being done. Returns False if it had ended. What is done stays done."""
+    """Stop an operation after the current slice. Returns False if it had ended. Finished slices stay."""
     running = Operation.objects.filter(pk=operation.pk, state=OperationState.RUNNING)
     return bool(running.update(state=OperationState.CANCELLED, ended_at=Now()))
 
 
-def _checked(kind: OperationKind, workspace_ids: Collection[UUID], endpoint: Endpoint | None, given: Filter) -> Chosen:
+def _checked(
+    kind: OperationKind, workspace_ids: Collection[UUID], endpoint: Endpoint | None, given: Filter
+) -> DeliverySelection:
     try:
-        chosen = given if isinstance(given, Chosen) else Chosen.model_validate(given)
+        chosen = given if isinstance(given, DeliverySelection) else DeliverySelection.model_validate(given)
         matching_types([*chosen.event_type, *chosen.event_types])
     except ValidationError as error:
         first = field_errors(error)[0]
         raise BadOperation(first.dotted, first.message) from None
     except UnknownEventType as error:
         raise BadOperation("event_types" if kind == OperationKind.REPLAY else "event_type", str(error)) from None
-    # Of a deleted endpoint, what waits can be cancelled.
+    # The pending deliveries of a deleted endpoint can be cancelled.
     there = endpoint is None or endpoint.deleted_at is None or kind == OperationKind.CANCEL
     if not there or (endpoint is not None and endpoint.workspace_id not in workspace_ids):
-        raise BadOperation("endpoint", "There is no such endpoint.")
+        raise BadOperation("endpoint", "There is no endpoint with this id.")
     if kind == OperationKind.REPLAY and endpoint is None:
-        raise BadOperation("endpoint", "Say to which endpoint.")
+        raise BadOperation("endpoint", "A replay needs an endpoint. Give its id.")
     if kind == OperationKind.RECOVER and chosen.since is None:
-        raise BadOperation("since", "Say since when.")
+        raise BadOperation("since", "`recover` needs a start time. Give `since`.")
     if chosen.since and chosen.until and chosen.until <= chosen.since:
-        raise BadOperation("until", "It lies before since.")
-    for field in sorted(chosen.model_dump(exclude_defaults=True).keys() - MEANT[kind]):
-        raise BadOperation(field, f"It means nothing to {kind.value}.")
+        raise BadOperation("until", "`until` must be after `since`.")
+    for field in sorted(chosen.model_dump(exclude_defaults=True).keys() - ALLOWED_FIELDS[kind]):
+        raise BadOperation(field, f"{kind.value} does not accept this field.")
     return chosen
 
 
 def _plan(
-    kind: OperationKind, workspace_ids: Collection[UUID], endpoint: Endpoint | None, chosen: Chosen, now: datetime
-) -> Plan:
+    kind: OperationKind,
+    workspace_ids: Collection[UUID],
+    endpoint: Endpoint | None,
+    chosen: DeliverySelection,
+    now: datetime,
+) -> OperationPlan:
     if kind == OperationKind.REPLAY:
         assert endpoint is not None
-        wanted = choosing.events(endpoint, chosen, now)
-        count = history.count(wanted)
-        first = [UUID(event.id) for event in history.read(wanted, limit=FIRST).events]
-        return Plan(count, [Recipient(endpoint.pk, endpoint.name, shown_url(endpoint.url), count)], first)
-    found = choosing.deliveries(kind, workspace_ids, endpoint, chosen, now)
-    counts = list(found.order_by().values_list("lane_id", "endpoint_id").annotate(n=Count("pk")).order_by("-n"))
-    first = list(found.order_by("pk").values_list("pk", flat=True)[:FIRST])
-    return Plan(sum(count for _, _, count in counts), _recipients(counts), first)
+        event_filter = choosing.events(endpoint, chosen, now)
+        count = history.count(event_filter)
+        first = [UUID(event.id) for event in history.read(event_filter, limit=FIRST).events]
+        return OperationPlan(count, [Recipient(endpoint.pk, endpoint.name, shown_url(endpoint.url), count)], first)
+    deliveries = choosing.deliveries(kind, workspace_ids, endpoint, chosen, now)
+    counts = list(deliveries.order_by().values_list("lane_id", "endpoint_id").annotate(n=Count("pk")).order_by("-n"))
+    first = list(deliveries.order_by("pk").values_list("pk", flat=True)[:FIRST])
+    return OperationPlan(sum(count for _, _, count in counts), _recipients(counts), first)
 
 
 def _recipients(counts: Sequence[tuple[UUID, UUID | None, int]]) -> list[Recipient]:
@@ -161,7 +169,7 @@ def _recipients(counts: Sequence[tuple[UUID, UUID | None, int]]) -> list[Recipie
 
 
 def _now() -> datetime:
-    """Return the database's time, by which deliveries end."""
+    """Return the database's time, which `ended_at` of deliveries uses."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]

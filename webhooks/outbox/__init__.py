@@ -1,19 +1,19 @@
-"""The outbox: deliveries are rows that are committed with what they tell of. What makes and takes back deliveries.
+"""The outbox: creates, cancels and redelivers deliveries, in the transaction of the change that they report.
 
-Everything here runs in the caller's transaction, or opens one; after the commit the workers are told. Nothing is sent
-here (`webhooks.sending.sender`).
+All functions run in the caller's transaction, or open one, and wake the workers after the commit. Sending is done by
+`webhooks.sending.sender`. Other packages use the names below.
 """
 
 from __future__ import annotations
 
 from webhooks.outbox.ad_hoc import AdHoc, BadAdHoc, create_ad_hoc
 from webhooks.outbox.fanout import deliver_events, deliver_to
-from webhooks.outbox.withdrawal import Cancelled, Withdrawn, cancel, redeliver, withdraw
+from webhooks.outbox.withdrawal import CancelResult, Withdrawn, cancel, redeliver, withdraw
 
 __all__ = [
     "AdHoc",
     "BadAdHoc",
-    "Cancelled",
+    "CancelResult",
     "Withdrawn",
     "cancel",
     "create_ad_hoc",

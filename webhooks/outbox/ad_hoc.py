@@ -1,32 +1,35 @@
-"""Deliveries that somebody asks for by URL: through the API, or by a node of an execution."""
+"""Ad-hoc deliveries: to a URL, requested through the API, by a node of an execution, or by a replay."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4, uuid5
 
 from django.db import transaction
 from django.utils import timezone
 
+from events.log.recorded import RecordedEvent
 from webhooks.models import Delivery, Lane, Origin, Rank
 from webhooks.models.endpoint import MAX_URL
 from webhooks.outbox.writing import write_once
 from webhooks.retry_schedule import RetryPolicy
-from webhooks.secrets import Auth, NoAuth, Secrets, SigningSecret, public_url
+from webhooks.secrets import Auth, NoAuth, SealedSecrets, SigningSecret, public_url
 from workflow_platform.core.outbound.addresses import OutboundRefused, parse_url
 
 _METHOD = re.compile(r"[A-Z]{1,7}")
 _PORTS = {"http": 80, "https": 443}
 _MAX_HOST = 300
+_INSTALLATION = UUID(int=0)
 TIMEOUT_SECONDS = 15.0
 ED25519_PREFIX = "whsk_"
 
 
 class BadAdHoc(ValueError):
-    """The message cannot be sent. `field` is what is wrong."""
+    """The message is invalid. `field` names the cause."""
 
     def __init__(self, field: str, why: str) -> None:
         super().__init__(f"{field}: {why}")
@@ -36,9 +39,9 @@ class BadAdHoc(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdHoc:
-    """What is to be sent where. Only with a `secret` (`whsec_…`, `whsk_…`) is it signed."""
+    """A message for a URL. It is signed if it has a `secret` (`whsec_…`, `whsk_…`)."""
 
-    workspace_id: UUID
+    workspace_id: UUID | None
     url: str
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -56,28 +59,36 @@ class AdHoc:
     run_index: int | None = None
     idempotency_key: str = ""
     awaited: bool = False
+    event: RecordedEvent | None = None
+    """The event that the body shows."""
+    message_id: str = ""
+    """The `webhook-id`; by default it is made of the delivery's id."""
+    public_headers: Mapping[str, str] = field(default_factory=dict)
+    """Further headers, which are logged as they are."""
+    other_secrets: Sequence[str] = field(default=(), repr=False)
+    """Texts that must not be logged."""
 
 
-def create_ad_hoc(wanted: Sequence[AdHoc]) -> list[Delivery]:
-    """Make the deliveries, and the lanes of hosts that are new. Returns them in the order of `wanted`.
+def create_ad_hoc(messages: Sequence[AdHoc]) -> list[Delivery]:
+    """Create deliveries, and lanes for new hosts. Returns the deliveries in the order of `messages`.
 
-    Of an idempotency key of a workspace there is one: who comes with it again, at the same time or later, gets that
-    one, whatever else is wanted. Raises BadAdHoc; whether an address may be called is for the caller to check, since
-    it takes time. In the caller's transaction, or in one of its own.
+    There is at most one delivery per idempotency key in a workspace: a repeated key returns the existing delivery.
+    Raises BadAdHoc. The caller checks whether the address may be called, since that takes time. Runs in the caller's
+    transaction, or in its own.
     """
-    made = [_delivery(each) for each in wanted]
-    if not made:
+    deliveries = [_delivery(message) for message in messages]
+    if not deliveries:
         return []
     with transaction.atomic():
-        lanes = {lane.pk: lane for lane in map(_lane, wanted)}
-        # In one order, so that two that make the same ones do not wait for each other.
+        lanes = {lane.pk: lane for lane in map(_lane, messages)}
+        # Sorted, to avoid deadlocks between transactions that create the same lanes.
         Lane.objects.bulk_create([lanes[pk] for pk in sorted(lanes)], ignore_conflicts=True)
-        return write_once(made)
+        return write_once(deliveries)
 
 
-def lane_id_of(workspace_id: UUID, url: str) -> UUID:
-    """Return the lane of a URL's host, in a workspace. Raises OutboundRefused."""
-    return uuid5(workspace_id, _origin_of(url))
+def lane_id_of(workspace_id: UUID | None, url: str) -> UUID:
+    """Return the lane id of a URL's origin in a workspace, or in the installation. Raises OutboundRefused."""
+    return uuid5(workspace_id or _INSTALLATION, _origin_of(url))
 
 
 def _origin_of(url: str) -> str:
@@ -85,58 +96,77 @@ def _origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}:{port or _PORTS[parts.scheme]}"
 
 
-def _lane(wanted: AdHoc) -> Lane:
-    origin = _origin_of(wanted.url)
+def _lane(message: AdHoc) -> Lane:
+    origin = _origin_of(message.url)
     return Lane(
-        id=uuid5(wanted.workspace_id, origin),
-        workspace_id=wanted.workspace_id,
+        id=lane_id_of(message.workspace_id, message.url),
+        workspace_id=message.workspace_id,
         host=urlsplit(origin).netloc[:_MAX_HOST],
     )
 
 
-def _delivery(wanted: AdHoc) -> Delivery:
-    _check(wanted)
+def _delivery(message: AdHoc) -> Delivery:
+    _check(message)
     now = timezone.now()
-    kind = "v1a" if wanted.secret.startswith(ED25519_PREFIX) else "v1"
-    signing = [SigningSecret(id=uuid4().hex, kind=kind, secret=wanted.secret, created_at=now)] if wanted.secret else []
+    kind = "v1a" if message.secret.startswith(ED25519_PREFIX) else "v1"
+    signing = (
+        [SigningSecret(id=uuid4().hex, kind=kind, secret=message.secret, created_at=now)] if message.secret else []
+    )
+    secrets = SealedSecrets(
+        signing=signing, auth=message.auth, headers=dict(message.headers), other=list(message.other_secrets)
+    )
+    event = message.event
     return Delivery(
-        workspace_id=wanted.workspace_id,
-        lane_id=lane_id_of(wanted.workspace_id, wanted.url),
-        origin=wanted.origin,
-        rank=wanted.rank,
+        event_id=None if event is None else UUID(event.id),
+        event_type="" if event is None else event.type,
+        stream="" if event is None else event.stream,
+        sequence=None if event is None else event.sequence,
+        workspace_id=message.workspace_id,
+        lane_id=lane_id_of(message.workspace_id, message.url),
+        origin=message.origin,
+        rank=message.rank,
         due_at=now,
-        execution_id=wanted.execution_id,
-        workflow_id=wanted.workflow_id,
-        node_id=wanted.node_id,
-        run_index=wanted.run_index,
-        method=wanted.method,
-        url=public_url(wanted.url),
-        sealed=Secrets(signing=signing, auth=wanted.auth, headers=dict(wanted.headers)).with_url(wanted.url).sealed(),
-        options={
-            "timeout_seconds": wanted.timeout_seconds,
-            "retry_policy": wanted.retry_policy.model_dump(exclude_defaults=True),
-        },
-        content_type=wanted.content_type,
-        body=wanted.body,
-        prepared=True,  # nothing is applied to it
-        idempotency_key=wanted.idempotency_key,
-        awaited=wanted.awaited,
+        execution_id=message.execution_id,
+        workflow_id=message.workflow_id,
+        node_id=message.node_id,
+        run_index=message.run_index,
+        method=message.method,
+        url=public_url(message.url),
+        sealed=secrets.with_url(message.url).sealed(),
+        options=_options(message),
+        content_type=message.content_type,
+        body=message.body,
+        prepared=True,  # ad-hoc messages are not filtered or transformed
+        idempotency_key=message.idempotency_key,
+        awaited=message.awaited,
         created_at=now,
     )
 
 
-def _check(wanted: AdHoc) -> None:
+def _options(message: AdHoc) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "timeout_seconds": message.timeout_seconds,
+        "retry_policy": message.retry_policy.model_dump(exclude_defaults=True),
+    }
+    if message.message_id:
+        options["message_id"] = message.message_id
+    if message.public_headers:
+        options["headers"] = dict(message.public_headers)
+    return options
+
+
+def _check(message: AdHoc) -> None:
     try:
-        parse_url(wanted.url)
+        parse_url(message.url)
     except OutboundRefused as error:
         raise BadAdHoc("url", str(error)) from None
-    if len(wanted.url) > MAX_URL:
-        raise BadAdHoc("url", f"Up to {MAX_URL} characters.")
-    if not _METHOD.fullmatch(wanted.method):
-        raise BadAdHoc("method", "An HTTP method in capital letters is wanted.")
-    if "\0" in wanted.body:
-        raise BadAdHoc("body", "A text cannot hold the character NUL.")
+    if len(message.url) > MAX_URL:
+        raise BadAdHoc("url", f"The URL has {len(message.url)} characters; at most {MAX_URL} are allowed.")
+    if not _METHOD.fullmatch(message.method):
+        raise BadAdHoc("method", f"{message.method[:20]!r} is not an HTTP method. Use capital letters, such as POST.")
+    if "\0" in message.body:
+        raise BadAdHoc("body", "The body contains the character NUL (U+0000). Remove it.")
     for name in ("content_type", "idempotency_key"):
-        value: str = getattr(wanted, name)
+        value: str = getattr(message, name)
         if len(value) > 200 or not value.isprintable():
-            raise BadAdHoc(name, "Up to 200 printable characters.")
+            raise BadAdHoc(name, "At most 200 printable characters are allowed.")

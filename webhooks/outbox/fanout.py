@@ -1,7 +1,7 @@
-"""From events to deliveries, in the events' transaction: which endpoints want which events.
+"""Fanout: creates the deliveries of events for all subscribed endpoints, in the transaction of the events.
 
-Nothing is remembered between two appends but what patterns mean: an endpoint that was changed by another process counts
-for the next append. No JavaScript runs here; filter and transformation are applied before the first attempt.
+Subscriptions are read for each append, so a change by another process counts from the next append on; only the meaning
+of patterns is cached. Filters and transformations run later, before the first attempt.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from events.log.cloud_events import cloud_event
 from events.log.recorded import RecordedEvent
 from webhooks import dispatcher
 from webhooks.models import Delivery, Endpoint, Ordering, Origin, Rank
-from webhooks.outbox.writing import Manner, Message, Receiver, write
+from webhooks.outbox.writing import DeliveryOptions, EndpointAddress, EventMessage, write
 from webhooks.validation import DELIVERED
 
-# One text for all of them, which is taken apart only when it is not the one that came before.
+# All rows as one text, which is parsed only when it has changed.
 _LISTENING = (
     "SELECT clock_timestamp(), string_agg(concat_ws(%s, id, workspace_id, method, ordering, event_types,"
     " coalesce(workflow_id::text, '-')), %s) FROM webhooks_endpoint"
@@ -35,9 +35,9 @@ _FIELD, _ROW = "\x1f", "\x1e"
 
 
 class _Listener(NamedTuple):
-    """An endpoint that hears of events now."""
+    """An endpoint with an active subscription."""
 
-    receiver: Receiver
+    receiver: EndpointAddress
     workflow_id: str | None
 
 
@@ -46,26 +46,26 @@ _Listeners = dict[tuple[str, str], list[_Listener]]
 
 
 def deliver_events(events: Sequence[RecordedEvent]) -> int:
-    """Make a delivery of each event for each endpoint of its workspace that wants it. Returns how many.
+    """Create a delivery of each event for each endpoint of its workspace that subscribes to it. Returns how many.
 
-    Called by the append, in its transaction. Events of the installation, which have no workspace, go nowhere.
+    Called by the append, in its transaction. Events of the installation, which have no workspace, are not delivered.
     """
     workspaces = {event.workspace_id for event in events if event.workspace_id}
     if not workspaces:
         return 0
     listeners, now = _listening(workspaces)
-    messages: list[Message] = []
+    messages: list[EventMessage] = []
     for event in events if listeners else ():
-        wanted_by = [
+        receivers = [
             listener.receiver
             for listener in listeners.get((event.workspace_id or "", event.type), ())
             if listener.workflow_id is None or listener.workflow_id == event.workflow_id
         ]
-        if wanted_by:
+        if receivers:
             body = cloud_event(event)
-            messages += [Message(receiver, event, body) for receiver in wanted_by]
+            messages += [EventMessage(receiver, event, body) for receiver in receivers]
     if messages:
-        write(messages, Manner(), now)
+        write(messages, DeliveryOptions(), now)
         dispatcher.wake_on_commit()
     return len(messages)
 
@@ -77,59 +77,61 @@ def deliver_to(
     rank: Rank = Rank.DEFAULT,
     operation_id: UUID | None = None,
 ) -> list[Delivery]:
-    """Make a delivery of each event for this endpoint, whatever it wants to hear. Returns them.
+    """Create a delivery of each event for this endpoint, whatever it subscribes to. Returns them.
 
-    For test events, and for history that is sent again: those are marked with the attribute `replay`. The events must
-    be of the endpoint's workspace (ValueError). In the caller's transaction, or in one of its own.
+    For test events and for replays, which get the attribute `replay`. The events must be of the endpoint's workspace
+    (ValueError). Runs in the caller's transaction, or in its own.
     """
-    ids = make_for(endpoint, events, Manner(origin, rank, operation_id))
+    ids = make_for(endpoint, events, DeliveryOptions(origin, rank, operation_id))
     return list(Delivery.objects.filter(pk__in=ids).order_by("pk"))
 
 
-def make_for(endpoint: Endpoint, events: Sequence[RecordedEvent], manner: Manner) -> list[str]:
-    """Do what `deliver_to` does, for many. Returns the ids of the deliveries, in the order of the events."""
+def make_for(endpoint: Endpoint, events: Sequence[RecordedEvent], options: DeliveryOptions) -> list[str]:
+    """Do what `deliver_to` does, and return only the ids of the deliveries, in the order of the events."""
     workspace = str(endpoint.workspace_id)
     if any(event.workspace_id != workspace for event in events):
-        raise ValueError("An endpoint is told only of events of its own workspace.")
+        raise ValueError("An endpoint gets only events of its own workspace.")
     if not events:
         return []
-    receiver = Receiver(str(endpoint.pk), workspace, endpoint.method, endpoint.ordering == Ordering.PER_STREAM)
-    marks: dict[str, Any] = {"replay": True} if manner.origin == Origin.REPLAY else {}
-    messages = [Message(receiver, event, cloud_event(event.forwarded(), **marks)) for event in events]
+    receiver = EndpointAddress(str(endpoint.pk), workspace, endpoint.method, endpoint.ordering == Ordering.PER_STREAM)
+    marks: dict[str, Any] = {"replay": True} if options.origin == Origin.REPLAY else {}
+    messages = [EventMessage(receiver, event, cloud_event(event.forwarded(), **marks)) for event in events]
     with transaction.atomic():
-        ids = write(messages, manner, _clock())
+        ids = write(messages, options, _clock())
         dispatcher.wake_on_commit()
     return ids
 
 
 @lru_cache(4096)
 def types_of(event_types: str) -> frozenset[str]:
-    """Return the types that a list of patterns, as JSON text, means. What means nothing (any more) means none: events
-    are appended whatever stands in an endpoint's row."""
+    """Return the event types that a list of patterns, as JSON text, matches.
+
+    Invalid patterns match nothing, so that an invalid row of an endpoint cannot fail an append.
+    """
     patterns = orjson.loads(event_types)
-    found: set[str] = set()
+    types: set[str] = set()
     for pattern in patterns if isinstance(patterns, list) else ():
         try:
-            found |= matching_types([str(pattern)])
-        except UnknownEventType:  # of an earlier version of the platform
+            types |= matching_types([str(pattern)])
+        except UnknownEventType:  # written by an earlier version
             continue
-    return frozenset(found.intersection(DELIVERED))
+    return frozenset(types.intersection(DELIVERED))
 
 
 def _listening(workspaces: Collection[str]) -> tuple[_Listeners, datetime]:
-    """Return who hears of events of these workspaces, and the database's time, which is the same for all processes."""
+    """Return the subscriptions of these workspaces, and the database's time."""
     with connection.cursor() as cursor:
         cursor.execute(_LISTENING, [_FIELD, _ROW, list(workspaces)])
-        now, found = cursor.fetchone()
-    return _parsed(found) if found else {}, now
+        now, subscriptions = cursor.fetchone()
+    return _parsed(subscriptions) if subscriptions else {}, now
 
 
 @lru_cache(64)
-def _parsed(found: str) -> _Listeners:
+def _parsed(subscriptions: str) -> _Listeners:
     listeners: _Listeners = defaultdict(list)
-    for row in found.split(_ROW):
+    for row in subscriptions.split(_ROW):
         id_, workspace, method, ordering, types, workflow = row.split(_FIELD)
-        receiver = Receiver(id_, workspace, method, ordering == Ordering.PER_STREAM)
+        receiver = EndpointAddress(id_, workspace, method, ordering == Ordering.PER_STREAM)
         for type_ in types_of(types):
             listeners[workspace, type_].append(_Listener(receiver, None if workflow == "-" else workflow))
     return dict(listeners)
@@ -138,5 +140,5 @@ def _parsed(found: str) -> _Listeners:
 def _clock() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
-        found: datetime = cursor.fetchone()[0]
-    return found
+        now: datetime = cursor.fetchone()[0]
+    return now

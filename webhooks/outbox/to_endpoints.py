@@ -1,5 +1,5 @@
-"""Messages of somebody's own for endpoints: by the endpoint's URL, secrets and policy, past its filter and its
-transformation, which are for events."""
+"""Messages of nodes for endpoints. They use the endpoint's URL, secrets and retry policy, but not its filter and
+transformation, which apply to events."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from webhooks.outbox.writing import write_once
 
 
 class NoSuchEndpoint(Exception):
-    """The workspace has no endpoint of this name or id, or several, or it is inactive; the message says which."""
+    """No active endpoint, or several ones, match a name or id; the message says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToEndpoint:
-    """What is to be sent to an endpoint. Of an idempotency key of a workspace there is one delivery."""
+    """A message for an endpoint. There is at most one delivery per idempotency key in a workspace."""
 
     endpoint: Endpoint
     idempotency_key: str
@@ -36,46 +36,48 @@ class ToEndpoint:
 
 def find_endpoint(workspace_id: UUID, reference: str) -> Endpoint:
     """Return the endpoint of the workspace with that id or name. Raises NoSuchEndpoint."""
-    there = Endpoint.objects.filter(workspace=workspace_id, deleted_at__isnull=True)
+    endpoints = Endpoint.objects.filter(workspace=workspace_id, deleted_at__isnull=True)
     try:
-        found = list(there.filter(pk=UUID(reference)))
+        matches = list(endpoints.filter(pk=UUID(reference)))
     except ValueError:
-        found = list(there.filter(name=reference)[:2])
-    if len(found) > 1:
-        raise NoSuchEndpoint(f"Several endpoints of this workspace are called {reference!r}: give the id.")
-    if not found:
-        raise NoSuchEndpoint(f"There is no endpoint {reference!r} in this workspace.")
-    if not found[0].active:
-        raise NoSuchEndpoint(f"The endpoint {found[0].name!r} is inactive. {found[0].disabled_reason}".rstrip())
-    return found[0]
+        matches = list(endpoints.filter(name=reference)[:2])
+    if len(matches) > 1:
+        raise NoSuchEndpoint(f"Several endpoints of this workspace are called {reference!r}. Use the id of one.")
+    if not matches:
+        raise NoSuchEndpoint(f"This workspace has no endpoint {reference!r}.")
+    if not matches[0].active:
+        raise NoSuchEndpoint(f"The endpoint {matches[0].name!r} is inactive. {matches[0].disabled_reason}".rstrip())
+    return matches[0]
 
 
-def create_for_endpoints(wanted: Sequence[ToEndpoint]) -> list[Delivery]:
-    """Make the deliveries. Returns them in the order of `wanted`; for a key that was taken already, the one that took
-    it. In the caller's transaction, or in one of its own."""
-    return write_once([_delivery(each) for each in wanted]) if wanted else []
+def create_for_endpoints(messages: Sequence[ToEndpoint]) -> list[Delivery]:
+    """Create deliveries. Returns them in the order of `messages`; for a repeated key, the existing delivery.
+
+    Runs in the caller's transaction, or in its own.
+    """
+    return write_once([_delivery(message) for message in messages]) if messages else []
 
 
-def _delivery(wanted: ToEndpoint) -> Delivery:
-    endpoint, now = wanted.endpoint, timezone.now()
-    ordered = endpoint.ordering == Ordering.PER_STREAM and wanted.execution_id is not None
+def _delivery(message: ToEndpoint) -> Delivery:
+    endpoint, now = message.endpoint, timezone.now()
+    ordered = endpoint.ordering == Ordering.PER_STREAM and message.execution_id is not None
     return Delivery(
         workspace_id=endpoint.workspace_id,
         lane_id=endpoint.pk,
         endpoint=endpoint,
-        origin=wanted.origin,
-        rank=wanted.rank,
+        origin=message.origin,
+        rank=message.rank,
         due_at=now,
-        ordering_key=f"execution:{wanted.execution_id}" if ordered else "",
-        execution_id=wanted.execution_id,
-        workflow_id=wanted.workflow_id,
-        node_id=wanted.node_id,
-        run_index=wanted.run_index,
+        ordering_key=f"execution:{message.execution_id}" if ordered else "",
+        execution_id=message.execution_id,
+        workflow_id=message.workflow_id,
+        node_id=message.node_id,
+        run_index=message.run_index,
         method=endpoint.method,
-        content_type=wanted.content_type,
-        body=wanted.body,
+        content_type=message.content_type,
+        body=message.body,
         prepared=True,
-        idempotency_key=wanted.idempotency_key,
-        awaited=wanted.awaited,
+        idempotency_key=message.idempotency_key,
+        awaited=message.awaited,
         created_at=now,
     )

@@ -1,4 +1,4 @@
-"""What is taken back, and what is sent again."""
+"""Cancels, withdraws and redelivers deliveries."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from webhooks import dispatcher
 from webhooks.models import Delivery, Origin
 from webhooks.sending import outcomes
 
-_STILL_TOLD = sorted({*TERMINAL, "execution.cancel_requested"})
-"""Who was to hear of an execution is to hear of its end as well."""
+_STILL_DELIVERED = sorted({*TERMINAL, "execution.cancel_requested"})
+"""Deliveries of these events are not withdrawn: endpoints that saw an execution also see its end."""
 MAX_REASON = 500
 MOST_NAMED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """What became of the deliveries of executions."""
+    """The deliveries of executions after a withdrawal."""
 
     withdrawn: int = 0
-    """They were not sent yet, or failed to arrive up to now, and are cancelled."""
+    """Cancelled before they arrived."""
     sent: int = 0
-    """They had arrived."""
+    """Already delivered."""
     sending: int = 0
-    """They are under way at this moment: they may arrive, and are not tried again."""
+    """In flight: they may arrive, and are not retried."""
     left: list[UUID] = field(default_factory=list)
-    """Which those two are, up to MOST_NAMED."""
+    """The ids of those two groups, up to MOST_NAMED."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
-    """What became of deliveries that were to be cancelled; those that had ended are in neither."""
+class CancelResult:
+    """The result of a cancellation. Deliveries that had ended are in neither list."""
 
     cancelled: list[UUID]
     requested: list[UUID]
-    """Under way at this moment: they may arrive, and are not tried again."""
+    """In flight: they may arrive, and are not retried."""
 
 
-# Rows are locked in one order, whoever does it, so that nobody waits in a circle.
+# Rows are locked by id, to avoid deadlocks.
 _TAKE_BACK = """
 WITH found AS (
  SELECT id, status FROM webhooks_delivery WHERE {which} AND status IN ('pending', 'sending') ORDER BY id FOR UPDATE
@@ -72,10 +72,10 @@ FROM found WHERE d.id = found.id RETURNING d.id
 
 
 def withdraw(execution_ids: Collection[UUID], reason: str) -> Withdrawn:
-    """Cancel what these executions caused and what has not arrived: their events' deliveries, and their nodes'.
+    """Cancel the unsent deliveries of these executions: those of their events and of their nodes.
 
-    Not those that tell of the cancellation and of the end, nor what people sent by hand. In the caller's transaction,
-    the one that cancels the executions, or in one of its own.
+    Deliveries of the cancellation and of terminal events stay, as do those that people sent. Runs in the transaction
+    that cancels the executions, or in its own.
     """
     if not execution_ids:
         return Withdrawn()
@@ -83,7 +83,7 @@ def withdraw(execution_ids: Collection[UUID], reason: str) -> Withdrawn:
     values: dict[str, Any] = {
         "executions": list(execution_ids),
         "origins": [Origin.EVENT.value, Origin.NODE.value],
-        "told": _STILL_TOLD,
+        "told": _STILL_DELIVERED,
     }
     with transaction.atomic(), connection.cursor() as cursor:
         taken = _take_back(which, values, reason, None)
@@ -99,38 +99,38 @@ def withdraw(execution_ids: Collection[UUID], reason: str) -> Withdrawn:
 
 def cancel(
     deliveries: Sequence[Delivery | UUID], reason: str = "Cancelled.", operation_id: UUID | None = None
-) -> Cancelled:
-    """Cancel deliveries that have not ended. Those that are being sent are not tried again.
+) -> CancelResult:
+    """Cancel deliveries that have not ended. Those in flight are not retried.
 
-    In the caller's transaction, or in one of its own.
+    Runs in the caller's transaction, or in its own.
     """
     return _take_back("id = ANY(%(ids)s::uuid[])", {"ids": _ids(deliveries)}, reason, operation_id)
 
 
 def redeliver(deliveries: Sequence[Delivery | UUID], operation_id: UUID | None = None) -> list[UUID]:
-    """Have deliveries that have ended sent again, now, with the same `webhook-id` and all their attempts anew.
+    """Send deliveries that have ended again now, with the same `webhook-id` and a new set of attempts.
 
-    Returns which: not those that have not ended, nor those whose endpoint was deleted. In the caller's transaction, or
-    in one of its own.
+    Returns their ids; those that have not ended, or whose endpoint was deleted, are left out. Runs in the caller's
+    transaction, or in its own.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_REDELIVER, {"ids": _ids(deliveries), "operation": operation_id})
-        found = [pk for (pk,) in cursor.fetchall()]
-        if found:
+        redelivered = [pk for (pk,) in cursor.fetchall()]
+        if redelivered:
             dispatcher.wake_on_commit()
-    return found
+    return redelivered
 
 
-def _take_back(which: str, values: dict[str, Any], reason: str, operation_id: UUID | None) -> Cancelled:
+def _take_back(which: str, values: dict[str, Any], reason: str, operation_id: UUID | None) -> CancelResult:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             _TAKE_BACK.format(which=which), values | {"reason": reason[:MAX_REASON], "operation": operation_id}
         )
         rows = cursor.fetchall()
         if awaited := [pk for pk, status, awaited in rows if awaited and status == "cancelled"]:
-            transaction.on_commit(lambda: outcomes.tell_of_ends(awaited))
-    by_status = {wanted: [pk for pk, status, _ in rows if status == wanted] for wanted in ("cancelled", "sending")}
-    return Cancelled(by_status["cancelled"], by_status["sending"])
+            transaction.on_commit(lambda: outcomes.notify_ended(awaited))
+    cancelled = [pk for pk, status, _ in rows if status == "cancelled"]
+    return CancelResult(cancelled, [pk for pk, status, _ in rows if status == "sending"])
 
 
 def _ids(deliveries: Sequence[Delivery | UUID]) -> list[UUID]:

@@ -1,5 +1,5 @@
-"""Deliveries are written in the transaction of whoever makes them: those of events by COPY, since a batch can have
-thousands; those that somebody asks for once for each idempotency key."""
+"""Writes deliveries in the caller's transaction: those of events with COPY, since a batch can have thousands; requested
+ones at most once per idempotency key."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _NULL = "\\N"
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
-    """What a delivery has of its endpoint."""
+class EndpointAddress:
+    """The columns of a delivery that come from its endpoint."""
 
     endpoint_id: str
     workspace_id: str
@@ -35,38 +35,38 @@ class Receiver:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """An event for a receiver, and the CloudEvent as JSON text."""
+class EventMessage:
+    """An event for an endpoint, with its CloudEvent as JSON text."""
 
-    receiver: Receiver
+    receiver: EndpointAddress
     event: RecordedEvent
     body: str
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """Why the deliveries are made, and how urgent they are."""
+class DeliveryOptions:
+    """The origin and priority of deliveries, and the operation that creates them."""
 
     origin: Origin = Origin.EVENT
     rank: Rank = Rank.DEFAULT
     operation_id: UUID | None = None
 
 
-def write(messages: Sequence[Message], manner: Manner, at: datetime) -> list[str]:
-    """Write a delivery for each message, in their order. Returns their ids.
+def write(messages: Sequence[EventMessage], options: DeliveryOptions, at: datetime) -> list[str]:
+    """Write a delivery for each message, in order. Returns their ids.
 
-    `at` is the database's time: deliveries of a stream are sent in the order of their ids, and the clocks of the
-    processes that write them may be apart.
+    `at` is the database's time: deliveries of a stream are sent in the order of their ids, and the clocks of processes
+    can differ.
     """
     ids, now = uuid7_texts(at, len(messages)), time_text(at)
-    operation = str(manner.operation_id) if manner.operation_id else _NULL
-    # The columns that are the same for all; see _COLUMNS.
-    kind = f"{manner.origin}\tpending\t{manner.rank.value}\t{now}"
+    operation = str(options.operation_id) if options.operation_id else _NULL
+    # The columns with the same value in all rows; see _COLUMNS.
+    kind = f"{options.origin}\tpending\t{options.rank.value}\t{now}"
     rest = f"f\t\tf\t0\t0\t0\tf\t\t{now}\n"
     content = "application/cloudevents+json; charset=utf-8"
-    escaped: dict[int, str] = {}  # the same body goes to many
+    escaped: dict[int, str] = {}  # several endpoints get the same body
 
-    def row(id_: str, message: Message) -> str:
+    def row(id_: str, message: EventMessage) -> str:
         to, event = message.receiver, message.event
         body = escaped.get(id(message.body))
         if body is None:
@@ -84,22 +84,24 @@ def write(messages: Sequence[Message], manner: Manner, at: datetime) -> list[str
 
 
 def _escaped(body: str) -> str:
-    """Return JSON text as COPY reads it: it holds no character that COPY takes for its own but the backslash."""
+    """Escape JSON text for COPY. The backslash is the only special character that JSON text can contain."""
     return body.replace("\\", "\\\\") if "\\" in body else body
 
 
-def write_once(made: Sequence[Delivery]) -> list[Delivery]:
-    """Write deliveries and tell the workers, in the caller's transaction or in one of its own. Of an idempotency key of
-    a workspace there is one: returns, in the given order, the deliveries, or those that took their keys before."""
+def write_once(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Write deliveries and wake the workers, in the caller's transaction or in its own.
+
+    Returns them in the given order; for a repeated idempotency key, the existing delivery.
+    """
     with transaction.atomic():
-        # In one order, so that two that write the same ones do not wait for each other.
-        in_order = sorted(made, key=lambda each: (each.workspace_id, each.idempotency_key))
+        # Sorted, to avoid deadlocks between transactions that write the same keys.
+        in_order = sorted(deliveries, key=lambda each: (each.workspace_id, each.idempotency_key))
         Delivery.objects.bulk_create(in_order, ignore_conflicts=True)
         dispatcher.wake_on_commit()
-        keys = {each.idempotency_key for each in made if each.idempotency_key}
+        keys = {each.idempotency_key for each in deliveries if each.idempotency_key}
         if not keys:
-            return list(made)
-        workspaces = {each.workspace_id for each in made}
-        found = Delivery.objects.filter(workspace__in=workspaces, idempotency_key__in=keys)
-        there = {(each.workspace_id, each.idempotency_key): each for each in found}
-        return [there.get((each.workspace_id, each.idempotency_key), each) for each in made]
+            return list(deliveries)
+        workspaces = {each.workspace_id for each in deliveries}
+        stored = Delivery.objects.filter(workspace__in=workspaces, idempotency_key__in=keys)
+        by_key = {(each.workspace_id, each.idempotency_key): each for each in stored}
+        return [by_key.get((each.workspace_id, each.idempotency_key), each) for each in deliveries]

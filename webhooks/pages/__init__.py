@@ -1,1 +1,4 @@
-"""The pages of webhooks. They only read; changes go through the API."""
+"""The pages of webhooks. They only read; changes go through the API.
+
+Other packages use none of it.
+"""

@@ -1,4 +1,4 @@
-"""The log of deliveries, and the page of one delivery, which refreshes itself until the delivery has ended."""
+"""The list of deliveries, and the page of a delivery, which updates until the delivery has ended."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ POLL_SOON, POLL_LATER = 1, 5
 
 @login_required
 def deliveries(request: HttpRequest) -> HttpResponse:
-    """List the deliveries that the caller may see, newest first, filtered by the query; `before` pages back."""
+    """List the deliveries that the caller may see, newest first, with filters in the URL; `before` pages back."""
     user = cast(User, request.user)
     filters = DeliveryFilters(request.GET, user)
-    found = filters.filter(deliveries_of(user))
+    matches = filters.filter(deliveries_of(user))
     before = uuid_or_none(request.GET.get("before"))
-    rows = list((found.filter(pk__lt=before) if before else found)[: LISTED + 1])
+    rows = list((matches.filter(pk__lt=before) if before else matches)[: LISTED + 1])
     shown = rows[:LISTED]
     editor_of = offered(user, Role.EDITOR)
     context = {
@@ -61,23 +61,23 @@ def deliveries(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def delivery(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
-    """Show one delivery: its cause, its status and its attempts."""
+    """Show a delivery: its cause, its status and its attempts."""
     return render(request, "webhooks/delivery.html", _context(request, delivery_id))
 
 
 @login_required
 def delivery_state(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
-    """The part of the page that HTMX fetches again until the delivery has ended."""
+    """Render the part of the page that changes until the delivery has ended."""
     return render(request, "webhooks/_delivery.html", _context(request, delivery_id))
 
 
 def _context(request: HttpRequest, delivery_id: UUID) -> dict[str, Any]:
     user = cast(User, request.user)
-    found = Delivery.objects.select_related("endpoint", "workspace").defer("sealed", "endpoint__sealed")
-    row = get_visible_or_404(found, user, pk=delivery_id)
+    rows = Delivery.objects.select_related("endpoint", "workspace").defer("sealed", "endpoint__sealed")
+    row = get_visible_or_404(rows, user, pk=delivery_id)
     attempts = list(DeliveryAttempt.objects.filter(delivery=row).order_by("-number")[:ATTEMPTS])
     slowest = max((attempt.total_ms or 0.0 for attempt in attempts), default=0.0)
-    editor = Workspace.objects.visible_to(user, Role.EDITOR).filter(pk=row.workspace_id).exists()
+    editor = Workspace.objects.visible_to(user, Role.EDITOR).filter(deliveries=row).exists()
     inbound = (
         InboundRequest.objects.visible_to(user).filter(execution_id=row.execution_id) if row.execution_id else None
     )

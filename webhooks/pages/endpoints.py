@@ -19,7 +19,7 @@ from webhooks.models.endpoint import EndpointQuerySet
 from webhooks.pages import stats
 from webhooks.pages.listing import deliveries_of
 from webhooks.pages.reconciliation import hours, violations
-from webhooks.pages.status import standing
+from webhooks.pages.status import endpoint_status
 from webhooks.retry_schedule import RetryPolicy
 from webhooks.validation import DELIVERED
 from workflow_platform.core.accounts.models import Role, User, Workspace
@@ -35,30 +35,30 @@ HOURS = 48
 
 @login_required
 def endpoints(request: HttpRequest) -> HttpResponse:
-    """List the endpoints that the caller may see, by name, with their figures of the last 24 hours."""
+    """List the endpoints that the caller may see, by name, with their statistics of the last 24 hours."""
     user = cast(User, request.user)
-    found = Paginator(_endpoints(user).order_by("name", "id"), LISTED).get_page(request.GET.get("page"))
-    ids = [row.pk for row in found]
+    page = Paginator(_endpoints(user).order_by("name", "id"), LISTED).get_page(request.GET.get("page"))
+    ids = [row.pk for row in page]
     now, span = timezone.now(), stats.SPANS["24h"]
-    done, waiting = stats.figures(ids, span, now), stats.pending(ids)
+    measured, waiting = stats.statistics_of(ids, span, now), stats.pending(ids)
     admin_of, editor_of = offered(user, Role.ADMIN), offered(user, Role.EDITOR)
     admins, editors = {each.pk for each in admin_of}, {each.pk for each in editor_of}
     rows = [
         {
             "row": row,
             "url": shown_url(row.url),
-            "standing": standing(row, getattr(row, "lane", None), now),
-            "figures": done[row.pk],
-            "sparkline": stats.sparkline(done[row.pk], span, now),
+            "standing": endpoint_status(row, getattr(row, "lane", None), now),
+            "figures": measured.endpoints[row.pk],
+            "sparkline": stats.sparkline(measured, row.pk, span, now),
             "pending": waiting.get(row.pk, 0),
             "may_change": row.workspace_id in admins,
             "may_send": row.workspace_id in editors,
         }
-        for row in found
+        for row in page
     ]
     context = {
         "endpoints": rows,
-        "page": found,
+        "page": page,
         "workspaces": admin_of,
         "can_create": bool(admin_of),
         "can_send": bool(editors),
@@ -71,23 +71,23 @@ def endpoints(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def endpoint(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
-    """Show one endpoint: its figures, settings, subscription history and reconciliation."""
+    """Show an endpoint: statistics, settings, subscription history and reconciliation."""
     user = cast(User, request.user)
     row = get_visible_or_404(_endpoints(user), user, pk=endpoint_id)
     name = request.GET.get("range", "24h")
     span = stats.SPANS.get(name) or stats.SPANS["24h"]
     now = timezone.now()
-    found = stats.figures([row.pk], span, now)[row.pk]
+    measured = stats.statistics_of([row.pk], span, now)
     may_send = _may(user, row, Role.EDITOR)
     context = {
         "endpoint": row,
         "url": shown_url(row.url),
-        "standing": standing(row, getattr(row, "lane", None), now),
+        "standing": endpoint_status(row, getattr(row, "lane", None), now),
         "lane": getattr(row, "lane", None),
         "span": span,
         "spans": [(key, each.label, each is span) for key, each in stats.SPANS.items()],
-        "figures": found,
-        "drawn": stats.drawn(found, span, now),
+        "figures": measured.endpoints[row.pk],
+        "drawn": stats.drawn(measured, row.pk, span, now),
         "pending": stats.pending([row.pk]).get(row.pk, 0),
         "deliveries": deliveries_of(user).filter(endpoint=row)[:RECENT],
         "policy": policies.shown(RetryPolicy.model_validate(row.retry_policy)),
@@ -105,14 +105,14 @@ def endpoint(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
 
 
 def form_data() -> dict[str, Any]:
-    """Return the data of the endpoint form."""
+    """Return the data for the form of an endpoint."""
     types = {name: DESCRIPTIONS[name] for name in DELIVERED}
     return {"icons": static("icons.svg"), "types": types, "presets": policies.presets()}
 
 
 def _endpoints(user: User) -> EndpointQuerySet:
-    found = Endpoint.objects.visible_to(user).filter(deleted_at__isnull=True)
-    return found.select_related("workspace", "lane", "created_by").defer("sealed")
+    endpoints = Endpoint.objects.visible_to(user).filter(deleted_at__isnull=True)
+    return endpoints.select_related("workspace", "lane", "created_by").defer("sealed")
 
 
 def _may(user: User, row: Endpoint, role: Role) -> bool:

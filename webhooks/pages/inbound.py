@@ -1,4 +1,4 @@
-"""The log of what came to /hooks/: every request, also those that were refused, with the reason."""
+"""The log of requests to /hooks/, including rejected ones with the reason."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 
 @login_required
 def inbound(request: HttpRequest) -> HttpResponse:
-    """The requests that the caller may see, newest first, with filters in the URL; `before` pages back."""
+    """List the requests that the caller may see, newest first, with filters in the URL; `before` pages back."""
     filters = InboundFilters(request.GET)
-    found = filters.filter(inbound_of(cast(User, request.user))).defer("body", "headers", "query")
+    matches = filters.filter(inbound_of(cast(User, request.user))).defer("body", "headers", "query")
     before = uuid_or_none(request.GET.get("before"))
-    rows = list((found.filter(pk__lt=before) if before else found)[: LISTED + 1])
+    rows = list((matches.filter(pk__lt=before) if before else matches)[: LISTED + 1])
     shown = rows[:LISTED]
     context = {
         "filters": filters,
@@ -38,7 +38,7 @@ def inbound(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def inbound_request(request: HttpRequest, request_id: UUID) -> HttpResponse:
-    """Show one request: what it was, what was answered and why, and what it started."""
+    """Show a request, its answer with the reason, and the execution that it started."""
     row = inbound_of(cast(User, request.user)).filter(pk=request_id).first()
     if row is None:
         raise Http404

@@ -1,4 +1,4 @@
-"""The rows of the delivery log and the request log, by the filters in the query."""
+"""The filters and querysets of the lists of deliveries and inbound requests."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ ORIGINS = [
 LISTED = 50
 
 
-class Filters(PageFilters):
-    """The filters of both logs."""
+class ListFilters(PageFilters):
+    """The filters of both lists."""
 
     status_code = forms.IntegerField(required=False, min_value=100, max_value=599)
     workflow = forms.UUIDField(required=False, widget=forms.HiddenInput)
@@ -39,8 +39,8 @@ class Filters(PageFilters):
         self.fields["execution"].widget.attrs |= {"placeholder": "Execution id", "maxlength": 36, "spellcheck": "false"}
 
 
-class DeliveryFilters(Filters):
-    """The filters of the log of deliveries."""
+class DeliveryFilters(ListFilters):
+    """The filters of the list of deliveries."""
 
     status = forms.MultipleChoiceField(required=False, choices=[(each.value, each.value) for each in DeliveryStatus])
     endpoint = forms.ModelChoiceField(Endpoint.objects.none(), required=False, empty_label="Any endpoint")
@@ -59,7 +59,7 @@ class DeliveryFilters(Filters):
         }
 
     def question(self) -> dict[str, Any]:
-        """Return the filters as the API takes them, for an operation on all matching deliveries."""
+        """Return the filters in the format of the API, for operations on all matching deliveries."""
         chosen, (since, until) = self.chosen(), self.span()
         asked: dict[str, Any] = {
             name: moment.isoformat() for name, moment in (("since", since), ("until", until)) if moment
@@ -90,8 +90,8 @@ class DeliveryFilters(Filters):
         ).applied(deliveries)
 
 
-class InboundFilters(Filters):
-    """The filters of the log of inbound requests."""
+class InboundFilters(ListFilters):
+    """The filters of the list of inbound requests."""
 
     accepted = forms.MultipleChoiceField(required=False, choices=[("yes", "accepted"), ("no", "rejected")])
     path = forms.CharField(required=False, max_length=300)
@@ -122,12 +122,12 @@ class InboundFilters(Filters):
 
 def deliveries_of(user: User) -> QuerySet[Delivery]:
     """Return the deliveries that the user may see, newest first, with the columns of a row."""
-    found = Delivery.objects.visible_to(user).select_related("endpoint").order_by("-id")
-    return found.defer("body", "sealed", "options", "endpoint__sealed", "endpoint__filter", "endpoint__transform")
+    deliveries = Delivery.objects.visible_to(user).select_related("endpoint").order_by("-id")
+    return deliveries.defer("body", "sealed", "endpoint__sealed", "endpoint__filter", "endpoint__transform")
 
 
 def inbound_of(user: User) -> QuerySet[InboundRequest]:
-    """Return the inbound requests that the user may see. Staff also see requests without a workspace."""
+    """Return the inbound requests that the user may see; staff also see requests without a workspace."""
     mine = Q(workspace__in=Workspace.objects.visible_to(user).order_by().values("pk"))
     if user.is_active and user.is_staff:
         mine |= Q(workspace__isnull=True)
@@ -135,7 +135,7 @@ def inbound_of(user: User) -> QuerySet[InboundRequest]:
 
 
 def _types(text: str) -> list[str]:
-    """Return the types that match a pattern or start with the text; without a match, the text itself."""
+    """Return the event types that match a pattern or prefix; without a match, the text itself."""
     for pattern in (text.strip(), f"{text.strip()}*"):
         try:
             return sorted(matching_types([pattern]))

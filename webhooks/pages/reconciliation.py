@@ -1,4 +1,4 @@
-"""Reconciliation: whether every due event is accounted for, for all endpoints and for one."""
+"""The reconciliation page of all endpoints, and its part on the page of one."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 HOURS_LISTED = 100
 VIOLATIONS = 100
 _SUMMED = ("due", "delivered", "pending", "failed", "cancelled", "violations")
-_HOLDS = Q(violations=0, due=F("delivered") + F("pending") + F("failed") + F("cancelled"))
+_MATCHES = Q(violations=0, due=F("delivered") + F("pending") + F("failed") + F("cancelled"))
 
 
 @login_required
 def reconciliation(request: HttpRequest) -> HttpResponse:
-    """Show for each endpoint and hour whether every due event is accounted for; `before` pages back."""
+    """Show, per endpoint and hour, the events due and their deliveries; `before` pages back."""
     user = cast(User, request.user)
     mine = Endpoint.objects.visible_to(user)
     counts = hours().filter(endpoint__in=mine)
-    chosen = mine.filter(pk=wanted).first() if (wanted := uuid_or_none(request.GET.get("endpoint"))) else None
+    endpoint_id = uuid_or_none(request.GET.get("endpoint"))
+    chosen = mine.filter(pk=endpoint_id).first() if endpoint_id else None
     if chosen:
         counts = counts.filter(endpoint=chosen)
     listed = Violation.objects.filter(endpoint__in=mine.filter(pk=chosen.pk) if chosen else mine)
     only = request.GET.get("only") == "violations"
-    shown = counts.filter(~_HOLDS) if only else counts
-    before = _place(request.GET.get("before"))
+    shown = counts.filter(~_MATCHES) if only else counts
+    before = _position(request.GET.get("before"))
     if before:
         hour, pk = before
         shown = shown.filter(Q(hour__lt=hour) | Q(hour=hour, pk__lt=pk))
@@ -43,7 +44,7 @@ def reconciliation(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": rows[:HOURS_LISTED],
         "sums": counts.aggregate(*(Sum(name) for name in _SUMMED), checked=Max("checked_at"))
-        | {"broken": counts.filter(~_HOLDS).count()},
+        | {"broken": counts.filter(~_MATCHES).count()},
         "violations": violations(listed),
         "senders": {each.pk for each in Workspace.objects.visible_to(user, Role.EDITOR)},
         "endpoints": mine.order_by("name").values_list("pk", "name"),
@@ -58,17 +59,17 @@ def reconciliation(request: HttpRequest) -> HttpResponse:
 
 
 def hours() -> QuerySet[HourCount]:
-    """Return the counts of hours. `held` says whether the counts of an hour match."""
-    return HourCount.objects.select_related("endpoint").annotate(held=_HOLDS)
+    """Return the counts of hours, each with `held`: whether its counts match."""
+    return HourCount.objects.select_related("endpoint").annotate(held=_MATCHES)
 
 
-def violations(found: QuerySet[Violation]) -> Iterable[Violation]:
+def violations(rows: QuerySet[Violation]) -> Iterable[Violation]:
     """Return the newest violations."""
-    return found.select_related("endpoint").order_by("-id")[:VIOLATIONS]
+    return rows.select_related("endpoint").order_by("-id")[:VIOLATIONS]
 
 
-def _place(text: str | None) -> tuple[datetime, int] | None:
-    """Return the hour and the id that `before` names."""
+def _position(text: str | None) -> tuple[datetime, int] | None:
+    """Return the hour and id in the parameter `before`."""
     seconds, _, pk = (text or "").partition(".")
     if not (seconds.isdecimal() and pk.isdecimal() and len(seconds) < 12 and len(pk) < 19):
         return None

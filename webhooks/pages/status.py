@@ -12,8 +12,8 @@ State = Literal["active", "paused", "disabled", "inactive", "resting", "failing"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """`status` sets the colour. `since` is when the state began, `until` when it ends by itself."""
+class EndpointStatus:
+    """The status of an endpoint. `status` selects the colour; `until` is when it changes by itself."""
 
     state: State
     status: str
@@ -23,22 +23,21 @@ class Standing:
     until: datetime | None = None
 
 
-def standing(endpoint: Endpoint, lane: Lane | None, now: datetime) -> Standing:
-    """Return the current status of the endpoint."""
+def endpoint_status(endpoint: Endpoint, lane: Lane | None, now: datetime) -> EndpointStatus:
+    """Return the status of an endpoint."""
     if not endpoint.active and endpoint.disabled_at:
-        reason = endpoint.disabled_reason or "The endpoint responded 410 Gone, or failed for too long."
-        return Standing("disabled", "failed", "disabled", reason, since=endpoint.disabled_at)
+        reason = endpoint.disabled_reason or "It answered 410 Gone, or failed for days."
+        return EndpointStatus("disabled", "failed", "disabled", reason, since=endpoint.disabled_at)
     if not endpoint.active:
-        return Standing("inactive", "skipped", "inactive", "Off. Events are not delivered.")
+        return EndpointStatus("inactive", "skipped", "inactive", "No deliveries are created.")
     if endpoint.paused_at:
-        return Standing("paused", "paused", "paused", "Deliveries are kept and not sent.", since=endpoint.paused_at)
+        return EndpointStatus(
+            "paused", "paused", "paused", "Deliveries are kept, and not sent.", since=endpoint.paused_at
+        )
     if lane and lane.open_until and lane.open_until > now:
-        reason = f"Paused after {_failures(lane)} in a row."
-        return Standing("resting", "timed_out", "paused (failing)", reason, lane.failing_since, lane.open_until)
+        reason = f"{lane.failures} attempts in a row failed. One attempt probes the receiver after the pause."
+        return EndpointStatus("resting", "timed_out", "breaker open", reason, lane.failing_since, lane.open_until)
     if lane and lane.failing_since:
-        return Standing("failing", "waiting", "failing", f"{_failures(lane)} in a row.", since=lane.failing_since)
-    return Standing("active", "completed", "active")
-
-
-def _failures(lane: Lane) -> str:
-    return f"{lane.failures} failure{'' if lane.failures == 1 else 's'}"
+        reason = f"{lane.failures} attempt{'' if lane.failures == 1 else 's'} in a row failed."
+        return EndpointStatus("failing", "waiting", "failing", reason, since=lane.failing_since)
+    return EndpointStatus("active", "completed", "active")

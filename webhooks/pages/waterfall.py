@@ -1,4 +1,4 @@
-"""The phases of an attempt as horizontal bars. Pure."""
+"""The phases of an attempt as a waterfall of bars. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Timed(Protocol):
-    """Times in milliseconds. `first_byte_ms` and `total_ms` count from the start; the others are durations."""
+    """Milliseconds. `first_byte_ms` and `total_ms` count from the start, the others are durations."""
 
     dns_ms: float | None
     connect_ms: float | None
@@ -27,10 +27,8 @@ class Phase:
 
 
 def waterfall(attempt: Timed, scale: float | None = None) -> list[Phase]:
-    """Return the phases of an attempt in order.
-
-    `scale` is the time that fills the width: the longest of several attempts, so that they can be compared.
-    """
+    """Return the phases of an attempt, in order. `scale` is the time that fills the width, such as the longest of
+    several attempts."""
     total = attempt.total_ms or 0.0
     spent = [("DNS", attempt.dns_ms), ("Connect", attempt.connect_ms), ("TLS", attempt.tls_ms)]
     before = sum(milliseconds or 0.0 for _, milliseconds in spent)

@@ -1,1 +1,4 @@
-"""Sending: what one worker process claims, sends and writes down, lane by lane. A lane is the way to one receiver."""
+"""Claims, sends and records deliveries, lane by lane. A lane is the queue of one receiver.
+
+Other packages use `outcomes.on_end`, `lanes` and `message.defaults`.
+"""

@@ -1,4 +1,4 @@
-"""How attempts change a lane: window, circuit breaker, what it takes. Pure."""
+"""How attempts change the health of a lane: window, circuit breaker, latency. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 FIRST_OPEN_SECONDS = 5.0
 LONGEST_OPEN_SECONDS = 300.0
 LONGEST_PAUSE_SECONDS = 3_600.0
-"""What a 429 or 503 with Retry-After holds up a whole lane at most."""
+"""A Retry-After with 429 or 503 pauses the whole lane, up to this time."""
 WEIGHT_OF_THE_LATEST = 0.2
 LEAST_WINDOW = 1.0
 
@@ -31,18 +31,18 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an attempt says of its receiver."""
+    """What an attempt shows about its receiver."""
 
     succeeded: bool
     alive: bool
-    """It answered, with something that another attempt of the same would not change: the way to it is fine."""
+    """The receiver answered with an error that a retry would not change: the receiver itself works."""
     ms: float
     pause_seconds: float | None = None
-    """What it asked for with Retry-After."""
+    """The Retry-After of the answer."""
 
 
 def after(health: Health, results: Sequence[Result], now: datetime, max_concurrent: int, breaker: int) -> Health:
-    """Return how the lane does after these attempts, in the order in which they ended."""
+    """Return the health of the lane after these attempts, in the order in which they ended."""
     for result in results:
         slow_ms = health.slow_ms + (result.ms - health.slow_ms) * (WEIGHT_OF_THE_LATEST if health.slow_ms else 1)
         health = replace(health, slow_ms=slow_ms)
@@ -64,7 +64,7 @@ def after(health: Health, results: Sequence[Result], now: datetime, max_concurre
 def _failed(health: Health, result: Result, now: datetime, breaker: int) -> Health:
     health = replace(health, failing_since=health.failing_since or now, failed_at=now)
     if result.alive:
-        # It says no to this one, and would perhaps not to others; a breaker that was to be probed closes.
+        # The receiver refused this delivery but works: a half-open breaker closes.
         return replace(health, failures=0, open_until=None, opened_times=0)
     health = replace(health, window=max(LEAST_WINDOW, health.window / 2), failures=health.failures + 1)
     if result.pause_seconds:

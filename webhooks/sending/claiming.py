@@ -1,8 +1,8 @@
-"""Which deliveries this process sends next: claimed in the caller's transaction, which never waits for a lock.
+"""Claims the deliveries that this process sends next, in the caller's transaction, without waiting for a lock.
 
-Lanes with something due are found by looking from one to the next in the index `delivery_due`; their rows are locked
-(SKIP LOCKED: what another process claims from now is its own), and only then is counted what they are sending, so that
-windows and rate limits hold over all processes.
+The lanes with due deliveries are found with a skip scan over the index `delivery_due`. Their rows are locked (SKIP
+LOCKED, so another process claims from other lanes), and only then are their deliveries in flight counted. So windows
+and rate limits hold over all processes.
 """
 
 from __future__ import annotations
@@ -17,54 +17,54 @@ import orjson
 from django.conf import settings
 from django.db import connection, transaction
 
-from webhooks.sending.allocation import Allotment, Held, LaneNow, allot
+from webhooks.sending.allocation import Allocation, InFlight, LaneSnapshot, allocate
 from webhooks.sending.lanes import open_lane, open_missing_lanes, reset_lane
-from webhooks.sending.message import Claimed, Receiver
+from webhooks.sending.message import ClaimedDelivery, ReceiverConfig
 
-__all__ = ["Claimer", "Found", "is_something_due", "open_lane", "open_missing_lanes", "reset_lane"]
+__all__ = ["ClaimResult", "Claimer", "is_something_due", "open_lane", "open_missing_lanes", "reset_lane"]
 
 MOST_LANES = 200
-"""Lanes looked at in one transaction; the next one goes on behind them."""
+"""Lanes scanned in one transaction; the next claim continues after them."""
 MOST_STREAMS = 200
-"""Streams of an ordered endpoint whose first unended delivery is looked at in one transaction."""
+"""Streams of an ordered endpoint whose first unended delivery is read in one transaction."""
 _NOTHING = UUID(int=0)
 
 
 @dataclass(slots=True)
-class Found:
-    """What one claim came to."""
+class ClaimResult:
+    """The result of one claim."""
 
-    claimed: list[Claimed]
-    allotments: dict[UUID, Allotment]
+    claimed: list[ClaimedDelivery]
+    allocations: dict[UUID, Allocation]
     again_seconds: float | None
-    """When a rate limit allows more."""
+    """The seconds until a rate limit allows more; None: no rate limit does."""
     more: bool
-    """Whether there is probably more to claim at once."""
+    """Whether there is probably more to claim now."""
 
 
 class Claimer:
-    """Claims for one process; remembers which lane it has come to, so that each has its turn."""
+    """Claims for one process. It remembers the last lane that it scanned, so that every lane has its turn."""
 
     def __init__(self) -> None:
         self._after = _NOTHING
         self._streams: dict[UUID, str] = {}
 
-    def claim(self, held: Mapping[UUID, Held], threads: int, slow_threads: int) -> Found:
-        """Claim what may be sent now. Call it in a transaction: it holds locks until that ends."""
+    def claim(self, in_flight: Mapping[UUID, InFlight], threads: int, slow_threads: int) -> ClaimResult:
+        """Claim what may be sent now. Call it in a transaction, which keeps the locks."""
         began = time.monotonic()
         lanes, wrapped = self._lock_lanes()
-        allotments, again = allot(_counted(lanes), held, threads, slow_threads)
+        allocations, again = allocate(_with_counts(lanes), in_flight, threads, slow_threads)
         receivers = {lane.id: lane.receiver for lane in lanes}
-        plain = {pk: each.claims for pk, each in allotments.items() if each.claims and not receivers[pk].ordered}
-        ordered = {pk: each.claims for pk, each in allotments.items() if each.claims and receivers[pk].ordered}
-        rows = _take(plain) + [row for pk, n in ordered.items() for row in self._take_heads(pk, n)]
+        unordered = {pk: each.claims for pk, each in allocations.items() if each.claims and not receivers[pk].ordered}
+        ordered = {pk: each.claims for pk, each in allocations.items() if each.claims and receivers[pk].ordered}
+        rows = _take(unordered) + [row for pk, n in ordered.items() for row in self._take_heads(pk, n)]
         claimed = [_claimed(row, receivers[row[1]], began + settings.LEASE_SECONDS) for row in rows]
         claimed.sort(key=lambda each: (each.rank, each.due_at, each.id))
-        _spend(allotments, claimed)
-        return Found(claimed, allotments, again, bool(claimed) or not wrapped)
+        _spend(allocations, claimed)
+        return ClaimResult(claimed, allocations, again, bool(claimed) or not wrapped)
 
-    def _lock_lanes(self) -> tuple[list[LaneNow], bool]:
-        """Lock the next lanes that have something due and may have it sent; tell whether none are left behind them."""
+    def _lock_lanes(self) -> tuple[list[LaneSnapshot], bool]:
+        """Lock the next lanes with due deliveries that may be sent. Returns them, and whether these were all."""
         with connection.cursor() as cursor:
             cursor.execute(_BY_INDEX)
             cursor.execute(_LANES, {"after": self._after, "most": MOST_LANES})
@@ -76,28 +76,28 @@ class Claimer:
         lanes = [_lane(row[2:]) for row in rows if row[2] is not None]
         return lanes, wrapped and not began_behind
 
-    def _take_heads(self, lane_id: UUID, wanted: int) -> list[tuple[Any, ...]]:
-        """Claim of an ordered lane: of each stream only what comes first in it, and nothing while that is not due."""
+    def _take_heads(self, lane_id: UUID, most: int) -> list[tuple[Any, ...]]:
+        """Claim from an ordered lane: of each stream only the first delivery, and only when it is due."""
         with connection.cursor() as cursor:
             parameters: dict[str, Any] = {
                 "lane": lane_id,
                 "after": self._streams.get(lane_id, ""),
                 "most": MOST_STREAMS,
-                "wanted": wanted,
+                "wanted": most,
                 "lease": settings.LEASE_SECONDS,
             }
             cursor.execute(_LAST_STREAM, parameters)
             scanned, last = cursor.fetchone()
             cursor.execute(_TAKE_HEADS, parameters)
             rows = cursor.fetchall()
-        # With few streams each look begins at the first; with many it goes on where the last one ended.
+        # With few streams each scan starts at the first; with many it continues where the last one ended.
         self._streams[lane_id] = last if scanned == MOST_STREAMS else ""
         return list(rows)
 
 
-# What the planner knows of the table is minutes old, and by then thousands may be pending, or none.
+# The statistics of the planner are minutes old; meanwhile thousands of rows may have become pending, or none.
 _BY_INDEX = "SET LOCAL enable_seqscan = off"
-# The first column says how far the scan came, and with it the second: they are there even if no lane can be locked.
+# The first two columns say how far the scan came; they are returned even if no lane can be locked.
 _LANES = """
 WITH RECURSIVE ids(lane_id, n) AS (
   (SELECT lane_id, 1 FROM webhooks_delivery WHERE status = 'pending' AND lane_id > %(after)s
@@ -187,21 +187,21 @@ _TAKE_HEADS = f"""{_HEADS}, heads AS (
 """  # noqa: S608
 
 
-def _lane(row: tuple[Any, ...]) -> LaneNow:
+def _lane(row: tuple[Any, ...]) -> LaneSnapshot:
     lane_id, workspace_id, window, failures, opened, slow_ms, tokens, tokens_seconds, endpoint_id, *rest = row
     if endpoint_id is None:
-        receiver = Receiver(lane_id, workspace_id)
+        receiver = ReceiverConfig(lane_id, workspace_id)
     else:
         url, method, filter_, transform, sealed, policy, timeout, limit, seconds, most, ordering, follows = rest
-        receiver = Receiver(
+        receiver = ReceiverConfig(
             lane_id, workspace_id, endpoint_id, url, method, filter_, transform, bytes(sealed), policy, timeout,
             limit, seconds, most, ordering == "per_stream", follows,
         )  # fmt: skip
-    return LaneNow(receiver, window, failures, opened, slow_ms, tokens, tokens_seconds)
+    return LaneSnapshot(receiver, window, failures, opened, slow_ms, tokens, tokens_seconds)
 
 
-def _counted(lanes: Sequence[LaneNow]) -> list[LaneNow]:
-    """Add what each lane is sending: a statement of its own, which sees what was committed before the locks."""
+def _with_counts(lanes: Sequence[LaneSnapshot]) -> list[LaneSnapshot]:
+    """Add the number in flight to each lane, in a separate statement that sees what was committed before the locks."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT lane_id, count(*) FROM webhooks_delivery WHERE status = 'sending' AND lane_id = ANY(%s)"
@@ -212,28 +212,28 @@ def _counted(lanes: Sequence[LaneNow]) -> list[LaneNow]:
     return [replace(lane, sending=counts.get(lane.id, 0)) for lane in lanes]
 
 
-def _take(wanted: Mapping[UUID, int]) -> list[tuple[Any, ...]]:
-    if not wanted:
+def _take(claims: Mapping[UUID, int]) -> list[tuple[Any, ...]]:
+    if not claims:
         return []
     with connection.cursor() as cursor:
         parameters: dict[str, Any] = {
-            "lanes": list(wanted),
-            "counts": list(wanted.values()),
+            "lanes": list(claims),
+            "counts": list(claims.values()),
             "lease": settings.LEASE_SECONDS,
         }
         cursor.execute(_TAKE, parameters)
         return list(cursor.fetchall())
 
 
-def _claimed(row: tuple[Any, ...], receiver: Receiver, lease_until: float) -> Claimed:
+def _claimed(row: tuple[Any, ...], receiver: ReceiverConfig, lease_until: float) -> ClaimedDelivery:
     values = dict(zip(_NAMES, row, strict=True))
     values["options"] = orjson.loads(values["options"]) if values["options"] else None
-    return Claimed(**values, receiver=receiver, lease_until=lease_until)
+    return ClaimedDelivery(**values, receiver=receiver, lease_until=lease_until)
 
 
-def _spend(allotments: Mapping[UUID, Allotment], claimed: Sequence[Claimed]) -> None:
-    """Note what is left of rate limits."""
-    left = {pk: each.tokens + each.claims for pk, each in allotments.items() if each.tokens is not None}
+def _spend(allocations: Mapping[UUID, Allocation], claimed: Sequence[ClaimedDelivery]) -> None:
+    """Store the tokens that are left of the rate limits."""
+    left = {pk: each.tokens + each.claims for pk, each in allocations.items() if each.tokens is not None}
     for each in claimed:
         if each.lane_id in left:
             left[each.lane_id] -= 1
@@ -247,7 +247,7 @@ def _spend(allotments: Mapping[UUID, Allotment], claimed: Sequence[Claimed]) -> 
 
 
 def is_something_due() -> bool:
-    """Tell whether a claim would find something, windows and rate limits aside."""
+    """Return whether deliveries are due, regardless of windows and rate limits."""
     after = _NOTHING
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_BY_INDEX)

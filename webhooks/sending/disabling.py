@@ -1,4 +1,4 @@
-"""Endpoints that are made inactive because of what they answer."""
+"""Makes endpoints inactive that answer 410 or fail for too long."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SOURCE = "webhooks.endpoints"
 
 @transaction.atomic
 def disable(endpoint_id: UUID, reason: str) -> bool:
-    """Make an endpoint inactive because of what it answers, and say so on the stream `system`.
+    """Make an endpoint inactive, and append `system.error` with the reason.
 
-    Returns whether it was active. Its deliveries stay pending until somebody enables it again.
+    Returns whether the endpoint was active. Its deliveries stay pending until it is enabled again.
     """
     endpoint = (
         Endpoint.objects.select_for_update(no_key=True).filter(pk=endpoint_id, active=True, deleted_at=None).first()
@@ -32,6 +32,6 @@ def disable(endpoint_id: UUID, reason: str) -> bool:
         endpoint=endpoint, began_at=now, listening=False, event_types=endpoint.event_types,
         workflow_id=endpoint.workflow_id,
     )  # fmt: skip
-    message = f"The endpoint {endpoint.name!r} was made inactive. {reason}"
+    message = f"The endpoint {endpoint.name!r} was disabled. {reason}"
     system_events.emit("error", source=SOURCE, component=f"endpoint {endpoint.pk}", message=message[:500])
     return True

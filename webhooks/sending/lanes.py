@@ -1,4 +1,4 @@
-"""Lanes are made with their endpoints, begin anew, and are made up for where they are missing."""
+"""Creates lanes with their endpoints, resets them, and creates missing ones."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ CAREFUL_WINDOW = 1.0
 
 
 def open_lane(endpoint: Endpoint) -> Lane:
-    """Make the lane of an endpoint, with it; one that is there already stays as it is."""
+    """Create the lane of an endpoint. An existing lane stays unchanged."""
     return Lane.objects.get_or_create(
         pk=endpoint.pk, defaults={"endpoint": endpoint, "workspace_id": endpoint.workspace_id}
     )[0]
 
 
 def reset_lane(endpoint_id: UUID) -> None:
-    """Begin anew, carefully: after a pause, or when an endpoint is made active again."""
+    """Reset the health of a lane, with a window of 1: after a pause, or when an endpoint is enabled again."""
     Lane.objects.filter(endpoint_id=endpoint_id).update(
         window=CAREFUL_WINDOW,
         failures=0,
@@ -35,9 +35,9 @@ def reset_lane(endpoint_id: UUID) -> None:
 
 @transaction.atomic
 def open_missing_lanes() -> int:
-    """Make the lanes that deliveries wait for and that are not there; end what waits for an endpoint that is gone.
+    """Create missing lanes of pending deliveries, and cancel deliveries whose endpoint was deleted.
 
-    Returns how many lanes there were none of.
+    Returns how many lanes were missing.
     """
     with connection.cursor() as cursor:
         cursor.execute(_MISSING)

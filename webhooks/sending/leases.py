@@ -1,5 +1,7 @@
-"""Deliveries that this process has claimed: held for longer, given back, or kept as scripts have made them. All of it
-in the caller's transaction, and only while the lease holds."""
+"""Leases of claimed deliveries: renewed, or released; and the results of scripts, stored.
+
+All of it runs in the caller's transaction and changes a row only while the lease is valid.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,12 @@ from django.conf import settings
 from django.db import connection
 
 from webhooks.models import Delivery, DeliveryStatus
-from webhooks.sending.message import Claimed
-from webhooks.transforms import Prepared
+from webhooks.sending.message import ClaimedDelivery
+from webhooks.transforms import TransformResult
 
 
-def give_back(claimed: Sequence[Claimed]) -> None:
-    """Make deliveries pending again that were claimed and not sent, as if nothing had been."""
+def release(claimed: Sequence[ClaimedDelivery]) -> None:
+    """Make deliveries pending again that were claimed and not attempted. The claim does not count as an attempt."""
     if not claimed:
         return
     with connection.cursor() as cursor:
@@ -32,8 +34,8 @@ def give_back(claimed: Sequence[Claimed]) -> None:
         )
 
 
-def renew(claimed: Sequence[Claimed]) -> set[UUID]:
-    """Hold deliveries for longer. Returns those whose lease still held."""
+def renew(claimed: Sequence[ClaimedDelivery]) -> set[UUID]:
+    """Renew leases. Returns the deliveries whose lease was still valid."""
     if not claimed:
         return set()
     with connection.cursor() as cursor:
@@ -48,14 +50,14 @@ def renew(claimed: Sequence[Claimed]) -> set[UUID]:
         return {pk for (pk,) in cursor.fetchall()}
 
 
-def keep_prepared(prepared: Sequence[tuple[Claimed, Prepared | None]]) -> None:
-    """Keep what scripts made of deliveries, so that every attempt sends the same."""
-    for claimed, made in prepared:
+def store_transforms(transformed: Sequence[tuple[ClaimedDelivery, TransformResult | None]]) -> None:
+    """Store the results of scripts, so that every attempt sends the same."""
+    for claimed, result in transformed:
         own = Delivery.objects.filter(pk=claimed.id, lease_token=claimed.lease_token, status=DeliveryStatus.SENDING)
-        if made is None:
+        if result is None:
             own.update(prepared=True)
             continue
         own.update(
-            prepared=True, body=made.body, content_type=made.content_type, options=made.within(claimed.options),
-            method=made.method or claimed.verb,
+            prepared=True, body=result.body, content_type=result.content_type, options=result.within(claimed.options),
+            method=result.method or claimed.verb,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What this process has of one lane: deliveries that wait for a thread, and those that are being sent."""
+"""The deliveries of one lane in this process: those that wait for a thread, and those being sent."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from collections import deque
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from webhooks.sending.allocation import SLOW_MS, Allotment, Held
-from webhooks.sending.message import Claimed
-from webhooks.sending.retry_decision import Decided
+from webhooks.sending.allocation import SLOW_MS, Allocation, InFlight
+from webhooks.sending.message import ClaimedDelivery
+from webhooks.sending.retry_decision import RetryDecision
 
 FAILURES_IN_A_ROW = 3
-"""After so many, what was claimed ahead is given back."""
+"""After this many failures in a row, deliveries that were claimed ahead are released."""
 
 
 @dataclass(slots=True)
-class LaneHere:
-    """Not safe for threads by itself: the sender's lock is held whenever it is used."""
+class LocalLane:
+    """Not thread-safe: LocalQueue holds its lock around every use."""
 
     slots: int = 1
     slow: bool = False
-    waiting: deque[Claimed] = field(default_factory=deque)
+    waiting: deque[ClaimedDelivery] = field(default_factory=deque)
     running: dict[UUID, float] = field(default_factory=dict)
-    """Since when (`time.monotonic`) each is on its way."""
-    preparing: set[UUID] = field(default_factory=set)
-    """Of these, those that the endpoint's scripts see: they hold no thread."""
+    """When each attempt started (`time.monotonic`)."""
+    transforming: set[UUID] = field(default_factory=set)
+    """Of these, the ones that the endpoint's scripts are applied to: they occupy no thread."""
     unrecorded: int = 0
-    """Ended, and not written yet."""
+    """Ended and not recorded yet."""
     failures: int = 0
 
     @property
-    def held(self) -> Held:
+    def in_flight(self) -> InFlight:
         claimed = len(self.waiting) + len(self.running) + self.unrecorded
-        return Held(claimed, len(self.waiting), len(self.running), self.stuck(time.monotonic()) > 0)
+        return InFlight(claimed, len(self.waiting), len(self.running), self.stuck(time.monotonic()) > 0)
 
     @property
     def empty(self) -> bool:
         return not (self.waiting or self.running or self.unrecorded)
 
-    def allow(self, allotment: Allotment) -> None:
-        """Take over what the claim has found the lane to be entitled to."""
-        self.slots, self.slow = allotment.slots, allotment.slow
+    def allow(self, allocation: Allocation) -> None:
+        """Set the limits that the claim has allocated."""
+        self.slots, self.slow = allocation.slots, allocation.slow
 
-    def start(self) -> list[Claimed]:
-        """Return what may be sent now, and count it as running."""
+    def start(self) -> list[ClaimedDelivery]:
+        """Move the deliveries that may be sent now to running, and return them."""
         started = []
         while self.waiting and len(self.running) < self.slots:
             claimed = self.waiting.popleft()
@@ -52,12 +52,12 @@ class LaneHere:
             started.append(claimed)
         return started
 
-    def end(self, decided: Decided) -> list[Claimed]:
-        """Count an attempt as ended. Returns what is to be given back, since it would not go out quickly now."""
-        self.running.pop(decided.claimed.id, None)
+    def end(self, decision: RetryDecision) -> list[ClaimedDelivery]:
+        """Count an attempt as ended. Returns the deliveries to release because they would wait too long here."""
+        self.running.pop(decision.claimed.id, None)
         self.unrecorded += 1
-        result = decided.result
-        if decided.gone:
+        result = decision.result
+        if decision.gone:
             return self.clear()
         if result is None or result.succeeded or result.alive:
             self.failures = 0
@@ -68,17 +68,17 @@ class LaneHere:
             return self.clear()
         return []
 
-    def clear(self) -> list[Claimed]:
-        """Take out all that waits."""
+    def clear(self) -> list[ClaimedDelivery]:
+        """Remove and return all waiting deliveries."""
         waiting, self.waiting = list(self.waiting), deque()
         return waiting
 
     def stuck(self, now: float) -> int:
-        """Return how many attempts have been on their way for so long that the lane is slow."""
+        """Return how many attempts have run for longer than SLOW_MS."""
         late = now - SLOW_MS / 1000
-        return sum(since < late for pk, since in self.running.items() if pk not in self.preparing)
+        return sum(since < late for pk, since in self.running.items() if pk not in self.transforming)
 
     @property
     def threads(self) -> int:
-        """Return how many threads it holds, or will hold as soon as there are any."""
-        return len(self.running) - len(self.preparing)
+        """Return how many threads the lane occupies, or will occupy when threads are free."""
+        return len(self.running) - len(self.transforming)

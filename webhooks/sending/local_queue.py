@@ -1,4 +1,4 @@
-"""What a process has claimed and not written yet, lane by lane: shared by the clerk and the threads that send."""
+"""The deliveries that a process has claimed and not recorded yet, by lane: shared by the dispatcher and the senders."""
 
 from __future__ import annotations
 
@@ -11,68 +11,68 @@ from uuid import UUID
 
 from django.conf import settings
 
-from webhooks.sending.allocation import Held
-from webhooks.sending.claiming import Found
-from webhooks.sending.local_lane import LaneHere
-from webhooks.sending.message import Claimed
-from webhooks.sending.retry_decision import Decided
-from webhooks.transforms import Prepared
+from webhooks.sending.allocation import InFlight
+from webhooks.sending.claiming import ClaimResult
+from webhooks.sending.local_lane import LocalLane
+from webhooks.sending.message import ClaimedDelivery
+from webhooks.sending.retry_decision import RetryDecision
+from webhooks.transforms import TransformResult
 
 RENEWED_BELOW = 0.6
-"""Leases are renewed when so much of LEASE_SECONDS is left."""
+"""Leases are renewed when less than this share of LEASE_SECONDS is left."""
 
 
 @dataclass(slots=True)
-class Batch:
-    """What one turn of the clerk writes, and what there is room for."""
+class PendingWrites:
+    """What one turn of the dispatcher writes, and how much it may claim."""
 
-    ended: list[Decided]
-    returned: list[Claimed]
-    prepared: list[tuple[Claimed, Prepared | None]]
-    dropped: list[Claimed]
-    to_renew: list[Claimed] = field(default_factory=list)
-    held: dict[UUID, Held] = field(default_factory=dict)
-    """Without what is written."""
+    ended: list[RetryDecision]
+    released: list[ClaimedDelivery]
+    transformed: list[tuple[ClaimedDelivery, TransformResult | None]]
+    dropped: list[ClaimedDelivery]
+    to_renew: list[ClaimedDelivery] = field(default_factory=list)
+    in_flight: dict[UUID, InFlight] = field(default_factory=dict)
+    """Per lane, without the deliveries that this turn records."""
     threads: int = 0
     slow_threads: int = 0
 
 
-class AtHand:
-    """Safe for threads."""
+class LocalQueue:
+    """The local queue of a worker process. Thread-safe."""
 
     def __init__(self) -> None:
-        self.ready: queue.SimpleQueue[Claimed] = queue.SimpleQueue()
-        """What the threads take."""
+        self.ready: queue.SimpleQueue[ClaimedDelivery] = queue.SimpleQueue()
+        """Deliveries for the sender threads to take."""
         self.most_threads = 0
         self._lock = threading.Lock()
-        self._lanes: dict[UUID, LaneHere] = {}
-        self._held: dict[UUID, Claimed] = {}
-        self._ended: list[Decided] = []
-        self._returned: list[Claimed] = []
-        self._prepared: list[tuple[Claimed, Prepared | None]] = []
-        self._dropped: list[Claimed] = []
+        self._lanes: dict[UUID, LocalLane] = {}
+        self._claimed: dict[UUID, ClaimedDelivery] = {}
+        self._ended: list[RetryDecision] = []
+        self._released: list[ClaimedDelivery] = []
+        self._transformed: list[tuple[ClaimedDelivery, TransformResult | None]] = []
+        self._dropped: list[ClaimedDelivery] = []
         self._written_at_once: int | None = None
-        """How many ends are written together; None: all there are."""
-        self._bare: set[UUID] = set()
+        """How many ended deliveries are written in one transaction; None: all."""
+        self._without_answer: set[UUID] = set()
 
     @property
     def count(self) -> int:
-        """Return how many deliveries are held."""
-        return len(self._held)
+        """Return how many deliveries are claimed and not recorded."""
+        return len(self._claimed)
 
     @property
     def running(self) -> int:
-        """Return how many are on their way, or wait for nothing but a thread."""
+        """Return how many are being sent, or wait only for a thread."""
         with self._lock:
             return sum(lane.threads for lane in self._lanes.values())
 
-    # --- for the clerk ------------------------------------------------------------------------------------------------
+    # --- for the dispatcher ------------------------------------------------------------------------------------------
 
-    def collect(self, stopping: bool) -> Batch:
-        """Take stock: what is to be written, and what there is room for.
+    def collect(self, stopping: bool) -> PendingWrites:
+        """Return what to write and how much may be claimed.
 
-        WEBHOOK_THREADS make attempts, and for each that hangs one more, up to as many again: so receivers that begin
-        to hang all at once do not take every thread there is.
+        WEBHOOK_THREADS threads send. Each attempt that hangs adds one more thread, up to twice that number, so that
+        receivers which hang at the same time do not occupy all threads.
         """
         now = time.monotonic()
         with self._lock:
@@ -83,70 +83,77 @@ class AtHand:
                 in_use += lane.threads
                 slow += lane.threads if lane.slow else hanging
                 if hanging or stopping:
-                    self._give_back(lane, lane.clear())
-            batch = Batch(self._ended[: self._written_at_once], self._returned[:], self._prepared[:], self._dropped[:])
+                    self._release(lane, lane.clear())
+            batch = PendingWrites(
+                self._ended[: self._written_at_once], self._released[:], self._transformed[:], self._dropped[:]
+            )
             leaving = Counter(each.claimed.lane_id for each in batch.ended)
-            leaving.update(each.lane_id for each in (*batch.returned, *batch.dropped))
+            leaving.update(each.lane_id for each in (*batch.released, *batch.dropped))
             for pk, lane in self._lanes.items():
-                held = lane.held
-                batch.held[pk] = replace(held, claimed=held.claimed - leaving[pk])
-            written = {each.claimed.id for each in batch.ended} | {each.id for each in batch.returned}
+                in_flight = lane.in_flight
+                batch.in_flight[pk] = replace(in_flight, claimed=in_flight.claimed - leaving[pk])
+            written = {each.claimed.id for each in batch.ended} | {each.id for each in batch.released}
             soon = now + settings.LEASE_SECONDS * RENEWED_BELOW
-            batch.to_renew = [each for pk, each in self._held.items() if each.lease_until < soon and pk not in written]
+            batch.to_renew = [
+                each for pk, each in self._claimed.items() if each.lease_until < soon and pk not in written
+            ]
             self.most_threads = settings.WEBHOOK_THREADS + min(stuck, settings.WEBHOOK_THREADS)
             batch.threads = self.most_threads - in_use
             batch.slow_threads = settings.WEBHOOK_THREADS // 2 - slow
         return batch
 
-    def settle(self, batch: Batch, found: Found | None) -> None:
-        """Forget what has been written, and hand on what was claimed."""
+    def settle(self, batch: PendingWrites, claim: ClaimResult | None) -> None:
+        """Remove what has been written, and add what was claimed."""
         with self._lock:
             del self._ended[: len(batch.ended)]
             if not self._ended:
                 self._written_at_once = None
-            del self._returned[: len(batch.returned)]
-            del self._prepared[: len(batch.prepared)]
+            del self._released[: len(batch.released)]
+            del self._transformed[: len(batch.transformed)]
             del self._dropped[: len(batch.dropped)]
-            for claimed in (*(each.claimed for each in batch.ended), *batch.returned, *batch.dropped):
-                self._held.pop(claimed.id, None)
+            for claimed in (*(each.claimed for each in batch.ended), *batch.released, *batch.dropped):
+                self._claimed.pop(claimed.id, None)
                 self._lanes[claimed.lane_id].unrecorded -= 1
-            for claimed, made in batch.prepared:
-                claimed.become(made)
+            for claimed, result in batch.transformed:
+                claimed.apply(result)
                 self.ready.put(claimed)
-            for pk in self._take_over(found) if found is not None else ():
+            for pk in self._add(claim) if claim is not None else ():
                 self._start(self._lanes[pk])
             for pk in [pk for pk, lane in self._lanes.items() if lane.empty]:
                 del self._lanes[pk]
 
-    def doubt(self) -> None:
-        """Find what could not be written: ends go singly until all are written, one that fails by itself goes without
-        what the receiver said, and if that does not help either, its lease is left to run out."""
+    def isolate_failed_write(self) -> None:
+        """Isolate a delivery whose record cannot be written.
+
+        First, ended deliveries are written one by one. One that still fails is written without the receiver's answer.
+        If that fails too, it is dropped: its lease expires, and the sweep takes over.
+        """
         with self._lock:
             if self._written_at_once is None or not self._ended:
                 self._written_at_once = 1
                 return
             first = self._ended[0]
-            if first.claimed.id not in self._bare and first.attempt is not None:
-                self._bare.add(first.claimed.id)
+            if first.claimed.id not in self._without_answer and first.attempt is not None:
+                self._without_answer.add(first.claimed.id)
                 first.attempt.strip()
-                first.error = "What the receiver said could not be stored."
+                first.error = "The receiver's answer could not be stored."
                 return
-            self._bare.discard(first.claimed.id)
+            self._without_answer.discard(first.claimed.id)
             self._dropped.append(self._ended.pop(0).claimed)
 
-    def _take_over(self, found: Found) -> list[UUID]:
-        for claimed in found.claimed:
-            self._held[claimed.id] = claimed
-            self._lanes.setdefault(claimed.lane_id, LaneHere()).waiting.append(claimed)
-        here = [pk for pk in found.allotments if pk in self._lanes]
-        for pk in here:
-            self._lanes[pk].allow(found.allotments[pk])
-        return here
+    def _add(self, claim: ClaimResult) -> list[UUID]:
+        for claimed in claim.claimed:
+            self._claimed[claimed.id] = claimed
+            self._lanes.setdefault(claimed.lane_id, LocalLane()).waiting.append(claimed)
+        lane_ids = [pk for pk in claim.allocations if pk in self._lanes]
+        for pk in lane_ids:
+            self._lanes[pk].allow(claim.allocations[pk])
+        return lane_ids
 
     # --- for the threads ----------------------------------------------------------------------------------------------
 
-    def begin(self, claimed: Claimed) -> bool:
-        """Note that an attempt begins now. False if its lease is over: somebody else may be sending it."""
+    def begin(self, claimed: ClaimedDelivery) -> bool:
+        """Note that an attempt starts now. Return False if the lease has expired: another process may be sending it."""
         now = time.monotonic()
         with self._lock:
             lane = self._lanes[claimed.lane_id]
@@ -158,39 +165,39 @@ class AtHand:
             self._dropped.append(claimed)
             return False
 
-    def preparing(self, claimed: Claimed) -> None:
-        """Note that the endpoint's scripts see a delivery, and no thread waits for them."""
+    def start_transform(self, claimed: ClaimedDelivery) -> None:
+        """Note that the endpoint's scripts are applied to a delivery. It occupies no thread meanwhile."""
         with self._lock:
-            self._lanes[claimed.lane_id].preparing.add(claimed.id)
+            self._lanes[claimed.lane_id].transforming.add(claimed.id)
 
-    def prepared(self, claimed: Claimed, made: Prepared | None) -> None:
-        """Take what scripts have made of a delivery; it goes on when that is written."""
+    def finish_transform(self, claimed: ClaimedDelivery, result: TransformResult | None) -> None:
+        """Take the result of the scripts. The delivery is sent after the result is stored."""
         with self._lock:
-            self._lanes[claimed.lane_id].preparing.discard(claimed.id)
-            self._prepared.append((claimed, made))
+            self._lanes[claimed.lane_id].transforming.discard(claimed.id)
+            self._transformed.append((claimed, result))
 
-    def give_back(self, claimed: Claimed) -> None:
-        """Take a delivery that nothing came of: it is pending again, for any process."""
+    def release(self, claimed: ClaimedDelivery) -> None:
+        """Return a delivery that was not attempted: it becomes pending again, for any process."""
         with self._lock:
             lane = self._lanes[claimed.lane_id]
-            lane.preparing.discard(claimed.id)
+            lane.transforming.discard(claimed.id)
             lane.running.pop(claimed.id, None)
-            self._give_back(lane, [claimed])
+            self._release(lane, [claimed])
             self._start(lane)
 
-    def end(self, decided: Decided) -> None:
-        """Take what came of a delivery, and let the next one of its lane go."""
+    def end(self, decision: RetryDecision) -> None:
+        """Take the result of an attempt, and start the next delivery of its lane."""
         with self._lock:
-            lane = self._lanes[decided.claimed.lane_id]
-            lane.preparing.discard(decided.claimed.id)
-            self._give_back(lane, lane.end(decided))
-            self._ended.append(decided)
+            lane = self._lanes[decision.claimed.lane_id]
+            lane.transforming.discard(decision.claimed.id)
+            self._release(lane, lane.end(decision))
+            self._ended.append(decision)
             self._start(lane)
 
-    def _start(self, lane: LaneHere) -> None:
+    def _start(self, lane: LocalLane) -> None:
         for claimed in lane.start():
             self.ready.put(claimed)
 
-    def _give_back(self, lane: LaneHere, claimed: list[Claimed]) -> None:
-        self._returned += claimed
+    def _release(self, lane: LocalLane, claimed: list[ClaimedDelivery]) -> None:
+        self._released += claimed
         lane.unrecorded += len(claimed)

@@ -1,4 +1,4 @@
-"""One attempt to be made: what goes to whom, put together from a claimed delivery and its receiver."""
+"""A claimed delivery with the settings of its receiver: everything that one attempt needs."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from django.conf import settings
 from pydantic import ValidationError
 
 from webhooks.retry_schedule import Defaults, RetryPolicy
-from webhooks.secrets import Secrets
-from webhooks.transforms import Prepared
+from webhooks.secrets import SealedSecrets
+from webhooks.transforms import TransformResult
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
-    """An endpoint as it is configured when deliveries of it are claimed; for a host of ad-hoc ones mostly empty."""
+class ReceiverConfig:
+    """The settings of an endpoint when its deliveries are claimed. For a host of ad-hoc deliveries mostly empty."""
 
     lane_id: UUID
-    workspace_id: UUID
+    workspace_id: UUID | None
     endpoint_id: UUID | None = None
     url: str = ""
     method: str = "POST"
@@ -42,8 +42,8 @@ class Receiver:
 
 
 @dataclass(slots=True)
-class Claimed:
-    """A delivery that this process is to send, and nobody else while the lease lasts."""
+class ClaimedDelivery:
+    """A delivery that only this process may send while its lease is valid."""
 
     id: UUID
     lane_id: UUID
@@ -61,34 +61,34 @@ class Claimed:
     attempts_made: int
     attempts_before: int
     lease_token: int
-    receiver: Receiver
+    receiver: ReceiverConfig
     lease_until: float
-    """By `time.monotonic`: afterwards somebody else may have it."""
+    """By `time.monotonic`: afterwards another process may claim it."""
 
     @property
     def message_id(self) -> str:
-        return f"msg_{self.id.hex}"
+        return str((self.options or {}).get("message_id") or f"msg_{self.id.hex}")
 
     @property
-    def needs_preparing(self) -> bool:
-        """Tell whether the endpoint's scripts are to see it first."""
+    def needs_transform(self) -> bool:
+        """Return whether the endpoint's scripts must be applied first."""
         return not self.prepared and bool(self.receiver.filter or self.receiver.transform)
 
     @property
     def target(self) -> str:
-        """Return where it goes, as it may be shown."""
+        """Return the URL with its query masked."""
         return self.url or self.receiver.url
 
     @property
     def verb(self) -> str:
-        """Return the method: its own if it is ad hoc or was transformed to have one, else the endpoint's."""
+        """Return the method: its own if it is ad hoc or the transformation set one, else the endpoint's."""
         if self.receiver.endpoint_id is None or self.url:
             return self.method
         return str((self.options or {}).get("method") or self.receiver.method)
 
     @property
     def further_headers(self) -> dict[str, str]:
-        """Return the headers that the transformation has added."""
+        """Return the headers that the transformation added, or that may be logged as they are."""
         return dict((self.options or {}).get("headers") or {})
 
     @property
@@ -102,24 +102,24 @@ class Claimed:
 
     @property
     def attempt(self) -> int:
-        """Return which attempt this is for the retry policy, from 1."""
+        """Return the number of this attempt for the retry policy, from 1."""
         return max(1, self.attempts_made - self.attempts_before)
 
-    def become(self, made: Prepared | None) -> None:
-        """Take over what the endpoint's scripts have made of it; None leaves it as it is."""
+    def apply(self, result: TransformResult | None) -> None:
+        """Apply the result of the endpoint's scripts; None leaves the delivery as it is."""
         self.prepared = True
-        if made is not None:
-            self.body, self.content_type = made.body, made.content_type
-            self.options = made.within(self.options)
+        if result is not None:
+            self.body, self.content_type = result.body, result.content_type
+            self.options = result.within(self.options)
 
-    def secrets(self) -> Secrets:
-        """Return what is sealed into the delivery, or into its endpoint. Raises encryption.CannotDecrypt."""
+    def secrets(self) -> SealedSecrets:
+        """Return the secrets of the delivery, or of its endpoint. Raises encryption.CannotDecrypt."""
         sealed = self.sealed or self.receiver.sealed
-        return _opened(bytes(sealed)) if sealed else Secrets()
+        return _opened(bytes(sealed)) if sealed else SealedSecrets()
 
 
 def defaults() -> Defaults:
-    """Return what the retry policy `quick` is, as the settings say."""
+    """Return the values of the retry policy `quick`, from the settings."""
     return Defaults(
         settings.WEBHOOK_MAX_ATTEMPTS,
         settings.WEBHOOK_INITIAL_DELAY / 1000,
@@ -138,5 +138,5 @@ def _policy(text: str) -> RetryPolicy:
 
 
 @lru_cache(maxsize=1024)
-def _opened(sealed: bytes) -> Secrets:
-    return Secrets.of(sealed)
+def _opened(sealed: bytes) -> SealedSecrets:
+    return SealedSecrets.of(sealed)

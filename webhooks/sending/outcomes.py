@@ -1,7 +1,6 @@
-"""What came of attempts is written: many in one transaction, each only if its lease still holds.
+"""Records the results of attempts, many in one transaction, each only if its lease is still valid.
 
-Rows are locked deliveries first and then lanes, each by id, so that processes that record at once do not wait for each
-other in a circle.
+Rows are locked in one order to avoid deadlocks: deliveries by id, then lanes by id.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from webhooks.models import Delivery, DeliveryStatus
 from webhooks.sending import circuit_breaker
 from webhooks.sending.circuit_breaker import Health
 from webhooks.sending.disabling import disable
-from webhooks.sending.retry_decision import Decided
+from webhooks.sending.retry_decision import RetryDecision
 
 logger = logging.getLogger(__name__)
 
@@ -32,15 +31,15 @@ _callbacks: list[Callback] = []
 
 
 def on_end(callback: Callback) -> None:
-    """Call back, after the commit, with deliveries that have ended and that somebody waits for (`awaited`).
+    """Register a callback for deliveries that have ended and are `awaited`. It runs after the commit.
 
-    It may come twice, and not at all if the process dies at that moment: a sweep of the caller's own makes up for it.
+    It may be called twice, or never if the process dies at that moment: the caller needs a sweep to make up for it.
     """
     _callbacks.append(callback)
 
 
-def tell_of_ends(ids: Sequence[UUID]) -> None:
-    """Tell who waits how these deliveries have ended. Call it after the commit; never raises."""
+def notify_ended(ids: Sequence[UUID]) -> None:
+    """Call the callbacks for those of these deliveries that are awaited. Call it after the commit. Never raises."""
     if not ids or not _callbacks:
         return
     ended = list(Delivery.objects.filter(pk__in=ids, awaited=True, ended_at__isnull=False))
@@ -58,24 +57,24 @@ def tell_of_ends(ids: Sequence[UUID]) -> None:
 # --- recording --------------------------------------------------------------------------------------------------------
 
 
-def record(decided: Sequence[Decided]) -> Callable[[], None]:
-    """Write what came of attempts, in the caller's transaction. Returns what is to be done after its commit.
+def record(decisions: Sequence[RetryDecision]) -> Callable[[], None]:
+    """Record the results of attempts, in the caller's transaction. Returns a function to call after the commit.
 
-    What somebody else has claimed meanwhile is left as it is.
+    Deliveries that another process has claimed meanwhile are left unchanged.
     """
     now = timezone.now()
-    by_id = {each.claimed.id: each for each in decided}
-    kept: list[tuple[Decided, bool]] = []
+    by_id = {each.claimed.id: each for each in decisions}
+    recorded: list[tuple[RetryDecision, bool]] = []
     ended: list[UUID] = []
     for pk, status, awaited in _update_deliveries(list(by_id.values()), now):
         each = by_id[pk]
         cancelled = each.status == DeliveryStatus.PENDING and status == DeliveryStatus.CANCELLED
-        kept.append((each, cancelled))
+        recorded.append((each, cancelled))
         if awaited and status != DeliveryStatus.PENDING:
             ended.append(pk)
-    _copy_attempts(kept)
-    failing = _update_lanes([each for each, _ in kept], now)
-    gone = {each.claimed.receiver.endpoint_id for each, _ in kept if each.gone}
+    _copy_attempts(recorded)
+    failing = _update_lanes([each for each, _ in recorded], now)
+    gone = {each.claimed.receiver.endpoint_id for each, _ in recorded if each.gone}
 
     def after_commit() -> None:
         for endpoint_id in gone:
@@ -83,7 +82,7 @@ def record(decided: Sequence[Decided]) -> Callable[[], None]:
                 disable(endpoint_id, "The receiver answered 410 Gone.")
         for endpoint_id, since in failing.items():
             disable(endpoint_id, f"Every attempt since {since:%Y-%m-%d %H:%M} UTC has failed.")
-        tell_of_ends(ended)
+        notify_ended(ended)
 
     return after_commit
 
@@ -110,20 +109,20 @@ RETURNING d.id, d.status, d.awaited
 """
 
 
-def _update_deliveries(decided: Sequence[Decided], now: datetime) -> list[tuple[UUID, str, bool]]:
-    if not decided:
+def _update_deliveries(decisions: Sequence[RetryDecision], now: datetime) -> list[tuple[UUID, str, bool]]:
+    if not decisions:
         return []
     with connection.cursor() as cursor:
         cursor.execute(
             _UPDATE,
             {
-                "ids": [each.claimed.id for each in decided],
-                "tokens": [each.claimed.lease_token for each in decided],
-                "statuses": [str(each.status) for each in decided],
-                "dues": [each.due_at for each in decided],
-                "codes": [each.attempt.status if each.attempt else None for each in decided],
-                "errors": [each.error.replace("\0", "�") for each in decided],
-                "uncounted": [int(each.attempt is None) for each in decided],
+                "ids": [each.claimed.id for each in decisions],
+                "tokens": [each.claimed.lease_token for each in decisions],
+                "statuses": [str(each.status) for each in decisions],
+                "dues": [each.due_at for each in decisions],
+                "codes": [each.attempt.status if each.attempt else None for each in decisions],
+                "errors": [each.error.replace("\0", "�") for each in decisions],
+                "uncounted": [int(each.attempt is None) for each in decisions],
                 "now": now,
             },
         )
@@ -137,8 +136,8 @@ _COPY = (
 )
 
 
-def _copy_attempts(kept: Sequence[tuple[Decided, bool]]) -> None:
-    rows = [_attempt_row(each, cancelled) for each, cancelled in kept if each.attempt is not None]
+def _copy_attempts(recorded: Sequence[tuple[RetryDecision, bool]]) -> None:
+    rows = [_attempt_row(each, cancelled) for each, cancelled in recorded if each.attempt is not None]
     if not rows:
         return
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
@@ -146,16 +145,16 @@ def _copy_attempts(kept: Sequence[tuple[Decided, bool]]) -> None:
             copy.write_row(row)
 
 
-def _attempt_row(decided: Decided, cancelled: bool) -> tuple[Any, ...]:
-    claimed, attempt = decided.claimed, decided.attempt
+def _attempt_row(decision: RetryDecision, cancelled: bool) -> tuple[Any, ...]:
+    claimed, attempt = decision.claimed, decision.attempt
     assert attempt is not None
-    outcome = "failed" if cancelled else str(decided.outcome)
+    outcome = "failed" if cancelled else str(decision.outcome)
     return (
         attempt.id, claimed.receiver.workspace_id, claimed.id, claimed.receiver.endpoint_id, claimed.attempts_made,
         outcome, attempt.started_at, attempt.url[:2000], orjson.dumps(attempt.request_headers).decode(),
         attempt.status, orjson.dumps(attempt.response_headers).decode(), attempt.response_body,
-        attempt.response_truncated, attempt.error_class, decided.error.replace("\0", "�"), *astuple(attempt.timings),
-        None if cancelled else decided.due_at,
+        attempt.response_truncated, attempt.error_class, decision.error.replace("\0", "�"), *astuple(attempt.timings),
+        None if cancelled else decision.due_at,
     )  # fmt: skip
 
 
@@ -184,10 +183,10 @@ _UPDATE_LANES = (
 )
 
 
-def _update_lanes(decided: Sequence[Decided], now: datetime) -> dict[UUID, datetime]:
-    """Note how the receivers do. Returns the endpoints that have failed for too long, and since when."""
-    by_lane: defaultdict[UUID, list[Decided]] = defaultdict(list)
-    for each in decided:
+def _update_lanes(decisions: Sequence[RetryDecision], now: datetime) -> dict[UUID, datetime]:
+    """Update the health of the lanes. Returns the endpoints that have failed for too long, and since when."""
+    by_lane: defaultdict[UUID, list[RetryDecision]] = defaultdict(list)
+    for each in decisions:
         if each.result is not None:
             by_lane[each.claimed.lane_id].append(each)
     if not by_lane:
@@ -201,13 +200,13 @@ def _update_lanes(decided: Sequence[Decided], now: datetime) -> dict[UUID, datet
             results = [each.result for each in by_lane[lane_id] if each.result is not None]
             receiver = by_lane[lane_id][0].claimed.receiver
             most, breaker = receiver.max_concurrent, settings.WEBHOOK_BREAKER_FAILURES
-            became = circuit_breaker.after(Health(*fields), results, now, most, breaker)
+            updated_health = circuit_breaker.after(Health(*fields), results, now, most, breaker)
             if receiver.endpoint_id is not None and any(each.gone for each in by_lane[lane_id]):
-                # Nothing more goes there until, after the commit, the endpoint is made inactive.
+                # Nothing more is sent until the endpoint is made inactive, after the commit.
                 until = now + timedelta(seconds=circuit_breaker.LONGEST_OPEN_SECONDS)
-                became = replace(became, open_until=until, opened_times=1)
-            updated.append((lane_id, *astuple(became)))
-            since = became.failing_since
+                updated_health = replace(updated_health, open_until=until, opened_times=1)
+            updated.append((lane_id, *astuple(updated_health)))
+            since = updated_health.failing_since
             if receiver.endpoint_id is not None and since is not None and now - since >= longest:
                 failing[receiver.endpoint_id] = since
         if updated:

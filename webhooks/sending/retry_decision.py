@@ -1,4 +1,4 @@
-"""What follows from an attempt: delivered, tried again and when, or failed. Nothing is read or written here."""
+"""Decides what follows an attempt: delivered, retried (and when), or failed. Pure."""
 
 from __future__ import annotations
 
@@ -6,72 +6,74 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from webhooks.models import DeliveryStatus, Outcome
+from webhooks.models import AttemptOutcome, DeliveryStatus
 from webhooks.retry_schedule import GONE, LONGEST_RETRY_AFTER
 from webhooks.sending.circuit_breaker import Result
-from webhooks.sending.message import Claimed, defaults
-from webhooks.sending.transport import Attempt
+from webhooks.sending.message import ClaimedDelivery, defaults
+from webhooks.sending.transport import AttemptResult
 
-REACHED_NOBODY = frozenset({"refused", "script"})
-"""Classes of errors that say nothing of the receiver: what would have been called may not be, or there was no call."""
+NOT_SENT_CLASSES = frozenset({"refused", "script"})
+"""Error classes of attempts in which no request was sent: they say nothing about the receiver."""
 _PAUSING = frozenset({429, 503})
 _LONGEST_ERROR = 500
 
 
 @dataclass(slots=True)
-class Decided:
-    """An attempt and what is to be written of it."""
+class RetryDecision:
+    """An attempt and what to record."""
 
-    claimed: Claimed
-    attempt: Attempt | None
-    """None: there was no call (the filter turned the delivery down)."""
+    claimed: ClaimedDelivery
+    attempt: AttemptResult | None
+    """None: nothing was sent, because the filter excluded the event."""
     status: DeliveryStatus
-    outcome: Outcome | None
+    outcome: AttemptOutcome | None
     due_at: datetime | None
     error: str
     result: Result | None
-    """What it says of the receiver."""
+    """What the attempt shows about the receiver; None: nothing."""
     gone: bool = False
 
 
-def decide(claimed: Claimed, attempt: Attempt, now: datetime) -> Decided:
-    """Return what follows from an attempt that has ended."""
+def decide(claimed: ClaimedDelivery, attempt: AttemptResult, now: datetime) -> RetryDecision:
+    """Decide what follows an attempt that has ended."""
     error = attempt.error[:_LONGEST_ERROR]
     if attempt.succeeded:
         well = Result(True, True, attempt.timings.total or 0.0)
-        return Decided(claimed, attempt, DeliveryStatus.DELIVERED, Outcome.DELIVERED, None, "", well)
+        return RetryDecision(claimed, attempt, DeliveryStatus.DELIVERED, AttemptOutcome.DELIVERED, None, "", well)
     asked = retry_after(attempt.response_headers.get("retry-after", ""), now) if attempt.status else None
     policy = claimed.policy
     if attempt.status is not None:
         again = policy.is_retried(attempt.status)
     else:
-        again = attempt.error_class not in REACHED_NOBODY
+        again = attempt.error_class not in NOT_SENT_CLASSES
     result = None
-    if attempt.error_class not in REACHED_NOBODY:
+    if attempt.error_class not in NOT_SENT_CLASSES:
         pause = asked if attempt.status in _PAUSING else None
         alive = attempt.status is not None and not policy.is_retried(attempt.status) and attempt.status < 500
         result = Result(False, alive, attempt.timings.total or 0.0, pause)
     delay = policy.delay_after(claimed.attempt, defaults(), asked) if again else None
     if delay is None:
-        status, outcome, due = DeliveryStatus.FAILED, Outcome.FAILED, None
+        status, outcome, due = DeliveryStatus.FAILED, AttemptOutcome.FAILED, None
     else:
-        status, outcome, due = DeliveryStatus.PENDING, Outcome.RETRY, now + timedelta(seconds=delay)
-    return Decided(claimed, attempt, status, outcome, due, error, result, attempt.status == GONE)
+        status, outcome, due = DeliveryStatus.PENDING, AttemptOutcome.RETRY, now + timedelta(seconds=delay)
+    return RetryDecision(claimed, attempt, status, outcome, due, error, result, attempt.status == GONE)
 
 
-def broken(claimed: Claimed, attempt: Attempt) -> Decided:
-    """Return what follows when the sender itself failed: that is a mistake of ours, and is not made again and again."""
-    attempt.error_class, error = "internal", "The sender failed; its log says why."
-    return Decided(claimed, attempt, DeliveryStatus.FAILED, Outcome.FAILED, None, error, None)
+def internal_failure(claimed: ClaimedDelivery, attempt: AttemptResult) -> RetryDecision:
+    """Decide what follows a failure of the sender itself: the delivery fails, since a retry would fail again."""
+    attempt.error_class, error = "internal", "The sender failed with an internal error; see the worker's log."
+    return RetryDecision(claimed, attempt, DeliveryStatus.FAILED, AttemptOutcome.FAILED, None, error, None)
 
 
-def turned_down(claimed: Claimed) -> Decided:
-    """Return what follows when the endpoint's filter does not want the event."""
-    return Decided(claimed, None, DeliveryStatus.CANCELLED, None, None, "Turned down by the filter.", None)
+def filtered_out(claimed: ClaimedDelivery) -> RetryDecision:
+    """Decide what follows when the endpoint's filter excludes the event."""
+    return RetryDecision(
+        claimed, None, DeliveryStatus.CANCELLED, None, None, "Excluded by the endpoint's filter.", None
+    )
 
 
 def retry_after(value: str, now: datetime) -> float | None:
-    """Return the seconds that a Retry-After asks for, as a number or a date (RFC 9110, 10.2.3); None if it is none."""
+    """Return the seconds of a Retry-After, given as a number or a date (RFC 9110, 10.2.3); None if it is invalid."""
     value = value.strip()
     if value.isascii() and value.isdigit():
         return min(float(value[:12]), LONGEST_RETRY_AFTER)

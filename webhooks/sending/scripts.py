@@ -1,6 +1,6 @@
-"""Filters and transformations of deliveries: run in sandbox processes, in batches of one workspace.
+"""Runs the filters and transformations of endpoints in sandbox processes, in batches of one workspace.
 
-No thread that sends waits for them, and the slow ones of one workspace keep no other's waiting.
+Sender threads do not wait for them, and slow scripts of one workspace do not delay those of another.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import orjson
 
 from webhooks import transforms
 from webhooks.models import Origin
-from webhooks.sending.message import Claimed
-from webhooks.transforms import Prepared
+from webhooks.sending.message import ClaimedDelivery
+from webhooks.transforms import TransformResult
 from workflow_platform.core.sandbox.asking import machine_failed
 from workflow_platform.core.sandbox.batching import Batches
 from workflow_platform.core.sandbox.pool import sandbox
@@ -27,38 +27,40 @@ MOST_AT_ONCE = 50
 MOST_BYTES_AT_ONCE = 4 * 2**20
 LONGEST_SECONDS = 60.0
 PAUSE_SECONDS = 1.0
-"""Before deliveries are given back that could not be prepared because of the machine."""
+"""Wait this long before deliveries are released for which no sandbox process was available."""
 OUTPUT_LIMIT_BYTES = transforms.BYTES_TOGETHER + 16 * transforms.MOST_BODY_BYTES
-"""Of the last one, too: what a text becomes as JSON is up to six times as large, with its headers."""
+"""Includes the last result: a text can be up to six times as large as JSON, with its headers."""
 
 
 class Scripts:
-    """Has deliveries prepared. All functions that it is given are called in other threads:
+    """Applies the scripts of endpoints. The callbacks run in other threads:
 
-    `made(claimed, what)` with what `preparing.prepare` returns, `failed(claimed, why)` where a script failed, and
-    `undone(claimed)` where nothing is known, since there was no sandbox process.
+    `on_result(claimed, result)` with the return value of `prepare`, `on_failure(claimed, reason)` if a script failed,
+    and `on_unavailable(claimed)` if there was no sandbox process.
     """
 
     def __init__(
         self,
-        made: Callable[[Claimed, Prepared | bool | None], None],
-        failed: Callable[[Claimed, str], None],
-        undone: Callable[[Claimed], None],
+        on_result: Callable[[ClaimedDelivery, TransformResult | bool | None], None],
+        on_failure: Callable[[ClaimedDelivery, str], None],
+        on_unavailable: Callable[[ClaimedDelivery], None],
     ) -> None:
-        self._made, self._failed, self._undone = made, failed, undone
-        self._batches: Batches[Claimed] = Batches("endpoint scripts", MOST_AT_ONCE, self._prepare, self._give_up)
+        self._on_result, self._on_failure, self._on_unavailable = on_result, on_failure, on_unavailable
+        self._batches: Batches[ClaimedDelivery] = Batches(
+            "endpoint scripts", MOST_AT_ONCE, self._prepare, self._give_up
+        )
 
-    def put(self, claimed: Claimed) -> None:
-        """Have a delivery prepared."""
+    def put(self, claimed: ClaimedDelivery) -> None:
+        """Queue a delivery for its scripts."""
         self._batches.put(str(claimed.receiver.workspace_id), claimed)
 
-    def _prepare(self, workspace: str, batch: Sequence[Claimed]) -> Sequence[Claimed]:
+    def _prepare(self, workspace: str, batch: Sequence[ClaimedDelivery]) -> Sequence[ClaimedDelivery]:
         count, size = 1, 0
         while count < len(batch) and (size := size + len(batch[count].body)) <= MOST_BYTES_AT_ONCE:
             count += 1
         asked, left = batch[:count], batch[count:]
         task = _task(asked)
-        # A group beside that of the workspace's executions: their code does not keep its deliveries waiting.
+        # A separate group, so that the code of the workspace's executions does not delay its deliveries.
         reply = sandbox().run(task, group=f"{workspace} deliveries", within_seconds=LONGEST_SECONDS)
         if reply.failure:
             return [*self._after_failure(workspace, asked, task, reply), *left]
@@ -67,17 +69,19 @@ class Scripts:
             self._take(claimed, answer)
         return [*(claimed for claimed, answer in zip(asked, answers, strict=True) if answer is None), *left]
 
-    def _take(self, claimed: Claimed, answer: dict[str, Any] | None) -> None:
+    def _take(self, claimed: ClaimedDelivery, answer: dict[str, Any] | None) -> None:
         if answer is None:
             return
         if "error" in answer:
-            self._failed(claimed, answer["error"])
+            self._on_failure(claimed, answer["error"])
         else:
             made = answer["made"]
-            self._made(claimed, Prepared(**made) if isinstance(made, dict) else made)
+            self._on_result(claimed, TransformResult(**made) if isinstance(made, dict) else made)
 
-    def _after_failure(self, workspace: str, asked: Sequence[Claimed], task: Task, reply: Reply) -> Sequence[Claimed]:
-        """Find out which one broke the limits of the process. Returns those that come later."""
+    def _after_failure(
+        self, workspace: str, asked: Sequence[ClaimedDelivery], task: Task, reply: Reply
+    ) -> Sequence[ClaimedDelivery]:
+        """Find the delivery whose script exceeded the limits. Returns those to run later."""
         if machine_failed(reply):
             logger.warning(
                 "filters and transformations of deliveries not run: %s; retrying in %g s",
@@ -87,23 +91,23 @@ class Scripts:
             )
             time.sleep(PAUSE_SECONDS)
             for claimed in asked:
-                self._undone(claimed)
+                self._on_unavailable(claimed)
             return []
         if len(asked) > 1:
             return [*self._prepare(workspace, asked[:1]), *asked[1:]]
         if reply.failure == "time":
-            why = f"The script took longer than {transforms.TIME_LIMIT_SECONDS:g} s."
+            why = f"The script took longer than {transforms.TIME_LIMIT_SECONDS:g} s, the limit."
         else:
             why = reply.explain(task, "The script")
-        self._failed(asked[0], why)
+        self._on_failure(asked[0], why)
         return []
 
-    def _give_up(self, batch: Sequence[Claimed]) -> None:
+    def _give_up(self, batch: Sequence[ClaimedDelivery]) -> None:
         for claimed in batch:
-            self._undone(claimed)
+            self._on_unavailable(claimed)
 
 
-def _task(batch: Sequence[Claimed]) -> Task:
+def _task(batch: Sequence[ClaimedDelivery]) -> Task:
     scripts = [
         ["" if claimed.origin == Origin.TEST else claimed.receiver.filter, claimed.receiver.transform]
         for claimed in batch

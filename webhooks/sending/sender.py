@@ -1,8 +1,8 @@
-"""The sender of a worker process: one thread, the clerk, writes what came of attempts and claims further deliveries in
-one transaction after another; a pool of threads makes the attempts and never touches the database.
+"""The sender of a worker process.
 
-RQ jobs of the kind `deliver` wake it. So no transaction is open while anything is sent, and a worker's slots are not
-held for longer than HOLD_SECONDS, however long receivers take.
+One thread, the dispatcher, records the results of attempts and claims further deliveries, in one transaction after the
+other. A pool of threads sends and never uses the database, so no transaction is open during an HTTP request. RQ jobs of
+the kind `deliver` wake the dispatcher; each occupies a slot of the worker for at most HOLD_SECONDS.
 """
 
 from __future__ import annotations
@@ -21,59 +21,61 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from webhooks.sending import leases, outcomes, transport
-from webhooks.sending.claiming import Claimer, Found
-from webhooks.sending.local_queue import AtHand
-from webhooks.sending.message import Claimed
-from webhooks.sending.retry_decision import broken, decide, turned_down
+from webhooks.sending.claiming import Claimer, ClaimResult
+from webhooks.sending.local_queue import LocalQueue
+from webhooks.sending.message import ClaimedDelivery
+from webhooks.sending.retry_decision import decide, filtered_out, internal_failure
 from webhooks.sending.scripts import Scripts
-from webhooks.sending.transport import Attempt
-from webhooks.transforms import Prepared
+from webhooks.sending.transport import AttemptResult
+from webhooks.transforms import TransformResult
 from workflow_platform.core.outbound.addresses import shown_url
 from workflow_platform.core.per_process import PerProcess
 
 logger = logging.getLogger(__name__)
 
 HOLD_SECONDS = 10.0
-"""A job ends then at the latest; the clerk goes on without it."""
+"""A job ends after this time; the dispatcher continues without it."""
 LOOK_SECONDS = 0.5
-"""The clerk looks so often whether it is to stop and, while anything is held, what is stuck and which leases end."""
+"""How often the dispatcher checks whether to stop, which attempts hang, and which leases end."""
 COLLECT_SECONDS = 0.002
-"""While much is under way, so long is waited for further ends, which are written together."""
+"""With more than MUCH deliveries in flight, wait this long for further results, to record them together."""
 MUCH = 8
 RETRY_SECONDS = 1.0
 SOON_SECONDS = 30.0
-"""What is due so soon is not left to the sweep."""
+"""Deliveries that become due within this time set an alarm; later ones are left to the sweep."""
 MOST_ALARMS = 1_000
 _AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
-"""Also a deadlock. What COPY raises comes from the driver as it is."""
+"""The database is away, or a deadlock. COPY raises the driver's own exceptions."""
 
 
 class Sender:
-    """Sends what is due, from `serve` on until it is told to stop."""
+    """Sends due deliveries, from `serve` until the stop event is set."""
 
     def __init__(self) -> None:
         self._starting, self._holding = threading.Lock(), threading.Lock()
         self._woken, self._idle = threading.Event(), threading.Event()
         self._stop = threading.Event()
         self._stopped_at: float | None = None
-        self._clerk: threading.Thread | None = None
+        self._dispatcher: threading.Thread | None = None
         self._claimer = Claimer()
-        self._at_hand = AtHand()
-        self._scripts = Scripts(self._prepared, self._script_failed, self._not_prepared)
+        self._local = LocalQueue()
+        self._scripts = Scripts(self._transformed, self._script_failed, self._not_transformed)
         self._threads = 0
         self._alarms: list[float] = []
 
     def serve(self, stop: threading.Event) -> None:
-        """Have what is due sent. Returns when nothing is left to do, after HOLD_SECONDS, or, once `stop` is set, when
-        what was under way has ended; at once if another call waits for that already."""
+        """Send what is due. Returns when nothing is left, or after HOLD_SECONDS.
+
+        After `stop` is set, returns when the attempts in flight have ended. Returns at once if another call waits.
+        """
         with self._starting:
             self._stop = stop
             self._idle.clear()
-            if self._clerk is None or not self._clerk.is_alive():
+            if self._dispatcher is None or not self._dispatcher.is_alive():
                 self._stopped_at = None
-                # No daemon: when the process ends, what is under way may end before.
-                self._clerk = threading.Thread(target=self._run, name="webhook clerk")
-                self._clerk.start()
+                # Not a daemon: at the end of the process, attempts in flight may finish first.
+                self._dispatcher = threading.Thread(target=self._run, name="webhook dispatcher")
+                self._dispatcher.start()
         self.wake()
         if not self._holding.acquire(blocking=False):
             return
@@ -85,29 +87,29 @@ class Sender:
             self._holding.release()
 
     def wake(self) -> None:
-        """Have the clerk look what there is to do, if there is one."""
+        """Wake the dispatcher, if it runs."""
         self._woken.set()
 
     @property
     def idle(self) -> bool:
-        """Tell whether there was nothing left to do when the clerk looked last."""
+        """Return whether the dispatcher found nothing to do when it last looked."""
         return self._idle.is_set()
 
     def join(self, seconds: float) -> None:
-        """Wait for the clerk's end, so long at most."""
-        if self._clerk is not None:
-            self._clerk.join(seconds)
+        """Wait for the end of the dispatcher, up to this time."""
+        if self._dispatcher is not None:
+            self._dispatcher.join(seconds)
 
-    # --- the clerk ----------------------------------------------------------------------------------------------------
+    # --- the dispatcher -----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while not self._is_over():
-            if not (self._woken.wait(self._pause()) or self._at_hand.count or self._rings()):
+            if not (self._woken.wait(self._pause()) or self._local.count or self._pop_alarms()):
                 continue
-            if self._at_hand.count > MUCH:
+            if self._local.count > MUCH:
                 time.sleep(COLLECT_SECONDS)
             self._woken.clear()
-            self._rings()
+            self._pop_alarms()
             try:
                 after_commit, more = self._turn()
                 after_commit()
@@ -123,16 +125,16 @@ class Sender:
                 self._try_again()
             except Exception:
                 logger.exception("webhook dispatcher failed; retrying in %g s", RETRY_SECONDS, extra=self._fields())
-                self._at_hand.doubt()
+                self._local.isolate_failed_write()
                 self._try_again()
-            if not self._at_hand.count and not self._woken.is_set():
+            if not self._local.count and not self._woken.is_set():
                 connection.close()
                 self._idle.set()
         connection.close()
         self._idle.set()
 
     def _fields(self) -> dict[str, object]:
-        return {"count": self._at_hand.count, "retry_seconds": RETRY_SECONDS}
+        return {"count": self._local.count, "retry_seconds": RETRY_SECONDS}
 
     def _try_again(self) -> None:
         connection.close()
@@ -143,14 +145,14 @@ class Sender:
         if not (self._stop.is_set() or not threading.main_thread().is_alive()):
             return False
         self._stopped_at = self._stopped_at or time.monotonic()
-        return not self._at_hand.count or time.monotonic() - self._stopped_at > settings.WORKER_GRACE_SECONDS
+        return not self._local.count or time.monotonic() - self._stopped_at > settings.WORKER_GRACE_SECONDS
 
     def _pause(self) -> float:
-        """Return how long there is nothing to look at unless somebody wakes the clerk."""
+        """Return how long the dispatcher may sleep."""
         return min(LOOK_SECONDS, max(0.0, self._alarms[0] - time.monotonic())) if self._alarms else LOOK_SECONDS
 
-    def _rings(self) -> bool:
-        """Tell whether it is time for something that was to be reminded of."""
+    def _pop_alarms(self) -> bool:
+        """Remove the alarms that are due. Returns whether there were any."""
         rang = False
         while self._alarms and self._alarms[0] <= time.monotonic():
             heapq.heappop(self._alarms)
@@ -158,36 +160,36 @@ class Sender:
         return rang
 
     def _turn(self) -> tuple[Callable[[], None], bool]:
-        """Write, renew and claim, in one transaction. Returns what is to be done after it, and whether to go on."""
+        """Record, renew and claim, in one transaction. Returns what to do after the commit, and whether to go on."""
         stopping = self._stopped_at is not None or self._stop.is_set()
-        batch = self._at_hand.collect(stopping)
-        found: Found | None = None
+        batch = self._local.collect(stopping)
+        claim: ClaimResult | None = None
         with transaction.atomic():
             after_commit = outcomes.record(batch.ended)
-            leases.give_back(batch.returned)
-            leases.keep_prepared(batch.prepared)
+            leases.release(batch.released)
+            leases.store_transforms(batch.transformed)
             renewed, until = leases.renew(batch.to_renew), time.monotonic() + settings.LEASE_SECONDS
             if not stopping and batch.threads > 0:
-                found = self._claimer.claim(batch.held, batch.threads, batch.slow_threads)
+                claim = self._claimer.claim(batch.in_flight, batch.threads, batch.slow_threads)
         for claimed in batch.to_renew:
             claimed.lease_until = until if claimed.id in renewed else 0.0
-        self._at_hand.settle(batch, found)
-        self._have_threads()
+        self._local.settle(batch, claim)
+        self._start_threads()
         for each in batch.ended:
             if each.due_at is not None:
-                self._remind((each.due_at - datetime.now(UTC)).total_seconds())
-        if found is not None and found.again_seconds is not None:
-            self._remind(found.again_seconds)
-        return after_commit, found is not None and found.more
+                self._set_alarm((each.due_at - datetime.now(UTC)).total_seconds())
+        if claim is not None and claim.again_seconds is not None:
+            self._set_alarm(claim.again_seconds)
+        return after_commit, claim is not None and claim.more
 
-    def _remind(self, seconds: float) -> None:
-        """Be there when something becomes due soon."""
+    def _set_alarm(self, seconds: float) -> None:
+        """Wake the dispatcher again in a while, if that is soon."""
         if seconds < SOON_SECONDS and len(self._alarms) < MOST_ALARMS:
             heapq.heappush(self._alarms, time.monotonic() + max(0.0, seconds))
 
-    def _have_threads(self) -> None:
-        wanted = min(self._at_hand.most_threads, self._at_hand.running)
-        while self._threads < wanted:
+    def _start_threads(self) -> None:
+        needed = min(self._local.most_threads, self._local.running)
+        while self._threads < needed:
             self._threads += 1
             threading.Thread(target=self._work, name=f"webhooks-{self._threads}", daemon=True).start()
 
@@ -195,45 +197,45 @@ class Sender:
 
     def _work(self) -> None:
         while True:
-            claimed = self._at_hand.ready.get()
+            claimed = self._local.ready.get()
             try:
                 self._do(claimed)
             except Exception:  # nothing may end a thread of the pool
                 logger.exception("delivery failed with an internal error and is not retried", extra=_fields_of(claimed))
-                self._at_hand.end(broken(claimed, Attempt(timezone.now(), shown_url(claimed.target))))
+                self._local.end(internal_failure(claimed, AttemptResult(timezone.now(), shown_url(claimed.target))))
             self._woken.set()
 
-    def _do(self, claimed: Claimed) -> None:
-        if not self._at_hand.begin(claimed):
+    def _do(self, claimed: ClaimedDelivery) -> None:
+        if not self._local.begin(claimed):
             return
-        if claimed.needs_preparing:
-            self._at_hand.preparing(claimed)
+        if claimed.needs_transform:
+            self._local.start_transform(claimed)
             self._scripts.put(claimed)
         else:
             attempt = transport.send(claimed)
-            self._at_hand.end(decide(claimed, attempt, timezone.now()))
+            self._local.end(decide(claimed, attempt, timezone.now()))
 
-    # --- what came of the endpoint's scripts; it is kept before it is sent --------------------------------------------
+    # --- the results of the endpoint's scripts; stored before they are sent -------------------------------------------
 
-    def _prepared(self, claimed: Claimed, made: Prepared | bool | None) -> None:
-        if isinstance(made, bool):  # False: the filter does not want it
-            self._at_hand.end(turned_down(claimed))
+    def _transformed(self, claimed: ClaimedDelivery, result: TransformResult | bool | None) -> None:
+        if isinstance(result, bool):  # False: the filter excludes it
+            self._local.end(filtered_out(claimed))
         else:
-            self._at_hand.prepared(claimed, made)
+            self._local.finish_transform(claimed, result)
         self._woken.set()
 
-    def _script_failed(self, claimed: Claimed, why: str) -> None:
-        attempt = Attempt(timezone.now(), shown_url(claimed.target))
+    def _script_failed(self, claimed: ClaimedDelivery, why: str) -> None:
+        attempt = AttemptResult(timezone.now(), shown_url(claimed.target))
         attempt.error_class, attempt.error = "script", why
-        self._at_hand.end(decide(claimed, attempt, timezone.now()))
+        self._local.end(decide(claimed, attempt, timezone.now()))
         self._woken.set()
 
-    def _not_prepared(self, claimed: Claimed) -> None:
-        self._at_hand.give_back(claimed)
+    def _not_transformed(self, claimed: ClaimedDelivery) -> None:
+        self._local.release(claimed)
         self._woken.set()
 
 
-def _fields_of(claimed: Claimed) -> dict[str, object]:
+def _fields_of(claimed: ClaimedDelivery) -> dict[str, object]:
     return {
         "delivery_id": claimed.id,
         "endpoint_id": claimed.receiver.endpoint_id,
@@ -247,5 +249,5 @@ sender = PerProcess(Sender)
 
 
 def deliver(_: UUID, stop: threading.Event) -> None:
-    """Have what is due sent: what an RQ job of the kind `deliver` does."""
+    """Send what is due: the work of an RQ job of the kind `deliver`."""
     sender().serve(stop)

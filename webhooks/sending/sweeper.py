@@ -1,4 +1,4 @@
-"""What lost workers and lost jobs have left: the scheduler's share in sending."""
+"""Recovers deliveries of lost workers and wakes the workers. Runs in the scheduler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from webhooks import dispatcher
-from webhooks.models import DeliveryAttempt, DeliveryStatus, Outcome
+from webhooks.models import AttemptOutcome, DeliveryAttempt, DeliveryStatus
 from webhooks.sending import claiming, outcomes
 from workflow_platform.core import jobs
 from workflow_platform.core.outbound.addresses import shown_url
@@ -21,17 +21,17 @@ logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 500
 MOST_LOSSES = 20
-"""A delivery whose sender was lost so often is given up: perhaps it is what kills them."""
+"""A delivery fails after its worker was lost this often: the delivery itself may kill the workers."""
 MOST_JOBS_WAITING = 20
-LOST = "The worker was lost; whether it arrived is not known."
+LOST = "The worker was lost during the attempt. The receiver may have got the request."
 
 
 def sweep() -> int:
-    """Make pending again what lost workers were sending, and wake the workers if something is due.
+    """Make the deliveries of lost workers pending again, and wake the workers if something is due.
 
-    Returns how many leases had run out.
+    Returns how many leases had expired.
     """
-    lost = _take_from_the_lost()
+    lost = _recover_lost()
     claiming.open_missing_lanes()
     if claiming.is_something_due() and jobs.waiting(dispatcher.KIND) < MOST_JOBS_WAITING:
         dispatcher.wake()
@@ -40,14 +40,14 @@ def sweep() -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Lost:
-    """A delivery whose sender is gone."""
+    """A delivery whose worker was lost."""
 
     id: UUID
-    workspace_id: UUID
+    workspace_id: UUID | None
     endpoint_id: UUID | None
     attempts_made: int
     seen_at: datetime
-    """When the lease was last renewed: the attempt was under way, or about to begin."""
+    """When the lease was last renewed, which is about when the attempt started."""
     cancel_requested: bool
     awaited: bool
     url: str
@@ -60,25 +60,25 @@ class _Lost:
         return DeliveryStatus.FAILED if self.losses + 1 >= MOST_LOSSES else DeliveryStatus.PENDING
 
 
-def _take_from_the_lost() -> int:
+def _recover_lost() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_LOST, [settings.LEASE_SECONDS, MOST_AT_ONCE])
-        found = [_Lost(*row) for row in cursor.fetchall()]
-        if not found:
+        lost = [_Lost(*row) for row in cursor.fetchall()]
+        if not lost:
             return 0
         now = timezone.now()
-        DeliveryAttempt.objects.bulk_create([_attempt(each, now) for each in found])
+        DeliveryAttempt.objects.bulk_create([_attempt(each, now) for each in lost])
         cursor.execute(
             _GIVE_BACK,
-            {"ids": [each.id for each in found], "statuses": [str(each.status) for each in found], "error": LOST},
+            {"ids": [each.id for each in lost], "statuses": [str(each.status) for each in lost], "error": LOST},
         )
     logger.warning(
         "%d delivery attempts lost: their worker stopped while it sent; deliveries with attempts left are sent again",
-        len(found),
-        extra={"count": len(found)},
+        len(lost),
+        extra={"count": len(lost)},
     )
-    outcomes.tell_of_ends([each.id for each in found if each.awaited and each.status != DeliveryStatus.PENDING])
-    return len(found)
+    outcomes.notify_ended([each.id for each in lost if each.awaited and each.status != DeliveryStatus.PENDING])
+    return len(lost)
 
 
 def _attempt(lost: _Lost, now: datetime) -> DeliveryAttempt:
@@ -87,7 +87,7 @@ def _attempt(lost: _Lost, now: datetime) -> DeliveryAttempt:
         delivery_id=lost.id,
         endpoint_id=lost.endpoint_id,
         number=lost.attempts_made,
-        outcome=Outcome.LOST,
+        outcome=AttemptOutcome.LOST,
         started_at=lost.seen_at,
         url=shown_url(lost.url),
         error_class="lost",
@@ -104,7 +104,7 @@ FROM webhooks_delivery d LEFT JOIN webhooks_endpoint e ON e.id = d.endpoint_id
 WHERE d.status = 'sending' AND d.lease_expires_at < statement_timestamp()
 ORDER BY d.lease_expires_at LIMIT %s FOR NO KEY UPDATE OF d SKIP LOCKED
 """
-# A lost attempt does not count for the retry policy: nobody knows that it failed.
+# A lost attempt does not count for the retry policy, since it may have succeeded.
 _GIVE_BACK = """
 UPDATE webhooks_delivery d SET status = n.status, due_at = clock_timestamp(), lease_expires_at = NULL,
   ended_at = CASE WHEN n.status <> 'pending' THEN clock_timestamp() END, lease_token = d.lease_token + 1,

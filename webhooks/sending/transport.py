@@ -1,4 +1,4 @@
-"""The one place that sends deliveries: signed, authenticated, guarded by `workflow_platform.core.outbound`."""
+"""Sends deliveries: signed, authenticated, and through the checks of `workflow_platform.core.outbound`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from uuid import UUID
 from django.conf import settings
 
 from webhooks import signing
-from webhooks.secrets import BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, Secrets
-from webhooks.sending.message import Claimed
+from webhooks.secrets import BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, SealedSecrets
+from webhooks.sending.message import ClaimedDelivery
 from workflow_platform.core import outbound
 from workflow_platform.core.identifiers import uuid7
 from workflow_platform.core.outbound import OutboundFailed, OutboundRefused, OutboundResponse, Timings
@@ -27,7 +27,7 @@ from workflow_platform.core.secrets.encryption import CannotDecrypt
 
 MOST_REDIRECTS = 3
 SHORTEST_SECRET = 4
-"""What is shorter is not looked for in what is logged: it would be found in everything."""
+"""Shorter secrets are not redacted from logged texts: they would match almost everything."""
 MOST_HEADERS_LOGGED = 100
 LONGEST_HEADER_LOGGED = 2_000
 _URL = re.compile(r"https?://[^\s\"'<>]+")
@@ -36,8 +36,8 @@ _ALWAYS_MASKED = frozenset({"authorization", "proxy-authorization", "cookie", "s
 
 
 @dataclass(slots=True)
-class Attempt:
-    """What was sent and what came of it, as it may be logged: no secret is in it."""
+class AttemptResult:
+    """The request and its result, as they may be logged: without secrets."""
 
     started_at: datetime
     url: str
@@ -52,7 +52,7 @@ class Attempt:
     timings: Timings = field(default_factory=Timings)
 
     def strip(self) -> None:
-        """Take out all that is not of our own making."""
+        """Remove everything that the receiver or the network contributed."""
         self.request_headers, self.response_headers = {}, {}
         self.url = self.response_body = self.error = ""
 
@@ -61,9 +61,9 @@ class Attempt:
         return self.status is not None and 200 <= self.status < 300
 
 
-def send(claimed: Claimed, cancelled: threading.Event | None = None) -> Attempt:
-    """Make one attempt. Never raises for what the receiver or the network does, nor for what is configured wrongly."""
-    attempt = Attempt(datetime.now(UTC), shown_url(claimed.target))
+def send(claimed: ClaimedDelivery, cancelled: threading.Event | None = None) -> AttemptResult:
+    """Make one attempt. Errors of the receiver, the network or the configuration are results, not exceptions."""
+    attempt = AttemptResult(datetime.now(UTC), shown_url(claimed.target))
     try:
         secrets = claimed.secrets()
         body = claimed.body.encode()
@@ -72,31 +72,35 @@ def send(claimed: Claimed, cancelled: threading.Event | None = None) -> Attempt:
         attempt.error_class, attempt.error = "refused", str(error)
         return attempt
     names = _secret_names(secrets)
-    hidden = _hidden([*secrets.masked(), *(value for name, value in headers.items() if name.lower() in names)])
-    attempt.request_headers = _shown(headers, names, hidden)
+    spellings = _secret_spellings(
+        [*secrets.masked(), *(value for name, value in headers.items() if name.lower() in names)]
+    )
+    attempt.request_headers = _redacted_headers(headers, names, spellings)
     try:
         answer = _sent(claimed, url, headers, body, cancelled)
     except OutboundRefused as error:
-        attempt.error_class, attempt.error = "refused", _without(str(error), hidden)
+        attempt.error_class, attempt.error = "refused", _redact(str(error), spellings)
     except OutboundFailed as error:
         attempt.error_class, attempt.timings = error.error_class, error.timings
-        attempt.error = _without(_URL.sub(lambda found: shown_url(found[0]), str(error)), hidden)
+        attempt.error = _redact(_URL.sub(lambda match: shown_url(match[0]), str(error)), spellings)
     else:
-        _note_answer(attempt, answer, hidden)
+        _note_answer(attempt, answer, spellings)
     return attempt
 
 
-def _note_answer(attempt: Attempt, answer: OutboundResponse, hidden: list[str]) -> None:
+def _note_answer(attempt: AttemptResult, answer: OutboundResponse, spellings: list[str]) -> None:
     attempt.status, attempt.timings = answer.status, answer.timings
-    attempt.response_headers = _shown(answer.headers, set(), hidden)
-    attempt.response_body = _without(answer.body.decode(errors="replace").replace("\0", "�"), hidden)
+    attempt.response_headers = _redacted_headers(answer.headers, set(), spellings)
+    attempt.response_body = _redact(answer.body.decode(errors="replace").replace("\0", "�"), spellings)
     attempt.response_truncated = answer.truncated
     if not attempt.succeeded:
         attempt.error_class, attempt.error = "status", f"The receiver answered {answer.status}."
 
 
-def _request(claimed: Claimed, secrets: Secrets, moment: datetime, body: bytes) -> tuple[str, dict[str, str]]:
-    """Return URL and headers. What is the platform's own comes last: nothing that is configured stands in for it."""
+def _request(
+    claimed: ClaimedDelivery, secrets: SealedSecrets, moment: datetime, body: bytes
+) -> tuple[str, dict[str, str]]:
+    """Return URL and headers. The platform's own headers come last, so that configured ones cannot replace them."""
     headers = {"User-Agent": "workflow-platform-webhooks", **secrets.headers, **claimed.further_headers}
     if body:
         headers = _with(headers, "Content-Type", claimed.content_type, keep=True)
@@ -122,7 +126,7 @@ def _request(claimed: Claimed, secrets: Secrets, moment: datetime, body: bytes) 
 
 
 def _with(headers: dict[str, str], name: str, value: str, keep: bool = False) -> dict[str, str]:
-    """Return the headers with this one, in the place of whatever has its name, or not if there is one to `keep`."""
+    """Return the headers with this one added or replaced; with `keep`, an existing one stays."""
     same = [each for each in headers if each.lower() == name.lower()]
     if same and keep:
         return headers
@@ -136,9 +140,9 @@ def _with_parameter(url: str, name: str, value: str) -> str:
 
 
 def _sent(
-    claimed: Claimed, url: str, headers: dict[str, str], body: bytes, cancelled: threading.Event | None
+    claimed: ClaimedDelivery, url: str, headers: dict[str, str], body: bytes, cancelled: threading.Event | None
 ) -> OutboundResponse:
-    """Send, and follow redirects if the endpoint says so; all hops share the deadline."""
+    """Send the request, and follow redirects if the endpoint allows it. All hops share one deadline."""
     until = time.monotonic() + claimed.timeout_seconds
     for hop in range(MOST_REDIRECTS + 1):
         answer = outbound.send(
@@ -150,18 +154,18 @@ def _sent(
             max_body_bytes=settings.WEBHOOK_RESPONSE_MAX_BYTES,
             cut_body=True,
             cancelled=cancelled,
-            repeatable=True,  # the same webhook-id: a receiver can tell
+            repeatable=True,  # the receiver recognises a repeated webhook-id
         )
         location = answer.headers.get("location", "")
         if not claimed.receiver.follow_redirects or answer.status not in _FOLLOWED or not location:
             break
         if hop == MOST_REDIRECTS:
-            raise OutboundFailed(f"More than {MOST_REDIRECTS} redirects.")
+            raise OutboundFailed(f"The receiver redirected more than {MOST_REDIRECTS} times, the limit.")
         target = urljoin(url, location)
         if urlsplit(url).scheme == "https" != urlsplit(target).scheme:
-            raise OutboundRefused("A redirect leads from https to http.")
+            raise OutboundRefused("The receiver redirected from https to http, which is not followed.")
         if _origin(target) != _origin(url):
-            headers = _for_strangers(headers)
+            headers = _for_other_origins(headers)
         url = target
     return answer
 
@@ -171,41 +175,43 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.lower()
 
 
-def _for_strangers(headers: dict[str, str]) -> dict[str, str]:
-    """Return what another host than the configured one may see: nothing that is sealed, and the signature."""
-    open_ones = {"content-type", "user-agent", signing.ID, signing.TIMESTAMP, signing.SIGNATURE}
-    return {name: value for name, value in headers.items() if name.lower() in open_ones}
+def _for_other_origins(headers: dict[str, str]) -> dict[str, str]:
+    """Return the headers that another origin may receive: the signature, and nothing sealed."""
+    allowed = {"content-type", "user-agent", signing.ID, signing.TIMESTAMP, signing.SIGNATURE}
+    return {name: value for name, value in headers.items() if name.lower() in allowed}
 
 
 # --- what is logged ---------------------------------------------------------------------------------------------------
 
 
-def _hidden(secrets: list[str]) -> list[str]:
-    """Return what is taken out of all that is logged: each secret, plain and as it stands in a URL."""
-    found = [each for each in secrets if len(each) >= SHORTEST_SECRET]
-    return sorted({*found, *map(quote, found), *map(quote_plus, found)}, key=len, reverse=True)
+def _secret_spellings(secrets: list[str]) -> list[str]:
+    """Return the texts to redact: each secret, plain and URL-encoded, the longest first."""
+    long = [each for each in secrets if len(each) >= SHORTEST_SECRET]
+    return sorted({*long, *map(quote, long), *map(quote_plus, long)}, key=len, reverse=True)
 
 
-def _secret_names(secrets: Secrets) -> set[str]:
+def _secret_names(secrets: SealedSecrets) -> set[str]:
     auth: Any = secrets.auth
     names = {name.lower() for name in secrets.headers}
     return names | {str(getattr(auth, name)).lower() for name in ("name", "header") if getattr(auth, name, "")}
 
 
-def _shown(headers: dict[str, str], secret_names: set[str], hidden: list[str]) -> dict[str, str]:
+def _redacted_headers(headers: dict[str, str], secret_names: set[str], spellings: list[str]) -> dict[str, str]:
     masked = secret_names | _ALWAYS_MASKED
     return {
-        _plain(name): MASK if name.lower() in masked else _without(_plain(value), hidden)[:LONGEST_HEADER_LOGGED]
+        _printable(name): MASK
+        if name.lower() in masked
+        else _redact(_printable(value), spellings)[:LONGEST_HEADER_LOGGED]
         for name, value in list(headers.items())[:MOST_HEADERS_LOGGED]
     }
 
 
-def _without(text: str, hidden: list[str]) -> str:
-    for secret in hidden:
+def _redact(text: str, spellings: list[str]) -> str:
+    for secret in spellings:
         if secret in text:
             text = text.replace(secret, MASK)
     return text
 
 
-def _plain(text: str) -> str:
+def _printable(text: str) -> str:
     return text.replace("\0", "�").encode(errors="replace").decode()

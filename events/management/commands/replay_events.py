@@ -13,9 +13,9 @@ from events.catalogue.event_types import UnknownEventType
 from events.history.event_filter import BadPattern, EventFilter
 from events.replay import control
 from events.replay.control import FASTEST, SLOWEST
-from events.replay.creation import CannotReplay, Pace, Wanted, create
-from events.replay.models import Mode, Replay, State
-from events.replay.sending import Endpoint, key_of
+from events.replay.creation import CannotReplay, ReplayPace, ReplayRequest, create
+from events.replay.models import Replay, ReplayMode, ReplayStatus
+from events.replay.url_target import UrlTarget, signing_key
 from events.replay.watching import due
 from workflow_platform.core import outbound
 from workflow_platform.core.accounts.command_options import workspace_of
@@ -70,7 +70,7 @@ class Command(BaseCommand):
         if not given:
             raise CommandError(f"Select events with at least one of {', '.join(f'--{name}' for name in _SHOWN)}.")
         try:
-            replay = create(Wanted(_filter(options), _json(given), _pace(options), _endpoint(options)), None)
+            replay = create(ReplayRequest(_filter(options), _json(given), _pace(options), _endpoint(options)), None)
         except (CannotReplay, UnknownEventType, BadPattern) as error:
             raise CommandError(str(error)) from None
         if options["to"] == STDOUT:
@@ -98,13 +98,13 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stderr.write(f"Stopped after event {after} of {replay.total}.")
         finally:
-            control.order(replay.pk, control.Command("cancel"), None)
+            control.apply_command(replay.pk, control.Command("cancel"), None)
 
     def _wait(self, replay: Replay) -> None:
-        while replay.state in {State.RUNNING, State.PAUSED}:
+        while replay.state in {ReplayStatus.RUNNING, ReplayStatus.PAUSED}:
             time.sleep(LOOK_SECONDS)
             replay.refresh_from_db()
-        if replay.state != State.COMPLETED:
+        if replay.state != ReplayStatus.COMPLETED:
             raise CommandError(
                 f"The replay is {replay.state} after event {replay.position} of {replay.total}. {replay.error}"
             )
@@ -131,31 +131,31 @@ def _json(given: dict[str, Any]) -> dict[str, Any]:
     return {name: value if isinstance(value, list) else str(value) for name, value in given.items()}
 
 
-def _pace(options: dict[str, Any]) -> Pace:
+def _pace(options: dict[str, Any]) -> ReplayPace:
     if options["at_once"]:
-        return Pace(Mode.AT_ONCE)
+        return ReplayPace(ReplayMode.AT_ONCE)
     if options["delay"] is not None:
         if options["delay"] < 0:
             raise CommandError(f"--delay must be 0 or more milliseconds, not {options['delay']}.")
-        return Pace(Mode.DELAY, delay_ms=options["delay"])
+        return ReplayPace(ReplayMode.DELAY, delay_ms=options["delay"])
     speed = 1.0 if options["speed"] is None else options["speed"]
     if not SLOWEST <= speed <= FASTEST:
         raise CommandError(f"--speed must be a number from {SLOWEST} to {FASTEST:g}, not {speed:g}.")
-    return Pace(Mode.SPEED, speed=speed)
+    return ReplayPace(ReplayMode.SPEED, speed=speed)
 
 
-def _endpoint(options: dict[str, Any]) -> Endpoint | None:
+def _endpoint(options: dict[str, Any]) -> UrlTarget | None:
     if options["to"] in {STDOUT, STREAM}:
         return None
     headers = dict(_header(text) for text in options["header"])
     try:
         outbound.check_url(options["to"])
-        key_of(options["secret"])
+        signing_key(options["secret"])
     except (OutboundRefused, OutboundFailed) as error:
         raise CommandError(f"--to: {error}") from None
     except ValueError:
         raise CommandError("--secret must be Base64 after the prefix whsec_.") from None
-    return Endpoint(options["to"], headers, options["secret"])
+    return UrlTarget(options["to"], headers, options["secret"])
 
 
 def _header(text: str) -> tuple[str, str]:

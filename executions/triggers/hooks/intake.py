@@ -79,7 +79,7 @@ class _TurnedAway:
     def __bool__(self) -> bool:
         return bool(self._requests)
 
-    def leave_out_of(self, refusals: request_log.Refusals, now: float) -> None:
+    def leave_out_of(self, refusals: request_log.RefusalSampler, now: float) -> None:
         """Add the requests to the counts of refusals that are not logged one by one. Raises database errors."""
         with self._lock:
             requests = list(self._requests)
@@ -96,7 +96,7 @@ class _Intake:
     def __init__(self) -> None:
         self._bytes, self._counting = 0, threading.Lock()
         self._answers: dict[UUID, int] = {}
-        self._judge, self._secrets, self._refusals = Verifier(), HookSecrets(), request_log.Refusals()
+        self._judge, self._secrets, self._refusals = Verifier(), HookSecrets(), request_log.RefusalSampler()
         self._turned_away = _TurnedAway()
         self._keys = KeysAhead(self._put_back)
         self._answers_due: float | None = None
@@ -152,7 +152,7 @@ class _Intake:
             self._take([each for each in batch if not (each.answer.done() or each.away)])
         finally:
             unwritten = self._refusals.waiting or self._turned_away or self._answers
-            self._refusals_due = time.monotonic() + request_log.TELL_AFTER_SECONDS if unwritten else None
+            self._refusals_due = time.monotonic() + request_log.SUMMARY_AFTER_SECONDS if unwritten else None
 
     def _failed(self, batch: Sequence[PendingRequest], error: Exception) -> None:
         """Answer the requests of a batch that was not stored."""
@@ -186,7 +186,7 @@ class _Intake:
         now = time.monotonic()
         if self._turned_away:
             self._turned_away.leave_out_of(self._refusals, now)
-        rows = [*self._refusals.choose(refused, now), *self._refusals.told(now)]
+        rows = [*self._refusals.choose(refused, now), *self._refusals.summaries(now)]
         taken = [each for each in others if not isinstance(each.verdict.outcome, RefusedRequest)]
         with self._counting:
             answers = dict(self._answers)
@@ -194,7 +194,7 @@ class _Intake:
             with transaction.atomic():
                 _start(taken)
                 request_log.write([*rows, *(records.log_row(each) for each in taken)])
-                request_log.note_answers(answers)
+                request_log.update_status_codes(answers)
             with self._counting:
                 for request_id in answers:
                     del self._answers[request_id]
@@ -252,7 +252,7 @@ def _start(taken: Sequence[PendingRequest]) -> None:
             each.outcome = failed.get(execution_id) or Accepted(each.id, execution_id, _respond(each), duplicate=True)
 
 
-def _message(each: PendingRequest) -> deduplication.Message | None:
+def _message(each: PendingRequest) -> deduplication.MessageKey | None:
     """Return the key of duplicates. It names the trigger, since its path may pass to another trigger."""
     assert each.listener is not None
     trigger = f"{each.listener.workflow.pk}/{each.listener.node_id}"

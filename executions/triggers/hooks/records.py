@@ -13,7 +13,7 @@ from events.log import NewEvent
 from executions.triggers.hooks.requests import AcceptedRequest, AnsweredRequest, PendingRequest, RefusedRequest
 from webhooks.inbound import request_log
 from webhooks.inbound.bodies import BadBody, read_query, without_nul
-from webhooks.inbound.request_log import Kept
+from webhooks.inbound.request_log import LoggedRequest
 
 SOURCE = "executions.hooks"
 PREVIEW_BYTES = 4_000
@@ -24,12 +24,12 @@ DUPLICATE = "Duplicate message: it received the response of the first one and st
 TEST_DETAIL = "Test request received. It is shown on the workflow's page and starts no execution."
 
 
-def log_row(pending: PendingRequest) -> Kept:
+def log_row(pending: PendingRequest) -> LoggedRequest:
     """Return the log row of a request whose outcome is known."""
     request, listener, outcome = pending.request, pending.listener, pending.outcome
     refused = isinstance(outcome, RefusedRequest)
     execution_id = getattr(outcome, "execution_id", None)
-    return Kept(
+    return LoggedRequest(
         id=pending.id,
         received_at=request.received_at,
         method=request.method,
@@ -100,7 +100,7 @@ def _event(pending: PendingRequest) -> NewEvent:
     return NewEvent(workflow.stream_id, "workflow.hook_tested", data, SOURCE, workflow_id=workflow.pk)
 
 
-def _preview(pending: PendingRequest, row: Kept) -> dict[str, Any]:
+def _preview(pending: PendingRequest, row: LoggedRequest) -> dict[str, Any]:
     """Return query and body. A small body is as the workflow would receive it, a larger one is cut off text."""
     body: Any = row.body[:PREVIEW_BYTES]
     if isinstance(pending.verdict.outcome, AcceptedRequest):

@@ -39,7 +39,7 @@ class Verifier:
             return Verdict(refusal or RefusedRequest(404, NOT_FOUND))
         try:
             verdict = _authenticate(request, listener, parameters, secrets)
-        except verify.Refusal as error:
+        except verify.AuthenticationFailed as error:
             headers = {"WWW-Authenticate": error.challenge} if error.challenge else {}
             return Verdict(
                 RefusedRequest(401, "Authentication failed.", headers, str(error)), _proving_headers(listener, secrets)
@@ -116,10 +116,10 @@ def _request_refusal(request: HookRequest, listener: Listener | None) -> Refused
 def _authenticate(
     request: HookRequest, listener: Listener, parameters: WebhookTriggerParameters, secrets: Mapping[Reference, Opened]
 ) -> Verdict:
-    """Authenticate the request and return its item. Raises verify.Refusal, verify.UnusableSecret."""
+    """Authenticate the request and return its item. Raises verify.AuthenticationFailed, verify.UnusableSecret."""
     scheme = parameters.auth or Open()
     usable = _usable_credentials(listener, secrets)
-    signed = verify.Signed(request.headers, request.body, request.received_at.timestamp())
+    signed = verify.SignedRequest(request.headers, request.body, request.received_at.timestamp())
     proof = verify.verify(scheme, usable, signed)
     proving = frozenset(verify.authenticating_headers(scheme, usable))
     if proof.answer is not None:

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from webhooks.maintenance import cleanup
-from webhooks.maintenance.cleanup import Terms
+from webhooks.maintenance.cleanup import DeliveryRetention
 from workflow_platform.core.leases import AlreadyRunning
 
 MOST_DAYS = 36_500
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Only show what would be removed.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        terms = Terms.of_settings()
+        terms = DeliveryRetention.of_settings()
         if options["days"] is not None:
             terms = replace(terms, keep=timedelta(days=options["days"]))
         if options["max_attempts"] is not None:
