@@ -108,7 +108,8 @@ def _basic(user: str, password: str) -> str:
     return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-class Basic(Fields):
+class BasicLogin(Fields):
+    model_config = ConfigDict(title="Basic")
     label = "Basic"
     description = "A user name and password (HTTP Basic authentication)."
 
@@ -123,7 +124,8 @@ class Basic(Fields):
         return Parts(headers={"Authorization": f"Basic {_basic(self.username, self.password)}"})
 
 
-class Bearer(Fields):
+class BearerLogin(Fields):
+    model_config = ConfigDict(title="Bearer")
     label = "Bearer token"
     description = "A token in the header Authorization: Bearer …"
 
@@ -135,7 +137,8 @@ class Bearer(Fields):
         return Parts(headers={"Authorization": f"Bearer {self.token}"})
 
 
-class Header(Fields):
+class HeaderLogin(Fields):
+    model_config = ConfigDict(title="Header")
     label = "Header"
     description = "An API key in a header of your choice."
 
@@ -150,7 +153,8 @@ class Header(Fields):
         return Parts(headers={self.name: self.value})
 
 
-class Query(Fields):
+class QueryLogin(Fields):
+    model_config = ConfigDict(title="Query")
     label = "Query parameter"
     description = "An API key in the URL. Servers may log URLs; use a header if the service supports it."
 
@@ -252,10 +256,10 @@ class CryptoSecret(Fields):
 
 
 CREDENTIAL_TYPES: dict[str, type[Fields]] = {
-    "basic": Basic,
-    "bearer": Bearer,
-    "header": Header,
-    "query": Query,
+    "basic": BasicLogin,
+    "bearer": BearerLogin,
+    "header": HeaderLogin,
+    "query": QueryLogin,
     "oauth2_client_credentials": OAuth2ClientCredentials,
     "webhook_secret": WebhookSecret,
     "postgres": PostgresLogin,
