@@ -2,6 +2,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Checks the pages' ES modules, as static/deno.json says. It needs no network.
 DENO = cd static && DENO_DIR=../.venv/deno DENO_NO_UPDATE_CHECK=1 ../$(BIN)/deno
+# Processes that share the tests: more than cores, for some mostly wait (tests/sharing.py).
+PROCESSES ?= 4
+# More options for pytest, such as --durations=40.
+PYTEST ?=
 
 .PHONY: up test check bench lock
 
@@ -9,7 +13,7 @@ up: .venv/installed
 	@$(BIN)/python manage.py up
 
 test: .venv/installed-dev
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n $(PROCESSES) $(PYTEST)
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

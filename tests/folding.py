@@ -94,7 +94,7 @@ SELECT json_build_object(
     'row', json_build_object(
         'id', execution.id, 'events', stream.last_sequence, 'status', execution.status, 'error', execution.error,
         'recoveries', execution.recoveries, 'cancel_requested_at', execution.cancel_requested_at,
-        'cached_from', execution.cached_from, 'rerun_of', execution.rerun_of, 'rerun_from', execution.rerun_from
+        'cached_from', execution.cached_from, 'rerun_of', execution.rerun_of_id, 'rerun_from', execution.rerun_from
     ),
     'runs', (
         SELECT coalesce(json_agg(json_build_object(

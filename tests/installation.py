@@ -1,5 +1,7 @@
-"""A whole installation, started by `manage.py up` as users do: embedded servers, web, workers and scheduler under
-the supervisor, which restarts the processes that are killed here."""
+"""A whole installation, started by `manage.py up` as people start it: embedded servers, web, workers and scheduler.
+
+The supervisor starts again what tests kill here.
+"""
 
 from __future__ import annotations
 

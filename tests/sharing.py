@@ -2,18 +2,24 @@
 
 Tests are grouped by the fixtures that they need. Each process has a database of its own, so that files that use only
 that are groups by themselves and run anywhere. A platform is expensive to start, so few processes have one, and they
-take the files that use it. Installations mostly wait, for leases and restarts: one process runs them, while the others
-compute. That is why `make test` has more processes than a small machine has cores.
+take the files that use it. Installations mostly wait, for leases and restarts: up to two processes run them while the
+others compute. That is why `make test` has more processes than a small machine has cores.
 """
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
-from xdist.scheduler import LoadGroupScheduling
+from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
+
+from tests import started_servers
 
 KINDS = {
     "folder": "installation",
@@ -23,22 +29,31 @@ KINDS = {
     "platform": "platform",
 }
 """What a test is, by the first of these fixtures that it needs. The order is that in which groups are handed out."""
-AT_ONCE = {"installation": 1, "site": 1, "browser": 1}
+AT_ONCE = {"installation": 2, "site": 1, "browser": 1}
 """How many processes run groups of a kind at the same time."""
 USE_PLATFORM = {"browser", "platform"}
 PLATFORMS = 3
 """How many processes start a platform."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its group."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+def pytest_configure_node(node: WorkerController) -> None:
+    """Tell a process where to write the groups: fixtures are known only to those that collect the tests."""
+    node.workerinput["groups"] = str(started_servers.folder / "groups.json")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Write down the group of each test."""
+    if path := getattr(config, "workerinput", {}).get("groups"):
+        written = Path(f"{path}.{os.getpid()}")
+        written.write_text(json.dumps({item.nodeid: group_of(item) for item in items}))
+        written.rename(path)  # all processes write the same
 
 
 def group_of(item: pytest.Item) -> str:
     """Return `kind` or `kind:file`."""
+    if item.get_closest_marker("timeout") is not None:  # longer than others may take: it must not be the last
+        return f"long:{item.location[0]}"
     fixtures = getattr(item, "fixturenames", ())
     kind = next((kind for fixture, kind in KINDS.items() if fixture in fixtures), "own")
     if kind in {"site", "browser"}:  # they share a fixture that is expensive too
@@ -48,15 +63,23 @@ def group_of(item: pytest.Item) -> str:
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
     """Have the tests shared so."""
-    return Sharing(config, log)
+    return Sharing(config, log, started_servers.folder / "groups.json")
 
 
-class Sharing(LoadGroupScheduling):
-    """Hands out groups of tests: what takes long first."""
+class Sharing(LoadScopeScheduling):
+    """Hands out groups of tests: what takes long first. `groups` is a file that is there after the collection."""
 
-    def __init__(self, config: pytest.Config, log: Producer) -> None:
+    def __init__(self, config: pytest.Config, log: Producer, groups: Path) -> None:
         super().__init__(config, log)
+        self._path = groups
         self._with_platform: set[WorkerController] = set()
+
+    @cached_property
+    def _groups(self) -> dict[str, str]:
+        return dict(json.loads(self._path.read_text()))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return self._groups[nodeid]
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         group = next(self._choice(node), None) or next(iter(self.workqueue))
@@ -64,6 +87,11 @@ class Sharing(LoadGroupScheduling):
         if _kind(group) in USE_PLATFORM:
             self._with_platform.add(node)
         super()._assign_work_unit(node)
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Take its work back: another process starts a platform in its place."""
+        self._with_platform.discard(node)
+        return super().remove_node(node)
 
     def _reschedule(self, node: WorkerController) -> None:
         if self.workqueue and not node.shutting_down and next(self._choice(node), None) is None:
@@ -73,7 +101,7 @@ class Sharing(LoadGroupScheduling):
 
     def _choice(self, node: WorkerController) -> Iterator[str]:
         """Yield the groups that this process may run now, the best first."""
-        ranks = {kind: rank for rank, kind in enumerate(KINDS.values())}
+        ranks = {kind: rank for rank, kind in enumerate(["long", *KINDS.values()])}
         for group in sorted(self.workqueue, key=lambda group: ranks.get(_kind(group), len(ranks))):
             kind = _kind(group)
             if kind in AT_ONCE and self._elsewhere(kind, node) >= AT_ONCE[kind]:
