@@ -10,7 +10,7 @@ import requests
 from tests.conftest import Platform
 
 _MAKE = """
-from workflow_platform.accounts.models import ApiToken, Membership, User, Workspace
+from workflow_platform.core.accounts.models import ApiToken, Membership, User, Workspace
 user = User.objects.create_user({name!r}, {email!r}, "a-password-for-tests")
 if {role!r}:
     Membership.objects.create(user=user, workspace=Workspace.objects.order_by("created_at").first(), role={role!r})

@@ -12,7 +12,7 @@ from tests.shell import Shell
 from tests.workflows import edge, node
 
 _MAKE = """
-from workflow_platform.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
 user = User.objects.create_user({name!r}, "{name}@example.com", "a-password-for-tests")
 workspace = Workspace.objects.create(name={name!r}, slug={name!r})
 Membership.objects.create(user=user, workspace=workspace, role=Role.ADMIN)

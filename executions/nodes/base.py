@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from executions.domain.credential_types import Fields
-from executions.domain.errors import NodeError
+from executions.domain.errors import NodeError as NodeError  # node types of other packages import it from here
 from executions.domain.expressions import ExpressionError, Resolver
 from executions.domain.graph import Node
 from executions.domain.items import Items

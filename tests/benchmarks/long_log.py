@@ -100,7 +100,10 @@ def fill(environment: dict[str, str]) -> int:
     days = [today - timedelta(days=n) for n in range(DAYS - 1, -1, -1)]
     dates = ", ".join(f"date({day.year}, {day.month}, {day.day})" for day in days)
     manage(
-        environment, "shell", "-c", f"from datetime import date; from events import partitions as p; p.make([{dates}])"
+        environment,
+        "shell",
+        "-c",
+        f"from datetime import date; from events.log.partitions import make; make([{dates}])",
     )
     with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
         connection.execute("SET synchronous_commit = off")

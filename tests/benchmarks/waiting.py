@@ -32,7 +32,7 @@ CALLED = 20
 KINDS = ("web", "worker", "scheduler")
 SWEEPS = """
 import time
-from executions import recovery
+from executions.workers import recovery
 recovery.sweep()
 times = []
 for _ in range(20):

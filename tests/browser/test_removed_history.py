@@ -24,7 +24,7 @@ def workspace(platform: Platform) -> Iterator[dict[str, Any]]:
     made = platform.request("POST", "/api/workspaces/", json={"name": "Short memory"}).json()
     yield made
     end = f"Membership.objects.filter(workspace={made['id']!r}).delete()"
-    platform.shell.run(f"from workflow_platform.accounts.models import Membership; {end}")
+    platform.shell.run(f"from workflow_platform.core.accounts.models import Membership; {end}")
 
 
 def test_it_says_when_the_events_were_removed_and_shows_the_node_runs(

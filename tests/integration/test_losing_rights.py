@@ -47,7 +47,7 @@ async def test_who_is_no_longer_a_member_loses_the_streams_and_keeps_the_socket(
         await subscribed(socket, "executions")
         await subscribed(socket, workflow)
         leave = f"Membership.objects.filter(user__username={person.name!r}).delete()"
-        platform.shell.run(f"from workflow_platform.accounts.models import Membership; {leave}")
+        platform.shell.run(f"from workflow_platform.core.accounts.models import Membership; {leave}")
         async with asyncio.timeout(SECONDS):
             lost = {}
             while len(lost) < 2:

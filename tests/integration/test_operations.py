@@ -284,7 +284,7 @@ from tests.conftest import Platform
 from tests.delivering import make_endpoint
 from webhooks import operations
 from webhooks.models import OperationKind
-from workflow_platform.accounts.models import Workspace
+from workflow_platform.core.accounts.models import Workspace
 workspace = Workspace.objects.order_by("created_at").first()
 endpoint = make_endpoint(workspace.slug, "*", active=False)
 operation = operations.start(OperationKind.{kind}, workspace.pk, {endpoint}, {chosen})

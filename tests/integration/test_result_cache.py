@@ -17,18 +17,18 @@ from workflow_platform.installation.embedded import wait_until
 
 AT_ONCE = 20
 ANOTHER_WORKSPACE = """
-from workflow_platform.accounts.models import *
+from workflow_platform.core.accounts.models import *
 place, _ = Workspace.objects.get_or_create(slug="next-door", defaults={"name": "Next door"})
 admin = User.objects.get(username="admin")
 Membership.objects.get_or_create(user=admin, workspace=place, defaults={"role": Role.ADMIN})
 print("workspace", place.pk)
 """
 HOME = """
-from workflow_platform.accounts.models import Workspace
+from workflow_platform.core.accounts.models import Workspace
 print("workspace", Workspace.objects.get(slug="default").pk)
 """
 LEAVE = """
-from workflow_platform.accounts.models import Membership
+from workflow_platform.core.accounts.models import Membership
 Membership.objects.filter(workspace__slug="next-door").delete()
 """
 FIGURES = "from executions.cache import figures; f = figures(); print(f.hits, f.misses, f.entries)"

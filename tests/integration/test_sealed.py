@@ -63,6 +63,6 @@ def test_every_binary_column_is_known_to_the_rotation_of_keys() -> None:
         for field in model._meta.get_fields()
         if isinstance(field, models.BinaryField) and model._meta.app_label in {"events", "webhooks", "executions"}
     }
-    assert found <= known, "Register it (workflow_platform.sealed), or name it here if it is no secret."
+    assert found <= known, "Register it (core.secrets.encrypted_columns), or name it here if it is no secret."
     assert len(encrypted_columns.known()) == len(known)
     assert not encryption.is_current(b"no token")

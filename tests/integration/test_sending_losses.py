@@ -204,7 +204,7 @@ def test_a_delivery_whose_sender_is_lost_again_and_again_is_given_up(
 
 _MAKE = """
 from tests.sending import make_deliveries, make_endpoint
-from webhooks import dispatch
+from webhooks import dispatcher
 from django.db import transaction
 with transaction.atomic():
     made = make_deliveries(make_endpoint({url!r}), {count})
@@ -216,7 +216,7 @@ print(*(each.message_id for each in made))
 def test_workers_send_what_is_committed_and_the_sweep_what_no_job_told_of(
     platform: Platform, receiver: Receiver
 ) -> None:
-    told = platform.shell.run(_MAKE.format(url=receiver.url, count=40, wake="dispatch.wake_on_commit()")).split()
+    told = platform.shell.run(_MAKE.format(url=receiver.url, count=40, wake="dispatcher.wake_on_commit()")).split()
     wait_until(lambda: sorted(receiver.ids) == sorted(told), "The deliveries")
     with redis.Redis.from_url(platform.environment["REDIS_URL"]) as client:
         client.flushdb()

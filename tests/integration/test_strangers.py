@@ -17,7 +17,7 @@ from tests.conftest import Platform
 from tests.workflows import edge, node
 
 MAKE_STRANGER = """
-from workflow_platform.accounts.models import *
+from workflow_platform.core.accounts.models import *
 user, made = User.objects.get_or_create(username="stranger")
 user.set_password("a-strangers-password"); user.save()
 place, _ = Workspace.objects.get_or_create(slug="elsewhere", defaults={"name": "Elsewhere"})

@@ -6,9 +6,9 @@ import threading
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
+
 from events.catalogue.stream_names import FEED
 from events.log.models import Event, Stream
-
 from executions.models import Execution, Workflow
 from tests import tables
 from tests.engine import COMMITS, make_execution

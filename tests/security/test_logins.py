@@ -46,7 +46,7 @@ QUICK = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 @pytest.fixture
 def attacked(platform: Platform) -> Iterator[Platform]:
     """Return the platform; its counters are cleared afterwards, since other tests log in from the same address."""
-    clear = "from workflow_platform.accounts.models import LoginCounter; LoginCounter.objects.all().delete()"
+    clear = "from workflow_platform.core.accounts.models import LoginCounter; LoginCounter.objects.all().delete()"
     platform.shell.run(clear)
     yield platform
     platform.shell.run(clear)
@@ -119,7 +119,7 @@ def test_the_owner_gets_in_from_a_known_device_while_the_account_is_attacked(att
     assert 1 <= int(refused.headers["Retry-After"]) <= WINDOW.total_seconds() + 1
     assert allowed == [200, 200, 200]
     attacked.shell.run(  # as if the wait were over
-        "from workflow_platform.accounts.models import LoginCounter; from workflow_platform.accounts.login_limit "
+        "from workflow_platform.core.accounts.models import LoginCounter; from workflow_platform.accounts.login_limit "
         "import WINDOW; from django.db.models import F; LoginCounter.objects.update(began_at=F('began_at') - WINDOW)"
     )
     assert log_in(attacked, owner.name, PASSWORD).status_code == 200

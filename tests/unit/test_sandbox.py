@@ -491,7 +491,7 @@ def test_the_cost_is_that_of_the_code(pool: Pool) -> None:
 
 def test_a_sandbox_process_imports_no_django() -> None:
     code = (
-        "import sys, workflow_platform.sandbox.child, executions.sandbox.evaluation, executions.nodes.in_sandbox;"
+        "import sys, workflow_platform.core.sandbox.child, executions.sandbox.evaluation, executions.nodes.in_sandbox;"
         " import executions.nodes.html_extract, executions.nodes.merge, executions.nodes.summarize;"
         " print([m for m in sys.modules if m.startswith(('django', 'psycopg'))])"
     )
@@ -501,10 +501,10 @@ def test_a_sandbox_process_imports_no_django() -> None:
 
 PARENT = """
 import threading
-from executions.expressions import Scope
-from executions.sandbox.code import Call, run
-from workflow_platform.sandbox.pool import Pool
-pool, call = Pool(1), Call("for (;;) {}", Scope([]), "all", 600, 2**27, 2**20)
+from executions.domain.expressions import ExpressionScope
+from executions.sandbox.code import CodeCall, run
+from workflow_platform.core.sandbox.pool import Pool
+pool, call = Pool(1), CodeCall("for (;;) {}", ExpressionScope([]), "all", 600, 2**27, 2**20)
 threading.Thread(target=run, args=(call,), kwargs={"pool": pool}, daemon=True).start()
 while not pool.processes():
     pass

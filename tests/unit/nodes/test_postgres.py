@@ -224,7 +224,7 @@ import json, os, resource, sys
 import django
 django.setup()
 from django.conf import settings
-from executions.nodes.base import NodeError
+from executions.domain.errors import NodeError
 from tests.unit.nodes.running import run
 settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
 connection = json.loads(sys.argv[1])
