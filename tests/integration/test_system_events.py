@@ -60,8 +60,10 @@ def test_workers_and_schedulers_tell_of_their_start_and_their_end(platform: Plat
 
 
 def test_a_process_starts_and_stops_though_the_database_is_away() -> None:
-    words = "import django; django.setup(); from events.bus import system_events as s;"
+    words = (
+        "import django; django.setup(); from events.bus import system_events as s;"
         " s.started('x'); s.stopped('x'); print('well')"
+    )
     environment = os.environ | {
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none?connect_timeout=1",
         "DJANGO_SETTINGS_MODULE": "workflow_platform.settings",
