@@ -73,7 +73,7 @@ def test_a_trigger_refuses_by_its_own_limit_before_the_body_comes(platform: Plat
         connection.send(head("POST", f"/hooks/{hook.path}", "Content-Length: 100001"))
         answer = connection.answer()
         assert (answer.status, answer.headers["connection"]) == (413, "close")
-        assert answer.json()["detail"] == "The body has 100001 bytes; at most 100000 are allowed."
+        assert answer.json()["detail"] == "The body has 100001 bytes; the limit is 100000 bytes."
     (row,) = hook.log()
     assert (row["status_code"], row["body_bytes"]) == (413, 100_001)
     assert hook.call(b'"' + b"x" * 99_998 + b'"').status_code == 202
