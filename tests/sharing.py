@@ -102,8 +102,13 @@ class Sharing(LoadScopeScheduling):
     def _choice(self, node: WorkerController) -> Iterator[str]:
         """Yield the groups that this process may run now, the best first."""
         ranks = {kind: rank for rank, kind in enumerate(["long", *KINDS.values()])}
-        for group in sorted(self.workqueue, key=lambda group: ranks.get(_kind(group), len(ranks))):
+        is_long = any(
+            _kind(group) == "long" and not all(tests.values()) for group, tests in self.assigned_work[node].items()
+        )
+        for group in sorted(self.workqueue, key=lambda group: ranks.get(_kind(group), 99)):
             kind = _kind(group)
+            if is_long and kind != "own":  # a process holds its next group early: another one runs this sooner
+                continue
             if kind in AT_ONCE and self._elsewhere(kind, node) >= AT_ONCE[kind]:
                 continue
             if kind in USE_PLATFORM and node not in self._with_platform and len(self._with_platform) >= PLATFORMS:
