@@ -42,7 +42,7 @@ class CannotStart(Exception):
 @dataclass(slots=True)
 class NewExecution:
     """An execution to be created. `trigger_node` is the node that the input enters at; by default the trigger node
-    that fits `trigger`. Of `rerun_of` the node runs `taken_over` are kept; the nodes of `replaced` take in these items
+    that fits `trigger`. Of `rerun_of` the node runs `reused` are kept; the nodes of `replaced` take in these items
     instead of what is kept for them, and those of `left_out` do not run."""
 
     workflow: Workflow
@@ -56,7 +56,7 @@ class NewExecution:
     parent_run: NodeRun | None = None
     rerun_of: Execution | None = None
     rerun_from: str = ""
-    taken_over: list[OldRun] = field(default_factory=list)
+    reused: list[OldRun] = field(default_factory=list)
     replaced: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     key: keys.Key | None = None
@@ -132,7 +132,7 @@ def _create(wanted: Sequence[NewExecution]) -> list[Execution | CannotStart]:
         row.stream = stream
     Execution.objects.bulk_create([row for _, row in pairs])
     events += [_queued(new, row) for new, row in pairs]
-    events += _take_over([(new, row) for new, row in pairs if new.taken_over or new.left_out])
+    events += _reuse([(new, row) for new, row in pairs if new.reused or new.left_out])
     for _, row in pairs:
         if (reason := turned_away.get(row.pk)) is not None:
             events += finish_without_lease(row, ExecutionStatus.CANCELLED, {"reason": reason, "by": None})
@@ -215,13 +215,13 @@ def _queued(new: NewExecution, row: Execution) -> NewEvent:
     return event(row, "queued", data, OUTSIDE)
 
 
-def _take_over(reruns: Sequence[tuple[NewExecution, Execution]]) -> list[NewEvent]:
+def _reuse(reruns: Sequence[tuple[NewExecution, Execution]]) -> list[NewEvent]:
     """Write the node runs that the reruns begin with. Returns their events."""
     graphs = [Graph.parse(row.version.nodes, row.version.edges, max_nodes=10**6) for _, row in reruns]
-    copy_runs([(row, graph, new.taken_over) for (new, row), graph in zip(reruns, graphs, strict=True)])
+    copy_runs([(row, graph, new.reused) for (new, row), graph in zip(reruns, graphs, strict=True)])
     events = []
     for (new, row), graph in zip(reruns, graphs, strict=True):
         skipped, told = leave_out(row, graph, new.left_out)
         NodeRun.objects.bulk_create(skipped)
-        events += reused_events(row, graph, new.taken_over, set(new.replaced)) + told
+        events += reused_events(row, graph, new.reused, set(new.replaced)) + told
     return events
