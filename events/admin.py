@@ -166,9 +166,9 @@ class EventSubscriptionAdmin(admin.ModelAdmin[EventSubscription]):
     @admin.action(description="Skip the next event (the one that fails)", permissions=["change"])
     def skip_one(self, request: HttpRequest, chosen: QuerySet[EventSubscription]) -> None:
         for subscription in chosen:
-            left_out = positions.skip_one(subscription)
-            said = f"skips {left_out.type} {left_out.id}" if left_out else "has no event to skip"
-            self.message_user(request, f"{subscription} {said}.")
+            skipped = positions.skip_one(subscription)
+            result = f"skips {skipped.type} {skipped.id}" if skipped else "has no event to skip"
+            self.message_user(request, f"{subscription} {result}.")
 
 
 @admin.register(Replay)

@@ -70,17 +70,17 @@ class RecordedFilter(admin.SimpleListFilter):
         today = datetime.combine(now.date(), time(), UTC)
         begins = {"hour": now - timedelta(hours=1), "today": today, "yesterday": today - timedelta(days=1)}
         begins["week"] = now - timedelta(days=7)
-        found = queryset.filter(id__gte=first_id(begins.get(chosen or "", now - timedelta(days=1))))
-        return found.filter(id__lt=first_id(today)) if chosen == "yesterday" else found
+        events = queryset.filter(id__gte=first_id(begins.get(chosen or "", now - timedelta(days=1))))
+        return events.filter(id__lt=first_id(today)) if chosen == "yesterday" else events
 
 
 def search(queryset: QuerySet[Event], text: str) -> QuerySet[Event]:
     """Return the events that are meant by an event's id, an execution's id or a stream's name."""
     text = text.strip()
     try:
-        found = queryset.filter(id=UUID(text))
-        if found.exists():
-            return found
+        events = queryset.filter(id=UUID(text))
+        if events.exists():
+            return events
         text = f"{EXECUTION}{UUID(text)}"
     except ValueError:
         pass

@@ -16,8 +16,8 @@ def check_partitions(app_configs: Any, databases: Sequence[str] | None = None, *
     """Warn where the events of today or tomorrow have no partition."""
     if not databases or partitions.TABLE not in connection.introspection.table_names():
         return []
-    said = partitions.warning_about(partitions.partitions())
-    return [Warning(said, hint="`manage.py run_scheduler` makes them.", id="events.W001")] if said else []
+    message = partitions.warning_about(partitions.partitions())
+    return [Warning(message, hint="`manage.py run_scheduler` makes them.", id="events.W001")] if message else []
 
 
 @register(Tags.database)
@@ -25,14 +25,15 @@ def check_event_order(app_configs: Any, databases: Sequence[str] | None = None, 
     """Return an error if the data come from another cluster, whose transactions had higher numbers."""
     if connection.alias not in (databases or ()) or not _is_set_up():
         return []
-    found = transactions.standing()
-    if not found.behind:
+    numbers = transactions.standing()
+    if not numbers.behind:
         return []
-    said = (
-        f"Events have transaction numbers up to {found.greatest}, and this database has only come to {found.next}: it"
-        " was restored from a dump of another one. Those events could not be read, and new ones would come before them."
+    message = (
+        f"Events have transaction numbers up to {numbers.greatest}, but the next number of this database is"
+        f" {numbers.next}: it was restored from a dump of another cluster. Those events cannot be read, and new events"
+        " would be ordered before them."
     )
-    return [Error(said, hint="Run `manage.py repair_event_order`; it takes less than a second.", id="events.E001")]
+    return [Error(message, hint="Run `manage.py repair_event_order`; it takes less than a second.", id="events.E001")]
 
 
 def _is_set_up() -> bool:

@@ -134,11 +134,11 @@ def _start_at_node(new: NewExecution, execution: Execution, version: WorkflowVer
     if with_input:
         _check_entry(graph, chosen)
     rerun_scope = scope(graph, _progress(runs), chosen, changed, with_input=with_input)
-    new.taken_over = [old for old in runs if old.run.node_id in rerun_scope.kept]
-    if len(new.taken_over) > MAX_REUSED:
+    new.reused = [old for old in runs if old.run.node_id in rerun_scope.kept]
+    if len(new.reused) > MAX_REUSED:
         raise CannotRerun(
             "from",
-            f"The rerun would reuse {len(new.taken_over)} node runs; the limit is {MAX_REUSED}. Use start instead.",
+            f"The rerun would reuse {len(new.reused)} node runs; the limit is {MAX_REUSED}. Use start instead.",
         )
     replaced = execution.replaced_input or {}
     new.replaced = {node_id: replaced[node_id] for node_id in still_replaced(graph, rerun_scope, replaced)}
@@ -204,7 +204,7 @@ def _check_reached(new: NewExecution, graph: Graph, runs: Sequence[OldRun], reru
     """Raise CannotRerun if the chosen node received no items and would receive none: the rerun would do nothing."""
     node_id = new.rerun_from
     ran = any(old.run.node_id == node_id and old.run.status != NodeRunStatus.SKIPPED for old in runs)
-    outputs = {(old.run.node_id, output) for old in new.taken_over for output in old.outputs}
+    outputs = {(old.run.node_id, output) for old in new.reused for output in old.outputs}
     reached = any((edge.source, edge.source_output) in outputs for edge in graph.edges_into(node_id))
     behind_another = node_id in graph.behind(rerun_scope.seeds - {node_id})
     if not (ran or reached or behind_another or node_id in {new.trigger_node, *new.replaced}):
@@ -266,7 +266,7 @@ def rerun_many(ids: Iterable[UUID], request: RerunRequest, by: User | None) -> I
             batch.append((execution, plan(execution, request, by)))
         except (NotEnded, CannotRerun, CannotStart) as error:
             report.failed.append((pk, str(error)))
-        if len(batch) >= BATCH or sum(len(new.taken_over) for _, new in batch) >= BATCH_REUSED:
+        if len(batch) >= BATCH or sum(len(new.reused) for _, new in batch) >= BATCH_REUSED:
             yield _create_batch(batch, report)
             batch, report = [], RerunReport()
     yield _create_batch(batch, report)

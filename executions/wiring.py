@@ -1,4 +1,4 @@
-"""What the packages of `executions` register with each other and with the apps below, once at the start."""
+"""Registers the callbacks of the packages of `executions` with each other and with other apps, once at the start."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from workflow_platform.core.secrets import encrypted_columns
 
 
 def connect() -> None:
-    """Register the work after a commit, the cleanup of executions, and the end of awaited deliveries."""
+    """Register the work after commits, the cleanup of executions, and the handler of ended deliveries."""
     encrypted_columns.register("credentials", credentials.rotate)
     after_commit.register(after_commit.FOLLOW_UP, completion.follow_up_all)
     after_commit.register(after_commit.ADMIT, admission.admit)
-    after_commit.register(after_commit.DELIVERIES, node_deliveries.go_on_with_what_was_heard)
-    outcomes.on_end(node_deliveries.hear)
+    after_commit.register(after_commit.DELIVERIES, node_deliveries.resume_ended)
+    outcomes.on_end(node_deliveries.on_deliveries_ended)
     cleanup.register(cleanup.Owner("execution", retention.prune, retention.weigh))

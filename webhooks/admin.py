@@ -183,11 +183,11 @@ class DeliveryAdmin(Long, admin.ModelAdmin[Delivery]):
 
     @admin.action(description="Send selected deliveries again", permissions=["control"])
     def redeliver(self, request: HttpRequest, chosen: QuerySet[Delivery]) -> None:
-        asked = _ids(chosen)
-        done = outbox.redeliver(asked)
+        delivery_ids = _ids(chosen)
+        done = outbox.redeliver(delivery_ids)
         left = (
-            f"; {len(asked) - len(done)} have not ended, or their endpoint was deleted"
-            if len(done) < len(asked)
+            f"; {len(delivery_ids) - len(done)} have not ended, or their endpoint was deleted"
+            if len(done) < len(delivery_ids)
             else ""
         )
         self.message_user(request, f"{len(done)} will be sent again{left}.")

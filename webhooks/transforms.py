@@ -169,8 +169,8 @@ def _prepared(body: Any, headers: dict[str, str], method: str) -> TransformResul
     if len(text.encode(errors="replace")) > MOST_BODY_BYTES:
         raise ScriptError(f"The transformation returned more than {MOST_BODY_BYTES} bytes, the limit.")
     own = {name: content for name, content in headers.items() if name.lower() != "content-type"}
-    given = next((content for name, content in headers.items() if name.lower() == "content-type"), content_type)
-    return TransformResult(text.replace("\0", "�"), given[:200], own, method)
+    header_type = next((content for name, content in headers.items() if name.lower() == "content-type"), content_type)
+    return TransformResult(text.replace("\0", "�"), header_type[:200], own, method)
 
 
 def _run(source: str, event: str, *, asks: bool) -> str:

@@ -49,11 +49,11 @@ PATH = re.compile(r"^(/[\w.~-]+)+/?$", re.ASCII)
 @register
 def check_environment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Return an error for each variable that cannot be what the operator meant."""
-    said = [f"{name}: {why}" for name, why in settings.UNREADABLE_VARIABLES.items()]
-    said += [*_numbers(), *_addresses(), *_email(), *_keys()]
+    errors = [f"{name}: {why}" for name, why in settings.UNREADABLE_VARIABLES.items()]
+    errors += [*_numbers(), *_addresses(), *_email(), *_keys()]
     if len(settings.SECRET_KEY) < SECRET_KEY_LENGTH and not settings.DEBUG:
-        said.append(f"SECRET_KEY must have at least {SECRET_KEY_LENGTH} characters (`make up` makes one).")
-    return [Error(message, id="platform.E001") for message in said]
+        errors.append(f"SECRET_KEY must have at least {SECRET_KEY_LENGTH} characters (`make up` makes one).")
+    return [Error(message, id="platform.E001") for message in errors]
 
 
 @register(Tags.security, deploy=True)
@@ -61,27 +61,27 @@ def check_deployment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Return a warning for each setting that a public installation should have."""
     if settings.HOOKS_HOST:
         return []
-    said = "HOOKS_HOST is not set: what workflows answer to webhooks has the same origin as the pages."
+    message = "HOOKS_HOST is not set: what workflows answer to webhooks has the same origin as the pages."
     hint = "Give webhooks a host of their own, such as hooks.example.net, that leads to the same processes."
-    return [Warning(said, hint=hint, id="platform.W001")]
+    return [Warning(message, hint=hint, id="platform.W001")]
 
 
 def _numbers() -> list[str]:
     # `not >`, so that nan does not pass.
-    said = [f"{name} must be greater than 0." for name in POSITIVE if not getattr(settings, name) > 0]
-    said += [f"{name} must not be negative." for name in NOT_NEGATIVE if not 0 <= getattr(settings, name) < 10**15]
+    errors = [f"{name} must be greater than 0." for name in POSITIVE if not getattr(settings, name) > 0]
+    errors += [f"{name} must not be negative." for name in NOT_NEGATIVE if not 0 <= getattr(settings, name) < 10**15]
     for name in ("EVENT_HISTORY_RETENTION_DAYS", "WEBHOOK_HISTORY_RETENTION_DAYS"):
         if getattr(settings, name) > MOST_DAYS:
-            said.append(f"{name} must be at most {MOST_DAYS}.")
+            errors.append(f"{name} must be at most {MOST_DAYS}.")
     if settings.PORT > 65_535:
-        said.append("PORT must be at most 65535.")
+        errors.append("PORT must be at most 65535.")
     if settings.WORKER_NICE > LOWEST_PRIORITY:
-        said.append(f"WORKER_NICE must be at most {LOWEST_PRIORITY}.")
+        errors.append(f"WORKER_NICE must be at most {LOWEST_PRIORITY}.")
     if settings.PERF_MIN_WORKERS > settings.PERF_MAX_WORKERS:
-        said.append("PERF_MIN_WORKERS must not be greater than PERF_MAX_WORKERS.")
+        errors.append("PERF_MIN_WORKERS must not be greater than PERF_MAX_WORKERS.")
     if settings.HEARTBEAT_SECONDS * 2 > settings.LEASE_SECONDS:
-        said.append("HEARTBEAT_SECONDS must be at most half of LEASE_SECONDS.")
-    return said
+        errors.append("HEARTBEAT_SECONDS must be at most half of LEASE_SECONDS.")
+    return errors
 
 
 def _keys() -> list[str]:
@@ -102,66 +102,68 @@ def _is_key(key: str) -> bool:
 
 
 def _addresses() -> list[str]:
-    said = []
+    errors = []
     database, redis = urlsplit(settings.DATABASE_URL), urlsplit(settings.REDIS_URL)
     if database.scheme not in {"postgresql", "postgres"}:
-        said.append("DATABASE_URL must begin with postgresql://; there is one database engine.")
+        errors.append("DATABASE_URL must begin with postgresql://; there is one database engine.")
     elif not database.path.strip("/"):
-        said.append("DATABASE_URL names no database: postgresql://user:password@host:5432/name.")
+        errors.append("DATABASE_URL names no database: postgresql://user:password@host:5432/name.")
     if redis.scheme not in {"redis", "rediss", "unix"}:
-        said.append("REDIS_URL must begin with redis://, rediss:// or unix://.")
+        errors.append("REDIS_URL must begin with redis://, rediss:// or unix://.")
     if settings.REDIS_PUBSUB_URL and urlsplit(settings.REDIS_PUBSUB_URL).scheme not in {"redis", "rediss", "unix"}:
-        said.append("REDIS_PUBSUB_URL must begin with redis://, rediss:// or unix://.")
+        errors.append("REDIS_PUBSUB_URL must begin with redis://, rediss:// or unix://.")
     if settings.REDIS_SENTINELS:
         if not settings.REDIS_SENTINEL_MASTER:
-            said.append("REDIS_SENTINEL_MASTER must name the master that the Sentinels watch, such as mymaster.")
+            errors.append("REDIS_SENTINEL_MASTER must name the master that the Sentinels watch, such as mymaster.")
         if redis.scheme == "unix" or not (redis.path.strip("/") or "0").isdecimal():
-            said.append("REDIS_URL gives, with REDIS_SENTINELS, user, password and database: redis://:password@any/0.")
+            errors.append(
+                "REDIS_URL gives, with REDIS_SENTINELS, user, password and database: redis://:password@any/0."
+            )
     public = urlsplit(settings.PUBLIC_URL)
     if public.scheme not in {"http", "https"} or not public.hostname or public.query or public.fragment:
-        said.append(
+        errors.append(
             "PUBLIC_URL must be the address that others reach the platform at, such as https://flows.example.com."
         )
-    said += _hooks_host(public.hostname or "")
+    errors += _hooks_host(public.hostname or "")
     if not PATH.match(settings.WS_PATH):
-        said.append("WS_PATH must be a path that begins with a slash, such as /ws.")
-    said += [
+        errors.append("WS_PATH must be a path that begins with a slash, such as /ws.")
+    errors += [
         f"OUTBOUND_ALLOW: {entry!r} is neither a network (10.0.0.0/8) nor a host name."
         for entry in settings.OUTBOUND_ALLOW
         if not _network(entry) and ("/" in entry or not HOST.match(entry))
     ]
-    said += [
+    errors += [
         f"{name}: {entry!r} is neither an address (10.1.2.3) nor a network (10.0.0.0/8)."
         for name in ("TRUSTED_PROXIES", "METRICS_ALLOW")
         for entry in getattr(settings, name)
         if not _network(entry.strip())
     ]
-    return said
+    return errors
 
 
 def _hooks_host(public: str) -> list[str]:
-    host, said = settings.HOOKS_HOST, []
+    host, errors = settings.HOOKS_HOST, []
     if host and not HOST_AND_PORT.match(host):
-        said.append(f"HOOKS_HOST: {host!r} is not a host name; give it without a scheme or path: hooks.example.net.")
+        errors.append(f"HOOKS_HOST: {host!r} is not a host name; give it without a scheme or path: hooks.example.net.")
     elif host and host_name(host) == host_name(public):
-        said.append(f"HOOKS_HOST must not be the host of PUBLIC_URL ({public}): cookies do not tell ports apart.")
-    return said
+        errors.append(f"HOOKS_HOST must not be the host of PUBLIC_URL ({public}): cookies do not tell ports apart.")
+    return errors
 
 
 def _email() -> list[str]:
-    said = []
+    errors = []
     if settings.EMAIL_URL:
         url = urlsplit(settings.EMAIL_URL)
         query = parse_qs(url.query, keep_blank_values=True)
         if url.scheme not in {"smtp", "smtps"} or not url.hostname or url.path.strip("/"):
-            said.append("EMAIL_URL must be smtp://user:password@host:587 or smtps://user:password@host:465.")
+            errors.append("EMAIL_URL must be smtp://user:password@host:587 or smtps://user:password@host:465.")
         if set(query) - {"starttls"} or query.get("starttls", ["true"]) not in (["true"], ["false"]):
-            said.append("EMAIL_URL: after the question mark there can only be starttls=true or starttls=false.")
+            errors.append("EMAIL_URL: after the question mark there can only be starttls=true or starttls=false.")
         if (url.username is None) != (url.password is None):
-            said.append("EMAIL_URL needs both a user name and a password, or neither.")
+            errors.append("EMAIL_URL needs both a user name and a password, or neither.")
     if settings.DEFAULT_FROM_EMAIL and not _is_address(settings.DEFAULT_FROM_EMAIL):
-        said.append("EMAIL_FROM must be an address: robot@example.com or Robot <robot@example.com>.")
-    return said
+        errors.append("EMAIL_FROM must be an address: robot@example.com or Robot <robot@example.com>.")
+    return errors
 
 
 def _is_address(text: str) -> bool:

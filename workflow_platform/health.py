@@ -25,14 +25,14 @@ def readyz(request: HttpRequest) -> JsonResponse:
     looking after."""
     live, warning = live_workers(), database_warning()
     workers = live or Workers(0)
-    found = {"database": warning is not None, "redis": live is not None, "workers": workers.alive}
-    ready = all(found.values()) and len(workers.starving) < workers.alive
+    available = {"database": warning is not None, "redis": live is not None, "workers": workers.alive}
+    ready = all(available.values()) and len(workers.starving) < workers.alive
     warnings = [warning] if warning else []
     warnings += [f"Worker {name} is overloaded: its executions are delayed." for name in workers.starving]
-    said: dict[str, Any] = {"status": "ready" if ready else "not ready", **found}
-    said |= {"starving": workers.starving} if workers.starving else {}
-    said |= {"warnings": warnings} if warnings else {}
-    return JsonResponse(said, status=200 if ready else 503)
+    body: dict[str, Any] = {"status": "ready" if ready else "not ready", **available}
+    body |= {"starving": workers.starving} if workers.starving else {}
+    body |= {"warnings": warnings} if warnings else {}
+    return JsonResponse(body, status=200 if ready else 503)
 
 
 def database_warning() -> str | None:

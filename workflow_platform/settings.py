@@ -55,8 +55,8 @@ def _read_sentinels(name: str) -> tuple[tuple[str, int], ...]:
 def _read_ports(name: str, default: list[str]) -> list[str]:
     ports = [entry.strip() for entry in env.list(name, default)]
     for entry in ports:
-        found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", entry, re.ASCII)
-        if found is None or not 0 < int(found[1]) <= int(found[2] or found[1]) <= 65_535:
+        match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", entry, re.ASCII)
+        if match is None or not 0 < int(match[1]) <= int(match[2] or match[1]) <= 65_535:
             UNREADABLE_VARIABLES[name] = f"{entry!r} is neither a port nor a range of them, such as 443,8000-8999."
             return default
     return ports

@@ -244,8 +244,8 @@ class StreamingServer(Server):
             )
 
     def _running(self) -> set[asyncio.Future[Any]]:
-        found = (details.get("application_instance") for details in self.connections.values())
-        return {application for application in found if application is not None and not application.done()}
+        applications = (details.get("application_instance") for details in self.connections.values())
+        return {application for application in applications if application is not None and not application.done()}
 
 
 async def _wait(applications: set[asyncio.Future[Any]], seconds: float) -> set[asyncio.Future[Any]]:

@@ -64,7 +64,7 @@ def _visible(user: Any, name: str) -> reading.StreamState:
 
 async def _lines(export: StreamExport) -> AsyncIterator[bytes]:
     yield await in_database(export.header)
-    lines, place = await in_database(export.page, 0)
+    lines, sequence = await in_database(export.page, 0)
     while lines:
         yield lines
-        lines, place = await in_database(export.page, place)
+        lines, sequence = await in_database(export.page, sequence)

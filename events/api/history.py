@@ -105,17 +105,17 @@ class EventsView(APIView):
         answer is one event a line, and a last line `{"next": …, "more": …, "complete": …}`.
         """
         query = HistoryQuerySerializer.of(request)
-        wanted, given = query.wanted(request.user), query.validated_data
-        after, newest_first = given.get("after"), given["order"] == "newest"
+        event_filter, parameters = query.wanted(request.user), query.validated_data
+        after, newest_first = parameters.get("after"), parameters["order"] == "newest"
         if request.accepted_renderer.format == "ndjson":
-            lines = _lines(wanted, after, given.get("limit", MOST_LINES), newest_first)
+            lines = _lines(event_filter, after, parameters.get("limit", MOST_LINES), newest_first)
             return StreamingHttpResponse(lines, content_type=NDJSON)
-        limit = given.get("limit", 100)
+        limit = parameters.get("limit", 100)
         if limit > history.MAX_PAGE:
             raise serializers.ValidationError({"limit": [f"At most {history.MAX_PAGE} in one response."]})
         # Asked for before the page: what is written in between comes again rather than not at all.
-        newest = {"newest": str(history.head(wanted))} if newest_first and after is None else {}
-        page = history.read(wanted, after, limit, newest_first)
+        newest = {"newest": str(history.head(event_filter))} if newest_first and after is None else {}
+        page = history.read(event_filter, after, limit, newest_first)
         events = ",".join([event.json(event.stream) for event in page.events])
         rest = orjson.dumps(_standing(page) | newest).decode()
         return HttpResponse(f'{{"events":[{events}],{rest[1:]}', content_type="application/json")
@@ -125,10 +125,12 @@ def _standing(page: Page) -> dict[str, Any]:
     return {"next": str(page.cursor), "more": page.more, "complete": page.complete}
 
 
-async def _lines(wanted: EventFilter, after: Cursor | None, limit: int, newest_first: bool) -> AsyncIterator[bytes]:
+async def _lines(
+    event_filter: EventFilter, after: Cursor | None, limit: int, newest_first: bool
+) -> AsyncIterator[bytes]:
     """Yield one line for each event, then the cursor. A slow client holds one page in memory."""
     while True:
-        page = await in_database(history.read, wanted, after, min(limit, history.MAX_PAGE), newest_first)
+        page = await in_database(history.read, event_filter, after, min(limit, history.MAX_PAGE), newest_first)
         after, limit = page.cursor, limit - len(page.events)
         if page.events:
             yield "".join([event.json(event.stream) + "\n" for event in page.events]).encode()

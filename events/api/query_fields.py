@@ -28,8 +28,8 @@ class ManyField(serializers.ListField):
         try:
             return super().run_child_validation(data)
         except serializers.ValidationError as error:
-            found: Any = error.detail
-            raise serializers.ValidationError(next(iter(found.values()))) from None
+            errors: Any = error.detail
+            raise serializers.ValidationError(next(iter(errors.values()))) from None
 
     def get_value(self, dictionary: Any) -> Any:
         """Return the values; empty ones between commas are left out."""
@@ -93,16 +93,16 @@ class EventFilterSerializer(QuerySerializer):
 
     def wanted(self, user: Any) -> EventFilter:
         """Return the filter, of what `user` may see. Call it once the data are valid."""
-        given = self.validated_data
+        parameters = self.validated_data
         return EventFilter(
-            types=given.get("type", ()),
-            sources=given.get("source", ()),
-            workflow=given.get("workflow"),
-            execution=given.get("execution"),
-            streams=given.get("stream", ()),
-            since=given.get("since"),
-            until=given.get("until"),
-            text=given.get("q", ""),
+            types=parameters.get("type", ()),
+            sources=parameters.get("source", ()),
+            workflow=parameters.get("workflow"),
+            execution=parameters.get("execution"),
+            streams=parameters.get("stream", ()),
+            since=parameters.get("since"),
+            until=parameters.get("until"),
+            text=parameters.get("q", ""),
             workspaces=list(Workspace.objects.visible_to(user).order_by().values_list("pk", flat=True)),
             installation=bool(user.is_staff and user.is_active),
         )

@@ -136,9 +136,9 @@ class ReplayRequestSerializer(BodySerializer):
     target = ReplayTargetSerializer(required=False, help_text="Default: the stream `replay:<id>`.")
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        given = [name for name in ("speed", "delay_ms", "at_once") if data.get(name) not in (None, False)]
-        if len(given) > 1:
-            raise serializers.ValidationError({given[1]: f"Give only one of {' and '.join(given)}."})
+        paces = [name for name in ("speed", "delay_ms", "at_once") if data.get(name) not in (None, False)]
+        if len(paces) > 1:
+            raise serializers.ValidationError({paces[1]: f"Give only one of {' and '.join(paces)}."})
         return data
 
     def replay_request(self) -> ReplayRequest:

@@ -80,13 +80,13 @@ class ReplayViewSet(viewsets.GenericViewSet[Replay]):
 
     @extend_schema(parameters=[ReplayListFilterSerializer])
     def list(self, request: Request) -> Response:
-        wanted = ReplayListFilterSerializer.of(request)
-        found = self.get_queryset()
-        if execution := wanted.validated_data.get("execution"):
-            found = found.filter(filter__execution=str(execution))
-        if wanted.validated_data["mine"]:
-            found = found.filter(created_by=cast(User, request.user))
-        return self.get_paginated_response(all_shown(self.paginate_queryset(found) or []))
+        query = ReplayListFilterSerializer.of(request)
+        replays = self.get_queryset()
+        if execution := query.validated_data.get("execution"):
+            replays = replays.filter(filter__execution=str(execution))
+        if query.validated_data["mine"]:
+            replays = replays.filter(created_by=cast(User, request.user))
+        return self.get_paginated_response(all_shown(self.paginate_queryset(replays) or []))
 
     def retrieve(self, request: Request, pk: str) -> Response:
         """The progress of the replay: position, offset, percent."""
@@ -131,9 +131,9 @@ class ReplayViewSet(viewsets.GenericViewSet[Replay]):
         replay = self._replay(request, pk, Role.EDITOR)
         if isinstance(what, str):
             assert body is not None
-            given = body(data=request.data)
-            given.is_valid(raise_exception=True)
-            what = Command(what, **given.validated_data)
+            serializer = body(data=request.data)
+            serializer.is_valid(raise_exception=True)
+            what = Command(what, **serializer.validated_data)
         try:
             control.apply_command(replay.pk, what, cast(User, request.user))
         except CannotControlReplay as error:
@@ -141,6 +141,6 @@ class ReplayViewSet(viewsets.GenericViewSet[Replay]):
         return Response(shown(self._replay(request, pk)))
 
 
-def _refused(code: int, said: str, field: str) -> Problem:
-    errors = [{"field": field, "message": said, "code": "invalid"}] if field else None
-    return Problem(code, f"{field}: {said}" if field else said, errors)
+def _refused(code: int, message: str, field: str) -> Problem:
+    errors = [{"field": field, "message": message, "code": "invalid"}] if field else None
+    return Problem(code, f"{field}: {message}" if field else message, errors)

@@ -63,8 +63,8 @@ Handle = Callable[[Sequence[RecordedEvent]], Iterator[int]]
 class SubscriberQueue:
     """The events that wait for one subscriber, in order."""
 
-    def __init__(self, name: str, hear: Handle, batches: bool) -> None:
-        self.name, self._hear, self._batches = name, hear, batches
+    def __init__(self, name: str, handle: Handle, batches: bool) -> None:
+        self.name, self._hear, self._batches = name, handle, batches
         self.closed = False
         self._items: deque[Sequence[RecordedEvent]] = deque()
         self._waiting = 0
@@ -148,10 +148,10 @@ class SubscriberQueue:
             return delay
         logger.warning("event subscriber failed on its last attempt", exc_info=True, extra=fields)
         given_up = events if self._batches else events[:1]
-        self._lose(len(given_up), f"{type(error).__name__}: {error}", told=not _of_a_report(given_up))
+        self._lose(len(given_up), f"{type(error).__name__}: {error}", reported=not _of_a_report(given_up))
         return None
 
-    def _lose(self, count: int, why: str, told: bool = True) -> None:
+    def _lose(self, count: int, why: str, reported: bool = True) -> None:
         with self._lock:
             if why != self._why or not self._lost:
                 logger.error(
@@ -160,7 +160,7 @@ class SubscriberQueue:
                     why,
                     extra={"subscriber": self.name, "count": count},
                 )
-            if told:
+            if reported:
                 self._lost, self._why = self._lost + count, why
 
     def wants_to_report(self) -> float | None:

@@ -113,19 +113,19 @@ class _Consumer:
     ) -> None:
         """Create the row, or update its patterns. Waits for the database."""
         EventFilter(types=types or (), sources=sources or (), workspaces=None).query()  # complains of bad ones
-        given = {"types": types, "sources": sources}
-        wanted = {field: [] if "*" in them else list(them) for field, them in given.items() if them is not None}
+        arguments = {"types": types, "sources": sources}
+        patterns = {field: [] if "*" in them else list(them) for field, them in arguments.items() if them is not None}
         while not stop.is_set():
             try:
                 # One transaction, so that a new row never has another position than the requested one.
                 with transaction.atomic():
-                    row, made = EventSubscription.objects.get_or_create(
-                        name=self.name, defaults={**wanted, "workspace": workspace}
+                    row, created = EventSubscription.objects.get_or_create(
+                        name=self.name, defaults={**patterns, "workspace": workspace}
                     )
-                    if made:
+                    if created:
                         positions.move(row, begin)
-                    elif wanted:
-                        EventSubscription.objects.filter(pk=row.pk).update(**wanted)
+                    elif patterns:
+                        EventSubscription.objects.filter(pk=row.pk).update(**patterns)
                 return
             except (DatabaseError, InterfaceError) as error:
                 self._wait_for_database(error, stop)
@@ -135,14 +135,14 @@ class _Consumer:
         return bool(free.update(holder=self.me, lease_expires_at=_lease_end()))
 
     def _renew(self) -> bool:
-        mine = EventSubscription.objects.filter(name=self.name, holder=self.me)
-        return bool(mine.update(lease_expires_at=_lease_end()))
+        subscription = EventSubscription.objects.filter(name=self.name, holder=self.me)
+        return bool(subscription.update(lease_expires_at=_lease_end()))
 
     def _release(self) -> None:
         if self._holds:
             with contextlib.suppress(DatabaseError, InterfaceError):
-                mine = EventSubscription.objects.filter(name=self.name, holder=self.me)
-                mine.update(holder="", lease_expires_at=None)
+                subscription = EventSubscription.objects.filter(name=self.name, holder=self.me)
+                subscription.update(holder="", lease_expires_at=None)
         connection.close()
 
     @contextmanager
@@ -181,7 +181,7 @@ class _Consumer:
         try:
             while not stop.is_set():
                 try:
-                    found, more = self._step(stop)
+                    handled, more = self._step(stop)
                 except (DatabaseError, InterfaceError) as error:
                     self._wait_for_database(error, stop)
                 except ConsumerLeaseLost:
@@ -198,7 +198,7 @@ class _Consumer:
                     if once and self._holds and not more:
                         return
                     # The events behind a hint may have to wait for an older open transaction.
-                    pause = SOON_SECONDS if found or hinted else min(POLL_SECONDS, pause * 2)
+                    pause = SOON_SECONDS if handled or hinted else min(POLL_SECONDS, pause * 2)
                     hinted = False
                     if not more:
                         connection.close()
@@ -224,15 +224,15 @@ class _Consumer:
             self._handle(row, page.events, page.cursor)
         return bool(page.events), page.more and page.cursor != cursor
 
-    def _handle(self, row: EventSubscription, events: list[RecordedEvent], place: Cursor) -> None:
+    def _handle(self, row: EventSubscription, events: list[RecordedEvent], cursor: Cursor) -> None:
         """Have the events handled and the place moved, in one transaction."""
-        here = {"transaction": row.transaction, "stream_id": row.stream_id, "sequence": row.sequence}
+        position = {"transaction": row.transaction, "stream_id": row.stream_id, "sequence": row.sequence}
         with transaction.atomic():
             if events:
                 self._call(events)
             # Updates nothing if another consumer has taken over, or the position was moved.
-            mine = EventSubscription.objects.filter(pk=row.pk, holder=self.me, **here)
-            if not mine.update(last_error="", lease_expires_at=_lease_end(), **positions.update_fields(place)):
+            subscription = EventSubscription.objects.filter(pk=row.pk, holder=self.me, **position)
+            if not subscription.update(last_error="", lease_expires_at=_lease_end(), **positions.update_fields(cursor)):
                 raise ConsumerLeaseLost
         self._failures, self._careful = 0, max(0, self._careful - 1)
 
@@ -248,19 +248,19 @@ class _Consumer:
     def _failed(self, error: HandlerFailed, stop: threading.Event) -> None:
         cause = error.__cause__
         self._failures += 1
-        said = f"{time_text(timezone.now())}, event {error}: {type(cause).__name__}: {cause}"[:2000]
+        failure = f"{time_text(timezone.now())}, event {error}: {type(cause).__name__}: {cause}"[:2000]
         delay = shortened(exponential(self._failures, FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS))
         logger.warning(
             "event handler failed: %s; retrying in %.2g s",
-            said,
+            failure,
             delay,
             exc_info=cause,
             extra={"subscriber": self.name, "failures": self._failures, "retry_seconds": delay},
         )
         try:
-            EventSubscription.objects.filter(name=self.name, holder=self.me).update(last_error=said)
+            EventSubscription.objects.filter(name=self.name, holder=self.me).update(last_error=failure)
             if self._failures == REPORT_AT:
-                message = f"A durable subscription is stuck: {said}"[:500]
+                message = f"A durable subscription is stuck: {failure}"[:500]
                 figures = {"failures": float(self._failures)}
                 system_events.emit(
                     "error", source="events.durable", component=self.name, message=message, figures=figures

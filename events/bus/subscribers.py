@@ -157,11 +157,11 @@ class _Bucket:
         self._snapshot = None
 
     def all(self) -> tuple[Subscription, ...]:
-        found = self._snapshot
-        if found is None:
+        members = self._snapshot
+        if members is None:
             with _lock:
-                found = self._snapshot = tuple(self._members)
-        return found
+                members = self._snapshot = tuple(self._members)
+        return members
 
 
 _lock = threading.RLock()
@@ -171,9 +171,11 @@ _index: dict[When, dict[str, dict[str, _Bucket]]] = {"in_transaction": {}, "afte
 
 
 def _buckets_of(subscription: Subscription) -> list[_Bucket]:
-    index, want = _index[subscription.when], subscription.subscription_filter
-    sources = want.sources if want.sources and not want.patterns else (_ANY_SOURCE,)
-    return [index.setdefault(type_, {}).setdefault(source, _Bucket()) for type_ in want.types for source in sources]
+    index, conditions = _index[subscription.when], subscription.subscription_filter
+    sources = conditions.sources if conditions.sources and not conditions.patterns else (_ANY_SOURCE,)
+    return [
+        index.setdefault(type_, {}).setdefault(source, _Bucket()) for type_ in conditions.types for source in sources
+    ]
 
 
 def add(subscription: Subscription) -> None:
@@ -189,24 +191,28 @@ def cancel_all(callback: Callable[[Any], object]) -> int:
     """Cancel every subscription of a callback. Returns how many there were."""
     with _lock:
         buckets = [b for index in _index.values() for by_source in index.values() for b in by_source.values()]
-        found = {one for bucket in buckets for one in bucket.all() if one.callback == callback}
-    for one in found:
-        one.cancel()
-    return len(found)
+        subscriptions = {
+            subscription for bucket in buckets for subscription in bucket.all() if subscription.callback == callback
+        }
+    for subscription in subscriptions:
+        subscription.cancel()
+    return len(subscriptions)
 
 
 def dispatch_in_transaction(events: Events) -> None:
     """Call the subscribers in the transaction. Their exceptions undo the append."""
     if addressed := _addressed(events, _index["in_transaction"]):
-        for subscription, theirs in _per_subscriber(events, addressed):
-            for _ in subscription.hear(theirs):
+        for subscription, matching in _per_subscriber(events, addressed):
+            for _ in subscription.hear(matching):
                 pass
 
 
 def dispatch_after_commit(events: Events) -> None:
     """Hand events to the after-commit subscribers, in another thread. Their exceptions do not reach the caller."""
     if addressed := _addressed(events, _index["after_commit"]):
-        after_commit.hand_over(lambda: [(s.line, theirs) for s, theirs in _per_subscriber(events, addressed) if s.line])
+        after_commit.hand_over(
+            lambda: [(s.line, matching) for s, matching in _per_subscriber(events, addressed) if s.line]
+        )
 
 
 _Addressed = list[tuple[list[int], tuple[tuple[Subscription, ...], ...]]]
@@ -217,27 +223,27 @@ def _addressed(events: Events, index: dict[str, dict[str, _Bucket]]) -> _Address
     if not index:
         return []
     groups: dict[tuple[str, str], list[int]] = {}
-    for place, event in enumerate(events):
+    for index_in_batch, event in enumerate(events):
         if event.type in index:
-            groups.setdefault((event.type, event.source), []).append(place)
-    found: _Addressed = []
-    for (type_, source), places in groups.items():
+            groups.setdefault((event.type, event.source), []).append(index_in_batch)
+    matches: _Addressed = []
+    for (type_, source), indexes in groups.items():
         by_source = index[type_]
         buckets = (by_source.get(_ANY_SOURCE), by_source.get(source))
-        if who := tuple(members for bucket in buckets if bucket is not None and (members := bucket.all())):
-            found.append((places, who))
-    return found
+        if subscriptions := tuple(members for bucket in buckets if bucket is not None and (members := bucket.all())):
+            matches.append((indexes, subscriptions))
+    return matches
 
 
 def _per_subscriber(events: Events, addressed: _Addressed) -> list[tuple[Subscription, Events]]:
     """Return the events of each subscription, in order. Subscriptions to the same events share one list."""
     groups_of: dict[Subscription, tuple[int, ...]] = {}
-    for number, (_, who) in enumerate(addressed):
-        for members in who:
+    for number, (_, subscriptions) in enumerate(addressed):
+        for members in subscriptions:
             for subscription in members:
                 groups_of[subscription] = (*groups_of.get(subscription, ()), number)
     lists: dict[tuple[int, ...], Events] = {}
     for numbers in set(groups_of.values()):
-        places = sorted(place for number in numbers for place in addressed[number][0])
-        lists[numbers] = events if len(places) == len(events) else [events[place] for place in places]
+        indexes = sorted(index for number in numbers for index in addressed[number][0])
+        lists[numbers] = events if len(indexes) == len(events) else [events[index] for index in indexes]
     return [(subscription, lists[numbers]) for subscription, numbers in groups_of.items()]

@@ -243,10 +243,10 @@ class EventClient:
 
     def _stale(self, frame: Frame) -> bool:
         """Tell whether a frame of a stream belongs to a request that a later one has replaced."""
-        asked = self._asked.get(frame["stream"])
-        if asked is None or frame["type"] in {"page", "error"}:
+        after = self._asked.get(frame["stream"])
+        if after is None or frame["type"] in {"page", "error"}:
             return False
-        if frame["type"] == "subscribed" and (asked < 0 or frame.get("after", asked) == asked):
+        if frame["type"] == "subscribed" and (after < 0 or frame.get("after", after) == after):
             del self._asked[frame["stream"]]
             return False
         return True

@@ -24,8 +24,8 @@ _WORST_FIRST = (State.RECONNECTING, State.CONNECTING, State.DEGRADED)
 
 def worst(states: Iterable[State]) -> State:
     """Return the state of a connection whose streams have these."""
-    found = set(states)
-    return next((state for state in _WORST_FIRST if state in found), State.LIVE)
+    distinct = set(states)
+    return next((state for state in _WORST_FIRST if state in distinct), State.LIVE)
 
 
 class Changes:

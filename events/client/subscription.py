@@ -153,13 +153,13 @@ class Subscription:
 
     def _take_subscribed(self, frame: Frame) -> None:
         self.head, self._begins = frame["head"], True
-        removed, asked = frame.get("removed_through", 0), self.cursor
-        if asked < 0:
-            self.cursor = frame.get("after", asked)
+        removed, cursor = frame.get("removed_through", 0), self.cursor
+        if cursor < 0:
+            self.cursor = frame.get("after", cursor)
         if removed > self.cursor:
             # Who begins at the start of a stream that lives long, or near its head, asks for what there is.
-            if asked > 0 or (asked == 0 and self.stream.startswith(EXECUTION)):
-                raise HistoryRemoved(self.stream, asked, removed)
+            if cursor > 0 or (cursor == 0 and self.stream.startswith(EXECUTION)):
+                raise HistoryRemoved(self.stream, cursor, removed)
             self.cursor = removed
 
     def _pass_over(self, sequence: int) -> None:

@@ -84,8 +84,8 @@ def partitions() -> list[Partition]:
 
 def of_days(names: Sequence[str]) -> list[Partition]:
     """Return those of the names that are partitions of days, oldest first."""
-    found = [(name, match) for name in names if (match := _NAME.match(name))]
-    return sorted((Partition(n, date(int(m[1]), int(m[2]), int(m[3]))) for n, m in found), key=lambda p: p.day)
+    matches = [(name, match) for name in names if (match := _NAME.match(name))]
+    return sorted((Partition(n, date(int(m[1]), int(m[2]), int(m[3]))) for n, m in matches), key=lambda p: p.day)
 
 
 def warning_about(there: Sequence[Partition]) -> str:
@@ -215,10 +215,10 @@ def drop_leftovers() -> list[str]:
             " AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = %s::regclass)",
             [f"{TABLE}_", TABLE],
         )
-        found = [name for (name,) in cursor.fetchall() if _LEFT_OVER.match(name)]
-    for name in found:
+        tables = [name for (name,) in cursor.fetchall() if _LEFT_OVER.match(name)]
+    for name in tables:
         _run("DROP TABLE {}", sql.Identifier(name))
-    return found
+    return tables
 
 
 def _run(statement: LiteralString, name: sql.Identifier) -> None:

@@ -65,8 +65,8 @@ class StreamState:
 def states(names: Collection[str]) -> dict[str, StreamState]:
     """Return the states of streams by name; streams that do not exist are left out."""
     fields = ("id", "name", "workspace_id", "last_sequence", "removed_through", "created_at", "ended_at", "removed_at")
-    found = Stream.objects.filter(name__in=list(names)).values_list(*fields)
-    return {row[1]: StreamState(*row) for row in found}
+    rows = Stream.objects.filter(name__in=list(names)).values_list(*fields)
+    return {row[1]: StreamState(*row) for row in rows}
 
 
 HEADS_AT_ONCE = 1000
@@ -74,13 +74,13 @@ HEADS_AT_ONCE = 1000
 
 def heads(names: Sequence[str]) -> dict[str, int]:
     """Return the last sequences of streams, by name."""
-    found: dict[str, int] = {}
+    sequences: dict[str, int] = {}
     with connection.cursor() as cursor:
         for start in range(0, len(names), HEADS_AT_ONCE):
             some = names[start : start + HEADS_AT_ONCE]
             cursor.execute("SELECT name, last_sequence FROM events_stream WHERE name = ANY(%s)", [list(some)])
-            found.update(cursor.fetchall())
-    return found
+            sequences.update(cursor.fetchall())
+    return sequences
 
 
 def page_after(

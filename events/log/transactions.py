@@ -69,11 +69,11 @@ def repair() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         # A writer's first statement waits here, and is planned afterwards, with the functions as they then are.
         cursor.execute("LOCK TABLE events_stream IN EXCLUSIVE MODE")
-        found = standing()
-        if not found.behind:
+        numbers = standing()
+        if not numbers.behind:
             return 0
         # From the oldest open transaction on: everything that is not written yet sorts after what is.
         cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         (oldest,) = cursor.fetchone()
-        cursor.execute(define(found.greatest + 1 - oldest))
-        return found.greatest + 1 - found.next
+        cursor.execute(define(numbers.greatest + 1 - oldest))
+        return numbers.greatest + 1 - numbers.next

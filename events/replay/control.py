@@ -75,9 +75,9 @@ def apply_command(replay_id: UUID, command: Command, by: User | None) -> Replay:
         settle(replay, now)
         replay.save()
         transaction.on_commit(lambda: _changed(replay))
-    who = f"user {by.pk}" if by else "an operator"
+    actor = f"user {by.pk}" if by else "an operator"
     fields = {"replay_id": replay.pk, "stream": replay.stream}
-    logger.info("replay changed: %s, by %s", _in_words(command), who, extra=fields)
+    logger.info("replay changed: %s, by %s", _in_words(command), actor, extra=fields)
     return replay
 
 

@@ -122,8 +122,8 @@ def _check_number(by: User) -> None:
 
 def _scoped(filter_: EventFilter, by: User, to_endpoint: bool) -> EventFilter:
     role = Role.EDITOR if to_endpoint else Role.VIEWER
-    mine = list(Workspace.objects.visible_to(by, role).order_by().values_list("pk", flat=True))
-    return replace(filter_, workspaces=mine, installation=by.is_active and by.is_staff)
+    visible = list(Workspace.objects.visible_to(by, role).order_by().values_list("pk", flat=True))
+    return replace(filter_, workspaces=visible, installation=by.is_active and by.is_staff)
 
 
 def _of_endpoint(endpoint: UrlTarget | None) -> dict[str, Any]:

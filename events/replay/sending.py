@@ -84,19 +84,19 @@ def _step(replay: Replay, now: datetime) -> float | None:
     if not ahead:
         _complete(replay, now)
         return None
-    (place,) = ahead
-    if not replay.clock.is_due(place.sequence, place.offset_ms, now):
-        wait = replay.clock.seconds_until(place.offset_ms, now) or 0.0
+    (position,) = ahead
+    if not replay.clock.is_due(position.sequence, position.offset_ms, now):
+        wait = replay.clock.seconds_until(position.offset_ms, now) or 0.0
         replay.next_at = now + timedelta(seconds=wait)
         return wait if wait <= PATIENCE_SECONDS else None
-    event = reading.events_at(ahead).get(place.sequence)
+    event = reading.events_at(ahead).get(position.sequence)
     if event is None:  # removed by retention
-        _pass(replay, place.sequence, now)
+        _pass(replay, position.sequence, now)
         return 0.0
     try:
-        return _deliver(replay, place.sequence, event, now)
+        return _deliver(replay, position.sequence, event, now)
     except (CannotDeliver, encryption.CannotDecrypt) as error:
-        _fail(replay, place.sequence, str(error), now)
+        _fail(replay, position.sequence, str(error), now)
         return None
 
 

@@ -35,18 +35,18 @@ class ReplaySubscription(StreamSubscription):
         assert isinstance(state, ReplayState)
         if self._revision is None and self.cursor > state.head:
             await self._set_back(state.head, state.head)  # it was set back while the client was away
-        found = await in_database(due, state.replay_id, self.cursor, PAGE, types=self.types, revision=self._revision)
+        page = await in_database(due, state.replay_id, self.cursor, PAGE, types=self.types, revision=self._revision)
         if not self.is_current:
             return False
-        await self._send_found(found)
-        if found.ended:
-            await self._end_at(found)
+        await self._send_found(page)
+        if page.ended:
+            await self._end_at(page)
             return False
-        if found.next_in != 0 and self._told_degraded != self.session.hub.degraded:
+        if page.next_in != 0 and self._told_degraded != self.session.hub.degraded:
             self._told_degraded = self.session.hub.degraded
             await self.send_liveness()
-        self._look_again(found.next_in)
-        return self._woken or found.next_in == 0
+        self._look_again(page.next_in)
+        return self._woken or page.next_in == 0
 
     async def page(self, after: int, limit: int) -> list[str]:
         """Return a page of what the client's cursor has passed."""
@@ -58,16 +58,16 @@ class ReplaySubscription(StreamSubscription):
         if self._timer is not None:
             self._timer.cancel()
 
-    async def _send_found(self, found: Due) -> None:
-        if found.rewound_to is not None:
-            await self._set_back(found.rewound_to, found.rewound_to)
-        if found.facts is not None:
-            self._revision = found.revision
-            await self.session.client.frame(found.facts)
-        if found.through > self.cursor:
-            self.cursor = found.through
-            sequences, texts = [each[0] for each in found.events], [each[2] for each in found.events]
-            await self.session.client.events(self.stream, sequences, texts, found.through)
+    async def _send_found(self, page: Due) -> None:
+        if page.rewound_to is not None:
+            await self._set_back(page.rewound_to, page.rewound_to)
+        if page.facts is not None:
+            self._revision = page.revision
+            await self.session.client.frame(page.facts)
+        if page.through > self.cursor:
+            self.cursor = page.through
+            sequences, texts = [each[0] for each in page.events], [each[2] for each in page.events]
+            await self.session.client.events(self.stream, sequences, texts, page.through)
 
     async def _set_back(self, after: int, head: int) -> None:
         """Tell the client that what follows begins after an event that it has already."""
@@ -75,10 +75,10 @@ class ReplaySubscription(StreamSubscription):
         frame = {"type": "subscribed", "stream": self.stream, "head": head, "after": after}
         await self.session.client.frame(frame)
 
-    async def _end_at(self, found: Due) -> None:
+    async def _end_at(self, page: Due) -> None:
         self.session.drop(self)
-        frame: dict[str, Any] = {"type": "end", "stream": self.stream, "sequence": found.through}
-        await self.session.client.frame(frame | ({"removed": True} if found.removed else {}))
+        frame: dict[str, Any] = {"type": "end", "stream": self.stream, "sequence": page.through}
+        await self.session.client.frame(frame | ({"removed": True} if page.removed else {}))
 
     def _look_again(self, next_in: float | None) -> None:
         self.stop()

@@ -38,8 +38,8 @@ class ReplayState(StreamState):
     def may_be_seen(self, user: int | None, workspace_ids: Collection[str], staff: bool) -> bool:
         """Return what `ReplayQuerySet.visible_to` decides for a user who may see these workspaces now."""
         own = self.created_by is not None and self.created_by == user
-        theirs = self.workspace_ids <= set(workspace_ids) and (staff or not self.with_installation)
-        return theirs and (own or bool(self.workspace_ids))
+        allowed = self.workspace_ids <= set(workspace_ids) and (staff or not self.with_installation)
+        return allowed and (own or bool(self.workspace_ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,8 @@ def page(replay_id: UUID, after: int, limit: int, types: Collection[str] | None,
     loaded = reading.load(replay_id)
     if loaded is None:
         return []
-    positions = [place for place in reading.positions(replay_id, after, min(limit, MAX_PAGE)) if place.sequence <= head]
+    following = reading.positions(replay_id, after, min(limit, MAX_PAGE))
+    positions = [position for position in following if position.sequence <= head]
     events = reading.events_at(positions)
     return [
         reading.envelope_text(loaded[0], sequence, event)
@@ -131,7 +132,7 @@ def due(
     after = after if rewound_to is None else rewound_to
     state = reading.snapshot(replay, at).state
     ahead = [] if state is ReplayStatus.EXPIRED else reading.positions(replay.pk, after, min(limit, MAX_PAGE) + 1)
-    now_due = [place for place in ahead[:limit] if replay.clock.is_due(place.sequence, place.offset_ms, at)]
+    now_due = [position for position in ahead[:limit] if replay.clock.is_due(position.sequence, position.offset_ms, at)]
     events = reading.events_at(now_due)
     through = now_due[-1].sequence if now_due else after
     return Due(
@@ -159,7 +160,7 @@ def _rewound_to(replay: Replay, after: int, revision: int | None) -> int | None:
 
 
 def _next_in(clock: Clock, ahead: list[ReplayPosition], through: int, now: datetime) -> float | None:
-    following = next((place for place in ahead if place.sequence > through), None)
+    following = next((position for position in ahead if position.sequence > through), None)
     if following is None:
         return None
     if clock.is_due(following.sequence, following.offset_ms, now):

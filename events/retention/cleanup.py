@@ -136,10 +136,10 @@ def _weigh(table: str, gone: str, report: CleanupReport) -> int:
             f'SELECT e.workspace_id, count(*), sum(pg_column_size(e.*)) FROM "{table}" e'  # noqa: S608
             f" JOIN {gone} g ON g.id = e.stream_id AND e.sequence <= g.through GROUP BY 1"
         )
-        found = cursor.fetchall()
-    for workspace, _, size in found:
+        rows = cursor.fetchall()
+    for workspace, _, size in rows:
         report.bytes[workspace] += int(size)
-    return sum(count for _, count, _ in found)
+    return sum(count for _, count, _ in rows)
 
 
 def _figures(report: CleanupReport) -> dict[str, object]:

@@ -173,10 +173,10 @@ def _delete(table: str, gone: str, chunk: int, partition: Partition | None = Non
     while True:
         with connection.cursor() as cursor:
             cursor.execute(streams, [after])
-            found = cursor.fetchall()
-        if not found:
+            rows = cursor.fetchall()
+        if not rows:
             return deleted
-        ids, through = zip(*found, strict=True)
+        ids, through = zip(*rows, strict=True)
         after = ids[-1]
         gone_now = chunk
         while gone_now == chunk:

@@ -26,8 +26,8 @@ def viewer_of(login: Login) -> Viewer | None:
     user = user_of(login)
     if user is None:
         return None
-    mine = Workspace.objects.visible_to(user).order_by().values_list("pk", flat=True)
-    return Viewer(user, user.is_staff, frozenset(map(str, mine)))
+    visible = Workspace.objects.visible_to(user).order_by().values_list("pk", flat=True)
+    return Viewer(user, user.is_staff, frozenset(map(str, visible)))
 
 
 def user_of(login: Login) -> User | None:

@@ -84,17 +84,17 @@ def wanted_types(patterns: list[str] | None, level: str = "all") -> frozenset[st
     """Return the types that patterns (`execution.*`) and a level ask for; None for all. Raises BadFrame."""
     if patterns is None and level == "all":
         return None
-    wanted = set(CATALOGUE)
+    types = set(CATALOGUE)
     if patterns is not None:
-        wanted = set()
+        types = set()
         for pattern in patterns:
-            found = {name for name in CATALOGUE if fnmatchcase(name, pattern)}
-            if not found:
+            matching = {name for name in CATALOGUE if fnmatchcase(name, pattern)}
+            if not matching:
                 raise BadFrame(f"`types`: {pattern!r} matches no event type.")
-            wanted |= found
+            types |= matching
     if level == "lifecycle":
-        wanted &= LIFECYCLE | BEYOND_EXECUTIONS
-    return frozenset(wanted)
+        types &= LIFECYCLE | BEYOND_EXECUTIONS
+    return frozenset(types)
 
 
 def _in_words(error: ValidationError) -> str:

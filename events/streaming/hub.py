@@ -122,11 +122,11 @@ class Hub:
         """Join the requested groups. `_keep_joined` retries what fails."""
         async with self._joining:
             self._next_round = None
-            wanted, self._wanted = self._wanted, set()
+            requested, self._wanted = self._wanted, set()
             if self._channel is None:
                 return
             try:
-                for stream in wanted - self._joined:
+                for stream in requested - self._joined:
                     async with asyncio.timeout(RETRY_SECONDS):
                         await self._layer.group_add(group_of(stream), self._channel)
                     self._joined.add(stream)

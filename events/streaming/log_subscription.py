@@ -72,8 +72,8 @@ class LogSubscription(StreamSubscription):
     async def page(self, after: int, limit: int) -> list[str]:
         """Return a page of history, as JSON texts."""
         assert self.state is not None
-        mine = self.session.viewer.workspace_ids
-        _, events = await in_database(_read, self.state, after, limit, self.types, mine)
+        workspace_ids = self.session.viewer.workspace_ids
+        _, events = await in_database(_read, self.state, after, limit, self.types, workspace_ids)
         return [event.json(self.stream) for event in events]
 
     async def send_liveness(self) -> None:
@@ -161,11 +161,11 @@ class LogSubscription(StreamSubscription):
             sequences.extend(range(self.cursor + 1, batch.last + 1))
             texts.extend(batch.texts[start:] if start else batch.texts)
             return
-        mine = self.session.viewer.workspace_ids
+        workspace_ids = self.session.viewer.workspace_ids
         for index in range(start, len(batch.texts)):
             if self.types is not None and batch.types[index] not in self.types:
                 continue
-            if batch.workspaces is not None and batch.workspaces[index] not in mine:
+            if batch.workspaces is not None and batch.workspaces[index] not in workspace_ids:
                 continue
             sequences.append(batch.first + index)
             texts.append(batch.texts[index])

@@ -77,10 +77,10 @@ class _Publisher:
         prefix = configured["prefix"]
         channels = {group: f"{prefix}__group__{group}" for group, _ in batch}  # as the layer names them
         joined = self._joined(channels.values())
-        wanted = [(channels[group], make()) for group, make in batch if channels[group] in joined]
-        if wanted:
+        messages = [(channels[group], make()) for group, make in batch if channels[group] in joined]
+        if messages:
             with self._client.pipeline(transaction=False) as pipeline:
-                for channel, message in wanted:
+                for channel, message in messages:
                     pipeline.publish(channel, layer.serialize(message))
                 pipeline.execute()
 

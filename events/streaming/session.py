@@ -150,14 +150,14 @@ class Session:
                     if more:
                         self._ready[subscription] = None  # behind the others
 
-    async def _open(self, wanted: list[StreamSubscription]) -> None:
+    async def _open(self, subscriptions: list[StreamSubscription]) -> None:
         # Join the groups first, then read the state: no event can be missed in between.
-        await self.hub.watch(wanted)
-        found = await in_database(access.visible_streams, self.viewer, [s.stream for s in wanted])
-        for subscription in wanted:
+        await self.hub.watch(subscriptions)
+        states = await in_database(access.visible_streams, self.viewer, [s.stream for s in subscriptions])
+        for subscription in subscriptions:
             if self.subscriptions.get(subscription.stream) is not subscription:
                 continue  # unsubscribed meanwhile
-            state = found.get(subscription.stream)
+            state = states.get(subscription.stream)
             if state is None:
                 self.drop(subscription)
                 await self.refuse(subscription.stream, "not_found", NOT_FOUND)
@@ -170,13 +170,13 @@ class Session:
                 frame["removed_through"] = state.removed_through
             await self.client.frame(frame)
 
-    async def _send_page(self, asked: _PageAsked) -> None:
-        state, stream = asked.subscription.state, asked.subscription.stream
-        if state is None or self.subscriptions.get(stream) is not asked.subscription:
+    async def _send_page(self, request: _PageAsked) -> None:
+        state, stream = request.subscription.state, request.subscription.stream
+        if state is None or self.subscriptions.get(stream) is not request.subscription:
             return
-        texts = await asked.subscription.page(asked.after, asked.limit)
+        texts = await request.subscription.page(request.after, request.limit)
         envelopes = [orjson.Fragment(text) for text in texts]
-        await self.client.frame({"type": "page", "stream": stream, "after": asked.after, "events": envelopes})
+        await self.client.frame({"type": "page", "stream": stream, "after": request.after, "events": envelopes})
 
     async def refuse(self, stream: str, code: str, detail: str) -> None:
         """Tell the client why it does not get a stream, or no longer."""

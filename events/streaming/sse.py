@@ -71,26 +71,26 @@ async def _answer(request: ASGIRequest, names: list[str]) -> HttpResponseBase:
         refusal["WWW-Authenticate"] = 'Bearer realm="workflow-platform"'
         return refusal
     try:
-        asked = _read(request, names)
+        query = _read(request, names)
     except (_Wrong, BadFrame) as error:
         return json_problem(request, 400, str(error))
     states = await in_database(access.visible_streams, viewer, names)
     if missing := [name for name in names if name not in states]:
         return json_problem(request, 404, f"`stream`: {missing[0]}: {NOT_FOUND}")
-    if asked.resumed and all(_all_held(states[name], after) for name, after in asked.after.items()):
+    if query.resumed and all(_all_held(states[name], after) for name, after in query.after.items()):
         return HttpResponse(status=204)  # what stops a browser from asking again
-    return _stream(request, login, viewer, asked)
+    return _stream(request, login, viewer, query)
 
 
-def _stream(request: ASGIRequest, login: Login, viewer: Viewer, asked: _Asked) -> HttpResponseBase:
-    client = _Client(login, viewer, asked)
+def _stream(request: ASGIRequest, login: Login, viewer: Viewer, query: _Asked) -> HttpResponseBase:
+    client = _Client(login, viewer, query)
     try:
         connections().enter(client)
     except TooManyConnections as error:
         refusal = json_problem(request, 429, str(error))
         refusal["Retry-After"] = "5"
         return refusal
-    content_type = JSON_LINES if asked.lines else "text/event-stream"
+    content_type = JSON_LINES if query.lines else "text/event-stream"
     response = _Response(client, content_type)
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
@@ -130,8 +130,8 @@ def _cursors(source: str, text: str, names: list[str]) -> dict[str, int]:
     try:
         if "=" not in text:
             return dict.fromkeys(names, _number(text))
-        given = dict(part.rsplit("=", 1) for part in text.split(","))
-        return {name: _number(given.get(name, "0")) for name in names}
+        cursors = dict(part.rsplit("=", 1) for part in text.split(","))
+        return {name: _number(cursors.get(name, "0")) for name in names}
     except ValueError:
         raise _Wrong(f"`{source}` must be a sequence, or `stream=sequence` pairs separated by commas.") from None
 
@@ -157,13 +157,13 @@ class _Response(StreamingHttpResponse):
 class _Client:
     """The client of a session: turns its frames into chunks of an HTTP response, one at a time."""
 
-    def __init__(self, login: Login, viewer: Viewer, asked: _Asked) -> None:
+    def __init__(self, login: Login, viewer: Viewer, query: _Asked) -> None:
         self.loop = asyncio.get_running_loop()
         self.login = login
         self.session = Session(hub(), viewer, self, MAX_STREAMS)
-        self._asked = asked
-        self._cursors = dict(asked.after)
-        self._open = set(asked.after)
+        self._asked = query
+        self._cursors = dict(query.after)
+        self._open = set(query.after)
         # One at a time: the session waits until the last chunk has left.
         self._chunks: asyncio.Queue[str | None] = asyncio.Queue(1)
 

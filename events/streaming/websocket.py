@@ -122,29 +122,29 @@ class StreamConsumer(AsyncWebsocketConsumer):
 
     # --- frames ---------------------------------------------------------------------------------------------------
 
-    async def _do(self, asked: Any) -> None:
-        match asked:
+    async def _do(self, frame: Any) -> None:
+        match frame:
             case frames.Ping():
                 await self.frame({"type": "pong"})
             case frames.Subscribe():
-                self.session.subscribe(asked.stream, asked.after, frames.wanted_types(asked.types, asked.level))
+                self.session.subscribe(frame.stream, frame.after, frames.wanted_types(frame.types, frame.level))
             case frames.Unsubscribe():
-                self.session.unsubscribe(asked.stream)
-                await self.frame({"type": "unsubscribed", "stream": asked.stream})
+                self.session.unsubscribe(frame.stream)
+                await self.frame({"type": "unsubscribed", "stream": frame.stream})
             case frames.Read():
-                if not self.session.ask_page(asked.stream, asked.after, asked.limit):
+                if not self.session.ask_page(frame.stream, frame.after, frame.limit):
                     raise BadFrame("`stream`: subscribe to the stream before reading it.")
             case frames.Control():
-                await self._control(asked)
+                await self._control(frame)
 
-    async def _control(self, asked: frames.Control) -> None:
-        kind = stream_kinds.kind_of(asked.stream)
+    async def _control(self, frame: frames.Control) -> None:
+        kind = stream_kinds.kind_of(frame.stream)
         if kind is None:
-            await self.session.refuse(asked.stream, "not_found", NOT_FOUND)
+            await self.session.refuse(frame.stream, "not_found", NOT_FOUND)
             return
-        error = await in_database(kind.control, self.session.viewer, asked.stream, asked.model_dump())
+        error = await in_database(kind.control, self.session.viewer, frame.stream, frame.model_dump())
         if error is not None:
-            await self.session.refuse(asked.stream, error.code, error.detail)
+            await self.session.refuse(frame.stream, error.code, error.detail)
 
     async def _subscribe_to(self, stream: str) -> None:
         if not await in_database(access.visible_streams, self.session.viewer, [stream]):
@@ -156,10 +156,10 @@ class StreamConsumer(AsyncWebsocketConsumer):
 
     async def _refuse(self, text: str, code: str, detail: str) -> None:
         try:
-            said = orjson.loads(text)
+            frame = orjson.loads(text)
         except orjson.JSONDecodeError:
-            said = None
-        stream = said.get("stream") if isinstance(said, dict) else None
+            frame = None
+        stream = frame.get("stream") if isinstance(frame, dict) else None
         await self.frame({"type": "error", "code": code, "stream": stream, "detail": detail})
 
     async def _send_all(self) -> None:

@@ -45,7 +45,7 @@ class StreamExport:
         """Return the first line."""
         stream = self.stream
         owner = Workspace.objects.filter(pk=stream.workspace_id).first() if stream.workspace_id else None
-        said = {
+        header = {
             "format": FORMAT,
             "stream": stream.name,
             "workspace": owner.slug if owner else None,
@@ -54,32 +54,32 @@ class StreamExport:
             "first": stream.removed_through + 1,
             "count": stream.head - stream.removed_through,
         }
-        return orjson.dumps(said) + b"\n"
+        return orjson.dumps(header) + b"\n"
 
     def page(self, after: int) -> tuple[bytes, int]:
         """Return the lines that follow a sequence, and the last sequence among them; none at the end."""
-        found = reading.page_after(self.stream, after, PAGE)
+        page = reading.page_after(self.stream, after, PAGE)
         name, head = self.stream.name, self.stream.head
-        events = [event for event in found if event.sequence_in(name) <= head]
+        events = [event for event in page if event.sequence_in(name) <= head]
         lines = "".join([event.forwarded().json(name) + "\n" for event in events]).encode()
         return lines, events[-1].sequence_in(name) if events else after
 
     def lines(self) -> Iterator[bytes]:
         """Yield the file, in pieces of whole lines."""
         yield self.header()
-        lines, place = self.page(0)
+        lines, sequence = self.page(0)
         while lines:
             yield lines
-            lines, place = self.page(place)
+            lines, sequence = self.page(sequence)
 
 
-def lines_of(wanted: EventFilter, said: dict[str, Any]) -> Iterator[bytes]:
+def lines_of(event_filter: EventFilter, shown: dict[str, Any]) -> Iterator[bytes]:
     """Yield the events that fit a filter, of any streams, after a line that says so. Such a file is for reading: a
     stream of which only some events are there cannot be imported."""
-    yield orjson.dumps({"format": FORMAT, "stream": None, "filter": said, "count": None}) + b"\n"
+    yield orjson.dumps({"format": FORMAT, "stream": None, "filter": shown, "count": None}) + b"\n"
     after, more = None, True
     while more:
-        page = history.read(wanted, after, PAGE)
+        page = history.read(event_filter, after, PAGE)
         yield "".join([event.forwarded().json(event.stream) + "\n" for event in page.events]).encode()
         after, more = page.cursor, page.more
 

@@ -150,9 +150,9 @@ class StreamFile:
         except orjson.JSONDecodeError as error:
             raise _at(number, f"not JSON: {error}") from None
 
-    def _event(self, said: Any, number: int) -> tuple[ExportLine, str]:
+    def _event(self, value: Any, number: int) -> tuple[ExportLine, str]:
         """Return what a line says, and the text of its data."""
-        line = _parsed(ExportLine, said, number)
+        line = _parsed(ExportLine, value, number)
         if line.stream != self.header.stream:
             raise _at(number, f"stream is {line.stream!r}, not {self.header.stream!r}")
         made_at = self._made_at(line.id, number)
@@ -230,16 +230,16 @@ def _batches(events: Iterator[RecordedEvent]) -> Iterator[list[RecordedEvent]]:
         yield batch
 
 
-def _parsed(model: type[M], said: Any, number: int) -> M:
+def _parsed(model: type[M], value: Any, number: int) -> M:
     try:
-        return model.model_validate(said)
+        return model.model_validate(value)
     except pydantic.ValidationError as error:
         raise _at(number, first_error(error).removesuffix(".")) from None
 
 
 def _already_there(error: Exception, name: str) -> str:
-    if found := re.search(r"\(id\)=\(([0-9a-f-]{36})\)", str(error)):
-        return f"The event {found[1]} exists already: this history is here, under another name."
+    if match := re.search(r"\(id\)=\(([0-9a-f-]{36})\)", str(error)):
+        return f"The event {match[1]} exists already: this history is here, under another name."
     return f"The stream {name} exists already. Import it under another name."
 
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from executions.cache.store import LANDED, Away, Store, lock_ms, store
+from executions.cache.store import RESOLVED, Away, Store, lock_ms, store
 from workflow_platform.core.backoff import around, exponential
 from workflow_platform.core.per_process import PerProcess
 from workflow_platform.core.redis_server import server
@@ -40,20 +40,20 @@ class Hit:
 
 
 class Flight:
-    """The asker computes; it calls `land` once, whatever came of it."""
+    """The asker computes; it calls `resolve` once, whatever came of it."""
 
     def __init__(self, key: str, ttl: int, token: str | None = None) -> None:
         """`token` is that of the lock; without one no caller waits for this flight."""
         self.key, self.token, self._ttl = key, token, ttl
-        self._landed = False
+        self._resolved = False
         if token is not None:
             _renewals().hold(self)
 
-    def land(self, value: Any = None, *, keep: bool) -> None:
+    def resolve(self, value: Any = None, *, keep: bool) -> None:
         """Store the result if it should be kept, and release the waiters. Never raises."""
-        if self._landed:
+        if self._resolved:
             return
-        self._landed = True
+        self._resolved = True
         kept = False
         try:
             kept = keep and store().put(self.key, value, self._ttl)
@@ -165,7 +165,7 @@ class _Listener:
             try:
                 client: Any = server().client()
                 with client.pubsub() as channel:
-                    channel.subscribe(LANDED)
+                    channel.subscribe(RESOLVED)
                     for message in channel.listen():
                         if message["type"] == "subscribe":
                             self._hears.set()
@@ -226,8 +226,8 @@ class _Renewals:
         except Away:
             return
         with self._lock:
-            landed = flight not in self._held
-        if landed:  # in between: what was renewed is nobody's
+            resolved = flight not in self._held
+        if resolved:  # in between: what was renewed is nobody's
             flight._release(flight.token, False)
 
 

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "wfp:cache:"
 COUNTS, USED, EXPIRES = f"{PREFIX}counts", f"{PREFIX}used", f"{PREFIX}expires"
-LANDED = f"{PREFIX}landed"
+RESOLVED = f"{PREFIX}landed"
 """Channel that announces the end of a computation: `<key> 1` with a result in the cache, else `<key> 0`."""
 ANSWER_SECONDS = 1.0
 """How long Redis may take: a cache that is slower is none."""
@@ -168,7 +168,7 @@ class Store:
 
     def release(self, key: str, token: str, answered: bool) -> None:
         """Release the lock, and announce whether there is a result."""
-        self._call(self._release, [f"{PREFIX}lock:{key}", LANDED], [token, f"{key} {int(answered)}"])
+        self._call(self._release, [f"{PREFIX}lock:{key}", RESOLVED], [token, f"{key} {int(answered)}"])
 
     def miss(self, kind: str) -> None:
         """Count a question that was not answered from the cache by `look`."""

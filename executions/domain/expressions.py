@@ -117,7 +117,7 @@ def first_line(error: BaseException | str) -> str:
     return str(error).strip().split("\n")[0]
 
 
-class TooMuchHere(Exception):
+class BudgetExceeded(Exception):
     """The evaluation exceeds the budget of a worker thread; it must run in a sandbox process."""
 
 
@@ -131,11 +131,11 @@ class Budget:
     memory_bytes: int = 16 * 1024 * 1024
 
     def spend(self, cpu_seconds: float = 0, bytes: int = 0) -> None:
-        """Deduct usage. Raises TooMuchHere if nothing is left."""
+        """Deduct usage. Raises BudgetExceeded if nothing is left."""
         self.cpu_seconds -= cpu_seconds
         self.bytes -= bytes
         if self.cpu_seconds <= 0 or self.bytes < 0:
-            raise TooMuchHere(TooMuchHere.__doc__)
+            raise BudgetExceeded(BudgetExceeded.__doc__)
 
 
 class Resolver(Protocol):
@@ -157,7 +157,7 @@ class Evaluator:
         memory_limit: int = MEMORY_LIMIT_BYTES,
         budget: Budget | None = None,
     ) -> None:
-        """The limits apply to one evaluation. With a `budget`, exceeding it raises TooMuchHere."""
+        """The limits apply to one evaluation. With a `budget`, exceeding it raises BudgetExceeded."""
         self.scope = scope
         self._time_limit = time_limit
         self._memory_limit = min(memory_limit, budget.memory_bytes) if budget else memory_limit
@@ -169,7 +169,7 @@ class Evaluator:
     def resolve(self, value: Any, item_index: int = 0) -> Any:
         """Return `value` with every expression in it evaluated for one item.
 
-        A string that is a single expression keeps the type of the result. Raises ExpressionError, TooMuchHere.
+        A string that is a single expression keeps the type of the result. Raises ExpressionError, BudgetExceeded.
         """
         if isinstance(value, str):
             return self._resolve_string(value, item_index) if "{{" in value else value
@@ -231,7 +231,7 @@ class Evaluator:
         if not timed_out and "out of memory" not in message and message not in {"null", ""}:
             return ExpressionError(f"{shown}: {message}")
         if self._budget is not None:
-            return TooMuchHere(TooMuchHere.__doc__)
+            return BudgetExceeded(BudgetExceeded.__doc__)
         limit = f"{self._time_limit:g} s" if timed_out else f"{self._memory_limit // 2**20} MiB"
         return ExpressionError(f"{shown} {'took longer than' if timed_out else 'needs more than'} {limit}.")
 
@@ -270,7 +270,7 @@ class Evaluator:
             self._context.set(name, self._context.parse_json(text.decode()))
         except (quickjs.JSException, MemoryError) as error:
             if self._budget is not None:
-                raise TooMuchHere(TooMuchHere.__doc__) from None
+                raise BudgetExceeded(BudgetExceeded.__doc__) from None
             limit = f"{self._memory_limit // 2**20} MiB"
             raise ExpressionError(
                 f"The items do not fit the memory limit of expressions ({limit}): {first_line(error)}"

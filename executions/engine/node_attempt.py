@@ -15,7 +15,7 @@ from typing import Any
 
 from executions import credentials
 from executions.domain.errors import NodeError
-from executions.domain.expressions import Budget, Evaluator, ExpressionScope, Resolver, TooMuchHere
+from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionScope, Resolver
 from executions.domain.graph import Graph, Node
 from executions.domain.items import Items, is_small, joined, main_of
 from executions.engine import child_executions, node_deliveries, sandbox_runner
@@ -78,7 +78,7 @@ class NodeAttempt:
         self._type = definition.types[self._node.id]
         self._inputs = active.ready.inputs
         self._scope = _scope(definition, execution, latest, self._inputs)
-        self._computes = self._type.computes and not self._type.passes_on(self._node.parameters)
+        self._computes = self._type.computes and not self._type.passes_through(self._node.parameters)
         self._cached = is_cached(self._node, self._type) and not active.resumed
 
     def run_inline(self) -> NodeOutcome | None:
@@ -91,7 +91,7 @@ class NodeAttempt:
         evaluator = Evaluator(self._scope, budget=Budget())
         try:
             return run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator))
-        except TooMuchHere:
+        except BudgetExceeded:
             return None
 
     def run_in_thread(self) -> NodeOutcome:
@@ -135,7 +135,7 @@ def run_node(
 ) -> NodeOutcome:
     """Run the node once with `run`, by default its type's `perform`; a disabled node passes its items through.
 
-    Errors are returned in the outcome. Raises TooMuchHere only.
+    Errors are returned in the outcome. Raises BudgetExceeded only.
     """
     run = run or node_type.perform
     began, cpu, memory = time.perf_counter(), time.thread_time(), _peak_memory()
@@ -148,7 +148,7 @@ def run_node(
             cost = context.cost
             result = run(context)
         result.outputs, sizes = pack_outputs(result.outputs)
-    except TooMuchHere:
+    except BudgetExceeded:
         raise
     except Exception as raised:
         result, error = None, raised

@@ -1,4 +1,4 @@
-"""Deliveries of a node run, and the wait for their ends: each exactly once, whatever process dies in between."""
+"""The deliveries of a node run and the wait for their ends: each exactly once, even if a process dies in between."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ BATCH = 500
 
 
 def deliver(run: NodeRun, messages: Sequence[Message], wait: bool) -> list[Delivery]:
-    """Make a delivery of each message for a node run, in their order. Raises NodeError.
+    """Create a delivery of each message for a node run, in their order. Raises NodeError.
 
-    A node run that comes again after a crash gets those that it has, by their keys. With `wait` its end is waited for
-    from the same transaction on, so that none can end unheard.
+    A node run that is repeated after a crash gets its existing deliveries, by their keys. With `wait` the wait is
+    written in the same transaction, so that no end is missed.
     """
     with transaction.atomic():
-        # Under the execution's lock: a worker that has lost it sends nothing, and nothing is sent after its end.
+        # Under the execution's lock: a worker that lost the lease sends nothing, and nothing is sent after the end.
         execution = _locked(run.execution_id)
         if execution.status != ExecutionStatus.RUNNING.value or execution.fencing_token != run.execution.fencing_token:
             raise NodeError(NOT_HELD)
         if execution.cancel_requested_at is not None:
             raise NodeError("Cancelled.")
-        deliveries = _made(execution, run, messages, wait)
+        deliveries = _create(execution, run, messages, wait)
         if wait and deliveries:
             _await(execution, run, deliveries)
     return deliveries
@@ -48,24 +48,24 @@ def deliver(run: NodeRun, messages: Sequence[Message], wait: bool) -> list[Deliv
 
 def _locked(execution_id: UUID) -> Execution:
     """Lock the execution's row, and read only the columns that are used: its input can be large."""
-    wanted = ("workspace_id", "workflow_id", "status", "fencing_token", "cancel_requested_at")
-    return Execution.objects.select_for_update().only(*wanted).get(pk=execution_id)
+    columns = ("workspace_id", "workflow_id", "status", "fencing_token", "cancel_requested_at")
+    return Execution.objects.select_for_update().only(*columns).get(pk=execution_id)
 
 
-def _made(execution: Execution, run: NodeRun, messages: Sequence[Message], awaited: bool) -> list[Delivery]:
+def _create(execution: Execution, run: NodeRun, messages: Sequence[Message], awaited: bool) -> list[Delivery]:
     common: dict[str, Any] = {
         "execution_id": execution.pk, "workflow_id": execution.workflow_id, "node_id": run.node_id,
         "run_index": run.run_index, "origin": Origin.NODE, "awaited": awaited,
     }  # fmt: skip
     ad_hoc = [(i, _ad_hoc(execution.workspace_id, m, common)) for i, m in enumerate(messages) if m.endpoint is None]
     others = [(i, _to_endpoint(m.endpoint, m, common)) for i, m in enumerate(messages) if m.endpoint is not None]
-    found: dict[int, Delivery] = {}
+    deliveries: dict[int, Delivery] = {}
     try:
-        found |= zip((i for i, _ in ad_hoc), create_ad_hoc([each for _, each in ad_hoc]), strict=True)
+        deliveries |= zip((i for i, _ in ad_hoc), create_ad_hoc([each for _, each in ad_hoc]), strict=True)
     except BadAdHoc as error:
         raise NodeError(f"parameters.{error.field}: {error.why}") from None
-    found |= zip((i for i, _ in others), create_for_endpoints([each for _, each in others]), strict=True)
-    return [found[i] for i in range(len(messages))]
+    deliveries |= zip((i for i, _ in others), create_for_endpoints([each for _, each in others]), strict=True)
+    return [deliveries[i] for i in range(len(messages))]
 
 
 def _ad_hoc(workspace_id: UUID, message: Message, common: dict[str, Any]) -> AdHoc:
@@ -115,52 +115,52 @@ def _await(execution: Execution, run: NodeRun, deliveries: Sequence[Delivery]) -
 # --- ends -----------------------------------------------------------------------------------------------------------
 
 
-_heard: deque[UUID] = deque()
+_ended: deque[UUID] = deque()
 
 
-def hear(ended: Collection[Delivery]) -> None:
-    """Resume node runs that wait for these deliveries, in a thread of this process. The sweep finds those that this
-    misses."""
-    _heard.extend(delivery.pk for delivery in ended)
+def on_deliveries_ended(ended: Collection[Delivery]) -> None:
+    """Resume the node runs that wait for these deliveries, in a thread of this process. The sweep resumes any that
+    are missed."""
+    _ended.extend(delivery.pk for delivery in ended)
     after_commit.deliveries_have_ended()
 
 
-def go_on_with_what_was_heard() -> None:
+def resume_ended() -> None:
     """Resolve the waits for the deliveries that have ended."""
-    ids = [_heard.popleft() for _ in range(min(len(_heard), BATCH))]
-    found = Wait.objects.filter(delivery_id__in=ids, resolved_at__isnull=True).order_by("pk")
-    for wait_id in list(found.values_list("pk", flat=True)):
-        _go_on(wait_id)
-    if _heard:
+    ids = [_ended.popleft() for _ in range(min(len(_ended), BATCH))]
+    rows = Wait.objects.filter(delivery_id__in=ids, resolved_at__isnull=True).order_by("pk")
+    for wait_id in list(rows.values_list("pk", flat=True)):
+        _resolve_or_follow(wait_id)
+    if _ended:
         after_commit.deliveries_have_ended()
 
 
 def sweep() -> int:
     """Resolve the waits whose delivery has ended or was deleted. Returns how many there were."""
     with connection.cursor() as cursor:
-        # A subquery, and no join: the planner would read all deliveries for it.
+        # A subquery: for a join the planner would read all deliveries.
         cursor.execute(
             "SELECT w.id FROM executions_wait w WHERE w.delivery_id IS NOT NULL AND w.resolved_at IS NULL AND"
             " (SELECT d.ended_at IS NULL FROM webhooks_delivery d WHERE d.id = w.delivery_id) IS NOT TRUE LIMIT %s",
             [BATCH],
         )
-        found = [wait_id for (wait_id,) in cursor.fetchall()]
-    for wait_id in found:
+        wait_ids = [wait_id for (wait_id,) in cursor.fetchall()]
+    for wait_id in wait_ids:
         try:
-            _go_on(wait_id)
+            _resolve_or_follow(wait_id)
         except Exception:
             logger.exception("wait for deliveries not resolved; the next sweep tries again", extra={"wait_id": wait_id})
-    return len(found)
+    return len(wait_ids)
 
 
 @transaction.atomic
-def _go_on(wait_id: UUID) -> None:
-    """Resolve the wait if all of its deliveries have ended, else wait for the one that seems to end last."""
-    known = Wait.objects.filter(pk=wait_id, resolved_at__isnull=True).first()
-    if known is None:
+def _resolve_or_follow(wait_id: UUID) -> None:
+    """Resolve the wait if all its deliveries have ended; otherwise follow the one that will probably end last."""
+    unlocked = Wait.objects.filter(pk=wait_id, resolved_at__isnull=True).first()
+    if unlocked is None:
         return
-    # The execution before the wait, as everywhere.
-    _locked(known.execution_id)
+    # Lock the execution before the wait, as everywhere.
+    _locked(unlocked.execution_id)
     wait = Wait.objects.select_for_update().get(pk=wait_id)
     if wait.resolved_at is not None:
         return
@@ -177,24 +177,24 @@ def _go_on(wait_id: UUID) -> None:
 
 
 def _next_to_end(ids: Sequence[UUID]) -> UUID | None:
-    """Return the delivery of these that is to be tried latest; None if all have ended.
+    """Return the delivery with the latest next attempt; None if all have ended.
 
-    Its row is locked against an end before this is committed: whoever ends it afterwards finds the wait.
+    Its row is locked, so that it cannot end before this transaction commits: a later end finds the wait.
     """
     rows = Delivery.objects.filter(pk__in=ids, ended_at__isnull=True).order_by("-due_at", "-id")
     with connection.cursor() as cursor:
-        while (found := rows.values_list("pk", flat=True).first()) is not None:
+        while (delivery_id := rows.values_list("pk", flat=True).first()) is not None:
             cursor.execute(
                 "SELECT ended_at IS NULL FROM webhooks_delivery WHERE id = %s FOR SHARE",
-                [found],
+                [delivery_id],
             )
             if cursor.fetchone() == (True,):
-                return UUID(str(found))
+                return UUID(str(delivery_id))
     return None
 
 
 def outcome_of(wait: Wait) -> dict[str, Any]:
     """Return how the deliveries of a wait ended, in their order: `{"deliveries": [about]}`."""
     ids = wait.deliveries or []
-    there = {str(each.pk): each for each in Delivery.objects.filter(pk__in=ids).defer("body", "sealed")}
-    return {"deliveries": [about(there[each]) if each in there else gone(each) for each in ids]}
+    rows = {str(each.pk): each for each in Delivery.objects.filter(pk__in=ids).defer("body", "sealed")}
+    return {"deliveries": [about(rows[each]) if each in rows else gone(each) for each in ids]}

@@ -56,7 +56,7 @@ def run_cached(
             outputs, _ = pack_outputs(result.outputs)
         return result
     finally:
-        answer.land(outputs, keep=outputs is not None)
+        answer.resolve(outputs, keep=outputs is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +119,4 @@ class ExecutionCache:
         """Store the result if there is one, and let executions that wait for it continue."""
         flight, self._flight = self._flight, None
         if flight is not None:
-            flight.land(self._value, keep=self._committed and self._value is not None)
+            flight.resolve(self._value, keep=self._committed and self._value is not None)

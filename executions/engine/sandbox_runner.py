@@ -11,7 +11,7 @@ import orjson
 from django.conf import settings
 
 from executions.domain.errors import NodeError
-from executions.domain.expressions import Budget, Evaluator, ExpressionError, ExpressionScope, TooMuchHere
+from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionError, ExpressionScope
 from executions.domain.items import PACKED_BYTES, Items, PackedItems, chunks_of
 from executions.nodes.base import NodeContext, NodeResult, NodeType
 from workflow_platform.core.sandbox.pool import sandbox
@@ -89,7 +89,7 @@ class FallbackEvaluator:
         if self._local is not None:
             try:
                 return self._local.resolve(value, item_index)
-            except TooMuchHere:
+            except BudgetExceeded:
                 self._local = None
         if value is not self._value or item_index not in self._replies:
             self._value = value

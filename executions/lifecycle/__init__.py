@@ -1,8 +1,8 @@
 """Every status change of an execution or node run, with its event. Nothing else assigns a status.
 
-Changes made outside a worker (`creation`, `control`) and the claim commit here, in a transaction of their own. Changes
-made by a running execution (`steps`) are returned as a `Change`, which the recorder commits together with those of
-other executions.
+Changes made outside a worker (`creation`, `control`) and claims are committed here, in separate transactions. Changes
+made by a running execution (`transitions`) are returned as a `Change`; the recorder commits the changes of many
+executions together.
 """
 
 from executions.lifecycle.base import Change, Lease, event, summary

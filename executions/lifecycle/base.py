@@ -1,4 +1,4 @@
-"""What all status changes share: leases, changes, moves along `statuses`, events, the summary of an end."""
+"""Shared by all status changes: leases, changes, transitions, events, and the summary of an ended execution."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from executions.models import Execution, NodeRun, Wait
 
 SOURCE = "executions.engine"
 OUTSIDE = "executions.lifecycle"
-"""Source of events that no worker caused."""
+"""The source of events that no worker caused."""
 NOT_HELD = "The execution has ended, or another worker holds its lease."
 
 
@@ -44,7 +44,7 @@ class Change:
     waits: list[Wait] = field(default_factory=list)
     execution_fields: dict[str, Any] = field(default_factory=dict)
     cancels: dict[str, Any] | None = None
-    """The request that it ends the execution for: its deliveries are withdrawn, and the last event says so."""
+    """The request that cancels the execution: its deliveries are withdrawn, and the last event reports them."""
 
     def __iadd__(self, other: Change) -> Change:
         self.events += other.events
@@ -56,7 +56,7 @@ class Change:
 
 
 def event(execution: Execution, type_: str, data: dict[str, Any], source: str = SOURCE) -> NewEvent:
-    """Return an event of `execution` that has happened now, not yet appended."""
+    """Return an event of `execution` with the current time. It is not appended yet."""
     return NewEvent(
         stream_id=execution.stream_id,
         type=f"execution.{type_}",
@@ -69,24 +69,24 @@ def event(execution: Execution, type_: str, data: dict[str, Any], source: str = 
 
 
 def transition(execution: Execution, status: ExecutionStatus) -> None:
-    """Give the execution a status that may follow its present one. Raises IllegalMove."""
+    """Change the status of the execution. Raises IllegalMove if the current status does not allow it."""
     check_execution_transition(ExecutionStatus(execution.status), status)
     execution.status = status.value
 
 
 def transition_node_run(run: NodeRun, status: NodeRunStatus) -> None:
-    """Give the node run a status that may follow its present one. Raises IllegalMove."""
+    """Change the status of the node run. Raises IllegalMove if the current status does not allow it."""
     check_node_run_transition(NodeRunStatus(run.status), status)
     run.status = status.value
 
 
 def about(run: NodeRun) -> dict[str, Any]:
-    """Return what every event of a node run says: which one it is."""
+    """Return the fields that identify the node run in each of its events."""
     return {"node": run.node_id, "name": run.name, "node_type": run.node_type, "run_index": run.run_index}
 
 
 def finish_without_lease(execution: Execution, status: ExecutionStatus, data: dict[str, Any]) -> list[NewEvent]:
-    """End an execution whose row the caller has locked and no worker holds; the caller saves it."""
+    """End an execution that no worker holds. The caller has locked its row and saves it."""
     runs = list(NodeRun.objects.filter(execution=execution).defer("output", "inputs"))
     now = timezone.now()
     for run in runs:

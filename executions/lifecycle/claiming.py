@@ -22,7 +22,7 @@ from executions.models import Execution, NodeRun, Trigger
 
 @dataclass(slots=True)
 class ClaimedExecution:
-    """An execution with the lease to run it, and its node runs so far (without those of a fresh one)."""
+    """An execution, the lease to run it, and its node runs so far (none for a new execution)."""
 
     execution: Execution
     lease: Lease
@@ -30,13 +30,14 @@ class ClaimedExecution:
 
 
 def take_leases(execution_ids: Sequence[UUID], worker: str) -> tuple[list[ClaimedExecution], list[NewEvent]]:
-    """Take the leases of those executions that nobody holds, and that have something to do. Returns them, with the
-    events that the caller has to append in the same transaction: last, since that locks streams.
+    """Take the leases of those executions that no worker holds and that can continue. Returns them, with the events
+    that the caller must append in the same transaction. Append them last: that locks streams.
 
-    Left out is what has ended, waits for a later time, or is held. What is to be cancelled ends here. An execution
-    whose lease was lost is recovered; after MAX_RECOVERIES of them it fails, since it may be what kills its workers.
+    Executions that have ended, wait for a later time or are held are skipped. Those with a pending cancellation end
+    here. An execution whose lease was lost is recovered; after MAX_RECOVERIES recoveries it fails, since it may be the
+    cause of the crashes.
     """
-    found = (
+    rows = (
         Execution.objects.select_for_update(of=("self",))
         .select_related("workflow")
         .defer("workflow__description")
@@ -45,8 +46,8 @@ def take_leases(execution_ids: Sequence[UUID], worker: str) -> tuple[list[Claime
     )
     now = timezone.now()
     events: list[NewEvent] = []
-    taken: list[tuple[Execution, ExecutionStatus]] = []
-    for execution in found:
+    claimed: list[tuple[Execution, ExecutionStatus]] = []
+    for execution in rows:
         before = ExecutionStatus(execution.status)
         if not _claimable(execution, before, now):
             continue
@@ -55,20 +56,20 @@ def take_leases(execution_ids: Sequence[UUID], worker: str) -> tuple[list[Claime
             execution.save()
             admission.follow_up_on_commit()
             continue
-        taken.append((execution, before))
-    runs = _runs([execution for execution, before in taken if _has_runs(execution)])
-    for execution, before in taken:
+        claimed.append((execution, before))
+    runs = _runs([execution for execution, before in claimed if _has_runs(execution)])
+    for execution, before in claimed:
         _take(execution, before, worker, now)
         events += _claimed(execution, before, runs.get(execution.pk, []))
-    if taken:
-        _write([execution for execution, _ in taken], worker, now)
-    return [ClaimedExecution(e, Lease(e.pk, e.fencing_token, worker), runs.get(e.pk, [])) for e, _ in taken], events
+    if claimed:
+        _write([execution for execution, _ in claimed], worker, now)
+    return [ClaimedExecution(e, Lease(e.pk, e.fencing_token, worker), runs.get(e.pk, [])) for e, _ in claimed], events
 
 
 def _claimable(execution: Execution, status: ExecutionStatus, now: datetime) -> bool:
     cancelled = execution.cancel_requested_at is not None
     if status is ExecutionStatus.QUEUED:
-        # A job may be left from before it was taken out of the line again, by a pause: the limits hold for it too.
+        # The job may be older than a pause that removed the execution from the queue: the limits apply to it as well.
         return execution.admitted_at is not None or cancelled
     if status is ExecutionStatus.RUNNING:
         return execution.lease_expires_at is None or execution.lease_expires_at <= now
@@ -79,20 +80,20 @@ def _claimable(execution: Execution, status: ExecutionStatus, now: datetime) -> 
 
 
 def _ended_instead(execution: Execution, before: ExecutionStatus) -> list[NewEvent] | None:
-    """End what is to be cancelled, or has lost too many workers. Returns the events; None if it is to run."""
+    """End the execution if a cancellation is pending or too many of its workers died. Returns the events, or None."""
     if execution.cancel_requested_at is not None:
         execution.cancel_request = withdrawn(execution.pk, execution.cancel_request or {})
         return finish_without_lease(execution, ExecutionStatus.CANCELLED, execution.cancel_request)
     lost = before is ExecutionStatus.RUNNING and not execution.handed_over
     if lost and execution.recoveries >= settings.MAX_RECOVERIES:
-        said = f"The worker died {execution.recoveries + 1} times while it ran this execution. It is not retried."
-        execution.error = {"type": "TooManyRecoveries", "message": said}
+        message = f"The worker died {execution.recoveries + 1} times while it ran this execution. It is not retried."
+        execution.error = {"type": "TooManyRecoveries", "message": message}
         return finish_without_lease(execution, ExecutionStatus.FAILED, {"error": execution.error})
     return None
 
 
 def _has_runs(execution: Execution) -> bool:
-    # Not by `rerun_of`: the old execution may be deleted by now, and its reused node runs are still here.
+    # `rerun_of` does not tell: the old execution may have been deleted, and the reused node runs remain.
     return execution.started_at is not None or execution.trigger == Trigger.RERUN.value
 
 
@@ -113,12 +114,12 @@ def _take(execution: Execution, before: ExecutionStatus, worker: str, now: datet
 
 
 def _claimed(execution: Execution, before: ExecutionStatus, runs: list[NodeRun]) -> list[NewEvent]:
-    """Return the events that say how the execution came to run."""
+    """Return the events that report why the execution runs."""
     held = {"worker": execution.worker, "fencing_token": execution.fencing_token}
     events = []
     if before is ExecutionStatus.PAUSED:
-        asked = execution.resume_request or {"reason": "Requested.", "by": None}
-        events.append(event(execution, "resumed", asked))
+        request = execution.resume_request or {"reason": "Requested.", "by": None}
+        events.append(event(execution, "resumed", request))
     elif before is ExecutionStatus.WAITING:
         events.append(event(execution, "resumed", {"reason": "Resumed: the wait is over."}))
     if execution.started_at is None:
@@ -135,7 +136,7 @@ def _claimed(execution: Execution, before: ExecutionStatus, runs: list[NodeRun])
 
 
 def _write(executions: Sequence[Execution], worker: str, now: datetime) -> None:
-    """Write the decisions of `_take` for all executions at once, and update the objects."""
+    """Write what `_take` has set for all executions at once, and update the objects."""
     until = now + timedelta(seconds=settings.LEASE_SECONDS)
     with connection.cursor() as cursor:
         cursor.execute(

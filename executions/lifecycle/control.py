@@ -1,4 +1,4 @@
-"""Cancel, pause and resume: at once where no worker holds the execution, as a request to its worker elsewhere."""
+"""Cancel, pause and resume: applied at once if no worker holds the execution, otherwise requested from its worker."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from executions.lifecycle.deliveries import withdrawn
 from executions.models import Execution
 from workflow_platform.core.accounts.models import User
 
-ASKED = "Requested."
+REQUESTED = "Requested."
 
 
 class CannotControl(Exception):
-    """The execution is not in a state for that."""
+    """The status of the execution does not allow the request."""
 
 
 @transaction.atomic
-def request_cancel(execution: Execution, *, by: User | None = None, reason: str = ASKED) -> Execution:
-    """Cancel at once if no worker holds the execution; otherwise request it. Does nothing if it has ended or was
-    requested already."""
+def request_cancel(execution: Execution, *, by: User | None = None, reason: str = REQUESTED) -> Execution:
+    """Cancel at once if no worker holds the execution, otherwise request it. Does nothing if the execution has ended
+    or a cancellation is already pending."""
     execution = Execution.objects.select_for_update().get(pk=execution.pk)
     log.append(cancel_locked(execution, _who(by, reason)))
     return execution
 
 
 def cancel_locked(execution: Execution, request: dict[str, Any]) -> list[NewEvent]:
-    """Cancel an execution whose row is locked, as `request` `{reason, by}` says, and withdraw the deliveries that it
-    has caused. Returns the events to append."""
+    """Cancel an execution whose row is locked, and withdraw its deliveries. `request` is `{reason, by}`. Returns the
+    events to append."""
     status = ExecutionStatus(execution.status)
     if status.ended or execution.cancel_requested_at is not None:
         return []
@@ -49,9 +49,9 @@ def cancel_locked(execution: Execution, request: dict[str, Any]) -> list[NewEven
 
 
 @transaction.atomic
-def request_pause(execution: Execution, *, by: User | None = None, reason: str = ASKED) -> Execution:
-    """Start no further node until it is resumed. Raises CannotControl for what has ended or is to end, is paused, or
-    has been asked to pause."""
+def request_pause(execution: Execution, *, by: User | None = None, reason: str = REQUESTED) -> Execution:
+    """Pause: no further node starts until the execution is resumed. Raises CannotControl if the execution has ended,
+    is being cancelled, is paused, or if a pause is already pending."""
     execution = Execution.objects.select_for_update().get(pk=execution.pk)
     status = ExecutionStatus(execution.status)
     _refuse_ended(execution)
@@ -73,13 +73,13 @@ def request_pause(execution: Execution, *, by: User | None = None, reason: str =
 
 
 @transaction.atomic
-def request_resume(execution: Execution, *, by: User | None = None, reason: str = ASKED) -> Execution:
-    """Have a paused execution go on as soon as the limits let it; take back a pause that has not come yet. Raises
-    CannotControl for what is not paused, nor to be, and for what is to go on already."""
+def request_resume(execution: Execution, *, by: User | None = None, reason: str = REQUESTED) -> Execution:
+    """Continue a paused execution as soon as the limits allow, or withdraw a pending pause. Raises CannotControl if
+    the execution is not paused and no pause is pending, or if a resume is already pending."""
     execution = Execution.objects.select_for_update().get(pk=execution.pk)
     _refuse_ended(execution)
     if execution.pause_request is not None:
-        execution.pause_request = None  # if its worker is just pausing it, it continues from there
+        execution.pause_request = None  # a worker that is about to pause it continues it instead
     elif execution.status != ExecutionStatus.PAUSED.value:
         raise CannotControl(f"The execution is not paused; its status is {execution.status}.")
     elif execution.resume_at is not None:

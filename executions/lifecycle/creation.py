@@ -1,4 +1,4 @@
-"""New executions, `queued`, with their streams: any number in one transaction."""
+"""Creates executions with the status `queued`, and their streams, in one transaction."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ HEAD_START = {
     Priority.DEFAULT.value: timedelta(0),
     Priority.LOW.value: timedelta(seconds=-300),
 }
-"""What a priority is worth in the queue: an offset on its age, so that nothing starves."""
+"""The offset that a priority adds to the age of an execution in the queue. No priority starves another."""
 TRIGGER_NODES = {Trigger.WEBHOOK.value: "webhook_trigger", Trigger.SCHEDULE.value: "schedule_trigger"}
-"""Which trigger node an execution begins at; all others begin at the manual trigger if there is one."""
+"""The trigger node that an execution starts at. Other executions start at the manual trigger if there is one."""
 
 
 class CannotStart(Exception):
@@ -41,9 +41,12 @@ class CannotStart(Exception):
 
 @dataclass(slots=True)
 class NewExecution:
-    """An execution to be created. `trigger_node` is the node that the input enters at; by default the trigger node
-    that fits `trigger`. Of `rerun_of` the node runs `taken_over` are kept; the nodes of `replaced` take in these items
-    instead of what is kept for them, and those of `left_out` do not run."""
+    """An execution to create.
+
+    `trigger_node` is the node that receives the input; by default the trigger node for `trigger`. A rerun reuses the
+    node runs `reused` of `rerun_of`; the nodes in `replaced` receive these items instead of the stored ones, and the
+    nodes in `left_out` do not run.
+    """
 
     workflow: Workflow
     trigger: Trigger
@@ -56,16 +59,16 @@ class NewExecution:
     parent_run: NodeRun | None = None
     rerun_of: Execution | None = None
     rerun_from: str = ""
-    taken_over: list[OldRun] = field(default_factory=list)
+    reused: list[OldRun] = field(default_factory=list)
     replaced: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     key: keys.Key | None = None
-    """Its concurrency key, if `settle_keys` has found it."""
+    """The concurrency key, once `settle_keys` has evaluated it."""
     id: UUID = field(default_factory=uuid7)
 
     @property
     def its_version(self) -> WorkflowVersion | None:
-        """Return the version that is executed; None where the workflow has been deleted."""
+        """Return the version to execute; None if the workflow has been deleted."""
         if self.workflow.deleted_at is not None:
             return None
         return self.version or self.workflow.latest_version
@@ -73,27 +76,27 @@ class NewExecution:
 
 def create_execution(*, workflow: Workflow, trigger: Trigger, input: list[dict[str, Any]], **further: Any) -> Execution:
     """Create one execution; `further` as in NewExecution. Raises CannotStart, Unavailable."""
-    (made,) = create_executions([NewExecution(workflow, trigger, input, **further)])
-    if isinstance(made, CannotStart):
-        raise made
-    return made
+    (execution,) = create_executions([NewExecution(workflow, trigger, input, **further)])
+    if isinstance(execution, CannotStart):
+        raise execution
+    return execution
 
 
-def settle_keys(wanted: Sequence[NewExecution]) -> None:
-    """Have the concurrency keys evaluated that are JavaScript. Others compute them: not for use within a transaction,
-    but before one that creates executions. Raises Unavailable."""
+def settle_keys(executions: Sequence[NewExecution]) -> None:
+    """Evaluate the concurrency keys that need JavaScript, in a sandbox process. Call it before the transaction that
+    creates the executions, not within it. Raises Unavailable."""
     by_workspace: dict[UUID, list[tuple[NewExecution, WorkflowVersion]]] = {}
-    for new in wanted:
+    for new in executions:
         if (version := new.its_version) is not None and (new.key is None or new.key.version_id != version.pk):
             by_workspace.setdefault(new.workflow.workspace_id, []).append((new, version))
     for workspace_id, group in by_workspace.items():
-        found = keys.of_all([(version, new.input) for new, version in group], str(workspace_id))
-        for (new, _), key in zip(group, found, strict=True):
+        new_keys = keys.of_all([(version, new.input) for new, version in group], str(workspace_id))
+        for (new, _), key in zip(group, new_keys, strict=True):
             new.key = key
 
 
 def needs_key_ahead(workflow: Workflow, input: list[dict[str, Any]]) -> bool:
-    """Tell whether the concurrency key of an execution of the latest version is JavaScript."""
+    """Tell whether the concurrency key of the latest version needs JavaScript."""
     version = NewExecution(workflow, Trigger.API, input).its_version
     return version is not None and keys.read(version, input) is None
 
@@ -101,49 +104,49 @@ def needs_key_ahead(workflow: Workflow, input: list[dict[str, Any]]) -> bool:
 def key_ahead(
     workflow: Workflow, input: list[dict[str, Any]], version: WorkflowVersion | None = None
 ) -> keys.Key | None:
-    """Return the concurrency key of an execution that is to be created in a transaction, before that begins; None
-    where the workflow has been deleted. Raises Unavailable."""
+    """Return the concurrency key of a new execution, before the transaction that creates it; None if the workflow has
+    been deleted. Raises Unavailable."""
     new = NewExecution(workflow, Trigger.API, input, version=version)
     settle_keys([new])
     return new.key
 
 
-def create_executions(wanted: Sequence[NewExecution]) -> list[Execution | CannotStart]:
-    """Create executions in one transaction, and admit on commit what the limits allow.
+def create_executions(executions: Sequence[NewExecution]) -> list[Execution | CannotStart]:
+    """Create executions in one transaction, and admit those that the limits allow.
 
-    Returns for each what was made, or why nothing was. A workflow whose concurrency policy is `skip` or
-    `cancel_running` has it applied here. Raises Unavailable if a concurrency key cannot be evaluated now: callers that
-    have opened a transaction call `settle_keys` before.
+    Returns an execution, or the reason why there is none, for each. Applies the concurrency policies `skip` and
+    `cancel_running`. Raises Unavailable if a concurrency key cannot be evaluated. Callers with an open transaction call
+    `settle_keys` before it.
     """
     if not connection.in_atomic_block:
-        settle_keys(wanted)
-    return _create(wanted)
+        settle_keys(executions)
+    return _create(executions)
 
 
 @transaction.atomic
-def _create(wanted: Sequence[NewExecution]) -> list[Execution | CannotStart]:
-    made = [_built(new) for new in wanted]
-    pairs = [(new, row) for new, row in zip(wanted, made, strict=True) if isinstance(row, Execution)]
+def _create(executions: Sequence[NewExecution]) -> list[Execution | CannotStart]:
+    rows = [_row(new) for new in executions]
+    pairs = [(new, row) for new, row in zip(executions, rows, strict=True) if isinstance(row, Execution)]
     if not pairs:
-        return list(made)
-    turned_away, events = policies.apply([row for _, row in pairs])
+        return list(rows)
+    skipped, events = policies.apply([row for _, row in pairs])
     streams = log.open_streams([(f"execution:{row.pk}", row.workspace_id) for _, row in pairs])
     for (_, row), stream in zip(pairs, streams, strict=True):
         row.stream = stream
     Execution.objects.bulk_create([row for _, row in pairs])
     events += [_queued(new, row) for new, row in pairs]
-    events += _take_over([(new, row) for new, row in pairs if new.taken_over or new.left_out])
+    events += _reuse([(new, row) for new, row in pairs if new.reused or new.left_out])
     for _, row in pairs:
-        if (reason := turned_away.get(row.pk)) is not None:
+        if (reason := skipped.get(row.pk)) is not None:
             events += finish_without_lease(row, ExecutionStatus.CANCELLED, {"reason": reason, "by": None})
             row.save()
     log.append(events)
     admission.admit_or_poke()
-    return list(made)
+    return list(rows)
 
 
-def _built(new: NewExecution) -> Execution | CannotStart:
-    """Return the row, not yet saved."""
+def _row(new: NewExecution) -> Execution | CannotStart:
+    """Return the unsaved row."""
     version = new.its_version
     if version is None:
         return CannotStart("The workflow has been deleted.")
@@ -156,7 +159,7 @@ def _built(new: NewExecution) -> Execution | CannotStart:
         node_id = new.trigger_node or _trigger_node(version.nodes, new.trigger)
     except CannotStart as error:
         return error
-    settle_keys([new])  # of another version that was saved meanwhile, perhaps
+    settle_keys([new])  # a newer version may have been saved meanwhile
     if new.key is not None and new.key.error:
         return CannotStart(f"settings.concurrency.key: {new.key.error}")
     now = timezone.now()
@@ -186,7 +189,7 @@ def _built(new: NewExecution) -> Execution | CannotStart:
 
 
 def _trigger_node(nodes: list[dict[str, Any]], trigger: Trigger) -> str:
-    """Return the id of the node that an execution started by `trigger` begins at."""
+    """Return the id of the node that an execution started by `trigger` starts at."""
     types = node_types()
     triggers = [n for n in nodes if not n.get("disabled") and (t := types.get(n["type"])) is not None and t.trigger]
     preferred = TRIGGER_NODES.get(str(trigger), "manual_trigger")
@@ -196,7 +199,7 @@ def _trigger_node(nodes: list[dict[str, Any]], trigger: Trigger) -> str:
     return str(triggers[0]["id"])
 
 
-# --- events, and what a rerun copies ----------------------------------------------------------------------------------
+# --- events, and the node runs that a rerun reuses --------------------------------------------------------------------
 
 
 def _queued(new: NewExecution, row: Execution) -> NewEvent:
@@ -215,13 +218,13 @@ def _queued(new: NewExecution, row: Execution) -> NewEvent:
     return event(row, "queued", data, OUTSIDE)
 
 
-def _take_over(reruns: Sequence[tuple[NewExecution, Execution]]) -> list[NewEvent]:
-    """Write the node runs that the reruns begin with. Returns their events."""
+def _reuse(reruns: Sequence[tuple[NewExecution, Execution]]) -> list[NewEvent]:
+    """Write the node runs that the reruns reuse or skip. Returns their events."""
     graphs = [Graph.parse(row.version.nodes, row.version.edges, max_nodes=10**6) for _, row in reruns]
-    copy_runs([(row, graph, new.taken_over) for (new, row), graph in zip(reruns, graphs, strict=True)])
+    copy_runs([(row, graph, new.reused) for (new, row), graph in zip(reruns, graphs, strict=True)])
     events = []
     for (new, row), graph in zip(reruns, graphs, strict=True):
-        skipped, told = leave_out(row, graph, new.left_out)
+        skipped, skip_events = leave_out(row, graph, new.left_out)
         NodeRun.objects.bulk_create(skipped)
-        events += reused_events(row, graph, new.taken_over, set(new.replaced)) + told
+        events += reused_events(row, graph, new.reused, set(new.replaced)) + skip_events
     return events

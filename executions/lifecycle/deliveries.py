@@ -1,4 +1,4 @@
-"""Cancelling an execution takes back what it would still send, in the same transaction, and says what had left."""
+"""Withdraws the unsent deliveries of a cancelled execution, in the same transaction, and reports what was sent."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from webhooks import outbox
 
 
 def withdraw(change: Change) -> None:
-    """Withdraw the deliveries of an execution that the change ends as cancelled, and have its rows and its last event
-    say so. Done again, for a transaction that was not committed, it comes to the same."""
+    """If the change cancels its execution, withdraw the deliveries and report them in the row and the last event.
+    Idempotent: a transaction that was rolled back can be repeated."""
     if change.cancels is None:
         return
     request = withdrawn(change.lease.execution_id, change.cancels)
@@ -21,16 +21,18 @@ def withdraw(change: Change) -> None:
 
 
 def withdrawn(execution_id: UUID, request: dict[str, Any]) -> dict[str, Any]:
-    """Withdraw the execution's deliveries, whose row is locked. Returns `request` `{reason, by, …}` with
-    `deliveries`: what became of them, over all calls; without it if there were none."""
-    found = outbox.withdraw([execution_id], f"The execution was cancelled: {request.get('reason') or 'requested.'}")
+    """Withdraw the deliveries of an execution whose row is locked. Returns `request` `{reason, by, …}` with
+    `deliveries`, the counts over all calls; without it if there are no deliveries."""
+    withdrawal = outbox.withdraw(
+        [execution_id], f"The execution was cancelled: {request.get('reason') or 'requested.'}"
+    )
     before = (request.get("deliveries") or {}).get("withdrawn", 0)
-    if not (before or found.withdrawn or found.sent or found.sending):
+    if not (before or withdrawal.withdrawn or withdrawal.sent or withdrawal.sending):
         return request
     deliveries = {
-        "withdrawn": before + found.withdrawn,
-        "arrived": found.sent,
-        "under_way": found.sending,
-        "left": [str(each) for each in found.left],
+        "withdrawn": before + withdrawal.withdrawn,
+        "arrived": withdrawal.sent,
+        "under_way": withdrawal.sending,
+        "left": [str(each) for each in withdrawal.left],
     }
     return request | {"deliveries": deliveries}

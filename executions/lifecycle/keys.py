@@ -1,7 +1,7 @@
-"""Concurrency keys: what executions of a workflow are counted by, from the first item of their input.
+"""Concurrency keys: the value, from the first input item, that the executions of a workflow are counted by.
 
-A key that only reads a path is read here. Any other is JavaScript, which a sandbox process evaluates: that takes time,
-so it is done ahead of the transaction that creates the execution (`ahead`).
+A key that only reads a path is read here. Other keys are JavaScript and are evaluated in a sandbox process. That takes
+time, so it happens before the transaction that creates the execution (`creation.settle_keys`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Items = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The key of an execution of this version, or why there is none."""
+    """The key of an execution of this version, or the error if it has none."""
 
     version_id: UUID
     text: str = ""
@@ -33,7 +33,7 @@ class Key:
 
 
 def read(version: WorkflowVersion, items: Items) -> Key | None:
-    """Return the key, if no JavaScript is needed for it."""
+    """Return the key; None if it needs JavaScript."""
     template = _template(version)
     if not template:
         return Key(version.pk)
@@ -41,37 +41,37 @@ def read(version: WorkflowVersion, items: Items) -> Key | None:
     return None if value is plain_paths.NOT_PLAIN else Key(version.pk, _text(value))
 
 
-def evaluate(wanted: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[Key | None]:
-    """Return the keys of executions in one workspace, `group`: None for those that there was no time for; not the
-    first. Raises SandboxUnavailable. Not for use within a transaction."""
-    questions = [
+def evaluate(executions: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[Key | None]:
+    """Return the keys of executions in one workspace, `group`; None for those that were not reached in time, which is
+    never the first. Raises SandboxUnavailable. Not for use within a transaction."""
+    evaluations = [
         EvaluationRequest(_template(version), ExpressionScope(_first(items), vars=_vars(version)))
-        for version, items in wanted
+        for version, items in executions
     ]
-    answers = evaluate_all(questions, group=group)
-    return [_key(version, answer) for (version, _), answer in zip(wanted, answers, strict=True)]
+    values = evaluate_all(evaluations, group=group)
+    return [_key(version, value) for (version, _), value in zip(executions, values, strict=True)]
 
 
-def of_all(wanted: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[Key]:
-    """Return the keys of executions in one workspace. Raises SandboxUnavailable, also if that takes too long."""
-    found: list[Key | None] = [read(version, items) for version, items in wanted]
-    last = time.monotonic() + LONGEST_SECONDS
-    while left := [place for place, key in enumerate(found) if key is None]:
-        if time.monotonic() > last:
+def of_all(executions: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[Key]:
+    """Return the keys of executions in one workspace. Raises SandboxUnavailable, also after LONGEST_SECONDS."""
+    keys: list[Key | None] = [read(version, items) for version, items in executions]
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while missing := [index for index, key in enumerate(keys) if key is None]:
+        if time.monotonic() > deadline:
             raise SandboxUnavailable(
-                f"The concurrency keys of {len(wanted)} executions took longer than {LONGEST_SECONDS:g} s."
+                f"The concurrency keys of {len(executions)} executions took longer than {LONGEST_SECONDS:g} s."
             )
-        for place, key in zip(left, evaluate([wanted[place] for place in left], group), strict=True):
-            found[place] = key
-    return [key for key in found if key is not None]
+        for index, key in zip(missing, evaluate([executions[index] for index in missing], group), strict=True):
+            keys[index] = key
+    return [key for key in keys if key is not None]
 
 
-def _key(version: WorkflowVersion, answer: Any) -> Key | None:
-    if answer is NOT_REACHED:
+def _key(version: WorkflowVersion, value: Any) -> Key | None:
+    if value is NOT_REACHED:
         return None
-    if isinstance(answer, ExpressionError):
-        return Key(version.pk, error=str(answer))
-    return Key(version.pk, _text(answer))
+    if isinstance(value, ExpressionError):
+        return Key(version.pk, error=str(value))
+    return Key(version.pk, _text(value))
 
 
 def _template(version: WorkflowVersion) -> str:
@@ -87,5 +87,5 @@ def _vars(version: WorkflowVersion) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    text = str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL could not store
+    text = str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL cannot store it
     return text if len(text) <= KEY_LENGTH else f"{text[:100]}…{hashlib.sha256(text.encode()).hexdigest()}"

@@ -1,6 +1,6 @@
-"""The concurrency policies of a workflow, applied when executions are created: `skip` and `cancel_running`.
+"""The concurrency policies `skip` and `cancel_running` of a workflow, applied when executions are created.
 
-The policy `queue` needs nothing here: admission holds back what is too many.
+The policy `queue` is applied by admission.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle.control import cancel_locked
 from executions.models import Execution, Workflow
 
-REPLACED = "A newer execution took its place (concurrency policy cancel_running)."
+REPLACED = "A newer execution replaced it (concurrency policy cancel_running)."
 _ENDED = [status.value for status in ExecutionStatus if status.ended]
 
 
 def apply(rows: Sequence[Execution]) -> tuple[dict[UUID, str], list[NewEvent]]:
-    """Apply the policies to executions about to be saved, in their order.
+    """Apply the policies to unsaved executions, in their order.
 
-    Returns why some of them are to end at once, by id, and the events of older ones that were cancelled for them.
+    Returns the reasons of those that must end at once, by id, and the events of older executions that were cancelled.
     """
-    concerned = [row for row in rows if _concurrency(row).get("policy", "queue") != "queue"]
-    if not concerned:
+    limited = [row for row in rows if _concurrency(row).get("policy", "queue") != "queue"]
+    if not limited:
         return {}, []
-    # One at a time for each such workflow: what is counted stays true until the commit.
-    locked = Workflow.objects.select_for_update(no_key=True).filter(pk__in={row.workflow_id for row in concerned})
+    # One transaction at a time for each of these workflows: the counts stay correct until the commit.
+    locked = Workflow.objects.select_for_update(no_key=True).filter(pk__in={row.workflow_id for row in limited})
     list(locked.order_by("pk").values_list("pk"))
     left_out: dict[UUID, str] = {}
     events: list[NewEvent] = []
-    lines: dict[tuple[UUID, str], list[Execution]] = {}
-    for row in concerned:
+    rivals_by_key: dict[tuple[UUID, str], list[Execution]] = {}
+    for row in limited:
         key = row.workflow_id, row.concurrency_key
-        if key not in lines:
-            lines[key] = _rivals(row)
-        rivals, limit = lines[key], int(_concurrency(row)["limit"])
+        if key not in rivals_by_key:
+            rivals_by_key[key] = _rivals(row)
+        rivals, limit = rivals_by_key[key], int(_concurrency(row)["limit"])
         if _concurrency(row)["policy"] == "skip":
             if len(rivals) >= limit:
                 left_out[row.pk] = _skipped(row, limit)
@@ -57,14 +57,14 @@ def _concurrency(row: Execution) -> dict[str, Any]:
 
 
 def _rivals(row: Execution) -> list[Execution]:
-    """Return the executions, oldest first, that count against the same limit, have not ended and are not about to."""
-    found = Execution.objects.filter(workflow=row.workflow_id, cancel_requested_at__isnull=True)
+    """Return the active executions that count against the same limit, oldest first."""
+    rows = Execution.objects.filter(workflow=row.workflow_id, cancel_requested_at__isnull=True)
     if _concurrency(row).get("key"):
-        found = found.filter(concurrency_key=row.concurrency_key)
-    found = found.exclude(status__in=_ENDED).select_related("workflow", "version").order_by("id")
-    if _concurrency(row)["policy"] == "skip":  # only whether there are enough matters
-        return list(found[: int(_concurrency(row)["limit"])])
-    return list(found.select_for_update(of=("self",)))
+        rows = rows.filter(concurrency_key=row.concurrency_key)
+    rows = rows.exclude(status__in=_ENDED).select_related("workflow", "version").order_by("id")
+    if _concurrency(row)["policy"] == "skip":  # the limit suffices to decide
+        return list(rows[: int(_concurrency(row)["limit"])])
+    return list(rows.select_for_update(of=("self",)))
 
 
 def _skipped(row: Execution, limit: int) -> str:

@@ -18,11 +18,11 @@ from executions.lifecycle.base import OUTSIDE, about, event, transition_node_run
 from executions.models import Execution, NodeRun
 from workflow_platform.core.identifiers import uuid7
 
-LEFT_OUT = "The rerun begins after this node, with edited input."
+LEFT_OUT = "The rerun starts after this node, with edited input."
 
 
 class _OutputSizes(Func):
-    """Of each output of a node run: how many items, and their bytes as text. NULL where there is none."""
+    """The number of items of each output of a node run, and their bytes as text. NULL if there is no output."""
 
     template = (
         "(SELECT jsonb_object_agg(name, jsonb_build_array(jsonb_array_length(items), octet_length(items::text)))"
@@ -33,19 +33,19 @@ class _OutputSizes(Func):
 
 @dataclass(slots=True)
 class OldRun:
-    """A node run of an ended execution, without its output, which may be large: `outputs` has its sizes."""
+    """A node run of an ended execution. Its output may be large and is not loaded: `outputs` has the sizes."""
 
     run: NodeRun
     outputs: dict[str, tuple[int, int]]
     """Items and bytes by output."""
     finished: bool
-    """It has an output or was skipped, so that a rerun can reuse it."""
+    """It has an output or was skipped: a rerun can reuse it."""
 
 
 def old_runs(execution: Execution) -> list[OldRun]:
     """Return the node runs of an ended execution, in the order in which they were recorded."""
-    found = NodeRun.objects.filter(execution=execution)
-    with_output = found.filter(output__isnull=False).values_list("pk", _OutputSizes(F("output")))
+    runs = NodeRun.objects.filter(execution=execution)
+    with_output = runs.filter(output__isnull=False).values_list("pk", _OutputSizes(F("output")))
     outputs: dict[UUID, Any] = {pk: sizes or {} for pk, sizes in with_output}
     return [
         OldRun(
@@ -53,12 +53,12 @@ def old_runs(execution: Execution) -> list[OldRun]:
             {name: (items, size) for name, (items, size) in outputs.get(run.pk, {}).items()},
             run.pk in outputs or run.status == NodeRunStatus.SKIPPED,
         )
-        for run in found.defer("output", "inputs").order_by("id")
+        for run in runs.defer("output", "inputs").order_by("id")
     ]
 
 
 _COLUMNS = [str(field.column) for field in NodeRun._meta.concrete_fields]
-_TAKEN = {
+_COPIED = {
     "id": "new.id",
     "execution_id": "new.execution_id",
     "name": "new.name",
@@ -69,19 +69,19 @@ _TAKEN = {
 }
 _COPY = (
     f"INSERT INTO executions_noderun ({', '.join(_COLUMNS)})"  # noqa: S608 - names of our own columns
-    f" SELECT {', '.join(_TAKEN.get(column, f'old.{column}') for column in _COLUMNS)}"
+    f" SELECT {', '.join(_COPIED.get(column, f'old.{column}') for column in _COLUMNS)}"
     " FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[]) AS new(id, old_id, execution_id, name)"
     " JOIN executions_noderun old ON old.id = new.old_id"
 )
 
 
-def copy_runs(taken: Sequence[tuple[Execution, Graph, Sequence[OldRun]]]) -> None:
-    """Make ended node runs of the old executions into ones of the new executions; `OldRun.run` is the new one then."""
+def copy_runs(reruns: Sequence[tuple[Execution, Graph, Sequence[OldRun]]]) -> None:
+    """Copy ended node runs of the old executions to the new ones. Each `OldRun.run` becomes the copy."""
     ids: list[UUID] = []
     names: list[str] = []
     executions: list[UUID] = []
     old_ids: list[UUID] = []
-    for execution, graph, runs in taken:
+    for execution, graph, runs in reruns:
         for old in runs:
             run = old.run
             old_ids.append(run.pk)
@@ -97,7 +97,7 @@ def copy_runs(taken: Sequence[tuple[Execution, Graph, Sequence[OldRun]]]) -> Non
 
 
 def leave_out(execution: Execution, graph: Graph, node_ids: Sequence[str]) -> tuple[list[NodeRun], list[NewEvent]]:
-    """Return the rows, to be saved, and the events of nodes that the rerun does not run at all."""
+    """Return the unsaved rows and the events of nodes that the rerun does not run."""
     runs = []
     for node_id in node_ids:
         node = graph.nodes[node_id]

@@ -1,7 +1,7 @@
-"""Stored node runs, for a worker that continues their execution: large outputs stay text.
+"""Loads stored node runs for a worker that continues their execution. Large outputs stay text.
 
-To parse them would hold the interpreter's lock of the worker, each time that an execution with large outputs goes on
-after a wait. PostgreSQL cuts them into chunks instead.
+Parsing large outputs would hold the worker's interpreter lock each time such an execution continues after a wait, so
+PostgreSQL splits them into chunks.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from executions.domain.items import CHUNK_BYTES, PACKED_BYTES, SAMPLE_BYTES, SAM
 from executions.models import NodeRun
 
 _LARGE = """
-SELECT run.id, output.key, string_agg(item.value::text, ',' ORDER BY item.place), count(*)
+SELECT run.id, output.key, string_agg(item.value::text, ',' ORDER BY item.position), count(*)
 FROM executions_noderun run, jsonb_each(run.output) output,
-  jsonb_array_elements(output.value) WITH ORDINALITY item(value, place)
+  jsonb_array_elements(output.value) WITH ORDINALITY item(value, position)
 WHERE run.id = ANY(%s)
-GROUP BY run.id, output.key, (item.place - 1) * run.output_bytes / (%s::bigint * greatest(run.output_items, 1))
-ORDER BY run.id, output.key, min(item.place)
+GROUP BY run.id, output.key, (item.position - 1) * run.output_bytes / (%s::bigint * greatest(run.output_items, 1))
+ORDER BY run.id, output.key, min(item.position)
 """
 
 
@@ -54,5 +54,5 @@ def _large(ids: list[Any]) -> dict[Any, dict[str, Items]]:
 
 
 def _sample(chunk: bytes) -> list[dict[str, Any]]:
-    """Return the first items of a chunk, if they are small enough to be found without parsing much."""
+    """Return the first items of a chunk; none if too much would have to be parsed."""
     return sample_of(orjson.loads(chunk)[:SAMPLE_ITEMS]) if len(chunk) <= CHUNK_BYTES + SAMPLE_BYTES else []

@@ -1,4 +1,4 @@
-"""The steps of a running execution: what each writes, as a `Change` for the recorder."""
+"""The transitions of a running execution. Each returns a `Change` for the recorder to write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from executions.models import Execution, NodeRun, Wait
 
 
 def start_node(execution: Execution, lease: Lease, run: NodeRun, input_items: int) -> Change:
-    """A node run begins its attempt `run.attempt`."""
+    """A node run starts its attempt `run.attempt`."""
     transition_node_run(run, NodeRunStatus.RUNNING)
     run.started_at = run.started_at or timezone.now()
     data = about(run) | {"attempt": run.attempt, "input_items": input_items}
@@ -22,7 +22,7 @@ def start_node(execution: Execution, lease: Lease, run: NodeRun, input_items: in
 
 
 def complete_node(execution: Execution, lease: Lease, run: NodeRun, preview: list[Any] | None) -> Change:
-    """A node run has ended well; its output and figures are set on `run` already."""
+    """A node run has completed; the output and measurements are set on `run`."""
     transition_node_run(run, NodeRunStatus.COMPLETED)
     run.ended_at = timezone.now()
     data = about(run) | {
@@ -40,7 +40,7 @@ def complete_node(execution: Execution, lease: Lease, run: NodeRun, preview: lis
 
 
 def fail_node(execution: Execution, lease: Lease, run: NodeRun, error: dict[str, Any], on_error: str) -> Change:
-    """A node run has failed for good; with `on_error` continue or route its output is set on `run` already."""
+    """A node run has failed for good. If `on_error` is continue or route, the output is set on `run`."""
     transition_node_run(run, NodeRunStatus.FAILED)
     run.ended_at = timezone.now()
     run.error = error
@@ -75,7 +75,7 @@ def skip_node(execution: Execution, lease: Lease, run: NodeRun, reason: str) -> 
 def wait_node(
     execution: Execution, lease: Lease, run: NodeRun, reason: str, until: datetime | None, wait: Wait | None = None
 ) -> Change:
-    """A node run waits until a time, or for what `wait` says, holding no thread."""
+    """A node run waits until a time or for the event of `wait`, without holding a thread."""
     transition_node_run(run, NodeRunStatus.WAITING)
     run.wake_at = until
     data = about(run) | {"reason": reason, "until": until.isoformat() if until else None}
@@ -90,16 +90,16 @@ def wait_node(
 
 
 def cancel_node(lease: Lease, run: NodeRun) -> Change:
-    """A node run ends because its execution does."""
+    """A node run ends because its execution ends."""
     transition_node_run(run, NodeRunStatus.CANCELLED)
     run.ended_at, run.error = timezone.now(), None
     return Change(lease, [], [run])
 
 
 def release_waiting(execution: Execution, lease: Lease, until: datetime | None, ran_ms: float) -> Change:
-    """Nothing runs until `until`, or until something that is waited for comes: give the lease back."""
+    """Release the lease: nothing runs until `until`, or until a wait is resolved."""
     transition(execution, ExecutionStatus.WAITING)
-    data = {"reason": "Every active node waits.", "until": until.isoformat() if until else None}
+    data = {"reason": "All active nodes are waiting.", "until": until.isoformat() if until else None}
     return Change(
         lease, [event(execution, "waiting", data)], execution_fields=_released(execution, ran_ms) | {"resume_by": until}
     )
@@ -113,7 +113,7 @@ def release_paused(execution: Execution, lease: Lease, request: dict[str, Any], 
 
 
 def hand_over(lease: Lease, ran_ms: float) -> Change:
-    """Hand over because the worker stops: another one continues from the last checkpoint, without counting a crash."""
+    """Release the lease because the worker stops: another continues from the last checkpoint. No crash is counted."""
     return Change(lease, execution_fields={"lease_expires_at": None, "handed_over": True, "ran_ms": ran_ms})
 
 
@@ -130,8 +130,8 @@ def end(
     *,
     follow_up: bool,
 ) -> Change:
-    """The execution ends with `status`; `data` is what the event says besides the summary. With `follow_up` its
-    parent, its children or an error workflow are to hear of it."""
+    """The execution ends with `status`; `data` is the event's data besides the summary. `follow_up`: the parent, the
+    children or an error workflow must be notified."""
     transition(execution, status)
     ended_at = timezone.now()
     fields = {

@@ -224,8 +224,8 @@ class NodeType(ABC, Generic[P]):
         result.response = context.redaction.value(result.response)
         return result
 
-    def passes_on(self, parameters: Mapping[str, Any]) -> bool:
-        """Tell whether a node with these parameters passes its items on without reading them."""
+    def passes_through(self, parameters: Mapping[str, Any]) -> bool:
+        """Tell whether a node with these parameters passes its items through without reading them."""
         return False
 
     def output_names(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ class Merge(NodeType[MergeParameters]):
     inputs = None
     join = True
 
-    def passes_on(self, parameters: Mapping[str, Any]) -> bool:
+    def passes_through(self, parameters: Mapping[str, Any]) -> bool:
         return bool(parameters.get("mode", "append") == "append")
 
     def run(self, context: NodeContext[MergeParameters]) -> NodeResult:

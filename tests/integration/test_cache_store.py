@@ -92,7 +92,7 @@ def test_an_answer_of_another_version_of_the_platform_is_computed_again(empty: r
     empty.hset(f"{PREFIX}value:a", "data", b"?")
     again = asked("a")
     assert isinstance(again, Flight)
-    again.land(2, keep=True)
+    again.resolve(2, keep=True)
     assert look("a") == 2
 
 
@@ -106,7 +106,7 @@ def test_of_twenty_at_once_one_computes() -> None:
             return answer.value
         computed.append(number)
         gate.wait(60)
-        answer.land("computed", keep=True)
+        answer.resolve("computed", keep=True)
         return "computed"
 
     with ThreadPoolExecutor(20) as pool:
@@ -128,13 +128,13 @@ def test_after_an_error_those_who_wait_compute_side_by_side() -> None:
         answer = asked("a")
         together.wait(60)  # one after the other would never meet here
         assert isinstance(answer, Flight)
-        answer.land(keep=False)
+        answer.resolve(keep=False)
         return True
 
     with ThreadPoolExecutor(5) as pool:
         answers = [pool.submit(get) for _ in range(5)]
         wait_until(lambda: flight._listener().waiting("a") == 5, "Five that wait")
-        leader.land(keep=False)
+        leader.resolve(keep=False)
         assert all(answer.result(60) for answer in answers)
     assert look("a") is None
 
@@ -145,7 +145,7 @@ def test_a_lock_that_nobody_renews_passes_to_one_who_waits(empty: redis.Redis) -
         answer = pool.submit(asked, "a").result(lock_ms() / 1000 + 5)
     assert isinstance(answer, Flight)
     assert answer.token
-    answer.land(keep=False)
+    answer.resolve(keep=False)
 
 
 def test_a_long_computation_keeps_its_lock(empty: redis.Redis) -> None:
@@ -155,7 +155,7 @@ def test_a_long_computation_keeps_its_lock(empty: redis.Redis) -> None:
     wait_until(lambda: int(empty.pttl(f"{PREFIX}lock:a")) > lock_ms() // 2, "The renewal")  # type: ignore[arg-type]
     empty.delete(f"{PREFIX}lock:a")
     wait_until(lambda: bool(empty.exists(f"{PREFIX}lock:a")), "The lock, held again after Redis forgot it")
-    leader.land("a", keep=True)
+    leader.resolve("a", keep=True)
     assert not empty.exists(f"{PREFIX}lock:a")
 
 
@@ -169,14 +169,14 @@ def test_who_is_cancelled_waits_no_longer() -> None:
     assert isinstance(answer, Flight)
     assert answer.token is None
     assert isinstance(leader, Flight)
-    leader.land(keep=False)
+    leader.resolve(keep=False)
 
 
 def test_an_answer_outlives_the_loss_of_everything_else(empty: redis.Redis) -> None:
     leader = asked("a")
     forget(empty)
     assert isinstance(leader, Flight)
-    leader.land("a", keep=True)
+    leader.resolve("a", keep=True)
     assert look("a") == "a"
     forget(empty)
     assert look("a") is None
@@ -189,7 +189,7 @@ def test_without_redis_everything_is_computed(settings: Any, caplog: pytest.LogC
         for _ in range(2):
             answer = asked("a")
             assert isinstance(answer, Flight)
-            answer.land("a", keep=True)
+            answer.resolve("a", keep=True)
         assert cache.stats() == cache.CacheStats()
     with pytest.raises(Away):
         Store(server()).figures()

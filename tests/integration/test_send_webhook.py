@@ -176,7 +176,7 @@ def test_whoever_ends_a_delivery_can_tell_at_once_and_only_one_of_all_resolves_i
     (made,) = deliveries(run)
     outbox.cancel([made])
     for _ in range(2):
-        node_deliveries.hear([made])
+        node_deliveries.on_deliveries_ended([made])
     wait_until(lambda: Wait.objects.get(execution=run).resolved_at is not None, "The wait's end")
     assert node_deliveries.sweep() == 0
     assert run_here(run).status == "completed"

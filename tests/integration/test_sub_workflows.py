@@ -54,7 +54,7 @@ def test_a_workflow_is_found_by_its_name_if_only_one_has_it(platform: Platform) 
     assert until(platform, execution)["status"] == "completed"
     child_workflow(platform, name=name)
     execution = execute(platform, parent_workflow(platform, "{{ $json.name }}"), {"name": name})
-    said = f"parameters.workflow: Several workflows of this workspace are called {name!r}: give the id."
+    said = f"parameters.workflow: Several workflows of this workspace have the name {name!r}. Use the id instead."
     assert until(platform, execution)["error"]["message"] == said
 
 

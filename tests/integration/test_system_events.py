@@ -91,7 +91,7 @@ def test_health_is_told_once_a_minute_and_at_once_when_it_changes(worker: Worker
     report, another = HealthReport(), HealthReport()
     for each in (report, another, report):
         each.look()
-    assert [event["message"] for event in told("health_check")] == ["Database and Redis answer; no worker is alive."]
+    assert [event["message"] for event in told("health_check")] == ["Database and Redis answer; no worker is running."]
     worker.register_birth()
     for each in (report, another):
         each.look()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from executions.domain.expressions import Budget, Evaluator, ExpressionError, ExpressionScope, TooMuchHere
+from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionError, ExpressionScope
 from executions.domain.syntax import check_syntax
 from executions.engine.sandbox_runner import FallbackEvaluator
 
@@ -94,7 +94,7 @@ def test_what_other_threads_compute_is_not_counted_against_an_expression() -> No
 )
 def test_what_is_beyond_the_budget_of_a_thread_is_left_to_a_sandbox_process(source: str) -> None:
     scope = ExpressionScope([{}], {"large": lambda: [{"text": "x" * 100_000}]})
-    with pytest.raises(TooMuchHere):
+    with pytest.raises(BudgetExceeded):
         Evaluator(scope, budget=Budget()).resolve("{{ " + source + " }}")
 
 
@@ -105,7 +105,7 @@ def test_a_budget_is_for_all_evaluations_together() -> None:
         while True:
             evaluator.resolve("{{ (() => { let n = 0; while (n < 10000) n++; return n })() }}")
 
-    with pytest.raises(TooMuchHere):
+    with pytest.raises(BudgetExceeded):
         evaluate_for_ever()
 
 

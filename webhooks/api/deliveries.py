@@ -107,15 +107,19 @@ class DeliveryViewSet(viewsets.GenericViewSet[Delivery]):
     def stats(self, request: Request) -> Response:
         """Statistics of deliveries: counts, success rate, attempts and latency; in total, by endpoint and over time."""
         query = StatisticsQuerySerializer.of(request)
-        asked = query.validated_data
-        mine = Workspace.objects.visible_to(request.user).order_by().values_list("pk", flat=True)
-        workspaces = [pk for pk in mine if asked.get("workspace") in (None, pk)]
-        endpoints = asked.get("endpoint")
+        parameters = query.validated_data
+        visible = Workspace.objects.visible_to(request.user).order_by().values_list("pk", flat=True)
+        workspaces = [pk for pk in visible if parameters.get("workspace") in (None, pk)]
+        endpoints = parameters.get("endpoint")
         measured = statistics.measure(
-            asked["since"], asked["until"], BUCKETS[asked["bucket"]], workspaces=workspaces, endpoints=endpoints
+            parameters["since"],
+            parameters["until"],
+            BUCKETS[parameters["bucket"]],
+            workspaces=workspaces,
+            endpoints=endpoints,
         )
         names = Endpoint.objects.filter(pk__in=[pk for pk in measured.endpoints if pk]).values_list("pk", "name")
-        return Response(StatisticsSerializer(shown(measured, asked, dict(names))).data)
+        return Response(StatisticsSerializer(shown(measured, parameters, dict(names))).data)
 
 
 def _queued(message: outbox.AdHoc) -> Delivery:

@@ -196,8 +196,8 @@ class AdHocSerializer(BodySerializer):
         text, type_ = _text_of(data["body"])
         if len(text.encode()) > MOST_BODY_BYTES:
             raise serializers.ValidationError({"body": f"At most {MOST_BODY_BYTES} bytes are sent."})
-        given = [name for name in data["headers"] if name.lower() == "content-type"]
-        data["content_type"] = data["headers"].pop(given[0]) if given else type_
+        content_types = [name for name in data["headers"] if name.lower() == "content-type"]
+        data["content_type"] = data["headers"].pop(content_types[0]) if content_types else type_
         if len(data["content_type"]) > 200:
             raise serializers.ValidationError({"headers": "Content-Type has at most 200 characters."})
         data["body"] = text

@@ -87,14 +87,14 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         """Create an endpoint. Only this response contains its signing secret."""
         body = EndpointCreateSerializer(data=request.data, context={"group": f"user {request.user.pk}"})
         body.is_valid(raise_exception=True)
-        given = dict(body.validated_data)
-        workspace_id = given.pop("workspace", None)
+        data = dict(body.validated_data)
+        workspace_id = data.pop("workspace", None)
         issued: list[str] = []
 
         def make() -> Endpoint:
             workspace = workspace_for(user_of(request), workspace_id, Role.ADMIN)
-            _check_workflow(given, workspace)
-            made = lifecycle.create(workspace=workspace, by=user_of(request), **given)
+            _check_workflow(data, workspace)
+            made = lifecycle.create(workspace=workspace, by=user_of(request), **data)
             issued.append(made.secret)
             return made.endpoint
 
@@ -122,10 +122,10 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         endpoint = self._endpoint(pk, Role.ADMIN)
         body = EndpointWriteSerializer(endpoint, data=request.data, partial=partial)
         body.is_valid(raise_exception=True)
-        given = dict(body.validated_data)
-        if given.get("workflow_id") != endpoint.workflow_id:
-            _check_workflow(given, endpoint.workspace)
-        return self._shown(_reporting_errors(lambda: lifecycle.change(endpoint, **given)))
+        data = dict(body.validated_data)
+        if data.get("workflow_id") != endpoint.workflow_id:
+            _check_workflow(data, endpoint.workspace)
+        return self._shown(_reporting_errors(lambda: lifecycle.change(endpoint, **data)))
 
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete an endpoint and cancel its unsent deliveries. Its deliveries stay readable during retention."""
@@ -140,12 +140,10 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         endpoint = self._endpoint(pk, Role.ADMIN)
         body = RotationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        given = dict(body.validated_data)
-        hours = given.pop("overlap_hours", None)
+        data = dict(body.validated_data)
+        hours = data.pop("overlap_hours", None)
         overlap = None if hours is None else timedelta(hours=hours)
-        issued = _reporting_errors(
-            lambda: lifecycle.rotate_secret(endpoint, overlap=overlap, **given), refused="secret"
-        )
+        issued = _reporting_errors(lambda: lifecycle.rotate_secret(endpoint, overlap=overlap, **data), refused="secret")
         return self._shown(issued.endpoint, issued=issued.secret, new=True)
 
     @extend_schema(request=None, responses=EndpointDetailSerializer)
@@ -218,11 +216,11 @@ def _seen() -> EndpointQuerySet:
     return Endpoint.objects.filter(deleted_at=None).select_related("lane", "created_by", "workspace")
 
 
-def _check_workflow(given: dict[str, Any], workspace: Workspace) -> None:
-    if given.get("workflow_id") is None:
+def _check_workflow(data: dict[str, Any], workspace: Workspace) -> None:
+    if data.get("workflow_id") is None:
         return
     try:
-        validation.check_workflow(given["workflow_id"], workspace.pk)
+        validation.check_workflow(data["workflow_id"], workspace.pk)
     except InvalidValue as error:
         raise serializers.ValidationError({"workflow": str(error)}) from None
 

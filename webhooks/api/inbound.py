@@ -74,10 +74,10 @@ class InboundViewSet(viewsets.GenericViewSet[InboundRequest]):
     def get_queryset(self) -> QuerySet[InboundRequest]:
         """Return the requests to the caller's workflows; for staff also requests without a workflow."""
         user = self.request.user
-        mine = Q(workspace__in=list(Workspace.objects.visible_to(user).order_by().values_list("pk", flat=True)))
+        visible = Q(workspace__in=list(Workspace.objects.visible_to(user).order_by().values_list("pk", flat=True)))
         if user.is_active and user.is_staff:
-            mine |= Q(workspace=None)
-        return InboundRequest.objects.filter(mine)
+            visible |= Q(workspace=None)
+        return InboundRequest.objects.filter(visible)
 
     @extend_schema(parameters=[InboundFilterSerializer])
     def list(self, request: Request) -> Response:

@@ -66,14 +66,14 @@ class OperationViewSet(viewsets.GenericViewSet[Operation]):
         """Recover, redeliver or cancel all deliveries that match a filter. A dry run, the default, only counts them."""
         body = OperationRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        asked = body.validated_data
-        workspace = workspace_for(user_of(request), asked.get("workspace"), Role.EDITOR)
-        endpoint_ids = set(asked["filter"].get("endpoint", ()))
+        data = body.validated_data
+        workspace = workspace_for(user_of(request), data.get("workspace"), Role.EDITOR)
+        endpoint_ids = set(data["filter"].get("endpoint", ()))
         if endpoint_ids - set(
             Endpoint.objects.filter(workspace=workspace, pk__in=endpoint_ids).values_list("pk", flat=True)
         ):
             raise serializers.ValidationError({"filter": {"endpoint": "The workspace has no endpoint with this id."}})
-        return answered(request, OperationKind(asked["kind"]), None, workspace.pk, body, within="filter")
+        return answered(request, OperationKind(data["kind"]), None, workspace.pk, body, within="filter")
 
     def retrieve(self, request: Request, pk: str) -> Response:
         """Retrieve an operation with its progress."""

@@ -121,10 +121,10 @@ class AuthSerializer(BodySerializer):
         type_ = data.get("type")
         if not isinstance(type_, str) or type_ not in dict(AUTH_TYPES):
             raise serializers.ValidationError({"type": [f"Choose one of {', '.join(dict(AUTH_TYPES))}."]})
-        given = {name: value for name, value in data.items() if value is not None}
+        values = {name: value for name, value in data.items() if value is not None}
         if self.root.instance is None:
-            checked_auth(lambda: merged_auth(NoAuth(), given))
-        return given | {"type": type_}
+            checked_auth(lambda: merged_auth(NoAuth(), values))
+        return values | {"type": type_}
 
 
 def checked_auth(check: Callable[[], Any]) -> Any:

@@ -117,11 +117,11 @@ class ReconciliationViewSet(viewsets.GenericViewSet[HourCount]):
         """Count an hour of an endpoint now, and optionally create missing deliveries. For editors."""
         body = CheckSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        asked = body.validated_data
-        endpoint = get_visible_or_404(Endpoint.objects.all(), request.user, Role.EDITOR, pk=asked["endpoint"])
-        hour = reconciliation.hour_of(asked["hour"])
-        repaired = reconciliation.repair(hour, endpoint.pk) if asked["repair"] else 0
-        if not asked["repair"]:
+        data = body.validated_data
+        endpoint = get_visible_or_404(Endpoint.objects.all(), request.user, Role.EDITOR, pk=data["endpoint"])
+        hour = reconciliation.hour_of(data["hour"])
+        repaired = reconciliation.repair(hour, endpoint.pk) if data["repair"] else 0
+        if not data["repair"]:
             reconciliation.reconcile(hour, endpoint.pk)
         rows = self.get_queryset().filter(endpoint=endpoint, hour=hour)
         return Response(CheckedSerializer({"repaired": repaired, "hours": rows}).data)

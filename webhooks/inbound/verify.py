@@ -106,10 +106,10 @@ def _basic(scheme: schemes.Basic, secrets: Secrets, request: SignedRequest) -> V
     if kind.lower() != "basic":
         raise AuthenticationFailed("The header Authorization with user name and password is missing.", challenge)
     try:
-        given = base64.b64decode(value.strip(), validate=True)
+        credentials = base64.b64decode(value.strip(), validate=True)
     except (binascii.Error, ValueError):
         raise AuthenticationFailed("The Authorization header is not valid Base64 after Basic.", challenge) from None
-    if not _any(given, (f"{each['username']}:{each['password']}".encode() for each in secrets)):
+    if not _any(credentials, (f"{each['username']}:{each['password']}".encode() for each in secrets)):
         raise AuthenticationFailed("The user name or the password is wrong.", challenge)
     return _known_by(scheme.id_header, request)
 
@@ -125,14 +125,14 @@ def _bearer(scheme: schemes.Bearer, secrets: Secrets, request: SignedRequest) ->
 
 def _header(scheme: schemes.Header, secrets: Secrets, request: SignedRequest) -> VerifiedRequest:
     expected = [(each["name"], _raw(each["value"])) for each in secrets]
-    given = [name for name, _ in expected if name.lower() in request.headers]
-    if not given:
+    present = [name for name, _ in expected if name.lower() in request.headers]
+    if not present:
         raise AuthenticationFailed(f"The header {' or '.join(dict.fromkeys(name for name, _ in expected))} is missing.")
     right = [
         hmac.compare_digest(_raw(request.headers.get(name.lower(), "").strip()), value) for name, value in expected
     ]
     if not any(right):
-        raise AuthenticationFailed(f"The value of the header {given[0]} is wrong.")
+        raise AuthenticationFailed(f"The value of the header {present[0]} is wrong.")
     return _known_by(scheme.id_header, request)
 
 
@@ -163,8 +163,8 @@ _STANDARD = (signing.ID, signing.TIMESTAMP, signing.SIGNATURE)
 
 
 def _github(scheme: schemes.GitHub, secrets: Secrets, request: SignedRequest) -> VerifiedRequest:
-    given = request.need("X-Hub-Signature-256")
-    if not _any(_raw(given), (b"sha256=" + _hex(secret, request.body) for secret in _signing(secrets))):
+    signature = request.need("X-Hub-Signature-256")
+    if not _any(_raw(signature), (b"sha256=" + _hex(secret, request.body) for secret in _signing(secrets))):
         raise AuthenticationFailed(signing.NO_MATCH)
     return VerifiedRequest(_shortened(request.headers.get("x-github-delivery", "").strip()))
 
@@ -172,20 +172,20 @@ def _github(scheme: schemes.GitHub, secrets: Secrets, request: SignedRequest) ->
 def _stripe(scheme: schemes.Stripe, secrets: Secrets, request: SignedRequest) -> VerifiedRequest:
     parts = [part.strip().partition("=") for part in request.need("Stripe-Signature").split(",")]
     timestamp = next((value for name, _, value in parts if name == "t"), "")
-    given = [value for name, _, value in parts if name == "v1"][:MAX_SIGNATURES]
-    if not timestamp or not given:
+    signatures = [value for name, _, value in parts if name == "v1"][:MAX_SIGNATURES]
+    if not timestamp or not signatures:
         raise AuthenticationFailed("The header Stripe-Signature has no timestamp t or no signature v1.")
     content = _raw(f"{timestamp}.") + request.body
-    if not _any_of(_among(_hex(secret, content), given) for secret in _signing(secrets)):
+    if not _any_of(_among(_hex(secret, content), signatures) for secret in _signing(secrets)):
         raise AuthenticationFailed(signing.NO_MATCH)
     _check_age(timestamp, scheme.tolerance_seconds, request.now)
     return VerifiedRequest(_shortened(_text_in(request.body, "id")))
 
 
 def _slack(scheme: schemes.Slack, secrets: Secrets, request: SignedRequest) -> VerifiedRequest:
-    timestamp, given = request.need("X-Slack-Request-Timestamp"), request.need("X-Slack-Signature")
+    timestamp, signature = request.need("X-Slack-Request-Timestamp"), request.need("X-Slack-Signature")
     content = _raw(f"v0:{timestamp}:") + request.body
-    if not _any(_raw(given), (b"v0=" + _hex(secret, content) for secret in _signing(secrets))):
+    if not _any(_raw(signature), (b"v0=" + _hex(secret, content) for secret in _signing(secrets))):
         raise AuthenticationFailed(signing.NO_MATCH)
     _check_age(timestamp, scheme.tolerance_seconds, request.now)
     if _text_in(request.body, "type") == "url_verification":
@@ -194,12 +194,12 @@ def _slack(scheme: schemes.Slack, secrets: Secrets, request: SignedRequest) -> V
 
 
 def _hmac(scheme: schemes.Hmac, secrets: Secrets, request: SignedRequest) -> VerifiedRequest:
-    given = request.need(scheme.header)
+    header = request.need(scheme.header)
     timestamp = request.need(scheme.timestamp_header) if scheme.timestamp_header else ""
     content = _raw(timestamp) + scheme.separator.encode() + request.body if timestamp else request.body
-    if not given.startswith(scheme.prefix):
+    if not header.startswith(scheme.prefix):
         raise AuthenticationFailed(f"The header {scheme.header} does not begin with {scheme.prefix!r}.")
-    signature = given.removeprefix(scheme.prefix).strip()
+    signature = header.removeprefix(scheme.prefix).strip()
     digests = [hmac.digest(secret.encode(), content, scheme.algorithm) for secret in _signing(secrets)]
     if scheme.encoding == "hex":
         right = _any(_raw(signature.lower()), (digest.hex().encode() for digest in digests))
@@ -245,13 +245,13 @@ def _check_age(timestamp: str, tolerance: int, now: float) -> None:
         )
 
 
-def _any(given: bytes, expected: Iterator[bytes]) -> bool:
+def _any(received: bytes, expected: Iterator[bytes]) -> bool:
     """Return whether a value is expected, comparing with all expected ones."""
-    return _any_of(hmac.compare_digest(given, each) for each in expected)
+    return _any_of(hmac.compare_digest(received, each) for each in expected)
 
 
-def _among(expected: bytes, given: Sequence[str]) -> bool:
-    return _any_of(hmac.compare_digest(expected, _raw(each)) for each in given)
+def _among(expected: bytes, received: Sequence[str]) -> bool:
+    return _any_of(hmac.compare_digest(expected, _raw(each)) for each in received)
 
 
 def _any_of(matches: Iterable[bool]) -> bool:

@@ -48,8 +48,8 @@ class DeliveryQuerySet(WorkspaceScopedQuerySet["Delivery"]):
 
         The workspaces are read first: with their ids the index finds the newest of a million rows.
         """
-        mine = Workspace.objects.visible_to(user, role).order_by().values_list("pk", flat=True)
-        return self.filter(workspace__in=list(mine))
+        workspaces = Workspace.objects.visible_to(user, role).order_by().values_list("pk", flat=True)
+        return self.filter(workspace__in=list(workspaces))
 
 
 class Delivery(models.Model):

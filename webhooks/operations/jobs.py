@@ -71,11 +71,11 @@ def work(operation_id: UUID, stop: threading.Event) -> None:
     token = _claim(operation_id)
     if token is None:
         return
-    mine = Operation.objects.filter(pk=operation_id, lease_token=token, state=OperationState.RUNNING)
+    leased = Operation.objects.filter(pk=operation_id, lease_token=token, state=OperationState.RUNNING)
     try:
-        with leases.kept(f"operation {operation_id}", lambda: _renew(mine)) as lost:
+        with leases.kept(f"operation {operation_id}", lambda: _renew(leased)) as lost:
             until = time.monotonic() + JOB_SECONDS
-            while _step(mine) and not stop.is_set() and not lost.is_set() and time.monotonic() < until:
+            while _step(leased) and not stop.is_set() and not lost.is_set() and time.monotonic() < until:
                 pass
     finally:
         # An empty `queued_at` lets the sweep queue the next job.
@@ -95,28 +95,28 @@ def _claim(operation_id: UUID) -> int | None:
     return Operation.objects.values_list("lease_token", flat=True).get(pk=operation_id)
 
 
-def _renew(mine: QuerySet[Operation]) -> bool:
-    return bool(mine.update(lease_expires_at=Now() + timedelta(seconds=settings.LEASE_SECONDS)))
+def _renew(leased: QuerySet[Operation]) -> bool:
+    return bool(leased.update(lease_expires_at=Now() + timedelta(seconds=settings.LEASE_SECONDS)))
 
 
-def _step(mine: QuerySet[Operation]) -> bool:
+def _step(leased: QuerySet[Operation]) -> bool:
     """Do one slice. Returns whether to go on."""
-    operation = mine.select_related("endpoint").first()
+    operation = leased.select_related("endpoint").first()
     if operation is None:
         return False
     try:
         with transaction.atomic():
-            return _replay(operation, mine) if operation.kind == OperationKind.REPLAY else _change(operation, mine)
+            return _replay(operation, leased) if operation.kind == OperationKind.REPLAY else _change(operation, leased)
     except _Lost:
         return False
     except (DatabaseError, InterfaceError) as error:
         logger.warning("bulk operation interrupted: %s; the scheduler continues it", error, extra=_fields(operation))
         connection.close()
     except _Failed as error:
-        _end(mine, OperationState.FAILED, str(error))
+        _end(leased, OperationState.FAILED, str(error))
     except Exception as error:
         logger.exception("bulk operation failed and stops", extra=_fields(operation))
-        _end(mine, OperationState.FAILED, f"{type(error).__name__}: {error}")
+        _end(leased, OperationState.FAILED, f"{type(error).__name__}: {error}")
     return False
 
 
@@ -128,7 +128,7 @@ def _fields(operation: Operation) -> dict[str, Any]:
     }
 
 
-def _change(operation: Operation, mine: QuerySet[Operation]) -> bool:
+def _change(operation: Operation, leased: QuerySet[Operation]) -> bool:
     """Recover, redeliver or cancel the next deliveries. Returns whether there may be more."""
     kind, chosen = OperationKind(operation.kind), DeliverySelection.model_validate(operation.chosen)
     scope = [operation.workspace_id]
@@ -138,44 +138,44 @@ def _change(operation: Operation, mine: QuerySet[Operation]) -> bool:
     # A delivery that changes before it is locked is checked again, and skipped if it no longer matches.
     ids = list(deliveries.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)[:SLICE])
     if not ids:
-        return _completed(mine)
+        return _completed(leased)
     if kind == OperationKind.CANCEL:
-        taken = outbox.cancel(ids, "Cancelled by an operation.", operation.pk)
-        done = len(taken.cancelled) + len(taken.requested)
+        result = outbox.cancel(ids, "Cancelled by an operation.", operation.pk)
+        done = len(result.cancelled) + len(result.requested)
     else:
         done = len(outbox.redeliver(ids, operation.pk))
-    _save(mine, str(ids[-1]), done)
-    return len(ids) == SLICE or _completed(mine)
+    _save(leased, str(ids[-1]), done)
+    return len(ids) == SLICE or _completed(leased)
 
 
-def _replay(operation: Operation, mine: QuerySet[Operation]) -> bool:
+def _replay(operation: Operation, leased: QuerySet[Operation]) -> bool:
     """Create deliveries of the next events. Returns whether there may be more now."""
     endpoint = operation.endpoint
     if endpoint is None or endpoint.deleted_at is not None:
         raise _Failed("The endpoint was deleted.")
     event_filter = choosing.events(endpoint, DeliverySelection.model_validate(operation.chosen), operation.created_at)
-    mark, _, place = operation.place.partition(":")
+    mark, _, position = operation.place.partition(":")
     # Read before the events: then all transactions that ran when the replay started have ended and are included.
     settled = scanning.safe_before() >= int(mark)
-    page = history.read(event_filter, Cursor.parse(place) if place else None, SLICE)
+    page = history.read(event_filter, Cursor.parse(position) if position else None, SLICE)
     fanout.make_for(endpoint, page.events, DeliveryOptions(Origin.REPLAY, Rank.LOW, operation.pk))
-    _save(mine, f"{mark}:{page.cursor}", len(page.events))
+    _save(leased, f"{mark}:{page.cursor}", len(page.events))
     if page.more:
         return True
-    return _completed(mine) if settled else False
+    return _completed(leased) if settled else False
 
 
-def _save(mine: QuerySet[Operation], place: str, done: int) -> None:
+def _save(leased: QuerySet[Operation], place: str, done: int) -> None:
     lease = Now() + timedelta(seconds=settings.LEASE_SECONDS)
-    if not mine.update(place=place, done=F("done") + done, lease_expires_at=lease):
+    if not leased.update(place=place, done=F("done") + done, lease_expires_at=lease):
         raise _Lost
 
 
-def _completed(mine: QuerySet[Operation]) -> bool:
-    _end(mine, OperationState.COMPLETED)
+def _completed(leased: QuerySet[Operation]) -> bool:
+    _end(leased, OperationState.COMPLETED)
     return False
 
 
-def _end(mine: QuerySet[Operation], state: OperationState, error: str = "") -> None:
+def _end(leased: QuerySet[Operation], state: OperationState, error: str = "") -> None:
     left = Greatest(F("total") - F("done"), 0) if state == OperationState.COMPLETED else Value(0)
-    mine.update(state=state, error=error[:MAX_ERROR], left_out=left, ended_at=Now())
+    leased.update(state=state, error=error[:MAX_ERROR], left_out=left, ended_at=Now())

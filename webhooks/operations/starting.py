@@ -84,20 +84,20 @@ def start(
     """
     checked = _checked(kind, [workspace_id], endpoint, chosen)
     with transaction.atomic():
-        now, place = _now(), ""
+        now, position = _now(), ""
         if kind == OperationKind.REPLAY and endpoint is not None:
             # The endpoint may change during the replay.
             types, workflow = checked.event_types or endpoint.event_types, checked.workflow or endpoint.workflow_id
             checked = checked.model_copy(update={"event_types": types, "workflow": workflow})
             # Events of running transactions have happened already: the replay waits for those transactions.
-            place = f"{transactions.current() + 1}:"
+            position = f"{transactions.current() + 1}:"
         operation = Operation.objects.create(
             workspace_id=workspace_id,
             kind=kind,
             endpoint=endpoint,
             chosen=checked.model_dump(mode="json", exclude_defaults=True),
             total=_plan(kind, [workspace_id], endpoint, checked, now).count,
-            place=place,
+            place=position,
             created_by=by,
             created_at=now,
             queued_at=now,

@@ -86,15 +86,15 @@ def withdraw(execution_ids: Collection[UUID], reason: str) -> Withdrawn:
         "told": _STILL_DELIVERED,
     }
     with transaction.atomic(), connection.cursor() as cursor:
-        taken = _take_back(which, values, reason, None)
+        withdrawn = _take_back(which, values, reason, None)
         cursor.execute(
             f"SELECT id, count(*) OVER () FROM webhooks_delivery WHERE {which} AND status = 'delivered'"  # noqa: S608
             " ORDER BY id LIMIT %(most)s",
             values | {"most": MOST_NAMED},
         )
         arrived = cursor.fetchall()
-        left = [*taken.requested, *(pk for pk, _ in arrived)][:MOST_NAMED]
-        return Withdrawn(len(taken.cancelled), arrived[0][1] if arrived else 0, len(taken.requested), left)
+        left = [*withdrawn.requested, *(pk for pk, _ in arrived)][:MOST_NAMED]
+        return Withdrawn(len(withdrawn.cancelled), arrived[0][1] if arrived else 0, len(withdrawn.requested), left)
 
 
 def cancel(

@@ -61,18 +61,18 @@ class DeliveryFilters(ListFilters):
     def question(self) -> dict[str, Any]:
         """Return the filters in the format of the API, for operations on all matching deliveries."""
         chosen, (since, until) = self.chosen(), self.span()
-        asked: dict[str, Any] = {
+        parameters: dict[str, Any] = {
             name: moment.isoformat() for name, moment in (("since", since), ("until", until)) if moment
         }
-        asked |= {name: str(chosen[name]) for name in ("workflow", "execution") if name in chosen}
-        asked |= {name: chosen[name] for name in ("status", "status_code") if name in chosen}
+        parameters |= {name: str(chosen[name]) for name in ("workflow", "execution") if name in chosen}
+        parameters |= {name: chosen[name] for name in ("status", "status_code") if name in chosen}
         if "origin" in chosen:
-            asked["origin"] = [chosen["origin"]]
+            parameters["origin"] = [chosen["origin"]]
         if "endpoint" in chosen:
-            asked["endpoint"] = [str(chosen["endpoint"].pk)]
+            parameters["endpoint"] = [str(chosen["endpoint"].pk)]
         if "event_type" in chosen:
-            asked["event_type"] = _types(chosen["event_type"])
-        return asked
+            parameters["event_type"] = _types(chosen["event_type"])
+        return parameters
 
     def filter(self, deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
         """Return the deliveries that match."""
@@ -128,10 +128,10 @@ def deliveries_of(user: User) -> QuerySet[Delivery]:
 
 def inbound_of(user: User) -> QuerySet[InboundRequest]:
     """Return the inbound requests that the user may see; staff also see requests without a workspace."""
-    mine = Q(workspace__in=Workspace.objects.visible_to(user).order_by().values("pk"))
+    visible = Q(workspace__in=Workspace.objects.visible_to(user).order_by().values("pk"))
     if user.is_active and user.is_staff:
-        mine |= Q(workspace__isnull=True)
-    return InboundRequest.objects.filter(mine).order_by("-id")
+        visible |= Q(workspace__isnull=True)
+    return InboundRequest.objects.filter(visible).order_by("-id")
 
 
 def _types(text: str) -> list[str]:

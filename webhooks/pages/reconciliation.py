@@ -26,13 +26,13 @@ _MATCHES = Q(violations=0, due=F("delivered") + F("pending") + F("failed") + F("
 def reconciliation(request: HttpRequest) -> HttpResponse:
     """Show, per endpoint and hour, the events due and their deliveries; `before` pages back."""
     user = cast(User, request.user)
-    mine = Endpoint.objects.visible_to(user)
-    counts = hours().filter(endpoint__in=mine)
+    endpoints = Endpoint.objects.visible_to(user)
+    counts = hours().filter(endpoint__in=endpoints)
     endpoint_id = uuid_or_none(request.GET.get("endpoint"))
-    chosen = mine.filter(pk=endpoint_id).first() if endpoint_id else None
+    chosen = endpoints.filter(pk=endpoint_id).first() if endpoint_id else None
     if chosen:
         counts = counts.filter(endpoint=chosen)
-    listed = Violation.objects.filter(endpoint__in=mine.filter(pk=chosen.pk) if chosen else mine)
+    listed = Violation.objects.filter(endpoint__in=endpoints.filter(pk=chosen.pk) if chosen else endpoints)
     only = request.GET.get("only") == "violations"
     shown = counts.filter(~_MATCHES) if only else counts
     before = _position(request.GET.get("before"))
@@ -47,7 +47,7 @@ def reconciliation(request: HttpRequest) -> HttpResponse:
         | {"broken": counts.filter(~_MATCHES).count()},
         "violations": violations(listed),
         "senders": {each.pk for each in Workspace.objects.visible_to(user, Role.EDITOR)},
-        "endpoints": mine.order_by("name").values_list("pk", "name"),
+        "endpoints": endpoints.order_by("name").values_list("pk", "name"),
         "chosen": chosen,
         "only": only,
         "before": before,

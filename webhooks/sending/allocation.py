@@ -120,8 +120,8 @@ def _limits(lane: LaneSnapshot, in_flight: InFlight) -> tuple[int, int, float | 
         slots = 0 if lane.sending else 1
     else:
         slots = max(0, min(int(lane.window), lane.receiver.max_concurrent) - others)
-    mine = in_flight.running + in_flight.unsent
-    most = slots * (1 if others else ahead(lane)) - mine
+    own_load = in_flight.running + in_flight.unsent
+    most = slots * (1 if others else ahead(lane)) - own_load
     return slots, max(0, most), _tokens(lane)
 
 

@@ -58,16 +58,16 @@ class Scripts:
         count, size = 1, 0
         while count < len(batch) and (size := size + len(batch[count].body)) <= MOST_BYTES_AT_ONCE:
             count += 1
-        asked, left = batch[:count], batch[count:]
-        task = _task(asked)
+        admitted, left = batch[:count], batch[count:]
+        task = _task(admitted)
         # A separate group, so that the code of the workspace's executions does not delay its deliveries.
         reply = sandbox().run(task, group=f"{workspace} deliveries", within_seconds=LONGEST_SECONDS)
         if reply.failure:
-            return [*self._after_failure(workspace, asked, task, reply), *left]
+            return [*self._after_failure(workspace, admitted, task, reply), *left]
         answers = orjson.loads(reply.parts[0])
-        for claimed, answer in zip(asked, answers, strict=True):
+        for claimed, answer in zip(admitted, answers, strict=True):
             self._take(claimed, answer)
-        return [*(claimed for claimed, answer in zip(asked, answers, strict=True) if answer is None), *left]
+        return [*(claimed for claimed, answer in zip(admitted, answers, strict=True) if answer is None), *left]
 
     def _take(self, claimed: ClaimedDelivery, answer: dict[str, Any] | None) -> None:
         if answer is None:
@@ -79,7 +79,7 @@ class Scripts:
             self._on_result(claimed, TransformResult(**made) if isinstance(made, dict) else made)
 
     def _after_failure(
-        self, workspace: str, asked: Sequence[ClaimedDelivery], task: Task, reply: Reply
+        self, workspace: str, admitted: Sequence[ClaimedDelivery], task: Task, reply: Reply
     ) -> Sequence[ClaimedDelivery]:
         """Find the delivery whose script exceeded the limits. Returns those to run later."""
         if machine_failed(reply):
@@ -87,19 +87,19 @@ class Scripts:
                 "filters and transformations of deliveries not run: %s; retrying in %g s",
                 reply.explain(task, "The script"),
                 PAUSE_SECONDS,
-                extra={"workspace_id": workspace, "count": len(asked), "retry_seconds": PAUSE_SECONDS},
+                extra={"workspace_id": workspace, "count": len(admitted), "retry_seconds": PAUSE_SECONDS},
             )
             time.sleep(PAUSE_SECONDS)
-            for claimed in asked:
+            for claimed in admitted:
                 self._on_unavailable(claimed)
             return []
-        if len(asked) > 1:
-            return [*self._prepare(workspace, asked[:1]), *asked[1:]]
+        if len(admitted) > 1:
+            return [*self._prepare(workspace, admitted[:1]), *admitted[1:]]
         if reply.failure == "time":
             why = f"The script took longer than {transforms.TIME_LIMIT_SECONDS:g} s, the limit."
         else:
             why = reply.explain(task, "The script")
-        self._on_failure(asked[0], why)
+        self._on_failure(admitted[0], why)
         return []
 
     def _give_up(self, batch: Sequence[ClaimedDelivery]) -> None:

@@ -17,14 +17,14 @@ def moment(text: str) -> datetime:
     if (ago := re.fullmatch(r"(\d{1,6})([smhd])", text)) is not None:
         return timezone.now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
     try:
-        found = parse_datetime(text)
+        parsed = parse_datetime(text)
     except ValueError:
-        found = None
-    if found is None:
+        parsed = None
+    if parsed is None:
         raise ArgumentTypeError(
             f"{text!r} is not a time. Use ISO 8601 (2026-11-24T22:00:00Z) or an age (90s, 30m, 24h, 7d)."
         )
-    return found if timezone.is_aware(found) else timezone.make_aware(found)
+    return parsed if timezone.is_aware(parsed) else timezone.make_aware(parsed)
 
 
 def positive(text: str) -> int:

@@ -34,8 +34,8 @@ def uuid7_texts(at: datetime, count: int) -> list[str]:
     base = milliseconds << 80 | _VERSION_7 | (rest * 4096 // 1_000) << 64 | _VARIANT
     if count > 1 << _COUNTER_BITS:
         raise ValueError("Up to a million at a time.")
-    found = []
+    texts = []
     for number in range(count):
         text = f"{base | number << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS):032x}"
-        found.append(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
-    return found
+        texts.append(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
+    return texts

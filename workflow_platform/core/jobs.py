@@ -48,7 +48,7 @@ def register(name: str, work: Work, queue: str = "default") -> None:
 def enqueue(name: str, ids: Collection[UUID]) -> bool:
     """Enqueue a job for each id. Returns False if Redis is unavailable; then a sweep of the app does the work later."""
     kind = _kinds[name]
-    wanted = [f"{name}-{each}-{uuid4().hex[:8]}" for each in ids]
+    job_ids = [f"{name}-{object_id}-{uuid4().hex[:8]}" for object_id in ids]
     try:
         _queue(kind.queue).enqueue_many(
             [
@@ -61,15 +61,15 @@ def enqueue(name: str, ids: Collection[UUID]) -> bool:
                     failure_ttl=FAILED_JOB_SECONDS,
                     timeout=-1,
                 )
-                for job_id in wanted
+                for job_id in job_ids
             ]
         )
     except RedisError as error:
         logger.warning(
             "%d jobs not queued: %s; the next sweep of the scheduler queues them",
-            len(wanted),
+            len(job_ids),
             error,
-            extra={"count": len(wanted)},
+            extra={"count": len(job_ids)},
         )
         return False
     return True
@@ -85,12 +85,12 @@ def waiting(name: str) -> int:
 
 def work_of(job_id: str) -> Callable[[threading.Event], None] | None:
     """Return what a job is there for; None if its kind is not known."""
-    found = _JOB_ID.fullmatch(job_id)
-    kind = _kinds.get(found[1]) if found else None
-    if found is None or kind is None:
+    match = _JOB_ID.fullmatch(job_id)
+    kind = _kinds.get(match[1]) if match else None
+    if match is None or kind is None:
         return None
-    work, wanted = kind.work, UUID(found[2])
-    return lambda stop: work(wanted, stop)
+    work, object_id = kind.work, UUID(match[2])
+    return lambda stop: work(object_id, stop)
 
 
 @cache

@@ -43,9 +43,9 @@ class RedisServer:
 
     def client(self, **options: Any) -> redis.Redis:
         """Return a client with its own pool. `options` are those of `redis.Redis`."""
-        found = self._unguarded_client(**options)
-        guard(found.connection_pool, availability(self))
-        return found
+        client = self._unguarded_client(**options)
+        guard(client.connection_pool, availability(self))
+        return client
 
     def _unguarded_client(self, **options: Any) -> redis.Redis:
         if not self.sentinels:
@@ -60,9 +60,9 @@ class RedisServer:
         """
         if not self.sentinels:
             return {"address": self.url, "protocol": 2}
-        found: dict[str, Any] = {"sentinels": list(self.sentinels), "master_name": self.master}
+        host: dict[str, Any] = {"sentinels": list(self.sentinels), "master_name": self.master}
         next_one = {"retry": AsyncRetry(NoBackoff(), 0)}
-        return found | {"sentinel_kwargs": self._sentinel_options | next_one, "protocol": 2} | self._master_options
+        return host | {"sentinel_kwargs": self._sentinel_options | next_one, "protocol": 2} | self._master_options
 
     @property
     def queue(self) -> dict[str, Any]:
@@ -85,25 +85,25 @@ class RedisServer:
         return quick | {"pool_class": "workflow_platform.core.redis_server.CachePool"}
 
     def _master_pool(self, **options: Any) -> SentinelConnectionPool:
-        asked = Sentinel(self.sentinels, sentinel_kwargs=self.queue["SENTINEL_KWARGS"])
-        return SentinelConnectionPool(self.master, asked, **self._master_options | options)
+        sentinel = Sentinel(self.sentinels, sentinel_kwargs=self.queue["SENTINEL_KWARGS"])
+        return SentinelConnectionPool(self.master, sentinel, **self._master_options | options)
 
     @property
     def _master_options(self) -> dict[str, Any]:
         parts = urlsplit(self.url)
-        found: dict[str, Any] = {"db": int(parts.path.strip("/") or 0)}
+        options: dict[str, Any] = {"db": int(parts.path.strip("/") or 0)}
         if parts.username:
-            found["username"] = unquote(parts.username)
+            options["username"] = unquote(parts.username)
         if parts.password:
-            found["password"] = unquote(parts.password)
-        return found | ({"ssl": True} if parts.scheme == "rediss" else {})
+            options["password"] = unquote(parts.password)
+        return options | ({"ssl": True} if parts.scheme == "rediss" else {})
 
     @property
     def _sentinel_options(self) -> dict[str, Any]:
-        found: dict[str, Any] = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), SENTINEL_SECONDS)
+        options: dict[str, Any] = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), SENTINEL_SECONDS)
         if self.sentinel_password:
-            found["password"] = self.sentinel_password
-        return found | ({"ssl": True} if urlsplit(self.url).scheme == "rediss" else {})
+            options["password"] = self.sentinel_password
+        return options | ({"ssl": True} if urlsplit(self.url).scheme == "rediss" else {})
 
 
 class CachePool:
@@ -147,13 +147,13 @@ def once_more() -> Retry:
 
 def parse_sentinels(entries: Collection[str]) -> tuple[tuple[str, int], ...]:
     """Return the hosts and ports of `host`, `host:port` or `[address]:port`. Raises ValueError."""
-    found = []
+    sentinels = []
     for entry in entries:
         parts = urlsplit(f"//{entry.strip()}")
         if not parts.hostname or parts.path or parts.username is not None:
             raise ValueError(f"{entry!r} is not host:port.")
-        found.append((parts.hostname, parts.port or SENTINEL_PORT))
-    return tuple(found)
+        sentinels.append((parts.hostname, parts.port or SENTINEL_PORT))
+    return tuple(sentinels)
 
 
 def server() -> RedisServer:

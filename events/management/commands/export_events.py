@@ -57,13 +57,13 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
 
     def _lines(self, options: dict[str, Any]) -> Iterator[bytes]:
-        given = {name: options[name] for name in FILTERS if options[name]}
-        if bool(options["stream"]) == bool(given):
+        filters = {name: options[name] for name in FILTERS if options[name]}
+        if bool(options["stream"]) == bool(filters):
             raise CommandError("Give either the name of a stream or filters, not both.")
         if not options["stream"]:
-            wanted = _filter(options)
-            wanted.query()  # refuses an invalid filter before the file is created
-            return exporting.lines_of(wanted, {name: _said(value) for name, value in given.items()})
+            event_filter = _filter(options)
+            event_filter.query()  # refuses an invalid filter before the file is created
+            return exporting.lines_of(event_filter, {name: _said(value) for name, value in filters.items()})
         stream = reading.states([options["stream"]]).get(options["stream"])
         if stream is None:
             raise CommandError(f"The stream {options['stream']!r} does not exist.")

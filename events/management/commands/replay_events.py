@@ -66,11 +66,11 @@ class Command(BaseCommand):
         parser.add_argument("--wait", action="store_true", help="wait until all events have been sent to the URL")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        given = {name: options[name] for name in _SHOWN if options[name]}
-        if not given:
+        filters = {name: options[name] for name in _SHOWN if options[name]}
+        if not filters:
             raise CommandError(f"Select events with at least one of {', '.join(f'--{name}' for name in _SHOWN)}.")
         try:
-            replay = create(ReplayRequest(_filter(options), _json(given), _pace(options), _endpoint(options)), None)
+            replay = create(ReplayRequest(_filter(options), _json(filters), _pace(options), _endpoint(options)), None)
         except (CannotReplay, UnknownEventType, BadPattern) as error:
             raise CommandError(str(error)) from None
         if options["to"] == STDOUT:
@@ -87,14 +87,14 @@ class Command(BaseCommand):
         after = 0
         try:
             while True:
-                found = due(replay.pk, after)
-                for _, _, text in found.events:
+                page = due(replay.pk, after)
+                for _, _, text in page.events:
                     self.stdout.write(text)
                 self.stdout.flush()
-                after = found.through
-                if found.ended:
+                after = page.through
+                if page.ended:
                     return
-                time.sleep(LOOK_SECONDS if found.next_in is None else found.next_in)
+                time.sleep(LOOK_SECONDS if page.next_in is None else page.next_in)
         except KeyboardInterrupt:
             self.stderr.write(f"Stopped after event {after} of {replay.total}.")
         finally:
@@ -127,8 +127,8 @@ def _filter(options: dict[str, Any]) -> EventFilter:
     )
 
 
-def _json(given: dict[str, Any]) -> dict[str, Any]:
-    return {name: value if isinstance(value, list) else str(value) for name, value in given.items()}
+def _json(filters: dict[str, Any]) -> dict[str, Any]:
+    return {name: value if isinstance(value, list) else str(value) for name, value in filters.items()}
 
 
 def _pace(options: dict[str, Any]) -> ReplayPace:

@@ -55,13 +55,13 @@ NOT_CONFIRMED = RefusedRequest(
     {"Retry-After": "5"},
 )
 _UNAVAILABLE = (OperationalError, InterfaceError)
-MOST_TURNED_AWAY = 500
+MAX_REJECTED = 500
 NOTE_SECONDS = 0.25
 """The longest time until the status of a late response is logged, if no further requests arrive."""
 
 
-class _TurnedAway:
-    """Requests that were refused for lack of capacity or storage, until they can be logged. The first MOST_TURNED_AWAY
+class _Rejected:
+    """Requests that were refused for lack of capacity or storage, until they can be logged. The first MAX_REJECTED
     keep their path and address; all others are only counted."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class _TurnedAway:
     def add(self, waiting: PendingRequest, outcome: RefusedRequest) -> None:
         """Keep a request without its body and secrets. Thread-safe."""
         with self._lock:
-            if len(self._requests) < MOST_TURNED_AWAY:
+            if len(self._requests) < MAX_REJECTED:
                 self._requests.append(PendingRequest(waiting.request.redacted(), outcome=outcome))
             else:
                 self._more += 1
@@ -97,7 +97,7 @@ class _Intake:
         self._bytes, self._counting = 0, threading.Lock()
         self._answers: dict[UUID, int] = {}
         self._judge, self._secrets, self._refusals = Verifier(), HookSecrets(), request_log.RefusalSampler()
-        self._turned_away = _TurnedAway()
+        self._rejected = _Rejected()
         self._keys = KeysAhead(self._put_back)
         self._answers_due: float | None = None
         self._refusals_due: float | None = None
@@ -119,7 +119,7 @@ class _Intake:
         size = len(waiting.request.body)
         with self._counting:
             if self._bytes + size > MAX_WAITING_BYTES or not self._requests.put(waiting):
-                self._turned_away.add(waiting, FULL)
+                self._rejected.add(waiting, FULL)
                 return False
             self._bytes += size
         waiting.answer.add_done_callback(lambda _: self._release(size))
@@ -151,7 +151,7 @@ class _Intake:
         try:
             self._take([each for each in batch if not (each.answer.done() or each.away)])
         finally:
-            unwritten = self._refusals.waiting or self._turned_away or self._answers
+            unwritten = self._refusals.waiting or self._rejected or self._answers
             self._refusals_due = time.monotonic() + request_log.SUMMARY_AFTER_SECONDS if unwritten else None
 
     def _failed(self, batch: Sequence[PendingRequest], error: Exception) -> None:
@@ -172,7 +172,7 @@ class _Intake:
                 continue
             if unavailable:
                 refused = NOT_CONFIRMED if outcome_unknown(error) else NOT_STORED
-                self._turned_away.add(each, refused)
+                self._rejected.add(each, refused)
                 each.answer.set_result(refused)
             else:
                 each.answer.set_exception(error)
@@ -184,8 +184,8 @@ class _Intake:
         others = [each for each in others if not self._keys.take(each)]
         refused = [records.log_row(each) for each in others if isinstance(each.verdict.outcome, RefusedRequest)]
         now = time.monotonic()
-        if self._turned_away:
-            self._turned_away.leave_out_of(self._refusals, now)
+        if self._rejected:
+            self._rejected.leave_out_of(self._refusals, now)
         rows = [*self._refusals.choose(refused, now), *self._refusals.summaries(now)]
         taken = [each for each in others if not isinstance(each.verdict.outcome, RefusedRequest)]
         with self._counting:

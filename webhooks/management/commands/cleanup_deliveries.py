@@ -40,15 +40,15 @@ class Command(BaseCommand):
         if options["max_attempts"] is not None:
             terms = replace(terms, max_attempts=options["max_attempts"])
         try:
-            found = cleanup.forecast(terms) if options["dry_run"] else cleanup.clean_up(terms)
+            report = cleanup.forecast(terms) if options["dry_run"] else cleanup.clean_up(terms)
         except AlreadyRunning as error:
             raise CommandError(str(error)) from None
         would = "would be " if options["dry_run"] else ""
-        for name, count in asdict(found).items():
+        for name, count in asdict(report).items():
             if count:
                 what = name.replace("_", " ")
                 self.stdout.write(f"{count:,} {what if count != 1 else _singular(what)} {would}removed")
-        if found.is_empty:
+        if report.is_empty:
             self.stdout.write("Nothing to remove.")
 
 

@@ -52,28 +52,28 @@ class Command(BaseCommand):
         if endpoint:
             violations, counts = violations.filter(endpoint=endpoint), counts.filter(endpoint=endpoint)
         for each in violations.iterator():
-            said = (
+            summary = (
                 f"{each.hour:%Y-%m-%d %H:00} {each.endpoint} ({each.endpoint_id}): {each.kind}: event {each.event_id}"
             )
-            self.stdout.write(said)
-        found = counts.aggregate(**{name: Sum(name, default=0) for name in FIGURES})
+            self.stdout.write(summary)
+        sums = counts.aggregate(**{name: Sum(name, default=0) for name in FIGURES})
         self.stdout.write(
             "{due} due = {delivered} delivered + {pending} pending + {failed} failed + {cancelled} cancelled;"
-            " {violations} violations".format(**found)
+            " {violations} violations".format(**sums)
         )
-        return int(found["violations"])
+        return int(sums["violations"])
 
 
 def _moment(text: str) -> datetime:
     if match := re.fullmatch(r"(\d{1,5})([dh])", text):
         return datetime.now(UTC) - timedelta(**{UNITS[match[2]]: int(match[1])})
     try:
-        found = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"must be an age (30d, 12h) or a time (2026-11-25T03:00Z), not {text!r}"
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def _id(text: str) -> UUID:

@@ -34,10 +34,10 @@ class AccountView(APIView):
     def patch(self, request: Request) -> Response:
         """Change what is given."""
         user = user_of(request)
-        given = AccountChangeSerializer(data=request.data, context={"user": user})
-        given.is_valid(raise_exception=True)
+        serializer = AccountChangeSerializer(data=request.data, context={"user": user})
+        serializer.is_valid(raise_exception=True)
         names = {"default_workspace": "default_workspace_id"}
-        changed = {names.get(name, name): value for name, value in given.validated_data.items()}
+        changed = {names.get(name, name): value for name, value in serializer.validated_data.items()}
         if changed:
             User.objects.filter(pk=user.pk).update(**changed)
         return _shown(user)
@@ -50,19 +50,19 @@ class PasswordView(APIView):
         """Change the password. Sessions on other devices and all JWTs end; API tokens too, unless `end_tokens` is
         false. Attempts are limited as those to log in are."""
         user = user_of(request)
-        given = PasswordSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        wanted = given.validated_data
+        serializer = PasswordSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        values = serializer.validated_data
         try:
-            validate_password(wanted["new_password"], user)
+            validate_password(values["new_password"], user)
         except PasswordTooWeak as error:
             raise ValidationError({"new_password": error.messages}) from None
-        if not passwords.is_right(request._request, user.username, user, wanted["current_password"]):
+        if not passwords.is_right(request._request, user.username, user, values["current_password"]):
             raise ValidationError({"current_password": ["The current password is wrong."]}, code="wrong")
-        user.set_password(wanted["new_password"])
+        user.set_password(values["new_password"])
         with transaction.atomic():
             user.save(update_fields=["password"])
-            ended = sessions.end_tokens(user, api_tokens=wanted["end_tokens"])
+            ended = sessions.end_tokens(user, api_tokens=values["end_tokens"])
         sessions.keep_this_session(request._request, user)
         return Response({"ended_api_tokens": ended})
 
@@ -73,9 +73,9 @@ class EndSessionsView(APIView):
     def post(self, request: Request) -> Response:
         """Log out everywhere: end every session but the current one, and all JWTs; API tokens too, if requested."""
         user = user_of(request)
-        given = EndSessionsSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        ended = sessions.end_sessions(user, api_tokens=given.validated_data["end_tokens"])
+        serializer = EndSessionsSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        ended = sessions.end_sessions(user, api_tokens=serializer.validated_data["end_tokens"])
         sessions.keep_this_session(request._request, user)
         return Response({"ended_api_tokens": ended})
 

@@ -58,10 +58,10 @@ class OwnPasswordForm(PasswordChangeForm):
 
     def clean_old_password(self) -> str:
         """Check the old password. Raises what `passwords.is_right` does: `LoginMiddleware` answers."""
-        given = str(self.cleaned_data["old_password"])
-        if not passwords.is_right(self._request, self.user.username, self.user, given):
+        password = str(self.cleaned_data["old_password"])
+        if not passwords.is_right(self._request, self.user.username, self.user, password):
             raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
-        return given
+        return password
 
     def save(self, commit: bool = True) -> User:
         """Save the password and end the tokens."""

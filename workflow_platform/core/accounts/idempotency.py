@@ -66,11 +66,11 @@ def create_once(request: Request, find: Callable[[str], M | None], create: Calla
     path, digest = request.path[:200], _digest(request)
     with transaction.atomic():
         _wait_for_turn(request.user, path, key)
-        found = IdempotentRequest.objects.filter(user=request.user, path=path, key=key).first()
-        if found is not None and found.created_at > timezone.now() - KEPT:
-            return _again(found, digest, find), False
-        if found is not None:
-            found.delete()
+        stored = IdempotentRequest.objects.filter(user=request.user, path=path, key=key).first()
+        if stored is not None and stored.created_at > timezone.now() - KEPT:
+            return _again(stored, digest, find), False
+        if stored is not None:
+            stored.delete()
         made = create()
         IdempotentRequest.objects.create(user=request.user, path=path, key=key, digest=digest, object_id=str(made.pk))
     return made, True
@@ -83,10 +83,10 @@ def _wait_for_turn(user: User, path: str, key: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(name[:8], signed=True)])
 
 
-def _again(found: IdempotentRequest, digest: str, find: Callable[[str], M | None]) -> M:
-    if found.digest != digest:
+def _again(stored: IdempotentRequest, digest: str, find: Callable[[str], M | None]) -> M:
+    if stored.digest != digest:
         raise KeyRefused(422, "this key was used with another body; use a new key for a new request.")
-    row = find(found.object_id)
+    row = find(stored.object_id)
     if row is None:
         raise KeyRefused(
             409, "what the first request with this key created no longer exists, or you may no longer see it."

@@ -47,13 +47,13 @@ class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
         """Invite an e-mail address or a user name. The answer holds the link, this once; send it to the person. It is
         the same whether such a user exists or not."""
         workspace = self._workspace()
-        given = InviteSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        serializer = InviteSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         issued: list[str] = []
         row, _ = create_once(
             request,
             lambda pk: self.get_queryset().filter(pk=pk).first(),
-            lambda: _invited(request, workspace, given.validated_data, issued),
+            lambda: _invited(request, workspace, serializer.validated_data, issued),
         )
         token = issued[0] if issued else None
         shown = InvitationSerializer(row).data | {"token": token, "link": invitations.link(token) if token else None}
@@ -69,14 +69,14 @@ class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
         return workspace_in_path(self.kwargs["workspace_id"], self.request, Role.ADMIN)
 
 
-def _invited(request: Request, workspace: Workspace, given: dict[str, Any], issued: list[str]) -> Invitation:
+def _invited(request: Request, workspace: Workspace, data: dict[str, Any], issued: list[str]) -> Invitation:
     row, token = invitations.invite(
         workspace,
         user_of(request),
-        Role(given["role"]),
-        email=given.get("email", ""),
-        username=given.get("username", ""),
-        until=given.get("expires_at"),
+        Role(data["role"]),
+        email=data.get("email", ""),
+        username=data.get("username", ""),
+        until=data.get("expires_at"),
     )
     issued.append(token)
     return row

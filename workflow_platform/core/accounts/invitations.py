@@ -92,9 +92,14 @@ def revoke(invitation: Invitation) -> None:
 def find(token: str, user: User) -> Invitation:
     """Return the invitation that a user may accept. Raises NotFound, the same for every reason why there is none."""
     if len(token) <= LONGEST_TOKEN:
-        found = Invitation.objects.select_related("workspace", "invited_by").filter(digest=_digest(token)).first()
-        if found is not None and _is_open(found) and found.is_for(user) and _sender_may_invite(found):
-            return found
+        invitation = Invitation.objects.select_related("workspace", "invited_by").filter(digest=_digest(token)).first()
+        if (
+            invitation is not None
+            and _is_open(invitation)
+            and invitation.is_for(user)
+            and _sender_may_invite(invitation)
+        ):
+            return invitation
     raise NotFound(NO_SUCH_INVITATION)
 
 

@@ -51,7 +51,7 @@ def mark_of(user: User) -> str:
 
 def _read(request: HttpRequest) -> dict[str, Any]:
     try:
-        found = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=KEPT_SECONDS)
+        value = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=KEPT_SECONDS)
     except signing.BadSignature:
         return {"device": secrets.token_hex(16), "users": {}}
-    return dict(found)
+    return dict(value)

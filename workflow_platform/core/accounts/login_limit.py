@@ -71,8 +71,8 @@ def begin(username: str, address: IPAddress | None, device: str | None) -> Login
         began_at = _count(key, limit)
         if began_at is None:
             attempt.give_back()
-            found = LoginCounter.objects.filter(key=key).first()
-            raise TooManyAttempts(_wait(found.began_at if found else timezone.now()))
+            blocking = LoginCounter.objects.filter(key=key).first()
+            raise TooManyAttempts(_wait(blocking.began_at if blocking else timezone.now()))
         attempt.counted.append((key, began_at))
     return attempt
 
@@ -88,11 +88,11 @@ def _limits(username: str, address: IPAddress | None, device: str | None) -> dic
     """Return the limit of each counter, the narrowest first: a flood against one account stops there."""
     if device is not None:
         return {_key("device", device, username): FAILURES_PER_DEVICE}
-    name, place = username.casefold(), counted_as(address)
+    name, network = username.casefold(), counted_as(address)
     return {
-        _key("name and address", name, place): FAILURES_PER_NAME_AND_ADDRESS,
+        _key("name and address", name, network): FAILURES_PER_NAME_AND_ADDRESS,
         _key("name", name): FAILURES_PER_NAME,
-        _key("address", place): FAILURES_PER_ADDRESS,
+        _key("address", network): FAILURES_PER_ADDRESS,
     }
 
 

@@ -45,9 +45,9 @@ class TokenView(_OpenView):
     def post(self, request: Request) -> Response:
         """Exchange a name and a password for an access and a refresh token. Attempts are limited for each account and
         address; a client that keeps the cookie of an earlier login has a separate limit."""
-        given = CredentialsSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        user = authenticate(request._request, **given.validated_data)
+        serializer = CredentialsSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        user = authenticate(request._request, **serializer.validated_data)
         if not isinstance(user, User):
             raise AuthenticationFailed("No active user has this name and password.")
         update_last_login(User, user)
@@ -59,9 +59,9 @@ class TokenRefreshView(_OpenView):
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for a new access token and the next refresh token. Each refresh token works once:
         using one again ends every token of its login."""
-        given = RefreshSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        refresh = refresh_tokens.rotate(given.validated_data["refresh"])
+        serializer = RefreshSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        refresh = refresh_tokens.rotate(serializer.validated_data["refresh"])
         if refresh is None:
             raise AuthenticationFailed("The refresh token is unknown, used, expired or revoked. Log in again.")
         return _pair(refresh)
@@ -71,9 +71,9 @@ class TokenRevokeView(_OpenView):
     @extend_schema(request=RefreshSerializer, responses={204: None}, auth=[], tags=["auth"])
     def post(self, request: Request) -> Response:
         """End the login of a refresh token, with its access tokens. The answer to an unknown token is the same."""
-        given = RefreshSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        refresh_tokens.revoke(given.validated_data["refresh"])
+        serializer = RefreshSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        refresh_tokens.revoke(serializer.validated_data["refresh"])
         return Response(status=204)
 
 

@@ -39,8 +39,8 @@ def end(membership: Membership) -> None:
     _keep_an_admin(membership)
     user = membership.user
     pending = Invitation.objects.filter(workspace_id=membership.workspace_id, accepted_at=None, revoked_at=None)
-    theirs = [invitation.pk for invitation in pending if invitation.is_for(user)]
-    Invitation.objects.filter(pk__in=theirs).update(revoked_at=timezone.now())
+    invitation_ids = [invitation.pk for invitation in pending if invitation.is_for(user)]
+    Invitation.objects.filter(pk__in=invitation_ids).update(revoked_at=timezone.now())
     User.objects.filter(pk=user.pk, default_workspace=membership.workspace_id).update(default_workspace=None)
     membership.delete()
 

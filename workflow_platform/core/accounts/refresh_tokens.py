@@ -71,8 +71,8 @@ def user_of_access_token(raw: str) -> User | None:
     family_id = _family_of(token) if token is not None else None
     if token is None or family_id is None:
         return None
-    found = TokenFamily.objects.select_related("user").filter(pk=family_id, ended_at=None).first()
-    return found.user if found is not None and _stands_for(token, found.user) else None
+    family = TokenFamily.objects.select_related("user").filter(pk=family_id, ended_at=None).first()
+    return family.user if family is not None and _stands_for(token, family.user) else None
 
 
 def sweep() -> int:

@@ -56,17 +56,17 @@ class WorkspaceViewSet(
     @extend_schema(parameters=[idempotency.PARAMETER])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Create a workspace with the caller as its admin."""
-        given = self.get_serializer(data=request.data)
+        serializer = self.get_serializer(data=request.data)
         # In there: a slug that the first request took is no mistake of the second.
         workspace, _ = create_once(
-            request, lambda pk: self.get_queryset().filter(pk=pk).first(), lambda: self._created(given)
+            request, lambda pk: self.get_queryset().filter(pk=pk).first(), lambda: self._created(serializer)
         )
         return Response(self.get_serializer(workspace).data, status=201)
 
     @transaction.atomic
-    def _created(self, given: BaseSerializer[Workspace]) -> Workspace:
-        given.is_valid(raise_exception=True)
-        workspace = given.save()
+    def _created(self, serializer: BaseSerializer[Workspace]) -> Workspace:
+        serializer.is_valid(raise_exception=True)
+        workspace = serializer.save()
         Membership.objects.create(workspace=workspace, user=user_of(self.request), role=Role.ADMIN)
         workspace.role = Role.ADMIN  # type: ignore[attr-defined]  # annotated, where it is read from the database
         return workspace
@@ -91,9 +91,9 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Change the member's role."""
         member = self._locked_member()
-        given = RoleSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        memberships.change_role(member, Role(given.validated_data["role"]))
+        serializer = RoleSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        memberships.change_role(member, Role(serializer.validated_data["role"]))
         return Response(self.get_serializer(member).data)
 
     @extend_schema(responses={204: None})
@@ -147,12 +147,12 @@ class ApiTokenViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Issue a token. This answer is the only place that it is ever shown in: the answer to a repeated
         `Idempotency-Key` has null for it."""
-        given = self.get_serializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         issued: list[str] = []
 
         def issue() -> ApiToken:
-            row, raw = ApiToken.issue(user_of(request), **given.validated_data)
+            row, raw = ApiToken.issue(user_of(request), **serializer.validated_data)
             issued.append(raw)
             return row
 

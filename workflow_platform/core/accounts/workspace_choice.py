@@ -12,20 +12,20 @@ LISTED = 20
 _ARTICLES = {Role.VIEWER: "a viewer", Role.EDITOR: "an editor", Role.ADMIN: "an admin"}
 
 
-def workspace_for(user: User, wanted: UUID | str | None, role: Role) -> Workspace:
+def workspace_for(user: User, workspace_id: UUID | str | None, role: Role) -> Workspace:
     """Return the workspace of an API request that creates something.
 
     `wanted` is what the body names. Raises ValidationError (400) where it names none and the user is a member of
     several, whatever their roles, and PermissionDenied (403) where the user does not hold `role`.
     """
-    if wanted is None:
-        mine = Membership.objects.filter(user=user).select_related("workspace").order_by("workspace__name")
-        found = [membership.workspace for membership in mine[: LISTED + 1]]
-        if len(found) > 1:
-            raise ValidationError({"workspace": [_name_one(found)]}, code="required")
-        wanted = found[0].pk if found else None
+    if workspace_id is None:
+        memberships = Membership.objects.filter(user=user).select_related("workspace").order_by("workspace__name")
+        workspaces = [membership.workspace for membership in memberships[: LISTED + 1]]
+        if len(workspaces) > 1:
+            raise ValidationError({"workspace": [_name_one(workspaces)]}, code="required")
+        workspace_id = workspaces[0].pk if workspaces else None
     visible = Workspace.objects.visible_to(user, role)
-    workspace = visible.filter(pk=wanted).first() if wanted is not None else None
+    workspace = visible.filter(pk=workspace_id).first() if workspace_id is not None else None
     if workspace is None:
         raise PermissionDenied(f"workspace: you are not {_ARTICLES[role]} of any such workspace.")
     return workspace
@@ -33,8 +33,8 @@ def workspace_for(user: User, wanted: UUID | str | None, role: Role) -> Workspac
 
 def offered(user: User, role: Role) -> list[Workspace]:
     """Return the workspaces in which the user holds `role`, by name, their own default first: what a page offers."""
-    found = Workspace.objects.visible_to(user, role).order_by("name", "id")
-    return sorted(found, key=lambda workspace: workspace.pk != user.default_workspace_id)
+    workspaces = Workspace.objects.visible_to(user, role).order_by("name", "id")
+    return sorted(workspaces, key=lambda workspace: workspace.pk != user.default_workspace_id)
 
 
 def _name_one(workspaces: list[Workspace]) -> str:

@@ -73,8 +73,8 @@ class BodySerializer(StrictBody, serializers.Serializer[Any]):
 
 def refuse_wrong_types(fields: Mapping[str, Any], data: Mapping[str, Any]) -> None:
     """Check the JSON type of each field. Raises ValidationError that names those of a wrong type."""
-    found = {name: wrong_type(field, data[name]) for name, field in fields.items() if name in data}
-    if errors := {name: [said] for name, said in found.items() if said}:
+    problems = {name: wrong_type(field, data[name]) for name, field in fields.items() if name in data}
+    if errors := {name: [problem] for name, problem in problems.items() if problem}:
         raise serializers.ValidationError(errors)
 
 
@@ -86,10 +86,10 @@ def wrong_type(field: serializers.Field[Any, Any, Any, Any], value: Any) -> str 
         if not isinstance(value, list):
             return f"Expected an array, not {_shown(value)}."
         child = getattr(field, "child", None) or serializers.CharField()
-        return next((said for each in value if (said := wrong_type(child, each))), None)
+        return next((problem for each in value if (problem := wrong_type(child, each))), None)
     if isinstance(field, serializers.DictField):
         values = value.values() if isinstance(value, dict) else ()
-        return next((said for each in values if (said := wrong_type(field.child, each))), None)
+        return next((problem for each in values if (problem := wrong_type(field.child, each))), None)
     if isinstance(field, serializers.BooleanField):
         return None if isinstance(value, bool) else f"Expected true or false, not {_shown(value)}."
     if isinstance(field, serializers.IntegerField):
@@ -148,7 +148,7 @@ class QuerySerializer(serializers.Serializer[Any]):
         """Return the validated values."""
         if isinstance(data, QueryDict):
             known = set(self.fields) | PAGING
-            errors = {name: [said] for name in data if (said := self._wrong(name, data.getlist(name), known))}
+            errors = {name: [problem] for name in data if (problem := self._wrong(name, data.getlist(name), known))}
             if errors:
                 raise serializers.ValidationError(errors)
         return super().to_internal_value(data)

@@ -15,8 +15,8 @@ class Negotiation(DefaultContentNegotiation):
     def filter_renderers(self, renderers: Iterable[BaseRenderer], format: str) -> list[BaseRenderer]:
         """Return the renderers of a format. Raises ValidationError."""
         available = list(renderers)
-        found = [renderer for renderer in available if renderer.format == format]
-        if not found:
+        matching = [renderer for renderer in available if renderer.format == format]
+        if not matching:
             known = ", ".join(str(renderer.format) for renderer in available)
             raise ValidationError({"format": [f"Unknown format. Known formats: {known}."]})
-        return found
+        return matching

@@ -87,7 +87,7 @@ class OperationSchema(AutoSchema):
 
     def _errors(self, operation: Mapping[str, Any]) -> set[int]:
         parameters = operation.get("parameters", ())
-        places = {parameter["in"] for parameter in parameters}
+        locations = {parameter["in"] for parameter in parameters}
         writes, takes_body = self.method not in _READING, "requestBody" in operation
         keyed = any(parameter["name"] == IDEMPOTENCY_KEY for parameter in parameters)
         guarded = any(not isinstance(permission, AllowAny) for permission in self.view.get_permissions())
@@ -95,9 +95,9 @@ class OperationSchema(AutoSchema):
             400: True,  # a NUL character in the address, if nothing else
             401: True,  # the open addresses take credentials in their bodies
             403: guarded,
-            404: "path" in places,
+            404: "path" in locations,
             406: True,
-            409: keyed or (writes and "path" in places),
+            409: keyed or (writes and "path" in locations),
             413: writes,
             415: takes_body,
             422: keyed,
@@ -124,7 +124,9 @@ def describe_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = _PROBLEM
     content = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    components["responses"] = {_name(code): {"description": said, "content": content} for code, said in REASONS.items()}
+    components["responses"] = {
+        _name(code): {"description": description, "content": content} for code, description in REASONS.items()
+    }
     return result
 
 

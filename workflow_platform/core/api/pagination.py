@@ -43,23 +43,23 @@ class CursorPages(CursorPagination):
 
     def get_page_size(self, request: Request) -> int:
         """Return `limit`, at most `max_page_size`. Raises ValidationError where it is not a number above 0."""
-        given = request.query_params.get("limit")
-        if given is None:
+        value = request.query_params.get("limit")
+        if value is None:
             return int(self.page_size or 0)
-        if not given.isascii() or not given.isdecimal() or not int(given[:20]):
+        if not value.isascii() or not value.isdecimal() or not int(value[:20]):
             raise ValidationError({"limit": ["A number above 0 is needed."]})
-        return min(int(given[:20]), int(self.max_page_size or 0))
+        return min(int(value[:20]), int(self.max_page_size or 0))
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         """Return the parameters `cursor` and `limit` for OpenAPI."""
-        said = f"Rows per page: {self.page_size} by default. At most {self.max_page_size}."
+        description = f"Rows per page: {self.page_size} by default. At most {self.max_page_size}."
         shape = {"type": "integer", "minimum": 1, "default": self.page_size}
-        limit = {"name": "limit", "required": False, "in": "query", "description": said, "schema": shape}
-        found = super().get_schema_operation_parameters(view)
-        for parameter in found:
+        limit = {"name": "limit", "required": False, "in": "query", "description": description, "schema": shape}
+        parameters = super().get_schema_operation_parameters(view)
+        for parameter in parameters:
             if parameter["name"] == self.cursor_query_param:
                 parameter["schema"]["minLength"] = 1
-        return [limit if parameter["name"] == "limit" else parameter for parameter in found]
+        return [limit if parameter["name"] == "limit" else parameter for parameter in parameters]
 
 
 class NewestFirst(CursorPages):

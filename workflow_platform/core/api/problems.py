@@ -125,9 +125,9 @@ def _away(error: BaseException, method: str | None) -> str:
 
 
 def _sentence(errors: list[dict[str, Any]]) -> str:
-    said = [f"{e['field']}: {e['message']}" if e["field"] else e["message"] for e in errors[:3]]
+    messages = [f"{e['field']}: {e['message']}" if e["field"] else e["message"] for e in errors[:3]]
     more = [f"and {len(errors) - 3} more"] if len(errors) > 3 else []
-    return "; ".join(said + more)
+    return "; ".join(messages + more)
 
 
 def _flatten(detail: Any, path: str) -> Iterator[dict[str, Any]]:

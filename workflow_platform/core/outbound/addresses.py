@@ -194,10 +194,10 @@ class _Resolver:
 
     def ask(self, host: str, port: int) -> Future[list[Any]]:
         with self._lock:
-            asked = self._under_way.get((host, port))
-            if asked is None:
-                asked = self._under_way[host, port] = self._threads.submit(self._look_up, host, port)
-            return asked
+            lookup = self._under_way.get((host, port))
+            if lookup is None:
+                lookup = self._under_way[host, port] = self._threads.submit(self._look_up, host, port)
+            return lookup
 
     def _look_up(self, host: str, port: int) -> list[Any]:
         try:
@@ -213,16 +213,16 @@ _resolver = PerProcess(_Resolver)
 def _resolve(host: str, port: int, watch: Watch | None) -> list[IPAddress]:
     try:
         try:  # a numeric address needs no look-up and so no thread
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+            infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
-            found = _ask_for(host, port, watch)
+            infos = _ask_for(host, port, watch)
     except (OSError, UnicodeError) as error:
         raise OutboundFailed(f"The name {host} does not resolve: {error}.", "dns") from None
-    return list(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).split("%")[0]) for info in found))
+    return list(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).split("%")[0]) for info in infos))
 
 
 def _ask_for(host: str, port: int, watch: Watch | None) -> list[Any]:
-    asked = _resolver().ask(host, port)
+    lookup = _resolver().ask(host, port)
     until = time.monotonic() + RESOLVE_SECONDS
     while True:
         left = until - time.monotonic()
@@ -232,7 +232,7 @@ def _ask_for(host: str, port: int, watch: Watch | None) -> list[Any]:
         if left <= 0:
             raise OutboundFailed(f"The name {host} did not resolve in time.", "dns")
         try:
-            return asked.result(min(left, _POLL_SECONDS))
+            return lookup.result(min(left, _POLL_SECONDS))
         except FutureTimeout:
             continue
 

@@ -161,17 +161,17 @@ def _prepare(
     """Return the request with its URL normalised (IDNA, escapes) and its headers checked, never naming a value."""
     if not re.fullmatch(r"[A-Za-z]{1,20}", method):
         raise OutboundRefused("Unknown HTTP method.")
-    given = {name: value for name, value in headers.items() if name.lower() not in _OF_THE_CONNECTION}
-    if any(name.lower() == "host" for name in given):
+    custom = {name: value for name, value in headers.items() if name.lower() not in _OF_THE_CONNECTION}
+    if any(name.lower() == "host" for name in custom):
         raise OutboundRefused("The header Host is set from the URL; leave it out.")
-    for name, value in given.items():
+    for name, value in custom.items():
         if not name.isascii() or any(ord(c) < 32 or ord(c) == 127 or c == ":" for c in name) or not name.strip():
             raise OutboundRefused(f"{name!r} cannot be the name of a header.")
         if any(c in "\r\n\0" for c in value) or not _latin(value):
             raise OutboundRefused(f"The header {name} holds a character that HTTP does not allow.")
-    named = {name.lower() for name in given}
+    named = {name.lower() for name in custom}
     ours = {"User-Agent": "workflow-platform", "Accept": "*/*", "Accept-Encoding": "identity"}
-    merged = {name: value for name, value in ours.items() if name.lower() not in named} | given
+    merged = {name: value for name, value in ours.items() if name.lower() not in named} | custom
     try:
         stripped = {name: value.strip(" \t") for name, value in merged.items()}
         return requests.Request(method, url, params=params, headers=stripped, data=body).prepare()
@@ -256,19 +256,19 @@ def _decoded(content: bytes, encoding: str, limit: int, url: str) -> bytes:
         return content
     if encoding not in {"gzip", "x-gzip", "deflate"}:
         raise OutboundFailed(f"{url}: the response is encoded as {encoding[:40]!r}, which was not requested.")
-    found = bytearray()
+    decoded = bytearray()
     try:
-        while content and len(found) <= limit:
+        while content and len(decoded) <= limit:
             decoder = zlib.decompressobj(32 + zlib.MAX_WBITS)  # gzip or zlib, by its head
-            found += decoder.decompress(content, limit + 1 - len(found))
-            if not decoder.eof and len(found) <= limit:
+            decoded += decoder.decompress(content, limit + 1 - len(decoded))
+            if not decoder.eof and len(decoded) <= limit:
                 raise OutboundFailed(f"{url}: the compressed response ends early.")
             content = decoder.unused_data
     except zlib.error:
         raise OutboundFailed(f"{url}: the response is not {encoding}, as its Content-Encoding says.") from None
-    if len(found) > limit:
+    if len(decoded) > limit:
         raise OutboundFailed(f"{url}: the response is larger than {limit} bytes.")
-    return bytes(found)
+    return bytes(decoded)
 
 
 def _in_words(error: BaseException, timeout_seconds: float) -> str:

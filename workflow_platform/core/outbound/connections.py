@@ -178,12 +178,12 @@ class IdleConnections:
                 waiting = self._idle.get((scheme, host, port))
                 if not waiting:
                     return None
-                found = waiting.pop()  # the latest: the others may time out
+                connection = waiting.pop()  # the latest: the others may time out
                 self._count -= 1
-            fresh = time.monotonic() - found.idle_since < IDLE_SECONDS
-            if fresh and found.address in addresses and found.alive:
-                return found
-            found.discard()
+            fresh = time.monotonic() - connection.idle_since < IDLE_SECONDS
+            if fresh and connection.address in addresses and connection.alive:
+                return connection
+            connection.discard()
 
     def give(self, connection: OutboundConnection) -> None:
         """Keep a connection for the next call."""

@@ -98,7 +98,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             pool = self.pool
             pool.open()
             try:
-                found = pool.getconn(min(server.timeout(), max(0.0, until - time.monotonic())))
+                connection = pool.getconn(min(server.timeout(), max(0.0, until - time.monotonic())))
             except PoolTimeout:
                 if time.monotonic() >= until:
                     raise
@@ -106,7 +106,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             except PoolClosed:
                 raise server.NoAnswer(server.NO_ANSWER) from None
             try:
-                ConnectionPool.check_connection(found)
-                return found
+                ConnectionPool.check_connection(connection)
+                return connection
             except psycopg.Error:
-                pool.putconn(found)
+                pool.putconn(connection)

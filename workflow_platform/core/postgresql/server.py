@@ -124,12 +124,12 @@ class GuardedConnection(psycopg.Connection[Any]):
 def _until_given_up(gen: Generator[Any, Any, T], call: GuardedCall) -> Generator[Any, Any, T]:
     """Wrap a generator of psycopg, which is resumed ten times a second also when nothing has come."""
     try:
-        wanted = next(gen)
+        wait = next(gen)
         while True:
-            ready = yield wanted
+            ready = yield wait
             if not ready and call.given_up:
                 raise _GivenUp
-            wanted = gen.send(ready)
+            wait = gen.send(ready)
     except StopIteration as done:
         result: T = done.value
         return result
@@ -143,8 +143,8 @@ def _probe() -> None:
         with psycopg.connect(**parameters, autocommit=True) as probing:
             probing.execute("SELECT 1")
     except psycopg.OperationalError as error:
-        said = str(error)
-        if "FATAL:" not in said or any(words in said for words in NOT_READY):
+        message = str(error)
+        if "FATAL:" not in message or any(words in message for words in NOT_READY):
             raise
 
 

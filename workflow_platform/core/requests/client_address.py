@@ -29,18 +29,18 @@ def client_address(meta: Mapping[str, Any]) -> IPAddress | None:
     `X-Forwarded-For` is believed as far as proxies of ours have written it: from the right to the first address that
     is none of them. Whatever stands left of that, the client may have made up.
     """
-    found = parse(str(meta.get("REMOTE_ADDR") or ""))
+    address = parse(str(meta.get("REMOTE_ADDR") or ""))
     proxies = networks(tuple(settings.TRUSTED_PROXIES))
-    if found is None or not proxies or not within(found, proxies):
-        return found
+    if address is None or not proxies or not within(address, proxies):
+        return address
     for entry in reversed(str(meta.get("HTTP_X_FORWARDED_FOR") or "").split(",")[-MAX_HOPS:]):
         hop = parse(entry)
         if hop is None:
             break
-        found = hop
+        address = hop
         if not within(hop, proxies):
             break
-    return found
+    return address
 
 
 def proven_address(meta: Mapping[str, Any]) -> IPAddress | None:
@@ -67,10 +67,10 @@ def parse(text: str) -> IPAddress | None:
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        found = ipaddress.ip_address(text.partition("%")[0])
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    return getattr(found, "ipv4_mapped", None) or found
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def counted_as(address: IPAddress | None) -> str:

@@ -20,9 +20,9 @@ def hooks_url() -> str:
 def is_asked(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Tell whether a request is for the host of the webhooks. Its port does not matter: browsers keep cookies for a
     host, not for a port."""
-    wanted = host_name(settings.HOOKS_HOST)
-    return bool(wanted) and any(
-        name.lower() == b"host" and host_name(value.decode("latin-1")) == wanted for name, value in headers
+    hooks_host = host_name(settings.HOOKS_HOST)
+    return bool(hooks_host) and any(
+        name.lower() == b"host" and host_name(value.decode("latin-1")) == hooks_host for name, value in headers
     )
 
 

@@ -107,8 +107,8 @@ class RequestBody:
                 message = await self._receive()
         except TimeoutError:
             seconds = f"{settings.REQUEST_PROGRESS_SECONDS:g} s"
-            said = f"The body came too slowly: {PROGRESS_BYTES} bytes must come in every {seconds}."
-            raise Unread(408, said, self._size) from None
+            detail = f"The body came too slowly: {PROGRESS_BYTES} bytes must come in every {seconds}."
+            raise Unread(408, detail, self._size) from None
         # Only the time that the client takes counts.
         self._seconds_left -= clock() - began
         self._progress += len(message.get("body", b""))

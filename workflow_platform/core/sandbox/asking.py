@@ -41,8 +41,8 @@ def ask(task: Task, subject: str, *, group: str, seconds: float = LONGEST_SECOND
     try:
         reply = sandbox().run(task, group=group, most_waiting=MOST_WAITING, within_seconds=seconds)
     except TooManyWaiting:
-        said = f"{subject} was not started: {MOST_WAITING} requests of this workspace wait already. Try again later."
-        raise TooManyQuestions(said) from None
+        message = f"{subject} was not started: {MOST_WAITING} requests of this workspace wait already. Try again later."
+        raise TooManyQuestions(message) from None
     if reply.failure == "lost" and _KILLED_FOR_TIME in reply.detail:
         reply.failure = "time"
     if reply.failure == "overdue":

@@ -43,24 +43,24 @@ class Checks:
 
         Raises CheckFailed, and Unavailable as `ask` does.
         """
-        found: dict[Text, str | None] = {}
+        verdicts: dict[Text, str | None] = {}
         unknown: dict[Text, bytes] = {}
         for text in texts:
-            if text in found or text in unknown:
+            if text in verdicts or text in unknown:
                 continue
             if _SURROGATE.search(text[1]):
-                found[text] = "The text holds half of a surrogate pair, which cannot be stored."
+                verdicts[text] = "The text holds half of a surrogate pair, which cannot be stored."
                 continue
             digest = _digest(text)
             with self._lock:
                 if digest in self._known:
                     self._known.move_to_end(digest)
-                    found[text] = self._known[digest]
+                    verdicts[text] = self._known[digest]
                     continue
             unknown[text] = digest
         if unknown:
-            found |= self._check(unknown, group)
-        return found
+            verdicts |= self._check(unknown, group)
+        return verdicts
 
     def _check(self, unknown: dict[Text, bytes], group: str) -> dict[Text, str | None]:
         texts = list(unknown)
@@ -72,14 +72,14 @@ class Checks:
             if reply.failure == "lost":
                 raise CheckFailed(f"{self._subject} ended its process ({reply.detail}); make the text simpler.")
             raise CheckFailed(f"{reply.explain(task, self._subject)} Make the text shorter or simpler.")
-        found: dict[Text, str | None] = dict(zip(texts, orjson.loads(reply.parts[0]), strict=True))
+        verdicts: dict[Text, str | None] = dict(zip(texts, orjson.loads(reply.parts[0]), strict=True))
         with self._lock:
-            for text, said in found.items():
-                if said is None or len(said) <= LONGEST_REMEMBERED:
-                    self._known[unknown[text]] = said
+            for text, verdict in verdicts.items():
+                if verdict is None or len(verdict) <= LONGEST_REMEMBERED:
+                    self._known[unknown[text]] = verdict
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
-        return found
+        return verdicts
 
 
 def _digest(text: Text) -> bytes:

@@ -179,8 +179,8 @@ class Meter:
         if self._status < 0:
             return {}
         lines = os.pread(self._status, 4096, 0).split(b"\n")
-        wanted = (b"VmSize", b"VmHWM", b"VmRSS")
-        return {line[:6].decode().rstrip(":"): int(line.split()[1]) * 1024 for line in lines if line.startswith(wanted)}
+        fields = (b"VmSize", b"VmHWM", b"VmRSS")
+        return {line[:6].decode().rstrip(":"): int(line.split()[1]) * 1024 for line in lines if line.startswith(fields)}
 
 
 if __name__ == "__main__":

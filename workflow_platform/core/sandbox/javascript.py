@@ -65,14 +65,14 @@ class Parser:
 
     def problem(self, kind: Kind, text: str) -> SyntaxProblem | None:
         """Return what keeps the text from being one expression, or the body of one function; None if nothing does."""
-        if (found := _CANNOT_STORE.search(text)) is not None:
-            line = text.count("\n", 0, found.start()) + 1
-            return SyntaxProblem(f"SyntaxError: the character U+{ord(found.group()):04X} is not allowed.", line)
+        if (match := _CANNOT_STORE.search(text)) is not None:
+            line = text.count("\n", 0, match.start()) + 1
+            return SyntaxProblem(f"SyntaxError: the character U+{ord(match.group()):04X} is not allowed.", line)
         for wrapper in _WRAPPERS[kind]:
-            said = self._parsed(wrapper.format(text))
-            if said != _REACHED:
+            message = self._parsed(wrapper.format(text))
+            if message != _REACHED:
                 self._context = None
-                return SyntaxProblem(_explained(said), _line(said, kind, text))
+                return SyntaxProblem(_explained(message), _line(message, kind, text))
         return None
 
     def _parsed(self, script: str) -> str:
@@ -81,8 +81,8 @@ class Parser:
         try:
             self._context.eval(script)
         except quickjs.JSException as error:
-            said = str(error).strip()
-            return _REACHED if said.split("\n")[0] == _REACHED else said
+            message = str(error).strip()
+            return _REACHED if message.split("\n")[0] == _REACHED else message
         except MemoryError:
             return "InternalError: out of memory"
         raise AssertionError("A check went past the statement that throws.")
@@ -113,8 +113,8 @@ def _killed_after(seconds: float) -> Iterator[None]:
         setitimer(ITIMER_PROF, 0)
 
 
-def _explained(said: str) -> str:
-    first = said.split("\n")[0]
+def _explained(message: str) -> str:
+    first = message.split("\n")[0]
     if "Maximum call stack size" in first or "stack overflow" in first:
         return "SyntaxError: the text is nested too deeply."
     if "out of memory" in first or first in {"", "null"}:
@@ -122,7 +122,7 @@ def _explained(said: str) -> str:
     return first
 
 
-def _line(said: str, kind: Kind, text: str) -> int:
-    place = _PLACE.search(said)
-    line = int(place.group(1)) - _LINES_BEFORE[kind] if place else 0
+def _line(message: str, kind: Kind, text: str) -> int:
+    match = _PLACE.search(message)
+    line = int(match.group(1)) - _LINES_BEFORE[kind] if match else 0
     return min(line, text.count("\n") + 1) if line >= 1 else 0

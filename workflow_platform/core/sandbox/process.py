@@ -29,16 +29,16 @@ class SandboxProcess:
     """One process. Used by one caller at a time; it starts in the background, and the first call waits for it."""
 
     def __init__(self) -> None:
-        self._connection, theirs = socket.socketpair()
+        self._connection, child_end = socket.socketpair()
         self._connection.settimeout(TICK_SECONDS)
         self._cpu_seconds = 0.0
         self.reusable = True
         kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ}
-        with theirs:
+        with child_end:
             # Nothing else of the environment: it holds the platform's secrets.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "workflow_platform.core.sandbox.child"],
-                stdin=theirs.fileno(),
+                stdin=child_end.fileno(),
                 stdout=subprocess.DEVNULL,
                 cwd=ROOT,
                 env=kept | {"LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
@@ -69,10 +69,10 @@ class SandboxProcess:
             answer, *parts = frames.receive(self._connection, task.output_bytes + HEAD_BYTES, tick)
         except (EOFError, OSError):
             return self._died()
-        told = orjson.loads(answer)
-        self._cpu_seconds = told["cpu_seconds"]
-        self.reusable = told["kept_bytes"] <= KEPT_BYTES
-        return Reply(parts, told["failure"], told.get("detail", ""), told["cpu_ms"], told["memory_bytes"])
+        report = orjson.loads(answer)
+        self._cpu_seconds = report["cpu_seconds"]
+        self.reusable = report["kept_bytes"] <= KEPT_BYTES
+        return Reply(parts, report["failure"], report.get("detail", ""), report["cpu_ms"], report["memory_bytes"])
 
     def cost(self) -> tuple[float, int]:
         """Return CPU milliseconds since the last answer, and bytes in use: for a call that will have no answer."""

@@ -61,19 +61,19 @@ class Turns:
 
         Raises TooManyWaiting if `most_waiting` of the group wait already.
         """
-        mine = threading.Event()
+        waiter = threading.Event()
         with self._lock:
             waiting = self._groups.get(group) or _Group()
             if most_waiting is not None and len(waiting) >= most_waiting:
                 raise TooManyWaiting(TooManyWaiting.__doc__)
-            waiting.add(queue, mine)
+            waiting.add(queue, waiter)
             self._groups.setdefault(group, waiting)
             self._hand_out()
         try:
-            while not mine.wait(TICK_SECONDS):
+            while not waiter.wait(TICK_SECONDS):
                 tick()
         except BaseException:
-            self._leave(group, queue, mine)
+            self._leave(group, queue, waiter)
             raise
         try:
             yield
@@ -86,12 +86,12 @@ class Turns:
         with self._lock:
             return sum(map(len, self._groups.values()))
 
-    def _leave(self, group: str, queue: str, mine: threading.Event) -> None:
+    def _leave(self, group: str, queue: str, waiter: threading.Event) -> None:
         with self._lock:
-            if mine.is_set():  # given at the very moment that it was given up
+            if waiter.is_set():  # given at the very moment that it was given up
                 self._give_back(group)
                 return
-            self._groups[group].remove(queue, mine)
+            self._groups[group].remove(queue, waiter)
             if not self._groups[group]:
                 del self._groups[group]
 

@@ -39,9 +39,9 @@ def _rotate_column(
     if after is not None:
         rows = rows.filter(pk__gt=after)
     with transaction.atomic():
-        found = list(rows.select_for_update(of=["self"], no_key=True)[:chunk])
+        batch = list(rows.select_for_update(of=["self"], no_key=True)[:chunk])
         changed, lost = [], []
-        for row in found:
+        for row in batch:
             token = bytes(getattr(row, column))
             if encryption.is_current(token):
                 continue
@@ -52,4 +52,4 @@ def _rotate_column(
                 continue
             changed.append(row)
         model._default_manager.bulk_update(changed, [column])
-    return len(changed), lost, found[-1].pk if found else None
+    return len(changed), lost, batch[-1].pk if batch else None

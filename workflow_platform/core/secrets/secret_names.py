@@ -109,17 +109,17 @@ def masked_text(text: str) -> str:
             return text if shown == value else orjson.dumps(shown).decode()
     text = _USERINFO.sub(rf"\1{MASK}@", text)
     text = _HEADER.sub(rf"\1\2\3{MASK}", text)
-    text = _PAIR.sub(lambda found: f"{found[1]}={MASK}" if is_secret(unquote(found[1])) else found[0], text)
+    text = _PAIR.sub(lambda match: f"{match[1]}={MASK}" if is_secret(unquote(match[1])) else match[0], text)
     text = _MEMBER.sub(_shown_member, text)
     text = _ESCAPED_MEMBER.sub(
-        lambda found: f'\\"{found[1]}\\"{found[2]}{MASK}' if is_secret(found[1]) else found[0], text
+        lambda match: f'\\"{match[1]}\\"{match[2]}{MASK}' if is_secret(match[1]) else match[0], text
     )
-    text = _QUOTED_MEMBER.sub(lambda found: f"'{found[1]}'{found[2]}{MASK}" if is_secret(found[1]) else found[0], text)
+    text = _QUOTED_MEMBER.sub(lambda match: f"'{match[1]}'{match[2]}{MASK}" if is_secret(match[1]) else match[0], text)
     return _SCHEME.sub(rf"\1\2{MASK}", text)
 
 
-def _shown_member(found: re.Match[str]) -> str:
-    name, between, value = found.groups()
+def _shown_member(match: re.Match[str]) -> str:
+    name, between, value = match.groups()
     if not is_secret(name) or (not value.startswith('"') and not _NUMBER_TOO.search(name)) or value == '""':
-        return found[0]
+        return match[0]
     return f'"{name}"{between}"{MASK}"'

@@ -15,12 +15,12 @@ class Command(BaseCommand):
     help = "If no user exists, create `admin` (password: ADMIN_PASSWORD, or random), a workspace and an API token."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        given = os.environ.get("ADMIN_PASSWORD")
-        password = given or secrets.token_urlsafe(12)
+        configured = os.environ.get("ADMIN_PASSWORD")
+        password = configured or secrets.token_urlsafe(12)
         created = create_first_admin(password)
         if created is None:
             return
         _, token = created
         self.stdout.write("\n  First start. These are shown only once:")
-        self.stdout.write(f"    user      admin\n    password  {'from ADMIN_PASSWORD' if given else password}")
+        self.stdout.write(f"    user      admin\n    password  {'from ADMIN_PASSWORD' if configured else password}")
         self.stdout.write(f"    API token {token}\n")
