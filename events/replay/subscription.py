@@ -76,7 +76,7 @@ class ReplaySubscription(StreamSubscription):
         await self.session.client.frame(frame)
 
     async def _end_at(self, page: Due) -> None:
-        self.session.drop(self)
+        self.session.end(self)
         frame: dict[str, Any] = {"type": "end", "stream": self.stream, "sequence": page.through}
         await self.session.client.frame(frame | ({"removed": True} if page.removed else {}))
 

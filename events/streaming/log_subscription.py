@@ -175,7 +175,7 @@ class LogSubscription(StreamSubscription):
         await self.session.client.events(self.stream, sequences, texts, self.cursor)
 
     async def _end(self) -> None:
-        self.session.drop(self)
+        self.session.end(self)
         frame: dict[str, Any] = {"type": "end", "stream": self.stream, "sequence": self.cursor}
         if self.state is not None and self.state.removed_through >= self.cursor > 0:
             frame["removed"] = True

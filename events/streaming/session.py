@@ -49,6 +49,8 @@ class Session:
         self.viewer = viewer
         self.client = client
         self.subscriptions: dict[str, StreamSubscription] = {}
+        self._ended: dict[str, StreamSubscription] = {}
+        """Subscriptions whose streams have ended, for requests of pages; the oldest are forgotten."""
         self._max_subscriptions = max_subscriptions
         self._buffered = 0
         self._ready: dict[StreamSubscription, None] = {}
@@ -59,6 +61,7 @@ class Session:
         """Send a stream to the client after a sequence, again if it is subscribed. Raises TooManySubscriptions."""
         if (old := self.subscriptions.get(stream)) is not None:
             self.drop(old)
+        self._ended.pop(stream, None)
         if len(self.subscriptions) >= self._max_subscriptions:
             raise TooManySubscriptions(
                 f"A connection can have at most {self._max_subscriptions} subscriptions (WS_MAX_SUBSCRIPTIONS)."
@@ -72,10 +75,11 @@ class Session:
         """Stop sending a stream."""
         if (subscription := self.subscriptions.get(stream)) is not None:
             self.drop(subscription)
+        self._ended.pop(stream, None)
 
     def ask_page(self, stream: str, after: int, limit: int) -> bool:
         """Send a page of a subscribed stream's history. False: it is not subscribed. Raises TooManySubscriptions."""
-        subscription = self.subscriptions.get(stream)
+        subscription = self._readable(stream)
         if subscription is None:
             return False
         if len(self._pages) >= MAX_PAGES_ASKED:
@@ -83,6 +87,16 @@ class Session:
         self._pages.append(_PageAsked(subscription, after, limit))
         self._woken.set()
         return True
+
+    def _readable(self, stream: str) -> StreamSubscription | None:
+        return self.subscriptions.get(stream) or self._ended.get(stream)
+
+    def end(self, subscription: StreamSubscription) -> None:
+        """Forget a subscription whose stream has ended; the client can still read its pages."""
+        self.drop(subscription)
+        self._ended[subscription.stream] = subscription
+        while len(self._ended) > self._max_subscriptions:
+            del self._ended[next(iter(self._ended))]
 
     def drop(self, subscription: StreamSubscription) -> None:
         """Forget a subscription."""
@@ -172,7 +186,7 @@ class Session:
 
     async def _send_page(self, request: _PageAsked) -> None:
         state, stream = request.subscription.state, request.subscription.stream
-        if state is None or self.subscriptions.get(stream) is not request.subscription:
+        if state is None or self._readable(stream) is not request.subscription:
             return
         texts = await request.subscription.page(request.after, request.limit)
         envelopes = [orjson.Fragment(text) for text in texts]
@@ -191,3 +205,6 @@ class Session:
             if subscription.state is not None and not access.may_see(viewer, subscription.state):
                 self.drop(subscription)
                 await self.refuse(subscription.stream, "forbidden", "You may no longer see this stream.")
+        for subscription in list(self._ended.values()):
+            if subscription.state is None or not access.may_see(viewer, subscription.state):
+                del self._ended[subscription.stream]

@@ -54,6 +54,9 @@ class Connected(Protocol):
     def drop(self, subscription: StreamSubscription) -> None:
         """Forget a subscription."""
 
+    def end(self, subscription: StreamSubscription) -> None:
+        """Forget a subscription whose stream has ended; the client can still read its pages."""
+
     def has_room_for(self, batch: EventBatch) -> bool:
         """Reserve room in the client's buffer. False: the buffer was emptied instead."""
 

@@ -173,7 +173,7 @@ LONG = {"level": "info", "message": "x" * (4 * 1024 * 1024)}
         (2, {"data": LONG}, "longer than"),
         (0, {"count": 6}, "the file ends here"),
         (0, {"count": 4}, "more lines than the 4"),
-        (0, {"count": None}, "no whole stream"),
+        (0, {"count": None}, "one whole stream"),
         (0, {"format": "other"}, "format is 'other'"),
         (0, {"first": 2}, "sequence is 1; 2 follows"),
         (0, {"created_at": "yesterday"}, "created_at"),
@@ -234,7 +234,7 @@ def test_a_filter_exports_events_of_many_streams_which_is_no_stream_to_import(tm
         say(open_stream(slug), "1", "2")
     header, *events = export("--type", "execution.*", "--workspace", "tests", "--text", "2")
     assert (header["stream"], header["filter"]["text"], len(events)) == (None, "2", 1)
-    with pytest.raises(CommandError, match="no whole stream"):
+    with pytest.raises(CommandError, match="one whole stream"):
         call_command("import_events", written(tmp_path / "file", [header, *events]), workspace="tests")
 
 

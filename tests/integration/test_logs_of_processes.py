@@ -99,7 +99,7 @@ def test_every_process_writes_json_lines_that_name_requests_and_executions(
     assert "hunter2" not in "".join(map(json.dumps, written))
     socket_lines = [line["message"] for line in written if line.get("request_id") == "ws-1"]
     assert [message.split()[-1] for message in socket_lines] == ["connected", "disconnected"]
-    (line,) = [line for line in of_execution() if "error workflow" in line["message"]]
+    line = next(line for line in of_execution() if "error workflow" in line["message"])  # a sweep may log it again
     assert line["level"] == "warning"
     assert {line["workflow_id"], line["trace_id"]} == {workflow, execution}
     assert {line.get("component") for line in written} >= {"web", "worker"}

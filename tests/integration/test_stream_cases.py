@@ -217,6 +217,19 @@ async def test_an_end_that_comes_between_the_look_at_the_stream_and_its_page_is_
 
 
 @COMMITS
+async def test_a_page_of_a_stream_that_has_ended_is_answered() -> None:
+    stream = await in_database(open_stream)
+    await in_database(say, stream, "one")
+    async with watching(stream) as watcher:
+        ended = await in_database(end, stream)
+        watcher.subscription.offer(batch(stream, ended))
+        await watcher.told("end")
+        assert watcher.session.ask_page(stream.name, 0, 10)
+        await watcher.told("page")
+        assert [len(frame["events"]) for frame in watcher.frames if frame["type"] == "page"] == [2]
+
+
+@COMMITS
 async def test_messages_that_come_twice_or_late_are_sent_once() -> None:
     stream = await in_database(open_stream)
     async with watching(stream) as watcher:

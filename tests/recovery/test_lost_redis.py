@@ -102,7 +102,7 @@ def test_a_worker_outlives_the_loss_of_redis_also_when_it_was_about_to_say_that_
     said = len(worker.log.read_text())
     hurt.redis.kill()
     try:
-        wait_until(lambda: "the heartbeat was left out" in worker.log.read_text()[said:], "A heartbeat", SECONDS)
+        wait_until(lambda: "heartbeat of the worker skipped" in worker.log.read_text()[said:], "A heartbeat", SECONDS)
         asked = execute_without_redis(hurt)
     finally:
         hurt.redis.start()

@@ -44,7 +44,7 @@ def test_workers_are_started_while_executions_wait_and_stopped_when_there_is_roo
             assert site.request("POST", f"/api/workflows/{workflow}/execute/", json={}).status_code == 202
         wait_until(lambda: len(server.asked) == 4, "The requests of two workers, two of each")
         assert len(site.processes("worker")) == 2
-        assert "executions wait for a place" in told(site)[0]
+        assert "executions wait for a slot" in told(site)[0]
         waiting = next(
             row for row in site.request("GET", "/api/executions/").json()["results"] if row["status"] == "queued"
         )

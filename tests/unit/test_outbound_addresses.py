@@ -121,7 +121,7 @@ def test_one_name_is_what_everybody_sees(url: str, host: str, monkeypatch: pytes
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     for call in (check_url, lambda url: outbound.send("GET", url)):
-        with pytest.raises(OutboundRefused, match=f"{host} leads to 10"):
+        with pytest.raises(OutboundRefused, match=f"{host} resolves to 10"):
             call(url)
     assert set(asked) == {host}
 
