@@ -17,7 +17,7 @@ def check_partitions(app_configs: Any, databases: Sequence[str] | None = None, *
     if not databases or partitions.TABLE not in connection.introspection.table_names():
         return []
     said = partitions.warning_about(partitions.partitions())
-    return [Warning(said, hint="`manage.py run_scheduler` makes them.", id="events.W001")] if said else []
+    return [Warning(said, hint="`manage.py run_scheduler` creates them.", id="events.W001")] if said else []
 
 
 @register(Tags.database)
@@ -29,7 +29,7 @@ def check_event_order(app_configs: Any, databases: Sequence[str] | None = None, 
     if not found.behind:
         return []
     said = (
-        f"Events have transaction numbers up to {found.greatest}, and this database has only come to {found.next}: it"
+        f"Events have transaction numbers up to {found.greatest}, and this database has only reached {found.next}: it"
         " was restored from a dump of another one. Those events could not be read, and new ones would come before them."
     )
     return [Error(said, hint="Run `manage.py repair_event_order`; it takes less than a second.", id="events.E001")]

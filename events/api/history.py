@@ -27,7 +27,7 @@ MOST_LINES = 100_000
 
 
 class EventSerializer(serializers.Serializer[Any]):
-    """The envelope."""
+    """An event, as every interface shows it."""
 
     id = serializers.UUIDField()
     type = serializers.CharField()
@@ -42,14 +42,17 @@ class EventSerializer(serializers.Serializer[Any]):
 
 class HistoryPageSerializer(serializers.Serializer[Any]):
     events = EventSerializer(many=True)
-    next = serializers.CharField(help_text="Pass it as `after` to continue in the same order, now or later.")
-    more = serializers.BooleanField(help_text="There is more to read now, or there may be.")
+    next = serializers.CharField(
+        help_text="The cursor: pass it as `after` to continue in the same order, now or later."
+    )
+    more = serializers.BooleanField(help_text="Whether more events are, or may be, available now.")
     complete = serializers.BooleanField(
-        help_text="False: the search reached its time limit, and this is what it found so far. Continue with `next`."
+        help_text="False if the search reached its time limit; the response has the events found so far. Continue with "
+        "`next`."
     )
     newest = serializers.CharField(
         required=False,
-        help_text="On a first page with the newest first: pass it as `after` with `order=oldest` for later events.",
+        help_text="On the first page of `order=newest`: pass it as `after` with `order=oldest` to get later events.",
     )
 
 
@@ -59,7 +62,7 @@ class HistoryQuerySerializer(EventFilterSerializer):
         min_value=1,
         max_value=MOST_LINES,
         required=False,
-        help_text="At most 1,000 (default 100); as lines, at most 100,000.",
+        help_text="The maximum number of events: up to 1,000 (default 100), with `format=ndjson` up to 100,000.",
     )
     order = serializers.ChoiceField(
         choices=["oldest", "newest"], default="oldest", help_text="Which events come first."
@@ -93,16 +96,16 @@ class EventsView(APIView):
         parameters=[
             HistoryQuerySerializer,
             OpenApiParameter(
-                "format", OpenApiTypes.STR, enum=["json", "ndjson"], description="ndjson: one event a line."
+                "format", OpenApiTypes.STR, enum=["json", "ndjson"], description="ndjson: one event per line."
             ),
         ],
         responses={(200, "application/json"): HistoryPageSerializer, (200, NDJSON): OpenApiTypes.STR},
     )
     def get(self, request: Request) -> Any:
-        """Events of all streams that the caller may see, in one order in which each stream has its own.
+        """List the events of all streams that the caller may see, in one order that keeps the order of each stream.
 
         A transaction that commits late never makes a reader with a cursor skip an event. With `format=ndjson` the
-        answer is one event a line, and a last line `{"next": …, "more": …, "complete": …}`.
+        response has one event per line, and a last line `{"next": …, "more": …, "complete": …}`.
         """
         query = HistoryQuerySerializer.of(request)
         wanted, given = query.wanted(request.user), query.validated_data
@@ -140,7 +143,7 @@ async def _lines(wanted: EventFilter, after: Cursor | None, limit: int, newest_f
 class EventTypesView(APIView):
     @extend_schema(operation_id="event_types_list", responses={200: EventTypeSerializer(many=True)})
     def get(self, request: Request) -> Response:
-        """Every type of event that there is."""
+        """List the event types."""
         return Response(
             [
                 {

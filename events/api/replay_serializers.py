@@ -109,7 +109,7 @@ class ReplayTargetSerializer(BodySerializer):
         for name in ("url", "headers", "secret"):
             if by_id and name in data:
                 raise serializers.ValidationError(
-                    {name: "An endpoint has its own. Remove this field, or give `url` instead of `endpoint`."}
+                    {name: "The endpoint defines this. Remove the field, or give `url` instead of `endpoint`."}
                 )
         for name in ("endpoint", "url", "headers", "secret"):
             if not to_endpoint and name in data:

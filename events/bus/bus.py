@@ -186,7 +186,7 @@ def publish(
     ended = f"The stream {name!r} has ended; no event can follow its terminal event."
     row = Stream.objects.filter(name=name).first()
     if not name:
-        errors["stream"] = "Name a stream; only system events have a default one."
+        errors["stream"] = "Give a stream; only system events have a default stream."
     elif row is None:
         errors["stream"] = f"The stream {name!r} does not exist."
     elif row.ended_at is not None:
@@ -212,11 +212,11 @@ def _errors_in(type_: str, data: dict[str, Any], time_: datetime | None) -> dict
     try:
         payload_text(type_, data)
     except UnknownEventType as error:
-        errors["type"] = f"{error} There are: {', '.join(sorted(CATALOGUE))}."
+        errors["type"] = f"{error} Known types: {', '.join(sorted(CATALOGUE))}."
     except pydantic.ValidationError as error:
         errors |= {each.dotted: each.message for each in field_errors(error, "data")}
     if time_ is not None and time_.tzinfo is None:
-        errors["time"] = "The time needs a time zone."
+        errors["time"] = "The time must have a time zone."
     return errors
 
 

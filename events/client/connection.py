@@ -86,7 +86,7 @@ class EventClient:
         ends with what there is now. A stream has one tail at a time.
         """
         if isinstance(types, str):
-            raise TypeError("`types` is a list of patterns.")
+            raise TypeError("`types` must be a list of patterns.")
         subscription = Subscription(stream, after, types, level, follow)
         tail = Tail(self, subscription)
         weakref.finalize(tail, self._let_go, subscription).atexit = False

@@ -149,7 +149,7 @@ class ExecutionActor:
         """End for a cancellation or the deadline; hand over if the worker stops."""
         state = self._state
         if state.cancel_request is not None:
-            self._end(ExecutionStatus.CANCELLED, {"reason": "Asked for.", "by": None} | state.cancel_request)
+            self._end(ExecutionStatus.CANCELLED, {"reason": "Requested.", "by": None} | state.cancel_request)
         elif state.is_past_deadline:
             self._end(ExecutionStatus.TIMED_OUT, {"limit_ms": state.limit_ms})
         elif state.stopping:

@@ -140,7 +140,7 @@ def _change(operation: Operation, mine: QuerySet[Operation]) -> bool:
     if not ids:
         return _completed(mine)
     if kind == OperationKind.CANCEL:
-        taken = outbox.cancel(ids, "Cancelled by an operation.", operation.pk)
+        taken = outbox.cancel(ids, "Cancelled by an operation on deliveries.", operation.pk)
         done = len(taken.cancelled) + len(taken.requested)
     else:
         done = len(outbox.redeliver(ids, operation.pk))

@@ -61,7 +61,7 @@ def decide(claimed: ClaimedDelivery, attempt: AttemptResult, now: datetime) -> R
 
 def internal_failure(claimed: ClaimedDelivery, attempt: AttemptResult) -> RetryDecision:
     """Decide what follows a failure of the sender itself: the delivery fails, since a retry would fail again."""
-    attempt.error_class, error = "internal", "The sender failed with an internal error; see the worker's log."
+    attempt.error_class, error = "internal", "The sender failed with an internal error; see the log of the worker."
     return RetryDecision(claimed, attempt, DeliveryStatus.FAILED, AttemptOutcome.FAILED, None, error, None)
 
 

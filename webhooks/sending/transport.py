@@ -94,7 +94,7 @@ def _note_answer(attempt: AttemptResult, answer: OutboundResponse, spellings: li
     attempt.response_body = _redact(answer.body.decode(errors="replace").replace("\0", "�"), spellings)
     attempt.response_truncated = answer.truncated
     if not attempt.succeeded:
-        attempt.error_class, attempt.error = "status", f"The receiver answered {answer.status}."
+        attempt.error_class, attempt.error = "status", f"The receiver responded with {answer.status}."
 
 
 def _request(

@@ -34,7 +34,7 @@ PARAMETER = OpenApiParameter(
     OpenApiParameter.HEADER,
     pattern=r"^[\x21-\x7e]{1,200}$",
     description="1 to 200 visible ASCII characters. The same key with the same body returns, for 24 hours, what the "
-    "first request created; with another body it is refused (422).",
+    "first request created; with another body it is rejected (422).",
 )
 
 M = TypeVar("M", bound=models.Model)
@@ -60,7 +60,7 @@ def create_once(request: Request, find: Callable[[str], M | None], create: Calla
     if key is None:
         return create(), True
     if not KEY.fullmatch(key):
-        raise KeyRefused(400, "a key is 1 to 200 visible ASCII characters.")
+        raise KeyRefused(400, "a key must have 1 to 200 visible ASCII characters.")
     if not isinstance(request.user, User):
         raise TypeError("the view lets anonymous callers in")
     path, digest = request.path[:200], _digest(request)
@@ -89,7 +89,8 @@ def _again(found: IdempotentRequest, digest: str, find: Callable[[str], M | None
     row = find(found.object_id)
     if row is None:
         raise KeyRefused(
-            409, "what the first request with this key created no longer exists, or you may no longer see it."
+            409,
+            "the object that the first request with this key created no longer exists, or you may no longer see it.",
         )
     return row
 

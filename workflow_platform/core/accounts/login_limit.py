@@ -97,7 +97,7 @@ def _limits(username: str, address: IPAddress | None, device: str | None) -> dic
 
 
 def _key(*parts: str) -> str:
-    # Hashed: people type passwords into the field of the user name.
+    # Hashed: people type passwords into the username field.
     return hashlib.sha256("\n".join(parts).encode(errors="replace")).hexdigest()
 
 

@@ -43,13 +43,13 @@ class TokenView(_OpenView):
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        """Exchange a name and a password for an access and a refresh token. Attempts are limited for each account and
-        address; a client that keeps the cookie of an earlier login has a separate limit."""
+        """Exchange a username and a password for an access and a refresh token. Attempts are limited for each account
+        and address; a client that keeps the cookie of an earlier login has a separate limit."""
         given = CredentialsSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         user = authenticate(request._request, **given.validated_data)
         if not isinstance(user, User):
-            raise AuthenticationFailed("No active user has this name and password.")
+            raise AuthenticationFailed("The username or password is wrong, or the user is not active.")
         update_last_login(User, user)
         return _pair(refresh_tokens.issue(user))
 
@@ -70,7 +70,7 @@ class TokenRefreshView(_OpenView):
 class TokenRevokeView(_OpenView):
     @extend_schema(request=RefreshSerializer, responses={204: None}, auth=[], tags=["auth"])
     def post(self, request: Request) -> Response:
-        """End the login of a refresh token, with its access tokens. The answer to an unknown token is the same."""
+        """End the login of a refresh token, with its access tokens. An unknown token gets the same response."""
         given = RefreshSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         refresh_tokens.revoke(given.validated_data["refresh"])
@@ -80,7 +80,7 @@ class TokenRevokeView(_OpenView):
 class MeView(APIView):
     @extend_schema(responses=MeSerializer, tags=["auth"])
     def get(self, request: Request) -> Response:
-        """Say who the caller is, and in which workspaces they hold which role."""
+        """Return the caller, with their role in each workspace."""
         me = User.objects.prefetch_related("memberships__workspace").get(username=request.user.get_username())
         return Response(MeSerializer(me).data)
 

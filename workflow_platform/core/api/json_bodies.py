@@ -33,11 +33,13 @@ def parse_json(body: bytes) -> Any:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise ParseError(f"The body is not JSON: {error}.") from None
+        raise ParseError(f"The body is not valid JSON: {error}.") from None
     if found := _NUL.search(body):
         line = body.count(b"\n", 0, found.start(1)) + 1
         column = found.start(1) - body.rfind(b"\n", 0, found.start(1))
-        raise ParseError(f"The body holds a NUL character, which cannot be stored: line {line} column {column}.")
+        raise ParseError(
+            f"The body contains a NUL character (U+0000), which cannot be stored: line {line} column {column}."
+        )
     if is_too_deep(body, parsed):
         raise ParseError(f"The body is nested more than {MAX_DEPTH} levels deep.")
     return parsed
