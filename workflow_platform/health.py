@@ -16,23 +16,23 @@ ANSWER_SECONDS = 2
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
-    """The process answers."""
+    """Respond that the process is alive."""
     return JsonResponse({"status": "ok"})
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Database, Redis and at least one live worker that does not starve; 503 if any of them is missing. `warnings` need
-    looking after."""
+    """Report the database, Redis and the live workers; 503 if one is missing or all workers starve. `warnings` need
+    attention but do not make the installation unready."""
     live, warning = live_workers(), database_warning()
     workers = live or Workers(0)
-    found = {"database": warning is not None, "redis": live is not None, "workers": workers.alive}
-    ready = all(found.values()) and len(workers.starving) < workers.alive
+    checks = {"database": warning is not None, "redis": live is not None, "workers": workers.alive}
+    ready = all(checks.values()) and len(workers.starving) < workers.alive
     warnings = [warning] if warning else []
     warnings += [f"Worker {name} is overloaded: its executions are delayed." for name in workers.starving]
-    said: dict[str, Any] = {"status": "ready" if ready else "not ready", **found}
-    said |= {"starving": workers.starving} if workers.starving else {}
-    said |= {"warnings": warnings} if warnings else {}
-    return JsonResponse(said, status=200 if ready else 503)
+    body: dict[str, Any] = {"status": "ready" if ready else "not ready", **checks}
+    body |= {"starving": workers.starving} if workers.starving else {}
+    body |= {"warnings": warnings} if warnings else {}
+    return JsonResponse(body, status=200 if ready else 503)
 
 
 def database_warning() -> str | None:

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from events.api.query_fields import checked_types
 from webhooks.models import DeliveryStatus, Operation, OperationKind, OperationState, Origin
-from webhooks.operations.choosing import MOST_IDS, DeliverySelection
+from webhooks.operations.selection import MOST_IDS, DeliverySelection
 from workflow_platform.core.api.inputs import BodySerializer, Moment, QuerySerializer
 
 CHOSEN = [OperationKind.REDELIVER, OperationKind.CANCEL, OperationKind.RECOVER]

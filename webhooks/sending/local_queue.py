@@ -12,9 +12,9 @@ from uuid import UUID
 from django.conf import settings
 
 from webhooks.sending.allocation import InFlight
+from webhooks.sending.claimed_delivery import ClaimedDelivery
 from webhooks.sending.claiming import ClaimResult
 from webhooks.sending.local_lane import LocalLane
-from webhooks.sending.message import ClaimedDelivery
 from webhooks.sending.retry_decision import RetryDecision
 from webhooks.transforms import TransformResult
 

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from webhooks.models import AttemptOutcome, DeliveryStatus
 from webhooks.retry_schedule import GONE, LONGEST_RETRY_AFTER
 from webhooks.sending.circuit_breaker import Result
-from webhooks.sending.message import ClaimedDelivery, defaults
+from webhooks.sending.claimed_delivery import ClaimedDelivery, defaults
 from webhooks.sending.transport import AttemptResult
 
 NOT_SENT_CLASSES = frozenset({"refused", "script"})

@@ -18,7 +18,7 @@ from django.conf import settings
 
 from webhooks import signing
 from webhooks.secrets import BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, SealedSecrets
-from webhooks.sending.message import ClaimedDelivery
+from webhooks.sending.claimed_delivery import ClaimedDelivery
 from workflow_platform.core import outbound
 from workflow_platform.core.identifiers import uuid7
 from workflow_platform.core.outbound import OutboundFailed, OutboundRefused, OutboundResponse, Timings

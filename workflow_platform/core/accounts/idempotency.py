@@ -25,9 +25,9 @@ from rest_framework.request import Request
 from workflow_platform.core.accounts.models import IdempotentRequest, User
 
 HEADER = "Idempotency-Key"
-KEPT = timedelta(hours=24)
+LIFETIME = timedelta(hours=24)
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
-SWEPT = 1_000
+SWEEP_LIMIT = 1_000
 PARAMETER = OpenApiParameter(
     HEADER,
     OpenApiTypes.STR,
@@ -67,7 +67,7 @@ def create_once(request: Request, find: Callable[[str], M | None], create: Calla
     with transaction.atomic():
         _wait_for_turn(request.user, path, key)
         found = IdempotentRequest.objects.filter(user=request.user, path=path, key=key).first()
-        if found is not None and found.created_at > timezone.now() - KEPT:
+        if found is not None and found.created_at > timezone.now() - LIFETIME:
             return _again(found, digest, find), False
         if found is not None:
             found.delete()
@@ -106,6 +106,6 @@ def _digest(request: Request) -> str:
 
 def sweep() -> int:
     """Forget keys that have run out. Returns how many."""
-    old = IdempotentRequest.objects.filter(created_at__lte=timezone.now() - KEPT).order_by("created_at")
-    count, _ = IdempotentRequest.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:SWEPT])).delete()
+    old = IdempotentRequest.objects.filter(created_at__lte=timezone.now() - LIFETIME).order_by("created_at")
+    count, _ = IdempotentRequest.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:SWEEP_LIMIT])).delete()
     return count
