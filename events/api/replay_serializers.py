@@ -205,7 +205,7 @@ class ReplaySerializer(serializers.ModelSerializer[Replay]):
         return None if moment is None else serializers.DateTimeField().to_representation(moment)
 
     def get_ended_at(self, replay: Replay) -> datetime | None:
-        # Of one to a stream, nobody notes it: its clock says when that was.
+        # A replay to a stream does not store it: its clock gives the time.
         return replay.ended_at or (
             replay.finishes_at if self._snapshot(replay).state is ReplayStatus.COMPLETED else None
         )

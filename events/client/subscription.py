@@ -157,13 +157,13 @@ class Subscription:
         if asked < 0:
             self.cursor = frame.get("after", asked)
         if removed > self.cursor:
-            # Who begins at the start of a stream that lives long, or near its head, asks for what there is.
+            # A client that begins at the start of a long stream, or near its head, requests the existing events.
             if asked > 0 or (asked == 0 and self.stream.startswith(EXECUTION)):
                 raise HistoryRemoved(self.stream, asked, removed)
             self.cursor = removed
 
     def _pass_over(self, sequence: int) -> None:
-        """Know that what there is up to a sequence is not for this subscription."""
+        """Note that the events up to a sequence do not match this subscription."""
         if sequence > self.cursor and not self._gapless and not self.stream.startswith(REPLAY):
             self.cursor = sequence
             self.buffer.append((None, sequence))

@@ -1,7 +1,7 @@
 """Streams over plain HTTP: server-sent events for browsers and proxies, JSON lines for `curl`.
 
 Behind it is the same session as behind a WebSocket. The id of each event is the cursor, so that a browser's own
-reconnection (`Last-Event-ID`) goes on where it was cut off.
+reconnection (`Last-Event-ID`) continues where it was cut off.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Why an execution is still queued: which limit holds it, how much of it is in use and by whom, when it may start.
 
-What a caller is told of executions that they may not see is how many there are, never which.
+Of executions that the caller may not see, the response gives only the number, never the ids.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ def _go_on(wait_id: UUID) -> None:
 def _next_to_end(ids: Sequence[UUID]) -> UUID | None:
     """Return the delivery of these that is to be tried latest; None if all have ended.
 
-    Its row is locked against an end before this is committed: whoever ends it afterwards finds the wait.
+    Its row is locked against an end before this is committed: a transaction that ends it afterwards finds the wait.
     """
     rows = Delivery.objects.filter(pk__in=ids, ended_at__isnull=True).order_by("-due_at", "-id")
     with connection.cursor() as cursor:

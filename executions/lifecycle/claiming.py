@@ -30,7 +30,7 @@ class ClaimedExecution:
 
 
 def take_leases(execution_ids: Sequence[UUID], worker: str) -> tuple[list[ClaimedExecution], list[NewEvent]]:
-    """Take the leases of those executions that nobody holds, and that have something to do. Returns them, with the
+    """Take the leases of those executions that no worker holds, and that have work to do. Returns them, with the
     events that the caller has to append in the same transaction: last, since that locks streams.
 
     Left out is what has ended, waits for a later time, or is held. What is to be cancelled ends here. An execution

@@ -74,8 +74,8 @@ def request_pause(execution: Execution, *, by: User | None = None, reason: str =
 
 @transaction.atomic
 def request_resume(execution: Execution, *, by: User | None = None, reason: str = ASKED) -> Execution:
-    """Have a paused execution go on as soon as the limits let it; take back a pause that has not come yet. Raises
-    CannotControl for what is not paused, nor to be, and for what is to go on already."""
+    """Resume a paused execution as soon as the limits allow; withdraw a pending pause. Raises CannotControl if no pause
+    is in effect or pending, or if a resume is already pending."""
     execution = Execution.objects.select_for_update().get(pk=execution.pk)
     _refuse_ended(execution)
     if execution.pause_request is not None:

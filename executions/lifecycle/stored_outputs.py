@@ -1,6 +1,6 @@
 """Stored node runs, for a worker that continues their execution: large outputs stay text.
 
-To parse them would hold the interpreter's lock of the worker, each time that an execution with large outputs goes on
+To parse them would hold the interpreter's lock of the worker, each time that an execution with large outputs continues
 after a wait. PostgreSQL cuts them into chunks instead.
 """
 

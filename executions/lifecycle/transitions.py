@@ -131,7 +131,7 @@ def end(
     follow_up: bool,
 ) -> Change:
     """The execution ends with `status`; `data` is what the event says besides the summary. With `follow_up` its
-    parent, its children or an error workflow are to hear of it."""
+    parent, its children or an error workflow must be notified."""
     transition(execution, status)
     ended_at = timezone.now()
     fields = {

@@ -100,7 +100,7 @@ def _renew(mine: QuerySet[Operation]) -> bool:
 
 
 def _step(mine: QuerySet[Operation]) -> bool:
-    """Do one slice. Returns whether to go on."""
+    """Do one slice. Returns whether to continue."""
     operation = mine.select_related("endpoint").first()
     if operation is None:
         return False

@@ -160,7 +160,7 @@ class Sender:
         return rang
 
     def _turn(self) -> tuple[Callable[[], None], bool]:
-        """Record, renew and claim, in one transaction. Returns what to do after the commit, and whether to go on."""
+        """Record, renew and claim, in one transaction. Returns what to do after the commit, and whether to continue."""
         stopping = self._stopped_at is not None or self._stop.is_set()
         batch = self._local.collect(stopping)
         claim: ClaimResult | None = None

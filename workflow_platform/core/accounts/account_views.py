@@ -58,7 +58,7 @@ class PasswordView(APIView):
         except PasswordTooWeak as error:
             raise ValidationError({"new_password": error.messages}) from None
         if not passwords.is_right(request._request, user.username, user, wanted["current_password"]):
-            raise ValidationError({"current_password": ["The current password is wrong."]}, code="wrong")
+            raise ValidationError({"current_password": [passwords.WRONG_CURRENT]}, code="wrong")
         user.set_password(wanted["new_password"])
         with transaction.atomic():
             user.save(update_fields=["password"])

@@ -18,7 +18,7 @@ from workflow_platform.core.accounts.sessions import end_tokens
 
 
 class _Limited(AuthenticationForm):
-    error_messages = AuthenticationForm.error_messages | {"invalid_login": "Wrong username or password."}
+    error_messages = AuthenticationForm.error_messages | {"invalid_login": passwords.WRONG_LOGIN}
 
     def clean(self) -> dict[str, Any]:
         """Check name and password, unless there have been too many attempts."""

@@ -1,7 +1,7 @@
 """`Idempotency-Key` on POSTs that create: the same request again, within a day, gets the object of the first.
 
 The key is taken in the transaction that creates the object, so that there is either both or neither; a request that
-arrives while the first is at work waits for that transaction's end.
+arrives while the first is running waits for that transaction's end.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def create_once(request: Request, find: Callable[[str], M | None], create: Calla
     """Return what `create` makes, or what it made for the same request within the last 24 hours, and whether it is new.
 
     `find` returns the object with an id, None where the caller may not see it or it is gone. Without the header every
-    call creates. Raises KeyRefused: 400 for a malformed key, 422 where the key stands for another body, 409 where what
-    it stands for is gone.
+    call creates. Raises KeyRefused: 400 for a malformed key, 422 if the key was used with another body, 409 if the
+    object that it created is gone.
     """
     key = request.headers.get(HEADER)
     if key is None:

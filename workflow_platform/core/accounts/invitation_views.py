@@ -94,6 +94,6 @@ class OfferView(APIView):
 class AcceptView(APIView):
     @extend_schema(request=None, responses={200: JoinedSerializer, 404: None, 409: None})
     def post(self, request: Request, token: str) -> Response:
-        """Join the workspace. 404 for a token that is wrong, expired, used, revoked or for somebody else; 409 for a
+        """Join the workspace. 404 for a token that is wrong, expired, used, revoked or for another user; 409 for a
         member."""
         return Response(JoinedSerializer(invitations.accept(token, user_of(request))).data)

@@ -2,7 +2,7 @@
 parallel cannot pass the limit, and given back when the password was right.
 
 Counters are rows: an update of one is atomic and outlives Redis. A device that the user has logged in from before has a
-counter of its own, so that nobody can lock the owner of an account out by guessing. Without one, an account takes fewer
+counter of its own, so that guessing cannot lock the owner of an account out. Without one, an account takes fewer
 guesses from one address than from all together: a single attacker leaves room for the owner at another address.
 """
 

@@ -16,6 +16,7 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from workflow_platform.core.accounts import refresh_tokens
 from workflow_platform.core.accounts.authentication import BearerAuthentication
 from workflow_platform.core.accounts.models import User
+from workflow_platform.core.accounts.passwords import WRONG_LOGIN
 from workflow_platform.core.accounts.serializers import (
     CredentialsSerializer,
     MeSerializer,
@@ -49,7 +50,7 @@ class TokenView(_OpenView):
         given.is_valid(raise_exception=True)
         user = authenticate(request._request, **given.validated_data)
         if not isinstance(user, User):
-            raise AuthenticationFailed("The username or password is wrong, or the user is not active.")
+            raise AuthenticationFailed(WRONG_LOGIN)
         update_last_login(User, user)
         return _pair(refresh_tokens.issue(user))
 

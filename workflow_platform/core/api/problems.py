@@ -180,7 +180,7 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def handler500(request: HttpRequest) -> HttpResponseBase:
-    """Answer where a bug was met, or no database. The details are in the log only."""
+    """Respond to an unexpected error or a lost database. The details are in the log only."""
     error = sys.exc_info()[1]
     if isinstance(error, _AWAY):
         return _unavailable(request, _away(error, request.method))
