@@ -25,7 +25,7 @@ _ID_HEADER: Any = Field(
     "",
     title="Message id header",
     description="The header with the id of a message. A repeated id starts the workflow only once, and gets the same"
-    " answer. A request without this header is rejected.",
+    " response. A request without this header is rejected.",
     max_length=200,
     pattern=r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+)?$",
 )

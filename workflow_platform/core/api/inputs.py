@@ -45,8 +45,9 @@ class Moment(serializers.DateTimeField):
 
 
 class StrictBody:
-    """A JSON body. Each field accepts only the JSON type that the schema names. A mixin, before the serializer."""
+    """A JSON body. Each field accepts only the JSON type that the schema names."""
 
+    # A mixin, named before the serializer.
     fields: Any
 
     def to_internal_value(self, data: Any) -> Any:
