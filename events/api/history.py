@@ -120,11 +120,11 @@ class EventsView(APIView):
         newest = {"newest": str(history.head(wanted))} if newest_first and after is None else {}
         page = history.read(wanted, after, limit, newest_first)
         events = ",".join([event.json(event.stream) for event in page.events])
-        rest = orjson.dumps(_standing(page) | newest).decode()
+        rest = orjson.dumps(_page_status(page) | newest).decode()
         return HttpResponse(f'{{"events":[{events}],{rest[1:]}', content_type="application/json")
 
 
-def _standing(page: Page) -> dict[str, Any]:
+def _page_status(page: Page) -> dict[str, Any]:
     return {"next": str(page.cursor), "more": page.more, "complete": page.complete}
 
 
@@ -136,7 +136,7 @@ async def _lines(wanted: EventFilter, after: Cursor | None, limit: int, newest_f
         if page.events:
             yield "".join([event.json(event.stream) + "\n" for event in page.events]).encode()
         if not page.more or not limit:
-            yield orjson.dumps(_standing(page)) + b"\n"
+            yield orjson.dumps(_page_status(page)) + b"\n"
             return
 
 

@@ -1,7 +1,7 @@
 """Every status change of an execution or node run, with its event. Nothing else assigns a status.
 
-Changes made outside a worker (`creation`, `control`) and the claim commit here, in a transaction of their own. Changes
-made by a running execution (`steps`) are returned as a `Change`, which the recorder commits together with those of
+Changes made outside a worker (`creation`, `control`) and the claim commit here, in separate transactions. Changes made
+by a running execution (`transitions`) are returned as a `Change`, which the recorder commits together with those of
 other executions.
 """
 

@@ -24,7 +24,7 @@ Items = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ConcurrencyKey:
     """The key of an execution of this version, or why there is none."""
 
     version_id: UUID
@@ -32,16 +32,16 @@ class Key:
     error: str = ""
 
 
-def read(version: WorkflowVersion, items: Items) -> Key | None:
+def read(version: WorkflowVersion, items: Items) -> ConcurrencyKey | None:
     """Return the key, if no JavaScript is needed for it."""
     template = _template(version)
     if not template:
-        return Key(version.pk)
+        return ConcurrencyKey(version.pk)
     value = plain_paths.read(template, {"$json": _first(items)[0], "$vars": _vars(version)})
-    return None if value is plain_paths.NOT_PLAIN else Key(version.pk, _text(value))
+    return None if value is plain_paths.NOT_PLAIN else ConcurrencyKey(version.pk, _text(value))
 
 
-def evaluate(wanted: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[Key | None]:
+def evaluate(wanted: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[ConcurrencyKey | None]:
     """Return the keys of executions in one workspace, `group`: None for those that there was no time for; not the
     first. Raises SandboxUnavailable. Not for use within a transaction."""
     questions = [
@@ -52,9 +52,9 @@ def evaluate(wanted: Sequence[tuple[WorkflowVersion, Items]], group: str) -> lis
     return [_key(version, answer) for (version, _), answer in zip(wanted, answers, strict=True)]
 
 
-def of_all(wanted: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[Key]:
+def of_all(wanted: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[ConcurrencyKey]:
     """Return the keys of executions in one workspace. Raises SandboxUnavailable, also if that takes too long."""
-    found: list[Key | None] = [read(version, items) for version, items in wanted]
+    found: list[ConcurrencyKey | None] = [read(version, items) for version, items in wanted]
     last = time.monotonic() + LONGEST_SECONDS
     while left := [place for place, key in enumerate(found) if key is None]:
         if time.monotonic() > last:
@@ -66,12 +66,12 @@ def of_all(wanted: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[
     return [key for key in found if key is not None]
 
 
-def _key(version: WorkflowVersion, answer: Any) -> Key | None:
+def _key(version: WorkflowVersion, answer: Any) -> ConcurrencyKey | None:
     if answer is NOT_REACHED:
         return None
     if isinstance(answer, ExpressionError):
-        return Key(version.pk, error=str(answer))
-    return Key(version.pk, _text(answer))
+        return ConcurrencyKey(version.pk, error=str(answer))
+    return ConcurrencyKey(version.pk, _text(answer))
 
 
 def _template(version: WorkflowVersion) -> str:
