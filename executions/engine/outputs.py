@@ -61,7 +61,7 @@ def pack_outputs(outputs: Mapping[str, Items]) -> tuple[dict[str, Items], dict[s
         try:
             packed[name], sizes[name] = pack(items)
         except TypeError as error:
-            raise NodeError(f"The output is not valid JSON: {error}.") from None
+            raise NodeError(f"The output is not JSON: {error}.") from None
         except NotStorable as error:
             raise NodeError(str(error)) from None
     if (size := sum(sizes.values())) > settings.NODE_OUTPUT_MAX_BYTES:

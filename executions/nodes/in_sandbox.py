@@ -56,7 +56,7 @@ def _encoded(result: NodeResult) -> tuple[dict[str, Any], list[bytes]]:
         try:
             texts, counts = chunks_of(items)
         except TypeError as error:
-            raise NodeError(f"The output is not valid JSON: {error}.") from None
+            raise NodeError(f"The output is not JSON: {error}.") from None
         outputs.append({"name": name, "counts": counts, "sample": sample_of(items)})
         chunks += texts
     return {"outputs": outputs, "keep_open": result.keep_open}, chunks

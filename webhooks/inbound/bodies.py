@@ -79,7 +79,7 @@ def _json(raw: bytes) -> Any:
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise BadBody(f"The body is not valid JSON: {error}.") from None
+        raise BadBody(f"The body is not JSON: {error}.") from None
     if is_too_deep(raw, value):
         raise BadBody(f"The JSON is nested more than {MAX_DEPTH} levels deep, the limit.")
     return _cleaned(value) if b"\\u0000" in raw else value

@@ -33,7 +33,7 @@ def parse_json(body: bytes) -> Any:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise ParseError(f"The body is not valid JSON: {error}.") from None
+        raise ParseError(f"The body is not JSON: {error}.") from None
     if found := _NUL.search(body):
         line = body.count(b"\n", 0, found.start(1)) + 1
         column = found.start(1) - body.rfind(b"\n", 0, found.start(1))
