@@ -143,7 +143,7 @@ class EventSubscriptionAdmin(admin.ModelAdmin[EventSubscription]):
         except (UnknownEventType, BadPattern) as error:  # of a type that there no longer is
             return str(error)
         if not waiting.events:
-            return "nothing waiting" if waiting.exact else "not known (the search took over a second)"
+            return "none waiting" if waiting.exact else "unknown (the search took more than a second)"
         number = f"{waiting.events}{'' if waiting.exact else ' or more'} events"
         return f"{number}, the oldest from {waiting.age.total_seconds():,.0f} s ago"
 
@@ -157,7 +157,7 @@ class EventSubscriptionAdmin(admin.ModelAdmin[EventSubscription]):
     def last_error_in_short(self, subscription: EventSubscription) -> str:
         return Truncator(subscription.last_error).chars(120)
 
-    @admin.action(description="Continue from now (waiting events are skipped)", permissions=["change"])
+    @admin.action(description="Continue from now (skips waiting events)", permissions=["change"])
     def move_to_now(self, request: HttpRequest, chosen: QuerySet[EventSubscription]) -> None:
         for subscription in chosen:
             positions.move(subscription, "now")

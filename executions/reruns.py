@@ -22,7 +22,7 @@ from executions.domain.rerun_scope import (
 )
 from executions.domain.statuses import ExecutionStatus, NodeRunStatus
 from executions.lifecycle import CannotStart, NewExecution, OldRun
-from executions.lifecycle.keys import Key
+from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.models import Execution, Trigger, WorkflowVersion
 from executions.nodes.registry import node_types
 from workflow_platform.core.accounts.models import User
@@ -63,14 +63,14 @@ class RerunRequest:
     priority: str | None = None
 
 
-def key_ahead(execution: Execution, request: RerunRequest) -> Key | None:
+def key_ahead(execution: Execution, request: RerunRequest) -> ConcurrencyKey | None:
     """Return the concurrency key of the new execution, to call before the transaction. Raises SandboxUnavailable."""
     version = _version(execution, request)
     changed = request.input if request.start == START else None
     return lifecycle.key_ahead(execution.workflow, execution.input if changed is None else changed, version)
 
 
-def rerun(execution: Execution, request: RerunRequest, by: User | None, key: Key | None = None) -> Execution:
+def rerun(execution: Execution, request: RerunRequest, by: User | None, key: ConcurrencyKey | None = None) -> Execution:
     """Create the new execution. Raises NotEnded, CannotRerun, CannotStart, SandboxUnavailable."""
     new = plan(execution, request, by)
     new.key = key

@@ -19,7 +19,7 @@ def why_pending(delivery: Delivery) -> str | None:
     if endpoint is not None and (reason := _endpoint(endpoint)):
         return reason
     if ahead := _ahead(delivery):
-        return f"It waits for an earlier delivery of its stream: {ahead}."
+        return f"Waiting for an earlier delivery of the same stream: {ahead}."
     lane = Lane.objects.filter(pk=delivery.lane_id).first()
     if lane is not None and (reason := _lane(lane, now)):
         return reason
@@ -28,7 +28,7 @@ def why_pending(delivery: Delivery) -> str | None:
         return f"The next attempt is due at {_moment(delivery.due_at)}." + (
             f" Failed attempts so far: {tried}." if tried else ""
         )
-    return (_turn(lane, endpoint, now) if lane is not None else None) or "It is due. A worker sends it next."
+    return (_turn(lane, endpoint, now) if lane is not None else None) or "It is due; a worker is about to send it."
 
 
 def _endpoint(endpoint: Endpoint) -> str | None:

@@ -43,7 +43,7 @@ class RetryPolicy(BaseModel):
     delays_seconds: list[float] | None = Field(None, min_length=0, max_length=MOST_ATTEMPTS - 1)
     """For `custom`, instead of the four fields above: the delay before each further attempt."""
     retry_other_4xx: bool = False
-    """Also retry all other 4xx responses but 410, as Standard Webhooks recommends."""
+    """Also retry all other 4xx responses except 410, as Standard Webhooks recommends."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> RetryPolicy:

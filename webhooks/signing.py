@@ -28,7 +28,7 @@ MOST_SIGNATURES = 20
 _SEED_BYTES = 32
 _NEW_BYTES = 32
 _SHORTEST_KEY = 16
-NO_MATCH = "The signature is wrong: it was made with another secret, or the body was changed on the way."
+NO_MATCH = "The signature is wrong: it was made with another secret, or the body was changed in transit."
 
 
 class BadSecret(ValueError):

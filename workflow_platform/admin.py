@@ -19,7 +19,7 @@ from django_rq.models import Dashboard
 
 View = Callable[..., HttpResponseBase]
 PERMISSION = "django_rq.admin"
-REFUSED = f"The pages of the queues need the permission {PERMISSION}."
+REFUSED = f"The queue pages require the permission {PERMISSION}."
 
 
 def may_see_queues(request: HttpRequest) -> bool:

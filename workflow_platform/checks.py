@@ -52,7 +52,7 @@ def check_environment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     errors = [f"{name}: {why}" for name, why in settings.UNREADABLE_VARIABLES.items()]
     errors += [*_numbers(), *_addresses(), *_email(), *_keys()]
     if len(settings.SECRET_KEY) < SECRET_KEY_LENGTH and not settings.DEBUG:
-        errors.append(f"SECRET_KEY must have at least {SECRET_KEY_LENGTH} characters (`make up` makes one).")
+        errors.append(f"SECRET_KEY must have at least {SECRET_KEY_LENGTH} characters (`make up` generates one).")
     return [Error(message, id="platform.E001") for message in errors]
 
 
@@ -61,8 +61,8 @@ def check_deployment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Return a warning for each setting that a public installation should have."""
     if settings.HOOKS_HOST:
         return []
-    message = "HOOKS_HOST is not set: what workflows answer to webhooks has the same origin as the pages."
-    hint = "Give webhooks a host of their own, such as hooks.example.net, that leads to the same processes."
+    message = "HOOKS_HOST is not set: the responses of webhooks have the same origin as the pages."
+    hint = "Set HOOKS_HOST to a separate host name, such as hooks.example.net, that leads to the same processes."
     return [Warning(message, hint=hint, id="platform.W001")]
 
 
@@ -87,7 +87,7 @@ def _numbers() -> list[str]:
 def _keys() -> list[str]:
     how = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
     return [
-        f"CREDENTIAL_KEYS: entry {number} is not a key; `{how}` makes one."
+        f"CREDENTIAL_KEYS: entry {number} is not a key; `{how}` generates one."
         for number, key in enumerate(settings.CREDENTIAL_KEYS, 1)
         if not _is_key(key)
     ]
@@ -105,9 +105,9 @@ def _addresses() -> list[str]:
     errors = []
     database, redis = urlsplit(settings.DATABASE_URL), urlsplit(settings.REDIS_URL)
     if database.scheme not in {"postgresql", "postgres"}:
-        errors.append("DATABASE_URL must begin with postgresql://; there is one database engine.")
+        errors.append("DATABASE_URL must begin with postgresql://; only PostgreSQL is supported.")
     elif not database.path.strip("/"):
-        errors.append("DATABASE_URL names no database: postgresql://user:password@host:5432/name.")
+        errors.append("DATABASE_URL has no database name; use postgresql://user:password@host:5432/name.")
     if redis.scheme not in {"redis", "rediss", "unix"}:
         errors.append("REDIS_URL must begin with redis://, rediss:// or unix://.")
     if settings.REDIS_PUBSUB_URL and urlsplit(settings.REDIS_PUBSUB_URL).scheme not in {"redis", "rediss", "unix"}:
@@ -117,12 +117,12 @@ def _addresses() -> list[str]:
             errors.append("REDIS_SENTINEL_MASTER must name the master that the Sentinels watch, such as mymaster.")
         if redis.scheme == "unix" or not (redis.path.strip("/") or "0").isdecimal():
             errors.append(
-                "REDIS_URL gives, with REDIS_SENTINELS, user, password and database: redis://:password@any/0."
+                "With REDIS_SENTINELS, REDIS_URL gives only user, password and database, such as redis://:password@any/0."
             )
     public = urlsplit(settings.PUBLIC_URL)
     if public.scheme not in {"http", "https"} or not public.hostname or public.query or public.fragment:
         errors.append(
-            "PUBLIC_URL must be the address that others reach the platform at, such as https://flows.example.com."
+            "PUBLIC_URL must be the URL at which others reach the platform, such as https://flows.example.com."
         )
     errors += _hooks_host(public.hostname or "")
     if not PATH.match(settings.WS_PATH):
@@ -158,9 +158,9 @@ def _email() -> list[str]:
         if url.scheme not in {"smtp", "smtps"} or not url.hostname or url.path.strip("/"):
             errors.append("EMAIL_URL must be smtp://user:password@host:587 or smtps://user:password@host:465.")
         if set(query) - {"starttls"} or query.get("starttls", ["true"]) not in (["true"], ["false"]):
-            errors.append("EMAIL_URL: after the question mark there can only be starttls=true or starttls=false.")
+            errors.append("EMAIL_URL: the only option is starttls=true or starttls=false.")
         if (url.username is None) != (url.password is None):
-            errors.append("EMAIL_URL needs both a user name and a password, or neither.")
+            errors.append("EMAIL_URL needs both a username and a password, or neither.")
     if settings.DEFAULT_FROM_EMAIL and not _is_address(settings.DEFAULT_FROM_EMAIL):
         errors.append("EMAIL_FROM must be an address: robot@example.com or Robot <robot@example.com>.")
     return errors

@@ -16,13 +16,13 @@ ANSWER_SECONDS = 2
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
-    """The process answers."""
+    """Respond that the process is alive."""
     return JsonResponse({"status": "ok"})
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Database, Redis and at least one live worker that does not starve; 503 if any of them is missing. `warnings` need
-    looking after."""
+    """Report the database, Redis and the live workers; 503 if one is missing or all workers starve. `warnings` need
+    attention but do not make the installation unready."""
     live, warning = live_workers(), database_warning()
     workers = live or Workers(0)
     available = {"database": warning is not None, "redis": live is not None, "workers": workers.alive}

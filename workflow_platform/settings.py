@@ -240,7 +240,7 @@ SIMPLE_JWT = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Workflow platform",
     "VERSION": "0.1.0",
-    "DESCRIPTION": "Durable workflows whose every step is seen live, in order, with nothing missing.",
+    "DESCRIPTION": "Durable workflows whose every step can be watched live, in order and without gaps.",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": [f"rest_framework.permissions.{'AllowAny' if API_DOCS_PUBLIC else 'IsAuthenticated'}"],
     "COMPONENT_SPLIT_REQUEST": True,  # what is sent and what is answered differ: defaults, secrets, read-only fields
@@ -291,7 +291,7 @@ CACHE_MAX_VALUE_BYTES = _read(env.int, "CACHE_MAX_VALUE_BYTES", 256 * 1024)
 OUTBOUND_ALLOW: list[str] = env.list("OUTBOUND_ALLOW", [])
 OUTBOUND_PORTS = _read_ports("OUTBOUND_PORTS", ["80", "443", "1024-65535"])
 
-# --- E-mail (`send_email`): smtp:// has STARTTLS unless ?starttls=false, smtps:// TLS from the start -----------------
+# --- Email (`send_email`): smtp:// has STARTTLS unless ?starttls=false, smtps:// TLS from the start -----------------
 EMAIL_URL = _read_url("EMAIL_URL", "")
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "")
 EMAIL_TIMEOUT = _read(env.float, "EMAIL_TIMEOUT", 30.0)

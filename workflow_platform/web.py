@@ -28,6 +28,7 @@ from twisted.internet import defer, reactor
 from twisted.internet.interfaces import IPushProducer
 from zope.interface.declarations import implementer
 
+from events.streaming.close_codes import NO_PONG
 from workflow_platform.core.availability import serve_requests
 from workflow_platform.core.logs import log_context, log_uncaught_exceptions, set_process_fields
 from workflow_platform.core.requests.request_ids import REQUEST_ID, request_id_of
@@ -38,7 +39,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
 
 logger = logging.getLogger(__name__)
 
-NO_PONG = 4408
 COMPONENT = "web"
 GC_THRESHOLDS = (20_000, 20, 20)
 FAREWELL_SECONDS = 5.0

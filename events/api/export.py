@@ -41,9 +41,9 @@ class ExportView(APIView):
         responses={(200, NDJSON): OpenApiTypes.STR, 404: None},
     )
     def get(self, request: Request) -> StreamingHttpResponse:
-        """A stream as JSON lines: a header line, then one envelope a line, up to the present head.
+        """Export a stream as JSON lines: a header, then one event per line, up to the current head.
 
-        For a file of the events that fit a filter, ask `/api/events/` with `format=ndjson`.
+        To export the events that match a filter, use `/api/events/` with `format=ndjson`.
         """
         query = ExportQuerySerializer.of(request)
         export = StreamExport(_visible(request.user, query.validated_data["stream"]))

@@ -27,7 +27,7 @@ MOST_LINES = 100_000
 
 
 class EventSerializer(serializers.Serializer[Any]):
-    """The envelope."""
+    """An event, as every interface shows it."""
 
     id = serializers.UUIDField()
     type = serializers.CharField()
@@ -42,14 +42,17 @@ class EventSerializer(serializers.Serializer[Any]):
 
 class HistoryPageSerializer(serializers.Serializer[Any]):
     events = EventSerializer(many=True)
-    next = serializers.CharField(help_text="Pass it as `after` to continue in the same order, now or later.")
-    more = serializers.BooleanField(help_text="There is more to read now, or there may be.")
+    next = serializers.CharField(
+        help_text="The cursor: pass it as `after` to continue in the same order, now or later."
+    )
+    more = serializers.BooleanField(help_text="Whether more events are, or may be, available now.")
     complete = serializers.BooleanField(
-        help_text="False: the search reached its time limit, and this is what it found so far. Continue with `next`."
+        help_text="False if the search reached its time limit; the response has the events found so far. Continue with "
+        "`next`."
     )
     newest = serializers.CharField(
         required=False,
-        help_text="On a first page with the newest first: pass it as `after` with `order=oldest` for later events.",
+        help_text="On the first page of `order=newest`: pass it as `after` with `order=oldest` to get later events.",
     )
 
 
@@ -59,7 +62,7 @@ class HistoryQuerySerializer(EventFilterSerializer):
         min_value=1,
         max_value=MOST_LINES,
         required=False,
-        help_text="At most 1,000 (default 100); as lines, at most 100,000.",
+        help_text="The maximum number of events: up to 1,000 (default 100), with `format=ndjson` up to 100,000.",
     )
     order = serializers.ChoiceField(
         choices=["oldest", "newest"], default="oldest", help_text="Which events come first."
@@ -93,16 +96,16 @@ class EventsView(APIView):
         parameters=[
             HistoryQuerySerializer,
             OpenApiParameter(
-                "format", OpenApiTypes.STR, enum=["json", "ndjson"], description="ndjson: one event a line."
+                "format", OpenApiTypes.STR, enum=["json", "ndjson"], description="ndjson: one event per line."
             ),
         ],
         responses={(200, "application/json"): HistoryPageSerializer, (200, NDJSON): OpenApiTypes.STR},
     )
     def get(self, request: Request) -> Any:
-        """Events of all streams that the caller may see, in one order in which each stream has its own.
+        """List the events of all streams that the caller may see, in one order that keeps the order of each stream.
 
         A transaction that commits late never makes a reader with a cursor skip an event. With `format=ndjson` the
-        answer is one event a line, and a last line `{"next": …, "more": …, "complete": …}`.
+        response has one event per line, and a last line `{"next": …, "more": …, "complete": …}`.
         """
         query = HistoryQuerySerializer.of(request)
         event_filter, parameters = query.wanted(request.user), query.validated_data
@@ -117,11 +120,11 @@ class EventsView(APIView):
         newest = {"newest": str(history.head(event_filter))} if newest_first and after is None else {}
         page = history.read(event_filter, after, limit, newest_first)
         events = ",".join([event.json(event.stream) for event in page.events])
-        rest = orjson.dumps(_standing(page) | newest).decode()
+        rest = orjson.dumps(_page_status(page) | newest).decode()
         return HttpResponse(f'{{"events":[{events}],{rest[1:]}', content_type="application/json")
 
 
-def _standing(page: Page) -> dict[str, Any]:
+def _page_status(page: Page) -> dict[str, Any]:
     return {"next": str(page.cursor), "more": page.more, "complete": page.complete}
 
 
@@ -135,14 +138,14 @@ async def _lines(
         if page.events:
             yield "".join([event.json(event.stream) + "\n" for event in page.events]).encode()
         if not page.more or not limit:
-            yield orjson.dumps(_standing(page)) + b"\n"
+            yield orjson.dumps(_page_status(page)) + b"\n"
             return
 
 
 class EventTypesView(APIView):
     @extend_schema(operation_id="event_types_list", responses={200: EventTypeSerializer(many=True)})
     def get(self, request: Request) -> Response:
-        """Every type of event that there is."""
+        """List the event types."""
         return Response(
             [
                 {

@@ -63,14 +63,14 @@ class EventFilterSerializer(QuerySerializer):
     """Which events, of those that the caller may see."""
 
     type = ManyField(help_text="Patterns such as `execution.*`, separated by commas or in repeated parameters.")
-    source = ManyField(help_text="Patterns such as `executions.*`, separated likewise.")  # type: ignore[assignment]
+    source = ManyField(help_text="Patterns such as `executions.*`, separated in the same way.")  # type: ignore[assignment]
     workflow = serializers.UUIDField(required=False)
     execution = serializers.UUIDField(required=False)
     stream = ManyField(
-        help_text="`execution:<id>`, `workflow:<id>`, `executions`, `system` (staff), separated likewise."
+        help_text="`execution:<id>`, `workflow:<id>`, `executions`, `system` (staff), separated in the same way."
     )
     since = Moment(required=False, help_text="Events at this time or later.")
-    until = Moment(required=False, help_text="Earlier.")
+    until = Moment(required=False, help_text="Events before this time.")
     q = serializers.CharField(
         max_length=200,
         required=False,

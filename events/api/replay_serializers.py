@@ -109,7 +109,7 @@ class ReplayTargetSerializer(BodySerializer):
         for name in ("url", "headers", "secret"):
             if by_id and name in data:
                 raise serializers.ValidationError(
-                    {name: "An endpoint has its own. Remove this field, or give `url` instead of `endpoint`."}
+                    {name: "The endpoint defines this. Remove the field, or give `url` instead of `endpoint`."}
                 )
         for name in ("endpoint", "url", "headers", "secret"):
             if not to_endpoint and name in data:
@@ -205,7 +205,7 @@ class ReplaySerializer(serializers.ModelSerializer[Replay]):
         return None if moment is None else serializers.DateTimeField().to_representation(moment)
 
     def get_ended_at(self, replay: Replay) -> datetime | None:
-        # Of one to a stream, nobody notes it: its clock says when that was.
+        # A replay to a stream does not store it: its clock gives the time.
         return replay.ended_at or (
             replay.finishes_at if self._snapshot(replay).state is ReplayStatus.COMPLETED else None
         )

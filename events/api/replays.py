@@ -101,25 +101,25 @@ class ReplayViewSet(viewsets.GenericViewSet[Replay]):
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: str) -> Response:
-        """Go on; a failed one to an endpoint, from the event that could not be delivered."""
+        """Resume the replay. A failed replay continues with the event that could not be delivered."""
         return self._order(request, pk, Command("resume"))
 
     @extend_schema(request=SeekSerializer)
     @action(detail=True, methods=["post"])
     def seek(self, request: Request, pk: str) -> Response:
-        """Go to a sequence, an offset or an original time, also back."""
+        """Move to a sequence, an offset or an original time, forwards or backwards."""
         return self._order(request, pk, "seek", SeekSerializer)
 
     @extend_schema(request=SpeedSerializer)
     @action(detail=True, methods=["post"])
     def speed(self, request: Request, pk: str) -> Response:
-        """Go on from here at another speed."""
+        """Change the speed from the current position on."""
         return self._order(request, pk, "speed", SpeedSerializer)
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        """End it for good."""
+        """Cancel the replay. A cancelled replay cannot be resumed."""
         return self._order(request, pk, Command("cancel"))
 
     def _replay(self, request: Request, pk: str, role: Role = Role.VIEWER) -> Replay:

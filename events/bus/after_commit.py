@@ -88,7 +88,7 @@ class SubscriberQueue:
             if self.closed:
                 return False
             if self._waiting and self._waiting + len(events) > MAX_WAITING:
-                self._lose(len(events), "it is too slow: more events wait for it than the limit allows")
+                self._lose(len(events), "it is too slow: the number of waiting events exceeds the limit")
             else:
                 self._items.append(events)
                 self._waiting += len(events)

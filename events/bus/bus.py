@@ -136,7 +136,7 @@ def subscribe(
 
     `types` and `sources` are lists of names or patterns (`execution.*`); none means all. The event's time is at or
     after `since` and before `until`. `where` gets the event. `batches`: call it with a list, what fits of one append,
-    instead of once for each event. `name` stands in reports of failures. Raises BadSubscription.
+    instead of once for each event. `name` appears in reports of failures. Raises BadSubscription.
 
     `once`: it is heard no more after its first call that returns; in a transaction, after the first whose transaction
     is committed (others that are open at that time may call it too).
@@ -186,7 +186,7 @@ def publish(
     ended = f"The stream {name!r} has ended; no event can follow its terminal event."
     row = Stream.objects.filter(name=name).first()
     if not name:
-        errors["stream"] = "Name a stream; only system events have a default one."
+        errors["stream"] = "Give a stream; only system events have a default stream."
     elif row is None:
         errors["stream"] = f"The stream {name!r} does not exist."
     elif row.ended_at is not None:
@@ -212,11 +212,11 @@ def _errors_in(type_: str, data: dict[str, Any], time_: datetime | None) -> dict
     try:
         payload_text(type_, data)
     except UnknownEventType as error:
-        errors["type"] = f"{error} There are: {', '.join(sorted(CATALOGUE))}."
+        errors["type"] = f"{error} Known types: {', '.join(sorted(CATALOGUE))}."
     except pydantic.ValidationError as error:
         errors |= {each.dotted: each.message for each in field_errors(error, "data")}
     if time_ is not None and time_.tzinfo is None:
-        errors["time"] = "The time needs a time zone."
+        errors["time"] = "The time must have a time zone."
     return errors
 
 
@@ -240,7 +240,7 @@ def replay(
     """Call a callback with recorded history; no other subscriber is called. Returns the number of events.
 
     `delay`: so many seconds between two events. `speed`: at their own pace times this. Neither: at once. `stop` ends it
-    between two events; so does an exception of the callback, which goes on to the caller.
+    between two events; so does an exception of the callback, which propagates to the caller.
     """
     if delay is not None and speed is not None:
         raise ValueError("Give delay or speed, not both.")

@@ -75,7 +75,7 @@ def consume(
     """Call `handler` with up to `batch` events at a time, in order, from the place where the name's last consumer was.
 
     A name that is new begins with the first event that there is (`begin="start"`), or with the next one. `types` and
-    `sources` are kept with the name; None leaves them as they are. Returns when `stop` is set, after the batch at hand,
+    `sources` are kept with the name; None leaves them as they are. Returns when `stop` is set, after the current batch,
     or with `once` when nothing is left. Waits while another process holds the lease, or the database is away.
 
     The handler runs in a transaction that begins with its first statement, so one that only calls others holds none
@@ -242,7 +242,7 @@ class _Consumer:
         except Exception as error:
             self._careful = max(self._careful, len(events))
             if connection.connection is None or connection.connection.closed:
-                raise InterfaceError("the connection was lost while the handler was at work") from error
+                raise InterfaceError("the connection was lost while the handler ran") from error
             raise HandlerFailed(f"{events[0].id} and {len(events) - 1} more" if events[1:] else events[0].id) from error
 
     def _failed(self, error: HandlerFailed, stop: threading.Event) -> None:

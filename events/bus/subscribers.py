@@ -69,7 +69,7 @@ def subscription_filter(
             raise BadSubscription(f"{name}: expected a list of strings, not a string. Use [{values!r}].")
     for name, moment in (("since", since), ("until", until)):
         if moment is not None and moment.tzinfo is None:
-            raise BadSubscription(f"{name}: the time needs a time zone.")
+            raise BadSubscription(f"{name}: the time must have a time zone.")
     chosen: set[str] = set()
     for pattern in ["*"] if types is None else types:
         fitting = [name for name in CATALOGUE if fnmatchcase(name, pattern)]

@@ -57,7 +57,7 @@ def report_loss(subscriber: str, why: str, lost: int) -> None:
         "error",
         source="events.bus",
         component=subscriber,
-        message=f"An after-commit subscriber has failed for good: {why}"[:500],
+        message=f"An after-commit subscriber has failed permanently: {why}"[:500],
         figures={"events": float(lost), "attempts": float(after_commit.ATTEMPTS)},
     )
 

@@ -14,9 +14,9 @@ def websocket_url(url: str) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
-        raise ValueError("The platform's address is http, https, ws or wss, and a host.")
+        raise ValueError("The platform's URL must have the scheme http, https, ws or wss, and a host.")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("The platform's address holds no user, query or fragment: a token never goes into a URL.")
+        raise ValueError("The platform's URL must not contain a user, query or fragment. Pass the token separately.")
     if parts.scheme in {"ws", "wss"}:
         return urlunsplit((parts.scheme, parts.netloc, parts.path if len(parts.path) > 1 else "/ws/", "", ""))
     return urlunsplit((parts.scheme.replace("http", "ws"), parts.netloc, parts.path.rstrip("/") + "/ws/", "", ""))

@@ -83,10 +83,10 @@ class EventClient:
         """Return the events of a stream after a sequence; `after=-100` begins 100 events before the stream's end.
 
         `types` are patterns (`execution.node_*`), `level` "lifecycle" leaves out what nodes do. Without `follow` it
-        ends with what there is now. A stream has one tail at a time.
+        ends with the events that exist now. A stream has one tail at a time.
         """
         if isinstance(types, str):
-            raise TypeError("`types` is a list of patterns.")
+            raise TypeError("`types` must be a list of patterns.")
         subscription = Subscription(stream, after, types, level, follow)
         tail = Tail(self, subscription)
         weakref.finalize(tail, self._let_go, subscription).atexit = False

@@ -60,7 +60,7 @@ async def talk(
         status = refused.response.status_code
         if 4000 + status in _FOR_GOOD:
             kind, _ = _FOR_GOOD[4000 + status]
-            raise kind(status, f"The server answered {status} to the handshake.") from refused
+            raise kind(status, f"The server responded to the handshake with status {status}.") from refused
     except ssl.SSLCertVerificationError as error:
         raise EventClientError(f"The server's certificate is not trusted: {error.verify_message}") from error
     except (OSError, InvalidHandshake):

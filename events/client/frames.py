@@ -45,7 +45,7 @@ def parse(raw: str | bytes) -> Frame:
     except orjson.JSONDecodeError:
         frame = None
     if not isinstance(frame, dict) or not isinstance(frame.get("type"), str) or not _well_formed(frame):
-        raise ProtocolError(f"The server sent something that is not a frame: {raw[:200]!r}")
+        raise ProtocolError(f"The server sent an invalid frame: {raw[:200]!r}")
     return frame
 
 

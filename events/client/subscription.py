@@ -163,7 +163,7 @@ class Subscription:
             self.cursor = removed
 
     def _pass_over(self, sequence: int) -> None:
-        """Know that what there is up to a sequence is not for this subscription."""
+        """Note that the events up to a sequence do not match this subscription."""
         if sequence > self.cursor and not self._gapless and not self.stream.startswith(REPLAY):
             self.cursor = sequence
             self.buffer.append((None, sequence))

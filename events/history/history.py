@@ -36,7 +36,7 @@ class Page:
     cursor: Cursor
     """Pass it as `after` to continue in the same direction, now or later. Never before the page's last event."""
     more: bool
-    """There is more to read now, or there may be."""
+    """Whether more events are, or may be, available now."""
     complete: bool
     """False: the search reached its time limit before the page was full or the events ended."""
 

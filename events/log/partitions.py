@@ -237,8 +237,8 @@ def _attach(partition: Partition) -> sql.Composable:
 
 
 def _change(statements: Sequence[sql.Composable]) -> None:
-    """Run statements in one transaction. Whoever holds a table that they need is waited for only shortly, since others
-    queue behind whoever waits; again and again, up to LOCK_ATTEMPTS times. Raises TableBusy.
+    """Run statements in one transaction. Wait only briefly for each table lock, since other transactions queue behind a
+    waiting one; try up to LOCK_ATTEMPTS times. Raises TableBusy.
     """
     text = sql.SQL("; ").join(statements).as_string(connection.connection)
     if connection.in_atomic_block:  # a migration, which has no competitors

@@ -1,7 +1,7 @@
 """The numbers by which transactions are ordered: PostgreSQL's own, plus a base that survives a move of the data.
 
 A dump takes the events' numbers along, and the cluster that it is restored into counts its transactions from elsewhere.
-From too low, restored events would count as not yet safe to read, and new ones would come to stand before them. The
+From too low, restored events would count as not yet safe to read, and new ones would precede them. The
 base makes good the difference. It lives in functions of the database, which the planner inlines: it costs nothing.
 """
 
@@ -37,13 +37,13 @@ class TransactionStatus:
 def define(base: int = 0) -> str:
     """Return the statements that define the functions, with a base.
 
-    `events_current_transaction()` is the number of the transaction at work; below `events_safe_before()` every
+    `events_current_transaction()` is the number of the current transaction; below `events_safe_before()` every
     transaction has ended, so that no event can appear there any more.
     """
     return _DEFINITIONS.format(base=int(base))
 
 
-def standing() -> TransactionStatus:
+def status() -> TransactionStatus:
     """Return the status of the numbers."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -69,7 +69,7 @@ def repair() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         # A writer's first statement waits here, and is planned afterwards, with the functions as they then are.
         cursor.execute("LOCK TABLE events_stream IN EXCLUSIVE MODE")
-        numbers = standing()
+        numbers = status()
         if not numbers.behind:
             return 0
         # From the oldest open transaction on: everything that is not written yet sorts after what is.

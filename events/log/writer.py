@@ -131,7 +131,7 @@ def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
 def restore(stream: Stream, events: Iterable[list[RecordedEvent]]) -> None:
     """Write what was recorded elsewhere to a stream that has no events, as it is, inside the caller's transaction.
 
-    The sequences must go up by one. Nobody hears of these events, and those who read history with a cursor are past
+    The sequences must go up by one. No subscriber receives these events, and readers of history with a cursor are past
     them: they are no news.
     """
     if not connection.in_atomic_block:

@@ -64,7 +64,7 @@ def apply_command(replay_id: UUID, command: Command, by: User | None) -> Replay:
     with transaction.atomic():
         loaded = reading.load(replay_id, lock=True)
         if loaded is None:
-            raise CannotControlReplay("The replay does not exist any more.")
+            raise CannotControlReplay("The replay no longer exists.")
         replay, now = loaded
         before = snapshot(replay, now)
         if before.state in {ReplayStatus.CANCELLED, ReplayStatus.EXPIRED}:

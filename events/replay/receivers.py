@@ -87,5 +87,5 @@ def register(implementation: DeliveryPort) -> None:
 def port() -> DeliveryPort:
     """Return the implementation. Raises CannotDeliver if no app has registered one."""
     if _port is None:
-        raise CannotDeliver("No app of this installation delivers to endpoints.")
+        raise CannotDeliver("This installation has no app that delivers to endpoints.")
     return _port

@@ -1,4 +1,4 @@
-"""A replay's stream for one client: what is due, when it is due, and every change that somebody makes."""
+"""A replay's stream for one client: what is due, when it is due, and every change to the replay."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ReplaySubscription(StreamSubscription):
         self._told_degraded: bool | None = None
 
     def state_changed(self) -> None:
-        """Hear that somebody has changed the replay, or that hints have stopped, or are back."""
+        """Handle a hint: the replay was changed, or hints have stopped or resumed."""
         self._woken = True
         self.session.wake(self)
 

@@ -151,7 +151,7 @@ def _parameters(rule: _Rule) -> dict[str, Any]:
 
 
 # Each gives streams (id, workspace_id, created_at), up to where they go (through), how many events that is, and a key
-# to go on from: (at, id).
+# to continue from: (at, id).
 _ENDED = """
 SELECT id, workspace_id, created_at, last_sequence AS through, last_sequence - removed_through AS events, ended_at AS at
 FROM events_stream

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
 from events.streaming.access import viewer_of
+from events.streaming.close_codes import NOT_AUTHENTICATED, RESTARTING
 from events.streaming.hub import Hub, hub
 from events.streaming.session import Session
 from events.streaming.viewer import Login, Viewer
@@ -30,7 +31,6 @@ RECHECK_SECONDS = 15.0
 SETTLE_SECONDS = 0.2
 ENTERING_AT_ONCE = 8
 """The number of clients whose viewers are looked up at a time."""
-NOT_AUTHENTICATED, FORBIDDEN, NO_SUCH_STREAM, NO_PONG, TOO_MANY, RESTARTING = 4401, 4403, 4404, 4408, 4429, 1012
 FAREWELL_SECONDS = 1.0
 """When the process stops, clients are disconnected over this time, so that they do not reconnect all at once."""
 

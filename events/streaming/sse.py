@@ -1,7 +1,7 @@
 """Streams over plain HTTP: server-sent events for browsers and proxies, JSON lines for `curl`.
 
 Behind it is the same session as behind a WebSocket. The id of each event is the cursor, so that a browser's own
-reconnection (`Last-Event-ID`) goes on where it was cut off.
+reconnection (`Last-Event-ID`) continues where it was cut off.
 """
 
 from __future__ import annotations
@@ -103,13 +103,13 @@ def _all_held(state: StreamState, after: int) -> bool:
 
 def _read(request: ASGIRequest, names: list[str]) -> _Asked:
     if not 1 <= len(names) <= MAX_STREAMS or len(set(names)) < len(names):
-        raise _Wrong(f"`stream`: name 1 to {MAX_STREAMS} streams, each once.")
+        raise _Wrong(f"`stream`: give 1 to {MAX_STREAMS} streams, each once.")
     if unknown := sorted(set(request.GET) - _PARAMETERS):
         raise _Wrong(f"`{unknown[0][:60]}`: unknown parameter. Known parameters: {', '.join(sorted(_PARAMETERS))}.")
     if empty := sorted(name for name in request.GET if not all(request.GET.getlist(name))):
-        raise _Wrong(f"`{empty[0]}`: the value is empty. Leave the parameter out to not filter by it.")
+        raise _Wrong(f"`{empty[0]}`: the value is empty. Give a value, or omit the parameter.")
     if any("\0" in value for name in request.GET for value in request.GET.getlist(name)):
-        raise _Wrong("The address holds a NUL character (%00), which is not allowed.")
+        raise _Wrong("The URL contains a NUL character (%00), which is not allowed. Remove it.")
     last = request.headers.get("Last-Event-ID", "")
     source, text = ("Last-Event-ID", last) if last else ("after", request.GET.get("after", "0"))
     after = _cursors(source, text, names)

@@ -16,15 +16,8 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
 from events.streaming import access, frames, stream_kinds
-from events.streaming.connections import (
-    FORBIDDEN,
-    NO_SUCH_STREAM,
-    NOT_AUTHENTICATED,
-    RESTARTING,
-    TOO_MANY,
-    TooManyConnections,
-    connections,
-)
+from events.streaming.close_codes import FORBIDDEN, NO_SUCH_STREAM, NOT_AUTHENTICATED, RESTARTING, TOO_MANY
+from events.streaming.connections import TooManyConnections, connections
 from events.streaming.frames import BadFrame
 from events.streaming.hub import hub
 from events.streaming.session import Session, TooManySubscriptions

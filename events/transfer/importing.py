@@ -119,7 +119,7 @@ class StreamFile:
                     payload,
                 )
             if file.readline(LONGEST_LINE):
-                raise _at(number + 2, f"there are more lines than the {header.count} events announced in line 1")
+                raise _at(number + 2, f"there are more lines than the {header.count} events that line 1 announces")
 
     def _open(self) -> IO[bytes]:
         with self.path.open("rb") as file:
@@ -141,7 +141,7 @@ class StreamFile:
             raise _at(number, f"the file cannot be read: {error}") from None
         if not text:
             raise _at(
-                number, f"the file ends here; line 1 announced {self.header.count} events" if number > 1 else "empty"
+                number, f"the file ends here; line 1 announces {self.header.count} events" if number > 1 else "empty"
             )
         if len(text) > LONGEST_LINE:
             raise _at(number, f"longer than {LONGEST_LINE} bytes")
@@ -158,7 +158,7 @@ class StreamFile:
         made_at = self._made_at(line.id, number)
         self.days.add(made_at.date())
         if len(self.days) > MOST_DAYS:
-            raise _at(number, f"the events are of more than {MOST_DAYS} days")
+            raise _at(number, f"the events span more than {MOST_DAYS} days")
         try:
             payload = payload_text(line.type, line.data)
         except UnknownEventType:
@@ -180,9 +180,9 @@ class StreamFile:
         except (ValueError, OverflowError):
             made_at = datetime.max.replace(tzinfo=UTC)
         if made_at > datetime.now(UTC) + timedelta(days=1):
-            raise _at(number, "id: its time lies in the future")
+            raise _at(number, "id: its time is in the future")
         if made_at < created_at - CLOCK_SLACK:
-            raise _at(number, "id: its time lies before the stream's created_at")
+            raise _at(number, "id: its time is before the stream's created_at")
         return made_at
 
 
@@ -214,7 +214,7 @@ def _check_name(name: str) -> None:
     if not _STREAM.fullmatch(name) or len(name) > 80:
         raise CannotImport(f"{name!r} cannot be the name of a stream.")
     if name in (FEED, SYSTEM) or name.startswith((WORKFLOW, "replay:")):
-        raise CannotImport(f"{name} shows events of other streams, or is the installation's own; import under a name.")
+        raise CannotImport(f"{name} is reserved. Import the stream under another name.")
     if Stream.objects.filter(name=name).exists():
         raise CannotImport(f"The stream {name} exists already. Import it under another name.")
 

@@ -1,8 +1,8 @@
 """Admission: which executions the limits and the turns of workspaces let start. `explanation` says why one waits.
 
-The database is the queue. An execution stands in line until it is *admitted* (`admitted_at`), which makes its RQ job;
+The database is the queue. An execution is in it until it is *admitted* (`admitted_at`), which queues its RQ job;
 it counts against the limits from then until it ends or gives its lease back. In line are those that are queued, and
-those that waited or were paused and are to go on. Workspaces take turns: the next is of the workspace that has the
+those that waited or were paused and can continue. Workspaces take turns: the next is of the workspace that has the
 fewest admitted; within it the place is `rank_at`, an age with an offset for priority.
 
 Every workflow has a line of its own, of which one admission looks at the head only: what it costs grows with the

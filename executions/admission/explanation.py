@@ -1,6 +1,6 @@
 """Why an execution is still queued: which limit holds it, how much of it is in use and by whom, when it may start.
 
-What a caller is told of executions that they may not see is how many there are, never which.
+Of executions that the caller may not see, the response gives only the number, never the ids.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def explain(execution: Execution, user: User) -> dict[str, Any] | None:
         return _of_idle_workers(workers, held, found)
     if not held:
         return _answer(
-            "on_its_way", "No limit applies: it is about to be handed to a worker.",
+            "on_its_way", "No limit applies; the execution is about to be passed to a worker.",
             place=found["cluster_ahead"] + 1, in_line=found["cluster_line"], expected_start=timezone.now(),
         )  # fmt: skip
     return _of_limit(execution, user, held, found)
@@ -154,14 +154,14 @@ def _of_idle_workers(workers: _Workers, held: list[_Held], found: dict[str, Any]
     place, in_line = found["cluster_ahead"] + 1, found["cluster_line"]
     if workers.suspended:
         said, unknown = (
-            "The workers are suspended in RQ. They take no jobs until they are resumed.",
+            "The workers are suspended in RQ and take no jobs until they are resumed.",
             "Workers are suspended.",
         )
         return _answer("workers_suspended", said, place=place, in_line=in_line, unknown=unknown, also=also)
     said = (
         "No worker is running. Start one to run this execution."
         if workers.live == 0
-        else "Redis does not answer; workers get their jobs through it."
+        else "Redis does not respond; workers receive their jobs through it."
     )
     return _answer("no_worker", said, limit=0, in_use=0, place=place, in_line=in_line, unknown="No worker.", also=also)
 
@@ -181,9 +181,9 @@ def _of_admitted(found: dict[str, Any], workers: _Workers) -> dict[str, Any]:
         )
         return _answer(
             "workers_busy", said, limit=slots, in_use=found["running"], place=place, in_line=place,
-            unknown="It depends on which slot becomes free first.",
+            unknown="The time depends on which slot becomes free first.",
         )  # fmt: skip
-    said = "Admitted, and on its way to a worker."
+    said = "Admitted; about to be passed to a worker."
     return _answer("on_its_way", said, limit=slots, in_use=found["running"], place=place, in_line=place,
                    expected_start=timezone.now())  # fmt: skip
 

@@ -70,7 +70,7 @@ LEFT JOIN executions_workflow w ON w.id = h.workflow_id ORDER BY h.admitted_at, 
 
 def figures_for(execution: Execution) -> dict[str, Any]:
     """Return, for each limit that may hold the execution, the limit, what of it is in use, who is ahead in line and
-    how many stand there: `{key,workflow,workspace,cluster}_{limit,used,ahead,line}`; `rate_frees` are the seconds until
+    how many wait there: `{key,workflow,workspace,cluster}_{limit,used,ahead,line}`; `rate_frees` are the seconds until
     the starts that count against the rate limit count no more; `running` is how many run."""
     values = limit_parameters() | {
         "id": execution.pk,

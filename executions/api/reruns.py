@@ -38,7 +38,7 @@ ENDED = [s.value for s in ExecutionStatus if s.ended]
 
 
 class _RerunOptionsSerializer(BodySerializer):
-    """The options of every rerun. `from` is added by `get_fields`, since it is a keyword in Python."""
+    """The options of every rerun."""
 
     version = serializers.ChoiceField(choices=["same", "latest"], default="same")
     priority = serializers.ChoiceField(

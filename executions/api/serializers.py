@@ -22,8 +22,9 @@ from workflow_platform.core.api.inputs import BodySerializer, Moment, QuerySeria
 
 
 class _Definition:
-    """`context["editor_of"]`: the workspaces whose definitions the caller sees unmasked; without it, all of them."""
+    """A definition. Fields with secrets are masked unless the caller is an editor."""
 
+    # `editor_of`: the workspaces whose definitions are not masked; by default, all of them.
     context: dict[str, Any]
 
     def shown(self, data: dict[str, Any], workspace: UUID) -> dict[str, Any]:
@@ -150,7 +151,7 @@ class HolderSerializer(serializers.Serializer[Any]):
 
 
 class QueueSerializer(serializers.Serializer[Any]):
-    """Why an execution is queued; `executions.admission.explanation` defines the fields."""
+    """Why an execution is queued, and when it is expected to start."""
 
     reason = serializers.ChoiceField(choices=get_args(Reason))
     detail = serializers.CharField()

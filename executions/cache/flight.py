@@ -1,7 +1,7 @@
 """Single flight: of many that ask the same at once, in whatever process, one computes and the others wait for it.
 
 Who computes holds a lock that this process renews; when it dies the lock expires, and one of those who wait takes over.
-Those who wait are told by a message, and look for themselves as well, since a message may be lost. They wait in the
+Waiting executions are notified by a message, and also poll, since a message may be lost. They wait in the
 thread that asks, for LONGEST_WAIT_SECONDS at most, and never in more than half of the node threads.
 """
 

@@ -43,7 +43,7 @@ def _header_name(value: str) -> str:
 
 def _no_colon(value: str) -> str:
     if ":" in value:
-        raise ValueError("A user name cannot contain a colon.")
+        raise ValueError("A username cannot contain a colon.")
     return _printable(value)
 
 
@@ -111,13 +111,13 @@ def _basic(user: str, password: str) -> str:
 class BasicLogin(Fields):
     model_config = ConfigDict(title="Basic")
     label = "Basic"
-    description = "A user name and password (HTTP Basic authentication)."
+    description = "A username and password (HTTP Basic authentication)."
 
-    username: Annotated[str, AfterValidator(_no_colon)] = Field(title="User name", min_length=1, max_length=1000)
+    username: Annotated[str, AfterValidator(_no_colon)] = Field(title="Username", min_length=1, max_length=1000)
     password: Text = Field("", title="Password", description=_REDACTED, max_length=4000, json_schema_extra=SECRET)
 
     def secrets(self) -> list[str]:
-        # Some services take an API key as the user name, with no password.
+        # Some services take an API key as the username, with no password.
         return [self.password or self.username, _basic(self.username, self.password)]
 
     def parts(self) -> Parts:

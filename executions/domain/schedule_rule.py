@@ -56,7 +56,7 @@ def checked_cron(text: str) -> str:
     """Return a cron rule of five fields, nicknames (`@daily`) expanded. Raises BadRule, also if it is never due."""
     rule = " ".join(NICKNAMES.get(text.strip().lower(), text).upper().split())
     if rule.startswith("@"):
-        raise BadRule(f"There is no nickname {text.strip()!r}. Use one of {', '.join(NICKNAMES)}.")
+        raise BadRule(f"There is no cron nickname {text.strip()!r}. Use one of {', '.join(NICKNAMES)}.")
     if (count := len(rule.split())) != 5:
         raise BadRule(f"A cron rule has five fields ({FIELDS}), not {count}. For seconds, use interval_seconds.")
     try:

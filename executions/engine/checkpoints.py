@@ -51,7 +51,7 @@ class Checkpoints:
         return self._pass_on(change, active, outputs, sizes, busy)
 
     def fail_and_continue(self, active: ActiveNodeRun, node: Node, error: dict[str, Any], busy: set[str]) -> Change:
-        """A node run has failed, and its `on_error` lets the execution go on with the error as its output."""
+        """A node run has failed, and its `on_error` lets the execution continue with the error as its output."""
         row = active.row
         items: Items = [{"error": {"message": error["message"], "type": error["type"]}}]
         if node.on_error == "route":

@@ -10,7 +10,7 @@ from executions.domain.errors import NodeError
 from executions.domain.items import Items
 from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle.base import NOT_HELD
-from executions.lifecycle.keys import Key
+from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.models import Execution, NodeRun, NoSuchWorkflow, Trigger, Wait, WaitKind, Workflow
 from workflow_platform.core.sandbox.asking import SandboxUnavailable
 
@@ -32,7 +32,7 @@ def start_child(run: NodeRun, workflow: str, items: Items, wait: bool) -> Execut
 
 
 @transaction.atomic
-def _start(run: NodeRun, workflow: str, items: Items, wait: bool, key: Key | None) -> Execution:
+def _start(run: NodeRun, workflow: str, items: Items, wait: bool, key: ConcurrencyKey | None) -> Execution:
     # Under the parent's lock: a worker that has lost it starts nothing, and nothing starts after its end.
     parent = Execution.objects.select_for_update(of=("self",)).select_related("created_by").get(pk=run.execution_id)
     if parent.status != ExecutionStatus.RUNNING.value or parent.fencing_token != run.execution.fencing_token:

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 HOLD_RETRY_SECONDS = 2.0
 """A retry that is due sooner is awaited in this process, with the lease held."""
-LOST_WHILE_RUNNING = "The worker was lost while the node ran; nodes of this type are not repeated."
+LOST_WHILE_RUNNING = "The worker was lost while the node ran. Nodes of this type are not repeated."
 
 
 class NodeRunner:
@@ -125,7 +125,7 @@ class NodeRunner:
         for node_id in self._planner.take_skipped():
             row = self._new_row(self._graph.nodes[node_id], 0)
             self._checkpoints.done_nodes.add(node_id)
-            yield lifecycle.skip_node(self._execution, self._lease, row, "No item can reach it.")
+            yield lifecycle.skip_node(self._execution, self._lease, row, "No item can reach this node.")
 
     def collect_ready(self) -> None:
         """Move the node runs that have become ready to `to_begin`."""
@@ -275,7 +275,7 @@ class NodeRunner:
         if delay_ms > HOLD_RETRY_SECONDS * 1000:
             row.error = error
             until = timezone.now() + timedelta(milliseconds=delay_ms)
-            change += lifecycle.wait_node(self._execution, self._lease, row, "Waits for its next attempt.", until)
+            change += lifecycle.wait_node(self._execution, self._lease, row, "Waiting for the next attempt.", until)
             self.waiting[key] = again
         else:
             again.retry_at = time.monotonic() + delay_ms / 1000

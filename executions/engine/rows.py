@@ -47,7 +47,7 @@ _EXPRESSIONS = {
 
 
 def update_executions(fields: Mapping[UUID, Mapping[str, Any]]) -> None:
-    """Set columns of executions: `{id: {column: value}}`. A name of `_EXPRESSIONS` may stand for a column."""
+    """Set columns of executions: `{id: {column: value}}`. A name of `_EXPRESSIONS` may be used instead of a column."""
     by_columns: dict[tuple[str, ...], list[list[Any]]] = {}
     for execution_id, values in fields.items():
         row = [Jsonb(v) if isinstance(v, dict) else v for v in values.values()]

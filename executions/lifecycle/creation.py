@@ -17,7 +17,7 @@ from events.log import NewEvent
 from executions.admission import admission
 from executions.domain.graph import Graph
 from executions.domain.statuses import ExecutionStatus
-from executions.lifecycle import keys, policies
+from executions.lifecycle import concurrency_keys, policies
 from executions.lifecycle.base import OUTSIDE, event, finish_without_lease
 from executions.lifecycle.rerun_copy import OldRun, copy_runs, leave_out, reused_events
 from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
@@ -62,7 +62,7 @@ class NewExecution:
     reused: list[OldRun] = field(default_factory=list)
     replaced: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
-    key: keys.Key | None = None
+    key: concurrency_keys.ConcurrencyKey | None = None
     """The concurrency key, once `settle_keys` has evaluated it."""
     id: UUID = field(default_factory=uuid7)
 
@@ -90,7 +90,7 @@ def settle_keys(executions: Sequence[NewExecution]) -> None:
         if (version := new.its_version) is not None and (new.key is None or new.key.version_id != version.pk):
             by_workspace.setdefault(new.workflow.workspace_id, []).append((new, version))
     for workspace_id, group in by_workspace.items():
-        new_keys = keys.of_all([(version, new.input) for new, version in group], str(workspace_id))
+        new_keys = concurrency_keys.of_all([(version, new.input) for new, version in group], str(workspace_id))
         for (new, _), key in zip(group, new_keys, strict=True):
             new.key = key
 
@@ -98,12 +98,12 @@ def settle_keys(executions: Sequence[NewExecution]) -> None:
 def needs_key_ahead(workflow: Workflow, input: list[dict[str, Any]]) -> bool:
     """Tell whether the concurrency key of the latest version needs JavaScript."""
     version = NewExecution(workflow, Trigger.API, input).its_version
-    return version is not None and keys.read(version, input) is None
+    return version is not None and concurrency_keys.read(version, input) is None
 
 
 def key_ahead(
     workflow: Workflow, input: list[dict[str, Any]], version: WorkflowVersion | None = None
-) -> keys.Key | None:
+) -> concurrency_keys.ConcurrencyKey | None:
     """Return the concurrency key of a new execution, before the transaction that creates it; None if the workflow has
     been deleted. Raises Unavailable."""
     new = NewExecution(workflow, Trigger.API, input, version=version)

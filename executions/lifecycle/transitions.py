@@ -99,7 +99,7 @@ def cancel_node(lease: Lease, run: NodeRun) -> Change:
 def release_waiting(execution: Execution, lease: Lease, until: datetime | None, ran_ms: float) -> Change:
     """Release the lease: nothing runs until `until`, or until a wait is resolved."""
     transition(execution, ExecutionStatus.WAITING)
-    data = {"reason": "All active nodes are waiting.", "until": until.isoformat() if until else None}
+    data = {"reason": "Every active node is waiting.", "until": until.isoformat() if until else None}
     return Change(
         lease, [event(execution, "waiting", data)], execution_fields=_released(execution, ran_ms) | {"resume_by": until}
     )

@@ -43,7 +43,7 @@ class WaitQuerySet(WorkspaceScopedQuerySet["Wait"]):
 class Wait(models.Model):
     """Resolved exactly once: by the first to set `resolved_at`, under the row's lock.
 
-    One without an `outcome` ran out of time, or its execution ended before; of a child that nobody waits for, the row
+    One without an `outcome` ran out of time, or its execution ended before; of a child for which no node waits, the row
     is only the link between the two.
     """
 

@@ -17,7 +17,7 @@ from webhooks.models.endpoint import MAX_URL
 from webhooks.outbox.to_endpoints import NoSuchEndpoint, find_endpoint
 from webhooks.retry_schedule import Preset, RetryPolicy
 from webhooks.secrets import Auth, BearerAuth, HeaderAuth, NoAuth, QueryAuth
-from webhooks.sending.message import defaults
+from webhooks.sending.claimed_delivery import defaults
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_HEADERS = 50

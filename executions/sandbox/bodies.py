@@ -33,5 +33,5 @@ def as_json(
     )
     reply = sandbox().run(task, group=group, queue=queue, cancelled=cancelled)
     if reply.failure:
-        raise BodyTooLarge(reply.explain(task, "Reading the answer"))
+        raise BodyTooLarge(reply.explain(task, "Reading the response"))
     return orjson.Fragment(reply.parts[0])

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from executions import lifecycle
 from executions.domain.graph import InvalidGraph, pydantic_problems
 from executions.domain.schedule_rule import ScheduleRule
-from executions.lifecycle.keys import Key
+from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.models import Missed, Schedule, Trigger, Workflow, WorkflowVersion
 from executions.nodes.schedule_trigger import ScheduleTriggerParameters, item_of
 from workflow_platform.core.sandbox.asking import SandboxUnavailable
@@ -135,7 +135,7 @@ class _Ahead:
 
     planned: datetime
     now: datetime
-    key: Key | None
+    key: ConcurrencyKey | None
 
 
 class _NeedsKey(Exception):

@@ -16,7 +16,7 @@ from django.db.models import Q
 
 from executions import lifecycle
 from executions.domain.statuses import ExecutionStatus
-from executions.lifecycle.keys import Key
+from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.models import Execution, Trigger, Wait, WaitKind, Workflow
 from executions.waits import responses, waits
 from workflow_platform.core.logs import execution_logging
@@ -59,7 +59,7 @@ def _follow_up(execution_id: UUID) -> None:
 
 
 @transaction.atomic
-def _finish(execution_id: UUID, key: Key | None) -> None:
+def _finish(execution_id: UUID, key: ConcurrencyKey | None) -> None:
     """Clear `follow_up_due` and start the error workflow; `key` is its concurrency key."""
     execution = (
         Execution.objects.select_for_update(of=("self",), skip_locked=True)
@@ -138,7 +138,7 @@ def _error_item(execution: Execution) -> dict[str, Any]:
     }
 
 
-def _start_error_workflow(execution: Execution, key: Key | None) -> None:
+def _start_error_workflow(execution: Execution, key: ConcurrencyKey | None) -> None:
     workflow = _error_workflow(execution)
     if workflow is None:
         return

@@ -45,12 +45,12 @@ class ReportedState:
     def message(self) -> str:
         """Return it in words."""
         if self.workers is None:
-            return "The database answers, Redis does not: workers get no jobs."
+            return "The database responds, but Redis does not: workers receive no jobs."
         alive = {0: "no worker is running", 1: "1 worker is running"}.get(
             self.workers, f"{self.workers} workers are running"
         )
         starving = f"; overloaded: {', '.join(self.starving)}" if self.starving else ""
-        return f"Database and Redis answer; {alive}{starving}."
+        return f"The database and Redis respond; {alive}{starving}."
 
     @property
     def figures(self) -> dict[str, float]:
@@ -96,7 +96,7 @@ class HealthReport:
         away = 0.0
         if self._away_since is not None:
             away = time.monotonic() - self._away_since
-            message += f" The database had not answered for {away:.0f} s."
+            message += f" The database had not responded for {away:.0f} s."
         last = system_events.last_emitted("health_check", HEALTH_SOURCE, now - self._every)
         known = last is not None and state.figures.items() <= last.data["figures"].items()
         if last is not None and known and last.happened_at > now - timedelta(seconds=away or LONG_AGO.total_seconds()):

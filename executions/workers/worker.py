@@ -224,7 +224,7 @@ class ExecutionWorker(BaseWorker):
                 break
             except RedisError as error:
                 _warn_of_retry("jobs not registered in Redis", error, len(dequeued))
-                self._state = WorkerStatus.IDLE  # nobody was told of another
+                self._state = WorkerStatus.IDLE  # no other status was reported
                 time.sleep(RETRY_SECONDS)
         for one in taken:
             self.executions[one.execution.id] = one.execution
@@ -297,7 +297,7 @@ class ExecutionWorker(BaseWorker):
                 try:
                     super().check_for_suspension(burst)
                     break
-                except RedisError as error:  # whoever is suspended takes nothing after it either
+                except RedisError as error:  # a suspended worker takes no later jobs either
                     _warn_of_retry("no jobs taken: suspension of workers not readable", error)
                     time.sleep(RETRY_SECONDS)
             self._looked_at = time.monotonic()

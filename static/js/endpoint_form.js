@@ -47,7 +47,7 @@ const TYPING = 250; // ms
 const AUTH = {
   none: [],
   bearer: [["token", "Token", true]],
-  basic: [["username", "User name", false], ["password", "Password", true]],
+  basic: [["username", "Username", false], ["password", "Password", true]],
   header: [["name", "Header", false, "X-API-Key"], ["value", "Key", true]],
   query: [["name", "Parameter", false, "api_key"], ["value", "Key", true]],
   hmac: [

@@ -27,7 +27,7 @@ const DAY = 86_400_000;
  * @typedef {object} Plan
  * @property {string} title
  * @property {string} about
- * @property {string} verb of the button; # stands for the number of deliveries
+ * @property {string} verb of the button; # is replaced by the number of deliveries
  * @property {string} done the participle of the verb
  * @property {boolean} [danger]
  * @property {boolean} spans whether the user chooses a time range

@@ -1,4 +1,4 @@
-/** The logs of webhooks: filters in the address, and a first page that refreshes while nobody works in it. */
+/** The logs of webhooks: filters in the address, and a first page that refreshes while it is not in use. */
 import "./reconciliation.js";
 import { byId, field, findById } from "./page.js";
 import { showPayloads } from "./payloads.js";

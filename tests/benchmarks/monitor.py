@@ -36,7 +36,7 @@ def run(folder: Path, report: Report) -> None:
         page = browser.new_context(base_url=platform.url, viewport={"width": 1440, "height": 900}).new_page()
         page.add_init_script(LONG_TASKS)
         page.goto("/login/")
-        page.get_by_label("User name").fill("admin")
+        page.get_by_label("Username").fill("admin")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
         execution = start(platform)

@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
 
 def log_in(page: Page, platform: Platform) -> None:
     page.goto("/login/")
-    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(platform.password)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Executions", exact=True)).to_be_visible()

@@ -30,7 +30,7 @@ def test_a_wrong_password_is_said_and_the_right_one_lets_in(browser: Browser, pl
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.goto("/")
-        page.get_by_label("User name").fill("admin")
+        page.get_by_label("Username").fill("admin")
         page.get_by_label("Password").fill("not the password")
         page.get_by_role("button", name="Log in").click()
         expect(page.get_by_role("alert")).to_contain_text("Wrong user name or password")

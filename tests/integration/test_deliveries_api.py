@@ -103,7 +103,7 @@ def test_a_message_for_a_url_is_queued_with_all_that_is_said(admin: Client) -> N
     assert (made["body"], made["content_type"]) == ('{"n":1}', "application/json")
     assert (made["header_names"], made["auth"]) == (["X-Key"], {"type": "bearer"})
     assert made["retry_policy"]["in_words"] == "2 attempts within 60 seconds"
-    assert made["waiting_for"] == "It is due. A worker sends it next."
+    assert made["waiting_for"] == "It is due; a worker is about to send it."
     for answer in (admin.get(f"{URL}{made['id']}/"), admin.get(URL)):
         for secret in (SECRET, "hidden", "whsec_"):
             assert secret not in answer.content.decode()
@@ -226,7 +226,7 @@ def test_what_a_pending_delivery_waits_for_is_said(
         return str(admin.get(f"{URL}{delivery.pk}/").json()["waiting_for"])
 
     assert str(first.pk) in said(second)
-    assert said(first) == "It is due. A worker sends it next."
+    assert said(first) == "It is due; a worker is about to send it."
     lane, later = Lane.objects.filter(pk=endpoint.pk), timezone.now() + timedelta(minutes=3)
     lane.update(open_until=later, failures=12)
     assert "12 failures in a row" in said(first)
@@ -242,8 +242,8 @@ def test_what_a_pending_delivery_waits_for_is_said(
     Endpoint.objects.update(rate_limit=None)
     Delivery.objects.filter(pk=first.pk).update(due_at=later, attempts_made=2)
     assert "Failed attempts so far: 2" in said(first)
-    Endpoint.objects.update(active=False, disabled_reason="The receiver answered 410 Gone.")
-    assert said(first) == "The endpoint is inactive: The receiver answered 410 Gone."
+    Endpoint.objects.update(active=False, disabled_reason="The receiver responded with 410 Gone.")
+    assert said(first) == "The endpoint is inactive: The receiver responded with 410 Gone."
     assert admin.get(f"{URL}{end(first).pk}/").json()["waiting_for"] is None
 
 

@@ -216,7 +216,9 @@ def test_pausing_keeps_deliveries_and_resuming_begins_carefully(admin: Client, w
 
 def test_a_disabled_endpoint_is_enabled_again(admin: Client) -> None:
     made = make(admin)
-    Endpoint.objects.update(active=False, disabled_at=timezone.now(), disabled_reason="The receiver answered 410 Gone.")
+    Endpoint.objects.update(
+        active=False, disabled_at=timezone.now(), disabled_reason="The receiver responded with 410 Gone."
+    )
     assert admin.get(at(made)).json()["state"] == "disabled"
     enabled = send(admin, "POST", at(made, "enable")).json()
     assert (enabled["state"], enabled["disabled_reason"], enabled["disabled_at"]) == ("active", "", None)

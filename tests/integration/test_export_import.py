@@ -163,7 +163,7 @@ LONG = {"level": "info", "message": "x" * (4 * 1024 * 1024)}
         (1, END, "follows execution.cancelled"),
         (3, {"stream": "execution:other"}, "stream is 'execution:other'"),
         (1, {"id": str(uuid4())}, "id: not a UUIDv7"),
-        (1, {"id": "ffffffff-ffff-7fff-8fff-ffffffffffff"}, "lies in the future"),
+        (1, {"id": "ffffffff-ffff-7fff-8fff-ffffffffffff"}, "is in the future"),
         (1, {"id": "01800000-0000-7000-8000-000000000000"}, "before the stream's created_at"),
         (2, {"source": "a\tb"}, "source"),
         (2, {"time": "2025-03-09T23:59:59"}, "time"),

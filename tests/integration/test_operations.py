@@ -23,7 +23,7 @@ from webhooks import dispatcher, operations, outbox
 from webhooks.models import Delivery, Endpoint, Operation, OperationKind
 from webhooks.operations import BadOperation, OperationPlan
 from webhooks.operations import jobs as operation_jobs
-from webhooks.operations.choosing import DeliverySelection
+from webhooks.operations.selection import DeliverySelection
 from webhooks.outbox import AdHoc, fanout
 from workflow_platform.core import jobs
 from workflow_platform.installation.embedded import wait_until

@@ -120,7 +120,7 @@ def test_a_receiver_that_never_takes_an_event_fails_the_replay_which_can_be_resu
     server.statuses = [200, *[503] * attempts]
     replay = send(replay)
     assert (replay.state, replay.position) == (ReplayStatus.FAILED, 1)
-    assert replay.error == "The receiver answered 503."
+    assert replay.error == "The receiver responded with 503."
     assert {asked["webhook-id"] for asked in server.asked[1:]} == {f"{replay.pk}.2"}
     assert send(replay).state == ReplayStatus.FAILED
     apply_command(replay.pk, Command("resume"), None)
@@ -214,7 +214,7 @@ def test_a_pause_ends_the_retries_of_an_event_and_a_resume_sends_it_again(server
         sender.drain()
         assert sending.advance(replay.pk) is None
         replay.refresh_from_db()
-        assert (replay.attempt, replay.error) == (1, "The receiver answered 503.")
+        assert (replay.attempt, replay.error) == (1, "The receiver responded with 503.")
         apply_command(replay.pk, Command("pause"), None)
     assert Delivery.objects.get().status == "cancelled"
     replay = send(replay)

@@ -148,7 +148,7 @@ def test_410_makes_the_endpoint_inactive_and_says_so(receiver: Receiver, here: S
     here.drain()
     endpoint.refresh_from_db()
     assert statuses() == {"failed": 1, "pending": 2}
-    assert (endpoint.active, endpoint.disabled_reason) == (False, "The receiver answered 410 Gone.")
+    assert (endpoint.active, endpoint.disabled_reason) == (False, "The receiver responded with 410 Gone.")
     assert endpoint.disabled_at is not None
     assert [each.listening for each in endpoint.revisions.order_by("began_at")] == [True, False]
     (event,) = Event.objects.filter(type="system.error")

@@ -27,7 +27,7 @@ from tests.sending import (
 )
 from webhooks.models import Delivery
 from webhooks.sending import sender, sweeper, transport
-from webhooks.sending.message import ClaimedDelivery
+from webhooks.sending.claimed_delivery import ClaimedDelivery
 from webhooks.sending.transport import AttemptResult
 from workflow_platform.core.outbound import connections
 from workflow_platform.installation.embedded import wait_until

@@ -103,7 +103,7 @@ def test_health_is_told_once_a_minute_and_at_once_when_it_changes(worker: Worker
     report.look()
     figures = [(event["figures"]["redis"], event["figures"]["workers"]) for event in told("health_check")]
     assert figures == [(1, 0), (1, 1), (0, 0), (1, 1)]
-    assert "The database had not answered for 0 s." in told("health_check")[-1]["message"]
+    assert "The database had not responded for 0 s." in told("health_check")[-1]["message"]
     HealthReport(every=timedelta(0)).look()  # a minute later
     assert len(told("health_check")) == 5
 

@@ -175,7 +175,7 @@ def test_a_second_start_says_that_the_port_is_in_use(up: Up, tmp_path: Path) -> 
 
 def test_a_second_start_on_the_same_data_says_that_it_already_runs(up: Up) -> None:
     said = refused(up.data, free_port())
-    assert f"already runs on {up.data}" in said
+    assert f"is already running with {up.data}" in said
     assert "Traceback" not in said
     assert up.ready()
 

@@ -150,7 +150,10 @@ def test_the_scheduler_makes_partitions_cleans_up_and_closes_streams(settings: A
     settings.EVENT_HISTORY_ENABLED, settings.STREAM_CLOSE_SECONDS = False, 0.0
     partitions.replace(next(p for p in partitions.partitions() if p.day == day(-1)), None)
     settings.DATABASE_URL = url()
-    warning = f"There is no partition for events of {day(-1):%Y-%m-%d}; they go to events_event_kept. Check that the scheduler runs."
+    warning = (
+        f"There is no partition for events of {day(-1):%Y-%m-%d}; they go to events_event_kept."
+        " Check that the scheduler runs."
+    )
     assert json.loads(readyz(HttpRequest()).content)["warnings"] == [warning]
     assert [found.msg for found in check_partitions(None, databases=["default"])] == [warning]
     ended, running = history(), history(end=None)

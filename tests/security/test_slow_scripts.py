@@ -12,11 +12,11 @@ from django.db import connection
 from django.db.models import F
 
 from executions import lifecycle
-from executions.lifecycle import keys
+from executions.lifecycle import concurrency_keys
 from executions.models import Execution, Schedule, Trigger, WebhookRoute, Workflow
 from executions.triggers import schedules
+from executions.triggers.hooks import concurrency_keys as hook_keys
 from executions.triggers.hooks import intake
-from executions.triggers.hooks import keys as hook_keys
 from executions.workflows import definitions
 from tests.engine import COMMITS, make_workflow
 from tests.integration.test_hook_intake import post_all
@@ -84,15 +84,15 @@ class Held:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: str) -> None:
         self.begun, self.go = threading.Event(), threading.Event()
-        evaluate, held = keys.evaluate, str(workspace(owner).pk)
+        evaluate, held = concurrency_keys.evaluate, str(workspace(owner).pk)
 
-        def when_allowed(wanted: Sequence[Any], group: str) -> list[keys.Key | None]:
+        def when_allowed(wanted: Sequence[Any], group: str) -> list[concurrency_keys.ConcurrencyKey | None]:
             if group == held:
                 self.begun.set()
                 assert self.go.wait(120)
             return evaluate(wanted, group)
 
-        monkeypatch.setattr(hook_keys.keys, "evaluate", when_allowed)
+        monkeypatch.setattr(hook_keys.concurrency_keys, "evaluate", when_allowed)
 
 
 # --- hooks -----------------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def test_a_key_that_cannot_be_evaluated_now_is_not_lost_silently(monkeypatch: py
     def unavailable(*_: Any) -> Any:
         raise SandboxUnavailable("No sandbox process is free.")
 
-    monkeypatch.setattr(hook_keys.keys, "evaluate", unavailable)
+    monkeypatch.setattr(hook_keys.concurrency_keys, "evaluate", unavailable)
     ((status, answer),) = post_all({"path": at("away")})
     assert (status, answer["detail"]) == (503, "No sandbox process is free.")
     assert not Execution.objects.exists()
@@ -153,13 +153,13 @@ def test_a_key_that_cannot_be_evaluated_now_is_not_lost_silently(monkeypatch: py
 
 
 def test_keys_of_executions_are_evaluated_ahead_of_their_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    evaluate = keys.evaluate_all
+    evaluate = concurrency_keys.evaluate_all
 
     def outside(*words: Any, **further: Any) -> Any:
         assert not connection.in_atomic_block
         return evaluate(*words, **further)
 
-    monkeypatch.setattr(keys, "evaluate_all", outside)
+    monkeypatch.setattr(concurrency_keys, "evaluate_all", outside)
     nodes = [node("every", "schedule_trigger", interval_seconds=3600), node("end", "no_op")]
     workflow = make_workflow(nodes, [edge("every", "end")], concurrency={"limit": 1, "key": "{{ 'k' + 1 }}"})
     definitions.set_active(workflow, True, None)
@@ -171,16 +171,16 @@ def test_keys_of_executions_are_evaluated_ahead_of_their_transaction(monkeypatch
 
 
 def test_a_key_of_one_workspace_delays_no_schedule_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go, evaluate = threading.Event(), threading.Event(), keys.evaluate
+    begun, go, evaluate = threading.Event(), threading.Event(), concurrency_keys.evaluate
     attacker, stranger = workspace("attacker"), workspace("stranger")
 
-    def when_allowed(wanted: Sequence[Any], group: str) -> list[keys.Key | None]:
+    def when_allowed(wanted: Sequence[Any], group: str) -> list[concurrency_keys.ConcurrencyKey | None]:
         if group == str(attacker.pk):
             begun.set()
             assert go.wait(120)
         return evaluate(wanted, group)
 
-    monkeypatch.setattr(keys, "evaluate", when_allowed)
+    monkeypatch.setattr(concurrency_keys, "evaluate", when_allowed)
     for owner, key in ((attacker, "{{ 'slow' + 1 }}"), (stranger, "{{ 'quick' + 1 }}"), (stranger, "plain")):
         definition = {
             "name": key,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from events.streaming import connections as module
-from events.streaming.connections import FAREWELL_SECONDS, RESTARTING, Connections, TooManyConnections
+from events.streaming.close_codes import RESTARTING
+from events.streaming.connections import FAREWELL_SECONDS, Connections, TooManyConnections
 
 
 class Client:

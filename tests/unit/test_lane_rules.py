@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from webhooks.sending.allocation import InFlight, LaneSnapshot, allocate
 from webhooks.sending.circuit_breaker import Health, Result, after
-from webhooks.sending.message import ReceiverConfig
+from webhooks.sending.claimed_delivery import ReceiverConfig
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WELL, ILL, REFUSED = Result(True, True, 5.0), Result(False, False, 5.0), Result(False, True, 5.0)

@@ -12,7 +12,7 @@ from executions.domain.errors import NodeError
 from tests.unit.nodes.running import run
 from tests.unit.test_outbound_addresses import LOOPBACK, MALFORMED
 from webhooks.sending import transport
-from webhooks.sending.message import ClaimedDelivery, ReceiverConfig
+from webhooks.sending.claimed_delivery import ClaimedDelivery, ReceiverConfig
 
 
 def claimed(url: str, *, of_an_endpoint: bool) -> ClaimedDelivery:

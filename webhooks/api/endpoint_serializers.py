@@ -65,7 +65,9 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
     url = serializers.SerializerMethodField(help_text="Only admins see the values of the query.")
     auth = serializers.SerializerMethodField()
     retry_policy = RetryPolicySerializer()
-    state = serializers.SerializerMethodField(help_text="active, paused, inactive, or disabled (by its answers).")
+    state = serializers.SerializerMethodField(
+        help_text="active, paused, inactive, or disabled (by the responses of the receiver)."
+    )
     health = LaneSerializer(source="lane", allow_null=True)
     created_by = serializers.CharField(source="created_by.username", default=None, read_only=True, allow_null=True)
 

@@ -81,12 +81,12 @@ class InboundViewSet(viewsets.GenericViewSet[InboundRequest]):
 
     @extend_schema(parameters=[InboundFilterSerializer])
     def list(self, request: Request) -> Response:
-        """The newest first."""
+        """List inbound requests, newest first."""
         query = InboundFilterSerializer.of(request)
         rows = self.get_queryset().filter(**query.chosen()).defer("headers", "query", "body")
         return self.get_paginated_response(InboundRequestSerializer(self.paginate_queryset(rows), many=True).data)
 
     @extend_schema(responses=InboundRequestDetailSerializer)
     def retrieve(self, request: Request, pk: str) -> Response:
-        """One request as it was."""
+        """Retrieve an inbound request with its headers, query and body."""
         return Response(InboundRequestDetailSerializer(self.get_object()).data)

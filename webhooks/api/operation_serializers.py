@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from events.api.query_fields import checked_types
 from webhooks.models import DeliveryStatus, Operation, OperationKind, OperationState, Origin
-from webhooks.operations.choosing import MOST_IDS, DeliverySelection
+from webhooks.operations.selection import MOST_IDS, DeliverySelection
 from workflow_platform.core.api.inputs import BodySerializer, Moment, QuerySerializer
 
 CHOSEN = [OperationKind.REDELIVER, OperationKind.CANCEL, OperationKind.RECOVER]
@@ -18,7 +18,7 @@ class OperationSerializer(serializers.ModelSerializer[Operation]):
     """An operation and its progress. It resumes by itself after a crash."""
 
     endpoint = serializers.UUIDField(source="endpoint_id", allow_null=True)
-    filter = serializers.JSONField(source="chosen", help_text="The filter of the deliveries, or events.")
+    filter = serializers.JSONField(source="chosen", help_text="The filter of the deliveries or events.")
     percent = serializers.SerializerMethodField()
     created_by = serializers.CharField(source="created_by.username", default=None, read_only=True, allow_null=True)
 

@@ -20,7 +20,7 @@ from webhooks.api.operation_serializers import (
     PlanSerializer,
 )
 from webhooks.models import Endpoint, Operation, OperationKind
-from webhooks.operations.choosing import DeliverySelection
+from webhooks.operations.selection import DeliverySelection
 from workflow_platform.core.accounts import idempotency
 from workflow_platform.core.accounts.idempotency import create_once
 from workflow_platform.core.accounts.models import Role

@@ -57,7 +57,7 @@ class RetryPolicySerializer(BodySerializer):
         help_text="The delay before each further attempt, instead of the four fields above.",
     )
     retry_other_4xx = serializers.BooleanField(
-        default=False, help_text="Also retry all other 4xx responses but 410, as Standard Webhooks recommends."
+        default=False, help_text="Also retry all other 4xx responses except 410, as Standard Webhooks recommends."
     )
     attempts = serializers.IntegerField(read_only=True)
     longest_delays_seconds = serializers.ListField(child=serializers.FloatField(), read_only=True)
@@ -96,7 +96,7 @@ class AuthSerializer(BodySerializer):
 
     type = serializers.ChoiceField(choices=AUTH_TYPES)
     token = serializers.CharField(required=False, write_only=True, help_text="For `bearer`: the token.")
-    username = serializers.CharField(required=False, help_text="For `basic`: the user name.")
+    username = serializers.CharField(required=False, help_text="For `basic`: the username.")
     password = serializers.CharField(required=False, write_only=True, help_text="For `basic`: the password.")
     name = serializers.CharField(
         required=False, help_text="For `header` and `query`: the name of the header or parameter."

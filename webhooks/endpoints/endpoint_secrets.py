@@ -60,7 +60,8 @@ def rotated(
     kept = [old for old in kept if old.expires_at is not None and old.expires_at > now]
     if len(kept) >= MOST_AT_A_TIME:
         raise InvalidValue(
-            f"{len(kept)} secrets sign already, the maximum. Wait until one expires, or end them with overlap_hours 0."
+            f"{len(kept)} secrets already sign, which is the maximum. Wait until one expires, or end them with "
+            "overlap_hours 0."
         )
     return secrets.model_copy(update={"signing": [new, *kept]}), new
 

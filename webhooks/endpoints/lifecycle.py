@@ -20,7 +20,7 @@ from events.replay.reading import database_now
 from webhooks import dispatcher, operations
 from webhooks.endpoints import endpoint_secrets
 from webhooks.models import Endpoint, EndpointRevision, Lane, OperationKind
-from webhooks.operations.choosing import DeliverySelection
+from webhooks.operations.selection import DeliverySelection
 from webhooks.secrets import NoAuth, SealedSecrets, public_url
 from webhooks.sending.lanes import open_lane, reset_lane
 from workflow_platform.core.accounts.models import User, Workspace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from webhooks.retry_schedule import Preset, RetryPolicy
-from webhooks.sending.message import defaults
+from webhooks.sending.claimed_delivery import defaults
 
 DESCRIPTIONS: dict[Preset, str] = {
     "quick": "For receivers that are rarely down: a few attempts within seconds or minutes (settings WEBHOOK_*).",

@@ -17,17 +17,17 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TYPE = re.compile(r"(?!\*)[\w!#$&^.+-]+/(?!\*)[\w!#$&^.+-]+\s*(;.*)?", re.ASCII)
 
 _REFUSED = {
-    "the server sets it: it says where the answer ends on the connection": {
+    "the server sets it: it determines where the response ends on the connection": {
         "connection", "content-encoding", "content-length", "http2-settings", "keep-alive", "te", "trailer",
         "transfer-encoding", "upgrade",
     },
-    "browsers keep it for the whole address, not for this answer": {
+    "browsers apply it to the whole host, not only to this response": {
         "accept-ch", "activate-storage-access", "alt-svc", "clear-site-data", "critical-ch", "expect-ct", "nel",
         "origin-agent-cluster", "public-key-pins", "public-key-pins-report-only", "report-to", "reporting-endpoints",
         "service-worker-allowed", "set-cookie", "set-cookie2", "set-login", "shared-storage-write",
         "strict-transport-security", "use-as-dictionary", "x-permitted-cross-domain-policies",
     },
-    "it concerns what a page may do, and the platform keeps answers to webhooks from being pages": {
+    "it controls what a page may do, and the platform prevents responses to webhooks from acting as pages": {
         "access-control-allow-credentials", "content-security-policy", "content-security-policy-report-only",
         "document-policy", "document-policy-report-only", "feature-policy", "origin-trial", "permissions-policy",
         "permissions-policy-report-only", "refresh", "require-document-policy", "sourcemap", "speculation-rules",
@@ -39,7 +39,7 @@ _REFUSED = {
 }  # fmt: skip
 _REASONS = {name: reason for reason, names in _REFUSED.items() for name in names}
 _REASONS_BY_PREFIX = {
-    "proxy-": "it belongs to a connection, not to an answer",
+    "proxy-": "it belongs to a connection, not to a response",
     "cross-origin-": _REASONS["refresh"],
     "sec-": _REASONS["set-cookie"],
     "secure-session-": _REASONS["set-cookie"],
@@ -51,14 +51,14 @@ def problem(name: str, value: str | None) -> str | None:
     """Return what is wrong with a header, as a sentence; None if a workflow may set it. `value` None: not known yet."""
     if not _NAME.fullmatch(name):
         rule = f"letters, digits and !#$%&'*+-.^_`|~ are allowed, at most {MAX_NAME} of them"
-        return f"{name[:MAX_NAME]!r} is not the name of a header: {rule}."
+        return f"{name[:MAX_NAME]!r} is not a valid header name: {rule}."
     if (why := _reason(name.lower())) is not None:
         return f"The header {name!r} cannot be set by a workflow: {why}. Remove it."
     return None if value is None else _problem_of_value(name, value)
 
 
 def is_well_formed(name: str, value: str) -> bool:
-    """Tell whether the header can be sent at all, whoever sets it."""
+    """Tell whether the header can be sent at all, by a workflow or the platform."""
     return _NAME.fullmatch(name) is not None and _CONTROL.search(value) is None and _is_latin1(value)
 
 
@@ -71,9 +71,9 @@ def _problem_of_value(name: str, value: str) -> str | None:
     if len(value) > MAX_VALUE:
         return f"The header {name!r} has {len(value)} characters; at most {MAX_VALUE} are allowed."
     if (match := _CONTROL.search(value)) is not None:
-        return f"The header {name!r} holds the control character {match[0]!r}; remove it."
+        return f"The header {name!r} contains the control character {match[0]!r}; remove it."
     if not _is_latin1(value):
-        return f"The header {name!r} holds a character outside Latin-1; encode it, in a URL as %C3%A9."
+        return f"The header {name!r} contains a character outside Latin-1; encode it, in a URL as %C3%A9."
     if name.lower() == "content-type":
         return _problem_of_type(value)
     return None
@@ -84,7 +84,7 @@ def _problem_of_type(value: str) -> str | None:
         return f"The header 'Content-Type' must be a media type, such as text/plain, not {value[:100]!r}."
     if value.strip().lower().startswith("multipart/"):
         # Browsers read headers, Set-Cookie among them, out of the parts of multipart/x-mixed-replace.
-        return f"The header 'Content-Type' cannot be {value[:100]!r}: the parts of such an answer have headers too."
+        return f"The header 'Content-Type' cannot be {value[:100]!r}: the parts of such a response have headers too."
     return None
 
 

@@ -11,7 +11,7 @@ Reference = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 _FURTHER: Any = Field(
     [],
     title="Further credentials",
-    description="Names or ids of further accepted credentials: the old one, while callers change to a new one.",
+    description="Names or ids of further accepted credentials, such as the old one while callers change to a new one.",
     max_length=4,
 )
 _TOLERANCE: Any = Field(
@@ -25,7 +25,7 @@ _ID_HEADER: Any = Field(
     "",
     title="Message id header",
     description="The header with the id of a message. A repeated id starts the workflow only once, and gets the same"
-    " answer. A request without this header is rejected.",
+    " response. A request without this header is rejected.",
     max_length=200,
     pattern=r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+)?$",
 )
@@ -51,7 +51,7 @@ class Open(_Scheme):
 
 
 class Basic(_Proof):
-    """User name and password (HTTP Basic): a credential of the type `basic`."""
+    """Username and password (HTTP Basic): a credential of the type `basic`."""
 
     type: Literal["basic"]
     id_header: str = _ID_HEADER

@@ -104,13 +104,13 @@ def _basic(scheme: schemes.Basic, secrets: Secrets, request: SignedRequest) -> V
     challenge = 'Basic realm="webhook", charset="UTF-8"'
     kind, _, value = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "basic":
-        raise AuthenticationFailed("The header Authorization with user name and password is missing.", challenge)
+        raise AuthenticationFailed("The header Authorization with username and password is missing.", challenge)
     try:
         credentials = base64.b64decode(value.strip(), validate=True)
     except (binascii.Error, ValueError):
         raise AuthenticationFailed("The Authorization header is not valid Base64 after Basic.", challenge) from None
     if not _any(credentials, (f"{each['username']}:{each['password']}".encode() for each in secrets)):
-        raise AuthenticationFailed("The user name or the password is wrong.", challenge)
+        raise AuthenticationFailed("The username or password is wrong.", challenge)
     return _known_by(scheme.id_header, request)
 
 
@@ -174,7 +174,7 @@ def _stripe(scheme: schemes.Stripe, secrets: Secrets, request: SignedRequest) ->
     timestamp = next((value for name, _, value in parts if name == "t"), "")
     signatures = [value for name, _, value in parts if name == "v1"][:MAX_SIGNATURES]
     if not timestamp or not signatures:
-        raise AuthenticationFailed("The header Stripe-Signature has no timestamp t or no signature v1.")
+        raise AuthenticationFailed("The header Stripe-Signature has no timestamp (t) or no signature (v1).")
     content = _raw(f"{timestamp}.") + request.body
     if not _any_of(_among(_hex(secret, content), signatures) for secret in _signing(secrets)):
         raise AuthenticationFailed(signing.NO_MATCH)

@@ -19,7 +19,7 @@ LOOK_SECONDS = 5.0
 class Upkeep(PeriodicThread):
     """The thread that reconciles and cleans up."""
 
-    name = "webhook upkeep"
+    name = "webhook maintenance"
 
     def run(self) -> None:
         """Reconcile continuously, clean up hourly."""

@@ -1,4 +1,4 @@
-"""Deliveries and their attempts. Only `webhooks.outbox` and `claiming`, `holding`, `outcomes`, `lanes` and `sweeper` of
+"""Deliveries and their attempts. Only `webhooks.outbox` and `claiming`, `leases`, `outcomes`, `lanes` and `sweeper` of
 `webhooks.sending` change the status of a delivery."""
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ from events.history import history, scanning
 from events.history.cursors import Cursor
 from webhooks import outbox
 from webhooks.models import Operation, OperationKind, OperationState, Origin, Rank
-from webhooks.operations import choosing
-from webhooks.operations.choosing import DeliverySelection
+from webhooks.operations import selection
+from webhooks.operations.selection import DeliverySelection
 from webhooks.outbox import fanout
 from webhooks.outbox.writing import DeliveryOptions
 from workflow_platform.core import jobs, leases
@@ -132,7 +132,7 @@ def _change(operation: Operation, leased: QuerySet[Operation]) -> bool:
     """Recover, redeliver or cancel the next deliveries. Returns whether there may be more."""
     kind, chosen = OperationKind(operation.kind), DeliverySelection.model_validate(operation.chosen)
     scope = [operation.workspace_id]
-    deliveries = choosing.deliveries(kind, scope, operation.endpoint, chosen, operation.created_at)
+    deliveries = selection.deliveries(kind, scope, operation.endpoint, chosen, operation.created_at)
     if operation.place:
         deliveries = deliveries.filter(pk__gt=operation.place)
     # A delivery that changes before it is locked is checked again, and skipped if it no longer matches.
@@ -153,7 +153,7 @@ def _replay(operation: Operation, leased: QuerySet[Operation]) -> bool:
     endpoint = operation.endpoint
     if endpoint is None or endpoint.deleted_at is not None:
         raise _Failed("The endpoint was deleted.")
-    event_filter = choosing.events(endpoint, DeliverySelection.model_validate(operation.chosen), operation.created_at)
+    event_filter = selection.events(endpoint, DeliverySelection.model_validate(operation.chosen), operation.created_at)
     mark, _, position = operation.place.partition(":")
     # Read before the events: then all transactions that ran when the replay started have ended and are included.
     settled = scanning.safe_before() >= int(mark)

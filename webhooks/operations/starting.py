@@ -21,9 +21,9 @@ from events.history import history
 from events.history.event_filter import matching_types
 from events.log import transactions
 from webhooks.models import Endpoint, Lane, Operation, OperationKind, OperationState
-from webhooks.operations import choosing
 from webhooks.operations import jobs as operation_jobs
-from webhooks.operations.choosing import ALLOWED_FIELDS, DeliverySelection
+from webhooks.operations import selection
+from webhooks.operations.selection import ALLOWED_FIELDS, DeliverySelection
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.outbound.addresses import shown_url
 from workflow_platform.core.validation import field_errors
@@ -147,11 +147,11 @@ def _plan(
 ) -> OperationPlan:
     if kind == OperationKind.REPLAY:
         assert endpoint is not None
-        event_filter = choosing.events(endpoint, chosen, now)
+        event_filter = selection.events(endpoint, chosen, now)
         count = history.count(event_filter)
         first = [UUID(event.id) for event in history.read(event_filter, limit=FIRST).events]
         return OperationPlan(count, [Recipient(endpoint.pk, endpoint.name, shown_url(endpoint.url), count)], first)
-    deliveries = choosing.deliveries(kind, workspace_ids, endpoint, chosen, now)
+    deliveries = selection.deliveries(kind, workspace_ids, endpoint, chosen, now)
     counts = list(deliveries.order_by().values_list("lane_id", "endpoint_id").annotate(n=Count("pk")).order_by("-n"))
     first = list(deliveries.order_by("pk").values_list("pk", flat=True)[:FIRST])
     return OperationPlan(sum(count for _, _, count in counts), _recipients(counts), first)

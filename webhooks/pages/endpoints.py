@@ -47,7 +47,7 @@ def endpoints(request: HttpRequest) -> HttpResponse:
         {
             "row": row,
             "url": shown_url(row.url),
-            "standing": endpoint_status(row, getattr(row, "lane", None), now),
+            "status": endpoint_status(row, getattr(row, "lane", None), now),
             "figures": measured.endpoints[row.pk],
             "sparkline": stats.sparkline(measured, row.pk, span, now),
             "pending": waiting.get(row.pk, 0),
@@ -82,7 +82,7 @@ def endpoint(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
     context = {
         "endpoint": row,
         "url": shown_url(row.url),
-        "standing": endpoint_status(row, getattr(row, "lane", None), now),
+        "status": endpoint_status(row, getattr(row, "lane", None), now),
         "lane": getattr(row, "lane", None),
         "span": span,
         "spans": [(key, each.label, each is span) for key, each in stats.SPANS.items()],

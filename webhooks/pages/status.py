@@ -26,13 +26,13 @@ class EndpointStatus:
 def endpoint_status(endpoint: Endpoint, lane: Lane | None, now: datetime) -> EndpointStatus:
     """Return the status of an endpoint."""
     if not endpoint.active and endpoint.disabled_at:
-        reason = endpoint.disabled_reason or "It answered 410 Gone, or failed for days."
+        reason = endpoint.disabled_reason or "The receiver responded with 410 Gone, or failed for days."
         return EndpointStatus("disabled", "failed", "disabled", reason, since=endpoint.disabled_at)
     if not endpoint.active:
         return EndpointStatus("inactive", "skipped", "inactive", "No deliveries are created.")
     if endpoint.paused_at:
         return EndpointStatus(
-            "paused", "paused", "paused", "Deliveries are kept, and not sent.", since=endpoint.paused_at
+            "paused", "paused", "paused", "Deliveries are queued and not sent.", since=endpoint.paused_at
         )
     if lane and lane.open_until and lane.open_until > now:
         reason = f"{lane.failures} attempts in a row failed. One attempt probes the receiver after the pause."

@@ -1,4 +1,4 @@
 """Claims, sends and records deliveries, lane by lane. A lane is the queue of one receiver.
 
-Other packages use `outcomes.on_end`, `lanes` and `message.defaults`.
+Other packages use `outcomes.on_end`, `lanes` and `claimed_delivery.defaults`.
 """

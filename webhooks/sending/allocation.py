@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from webhooks.sending.message import ReceiverConfig
+from webhooks.sending.claimed_delivery import ReceiverConfig
 
 SLOW_MS = 1_000.0
 """A lane is slow if its attempts take longer than this."""

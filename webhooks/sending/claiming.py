@@ -18,8 +18,8 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from webhooks.sending.allocation import Allocation, InFlight, LaneSnapshot, allocate
+from webhooks.sending.claimed_delivery import ClaimedDelivery, ReceiverConfig
 from webhooks.sending.lanes import open_lane, open_missing_lanes, reset_lane
-from webhooks.sending.message import ClaimedDelivery, ReceiverConfig
 
 __all__ = ["ClaimResult", "Claimer", "is_something_due", "open_lane", "open_missing_lanes", "reset_lane"]
 

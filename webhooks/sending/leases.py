@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from webhooks.models import Delivery, DeliveryStatus
-from webhooks.sending.message import ClaimedDelivery
+from webhooks.sending.claimed_delivery import ClaimedDelivery
 from webhooks.transforms import TransformResult
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from webhooks.sending.allocation import SLOW_MS, Allocation, InFlight
-from webhooks.sending.message import ClaimedDelivery
+from webhooks.sending.claimed_delivery import ClaimedDelivery
 from webhooks.sending.retry_decision import RetryDecision
 
 FAILURES_IN_A_ROW = 3

@@ -12,9 +12,9 @@ from uuid import UUID
 from django.conf import settings
 
 from webhooks.sending.allocation import InFlight
+from webhooks.sending.claimed_delivery import ClaimedDelivery
 from webhooks.sending.claiming import ClaimResult
 from webhooks.sending.local_lane import LocalLane
-from webhooks.sending.message import ClaimedDelivery
 from webhooks.sending.retry_decision import RetryDecision
 from webhooks.transforms import TransformResult
 
@@ -136,7 +136,7 @@ class LocalQueue:
             if first.claimed.id not in self._without_answer and first.attempt is not None:
                 self._without_answer.add(first.claimed.id)
                 first.attempt.strip()
-                first.error = "The receiver's answer could not be stored."
+                first.error = "The receiver's response could not be stored."
                 return
             self._without_answer.discard(first.claimed.id)
             self._dropped.append(self._ended.pop(0).claimed)

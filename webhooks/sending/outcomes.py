@@ -79,7 +79,7 @@ def record(decisions: Sequence[RetryDecision]) -> Callable[[], None]:
     def after_commit() -> None:
         for endpoint_id in gone:
             if endpoint_id is not None:
-                disable(endpoint_id, "The receiver answered 410 Gone.")
+                disable(endpoint_id, "The receiver responded with 410 Gone.")
         for endpoint_id, since in failing.items():
             disable(endpoint_id, f"Every attempt since {since:%Y-%m-%d %H:%M} UTC has failed.")
         notify_ended(ended)

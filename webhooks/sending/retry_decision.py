@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from webhooks.models import AttemptOutcome, DeliveryStatus
 from webhooks.retry_schedule import GONE, LONGEST_RETRY_AFTER
 from webhooks.sending.circuit_breaker import Result
-from webhooks.sending.message import ClaimedDelivery, defaults
+from webhooks.sending.claimed_delivery import ClaimedDelivery, defaults
 from webhooks.sending.transport import AttemptResult
 
 NOT_SENT_CLASSES = frozenset({"refused", "script"})
@@ -61,7 +61,7 @@ def decide(claimed: ClaimedDelivery, attempt: AttemptResult, now: datetime) -> R
 
 def internal_failure(claimed: ClaimedDelivery, attempt: AttemptResult) -> RetryDecision:
     """Decide what follows a failure of the sender itself: the delivery fails, since a retry would fail again."""
-    attempt.error_class, error = "internal", "The sender failed with an internal error; see the worker's log."
+    attempt.error_class, error = "internal", "The sender failed with an internal error; see the log of the worker."
     return RetryDecision(claimed, attempt, DeliveryStatus.FAILED, AttemptOutcome.FAILED, None, error, None)
 
 

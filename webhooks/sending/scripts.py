@@ -14,7 +14,7 @@ import orjson
 
 from webhooks import transforms
 from webhooks.models import Origin
-from webhooks.sending.message import ClaimedDelivery
+from webhooks.sending.claimed_delivery import ClaimedDelivery
 from webhooks.transforms import TransformResult
 from workflow_platform.core.sandbox.asking import machine_failed
 from workflow_platform.core.sandbox.batching import Batches

@@ -21,9 +21,9 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from webhooks.sending import leases, outcomes, transport
+from webhooks.sending.claimed_delivery import ClaimedDelivery
 from webhooks.sending.claiming import Claimer, ClaimResult
 from webhooks.sending.local_queue import LocalQueue
-from webhooks.sending.message import ClaimedDelivery
 from webhooks.sending.retry_decision import decide, filtered_out, internal_failure
 from webhooks.sending.scripts import Scripts
 from webhooks.sending.transport import AttemptResult
@@ -160,7 +160,7 @@ class Sender:
         return rang
 
     def _turn(self) -> tuple[Callable[[], None], bool]:
-        """Record, renew and claim, in one transaction. Returns what to do after the commit, and whether to go on."""
+        """Record, renew and claim, in one transaction. Returns what to do after the commit, and whether to continue."""
         stopping = self._stopped_at is not None or self._stop.is_set()
         batch = self._local.collect(stopping)
         claim: ClaimResult | None = None

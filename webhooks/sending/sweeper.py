@@ -23,7 +23,7 @@ MOST_AT_ONCE = 500
 MOST_LOSSES = 20
 """A delivery fails after its worker was lost this often: the delivery itself may kill the workers."""
 MOST_JOBS_WAITING = 20
-LOST = "The worker was lost during the attempt. The receiver may have got the request."
+LOST = "The worker was lost during the attempt. The receiver may have received the request."
 
 
 def sweep() -> int:

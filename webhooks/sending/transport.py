@@ -18,7 +18,7 @@ from django.conf import settings
 
 from webhooks import signing
 from webhooks.secrets import BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, SealedSecrets
-from webhooks.sending.message import ClaimedDelivery
+from webhooks.sending.claimed_delivery import ClaimedDelivery
 from workflow_platform.core import outbound
 from workflow_platform.core.identifiers import uuid7
 from workflow_platform.core.outbound import OutboundFailed, OutboundRefused, OutboundResponse, Timings
@@ -94,7 +94,7 @@ def _note_answer(attempt: AttemptResult, answer: OutboundResponse, spellings: li
     attempt.response_body = _redact(answer.body.decode(errors="replace").replace("\0", "�"), spellings)
     attempt.response_truncated = answer.truncated
     if not attempt.succeeded:
-        attempt.error_class, attempt.error = "status", f"The receiver answered {answer.status}."
+        attempt.error_class, attempt.error = "status", f"The receiver responded with {answer.status}."
 
 
 def _request(

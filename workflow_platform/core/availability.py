@@ -2,9 +2,9 @@
 
 A server that is stopped refuses connections, and a client notices at once. One that is frozen, or cut off by the
 network, accepts what is sent and never answers, and a client waits until some timeout. But a slow answer does not mean
-a lost server: a statement may take minutes, and may wait for a lock. So nobody judges by the time that an answer takes.
+a lost server: a statement may take minutes, and may wait for a lock. So the time of one response is not the criterion.
 A call that has waited for a while makes its process ask the server something trivial (a probe). If the probe is
-answered, the call goes on waiting. If not, the server is lost: all calls that wait for it end with an error, and new
+answered, the call keeps waiting. If not, the server is lost: all calls that wait for it end with an error, and new
 calls fail immediately, until a probe is answered again.
 """
 
@@ -31,7 +31,7 @@ _serving = False
 
 
 def serve_requests() -> None:
-    """Say that this process answers requests, whose callers wait: it gives lost servers up sooner than a worker."""
+    """Mark this process as one that serves requests: it gives up lost servers sooner than a worker does."""
     global _serving
     _serving = True
 

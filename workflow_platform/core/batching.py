@@ -30,7 +30,7 @@ class BatchThread(Generic[T]):
 
     If `flush` raises, `failed` gets the batch and the error, which it reports to those who wait for the items. Where
     `isolate` returns true for the error, one item may have caused it: `flush` is called again for each item alone, and
-    only those that fail again reach `failed`. The thread goes on in both cases.
+    only those that fail again reach `failed`. The thread continues in both cases.
     """
 
     def __init__(

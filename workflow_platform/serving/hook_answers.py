@@ -19,7 +19,7 @@ from workflow_platform.core.requests.sandbox_headers import SANDBOX
 logger = logging.getLogger(__name__)
 
 _OURS = {name.lower() for name in SANDBOX}
-FAILED = "The server failed to process this request. Its log has the reason."
+FAILED = "The server failed to process this request. See its log for the reason."
 
 
 async def answer_sandboxed(application: Any, scope: Any, receive: Any, send: Any) -> None:

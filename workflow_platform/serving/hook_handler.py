@@ -18,7 +18,9 @@ from executions.triggers.hooks import large_bodies
 from workflow_platform.core.api.problems import AWAY, UNREAD
 from workflow_platform.core.requests.request_bodies import RequestBody, Unread
 
-PLAIN_HTTP = "This platform takes requests over HTTPS only. Change the URL to https://, and the secret that was sent."
+PLAIN_HTTP = (
+    "This platform accepts only HTTPS requests. Change the URL to https://, and replace the secret that was sent."
+)
 
 
 class HookHandler(ASGIHandler):

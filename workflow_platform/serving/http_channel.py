@@ -22,8 +22,8 @@ from workflow_platform.core.requests.sandbox_headers import SANDBOX
 
 WINDOW = 64 * 1024
 LINGER_SECONDS, LINGER_BYTES = 30.0, 64 * 1024 * 1024
-"""How long, and how much, a client that was refused may go on sending. It is thrown away: to close at once would reset
-the connection, and the client might never see the answer."""
+"""How long, and how much, a refused client may continue to send. The data is discarded: closing at once would reset the
+connection, and the client might never see the response."""
 MAX_LENGTH_DIGITS = 19
 BAD_REQUEST, TIMED_OUT = b"400 Bad Request", b"408 Request Timeout"
 LONG_URL, LARGE_HEADERS = b"414 URI Too Long", b"431 Request Header Fields Too Large"
@@ -236,7 +236,7 @@ class StreamingChannel(HTTPChannel):
                 self._networkProducer.resumeProducing()
 
     def resumeProducing(self) -> None:
-        """Go on when the client has read what was sent to it."""
+        """Continue when the client has read what was sent to it."""
         super().resumeProducing()
         if self._body_held:
             self._networkProducer.pauseProducing()
@@ -244,7 +244,7 @@ class StreamingChannel(HTTPChannel):
     # --- The end ----------------------------------------------------------------------------------------------------
 
     def requestDone(self, request: StreamedRequest) -> None:
-        """Go on to the next request, unless this one was answered before its body ended."""
+        """Continue with the next request, unless this one was answered before its body ended."""
         if self._body_arrives:
             self.requests.remove(request)
             self._close_when_read()

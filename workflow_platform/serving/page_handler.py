@@ -50,5 +50,5 @@ async def _admit(scope: Any, size: int) -> None:
     except (OperationalError, InterfaceError):
         raise Unread(503, AWAY, size) from None
     if user is None:
-        message = f"Only a caller who has logged in may send more than {SMALL_BODY_BYTES} bytes."
+        message = f"Only a logged-in caller may send more than {SMALL_BODY_BYTES} bytes."
         raise Unread(401 if scope["path"].startswith("/api/") else 413, message, size)

@@ -70,7 +70,7 @@ class Companion:
     def __init__(self, order: Order, table: Table) -> None:
         self._order, self._table = order, table
         self._connection: psycopg.Connection[Any] | None = None
-        self._standing_still = False
+        self._stopped = False
 
     def run(self) -> None:
         """Renew again and again, for ever."""
@@ -103,8 +103,8 @@ class Companion:
         """Tell whether the worker's loop does not proceed; log when that changes."""
         age = time.monotonic() - self._table.ticked_at()
         still = age > self._order.lease_seconds or is_stopped(self._order.worker)
-        if still is not self._standing_still:
-            self._standing_still = still
+        if still is not self._stopped:
+            self._stopped = still
             what = (
                 "its leases expire and other workers take its executions" if still else "its leases are renewed again"
             )

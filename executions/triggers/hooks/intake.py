@@ -19,7 +19,7 @@ from executions import lifecycle
 from executions.lifecycle import CannotStart, NewExecution
 from executions.models import Execution, Trigger
 from executions.triggers.hooks import records
-from executions.triggers.hooks.keys import KeysAhead
+from executions.triggers.hooks.concurrency_keys import KeysAhead
 from executions.triggers.hooks.listeners import listening, tested
 from executions.triggers.hooks.requests import (
     Accepted,

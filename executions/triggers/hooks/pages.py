@@ -19,7 +19,7 @@ from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 
 SHOWN = 10
 _AUTH_LABELS = {
-    "basic": "user name and password",
+    "basic": "username and password",
     "bearer": "bearer token",
     "header": "secret header",
     "standard_webhooks": "Standard Webhooks signature",

@@ -20,7 +20,7 @@ PREVIEW_BYTES = 4_000
 """The largest body preview in the event of a request to a test URL."""
 LARGEST_LOGGED = 2**31 - 1
 """The limit of the column; the declared length of a request may exceed it."""
-DUPLICATE = "Duplicate message: it received the response of the first one and started no execution."
+DUPLICATE = "Duplicate message: it got the response of the first message and started no execution."
 TEST_DETAIL = "Test request received. It is shown on the workflow's page and starts no execution."
 
 

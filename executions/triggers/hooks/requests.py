@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from executions.lifecycle.keys import Key
+from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.triggers.hooks.listeners import Listener
 from workflow_platform.core.identifiers import uuid7
 from workflow_platform.core.logs import context_fields
@@ -103,7 +103,7 @@ class PendingRequest:
     outcome: Outcome = _NOT_YET
     verified: bool = False
     """Whether the request is verified: one that returns with its key is not counted twice."""
-    key: Key | None = None
+    key: ConcurrencyKey | None = None
     """The concurrency key of the execution."""
     key_deadline: float = 0.0
     """The deadline (`time.monotonic`) for the evaluation of its key."""

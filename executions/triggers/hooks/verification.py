@@ -124,7 +124,8 @@ def _authenticate(
     proving = frozenset(verify.authenticating_headers(scheme, usable))
     if proof.answer is not None:
         return Verdict(
-            AnsweredRequest(proof.answer, "URL verification: it was answered and started no execution."), proving
+            AnsweredRequest(proof.answer, "URL verification: the request was answered and started no execution."),
+            proving,
         )
     try:
         item = {

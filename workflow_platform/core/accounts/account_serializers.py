@@ -37,7 +37,7 @@ class AccountChangeSerializer(BodySerializer):
     def validate_default_workspace(self, value: UUID | None) -> UUID | None:
         """Refuse a workspace that the user is not a member of, existing or not."""
         if value is not None and not Workspace.objects.visible_to(self.context["user"]).filter(pk=value).exists():
-            raise serializers.ValidationError("You are not a member of such a workspace.", code="not_a_member")
+            raise serializers.ValidationError("You are not a member of a workspace with this id.", code="not_a_member")
         return value
 
 
@@ -46,8 +46,8 @@ class PasswordSerializer(BodySerializer):
     new_password = serializers.CharField(max_length=1024, trim_whitespace=False, style={"input_type": "password"})
     end_tokens = serializers.BooleanField(
         default=True,
-        help_text="Whether API tokens end too. Other sessions and all JWTs end in any case. True by default: who "
-        "had the old password may have made themselves a token.",
+        help_text="Whether API tokens end too. Default: true, since a person with the old password may have created "
+        "a token. Other sessions and all JWTs always end.",
     )
 
 

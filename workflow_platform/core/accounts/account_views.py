@@ -32,7 +32,7 @@ class AccountView(APIView):
 
     @extend_schema(request=AccountChangeSerializer, responses=AccountSerializer)
     def patch(self, request: Request) -> Response:
-        """Change what is given."""
+        """Change the given fields of the account."""
         user = user_of(request)
         serializer = AccountChangeSerializer(data=request.data, context={"user": user})
         serializer.is_valid(raise_exception=True)
@@ -48,7 +48,7 @@ class PasswordView(APIView):
     @extend_schema(request=PasswordSerializer, responses={200: EndedSerializer, 429: None, 503: None})
     def post(self, request: Request) -> Response:
         """Change the password. Sessions on other devices and all JWTs end; API tokens too, unless `end_tokens` is
-        false. Attempts are limited as those to log in are."""
+        false. Attempts are limited like logins."""
         user = user_of(request)
         serializer = PasswordSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -58,7 +58,7 @@ class PasswordView(APIView):
         except PasswordTooWeak as error:
             raise ValidationError({"new_password": error.messages}) from None
         if not passwords.is_right(request._request, user.username, user, values["current_password"]):
-            raise ValidationError({"current_password": ["The current password is wrong."]}, code="wrong")
+            raise ValidationError({"current_password": [passwords.WRONG_CURRENT]}, code="wrong")
         user.set_password(values["new_password"])
         with transaction.atomic():
             user.save(update_fields=["password"])

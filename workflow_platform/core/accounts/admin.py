@@ -69,8 +69,8 @@ class WorkspaceAdmin(admin.ModelAdmin[Workspace]):
     def get_deleted_objects(
         self, objs: QuerySet[Workspace] | Sequence[Workspace], request: HttpRequest
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-        """Say how much goes with the workspaces. Whoever may delete one may delete all that it owns: its history can
-        be looked at and not be changed, and goes with it all the same."""
+        """Say how much is deleted with the workspaces. A user who may delete one may delete all that it owns, also its
+        history, which can otherwise be viewed and not changed."""
         owned = {
             str(relation.related_model._meta.verbose_name_plural): relation.related_model._base_manager.filter(
                 **{f"{relation.field.name}__in": [workspace.pk for workspace in objs]}

@@ -18,7 +18,7 @@ from workflow_platform.core.accounts.sessions import end_tokens
 
 
 class _Limited(AuthenticationForm):
-    error_messages = AuthenticationForm.error_messages | {"invalid_login": "Wrong user name or password."}
+    error_messages = AuthenticationForm.error_messages | {"invalid_login": passwords.WRONG_LOGIN}
 
     def clean(self) -> dict[str, Any]:
         """Check name and password, unless there have been too many attempts."""
@@ -43,7 +43,7 @@ def _end_tokens_field() -> forms.BooleanField:
         label="End API tokens too",
         required=False,
         initial=True,
-        help_text="Sessions and JWTs end with the old password in any case. API tokens stay valid unless this is set.",
+        help_text="Sessions and JWTs always end with the old password. API tokens stay valid unless this is selected.",
     )
 
 

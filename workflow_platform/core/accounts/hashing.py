@@ -26,7 +26,7 @@ class HashingBusy(APIException):
     """Too many logins are waiting. Nothing was checked; the same request may succeed in a moment."""
 
     status_code = 503
-    default_detail = f"Too many logins at the moment. Try again in {RETRY_AFTER_SECONDS} seconds."
+    default_detail = f"Too many logins are in progress. Try again in {RETRY_AFTER_SECONDS} seconds."
     default_code = "busy"
     wait = RETRY_AFTER_SECONDS
     """Seconds; REST framework sends it as Retry-After."""

@@ -1,7 +1,7 @@
 """`Idempotency-Key` on POSTs that create: the same request again, within a day, gets the object of the first.
 
 The key is taken in the transaction that creates the object, so that there is either both or neither; a request that
-arrives while the first is at work waits for that transaction's end.
+arrives while the first is running waits for that transaction's end.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from rest_framework.request import Request
 from workflow_platform.core.accounts.models import IdempotentRequest, User
 
 HEADER = "Idempotency-Key"
-KEPT = timedelta(hours=24)
+LIFETIME = timedelta(hours=24)
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
-SWEPT = 1_000
+SWEEP_LIMIT = 1_000
 PARAMETER = OpenApiParameter(
     HEADER,
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
     pattern=r"^[\x21-\x7e]{1,200}$",
     description="1 to 200 visible ASCII characters. The same key with the same body returns, for 24 hours, what the "
-    "first request created; with another body it is refused (422).",
+    "first request created; with another body it is rejected (422).",
 )
 
 M = TypeVar("M", bound=models.Model)
@@ -53,21 +53,21 @@ def create_once(request: Request, find: Callable[[str], M | None], create: Calla
     """Return what `create` makes, or what it made for the same request within the last 24 hours, and whether it is new.
 
     `find` returns the object with an id, None where the caller may not see it or it is gone. Without the header every
-    call creates. Raises KeyRefused: 400 for a malformed key, 422 where the key stands for another body, 409 where what
-    it stands for is gone.
+    call creates. Raises KeyRefused: 400 for a malformed key, 422 if the key was used with another body, 409 if the
+    object that it created is gone.
     """
     key = request.headers.get(HEADER)
     if key is None:
         return create(), True
     if not KEY.fullmatch(key):
-        raise KeyRefused(400, "a key is 1 to 200 visible ASCII characters.")
+        raise KeyRefused(400, "a key must have 1 to 200 visible ASCII characters.")
     if not isinstance(request.user, User):
         raise TypeError("the view lets anonymous callers in")
     path, digest = request.path[:200], _digest(request)
     with transaction.atomic():
         _wait_for_turn(request.user, path, key)
         stored = IdempotentRequest.objects.filter(user=request.user, path=path, key=key).first()
-        if stored is not None and stored.created_at > timezone.now() - KEPT:
+        if stored is not None and stored.created_at > timezone.now() - LIFETIME:
             return _again(stored, digest, find), False
         if stored is not None:
             stored.delete()
@@ -89,7 +89,8 @@ def _again(stored: IdempotentRequest, digest: str, find: Callable[[str], M | Non
     row = find(stored.object_id)
     if row is None:
         raise KeyRefused(
-            409, "what the first request with this key created no longer exists, or you may no longer see it."
+            409,
+            "the object that the first request with this key created no longer exists, or you may no longer see it.",
         )
     return row
 
@@ -105,6 +106,6 @@ def _digest(request: Request) -> str:
 
 def sweep() -> int:
     """Forget keys that have run out. Returns how many."""
-    old = IdempotentRequest.objects.filter(created_at__lte=timezone.now() - KEPT).order_by("created_at")
-    count, _ = IdempotentRequest.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:SWEPT])).delete()
+    old = IdempotentRequest.objects.filter(created_at__lte=timezone.now() - LIFETIME).order_by("created_at")
+    count, _ = IdempotentRequest.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:SWEEP_LIMIT])).delete()
     return count

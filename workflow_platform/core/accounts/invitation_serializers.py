@@ -17,7 +17,7 @@ class InviteSerializer(BodySerializer):
     email = serializers.EmailField(required=False, max_length=254)
     username = serializers.CharField(required=False, max_length=150)
     role = serializers.ChoiceField(choices=Role.choices)
-    expires_at = serializers.DateTimeField(required=False, help_text="In seven days by default, in 30 at most.")
+    expires_at = serializers.DateTimeField(required=False, help_text="Default: in seven days. Maximum: in 30 days.")
 
     def validate_expires_at(self, value: datetime) -> datetime:
         """Refuse a time that is past, or too far away."""
@@ -56,8 +56,8 @@ class InvitationSerializer(serializers.ModelSerializer[Invitation]):
 
 
 class IssuedInvitationSerializer(InvitationSerializer):
-    token = serializers.CharField(allow_null=True, help_text="It is not kept and cannot be shown again.")
-    link = serializers.CharField(allow_null=True, help_text="What to send to the invited person.")
+    token = serializers.CharField(allow_null=True, help_text="The token. It is shown only in this response.")
+    link = serializers.CharField(allow_null=True, help_text="The link to send to the invited person.")
 
     class Meta(InvitationSerializer.Meta):
         fields = [*InvitationSerializer.Meta.fields, "token", "link"]

@@ -44,8 +44,8 @@ class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
         parameters=[idempotency.PARAMETER],
     )
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Invite an e-mail address or a user name. The answer holds the link, this once; send it to the person. It is
-        the same whether such a user exists or not."""
+        """Invite an email address or a username. Only this response contains the link; send it to the person. It does
+        not tell whether the user exists."""
         workspace = self._workspace()
         serializer = InviteSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -86,7 +86,7 @@ def _invited(request: Request, workspace: Workspace, data: dict[str, Any], issue
 class OfferView(APIView):
     @extend_schema(responses={200: OfferSerializer, 404: None})
     def get(self, request: Request, token: str) -> Response:
-        """Say what the invitation offers, to the user it is addressed to."""
+        """Return the workspace and role of an invitation. Only for the user to whom it is addressed."""
         return Response(OfferSerializer(invitations.find(token, user_of(request))).data, headers=NOT_STORED)
 
 
@@ -94,6 +94,6 @@ class OfferView(APIView):
 class AcceptView(APIView):
     @extend_schema(request=None, responses={200: JoinedSerializer, 404: None, 409: None})
     def post(self, request: Request, token: str) -> Response:
-        """Join the workspace. 404 for a token that is wrong, expired, used, revoked or for somebody else; 409 for a
+        """Join the workspace. 404 for a token that is wrong, expired, used, revoked or for another user; 409 for a
         member."""
         return Response(JoinedSerializer(invitations.accept(token, user_of(request))).data)

@@ -27,7 +27,7 @@ LONGEST_TOKEN = 100
 KEPT = timedelta(days=90)
 """How long an invitation can be read after its end."""
 SWEPT = 1_000
-NO_SUCH_INVITATION = "This invitation does not exist, has expired or was used, or it is for another person."
+NO_SUCH_INVITATION = "This invitation does not exist, has expired, was used, or is for another person."
 
 
 class TooManyPending(APIException):
@@ -60,7 +60,7 @@ class AlreadyMember(APIException):
 def invite(
     workspace: Workspace, by: User, role: Role, *, email: str = "", username: str = "", until: datetime | None = None
 ) -> tuple[Invitation, str]:
-    """Make an invitation to an e-mail address or a user name. Returns the row and the token, which cannot be shown
+    """Make an invitation to an email address or a username. Returns the row and the token, which cannot be shown
     again. Raises TooManyPending and TooManyInvitations."""
     memberships.lock(workspace)
     sent, now = Invitation.objects.filter(workspace=workspace), timezone.now()

@@ -2,7 +2,7 @@
 parallel cannot pass the limit, and given back when the password was right.
 
 Counters are rows: an update of one is atomic and outlives Redis. A device that the user has logged in from before has a
-counter of its own, so that nobody can lock the owner of an account out by guessing. Without one, an account takes fewer
+counter of its own, so that guessing cannot lock the owner of an account out. Without one, an account takes fewer
 guesses from one address than from all together: a single attacker leaves room for the owner at another address.
 """
 
@@ -97,7 +97,7 @@ def _limits(username: str, address: IPAddress | None, device: str | None) -> dic
 
 
 def _key(*parts: str) -> str:
-    # Hashed: people type passwords into the field of the user name.
+    # Hashed: people type passwords into the username field.
     return hashlib.sha256("\n".join(parts).encode(errors="replace")).hexdigest()
 
 

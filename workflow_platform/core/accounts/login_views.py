@@ -16,6 +16,7 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from workflow_platform.core.accounts import refresh_tokens
 from workflow_platform.core.accounts.authentication import BearerAuthentication
 from workflow_platform.core.accounts.models import User
+from workflow_platform.core.accounts.passwords import WRONG_LOGIN
 from workflow_platform.core.accounts.serializers import (
     CredentialsSerializer,
     MeSerializer,
@@ -43,13 +44,13 @@ class TokenView(_OpenView):
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        """Exchange a name and a password for an access and a refresh token. Attempts are limited for each account and
-        address; a client that keeps the cookie of an earlier login has a separate limit."""
+        """Exchange a username and a password for an access and a refresh token. Attempts are limited for each account
+        and address; a client that keeps the cookie of an earlier login has a separate limit."""
         serializer = CredentialsSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         user = authenticate(request._request, **serializer.validated_data)
         if not isinstance(user, User):
-            raise AuthenticationFailed("No active user has this name and password.")
+            raise AuthenticationFailed(WRONG_LOGIN)
         update_last_login(User, user)
         return _pair(refresh_tokens.issue(user))
 
@@ -70,7 +71,7 @@ class TokenRefreshView(_OpenView):
 class TokenRevokeView(_OpenView):
     @extend_schema(request=RefreshSerializer, responses={204: None}, auth=[], tags=["auth"])
     def post(self, request: Request) -> Response:
-        """End the login of a refresh token, with its access tokens. The answer to an unknown token is the same."""
+        """End the login of a refresh token, with its access tokens. An unknown token gets the same response."""
         serializer = RefreshSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         refresh_tokens.revoke(serializer.validated_data["refresh"])
@@ -80,7 +81,7 @@ class TokenRevokeView(_OpenView):
 class MeView(APIView):
     @extend_schema(responses=MeSerializer, tags=["auth"])
     def get(self, request: Request) -> Response:
-        """Say who the caller is, and in which workspaces they hold which role."""
+        """Return the caller, with their role in each workspace."""
         me = User.objects.prefetch_related("memberships__workspace").get(username=request.user.get_username())
         return Response(MeSerializer(me).data)
 

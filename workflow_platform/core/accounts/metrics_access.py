@@ -9,7 +9,7 @@ from workflow_platform.core.accounts.callers import caller_of
 from workflow_platform.core.requests.client_address import came_through_proxy, networks, proven_address, within
 
 CLOSED = (
-    "The metrics are for callers from this machine, from the addresses in METRICS_ALLOW, and for staff "
+    "Metrics are available to callers from this machine, to the addresses in METRICS_ALLOW, and to staff "
     "(session or API token).\n"
 )
 

@@ -133,7 +133,7 @@ class Membership(models.Model):
 
 
 class Invitation(models.Model):
-    """An offer of a role in a workspace, to one address or user name. Whether either exists is not looked up until
+    """An offer of a role in a workspace, to one email address or username. Whether either exists is not looked up until
     somebody accepts. Only a SHA-256 of the token is kept."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -164,7 +164,7 @@ class Invitation(models.Model):
         return f"{self.email or self.username} as {self.role} of {self.workspace}"
 
     def is_for(self, user: User) -> bool:
-        """Tell whether the invitation is addressed to this user. E-mail addresses ignore upper and lower case."""
+        """Tell whether the invitation is addressed to this user. Email addresses ignore upper and lower case."""
         if self.username:
             return self.username == user.username
         return bool(user.email) and self.email.casefold() == user.email.casefold()

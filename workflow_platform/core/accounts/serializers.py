@@ -21,7 +21,7 @@ class CredentialsSerializer(BodySerializer):
 
 class TokenPairSerializer(serializers.Serializer[Any]):
     access = serializers.CharField(help_text="Valid for half an hour.")
-    refresh = serializers.CharField(help_text="Valid for one use: it is exchanged for the next pair.")
+    refresh = serializers.CharField(help_text="Valid once: each use returns the next pair.")
 
 
 class RefreshSerializer(BodySerializer):
@@ -82,14 +82,12 @@ class ApiTokenSerializer(StrictBody, serializers.ModelSerializer[ApiToken]):
     def validate_expires_at(self, value: datetime | None) -> datetime | None:
         """Refuse a token that would be born expired."""
         if value is not None and value <= timezone.now():
-            raise serializers.ValidationError("This time is already past.", code="past")
+            raise serializers.ValidationError("This time has already passed.", code="past")
         return value
 
 
 class IssuedTokenSerializer(ApiTokenSerializer):
-    token = serializers.CharField(
-        allow_null=True, help_text="The token itself. It is not kept and cannot be shown again."
-    )
+    token = serializers.CharField(allow_null=True, help_text="The token. It is shown only in this response.")
 
     class Meta(ApiTokenSerializer.Meta):
         fields = [*ApiTokenSerializer.Meta.fields, "token"]

@@ -43,7 +43,7 @@ class WorkspaceViewSet(
     mixins.RetrieveModelMixin,
     viewsets.GenericViewSet[Workspace],
 ):
-    """The caller's workspaces. Whoever creates one is its admin."""
+    """The caller's workspaces. The creator of a workspace becomes its admin."""
 
     serializer_class = WorkspaceSerializer
     queryset = Workspace.objects.none()
@@ -75,7 +75,7 @@ class WorkspaceViewSet(
 @extend_schema(tags=["workspaces"])
 @extend_schema_view(partial_update=extend_schema(request=RoleSerializer, responses=MemberSerializer))
 class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Membership]):
-    """Who belongs to a workspace: for its admins, apart from leaving. Members join by accepting an invitation. A
+    """The members of a workspace. Only for its admins, except for leaving. Members join by accepting an invitation. A
     workspace keeps at least one active admin."""
 
     serializer_class = MemberSerializer
@@ -145,8 +145,7 @@ class ApiTokenViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         request=ApiTokenSerializer, responses={201: IssuedTokenSerializer}, parameters=[idempotency.PARAMETER]
     )
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Issue a token. This answer is the only place that it is ever shown in: the answer to a repeated
-        `Idempotency-Key` has null for it."""
+        """Create a token. Only this response contains it; the response to a repeated `Idempotency-Key` has null."""
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         issued: list[str] = []

@@ -45,8 +45,9 @@ class Moment(serializers.DateTimeField):
 
 
 class StrictBody:
-    """Mixin before a serializer of a JSON body: each field takes the JSON type that the schema names, and no other."""
+    """A JSON body. Each field accepts only the JSON type that the schema names."""
 
+    # A mixin, named before the serializer.
     fields: Any
 
     def to_internal_value(self, data: Any) -> Any:
@@ -57,7 +58,7 @@ class StrictBody:
 
 
 class BodySerializer(StrictBody, serializers.Serializer[Any]):
-    """A JSON body, or an object within one."""
+    """A JSON body, or an object in one."""
 
     closed = False
     """Whether a field that does not exist is refused: a filter's `type` in place of `types` would mean everything."""
@@ -162,7 +163,7 @@ class QuerySerializer(serializers.Serializer[Any]):
         if len(values) > 1 and not many:
             return "This parameter is given more than once."
         if not getattr(field, "allow_blank", False) and not all(_says_something(value, field) for value in values):
-            return "A value is needed; leave the parameter out to not filter by it."
+            return "The value is empty. Give a value, or omit the parameter."
         if isinstance(field, serializers.BooleanField) and values[0] not in {"true", "false"}:
             return "Expected true or false."
         if isinstance(field, serializers.IntegerField) and not _is_integer(values[0]):

@@ -37,7 +37,9 @@ def parse_json(body: bytes) -> Any:
     if match := _NUL.search(body):
         line = body.count(b"\n", 0, match.start(1)) + 1
         column = match.start(1) - body.rfind(b"\n", 0, match.start(1))
-        raise ParseError(f"The body holds a NUL character, which cannot be stored: line {line} column {column}.")
+        raise ParseError(
+            f"The body contains a NUL character (U+0000), which cannot be stored: line {line} column {column}."
+        )
     if is_too_deep(body, parsed):
         raise ParseError(f"The body is nested more than {MAX_DEPTH} levels deep.")
     return parsed

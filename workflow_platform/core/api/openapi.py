@@ -14,17 +14,17 @@ from drf_spectacular.openapi import AutoSchema
 from rest_framework.permissions import AllowAny
 
 REASONS = {
-    400: "The request is malformed. `errors` names each wrong parameter or field.",
+    400: "The request is invalid. `errors` names each wrong parameter or field.",
     401: "The request has no valid credentials: log in, or send `Authorization: Bearer` with a token.",
     403: "The caller's role does not allow this, or a request with a session cookie has no CSRF token.",
-    404: "There is no such object, or the caller may not see it.",
-    406: "The format that the header `Accept` asks for is not available.",
-    409: "The object is in a state that does not allow this.",
+    404: "The object does not exist, or the caller may not see it.",
+    406: "The format that the header `Accept` requests is not available.",
+    409: "The state of the object does not allow this.",
     413: "The body is too large.",
-    415: "The body has a media type that is not accepted. Send `application/json`.",
+    415: "The media type of the body is not supported. Send `application/json`.",
     422: "This idempotency key was used with another body.",
-    429: "There were too many requests. `Retry-After`, where it is given, is the number of seconds to wait.",
-    503: "A service that the platform needs did not answer in time. Try again.",
+    429: "Too many requests. `Retry-After`, if present, is the number of seconds to wait.",
+    503: "A service that the platform needs did not respond in time. Try again.",
 }
 IDEMPOTENCY_KEY = "Idempotency-Key"
 PROBLEM_TYPE = "application/problem+json"
@@ -34,14 +34,14 @@ _PROBLEM = {
     "description": "An error, as RFC 9457 defines it.",
     "required": ["type", "title", "status", "detail", "instance"],
     "properties": {
-        "type": {"type": "string", "description": "`about:blank`: the status says which kind of error it is."},
+        "type": {"type": "string", "description": "`about:blank`: the status tells the kind of error."},
         "title": {"type": "string", "description": "The name of the status."},
         "status": {"type": "integer", "description": "The status of the response."},
         "detail": {"type": "string", "description": "What was wrong, for people."},
         "instance": {"type": "string", "description": "The path of the request."},
         "errors": {
             "type": "array",
-            "description": "What was wrong, one entry for each message.",
+            "description": "What was wrong: one entry per message.",
             "items": {
                 "type": "object",
                 "required": ["field", "message", "code"],
@@ -55,7 +55,7 @@ _PROBLEM = {
                     "node": {
                         "type": "string",
                         "nullable": True,
-                        "description": "In workflows: the id of the node that it is about.",
+                        "description": "In workflows: the id of the node with the error.",
                     },
                 },
             },

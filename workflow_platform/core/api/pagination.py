@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from workflow_platform.core.api.inputs import QuerySerializer
 
-BAD_CURSOR = "This is not a cursor. Use `next` or `previous` of an earlier response."
+BAD_CURSOR = "The cursor is invalid. Use `next` or `previous` of an earlier response."
 
 
 class CursorPages(CursorPagination):
@@ -47,7 +47,7 @@ class CursorPages(CursorPagination):
         if value is None:
             return int(self.page_size or 0)
         if not value.isascii() or not value.isdecimal() or not int(value[:20]):
-            raise ValidationError({"limit": ["A number above 0 is needed."]})
+            raise ValidationError({"limit": ["Must be a whole number greater than 0."]})
         return min(int(value[:20]), int(self.max_page_size or 0))
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:

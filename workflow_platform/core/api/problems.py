@@ -29,13 +29,13 @@ logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 NOT_FOUND = "This does not exist, or you may not see it."
-AWAY = "The database did not answer in time. Try again."
-REDIS_AWAY = "Redis did not answer. Try again."
+AWAY = "The database did not respond in time. Try again."
+REDIS_AWAY = "Redis did not respond. Try again."
 UNKNOWN = (
-    "The database stopped answering before everything was confirmed: the change may or may not have been made. Check "
+    "The database stopped responding before it confirmed the change, which may or may not have been made. Check "
     "before you send the request again, or send it again with the same Idempotency-Key."
 )
-UNSTORABLE = "A value of the request cannot be stored: a number is too large, or a text holds a NUL character."
+UNSTORABLE = "A value of the request cannot be stored: a number is too large, or a text contains a NUL character."
 RETRY_AFTER = "2"
 _AWAY = (OperationalError, InterfaceError, RedisError)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -180,12 +180,12 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def handler500(request: HttpRequest) -> HttpResponseBase:
-    """Answer where a bug was met, or no database. The details are in the log only."""
+    """Respond to an unexpected error or a lost database. The details are in the log only."""
     error = sys.exc_info()[1]
     if isinstance(error, _AWAY):
         return _unavailable(request, _away(error, request.method))
     if _for_programs(request):
-        return json_problem(request, 500, "The server failed to process this request. Its log has the reason.")
+        return json_problem(request, 500, "The server failed to process this request. See its log for the reason.")
     return defaults.server_error(request)
 
 
@@ -204,8 +204,10 @@ def _unavailable(request: HttpRequest, detail: str) -> HttpResponse:
 
 def too_large(size: int | None = None) -> str:
     """Return the sentence that refuses a body; `size` is None where it is not known."""
-    limit = f"at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} are allowed."
-    return f"The body has {size} bytes; {limit}" if size else f"The body has too many bytes; {limit}"
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if size:
+        return f"The body has {size} bytes; at most {limit} are allowed."
+    return f"The body is too large; at most {limit} bytes are allowed."
 
 
 def _refuse_body(request: HttpRequest, status: int, detail: str) -> HttpResponse:

@@ -130,7 +130,7 @@ def parse_url(url: str) -> tuple[SplitResult, str, int]:
     """Return (parts, host, port) of a URL that can be read in one way only, the host as it goes to the resolver (IDNA).
     Raises OutboundRefused, also for a port that is not of OUTBOUND_PORTS."""
     if "\\" in url or any(unicodedata.category(c) in _UNREADABLE for c in url):
-        raise OutboundRefused("The URL holds a space, a control character or a backslash.")
+        raise OutboundRefused("The URL contains a space, a control character or a backslash. Encode or remove it.")
     try:
         parts = urlsplit(url)
         named, port = parts.hostname, parts.port
@@ -139,7 +139,7 @@ def parse_url(url: str) -> tuple[SplitResult, str, int]:
     if parts.scheme not in {"http", "https"}:
         raise OutboundRefused(f"Only http and https URLs are allowed, not {parts.scheme or 'nothing'!r}.")
     if not named or parts.username is not None or parts.password is not None:
-        raise OutboundRefused("The URL needs a host and must not hold a user name or password.")
+        raise OutboundRefused("The URL needs a host and must not contain a username or password.")
     if port is None:
         port = 443 if parts.scheme == "https" else 80
     if not _port_is_open(port, tuple(settings.OUTBOUND_PORTS)):
@@ -169,7 +169,7 @@ def _host(named: str, in_brackets: bool) -> str:
     except (ValueError, idna.IDNAError):
         host = ""
     if not _HOST.fullmatch(host) or ".." in host:
-        raise OutboundRefused("The host is neither a name nor an address.")
+        raise OutboundRefused("The host is neither a host name nor an IP address.")
     return host
 
 

@@ -168,7 +168,7 @@ def _prepare(
         if not name.isascii() or any(ord(c) < 32 or ord(c) == 127 or c == ":" for c in name) or not name.strip():
             raise OutboundRefused(f"{name!r} cannot be the name of a header.")
         if any(c in "\r\n\0" for c in value) or not _latin(value):
-            raise OutboundRefused(f"The header {name} holds a character that HTTP does not allow.")
+            raise OutboundRefused(f"The header {name} contains a character that HTTP does not allow. Remove it.")
     named = {name.lower() for name in custom}
     ours = {"User-Agent": "workflow-platform", "Accept": "*/*", "Accept-Encoding": "identity"}
     merged = {name: value for name, value in ours.items() if name.lower() not in named} | custom

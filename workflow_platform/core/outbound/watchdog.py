@@ -1,6 +1,6 @@
 """Deadlines and cancellations of calls that block in a socket: one thread for all of them shuts what is over.
 
-A socket's own timeout starts anew with each byte that arrives, so it is no deadline; and nothing but its end wakes a
+A socket's own timeout restarts with each byte that arrives, so it is no deadline; and nothing but its end wakes a
 thread that waits in it.
 """
 

@@ -88,7 +88,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _checked_connection(self, call: GuardedCall) -> Any:
         """Return the pool's next connection that works.
 
-        The pool could check them itself, but then goes on waiting after it was closed. It is asked for some seconds at
+        The pool could check them itself, but then keeps waiting after it was closed. It is asked for some seconds at
         a time for the same reason: a caller that asks in the instant in which it is closed is not told.
         """
         until = time.monotonic() + self.settings_dict["OPTIONS"]["pool"].get("timeout", 30)

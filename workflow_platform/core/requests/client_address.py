@@ -27,7 +27,7 @@ def client_address(meta: Mapping[str, Any]) -> IPAddress | None:
     """Return the address of the client of a request with these `META`; None where the socket has none.
 
     `X-Forwarded-For` is believed as far as proxies of ours have written it: from the right to the first address that
-    is none of them. Whatever stands left of that, the client may have made up.
+    is none of them. The client may have invented any address to the left of it.
     """
     address = parse(str(meta.get("REMOTE_ADDR") or ""))
     proxies = networks(tuple(settings.TRUSTED_PROXIES))

@@ -107,7 +107,7 @@ class RequestBody:
                 message = await self._receive()
         except TimeoutError:
             seconds = f"{settings.REQUEST_PROGRESS_SECONDS:g} s"
-            detail = f"The body came too slowly: {PROGRESS_BYTES} bytes must come in every {seconds}."
+            detail = f"The body arrived too slowly: {PROGRESS_BYTES} bytes must come in every {seconds}."
             raise Unread(408, detail, self._size) from None
         # Only the time that the client takes counts.
         self._seconds_left -= clock() - began
@@ -122,7 +122,7 @@ class RequestBody:
             return
         self._address = self._address or counted_as(client_address(_meta(self._scope)))
         if not _room.take(self._address, more):
-            raise Unread(503, "There are too many large bodies at the moment; send this one again later.", self._size)
+            raise Unread(503, "Too many large bodies are being received. Send the request again later.", self._size)
         self._held += more
 
 

@@ -20,7 +20,7 @@ class Batches(Generic[T]):
     """Hands what was put in to `work(group, batch)`, `most` at a time, in a daemon thread of each group.
 
     `work` returns those of the batch that it did not get to, which must be fewer: they come first next time. What it
-    raises is a bug: `failed(batch)` is called, and the rest goes on.
+    raises is a bug: `failed(batch)` is called, and the other batches continue.
     """
 
     def __init__(

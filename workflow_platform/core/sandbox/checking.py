@@ -49,7 +49,7 @@ class Checks:
             if text in verdicts or text in unknown:
                 continue
             if _SURROGATE.search(text[1]):
-                verdicts[text] = "The text holds half of a surrogate pair, which cannot be stored."
+                verdicts[text] = "The text contains an unpaired surrogate, which cannot be stored. Remove it."
                 continue
             digest = _digest(text)
             with self._lock:

@@ -1,6 +1,6 @@
 """Secrets at rest: Fernet (AES-128-CBC, HMAC-SHA256) under the keys of CREDENTIAL_KEYS.
 
-The first key encrypts, all of them decrypt. A key derived from SECRET_KEY always stands last: it serves where
+The first key encrypts, all of them decrypt. A key derived from SECRET_KEY is always last: it serves where
 CREDENTIAL_KEYS is unset, and still opens what it closed once the variable is set.
 """
 

@@ -96,7 +96,7 @@ def _hidden(name: str, value: Any) -> Any:
 
 def masked_text(text: str) -> str:
     """Return a text without what has the name of a secret in it: in JSON, in a query or form, in a header line, after
-    Bearer or Basic, and without user names and passwords in URLs."""
+    Bearer or Basic, and without usernames and passwords in URLs."""
     if not _has_hint(text):
         return text
     if text[:1] in {"{", "["}:

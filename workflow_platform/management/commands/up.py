@@ -114,7 +114,9 @@ class Command(BaseCommand):
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CommandError(f"The platform already runs on {self.data} (DATA_DIR), or is still stopping.") from None
+            raise CommandError(
+                f"The platform is already running with {self.data} (DATA_DIR), or is still stopping."
+            ) from None
 
     def _claim_port(self) -> None:
         family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET

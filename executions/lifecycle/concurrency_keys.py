@@ -24,7 +24,7 @@ Items = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ConcurrencyKey:
     """The key of an execution of this version, or the error if it has none."""
 
     version_id: UUID
@@ -32,16 +32,16 @@ class Key:
     error: str = ""
 
 
-def read(version: WorkflowVersion, items: Items) -> Key | None:
+def read(version: WorkflowVersion, items: Items) -> ConcurrencyKey | None:
     """Return the key; None if it needs JavaScript."""
     template = _template(version)
     if not template:
-        return Key(version.pk)
+        return ConcurrencyKey(version.pk)
     value = plain_paths.read(template, {"$json": _first(items)[0], "$vars": _vars(version)})
-    return None if value is plain_paths.NOT_PLAIN else Key(version.pk, _text(value))
+    return None if value is plain_paths.NOT_PLAIN else ConcurrencyKey(version.pk, _text(value))
 
 
-def evaluate(executions: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[Key | None]:
+def evaluate(executions: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[ConcurrencyKey | None]:
     """Return the keys of executions in one workspace, `group`; None for those that were not reached in time, which is
     never the first. Raises SandboxUnavailable. Not for use within a transaction."""
     evaluations = [
@@ -52,9 +52,9 @@ def evaluate(executions: Sequence[tuple[WorkflowVersion, Items]], group: str) ->
     return [_key(version, value) for (version, _), value in zip(executions, values, strict=True)]
 
 
-def of_all(executions: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[Key]:
+def of_all(executions: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[ConcurrencyKey]:
     """Return the keys of executions in one workspace. Raises SandboxUnavailable, also after LONGEST_SECONDS."""
-    keys: list[Key | None] = [read(version, items) for version, items in executions]
+    keys: list[ConcurrencyKey | None] = [read(version, items) for version, items in executions]
     deadline = time.monotonic() + LONGEST_SECONDS
     while missing := [index for index, key in enumerate(keys) if key is None]:
         if time.monotonic() > deadline:
@@ -66,12 +66,12 @@ def of_all(executions: Sequence[tuple[WorkflowVersion, Items]], group: str) -> l
     return [key for key in keys if key is not None]
 
 
-def _key(version: WorkflowVersion, value: Any) -> Key | None:
+def _key(version: WorkflowVersion, value: Any) -> ConcurrencyKey | None:
     if value is NOT_REACHED:
         return None
     if isinstance(value, ExpressionError):
-        return Key(version.pk, error=str(value))
-    return Key(version.pk, _text(value))
+        return ConcurrencyKey(version.pk, error=str(value))
+    return ConcurrencyKey(version.pk, _text(value))
 
 
 def _template(version: WorkflowVersion) -> str:

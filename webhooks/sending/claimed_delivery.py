@@ -17,7 +17,7 @@ from webhooks.retry_schedule import Defaults, RetryPolicy
 from webhooks.secrets import SealedSecrets
 from webhooks.transforms import TransformResult
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("webhooks.sending.message")  # an earlier name of this module; operators may filter by it
 
 
 @dataclass(frozen=True, slots=True)

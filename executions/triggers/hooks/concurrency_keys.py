@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from executions.lifecycle import keys
+from executions.lifecycle import concurrency_keys
 from executions.models import WorkflowVersion
 from executions.triggers.hooks.requests import AcceptedRequest, PendingRequest, RefusedRequest
 from workflow_platform.core.sandbox.asking import SandboxUnavailable
@@ -46,7 +46,7 @@ class KeysAhead:
             or pending.key is not None
         ):
             return False
-        pending.key = keys.read(pending.listener.version, [pending.verdict.outcome.item])
+        pending.key = concurrency_keys.read(pending.listener.version, [pending.verdict.outcome.item])
         if pending.key is not None:
             return False
         pending.key_deadline = time.monotonic() + MAX_SECONDS
@@ -66,7 +66,7 @@ class KeysAhead:
             count += 1
         chosen, rest = live[:count], live[count:]
         try:
-            results = keys.evaluate([_key_input(pending) for pending in chosen], workspace)
+            results = concurrency_keys.evaluate([_key_input(pending) for pending in chosen], workspace)
         except SandboxUnavailable as error:
             self._refuse_all(chosen, RefusedRequest(503, str(error), {"Retry-After": str(error.retry_after)}))
             return rest
@@ -86,7 +86,7 @@ class KeysAhead:
             self._done(pending)
 
 
-def _key_input(pending: PendingRequest) -> tuple[WorkflowVersion, keys.Items]:
+def _key_input(pending: PendingRequest) -> tuple[WorkflowVersion, concurrency_keys.Items]:
     assert pending.listener is not None
     assert isinstance(pending.verdict.outcome, AcceptedRequest)
     return pending.listener.version, [pending.verdict.outcome.item]
