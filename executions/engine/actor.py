@@ -33,9 +33,9 @@ from workflow_platform.core.logs import execution_logging
 logger = logging.getLogger(__name__)
 
 OUTCOMES_PER_TURN = 20
-"""Ended attempts that it handles in one turn before other executions have theirs."""
+"""The most ended attempts to handle in one turn, before the turns of other executions."""
 HOLD_SECONDS = 0.25
-"""What is due sooner is awaited in this process, with the lease held."""
+"""A wait that ends sooner keeps the lease in this process."""
 
 
 class ExecutionActor:
@@ -94,7 +94,7 @@ class ExecutionActor:
         self.tell(self._abandon)
 
     def on_control_request(self, cancel: dict[str, Any] | None, pause: dict[str, Any] | None, woken: bool) -> None:
-        """Take a request to cancel or pause, or the news that something that is waited for has been resolved."""
+        """Take a request to cancel or pause, or the notification that a wait has been resolved."""
         state = self._state
         if (cancel, pause, woken) != (state.cancel_request, state.pause_request, state.woken):
             state.cancel_request, state.pause_request, state.woken = cancel, pause, woken
@@ -126,7 +126,7 @@ class ExecutionActor:
         self.advance()
 
     def advance(self) -> None:
-        """Do everything that can be done now."""
+        """Apply requests and continue the execution as far as possible."""
         state, nodes = self._state, self._nodes
         handled, until = 0, time.monotonic() + TURN_SECONDS
         while not state.is_over:
@@ -212,7 +212,7 @@ class ExecutionActor:
             self._nodes.attempt(active)
 
     def _on_start_committed(self, active: ActiveNodeRun) -> None:
-        """Make an attempt with effects outside, unless it was given up meanwhile."""
+        """Make an attempt with external effects, unless it was abandoned meanwhile."""
         key: RunKey = (active.row.node_id, active.row.run_index)
         if not self._state.is_over and self._nodes.active.get(key) is active:
             self._nodes.attempt(active)
@@ -313,7 +313,7 @@ class ExecutionActor:
             self._close()
 
     def _on_error(self, error: Exception) -> None:
-        """A message has raised an unexpected error: give the execution up; it is recovered, up to MAX_RECOVERIES."""
+        """A message has raised an unexpected error: abandon the execution; it is recovered, up to MAX_RECOVERIES."""
         logger.error(
             "the execution stopped with an unexpected error; it is recovered from its last checkpoint",
             exc_info=error,

@@ -42,9 +42,9 @@ def _start(run: NodeRun, workflow: str, items: Items, wait: bool, key: Key | Non
     if known is not None and known.child is not None:
         return known.child
     try:
-        found = Workflow.objects.named(parent.workspace_id, workflow)
+        child_workflow = Workflow.objects.named(parent.workspace_id, workflow)
         child = lifecycle.create_execution(
-            workflow=found,
+            workflow=child_workflow,
             trigger=Trigger.WORKFLOW,
             input=list(items),
             priority=parent.priority,
@@ -55,6 +55,6 @@ def _start(run: NodeRun, workflow: str, items: Items, wait: bool, key: Key | Non
     except NoSuchWorkflow as error:
         raise NodeError(f"parameters.workflow: {error}") from None
     except lifecycle.CannotStart as error:
-        raise NodeError(f"{found.name!r} was not started: {error}") from None
+        raise NodeError(f"{child_workflow.name!r} was not started: {error}") from None
     Wait.objects.create(**attempt, kind=WaitKind.EXECUTION, child=child, resolved_at=None if wait else timezone.now())
     return child

@@ -78,7 +78,7 @@ class TransactionTrace:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_xact_status(%s::text::xid8)", [self.transaction_id])
                 (status,) = cursor.fetchone()
-        except DataError:  # the number has not been given out: a crash has undone the transaction
+        except DataError:  # the number was never issued: a crash rolled back the transaction
             return True
         return bool(status != "in progress")
 

@@ -95,7 +95,7 @@ class Heartbeats:
         """Renew the holder's lease until `release`."""
         lease = holder.lease
         with self._lock:
-            if not self._held:  # no turn was taken while there was nothing to do
+            if not self._held:  # an idle worker takes no turns
                 self._table.tick(time.monotonic())
             held = HeldLease(holder, lease, self._free_slots.pop(), self._table)
             self._held[lease] = held

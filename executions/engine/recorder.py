@@ -50,7 +50,7 @@ class Recorder:
 
         The future is done when the change is committed. It fails with StaleLease or the database's error, and then
         nothing of the change was written. `on_done` is called with the error, or None, in the recorder's thread. The
-        rows are copied: the caller may go on changing them.
+        rows are copied: the caller may change them afterwards.
         """
         change.node_runs = [copy.copy(run) for run in change.node_runs]
         future: Future[None] = Future()

@@ -1,4 +1,4 @@
-"""Waits, in a web process, for an execution's response or end: by group message, and by polling the database.
+"""Waits in a web process for the response or the end of an execution: by group message, and by polling the database.
 
 A worker sends one message for each execution that is `awaited`. A message may be lost, so a waiter also polls, at
 increasing intervals.
@@ -64,7 +64,7 @@ class _Listener:
                     for waiter in self.waiters.get(message["id"], ()):
                         waiter.state = message["state"]
                         waiter.event.set()
-            except Exception as error:  # whatever Redis raises: waiters look for themselves meanwhile
+            except Exception as error:  # any error of Redis: waiters poll meanwhile
                 logger.warning(
                     "notifications of responses not received: %s; polling the database, reconnecting in %g s",
                     error,

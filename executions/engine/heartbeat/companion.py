@@ -73,7 +73,7 @@ class Companion:
         self._standing_still = False
 
     def run(self) -> None:
-        """Renew again and again, for ever."""
+        """Renew repeatedly, without end."""
         while True:
             pause = self._order.heartbeat_seconds
             try:
@@ -126,7 +126,7 @@ class Companion:
         return {row[0] for row in self._connection.execute(RENEW, values).fetchall()}
 
     def disconnect(self) -> None:
-        """Hold no connection while there is nothing to renew."""
+        """Close the connection while no lease is held."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -143,10 +143,10 @@ def is_stopped(pid: int) -> bool:
 
 def main() -> None:
     """Serve the worker on the standard input until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's affair
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker handles Ctrl-C
     connection = socket.socket(fileno=0)
-    with connection.makefile("r") as told:
-        line = told.readline()
+    with connection.makefile("r") as orders:
+        line = orders.readline()
     if not line:
         return
     order = Order(**json.loads(line))
