@@ -18,14 +18,14 @@ from workflow_platform.core.sandbox.asking import SandboxUnavailable
 def start_child(run: NodeRun, workflow: str, items: Items, wait: bool) -> Execution:
     """Start the workflow with that id or name for an attempt of a node run. Raises NodeError.
 
-    The child comes with its wait, of which an attempt has one at most: tried again after a crash, the same attempt
-    gets the child that it has. `wait` tells whether its end is waited for.
+    The child is created together with its wait, at most one for each attempt: an attempt that is repeated after a crash
+    gets its existing child. `wait`: the node run waits for the end of the child.
     """
     try:
         # Before the transaction, which holds the parent's row.
         key = lifecycle.key_ahead(Workflow.objects.named(run.execution.workspace_id, workflow), list(items[:1]))
     except NoSuchWorkflow:
-        key = None  # an attempt that is made again may have its child already
+        key = None  # a repeated attempt may already have its child
     except SandboxUnavailable as error:
         raise NodeError(f"settings.concurrency.key of {workflow!r}: {error}", retryable=True) from None
     return _start(run, workflow, items, wait, key)

@@ -1,8 +1,8 @@
 """The leases that this process holds, and the requests to the executions that hold them.
 
-A companion process (`executions.heartbeat`) renews the leases. It needs nothing of this process but signs of life, so
-code that holds the interpreter's lock for seconds loses no lease. A process whose turns stop altogether loses all of
-them, and other workers continue.
+A companion process (`heartbeat`) renews the leases. It needs only signs of life from this process, so code that holds
+the interpreter lock for seconds loses no lease. A process that takes no turns at all loses its leases, and other
+workers continue.
 """
 
 from __future__ import annotations

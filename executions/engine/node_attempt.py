@@ -1,6 +1,6 @@
 """One attempt of a node run: its input, where it runs, its outcome and its cost.
 
-Nothing is written here.
+This module writes nothing.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ LOST_WHILE_RUNNING = "The worker was lost while the node ran; nodes of this type
 class NodeRunner:
     """Runs the nodes of one execution.
 
-    It returns changes for the actor to submit, and starts attempts only on request. All
-    methods are called in the actor's turns; the callbacks are called from the threads of nodes.
+    It returns changes for the actor to submit, and starts attempts only on request. All methods are called in the
+    actor's turns; the callbacks are called from the threads of nodes.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class NodeRunner:
         return lifecycle.start_node(self._execution, self._lease, row, count)
 
     def needs_commit(self, active: ActiveNodeRun) -> bool:
-        """Tell whether the attempt has effects outside, which must rest on checkpoints that a crash cannot undo."""
+        """Tell whether the attempt has effects outside, which require committed checkpoints."""
         node = self._graph.nodes[active.row.node_id]
         node_type = self._definition.types[node.id]
         return node_type.blocking and not node_type.pure and not node.disabled

@@ -77,8 +77,8 @@ class _Listener:
 _listeners: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Listener] = weakref.WeakKeyDictionary()
 
 
-async def wait_for(execution_id: UUID, seconds: float, *, answered: bool = False) -> dict[str, Any]:
-    """Wait up to `seconds` for the execution's end, or with `answered` for its response if that comes first.
+async def wait_for(execution_id: UUID, seconds: float, *, until_response: bool = False) -> dict[str, Any]:
+    """Wait up to `seconds` for the execution's end, or with `until_response` for its response if that comes first.
 
     Returns the current `{status, response, items}`; `items` is the result of a completed execution.
     """
@@ -99,7 +99,7 @@ async def wait_for(execution_id: UUID, seconds: float, *, answered: bool = False
             pause = min(MAX_POLL_SECONDS, pause * 2)
             received, waiter.state = waiter.state, None
             state: dict[str, Any] = received or await _load(execution_id)
-            done = ExecutionStatus(state["status"]).ended or (answered and state["response"] is not None)
+            done = ExecutionStatus(state["status"]).ended or (until_response and state["response"] is not None)
             if done or loop.time() >= deadline:
                 return state
     finally:

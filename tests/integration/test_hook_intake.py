@@ -118,7 +118,7 @@ def test_more_than_memory_holds_is_sent_away_and_logged(monkeypatch: pytest.Monk
 def test_the_log_says_what_those_who_waited_were_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     hook("waits", respond="on_completion")
 
-    async def answers_at_once(execution_id: UUID, seconds: float, answered: bool) -> dict[str, Any]:
+    async def answers_at_once(execution_id: UUID, seconds: float, until_response: bool) -> dict[str, Any]:
         return {"status": "failed", "response": None, "items": []}
 
     monkeypatch.setattr("executions.waits.responses.wait_for", answers_at_once)

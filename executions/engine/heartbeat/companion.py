@@ -1,8 +1,8 @@
 """The companion process of a worker (`python -m` this module): renews the leases that the worker holds.
 
-It lives while the worker does, and renews while the worker's own loop proceeds: not if it has taken no turn for
-LEASE_SECONDS, is stopped, or if an execution has been in one and the same turn for so long. No Django: it is small, and
-starts quickly. How to reach the database comes over its standard input, a socket that ends with the worker.
+It runs as long as the worker, and renews while the worker's loop proceeds: not if the worker has taken no turn for
+LEASE_SECONDS or is stopped, nor for an execution whose turn takes that long. It uses no Django, so it is small and
+starts quickly. It receives the database settings over its standard input, a socket that closes with the worker.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Companion:
             time.sleep(pause)
 
     def beat(self) -> None:
-        """Renew what is held, and note what is lost. Raises psycopg.Error."""
+        """Renew the held leases, and mark the lost ones. Raises psycopg.Error."""
         held = list(self._table.held())
         if not held:
             self.disconnect()
@@ -112,8 +112,7 @@ class Companion:
         return still
 
     def _renew(self, held: list[Entry]) -> set[Any]:
-        """Extend every lease that is still the worker's and has not run out. Returns the executions of which that is
-        so."""
+        """Extend every lease that is still the worker's and has not expired. Returns their executions."""
         if not held:
             return set()
         if self._connection is None:

@@ -1,8 +1,8 @@
 """Shared memory of a worker and its companion, used without messages or locks.
 
 The worker writes which leases it holds, when it last took a turn, and since when each execution's turn lasts. The
-companion writes which leases were lost. Each field has one writer. A reader that comes while one is being written sees
-a lease that does not exist, which the database does not renew, and looks again soon.
+companion writes which leases were lost. Each field has one writer. A reader during a write sees a lease that does
+not exist; the database does not renew it, and the next read is correct.
 """
 
 from __future__ import annotations
