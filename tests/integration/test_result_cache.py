@@ -31,7 +31,7 @@ LEAVE = """
 from workflow_platform.core.accounts.models import Membership
 Membership.objects.filter(workspace__slug="next-door").delete()
 """
-FIGURES = "from executions.cache import figures; f = figures(); print(f.hits, f.misses, f.entries)"
+FIGURES = "from executions.cache import stats; f = stats(); print(f.hits, f.misses, f.entries)"
 
 
 @pytest.fixture
