@@ -267,7 +267,7 @@ def test_parameters_that_are_not_valid_let_nobody_in() -> None:
             "UPDATE executions_workflowversion SET nodes = %s WHERE id = %s", [orjson.dumps(nodes).decode(), version.pk]
         )
     assert post_all({"path": "fine"})[0][0] == 503
-    assert InboundRequest.objects.get().reason.startswith("The trigger's parameters are not valid: auth")
+    assert InboundRequest.objects.get().reason.startswith("The trigger's parameters are invalid. auth")
 
 
 TEXTS = st.text(st.characters(max_codepoint=255), max_size=30)

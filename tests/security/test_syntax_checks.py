@@ -206,7 +206,7 @@ def test_contexts_are_made_in_one_place_with_all_of_their_limits() -> None:
         for file in (ROOT / folder).rglob("*.py")
         if re.search(r"quickjs\.(Context|Function)\(", file.read_text())
     }
-    assert made_in == {"workflow_platform/sandbox/javascript.py"}
+    assert made_in == {"workflow_platform/core/sandbox/javascript.py"}
     assert CHECK_MEMORY_BYTES > 0
 
 
