@@ -1,12 +1,12 @@
-"""Admission: which executions the limits and the turns of workspaces let start. `explanation` says why one waits.
+"""Admission: starts executions as the limits and the turns of workspaces allow. `explanation` explains the queue.
 
-The database is the queue. An execution is in it until it is *admitted* (`admitted_at`), which queues its RQ job;
-it counts against the limits from then until it ends or gives its lease back. In line are those that are queued, and
-those that waited or were paused and can continue. Workspaces take turns: the next is of the workspace that has the
-fewest admitted; within it the place is `rank_at`, an age with an offset for priority.
+The database is the queue. An execution is queued until it is *admitted* (`admitted_at`), which creates its RQ job. It
+counts against the limits until it ends or releases its lease. The queue contains new executions, and waiting or paused
+ones that are due to continue. Workspaces take turns: the workspace with the fewest admitted executions is next; within
+a workspace the order is `rank_at`, the age with an offset for the priority.
 
-Every workflow has a line of its own, of which one admission looks at the head only: what it costs grows with the
-number of workflows in line and not with the length of their lines.
+Each workflow has a separate queue, and an admission pass reads only its head: the cost grows with the number of
+workflows that have queued executions, not with the length of their queues.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from executions.admission import after_commit, rq_queues
 from executions.domain.statuses import ExecutionStatus
 
 ADMISSION_LOCK = 0x61646D69
-"""Advisory lock: one process at a time counts and admits, so that no limit is overrun."""
+"""Advisory lock: one process at a time counts and admits, so that no limit is exceeded."""
 KEYED_LOOK = 500
-"""How far down the line of a workflow with keys one pass looks, at least: who is first may share a key."""
+"""The least number of executions that a pass reads from the queue of a workflow with keys, which may share one."""
 DUE_LOOK = 5_000
 """The number of executions to resume that one pass checks."""
 MOST_PASSES = 50
 RATE_PARTS = 64
-"""Starts are counted in so many parts of the span of a rate limit: a start counts for the span and up to one part
-more, so that no span of time ever sees more starts than the limit."""
+"""The number of parts of a rate limit's span in which starts are counted. A start counts for the span and up to one
+part more, so that no span has more starts than the limit."""
 ENDED = [status.value for status in ExecutionStatus if status.ended]
 
 ACTIVE = "admitted_at IS NOT NULL AND status <> ALL(%(ended)s)"
-"""What counts against the limits."""
+"""The executions that count against the limits."""
 RATE_PART = f"GREATEST(0.001, w.rate_seconds / {RATE_PARTS})"
-"""The length of a part, in seconds, of the workflow `w`."""
+"""The length of a part in seconds, for the workflow `w`."""
 
 _PASS = f"""
 WITH RECURSIVE active AS MATERIALIZED (
@@ -132,7 +132,7 @@ AND b.began_at < clock_timestamp() - make_interval(secs => w.rate_seconds + 2 * 
 
 
 def limit_parameters() -> dict[str, Any]:
-    """Return the parameters of the statements above."""
+    """Return the parameters of the statements that apply limits."""
     return {
         "ended": ENDED,
         "cap": settings.PERF_MAX_CONCURRENT_EXECUTIONS,
@@ -141,11 +141,11 @@ def limit_parameters() -> dict[str, Any]:
 
 
 def admit_or_poke() -> None:
-    """Admit inside the caller's transaction if no other process does; otherwise admit after the commit."""
+    """Admit within the caller's transaction if no other process is admitting; otherwise after the commit."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [ADMISSION_LOCK])
-        (mine,) = cursor.fetchone()
-    if mine:
+        (locked,) = cursor.fetchone()
+    if locked:
         _admit()
     else:
         transaction.on_commit(after_commit.admit)
@@ -153,7 +153,7 @@ def admit_or_poke() -> None:
 
 @transaction.atomic
 def admit() -> int:
-    """Let through what the limits allow. Returns how many."""
+    """Admit executions as the limits allow. Returns their number."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT 1 FROM executions_execution WHERE admitted_at IS NULL AND status = 'queued')"
@@ -167,7 +167,7 @@ def admit() -> int:
 
 
 def _admit() -> int:
-    """Admit under the lock; the jobs are queued once the transaction has committed."""
+    """Admit under the lock. The jobs are enqueued after the commit."""
     jobs: list[rq_queues.NextClaim] = []
     with connection.cursor() as cursor:
         for _ in range(MOST_PASSES):
@@ -187,5 +187,5 @@ def _admit() -> int:
 
 
 def follow_up_on_commit() -> None:
-    """After the commit, notify what depends on an execution's end, and admit the next one."""
+    """After the commit, process the end of executions and admit the next ones."""
     transaction.on_commit(after_commit.follow_up)

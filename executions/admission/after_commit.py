@@ -1,8 +1,7 @@
-"""What commits leave to be done at once, by one thread of each process: admissions, what follows an end, waits for
-deliveries.
+"""Work that follows commits, in one thread of each process: admissions, completions, waits for deliveries.
 
-Nothing depends on it: whatever a process leaves undone when it dies, the sweep of the scheduler finds. It knows no one:
-those who have such work register it when the app is ready.
+It may be lost when a process dies: the scheduler's sweep then does it. Packages register their work when the app is
+ready (`executions.wiring`).
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ _work: dict[str, Callable[[], object]] = {}
 
 
 def register(name: str, work: Callable[[], object]) -> None:
-    """Register work by its name. Work that is registered first runs first."""
+    """Register work under a name. Work runs in the order of registration."""
     _work[name] = work
 
 
 class _Background:
     def __init__(self) -> None:
-        self._asked: set[str] = set()
+        self._requested: set[str] = set()
         self._wake = threading.Event()
         self._busy = False
         threading.Thread(target=self._run, name="background", daemon=True).start()
 
-    def ask(self, *names: str) -> None:
-        self._asked.update(names)
+    def request(self, *names: str) -> None:
+        self._requested.update(names)
         self._wake.set()
 
     @property
@@ -48,8 +47,8 @@ class _Background:
             self._busy = True
             self._wake.clear()
             for name, work in _work.items():
-                if name in self._asked:
-                    self._asked.discard(name)
+                if name in self._requested:
+                    self._requested.discard(name)
                     self._do(name, work)
             if not self._wake.is_set():
                 connection.close()
@@ -72,20 +71,20 @@ _background = PerProcess(_Background)
 
 
 def is_idle() -> bool:
-    """Return whether this process has no such work left."""
+    """Return whether this process has no pending work."""
     return _background.current is None or _background.current.idle
 
 
 def admit() -> None:
-    """Run an admission pass soon."""
-    _background().ask(ADMIT)
+    """Request an admission pass."""
+    _background().request(ADMIT)
 
 
 def deliveries_have_ended() -> None:
-    """Resume node runs whose deliveries have ended, soon."""
-    _background().ask(DELIVERIES)
+    """Request that node runs whose deliveries have ended are resumed."""
+    _background().request(DELIVERIES)
 
 
 def follow_up() -> None:
-    """Follow up ended executions, and run an admission pass, soon."""
-    _background().ask(FOLLOW_UP, ADMIT)
+    """Request the completion of ended executions and an admission pass."""
+    _background().request(FOLLOW_UP, ADMIT)

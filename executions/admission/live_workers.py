@@ -1,4 +1,4 @@
-"""Which workers live: RQ's records in Redis, by their last heartbeat."""
+"""The live workers, from the last heartbeats in RQ's records in Redis."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from rq.utils import utcparse
 from workflow_platform.core.redis_server import patient_client
 
 WORKER_TTL_SECONDS = 30
-"""The `--worker-ttl` of workers: an idle one sends a heartbeat every 15 s, a busy one every 10 s."""
+"""The `--worker-ttl` of workers. Idle workers send a heartbeat every 15 s, busy ones every 10 s."""
 WORKER_SILENT = timedelta(seconds=WORKER_TTL_SECONDS + 5)
-"""A worker without a heartbeat for so long counts as dead, even if Redis still lists it."""
+"""A worker without a heartbeat for this long counts as dead, even if Redis still lists it."""
 WORKER_KEYS = f"{Worker.redis_worker_namespace_prefix}*"
 STARVING_FIELD = "starving"
-"""Of a worker's record in Redis: its name while the turns of its executions come late."""
+"""The field of a worker's record in Redis that has its name while the turns of its executions are late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The number of live workers, and the names of those that starve."""
+    """The number of live workers, and the names of overloaded ones."""
 
     alive: int
     starving: list[str] = field(default_factory=list)
 
 
 def count_live_workers() -> int | None:
-    """Return the number of live workers; None if Redis does not answer."""
-    found = live_workers()
-    return None if found is None else found.alive
+    """Return the number of live workers; None if Redis does not respond."""
+    workers = live_workers()
+    return None if workers is None else workers.alive
 
 
 def live_workers() -> Workers | None:
-    """Return the live workers; None if Redis does not answer."""
+    """Return the live workers; None if Redis does not respond."""
     try:
         with patient_client() as client:
-            # RQ's list of workers is written once, at their start: after Redis lost everything it is empty for good,
-            # while each worker still sends heartbeats.
+            # Workers add themselves to RQ's list only at their start: after Redis was emptied the list stays empty,
+            # while the workers continue to send heartbeats.
             keys = Worker.all_keys(connection=client) or list(client.scan_iter(WORKER_KEYS, count=1_000))
             with client.pipeline(transaction=False) as pipeline:
                 for key in keys:
                     pipeline.hmget(key, "last_heartbeat", "death", STARVING_FIELD)
-                heard = pipeline.execute()
+                records = pipeline.execute()
     except redis.RedisError:
         return None
     since = datetime.now(UTC) - WORKER_SILENT
     # A stopped worker is no longer listed, while its key stays for a minute.
-    live = [starving for said, death, starving in heard if said and not death and utcparse(said.decode()) > since]
+    live = [starving for beat, death, starving in records if beat and not death and utcparse(beat.decode()) > since]
     return Workers(len(live), sorted(starving.decode() for starving in live if starving))

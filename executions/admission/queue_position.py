@@ -1,4 +1,4 @@
-"""The position of an execution in the queue, and the figures behind it. Each figure is one statement."""
+"""The position of an execution in the queue, and the counts behind it. Each function runs one statement."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from executions.models import Execution
 
 HOLDERS = 5
 RECENT = 100
-"""The number of recent executions of a workspace that the expected duration is computed from."""
+"""The number of recent executions of a workspace that determine the expected duration."""
 
-_FIGURES = f"""
+_COUNTS = f"""
 WITH active AS MATERIALIZED (
   SELECT workspace_id, workflow_id, concurrency_key, status FROM executions_execution WHERE {ACTIVE}
 ), line AS MATERIALIZED (
@@ -34,7 +34,7 @@ WITH active AS MATERIALIZED (
     count(*) FILTER (WHERE workflow_id = %(workflow)s) AS workflow_used,
     count(*) FILTER (WHERE workspace_id = %(workspace)s) AS workspace_used,
     count(*) AS cluster_used, count(*) FILTER (WHERE status = 'running') AS running FROM active
-), others AS (  -- those of other workspaces whose turn comes before: who has fewer admitted is next
+), others AS (  -- those of other workspaces with an earlier turn: the workspace with the fewest admitted is next
   SELECT COALESCE(sum(LEAST(l.n, GREATEST(0, used.workspace_used + own.workspace_ahead - COALESCE(a.n, 0)))), 0) AS n
   FROM (SELECT workspace_id, count(*) AS n FROM line WHERE workspace_id <> %(workspace)s GROUP BY 1) l
   LEFT JOIN (SELECT workspace_id, count(*) AS n FROM active GROUP BY 1) a USING (workspace_id), own, used
@@ -68,10 +68,10 @@ LEFT JOIN executions_workflow w ON w.id = h.workflow_id ORDER BY h.admitted_at, 
 """  # noqa: S608
 
 
-def figures_for(execution: Execution) -> dict[str, Any]:
-    """Return, for each limit that may hold the execution, the limit, what of it is in use, who is ahead in line and
-    how many wait there: `{key,workflow,workspace,cluster}_{limit,used,ahead,line}`; `rate_frees` are the seconds until
-    the starts that count against the rate limit count no more; `running` is how many run."""
+def queue_counts(execution: Execution) -> dict[str, Any]:
+    """Return for each limit of the execution its value, its use, the executions ahead, and the length of the queue:
+    `{key,workflow,workspace,cluster}_{limit,used,ahead,line}`. `rate_frees` are the seconds until each counted start no
+    longer counts against the rate limit; `running` is the number of running executions."""
     values = limit_parameters() | {
         "id": execution.pk,
         "rank_at": execution.rank_at,
@@ -80,17 +80,17 @@ def figures_for(execution: Execution) -> dict[str, Any]:
         "key": execution.concurrency_key,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_FIGURES, values)
+        cursor.execute(_COUNTS, values)
         row = cursor.fetchone()
-        found = dict(zip([column.name for column in cursor.description or ()], row, strict=True))
-    return found | {
+        counts = dict(zip([column.name for column in cursor.description or ()], row, strict=True))
+    return counts | {
         "cluster_limit": settings.PERF_MAX_CONCURRENT_EXECUTIONS,
-        "cluster_ahead": int(found["cluster_ahead"]),
+        "cluster_ahead": int(counts["cluster_ahead"]),
     }
 
 
 def holders_of(execution: Execution, scope: str, visible: list[UUID]) -> tuple[float | None, list[dict[str, Any]]]:
-    """Return how long what holds the limit takes, in seconds, and those of the holders that are visible."""
+    """Return the average duration in seconds of the executions that hold the limit, and the visible ones of them."""
     values = limit_parameters() | {
         "scope": scope,
         "visible": visible,

@@ -1,4 +1,4 @@
-"""RQ carries the work: a job holds an execution's id and nothing else; the database is the truth."""
+"""RQ distributes the work. A job holds only the id of an execution; the state is in the database."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ logger = logging.getLogger(__name__)
 
 JOB = "executions.jobs.run_execution"
 PRIORITIES = ("high", "default", "low")
-"""The names of the queues, in the order in which workers look at them."""
+"""The names of the queues, in the order in which workers read them."""
 FAILED_JOB_SECONDS = 86_400
 TAKEN_GRACE = timedelta(seconds=5)
-"""Between a worker's taking of a job and its claim there are milliseconds; after this the worker is given up."""
+"""A worker claims a job within milliseconds. After this time the worker counts as lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class NextClaim:
-    """The next claim of an execution: its job's id is used up by it, since the token grows with it."""
+    """The next claim of an execution. Each claim increases the fencing token, so each has a different job id."""
 
     execution_id: UUID
     priority: str
@@ -60,13 +60,13 @@ def is_of_execution(job_id: str) -> bool:
 
 def execution_of(job_id: str) -> UUID:
     """Return the execution that the job with this id claims."""
-    found = _JOB_ID.fullmatch(job_id)
-    assert found is not None
-    return UUID(found[1])
+    match = _JOB_ID.fullmatch(job_id)
+    assert match is not None
+    return UUID(match[1])
 
 
 def enqueue_quietly(claims: Sequence[NextClaim]) -> None:
-    """Enqueue the jobs; if Redis is unavailable, the sweep does it later."""
+    """Enqueue the jobs. If Redis is unavailable, the scheduler's sweep enqueues them later."""
     try:
         enqueue(claims)
     except RedisError as error:
@@ -90,12 +90,12 @@ def _connection() -> Redis:
 
 
 def enqueue(claims: Iterable[NextClaim]) -> None:
-    """Queue the jobs that claim and run executions, all in one round trip."""
+    """Enqueue the jobs of the claims in one round trip."""
     by_queue: dict[str, list[NextClaim]] = {}
     for claim in claims:
         by_queue.setdefault(claim.priority, []).append(claim)
     with _queue("default").connection.pipeline(transaction=False) as pipeline:
-        for priority, theirs in by_queue.items():
+        for priority, queue_claims in by_queue.items():
             _queue(priority).enqueue_many(
                 [
                     Queue.prepare_data(
@@ -107,7 +107,7 @@ def enqueue(claims: Iterable[NextClaim]) -> None:
                         failure_ttl=FAILED_JOB_SECONDS,
                         timeout=-1,
                     )
-                    for claim in theirs
+                    for claim in queue_claims
                 ],
                 pipeline=pipeline,
             )
@@ -115,9 +115,9 @@ def enqueue(claims: Iterable[NextClaim]) -> None:
 
 
 def without_job(executions: Sequence[Execution]) -> list[NextClaim]:
-    """Return the claims of those whose job is in no queue, nor was taken from one a moment ago. Reads each queue once.
+    """Return the claims of executions whose job is in no queue and was not just taken. Reads each queue once.
 
-    What a job's own record says is not enough: a worker may have died after it took the job, before its claim.
+    A job's record is not enough: a worker may have died after it took the job and before it claimed the execution.
     """
     claims = [NextClaim.of(execution) for execution in executions]
     queued: set[str] = set()
@@ -136,8 +136,8 @@ def without_job(executions: Sequence[Execution]) -> list[NextClaim]:
 
 
 def workers_and_jobs_ahead(execution: Execution) -> tuple[int | None, bool, int]:
-    """Return how many workers live, whether they are suspended, and how many jobs are to be taken before that of the
-    execution; 0 where it is in no queue. Raises RedisError."""
+    """Return the number of live workers, whether they are suspended, and the number of jobs ahead of the execution's
+    job; 0 if it is in no queue. Raises RedisError."""
     live, suspended = count_live_workers(), bool(is_suspended(_connection()))
     job_id, ahead = NextClaim.of(execution).job_id, 0
     for name in PRIORITIES:

@@ -1,7 +1,7 @@
-"""The result cache: what a node run or a whole execution gave serves the same question again, within one workspace.
+"""The result cache: reuses the results of node runs and whole executions within one workspace.
 
-`keys` says what the same question is, `store` keeps answers in Redis, `flight` has one of many that ask at once
-compute. Nothing depends on it: without Redis everything is computed.
+`keys` computes the cache keys, `store` keeps results in Redis, and `flight` lets one of several concurrent requests
+for a key compute the result. The cache is optional: without Redis every result is computed.
 """
 
 from executions.cache.flight import Flight, Hit, ask

@@ -1,8 +1,8 @@
-"""Single flight: of many that ask the same at once, in whatever process, one computes and the others wait for it.
+"""Single flight: of several concurrent requests for a key, in any process, one computes and the others wait for it.
 
-Who computes holds a lock that this process renews; when it dies the lock expires, and one of those who wait takes over.
-Waiting executions are notified by a message, and also poll, since a message may be lost. They wait in the
-thread that asks, for LONGEST_WAIT_SECONDS at most, and never in more than half of the node threads.
+The computing process holds a lock and renews it. If the process dies, the lock expires and a waiter takes over. A
+message wakes the waiters; they also poll, since a message may be lost. They wait in the calling thread, at most
+LONGEST_WAIT_SECONDS, and never in more than half of the node threads.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ Kind = Literal["node", "execution"]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """The answer was there, or has been computed by another meanwhile."""
+    """The result was in the cache, or another request has computed it meanwhile."""
 
     value: Any
 
 
 class Flight:
-    """The asker computes; it calls `resolve` once, whatever came of it."""
+    """The caller computes the result and then calls `resolve` once, also after an error."""
 
     def __init__(self, key: str, ttl: int, token: str | None = None) -> None:
-        """`token` is that of the lock; without one no caller waits for this flight."""
+        """`token` is the token of the lock; without one no other request waits for this flight."""
         self.key, self.token, self._ttl = key, token, ttl
         self._resolved = False
         if token is not None:
@@ -61,7 +61,7 @@ class Flight:
             pass
         finally:
             if self.token is not None:
-                _renewals().let_go(self)
+                _renewals().release(self)
                 self._release(self.token, kept)
 
     def _release(self, token: str, kept: bool) -> None:
@@ -72,55 +72,57 @@ class Flight:
 
 
 def ask(kind: Kind, key: str, ttl: int, cancelled: threading.Event) -> Hit | Flight:
-    """Return the answer that is there or that another is computing, or else a flight: compute it yourself.
+    """Return the cached result or the one that another request is computing; otherwise a flight for the caller.
 
-    Blocks while another computes. Redis being away, a wait that is too long, an error of the other, `cancelled`: each
-    ends in a flight.
+    Blocks while another request computes. Returns a flight if Redis is unavailable, the wait is too long, the other
+    request fails, or `cancelled` is set.
     """
-    found, token = store(), uuid4().hex
+    results, token = store(), uuid4().hex
     try:
-        look = found.look(kind, key, token, ttl)
+        look = results.look(kind, key, token, ttl)
         if look.hit:
             return Hit(look.value)
         if look.leads:
             return Flight(key, ttl, token)
         if _may_wait().acquire(blocking=False):
             try:
-                waited = _wait(found, kind, key, ttl, token, cancelled)
+                waited = _wait(results, kind, key, ttl, token, cancelled)
             finally:
                 _may_wait().release()
             if waited is not None:
                 return waited
-        found.miss(kind)
+        results.miss(kind)
     except Away:
         pass
     return Flight(key, ttl)
 
 
-def _wait(found: Store, kind: Kind, key: str, ttl: int, token: str, cancelled: threading.Event) -> Hit | Flight | None:
-    """Wait for what another computes. Returns None if it is better to compute as well."""
+def _wait(
+    results: Store, kind: Kind, key: str, ttl: int, token: str, cancelled: threading.Event
+) -> Hit | Flight | None:
+    """Wait for the result of another request. Returns None if the caller should compute as well."""
     deadline, looks = time.monotonic() + LONGEST_WAIT_SECONDS, 1
     with _listener().waiter(key) as waiter:
         while not cancelled.is_set() and time.monotonic() < deadline:
-            look = found.look(kind, key, token, ttl)
+            look = results.look(kind, key, token, ttl)
             if look.hit:
                 return Hit(look.value)
             if look.leads:
                 return Flight(key, ttl, token)
             if waiter.answered is False:
-                return None  # nothing came of it, and one after the other would take too long
-            waiter.told.wait(around(exponential(looks, FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS), 0.25))
-            waiter.told.clear()
+                return None  # it failed; computing one after another would take too long
+            waiter.woken.wait(around(exponential(looks, FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS), 0.25))
+            waiter.woken.clear()
             looks += 1
     return None
 
 
 class _Waiter:
-    """A waiter for a key; `answered` is the content of the last message."""
+    """A waiter for a key. `answered` is the value of the last message."""
 
     def __init__(self, listener: _Listener, key: str) -> None:
         self._listener, self._key = listener, key
-        self.told = threading.Event()
+        self.woken = threading.Event()
         self.answered: bool | None = None
 
     def __enter__(self) -> _Waiter:
@@ -137,7 +139,7 @@ class _Listener:
     def __init__(self) -> None:
         self._waiters: defaultdict[str, set[_Waiter]] = defaultdict(set)
         self._lock = threading.Lock()
-        self._hears = threading.Event()
+        self._subscribed = threading.Event()
         threading.Thread(target=self._run, name="cache listener", daemon=True).start()
 
     def waiter(self, key: str) -> _Waiter:
@@ -146,7 +148,7 @@ class _Listener:
     def add(self, key: str, waiter: _Waiter) -> None:
         with self._lock:
             self._waiters[key].add(waiter)
-        self._hears.wait(LISTENER_PAUSE_SECONDS)  # at its start; without, one looks for oneself
+        self._subscribed.wait(LISTENER_PAUSE_SECONDS)  # while it starts; waiters poll without it
 
     def remove(self, key: str, waiter: _Waiter) -> None:
         with self._lock:
@@ -155,12 +157,12 @@ class _Listener:
                 del self._waiters[key]
 
     def waiting(self, key: str) -> int:
-        """Return how many wait for the key in this process."""
+        """Return the number of waiters for the key in this process."""
         with self._lock:
             return len(self._waiters.get(key, ()))
 
     def _run(self) -> None:
-        told = False
+        warned = False
         while True:
             try:
                 client: Any = server().client()
@@ -168,54 +170,54 @@ class _Listener:
                     channel.subscribe(RESOLVED)
                     for message in channel.listen():
                         if message["type"] == "subscribe":
-                            self._hears.set()
-                            told = False
+                            self._subscribed.set()
+                            warned = False
                         else:
-                            self._tell(message["data"].decode())
+                            self._wake(message["data"].decode())
             except (RedisError, OSError) as error:
-                if not told:  # once while Redis is away
+                if not warned:  # once while Redis is unavailable
                     logger.warning(
                         "notifications of cached results not received: %s; polling until they are back", error
                     )
-                told = True
-            self._hears.clear()
+                warned = True
+            self._subscribed.clear()
             threading.Event().wait(LISTENER_PAUSE_SECONDS)
 
-    def _tell(self, message: str) -> None:
+    def _wake(self, message: str) -> None:
         key, _, answered = message.rpartition(" ")
         with self._lock:
             waiters = list(self._waiters.get(key, ()))
         for waiter in waiters:
             waiter.answered = answered == "1"
-            waiter.told.set()
+            waiter.woken.set()
 
 
 class _Renewals:
-    """One thread per process renews the locks of its flights, so that they expire only when it dies or freezes."""
+    """One thread per process renews the locks of its flights. They expire only if the process dies or freezes."""
 
     def __init__(self) -> None:
         self._held: set[Flight] = set()
         self._lock = threading.Lock()
-        self._some = threading.Event()
+        self._any_held = threading.Event()
         threading.Thread(target=self._run, name="cache locks", daemon=True).start()
 
     def hold(self, flight: Flight) -> None:
         with self._lock:
             self._held.add(flight)
-        self._some.set()
+        self._any_held.set()
 
-    def let_go(self, flight: Flight) -> None:
+    def release(self, flight: Flight) -> None:
         with self._lock:
             self._held.discard(flight)
 
     def _run(self) -> None:
         while True:
-            self._some.wait()
+            self._any_held.wait()
             threading.Event().wait(lock_ms() / 4_000)
             with self._lock:
                 held = list(self._held)
                 if not held:
-                    self._some.clear()
+                    self._any_held.clear()
             for flight in held:
                 self._renew(flight)
 
@@ -227,7 +229,7 @@ class _Renewals:
             return
         with self._lock:
             resolved = flight not in self._held
-        if resolved:  # in between: what was renewed is nobody's
+        if resolved:  # meanwhile: the renewed lock has no holder
             flight._release(flight.token, False)
 
 

@@ -1,4 +1,4 @@
-"""What the same question is: a hash over everything that an answer depends on."""
+"""Cache keys: a hash of everything that a result depends on."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from executions.nodes.base import NodeContext, NodeType
 
 
 def node_key(workspace_id: UUID, node_type: NodeType[Any], context: NodeContext[Any]) -> str:
-    """Return the key of a node run's result: workspace, node type and its version, what the type says that it depends
-    on (its resolved parameters), the credential that it names, and the items of each input.
+    """Return the key of a node run's result: workspace, node type and version, the type's `cache_key` (by default the
+    resolved parameters), the credentials, and the items of each input.
 
-    Raises NodeError, or TypeError for what has no JSON.
+    Raises NodeError, or TypeError for a value without a JSON form.
     """
     depends_on = node_type.cache_key(context)
     named = [context.node.parameters.get("credential"), context.node.credentials]
@@ -34,17 +34,17 @@ def execution_key(workspace_id: UUID, version_id: UUID, trigger_node: str, input
 
 
 def _key(kind: str, *parts: Any, inputs: Mapping[str, Items]) -> str:
-    # Keyed: parameters cannot be found out from Redis by trying.
+    # Keyed, so that parameters cannot be guessed from the hashes in Redis.
     digest = blake2b(_text(parts), digest_size=20, key=_secret(settings.SECRET_KEY))
     for name, items in sorted(inputs.items()):
         digest.update(_text([name, len(items)]))
-        for item in items:  # one by one: to encode all at once would hold the interpreter's lock
+        for item in items:  # one by one: encoding all at once would hold the interpreter lock
             digest.update(_text(item))
     return f"{kind}:{digest.hexdigest()}"
 
 
 def _text(value: Any) -> bytes:
-    # Sorted: items that have been through the database come back with their fields in another order.
+    # Sorted: the database returns the fields of items in a different order.
     return orjson.dumps(value, default=plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 

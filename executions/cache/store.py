@@ -1,12 +1,12 @@
-"""Answers in Redis: at most CACHE_MAX_SIZE over the whole installation, the least recently used leave first.
+"""Cached results in Redis: at most CACHE_MAX_SIZE for the installation; the least recently used are removed first.
 
-    wfp:cache:value:<key>   hash {at, data}: when it was stored (Redis's clock, ms) and the answer; expires by itself
-    wfp:cache:used          sorted set of keys by their last use, from which the least recently used are taken
-    wfp:cache:expires       sorted set of keys by their expiry, so that none that has expired takes the place of another
-    wfp:cache:lock:<key>    token of who computes the answer; expires unless renewed
+    wfp:cache:value:<key>   hash {at, data}: when it was stored (Redis's clock, ms) and the result; expires
+    wfp:cache:used          sorted set of keys by their last use, to remove the least recently used
+    wfp:cache:expires       sorted set of keys by their expiry, so that expired ones do not count
+    wfp:cache:lock:<key>    token of the request that computes the result; expires unless renewed
     wfp:cache:counts        hash {node_hits, node_misses, execution_hits, execution_misses}
 
-Each step is one script, so that it is whole whatever happens between two of them.
+Each step is one script and therefore atomic.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ logger = logging.getLogger(__name__)
 PREFIX = "wfp:cache:"
 COUNTS, USED, EXPIRES = f"{PREFIX}counts", f"{PREFIX}used", f"{PREFIX}expires"
 RESOLVED = f"{PREFIX}landed"
-"""Channel that announces the end of a computation: `<key> 1` with a result in the cache, else `<key> 0`."""
-ANSWER_SECONDS = 1.0
-"""How long Redis may take: a cache that is slower is none."""
+"""Channel that announces the end of a computation: `<key> 1` if its result is in the cache, otherwise `<key> 0`."""
+TIMEOUT_SECONDS = 1.0
+"""The timeout of Redis: a slower cache would not help."""
 AWAY_SECONDS = 1.0
-"""How long Redis is left alone after it did not answer."""
+"""The time without calls to Redis after it did not respond."""
 COMPRESSED_FROM = 1_024
 
 _NOW = "local t = redis.call('TIME') local now = t[1] * 1000 + t[2] / 1000 "
@@ -92,12 +92,12 @@ return 0
 
 
 class Away(Exception):
-    """Redis does not answer: compute."""
+    """Redis does not respond; compute the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look found: an answer; or that the asker is to compute it (`leads`); or that another does."""
+    """The state of a key: a result (`hit`); the caller computes it (`leads`); or another request computes it."""
 
     value: Any = None
     hit: bool = False
@@ -106,7 +106,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """Counters since Redis last lost everything, over all processes, and how many answers there are."""
+    """Counters of all processes since Redis was last emptied, and the number of cached results."""
 
     node_hits: int = 0
     node_misses: int = 0
@@ -116,45 +116,45 @@ class CacheStats:
 
     @property
     def hits(self) -> int:
-        """Return all hits."""
+        """Return the number of hits."""
         return self.node_hits + self.execution_hits
 
     @property
     def misses(self) -> int:
-        """Return all misses."""
+        """Return the number of misses."""
         return self.node_misses + self.execution_misses
 
     @property
     def hit_rate(self) -> float | None:
-        """Return the share of hits, from 0 to 1; None before the first question."""
-        asked = self.hits + self.misses
-        return self.hits / asked if asked else None
+        """Return the share of hits, from 0 to 1; None before the first lookup."""
+        lookups = self.hits + self.misses
+        return self.hits / lookups if lookups else None
 
 
 class Store:
-    """The cache's side of Redis. Every method raises Away when Redis does not answer, and then for a while at once."""
+    """The cache in Redis. Every method raises Away if Redis does not respond, and for AWAY_SECONDS after that."""
 
-    def __init__(self, its_server: RedisServer) -> None:
-        self.client = its_server.client(
-            socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, retry=once_more()
+    def __init__(self, redis_server: RedisServer) -> None:
+        self.client = redis_server.client(
+            socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=once_more()
         )
         self._look, self._put = self.client.register_script(_LOOK), self.client.register_script(_PUT)
         self._renew, self._release = self.client.register_script(_RENEW), self.client.register_script(_RELEASE)
         self._away_until = 0.0
 
     def look(self, kind: str, key: str, token: str, ttl: int) -> Look:
-        """Look for an answer not older than `ttl` ms; without one, take the lock. Counts a hit or a miss."""
+        """Look up a result not older than `ttl` ms; without one, acquire the lock. Counts a hit or a miss."""
         keys = [f"{PREFIX}value:{key}", f"{PREFIX}lock:{key}", USED, COUNTS]
-        found = self._call(self._look, keys, [key, token, ttl, kind, lock_ms()])
-        if found[0] == 1:
-            if (read := _decoded(found[1])) is not None:
-                return Look(read[0], hit=True)
+        reply = self._call(self._look, keys, [key, token, ttl, kind, lock_ms()])
+        if reply[0] == 1:
+            if (result := _decoded(reply[1])) is not None:
+                return Look(result[0], hit=True)
             self._call(self.client.delete, keys[0])
             return self.look(kind, key, token, ttl)
-        return Look(leads=found[0] == 2)
+        return Look(leads=reply[0] == 2)
 
     def put(self, key: str, value: Any, ttl: int) -> bool:
-        """Keep an answer for `ttl` ms, unless it is too large or no JSON. Tells whether it is kept."""
+        """Store a result for `ttl` ms unless it is too large or has no JSON form. Returns whether it is stored."""
         data = _encoded(value)
         if data is None:
             return False
@@ -163,7 +163,7 @@ class Store:
         return True
 
     def renew(self, key: str, token: str) -> None:
-        """Hold the lock on, or again if Redis has forgotten it."""
+        """Renew the lock, or acquire it again if Redis has lost it."""
         self._call(self._renew, [f"{PREFIX}lock:{key}"], [token, lock_ms()])
 
     def release(self, key: str, token: str, answered: bool) -> None:
@@ -171,10 +171,10 @@ class Store:
         self._call(self._release, [f"{PREFIX}lock:{key}", RESOLVED], [token, f"{key} {int(answered)}"])
 
     def miss(self, kind: str) -> None:
-        """Count a question that was not answered from the cache by `look`."""
+        """Count a miss that `look` has not counted."""
         self._call(self.client.hincrby, COUNTS, f"{kind}_misses", 1)
 
-    def figures(self) -> CacheStats:
+    def stats(self) -> CacheStats:
         """Return the counters."""
         counts: dict[bytes, bytes] = self._call(self.client.hgetall, COUNTS)
         entries = self._call(self._count_entries)
@@ -212,30 +212,30 @@ def _encoded(value: Any) -> bytes | None:
 
 def _decoded(data: bytes) -> Sequence[Any] | None:
     try:
-        found: list[Any] = orjson.loads(zlib.decompress(data[1:]) if data[:1] == b"z" else data[1:])
-    except (zlib.error, orjson.JSONDecodeError):  # of another version of the platform
+        value: list[Any] = orjson.loads(zlib.decompress(data[1:]) if data[:1] == b"z" else data[1:])
+    except (zlib.error, orjson.JSONDecodeError):  # written by another version of the platform
         return None
-    return found
+    return value
 
 
 store = PerProcess(lambda: Store(server()))
-"""The result cache, as this process reaches it."""
+"""The result cache of this process."""
 
 
 def lock_ms() -> int:
-    """Return how long the lock of who computes lasts unless it is renewed: shorter than the lease of a worker, so that
-    those who wait for what a dead one computed need not wait for its executions to be recovered too."""
+    """Return the time to live of a lock in ms. It is shorter than a worker's lease, so that waiters for the result of
+    a dead worker do not have to wait for its executions to be recovered."""
     return int(settings.LEASE_SECONDS * 500)
 
 
 def stats() -> CacheStats:
-    """Return the counters of the whole installation; zeros while Redis does not answer."""
+    """Return the counters of the installation; zeros while Redis does not respond."""
     try:
-        return store().figures()
+        return store().stats()
     except Away:
         return CacheStats()
 
 
 def ttl_ms(seconds: float | None) -> int:
-    """Return a time to live in ms: what a node or a workflow says in seconds, or the installation's default."""
+    """Return a time to live in ms: `seconds` of a node or a workflow, or by default CACHE_TTL_MS."""
     return max(1, round(seconds * 1000)) if seconds is not None else settings.CACHE_TTL_MS

@@ -1,6 +1,6 @@
 """The engine: runs executions in a worker process.
 
-The way of the data, from a claim to the log::
+The data flow, from a claim to the log::
 
     recorder.claim → ExecutionActor(driver, claimed).start()
     ExecutionActor   Mailbox · tick · advance. Owns the four below; the only one that submits changes.
@@ -12,7 +12,7 @@ The way of the data, from a claim to the log::
       Journal          Change → Recorder; counts what is uncommitted, ends the actor when a commit fails.
       ExecutionCache   the result of a whole execution in the result cache.
 
-Calls go down; what happens comes back up as messages to the actor: `tick` (driver), `on_control_request` and
+Calls go down; events come back as messages to the actor: `tick` (driver), `on_control_request` and
 `on_lease_lost` (lease), an ended attempt (node thread), a commit (recorder). The driver gives turns to actors, fairly
 by workspace (fair_share, mailbox, turn_latency). The recorder commits the changes of many executions together (commit,
 rows, bulk).

@@ -33,17 +33,16 @@ from workflow_platform.core.logs import execution_logging
 logger = logging.getLogger(__name__)
 
 OUTCOMES_PER_TURN = 20
-"""Ended attempts that it handles in one turn before other executions have theirs."""
+"""The most ended attempts to handle in one turn, before the turns of other executions."""
 HOLD_SECONDS = 0.25
-"""What is due sooner is awaited in this process, with the lease held."""
+"""A wait that ends sooner keeps the lease in this process."""
 
 
 class ExecutionActor:
     """Decides what an execution does next, after each message.
 
-    Everything that happens to the execution is a message: the end of an attempt, a time that has come, a request, a
-    lost lease. The actor never waits: a node with effects outside starts in a callback, once the checkpoints that it
-    rests on are committed.
+    Every event of the execution is a message: the end of an attempt, a timer, a request, a lost lease. The actor never
+    blocks: a node with external effects starts in a callback, once the checkpoints that it depends on are committed.
     """
 
     def __init__(
@@ -53,13 +52,13 @@ class ExecutionActor:
         definition: Definition,
         on_closed: Callable[[ExecutionActor], None],
     ) -> None:
-        """`on_closed` is called once, when nothing of the execution runs here any more."""
+        """`on_closed` is called once, when the execution no longer runs in this process."""
         execution = claimed.execution
         self._driver, self._definition, self._on_closed = driver, definition, on_closed
         self._workspace, self._execution = execution.workspace_id, execution
         self.lease: Lease = claimed.lease
         self.error: Exception | None = None
-        """The bug that ended it here; None if it ended as planned or lost its lease."""
+        """The unexpected error that stopped it; None if it ended normally or lost its lease."""
         self.next_due: float | None = None
         limit_ms = definition.settings.get("max_execution_time_ms") or settings.PERF_MAX_EXECUTION_TIME_MS
         self._state = ExecutionState(execution, claimed.lease, int(limit_ms))
@@ -89,12 +88,12 @@ class ExecutionActor:
     # --- messages, from any thread ---------------------------------------------------------------------------------
 
     def on_lease_lost(self) -> None:
-        """Another worker holds the execution, or it has ended: write nothing more."""
+        """Stop writing: another worker holds the execution, or it has ended."""
         self._state.lease_lost = True
         self.tell(self._abandon)
 
     def on_control_request(self, cancel: dict[str, Any] | None, pause: dict[str, Any] | None, woken: bool) -> None:
-        """Take a request to cancel or pause, or the news that something that is waited for has been resolved."""
+        """Take a request to cancel or pause, or the notification that a wait has been resolved."""
         state = self._state
         if (cancel, pause, woken) != (state.cancel_request, state.pause_request, state.woken):
             state.cancel_request, state.pause_request, state.woken = cancel, pause, woken
@@ -126,7 +125,7 @@ class ExecutionActor:
         self.advance()
 
     def advance(self) -> None:
-        """Do everything that can be done now."""
+        """Apply requests and continue the execution as far as possible."""
         state, nodes = self._state, self._nodes
         handled, until = 0, time.monotonic() + TURN_SECONDS
         while not state.is_over:
@@ -156,7 +155,7 @@ class ExecutionActor:
             self._release(lifecycle.hand_over(self.lease, state.ran_ms))
 
     def _suspend(self) -> None:
-        """Nothing more can be done now: end, give the lease back, or keep it until the next message."""
+        """End the execution, release the lease, or keep it until the next message."""
         state, nodes = self._state, self._nodes
         if state.awaiting_cache:
             return
@@ -212,7 +211,7 @@ class ExecutionActor:
             self._nodes.attempt(active)
 
     def _on_start_committed(self, active: ActiveNodeRun) -> None:
-        """Make an attempt with effects outside, unless it was given up meanwhile."""
+        """Make an attempt with external effects, unless it was abandoned meanwhile."""
         key: RunKey = (active.row.node_id, active.row.run_index)
         if not self._state.is_over and self._nodes.active.get(key) is active:
             self._nodes.attempt(active)
@@ -296,7 +295,7 @@ class ExecutionActor:
         )
 
     def _release(self, change: Change, then: Callable[[], None] = after_commit.admit) -> None:
-        """Write the last change under this lease; close once it is committed, and call `then`."""
+        """Submit the last change under this lease. Close when it is committed, and call `then`."""
         self._state.released = True
         self._journal.submit(change, partial(self._on_released, then))
 
@@ -308,12 +307,12 @@ class ExecutionActor:
         self.tell(self._close)
 
     def _abandon(self) -> None:
-        """Close, unless the last change is on its way: its commit decides."""
+        """Close, unless the last change is submitted: then close after its commit."""
         if not self._state.released:
             self._close()
 
     def _on_error(self, error: Exception) -> None:
-        """A message has raised an unexpected error: give the execution up; it is recovered, up to MAX_RECOVERIES."""
+        """A message has raised an unexpected error: abandon the execution; it is recovered, up to MAX_RECOVERIES."""
         logger.error(
             "the execution stopped with an unexpected error; it is recovered from its last checkpoint",
             exc_info=error,
@@ -323,7 +322,7 @@ class ExecutionActor:
         self._close()
 
     def _close(self) -> None:
-        """Stop everything that runs here for the execution."""
+        """Stop all attempts of the execution in this process."""
         if self._closed:
             return
         self._closed = self._state.released = True

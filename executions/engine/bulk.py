@@ -39,7 +39,7 @@ class BulkQueue:
     def accept(self, submission: Submission) -> bool:
         """Accept a change that is large, or follows one that is.
 
-        False: it is for the group commit, which calls `ordinary_done` when it has finished with it.
+        Returns False for other changes: the group commit writes them and then calls `ordinary_done`.
         """
         change, lease = submission[0], submission[0].lease
         with self._changed:

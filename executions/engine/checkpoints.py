@@ -46,12 +46,12 @@ class Checkpoints:
         row.keep_open, row.error, row.from_cache = result.keep_open, None, result.from_cache
         self.outputs.set(row, outputs, sum(sizes.values()))
         change = lifecycle.complete_node(self._execution, self._lease, row, preview(outputs))
-        if result.response is not None and self.outputs.response is None:  # the first response is the one
+        if result.response is not None and self.outputs.response is None:  # only the first response counts
             self.outputs.response = change.execution_fields["response"] = result.response
         return self._pass_on(change, active, outputs, sizes, busy)
 
     def fail_and_continue(self, active: ActiveNodeRun, node: Node, error: dict[str, Any], busy: set[str]) -> Change:
-        """A node run has failed, and its `on_error` lets the execution continue with the error as its output."""
+        """A node run has failed, and its `on_error` continues the execution with the error as the output."""
         row = active.row
         items: Items = [{"error": {"message": error["message"], "type": error["type"]}}]
         if node.on_error == "route":

@@ -18,14 +18,14 @@ from workflow_platform.core.sandbox.asking import SandboxUnavailable
 def start_child(run: NodeRun, workflow: str, items: Items, wait: bool) -> Execution:
     """Start the workflow with that id or name for an attempt of a node run. Raises NodeError.
 
-    The child comes with its wait, of which an attempt has one at most: tried again after a crash, the same attempt
-    gets the child that it has. `wait` tells whether its end is waited for.
+    The child is created together with its wait, at most one for each attempt: an attempt that is repeated after a crash
+    gets its existing child. `wait`: the node run waits for the end of the child.
     """
     try:
         # Before the transaction, which holds the parent's row.
         key = lifecycle.key_ahead(Workflow.objects.named(run.execution.workspace_id, workflow), list(items[:1]))
     except NoSuchWorkflow:
-        key = None  # an attempt that is made again may have its child already
+        key = None  # a repeated attempt may already have its child
     except SandboxUnavailable as error:
         raise NodeError(f"settings.concurrency.key of {workflow!r}: {error}", retryable=True) from None
     return _start(run, workflow, items, wait, key)
@@ -42,9 +42,9 @@ def _start(run: NodeRun, workflow: str, items: Items, wait: bool, key: Concurren
     if known is not None and known.child is not None:
         return known.child
     try:
-        found = Workflow.objects.named(parent.workspace_id, workflow)
+        child_workflow = Workflow.objects.named(parent.workspace_id, workflow)
         child = lifecycle.create_execution(
-            workflow=found,
+            workflow=child_workflow,
             trigger=Trigger.WORKFLOW,
             input=list(items),
             priority=parent.priority,
@@ -55,6 +55,6 @@ def _start(run: NodeRun, workflow: str, items: Items, wait: bool, key: Concurren
     except NoSuchWorkflow as error:
         raise NodeError(f"parameters.workflow: {error}") from None
     except lifecycle.CannotStart as error:
-        raise NodeError(f"{found.name!r} was not started: {error}") from None
+        raise NodeError(f"{child_workflow.name!r} was not started: {error}") from None
     Wait.objects.create(**attempt, kind=WaitKind.EXECUTION, child=child, resolved_at=None if wait else timezone.now())
     return child

@@ -47,12 +47,11 @@ class Written:
 
 @dataclass(slots=True)
 class TransactionTrace:
-    """What a transaction leaves behind, to find out whether it was committed if the connection broke before the answer.
+    """Determines whether a transaction was committed if the connection broke before the response.
 
-    Its number tells only whether it is over: after a crash PostgreSQL may give the number of a transaction that it
-    undid to another, which commits. What it wrote tells that it was committed. A transaction without events leaves
-    nothing to look for and is written again. Its changes have the same effect twice; a lease that it took is no longer
-    free, expires, and the execution is recovered.
+    The transaction id only shows that the transaction is over: after a crash PostgreSQL may reuse the id of a rolled
+    back transaction. Its events show that it was committed. A transaction without events cannot be found and is written
+    again. Its changes are idempotent; a lease that it took is no longer free, expires, and the execution is recovered.
     """
 
     transaction_id: str = ""
@@ -61,7 +60,7 @@ class TransactionTrace:
     written: Written | None = None
 
     def find_committed(self, deadline: float) -> Written | None:
-        """Return what was written if it was committed; None if it was not, or that cannot be known in time."""
+        """Return what was committed; None if nothing was, or if that cannot be determined in time."""
         written, event_id = self.written, self.event_id
         self.written, self.event_id = None, ""
         while written is not None and event_id and time.monotonic() < deadline:
@@ -78,13 +77,13 @@ class TransactionTrace:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_xact_status(%s::text::xid8)", [self.transaction_id])
                 (status,) = cursor.fetchone()
-        except DataError:  # the number has not been given out: a crash has undone the transaction
+        except DataError:  # the number was never issued: a crash rolled back the transaction
             return True
         return bool(status != "in progress")
 
 
 def write_once(changes: list[Change], claims: list[Claim]) -> Written:
-    """Write, and if the connection breaks find out whether that was committed; if not, write again.
+    """Write. If the connection breaks, find out whether the transaction was committed; if not, write again.
 
     Raises any other error, and the database's error once it has been unreachable for LEASE_SECONDS.
     """
@@ -113,7 +112,7 @@ def write_once(changes: list[Change], claims: list[Claim]) -> Written:
 def write_and_claim(changes: Sequence[Change], claims: Sequence[Claim], trace: TransactionTrace) -> Written:
     """Write changes and take leases in one transaction.
 
-    Locks come in one order everywhere: executions by id, then, in one append, streams by id, and the feed.
+    Locks are always taken in the same order: executions by id, then, in one append, streams by id, and the feed.
     """
     execution_ids = {execution_id for claimed_ids, _, _ in claims for execution_id in claimed_ids}
     execution_ids.update(change.lease.execution_id for change in changes)

@@ -1,7 +1,7 @@
 """The threads of a worker process, shared by all executions.
 
-An execution holds no thread while its nodes work in other threads or while nothing happens, so one process carries
-hundreds of executions. Nodes that wait for the network or compute for long have threads of their own.
+An execution holds no thread while its nodes run in other threads or while it is idle, so one process runs hundreds of
+executions. Nodes that wait for the network or compute for long run in separate threads.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from workflow_platform.core.per_process import PerProcess
 
 TURN_THREADS = 4
 RESERVED_TURN_THREADS = 1
-"""Turn threads that one workspace cannot occupy: they stay free for another."""
+"""The number of turn threads that one workspace cannot occupy."""
 TICK_SECONDS = 0.02
-"""How exactly timeouts, deadlines and short delays are kept."""
+"""The precision of timeouts, deadlines and short delays."""
 
 
 class Actor(Protocol):

@@ -1,7 +1,7 @@
 """Thread pools shared fairly: workspaces are served in turn, and none of them can occupy all threads.
 
-Within a workspace its executions are served in turn. The last slots are reserved for workspaces that occupy few: one
-finds a free slot while another occupies all that it may have.
+Within a workspace, executions are served in turn. The last slots are reserved for workspaces that occupy few slots, so
+that one finds a free slot while another occupies as many as allowed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 Call = Callable[[], object]
 RESERVED_PART = 5
-"""One slot in so many is reserved for workspaces that occupy few."""
+"""One of this many slots is reserved for workspaces that occupy few."""
 
 
 class FairSlots:

@@ -23,7 +23,7 @@ class Gathering:
     """A join that has received items, or an open loop."""
 
     opened: int
-    """Its place in the order of opening."""
+    """Its position in the order of opening."""
     flows: list[Flow] = field(default_factory=list)
     received: set[str] = field(default_factory=set)
     """The inputs that a join no longer waits for."""

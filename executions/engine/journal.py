@@ -23,7 +23,7 @@ class Journal:
     ) -> None:
         """The callbacks come from the recorder's threads.
 
-        `on_room`: the backlog has shrunk enough to continue. `on_failure`: a change was not committed.
+        `on_room`: the backlog is small enough to continue. `on_failure`: a change was not committed.
         """
         self._recorder, self._state = recorder, state
         self._on_room, self._on_failure = on_room, on_failure

@@ -1,8 +1,8 @@
 """The leases that this process holds, and the requests to the executions that hold them.
 
-A companion process (`executions.heartbeat`) renews the leases. It needs nothing of this process but signs of life, so
-code that holds the interpreter's lock for seconds loses no lease. A process whose turns stop altogether loses all of
-them, and other workers continue.
+A companion process (`heartbeat`) renews the leases. It needs only signs of life from this process, so code that holds
+the interpreter lock for seconds loses no lease. A process that takes no turns at all loses its leases, and other
+workers continue.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Heartbeats:
         """Renew the holder's lease until `release`."""
         lease = holder.lease
         with self._lock:
-            if not self._held:  # no turn was taken while there was nothing to do
+            if not self._held:  # an idle worker takes no turns
                 self._table.tick(time.monotonic())
             held = HeldLease(holder, lease, self._free_slots.pop(), self._table)
             self._held[lease] = held

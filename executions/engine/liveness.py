@@ -39,8 +39,8 @@ class Liveness:
         return True
 
     def remove(self, component: int) -> tuple[list[int], list[int]]:
-        """Count one active member less. Returns the components that are no longer live, and those with a live source
-        less."""
+        """Decrease the number of active members. Returns the components that are no longer live, and those that lost a
+        live source."""
         self._active[component] -= 1
         if self.is_live(component):
             return [], []

@@ -1,6 +1,6 @@
-"""One attempt of a node run: what the node is given, where it runs, what came of it and what it cost.
+"""One attempt of a node run: its input, where it runs, its outcome and its cost.
 
-Nothing is written here.
+This module writes nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ActiveNodeRun:
     """When its attempt began, on the monotonic clock."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     retry_at: float | None = None
-    """When its next attempt begins, on the monotonic clock; None while one is under way."""
+    """When its next attempt begins, on the monotonic clock; None while one runs."""
     resumed: bool = False
     """It continues after a wait."""
     outcome: dict[str, Any] | None = None
@@ -82,7 +82,7 @@ class NodeAttempt:
         self._cached = is_cached(self._node, self._type) and not active.resumed
 
     def run_inline(self) -> NodeOutcome | None:
-        """Make the attempt in this thread if that is quick; None: it is for `run_in_thread`."""
+        """Make the attempt in this thread if it is quick; None: call `run_in_thread` instead."""
         if not self._node.disabled:
             if self._type.blocking or self._cached:
                 return None

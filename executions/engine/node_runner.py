@@ -1,4 +1,4 @@
-"""How the node runs of an execution begin and end: attempts, outputs, waits, errors, timeouts and retries."""
+"""Starts and ends the node runs of an execution: attempts, outputs, waits, errors, timeouts and retries."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ LOST_WHILE_RUNNING = "The worker was lost while the node ran. Nodes of this type
 class NodeRunner:
     """Runs the nodes of one execution.
 
-    It returns what has to be written as changes, for the actor to submit, and starts attempts only when told to. All
-    methods are called in the actor's turns; the callbacks are called from the threads of nodes.
+    It returns changes for the actor to submit, and starts attempts only on request. All methods are called in the
+    actor's turns; the callbacks are called from the threads of nodes.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class NodeRunner:
         return lifecycle.start_node(self._execution, self._lease, row, count)
 
     def needs_commit(self, active: ActiveNodeRun) -> bool:
-        """Tell whether the attempt has effects outside, which must rest on checkpoints that a crash cannot undo."""
+        """Tell whether the attempt has effects outside, which require committed checkpoints."""
         node = self._graph.nodes[active.row.node_id]
         node_type = self._definition.types[node.id]
         return node_type.blocking and not node_type.pure and not node.disabled
@@ -217,7 +217,7 @@ class NodeRunner:
     # --- ending ----------------------------------------------------------------------------------------------------
 
     def finish(self, active: ActiveNodeRun, outcome: NodeOutcome) -> Change | None:
-        """End an attempt: with a checkpoint, a wait, a retry or a failure. None: it was given up before."""
+        """End an attempt: with a checkpoint, a wait, a retry or a failure. None: the attempt was abandoned."""
         row, result = active.row, outcome.result
         key = (row.node_id, row.run_index)
         if self.active.get(key) is not active:
@@ -298,7 +298,7 @@ class NodeRunner:
         return {key[0] for key in (*self.active, *self.waiting)}
 
     def abandon(self) -> None:
-        """Tell attempts under way that nothing waits for their outcome any more."""
+        """Cancel running attempts: their outcome is not used."""
         for active in self.active.values():
             active.cancelled.set()
 

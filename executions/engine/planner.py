@@ -112,7 +112,7 @@ class Planner:
         """Rebuild the state from the node runs of an execution, in the order in which they were recorded.
 
         A flow is still open if no node run's inputs refer to it. Items enter at the trigger. In a rerun with edited
-        input they also enter at the nodes of `replaced`, in place of the stored items; where no node run has started
+        input they also enter at the nodes of `replaced`, instead of the stored items; where no node run has started
         with them, one becomes ready. Returns the node runs that had started and not ended: they are active again, and
         the caller starts them or waits for them.
         """

@@ -49,8 +49,8 @@ class Recorder:
         """Submit a change for the next commit.
 
         The future is done when the change is committed. It fails with StaleLease or the database's error, and then
-        nothing of the change was written. `on_done` is called with the error, or None, in the recorder's thread. The
-        rows are copied: the caller may still change them.
+        the change was not written. `on_done` is called with the error, or None, in the recorder's thread. The
+        rows are copied: the caller may change them afterwards.
         """
         change.node_runs = [copy.copy(run) for run in change.node_runs]
         future: Future[None] = Future()

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def is_cached(node: Node, node_type: NodeType[Any]) -> bool:
-    """Tell whether the node's runs use the cache. Such runs may block, so they have a thread of their own."""
+    """Tell whether the node's runs use the cache. Such runs may block, so they run in a thread."""
     enabled = node.cache is not None and not node.disabled and settings.CACHE_ENABLED
     return enabled and node_type.cacheable and not node_type.trigger
 
@@ -84,7 +84,7 @@ class ExecutionCache:
         self._committed = False
 
     def look_up(self) -> CachedResult | None:
-        """Return the stored result, or that of another execution about to have it; None: run. Never raises."""
+        """Return the stored result, or that of an execution that computes it; None: run the nodes. Never raises."""
         execution = self._execution
         try:
             key = cache.execution_key(

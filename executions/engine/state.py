@@ -1,4 +1,4 @@
-"""What decides whether a running execution continues."""
+"""The state that determines whether a running execution continues."""
 
 from __future__ import annotations
 

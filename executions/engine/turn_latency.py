@@ -14,7 +14,7 @@ PROBE_SECONDS = 0.25
 class TurnLatency:
     """Requests a turn again and again, queued like those of executions.
 
-    Its delay is that of any workspace with little to do. Each of `listeners` is called with the time of the turn, on
+    Its delay is that of a workspace with little work. Each of `listeners` is called with the time of the turn, on
     the monotonic clock: the process still takes turns.
     """
 

@@ -1,4 +1,4 @@
-"""Credentials: what a node signs in with. The secrets are encrypted; `executions.credentials` alone opens them."""
+"""Credentials that nodes authenticate with. The secrets are encrypted; only `executions.credentials` decrypts them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TYPE_CHOICES = [(name, kind.label) for name, kind in CREDENTIAL_TYPES.items()]
 
 class CredentialQuerySet(WorkspaceScopedQuerySet["Credential"]):
     def called(self, reference: str) -> CredentialQuerySet:
-        """Return the credentials with this name or id; no name looks like an id."""
+        """Return the credentials with this name or id. Names never have the form of an id."""
         try:
             return self.filter(pk=UUID(reference))
         except ValueError:
@@ -25,7 +25,7 @@ class CredentialQuerySet(WorkspaceScopedQuerySet["Credential"]):
 
 
 class Credential(models.Model):
-    """Secrets of one workspace, under a name that its workflows use."""
+    """Secrets of a workspace, under a name that its workflows refer to."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="credentials")

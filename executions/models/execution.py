@@ -1,4 +1,4 @@
-"""Executions. Their status is assigned by `executions.lifecycle` and by nothing else."""
+"""Executions. Only `executions.lifecycle` changes their status."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Execution(models.Model):
             ),
             # Not on the lease: its renewals stay cheap (HOT).
             models.Index(fields=["status"], name="execution_unended", condition=~models.Q(status__in=ENDED)),
-            models.Index(  # the line of each workflow: admission looks at the head of each
+            models.Index(  # the queue of each workflow: admission reads its head
                 fields=["workflow", "rank_at"],
                 name="execution_queued",
                 condition=models.Q(status=ExecutionStatus.QUEUED.value, admitted_at__isnull=True),

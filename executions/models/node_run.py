@@ -1,4 +1,4 @@
-"""Node runs. Their status is assigned by `executions.lifecycle` and by nothing else."""
+"""Node runs. Only `executions.lifecycle` changes their status."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class NodeRunQuerySet(WorkspaceScopedQuerySet["NodeRun"]):
 
 
 class NodeRun(models.Model):
-    """One run of one node in an execution. Its output lives here, once; events carry a preview."""
+    """One run of a node in an execution. The output is stored here only; events have a preview."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="node_runs", db_index=False)
@@ -64,5 +64,5 @@ class NodeRun(models.Model):
 
     @property
     def idempotency_key(self) -> str:
-        """Return the key that stays the same however often this node run is tried."""
+        """Return a key that is the same for all attempts of this node run."""
         return f"{self.execution_id}/{self.node_id}/{self.run_index}"

@@ -1,4 +1,4 @@
-"""How many executions of a rate-limited workflow started lately."""
+"""The recent starts of rate-limited workflows."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from executions.models.workflow import Workflow
 
 
 class RateBucket(models.Model):
-    """Starts in a small part of a workflow's span. Written under admission's lock only, and apart from the workflow's
-    row, which saving a workflow locks before streams while admission comes after them."""
+    """Starts in a small part of a workflow's span. Written only under the admission lock. A separate table: saving a
+    workflow locks its row before streams, while admission runs after them."""
 
     workflow = models.ForeignKey(
         Workflow, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False

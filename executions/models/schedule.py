@@ -21,7 +21,7 @@ class ScheduleQuerySet(WorkspaceScopedQuerySet["Schedule"]):
 
 
 class Schedule(models.Model):
-    """When a schedule trigger of an active workflow starts it next. Written by `triggers.schedules`."""
+    """The next start of an active workflow by a schedule trigger. Written by `triggers.schedules`."""
 
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="schedules")
     node_id = models.CharField(max_length=100)
@@ -55,5 +55,5 @@ class Schedule(models.Model):
 
     @property
     def rule(self) -> ScheduleRule:
-        """Return when it is due."""
+        """Return the rule that determines when it is due."""
         return ScheduleRule(self.cron or None, self.interval_seconds, self.timezone, self.anchor_at)

@@ -1,4 +1,4 @@
-"""What a node run waits for that is no time: a call, a person's decision, another execution's end."""
+"""Waits of node runs for events: a call, a decision, the end of an execution or of a delivery."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ class WaitQuerySet(WorkspaceScopedQuerySet["Wait"]):
     workspace_path = "execution__workspace"
 
     def approvals(self) -> Self:
-        """Return those that a person decides."""
+        """Return the waits for a decision."""
         return self.filter(kind=WaitKind.APPROVAL)
 
     def open(self) -> Self:
-        """Return those that can still be resolved."""
+        """Return the waits that can still be resolved."""
         unexpired = models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=timezone.now())
         return self.filter(unexpired, resolved_at__isnull=True, execution__ended_at__isnull=True)
 
     def meant_for(self, user: User) -> Self:
-        """Return the approvals that `user` is to decide: by name, or as any editor of the workspace."""
-        mine = Workspace.objects.visible_to(user, Role.EDITOR).order_by().values("pk")
+        """Return the approvals that `user` can decide: assigned to them, or to any editor of the workspace."""
+        editable = Workspace.objects.visible_to(user, Role.EDITOR).order_by().values("pk")
         return self.visible_to(user).filter(
-            models.Q(assignee=user.pk) | models.Q(assignee__isnull=True, execution__workspace__in=mine)
+            models.Q(assignee=user.pk) | models.Q(assignee__isnull=True, execution__workspace__in=editable)
         )
 
 
 class Wait(models.Model):
-    """Resolved exactly once: by the first to set `resolved_at`, under the row's lock.
+    """A wait for an event. It is resolved exactly once, by the first to set `resolved_at` under the row's lock.
 
-    One without an `outcome` ran out of time, or its execution ended before; of a child for which no node waits, the row
-    is only the link between the two.
+    A resolved wait without an `outcome` expired, or its execution ended first. For a child execution that no node run
+    waits for, the row only links the two.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

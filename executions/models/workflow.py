@@ -16,26 +16,26 @@ from workflow_platform.core.identifiers import uuid7
 
 
 class NoSuchWorkflow(Exception):
-    """The workspace has no workflow of that id or name, or several of that name."""
+    """The workspace has no workflow with the id or name, or several with the name."""
 
 
 class WorkflowQuerySet(WorkspaceScopedQuerySet["Workflow"]):
     def named(self, workspace_id: UUID, text: str) -> Workflow:
-        """Return the workflow whose id, or only whose name, `text` is. Raises NoSuchWorkflow."""
-        there = self.filter(workspace=workspace_id, deleted_at__isnull=True).select_related("latest_version")
+        """Return the workflow with the id, or the unique name, `text`. Raises NoSuchWorkflow."""
+        workflows = self.filter(workspace=workspace_id, deleted_at__isnull=True).select_related("latest_version")
         try:
-            found = list(there.filter(pk=UUID(text)))
+            rows = list(workflows.filter(pk=UUID(text)))
         except ValueError:
-            found = list(there.filter(name=text)[:2])
-        if len(found) > 1:
+            rows = list(workflows.filter(name=text)[:2])
+        if len(rows) > 1:
             raise NoSuchWorkflow(f"Several workflows of this workspace have the name {text!r}. Use the id instead.")
-        if not found:
+        if not rows:
             raise NoSuchWorkflow(f"This workspace has no workflow with the id or name {text!r}.")
-        return found[0]
+        return rows[0]
 
 
 class Workflow(models.Model):
-    """A named definition, owned by a workspace. What it does is in its versions."""
+    """A named definition, owned by a workspace. Its graph is in its versions."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="workflows")
@@ -44,7 +44,7 @@ class Workflow(models.Model):
     active = models.BooleanField(default=False, help_text="Whether its triggers (webhook, schedule) are active.")
     latest_version = models.ForeignKey("WorkflowVersion", null=True, on_delete=models.RESTRICT, related_name="+")
     stream = models.OneToOneField(Stream, on_delete=models.PROTECT, related_name="+")
-    # The limits of the latest version's settings, where admission can join them.
+    # The limits from the latest version's settings, in columns that admission can join.
     max_concurrent = models.PositiveIntegerField(null=True, help_text="Executions that may run at a time.")
     max_concurrent_per_key = models.PositiveIntegerField(
         null=True, help_text="Executions that may run at a time for each key."
@@ -73,15 +73,15 @@ class WorkflowVersionQuerySet(WorkspaceScopedQuerySet["WorkflowVersion"]):
 
 
 NAMED_PATHS = models.Func(models.F("nodes"), models.Value("$[*].parameters.path"), function="jsonb_path_query_array")
-"""What the nodes of a version have as their parameter `path`."""
+"""The values of the parameter `path` of a version's nodes."""
 
 
 class WorkflowVersionImmutable(Exception):
-    """A workflow version never changes; save a new one."""
+    """A workflow version never changes; create a new version instead."""
 
 
 class WorkflowVersion(models.Model):
-    """The graph that an execution is pinned to. Never changes."""
+    """The graph of a workflow that executions are pinned to. Never changes."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="versions")
@@ -101,7 +101,7 @@ class WorkflowVersion(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["workflow", "number"], name="one_version_per_number"),
         ]
-        # Which workflows have a path: of the active ones WebhookRoute knows, this of all (the test URL).
+        # The workflows with a path, also inactive ones (test URL); WebhookRoute has the active ones.
         indexes = [GinIndex(NAMED_PATHS, name="workflowversion_paths")]
 
     def __str__(self) -> str:
@@ -114,9 +114,9 @@ class WorkflowVersion(models.Model):
 
 
 class WebhookRoute(models.Model):
-    """A path under /hooks/ that is reserved for a workspace, and the active trigger that answers it, if there is one.
+    """A path under /hooks/ that is reserved for a workspace, and the active trigger that responds to it, if any.
 
-    It exists while a workflow that was ever active with it does (`WebhookClaim`).
+    It exists as long as a workflow that was active with it (`WebhookClaim`).
     """
 
     path = models.CharField(max_length=300, primary_key=True, help_text="The part of the URL after /hooks/.")
@@ -135,7 +135,7 @@ class WebhookRoute(models.Model):
 
 
 class WebhookClaim(models.Model):
-    """A workflow that was active with a path: it keeps the path reserved until the workflow is deleted."""
+    """A workflow that was active with a path. The path stays reserved until the workflow is deleted."""
 
     route = models.ForeignKey(WebhookRoute, on_delete=models.CASCADE, related_name="claims")
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="claims")

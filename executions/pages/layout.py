@@ -16,9 +16,9 @@ from executions.domain.graph import Graph
 WIDTH, HEIGHT = 196, 60
 GAP_X, GAP_Y = 60, 36
 MARGIN = 32
-BACK_EDGE = 24  # the space below for the curve of a back edge
+BACK_EDGE = 24  # the space below for the curves of back edges
 MAX_CROSSED = 2_000
-"""The most layers, crossed by all edges together, that igraph lays out; it takes some hundredths of a second."""
+"""The most layers, crossed by all edges together, that igraph lays out. That takes some hundredths of a second."""
 
 
 def layout(graph: Graph) -> dict[str, Any]:

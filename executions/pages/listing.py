@@ -74,15 +74,15 @@ def listed(user: User) -> QuerySet[Execution]:
 
 
 def activity(user: User, workflow_id: UUID | None = None) -> dict[str, Any]:
-    """Count what is going on, and what ended in the last hour, minute by minute: `{running, queued, waiting, completed,
-    failed, success, chart}`; `success` is a percentage, None if nothing ended."""
-    mine = Execution.objects.visible_to(user).order_by()
+    """Count active executions, and those that ended in the last hour, by minute: `{running, queued, waiting, completed,
+    failed, success, chart}`. `success` is a percentage; None if no execution ended."""
+    executions = Execution.objects.visible_to(user).order_by()
     if workflow_id:
-        mine = mine.filter(workflow_id=workflow_id)
+        executions = executions.filter(workflow_id=workflow_id)
     now = timezone.now()
-    open_ = dict(mine.filter(status__in=UNENDED).values_list("status").annotate(Count("pk")))
+    active = dict(executions.filter(status__in=UNENDED).values_list("status").annotate(Count("pk")))
     minutes: list[Any] = list(
-        mine.filter(ended_at__gte=now - timedelta(minutes=MINUTES))
+        executions.filter(ended_at__gte=now - timedelta(minutes=MINUTES))
         .annotate(minute=TruncMinute("ended_at"))
         .values("minute")
         .annotate(
@@ -92,9 +92,9 @@ def activity(user: User, workflow_id: UUID | None = None) -> dict[str, Any]:
     )
     completed, failed = sum(m["completed"] for m in minutes), sum(m["failed"] for m in minutes)
     return {
-        "running": open_.get(ExecutionStatus.RUNNING.value, 0),
-        "queued": open_.get(ExecutionStatus.QUEUED.value, 0),
-        "waiting": open_.get(ExecutionStatus.WAITING.value, 0) + open_.get(ExecutionStatus.PAUSED.value, 0),
+        "running": active.get(ExecutionStatus.RUNNING.value, 0),
+        "queued": active.get(ExecutionStatus.QUEUED.value, 0),
+        "waiting": active.get(ExecutionStatus.WAITING.value, 0) + active.get(ExecutionStatus.PAUSED.value, 0),
         "completed": completed,
         "failed": failed,
         "success": round(100 * completed / (completed + failed)) if completed + failed else None,

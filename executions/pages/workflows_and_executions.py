@@ -1,7 +1,7 @@
-"""The pages: rendered by the server, kept current by the event stream.
+"""The pages of workflows and executions: rendered by the server, kept current by the event stream.
 
-A live page reads the head of its stream before its rows: an event that is committed in between is sent twice rather
-than missed.
+A live page reads the head of its stream before its rows. An event that is committed in between is sent again and not
+missed.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def rows(request: HttpRequest) -> HttpResponse:
     """The rows of the executions `ids` and the counters, for a live list.
 
-    HTMX puts each row in its place and removes the rows of executions that do not match the filters.
+    HTMX replaces each row and removes the rows of executions that do not match the filters.
     """
     user = _user(request)
     ids = [pk for text in request.GET.get("ids", "").split(",") if (pk := uuid_or_none(text))][:MOST_ROWS]
@@ -200,10 +200,10 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
     Its state is folded from the stream: from the first event on or, for a long stream, from the rows and the events
     near the head. If retention has removed the events, it shows the rows.
     """
-    found = Execution.objects.select_related(
+    executions = Execution.objects.select_related(
         "workflow__latest_version", "version", "stream", "parent__workflow", "parent_run"
     )
-    row = get_visible_or_404(found, request.user, pk=execution_id)
+    row = get_visible_or_404(executions, request.user, pk=execution_id)
     reruns = list(row.reruns.only("pk", "status").order_by("-id")[: RERUNS + 1])
     labels = {node["id"]: node.get("name") or node["id"] for node in row.version.nodes}
     handled = uuid_or_none(relations.handled_error(row))
@@ -241,17 +241,17 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
 
 def _replay(request: HttpRequest, row: Execution) -> dict[str, Any] | None:
     """Return the state of the replay in the query; None if there is none to show."""
-    wanted = uuid_or_none(request.GET.get("replay"))
-    if wanted is None:
+    replay_id = uuid_or_none(request.GET.get("replay"))
+    if replay_id is None:
         return None
-    mine = Replay.objects.visible_to(request.user)
-    found = mine.filter(pk=wanted, target=ReplayTarget.STREAM, filter__execution=str(row.pk)).first()
-    if found is None:
+    replays = Replay.objects.visible_to(request.user)
+    replay = replays.filter(pk=replay_id, target=ReplayTarget.STREAM, filter__execution=str(row.pk)).first()
+    if replay is None:
         return None
-    facts = replay_reading.facts(found, replay_reading.database_now())
-    if facts["state"] in {ReplayStatus.CANCELLED, ReplayStatus.EXPIRED} or not found.total:
+    facts = replay_reading.facts(replay, replay_reading.database_now())
+    if facts["state"] in {ReplayStatus.CANCELLED, ReplayStatus.EXPIRED} or not replay.total:
         return None
-    return facts | {"id": str(found.pk), "first_time": found.first_time and found.first_time.isoformat()}
+    return facts | {"id": str(replay.pk), "first_time": replay.first_time and replay.first_time.isoformat()}
 
 
 @login_required

@@ -1,4 +1,4 @@
-"""Large answers as JSON text, without holding up the threads of the worker."""
+"""Converts large response bodies to JSON text without blocking the threads of the worker."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ CPU_SECONDS = 10
 
 
 class BodyTooLarge(Exception):
-    """The answer could not be read; the message says which limit it hit."""
+    """The response body exceeds a limit; the message says which."""
 
 
 def as_json(
     body: bytes, *, is_json: bool, group: str, queue: str, cancelled: threading.Event | None = None
 ) -> orjson.Fragment:
-    """Return a body as JSON, to be encoded within an item: what it says where `is_json`, else its text as a string.
+    """Return a body as JSON, to be encoded within an item: the JSON itself if `is_json`, else its text as a string.
 
     Raises BodyTooLarge, Cancelled.
     """
@@ -33,5 +33,5 @@ def as_json(
     )
     reply = sandbox().run(task, group=group, queue=queue, cancelled=cancelled)
     if reply.failure:
-        raise BodyTooLarge(reply.explain(task, "Reading the response"))
+        raise BodyTooLarge(reply.explain(task, "Reading the response body"))
     return orjson.Fragment(reply.parts[0])

@@ -1,4 +1,4 @@
-"""Syntax checks of workflows for web processes: what `executions.domain.syntax` says, from a sandbox process."""
+"""Syntax checks of workflows for web processes: `executions.domain.syntax` runs in a sandbox process."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _checks = Checks("executions.domain.syntax:run", "The syntax check")
 
 
 def check_graph(graph: Graph, key: object, group: str) -> dict[Text, str | None]:
-    """Check all JavaScript of a workflow in one task; `key` is that of its concurrency setting, if it is a string.
+    """Check all JavaScript of a workflow in one task. `key` is the concurrency key of its settings.
 
-    Returns what is wrong with each text, or None. Raises CheckFailed, Unavailable.
+    Returns the error of each text, or None. Raises CheckFailed, Unavailable.
     """
     texts = [text for node in graph.nodes.values() for text in _texts(node.type, node.parameters)]
     if isinstance(key, str):
@@ -23,12 +23,12 @@ def check_graph(graph: Graph, key: object, group: str) -> dict[Text, str | None]
 
 
 def check_template(template: str, group: str) -> str | None:
-    """Return what is wrong with the expressions in `template`, or None. Raises Unavailable."""
+    """Return the syntax error of the expressions in `template`, or None. Raises Unavailable."""
     return _one(("template", template), group)
 
 
 def check_code(code: str, group: str = "") -> str | None:
-    """Return why `code` is no function body, and at which line, or None: at once if its graph has just been checked.
+    """Return the syntax error of `code` as a function body, with its line, or None. Reuses results of `check_graph`.
 
     Raises Unavailable.
     """

@@ -1,4 +1,4 @@
-"""The code of a `code` node as a task for a sandbox process."""
+"""Runs the code of a `code` node in a sandbox process."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from workflow_platform.core.sandbox.pool import Pool, sandbox
 from workflow_platform.core.sandbox.task import Reply, Task
 
 LOGS_BYTES = 4 * 2**20
-"""Room for the log lines beside the output."""
+"""The bytes for log lines besides the output."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodeCall:
-    """Code to run over a scope, with its limits. `each`: once for each item, else once for all."""
+    """Code to run over a scope, with its limits. Mode `each`: once for each item; `all`: once for all items."""
 
     code: str
     scope: ExpressionScope
@@ -31,7 +31,7 @@ class CodeCall:
     output_limit: int
 
     def task(self) -> Task:
-        """Return the task: of the outputs of other nodes it takes only those that the code names."""
+        """Return the task. It contains the outputs of only those nodes that the code names."""
         scope = self.scope
         words = {
             "__items": scope.items,
@@ -60,22 +60,22 @@ class CodeCall:
 
 @dataclass(slots=True)
 class CodeResult:
-    """What a call gave: a JSON value or an error, with what it logged and what it cost the sandbox process."""
+    """The result of a call: a JSON value or an error, with its log lines and the resources used."""
 
     value: Any = None
     packed: PackedItems | None = None
-    """The items, instead of a value, where they are large."""
+    """The items, instead of a value, if they are large."""
     error: str | None = None
     retryable: bool = False
     logs: list[tuple[str, str]] = field(default_factory=list)
     """Level and message."""
     dropped: int = 0
-    """Lines beyond those that are kept."""
+    """The number of log lines beyond the limit."""
     cpu_ms: float = 0
     memory_bytes: int = 0
 
     def items(self) -> Items:
-        """Return what the code returned, as items. Raises NotItems."""
+        """Return the value as items. Raises NotItems."""
         return items_of(self.value) if self.packed is None else self.packed
 
 
@@ -90,44 +90,44 @@ def run(
     """Run the call in a sandbox process. Raises Cancelled."""
     task = call.task()
     reply = (pool or sandbox()).run(task, group=group, queue=queue, cancelled=cancelled)
-    answer = CodeResult(retryable=reply.retryable, cpu_ms=reply.cpu_ms, memory_bytes=reply.memory_bytes)
+    result = CodeResult(retryable=reply.retryable, cpu_ms=reply.cpu_ms, memory_bytes=reply.memory_bytes)
     if reply.failure:
-        answer.error = reply.explain(task, "The code")
+        result.error = reply.explain(task, "The code")
     else:
-        _read(answer, reply, call)
-    return answer
+        _read(result, reply, call)
+    return result
 
 
-def _read(answer: CodeResult, reply: Reply, call: CodeCall) -> None:
+def _read(result: CodeResult, reply: Reply, call: CodeCall) -> None:
     head, *parts = reply.parts
-    told = orjson.loads(head)
-    answer.logs = [(level, message) for level, message in told["logs"]]
-    answer.dropped = told["dropped"]
-    if told["kind"]:
-        answer.error = _said(told, call)
+    state = orjson.loads(head)
+    result.logs = [(level, message) for level, message in state["logs"]]
+    result.dropped = state["dropped"]
+    if state["kind"]:
+        result.error = _error_message(state, call)
         return
-    if (counts := told.get("counts")) is not None:
-        answer.packed = PackedItems(parts, counts, told["sample"])
+    if (counts := state.get("counts")) is not None:
+        result.packed = PackedItems(parts, counts, state["sample"])
         return
     try:
-        answer.value = orjson.loads(parts[0])
+        result.value = orjson.loads(parts[0])
     except orjson.JSONDecodeError as error:
-        answer.error = f"The code returned a value that is not JSON: {error}."
+        result.error = f"The code returned a value that is not JSON: {error}."
 
 
-def _said(told: dict[str, Any], call: CodeCall) -> str:
-    """Return an error for the person who wrote the code: the limit that was hit, or what was thrown, and where."""
-    places = [f"line {told['line']}"] if told.get("line") else []
-    places += [f"item {told['item']}"] if told.get("item", -1) >= 0 else []
+def _error_message(state: dict[str, Any], call: CodeCall) -> str:
+    """Return the error message for the author of the code: the limit or the exception, with its line and item."""
+    places = [f"line {state['line']}"] if state.get("line") else []
+    places += [f"item {state['item']}"] if state.get("item", -1) >= 0 else []
     where = f" ({', '.join(places)})" if places else ""
-    match told["kind"]:
+    match state["kind"]:
         case "time":
             return f"The code took longer than {call.time_limit:g} s of CPU time{where}."
         case "memory":
             return f"The code needs more than {call.memory_limit // 2**20} MiB of memory{where}."
         case "output":
-            return f"{told['error']}; at most {call.output_limit} are allowed."
+            return f"{state['error']}; at most {call.output_limit} are allowed."
         case "items":
-            return str(told["error"])
+            return str(state["error"])
         case _:
-            return f"{told['error']}{where}"
+            return f"{state['error']}{where}"

@@ -1,4 +1,4 @@
-"""What code returns, as items. Pure."""
+"""Validates the items that code returns. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from executions.domain.items import Item
 
 
 class NotItems(Exception):
-    """The code returned what are not items; the message says what."""
+    """The code returned a value that is not a list of items; the message says what is wrong."""
 
 
 def items_of(value: Any) -> list[Item]:

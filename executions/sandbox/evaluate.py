@@ -1,4 +1,4 @@
-"""Expressions for processes that run no JavaScript themselves, as web processes: evaluated in a sandbox process."""
+"""Evaluates expressions in a sandbox process, for processes that run no JavaScript, such as web processes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from workflow_platform.core.sandbox.task import Task
 
 OUTPUT_LIMIT_BYTES = 4 * 2**20
 SECONDS_TOGETHER = 2.0
-"""CPU seconds after which no further one of several questions is begun."""
+"""CPU seconds after which no further request of a batch is evaluated."""
 SUBJECT = "The expression"
 
 
 class _NotReached:
-    """There was no time for a question, or no room for its answer: ask again."""
+    """The time or the output limit of the batch was used up before this request: send it again."""
 
 
 NOT_REACHED: Final = _NotReached()
@@ -27,14 +27,14 @@ NOT_REACHED: Final = _NotReached()
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:
-    """A template, and what its expressions see."""
+    """A template and the scope of its expressions."""
 
     template: str
     scope: ExpressionScope
     item_index: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON values, with the outputs of those nodes only that the template names."""
+        """Return it as JSON values. It contains the outputs of only those nodes that the template names."""
         scope = self.scope
         return {
             "template": self.template,
@@ -48,31 +48,31 @@ class EvaluationRequest:
 
 
 def evaluate_all(
-    questions: Sequence[EvaluationRequest],
+    evaluations: Sequence[EvaluationRequest],
     *,
     group: str,
     time_limit: float = TIME_LIMIT_SECONDS,
     seconds: float = LONGEST_SECONDS,
 ) -> list[Any]:
-    """Return for each question its value, an ExpressionError, or NOT_REACHED; the first is always reached.
+    """Return the value of each request, an ExpressionError, or NOT_REACHED; the first is always reached.
 
-    `group` is the workspace that asks, `time_limit` in CPU seconds for each expression, `seconds` of wall clock for the
-    answer. Not for use within a transaction. Raises Unavailable if there is no answer now.
+    `group` is the workspace, `time_limit` the CPU seconds for each expression, `seconds` the wall-clock time for the
+    batch. Not for use within a transaction. Raises Unavailable if the sandbox does not respond in time.
     """
-    if not questions:
+    if not evaluations:
         return []
-    task = _task(questions, time_limit)
+    task = _task(evaluations, time_limit)
     reply = ask(task, SUBJECT, group=group, seconds=seconds)
     if not reply.failure:
-        return [_answer(each) for each in orjson.loads(reply.parts[0])]
-    if len(questions) == 1:
+        return [_value(each) for each in orjson.loads(reply.parts[0])]
+    if len(evaluations) == 1:
         return [ExpressionError(reply.explain(task, SUBJECT))]
-    # One of them exceeded the limits: run the first by itself to find out whether it was that one.
-    (first,) = evaluate_all(questions[:1], group=group, time_limit=time_limit, seconds=seconds)
-    return [first, *[NOT_REACHED] * (len(questions) - 1)]
+    # One request exceeded the limits: evaluate the first by itself to find out whether it was that one.
+    (first,) = evaluate_all(evaluations[:1], group=group, time_limit=time_limit, seconds=seconds)
+    return [first, *[NOT_REACHED] * (len(evaluations) - 1)]
 
 
-def _task(questions: Sequence[EvaluationRequest], time_limit: float) -> Task:
+def _task(evaluations: Sequence[EvaluationRequest], time_limit: float) -> Task:
     head = {
         "seconds": time_limit,
         "in_all": SECONDS_TOGETHER,
@@ -81,14 +81,14 @@ def _task(questions: Sequence[EvaluationRequest], time_limit: float) -> Task:
     }
     return Task(
         "executions.sandbox.resolving:run",
-        [orjson.dumps(head), orjson.dumps([each.as_dict() for each in questions])],
+        [orjson.dumps(head), orjson.dumps([each.as_dict() for each in evaluations])],
         SECONDS_TOGETHER + time_limit,
         MEMORY_LIMIT_BYTES,
         OUTPUT_LIMIT_BYTES,
     )
 
 
-def _answer(told: dict[str, Any] | None) -> Any:
-    if told is None:
+def _value(result: dict[str, Any] | None) -> Any:
+    if result is None:
         return NOT_REACHED
-    return ExpressionError(told["error"]) if "error" in told else told["value"]
+    return ExpressionError(result["error"]) if "error" in result else result["value"]

@@ -1,6 +1,6 @@
-"""One run of code in a fresh QuickJS context: limits, what it logs, where it went wrong. No Django.
+"""Runs code in a new QuickJS context: limits, log lines, and the position of errors. No Django.
 
-A context of its own for every run (0.1 ms) is what keeps one workspace's globals from another's.
+A new context for each run (0.1 ms) separates the globals of workspaces.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ LOG_LINES = 100
 LOG_CHARACTERS = 2_000
 ERROR_CHARACTERS = 2_000
 LINES_BEFORE = 200
-"""Empty lines before the user's code: a line of a stack beyond them is the user's, all others are ours."""
+"""Empty lines before the user's code. Higher line numbers in a stack are the user's."""
 _STATE_SECONDS = 0.5
 _SPARE_BYTES = 8 * 2**20
 _FRAME = re.compile(r"<input>:(\d+)(?::\d+)?")
 
-# Its state is in a closure: code can change its globals, but not what is reported about it.
+# The state is in a closure: code can change the globals, but not the reported state.
 _DRIVER = """
 (function (lines, characters) {
   var stringify = JSON.stringify, slice = String.prototype.slice, wellFormed = String.prototype.toWellFormed;
@@ -75,13 +75,13 @@ _DRIVER = """
 
 @dataclass(slots=True)
 class EvaluationOutcome:
-    """What a run gave: a JSON text, or an error of a kind. `logs` are pairs of level and message."""
+    """The result of a run: a JSON text, or an error and its kind. `logs` are pairs of level and message."""
 
     text: str = "null"
     kind: Kind = ""
     error: str = ""
     line: int = 0
-    """The line of the code where the error arose, from 1, or 0."""
+    """The line of the code that raised the error, from 1; 0 if unknown."""
     item: int = -1
     """The item that the code last ran for, in mode `each`."""
     logs: list[tuple[str, str]] = field(default_factory=list)
@@ -90,11 +90,11 @@ class EvaluationOutcome:
 
 @dataclass(slots=True)
 class Request:
-    """What to run, over what. `words` and `nodes` are JSON texts: they go into QuickJS as they are."""
+    """Code and its variables. `words` and `nodes` are JSON texts, which QuickJS parses."""
 
     code: str
     each: int
-    """How many items the code runs for, or -1: once for all."""
+    """The number of items that the code runs for; -1: once for all items."""
     time_limit: float
     """CPU seconds for everything."""
     memory_limit: int
@@ -104,7 +104,7 @@ class Request:
 
 
 class Evaluation:
-    """A context that is ready for one run, and used for no other."""
+    """A context for exactly one run."""
 
     def __init__(self) -> None:
         self._context = javascript.context(
@@ -116,7 +116,7 @@ class Evaluation:
         self._context.eval("delete globalThis.__run; delete globalThis.__state;")
 
     def run(self, request: Request) -> EvaluationOutcome:
-        """Run the code. Whatever it does is in the outcome."""
+        """Run the code. Errors are in the outcome; nothing is raised."""
         outcome = EvaluationOutcome()
         try:
             self._context.set_memory_limit(request.memory_limit)
@@ -126,15 +126,15 @@ class Evaluation:
             # On the first line, so that the lines of the stack are those of the user, counted from LINES_BEFORE.
             body = self._context.eval("\n" * LINES_BEFORE + f"(function () {{{request.code}\n}})")
             began = time.process_time()
-            given = self._run(body, request.each, request.output_limit)
+            result = self._run(body, request.each, request.output_limit)
             if time.process_time() - began > request.time_limit:
-                outcome.kind = "time"  # in one long step, during which QuickJS does not look at its clock
-            elif given.startswith("!"):
-                self._explain(outcome, given[1:], request)
-            elif given.startswith("#"):
-                outcome.kind, outcome.error = "output", f"The code returned at least {given[1:]} bytes"
+                outcome.kind = "time"  # in one long step, during which QuickJS does not check the time
+            elif result.startswith("!"):
+                self._explain(outcome, result[1:], request)
+            elif result.startswith("#"):
+                outcome.kind, outcome.error = "output", f"The code returned at least {result[1:]} bytes"
             else:
-                outcome.text = given
+                outcome.text = result
         except quickjs.JSException as error:
             self._explain(outcome, str(error), request)
         except MemoryError:
@@ -150,17 +150,17 @@ class Evaluation:
             self._context.eval(f"__names[{orjson.dumps(name).decode()}] = __given; __given = undefined;")
 
     def _explain(self, outcome: EvaluationOutcome, error: str, request: Request) -> None:
-        said = first_line(error)
-        if said == "InternalError: interrupted":
+        message = first_line(error)
+        if message == "InternalError: interrupted":
             outcome.kind = "time"
-        elif said == "InternalError: out of memory" or said in {"null", ""}:
+        elif message == "InternalError: out of memory" or message in {"null", ""}:
             outcome.kind = "memory"
         else:
-            outcome.kind, outcome.error = "code", said[:ERROR_CHARACTERS]
+            outcome.kind, outcome.error = "code", message[:ERROR_CHARACTERS]
         outcome.line = _line(error, request.code)
 
     def _add_state(self, outcome: EvaluationOutcome, request: Request) -> None:
-        """Add what was logged, and how far it got."""
+        """Add the log lines and the last item."""
         try:
             self._context.set_memory_limit(request.memory_limit + _SPARE_BYTES)
             self._context.set_time_limit(_STATE_SECONDS)
@@ -181,7 +181,7 @@ def warm() -> None:
 
 
 def run(parts: list[bytes]) -> list[bytes]:
-    """Run code as `code.Call.task` describes it. Returns a JSON head, and the JSON text that the code gave."""
+    """Run the code of a `code.CodeCall.task`. Returns a JSON head and the JSON text that the code returned."""
     evaluation = _ready.pop() if _ready else Evaluation()
     request = _request(parts)
     outcome = evaluation.run(request)
@@ -235,10 +235,10 @@ def _log_line(level: str, message: str) -> tuple[str, str]:
 
 
 def _line(stack: str, code: str) -> int:
-    """Return the innermost line of the user's code that a stack names, from 1, or 0."""
+    """Return the innermost line of the user's code in a stack, from 1; 0 if there is none."""
     last = code.count("\n") + 1
-    for found in _FRAME.finditer(stack):
-        line = int(found.group(1)) - LINES_BEFORE
+    for frame in _FRAME.finditer(stack):
+        line = int(frame.group(1)) - LINES_BEFORE
         if line >= 1:
             return min(line, last)
     return 0

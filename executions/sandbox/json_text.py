@@ -1,4 +1,4 @@
-"""The text of an answer as JSON, made in a sandbox process. No Django."""
+"""Converts a response body to JSON text in a sandbox process. No Django."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import orjson
 
 
 def run(parts: list[bytes]) -> list[bytes]:
-    """Return `parts[1]` as JSON: itself where `parts[0]` is `json` and it is JSON, else the text as a string."""
+    """Return `parts[1]` as JSON: unchanged if `parts[0]` is `json` and it parses, otherwise its text as a string."""
     kind, body = parts
     if kind == b"json":
         try:

@@ -117,17 +117,17 @@ def _handles_an_error(execution: Execution | None) -> bool:
 
 def _error_workflow(execution: Execution) -> Workflow | None:
     """Return the error workflow to start for the execution, if any."""
-    wanted = execution.version.settings.get("error_workflow") if execution.status in FAILED_STATUSES else None
-    if not wanted or _handles_an_error(execution):
+    reference = execution.version.settings.get("error_workflow") if execution.status in FAILED_STATUSES else None
+    if not reference or _handles_an_error(execution):
         return None
     workflow = (
         Workflow.objects.select_related("latest_version")
-        .filter(Q(pk=wanted), workspace=execution.workspace_id, deleted_at__isnull=True)
+        .filter(Q(pk=reference), workspace=execution.workspace_id, deleted_at__isnull=True)
         .first()
     )
     if workflow is None:
         with execution_logging(execution):
-            logger.warning("error workflow %s not found; nothing runs for the failed execution", wanted)
+            logger.warning("error workflow %s not found; nothing runs for the failed execution", reference)
     return workflow
 
 

@@ -1,4 +1,4 @@
-"""Waits, in a web process, for an execution's response or end: by group message, and by polling the database.
+"""Waits in a web process for the response or the end of an execution: by group message, and by polling the database.
 
 A worker sends one message for each execution that is `awaited`. A message may be lost, so a waiter also polls, at
 increasing intervals.
@@ -64,7 +64,7 @@ class _Listener:
                     for waiter in self.waiters.get(message["id"], ()):
                         waiter.state = message["state"]
                         waiter.event.set()
-            except Exception as error:  # whatever Redis raises: waiters look for themselves meanwhile
+            except Exception as error:  # any error of Redis: waiters poll meanwhile
                 logger.warning(
                     "notifications of responses not received: %s; polling the database, reconnecting in %g s",
                     error,
@@ -77,8 +77,8 @@ class _Listener:
 _listeners: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Listener] = weakref.WeakKeyDictionary()
 
 
-async def wait_for(execution_id: UUID, seconds: float, *, answered: bool = False) -> dict[str, Any]:
-    """Wait up to `seconds` for the execution's end, or with `answered` for its response if that comes first.
+async def wait_for(execution_id: UUID, seconds: float, *, until_response: bool = False) -> dict[str, Any]:
+    """Wait up to `seconds` for the execution's end, or with `until_response` for its response if that comes first.
 
     Returns the current `{status, response, items}`; `items` is the result of a completed execution.
     """
@@ -99,7 +99,7 @@ async def wait_for(execution_id: UUID, seconds: float, *, answered: bool = False
             pause = min(MAX_POLL_SECONDS, pause * 2)
             received, waiter.state = waiter.state, None
             state: dict[str, Any] = received or await _load(execution_id)
-            done = ExecutionStatus(state["status"]).ended or (answered and state["response"] is not None)
+            done = ExecutionStatus(state["status"]).ended or (until_response and state["response"] is not None)
             if done or loop.time() >= deadline:
                 return state
     finally:

@@ -1,10 +1,10 @@
-"""The number of workers: one more when executions wait for a slot, one less when slots were free for long.
+"""Scales the workers: starts one when executions wait for a slot, stops one when slots have been free for a while.
 
-The supervisor of `make up` knows PERF_MAX_WORKERS workers and starts PERF_MIN_WORKERS of them itself; the scheduler
-asks it for the others here. Elsewhere (SUPERVISOR_SOCKET is empty) who runs the workers decides how many there are.
+The supervisor of `make up` is configured with PERF_MAX_WORKERS workers and starts PERF_MIN_WORKERS of them; the
+scheduler starts and stops the others here. Without SUPERVISOR_SOCKET the number of workers is not changed.
 
-An execution mostly waits for others, so that workers are not bound to cores; but more of them than cores are started
-only while the machine's CPU has room, since they would only take it from each other.
+Executions mostly wait for other systems, so there may be more workers than cores. Beyond the number of cores, workers
+are started only while the machine has CPU to spare.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 WAIT_SECONDS = 2.0
-"""How long an admitted execution waits for a slot before another worker is started."""
+"""The time that an admitted execution waits for a slot before another worker is started."""
 BETWEEN_STARTS_SECONDS = 5.0
-"""How long a new worker has to take waiting executions before another one is started."""
+"""The time for a new worker to take waiting executions before another one is started."""
 ROOM = 0.5
-"""One worker less must leave the others at most so full."""
+"""A worker is stopped only if the others are then used at most to this share."""
 CPU_FULL_PERCENT = 90.0
 SOURCE = "executions.scaling"
 WORKER, SPARE = "worker", "worker-spare"
-"""The workers that are always there, and those that the load decides on."""
+"""The workers that always run, and those that are started by load."""
 UP = {ProcessStates.STARTING, ProcessStates.RUNNING, ProcessStates.BACKOFF}
 _LOAD = f"""
 SELECT count(*) FILTER (WHERE status = 'running'), count(*) FILTER (WHERE status <> 'running'),
@@ -51,7 +51,7 @@ FROM executions_execution WHERE {ACTIVE}
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one look saw."""
+    """The load at one check."""
 
     workers: int
     running: int
@@ -63,14 +63,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One worker more (1) or less (-1), and why."""
+    """Start (1) or stop (-1) a worker, and the reason."""
 
     change: int
     reason: str
 
 
 class ScalingRule:
-    """Decides from look to look. Times are seconds of a monotonic clock."""
+    """Decides at each check. Times are seconds of a monotonic clock."""
 
     def __init__(self, minimum: int, maximum: int, slots: int, idle_seconds: float, cores: int) -> None:
         self.minimum, self.maximum, self.slots = minimum, maximum, slots
@@ -79,13 +79,13 @@ class ScalingRule:
         self._room_since: float | None = None
 
     def decide(self, load: Load, now: float) -> Decision | None:
-        """Return what is to change now; None for nothing."""
-        roomy = load.waiting == 0 and load.running <= (load.workers - 1) * self.slots * ROOM
-        if not roomy:
+        """Return the decision; None if nothing changes."""
+        spare_room = load.waiting == 0 and load.running <= (load.workers - 1) * self.slots * ROOM
+        if not spare_room:
             self._room_since = None
         elif self._room_since is None:
             self._room_since = now
-        if self._wants_more(load, now):
+        if self._needs_more(load, now):
             self._started_at = now
             return Decision(
                 1,
@@ -97,11 +97,11 @@ class ScalingRule:
         self._room_since = now
         return Decision(
             -1,
-            f"no execution has waited for {self.idle_seconds:g} s; {load.running} run in {load.workers} workers of "
-            f"{self.slots} places.",
+            f"no executions have waited for {self.idle_seconds:g} s; {load.running} run in {load.workers} workers of "
+            f"{self.slots} slots.",
         )
 
-    def _wants_more(self, load: Load, now: float) -> bool:
+    def _needs_more(self, load: Load, now: float) -> bool:
         return (
             load.workers < self.maximum
             and load.waiting > 0
@@ -113,7 +113,7 @@ class ScalingRule:
 
 
 class Scaler:
-    """Looks at the load, and has the supervisor start and stop the workers that are not always there."""
+    """Checks the load and lets the supervisor start and stop the spare workers."""
 
     def __init__(self) -> None:
         self._rule = ScalingRule(
@@ -139,10 +139,10 @@ class Scaler:
             logger.warning("supervisor not reachable: %s; the number of workers stays the same", error)
 
     def _step(self, supervisor: Any, now: float) -> None:
-        found = supervisor.getAllProcessInfo()
-        spare = sorted((one for one in found if one["group"] == SPARE), key=lambda one: str(one["name"]))
+        processes = supervisor.getAllProcessInfo()
+        spare = sorted((one for one in processes if one["group"] == SPARE), key=lambda one: str(one["name"]))
         up = [one for one in spare if one["state"] in UP]
-        fixed = sum(one["group"] == WORKER and one["state"] in UP for one in found)
+        fixed = sum(one["group"] == WORKER and one["state"] in UP for one in processes)
         load = _load(fixed + len(up))
         decision = self._rule.decide(load, now)
         if decision is None:
@@ -151,7 +151,7 @@ class Scaler:
             chosen = next((one for one in spare if one["state"] not in {*UP, ProcessStates.STOPPING}), None)
         else:
             chosen = up[-1] if up else None
-        if chosen is None:  # the last one that was stopped still drains
+        if chosen is None:  # the last stopped worker is still draining
             return
         name = f"{chosen['group']}:{chosen['name']}"
         if decision.change > 0:

@@ -1,6 +1,6 @@
 """The scheduler's reports on the stream `system`: the health of the installation, and its queues.
 
-From a thread of its own, so that an answer that takes long holds up nothing. Several schedulers tell it once.
+They run in a separate thread, so that a slow response does not delay the scheduler. Several schedulers report once.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ HEALTH_SOURCE, QUEUE_SOURCE = "executions.health", "executions.queues"
 LOOK_SECONDS = 2.0
 HEALTH_EVERY = timedelta(minutes=1)
 QUEUE_EVERY = timedelta(seconds=30)
-WORTH_TELLING_SECONDS = 1.0
-"""What has been queued for less is merely passing through."""
+REPORTED_AFTER_SECONDS = 1.0
+"""Executions that are queued for a shorter time are not reported."""
 LONG_AGO = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class ReportedState:
-    """The state whose change is reported at once. `workers` is None where Redis does not answer."""
+    """The state whose change is reported at once. `workers` is None if Redis does not respond."""
 
     workers: int | None
     starving: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:
-        """Return it in words."""
+        """Return the state as a sentence."""
         if self.workers is None:
             return "The database responds, but Redis does not: workers receive no jobs."
         alive = {0: "no worker is running", 1: "1 worker is running"}.get(
             self.workers, f"{self.workers} workers are running"
         )
         starving = f"; overloaded: {', '.join(self.starving)}" if self.starving else ""
-        return f"The database and Redis respond; {alive}{starving}."
+        return f"Database and Redis respond; {alive}{starving}."
 
     @property
     def figures(self) -> dict[str, float]:
-        """Return it in figures."""
+        """Return the state as figures of the event."""
         return {
             "database": 1.0,
             "redis": float(self.workers is not None),
@@ -64,12 +64,12 @@ class ReportedState:
 
 
 class HealthReport:
-    """`system.health_check`: once a minute, and at once when something has changed."""
+    """`system.health_check`: once a minute, and at once after a change."""
 
     def __init__(self, every: timedelta = HEALTH_EVERY) -> None:
         self._every = every
-        self._told: ReportedState | None = None
-        self._told_at = timezone.now() - LONG_AGO
+        self._reported: ReportedState | None = None
+        self._reported_at = timezone.now() - LONG_AGO
         self._away_since: float | None = None
 
     def database_is_away(self) -> None:
@@ -77,37 +77,37 @@ class HealthReport:
         self._away_since = self._away_since or time.monotonic()
 
     def look(self) -> None:
-        """Check, and report if it is time to. Raises DatabaseError."""
+        """Check, and report if a report is due. Raises DatabaseError."""
         began = time.monotonic()
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        asked = time.monotonic()
+        database_done = time.monotonic()
         workers = live_workers()
         state = ReportedState(None) if workers is None else ReportedState(workers.alive, tuple(workers.starving))
-        took = {"database_ms": asked - began, "redis_ms": time.monotonic() - asked}
-        changed = state != self._told or self._away_since is not None
-        if not changed and timezone.now() - self._told_at < self._every:
+        took = {"database_ms": database_done - began, "redis_ms": time.monotonic() - database_done}
+        changed = state != self._reported or self._away_since is not None
+        if not changed and timezone.now() - self._reported_at < self._every:
             return
         with system_events.exclusive_emit():
-            self._tell(state, {name: round(seconds * 1000, 1) for name, seconds in took.items()})
+            self._report(state, {name: round(seconds * 1000, 1) for name, seconds in took.items()})
 
-    def _tell(self, state: ReportedState, took: dict[str, float]) -> None:
+    def _report(self, state: ReportedState, took: dict[str, float]) -> None:
         now, message = timezone.now(), state.message
         away = 0.0
         if self._away_since is not None:
             away = time.monotonic() - self._away_since
-            message += f" The database had not responded for {away:.0f} s."
+            message += f" The database did not respond for {away:.0f} s."
         last = system_events.last_emitted("health_check", HEALTH_SOURCE, now - self._every)
         known = last is not None and state.figures.items() <= last.data["figures"].items()
         if last is not None and known and last.happened_at > now - timedelta(seconds=away or LONG_AGO.total_seconds()):
-            self._told_at = last.happened_at  # another scheduler has reported
+            self._reported_at = last.happened_at  # another scheduler has reported
         else:
             values = state.figures | took
             system_events.emit(
                 "health_check", source=HEALTH_SOURCE, component="platform", message=message, figures=values
             )
-            self._told_at = now
-        self._told, self._away_since = state, None
+            self._reported_at = now
+        self._reported, self._away_since = state, None
 
 
 _QUEUED = """
@@ -141,51 +141,51 @@ SELECT reason, sum(n)::float8 FROM reasons GROUP BY reason
 
 
 class QueueReport:
-    """`system.queue_status`: twice a minute while executions are queued, and once when none is any more."""
+    """`system.queue_status`: twice a minute while executions are queued, and once when the queue becomes empty."""
 
     def __init__(self, every: timedelta = QUEUE_EVERY) -> None:
         self._every = every
-        self._told_at = timezone.now() - LONG_AGO
-        self._told_of_some = False
+        self._reported_at = timezone.now() - LONG_AGO
+        self._reported_queued = False
 
     def look(self) -> None:
-        """Check, and report if it is time to. Raises DatabaseError."""
+        """Check, and report if a report is due. Raises DatabaseError."""
         with connection.cursor() as cursor:
             cursor.execute(_QUEUED)
             queued, oldest, admitted = cursor.fetchone()
-        some = queued and oldest >= WORTH_TELLING_SECONDS
-        due = timezone.now() - self._told_at >= self._every
-        if not (some and due) and not (self._told_of_some and not queued):
+        reportable = queued and oldest >= REPORTED_AFTER_SECONDS
+        due = timezone.now() - self._reported_at >= self._every
+        if not (reportable and due) and not (self._reported_queued and not queued):
             return
         values = {"queued": float(queued), "oldest_seconds": round(oldest, 1)}
         if queued:
             values |= _reasons(admitted) | _jobs()
         with system_events.exclusive_emit():
-            self._tell(values)
+            self._report(values)
 
-    def _tell(self, values: dict[str, float]) -> None:
+    def _report(self, values: dict[str, float]) -> None:
         now, queued = timezone.now(), int(values["queued"])
         since = now - (self._every if queued else LONG_AGO)
         last = system_events.last_emitted("queue_status", QUEUE_SOURCE, since)
         if last is not None and (queued or not last.data["figures"]["queued"]):
-            self._told_at = last.happened_at  # another scheduler has reported
+            self._reported_at = last.happened_at  # another scheduler has reported
         else:
             message = _sentence(queued, values) if queued else "The queue is empty again."
             system_events.emit("queue_status", source=QUEUE_SOURCE, component="queues", message=message, figures=values)
-            self._told_at = now
-        self._told_of_some = queued > 0
+            self._reported_at = now
+        self._reported_queued = queued > 0
 
 
 def _reasons(admitted: int) -> dict[str, float]:
-    """Return how many are queued for which reason: for each the narrowest limit that is used up, as its page says."""
+    """Return the number of queued executions by reason: the narrowest limit that is reached, as on their pages."""
     with connection.cursor() as cursor:
         cursor.execute(_REASONS, limit_parameters())
-        found: dict[str, float] = dict(cursor.fetchall())
-    return found | ({"admitted": float(admitted)} if admitted else {})
+        reasons: dict[str, float] = dict(cursor.fetchall())
+    return reasons | ({"admitted": float(admitted)} if admitted else {})
 
 
 def _jobs() -> dict[str, float]:
-    """Return the lengths of RQ's queues, and how many workers there are; nothing where Redis does not answer."""
+    """Return the lengths of RQ's queues and the number of workers; empty if Redis does not respond."""
     try:
         lengths = {f"jobs_{name}": float(django_rq.get_queue(name).count) for name in PRIORITIES}
     except RedisError:
@@ -198,7 +198,7 @@ def _jobs() -> dict[str, float]:
 
 def _sentence(queued: int, values: dict[str, float]) -> str:
     one = queued == 1
-    said = (
+    message = (
         f"{queued} {'execution is' if one else 'executions are'} queued, the oldest for {values['oldest_seconds']:g} s"
     )
     words = {
@@ -213,17 +213,17 @@ def _sentence(queued: int, values: dict[str, float]) -> str:
     parts = [f"{values[name]:g} {text}" for name, text in words.items() if name in values]
     if values.get("workers") == 0:
         parts.append("no worker is running")
-    return f"{said}: {', '.join(parts)}."
+    return f"{message}: {', '.join(parts)}."
 
 
 class Reports:
-    """Looks from time to time, in a thread, until the process stops."""
+    """Checks periodically, in a thread, until the process stops."""
 
     def __init__(self) -> None:
         self._health, self._queues = HealthReport(), QueueReport()
 
     def start(self, stop: threading.Event) -> None:
-        """Begin."""
+        """Start the thread."""
         threading.Thread(target=self._run, args=(stop,), name="reports", daemon=True).start()
 
     def _run(self, stop: threading.Event) -> None:

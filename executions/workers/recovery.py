@@ -1,4 +1,4 @@
-"""The sweep: finds executions that a crash, an emptied Redis or a passed time has left without a worker."""
+"""The sweep: finds executions without a worker after a crash, an emptied Redis or a time that has come."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from executions.waits import completion
 logger = logging.getLogger(__name__)
 
 ADMITTED_GRACE = timedelta(seconds=2)
-"""An execution admitted more lately than this may have its job still on the way."""
+"""The job of an execution that was admitted more recently may not be enqueued yet."""
 BATCH = 500
 
 
 def sweep() -> int:
-    """Follow up ends, admit what is due, and queue a job for every execution that should run and has none. Returns
-    how many jobs were missing."""
+    """Complete ended executions, admit due ones, and enqueue a job for each execution that should run and has none.
+    Returns the number of missing jobs."""
     completion.follow_up_all()
     admission.admit()
-    missing = rq_queues.without_job(list(_left_behind()))
+    missing = rq_queues.without_job(list(_without_worker()))
     if missing:
         rq_queues.enqueue(missing)
     return len(missing)
 
 
-def _left_behind() -> Iterable[Execution]:
-    """Return executions that should run or end and that no worker holds. Each part has a small partial index, so that
-    waiting executions cost nothing."""
+def _without_worker() -> Iterable[Execution]:
+    """Return executions that should run or end and that no worker holds. Each part has a small partial index that
+    excludes waiting executions."""
     now = timezone.now()
     unended = Execution.objects.filter(ended_at__isnull=True).only("id", "priority", "fencing_token")
     unheld = Q(lease_expires_at__lte=now) | Q(lease_expires_at__isnull=True)
     running = unended.filter(unheld, status=ExecutionStatus.RUNNING)
     idle = [ExecutionStatus.QUEUED, ExecutionStatus.WAITING, ExecutionStatus.PAUSED]
     admitted = unended.filter(status__in=idle, admitted_at__lte=now - ADMITTED_GRACE)
-    # Asked for while a worker was just giving its lease back.
+    # Requested while a worker was releasing its lease.
     cancelling = unended.filter(status__in=idle[1:], cancel_requested_at__isnull=False)
     return running.union(admitted, cancelling).order_by("id")[:BATCH]

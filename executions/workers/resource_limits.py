@@ -1,8 +1,8 @@
-"""How hard a worker process strains memory and CPU: above the limits it takes no new work until it has recovered. And
-how late the turns of its executions come: above that limit it *starves*, and says so.
+"""The resource limits of a worker process. Above the limits of memory or CPU it takes no new work until it recovers.
+If the turns of its executions are late, it is *overloaded* (`starving`) and reports that.
 
-Memory is that of the process and its children (`code` nodes), against PERF_MAX_MEMORY_MB. CPU is what they use of all
-the cores that they may run on, against PERF_MAX_CPU_PERCENT: one busy Python process on many cores is no trouble.
+Memory is that of the process and its children (`code` nodes), limited by PERF_MAX_MEMORY_MB. CPU is their share of all
+cores that they may use, limited by PERF_MAX_CPU_PERCENT: one busy Python process on many cores is below it.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ logger = logging.getLogger(__name__)
 
 SOURCE = "executions.worker"
 WINDOW = 5
-"""Samples whose median counts: a short peak is nothing to stop for."""
+"""The number of samples whose median counts, so that short peaks are ignored."""
 RELEASE = 0.9
-"""The part of a limit that it has to fall below again."""
+"""The share of a limit that the value must fall below to recover."""
 RESTART_SAMPLES = 10
-"""How long an idle worker may stay above the memory limit before it is replaced."""
+"""The number of samples that an idle worker may stay above the memory limit before it is replaced."""
 
 
 @dataclass(slots=True)
 class Gauge:
-    """The median of one figure over a window, against its limit, with hysteresis."""
+    """The median of a measurement over a window, compared with its limit, with hysteresis."""
 
     what: str
     unit: str
@@ -52,7 +52,7 @@ class Gauge:
         return statistics.median(self.samples) if self.samples else 0.0
 
     def take(self, sample: float) -> bool:
-        """Take a sample. Returns whether it changed sides."""
+        """Take a sample. Returns whether the value crossed the limit."""
         self.samples.append(sample)
         before, full = self.above, len(self.samples) == WINDOW
         self.above = self.value > self.limit * RELEASE if self.above else full and self.value > self.limit
@@ -60,9 +60,11 @@ class Gauge:
 
 
 class Pressure:
-    """Watches this process from its own thread. `busy` tells whether it has executions; `restart` ends it; `late`
-    returns by how many seconds turns came too late since the last look; `report` is told at each look whether the
-    worker starves."""
+    """Measures this process in a separate thread.
+
+    `busy` tells whether it has executions; `restart` ends it; `late` returns the delay of turns in seconds since the
+    last sample; `report` is called at each sample with whether the worker is overloaded.
+    """
 
     def __init__(
         self,
@@ -84,11 +86,11 @@ class Pressure:
 
     @property
     def high(self) -> bool:
-        """Tell whether the worker should take nothing new."""
+        """Tell whether the worker should take no new work."""
         return self.memory.above or self.cpu.above
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the thread."""
         threading.Thread(target=self._run, name="pressure", daemon=True).start()
 
     def _run(self) -> None:
@@ -115,16 +117,16 @@ class Pressure:
         self._report(self.delay.above)
         self._restart_if_stuck(now)
         for gauge in changed:
-            self._tell(gauge)
+            self._report_change(gauge)
 
     def _restart_if_stuck(self, now: float) -> None:
-        """Memory that stays with a worker that does nothing comes back with a fresh process only."""
+        """Restart an idle worker that keeps its memory: only a new process frees it."""
         if not self.memory.above or self._busy():
             self._strained_since = None
             return
         if self._strained_since is None:
             self._strained_since = now
-            _give_back_memory()
+            _free_memory()
         elif now - self._strained_since > RESTART_SAMPLES * settings.PRESSURE_SAMPLE_SECONDS:
             self._strained_since = now
             message = f"Memory stays at {self.memory.value:.0f} MB while nothing runs: the worker restarts."
@@ -133,16 +135,16 @@ class Pressure:
                 self._append("resource_warning", message)
             self._restart()
 
-    def _tell(self, gauge: Gauge) -> None:
-        figure = f"{gauge.what} is at {gauge.value:.0f} {gauge.unit}"
+    def _report_change(self, gauge: Gauge) -> None:
+        level = f"{gauge.what} is at {gauge.value:.0f} {gauge.unit}"
         if gauge is self.delay:
-            side, outcome = ("above", "starves") if gauge.above else ("below", "is no longer overloaded")
+            side, outcome = ("above", "is overloaded") if gauge.above else ("below", "is no longer overloaded")
             message = f"Executions are delayed by {gauge.value:.0f} ms, {side} the limit of {gauge.limit:g} ms"
             message += f": the worker {outcome}."
         elif gauge.above:
-            message = f"{figure}, above the limit of {gauge.limit:g} {gauge.unit}: the worker takes no new work."
+            message = f"{level}, above the limit of {gauge.limit:g} {gauge.unit}: the worker takes no new work."
         else:
-            message = f"{figure}, below the limit of {gauge.limit:g} {gauge.unit} again"
+            message = f"{level}, below the limit of {gauge.limit:g} {gauge.unit} again"
             message += ": the worker takes new work." if not self.high else "."
         logger.log(logging.WARNING if gauge.above else logging.INFO, message)
         self._append("resource_warning" if gauge.above else "health_check", message)
@@ -163,7 +165,7 @@ class Pressure:
 
 
 def _family(process: psutil.Process) -> list[psutil.Process]:
-    """Return the process and all below it: a look at every process of the machine, some milliseconds."""
+    """Return the process and its descendants. This reads all processes of the machine, which takes milliseconds."""
     return [process, *process.children(recursive=True)]
 
 
@@ -176,7 +178,7 @@ def _memory_mb(family: list[psutil.Process]) -> float:
 
 
 def _cpu_seconds(family: list[psutil.Process]) -> float:
-    """Return the CPU seconds that the first one and its children, ended ones too, have used so far."""
+    """Return the CPU seconds of the first process and its children, including ended ones."""
     total = 0.0
     for member in family:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -185,8 +187,8 @@ def _cpu_seconds(family: list[psutil.Process]) -> float:
     return total
 
 
-def _give_back_memory() -> None:
-    """Hand memory that is no longer used back to the system, where the C library can."""
+def _free_memory() -> None:
+    """Return unused memory to the system, if the C library supports it."""
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,8 +1,8 @@
-"""The RQ worker class: many executions at a time in one process.
+"""The RQ worker class: runs many executions at a time in one process.
 
-RQ's main loop takes jobs; they are claimed together, run by the engine's driver without a thread each, and taken off
-RQ's books together. What RQ itself costs is shared between jobs: registrations and heartbeats go in batches. Other work
-than executions (`workflow_platform.core.jobs`) has a thread for each job.
+RQ's main loop takes jobs. Their executions are claimed in batches and run by the engine's driver, without a thread for
+each; finished jobs are removed from RQ's registries in batches. Registrations and heartbeats are batched as well. Other
+jobs (`workflow_platform.core.jobs`) each have a thread.
 """
 
 from __future__ import annotations
@@ -52,40 +52,40 @@ logger = logging.getLogger(__name__)
 SLOT_WAIT_SECONDS = 5.0
 MOMENT = 0.01
 MOST_AT_ONCE = 16
-"""The most jobs that one worker takes at a time, so that others get some too."""
+"""The most jobs that a worker takes at a time, so that other workers get jobs as well."""
 HEARTBEAT_SECONDS = 5.0
 SUSPENSION_LOOK_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 PRESSURE_LOOK_SECONDS = 0.2
 LOOKED_THROUGH = 1_000
-"""How far down a queue a worker looks for jobs of workspaces that may have its last free slots."""
+"""The number of queued jobs that a worker searches for workspaces that may use its last free slots."""
 FEW_LOOK_SECONDS = 0.2
 REPORT_SECONDS = 5.0
-"""How often a worker says whether it starves, if that has not changed."""
-TURNED_EVERY = 8
-"""Every so many times the worker looks at its queues from the other end: what the limits let through is not held up for
-ever by jobs of a higher priority."""
+"""How often a worker reports whether it is overloaded, if that has not changed."""
+REVERSED_EVERY = 8
+"""Every n-th time the worker reads its queues in reverse order, so that jobs of a high priority do not starve admitted
+executions of a lower one."""
 
 
 @dataclass(slots=True)
 class ClaimedJob:
-    """A job that this worker has taken, on RQ's books."""
+    """A job that this worker has taken and registered with RQ."""
 
     job: Job
     queue: Queue
     execution: RQExecution
     error: BaseException | None = None
     workspace_id: UUID | None = None
-    """Of an execution that has been claimed."""
+    """The workspace of the execution, once it is claimed."""
 
     @property
     def execution_id(self) -> UUID:
-        """Return the execution's id, which is in the job's id."""
+        """Return the execution's id, from the job's id."""
         return rq_queues.execution_of(self.job.id)
 
 
 class ExecutionWorker(BaseWorker):
-    """Takes jobs only for free slots of WORKER_CONCURRENCY, so that jobs wait where others see them."""
+    """Takes jobs only for free slots of WORKER_CONCURRENCY, so that other workers can take the rest."""
 
     death_penalty_class = TimerDeathPenalty
     job_monitoring_interval = 30
@@ -110,8 +110,8 @@ class ExecutionWorker(BaseWorker):
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
         """Work until the worker is stopped."""
-        heartbeats()  # its companion does not get the worker's low priority
-        os.nice(settings.WORKER_NICE)  # who asks and who watches goes before what is computed
+        heartbeats()  # before `nice`: the companion keeps its priority
+        os.nice(settings.WORKER_NICE)  # web processes and supervision go first
         self._claims = _batch_thread("claims", self._claim)
         self._finishes = _batch_thread("finishes", self._finish)
         threading.Thread(target=self._keep_alive, name="job heartbeats", daemon=True).start()
@@ -131,9 +131,9 @@ class ExecutionWorker(BaseWorker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """Wait for memory, CPU and a free slot, then for a job; more jobs of the same queue are taken with it.
+        """Wait for memory, CPU and a free slot, then take a job, and more jobs of the same queue if there are any.
 
-        Returns the first of `_dequeued`; RQ hands it on to `execute_job`.
+        Returns the first of `_dequeued`; RQ passes it to `execute_job`.
         """
         idle_since = time.monotonic()
         while True:
@@ -144,31 +144,31 @@ class ExecutionWorker(BaseWorker):
                 time.sleep(PRESSURE_LOOK_SECONDS)
                 continue
             try:
-                found = self._pop(timeout) if self._has_free_slot() else None
+                popped = self._pop(timeout) if self._has_free_slot() else None
             except (RedisError, DatabaseError, InterfaceError) as error:
                 _warn_of_retry("jobs not taken from the queue", error)
                 connection.close()
                 time.sleep(RETRY_SECONDS)
                 continue
-            if found is not None:
-                queue, self._dequeued = found
+            if popped is not None:
+                queue, self._dequeued = popped
                 return self._dequeued[0], queue
             if timeout is None or (max_idle_time and time.monotonic() - idle_since > max_idle_time):
                 return None
             self.check_for_suspension(burst=False)
 
     def _has_free_slot(self) -> bool:
-        """Wait a while for a slot to be free. Tells whether one is."""
+        """Wait up to SLOT_WAIT_SECONDS for a free slot. Returns whether there is one."""
         self._freed.clear()
         if len(self._taken) < settings.WORKER_CONCURRENCY:
             return True
         return self._freed.wait(SLOT_WAIT_SECONDS)
 
     def _pop(self, timeout: int | None) -> tuple[Queue, list[Job]] | None:
-        """Take jobs from the first queue that has any; without `timeout`, only what is there now. The last free slots
-        are for workspaces that hold few."""
+        """Take jobs from the first queue that has any; without `timeout`, without waiting. The last free slots are
+        reserved for workspaces with few slots."""
         self._pops += 1
-        ordered = self._ordered_queues[:: -1 if self._pops % TURNED_EVERY == 0 else 1]
+        ordered = self._ordered_queues[:: -1 if self._pops % REVERSED_EVERY == 0 else 1]
         room = settings.WORKER_CONCURRENCY - len(self._taken) - FairSlots(settings.WORKER_CONCURRENCY).reserved
         if room <= 0:
             return self._pop_for_few(ordered)
@@ -181,7 +181,7 @@ class ExecutionWorker(BaseWorker):
         if (further := min(room, MOST_AT_ONCE) - 1) > 0:
             more: Any = self.connection.lpop(queue.key, further)
             ids += more or []
-        if self._pressure.high:  # they came long after the look at memory and CPU
+        if self._pressure.high:  # memory and CPU may have changed while it waited
             self.connection.lpush(queue.key, *reversed(ids))
             return None
         popped_jobs = [self._job(job_id.decode(), queue) for job_id in ids]
@@ -192,17 +192,17 @@ class ExecutionWorker(BaseWorker):
         return (queue, ours) if ours else None
 
     def _pop_for_few(self, queues: list[Queue]) -> tuple[Queue, list[Job]] | None:
-        """Take jobs of workspaces that hold few slots of this worker, at any position in a queue."""
+        """Take jobs of workspaces with few slots in this worker, from any position in a queue."""
         slots = FairSlots(settings.WORKER_CONCURRENCY)
-        for taken in list(self._taken.values()):
-            slots.take(taken.workspace_id)
+        for claimed_job in list(self._taken.values()):
+            slots.take(claimed_job.workspace_id)
         for each in queues:
             listed: Any = self.connection.lrange(each.key, 0, LOOKED_THROUGH - 1)
-            wanted = _for_few([job_id.decode() for job_id in listed], slots)
+            chosen = _for_few([job_id.decode() for job_id in listed], slots)
             with self.connection.pipeline(transaction=False) as pipeline:
-                for job_id in wanted:
+                for job_id in chosen:
                     pipeline.lrem(each.key, 1, job_id)
-                ours = [job_id for job_id, removed in zip(wanted, pipeline.execute(), strict=True) if removed]
+                ours = [job_id for job_id, removed in zip(chosen, pipeline.execute(), strict=True) if removed]
             if ours:
                 return each, [self._job(job_id, each) for job_id in ours]
         self._freed.clear()
@@ -210,33 +210,33 @@ class ExecutionWorker(BaseWorker):
         return None
 
     def _job(self, job_id: str, queue: Queue) -> Job:
-        """Return the job without reading its record: what it says is known."""
+        """Return the job without reading its record, whose content is known."""
         job = Job(job_id, connection=self.connection, serializer=self.serializer)
         job.origin, job.timeout, job.result_ttl = queue.name, -1, 0
         return job
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Put the jobs on RQ's books, have them claimed, and return at once."""
+        """Register the jobs with RQ, pass them on to be claimed, and return without waiting."""
         dequeued, self._dequeued = self._dequeued, []
         while True:
             try:
-                taken = self._book(dequeued, queue)
+                claimed_jobs = self._register_jobs(dequeued, queue)
                 break
             except RedisError as error:
                 _warn_of_retry("jobs not registered in Redis", error, len(dequeued))
-                self._state = WorkerStatus.IDLE  # no other status was reported
+                self._state = WorkerStatus.IDLE  # the busy state was not written
                 time.sleep(RETRY_SECONDS)
-        for one in taken:
+        for one in claimed_jobs:
             self.executions[one.execution.id] = one.execution
             self._taken[one.execution.id] = one
             if (work := jobs.work_of(one.job.id)) is None:
                 self._claims.put(one)
             else:
-                threading.Thread(target=self._do, args=(one, work), name=one.job.id, daemon=True).start()
+                threading.Thread(target=self._run_job, args=(one, work), name=one.job.id, daemon=True).start()
 
-    def _book(self, dequeued: list[Job], queue: Queue) -> list[ClaimedJob]:
-        """Put the jobs on RQ's books in one round trip."""
-        taken = []
+    def _register_jobs(self, dequeued: list[Job], queue: Queue) -> list[ClaimedJob]:
+        """Register the jobs with RQ in one round trip."""
+        claimed_jobs = []
         with self.connection.pipeline() as pipeline:
             for each in dequeued:
                 ttl = self.get_heartbeat_ttl(each)
@@ -244,23 +244,23 @@ class ExecutionWorker(BaseWorker):
                 each.heartbeat(now(), ttl, pipeline=pipeline)
                 each.prepare_for_execution(self.name, pipeline=pipeline)
                 pipeline.persist(each.key)
-                taken.append(ClaimedJob(each, queue, execution))
+                claimed_jobs.append(ClaimedJob(each, queue, execution))
             self.set_state(WorkerStatus.BUSY, pipeline=pipeline)
             pipeline.execute()
-        return taken
+        return claimed_jobs
 
-    def _do(self, taken: ClaimedJob, work: Callable[[threading.Event], None]) -> None:
-        """Do other work than an execution."""
+    def _run_job(self, claimed_job: ClaimedJob, work: Callable[[threading.Event], None]) -> None:
+        """Run a job that is not an execution."""
         try:
             work(self._stopping)
         except Exception as error:
-            logger.exception("job failed", extra={"job_id": taken.job.id, "queue": taken.queue.name})
-            taken.error = error
+            logger.exception("job failed", extra={"job_id": claimed_job.job.id, "queue": claimed_job.queue.name})
+            claimed_job.error = error
         connection.close()
-        self._finishes.put(taken)
+        self._finishes.put(claimed_job)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Tell that the worker lives: RQ asks for it several times a job, once in some seconds is enough."""
+        """Send a heartbeat. RQ calls this several times per job; once per HEARTBEAT_SECONDS is enough."""
         if pipeline is None and time.monotonic() - self._beaten_at < HEARTBEAT_SECONDS:
             return
         self._beaten_at = time.monotonic()
@@ -271,21 +271,21 @@ class ExecutionWorker(BaseWorker):
             super().heartbeat(timeout)
 
     def _report_starving(self, starving: bool) -> None:
-        """Tell readiness whether turns come late here. From the thread that watches memory and CPU."""
-        said, at = self._reported
-        if starving is said and time.monotonic() - at < REPORT_SECONDS:
+        """Report to the readiness check whether turns are late. Called by the thread that measures memory and CPU."""
+        reported, at = self._reported
+        if starving is reported and time.monotonic() - at < REPORT_SECONDS:
             return
         with _outliving_redis("report of late turns"):
             self.connection.hset(self.key, STARVING_FIELD, worker_name() if starving else "")
             self._reported = starving, time.monotonic()
 
     def run_maintenance_tasks(self) -> None:
-        """Do what RQ does now and then."""
+        """Run RQ's periodic maintenance."""
         with _outliving_redis("maintenance of the queues"):
             super().run_maintenance_tasks()
 
     def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
-        """Busy is who has an execution, whatever the main loop is about to do."""
+        """The worker is busy while it has executions, regardless of the main loop."""
         state = WorkerStatus.BUSY if self.executions and state == WorkerStatus.IDLE else state
         if state != self._state:
             super().set_state(state, pipeline)
@@ -297,57 +297,59 @@ class ExecutionWorker(BaseWorker):
                 try:
                     super().check_for_suspension(burst)
                     break
-                except RedisError as error:  # a suspended worker takes no later jobs either
+                except RedisError as error:  # a suspended worker takes no jobs until this is readable
                     _warn_of_retry("no jobs taken: suspension of workers not readable", error)
                     time.sleep(RETRY_SECONDS)
             self._looked_at = time.monotonic()
 
     def procline(self, message: str) -> None:
-        """Leave the process's title alone: it would change with every job."""
+        """Keep the process title: it would change with every job."""
 
-    # --- claims and ends, in batches -------------------------------------------------------------------------------
+    # --- claims and completed jobs, in batches ----------------------------------------------------------------------
 
     def _claim(self, batch: Sequence[ClaimedJob]) -> None:
         claimed = {
-            found.execution.pk: found
-            for found in recorder().claim([taken.execution_id for taken in batch], worker_name()).result()
+            each.execution.pk: each
+            for each in recorder().claim([job.execution_id for job in batch], worker_name()).result()
         }
-        for taken in batch:
-            found = claimed.pop(taken.execution_id, None)
-            if found is None:  # it has ended, waits, or another worker holds it
-                self._finishes.put(taken)
+        for claimed_job in batch:
+            claim = claimed.pop(claimed_job.execution_id, None)
+            if claim is None:  # it has ended, waits, or another worker holds it
+                self._finishes.put(claimed_job)
                 continue
-            taken.workspace_id = found.execution.workspace_id
-            with execution_logging(found.execution):
-                ExecutionActor(driver(), found, definition(found.execution.version_id), self._on_closed(taken)).start()
+            claimed_job.workspace_id = claim.execution.workspace_id
+            with execution_logging(claim.execution):
+                ExecutionActor(
+                    driver(), claim, definition(claim.execution.version_id), self._on_closed(claimed_job)
+                ).start()
 
-    def _on_closed(self, taken: ClaimedJob) -> Callable[[ExecutionActor], None]:
+    def _on_closed(self, claimed_job: ClaimedJob) -> Callable[[ExecutionActor], None]:
         def on_closed(actor: ExecutionActor) -> None:
-            taken.error = actor.error
-            self._finishes.put(taken)
+            claimed_job.error = actor.error
+            self._finishes.put(claimed_job)
 
         return on_closed
 
     def _finish(self, batch: Sequence[ClaimedJob]) -> None:
         """Remove jobs from RQ's registries, as `handle_job_success` does for a job without a result."""
         with self.connection.pipeline() as pipeline:
-            for taken in batch:
-                if taken.error is None:
-                    self._forget(taken, pipeline)
+            for claimed_job in batch:
+                if claimed_job.error is None:
+                    self._forget(claimed_job, pipeline)
             pipeline.execute()
-        for taken in batch:
-            if (error := taken.error) is not None:
+        for claimed_job in batch:
+            if (error := claimed_job.error) is not None:
                 self._finalize_failure(
-                    taken.job, taken.queue, taken.execution, (type(error), error, error.__traceback__)
+                    claimed_job.job, claimed_job.queue, claimed_job.execution, (type(error), error, error.__traceback__)
                 )
-            self.executions.pop(taken.execution.id, None)
-            self._taken.pop(taken.execution.id, None)
+            self.executions.pop(claimed_job.execution.id, None)
+            self._taken.pop(claimed_job.execution.id, None)
         self._freed.set()
         if not self.executions:
             self.set_state(WorkerStatus.IDLE)
 
-    def _forget(self, taken: ClaimedJob, pipeline: Pipeline) -> None:
-        job, execution = taken.job, taken.execution
+    def _forget(self, claimed_job: ClaimedJob, pipeline: Pipeline) -> None:
+        job, execution = claimed_job.job, claimed_job.execution
         job.ended_at = now()
         self.increment_successful_job_count(pipeline=pipeline)
         self.increment_total_working_time(job.ended_at - (job.started_at or job.ended_at), pipeline)
@@ -356,12 +358,12 @@ class ExecutionWorker(BaseWorker):
         pipeline.delete(execution.key, job.execution_registry.key, job.key)
 
     def _keep_alive(self) -> None:
-        """Keep the registries from taking long executions for abandoned."""
+        """Send the heartbeats of jobs, so that RQ does not treat long executions as abandoned."""
         while True:
             time.sleep(self.job_monitoring_interval / 2)
-            for taken in list(self._taken.values()):
+            for claimed_job in list(self._taken.values()):
                 try:
-                    self.maintain_heartbeats(taken.job, taken.execution)
+                    self.maintain_heartbeats(claimed_job.job, claimed_job.execution)
                 except RedisError as error:
                     logger.warning("heartbeats of jobs not sent: %s; trying again with the next round", error)
                     break
@@ -369,33 +371,33 @@ class ExecutionWorker(BaseWorker):
     # --- stopping --------------------------------------------------------------------------------------------------
 
     def handle_payload(self, message: Any) -> None:
-        """Take a command of RQ's: the one that stops a job names any of those that run here."""
+        """Handle a command of RQ. The stop command names a job of this worker."""
         payload = parse_payload(message)
         if payload["command"] == "stop-job":
-            for taken in list(self._taken.values()):
-                if taken.job.id == payload.get("job_id"):
-                    self.request_stop_execution(taken.execution.id)
+            for claimed_job in list(self._taken.values()):
+                if claimed_job.job.id == payload.get("job_id"):
+                    self.request_stop_execution(claimed_job.execution.id)
         else:
             super().handle_payload(message)
 
     def request_stop_execution(self, execution_id: str) -> None:
-        """RQ's stop command: cancel the execution."""
-        taken = self._taken.get(execution_id)
-        if taken is None or not rq_queues.is_of_execution(taken.job.id):
+        """Cancel the execution for RQ's stop command."""
+        claimed_job = self._taken.get(execution_id)
+        if claimed_job is None or not rq_queues.is_of_execution(claimed_job.job.id):
             self.log.warning("command to stop job %s ignored: it does not run here", execution_id)
             return
-        found = Execution.objects.filter(pk=taken.execution_id).first()
-        if found is not None:
-            lifecycle.request_cancel(found, reason="Stopped through RQ.")
+        execution = Execution.objects.filter(pk=claimed_job.execution_id).first()
+        if execution is not None:
+            lifecycle.request_cancel(execution, reason="Stopped through RQ.")
         connection.close()
 
     def _shutdown(self) -> None:
-        """Take no more jobs, whatever runs: `teardown` sees to that."""
+        """Take no more jobs. `teardown` ends the running ones."""
         self._stop_requested = True
         raise StopRequested
 
     def teardown(self) -> None:
-        """Let what runs come to its end for WORKER_GRACE_SECONDS, hand the rest over, and say goodbye."""
+        """Wait up to WORKER_GRACE_SECONDS for running executions, hand over the rest, and deregister the worker."""
         self._stopping.set()
         deadline = time.monotonic() + settings.WORKER_GRACE_SECONDS
         while self._taken and time.monotonic() < deadline:
@@ -428,15 +430,15 @@ def _batch_thread(name: str, handle: Callable[[Sequence[ClaimedJob]], None]) -> 
 
 
 def _for_few(ids: list[str], slots: FairSlots) -> list[str]:
-    """Return those of the jobs, in their order, whose workspaces may have a slot yet; other work may."""
+    """Return the jobs, in their order, whose workspaces may have another slot. A job that is not an execution may."""
     executions = {job_id: rq_queues.execution_of(job_id) for job_id in ids if rq_queues.is_of_execution(job_id)}
-    found = Execution.objects.filter(pk__in=executions.values()).values_list("pk", "workspace_id")
-    workspaces: dict[UUID, UUID] = dict(found) if executions else {}
+    rows = Execution.objects.filter(pk__in=executions.values()).values_list("pk", "workspace_id")
+    workspaces: dict[UUID, UUID] = dict(rows) if executions else {}
     connection.close()
     chosen: list[str] = []
     for job_id in ids:
         if job_id not in executions and jobs.work_of(job_id) is None:
-            continue  # unknown here: it is dropped when it is first in the queue
+            continue  # unknown kind: dropped when it is first in the queue
         workspace = workspaces.get(executions[job_id], job_id) if job_id in executions else job_id
         if len(chosen) < MOST_AT_ONCE and slots.may_take(workspace):
             slots.take(workspace)
@@ -451,7 +453,7 @@ def _warn_of_retry(what: str, error: Exception, count: int | None = None) -> Non
 
 @contextmanager
 def _outliving_redis(what: str) -> Iterator[None]:
-    """Keep the main loop, which RQ leaves for every error, running without Redis: executions are running."""
+    """Keep the main loop running without Redis: RQ would leave it at any error, while executions run."""
     try:
         yield
     except RedisError as error:
@@ -459,5 +461,5 @@ def _outliving_redis(what: str) -> Iterator[None]:
 
 
 def _end_process() -> None:
-    """Stop as on SIGTERM; the supervisor starts another worker instead."""
+    """Stop as on SIGTERM. The supervisor starts another worker."""
     os.kill(os.getpid(), signal.SIGTERM)

@@ -30,6 +30,7 @@ from events.log import (  # noqa: E402
     NewEvent,
     partitions,
     reading,
+    writer,
 )
 from events.log.models import Stream  # noqa: E402
 from events.log.recorded import RecordedEvent  # noqa: E402
@@ -97,8 +98,8 @@ class Appender:
         return times
 
     def _copy(self, events: list[RecordedEvent]) -> float:
-        text = log._rows(events)
-        statement = log._COPY.replace("events_event", "bare_event")
+        text = writer._rows(events)
+        statement = writer._COPY.replace("events_event", "bare_event")
         began = time.perf_counter()
         with self._bare.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(text)

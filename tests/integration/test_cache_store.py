@@ -192,4 +192,4 @@ def test_without_redis_everything_is_computed(settings: Any, caplog: pytest.LogC
             answer.resolve("a", keep=True)
         assert cache.stats() == cache.CacheStats()
     with pytest.raises(Away):
-        Store(server()).figures()
+        Store(server()).stats()

@@ -118,7 +118,7 @@ def test_more_than_memory_holds_is_sent_away_and_logged(monkeypatch: pytest.Monk
 def test_the_log_says_what_those_who_waited_were_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     hook("waits", respond="on_completion")
 
-    async def answers_at_once(execution_id: UUID, seconds: float, answered: bool) -> dict[str, Any]:
+    async def answers_at_once(execution_id: UUID, seconds: float, until_response: bool) -> dict[str, Any]:
         return {"status": "failed", "response": None, "items": []}
 
     monkeypatch.setattr("executions.waits.responses.wait_for", answers_at_once)
@@ -267,7 +267,7 @@ def test_parameters_that_are_not_valid_let_nobody_in() -> None:
             "UPDATE executions_workflowversion SET nodes = %s WHERE id = %s", [orjson.dumps(nodes).decode(), version.pk]
         )
     assert post_all({"path": "fine"})[0][0] == 503
-    assert InboundRequest.objects.get().reason.startswith("The trigger's parameters are not valid: auth")
+    assert InboundRequest.objects.get().reason.startswith("The trigger's parameters are invalid. auth")
 
 
 TEXTS = st.text(st.characters(max_codepoint=255), max_size=30)

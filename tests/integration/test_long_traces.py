@@ -18,7 +18,7 @@ from tests.workflows import node
 from webhooks.models import Delivery, DeliveryAttempt
 
 pytestmark = pytest.mark.django_db
-RUNS, DELIVERIES, ATTEMPTS = traces.MOST_RUNS + 50, traces.MOST_DELIVERIES + 40, 15
+RUNS, DELIVERIES, ATTEMPTS = traces.MAX_RUNS + 50, traces.MAX_DELIVERIES + 40, 15
 PAGES = Pages(*[lambda pk, name=name: f"/{name}/{pk}/" for name in ("x", "w", "i", "d", "p")], events="/events/")  # type: ignore[misc]
 
 
@@ -56,9 +56,9 @@ def test_what_is_left_out_is_counted_and_what_caused_deliveries_comes_first(long
     found = traced(long_one)
     assert found["left_out"] == {"executions": 0, "node_runs": 50, "deliveries": 40}
     runs = found["executions"][0]["node_runs"]
-    assert len(runs) == traces.MOST_RUNS
+    assert len(runs) == traces.MAX_RUNS
     assert runs[-1]["run_index"] == RUNS - 1  # the last of all, shown for its deliveries
-    assert len(runs[-1]["deliveries"]) == traces.MOST_DELIVERIES
+    assert len(runs[-1]["deliveries"]) == traces.MAX_DELIVERIES
     assert "secret" not in str(found)
 
 

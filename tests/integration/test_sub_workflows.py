@@ -120,7 +120,9 @@ def test_a_workflow_that_calls_itself_ends_at_the_depth_limit(platform: Platform
     execution = execute(platform, parent_workflow(platform, name, name=name), {})
     ended = until(platform, execution)
     assert ended["status"] == "failed"
-    assert ended["error"]["message"].endswith("Workflows start each other more than 10 deep.")
+    assert ended["error"]["message"].endswith(
+        "Workflows call each other more than 10 levels deep (MAX_WORKFLOW_DEPTH)."
+    )
     depth = 0
     while made := children(platform, execution):
         (execution, depth) = (made[0]["id"], depth + 1)

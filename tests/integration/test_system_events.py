@@ -91,7 +91,7 @@ def test_health_is_told_once_a_minute_and_at_once_when_it_changes(worker: Worker
     report, another = HealthReport(), HealthReport()
     for each in (report, another, report):
         each.look()
-    assert [event["message"] for event in told("health_check")] == ["Database and Redis answer; no worker is running."]
+    assert [event["message"] for event in told("health_check")] == ["Database and Redis respond; no worker is running."]
     worker.register_birth()
     for each in (report, another):
         each.look()
@@ -103,7 +103,7 @@ def test_health_is_told_once_a_minute_and_at_once_when_it_changes(worker: Worker
     report.look()
     figures = [(event["figures"]["redis"], event["figures"]["workers"]) for event in told("health_check")]
     assert figures == [(1, 0), (1, 1), (0, 0), (1, 1)]
-    assert "The database had not responded for 0 s." in told("health_check")[-1]["message"]
+    assert "The database did not respond for 0 s." in told("health_check")[-1]["message"]
     HealthReport(every=timedelta(0)).look()  # a minute later
     assert len(told("health_check")) == 5
 
@@ -115,7 +115,7 @@ def test_health_is_told_once_a_minute_and_at_once_when_it_changes(worker: Worker
 def test_what_is_queued_is_told_with_its_reasons_until_nothing_is(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health_reports, "WORTH_TELLING_SECONDS", 0.0)
+    monkeypatch.setattr(health_reports, "REPORTED_AFTER_SECONDS", 0.0)
     settings.WORKSPACE_MAX_CONCURRENT_EXECUTIONS, settings.PERF_MAX_CONCURRENT_EXECUTIONS = 4, 100
     before = timezone.now()
     report, another = QueueReport(), QueueReport()
@@ -153,7 +153,7 @@ def test_what_is_queued_is_told_with_its_reasons_until_nothing_is(
 
 @pytest.mark.django_db
 def test_a_sweep_that_fails_is_told_of_now_and_then_and_when_it_works_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_scheduler, "WORTH_TELLING_SECONDS", 0.0)
+    monkeypatch.setattr(run_scheduler, "REPORTED_AFTER_SECONDS", 0.0)
     errors: list[Exception] = [KeyError("bug"), KeyError("bug")]
 
     def work() -> None:
@@ -165,6 +165,6 @@ def test_a_sweep_that_fails_is_told_of_now_and_then_and_when_it_works_again(monk
         sweep.run("scheduler here")
     said = [event["message"] for event in told("error")]
     assert len(said) == 2
-    assert "schedules fails, after 0 s: KeyError: 'bug'" in said[0]
+    assert "task schedules has failed for 0 s: KeyError: 'bug'" in said[0]
     assert "works again" in said[1]
     assert told("error")[1]["figures"]["failures"] == 2

@@ -119,8 +119,9 @@ def test_the_owner_gets_in_from_a_known_device_while_the_account_is_attacked(att
     assert 1 <= int(refused.headers["Retry-After"]) <= WINDOW.total_seconds() + 1
     assert allowed == [200, 200, 200]
     attacked.shell.run(  # as if the wait were over
-        "from workflow_platform.core.accounts.models import LoginCounter; from workflow_platform.accounts.login_limit "
-        "import WINDOW; from django.db.models import F; LoginCounter.objects.update(began_at=F('began_at') - WINDOW)"
+        "from workflow_platform.core.accounts.models import LoginCounter;"
+        " from workflow_platform.core.accounts.login_limit import WINDOW; from django.db.models import F;"
+        " LoginCounter.objects.update(began_at=F('began_at') - WINDOW)"
     )
     assert log_in(attacked, owner.name, PASSWORD).status_code == 200
 

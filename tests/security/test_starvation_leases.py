@@ -201,7 +201,7 @@ def test_readiness_names_a_worker_that_starves_and_is_lost_when_all_do(
     server.open()
     wait_until(lambda: completed(site, execution), "The end of the execution")
     statement = "SELECT data FROM events_event WHERE type = 'system.resource_warning' ORDER BY sequence"
-    warnings = [row[0] for row in site.query(statement) if "starves" in row[0]["message"]]
+    warnings = [row[0] for row in site.query(statement) if "is overloaded" in row[0]["message"]]
     assert warnings[0]["component"].endswith(f":{told.name}")
     assert warnings[0]["figures"]["turn_delay_ms"] > warnings[0]["figures"]["turn_delay_limit_ms"]
 

@@ -1,8 +1,8 @@
 """The companion process of a worker (`python -m` this module): renews the leases that the worker holds.
 
-It lives while the worker does, and renews while the worker's own loop proceeds: not if it has taken no turn for
-LEASE_SECONDS, is stopped, or if an execution has been in one and the same turn for so long. No Django: it is small, and
-starts quickly. How to reach the database comes over its standard input, a socket that ends with the worker.
+It runs as long as the worker, and renews while the worker's loop proceeds: not if the worker has taken no turn for
+LEASE_SECONDS or is stopped, nor for an execution whose turn takes that long. It uses no Django, so it is small and
+starts quickly. It receives the database settings over its standard input, a socket that closes with the worker.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Companion:
         self._stopped = False
 
     def run(self) -> None:
-        """Renew again and again, for ever."""
+        """Renew repeatedly, without end."""
         while True:
             pause = self._order.heartbeat_seconds
             try:
@@ -85,7 +85,7 @@ class Companion:
             time.sleep(pause)
 
     def beat(self) -> None:
-        """Renew what is held, and note what is lost. Raises psycopg.Error."""
+        """Renew the held leases, and mark the lost ones. Raises psycopg.Error."""
         held = list(self._table.held())
         if not held:
             self.disconnect()
@@ -112,8 +112,7 @@ class Companion:
         return still
 
     def _renew(self, held: list[Entry]) -> set[Any]:
-        """Extend every lease that is still the worker's and has not run out. Returns the executions of which that is
-        so."""
+        """Extend every lease that is still the worker's and has not expired. Returns their executions."""
         if not held:
             return set()
         if self._connection is None:
@@ -126,7 +125,7 @@ class Companion:
         return {row[0] for row in self._connection.execute(RENEW, values).fetchall()}
 
     def disconnect(self) -> None:
-        """Hold no connection while there is nothing to renew."""
+        """Close the connection while no lease is held."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -143,10 +142,10 @@ def is_stopped(pid: int) -> bool:
 
 def main() -> None:
     """Serve the worker on the standard input until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's affair
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker handles Ctrl-C
     connection = socket.socket(fileno=0)
-    with connection.makefile("r") as told:
-        line = told.readline()
+    with connection.makefile("r") as orders:
+        line = orders.readline()
     if not line:
         return
     order = Order(**json.loads(line))

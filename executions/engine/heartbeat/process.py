@@ -58,12 +58,12 @@ class CompanionProcess:
 
     def _start(self) -> None:
         self._started_at = time.monotonic()
-        self._socket, theirs = socket.socketpair()
+        self._socket, companion_socket = socket.socketpair()
         environment = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("PG")}
-        with theirs:
+        with companion_socket:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "executions.engine.heartbeat.companion"],
-                stdin=theirs.fileno(),
+                stdin=companion_socket.fileno(),
                 stdout=subprocess.DEVNULL,
                 pass_fds=[self._table.descriptor],
                 cwd=ROOT,
@@ -81,7 +81,7 @@ class CompanionProcess:
             settings.LOG_FORMAT,
             settings.LOG_LEVEL,
         )
-        # The password goes this way: the arguments and the environment of a process can be read by others.
+        # The password is sent over the socket: other users can read the arguments and environment of a process.
         with suppress(OSError):  # it has died already: `keep` sees that
             self._socket.sendall(json.dumps(asdict(order)).encode() + b"\n")
 

@@ -1,8 +1,8 @@
-"""What a worker and its companion know of each other: memory that both see, without a message or a lock.
+"""Shared memory of a worker and its companion, used without messages or locks.
 
 The worker writes which leases it holds, when it last took a turn, and since when each execution's turn lasts. The
-companion writes which leases were lost. Each field has one writer. A reader that comes while one is being written sees
-a lease that does not exist, which the database does not renew, and looks again soon.
+companion writes which leases were lost. Each field has one writer. A reader during a write sees a lease that does
+not exist; the database does not renew it, and the next read is correct.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Table:
 
     @classmethod
     def create(cls, slots: int) -> Table:
-        """Return an empty table in memory that a child process can be given."""
+        """Return an empty table in memory that can be shared with a child process."""
         if hasattr(os, "memfd_create"):
             descriptor = os.memfd_create("leases")
         else:
@@ -58,14 +58,14 @@ class Table:
         _TIME.pack_into(self._memory, 0, now)
 
     def hold(self, slot: int, execution_id: UUID, fencing_token: int) -> None:
-        """Have the lease renewed."""
+        """Start the renewal of the lease."""
         at = _HEAD + slot * _SLOT
         _TIME.pack_into(self._memory, at + _TURN, 0.0)
         _LEASE.pack_into(self._memory, at, execution_id.bytes, fencing_token)
         self._memory[at + _HELD] = 1
 
     def let_go(self, slot: int) -> None:
-        """Have it renewed no more."""
+        """Stop the renewal of the lease."""
         self._memory[_HEAD + slot * _SLOT + _HELD] = 0
 
     def turn(self, slot: int, since: float) -> None:

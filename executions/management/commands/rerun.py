@@ -62,9 +62,9 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {pk}")
             return
         version: Literal["same", "latest"] = "latest" if options["latest"] else "same"
-        wanted = RerunRequest(options["start"], version, priority=options["priority"])
+        request = RerunRequest(options["start"], version, priority=options["priority"])
         started = failed = 0
-        for report in rerun_many(ids, wanted, None):
+        for report in rerun_many(ids, request, None):
             started, failed = started + len(report.started), failed + len(report.failed)
             for execution in report.started:
                 self.stdout.write(f"  {execution.rerun_of_id} -> {execution.pk}")
@@ -73,17 +73,17 @@ class Command(BaseCommand):
         self.stdout.write(f"Reran {started} of {len(ids)} executions; {failed} failed to start.")
 
 
-def _workflow(named: str | None) -> UUID | None:
+def _workflow(reference: str | None) -> UUID | None:
     """Return the id of a workflow by its id or its name. Raises CommandError unless there is exactly one."""
-    if not named:
+    if not reference:
         return None
     try:
-        found = Workflow.objects.filter(pk=UUID(named))
+        rows = Workflow.objects.filter(pk=UUID(reference))
     except ValueError:
-        found = Workflow.objects.filter(name=named, deleted_at__isnull=True)
-    ids = list(found.values_list("pk", flat=True)[:2])
+        rows = Workflow.objects.filter(name=reference, deleted_at__isnull=True)
+    ids = list(rows.values_list("pk", flat=True)[:2])
     if len(ids) != 1:
         raise CommandError(
-            f"--workflow: {'several workflows have' if ids else 'no workflow has'} the name or id {named!r}."
+            f"--workflow: {'several workflows have' if ids else 'no workflow has'} the name or id {reference!r}."
         )
     return ids[0]

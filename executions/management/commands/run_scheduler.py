@@ -36,10 +36,10 @@ RETRY_SECONDS = 1.0
 FORGET_SECONDS = 60.0
 OPERATIONS_SECONDS = 1.0
 WAITS_SECONDS = 2.0
-TELL_SECONDS = 60.0
-"""How often the repeated failure of a task is reported as a system event."""
-WORTH_TELLING_SECONDS = 2.0
-"""A task that fails for a shorter time, as with a deadlock, is not reported."""
+REPORT_SECONDS = 60.0
+"""The interval of system events about a task that keeps failing."""
+REPORTED_AFTER_SECONDS = 2.0
+"""The recovery of a task that failed for a shorter time, for example by a deadlock, is not reported."""
 SOURCE = "executions.scheduler"
 AWAY = (OperationalError, InterfaceError, RedisError)
 
@@ -94,17 +94,17 @@ def _recover() -> None:
 
 
 class Sweep:
-    """A task of the scheduler: done every `every` seconds, and reported when it keeps failing."""
+    """A task of the scheduler: runs every `every` seconds, and reports repeated failures."""
 
     def __init__(self, name: str, work: Callable[[], object], every: float = 0.0) -> None:
         self.name, self._work, self._every = name, work, every
-        self._done_at = self._told_at = float("-inf")
+        self._done_at = self._reported_at = float("-inf")
         self._failing_since: float | None = None
         self._failures = 0
         self._why = ""
 
     def run(self, component: str) -> None:
-        """Do the task if it is due. Raises the errors of a server that is unreachable; logs and survives all others."""
+        """Run the task if it is due. Raises the errors of an unreachable server; logs all other errors."""
         now = time.monotonic()
         if now - self._done_at < self._every:
             return
@@ -120,13 +120,13 @@ class Sweep:
                 extra={"task": self.name, "failures": self._failures + 1, "retry_seconds": INTERVAL_SECONDS},
             )
             self._note(error)
-            if now - self._told_at > TELL_SECONDS:
-                self._tell(component, "fails")
+            if now - self._reported_at > REPORT_SECONDS:
+                self._report(component, "has failed for")
             return
         self._done_at = now
         if self._failing_since is not None:
-            if now - self._failing_since > WORTH_TELLING_SECONDS:
-                self._tell(component, "works again")
+            if now - self._failing_since > REPORTED_AFTER_SECONDS:
+                self._report(component, "works again after")
             self._failing_since, self._failures = None, 0
 
     def _note(self, error: Exception) -> None:
@@ -134,10 +134,10 @@ class Sweep:
         self._failures += 1
         self._why = f"{type(error).__name__}: {error}"
 
-    def _tell(self, component: str, how: str) -> None:
+    def _report(self, component: str, how: str) -> None:
         assert self._failing_since is not None
         lasted = time.monotonic() - self._failing_since
-        self._told_at = time.monotonic()
-        message = f"The scheduler's work on the {self.name} {how}, after {lasted:.0f} s: {self._why}"[:500]
+        self._reported_at = time.monotonic()
+        message = f"The scheduler task {self.name} {how} {lasted:.0f} s: {self._why}"[:500]
         figures = {"failures": float(self._failures), "seconds": round(lasted, 1)}
         system_events.emit("error", source=SOURCE, component=component, message=message, figures=figures)

@@ -87,7 +87,7 @@ async def _accepted(request: HttpRequest, outcome: Accepted) -> HttpResponse:
         return JsonResponse(body, status=202)
     by_node = outcome.respond == "respond_node"
     try:
-        state = await responses.wait_for(outcome.execution_id, COMPLETION_SECONDS, answered=by_node)
+        state = await responses.wait_for(outcome.execution_id, COMPLETION_SECONDS, until_response=by_node)
     except Execution.DoesNotExist:  # retention removed the execution of the first copy of this message
         return JsonResponse(body | {"status": "removed"}, status=202)
     except (DatabaseError, InterfaceError):  # the request is stored; its result is not known now
