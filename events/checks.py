@@ -25,7 +25,7 @@ def check_event_order(app_configs: Any, databases: Sequence[str] | None = None, 
     """Return an error if the data come from another cluster, whose transactions had higher numbers."""
     if connection.alias not in (databases or ()) or not _is_set_up():
         return []
-    numbers = transactions.standing()
+    numbers = transactions.status()
     if not numbers.behind:
         return []
     message = (

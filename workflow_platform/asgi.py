@@ -42,7 +42,7 @@ async def http_application(scope: Any, receive: Any, send: Any) -> None:
     # decided by the path here would be decided by another one there.
     scope = scope | {"root_path": ""}
     is_hook = scope["path"].startswith("/hooks/")
-    at_hooks_host = hooks_host.is_asked(scope["headers"])
+    at_hooks_host = hooks_host.is_requested(scope["headers"])
     if settings.HOOKS_HOST and is_hook != at_hooks_host:
         await hook_answers.answer_sandboxed(_not_here, scope, receive, send)
     elif is_hook:
@@ -57,7 +57,7 @@ async def _not_here(scope: Any, receive: Any, send: Any) -> None:
 
 async def websocket_application(scope: Any, receive: Any, send: Any) -> None:
     """Hand a WebSocket to its consumer; at the host of the webhooks there are none."""
-    if hooks_host.is_asked(scope["headers"]):
+    if hooks_host.is_requested(scope["headers"]):
         await receive()
         await send({"type": "websocket.close", "code": 4404})
     else:

@@ -105,7 +105,7 @@ class EventsView(APIView):
         answer is one event a line, and a last line `{"next": …, "more": …, "complete": …}`.
         """
         query = HistoryQuerySerializer.of(request)
-        event_filter, parameters = query.wanted(request.user), query.validated_data
+        event_filter, parameters = query.event_filter(request.user), query.validated_data
         after, newest_first = parameters.get("after"), parameters["order"] == "newest"
         if request.accepted_renderer.format == "ndjson":
             lines = _lines(event_filter, after, parameters.get("limit", MOST_LINES), newest_first)
@@ -117,11 +117,11 @@ class EventsView(APIView):
         newest = {"newest": str(history.head(event_filter))} if newest_first and after is None else {}
         page = history.read(event_filter, after, limit, newest_first)
         events = ",".join([event.json(event.stream) for event in page.events])
-        rest = orjson.dumps(_standing(page) | newest).decode()
+        rest = orjson.dumps(_page_status(page) | newest).decode()
         return HttpResponse(f'{{"events":[{events}],{rest[1:]}', content_type="application/json")
 
 
-def _standing(page: Page) -> dict[str, Any]:
+def _page_status(page: Page) -> dict[str, Any]:
     return {"next": str(page.cursor), "more": page.more, "complete": page.complete}
 
 
@@ -135,7 +135,7 @@ async def _lines(
         if page.events:
             yield "".join([event.json(event.stream) + "\n" for event in page.events]).encode()
         if not page.more or not limit:
-            yield orjson.dumps(_standing(page)) + b"\n"
+            yield orjson.dumps(_page_status(page)) + b"\n"
             return
 
 

@@ -91,7 +91,7 @@ class EventFilterSerializer(QuerySerializer):
             raise serializers.ValidationError(str(error)) from None
         return patterns
 
-    def wanted(self, user: Any) -> EventFilter:
+    def event_filter(self, user: Any) -> EventFilter:
         """Return the filter, of what `user` may see. Call it once the data are valid."""
         parameters = self.validated_data
         return EventFilter(

@@ -64,7 +64,7 @@ class SubscriberQueue:
     """The events that wait for one subscriber, in order."""
 
     def __init__(self, name: str, handle: Handle, batches: bool) -> None:
-        self.name, self._hear, self._batches = name, handle, batches
+        self.name, self._handle, self._batches = name, handle, batches
         self.closed = False
         self._items: deque[Sequence[RecordedEvent]] = deque()
         self._waiting = 0
@@ -101,7 +101,7 @@ class SubscriberQueue:
         while left > 0 and (events := self._first()):
             done = 0
             try:
-                for count in self._hear(events):
+                for count in self._handle(events):
                     done += count
                     self._attempt = 1
                     if done >= left:
@@ -265,16 +265,16 @@ class _Dispatcher:
             self._counted += 1
             heapq.heappush(self._later, (news[0], self._counted, *news[1:]))
             return
-        for line, events in news():
-            if line.add(events):
+        for subscriber_queue, events in news():
+            if subscriber_queue.add(events):
                 self._count(1)
-                self._ready.put((line, line.take_turn))
+                self._ready.put((subscriber_queue, subscriber_queue.take_turn))
         self._count(-1)
 
     def _call(self) -> None:
         while True:
             try:
-                line, job = self._ready.get(timeout=IDLE_SECONDS)
+                subscriber_queue, job = self._ready.get(timeout=IDLE_SECONDS)
             except queue.Empty:
                 with self._lock:
                     self._threads -= 1
@@ -283,15 +283,15 @@ class _Dispatcher:
             again = job()
             if again or self._ready.empty():
                 connections.close_all()
-            if (at := line.wants_to_report()) is not None:
+            if (at := subscriber_queue.wants_to_report()) is not None:
                 self._count(1)
-                self._inbox.put((at, line, line.report))
+                self._inbox.put((at, subscriber_queue, subscriber_queue.report))
             if again is None:
                 self._count(-1)
             elif again:
-                self._inbox.put((time.monotonic() + again, line, job))
+                self._inbox.put((time.monotonic() + again, subscriber_queue, job))
             else:
-                self._ready.put((line, job))
+                self._ready.put((subscriber_queue, job))
 
 
 _dispatcher = PerProcess(_Dispatcher, close=_Dispatcher.finish)

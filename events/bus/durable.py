@@ -98,7 +98,7 @@ class _Consumer:
         self.me = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._holds = False
         self._failures = 0
-        self._careful = 0
+        self._single_events = 0
         """Events that are handed over one by one, since the batch that they were in failed."""
 
     # --- the row and its lease ------------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ class _Consumer:
         if row.holder != self.me:
             raise ConsumerLeaseLost
         cursor = positions.cursor_of(row)
-        page = history.read(positions.filter_of(row), cursor, 1 if self._careful else self._batch)
+        page = history.read(positions.filter_of(row), cursor, 1 if self._single_events else self._batch)
         if page.cursor != cursor:
             self._handle(row, page.events, page.cursor)
         return bool(page.events), page.more and page.cursor != cursor
@@ -234,13 +234,13 @@ class _Consumer:
             subscription = EventSubscription.objects.filter(pk=row.pk, holder=self.me, **position)
             if not subscription.update(last_error="", lease_expires_at=_lease_end(), **positions.update_fields(cursor)):
                 raise ConsumerLeaseLost
-        self._failures, self._careful = 0, max(0, self._careful - 1)
+        self._failures, self._single_events = 0, max(0, self._single_events - 1)
 
     def _call(self, events: list[RecordedEvent]) -> None:
         try:
             self._handler(events)
         except Exception as error:
-            self._careful = max(self._careful, len(events))
+            self._single_events = max(self._single_events, len(events))
             if connection.connection is None or connection.connection.closed:
                 raise InterfaceError("the connection was lost while the handler was at work") from error
             raise HandlerFailed(f"{events[0].id} and {len(events) - 1} more" if events[1:] else events[0].id) from error
@@ -310,10 +310,10 @@ def _listen(hint: threading.Event, over: threading.Event) -> None:
     channels = [f"{prefix}__group__{publisher.group_of(stream)}" for stream in (FEED, SYSTEM)]
     while not over.is_set():
         try:
-            with pubsub_server().client() as client, client.pubsub() as heard:
-                heard.subscribe(*channels)
+            with pubsub_server().client() as client, client.pubsub() as pubsub:
+                pubsub.subscribe(*channels)
                 while not over.is_set():
-                    if heard.get_message(ignore_subscribe_messages=True, timeout=1.0) is not None:
+                    if pubsub.get_message(ignore_subscribe_messages=True, timeout=1.0) is not None:
                         hint.set()
         except redis.RedisError as error:
             logger.info("live notifications not received: %s; polling for events instead", error)

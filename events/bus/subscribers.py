@@ -98,7 +98,7 @@ class Subscription:
     batches: bool
     name: str
     cancelled: bool = False
-    line: after_commit.SubscriberQueue | None = None
+    queue: after_commit.SubscriberQueue | None = None
 
     def cancel(self) -> None:
         """Stop the calls, including those for waiting events. Does not wait for a call that is running."""
@@ -106,17 +106,17 @@ class Subscription:
             self.cancelled = True
             for bucket in _buckets_of(self):
                 bucket.remove(self)
-        if self.line is not None:
-            self.line.close()
+        if self.queue is not None:
+            self.queue.close()
 
-    def hear(self, events: Events) -> Iterator[int]:
+    def call(self, events: Events) -> Iterator[int]:
         """Call the callback with the matching events; yields, after each call, how many events were handled."""
         fits = None if self.subscription_filter.is_bare else self.subscription_filter.fits
         if self.batches or self.once:
             chosen = [event for event in events if fits is None or fits(event)]
             if self.once:
                 del chosen[1:]
-            if chosen and not self.cancelled and self._may_hear():
+            if chosen and not self.cancelled and self._may_call():
                 self.callback(chosen if self.batches else chosen[0])
                 if self.once and self.when == "after_commit":
                     self.cancel()
@@ -129,7 +129,7 @@ class Subscription:
                 self.callback(event)
             yield 1
 
-    def _may_hear(self) -> bool:
+    def _may_call(self) -> bool:
         """Tell whether `once` is not over yet in this transaction, whose commit cancels it, and a rollback does not."""
         if not self.once or self.when == "after_commit":
             return True
@@ -181,7 +181,7 @@ def _buckets_of(subscription: Subscription) -> list[_Bucket]:
 def add(subscription: Subscription) -> None:
     """Call the subscription from now on."""
     if subscription.when == "after_commit":
-        subscription.line = after_commit.SubscriberQueue(subscription.name, subscription.hear, subscription.batches)
+        subscription.queue = after_commit.SubscriberQueue(subscription.name, subscription.call, subscription.batches)
     with _lock:
         for bucket in _buckets_of(subscription):
             bucket.add(subscription)
@@ -203,7 +203,7 @@ def dispatch_in_transaction(events: Events) -> None:
     """Call the subscribers in the transaction. Their exceptions undo the append."""
     if addressed := _addressed(events, _index["in_transaction"]):
         for subscription, matching in _per_subscriber(events, addressed):
-            for _ in subscription.hear(matching):
+            for _ in subscription.call(matching):
                 pass
 
 
@@ -211,7 +211,7 @@ def dispatch_after_commit(events: Events) -> None:
     """Hand events to the after-commit subscribers, in another thread. Their exceptions do not reach the caller."""
     if addressed := _addressed(events, _index["after_commit"]):
         after_commit.hand_over(
-            lambda: [(s.line, matching) for s, matching in _per_subscriber(events, addressed) if s.line]
+            lambda: [(s.queue, matching) for s, matching in _per_subscriber(events, addressed) if s.queue]
         )
 
 

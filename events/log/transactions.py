@@ -43,7 +43,7 @@ def define(base: int = 0) -> str:
     return _DEFINITIONS.format(base=int(base))
 
 
-def standing() -> TransactionStatus:
+def status() -> TransactionStatus:
     """Return the status of the numbers."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -69,7 +69,7 @@ def repair() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         # A writer's first statement waits here, and is planned afterwards, with the functions as they then are.
         cursor.execute("LOCK TABLE events_stream IN EXCLUSIVE MODE")
-        numbers = standing()
+        numbers = status()
         if not numbers.behind:
             return 0
         # From the oldest open transaction on: everything that is not written yet sorts after what is.

@@ -124,7 +124,7 @@ def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
     _insert(events)
     for sink in _in_transaction:
         sink(events)
-    transaction.on_commit(lambda: _hand_on(events))
+    transaction.on_commit(lambda: _call_sinks(events))
     return events
 
 
@@ -192,7 +192,7 @@ def _escaped(payload: str) -> str:
     return payload.replace("\\", "\\\\") if "\\" in payload else payload
 
 
-def _hand_on(events: list[RecordedEvent]) -> None:
+def _call_sinks(events: list[RecordedEvent]) -> None:
     for sink in _after_commit:
         sink(events)
 

@@ -21,7 +21,7 @@ class ReplaySubscription(StreamSubscription):
         self._revision: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._woken = True
-        self._told_degraded: bool | None = None
+        self._sent_degraded: bool | None = None
 
     def state_changed(self) -> None:
         """Hear that somebody has changed the replay, or that hints have stopped, or are back."""
@@ -34,18 +34,18 @@ class ReplaySubscription(StreamSubscription):
         state = self.state
         assert isinstance(state, ReplayState)
         if self._revision is None and self.cursor > state.head:
-            await self._set_back(state.head, state.head)  # it was set back while the client was away
+            await self._rewind(state.head, state.head)  # it was set back while the client was away
         page = await in_database(due, state.replay_id, self.cursor, PAGE, types=self.types, revision=self._revision)
         if not self.is_current:
             return False
-        await self._send_found(page)
+        await self._send_page(page)
         if page.ended:
             await self._end_at(page)
             return False
-        if page.next_in != 0 and self._told_degraded != self.session.hub.degraded:
-            self._told_degraded = self.session.hub.degraded
+        if page.next_in != 0 and self._sent_degraded != self.session.hub.degraded:
+            self._sent_degraded = self.session.hub.degraded
             await self.send_liveness()
-        self._look_again(page.next_in)
+        self._schedule(page.next_in)
         return self._woken or page.next_in == 0
 
     async def page(self, after: int, limit: int) -> list[str]:
@@ -58,9 +58,9 @@ class ReplaySubscription(StreamSubscription):
         if self._timer is not None:
             self._timer.cancel()
 
-    async def _send_found(self, page: Due) -> None:
+    async def _send_page(self, page: Due) -> None:
         if page.rewound_to is not None:
-            await self._set_back(page.rewound_to, page.rewound_to)
+            await self._rewind(page.rewound_to, page.rewound_to)
         if page.facts is not None:
             self._revision = page.revision
             await self.session.client.frame(page.facts)
@@ -69,7 +69,7 @@ class ReplaySubscription(StreamSubscription):
             sequences, texts = [each[0] for each in page.events], [each[2] for each in page.events]
             await self.session.client.events(self.stream, sequences, texts, page.through)
 
-    async def _set_back(self, after: int, head: int) -> None:
+    async def _rewind(self, after: int, head: int) -> None:
         """Tell the client that what follows begins after an event that it has already."""
         self.cursor = after
         frame = {"type": "subscribed", "stream": self.stream, "head": head, "after": after}
@@ -80,7 +80,7 @@ class ReplaySubscription(StreamSubscription):
         frame: dict[str, Any] = {"type": "end", "stream": self.stream, "sequence": page.through}
         await self.session.client.frame(frame | ({"removed": True} if page.removed else {}))
 
-    def _look_again(self, next_in: float | None) -> None:
+    def _schedule(self, next_in: float | None) -> None:
         self.stop()
         longest = DEGRADED_LOOK_SECONDS if self.session.hub.degraded else LOOK_SECONDS
         wait = longest if next_in is None else min(next_in, longest)

@@ -88,7 +88,7 @@ def forecast(
         try:
             removed = retention.remove(terms or RetentionTerms.of_settings(), workspace, note=_NOTED)
             cursor.execute(f"ANALYZE {_NOTED}")
-            report = _foretold(removed)
+            report = _forecast(removed)
             if owners:
                 weighed = {owner.name: owner.weigh(_streams(workspace)) for owner in _owners}
                 report.owners = {name: figures for name, figures in weighed.items() if figures[0]}
@@ -97,7 +97,7 @@ def forecast(
             cursor.execute(f"DROP TABLE {_NOTED}")
 
 
-def _foretold(removed: RemovedEvents) -> CleanupReport:
+def _forecast(removed: RemovedEvents) -> CleanupReport:
     # With what an earlier cleanup has removed and not come round to deleting.
     left = purge.REMOVED.format(since=retention.collected_at().isoformat())
     gone = (

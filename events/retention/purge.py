@@ -61,7 +61,7 @@ def collect(chunk: int = CHUNK) -> Collected:
         elif done.busy:  # what blocks one partition blocks all
             done.busy.append(name)
         else:
-            _give_back(partition, fate, chunk, done)
+            _purge(partition, fate, chunk, done)
     if not is_empty(KEPT) and (count := _delete(KEPT, gone, chunk)):
         done.rows[KEPT] = count
     if not done.busy:
@@ -70,7 +70,7 @@ def collect(chunk: int = CHUNK) -> Collected:
     return done
 
 
-def _give_back(partition: Partition, fate: str, chunk: int, done: Collected) -> None:
+def _purge(partition: Partition, fate: str, chunk: int, done: Collected) -> None:
     before = size(partition.name)
     try:
         if fate == "drop":

@@ -150,7 +150,7 @@ class Connections:
             if viewer is None:
                 await connection.end(NOT_AUTHENTICATED)
             else:
-                await connection.session.see_as(viewer)
+                await connection.session.change_viewer(viewer)
 
 
 connections = PerLoop(lambda: Connections(hub()))

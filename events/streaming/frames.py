@@ -80,7 +80,7 @@ def parse(text: str) -> AnyFrame:
         raise BadFrame(_in_words(error)) from None
 
 
-def wanted_types(patterns: list[str] | None, level: str = "all") -> frozenset[str] | None:
+def requested_types(patterns: list[str] | None, level: str = "all") -> frozenset[str] | None:
     """Return the types that patterns (`execution.*`) and a level ask for; None for all. Raises BadFrame."""
     if patterns is None and level == "all":
         return None

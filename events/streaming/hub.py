@@ -64,7 +64,7 @@ class Hub:
         self._heads: dict[str, int] = {}
         self._channel: str | None = None
         self._joined: set[str] = set()
-        self._wanted: set[str] = set()
+        self._requested: set[str] = set()
         self._joining = asyncio.Lock()
         self._next_round: asyncio.Task[None] | None = None
         self._heard_at = time.monotonic()
@@ -110,19 +110,19 @@ class Hub:
     async def _join(self, streams: Iterable[str]) -> None:
         """Join the groups of streams, in one round for all callers: when a thousand clients connect at once, one after
         another would take each of them several turns of the event loop."""
-        self._wanted.update(streams)
-        self._wanted -= self._joined
-        if not self._wanted:
+        self._requested.update(streams)
+        self._requested -= self._joined
+        if not self._requested:
             return
         if self._next_round is None:
-            self._next_round = asyncio.create_task(self._join_wanted(), context=without_log_context())
+            self._next_round = asyncio.create_task(self._join_requested(), context=without_log_context())
         await asyncio.shield(self._next_round)
 
-    async def _join_wanted(self) -> None:
+    async def _join_requested(self) -> None:
         """Join the requested groups. `_keep_joined` retries what fails."""
         async with self._joining:
             self._next_round = None
-            requested, self._wanted = self._wanted, set()
+            requested, self._requested = self._requested, set()
             if self._channel is None:
                 return
             try:

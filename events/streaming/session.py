@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 MAX_BUFFERED_BYTES = 2 * 1024 * 1024
 """The most that can wait in memory for one client; above it, the client reads from the log later."""
-MAX_PAGES_ASKED = 16
+MAX_PAGE_REQUESTS = 16
 PATIENCE_SECONDS = 0.5
 """The pause before the next query while the database is unavailable."""
 
@@ -35,7 +35,7 @@ class TooManySubscriptions(Exception):
 
 
 @dataclass(slots=True)
-class _PageAsked:
+class _PageRequest:
     subscription: StreamSubscription
     after: int
     limit: int
@@ -52,7 +52,7 @@ class Session:
         self._max_subscriptions = max_subscriptions
         self._buffered = 0
         self._ready: dict[StreamSubscription, None] = {}
-        self._pages: deque[_PageAsked] = deque()
+        self._pages: deque[_PageRequest] = deque()
         self._woken = asyncio.Event()
 
     def subscribe(self, stream: str, after: int, types: frozenset[str] | None) -> None:
@@ -73,14 +73,14 @@ class Session:
         if (subscription := self.subscriptions.get(stream)) is not None:
             self.drop(subscription)
 
-    def ask_page(self, stream: str, after: int, limit: int) -> bool:
+    def request_page(self, stream: str, after: int, limit: int) -> bool:
         """Send a page of a subscribed stream's history. False: it is not subscribed. Raises TooManySubscriptions."""
         subscription = self.subscriptions.get(stream)
         if subscription is None:
             return False
-        if len(self._pages) >= MAX_PAGES_ASKED:
-            raise TooManySubscriptions(f"A client can request at most {MAX_PAGES_ASKED} pages at a time.")
-        self._pages.append(_PageAsked(subscription, after, limit))
+        if len(self._pages) >= MAX_PAGE_REQUESTS:
+            raise TooManySubscriptions(f"A client can request at most {MAX_PAGE_REQUESTS} pages at a time.")
+        self._pages.append(_PageRequest(subscription, after, limit))
         self._woken.set()
         return True
 
@@ -170,7 +170,7 @@ class Session:
                 frame["removed_through"] = state.removed_through
             await self.client.frame(frame)
 
-    async def _send_page(self, request: _PageAsked) -> None:
+    async def _send_page(self, request: _PageRequest) -> None:
         state, stream = request.subscription.state, request.subscription.stream
         if state is None or self.subscriptions.get(stream) is not request.subscription:
             return
@@ -182,7 +182,7 @@ class Session:
         """Tell the client why it does not get a stream, or no longer."""
         await self.client.frame({"type": "error", "code": code, "stream": stream, "detail": detail})
 
-    async def see_as(self, viewer: Viewer) -> None:
+    async def change_viewer(self, viewer: Viewer) -> None:
         """Continue with the user's rights of now; end subscriptions that they no longer allow."""
         before, self.viewer = self.viewer, viewer
         if (before.staff, before.workspace_ids) == (viewer.staff, viewer.workspace_ids):

@@ -127,12 +127,12 @@ class StreamConsumer(AsyncWebsocketConsumer):
             case frames.Ping():
                 await self.frame({"type": "pong"})
             case frames.Subscribe():
-                self.session.subscribe(frame.stream, frame.after, frames.wanted_types(frame.types, frame.level))
+                self.session.subscribe(frame.stream, frame.after, frames.requested_types(frame.types, frame.level))
             case frames.Unsubscribe():
                 self.session.unsubscribe(frame.stream)
                 await self.frame({"type": "unsubscribed", "stream": frame.stream})
             case frames.Read():
-                if not self.session.ask_page(frame.stream, frame.after, frame.limit):
+                if not self.session.request_page(frame.stream, frame.after, frame.limit):
                     raise BadFrame("`stream`: subscribe to the stream before reading it.")
             case frames.Control():
                 await self._control(frame)

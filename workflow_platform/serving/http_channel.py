@@ -38,7 +38,7 @@ class RequestInput:
     def __init__(self, request: StreamedRequest) -> None:
         self._request = request
         self._waiting = bytearray()
-        self._ended = self._end_told = self._gone = False
+        self._ended = self._end_delivered = self._gone = False
         self._news = asyncio.Event()
 
     def feed(self, piece: bytes) -> int:
@@ -61,19 +61,19 @@ class RequestInput:
     async def get(self) -> dict[str, Any]:
         """Return the next message. A complete body is delivered even if its client did not wait for the answer."""
         while True:
-            if self._waiting or (self._ended and not self._end_told):
+            if self._waiting or (self._ended and not self._end_delivered):
                 return self._take()
             if self._gone:
                 return {"type": "http.disconnect"}
             self._news.clear()
-            self._request.body_is_wanted()
+            self._request.send_continue()
             await self._news.wait()
 
     def _take(self) -> dict[str, Any]:
         piece = bytes(self._waiting)
         self._waiting.clear()
-        self._end_told = self._ended
-        self._request.body_was_taken()
+        self._end_delivered = self._ended
+        self._request.resume_reading()
         return {"type": "http.request", "body": piece, "more_body": not self._ended}
 
 
@@ -116,13 +116,13 @@ class StreamedRequest(WebRequest):
         if self.application_queue is not None:
             self.application_queue.end()
 
-    def body_is_wanted(self) -> None:
+    def send_continue(self) -> None:
         """Send 100 Continue, if the client waits for it (`Expect: 100-continue`)."""
         if self.expects_continue and self.channel is not None and not self.startedWriting:
             self.channel.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.expects_continue = False
 
-    def body_was_taken(self) -> None:
+    def resume_reading(self) -> None:
         """Read on."""
         if self.channel is not None:
             self.channel.release_body()

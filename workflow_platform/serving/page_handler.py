@@ -33,13 +33,13 @@ class PageHandler(ASGIHandler):
 class _Nothing:
     """An empty body."""
 
-    _told = False
+    _delivered = False
 
     async def receive(self) -> dict[str, Any]:
         """Return the body, once; then there is no news."""
-        if self._told:
+        if self._delivered:
             await asyncio.get_running_loop().create_future()
-        self._told = True
+        self._delivered = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
 

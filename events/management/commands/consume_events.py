@@ -89,7 +89,7 @@ class Command(BaseCommand):
         try:
             bus.consume(
                 name,
-                _runs(options["command"]) if options["command"] else _prints,
+                _run_command(options["command"]) if options["command"] else _print_events,
                 options["types"],
                 sources=options["sources"],
                 workspace=workspace,
@@ -112,7 +112,7 @@ def _lines(events: Sequence[bus.RecordedEvent]) -> str:
     return "".join(f"{event.json(event.stream)}\n" for event in events)
 
 
-def _prints(events: Sequence[bus.RecordedEvent]) -> None:
+def _print_events(events: Sequence[bus.RecordedEvent]) -> None:
     try:
         sys.stdout.write(_lines(events))
         sys.stdout.flush()
@@ -122,7 +122,7 @@ def _prints(events: Sequence[bus.RecordedEvent]) -> None:
         raise SystemExit(1) from None
 
 
-def _runs(command: str) -> Any:
+def _run_command(command: str) -> Any:
     try:
         words = shlex.split(command)
     except ValueError as error:

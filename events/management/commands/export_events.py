@@ -63,7 +63,7 @@ class Command(BaseCommand):
         if not options["stream"]:
             event_filter = _filter(options)
             event_filter.query()  # refuses an invalid filter before the file is created
-            return exporting.lines_of(event_filter, {name: _said(value) for name, value in filters.items()})
+            return exporting.lines_of(event_filter, {name: _json(value) for name, value in filters.items()})
         stream = reading.states([options["stream"]]).get(options["stream"])
         if stream is None:
             raise CommandError(f"The stream {options['stream']!r} does not exist.")
@@ -103,5 +103,5 @@ def _filter(options: dict[str, Any]) -> EventFilter:
     )
 
 
-def _said(value: Any) -> Any:
+def _json(value: Any) -> Any:
     return value if isinstance(value, str | list) else str(value)

@@ -189,14 +189,14 @@ class _Resolver:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolver")
-        self._under_way: dict[tuple[str, int], Future[list[Any]]] = {}
+        self._lookups: dict[tuple[str, int], Future[list[Any]]] = {}
         self._lock = threading.Lock()
 
     def ask(self, host: str, port: int) -> Future[list[Any]]:
         with self._lock:
-            lookup = self._under_way.get((host, port))
+            lookup = self._lookups.get((host, port))
             if lookup is None:
-                lookup = self._under_way[host, port] = self._threads.submit(self._look_up, host, port)
+                lookup = self._lookups[host, port] = self._threads.submit(self._look_up, host, port)
             return lookup
 
     def _look_up(self, host: str, port: int) -> list[Any]:
@@ -204,7 +204,7 @@ class _Resolver:
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         finally:
             with self._lock:
-                self._under_way.pop((host, port), None)
+                self._lookups.pop((host, port), None)
 
 
 _resolver = PerProcess(_Resolver)
@@ -215,13 +215,13 @@ def _resolve(host: str, port: int, watch: Watch | None) -> list[IPAddress]:
         try:  # a numeric address needs no look-up and so no thread
             infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
-            infos = _ask_for(host, port, watch)
+            infos = _await_lookup(host, port, watch)
     except (OSError, UnicodeError) as error:
         raise OutboundFailed(f"The name {host} does not resolve: {error}.", "dns") from None
     return list(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).split("%")[0]) for info in infos))
 
 
-def _ask_for(host: str, port: int, watch: Watch | None) -> list[Any]:
+def _await_lookup(host: str, port: int, watch: Watch | None) -> list[Any]:
     lookup = _resolver().ask(host, port)
     until = time.monotonic() + RESOLVE_SECONDS
     while True:

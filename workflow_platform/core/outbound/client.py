@@ -111,7 +111,7 @@ def send(
             host, port, addresses = check_url(str(prepared.url), watch)
             timings.dns = (time.monotonic() - began) * 1000
             try:
-                answer, connection = _asked(prepared, host, port, addresses, watch, repeatable, timings)
+                answer, connection = _exchange(prepared, host, port, addresses, watch, repeatable, timings)
                 timings.first_byte = (time.monotonic() - began) * 1000
                 try:
                     content, truncated = _read(answer, max_body_bytes, cut_body)
@@ -187,7 +187,7 @@ def _latin(text: str) -> bool:
     return True
 
 
-def _asked(
+def _exchange(
     prepared: requests.PreparedRequest,
     host: str,
     port: int,

@@ -17,7 +17,7 @@ def hooks_url() -> str:
     return f"{public.scheme}://{settings.HOOKS_HOST}{port}"
 
 
-def is_asked(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+def is_requested(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Tell whether a request is for the host of the webhooks. Its port does not matter: browsers keep cookies for a
     host, not for a port."""
     hooks_host = host_name(settings.HOOKS_HOST)
