@@ -113,7 +113,7 @@ class EventsView(APIView):
         limit = parameters.get("limit", 100)
         if limit > history.MAX_PAGE:
             raise serializers.ValidationError({"limit": [f"At most {history.MAX_PAGE} in one response."]})
-        # Asked for before the page: what is written in between comes again rather than not at all.
+        # Read before the page: events that are written in between are returned twice rather than never.
         newest = {"newest": str(history.head(event_filter))} if newest_first and after is None else {}
         page = history.read(event_filter, after, limit, newest_first)
         events = ",".join([event.json(event.stream) for event in page.events])

@@ -205,7 +205,7 @@ class ReplaySerializer(serializers.ModelSerializer[Replay]):
         return None if moment is None else serializers.DateTimeField().to_representation(moment)
 
     def get_ended_at(self, replay: Replay) -> datetime | None:
-        # Of one to a stream, nobody notes it: its clock says when that was.
+        # The end of a replay to a stream is not stored; it follows from its clock.
         return replay.ended_at or (
             replay.finishes_at if self._snapshot(replay).state is ReplayStatus.COMPLETED else None
         )

@@ -1,8 +1,8 @@
-"""The subscribers of this process: the register behind `events.bus`, and the dispatch of appended events.
+"""The subscribers of this process: the registry behind `events.bus`, and the dispatch of appended events.
 
-The register is indexed by type, and by source where a subscription names sources in full, so that the cost of an append
-does not depend on subscribers of other events. After-commit subscribers are called in other threads (`after_commit`):
-their number and speed do not slow down the writer.
+The registry is indexed by type, and by source if a subscription names sources without patterns, so that the cost of an
+append does not depend on subscribers of other events. After-commit subscribers are called in other threads
+(`after_commit`): their number and speed do not slow down the writer.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class SubscriptionFilter:
 
     @property
     def is_bare(self) -> bool:
-        """Tell whether the index alone decides."""
+        """Return whether the index alone decides."""
         return not (self.patterns or self.since or self.until or self.where)
 
     def fits(self, event: RecordedEvent) -> bool:
-        """Tell whether an event whose type matches passes the other conditions."""
+        """Return whether an event whose type matches passes the other conditions."""
         named = not (self.sources or self.patterns) or event.source in self.sources
         if not named and not any(fnmatchcase(event.source, pattern) for pattern in self.patterns):
             return False
@@ -130,7 +130,8 @@ class Subscription:
             yield 1
 
     def _may_call(self) -> bool:
-        """Tell whether `once` is not over yet in this transaction, whose commit cancels it, and a rollback does not."""
+        """Return whether `once` still allows a call. In a transaction the commit cancels the subscription; a rollback
+        does not."""
         if not self.once or self.when == "after_commit":
             return True
         if any(entry[1] == self.cancel for entry in connection.run_on_commit):
@@ -140,7 +141,7 @@ class Subscription:
 
 
 class _Bucket:
-    """Subscriptions to the same events, with a snapshot that is renewed on the first read after a change."""
+    """Subscriptions to the same events, with a snapshot that is rebuilt on the first read after a change."""
 
     __slots__ = ("_members", "_snapshot")
 

@@ -1,4 +1,4 @@
-"""A replay's stream for one client: what is due, when it is due, and every change that somebody makes."""
+"""A replay's stream for one client: sends events when they are due, and every change of the replay."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from events.streaming.subscription import PAGE, Connected, StreamSubscription
 from workflow_platform.core.database_threads import in_database
 
 LOOK_SECONDS, DEGRADED_LOOK_SECONDS = 2.0, 0.25
-"""So often a replay is looked at that nothing has been said of: the message of a change may be lost."""
+"""A replay is read at least this often, since the message about a change may be lost."""
 
 
 class ReplaySubscription(StreamSubscription):
-    """Reads what is due after the client's cursor. Its timer wakes it for the next event."""
+    """Reads the due events after the client's cursor. A timer wakes it for the next event."""
 
     def __init__(self, session: Connected, stream: str, after: int, types: frozenset[str] | None) -> None:
         super().__init__(session, stream, after, types)
@@ -24,17 +24,17 @@ class ReplaySubscription(StreamSubscription):
         self._sent_degraded: bool | None = None
 
     def state_changed(self) -> None:
-        """Hear that somebody has changed the replay, or that hints have stopped, or are back."""
+        """Handle a change of the replay, or the stop or return of live messages."""
         self._woken = True
         self.session.wake(self)
 
     async def advance(self) -> bool:
-        """Send what is due, and have it looked at again when there is more. Returns whether there is more now."""
+        """Send the due events, and schedule the next read. Returns whether there are more now."""
         self._woken = False
         state = self.state
         assert isinstance(state, ReplayState)
         if self._revision is None and self.cursor > state.head:
-            await self._rewind(state.head, state.head)  # it was set back while the client was away
+            await self._rewind(state.head, state.head)  # it was rewound while the client was disconnected
         page = await in_database(due, state.replay_id, self.cursor, PAGE, types=self.types, revision=self._revision)
         if not self.is_current:
             return False
@@ -49,12 +49,12 @@ class ReplaySubscription(StreamSubscription):
         return self._woken or page.next_in == 0
 
     async def page(self, after: int, limit: int) -> list[str]:
-        """Return a page of what the client's cursor has passed."""
+        """Return a page of the events up to the client's cursor."""
         assert isinstance(self.state, ReplayState)
         return await in_database(page, self.state.replay_id, after, limit, self.types, self.cursor)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -70,7 +70,7 @@ class ReplaySubscription(StreamSubscription):
             await self.session.client.events(self.stream, sequences, texts, page.through)
 
     async def _rewind(self, after: int, head: int) -> None:
-        """Tell the client that what follows begins after an event that it has already."""
+        """Send the client that the stream continues after an earlier event."""
         self.cursor = after
         frame = {"type": "subscribed", "stream": self.stream, "head": head, "after": after}
         await self.session.client.frame(frame)

@@ -24,14 +24,14 @@ from workflow_platform.core.database_threads import in_database
 logger = logging.getLogger(__name__)
 
 MAX_BUFFERED_BYTES = 2 * 1024 * 1024
-"""The most that can wait in memory for one client; above it, the client reads from the log later."""
+"""The maximum size of one client's buffer; above it, the client reads from the log later."""
 MAX_PAGE_REQUESTS = 16
 PATIENCE_SECONDS = 0.5
 """The pause before the next query while the database is unavailable."""
 
 
 class TooManySubscriptions(Exception):
-    """The client has as many subscriptions, or asks for as many pages, as it may."""
+    """The client has reached the limit of subscriptions or of requested pages."""
 
 
 @dataclass(slots=True)
@@ -113,7 +113,7 @@ class Session:
         self._buffered = max(0, self._buffered - sum(batch.size for batch in batches))
 
     def wake(self, subscription: StreamSubscription) -> None:
-        """Have a subscription advance soon."""
+        """Make a subscription advance soon."""
         self._ready[subscription] = None
         self._woken.set()
 
@@ -179,11 +179,11 @@ class Session:
         await self.client.frame({"type": "page", "stream": stream, "after": request.after, "events": envelopes})
 
     async def refuse(self, stream: str, code: str, detail: str) -> None:
-        """Tell the client why it does not get a stream, or no longer."""
+        """Send the client an error: why it does not get a stream, or no longer gets it."""
         await self.client.frame({"type": "error", "code": code, "stream": stream, "detail": detail})
 
     async def change_viewer(self, viewer: Viewer) -> None:
-        """Continue with the user's rights of now; end subscriptions that they no longer allow."""
+        """Continue with the user's current permissions, and end subscriptions that they no longer allow."""
         before, self.viewer = self.viewer, viewer
         if (before.staff, before.workspace_ids) == (viewer.staff, viewer.workspace_ids):
             return

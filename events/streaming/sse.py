@@ -1,7 +1,7 @@
 """Streams over plain HTTP: server-sent events for browsers and proxies, JSON lines for `curl`.
 
-Behind it is the same session as behind a WebSocket. The id of each event is the cursor, so that a browser's own
-reconnection (`Last-Event-ID`) goes on where it was cut off.
+It uses the same session as a WebSocket. The id of each event is the cursor, so that a browser that reconnects
+(`Last-Event-ID`) continues after the last event that it got.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from workflow_platform.core.database_threads import in_database
 
 MAX_STREAMS = 20
 BEAT_SECONDS = 15.0
-"""So often something is sent at least: proxies close what is silent, and a client that has gone is noticed."""
+"""The longest time without sending: proxies close idle connections, and a client that has gone must be noticed."""
 RETRY_MILLISECONDS = 1000
 _PARAMETERS = frozenset({"stream", "after", "types", "level", "format"})
 JSON_LINES = "application/x-ndjson"
@@ -39,7 +39,7 @@ JSON_LINES = "application/x-ndjson"
 
 @dataclass(frozen=True, slots=True)
 class _StreamQuery:
-    """What a request asks for; `after` by stream."""
+    """The parameters of a request; `after` by stream."""
 
     after: dict[str, int]
     types: frozenset[str] | None
@@ -48,7 +48,7 @@ class _StreamQuery:
 
 
 class _BadParameter(ValueError):
-    """A parameter is wrong; says which one."""
+    """A parameter is invalid; the message names it."""
 
 
 @require_GET
@@ -78,7 +78,7 @@ async def _answer(request: ASGIRequest, names: list[str]) -> HttpResponseBase:
     if missing := [name for name in names if name not in states]:
         return json_problem(request, 404, f"`stream`: {missing[0]}: {NOT_FOUND}")
     if query.resumed and all(_all_held(states[name], after) for name, after in query.after.items()):
-        return HttpResponse(status=204)  # what stops a browser from asking again
+        return HttpResponse(status=204)  # stops a browser from reconnecting
     return _stream(request, login, viewer, query)
 
 
@@ -128,7 +128,7 @@ def _read(request: ASGIRequest, names: list[str]) -> _StreamQuery:
 
 
 def _cursors(source: str, text: str, names: list[str]) -> dict[str, int]:
-    """Return the cursors that a text gives: one number for all streams, or `name=number,…`."""
+    """Parse cursors: one number for all streams, or `name=number,…`."""
     try:
         if "=" not in text:
             return dict.fromkeys(names, _number(text))
@@ -204,7 +204,7 @@ class _Client:
         await self._chunks.put(None)
 
     async def chunks(self) -> AsyncIterator[str]:
-        """Yield the response, until it ends or its reader goes."""
+        """Yield the response until it ends or the client disconnects."""
         sending = asyncio.create_task(self.session.run())
         for stream, after in self._query.after.items():
             self.session.subscribe(stream, after, self._query.types)
@@ -213,7 +213,7 @@ class _Client:
                 yield f"retry: {RETRY_MILLISECONDS}\n\n"
             while True:
                 try:
-                    # Not `wait_for`, which loses a cancellation that comes together with a chunk.
+                    # Not `wait_for`, which loses a cancellation that arrives together with a chunk.
                     async with asyncio.timeout(BEAT_SECONDS):
                         chunk = await self._chunks.get()
                 except TimeoutError:

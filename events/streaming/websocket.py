@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 class StreamConsumer(AsyncWebsocketConsumer):
-    """Spec of the frames: docs/asyncapi.yaml."""
+    """The WebSocket of one client. docs/asyncapi.yaml specifies the frames."""
 
     channel_layer_alias = ""  # none: the hub receives for all clients
 
@@ -105,7 +105,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         except TooManySubscriptions as error:
             await self._refuse(text_data or "", "too_many", str(error))
 
-    # --- what a session asks of its client ------------------------------------------------------------------------
+    # --- what a session needs of its client -----------------------------------------------------------------------
 
     async def events(self, stream: str, sequences: Sequence[int], envelopes: Sequence[str], through: int) -> None:
         """Send events as one frame."""

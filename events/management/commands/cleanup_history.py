@@ -127,6 +127,6 @@ def _count(text: str) -> int:
     return count
 
 
-# What argparse calls a value that it refuses.
+# The name of the type in argparse's error messages.
 _age.__name__ = "age (30d, 12h, 45m)"
 _count.__name__ = "count"

@@ -118,7 +118,7 @@ def _print_events(events: Sequence[bus.RecordedEvent]) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has closed the pipe: this batch is not finished, and is sent again next time.
-        sys.stdout = None  # else Python complains when it closes it
+        sys.stdout = None  # otherwise Python reports an error when it closes stdout
         raise SystemExit(1) from None
 
 

@@ -1,7 +1,7 @@
-"""Bodies of requests, read within limits: of size, of time, and of what one process holds at a time.
+"""Reads request bodies within limits of size, time, and the memory of one process.
 
-A body of up to SMALL_BODY_BYTES is read from anybody. What is larger is read only for a caller whom `admit` lets in,
-and while there is room for it. A body is refused by its declared length, before it is read, or when it passes a limit.
+A body of up to SMALL_BODY_BYTES is read from every caller. A larger one is read only if `admit` accepts the caller and
+there is room for it. A body is rejected by its declared length before it is read, or when it exceeds a limit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from workflow_platform.core.requests.client_address import client_address, count
 
 SMALL_BODY_BYTES = 64 * 1024
 PROGRESS_BYTES = 10_000
-"""What must come of an unfinished body in every REQUEST_PROGRESS_SECONDS."""
+"""The bytes of an unfinished body that must arrive in every REQUEST_PROGRESS_SECONDS."""
 SHARE_OF_ONE_ADDRESS = 4
 """One address takes up at most this part (a quarter) of the room."""
 MAX_LENGTH_DIGITS = 19
