@@ -1,5 +1,5 @@
-"""Devices that a user has logged in from, by a signed cookie. It grants nothing; it only keeps somebody else's
-guesses from counting against the owner of the account."""
+"""Devices that a user has logged in from, by a signed cookie. It grants nothing; it only keeps another person's guesses
+from counting against the owner of the account."""
 
 from __future__ import annotations
 

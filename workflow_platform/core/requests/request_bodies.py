@@ -20,14 +20,15 @@ SMALL_BODY_BYTES = 64 * 1024
 PROGRESS_BYTES = 10_000
 """The bytes of an unfinished body that must arrive in every REQUEST_PROGRESS_SECONDS."""
 SHARE_OF_ONE_ADDRESS = 4
-"""One address takes up at most this part (a quarter) of the room."""
+"""One address may use this part (a quarter) of the room."""
 MAX_LENGTH_DIGITS = 19
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
 class Unread(Exception):
-    """A body is not read to its end. `refusal` is the status and detail of the answer, and the size, 0 if unknown."""
+    """A body was rejected before its end. `refusal` is the status and detail of the response, and the size, 0 if
+    unknown."""
 
     def __init__(self, status: int, detail: str, size: int = 0) -> None:
         super().__init__(detail)
@@ -35,13 +36,13 @@ class Unread(Exception):
 
 
 class Room:
-    """What the process holds of large bodies, in bytes, by address. For the event loop's thread."""
+    """The bytes of large bodies in memory, by address. Only for the thread of the event loop."""
 
     def __init__(self) -> None:
         self._held: Counter[str] = Counter()
 
     def take(self, address: str, size: int) -> bool:
-        """Take room. False if there is none."""
+        """Reserve room. Returns False if there is none."""
         most = settings.REQUEST_BODIES_MAX_BYTES
         if self._held.total() + size > most or self._held[address] + size > most // SHARE_OF_ONE_ADDRESS:
             return False
@@ -49,7 +50,7 @@ class Room:
         return True
 
     def give_back(self, address: str, size: int) -> None:
-        """Give room back."""
+        """Release room."""
         self._held[address] -= size
         if self._held[address] <= 0:
             del self._held[address]
@@ -70,7 +71,7 @@ class RequestBody:
         self._address = ""
 
     async def receive(self) -> dict[str, Any]:
-        """Return the next ASGI message. Raises Unread; the body is not to be read on after that."""
+        """Return the next ASGI message. Raises Unread; do not read the body after that."""
         if self._ended:
             return await self._receive()
         if not self._begun:
@@ -86,7 +87,7 @@ class RequestBody:
         return message
 
     def close(self) -> None:
-        """Give back the room that the body took."""
+        """Release the room of the body."""
         if self._held:
             _room.give_back(self._address, self._held)
             self._held = 0
@@ -127,7 +128,7 @@ class RequestBody:
 
 
 def _declared_length(scope: Any) -> int:
-    """Return the Content-Length, 0 where there is none. Raises Unread."""
+    """Return the Content-Length; 0 if there is none. Raises Unread."""
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     if not declared.isdigit() or len(declared) > MAX_LENGTH_DIGITS:
         raise Unread(400, "Content-Length is not a number.")

@@ -53,10 +53,9 @@ def _has_hint(text: str) -> bool:
 
 
 def masked(value: Any) -> Any:
-    """Return a JSON value in which what has the name of a secret is masked, in texts too; the value itself where there
-    is nothing to mask.
+    """Return a JSON value with secrets masked by name, in texts too; the same object if there is nothing to mask.
 
-    Of `{"name": "X-Api-Key", "value": "…"}` it is the value. Booleans, null, and most numbers stay.
+    In `{"name": "X-Api-Key", "value": "…"}` the value is masked. Booleans, null, and most numbers stay.
     """
     try:
         if not _has_hint(orjson.dumps(value).decode()):
