@@ -2,10 +2,10 @@
 
 A server that is stopped refuses connections, and a client notices at once. One that is frozen, or cut off by the
 network, accepts what is sent and never answers, and a client waits until some timeout. But a slow answer does not mean
-a lost server: a statement may take minutes, and may wait for a lock. So nobody judges by the time that an answer takes.
-A call that has waited for a while makes its process ask the server something trivial (a probe). If the probe is
-answered, the call goes on waiting. If not, the server is lost: all calls that wait for it end with an error, and new
-calls fail immediately, until a probe is answered again.
+a lost server: a statement may take minutes, and may wait for a lock. So the time of an answer alone decides nothing. A
+call that has waited for a while makes its process ask the server something trivial (a probe). If the probe is answered,
+the call keeps waiting. If not, the server is lost: all calls that wait for it end with an error, and new calls fail
+immediately, until a probe is answered again.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ _serving = False
 
 
 def serve_requests() -> None:
-    """Say that this process answers requests, whose callers wait: it gives lost servers up sooner than a worker."""
+    """Mark this process as one that serves requests, whose callers wait: it gives up lost servers sooner than a
+    worker."""
     global _serving
     _serving = True
 
 
 def serves_requests() -> bool:
-    """Tell whether this process answers requests."""
+    """Return whether this process serves requests."""
     return _serving
 
 
@@ -55,7 +56,7 @@ class GuardedCall:
 
 
 class Availability:
-    """What this process knows about one server. Thread-safe; its threads start with the first call."""
+    """The availability of one server in this process. Thread-safe; its threads start with the first call."""
 
     def __init__(
         self,
@@ -100,7 +101,7 @@ class Availability:
         return call
 
     def end(self, call: GuardedCall) -> None:
-        """Take a call back, which has its answer or an error."""
+        """Unregister a call that has its answer or an error."""
         with self._lock:
             self._calls.discard(call)
 

@@ -1,5 +1,4 @@
-"""A thread that handles items in batches: what one batch costs is shared by all items that arrive while the batch
-before it is handled."""
+"""A thread that handles items in batches: items that arrive during one batch share the cost of the next one."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ class BatchThread(Generic[T]):
 
     If `flush` raises, `failed` gets the batch and the error, which it reports to those who wait for the items. Where
     `isolate` returns true for the error, one item may have caused it: `flush` is called again for each item alone, and
-    only those that fail again reach `failed`. The thread goes on in both cases.
+    only those that fail again reach `failed`. The thread continues in both cases.
     """
 
     def __init__(

@@ -96,16 +96,16 @@ def _again(stored: IdempotentRequest, digest: str, find: Callable[[str], M | Non
 
 
 def _digest(request: Request) -> str:
-    """Return the digest of the body's meaning: neither blanks nor the order of fields matter.
+    """Return the digest of the body, regardless of spaces and the order of fields.
 
-    With our key: the body may hold a secret that is easily guessed, as those of credentials do.
+    It is keyed, since the body may contain a secret that is easy to guess.
     """
     body = orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)
     return hmac.new(settings.SECRET_KEY.encode(), body, hashlib.sha256).hexdigest()
 
 
 def sweep() -> int:
-    """Forget keys that have run out. Returns how many."""
+    """Delete expired keys. Returns how many."""
     old = IdempotentRequest.objects.filter(created_at__lte=timezone.now() - KEPT).order_by("created_at")
     count, _ = IdempotentRequest.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:SWEPT])).delete()
     return count
