@@ -16,13 +16,13 @@ ANSWER_SECONDS = 2
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
-    """The process answers."""
+    """The process responds."""
     return JsonResponse({"status": "ok"})
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Database, Redis and at least one live worker that does not starve; 503 if any of them is missing. `warnings` need
-    looking after."""
+    """Database, Redis and at least one live worker that is not overloaded; 503 if any of them is missing. `warnings`
+    need an operator's attention."""
     live, warning = live_workers(), database_warning()
     workers = live or Workers(0)
     available = {"database": warning is not None, "redis": live is not None, "workers": workers.alive}
@@ -38,7 +38,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def database_warning() -> str | None:
     """Return a warning about PostgreSQL, empty if there is none; None if it accepts no connection.
 
-    Not from the pool, whose connections may all be in use.
+    It does not use the pool, whose connections may all be in use.
     """
     if not server().answers():
         return None

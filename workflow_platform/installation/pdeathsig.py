@@ -1,5 +1,5 @@
-"""Run a command that gets a signal when its parent dies, so that no process is left behind:
-`tied.py SIGNAL USER command …`, where an empty USER changes nobody.
+"""Run a command that gets a signal when its parent dies, so that no process is left behind: `pdeathsig.py SIGNAL USER
+command …`. An empty USER keeps the current user.
 
 The user is changed here, not by the supervisor: PostgreSQL's may have no access to this very interpreter.
 """
@@ -22,7 +22,7 @@ def tie(number: int) -> None:
 
 
 def become(name: str) -> None:
-    """Go on as another user, with that user's group and no other."""
+    """Change the user of this process, with that user's group and no other."""
     entry = pwd.getpwnam(name)
     os.setgroups([])
     os.setgid(entry.pw_gid)
