@@ -54,13 +54,13 @@ class EventAdmin(ReadOnly, admin.ModelAdmin[Event]):
     show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        """Leave out what has been removed and not deleted yet."""
+        """Exclude events that were removed but not deleted yet."""
         return super().get_queryset(request).filter(sequence__gt=F("stream__removed_through"))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
     ) -> tuple[QuerySet[Event], bool]:
-        """Find by what has an index."""
+        """Search by indexed columns."""
         return (search(queryset, search_term) if search_term else queryset), False
 
 
@@ -71,7 +71,7 @@ class RetentionPolicyAdmin(admin.ModelAdmin[RetentionPolicy]):
     autocomplete_fields = ["workspace"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: RetentionPolicy | None = None) -> list[str]:
-        """Leave a policy with its workspace."""
+        """Make the workspace of an existing policy read-only."""
         return ["workspace"] if obj else []
 
 
@@ -81,7 +81,7 @@ class CleanupStateAdmin(ReadOnly, admin.ModelAdmin[CleanupState]):
 
 
 class EventSubscriptionForm(forms.ModelForm[EventSubscription]):
-    """Refuses patterns that match nothing."""
+    """Rejects patterns that match nothing."""
 
     def clean(self) -> dict[str, Any]:
         """Check each list of patterns, so that an error is shown beside its field."""
@@ -97,7 +97,7 @@ class EventSubscriptionForm(forms.ModelForm[EventSubscription]):
 
 @admin.register(EventSubscription)
 class EventSubscriptionAdmin(admin.ModelAdmin[EventSubscription]):
-    """Durable subscriptions: who holds them, how far behind they are, what keeps them."""
+    """Durable subscriptions: their holders, their lag and their last errors."""
 
     form = EventSubscriptionForm
     list_display = ["name", "scope", "wants", "lag", "state", "last_error_in_short", "updated_at"]
@@ -120,11 +120,11 @@ class EventSubscriptionAdmin(admin.ModelAdmin[EventSubscription]):
     readonly_fields = ["lag", "state", "holder", "last_error", "created_at", "updated_at"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """A consumer makes its own."""
+        """Consumers create their subscriptions."""
         return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """The name and the scope are the consumer's; its place would lose its meaning with another scope."""
+        """The consumer sets the name and the filter; with another filter the position would have no meaning."""
         return [*self.readonly_fields, "name", "workspace"]
 
     @admin.display(description="of", ordering="workspace")
@@ -140,7 +140,7 @@ class EventSubscriptionAdmin(admin.ModelAdmin[EventSubscription]):
     def lag(self, subscription: EventSubscription) -> str:
         try:
             waiting = positions.lag(subscription)
-        except (UnknownEventType, BadPattern) as error:  # of a type that there no longer is
+        except (UnknownEventType, BadPattern) as error:  # of a type that no longer exists
             return str(error)
         if not waiting.events:
             return "none waiting" if waiting.exact else "unknown (the search took more than a second)"

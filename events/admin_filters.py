@@ -1,4 +1,4 @@
-"""How events are found in the admin site: nothing here reads more of a table without end than a page needs."""
+"""Filters and search of events in the admin site. They never read the whole table."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ MOST_LISTED = 2_000
 
 
 class ShortPaginator(Paginator[Event]):
-    """Pages of the first rows only, since all that there are cannot be counted."""
+    """Pages of the first rows only, since counting all rows is too slow."""
 
     @cached_property
     def count(self) -> int:
-        """Return how many rows there are, up to a bound."""
+        """Return the number of rows, up to a limit."""
         rows: Any = self.object_list
         return len(rows.values_list("pk", flat=True)[:MOST_LISTED])
 
 
 class TypeFilter(admin.SimpleListFilter):
-    """By type, as the catalogue has them."""
+    """By event type."""
 
     title = "type"
     parameter_name = "type"
@@ -46,7 +46,7 @@ class TypeFilter(admin.SimpleListFilter):
 
 
 class RecordedFilter(admin.SimpleListFilter):
-    """By when they were recorded, which their ids say. Without a choice, the last day; a search looks at all days."""
+    """By the time of recording, which the ids contain. Default: the last day; a search covers all days."""
 
     title = "recorded"
     parameter_name = "recorded"
@@ -57,7 +57,7 @@ class RecordedFilter(admin.SimpleListFilter):
                 ("week", "In the last 7 days"), ("any", "At any time")]  # fmt: skip
 
     def choices(self, changelist: Any) -> Any:
-        """Name the range that holds without a choice."""
+        """Name the default range."""
         for choice in super().choices(changelist):
             yield choice | {"display": "In the last day"} if choice["display"] == "All" else choice
 
@@ -75,7 +75,7 @@ class RecordedFilter(admin.SimpleListFilter):
 
 
 def search(queryset: QuerySet[Event], text: str) -> QuerySet[Event]:
-    """Return the events that are meant by an event's id, an execution's id or a stream's name."""
+    """Return the events for an event id, an execution id or the name of a stream."""
     text = text.strip()
     try:
         events = queryset.filter(id=UUID(text))
@@ -84,5 +84,5 @@ def search(queryset: QuerySet[Event], text: str) -> QuerySet[Event]:
         text = f"{EXECUTION}{UUID(text)}"
     except ValueError:
         pass
-    # The stream first, so that its index is what the events are found by.
+    # Look up the stream first, so that the index on streams is used.
     return queryset.filter(stream_id__in=list(Stream.objects.filter(name=text).values_list("pk", flat=True)))

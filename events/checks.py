@@ -1,4 +1,4 @@
-"""What must be true of the database: `manage.py check --database default`, and before every `migrate`."""
+"""Checks of the database: `manage.py check --database default`, and before every `migrate`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from events.log import partitions, transactions
 
 @register(Tags.database)
 def check_partitions(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Warn where the events of today or tomorrow have no partition."""
+    """Return a warning if today or tomorrow has no partition."""
     if not databases or partitions.TABLE not in connection.introspection.table_names():
         return []
     message = partitions.warning_about(partitions.partitions())

@@ -1,4 +1,4 @@
-"""The tables of the app, for Django, which looks for them here. Other modules import from the packages named below."""
+"""The models of the app, for Django, which loads this module. Other modules import them from the packages below."""
 
 from events.bus.models import EventSubscription
 from events.log.models import Event, EventQuerySet, Stream, StreamQuerySet

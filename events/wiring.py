@@ -1,4 +1,4 @@
-"""What the packages of `events` register with each other, once at the start; and whose rights have changed."""
+"""Connects the packages of `events` at the start, and notifies streams of changed permissions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workflow_platform.core.secrets import encrypted_columns
 
 
 def connect() -> None:
-    """Connect the log to its readers, register jobs and kinds of streams, and watch the rights of users."""
+    """Add the sinks of the log, register jobs and kinds of streams, and connect the signals of changed permissions."""
     log.add_sink(subscribers.dispatch_in_transaction, in_transaction=True)
     log.add_sink(publisher.publish)
     log.add_sink(subscribers.dispatch_after_commit)

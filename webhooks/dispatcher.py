@@ -28,18 +28,18 @@ MOST_APART_SECONDS = 0.04
 
 class _Dispatcher:
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        self._woken = threading.Event()
         threading.Thread(target=self._run, name="webhook dispatch", daemon=True).start()
 
     def wake(self) -> None:
-        self._asked.set()
+        self._woken.set()
 
     def _run(self) -> None:
         apart = APART_SECONDS
         while True:
-            apart = min(2 * apart, MOST_APART_SECONDS) if self._asked.is_set() else APART_SECONDS
-            self._asked.wait()
-            self._asked.clear()
+            apart = min(2 * apart, MOST_APART_SECONDS) if self._woken.is_set() else APART_SECONDS
+            self._woken.wait()
+            self._woken.clear()
             try:
                 jobs.enqueue(KIND, [ALL])
             except Exception:  # the sweep replaces a lost job, but nothing replaces this thread

@@ -29,7 +29,7 @@ def may_see_queues(request: HttpRequest) -> bool:
 
 
 def guarded(patterns: Sequence[URLPattern]) -> list[URLPattern]:
-    """Return the patterns with views that ask for the permission, those that answer JSON included."""
+    """Return the patterns with views that require the permission, including those that return JSON."""
     return [URLPattern(each.pattern, _guarded(each.callback), each.default_args, each.name) for each in patterns]
 
 
@@ -53,13 +53,13 @@ class GuardedQueueAdmin(QueueAdmin):
     """The same pages under /admin/django_rq/."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Show the link to those who may follow it."""
+        """Show the link to users with access."""
         return may_see_queues(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let in who may see the queues."""
+        """Admit users who may see the queues."""
         return may_see_queues(request)
 
     def get_urls(self) -> list[URLPattern]:
-        """Return the addresses of the pages."""
+        """Return the URLs of the pages."""
         return guarded(super().get_urls())  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ class PlatformConfig(AppConfig):
     label = "platform"
 
     def ready(self) -> None:
-        """Register the checks, and have django-rq use our Redis clients."""
+        """Register the checks, and make django-rq use our Redis clients."""
         # These read the settings of RQ when they are imported, or use models: Django allows that only now.
         from django_rq import connection_utils, cron, queues, utils
 

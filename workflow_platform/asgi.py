@@ -31,18 +31,18 @@ class NoSuchSocket(AsyncWebsocketConsumer):
 
 
 django_application, hook_handler = PageHandler(), HookHandler()
-# The consumer asks who it is itself: again while the client stays, and the origin only where a cookie speaks.
+# The consumer authenticates the client itself, repeatedly, and checks the origin only for session cookies.
 sockets = URLRouter([*websocket_urlpatterns, re_path("", NoSuchSocket.as_asgi())])
 
 
 async def http_application(scope: Any, receive: Any, send: Any) -> None:
-    """Hand a request to the handler that its path asks for. Where webhooks have a host of their own (HOOKS_HOST), they
-    are answered there, and nothing else is."""
-    # Daphne takes the root path from a header that any caller can send, and Django cuts it off the path: what is
-    # decided by the path here would be decided by another one there.
+    """Pass a request to the handler for its path. If webhooks have a separate host (HOOKS_HOST), only they are served
+    there."""
+    # Daphne takes the root path from a header that any caller can send, and Django removes it from the path, so that
+    # this function and Django would see different paths.
     scope = scope | {"root_path": ""}
     is_hook = scope["path"].startswith("/hooks/")
-    at_hooks_host = hooks_host.is_asked(scope["headers"])
+    at_hooks_host = hooks_host.is_requested(scope["headers"])
     if settings.HOOKS_HOST and is_hook != at_hooks_host:
         await hook_answers.answer_sandboxed(_not_here, scope, receive, send)
     elif is_hook:
@@ -56,8 +56,8 @@ async def _not_here(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def websocket_application(scope: Any, receive: Any, send: Any) -> None:
-    """Hand a WebSocket to its consumer; at the host of the webhooks there are none."""
-    if hooks_host.is_asked(scope["headers"]):
+    """Pass a WebSocket to its consumer. The host of webhooks has none."""
+    if hooks_host.is_requested(scope["headers"]):
         await receive()
         await send({"type": "websocket.close", "code": 4404})
     else:

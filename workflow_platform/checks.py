@@ -48,7 +48,7 @@ PATH = re.compile(r"^(/[\w.~-]+)+/?$", re.ASCII)
 
 @register
 def check_environment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Return an error for each variable that cannot be what the operator meant."""
+    """Return an error for each invalid variable."""
     errors = [f"{name}: {why}" for name, why in settings.UNREADABLE_VARIABLES.items()]
     errors += [*_numbers(), *_addresses(), *_email(), *_keys()]
     if len(settings.SECRET_KEY) < SECRET_KEY_LENGTH and not settings.DEBUG:

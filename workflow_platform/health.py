@@ -38,7 +38,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def database_warning() -> str | None:
     """Return a warning about PostgreSQL, empty if there is none; None if it accepts no connection.
 
-    Not from the pool, whose connections may all be in use.
+    It does not use the pool, whose connections may all be in use.
     """
     if not server().answers():
         return None

@@ -17,8 +17,8 @@ _generating = threading.Lock()
 
 def document() -> dict[str, Any]:
     """Return the OpenAPI document. Do not change it."""
-    # DRF keeps one schema inspector for each class of views and sets the view on it, so that two threads that generate
-    # at once describe each other's views.
+    # DRF has one schema inspector for each view class and sets the view on it, so two threads that generate at once
+    # would mix up their views.
     with _generating:
         return _document()
 
@@ -38,7 +38,7 @@ class SchemaView(SpectacularAPIView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer with the document."""
+        """Return the document."""
         renderer = request.accepted_renderer
         headers = {"Content-Disposition": f'inline; filename="schema.{renderer.format}"'}
         kind: Any = type(renderer)

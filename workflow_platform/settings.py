@@ -204,11 +204,11 @@ HTTPS = _read(env.bool, "HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 HSTS_SECONDS = _read(env.int, "HSTS_SECONDS", 31_536_000)
 SECURE_HSTS_SECONDS = HSTS_SECONDS if HTTPS else 0
-# Both concern hosts that are not ours, and cannot be taken back for a long time: only who owns the domain decides.
+# Both affect other hosts of the domain and cannot be revoked for a long time, so the owner of the domain decides.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _read(env.bool, "HSTS_INCLUDE_SUBDOMAINS", False)
 SECURE_HSTS_PRELOAD = _read(env.bool, "HSTS_PRELOAD", False)
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # they ask for these two
-# Load balancers and Prometheus ask inside the network, where there is no TLS (`core.requests.probes`).
+# Load balancers and Prometheus send requests inside the network without TLS (`core.requests.probes`).
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
@@ -243,12 +243,12 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Durable workflows whose every step can be watched live, in order and without gaps.",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": [f"rest_framework.permissions.{'AllowAny' if API_DOCS_PUBLIC else 'IsAuthenticated'}"],
-    "COMPONENT_SPLIT_REQUEST": True,  # what is sent and what is answered differ: defaults, secrets, read-only fields
+    "COMPONENT_SPLIT_REQUEST": True,  # requests and responses differ: defaults, secrets, read-only fields
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "workflow_platform.core.api.openapi.describe_problems",
     ],
-    # Used by several components, among which none lends its name.
+    # Enums of several components, which need a name.
     "ENUM_NAME_OVERRIDES": {
         "ExecutionStatusEnum": "executions.models.execution.STATUS_CHOICES",
         "CredentialTypeEnum": "executions.models.credential.TYPE_CHOICES",

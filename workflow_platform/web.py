@@ -2,8 +2,8 @@
 
 `python -m workflow_platform.web` takes Daphne's own options. Added to Daphne: an application waits while its client
 does not read (Daphne's transport would buffer without limit); it gets request bodies while they arrive
-(`http_channel`); a client that does not answer a ping is closed with 4408; when the process stops, clients are told to
-reconnect (1012) before their connections close; the access log goes through `settings.LOGGING`.
+(`http_channel`); a client that does not answer a ping is closed with 4408; when the process stops, connections are
+closed with the code 1012, on which clients reconnect; the access log goes through `settings.LOGGING`.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ logger = logging.getLogger(__name__)
 COMPONENT = "web"
 GC_THRESHOLDS = (20_000, 20, 20)
 FAREWELL_SECONDS = 5.0
-"""Time to tell clients that the process stops."""
+"""The time limit for closing client connections when the process stops."""
 DRAIN_SECONDS, CANCEL_SECONDS = 5.0, 2.0
-"""Time for running requests to end before the process stops, and then for cancelled ones."""
+"""The time limit for running requests when the process stops, and then for cancelled ones."""
 EXIT_SECONDS = 2.0
-"""After that the process ends, even if a thread still waits."""
+"""After this time the process ends, even if a thread still waits."""
 
 
 @implementer(IPushProducer)
@@ -92,7 +92,7 @@ class PacedWebSocket(WebSocketProtocol):
             super().handle_reply(message)
 
     def onOpen(self) -> None:
-        """Watch the transport's buffer from now on."""
+        """Watch the transport's buffer."""
         with log_context(request_id=self.request_id):
             super().onOpen()
         self.pace = ResponsePace()
@@ -149,12 +149,12 @@ class StreamingServer(Server):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Daphne's own access log, which its verbosity switches on, writes to standard output in a format of its own.
+        # Daphne's access log (`verbosity`) would write to standard output in a different format.
         self.action_logger = access_log.log_action if settings.ACCESS_LOG or self.action_logger else None
         self._ports: list[Any] = []
 
     def run(self) -> None:
-        """Serve until the process is told to stop."""
+        """Serve until the process gets a signal to stop."""
         serve_requests()
         its_module: Any = daphne.server
         its_module.WebSocketFactory = PacedFactory  # Daphne has no other way to name them
@@ -184,7 +184,7 @@ class StreamingServer(Server):
         return received
 
     async def handle_reply(self, protocol: Any, message: Any) -> None:
-        """Hand a message of an application to its client."""
+        """Pass a message of an application to its client."""
         kind = message["type"]
         if kind == "websocket.send":
             try:

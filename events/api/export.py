@@ -1,4 +1,4 @@
-"""`GET /api/events/export/`: a stream as the file that `manage.py import_events` takes."""
+"""`GET /api/events/export/`: a stream as a file for `manage.py import_events`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ExportQuerySerializer(QuerySerializer):
     stream = serializers.CharField(max_length=80, help_text="`execution:<id>`, `workflow:<id>`, `system` (staff).")
 
     def validate_stream(self, name: str) -> str:
-        """Refuse the stream that has no end and no owner."""
+        """Reject the stream of all executions."""
         if name == FEED:
             raise serializers.ValidationError(str(CannotExport.__doc__))
         return name
@@ -52,7 +52,7 @@ class ExportView(APIView):
 
 
 def _visible(user: Any, name: str) -> reading.StreamState:
-    """Return the stream. Raises Http404 if there is none, or none for this caller."""
+    """Return the stream. Raises Http404 if it does not exist or the caller may not see it."""
     state = reading.states([name]).get(name)
     if state is None:
         raise Http404

@@ -108,7 +108,7 @@ class EventsView(APIView):
         response has one event per line, and a last line `{"next": …, "more": …, "complete": …}`.
         """
         query = HistoryQuerySerializer.of(request)
-        event_filter, parameters = query.wanted(request.user), query.validated_data
+        event_filter, parameters = query.event_filter(request.user), query.validated_data
         after, newest_first = parameters.get("after"), parameters["order"] == "newest"
         if request.accepted_renderer.format == "ndjson":
             lines = _lines(event_filter, after, parameters.get("limit", MOST_LINES), newest_first)
@@ -116,7 +116,7 @@ class EventsView(APIView):
         limit = parameters.get("limit", 100)
         if limit > history.MAX_PAGE:
             raise serializers.ValidationError({"limit": [f"At most {history.MAX_PAGE} in one response."]})
-        # Asked for before the page: what is written in between comes again rather than not at all.
+        # Read before the page: events that are written in between are returned twice rather than never.
         newest = {"newest": str(history.head(event_filter))} if newest_first and after is None else {}
         page = history.read(event_filter, after, limit, newest_first)
         events = ",".join([event.json(event.stream) for event in page.events])

@@ -1,4 +1,4 @@
-"""Fields of queries that several interfaces of events share."""
+"""Query fields that several endpoints of events share."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MOST_VALUES = 100
 
 
 class ManyField(serializers.ListField):
-    """Several values, by repeating the parameter or by commas."""
+    """Several values: repeat the parameter, or separate them by commas."""
 
     def __init__(self, child: Any = None, **kwargs: Any) -> None:
         child = child or serializers.CharField(max_length=80)
         super().__init__(child=child, max_length=MOST_VALUES, required=False, **kwargs)
 
     def run_child_validation(self, data: Any) -> Any:
-        """Return the values. Raises ValidationError for the whole parameter, since its parts have no names."""
+        """Return the values. Raises ValidationError for the whole parameter, since its values have no names."""
         try:
             return super().run_child_validation(data)
         except serializers.ValidationError as error:
@@ -40,7 +40,7 @@ class ManyField(serializers.ListField):
 
 
 class CursorField(serializers.CharField):
-    """A cursor as an earlier answer gave it."""
+    """A cursor from an earlier response."""
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the Cursor."""
@@ -51,7 +51,7 @@ class CursorField(serializers.CharField):
 
 
 def checked_types(patterns: list[str]) -> list[str]:
-    """Return the patterns. Raises ValidationError for one that no type fits."""
+    """Return the patterns. Raises ValidationError for a pattern that matches no event type."""
     try:
         matching_types(patterns)
     except UnknownEventType as error:
@@ -60,7 +60,7 @@ def checked_types(patterns: list[str]) -> list[str]:
 
 
 class EventFilterSerializer(QuerySerializer):
-    """Which events, of those that the caller may see."""
+    """The filter of events."""
 
     type = ManyField(help_text="Patterns such as `execution.*`, separated by commas or in repeated parameters.")
     source = ManyField(help_text="Patterns such as `executions.*`, separated in the same way.")  # type: ignore[assignment]
@@ -80,19 +80,19 @@ class EventFilterSerializer(QuerySerializer):
     )
 
     def validate_type(self, patterns: list[str]) -> list[str]:
-        """Refuse a pattern that no type fits."""
+        """Reject a pattern that matches no event type."""
         return checked_types(patterns)
 
     def validate_source(self, patterns: list[str]) -> list[str]:
-        """Refuse what cannot be a pattern of sources."""
+        """Reject invalid patterns of sources."""
         try:
             matching_sources(patterns)
         except BadPattern as error:
             raise serializers.ValidationError(str(error)) from None
         return patterns
 
-    def wanted(self, user: Any) -> EventFilter:
-        """Return the filter, of what `user` may see. Call it once the data are valid."""
+    def event_filter(self, user: Any) -> EventFilter:
+        """Return the filter, limited to what `user` may see. Call it after validation."""
         parameters = self.validated_data
         return EventFilter(
             types=parameters.get("type", ()),

@@ -1,4 +1,4 @@
-"""The event bus: subscribe to events, publish them, and read their history again.
+"""The event bus: subscribe to events, publish them, read their history, and consume them durably.
 
 `from events import bus` is its public interface (`events.bus.bus`); other packages may also use `system_events`.
 """

@@ -1,10 +1,11 @@
-"""Calls after-commit subscribers, in threads of this process: none of them can hold up the writer, or each other.
+"""Calls after-commit subscribers in threads of this process, so that they delay neither the writer nor each other.
 
-Order: each subscriber hears events in the order in which this process's commits were handed over, one call at a time,
-and an event that fails is tried again before the next one. That is the order of each stream for as long as one thread
-writes to it; when several threads or processes do, only durable subscriptions (`events.durable`) promise it.
+Order: each subscriber gets the events in the order in which this process's commits were handed over, one call at a
+time. A failed call is retried before the next event. This is the order of each stream if only one thread writes to it.
+If several threads or processes write to it, only durable subscriptions (`bus.durable`) guarantee the order.
 
-At most once: what waits here dies with the process. A process that ends normally gives it some seconds.
+At most once: queued events are lost when the process is killed. A process that exits normally waits END_SECONDS for
+them.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 5
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, BACKOFF = 0.1, 3.0, 3.0
 MAX_WAITING = 10_000
-"""The most events that can wait for one subscriber; more are dropped and reported."""
+"""The maximum number of queued events of one subscriber; more are dropped and reported."""
 TURN = 100
-"""The number of calls for one subscriber before the next one has its turn."""
+"""The number of calls for one subscriber before it is the next one's turn."""
 MAX_THREADS = 32
 """The number of subscribers that can be stuck at a time before others wait for them."""
 STUCK_SECONDS = 0.05
@@ -40,31 +41,32 @@ REPORT_SECONDS = 10.0
 END_SECONDS = 3.0
 
 ReportLoss = Callable[[str, str, int], None]
-"""Takes a subscriber's name, why it failed for good, and how many events it has lost."""
+"""Takes a subscriber's name, the reason of its last failure, and the number of lost events."""
 
 
 def _no_report(name: str, why: str, lost: int) -> None:
-    """Report nothing: what the process logs is all there is until `on_loss` is called."""
+    """Report nothing. Until `on_loss` is called, losses are only logged."""
 
 
 _report_loss: ReportLoss = _no_report
 
 
 def on_loss(report: ReportLoss) -> None:
-    """Report with this what subscribers lose for good. It is called in another thread, at most every 10 s for each."""
+    """Set the function that reports lost events. It is called in another thread, at most every 10 s for each
+    subscriber."""
     global _report_loss
     _report_loss = report
 
 
 Handle = Callable[[Sequence[RecordedEvent]], Iterator[int]]
-"""Makes the calls for these events one after another; yields how many events each call has handled."""
+"""Calls the subscriber for these events, one call after another; yields how many events each call has handled."""
 
 
 class SubscriberQueue:
     """The events that wait for one subscriber, in order."""
 
     def __init__(self, name: str, handle: Handle, batches: bool) -> None:
-        self.name, self._hear, self._batches = name, handle, batches
+        self.name, self._handle, self._batches = name, handle, batches
         self.closed = False
         self._items: deque[Sequence[RecordedEvent]] = deque()
         self._waiting = 0
@@ -96,12 +98,12 @@ class SubscriberQueue:
         return first
 
     def take_turn(self) -> float | None:
-        """Make calls. Returns in how many seconds to continue; None when nothing is left."""
+        """Call the subscriber. Returns in how many seconds to continue; None when no events are left."""
         left = TURN
         while left > 0 and (events := self._first()):
             done = 0
             try:
-                for count in self._hear(events):
+                for count in self._handle(events):
                     done += count
                     self._attempt = 1
                     if done >= left:
@@ -134,7 +136,7 @@ class SubscriberQueue:
                 self._items.popleft()
 
     def _failed(self, events: Sequence[RecordedEvent], error: Exception) -> float | None:
-        """Return in how many seconds to try again; None when it has been tried often enough."""
+        """Return in how many seconds to retry; None after the last attempt."""
         fields: dict[str, object] = {"subscriber": self.name, "attempt": self._attempt, "count": len(events)}
         if self._attempt < ATTEMPTS:
             delay = shortened(exponential(self._attempt, FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, BACKOFF))
@@ -193,7 +195,7 @@ class SubscriberQueue:
 
 
 def _of_a_report(events: Sequence[RecordedEvent]) -> bool:
-    """A subscriber that fails on reports of failures must not cause more of them."""
+    """Return whether the events contain a report: a subscriber that fails on reports must not cause more of them."""
     return any(event.type == "system.error" for event in events)
 
 
@@ -205,7 +207,7 @@ Job = Callable[[], float | None]
 
 
 class _Dispatcher:
-    """One thread distributes events to the queues and keeps the times of retries; other threads make the calls."""
+    """One thread distributes events to the queues and schedules retries; other threads call the subscribers."""
 
     def __init__(self) -> None:
         self._inbox: queue.SimpleQueue[Addressed | tuple[float, SubscriberQueue, Job]] = queue.SimpleQueue()
@@ -251,7 +253,7 @@ class _Dispatcher:
                 threading.Thread(target=self._call, name="subscriber", daemon=True).start()
 
     def _timeout(self) -> float | None:
-        """Return how long to wait for news."""
+        """Return how long to wait for new events, in seconds."""
         if not self._ready.empty():
             return STUCK_SECONDS
         return max(0.0, self._later[0][0] - time.monotonic()) if self._later else None
@@ -265,16 +267,16 @@ class _Dispatcher:
             self._counted += 1
             heapq.heappush(self._later, (news[0], self._counted, *news[1:]))
             return
-        for line, events in news():
-            if line.add(events):
+        for subscriber_queue, events in news():
+            if subscriber_queue.add(events):
                 self._count(1)
-                self._ready.put((line, line.take_turn))
+                self._ready.put((subscriber_queue, subscriber_queue.take_turn))
         self._count(-1)
 
     def _call(self) -> None:
         while True:
             try:
-                line, job = self._ready.get(timeout=IDLE_SECONDS)
+                subscriber_queue, job = self._ready.get(timeout=IDLE_SECONDS)
             except queue.Empty:
                 with self._lock:
                     self._threads -= 1
@@ -283,15 +285,15 @@ class _Dispatcher:
             again = job()
             if again or self._ready.empty():
                 connections.close_all()
-            if (at := line.wants_to_report()) is not None:
+            if (at := subscriber_queue.wants_to_report()) is not None:
                 self._count(1)
-                self._inbox.put((at, line, line.report))
+                self._inbox.put((at, subscriber_queue, subscriber_queue.report))
             if again is None:
                 self._count(-1)
             elif again:
-                self._inbox.put((time.monotonic() + again, line, job))
+                self._inbox.put((time.monotonic() + again, subscriber_queue, job))
             else:
-                self._ready.put((line, job))
+                self._ready.put((subscriber_queue, job))
 
 
 _dispatcher = PerProcess(_Dispatcher, close=_Dispatcher.finish)

@@ -3,7 +3,7 @@
     from events import bus
 
     @bus.subscribe(types=["execution.failed"])
-    def tell_somebody(event):
+    def print_failure(event):
         print(event.time, event.execution_id, event.data["error"]["message"])
 
     bus.publish("system.error", {"component": "billing", "message": "No invoice was made."}, source="shop.billing")
@@ -15,11 +15,11 @@ Subscribe in `AppConfig.ready` of your app, so that every process of the platfor
 
 Four ways to receive events:
 - `when="in_transaction"`: before the commit, in the writer's transaction. What the callback writes is committed with
-  the events, and its exception undoes both. For outboxes and projections; it has to be quick.
-- `when="after_commit"` (the usual): in another thread of the process that wrote the events, after the commit. At most
-  once; retried while the process lives; `events.bus.after_commit` says in which order.
-- `consume`, or `manage.py consume_events`: a named subscription whose place is kept in the database: every event of
-  every process, at least once, in order, also what happened while the consumer was away.
+  the events, and its exception rolls back both. For outboxes and projections; it must be fast.
+- `when="after_commit"` (the default): in another thread of the process that wrote the events, after the commit. At
+  most once; retried while the process runs; `events.bus.after_commit` describes the order.
+- `consume`, or `manage.py consume_events`: a durable subscription with a position in the database: every event of every
+  process, at least once, in order, including those of the time when the consumer was not running.
 - a stream over the WebSocket or SSE, for other programs.
 """
 
@@ -132,14 +132,15 @@ def subscribe(
     batches: bool = False,
     name: str = "",
 ) -> Any:
-    """Call `callback` with each event that fits everything that is given. Without it: a decorator.
+    """Call `callback` with each event that matches all conditions. Without `callback`: a decorator.
 
     `types` and `sources` are lists of names or patterns (`execution.*`); none means all. The event's time is at or
-    after `since` and before `until`. `where` gets the event. `batches`: call it with a list, what fits of one append,
-    instead of once for each event. `name` appears in reports of failures. Raises BadSubscription.
+    after `since` and before `until`. `where` gets the event and returns whether it matches. `batches`: call `callback`
+    once for each append, with the list of its matching events. `name` is shown in reports of failures. Raises
+    BadSubscription.
 
-    `once`: it is heard no more after its first call that returns; in a transaction, after the first whose transaction
-    is committed (others that are open at that time may call it too).
+    `once`: cancel the subscription after the first call that returns; in a transaction, after the first one whose
+    transaction is committed (other transactions that are open at that time may call it too).
     """
     if when not in {"in_transaction", "after_commit"}:
         raise BadSubscription('when: must be "in_transaction" or "after_commit".')
@@ -178,8 +179,8 @@ def publish(
 ) -> RecordedEvent:
     """Append an event to a stream, in the caller's transaction or in a new one. Returns the recorded event.
 
-    `stream` may be left out for system events. The ids are those in the stream's name unless they are given. Raises
-    InvalidEvent, which names every field that is wrong. An execution's status is not changed by an event that says so.
+    `stream` is optional for system events. The ids default to those in the stream's name. Raises InvalidEvent, which
+    names every invalid field. Publishing an event does not change the status of an execution.
     """
     name = stream or (SYSTEM if type.startswith("system.") else "")
     errors = _errors_in(type, data, time)
@@ -221,9 +222,9 @@ def _errors_in(type_: str, data: dict[str, Any], time_: datetime | None) -> dict
 
 
 def history(filter: EventFilter, after: Cursor | None = None) -> Iterator[RecordedEvent]:
-    """Yield the events that fit, from `after` on, in the order over all streams, until there are no more now.
+    """Yield the matching events after `after`, in the order over all streams, until there are no more now.
 
-    In each stream that order is its sequence. Raises UnknownEventType for a pattern that fits none.
+    Within a stream, this is the order of its sequences. Raises UnknownEventType for a pattern without a match.
     """
     yield from _history.walk(filter, after)
 
@@ -239,8 +240,8 @@ def replay(
 ) -> int:
     """Call a callback with recorded history; no other subscriber is called. Returns the number of events.
 
-    `delay`: so many seconds between two events. `speed`: at their own pace times this. Neither: at once. `stop` ends it
-    between two events; so does an exception of the callback, which propagates to the caller.
+    `delay`: the seconds between two events. `speed`: a multiple of the original pace. Without both, there is no delay.
+    `stop` ends it between two events; so does an exception of the callback, which the caller gets.
     """
     if delay is not None and speed is not None:
         raise ValueError("Give delay or speed, not both.")
@@ -250,7 +251,7 @@ def replay(
     began, first, count = time.monotonic(), None, 0
     for event in history(filter, after):
         first = first or event.happened_at
-        if speed is not None:  # a moment ago for one whose time lies before that of what precedes it
+        if speed is not None:  # in the past if the event's time is before that of the previous event
             due = began + (event.happened_at - first).total_seconds() / speed
         else:
             due = began + count * (delay or 0.0)

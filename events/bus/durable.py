@@ -1,8 +1,9 @@
-"""Durable subscriptions: a consumer that was away gets what it missed, at least once, in order.
+"""Durable subscriptions: a consumer that was not running gets the events that it missed, at least once, in order.
 
-The place of a consumer is a row (`EventSubscription`). One process at a time holds its lease, reads the events after
-the place, hands them to the handler and moves the place, all that the handler writes to the database committing with
-the move: of such a handler each event takes effect exactly once. What it does elsewhere may happen again after a crash.
+The position of a consumer is stored in a row (`EventSubscription`). One process at a time holds its lease, reads the
+events after the position, calls the handler and moves the position. What the handler writes to the database is
+committed with the new position, so each event takes effect there exactly once. Its other effects may be repeated after
+a crash.
 """
 
 from __future__ import annotations
@@ -46,18 +47,18 @@ POLL_SECONDS = 0.5
 SOON_SECONDS = 0.05
 """The first pause after an event; pauses then grow."""
 RETRY_SECONDS = 1.0
-"""Between attempts to reach a server that is unavailable, on average."""
+"""The average pause between attempts to reach an unavailable server."""
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.5, 60.0
 REPORT_AT = 3
 """The number of failures in a row at which a system event is emitted."""
 
 
 class ConsumerLeaseLost(Exception):
-    """Another consumer has taken over; what the handler wrote to the database is undone."""
+    """Another consumer holds the lease; what the handler wrote to the database is rolled back."""
 
 
 class HandlerFailed(Exception):
-    """The handler raised, which is this exception's cause."""
+    """The handler raised an exception, which is the cause of this one."""
 
 
 def consume(
@@ -72,16 +73,16 @@ def consume(
     once: bool = False,
     stop: threading.Event | None = None,
 ) -> None:
-    """Call `handler` with up to `batch` events at a time, in order, from the place where the name's last consumer was.
+    """Call `handler` with up to `batch` events at a time, in order, from the stored position of `name`.
 
-    A name that is new begins with the first event that there is (`begin="start"`), or with the next one. `types` and
-    `sources` are kept with the name; None leaves them as they are. Returns when `stop` is set, after the current batch,
-    or with `once` when nothing is left. Waits while another process holds the lease, or the database is away.
+    A new name begins with the oldest stored event (`begin="start"`) or with the next one. `types` and `sources` are
+    stored with the name; None leaves them unchanged. Returns when `stop` is set, after the current batch, or with
+    `once` when no events are left. Waits while another process holds the lease or the database is unavailable.
 
-    The handler runs in a transaction that begins with its first statement, so one that only calls others holds none
-    open. If it raises, its events come again, one at a time, with ever longer pauses; nothing is skipped. It has to be
-    done within the time that a stopped process is given. Raises UnknownEventType and BadPattern for filters,
-    whatever the handler raises that is no Exception (SystemExit), and with `once` HandlerFailed after three failures.
+    The handler runs in a transaction that begins with its first statement, so a handler that only calls other services
+    holds none open. If it raises, its events are passed again, one at a time, with growing pauses; no event is skipped.
+    A call must end within the time that a stopped process is given. Raises UnknownEventType and BadPattern for filters,
+    with `once` HandlerFailed after three failures, and what the handler raises if it is no Exception (SystemExit).
     """
     if connection.in_atomic_block:
         raise transaction.TransactionManagementError("consume() opens its own transactions; call it outside of one.")
@@ -98,8 +99,8 @@ class _Consumer:
         self.me = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._holds = False
         self._failures = 0
-        self._careful = 0
-        """Events that are handed over one by one, since the batch that they were in failed."""
+        self._single_events = 0
+        """The number of events that are passed one by one, since their batch failed."""
 
     # --- the row and its lease ------------------------------------------------------------------------------------
 
@@ -112,7 +113,7 @@ class _Consumer:
         stop: threading.Event,
     ) -> None:
         """Create the row, or update its patterns. Waits for the database."""
-        EventFilter(types=types or (), sources=sources or (), workspaces=None).query()  # complains of bad ones
+        EventFilter(types=types or (), sources=sources or (), workspaces=None).query()  # raises for invalid patterns
         arguments = {"types": types, "sources": sources}
         patterns = {field: [] if "*" in them else list(them) for field, them in arguments.items() if them is not None}
         while not stop.is_set():
@@ -147,7 +148,7 @@ class _Consumer:
 
     @contextmanager
     def heartbeats(self) -> Iterator[None]:
-        """Renew the lease from another thread, however long the handler takes."""
+        """Renew the lease in another thread while the block runs."""
         over = threading.Event()
 
         def beat() -> None:
@@ -208,7 +209,7 @@ class _Consumer:
             self._release()
 
     def _step(self, stop: threading.Event) -> tuple[bool, bool]:
-        """Handle one page. Returns whether there was anything in it, and whether there is more to read now."""
+        """Handle one page. Returns whether it had events, and whether there are more to read now."""
         if not self._holds:
             if not self._take_lease():
                 logger.info("another process holds the subscriber lease; waiting", extra={"subscriber": self.name})
@@ -219,28 +220,28 @@ class _Consumer:
         if row.holder != self.me:
             raise ConsumerLeaseLost
         cursor = positions.cursor_of(row)
-        page = history.read(positions.filter_of(row), cursor, 1 if self._careful else self._batch)
+        page = history.read(positions.filter_of(row), cursor, 1 if self._single_events else self._batch)
         if page.cursor != cursor:
             self._handle(row, page.events, page.cursor)
         return bool(page.events), page.more and page.cursor != cursor
 
     def _handle(self, row: EventSubscription, events: list[RecordedEvent], cursor: Cursor) -> None:
-        """Have the events handled and the place moved, in one transaction."""
+        """Call the handler and move the position, in one transaction."""
         position = {"transaction": row.transaction, "stream_id": row.stream_id, "sequence": row.sequence}
         with transaction.atomic():
             if events:
                 self._call(events)
-            # Updates nothing if another consumer has taken over, or the position was moved.
+            # Updates nothing if another consumer holds the lease, or an operator has moved the position.
             subscription = EventSubscription.objects.filter(pk=row.pk, holder=self.me, **position)
             if not subscription.update(last_error="", lease_expires_at=_lease_end(), **positions.update_fields(cursor)):
                 raise ConsumerLeaseLost
-        self._failures, self._careful = 0, max(0, self._careful - 1)
+        self._failures, self._single_events = 0, max(0, self._single_events - 1)
 
     def _call(self, events: list[RecordedEvent]) -> None:
         try:
             self._handler(events)
         except Exception as error:
-            self._careful = max(self._careful, len(events))
+            self._single_events = max(self._single_events, len(events))
             if connection.connection is None or connection.connection.closed:
                 raise InterfaceError("the connection was lost while the handler ran") from error
             raise HandlerFailed(f"{events[0].id} and {len(events) - 1} more" if events[1:] else events[0].id) from error
@@ -304,16 +305,16 @@ def _hints(once: bool) -> Iterator[threading.Event]:
 
 
 def _listen(hint: threading.Event, over: threading.Event) -> None:
-    """Listen to the live messages. While Redis is unavailable, polling finds everything a little later."""
+    """Listen to the live messages. While Redis is unavailable, polling finds the events a little later."""
     configured: Any = settings.CHANNEL_LAYERS["default"]["CONFIG"]
     prefix = configured["prefix"]
     channels = [f"{prefix}__group__{publisher.group_of(stream)}" for stream in (FEED, SYSTEM)]
     while not over.is_set():
         try:
-            with pubsub_server().client() as client, client.pubsub() as heard:
-                heard.subscribe(*channels)
+            with pubsub_server().client() as client, client.pubsub() as pubsub:
+                pubsub.subscribe(*channels)
                 while not over.is_set():
-                    if heard.get_message(ignore_subscribe_messages=True, timeout=1.0) is not None:
+                    if pubsub.get_message(ignore_subscribe_messages=True, timeout=1.0) is not None:
                         hint.set()
         except redis.RedisError as error:
             logger.info("live notifications not received: %s; polling for events instead", error)

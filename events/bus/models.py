@@ -1,4 +1,4 @@
-"""Named subscriptions whose place is kept: what `events.durable` reads and advances."""
+"""Durable subscriptions, whose positions `bus.durable` reads and moves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQue
 
 class EventSubscriptionQuerySet(WorkspaceScopedQuerySet["EventSubscription"]):
     def takeable_by(self, holder: str) -> Self:
-        """Return those that no other holder has leased."""
+        """Return the subscriptions whose lease `holder` can take."""
         free = models.Q(holder__in=["", holder]) | models.Q(lease_expires_at__isnull=True)
         return self.filter(free | models.Q(lease_expires_at__lt=Now()))
 

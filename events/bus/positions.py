@@ -1,4 +1,4 @@
-"""The position of a durable subscription: what waits behind it, and how an operator moves it."""
+"""The position of a durable subscription: its lag, and how an operator moves it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LAG_LOOK = 1000
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Events that wait. `exact` is false where there may be more; `age` is that of the oldest."""
+    """The waiting events. `exact` is false if there may be more; `age` is that of the oldest."""
 
     events: int
     exact: bool
@@ -30,7 +30,7 @@ class Lag:
 
 
 def filter_of(subscription: EventSubscription) -> EventFilter:
-    """Return which events the subscription takes."""
+    """Return the filter of the subscription."""
     if subscription.workspace_id:
         return EventFilter(
             types=subscription.types, sources=subscription.sources, workspaces=[subscription.workspace_id]
@@ -54,21 +54,21 @@ def update_fields(cursor: Cursor) -> dict[str, Any]:
 
 
 def move(subscription: EventSubscription, to: Begin) -> None:
-    """Continue from the first stored event, or from now on. A consumer that runs notices."""
+    """Continue from the first stored event, or from now on. A running consumer continues there."""
     cursor = START if to == "start" else history.head(filter_of(subscription))
     EventSubscription.objects.filter(pk=subscription.pk).update(last_error="", **update_fields(cursor))
     subscription.refresh_from_db()
 
 
 def lag(subscription: EventSubscription) -> Lag:
-    """Return what waits. Raises UnknownEventType or BadPattern for patterns that match nothing."""
+    """Return the lag. Raises UnknownEventType or BadPattern for patterns that match nothing."""
     page = history.read(filter_of(subscription), cursor_of(subscription), LAG_LOOK)
     age = timezone.now() - page.events[0].happened_at if page.events else timedelta()
     return Lag(len(page.events), not page.more, age)
 
 
 def skip_one(subscription: EventSubscription) -> RecordedEvent | None:
-    """Skip the next event and return it; None if none waits, or a consumer has moved on meanwhile."""
+    """Skip the next event and return it; None if no event waits, or a consumer has moved the position meanwhile."""
     cursor = cursor_of(subscription)
     events = history.read(filter_of(subscription), cursor, 1).events
     if not events:

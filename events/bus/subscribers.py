@@ -1,8 +1,8 @@
-"""The subscribers of this process: the register behind `events.bus`, and the dispatch of appended events.
+"""The subscribers of this process: the registry behind `events.bus`, and the dispatch of appended events.
 
-The register is indexed by type, and by source where a subscription names sources in full, so that the cost of an append
-does not depend on subscribers of other events. After-commit subscribers are called in other threads (`after_commit`):
-their number and speed do not slow down the writer.
+The registry is indexed by type, and by source if a subscription names sources without patterns, so that the cost of an
+append does not depend on subscribers of other events. After-commit subscribers are called in other threads
+(`after_commit`): their number and speed do not slow down the writer.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class SubscriptionFilter:
 
     @property
     def is_bare(self) -> bool:
-        """Tell whether the index alone decides."""
+        """Return whether the index alone decides."""
         return not (self.patterns or self.since or self.until or self.where)
 
     def fits(self, event: RecordedEvent) -> bool:
-        """Tell whether an event whose type matches passes the other conditions."""
+        """Return whether an event whose type matches passes the other conditions."""
         named = not (self.sources or self.patterns) or event.source in self.sources
         if not named and not any(fnmatchcase(event.source, pattern) for pattern in self.patterns):
             return False
@@ -98,7 +98,7 @@ class Subscription:
     batches: bool
     name: str
     cancelled: bool = False
-    line: after_commit.SubscriberQueue | None = None
+    queue: after_commit.SubscriberQueue | None = None
 
     def cancel(self) -> None:
         """Stop the calls, including those for waiting events. Does not wait for a call that is running."""
@@ -106,17 +106,17 @@ class Subscription:
             self.cancelled = True
             for bucket in _buckets_of(self):
                 bucket.remove(self)
-        if self.line is not None:
-            self.line.close()
+        if self.queue is not None:
+            self.queue.close()
 
-    def hear(self, events: Events) -> Iterator[int]:
+    def call(self, events: Events) -> Iterator[int]:
         """Call the callback with the matching events; yields, after each call, how many events were handled."""
         fits = None if self.subscription_filter.is_bare else self.subscription_filter.fits
         if self.batches or self.once:
             chosen = [event for event in events if fits is None or fits(event)]
             if self.once:
                 del chosen[1:]
-            if chosen and not self.cancelled and self._may_hear():
+            if chosen and not self.cancelled and self._may_call():
                 self.callback(chosen if self.batches else chosen[0])
                 if self.once and self.when == "after_commit":
                     self.cancel()
@@ -129,8 +129,9 @@ class Subscription:
                 self.callback(event)
             yield 1
 
-    def _may_hear(self) -> bool:
-        """Tell whether `once` is not over yet in this transaction, whose commit cancels it, and a rollback does not."""
+    def _may_call(self) -> bool:
+        """Return whether `once` still allows a call. In a transaction the commit cancels the subscription; a rollback
+        does not."""
         if not self.once or self.when == "after_commit":
             return True
         if any(entry[1] == self.cancel for entry in connection.run_on_commit):
@@ -140,7 +141,7 @@ class Subscription:
 
 
 class _Bucket:
-    """Subscriptions to the same events, with a snapshot that is renewed on the first read after a change."""
+    """Subscriptions to the same events, with a snapshot that is rebuilt on the first read after a change."""
 
     __slots__ = ("_members", "_snapshot")
 
@@ -181,7 +182,7 @@ def _buckets_of(subscription: Subscription) -> list[_Bucket]:
 def add(subscription: Subscription) -> None:
     """Call the subscription from now on."""
     if subscription.when == "after_commit":
-        subscription.line = after_commit.SubscriberQueue(subscription.name, subscription.hear, subscription.batches)
+        subscription.queue = after_commit.SubscriberQueue(subscription.name, subscription.call, subscription.batches)
     with _lock:
         for bucket in _buckets_of(subscription):
             bucket.add(subscription)
@@ -203,7 +204,7 @@ def dispatch_in_transaction(events: Events) -> None:
     """Call the subscribers in the transaction. Their exceptions undo the append."""
     if addressed := _addressed(events, _index["in_transaction"]):
         for subscription, matching in _per_subscriber(events, addressed):
-            for _ in subscription.hear(matching):
+            for _ in subscription.call(matching):
                 pass
 
 
@@ -211,7 +212,7 @@ def dispatch_after_commit(events: Events) -> None:
     """Hand events to the after-commit subscribers, in another thread. Their exceptions do not reach the caller."""
     if addressed := _addressed(events, _index["after_commit"]):
         after_commit.hand_over(
-            lambda: [(s.line, matching) for s, matching in _per_subscriber(events, addressed) if s.line]
+            lambda: [(s.queue, matching) for s, matching in _per_subscriber(events, addressed) if s.queue]
         )
 
 

@@ -31,7 +31,7 @@ PROCESS_SOURCE = "platform.processes"
 PATIENCE_SECONDS = 600.0
 """How long a started process keeps trying to record its start while the database is unavailable."""
 FAREWELL_SECONDS = 2.0
-"""How long one that stops tries."""
+"""How long a stopping process tries to record its stop."""
 
 
 @transaction.atomic

@@ -27,12 +27,12 @@ def as_yaml() -> str:
     """Return the whole document."""
     document = yaml.safe_load(SOURCE.read_text())
     document["components"]["schemas"] |= event_schemas()
-    # So wide that no key is split off its line: readers of YAML differ on those.
+    # Wide enough that no key is wrapped: YAML parsers differ on wrapped keys.
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
 
 
 def event_schemas() -> dict[str, Any]:
-    """Return the schemas of all events, by type, of what they carry, and `Event`: any one of them."""
+    """Return the schemas by name: of each event type, of its payload, and `Event`, which is any event."""
     models = sorted(set(CATALOGUE.values()), key=lambda model: model.__name__)
     _, carried = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
     events = {

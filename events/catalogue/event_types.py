@@ -155,7 +155,7 @@ class NodeSkipped(NodeRunRef):
 class NodeWaiting(NodeRunRef):
     reason: str
     until: str | None
-    """When it continues by itself: its time has come, or its wait has expired."""
+    """When the execution continues without a request: at this time, or when its wait expires."""
     kind: Literal["time", "retry", "webhook", "approval", "execution", "delivery"] = "time"
     wait: str | None = None
     """The id of the wait; for an approval, the id at /api/approvals/."""
@@ -327,7 +327,7 @@ WITH_ITEMS = frozenset(
 
 
 def masked_payload(type_: str, payload: str) -> str:
-    """Return a recorded payload, as JSON text, with secrets masked: older events and imported ones may contain some."""
+    """Return a recorded payload as JSON text with secrets masked: older and imported events may contain some."""
     if type_ not in WITH_ITEMS:
         return payload
     data = orjson.loads(payload)

@@ -6,10 +6,10 @@ FEED = "executions"
 """Name of the one stream that carries the lifecycle events of all executions."""
 
 SYSTEM = "system"
-"""Name of the stream of the installation itself: its workers' troubles. For staff only."""
+"""Name of the stream of system events, such as problems of workers. For staff only."""
 EXECUTION = "execution:"
 WORKFLOW = "workflow:"
-"""What names of workflow streams begin with: a workflow's own events, and the lifecycle events of its executions."""
+"""The prefix of workflow streams: the workflow's events, and the lifecycle events of its executions."""
 
 
 def sequence_field(stream_name: str) -> str:

@@ -41,7 +41,7 @@ class EventClient:
         self._token = token or os.environ.get("WORKFLOW_PLATFORM_TOKEN") or ""
         self._tls: ssl.SSLContext | Literal[True] | None = (tls or True) if self.url.startswith("wss:") else None
         self._subscriptions: dict[str, Subscription] = {}
-        self._asked: dict[str, int] = {}
+        self._pending: dict[str, int] = {}
         """Cursors of this connection's requests that have no answer yet, by stream: frames before it are stale."""
         self._leaving: dict[str, asyncio.Event] = {}
         """Streams that were unsubscribed, until the server confirms it."""
@@ -163,7 +163,7 @@ class EventClient:
 
     async def _request(self, subscription: Subscription) -> None:
         if self._socket is not None:
-            self._asked[subscription.stream] = subscription.cursor
+            self._pending[subscription.stream] = subscription.cursor
             await self._send(subscription.request())
 
     async def _send(self, frame: Frame) -> None:
@@ -198,7 +198,7 @@ class EventClient:
             raise
 
     def _disconnected(self) -> None:
-        self._asked.clear()
+        self._pending.clear()
         for leaving in self._leaving.values():
             leaving.set()
         self._leaving.clear()
@@ -243,11 +243,11 @@ class EventClient:
 
     def _stale(self, frame: Frame) -> bool:
         """Tell whether a frame of a stream belongs to a request that a later one has replaced."""
-        after = self._asked.get(frame["stream"])
+        after = self._pending.get(frame["stream"])
         if after is None or frame["type"] in {"page", "error"}:
             return False
         if frame["type"] == "subscribed" and (after < 0 or frame.get("after", after) == after):
-            del self._asked[frame["stream"]]
+            del self._pending[frame["stream"]]
             return False
         return True
 

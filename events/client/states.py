@@ -32,20 +32,20 @@ class Changes:
     """Hands each change of a state to all who follow it."""
 
     def __init__(self) -> None:
-        self._told = State.CONNECTING
+        self._announced = State.CONNECTING
         self._followers: set[asyncio.Queue[State]] = set()
 
     def tell(self, state: State) -> None:
         """Announce the state if it has changed."""
-        if state is not self._told:
-            self._told = state
+        if state is not self._announced:
+            self._announced = state
             for queue in self._followers:
                 queue.put_nowait(state)
 
     async def follow(self) -> AsyncGenerator[State]:
         """Yield the last announced state and every later one, up to `closed`."""
         queue: asyncio.Queue[State] = asyncio.Queue()
-        queue.put_nowait(self._told)
+        queue.put_nowait(self._announced)
         self._followers.add(queue)
         try:
             while True:

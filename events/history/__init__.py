@@ -1,4 +1,4 @@
-"""History over all streams: filters, cursors, and the search that no late commit can break.
+"""History over all streams: filters, cursors, and reading that late commits do not disturb.
 
 Other packages use `history` (read, count, walk), `event_filter` and `cursors`; `scanning` holds the SQL.
 """

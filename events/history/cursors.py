@@ -1,4 +1,4 @@
-"""Places in the order over streams, as readers hold them."""
+"""Cursors: positions in the order over all streams, which readers keep."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from events.log.recorded import RecordedEvent
 
 
 class BadCursor(ValueError):
-    """A cursor is what an earlier page gave; this is not one."""
+    """The text is not a cursor. A cursor is the `next` of an earlier page."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cursor:
-    """A place in the order over streams. As text it is opaque."""
+    """A position in the order over all streams. Its text is opaque."""
 
     transaction: int
     stream_id: int
@@ -25,12 +25,12 @@ class Cursor:
 
     @classmethod
     def of(cls, event: RecordedEvent) -> Self:
-        """Return the place of an event."""
+        """Return the position of an event."""
         return cls(event.transaction, event.stream_id, event.sequence)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the cursor that `text` is. Raises BadCursor."""
+        """Parse the text of a cursor. Raises BadCursor."""
         if not _CURSOR.fullmatch(text):
             raise BadCursor(BadCursor.__doc__)
         numbers = _NUMBERS.unpack(base64.urlsafe_b64decode(text))
@@ -40,7 +40,7 @@ class Cursor:
 
     @property
     def key(self) -> tuple[int, int, int]:
-        """Return what the order goes by."""
+        """Return the sort key."""
         return self.transaction, self.stream_id, self.sequence
 
     def __str__(self) -> str:
@@ -51,4 +51,4 @@ _NUMBERS = struct.Struct(">qqq")
 _CURSOR = re.compile(r"[A-Za-z0-9_-]{32}")  # 24 bytes, without padding
 
 START = Cursor(0, 0, 0)
-"""Before every event."""
+"""The position before every event."""

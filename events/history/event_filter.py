@@ -1,4 +1,4 @@
-"""Which events to read, as a filter and as a query for the database."""
+"""The filter of events, and its translation into a database query."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SETTLED_WITHIN = timedelta(minutes=30)
 """The longest transaction that writes events, including the difference of two machines' clocks."""
 _SOURCE_PATTERN = re.compile(r"[a-z0-9_.:*-]{1,60}")
 _FAR = 2**37
-"""In seconds (the year 6325): the latest time that ids can hold."""
+"""In seconds (the year 6325): the latest time that ids can contain."""
 _DAY = 86_400
 _NO_END = 2**62
 
@@ -130,7 +130,7 @@ def _shows(stream: str, event: RecordedEvent) -> bool:
 
 
 def _holds(event: RecordedEvent, text: str) -> bool:
-    # As PostgreSQL writes the same data, including the blanks.
+    # As PostgreSQL writes the same data, including spaces.
     written = json.dumps(event.data, ensure_ascii=False).casefold()
     return any(spelling.casefold() in written for spelling in _spellings(text))
 

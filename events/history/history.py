@@ -1,4 +1,4 @@
-"""History over all streams, in an order that no late commit can break.
+"""History over all streams, in an order that late commits do not change.
 
 The order is (transaction, stream, sequence); docs/decisions/0013 says why no event is skipped.
 """
@@ -20,9 +20,10 @@ __all__ = ["START", "Cursor", "EventFilter", "Page", "count", "head", "read", "w
 MAX_PAGE = 1000
 """The most events in one page."""
 AT_ONCE = 5000
-"""Events in one page of `walk`: each page costs a look-up in each workspace's index of each day."""
+"""Events in one page of `walk`: each page costs a lookup in each workspace's index of each day."""
 SEARCH_SECONDS = 1.5
-"""The time limit of one page. The page then has what was found so far, and says that there may be more."""
+"""The time limit of one page. When it is reached, the page has the events found so far and says that there may be
+more."""
 STEP_SECONDS = 0.25
 FIRST_STEP, MOST_ROWS = 2_000, 200_000
 """Rows that a search reads before it checks the time."""

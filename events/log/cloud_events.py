@@ -14,8 +14,8 @@ CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 def cloud_event(event: RecordedEvent, stream: str = "", sequence: int = 0, **extensions: Any) -> str:
     """Return the event as JSON text.
 
-    `stream` and `sequence`: the place in which it is seen, if not its own. `extensions` are further attributes; their
-    names are lower-case letters and digits, as the specification wants.
+    `stream` and `sequence` replace those of the event. `extensions` are further attributes; their names are lower-case
+    letters and digits, as the specification requires.
     """
     # No quoted value here can hold a character that JSON escapes; the payload is escaped already.
     head = (

@@ -39,7 +39,7 @@ class Stream(models.Model):
     objects = StreamQuerySet.as_manager()
 
     class Meta:
-        # On nothing that an append changes: appends stay cheap (HOT).
+        # No index on a column that an append changes: appends stay cheap (HOT).
         indexes = [
             models.Index(
                 fields=["workspace", "ended_at"],

@@ -1,8 +1,8 @@
-"""The event table is cut by UTC day, so that retention drops a table instead of deleting rows.
+"""The event table is partitioned by UTC day, so that retention drops a table instead of deleting rows.
 
-The key of the cut is the event's id: a UUIDv7 begins with the time at which it was made, so an id says which partition
-holds it. The partition `kept` takes what has no day of its own; it is next to empty. What is kept longer than the rest
-of its day stays in a partition of that day, which `replace` has made thin (decision 14).
+The partition key is the event's id: a UUIDv7 begins with its creation time, so an id determines its partition. The
+partition `kept` holds events of days without a partition; it is almost empty. Events that are kept longer than the rest
+of their day stay in the partition of that day, from which `replace` has removed the rest (decision 14).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 TABLE = "events_event"
 KEPT = "events_event_kept"
 DAYS_AHEAD = 14
-"""Partitions are made so many days ahead; a scheduler that is down for less is not noticed by writers."""
+"""Partitions are created this many days ahead; writers do not notice a scheduler that is down for less."""
 MOST_MOVED = 20_000
 """Rows that `make` moves out of `kept` while its writers wait, a fraction of a second; a day with more stays there."""
 LOCK_WAIT = "50ms"
@@ -45,7 +45,7 @@ _INDEXES = (
 
 
 class TableBusy(Exception):
-    """Readers or writers held the table whenever it was to be changed; try again later."""
+    """Readers or writers held the table at every attempt to change it; try again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,13 @@ def partitions() -> list[Partition]:
 
 
 def of_days(names: Sequence[str]) -> list[Partition]:
-    """Return those of the names that are partitions of days, oldest first."""
+    """Return the partitions of days among these names, oldest first."""
     matches = [(name, match) for name in names if (match := _NAME.match(name))]
     return sorted((Partition(n, date(int(m[1]), int(m[2]), int(m[3]))) for n, m in matches), key=lambda p: p.day)
 
 
 def warning_about(there: Sequence[Partition]) -> str:
-    """Say which of today and tomorrow (UTC) has no partition; empty if both have one."""
+    """Return a warning if today or tomorrow (UTC) has no partition; empty if both have one."""
     today = datetime.now(UTC).date()
     missing = {today, today + timedelta(days=1)} - {partition.day for partition in there}
     days = ", ".join(f"{day:%Y-%m-%d}" for day in sorted(missing))
@@ -99,16 +99,16 @@ def warning_about(there: Sequence[Partition]) -> str:
 
 
 def ensure(days_ahead: int = DAYS_AHEAD) -> list[Partition]:
-    """Create the missing partitions from today to so many days ahead. Returns those created."""
+    """Create the missing partitions from today to `days_ahead` days ahead. Returns those created."""
     today = datetime.now(UTC).date()
     return make([today + timedelta(days=n) for n in range(days_ahead + 1)])
 
 
 def make(days: Sequence[date]) -> list[Partition]:
-    """Create the missing partitions of these days; their rows move over from `kept`. Returns those created.
+    """Create the missing partitions of these days and move their rows out of `kept`. Returns those created.
 
-    Writers are not held up where they have partitions of their own. A day of which `kept` holds more than MOST_MOVED
-    rows is left there. Call it outside a transaction. Raises TableBusy.
+    Writers to other partitions do not wait. A day with more than MOST_MOVED rows in `kept` stays there. Call it outside
+    a transaction. Raises TableBusy.
     """
     there = {partition.day for partition in partitions()}
     made = []
@@ -128,7 +128,7 @@ def make(days: Sequence[date]) -> list[Partition]:
 
 
 def _strays(partition: Partition) -> int:
-    """Return how many rows of the day `kept` holds, up to MOST_MOVED and one."""
+    """Return how many rows of the day `kept` holds, up to MOST_MOVED + 1."""
     within = sql.SQL("SELECT count(*) FROM (SELECT 1 FROM {} WHERE id >= {} AND id < {} LIMIT {}) AS found").format(
         sql.Identifier(KEPT), *_bounds(partition), sql.Literal(MOST_MOVED + 1)
     )
@@ -155,7 +155,7 @@ def _make(partition: Partition) -> None:
 
 
 def index_statements(partition: str) -> list[sql.Composable]:
-    """Return what makes a partition's indexes, besides that of the primary key."""
+    """Return the statements that create a partition's indexes, except that of the primary key."""
     return [
         sql.SQL("CREATE {} INDEX ON {} {}").format(sql.SQL(unique), sql.Identifier(partition), sql.SQL(columns))
         for _, unique, columns in _INDEXES
@@ -163,7 +163,7 @@ def index_statements(partition: str) -> list[sql.Composable]:
 
 
 def make_replacement(partition: Partition) -> str:
-    """Make an empty table that `replace` can put in the partition's place. Returns its name."""
+    """Create an empty table with which `replace` can replace the partition. Returns its name."""
     thin = f"{partition.name}_thin"
     low, high = _bounds(partition)
     name = sql.Identifier(thin)
@@ -173,7 +173,7 @@ def make_replacement(partition: Partition) -> str:
             sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)").format(
                 name, sql.Identifier(TABLE)
             ),
-            # With these, nothing is scanned and no index is made when it is attached.
+            # With these, attaching the table scans nothing and builds no index.
             sql.SQL("ALTER TABLE {} ADD CHECK (id >= {} AND id < {}), ADD PRIMARY KEY (id)").format(name, low, high),
             *index_statements(thin),
         ]
@@ -182,7 +182,7 @@ def make_replacement(partition: Partition) -> str:
 
 
 def replace(partition: Partition, replacement: str | None) -> None:
-    """Put the replacement in the partition's place, or nothing, at one instant, and drop what was there.
+    """Replace the partition by the replacement, or by nothing, in one transaction, and drop it.
 
     Writers and readers wait for a few milliseconds, LOCK_WAIT at worst. Raises TableBusy.
     """
@@ -208,7 +208,7 @@ def replace(partition: Partition, replacement: str | None) -> None:
 
 
 def drop_leftovers() -> list[str]:
-    """Drop the tables that a `replace` which was cut off has left. Returns their names."""
+    """Drop the tables that an interrupted `replace` has left. Returns their names."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_class WHERE relkind = 'r' AND NOT relispartition AND starts_with(relname, %s)"
@@ -237,9 +237,8 @@ def _attach(partition: Partition) -> sql.Composable:
 
 
 def _change(statements: Sequence[sql.Composable]) -> None:
-    """Run statements in one transaction. Wait only briefly for each table lock, since other transactions queue behind a
-    waiting one; try up to LOCK_ATTEMPTS times. Raises TableBusy.
-    """
+    """Run statements in one transaction. It waits only LOCK_WAIT for the locks, since other queries queue behind it,
+    and tries again up to LOCK_ATTEMPTS times. Raises TableBusy."""
     text = sql.SQL("; ").join(statements).as_string(connection.connection)
     if connection.in_atomic_block:  # a migration, which has no competitors
         with connection.cursor() as cursor:

@@ -24,9 +24,9 @@ COLUMNS = (
     " e.execution_id::text, e.workflow_id::text, s.name, e.stream_id, e.workspace_id::text,"
     " e.sequence, e.feed_sequence, e.workflow_sequence, e.transaction, e.data::text"
 )
-"""What `recorded` takes, in its order, of `events_event e JOIN events_stream s ON s.id = e.stream_id`."""
+"""The columns that `recorded` expects, of `events_event e JOIN events_stream s ON s.id = e.stream_id`."""
 SOURCE = "events_event e JOIN events_stream s ON s.id = e.stream_id AND e.sequence > s.removed_through"
-"""What has been removed is out of every reader's sight as soon as its stream says so; its rows go later."""
+"""Readers do not see removed events as soon as `removed_through` covers them; the rows are deleted later."""
 
 
 def recorded(rows: Iterable[Sequence[Any]]) -> list[RecordedEvent]:
@@ -35,7 +35,7 @@ def recorded(rows: Iterable[Sequence[Any]]) -> list[RecordedEvent]:
 
 
 def by_ids(ids: Collection[UUID]) -> list[RecordedEvent]:
-    """Return events by their ids, in the order over streams; those that are not there, or removed, are left out."""
+    """Return events by their ids, in the order over streams, without those that do not exist or were removed."""
     if not ids:
         return []
     statement = (
@@ -123,8 +123,8 @@ _NO_END = 2**62
 
 def _page(
     stream: StreamState,
-    # A stream without gaps says itself between which sequences a page lies. Without that, the planner sorts all the
-    # rest of a stream for each page of it until the day's partition has been analyzed.
+    # In a stream without gaps, the sequences of a page are known. Without this range, the planner sorts the whole rest
+    # of the stream for each page, until the day's partition has been analyzed.
     between: tuple[int, int],
     order: str,
     limit: int,
@@ -146,7 +146,7 @@ def _page(
     if types is not None:
         conditions.append("e.type = ANY(%s)")
         values.append(list(types))
-    # Leaves out the days on which the stream cannot have had an event.
+    # Skips the days on which the stream cannot have an event.
     conditions.append("e.id >= %s")
     values.append(first_id(stream.created_at - CLOCK_SLACK))
     if stream.ended_at is not None:

@@ -1,4 +1,4 @@
-"""An event as it was written: what subscribers are handed, and what becomes the envelope of every interface."""
+"""An event as it was written: subscribers get it, and every interface shows it as an envelope."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class RecordedEvent:
         return self if payload is self.payload else replace(self, payload=payload)
 
     def json(self, stream_name: str) -> str:
-        """Return the envelope as JSON text, in the stream through which it is seen."""
+        """Return the envelope as JSON text, as this stream shows it."""
         execution = f'"{self.execution_id}"' if self.execution_id else "null"
         workflow = f'"{self.workflow_id}"' if self.workflow_id else "null"
         return (
@@ -65,7 +65,7 @@ class RecordedEvent:
         )
 
     def envelope(self, stream_name: str) -> dict[str, Any]:
-        """Return the envelope, in the stream through which it is seen."""
+        """Return the envelope, as this stream shows it."""
         return orjson.loads(self.json(stream_name))  # type: ignore[no-any-return]
 
 

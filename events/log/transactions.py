@@ -1,8 +1,9 @@
-"""The numbers by which transactions are ordered: PostgreSQL's own, plus a base that survives a move of the data.
+"""The numbers by which transactions are ordered: PostgreSQL's own, plus a base that is kept when the data move.
 
-A dump takes the events' numbers along, and the cluster that it is restored into counts its transactions from elsewhere.
-From too low, restored events would count as not yet safe to read, and new ones would precede them. The
-base makes good the difference. It lives in functions of the database, which the planner inlines: it costs nothing.
+A dump contains the events' numbers, but the cluster that it is restored into counts its transactions from another
+number. If that is lower, restored events would count as not yet safe to read, and new ones would be ordered before
+them. The base makes up the difference. It is part of functions of the database, which the planner inlines: it costs
+nothing.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ class TransactionStatus:
     """The greatest transaction number of events, and the next one of the cluster."""
 
     greatest: int
-    """That any event has."""
+    """The greatest number of any event."""
     next: int
-    """That the next transaction will have."""
+    """The number of the next transaction."""
 
     @property
     def behind(self) -> bool:
@@ -37,14 +38,14 @@ class TransactionStatus:
 def define(base: int = 0) -> str:
     """Return the statements that define the functions, with a base.
 
-    `events_current_transaction()` is the number of the current transaction; below `events_safe_before()` every
-    transaction has ended, so that no event can appear there any more.
+    `events_current_transaction()` returns the number of the current transaction. Every transaction with a number below
+    `events_safe_before()` has ended, so that no more events can appear there.
     """
     return _DEFINITIONS.format(base=int(base))
 
 
 def status() -> TransactionStatus:
-    """Return the status of the numbers."""
+    """Return the transaction numbers of the events and of the cluster."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT coalesce((SELECT max(last_transaction) FROM events_stream), 0),"
@@ -62,9 +63,10 @@ def current() -> int:
 
 
 def repair() -> int:
-    """Raise the base so that new events come after all that there are. Returns by how much; 0 where nothing is wrong.
+    """Raise the base so that new events are ordered after all existing ones. Returns by how much; 0 if it was not
+    necessary.
 
-    Writers wait meanwhile, an instant. Cursors stay valid, since no event's number changes.
+    Writers wait for an instant. Cursors stay valid, since no event's number changes.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         # A writer's first statement waits here, and is planned afterwards, with the functions as they then are.
@@ -72,7 +74,7 @@ def repair() -> int:
         numbers = status()
         if not numbers.behind:
             return 0
-        # From the oldest open transaction on: everything that is not written yet sorts after what is.
+        # From the oldest open transaction on: every event that is not written yet sorts after those that are.
         cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         (oldest,) = cursor.fetchone()
         cursor.execute(define(numbers.greatest + 1 - oldest))

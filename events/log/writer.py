@@ -1,4 +1,4 @@
-"""The event log's writer, the only one. Readers are `reading` (a stream) and `history` (over streams)."""
+"""The only writer of the event log. Readers are `reading` (one stream) and `history` (over all streams)."""
 
 from __future__ import annotations
 
@@ -124,15 +124,15 @@ def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
     _insert(events)
     for sink in _in_transaction:
         sink(events)
-    transaction.on_commit(lambda: _hand_on(events))
+    transaction.on_commit(lambda: _call_sinks(events))
     return events
 
 
 def restore(stream: Stream, events: Iterable[list[RecordedEvent]]) -> None:
-    """Write what was recorded elsewhere to a stream that has no events, as it is, inside the caller's transaction.
+    """Write events that another installation recorded to an empty stream, unchanged, inside the caller's transaction.
 
-    The sequences must go up by one. No subscriber receives these events, and readers of history with a cursor are past
-    them: they are no news.
+    Each sequence must be the previous one plus one. No subscriber gets these events, and readers with a cursor do not
+    see them: they are not new.
     """
     if not connection.in_atomic_block:
         raise NotInTransaction(NotInTransaction.__doc__)
@@ -145,7 +145,7 @@ def restore(stream: Stream, events: Iterable[list[RecordedEvent]]) -> None:
 
 
 class _Texts(dict[UUID, str]):
-    """The texts of ids: a batch has few of them, and each costs as much as the rest of its line."""
+    """The texts of ids: a batch has few different ones, and each costs as much as the rest of its line."""
 
     def __missing__(self, key: UUID) -> str:
         text = self[key] = str(key)
@@ -174,8 +174,8 @@ def _insert(events: list[RecordedEvent]) -> None:
 def _rows(events: list[RecordedEvent]) -> str:
     """Return the rows as COPY reads them.
 
-    The text is made here: nothing in it but the JSON can hold a character that COPY reads as its own, and JSON holds
-    of those only the backslash.
+    The text is built here: only the JSON can contain a character with a meaning for COPY, and of those only the
+    backslash.
     """
     return "".join(
         f"{e.id}\t{e.type}\t{e.source}\t{e.time}\t{e.execution_id or _NULL}\t{e.workflow_id or _NULL}\t{e.stream_id}\t"
@@ -192,7 +192,7 @@ def _escaped(payload: str) -> str:
     return payload.replace("\\", "\\\\") if "\\" in payload else payload
 
 
-def _hand_on(events: list[RecordedEvent]) -> None:
+def _call_sinks(events: list[RecordedEvent]) -> None:
     for sink in _after_commit:
         sink(events)
 
@@ -204,7 +204,7 @@ def _workflow_stream(new: NewEvent) -> str:
 
 
 def _advance(new_events: Sequence[NewEvent]) -> tuple[dict[int, _Numbering], dict[str, _Numbering], int]:
-    """Take sequences for the events, in their own streams and in those of their workflows.
+    """Assign sequences to the events, in their streams and in those of their workflows.
 
     Returns the streams by id, and those of workflows by name, numbered as before, and the transaction's number.
     """
@@ -219,7 +219,8 @@ def _advance(new_events: Sequence[NewEvent]) -> tuple[dict[int, _Numbering], dic
             " sums AS (SELECT id, sum(n)::bigint AS n FROM wanted GROUP BY id),"
             " locked AS (SELECT id, last_transaction, ended_at FROM events_stream"
             "  WHERE id IN (SELECT id FROM sums) ORDER BY id FOR UPDATE),"
-            # Not below that of what precedes in any of the streams, whose transaction may have got its number later.
+            # Not below the number of an earlier event in any of the streams: its transaction may have got its number
+            # later.
             " mark AS (SELECT GREATEST(events_current_transaction(), max(last_transaction)) AS n FROM locked)"
             " UPDATE events_stream s SET last_sequence = last_sequence + sums.n, last_transaction = mark.n,"
             " ended_at = CASE WHEN s.id = ANY(%(ended)s::bigint[]) THEN clock_timestamp() END,"
@@ -255,9 +256,9 @@ def _ends(new_events: Sequence[NewEvent]) -> dict[int, str]:
 
 
 def _feed_sequences(count: int, number: int) -> Iterator[int]:
-    """Take sequences of the feed. Its row is locked last, so that it is held for the shortest time.
+    """Assign sequences of the feed. Its row is locked last, so that it is held for the shortest time.
 
-    The row also keeps the greatest number of a transaction, when the streams that had it have been removed.
+    The row also keeps the greatest transaction number of streams that have been removed.
     """
     if not count:
         return iter(())

@@ -31,7 +31,7 @@ HINT = "stream.replay"
 """The type of the group message that notifies watchers of a change."""
 ACTIONS = ("pause", "resume", "seek", "speed", "cancel")
 _WITHDRAWING = frozenset({"pause", "seek", "cancel"})
-"""After these no further attempt is made to deliver the event that is under way."""
+"""These actions cancel the current delivery."""
 
 
 class CannotControlReplay(Exception):

@@ -72,7 +72,7 @@ class DeliveryPort(Protocol):
         """Return the state of a delivery to a URL; None if it was removed."""
 
     def withdraw(self, delivery_id: UUID, reason: str) -> None:
-        """Cancel a delivery. An attempt that is under way may still arrive; no further one follows."""
+        """Cancel a delivery. An attempt in progress may still arrive; no further attempt follows."""
 
 
 _port: DeliveryPort | None = None

@@ -1,4 +1,4 @@
-"""A cleanup: `retention` removes events, `purge` deletes their rows. `forecast` says what a cleanup would do."""
+"""A cleanup: `retention` removes events, `purge` deletes their rows. `forecast` returns what a cleanup would do."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _NOTED = "cleanup_noted"
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Rows on a higher floor that events are of, and that can go with them."""
+    """Rows of another package to which events belong, such as executions, and which can be deleted with them."""
 
     name: str
     delete: Callable[[Workspace | None], int]
-    """Deletes those whose events were removed, in chunks. Returns how many."""
+    """Deletes the rows whose events were removed, in chunks. Returns how many."""
     weigh: Callable[[str], tuple[int, int]]
-    """Takes a query of ids of streams; returns how many rows go with those, and their bytes."""
+    """Takes a query of stream ids; returns the number of rows that are deleted with these streams, and their bytes."""
 
 
 _owners: list[Owner] = []
@@ -49,11 +49,11 @@ class CleanupReport:
     bytes: Counter[UUID | None] = field(default_factory=Counter)
     """In a forecast: the size of the rows, by workspace."""
     owners: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """What goes beside the events: how many, and, in a forecast, their bytes."""
+    """The rows of owners, by name: how many, and in a forecast their bytes."""
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether there was nothing to do."""
+        """Return whether there was nothing to do."""
         done = self.collected
         return not (self.removed.streams or self.owners or done.dropped or done.thinned or done.rows or done.busy)
 
@@ -61,9 +61,9 @@ class CleanupReport:
 def clean_up(
     terms: RetentionTerms | None = None, workspace: Workspace | None = None, chunk: int = CHUNK, *, owners: bool = False
 ) -> CleanupReport:
-    """Remove what is not to be kept, as `retention.remove` does, and delete its rows; with `owners`, whose it was, too.
+    """Remove expired events, as `retention.remove` does, and delete their rows; with `owners`, the rows of owners too.
 
-    May be killed at any instant: the next one completes it. Raises leases.AlreadyRunning.
+    It may be killed at any time: the next cleanup completes it. Raises leases.AlreadyRunning.
     """
     with only_one(retention.LOCK):
         removed = retention.remove(terms or RetentionTerms.of_settings(), workspace)
@@ -88,7 +88,7 @@ def forecast(
         try:
             removed = retention.remove(terms or RetentionTerms.of_settings(), workspace, note=_NOTED)
             cursor.execute(f"ANALYZE {_NOTED}")
-            report = _foretold(removed)
+            report = _forecast(removed)
             if owners:
                 weighed = {owner.name: owner.weigh(_streams(workspace)) for owner in _owners}
                 report.owners = {name: figures for name, figures in weighed.items() if figures[0]}
@@ -97,8 +97,8 @@ def forecast(
             cursor.execute(f"DROP TABLE {_NOTED}")
 
 
-def _foretold(removed: RemovedEvents) -> CleanupReport:
-    # With what an earlier cleanup has removed and not come round to deleting.
+def _forecast(removed: RemovedEvents) -> CleanupReport:
+    # Includes what an interrupted cleanup has removed but not deleted.
     left = purge.REMOVED.format(since=retention.collected_at().isoformat())
     gone = (
         f"(SELECT id, through, created_at, last_at FROM {_NOTED}"  # noqa: S608
@@ -121,7 +121,7 @@ def _foretold(removed: RemovedEvents) -> CleanupReport:
 
 
 def _streams(workspace: Workspace | None) -> str:
-    """Return the query of the streams whose events are removed, or would be."""
+    """Return the query of the streams whose events were removed, or would be."""
     only = f" AND workspace_id = '{workspace.pk}'" if workspace else ""
     return (
         "SELECT id FROM events_stream WHERE ended_at IS NOT NULL"  # noqa: S608
@@ -130,7 +130,7 @@ def _streams(workspace: Workspace | None) -> str:
 
 
 def _weigh(table: str, gone: str, report: CleanupReport) -> int:
-    """Add the sizes of the rows that go from a partition. Returns how many they are."""
+    """Add the sizes of the rows to delete from a partition. Returns their number."""
     with connection.cursor() as cursor:
         cursor.execute(
             f'SELECT e.workspace_id, count(*), sum(pg_column_size(e.*)) FROM "{table}" e'  # noqa: S608

@@ -1,4 +1,4 @@
-"""The scheduler's work on history, in its own thread: partitions ahead, cleanups, closed streams."""
+"""The scheduler's work on history, in a dedicated thread: it creates partitions, cleans up and closes streams."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from workflow_platform.core.periodic_thread import PeriodicThread
 logger = logging.getLogger(__name__)
 
 CLOSING_SECONDS = 5.0
-"""How often streams are closed where no history is kept."""
+"""How often streams are closed if EVENT_HISTORY_ENABLED is false."""
 
 
 class Housekeeping(PeriodicThread):
-    """One of several cleans up."""
+    """The thread of the scheduler for history. If there are several schedulers, one of them cleans up."""
 
     name = "housekeeping"
     passing = (*PeriodicThread.passing, partitions.TableBusy)
 
     def run(self) -> None:
-        """Make partitions ahead and clean up every hour; close streams where nothing is kept."""
+        """Create partitions and clean up every hour; close streams if no history is kept."""
         self._guarded(_make_partitions)
         while True:
             hourly = self._is_cleanup_due()

@@ -1,4 +1,4 @@
-"""For how long events are kept, and how far the cleanup of removed ones has come."""
+"""For how long events are kept, and the progress of the cleanup."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from django.db import models
 from workflow_platform.core.accounts.models import Workspace
 
 MOST_DAYS = 36_500
-"""The longest retention, in days: farther back there may be no date."""
+"""The longest retention, in days: earlier dates may not exist."""
 
 
 class RetentionPolicy(models.Model):
-    """For how long a workspace keeps the events of what has ended. What is empty is as the settings say."""
+    """For how long a workspace keeps the events of ended executions. Empty fields use the settings."""
 
     workspace = models.OneToOneField(Workspace, primary_key=True, on_delete=models.CASCADE, related_name="+")
     days = models.PositiveIntegerField(
@@ -42,7 +42,8 @@ class RetentionPolicy(models.Model):
 
 
 class CleanupState(models.Model):
-    """The one row that says up to when the rows of removed events have been deleted, and how the last cleanup went."""
+    """One row: the time up to which the rows of removed events have been deleted, and the result of the last
+    cleanup."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     collected_at = models.DateTimeField(help_text="Rows of events removed before this time are deleted.")

@@ -1,8 +1,8 @@
-"""Deletes the rows of what has been removed, which no reader sees any more: the cheapest way for each partition.
+"""Deletes the rows of removed events, which readers no longer see, in the cheapest way for each partition.
 
-A partition of which nothing is to be kept is dropped. One of which less is to be kept than goes is made thin: the rest
-is copied to a new table, chunk by chunk, which then takes its place at one instant. From all others rows are deleted in
-chunks.
+A partition without events to keep is dropped. A partition with fewer rows to keep than to delete is rewritten: the rows
+to keep are copied to a new table, chunk by chunk, which then replaces the partition in one transaction. From other
+partitions, rows are deleted in chunks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from events.retention.retention import collected_at
 
 CHUNK = 5_000
 SETTLED = timedelta(days=2)
-"""No event is written to the partition of a day this long after the day."""
+"""No event is written to the partition of a day later than this after the day."""
 
 REMOVED = (
     "(SELECT id, removed_through AS through, created_at, COALESCE(ended_at, removed_at) AS last_at FROM events_stream"
@@ -36,7 +36,7 @@ REMOVED = (
 
 @dataclass(slots=True)
 class Collected:
-    """What was deleted, or would be. Bytes are those given back to the file system."""
+    """What was deleted, or would be. Bytes are those returned to the file system."""
 
     dropped: list[str] = field(default_factory=list)
     thinned: list[str] = field(default_factory=list)
@@ -44,11 +44,11 @@ class Collected:
     """Rows deleted one by one, by partition."""
     bytes: int = 0
     busy: list[str] = field(default_factory=list)
-    """What was in use all the time: it goes next time."""
+    """Partitions that were skipped because they were in use; the next cleanup deletes them."""
 
 
 def collect(chunk: int = CHUNK) -> Collected:
-    """Delete the rows of what has been removed since the last time. To be called under `retention.LOCK`."""
+    """Delete the rows of events that were removed since the last cleanup. Call it under `retention.LOCK`."""
     partitions.drop_leftovers()
     now, since = _now(), collected_at()
     gone = REMOVED.format(since=since.isoformat())
@@ -58,10 +58,10 @@ def collect(chunk: int = CHUNK) -> Collected:
         if fate == "delete":
             if deleted := _delete(name, gone, chunk, partition):
                 done.rows[name] = deleted
-        elif done.busy:  # what blocks one partition blocks all
+        elif done.busy:  # a lock on one partition blocks all of them
             done.busy.append(name)
         else:
-            _give_back(partition, fate, chunk, done)
+            _purge(partition, fate, chunk, done)
     if not is_empty(KEPT) and (count := _delete(KEPT, gone, chunk)):
         done.rows[KEPT] = count
     if not done.busy:
@@ -70,7 +70,7 @@ def collect(chunk: int = CHUNK) -> Collected:
     return done
 
 
-def _give_back(partition: Partition, fate: str, chunk: int, done: Collected) -> None:
+def _purge(partition: Partition, fate: str, chunk: int, done: Collected) -> None:
     before = size(partition.name)
     try:
         if fate == "drop":
@@ -85,7 +85,7 @@ def _give_back(partition: Partition, fate: str, chunk: int, done: Collected) -> 
 
 
 def survey(gone: str) -> Iterator[tuple[Partition, str]]:
-    """Tell what is to happen to each partition that holds rows of the streams `gone`, or none: drop, thin or delete."""
+    """Return what to do with each partition that has no rows or rows of the streams `gone`: drop, thin or delete."""
     today = datetime.now(UTC).date()
     for partition in partitions.partitions():
         settled = is_settled(partition.day, today)
@@ -105,22 +105,22 @@ def survey(gone: str) -> Iterator[tuple[Partition, str]]:
 
 
 def is_settled(day: date, today: date) -> bool:
-    """Tell whether nothing more is written to the day's partition."""
+    """Return whether no more events are written to the day's partition."""
     return today - day >= SETTLED
 
 
 def count(table: str, gone: str, partition: Partition | None = None) -> int:
-    """Return how many rows of a partition belong to what is gone."""
+    """Return how many rows of a partition belong to removed events."""
     return _value(f'SELECT count(*) FROM "{table}" e JOIN {_within(gone, partition)} g {_ON}')  # noqa: S608
 
 
 def rows(table: str) -> int:
-    """Return how many rows a table has."""
+    """Return the number of rows of a table."""
     return _value(f'SELECT count(*) FROM "{table}"')  # noqa: S608
 
 
 def is_empty(table: str) -> bool:
-    """Tell whether a table has no rows."""
+    """Return whether a table has no rows."""
     return not _value(f'SELECT count(*) FROM (SELECT 1 FROM "{table}" LIMIT 1) AS any_')  # noqa: S608
 
 
@@ -141,7 +141,7 @@ def _concerns(partition: Partition, gone: str) -> bool:
 
 
 def _thin(partition: Partition, chunk: int) -> None:
-    """Put a table in the partition's place that holds only what is to be kept."""
+    """Replace the partition by a table with only the rows to keep."""
     table = partition.name
     thin = partitions.make_replacement(partition)
     slices = max(1, math.ceil(rows(table) / (chunk * 10)))
@@ -163,7 +163,7 @@ def _thin(partition: Partition, chunk: int) -> None:
 
 
 def _delete(table: str, gone: str, chunk: int, partition: Partition | None = None) -> int:
-    """Delete the rows of what is gone from a partition, in chunks. Returns how many."""
+    """Delete the rows of removed events from a partition, in chunks. Returns how many."""
     deleted, after = 0, 0
     streams = f"SELECT id, through FROM {_within(gone, partition)} AS s WHERE id > %s ORDER BY id LIMIT 500"  # noqa: S608
     one_chunk = (
@@ -187,7 +187,7 @@ def _delete(table: str, gone: str, chunk: int, partition: Partition | None = Non
 
 
 def _forget_abandoned(until: datetime) -> None:
-    """Delete the streams whose workspace is gone, now that their events are."""
+    """Delete the streams of deleted workspaces, whose events have been deleted."""
     abandoned = Stream.objects.filter(workspace=None, removed_at__lte=until, removed_through=F("last_sequence"))
     abandoned = abandoned.filter(name__startswith=EXECUTION) | abandoned.filter(name__startswith=WORKFLOW)
     while ids := list(abandoned.values_list("pk", flat=True)[:1_000]):
@@ -201,7 +201,7 @@ def _now() -> datetime:
 
 
 def size(table: str) -> int:
-    """Return the bytes of a table with its indexes; 0 for one that is not there."""
+    """Return the bytes of a table with its indexes; 0 if it does not exist."""
     return _value(f"SELECT COALESCE(pg_total_relation_size(to_regclass('\"{table}\"')), 0)")
 
 

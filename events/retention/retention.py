@@ -1,8 +1,8 @@
-"""How long history is kept. An ended stream's events go all at once, and never those of one that has not ended.
+"""Retention of history. All events of an ended stream are removed together; those of a running one are kept.
 
-Removing is one change of the stream's row (`removed_through`): from that instant on no reader sees the events, and each
-is told. `collecting` deletes the rows afterwards, mostly a day's partition at a time. Both go in short transactions and
-may be cut off at any instant: what is left is found by the next run.
+Events are removed by one change of the stream's row (`removed_through`). From then on readers do not see them, and
+clients are notified. `purge` deletes the rows afterwards, mostly a day's partition at a time. Both use short
+transactions and may be interrupted at any time: the next run completes them.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ class RetentionTerms:
 
     keep: timedelta
     keep_failed: timedelta = timedelta()
-    """For executions that failed or timed out; never less than `keep`."""
+    """For failed and timed-out executions; never shorter than `keep`."""
     max_events: int = 0
-    """Events kept over all ended streams, the oldest ended ones go first; 0: no limit."""
+    """The maximum number of events of ended streams; the oldest streams are removed first. 0: no limit."""
     close: timedelta | None = None
-    """Events of an execution are removed so long after its end."""
+    """Events of an execution are removed this long after its end."""
 
     @classmethod
     def of_settings(cls) -> RetentionTerms:
-        """Return the installation's terms."""
+        """Return the terms of the settings."""
         return cls(
             timedelta(days=settings.EVENT_HISTORY_RETENTION_DAYS),
             max_events=settings.EVENT_HISTORY_MAX_SIZE,
@@ -57,29 +57,29 @@ class RetentionTerms:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """Which events of one workspace go now. A workspace of None: those of the installation."""
+    """Which events of a workspace are removed now. Workspace None: those of the installation."""
 
     workspace: UUID | None
     before: datetime
     failed_before: datetime
     others_before: datetime
     last_surplus: tuple[datetime, int]
-    """The end and the id of the newest ended stream that is one too many."""
+    """The end and the id of the newest ended stream that exceeds `max_events`."""
 
 
 @dataclass(slots=True)
 class RemovedEvents:
-    """What was removed, or would be: by workspace (None: of the installation, or of a workspace that is gone)."""
+    """What was removed, or would be, by workspace (None: of the installation, or of deleted workspaces)."""
 
     streams: Counter[UUID | None] = field(default_factory=Counter)
     events: Counter[UUID | None] = field(default_factory=Counter)
 
 
 def remove(terms: RetentionTerms, workspace: Workspace | None = None, note: str | None = None) -> RemovedEvents:
-    """Remove what is not to be kept, of one workspace or of all, in transactions of STREAMS_AT_ONCE streams.
+    """Remove expired events, of one workspace or of all, in transactions of STREAMS_AT_ONCE streams.
 
-    A workspace's policy goes before `terms`, unless the workspace is named. With `note`, nothing is removed: what would
-    be is written to the table of that name.
+    A workspace's policy takes precedence over `terms`, unless `workspace` is given. With `note`, nothing is removed:
+    what would be removed is written to the table of that name.
     """
     removed = RemovedEvents()
     for rule in _rules(terms, workspace):
@@ -110,8 +110,7 @@ def _rules(terms: RetentionTerms, only: Workspace | None) -> list[_Rule]:
 
 
 def _before(now: datetime, age: timedelta) -> datetime:
-    """Return the moment before which things have that age; of whole days, the beginning of a day, so that days go
-    whole."""
+    """Return the moment that is `age` ago; for whole days, the beginning of a day, so that whole days are removed."""
     moment = now - age
     return moment if age % DAY or not age else datetime.combine(moment.date(), time(), moment.tzinfo)
 
@@ -120,7 +119,7 @@ _NEVER = (datetime(1970, 1, 1, tzinfo=UTC), 0)
 
 
 def _last_surplus(most: int, workspace: UUID | None) -> tuple[datetime, int]:
-    """Return the end and the id of the newest ended stream that does not fit into `most` events."""
+    """Return the end and the id of the newest ended stream beyond `most` events."""
     if not most:
         return _NEVER
     with connection.cursor() as cursor:
@@ -150,8 +149,8 @@ def _parameters(rule: _Rule) -> dict[str, Any]:
     }
 
 
-# Each gives streams (id, workspace_id, created_at), up to where they go (through), how many events that is, and a key
-# to continue from: (at, id).
+# Each query returns streams (id, workspace_id, created_at), the last sequence to remove (through), the number of
+# events, and the key to continue from: (at, id).
 _ENDED = """
 SELECT id, workspace_id, created_at, last_sequence AS through, last_sequence - removed_through AS events, ended_at AS at
 FROM events_stream
@@ -183,7 +182,7 @@ WHERE s.workspace_id IS NULL AND (s.name LIKE %(executions)s OR s.name LIKE %(wo
   AND (s.created_at, s.id) > (%(after_at)s, %(after_id)s)
 ORDER BY s.created_at, s.id LIMIT %(limit)s
 """
-# Locked in the order in which appends lock them.
+# Lock in the same order as appends.
 _REMOVE = """
 WITH found AS MATERIALIZED ({select}),
 locked AS (SELECT s.id FROM events_stream s JOIN found USING (id) ORDER BY s.id FOR NO KEY UPDATE OF s)
@@ -216,11 +215,12 @@ def _remove(select: str, parameters: dict[str, Any], note: str | None, removed: 
 
 
 def abandon(stream_ids: Sequence[int]) -> None:
-    """Say that what the streams are of is gone, inside the caller's transaction: the next cleanup deletes them."""
+    """Mark streams whose executions or workflows were deleted, inside the caller's transaction: the next cleanup
+    deletes them."""
     Stream.objects.filter(pk__in=stream_ids).update(workspace=None)
 
 
 def collected_at() -> datetime:
-    """Return the moment up to which the rows of what was removed are gone."""
+    """Return the moment up to which the rows of removed events have been deleted."""
     state = CleanupState.objects.filter(pk=1).first()
     return state.collected_at if state else _NEVER[0]

@@ -1,4 +1,4 @@
-"""Who a client is, and which streams it may see: checked when it connects, and again while it is connected."""
+"""The user of a client and the streams that it may see: checked on connect, and again while it is connected."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def visible_streams(viewer: Viewer, names: Collection[str]) -> dict[str, StreamS
 
 
 def may_see(viewer: Viewer, stream: StreamState) -> bool:
-    """Tell whether the viewer may see the stream."""
+    """Return whether the viewer may see the stream."""
     if (kind := stream_kinds.kind_of(stream.name)) is not None:
         return kind.may_see(viewer, stream)
     if stream.name == FEED:
@@ -60,7 +60,8 @@ def may_see(viewer: Viewer, stream: StreamState) -> bool:
 
 
 def same_origin(headers: dict[bytes, bytes]) -> bool:
-    """Tell whether the request comes from a page of this site (scheme, host and port). Required for session cookies."""
+    """Return whether the request comes from a page of this site (scheme, host and port). Required for session
+    cookies."""
     origin = headers.get(b"origin", b"").decode("latin-1")
     if origin in settings.CSRF_TRUSTED_ORIGINS:
         return True

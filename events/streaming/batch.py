@@ -1,4 +1,4 @@
-"""Consecutive events of a stream, as one message of the channel layer brings them."""
+"""Consecutive events of a stream, from one message of the channel layer."""
 
 from __future__ import annotations
 

@@ -36,13 +36,13 @@ FAREWELL_SECONDS = 1.0
 
 
 class StreamConnection(Protocol):
-    """A client's connection, of whatever kind."""
+    """The connection of a client, of any kind."""
 
     login: Login
     session: Session
 
     async def end(self, code: int) -> None:
-        """Close it, for the reason that the code gives."""
+        """Close the connection with a code."""
 
 
 class TooManyConnections(Exception):
@@ -101,7 +101,7 @@ class Connections:
             self._recheck = None
 
     async def disconnect_all(self) -> None:
-        """Close all connections with RESTARTING, spread over a second; accept no more."""
+        """Close all connections with RESTARTING, spread over FAREWELL_SECONDS, and accept no more."""
         self._stopping = True
         leaving = list(self._connections)
 
@@ -150,7 +150,7 @@ class Connections:
             if viewer is None:
                 await connection.end(NOT_AUTHENTICATED)
             else:
-                await connection.session.see_as(viewer)
+                await connection.session.change_viewer(viewer)
 
 
 connections = PerLoop(lambda: Connections(hub()))

@@ -30,7 +30,7 @@ class Subscribe(_Frame):
     type: Literal["subscribe"]
     stream: Stream
     after: Annotated[int, Field(ge=-MAX_SEQUENCE, le=MAX_SEQUENCE)] = 0
-    """The last sequence that the client holds; negative: so many events before the head."""
+    """The last sequence that the client has; negative: the number of events before the head."""
     types: Annotated[list[Annotated[str, Field(max_length=60)]], Field(max_length=MAX_PATTERNS)] | None = None
     level: Level = "all"
 
@@ -59,7 +59,7 @@ class Control(_Frame):
     sequence: Annotated[int, Field(ge=0, le=MAX_SEQUENCE)] | None = None
     """seek: everything up to this event is due."""
     offset_ms: Annotated[float, Field(ge=0)] | None = None
-    """seek: so long after the first event."""
+    """seek: milliseconds after the first event."""
     time: Annotated[str, Field(max_length=40)] | None = None
     """seek: to the original time."""
     paused: bool | None = None
@@ -80,8 +80,8 @@ def parse(text: str) -> AnyFrame:
         raise BadFrame(_in_words(error)) from None
 
 
-def wanted_types(patterns: list[str] | None, level: str = "all") -> frozenset[str] | None:
-    """Return the types that patterns (`execution.*`) and a level ask for; None for all. Raises BadFrame."""
+def requested_types(patterns: list[str] | None, level: str = "all") -> frozenset[str] | None:
+    """Return the types that patterns (`execution.*`) and a level select; None for all. Raises BadFrame."""
     if patterns is None and level == "all":
         return None
     types = set(CATALOGUE)

@@ -1,7 +1,7 @@
 """The live messages of a web process: one channel of the layer for all its clients, so that each message is read once.
 
-The hub notices lost messages: it sends itself a beat through Redis. While no beat arrives, streams are `degraded`:
-their heads are polled often, and clients read from the log. At other times a slow poll finds events without a message.
+The hub notices lost messages: it sends itself heartbeats through Redis. While none arrives, streams are `degraded`:
+their heads are polled often, and clients read from the log. Otherwise a slow poll finds events without a message.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 0.5
 SILENCE_SECONDS = 2.5
-"""Without a beat for so long, streams are degraded. Not shorter, since the process itself may be busy."""
+"""Streams are degraded after this time without a heartbeat. Not shorter, since the process itself may be busy."""
 BUSY_SECONDS = 0.1
-"""A process that wakes this late is busy; the silence says nothing about Redis."""
+"""A process that wakes up this late is busy, so the missing heartbeat does not indicate a failure of Redis."""
 POLL_SECONDS, DEGRADED_POLL_SECONDS = 2.0, 0.25
 RETRY_SECONDS = 0.5
 GIVE_UP_SECONDS = 5.0
-"""A connection without a beat for so long is closed: a Redis that hangs, or a replaced master, never closes it."""
+"""A connection is closed after this time without a heartbeat: a Redis that hangs, or a replaced master, never closes
+it."""
 
 
 class Watcher(Protocol):
-    """What the hub tells of one stream. The calls must not block."""
+    """The receiver of the hub's messages about one stream. The calls must not block."""
 
     @property
     def stream(self) -> str:
@@ -51,7 +52,7 @@ class Watcher(Protocol):
         """Take the stream's last sequence as it was at the previous poll."""
 
     def state_changed(self) -> None:
-        """Take note that the stream's state has changed, or that live messages have stopped or are back."""
+        """Handle a changed state of the stream, or the stop or return of live messages."""
 
 
 class Hub:
@@ -59,12 +60,14 @@ class Hub:
 
     def __init__(self) -> None:
         self.degraded = False
-        self._layer: Any = channel_layers.make_backend(DEFAULT_CHANNEL_LAYER)  # its own, to be given up at will
+        self._layer: Any = channel_layers.make_backend(
+            DEFAULT_CHANNEL_LAYER
+        )  # not shared, so that its connections can be dropped
         self._watchers: dict[str, set[Watcher]] = {}
         self._heads: dict[str, int] = {}
         self._channel: str | None = None
         self._joined: set[str] = set()
-        self._wanted: set[str] = set()
+        self._requested: set[str] = set()
         self._joining = asyncio.Lock()
         self._next_round: asyncio.Task[None] | None = None
         self._heard_at = time.monotonic()
@@ -77,7 +80,7 @@ class Hub:
     # --- who watches what -----------------------------------------------------------------------------------------
 
     def enter(self) -> None:
-        """Count one session more; the first one starts the hub."""
+        """Add a session; the first one starts the hub."""
         self._users += 1
         if self._users == 1:
             self._heard_at = time.monotonic()
@@ -85,7 +88,7 @@ class Hub:
             self._tasks = [asyncio.create_task(loop(), context=without_log_context()) for loop in loops]
 
     def leave(self) -> None:
-        """Count one session less; the last one stops the hub."""
+        """Remove a session; the last one stops the hub."""
         self._users -= 1
         if self._users == 0:
             for task in self._tasks:
@@ -99,7 +102,8 @@ class Hub:
         await self._join({watcher.stream for watcher in watchers})
 
     def unwatch(self, watcher: Watcher) -> None:
-        """Pass nothing more. The group itself is left a little later, since streams are often watched again."""
+        """Pass no more messages to the watcher. The hub leaves the group later, since streams are often watched
+        again."""
         watchers = self._watchers.get(watcher.stream)
         if watchers is not None:
             watchers.discard(watcher)
@@ -110,19 +114,19 @@ class Hub:
     async def _join(self, streams: Iterable[str]) -> None:
         """Join the groups of streams, in one round for all callers: when a thousand clients connect at once, one after
         another would take each of them several turns of the event loop."""
-        self._wanted.update(streams)
-        self._wanted -= self._joined
-        if not self._wanted:
+        self._requested.update(streams)
+        self._requested -= self._joined
+        if not self._requested:
             return
         if self._next_round is None:
-            self._next_round = asyncio.create_task(self._join_wanted(), context=without_log_context())
+            self._next_round = asyncio.create_task(self._join_requested(), context=without_log_context())
         await asyncio.shield(self._next_round)
 
-    async def _join_wanted(self) -> None:
+    async def _join_requested(self) -> None:
         """Join the requested groups. `_keep_joined` retries what fails."""
         async with self._joining:
             self._next_round = None
-            requested, self._wanted = self._wanted, set()
+            requested, self._requested = self._requested, set()
             if self._channel is None:
                 return
             try:
@@ -157,7 +161,7 @@ class Hub:
                 async with asyncio.timeout(RETRY_SECONDS):
                     await self._layer.group_discard(group, channel)
 
-    # --- hearing --------------------------------------------------------------------------------------------------
+    # --- receiving ------------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
         while True:
@@ -185,7 +189,7 @@ class Hub:
         self._joined.clear()
 
     async def _start_over(self) -> None:
-        """Drop the connections to Redis, whatever state they are in."""
+        """Drop all connections to Redis."""
         self._forget_channel()
         with contextlib.suppress(Exception):
             async with asyncio.timeout(RETRY_SECONDS):
@@ -212,10 +216,10 @@ class Hub:
                 changed(message["user"])
 
     async def _beat(self) -> None:
-        """Send a beat that `_take` should receive, and notice when it does not."""
+        """Send heartbeats that `_take` should receive, and notice when they do not arrive."""
         while True:
             if self._channel is not None:
-                # Whatever goes wrong here shows as silence.
+                # Any failure here has the effect of a missing heartbeat.
                 with contextlib.suppress(Exception):
                     async with asyncio.timeout(SILENCE_SECONDS):
                         await self._layer.send(self._channel, {"type": "beat"})
@@ -250,7 +254,7 @@ class Hub:
                 await self._look()
 
     async def _look(self) -> None:
-        """Tell watchers the heads of the previous poll: messages for those events have arrived by now."""
+        """Pass the heads of the previous poll to the watchers: messages for those events should have arrived by now."""
         heads = await in_database(reading.heads, list(self._watchers))
         known, self._heads = (heads if self.degraded else self._heads), heads
         for stream, head in known.items():

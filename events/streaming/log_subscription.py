@@ -1,7 +1,7 @@
 """A stream of the log for one client: history, then live, each event once and in sequence.
 
-Events of the stream's group are buffered while the session has room, and sent if their sequence is the next one. A gap
-or a full buffer (a slow client) sends the subscription back to the log, which it reads at the client's pace.
+Events of the stream's group are buffered while the session has room, and sent if their sequence is the next one. After
+a gap or with a full buffer (a slow client), the subscription reads the log again, at the client's pace.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class LogSubscription(StreamSubscription):
         self._owes_through = False
 
     def offer(self, batch: EventBatch) -> None:
-        """Take what the stream's group says. Never blocks."""
+        """Take a batch of the stream's group. Never blocks."""
         if self.session.has_room_for(batch):
             self._buffer.append(batch)
         self.session.wake(self)
@@ -47,11 +47,11 @@ class LogSubscription(StreamSubscription):
             self.behind = True
             self.session.wake(self)
         elif self.cursor > self._told_through and not self._buffer:
-            self._owes_through = True  # no event was for this client: tell it how far the stream has come
+            self._owes_through = True  # no event was for this client: send it the stream's position
             self.session.wake(self)
 
     def state_changed(self) -> None:
-        """Take note that live messages have stopped or are back: what was missed is read from the log."""
+        """Read missed events from the log: live messages have stopped or are back."""
         if self.live:
             self.live, self.behind = False, True
             self.session.wake(self)
@@ -101,7 +101,7 @@ class LogSubscription(StreamSubscription):
         if not self.behind:
             self._close_up()
             if state.ended_at is not None and self.cursor >= state.head:
-                # Events may have been removed between the look at the stream and the page.
+                # Events may have been removed after the stream's state was read.
                 self.state = (await in_database(reading.states, [self.stream])).get(self.stream, state)
                 await self._end()
             elif not self.live and not self.behind:
@@ -109,7 +109,7 @@ class LogSubscription(StreamSubscription):
                 await self.send_liveness()
 
     async def _send_page(self, sequences: Sequence[int], texts: Sequence[str], through: int) -> None:
-        """Send in frames of moderate size: a connection that breaks often gets on frame by frame."""
+        """Send frames of moderate size, so that a client whose connection breaks often still makes progress."""
         start, size = 0, 0
         for index, text in enumerate(texts):
             size += len(text)

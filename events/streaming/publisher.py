@@ -1,7 +1,7 @@
-"""After the commit: one group message for each stream and batch.
+"""Publishes events after the commit: one group message for each stream and batch.
 
-The channel layer delivers at most once, so a message is a hint that carries the events; who misses it reads the log.
-Sending happens in a thread of its own in each process, many messages at a time.
+The channel layer delivers at most once, so a message is a hint that contains the events; a client that misses it reads
+the log. Each process sends from a dedicated thread, many messages at a time.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ logger = logging.getLogger(__name__)
 MAX_EVENTS_PER_MESSAGE = 200
 MAX_AT_ONCE = 500
 MAX_IN_FLIGHT = 2_000
-"""Messages on their way from this process; above it hints are dropped and watchers find the events in history."""
+"""The maximum number of queued messages of this process. Above it messages are dropped, and clients read the
+history."""
 
 FAREWELL_SECONDS = 3.0
 
 FEED_GROUP = "feed"
 ACCESS_GROUP = "access"
-"""Whose rights have changed."""
+"""The group that gets a message when the permissions of a user change."""
 
 
 def group_of(stream_name: str) -> str:
@@ -42,11 +43,11 @@ def group_of(stream_name: str) -> str:
 
 
 Addressed = tuple[str, Callable[[], dict[str, Any]]]
-"""A group, and what makes the message for it."""
+"""A group, and a function that builds the message for it."""
 
 
 class _Publisher:
-    """Sends the messages that have gathered in two round trips to Redis."""
+    """Sends all queued messages in two round trips to Redis."""
 
     def __init__(self) -> None:
         self._dropping = False
@@ -116,7 +117,7 @@ def send_messages(messages: list[tuple[str, dict[str, Any]]]) -> None:
 
 
 def publish(events: Sequence[RecordedEvent]) -> None:
-    """Tell the watchers of the events' streams, and of the feed. Never raises: the events are stored already."""
+    """Publish events to the watchers of their streams and of the feed. Never raises: the events are stored already."""
     by_stream: dict[str, list[RecordedEvent]] = {}
     for event in events:
         for name in _shown_in(event):
@@ -153,5 +154,5 @@ def _shown_in(event: RecordedEvent) -> Iterator[str]:
 
 
 def access_changed(user: int) -> None:
-    """Have every web process check the rights of a user's connections again. Never raises."""
+    """Make every web process check the permissions of a user's connections again. Never raises."""
     send_messages([(ACCESS_GROUP, {"type": "access.changed", "user": user})])

@@ -24,18 +24,18 @@ from workflow_platform.core.database_threads import in_database
 logger = logging.getLogger(__name__)
 
 MAX_BUFFERED_BYTES = 2 * 1024 * 1024
-"""The most that can wait in memory for one client; above it, the client reads from the log later."""
-MAX_PAGES_ASKED = 16
+"""The maximum size of one client's buffer; above it, the client reads from the log later."""
+MAX_PAGE_REQUESTS = 16
 PATIENCE_SECONDS = 0.5
 """The pause before the next query while the database is unavailable."""
 
 
 class TooManySubscriptions(Exception):
-    """The client has as many subscriptions, or asks for as many pages, as it may."""
+    """The client has reached the limit of subscriptions or of requested pages."""
 
 
 @dataclass(slots=True)
-class _PageAsked:
+class _PageRequest:
     subscription: StreamSubscription
     after: int
     limit: int
@@ -54,7 +54,7 @@ class Session:
         self._max_subscriptions = max_subscriptions
         self._buffered = 0
         self._ready: dict[StreamSubscription, None] = {}
-        self._pages: deque[_PageAsked] = deque()
+        self._pages: deque[_PageRequest] = deque()
         self._woken = asyncio.Event()
 
     def subscribe(self, stream: str, after: int, types: frozenset[str] | None) -> None:
@@ -77,14 +77,14 @@ class Session:
             self.drop(subscription)
         self._ended.pop(stream, None)
 
-    def ask_page(self, stream: str, after: int, limit: int) -> bool:
+    def request_page(self, stream: str, after: int, limit: int) -> bool:
         """Send a page of a subscribed stream's history. False: it is not subscribed. Raises TooManySubscriptions."""
         subscription = self._readable(stream)
         if subscription is None:
             return False
-        if len(self._pages) >= MAX_PAGES_ASKED:
-            raise TooManySubscriptions(f"A client can request at most {MAX_PAGES_ASKED} pages at a time.")
-        self._pages.append(_PageAsked(subscription, after, limit))
+        if len(self._pages) >= MAX_PAGE_REQUESTS:
+            raise TooManySubscriptions(f"A client can request at most {MAX_PAGE_REQUESTS} pages at a time.")
+        self._pages.append(_PageRequest(subscription, after, limit))
         self._woken.set()
         return True
 
@@ -127,7 +127,7 @@ class Session:
         self._buffered = max(0, self._buffered - sum(batch.size for batch in batches))
 
     def wake(self, subscription: StreamSubscription) -> None:
-        """Have a subscription advance soon."""
+        """Make a subscription advance soon."""
         self._ready[subscription] = None
         self._woken.set()
 
@@ -184,7 +184,7 @@ class Session:
                 frame["removed_through"] = state.removed_through
             await self.client.frame(frame)
 
-    async def _send_page(self, request: _PageAsked) -> None:
+    async def _send_page(self, request: _PageRequest) -> None:
         state, stream = request.subscription.state, request.subscription.stream
         if state is None or self._readable(stream) is not request.subscription:
             return
@@ -193,11 +193,11 @@ class Session:
         await self.client.frame({"type": "page", "stream": stream, "after": request.after, "events": envelopes})
 
     async def refuse(self, stream: str, code: str, detail: str) -> None:
-        """Tell the client why it does not get a stream, or no longer."""
+        """Send the client an error: why it does not get a stream, or no longer gets it."""
         await self.client.frame({"type": "error", "code": code, "stream": stream, "detail": detail})
 
-    async def see_as(self, viewer: Viewer) -> None:
-        """Continue with the user's rights of now; end subscriptions that they no longer allow."""
+    async def change_viewer(self, viewer: Viewer) -> None:
+        """Continue with the user's current permissions, and end subscriptions that they no longer allow."""
         before, self.viewer = self.viewer, viewer
         if (before.staff, before.workspace_ids) == (viewer.staff, viewer.workspace_ids):
             return

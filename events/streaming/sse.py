@@ -22,7 +22,7 @@ from events.catalogue.stream_names import EXECUTION
 from events.log.reading import StreamState
 from events.streaming import access
 from events.streaming.connections import TooManyConnections, connections
-from events.streaming.frames import BadFrame, wanted_types
+from events.streaming.frames import BadFrame, requested_types
 from events.streaming.hub import hub
 from events.streaming.session import Session
 from events.streaming.viewer import NOT_FOUND, Login, Viewer
@@ -31,15 +31,15 @@ from workflow_platform.core.database_threads import in_database
 
 MAX_STREAMS = 20
 BEAT_SECONDS = 15.0
-"""So often something is sent at least: proxies close what is silent, and a client that has gone is noticed."""
+"""The longest time without sending: proxies close idle connections, and a client that has gone must be noticed."""
 RETRY_MILLISECONDS = 1000
 _PARAMETERS = frozenset({"stream", "after", "types", "level", "format"})
 JSON_LINES = "application/x-ndjson"
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a request asks for; `after` by stream."""
+class _StreamQuery:
+    """The parameters of a request; `after` by stream."""
 
     after: dict[str, int]
     types: frozenset[str] | None
@@ -47,8 +47,8 @@ class _Asked:
     resumed: bool
 
 
-class _Wrong(ValueError):
-    """A parameter is wrong; says which one."""
+class _BadParameter(ValueError):
+    """A parameter is invalid; the message names it."""
 
 
 @require_GET
@@ -72,17 +72,17 @@ async def _answer(request: ASGIRequest, names: list[str]) -> HttpResponseBase:
         return refusal
     try:
         query = _read(request, names)
-    except (_Wrong, BadFrame) as error:
+    except (_BadParameter, BadFrame) as error:
         return json_problem(request, 400, str(error))
     states = await in_database(access.visible_streams, viewer, names)
     if missing := [name for name in names if name not in states]:
         return json_problem(request, 404, f"`stream`: {missing[0]}: {NOT_FOUND}")
     if query.resumed and all(_all_held(states[name], after) for name, after in query.after.items()):
-        return HttpResponse(status=204)  # what stops a browser from asking again
+        return HttpResponse(status=204)  # stops a browser from reconnecting
     return _stream(request, login, viewer, query)
 
 
-def _stream(request: ASGIRequest, login: Login, viewer: Viewer, query: _Asked) -> HttpResponseBase:
+def _stream(request: ASGIRequest, login: Login, viewer: Viewer, query: _StreamQuery) -> HttpResponseBase:
     client = _Client(login, viewer, query)
     try:
         connections().enter(client)
@@ -101,39 +101,41 @@ def _all_held(state: StreamState, after: int) -> bool:
     return state.ended_at is not None and after >= state.head
 
 
-def _read(request: ASGIRequest, names: list[str]) -> _Asked:
+def _read(request: ASGIRequest, names: list[str]) -> _StreamQuery:
     if not 1 <= len(names) <= MAX_STREAMS or len(set(names)) < len(names):
-        raise _Wrong(f"`stream`: give 1 to {MAX_STREAMS} streams, each once.")
+        raise _BadParameter(f"`stream`: give 1 to {MAX_STREAMS} streams, each once.")
     if unknown := sorted(set(request.GET) - _PARAMETERS):
-        raise _Wrong(f"`{unknown[0][:60]}`: unknown parameter. Known parameters: {', '.join(sorted(_PARAMETERS))}.")
+        raise _BadParameter(
+            f"`{unknown[0][:60]}`: unknown parameter. Known parameters: {', '.join(sorted(_PARAMETERS))}."
+        )
     if empty := sorted(name for name in request.GET if not all(request.GET.getlist(name))):
-        raise _Wrong(f"`{empty[0]}`: the value is empty. Give a value, or omit the parameter.")
+        raise _BadParameter(f"`{empty[0]}`: the value is empty. Give a value, or omit the parameter.")
     if any("\0" in value for name in request.GET for value in request.GET.getlist(name)):
-        raise _Wrong("The URL contains a NUL character (%00), which is not allowed. Remove it.")
+        raise _BadParameter("The URL contains a NUL character (%00), which is not allowed. Remove it.")
     last = request.headers.get("Last-Event-ID", "")
     source, text = ("Last-Event-ID", last) if last else ("after", request.GET.get("after", "0"))
     after = _cursors(source, text, names)
     types = [t for value in request.GET.getlist("types") for t in value.split(",") if t]
     level = request.GET.get("level", "all")
     if level not in {"all", "lifecycle"}:
-        raise _Wrong("`level` must be lifecycle or all.")
+        raise _BadParameter("`level` must be lifecycle or all.")
     form = request.GET.get("format", "")
     if form not in {"", "sse", "ndjson"}:
-        raise _Wrong("`format` must be sse or ndjson.")
+        raise _BadParameter("`format` must be sse or ndjson.")
     lines = form == "ndjson" or (not form and JSON_LINES in request.headers.get("Accept", ""))
     resumed = bool(last) or "after" in request.GET
-    return _Asked(after, wanted_types(types or None, level), lines, resumed)
+    return _StreamQuery(after, requested_types(types or None, level), lines, resumed)
 
 
 def _cursors(source: str, text: str, names: list[str]) -> dict[str, int]:
-    """Return the cursors that a text gives: one number for all streams, or `name=number,…`."""
+    """Parse cursors: one number for all streams, or `name=number,…`."""
     try:
         if "=" not in text:
             return dict.fromkeys(names, _number(text))
         cursors = dict(part.rsplit("=", 1) for part in text.split(","))
         return {name: _number(cursors.get(name, "0")) for name in names}
     except ValueError:
-        raise _Wrong(f"`{source}` must be a sequence, or `stream=sequence` pairs separated by commas.") from None
+        raise _BadParameter(f"`{source}` must be a sequence, or `stream=sequence` pairs separated by commas.") from None
 
 
 def _number(text: str) -> int:
@@ -157,11 +159,11 @@ class _Response(StreamingHttpResponse):
 class _Client:
     """The client of a session: turns its frames into chunks of an HTTP response, one at a time."""
 
-    def __init__(self, login: Login, viewer: Viewer, query: _Asked) -> None:
+    def __init__(self, login: Login, viewer: Viewer, query: _StreamQuery) -> None:
         self.loop = asyncio.get_running_loop()
         self.login = login
         self.session = Session(hub(), viewer, self, MAX_STREAMS)
-        self._asked = query
+        self._query = query
         self._cursors = dict(query.after)
         self._open = set(query.after)
         # One at a time: the session waits until the last chunk has left.
@@ -169,7 +171,7 @@ class _Client:
 
     async def events(self, stream: str, sequences: Sequence[int], envelopes: Sequence[str], through: int) -> None:
         """Send events."""
-        if self._asked.lines:
+        if self._query.lines:
             text = "".join(f"{envelope}\n" for envelope in envelopes)
         else:
             parts = []
@@ -188,7 +190,7 @@ class _Client:
         kind, stream = frame["type"], frame["stream"]
         if kind in {"subscribed", "live", "degraded"} and stream in self._cursors:
             self._cursors[stream] = frame.get("after", frame.get("sequence", 0))
-        if not self._asked.lines:
+        if not self._query.lines:
             await self._chunks.put(f"event: {kind}\nid: {self._id()}\ndata: {orjson.dumps(frame).decode()}\n\n")
         if kind in {"end", "error"}:
             self._open.discard(stream)
@@ -202,20 +204,20 @@ class _Client:
         await self._chunks.put(None)
 
     async def chunks(self) -> AsyncIterator[str]:
-        """Yield the response, until it ends or its reader goes."""
+        """Yield the response until it ends or the client disconnects."""
         sending = asyncio.create_task(self.session.run())
-        for stream, after in self._asked.after.items():
-            self.session.subscribe(stream, after, self._asked.types)
+        for stream, after in self._query.after.items():
+            self.session.subscribe(stream, after, self._query.types)
         try:
-            if not self._asked.lines:
+            if not self._query.lines:
                 yield f"retry: {RETRY_MILLISECONDS}\n\n"
             while True:
                 try:
-                    # Not `wait_for`, which loses a cancellation that comes together with a chunk.
+                    # Not `wait_for`, which loses a cancellation that arrives together with a chunk.
                     async with asyncio.timeout(BEAT_SECONDS):
                         chunk = await self._chunks.get()
                 except TimeoutError:
-                    chunk = "\n" if self._asked.lines else ": beat\n\n"
+                    chunk = "\n" if self._query.lines else ": beat\n\n"
                 if chunk is None:
                     return
                 yield chunk

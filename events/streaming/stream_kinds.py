@@ -1,4 +1,4 @@
-"""Kinds of streams that the log does not hold. Their packages register them in `AppConfig.ready`."""
+"""Kinds of streams that are not in the log. Their packages register them in `AppConfig.ready`."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class StreamKind:
 
     prefix: str
     subscribe: Callable[[Connected, str, int, frozenset[str] | None], StreamSubscription]
-    """Takes the session, the stream's name, the client's cursor and the types that it asks for."""
+    """Takes the session, the stream's name, the client's cursor and the requested types."""
     states: Callable[[Viewer, Collection[str]], Mapping[str, StreamState]]
     """Returns the streams among these names that the viewer may see."""
     may_see: Callable[[Viewer, StreamState], bool]
     control: Callable[[Viewer, str, dict[str, Any]], ControlError | None]
-    """Takes the stream's name and a control frame; returns why it is refused, None if it was obeyed."""
+    """Takes the viewer, the stream's name and a control frame; returns why it was refused, None if it was applied."""
 
 
 _kinds: list[StreamKind] = []

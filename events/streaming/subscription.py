@@ -1,4 +1,4 @@
-"""One stream for one client: what every kind of subscription has in common, and what it needs of the session."""
+"""One stream for one client: the base class of subscriptions, and what they use of the session."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Client(Protocol):
 
 
 class Degradable(Protocol):
-    """What a subscription asks of the hub."""
+    """What a subscription uses of the hub."""
 
     degraded: bool
 
 
 class Connected(Protocol):
-    """What a subscription asks of its session."""
+    """What a subscription uses of its session."""
 
     @property
     def hub(self) -> Degradable:
@@ -42,7 +42,7 @@ class Connected(Protocol):
 
     @property
     def client(self) -> Client:
-        """Where frames go."""
+        """The receiver of frames."""
 
     @property
     def subscriptions(self) -> Mapping[str, StreamSubscription]:
@@ -65,7 +65,7 @@ class Connected(Protocol):
 
 
 class StreamSubscription(ABC):
-    """One stream for one client. Kinds differ in where the events come from and when they are due."""
+    """One stream for one client. Kinds differ in the source of the events and when they are due."""
 
     def __init__(self, session: Connected, stream: str, after: int, types: frozenset[str] | None) -> None:
         self.session = session
@@ -76,7 +76,7 @@ class StreamSubscription(ABC):
 
     @property
     def is_current(self) -> bool:
-        """Tell whether the client still has this subscription."""
+        """Return whether the client still has this subscription."""
         return self.session.subscriptions.get(self.stream) is self
 
     @abstractmethod
@@ -92,7 +92,7 @@ class StreamSubscription(ABC):
         """Take note that the stream's state has changed, or that live messages have stopped or are back."""
 
     def offer(self, batch: EventBatch) -> None:  # noqa: B027 - a hook, not a duty
-        """Take events that the stream's group brought. Only streams of the log get any."""
+        """Take events from the stream's group. Only streams of the log get any."""
 
     def look(self, head: int) -> None:  # noqa: B027 - a hook, not a duty
         """Take the stream's last sequence of the previous poll. Only streams of the log are polled."""
@@ -101,9 +101,9 @@ class StreamSubscription(ABC):
         """Empty the buffer, if there is one, and read again from the cursor."""
 
     def stop(self) -> None:  # noqa: B027 - a hook, not a duty
-        """Release everything: the subscription is dropped."""
+        """Release all resources when the subscription is dropped."""
 
     async def send_liveness(self) -> None:
-        """Send whether what follows is live, or comes from polling."""
+        """Send whether the following events are live or come from polling."""
         kind = "degraded" if self.session.hub.degraded else "live"
         await self.session.client.frame({"type": kind, "stream": self.stream, "sequence": self.cursor})

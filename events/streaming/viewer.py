@@ -1,4 +1,4 @@
-"""Who a client is: its login, and what its user may see."""
+"""The login of a client, and what its user may see."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOT_FOUND = "The stream does not exist, or you may not see it."
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a client shows of itself: a bearer token, or the key of a session."""
+    """The login of a client: a bearer token, or the key of a session."""
 
     bearer: str | None
     session_key: str | None
@@ -35,7 +35,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A user and what they may see at this moment."""
+    """A user and what they may see now."""
 
     user: User
     staff: bool

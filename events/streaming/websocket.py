@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class StreamConsumer(AsyncWebsocketConsumer):
-    """Spec of the frames: docs/asyncapi.yaml."""
+    """The WebSocket of one client. docs/asyncapi.yaml specifies the frames."""
 
     channel_layer_alias = ""  # none: the hub receives for all clients
 
@@ -98,7 +98,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         except TooManySubscriptions as error:
             await self._refuse(text_data or "", "too_many", str(error))
 
-    # --- what a session asks of its client ------------------------------------------------------------------------
+    # --- what a session needs of its client -----------------------------------------------------------------------
 
     async def events(self, stream: str, sequences: Sequence[int], envelopes: Sequence[str], through: int) -> None:
         """Send events as one frame."""
@@ -120,12 +120,12 @@ class StreamConsumer(AsyncWebsocketConsumer):
             case frames.Ping():
                 await self.frame({"type": "pong"})
             case frames.Subscribe():
-                self.session.subscribe(frame.stream, frame.after, frames.wanted_types(frame.types, frame.level))
+                self.session.subscribe(frame.stream, frame.after, frames.requested_types(frame.types, frame.level))
             case frames.Unsubscribe():
                 self.session.unsubscribe(frame.stream)
                 await self.frame({"type": "unsubscribed", "stream": frame.stream})
             case frames.Read():
-                if not self.session.ask_page(frame.stream, frame.after, frame.limit):
+                if not self.session.request_page(frame.stream, frame.after, frame.limit):
                     raise BadFrame("`stream`: subscribe to the stream before reading it.")
             case frames.Control():
                 await self._control(frame)

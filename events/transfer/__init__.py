@@ -1,4 +1,4 @@
 """Export and import of history as JSON lines.
 
-Used by the API and by `manage.py export_events` and `import_events`.
+The API and the commands `export_events` and `import_events` use it.
 """

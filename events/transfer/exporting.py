@@ -1,4 +1,4 @@
-"""History as JSON lines: a first line that says what follows, then one envelope a line."""
+"""Exports history as JSON lines: a header line, then one envelope a line."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PAGE = 1000
 
 
 class CannotExport(Exception):
-    """The stream `executions` has the events of all executions: ask for them by filter."""
+    """The stream `executions` cannot be exported, since it has the events of all executions. Export them by filter."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamExport:
-    """A stream up to its present head. It is written in pages, so that memory does not grow with its length."""
+    """A stream up to its current head. It is written in pages, so that memory does not grow with its length."""
 
     stream: StreamState
 
@@ -74,8 +74,8 @@ class StreamExport:
 
 
 def lines_of(event_filter: EventFilter, shown: dict[str, Any]) -> Iterator[bytes]:
-    """Yield the events that fit a filter, of any streams, after a line that says so. Such a file is for reading: a
-    stream of which only some events are there cannot be imported."""
+    """Yield a header line with the filter, then the matching events of all streams. Such a file cannot be imported,
+    since it does not contain whole streams."""
     yield orjson.dumps({"format": FORMAT, "stream": None, "filter": shown, "count": None}) + b"\n"
     after, more = None, True
     while more:

@@ -1,4 +1,4 @@
-"""A stream from the JSON lines of an export: checked line by line, then written as a whole or not at all."""
+"""Imports a stream from the JSON lines of an export: checks every line, then writes all events in one transaction."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class CannotImport(Exception):
-    """Why nothing was imported, with the number of the line where one is to blame."""
+    """The file was not imported. The message has the reason, and the number of the invalid line if there is one."""
 
 
 Text = Annotated[str, StringConstraints(max_length=80)]
@@ -75,7 +75,7 @@ class ExportLine(BaseModel):
 
 
 class StreamFile:
-    """An export on disk. It is read twice, a line at a time: to check it, and to write it."""
+    """An export on disk. It is read twice, line by line: to check it, and to write it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -85,7 +85,7 @@ class StreamFile:
             self.header = self._header(file)
 
     def check(self) -> None:
-        """Read all of it. Raises CannotImport for the first line that cannot be taken."""
+        """Read the whole file. Raises CannotImport for the first invalid line."""
         for _ in self.events(0, None):
             pass
 
@@ -113,9 +113,9 @@ class StreamFile:
                     stream_id,
                     workspace_id,
                     line.sequence,
-                    None,  # a place in the feed of another installation means nothing here
+                    None,  # the feed sequence of another installation has no meaning here
                     None,
-                    0,  # before all news: decision 13
+                    0,  # before all new events: decision 13
                     payload,
                 )
             if file.readline(LONGEST_LINE):
@@ -151,7 +151,7 @@ class StreamFile:
             raise _at(number, f"not JSON: {error}") from None
 
     def _event(self, value: Any, number: int) -> tuple[ExportLine, str]:
-        """Return what a line says, and the text of its data."""
+        """Return the parsed line, and the JSON text of its data."""
         line = _parsed(ExportLine, value, number)
         if line.stream != self.header.stream:
             raise _at(number, f"stream is {line.stream!r}, not {self.header.stream!r}")
@@ -170,7 +170,7 @@ class StreamFile:
         return line, payload
 
     def _made_at(self, id_: UUID, number: int) -> datetime:
-        """Return the time in an id, which says where the event is kept, and when its stream is looked for."""
+        """Return the time in an id, which determines the partition of the event."""
         if id_.version != 7:
             raise _at(number, "id: not a UUIDv7")
         created_at = self.header.created_at
@@ -187,24 +187,25 @@ class StreamFile:
 
 
 def import_stream(path: Path, workspace: Workspace, name: str | None = None) -> Stream:
-    """Create the stream that a file holds, in a workspace, under its own name or another one. Returns it, ended.
+    """Create the stream of a file in a workspace, under its name or another one, and end it. Returns the stream.
 
-    Raises CannotImport, and then nothing has been written.
+    Raises CannotImport; then nothing is written.
     """
     file = StreamFile(path)
     name = name or file.header.stream or ""
     _check_name(name)
     file.check()
-    # Outside the transaction: a partition is made by itself, and an empty one does no harm.
+    # Outside the transaction: an empty partition does no harm if the import fails.
     partitions.make(sorted(file.days))
     try:
         with transaction.atomic():
             stream = log.open_stream(name, workspace.pk)
             log.restore(stream, _batches(file.events(stream.pk, str(workspace.pk), name)))
-            # Nothing will follow. Retention counts from the end, which is now: else it would take what is old at once.
+            # No more events follow. Retention counts from the end, which is now: otherwise it would remove old events
+            # at once.
             end = {"ended_at": timezone.now(), "ended_as": file.ended_as}
             Stream.objects.filter(pk=stream.pk).update(created_at=file.header.created_at, **end)
-    except (IntegrityError, UniqueViolation) as error:  # of the stream's row, of COPY
+    except (IntegrityError, UniqueViolation) as error:  # from the stream's row, from COPY
         raise CannotImport(_already_there(error, name)) from None
     stream.refresh_from_db()
     return stream

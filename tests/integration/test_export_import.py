@@ -203,7 +203,7 @@ def test_what_cannot_be_exported_or_imported_is_said(tmp_path: Path) -> None:
     workspace("tests")
     header, events = old_stream(1)
     for words, why in (
-        (("executions",), "ask for them by filter"),
+        (("executions",), "Export them by filter"),
         (("execution:none",), "does not exist"),
         ((), "Give either the name of a stream or filters"),
         (("system", "--type", "system.*"), "not both"),

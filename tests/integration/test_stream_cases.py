@@ -177,13 +177,13 @@ class Wanted:
 
 async def test_groups_that_many_want_at_once_are_joined_in_few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """One after the other, each would wait for several turns of a loop that is busy with all of them."""
-    hub, join, rounds = Hub(), Hub._join_wanted, list[int]()
+    hub, join, rounds = Hub(), Hub._join_requested, list[int]()
 
     async def counted(self: Hub) -> None:
         rounds.append(1)
         await join(self)
 
-    monkeypatch.setattr(Hub, "_join_wanted", counted)
+    monkeypatch.setattr(Hub, "_join_requested", counted)
     hub.enter()
     try:
         async with asyncio.timeout(60):

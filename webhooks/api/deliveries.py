@@ -50,7 +50,7 @@ class DeliveryViewSet(viewsets.GenericViewSet[Delivery]):
     def list(self, request: Request) -> Response:
         """List deliveries, newest first."""
         query = DeliveryFilterSerializer.of(request)
-        page = self.paginate_queryset(query.wanted().applied(self.get_queryset()))
+        page = self.paginate_queryset(query.delivery_filter().applied(self.get_queryset()))
         return self.get_paginated_response(DeliverySerializer(page, many=True).data)
 
     @extend_schema(
@@ -63,7 +63,7 @@ class DeliveryViewSet(viewsets.GenericViewSet[Delivery]):
 
         def create() -> Delivery:
             workspace = workspace_for(user_of(request), body.validated_data.get("workspace"), Role.EDITOR)
-            return _queued(body.wanted(workspace.pk))
+            return _queued(body.ad_hoc(workspace.pk))
 
         row, _ = create_once(request, lambda pk: self.get_queryset().filter(pk=pk).first(), create)
         return Response(DeliveryDetailSerializer(self._delivery(str(row.pk))).data, status=status.HTTP_201_CREATED)

@@ -203,8 +203,8 @@ class AdHocSerializer(BodySerializer):
         data["body"] = text
         return data
 
-    def wanted(self, workspace_id: Any) -> AdHoc:
-        """Return what is asked for."""
+    def ad_hoc(self, workspace_id: Any) -> AdHoc:
+        """Return the delivery that the request describes."""
         data = self.validated_data
         return AdHoc(
             workspace_id=workspace_id,
@@ -253,7 +253,7 @@ class DeliveryFilterSerializer(QuerySerializer):
         """Reject patterns that match no event type."""
         return checked_types(value)
 
-    def wanted(self) -> DeliveryFilter:
+    def delivery_filter(self) -> DeliveryFilter:
         """Return the filter of the validated data."""
         data = self.validated_data
         return DeliveryFilter(

@@ -96,7 +96,7 @@ class ReconciliationViewSet(viewsets.GenericViewSet[HourCount]):
     @extend_schema(parameters=[ReconciliationFilterSerializer])
     def list(self, request: Request) -> Response:
         """List, by endpoint and hour, the events due and their deliveries: delivered, pending, failed and cancelled."""
-        query = self._wanted(request)
+        query = self._filter(request)
         rows = self.get_queryset().filter(**query.chosen())
         if query.validated_data["unbalanced"]:
             rows = rows.filter(violations__gt=0)
@@ -107,7 +107,7 @@ class ReconciliationViewSet(viewsets.GenericViewSet[HourCount]):
     def violations(self, request: Request) -> Response:
         """List the events whose deliveries do not match, the latest found first."""
         rows = Violation.objects.filter(endpoint__in=self._endpoints()).select_related("endpoint")
-        rows = rows.filter(**self._wanted(request).chosen())
+        rows = rows.filter(**self._filter(request).chosen())
         page: Any = self.paginate_queryset(cast(Any, rows))
         return self.get_paginated_response(ViolationSerializer(page, many=True).data)
 
@@ -126,5 +126,5 @@ class ReconciliationViewSet(viewsets.GenericViewSet[HourCount]):
         rows = self.get_queryset().filter(endpoint=endpoint, hour=hour)
         return Response(CheckedSerializer({"repaired": repaired, "hours": rows}).data)
 
-    def _wanted(self, request: Request) -> ReconciliationFilterSerializer:
+    def _filter(self, request: Request) -> ReconciliationFilterSerializer:
         return ReconciliationFilterSerializer.of(request)

@@ -86,7 +86,7 @@ def withdraw(execution_ids: Collection[UUID], reason: str) -> Withdrawn:
         "told": _STILL_DELIVERED,
     }
     with transaction.atomic(), connection.cursor() as cursor:
-        withdrawn = _take_back(which, values, reason, None)
+        withdrawn = _cancel_deliveries(which, values, reason, None)
         cursor.execute(
             f"SELECT id, count(*) OVER () FROM webhooks_delivery WHERE {which} AND status = 'delivered'"  # noqa: S608
             " ORDER BY id LIMIT %(most)s",
@@ -104,7 +104,7 @@ def cancel(
 
     Runs in the caller's transaction, or in its own.
     """
-    return _take_back("id = ANY(%(ids)s::uuid[])", {"ids": _ids(deliveries)}, reason, operation_id)
+    return _cancel_deliveries("id = ANY(%(ids)s::uuid[])", {"ids": _ids(deliveries)}, reason, operation_id)
 
 
 def redeliver(deliveries: Sequence[Delivery | UUID], operation_id: UUID | None = None) -> list[UUID]:
@@ -121,7 +121,7 @@ def redeliver(deliveries: Sequence[Delivery | UUID], operation_id: UUID | None =
     return redelivered
 
 
-def _take_back(which: str, values: dict[str, Any], reason: str, operation_id: UUID | None) -> CancelResult:
+def _cancel_deliveries(which: str, values: dict[str, Any], reason: str, operation_id: UUID | None) -> CancelResult:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             _TAKE_BACK.format(which=which), values | {"reason": reason[:MAX_REASON], "operation": operation_id}

@@ -1,1 +1,1 @@
-"""Names that sessions of running installations hold. The app is `workflow_platform.core.accounts`."""
+"""Names that the sessions of running installations contain. The app is `workflow_platform.core.accounts`."""

@@ -37,7 +37,7 @@ def serve_requests() -> None:
 
 
 def serves_requests() -> bool:
-    """Tell whether this process answers requests."""
+    """Return whether this process serves requests."""
     return _serving
 
 
@@ -55,7 +55,7 @@ class GuardedCall:
 
 
 class Availability:
-    """What this process knows about one server. Thread-safe; its threads start with the first call."""
+    """The availability of one server in this process. Thread-safe; its threads start with the first call."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Availability:
         self.lost = False
         self._calls: set[GuardedCall] = set()
         self._lock = threading.Lock()
-        self._watched, self._wanted, self._answers = threading.Event(), threading.Event(), threading.Event()
+        self._watched, self._probe_requested, self._answers = threading.Event(), threading.Event(), threading.Event()
         self._answers.set()
         self._probing = False
         self._waited = 0.0
@@ -100,7 +100,7 @@ class Availability:
         return call
 
     def end(self, call: GuardedCall) -> None:
-        """Take a call back, which has its answer or an error."""
+        """Unregister a call that has its answer or an error."""
         with self._lock:
             self._calls.discard(call)
 
@@ -116,7 +116,7 @@ class Availability:
             return False
         try:
             answered_at = self._answered_at
-            self._ask()
+            self._request_probe()
             while not call.given_up and self._answered_at == answered_at:
                 time.sleep(self._timeout() / TICKS / 5)
             return not call.given_up
@@ -125,11 +125,11 @@ class Availability:
 
     # --- what finds out --------------------------------------------------------------------------------------------
 
-    def _ask(self) -> None:
+    def _request_probe(self) -> None:
         with self._lock:
             if not self._probing:
                 self._probing, self._waited = True, 0.0
-                self._wanted.set()
+                self._probe_requested.set()
 
     def _watch(self) -> None:
         while True:
@@ -144,14 +144,14 @@ class Availability:
                 if not self.lost and self._waited > timeout * (1 - SUSPECT_AFTER):
                     self._lose("no answer")
             elif oldest is not None and looked_at - max(oldest, self._answered_at) > timeout * SUSPECT_AFTER:
-                self._ask()
+                self._request_probe()
             time.sleep(timeout / TICKS)
             # A process that was itself stopped for a while has not waited for an answer meanwhile.
             self._waited += min(time.monotonic() - looked_at, 2 * timeout / TICKS)
 
     def _keep_probing(self) -> None:
         while True:
-            self._wanted.wait()
+            self._probe_requested.wait()
             began = time.monotonic()
             try:
                 self._probe()
@@ -163,7 +163,7 @@ class Availability:
                 self._reset()
                 logger.info("%s responds again", self.name, extra={"server": self.name})
             with self._lock:
-                self._wanted.clear()
+                self._probe_requested.clear()
                 self._probing, self._answered_at = False, began
                 self.lost = False
                 self._answers.set()

@@ -1,5 +1,4 @@
-"""A thread that handles items in batches: what one batch costs is shared by all items that arrive while the batch
-before it is handled."""
+"""A thread that handles items in batches: items that arrive during one batch share the cost of the next one."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def moment(text: str) -> datetime:
-    """Read a time: ISO 8601, or an age (`90s`, `30m`, `24h`, `7d`)."""
+    """Parse a time: ISO 8601, or an age (`90s`, `30m`, `24h`, `7d`)."""
     if (ago := re.fullmatch(r"(\d{1,6})([smhd])", text)) is not None:
         return timezone.now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
     try:
@@ -28,7 +28,7 @@ def moment(text: str) -> datetime:
 
 
 def positive(text: str) -> int:
-    """Read a whole number greater than 0."""
+    """Parse a whole number greater than 0."""
     if not text.isdecimal() or not 0 < int(text) < 2**31:
         raise ArgumentTypeError(f"{text!r} is not a whole number greater than 0.")
     return int(text)

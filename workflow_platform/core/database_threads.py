@@ -1,7 +1,7 @@
 """Database work for asynchronous code, on a few dedicated threads.
 
-Django's own way runs everything sensitive to threads in one thread of the process, where a page of history for one
-client would wait for the requests of all others.
+Django runs all thread-sensitive code in one thread of the process, where a page of history for one client would wait
+for the requests of all others.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ T = TypeVar("T")
 
 THREADS = 4
 KEPT_SECONDS = 0.05
-"""A connection that was kept for longer may be dead by now: the pool gives one that it has tried."""
+"""A connection that was idle for longer may be dead; the pool returns a checked one."""
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="database")
 
 
 class _Thread(threading.local):
     used_at = 0.0
-    """When it used its connection last."""
+    """When the thread last used its connection."""
 
 
 _thread = _Thread()
 
 
 async def in_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what `work` returns. Its connection goes back to the pool, unless other work waits for a thread."""
+    """Run `work` in a thread and return its result. The connection returns to the pool, unless other work waits for a
+    thread."""
 
     def run() -> T:
         if time.monotonic() - _thread.used_at > KEPT_SECONDS:

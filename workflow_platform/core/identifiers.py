@@ -23,10 +23,10 @@ def uuid7_text() -> str:
 
 
 def uuid7_texts(at: datetime, count: int) -> list[str]:
-    """Return new UUIDv7 of a moment as texts, each greater than the one before, up to a million.
+    """Return up to a million new UUIDv7 of one moment as texts, each greater than the one before.
 
-    They hold the moment to a fraction of a microsecond (RFC 9562, method 3), then a counter, then chance: those of a
-    later moment of the same clock are greater, whichever process makes them.
+    They contain the moment to a fraction of a microsecond (RFC 9562, method 3), a counter, and random bits: those of a
+    later moment of the same clock are greater, whichever process creates them.
     """
     since = at - _EPOCH
     microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

@@ -1,8 +1,8 @@
-"""RQ jobs besides executions: a kind, an id, and a function that an app registers for the kind.
+"""RQ jobs other than executions: a kind, an id, and a function that an app registers for the kind.
 
-A job carries only the id; the work itself is in the database, so that a job may be lost or come twice. Jobs should be
+A job contains only the id; the work itself is in the database, so that a job may be lost or run twice. Jobs should be
 short; work that has to wait enqueues another job later. The function is looked up here and never read from Redis, so
-that nothing from Redis is executed.
+that no code from Redis is executed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from workflow_platform.core.redis_server import patient_client
 logger = logging.getLogger(__name__)
 
 Work = Callable[[UUID, threading.Event], None]
-"""Does the work of an id; returns soon after the event is set, which means that the worker stops."""
+"""Does the work of an id. Returns soon after the event is set, which happens when the worker stops."""
 FAILED_JOB_SECONDS = 86_400
 _JOB_ID = re.compile(r"([a-z_]+)-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})-[0-9a-f]{8}")
 
@@ -53,7 +53,7 @@ def enqueue(name: str, ids: Collection[UUID]) -> bool:
         _queue(kind.queue).enqueue_many(
             [
                 Queue.prepare_data(
-                    f"{kind.work.__module__}.{kind.work.__qualname__}",  # for people who look; workers do not
+                    f"{kind.work.__module__}.{kind.work.__qualname__}",  # shown on the pages of the queues
                     (job_id[len(name) + 1 : -9],),
                     job_id=job_id,
                     description=job_id,
@@ -84,7 +84,7 @@ def waiting(name: str) -> int:
 
 
 def work_of(job_id: str) -> Callable[[threading.Event], None] | None:
-    """Return what a job is there for; None if its kind is not known."""
+    """Return the function that does the work of a job; None if its kind is unknown."""
     match = _JOB_ID.fullmatch(job_id)
     kind = _kinds.get(match[1]) if match else None
     if match is None or kind is None:

@@ -1,4 +1,5 @@
-"""Who may do something: a lease in the database, which a job renews while it works, or one process at a time."""
+"""Exclusive work: by a lease in the database, which a job renews while it works, or by a lock for one process at a
+time."""
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def kept(what: str, renew: Callable[[], bool]) -> Iterator[threading.Event]:
-    """Call `renew` again and again until the block ends. It returns whether the lease is still ours.
+    """Call `renew` repeatedly until the block ends. It returns whether the lease is still held.
 
-    The event is set when the lease was lost, or could not be renewed for as long as it lasts.
+    The event is set when the lease was lost, or could not be renewed before it expired.
     """
     over, lost = threading.Event(), threading.Event()
     renewed_at = time.monotonic()
@@ -53,7 +54,7 @@ def kept(what: str, renew: Callable[[], bool]) -> Iterator[threading.Event]:
 
 
 class AlreadyRunning(Exception):
-    """Another process does this already; only one may at a time."""
+    """Another process is already doing this; only one can at a time."""
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def only_one(number: int) -> Iterator[None]:
     try:
         yield
     finally:
-        # The connection may go back to a pool. One that broke has lost the lock with its session.
+        # Unlock: the connection may return to a pool. A broken connection has lost the lock with its session.
         if connection.connection is not None and not connection.connection.broken:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [number])

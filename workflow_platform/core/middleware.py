@@ -1,7 +1,7 @@
 """The base of our middleware: one class for synchronous and asynchronous chains.
 
-Django's MiddlewareMixin sends each hook through a thread when the chain is asynchronous. These hooks do no I/O, so they
-run where they are.
+Django's MiddlewareMixin runs each hook in a thread when the chain is asynchronous. These hooks do no I/O, so they need
+no thread.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 
 
 class Middleware:
-    """Looks at each request before the view does, and at each response after it. Subclasses override either hook."""
+    """Handles each request before the view, and each response after it. Subclasses override either hook."""
 
     sync_capable = async_capable = True
 
@@ -36,9 +36,9 @@ class Middleware:
         return self.completed(request, await self.get_response(request) if response is None else response)
 
     def refusal(self, request: HttpRequest) -> HttpResponseBase | None:
-        """Return the response that refuses the request; None to pass it on."""
+        """Return the response that rejects the request; None to pass it on."""
         return None
 
     def completed(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Return the response as it is sent."""
+        """Return the response to send."""
         return response

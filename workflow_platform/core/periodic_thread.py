@@ -1,4 +1,4 @@
-"""A thread of the scheduler for long work."""
+"""A thread of the scheduler for long periodic work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 CLEANUP_SECONDS = 3600.0
 SPREAD_SECONDS = 600.0
-"""The first cleanup comes within this time after the start, not at the busy moment of a deploy."""
+"""The first cleanup starts within this time after the start of the process, to spread the load after a deployment."""
 
 
 class PeriodicThread:
@@ -31,11 +31,11 @@ class PeriodicThread:
         self._thread = threading.Thread(target=self.run, name=self.name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the current work. Optional: the next run completes interrupted work."""
+        """Stop after the current work. Optional: the next run completes interrupted work."""
         self._stop.set()
         self._thread.join()
 

@@ -34,7 +34,7 @@ class Guarded:
             self.availability.end(call)
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
-        """Wait for an answer. What subscribers wait for is no answer: they say how long they wait."""
+        """Wait for an answer. Subscribers wait for messages, with their own timeout."""
         if "timeout" in kwargs:
             return super().read_response(*args, **kwargs)  # type: ignore[misc]
         call = self._begin(self._sock)
@@ -52,7 +52,7 @@ class Guarded:
 
 
 def guard(pool: ConnectionPool, availability: Availability) -> None:
-    """Have a pool make guarded connections."""
+    """Make a pool create guarded connections."""
     pool.connection_class = _guarded(pool.connection_class, availability)
 
 

@@ -1,7 +1,6 @@
-"""Where Redis is, and every client to it: one server (REDIS_URL), or the master that Sentinels name at the moment.
+"""The configuration of Redis, and all its clients: one server (REDIS_URL), or the current master of Sentinels.
 
-The hints of live streams may go through a Redis of their own (REDIS_PUBSUB_URL), also through a node of a Redis
-Cluster.
+The live messages of streams may use another Redis (REDIS_PUBSUB_URL), which may be a node of a Redis Cluster.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ SENTINEL_PORT = 26379
 SENTINEL_SECONDS = 1.0
 """The time limit of a Sentinel, before the next one is asked."""
 PATIENCE_SECONDS = 2.0
-"""The time limit of one call that a caller waits for; a Redis that answers nothing is lost after
+"""The time limit of one call that a caller waits for; a Redis that does not respond is lost after
 REDIS_TIMEOUT_SECONDS."""
 WORKER_RETRY_SECONDS, WORKER_RETRIES = 0.5, 6
 
@@ -56,7 +55,7 @@ class RedisServer:
     def channel_layer_host(self) -> dict[str, Any]:
         """Return the entry of `hosts` of channels_redis.
 
-        RESP2: for each message of RESP3 the client library makes a text for its log, written or not.
+        RESP2: for each message of RESP3 the client library formats a log line, even if it is not written.
         """
         if not self.sentinels:
             return {"address": self.url, "protocol": 2}
@@ -66,7 +65,7 @@ class RedisServer:
 
     @property
     def queue(self) -> dict[str, Any]:
-        """Return what an entry of RQ_QUEUES says of the connection."""
+        """Return the connection settings of an entry of RQ_QUEUES."""
         if not self.sentinels:
             return {"URL": self.url}
         options = self._master_options
@@ -117,14 +116,14 @@ class CachePool:
 
 @cache
 def availability(of: RedisServer) -> Availability:
-    """Return what this process knows of a Redis."""
+    """Return the availability of a Redis in this process."""
     quick = {"socket_timeout": PATIENCE_SECONDS, "socket_connect_timeout": PATIENCE_SECONDS}
     client = of._unguarded_client(**quick, retry=Retry(NoBackoff(), 0))
 
     def probe() -> None:
         try:
             client.ping()
-        except redis.ResponseError:  # an answer too
+        except redis.ResponseError:  # an error is an answer too
             pass
         except redis.ConnectionError as error:
             if "max number of clients" not in str(error):
@@ -134,14 +133,14 @@ def availability(of: RedisServer) -> Availability:
 
 
 def queue_connection(config: dict[str, Any], use_strict_redis: bool = False) -> redis.Redis:
-    """Return a client for the queues: what django-rq makes of an entry of RQ_QUEUES, which knows neither timeouts nor
-    retries. A worker retries a few times, since RQ ends it for an unexpected error; a web process does not."""
+    """Return a client for the queues, in place of django-rq's, which has neither timeouts nor retries. A worker retries
+    a few times, since an unexpected error would end it; a web process does not retry."""
     retry = once_more() if serves_requests() else Retry(ConstantBackoff(WORKER_RETRY_SECONDS), WORKER_RETRIES)
     return server().client(socket_connect_timeout=PATIENCE_SECONDS, retry=retry)
 
 
 def once_more() -> Retry:
-    """Return the rule to try again once, at once: a connection of a pool may be from before a restart."""
+    """Return the rule to retry once without delay: a pooled connection may be from before a restart."""
     return Retry(NoBackoff(), 1)
 
 
@@ -164,7 +163,7 @@ def server() -> RedisServer:
 
 
 def pubsub_server() -> RedisServer:
-    """Return the Redis that the hints of live streams go through."""
+    """Return the Redis for the live messages of streams."""
     return RedisServer(settings.REDIS_PUBSUB_URL) if settings.REDIS_PUBSUB_URL else server()
 
 

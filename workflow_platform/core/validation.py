@@ -1,4 +1,4 @@
-"""The errors that pydantic found, in plain words: the field, what is wrong with its value, and the limit. Pure.
+"""Errors of pydantic as sentences: the field, what is wrong with its value, and the limit. Pure.
 
 A message shows the value only where it helps to correct it (numbers, choices, dates), and never that of a field whose
 name says that it is a secret.
@@ -34,13 +34,13 @@ class FieldError:
 
     @property
     def path(self) -> str:
-        """The field in the way of expressions: `cases[0].name`; empty if the whole value is wrong."""
+        """The field as in expressions: `cases[0].name`; empty if the whole value is wrong."""
         parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.location)
         return "".join(parts).removeprefix(".")
 
     @property
     def dotted(self) -> str:
-        """The field in the way of REST framework: `cases.0.name`."""
+        """The field as in the REST framework: `cases.0.name`."""
         return ".".join(map(str, self.location))
 
     def __str__(self) -> str:
@@ -90,7 +90,7 @@ _KINDS: dict[str, str] = {
     "time": "a time such as 12:00:00",
     "time_delta": "a duration in seconds",
 }
-"""By the beginning of an error's type; the rest of it says how pydantic noticed (`int_parsing`, `int_from_float`)."""
+"""By the beginning of an error's type; the rest is a detail of pydantic (`int_parsing`, `int_from_float`)."""
 
 _TEXTS: dict[str, str] = {
     "missing": "This field is required.",
@@ -132,7 +132,7 @@ def _message(item: ErrorDetails, values: bool) -> str:
 
 
 def _words(context: dict[str, Any]) -> dict[str, Any]:
-    """Return what a text may name: pydantic's context, and words made of it."""
+    """Return the values for a message: pydantic's context, and words derived from it."""
     expected = str(context.get("expected") or context.get("expected_tags") or "")
     several = " or " in expected or ", " in expected
     entries = "entry" if 1 in (context.get("min_length"), context.get("max_length")) else "entries"
@@ -145,7 +145,7 @@ def _sentence(text: str) -> str:
 
 
 def _shown(location: Location, value: Any, values: bool) -> str:
-    """Return a value as a message shows it: its kind where the value itself is long, or might be a secret."""
+    """Return a value for a message; only its kind if the value is long or might be a secret."""
     if value is None:
         return "null"
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The data folder: only the user of the platform reads what is in it."""
+"""The data folder, which only the user of the platform can read."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 OWN = (
     "logs", "redis", "static", "secret_key", "up.lock", "postgres.password", "supervisord.conf", "supervisord.pid",
 )  # fmt: skip
-"""What the platform keeps in it, but for PostgreSQL's folder, which PostgreSQL closes itself."""
+"""The contents of the folder, except PostgreSQL's folder, which PostgreSQL protects itself."""
 
 
 def close_to_others(folder: Path) -> list[Path]:
-    """Take the rights of the group and of others from the folder and from what the platform keeps in it. Return what
-    cannot be closed because it belongs to another user."""
+    """Remove the permissions of the group and of others from the folder and its contents. Returns the paths that belong
+    to another user and cannot be changed."""
     left = []
     for path in _own(folder):
         try:
@@ -29,7 +29,7 @@ def close_to_others(folder: Path) -> list[Path]:
 
 
 def _own(folder: Path) -> Iterator[Path]:
-    if not folder.stat().st_mode & stat.S_ISVTX:  # a folder such as /tmp is not ours alone
+    if not folder.stat().st_mode & stat.S_ISVTX:  # a shared folder, such as /tmp
         yield folder
     for name in OWN:
         yield folder / name

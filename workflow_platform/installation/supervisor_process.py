@@ -15,11 +15,11 @@ from supervisor import loggers, supervisord
 from workflow_platform.core.logs import formatter, set_process_fields
 
 LEVELS = {"CRIT": logging.WARNING, "ERRO": logging.ERROR, "WARN": logging.WARNING, "INFO": logging.INFO}
-"""supervisord calls notices critical that need no action, such as that it runs as root."""
+"""supervisord logs notices as critical that need no action, such as that it runs as root."""
 
 
 class SupervisorFormat:
-    """What supervisord applies `%` to where a format string is expected; the result is one line."""
+    """Replaces supervisord's format string: `%` returns one formatted line."""
 
     def __init__(self, log_format: str) -> None:
         self._formatter = formatter(log_format)
@@ -31,7 +31,7 @@ class SupervisorFormat:
 
 
 def use_format(log_format: str) -> None:
-    """Have supervisord write its own log in this format. The output of its programs is passed on as it is."""
+    """Make supervisord write its log in this format. The output of its programs is passed on unchanged."""
     handle_file = loggers.handle_file
 
     def handle_file_formatted(logger: Any, filename: str, fmt: str, *args: Any, **kwargs: Any) -> None:

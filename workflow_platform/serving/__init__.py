@@ -1,4 +1,5 @@
-"""How the web process takes requests from Daphne and hands them to Django, hooks and pages apart.
+"""The HTTP side of the web process: it passes requests from Daphne to Django, with separate handlers for hooks and
+pages.
 
 Only `asgi` and `web` use it.
 """

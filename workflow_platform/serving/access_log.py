@@ -10,7 +10,8 @@ logger = logging.getLogger("workflow_platform.access")
 
 
 def log_action(protocol: str, action: str, details: Mapping[str, Any]) -> None:
-    """Write what Daphne reports as one line. The query is left out: tokens and filters of people are in it."""
+    """Write an action that Daphne reports as one line, without the query, which may contain tokens and personal
+    data."""
     path = str(details["path"]).partition("?")[0]
     fields: dict[str, Any] = {"path": path, "client": details["client"]}
     if protocol == "http":

@@ -1,7 +1,7 @@
 """The headers of every response under /hooks/: of the view, of refusals, and of Django's error handlers.
 
-Workflows write such answers, and browsers open them at the platform's address, where people are logged in. The sandbox
-gives a page an origin of its own and no scripts, forms or workers, whatever type it has.
+Workflows write these responses, and browsers open them at the platform's address, where users are logged in. The
+sandbox gives a response of any type a separate origin without scripts, forms or workers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ FAILED = "The server failed to process this request. See its log for the reason.
 
 
 async def answer_sandboxed(application: Any, scope: Any, receive: Any, send: Any) -> None:
-    """Let the application answer an HTTP request, with these headers. An error that it raises is answered with 500."""
+    """Run the application for an HTTP request and add these headers to its response. If it raises, the response is
+    500."""
     started = False
 
     async def send_sandboxed(message: Any) -> None:
@@ -44,7 +45,7 @@ async def answer_sandboxed(application: Any, scope: Any, receive: Any, send: Any
 
 
 async def send_problem(scope: Any, send: Any, status: int, detail: str) -> None:
-    """Answer an HTTP request with a problem."""
+    """Respond to an HTTP request with a problem."""
     content = orjson.dumps(problems.body(status, detail, scope["path"]))
     headers = [(b"Content-Type", problems.CONTENT_TYPE.encode()), (b"Content-Length", b"%d" % len(content))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -55,7 +56,7 @@ def _sandboxed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
     kept = []
     for name, value in headers:
         if not is_well_formed(name.decode("latin-1"), value.decode("latin-1")):
-            # The server would raise, and the caller get no answer.
+            # The server would raise, and the caller would get no response.
             logger.warning("header %r left out of a webhook response: it is malformed", name[:100])
         elif name.lower() not in _OURS:
             kept.append((name, value))

@@ -24,21 +24,21 @@ PLAIN_HTTP = (
 
 
 class HookHandler(ASGIHandler):
-    """Django's handler without middleware: the views look themselves whether a body may be read, and keep note of it.
+    """Django's handler without middleware: the views check whether a body may be read.
 
     The signals of a request are not sent: what they would do (close old database connections) concerns threads that
     serve requests, and there are none here.
     """
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """Build the chain around the views: nothing."""
+        """Load no middleware."""
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
         self._middleware_chain = convert_exception_to_response(self._get_response_async)  # type: ignore[attr-defined]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         content = BytesIO()
         request, refusal = self.create_request(scope, content)
         if request is None:
@@ -61,7 +61,7 @@ class HookHandler(ASGIHandler):
 async def _read(request: Any, body: RequestBody, content: BytesIO) -> None:
     """Read the body into the stream of the request, or note in the scope why it is not read. Raises RequestAborted."""
     try:
-        # Not redirected: the sender would keep sending its secret in clear text first, without anybody noticing.
+        # Not redirected: the sender would continue to send its secret in clear text first, unnoticed.
         if settings.SECURE_SSL_REDIRECT and not request.is_secure():
             raise Unread(403, PLAIN_HTTP)
         more = True
@@ -78,7 +78,7 @@ async def _read(request: Any, body: RequestBody, content: BytesIO) -> None:
 
 
 async def _admit(request: HttpRequest, size: int) -> None:
-    """Let in what a workflow may take. Raises Unread."""
+    """Admit bodies that a workflow accepts. Raises Unread."""
     try:
         refused = await database_sync_to_async(large_bodies.refused)(request, size)
     except (OperationalError, InterfaceError):

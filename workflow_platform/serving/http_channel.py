@@ -1,8 +1,8 @@
 """HTTP/1.1 connections whose requests reach the application with their headers, before their bodies.
 
-Twisted and Daphne store a whole body, of any size, before anything else sees the request. Here a body is handed on in
-pieces: at most WINDOW bytes wait for the application, then the socket is not read. An application that answers without
-reading ends the connection, so that the rest of the body is never taken for another request.
+Twisted and Daphne store a whole body, of any size, before anything else sees the request. Here a body is passed on in
+pieces: when WINDOW bytes wait for the application, the socket is not read. A response before the end of the body ends
+the connection, so that the rest of the body is never taken for another request.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LONG_URL, LARGE_HEADERS = b"414 URI Too Long", b"431 Request Header Fields Too L
 
 
 class RequestInput:
-    """What the application receives of one request: the body in pieces, then the end of the connection.
+    """The input of the application for one request: the body in pieces, then the end of the connection.
 
     Daphne uses it like a queue.
     """
@@ -38,11 +38,11 @@ class RequestInput:
     def __init__(self, request: StreamedRequest) -> None:
         self._request = request
         self._waiting = bytearray()
-        self._ended = self._end_told = self._gone = False
+        self._ended = self._end_delivered = self._gone = False
         self._news = asyncio.Event()
 
     def feed(self, piece: bytes) -> int:
-        """Add a piece of the body. Return how many bytes wait."""
+        """Add a piece of the body. Returns how many bytes wait."""
         self._waiting += piece
         self._news.set()
         return len(self._waiting)
@@ -53,27 +53,28 @@ class RequestInput:
         self._news.set()
 
     def put_nowait(self, message: dict[str, Any]) -> None:
-        """Take Daphne's report that the client has gone. Its messages about the body are empty: `feed` brings it."""
+        """Handle Daphne's message that the client has disconnected. Its messages about the body are empty, since `feed`
+        adds the body."""
         if message["type"] == "http.disconnect":
             self._gone = True
             self._news.set()
 
     async def get(self) -> dict[str, Any]:
-        """Return the next message. A complete body is delivered even if its client did not wait for the answer."""
+        """Return the next message. A complete body is delivered even if its client has disconnected."""
         while True:
-            if self._waiting or (self._ended and not self._end_told):
+            if self._waiting or (self._ended and not self._end_delivered):
                 return self._take()
             if self._gone:
                 return {"type": "http.disconnect"}
             self._news.clear()
-            self._request.body_is_wanted()
+            self._request.send_continue()
             await self._news.wait()
 
     def _take(self) -> dict[str, Any]:
         piece = bytes(self._waiting)
         self._waiting.clear()
-        self._end_told = self._ended
-        self._request.body_was_taken()
+        self._end_delivered = self._ended
+        self._request.resume_reading()
         return {"type": "http.request", "body": piece, "more_body": not self._ended}
 
 
@@ -91,7 +92,7 @@ class StreamedRequest(WebRequest):
         self.content = BytesIO()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Begin, once. Twisted's own method would also parse forms, in the event loop and without limits."""
+        """Begin, once. Twisted's method would also parse forms, in the event loop and without limits."""
         if not self._begun:
             self._begun = True
             self.method, self.uri, self.clientproto = command, path, version
@@ -99,36 +100,36 @@ class StreamedRequest(WebRequest):
             self.process()
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Hand on a piece of the body; read no more of it while too much waits."""
+        """Pass on a piece of the body; stop reading while too much waits."""
         if self.application_queue is not None and self.application_queue.feed(data) >= WINDOW:
             self.channel.hold_body()
 
     def basic_error(self, status: int, status_text: bytes, body: str) -> None:
-        """Refuse what never reaches the application, such as a header without a name: as text, and sandboxed like every
-        answer under /hooks/."""
+        """Reject a request that does not reach the application, such as one with a nameless header: as text, with the
+        sandbox headers of /hooks/."""
         headers = [(b"Content-Type", b"text/plain; charset=utf-8"), *SANDBOX.items()]
         self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
         self.handle_reply({"type": "http.response.body", "body": f"{body}.".encode()})
 
     def end_body(self) -> None:
-        """Note that the body is complete."""
+        """Record that the body is complete."""
         self.body_ended = True
         if self.application_queue is not None:
             self.application_queue.end()
 
-    def body_is_wanted(self) -> None:
+    def send_continue(self) -> None:
         """Send 100 Continue, if the client waits for it (`Expect: 100-continue`)."""
         if self.expects_continue and self.channel is not None and not self.startedWriting:
             self.channel.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.expects_continue = False
 
-    def body_was_taken(self) -> None:
-        """Read on."""
+    def resume_reading(self) -> None:
+        """Continue to read."""
         if self.channel is not None:
             self.channel.release_body()
 
     def handle_reply(self, message: dict[str, Any]) -> None:
-        """Send a part of the answer. An answer that comes before the end of the body is the connection's last."""
+        """Send a part of the response. A response before the end of the body is the connection's last."""
         super().handle_reply(message)
         early = message["type"] == "http.response.start" and not self.body_ended
         if early and self.channel is not None:
@@ -148,12 +149,12 @@ class StreamingChannel(HTTPChannel):
     _body_arrives = _body_held = False
     _head_began: float | None = None
     _left_to_discard: int | None = None
-    """Set when the connection ends: what comes now is thrown away."""
+    """Set when the connection ends: further data are discarded."""
 
     # --- The head ---------------------------------------------------------------------------------------------------
 
     def dataReceived(self, data: bytes) -> None:
-        """Take what the client sent."""
+        """Handle data from the client."""
         if self._left_to_discard is not None:
             self._left_to_discard -= len(data)
             if self._left_to_discard < 0:
@@ -169,7 +170,7 @@ class StreamingChannel(HTTPChannel):
         super().dataReceived(data)
 
     def lineReceived(self, line: bytes) -> None:
-        """Take a line of the head."""
+        """Handle a line of the head."""
         if self._receivedHeaderSize + len(line) > self.totalHeadersSize:
             self.lineLengthExceeded(line)
         elif self._receivedHeaderSize and line[:1] in (b" ", b"\t"):
@@ -178,17 +179,17 @@ class StreamingChannel(HTTPChannel):
             super().lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """Refuse a head that is too large."""
+        """Reject a head that is too large."""
         self._refuse(LARGE_HEADERS if self._receivedHeaderSize else LONG_URL)
 
     def headerReceived(self, line: bytes) -> bool:
-        """Take a header. False: the request was refused."""
+        """Handle a header. Returns False if the request was rejected."""
         name, _, value = line.partition(b":")
         name, value = name.lower(), value.strip(b" \t")
         if self._receivedHeaderCount >= self.maxHeaders:
             self._refuse(LARGE_HEADERS)
         elif (name == b"content-length" and len(value) > MAX_LENGTH_DIGITS) or (
-            # What Twisted ignores ("identity") or takes from HTTP/1.0, a proxy before us may read differently.
+            # Twisted ignores "identity" and accepts this from HTTP/1.0, but a proxy may read it differently.
             name == b"transfer-encoding" and (value.lower() != b"chunked" or self._version != b"HTTP/1.1")
         ):
             self._refuse(BAD_REQUEST)
@@ -202,7 +203,7 @@ class StreamingChannel(HTTPChannel):
     # --- The body ---------------------------------------------------------------------------------------------------
 
     def allHeadersReceived(self) -> None:
-        """Begin the request. Its body, if there is one, is yet to come."""
+        """Begin the request, before its body."""
         self._head_began = None
         super().allHeadersReceived()
         if self.length == 0:
@@ -217,14 +218,14 @@ class StreamingChannel(HTTPChannel):
         request.requestReceived(self._command, self._path, self._version)
 
     def allContentReceived(self) -> None:
-        """Note the end of a request."""
+        """Handle the end of a request."""
         request = self.requests[-1]
         self._body_arrives = False
         super().allContentReceived()
         request.end_body()
 
     def hold_body(self) -> None:
-        """Read no more until `release_body`."""
+        """Stop reading until `release_body`."""
         self._body_held = True
         self._networkProducer.pauseProducing()
 
@@ -255,7 +256,7 @@ class StreamingChannel(HTTPChannel):
         self._refuse(BAD_REQUEST)
 
     def _refuse(self, status: bytes) -> None:
-        """Answer what is no request that can be handed on, and end the connection."""
+        """Reject an invalid request, and end the connection."""
         requests, self.requests = self.requests, []
         if not any(request.startedWriting for request in requests):
             self.transport.write(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
@@ -264,7 +265,7 @@ class StreamingChannel(HTTPChannel):
         self._close_when_read()
 
     def _close_when_read(self) -> None:
-        """Send what is left of the answer and nothing more; close when the client has, or has had time to."""
+        """Send the rest of the response, and close after the client, or after a timeout."""
         self._left_to_discard = LINGER_BYTES
         self._buffer, self._dataBuffer = b"", []
         self.setTimeout(None)
@@ -277,7 +278,7 @@ class StreamingChannel(HTTPChannel):
 
 
 class StreamingHTTPFactory(HTTPFactory):
-    """Makes such connections."""
+    """Creates these connections."""
 
     protocol: Any = StreamingChannel
 

@@ -17,10 +17,10 @@ from workflow_platform.core.requests.request_bodies import SMALL_BODY_BYTES, Req
 
 
 class PageHandler(ASGIHandler):
-    """Reads a large body only from a caller who has logged in. BodyLimitMiddleware gives the refusals."""
+    """Reads a large body only from an authenticated caller. BodyLimitMiddleware returns the errors."""
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request. Django reads the whole body before it does anything else."""
+        """Respond to one request. Django reads the whole body before it does anything else."""
         body = RequestBody(scope, receive, partial(_admit, scope))
         try:
             await super().handle(scope, body.receive, send)
@@ -33,18 +33,18 @@ class PageHandler(ASGIHandler):
 class _Nothing:
     """An empty body."""
 
-    _told = False
+    _delivered = False
 
     async def receive(self) -> dict[str, Any]:
-        """Return the body, once; then there is no news."""
-        if self._told:
+        """Return the empty body once; later calls wait."""
+        if self._delivered:
             await asyncio.get_running_loop().create_future()
-        self._told = True
+        self._delivered = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
 
 async def _admit(scope: Any, size: int) -> None:
-    """Let in who has logged in. Raises Unread."""
+    """Admit authenticated callers. Raises Unread."""
     try:
         user = await database_sync_to_async(user_of)(Login.of(dict(scope["headers"])))
     except (OperationalError, InterfaceError):

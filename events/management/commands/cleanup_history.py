@@ -57,27 +57,27 @@ class Command(BaseCommand):
         terms = _terms(options)
         try:
             if options["dry_run"]:
-                self._tell(cleanup.forecast(terms, workspace, owners=options["executions"]), foretold=True)
+                self._print(cleanup.forecast(terms, workspace, owners=options["executions"]), forecast=True)
             else:
-                self._tell(cleanup.clean_up(terms, workspace, options["chunk"], owners=options["executions"]))
+                self._print(cleanup.clean_up(terms, workspace, options["chunk"], owners=options["executions"]))
         except AlreadyRunning as error:
             raise CommandError(str(error)) from None
 
-    def _tell(self, report: CleanupReport, *, foretold: bool = False) -> None:
+    def _print(self, report: CleanupReport, *, forecast: bool = False) -> None:
         if report.is_empty:
             self.stdout.write("Nothing to remove.")
             return
         done = report.collected
-        would = "would be " if foretold else ""
+        would = "would be " if forecast else ""
         slugs = dict(Workspace.objects.values_list("pk", "slug"))
         for workspace in sorted({*report.removed.streams, *report.bytes}, key=str):
-            self.stdout.write(f"{_name(workspace, slugs)}: {_figures(report, workspace, foretold)} {would}removed")
+            self.stdout.write(f"{_name(workspace, slugs)}: {_figures(report, workspace, forecast)} {would}removed")
         lines = [f"{name}: {would}dropped" for name in done.dropped]
         lines += [f"{name}: {would}rewritten without removed events" for name in done.thinned]
         lines += [f"{name}: {_counted(rows, 'row')} {would}deleted" for name, rows in done.rows.items()]
         lines += [f"{name}: skipped because it was in use; the next cleanup removes it" for name in done.busy]
         for name, (count, size) in report.owners.items():
-            weight = f", {filesizeformat(size)} of outputs," if foretold else ""
+            weight = f", {filesizeformat(size)} of outputs," if forecast else ""
             lines.append(f"{_counted(count, name)}{weight} {would}deleted")
         for line in lines:
             self.stdout.write(line)
@@ -85,10 +85,10 @@ class Command(BaseCommand):
             self.stdout.write(f"{filesizeformat(done.bytes)} {would}returned to the file system")
 
 
-def _figures(report: CleanupReport, workspace: UUID | None, foretold: bool) -> str:
+def _figures(report: CleanupReport, workspace: UUID | None, forecast: bool) -> str:
     removed = report.removed
     counts = f"{_counted(removed.streams[workspace], 'stream')}, {_counted(removed.events[workspace], 'event')}"
-    return f"{counts}, {filesizeformat(report.bytes[workspace])}" if foretold else counts
+    return f"{counts}, {filesizeformat(report.bytes[workspace])}" if forecast else counts
 
 
 def _counted(count: int, what: str) -> str:
@@ -127,6 +127,6 @@ def _count(text: str) -> int:
     return count
 
 
-# What argparse calls a value that it refuses.
+# The name of the type in argparse's error messages.
 _age.__name__ = "age (30d, 12h, 45m)"
 _count.__name__ = "count"

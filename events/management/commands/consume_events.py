@@ -89,7 +89,7 @@ class Command(BaseCommand):
         try:
             bus.consume(
                 name,
-                _runs(options["command"]) if options["command"] else _prints,
+                _run_command(options["command"]) if options["command"] else _print_events,
                 options["types"],
                 sources=options["sources"],
                 workspace=workspace,
@@ -112,17 +112,17 @@ def _lines(events: Sequence[bus.RecordedEvent]) -> str:
     return "".join(f"{event.json(event.stream)}\n" for event in events)
 
 
-def _prints(events: Sequence[bus.RecordedEvent]) -> None:
+def _print_events(events: Sequence[bus.RecordedEvent]) -> None:
     try:
         sys.stdout.write(_lines(events))
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has closed the pipe: this batch is not finished, and is sent again next time.
-        sys.stdout = None  # else Python complains when it closes it
+        sys.stdout = None  # otherwise Python reports an error when it closes stdout
         raise SystemExit(1) from None
 
 
-def _runs(command: str) -> Any:
+def _run_command(command: str) -> Any:
     try:
         words = shlex.split(command)
     except ValueError as error:

@@ -62,8 +62,8 @@ class Command(BaseCommand):
             raise CommandError("Give either the name of a stream or filters, not both.")
         if not options["stream"]:
             event_filter = _filter(options)
-            event_filter.query()  # refuses an invalid filter before the file is created
-            return exporting.lines_of(event_filter, {name: _said(value) for name, value in filters.items()})
+            event_filter.query()  # raises for an invalid filter before the file is created
+            return exporting.lines_of(event_filter, {name: _json(value) for name, value in filters.items()})
         stream = reading.states([options["stream"]]).get(options["stream"])
         if stream is None:
             raise CommandError(f"The stream {options['stream']!r} does not exist.")
@@ -71,7 +71,7 @@ class Command(BaseCommand):
 
     @contextmanager
     def _output(self, path: Path | None) -> Iterator[Callable[[bytes], Any]]:
-        """Yield a function that writes to the file, which is named when it is complete, or to standard output."""
+        """Yield a function that writes to standard output, or to a file, which gets its name when it is complete."""
         if path is None:
             yield lambda piece: self.stdout.write(piece.decode(), ending="")
             return
@@ -103,5 +103,5 @@ def _filter(options: dict[str, Any]) -> EventFilter:
     )
 
 
-def _said(value: Any) -> Any:
+def _json(value: Any) -> Any:
     return value if isinstance(value, str | list) else str(value)

@@ -1,4 +1,4 @@
-"""What the API says and takes about the caller's own account."""
+"""Serializers of the caller's account."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class AccountChangeSerializer(BodySerializer):
     )
 
     def validate_default_workspace(self, value: UUID | None) -> UUID | None:
-        """Refuse a workspace that the user is not a member of, existing or not."""
+        """Reject a workspace that the user is not a member of, whether it exists or not."""
         if value is not None and not Workspace.objects.visible_to(self.context["user"]).filter(pk=value).exists():
             raise serializers.ValidationError("You are not a member of a workspace with this id.", code="not_a_member")
         return value

@@ -24,30 +24,30 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not generic when it 
     change_user_password_template = "admin/accounts/user/change_password.html"  # noqa: S105 - a template
 
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool) -> None:
-        """Save; a user who is deactivated and activated again later starts without the old JWTs."""
+        """Save the user. Deactivation ends the JWTs, so that they stay invalid when the user is activated again."""
         super().save_model(request, obj, form, change)
         if change and not obj.is_active:
             end_tokens(obj, api_tokens=False)
 
 
 class OwnPasswordView(PasswordChangeView):
-    """The change of one's own password in the admin, with the limits on guesses of the old one."""
+    """The password change of the admin site, with the limits on attempts."""
 
     form_class = OwnPasswordForm
     template_name = "admin/password_change.html"
     success_url = reverse_lazy("admin:password_change_done")
 
     def get_form_kwargs(self) -> dict[str, Any]:
-        """Add the request, which the limits are counted by."""
+        """Add the request, by which attempts are counted."""
         return super().get_form_kwargs() | {"request": self.request}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add what every page of the admin shows."""
+        """Add the context of every admin page."""
         return super().get_context_data(**kwargs) | admin.site.each_context(self.request)
 
 
 def change_own_password(request: HttpRequest) -> HttpResponseBase:
-    """Answer in place of the admin site's own view, which takes no other form."""
+    """Replace the view of the admin site, whose form cannot be configured."""
     return admin.site.admin_view(OwnPasswordView.as_view())(request)
 
 
@@ -92,7 +92,7 @@ class MembershipAdmin(admin.ModelAdmin[Membership]):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
-    """Tokens are issued here (and shown once), listed and revoked, never changed."""
+    """Tokens can be issued (and are shown once), listed and revoked, but not changed."""
 
     list_display = ["name", "hint", "user", "created_at", "last_used_at", "expires_at", "revoked_at"]
     list_filter = [("revoked_at", admin.EmptyFieldListFilter), ("expires_at", admin.EmptyFieldListFilter)]
@@ -102,26 +102,26 @@ class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
     actions = ["revoke"]
 
     def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[Any]:
-        """Offer what is chosen on issue; show the rest afterwards."""
+        """Show the fields of a new token when it is issued, and all fields later."""
         chosen: list[Any] = ["user", "name", "expires_at"]
         return [*chosen, "hint", "digest", "created_at", "last_used_at", "revoked_at"] if obj else chosen
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[Any]:
-        """Fix everything once the token is issued."""
+        """Make all fields of an issued token read-only."""
         return self.get_fields(request, obj) if obj else []
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: ModelForm[ApiToken], change: bool) -> None:
-        """Issue the token and show it in a message, for the only time."""
+        """Issue the token and show it in a message, once."""
         if change:
             return
         row, raw = ApiToken.issue(obj.user, obj.name, obj.expires_at)
-        # The admin site continues with the object that it was given, to log the addition and to link to it.
+        # The admin site uses this object afterwards, to log the addition and to link to it.
         obj.__dict__.update(row.__dict__)
         self.message_user(request, f"The token, shown only now: {raw}", messages.WARNING)
 
     @admin.action(description="Revoke the selected tokens", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
-        """Close the tokens from the next request on."""
+        """Revoke the tokens from the next request on."""
         tokens = list(queryset.filter(revoked_at=None))
         for token in tokens:
             token.revoke()

@@ -1,4 +1,4 @@
-"""Bearer tokens: API tokens and JWT access tokens, over HTTP and over WebSockets alike."""
+"""Bearer tokens: API tokens and JWT access tokens, over HTTP and WebSockets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_TOKEN = 4096
 def authenticate_bearer(raw: str) -> User | None:
     """Return the active user of `raw`, an API token or a JWT access token; None if it is not valid.
 
-    An API token is looked up by its digest: the same one query whether it is unknown, revoked or expired.
+    An API token is looked up by its digest, with the same query whether it is unknown, revoked or expired.
     """
     if not raw or len(raw) > LONGEST_TOKEN or not raw.isascii():
         return None
@@ -39,7 +39,7 @@ class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer …`. Another scheme, or no header, is left to the next authentication class."""
 
     def authenticate(self, request: Request) -> tuple[User, Any] | None:
-        """Return the user. Raises `AuthenticationFailed` (401) for a bearer token that opens nothing."""
+        """Return the user. Raises `AuthenticationFailed` (401) for an invalid bearer token."""
         scheme, _, raw = get_authorization_header(request).decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             return None
@@ -49,5 +49,5 @@ class BearerAuthentication(BaseAuthentication):
         return user, None
 
     def authenticate_header(self, request: Request) -> str:
-        """Return the challenge that a 401 carries."""
+        """Return the challenge of a 401 response."""
         return 'Bearer realm="workflow-platform"'

@@ -1,4 +1,4 @@
-"""Who calls a view outside of the REST framework."""
+"""The caller of a view outside of the REST framework."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workflow_platform.core.accounts.models import User
 
 
 def caller_of(request: HttpRequest) -> User | None:
-    """Return the user of the bearer token, or of the session where there is no such token; None if there is neither."""
+    """Return the user of the bearer token or, without one, of the session; None if there is neither."""
     scheme, _, raw = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return authenticate_bearer(raw.strip())

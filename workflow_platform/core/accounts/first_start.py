@@ -1,4 +1,4 @@
-"""The first admin, made on first start."""
+"""Creates the first admin on the first start."""
 
 from __future__ import annotations
 

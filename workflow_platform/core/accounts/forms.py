@@ -1,4 +1,4 @@
-"""Forms that take passwords: the logins of the pages and of the admin, and the admin's changes of a password."""
+"""Forms with passwords: the logins of the pages and of the admin, and the password changes of the admin."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Limited(AuthenticationForm):
     error_messages = AuthenticationForm.error_messages | {"invalid_login": passwords.WRONG_LOGIN}
 
     def clean(self) -> dict[str, Any]:
-        """Check name and password, unless there have been too many attempts."""
+        """Check name and password. Raises an error after too many attempts."""
         try:
             return super().clean()
         except REFUSED as refusal:
@@ -31,11 +31,11 @@ class _Limited(AuthenticationForm):
 
 
 class LoginForm(_Limited):
-    """For the pages."""
+    """The login of the pages."""
 
 
 class AdminLoginForm(_Limited, AdminAuthenticationForm):
-    """For the admin, which lets in staff alone."""
+    """The login of the admin, for staff only."""
 
 
 def _end_tokens_field() -> forms.BooleanField:
@@ -48,7 +48,7 @@ def _end_tokens_field() -> forms.BooleanField:
 
 
 class OwnPasswordForm(PasswordChangeForm):
-    """A staff member's change of their own password in the admin. `request` carries the limits on guesses."""
+    """A staff member's change of their own password in the admin. Attempts are limited by `request`."""
 
     end_tokens = _end_tokens_field()
 
@@ -57,7 +57,7 @@ class OwnPasswordForm(PasswordChangeForm):
         self._request = request
 
     def clean_old_password(self) -> str:
-        """Check the old password. Raises what `passwords.is_right` does: `LoginMiddleware` answers."""
+        """Check the old password. Raises what `passwords.is_right` raises; `LoginMiddleware` responds."""
         password = str(self.cleaned_data["old_password"])
         if not passwords.is_right(self._request, self.user.username, self.user, password):
             raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")

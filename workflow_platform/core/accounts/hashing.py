@@ -1,5 +1,5 @@
-"""Password hashing, a few at a time in a process. A hash takes a core for some hundred milliseconds, so that many at
-once would slow down everything else; and a caller who waits for one must not keep a database connection."""
+"""Password hashing with a limit of concurrent hashes per process. A hash uses a core for some hundred milliseconds, so
+many at once would slow down everything else. A caller that waits for one must not keep a database connection."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _preferred: ContextVar[bool] = ContextVar("preferred", default=False)
 
 
 class HashingBusy(APIException):
-    """Too many logins are waiting. Nothing was checked; the same request may succeed in a moment."""
+    """Too many logins are waiting. The password was not checked; try the request again in a moment."""
 
     status_code = 503
     default_detail = f"Too many logins are in progress. Try again in {RETRY_AFTER_SECONDS} seconds."
     default_code = "busy"
     wait = RETRY_AFTER_SECONDS
-    """Seconds; REST framework sends it as Retry-After."""
+    """Seconds; the REST framework sends it as Retry-After."""
 
 
 class Gate:
-    """Lets `at_once` callers through at a time and `queued` more wait; twice as many where they are preferred."""
+    """Lets `at_once` callers through at a time, and lets `queued` more wait; twice as many if they are preferred."""
 
     def __init__(self, at_once: int, queued: int) -> None:
         self._free = threading.Semaphore(at_once)
@@ -43,7 +43,7 @@ class Gate:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for a turn and take it. Raises HashingBusy, at once if the queue is full."""
+        """Wait for a turn and hold it in the block. Raises HashingBusy, immediately if the queue is full."""
         if not self._free.acquire(blocking=False):
             self._wait()
         try:
@@ -71,7 +71,7 @@ gate = PerProcess(lambda: Gate(settings.PASSWORD_HASHES_AT_ONCE, settings.PASSWO
 
 @contextmanager
 def preferred(yes: bool = True) -> Iterator[None]:
-    """Let the hashes made inside wait where others would be refused: those of devices that are known."""
+    """Let the hashes in the block, those of known devices, wait in the second half of the queue."""
     token = _preferred.set(yes)
     try:
         yield
@@ -83,7 +83,7 @@ class QueuedPBKDF2PasswordHasher(PBKDF2PasswordHasher):
     """Django's default hasher, with the same hashes, behind the gate."""
 
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
-        """Return the hash. Outside of a transaction, gives this thread's database connections back first. Raises
+        """Return the hash. Outside of a transaction, releases this thread's database connections first. Raises
         HashingBusy."""
         _release_connections()
         with gate().turn():
@@ -96,7 +96,7 @@ def _release_connections() -> None:
     except RuntimeError:
         pass
     else:
-        return  # a thread that runs an event loop holds no connection, and Django refuses to look
+        return  # a thread with an event loop holds no connection, and Django raises on access
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
-            connection.close()  # back to the pool; the next query takes one again
+            connection.close()  # returns it to the pool; the next query takes one again

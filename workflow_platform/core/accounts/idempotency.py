@@ -1,4 +1,4 @@
-"""`Idempotency-Key` on POSTs that create: the same request again, within a day, gets the object of the first.
+"""`Idempotency-Key` on POSTs that create: a repeated request within a day gets the object of the first one.
 
 The key is taken in the transaction that creates the object, so that there is either both or neither; a request that
 arrives while the first is running waits for that transaction's end.
@@ -41,7 +41,7 @@ M = TypeVar("M", bound=models.Model)
 
 
 class KeyRefused(APIException):
-    """The key is malformed, or was used for something else."""
+    """The key is malformed, or was used for another request."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{HEADER}: {message}")
@@ -50,7 +50,8 @@ class KeyRefused(APIException):
 
 
 def create_once(request: Request, find: Callable[[str], M | None], create: Callable[[], M]) -> tuple[M, bool]:
-    """Return what `create` makes, or what it made for the same request within the last 24 hours, and whether it is new.
+    """Return the object that `create` creates, or has created for the same request within the last 24 hours, and
+    whether it is new.
 
     `find` returns the object with an id, None where the caller may not see it or it is gone. Without the header every
     call creates. Raises KeyRefused: 400 for a malformed key, 422 if the key was used with another body, 409 if the
@@ -77,7 +78,7 @@ def create_once(request: Request, find: Callable[[str], M | None], create: Calla
 
 
 def _wait_for_turn(user: User, path: str, key: str) -> None:
-    """Let one request with the key through at a time, until the transaction ends."""
+    """Block other requests with the key until the transaction ends."""
     name = hashlib.sha256(f"{user.pk}\n{path}\n{key}".encode()).digest()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(name[:8], signed=True)])
@@ -96,9 +97,9 @@ def _again(stored: IdempotentRequest, digest: str, find: Callable[[str], M | Non
 
 
 def _digest(request: Request) -> str:
-    """Return the digest of the body's meaning: neither blanks nor the order of fields matter.
+    """Return the digest of the body, regardless of spaces and the order of fields.
 
-    With our key: the body may hold a secret that is easily guessed, as those of credentials do.
+    It is keyed, since the body may contain a secret that is easy to guess.
     """
     body = orjson.dumps(request.data, option=orjson.OPT_SORT_KEYS)
     return hmac.new(settings.SECRET_KEY.encode(), body, hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""The page that the link of an invitation opens."""
+"""The page of an invitation link."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workflow_platform.core.accounts.models import User
 @login_required
 @require_http_methods(["GET", "POST"])
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
-    """Show what is offered to the user it is addressed to; a POST accepts it."""
+    """Show the invitation to its addressee; a POST accepts it."""
     user = cast(User, request.user)
     try:
         if request.method == "POST":

@@ -1,4 +1,4 @@
-"""What the API says and takes about invitations."""
+"""Serializers of invitations."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class InviteSerializer(BodySerializer):
     expires_at = serializers.DateTimeField(required=False, help_text="Default: in seven days. Maximum: in 30 days.")
 
     def validate_expires_at(self, value: datetime) -> datetime:
-        """Refuse a time that is past, or too far away."""
+        """Reject a time in the past or too far in the future."""
         now = timezone.now()
         if not now < value <= now + LONGEST_VALID:
             raise serializers.ValidationError(f"An invitation expires within {LONGEST_VALID.days} days.", code="range")
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Want one addressee."""
+        """Require exactly one addressee."""
         if len({"email", "username"} & attrs.keys()) != 1:
             raise serializers.ValidationError("Give either email or username.", code="addressee")
         return attrs

@@ -1,4 +1,4 @@
-"""Inviting people to a workspace, and accepting."""
+"""Creates and accepts invitations to workspaces."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
     lookup_value_regex = "[0-9a-f-]{36}"
 
     def get_queryset(self) -> QuerySet[Invitation]:
-        """Return the invitations to the workspace in the path, ended ones too."""
+        """Return the invitations to the workspace in the path, including ended ones."""
         return Invitation.objects.filter(workspace=self._workspace()).select_related("invited_by", "accepted_by")
 
     @extend_schema(

@@ -1,7 +1,7 @@
 """Invitations: the only way into the workspace of another user, apart from the admin site.
 
-An invitation is a link with a secret. Nothing is looked up when it is made, so that it says nothing about who has an
-account; and it is good for one use, by the user it is addressed to, while its sender is still an admin.
+An invitation is a link with a secret. Nothing is looked up when it is created, so that it does not reveal who has an
+account. It can be used once, by its addressee, while its sender is still an admin.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ MOST_PENDING = 100
 MOST_PER_HOUR = 100
 LONGEST_TOKEN = 100
 KEPT = timedelta(days=90)
-"""How long an invitation can be read after its end."""
+"""How long an ended invitation is kept."""
 SWEPT = 1_000
 NO_SUCH_INVITATION = "This invitation does not exist, has expired, was used, or is for another person."
 
 
 class TooManyPending(APIException):
-    """The workspace has as many pending invitations as it may have."""
+    """The workspace has reached the limit of pending invitations."""
 
     status_code = 409
     default_detail = f"The workspace has {MOST_PENDING} pending invitations, which is the limit. Revoke some first."
@@ -39,17 +39,17 @@ class TooManyPending(APIException):
 
 
 class TooManyInvitations(APIException):
-    """The workspace has sent as many invitations in the last hour as it may send."""
+    """The workspace has reached the limit of invitations in an hour."""
 
     status_code = 429
     default_detail = f"A workspace can send {MOST_PER_HOUR} invitations an hour. Try again later."
     default_code = "throttled"
     wait = 600
-    """Seconds; REST framework sends it as Retry-After."""
+    """Seconds; the REST framework sends it as Retry-After."""
 
 
 class AlreadyMember(APIException):
-    """Who accepts is a member already, with the role that the admins gave them."""
+    """The user is already a member and keeps their role."""
 
     status_code = 409
     default_detail = "You are a member of this workspace already. One of its admins can change your role."
@@ -90,7 +90,7 @@ def revoke(invitation: Invitation) -> None:
 
 
 def find(token: str, user: User) -> Invitation:
-    """Return the invitation that a user may accept. Raises NotFound, the same for every reason why there is none."""
+    """Return the invitation that a user may accept. Raises NotFound, with the same message for every reason."""
     if len(token) <= LONGEST_TOKEN:
         invitation = Invitation.objects.select_related("workspace", "invited_by").filter(digest=_digest(token)).first()
         if (
@@ -107,7 +107,7 @@ def find(token: str, user: User) -> Invitation:
 def accept(token: str, user: User) -> Membership:
     """Make the user a member. Raises NotFound as `find` does, and AlreadyMember."""
     memberships.lock(find(token, user).workspace)
-    invitation = find(token, user)  # again: it may have been used, or its sender removed, while this waited
+    invitation = find(token, user)  # again: it may have been used, or its sender removed, during the wait
     if Membership.objects.filter(workspace=invitation.workspace, user=user).exists():
         raise AlreadyMember
     membership = Membership.objects.create(workspace=invitation.workspace, user=user, role=invitation.role)
@@ -117,7 +117,7 @@ def accept(token: str, user: User) -> Membership:
 
 
 def link(token: str) -> str:
-    """Return the address to send to the invited person."""
+    """Return the URL for the invited person."""
     return f"{settings.PUBLIC_URL}/invitations/{token}/"
 
 

@@ -29,7 +29,7 @@ def device_of(request: HttpRequest | None, user: User | None) -> str | None:
 
 
 def remember(request: HttpRequest, response: HttpResponseBase, user: User) -> None:
-    """Set the cookie that makes the device known for this user, beside the users it was known for."""
+    """Set the cookie that makes the device known for this user, in addition to its other users."""
     known = _read(request)
     others = [(key, mark) for key, mark in known["users"].items() if key != str(user.pk)]
     known["users"] = dict([*others, (str(user.pk), mark_of(user))][-USERS_PER_DEVICE:])
@@ -44,8 +44,8 @@ def remember(request: HttpRequest, response: HttpResponseBase, user: User) -> No
 
 
 def mark_of(user: User) -> str:
-    """Return what changes with the user's password and when they end all sessions. Of no use for guessing the
-    password: Django keys it with SECRET_KEY."""
+    """Return a value that changes with the user's password and when they end all sessions. It does not help to guess
+    the password: Django keys it with SECRET_KEY."""
     return user.get_session_auth_hash()[:32]
 
 

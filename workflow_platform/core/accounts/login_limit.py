@@ -1,9 +1,9 @@
-"""How many passwords may be guessed. Every attempt is counted before its password is checked, so that attempts in
+"""Limits the attempts to guess passwords. Every attempt is counted before its password is checked, so that attempts in
 parallel cannot pass the limit, and given back when the password was right.
 
-Counters are rows: an update of one is atomic and outlives Redis. A device that the user has logged in from before has a
-counter of its own, so that guessing cannot lock the owner of an account out. Without one, an account takes fewer
-guesses from one address than from all together: a single attacker leaves room for the owner at another address.
+Counters are rows: an update of one is atomic and outlives Redis. A device from which the user has logged in before has
+a separate counter, so that an attacker cannot lock the owner of an account out. Without one, an account allows fewer
+attempts from one address than from all addresses: a single attacker does not block the owner at another address.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from workflow_platform.core.outbound.addresses import IPAddress
 from workflow_platform.core.requests.client_address import counted_as
 
 WINDOW = timedelta(minutes=1)
-"""From the first attempt under a key; then its counter begins again."""
+"""From the first attempt under a key. After this time its counter restarts."""
 FAILURES_PER_NAME = 10
 FAILURES_PER_NAME_AND_ADDRESS = 5
 FAILURES_PER_ADDRESS = 30
@@ -44,17 +44,17 @@ class TooManyAttempts(APIException):
 
 
 REFUSED = (TooManyAttempts, HashingBusy)
-"""What checking a password raises instead of an answer."""
+"""The exceptions of a password check that was refused."""
 
 
 @dataclass(frozen=True)
 class LoginAttempt:
-    """One attempt, as it was counted."""
+    """One counted attempt."""
 
     counted: list[tuple[str, datetime]] = field(default_factory=list)
 
     def give_back(self) -> None:
-        """Count it no longer: the password was right, or was not checked."""
+        """Uncount the attempt: the password was right, or was not checked."""
         for key, began_at in self.counted:
             counter = LoginCounter.objects.filter(key=key, began_at=began_at, attempts__gt=0)
             counter.update(attempts=F("attempts") - 1)
@@ -65,7 +65,7 @@ def begin(username: str, address: IPAddress | None, device: str | None) -> Login
     limits = _limits(username, address, device)
     for counter in LoginCounter.objects.filter(key__in=limits, began_at__gt=timezone.now() - WINDOW):
         if counter.attempts >= limits[counter.key]:
-            raise TooManyAttempts(_wait(counter.began_at))  # seen without a write, as most of a flood is
+            raise TooManyAttempts(_wait(counter.began_at))  # without a write, since this is most of a flood
     attempt = LoginAttempt()
     for key, limit in limits.items():
         began_at = _count(key, limit)
@@ -85,7 +85,7 @@ def sweep() -> int:
 
 
 def _limits(username: str, address: IPAddress | None, device: str | None) -> dict[str, int]:
-    """Return the limit of each counter, the narrowest first: a flood against one account stops there."""
+    """Return the limit of each counter, the narrowest first, which stops a flood against one account."""
     if device is not None:
         return {_key("device", device, username): FAILURES_PER_DEVICE}
     name, network = username.casefold(), counted_as(address)
@@ -102,7 +102,7 @@ def _key(*parts: str) -> str:
 
 
 def _count(key: str, limit: int) -> datetime | None:
-    """Add one to a counter, unless it is at its limit. Returns when its window began, None at the limit."""
+    """Increment a counter below its limit. Returns the beginning of its window; None at the limit."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -123,5 +123,5 @@ def _count(key: str, limit: int) -> datetime | None:
 
 
 def _wait(began_at: datetime) -> int:
-    """Return after how many seconds, at least one, a counter's window is over."""
+    """Return the seconds, at least one, until a counter's window is over."""
     return max(1, round((began_at + WINDOW - timezone.now()).total_seconds() + 0.5))

@@ -1,4 +1,4 @@
-"""Adds to the response of a login what a form cannot: a status with Retry-After, and the cookie of the device."""
+"""Adds to the response of a login what a form cannot set: a status with Retry-After, and the cookie of the device."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LoginMiddleware(Middleware):
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Refuse with a text where another page reaches the limits, such as a password change in the admin."""
+        """Respond with a text if another page reaches the limits, such as a password change in the admin."""
         if not isinstance(exception, REFUSED):
             return None
         setattr(request, REFUSAL, exception)

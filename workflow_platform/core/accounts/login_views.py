@@ -1,4 +1,4 @@
-"""Logging in to the API, and who one is there."""
+"""Logins to the API, and the current user."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from workflow_platform.core.accounts.serializers import (
 
 
 class _OpenView(APIView):
-    """Open to everybody: no credentials are read, so a stale one in the request does not get in the way."""
+    """An open view. It reads no credentials, so that an expired one in the request does not matter."""
 
     authentication_classes = ()
     permission_classes = ()
 
     def get_authenticate_header(self, request: Request) -> str:
-        """Return the challenge, without which DRF would turn a 401 into a 403."""
+        """Return the challenge; without it DRF would turn a 401 into a 403."""
         return BearerAuthentication().authenticate_header(request)
 
 

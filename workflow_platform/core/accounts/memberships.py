@@ -1,4 +1,4 @@
-"""How a membership ends or changes. A workspace keeps at least one active admin."""
+"""Changes and ends memberships. A workspace keeps at least one active admin."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class LastAdmin(APIException):
 
 
 def lock(workspace: Workspace) -> None:
-    """Let one change of the workspace's members through at a time. Two admins who demote each other at once would
-    otherwise both see one other admin left."""
+    """Serialize changes of the workspace's members. Otherwise two admins who demote each other at once would both see
+    another admin."""
     Workspace.objects.select_for_update().get(pk=workspace.pk)
 
 
@@ -34,8 +34,8 @@ def change_role(membership: Membership, role: Role) -> None:
 
 @transaction.atomic
 def end(membership: Membership) -> None:
-    """End a membership, and revoke the pending invitations to the same user, so that removed is removed. Those that
-    the user sent are worth nothing without their role. Raises LastAdmin."""
+    """End a membership, and revoke the pending invitations to the same user, so that they cannot return. Invitations
+    from the user become invalid with their role. Raises LastAdmin."""
     _keep_an_admin(membership)
     user = membership.user
     pending = Invitation.objects.filter(workspace_id=membership.workspace_id, accepted_at=None, revoked_at=None)

@@ -1,4 +1,4 @@
-"""Who may read `/metrics`: callers from this machine, from METRICS_ALLOW, and staff."""
+"""Access to `/metrics`: for callers from this machine or METRICS_ALLOW, and for staff."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLOSED = (
 
 
 def metrics_refusal(request: HttpRequest) -> HttpResponse | None:
-    """Return the answer to a caller who may not read the metrics; None for one who may."""
+    """Return the response for a caller who may not read the metrics; None for one who may."""
     if _by_address(request):
         return None
     user = caller_of(request)
@@ -31,6 +31,6 @@ def _by_address(request: HttpRequest) -> bool:
     address = proven_address(request.META)
     if address is None:
         return False
-    # What a proxy on this machine passes on comes from elsewhere, whatever it says.
+    # A request through a proxy on this machine comes from another machine.
     local = address.is_loopback and not came_through_proxy(request.META)
     return local or within(address, networks(tuple(settings.METRICS_ALLOW)))

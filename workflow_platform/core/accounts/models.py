@@ -1,4 +1,4 @@
-"""Who may see what: users, workspaces, memberships and invitations with roles, tokens kept as hashes."""
+"""Users, workspaces, memberships and invitations with roles, and tokens, which are stored as hashes."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class User(AbstractUser):
     )
 
     def get_session_auth_hash(self) -> str:
-        """Return what a session or a JWT must carry to be accepted. It changes with the password and when the user
-        ends all sessions."""
+        """Return the value that a valid session or JWT contains. It changes with the password and when the user ends
+        all sessions."""
         return self._since_sessions_ended(super().get_session_auth_hash())
 
     def get_session_auth_fallback_hash(self) -> Iterator[str]:
@@ -65,7 +65,7 @@ class User(AbstractUser):
 
 class WorkspaceQuerySet(models.QuerySet["Workspace"]):
     def visible_to(self, user: User | object, role: Role = Role.VIEWER) -> Self:
-        """Return the workspaces in which `user` holds at least `role`; none for an anonymous caller."""
+        """Return the workspaces in which `user` has at least `role`; none for an anonymous caller."""
         user_id = getattr(user, "pk", None)
         if user_id is None or not getattr(user, "is_active", False):
             return self.none()
@@ -73,7 +73,7 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
 
 
 class Workspace(models.Model):
-    """Owns workflows, executions, credentials and endpoints; nothing is visible across it."""
+    """Owns workflows, executions, credentials and endpoints, which other workspaces cannot see."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=200)
@@ -96,12 +96,12 @@ M = TypeVar("M", bound=models.Model)
 
 
 class WorkspaceScopedQuerySet(models.QuerySet[M]):
-    """Base of every queryset behind an API, page or socket. `workspace_path` leads to its workspace."""
+    """Base of every queryset behind an API, page or socket. `workspace_path` is the path of fields to the workspace."""
 
     workspace_path = "workspace"
 
     def visible_to(self, user: User | object, role: Role = Role.VIEWER) -> Self:
-        """Return the rows of the workspaces in which `user` holds at least `role`."""
+        """Return the rows of the workspaces in which `user` has at least `role`."""
         visible = Workspace.objects.visible_to(user, role).order_by().values("pk")
         return self.filter(**{f"{self.workspace_path}__in": visible})
 
@@ -125,7 +125,7 @@ class Membership(models.Model):
         return f"{self.user} is {self.role} of {self.workspace}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save; a user's first membership becomes their default workspace, later ones never do."""
+        """Save the membership. The first one of a user sets their default workspace."""
         first = self._state.adding and not Membership.objects.filter(user_id=self.user_id).exists()
         super().save(*args, **kwargs)
         if first:
@@ -171,7 +171,8 @@ class Invitation(models.Model):
 
 
 class ApiToken(models.Model):
-    """A long-lived bearer token. It acts as its user; only a SHA-256 of it is kept (the token has 256 random bits)."""
+    """A long-lived bearer token. It acts as its user; only a SHA-256 of it is stored (the token has 256 random
+    bits)."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
@@ -199,7 +200,7 @@ class ApiToken(models.Model):
         return row, raw
 
     def revoke(self) -> None:
-        """Revoke the token. Saved by itself, so that open connections are checked."""
+        """Revoke the token. It is saved with `save`, so that open connections are checked."""
         if self.revoked_at is None:
             self.revoked_at = timezone.now()
             self.save(update_fields=["revoked_at"])
@@ -211,7 +212,7 @@ class ApiToken(models.Model):
 
     @property
     def usable(self) -> bool:
-        """Tell whether the token still opens anything."""
+        """Return whether the token is valid."""
         now = timezone.now()
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now) and self.user.is_active
 
@@ -234,7 +235,8 @@ class TokenFamily(models.Model):
         return f"{self.user}, logged in at {self.created_at:%Y-%m-%d %H:%M}"
 
     def end(self) -> None:
-        """Refuse the family's tokens from now on. Saved by itself, so that open connections are checked again."""
+        """End the family: its tokens become invalid. It is saved with `save`, so that open connections are checked
+        again."""
         if self.ended_at is None:
             self.ended_at = timezone.now()
             self.save(update_fields=["ended_at"])
@@ -252,7 +254,7 @@ class LoginCounter(models.Model):
 
 
 class IdempotentRequest(models.Model):
-    """A request that created something under an `Idempotency-Key`: the same one again gets the same object."""
+    """A request that created an object under an `Idempotency-Key`. A repeated request gets the same object."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
     path = models.CharField(max_length=200)

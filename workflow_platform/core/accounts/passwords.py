@@ -1,4 +1,4 @@
-"""Whether a password is right: the one place that checks one, for logins and for changes of the password."""
+"""Checks passwords, for logins and for changes of the password. No other module checks one."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ LOGGED_IN = "logged_in_user"
 
 
 def is_right(request: HttpRequest | None, username: str, user: User | None, password: str) -> bool:
-    """Tell whether the password is that of the active user. An unknown user takes as long as a known one.
+    """Return whether the password is that of the active user. An unknown user takes as long as a known one.
 
-    Raises TooManyAttempts before anything is checked, and HashingBusy where too many others wait.
+    Raises TooManyAttempts before the password is checked, and HashingBusy if too many others wait.
     """
     address = client_address(request.META) if request is not None else None
     device = device_of(request, user)
@@ -65,5 +65,5 @@ class PasswordBackend(ModelBackend):
     async def aauthenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> User | None:
-        """Do the same in a thread: Django's own would check the password in the event loop, without limits."""
+        """Do the same in a thread: Django's version would check the password in the event loop, without limits."""
         return await sync_to_async(self.authenticate)(request, username, password, **kwargs)

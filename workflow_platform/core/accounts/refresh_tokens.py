@@ -35,7 +35,7 @@ def issue(user: User) -> RefreshToken:
 
 
 def rotate(raw: str) -> RefreshToken | None:
-    """Use a refresh token up. Returns the next one; None if `raw` opens nothing, any longer or ever."""
+    """Use a refresh token. Returns the next one; None if `raw` is invalid."""
     old = _verified(raw, RefreshToken)
     user = _user_of(old) if old is not None else None
     if old is None or user is None:
@@ -46,7 +46,7 @@ def rotate(raw: str) -> RefreshToken | None:
     new: RefreshToken = RefreshToken.for_user(user)
     new.payload["exp"] = old["exp"]
     families = TokenFamily.objects.filter(pk=family_id, user=user)
-    # One statement: of two uses at once, one finds the token used.
+    # One statement, so that of two concurrent uses one fails.
     if families.filter(current=old["jti"], ended_at=None).update(current=new["jti"], used_at=timezone.now()):
         return _marked(new, user, family_id)
     for family in families:
@@ -55,7 +55,7 @@ def rotate(raw: str) -> RefreshToken | None:
 
 
 def revoke(raw: str) -> None:
-    """End the family of a refresh token, used or not. One that opens nothing changes nothing."""
+    """End the family of a refresh token, used or not. An invalid token has no effect."""
     token = _verified(raw, RefreshToken)
     user = _user_of(token) if token is not None else None
     if token is None or user is None:
@@ -87,7 +87,7 @@ def _verified(raw: str, kind: type[T]) -> T | None:
     try:
         return kind(raw)  # type: ignore[arg-type]  # the stubs say Token
     except (TokenError, ValueError, TypeError, OverflowError, OSError):
-        return None  # not all are TokenErrors: a time outside of the calendar, a claim of another type
+        return None  # not only TokenErrors: a time outside of the calendar, a claim of another type
 
 
 def _user_of(token: Token) -> User | None:
@@ -116,8 +116,8 @@ def _family_of(token: Token) -> UUID | None:
 
 
 def _adopt(token: RefreshToken, user: User) -> UUID | None:
-    """Make the family of a refresh token from before there were families. Its id is the token's own, so that the
-    token counts as used the second time."""
+    """Create the family of a refresh token of an older version. Its id is that of the token, so that the token can be
+    used only once."""
     family_id = uuid_or_none(str(token["jti"]))
     if family_id is not None:
         first = {"user": user, "current": token["jti"], "expires_at": _expiry(token)}

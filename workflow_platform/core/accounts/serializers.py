@@ -1,4 +1,4 @@
-"""What the API says and takes about people, workspaces, members and tokens."""
+"""Serializers of users, workspaces, members and tokens."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class WorkspaceSerializer(StrictBody, serializers.ModelSerializer[Workspace]):
         read_only_fields = ["id", "slug", "created_at"]
 
     def create(self, validated_data: dict[str, Any]) -> Workspace:
-        """Create the workspace under a slug made of its name; the random end keeps two of one name apart."""
+        """Create the workspace with a slug of its name; a random suffix makes the slug unique."""
         stem = slugify(validated_data["name"])[:60] or "workspace"
         return Workspace.objects.create(slug=f"{stem}-{uuid.uuid4().hex[:8]}", **validated_data)
 
@@ -80,7 +80,7 @@ class ApiTokenSerializer(StrictBody, serializers.ModelSerializer[ApiToken]):
         read_only_fields = ["id", "hint", "created_at", "last_used_at", "revoked_at"]
 
     def validate_expires_at(self, value: datetime | None) -> datetime | None:
-        """Refuse a token that would be born expired."""
+        """Reject a time in the past."""
         if value is not None and value <= timezone.now():
             raise serializers.ValidationError("This time has already passed.", code="past")
         return value

@@ -1,4 +1,4 @@
-"""Ending what a user is logged in with: sessions, JWTs and API tokens."""
+"""Ends the sessions, JWTs and API tokens of a user."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def end_sessions(user: User, *, api_tokens: bool) -> int:
 
 
 def keep_this_session(request: HttpRequest, user: User) -> None:
-    """Keep the session of the request, if it is the user's, under a new key after the others have ended."""
+    """Keep the session of the request, if it belongs to the user, under a new key after the others have ended."""
     session: Any = request.session
     if session.get(SESSION_KEY) == str(user.pk):
         request.user = user

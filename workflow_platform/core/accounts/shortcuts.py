@@ -1,4 +1,4 @@
-"""Looking up what a caller names."""
+"""Lookups of objects that a caller names."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ def get_visible_or_404(
 
 
 def get_visible_or_404(queryset: Any, user: User | object, role: Role = Role.VIEWER, **lookup: Any) -> Any:
-    """Return the row if the caller holds `role` for it. Raises Http404 where they may not even see it (or the lookup
-    makes no sense, like an id that is no UUID), and PermissionDenied where they may see it and not do what needs
-    `role`."""
+    """Return the row if the caller has `role` for it. Raises Http404 if they may not see it (or the lookup is invalid,
+    such as an id that is no UUID), and PermissionDenied if they may see it but do not have `role`."""
     try:
         row = queryset.visible_to(user).filter(**lookup).first()
     except (ValidationError, ValueError):

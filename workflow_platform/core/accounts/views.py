@@ -1,4 +1,4 @@
-"""Workspaces, their members and invitations to them, and one's own API tokens."""
+"""Workspaces, their members and invitations, and the caller's API tokens."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class WorkspaceViewSet(
 
     def get_queryset(self) -> QuerySet[Workspace]:
         """Return the workspaces that the caller is a member of, each with their role in it."""
-        # The join is the one that visible_to filters, hence the caller's own membership.
+        # visible_to filters this join, so the membership is the caller's.
         return Workspace.objects.visible_to(self.request.user).annotate(role=F("memberships__role"))
 
     @extend_schema(parameters=[idempotency.PARAMETER])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Create a workspace with the caller as its admin."""
         serializer = self.get_serializer(data=request.data)
-        # In there: a slug that the first request took is no mistake of the second.
+        # Validate inside: for a repeated request, a slug that the first one used is no error.
         workspace, _ = create_once(
             request, lambda pk: self.get_queryset().filter(pk=pk).first(), lambda: self._created(serializer)
         )
@@ -116,13 +116,13 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
 
     def _locked_member(self) -> Membership:
         memberships.lock(workspace_in_path(self.kwargs["workspace_id"], self.request, Role.ADMIN))
-        # Checks the role again: the caller may have ceased to be admin while waiting for the lock.
+        # Checks the role again: the caller may have lost it while waiting for the lock.
         return self.get_object()
 
 
 def workspace_in_path(workspace_id: str, request: Request, role: Role) -> Workspace:
-    """Return the workspace that a path names. Raises Http404 where the caller is no member of it, and
-    PermissionDenied where they do not hold `role`."""
+    """Return the workspace in the path. Raises Http404 if the caller is not a member of it, and PermissionDenied if
+    they do not have `role`."""
     try:
         key = uuid.UUID(workspace_id)
     except ValueError:

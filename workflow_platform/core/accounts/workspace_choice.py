@@ -1,4 +1,4 @@
-"""In which workspace something is created: the one that is named, or the only one. Never a guess."""
+"""The workspace of a new object: the one in the request, or the only one of the user."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _ARTICLES = {Role.VIEWER: "a viewer", Role.EDITOR: "an editor", Role.ADMIN: "an 
 def workspace_for(user: User, workspace_id: UUID | str | None, role: Role) -> Workspace:
     """Return the workspace of an API request that creates something.
 
-    `wanted` is what the body names. Raises ValidationError (400) where it names none and the user is a member of
-    several, whatever their roles, and PermissionDenied (403) where the user does not hold `role`.
+    `workspace_id` is the id in the body. Raises ValidationError (400) if there is none and the user is a member of
+    several workspaces, with any role, and PermissionDenied (403) if the user does not have `role`.
     """
     if workspace_id is None:
         memberships = Membership.objects.filter(user=user).select_related("workspace").order_by("workspace__name")
@@ -32,7 +32,8 @@ def workspace_for(user: User, workspace_id: UUID | str | None, role: Role) -> Wo
 
 
 def offered(user: User, role: Role) -> list[Workspace]:
-    """Return the workspaces in which the user holds `role`, by name, their own default first: what a page offers."""
+    """Return the workspaces in which the user has `role`, for a selection on a page: the default first, then by
+    name."""
     workspaces = Workspace.objects.visible_to(user, role).order_by("name", "id")
     return sorted(workspaces, key=lambda workspace: workspace.pk != user.default_workspace_id)
 

@@ -1,4 +1,4 @@
-"""Serializers of requests: bodies and queries are taken exactly as the OpenAPI schema describes them.
+"""Serializers of requests: bodies and queries must match the OpenAPI schema exactly.
 
 DRF converts what it can: `"no"` and `0` are false, `1` is a string, an unknown or empty query parameter is ignored. A
 filter that is ignored lists everything, and a `dry_run` that is converted runs. Here nothing is converted.
@@ -18,16 +18,16 @@ from rest_framework.request import Request
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(6000, 1, 1, tzinfo=UTC)
-"""No row is older or newer: a filter from year 1 or until year 9999 is the same as one from here or until here."""
+"""No row is older or newer: filters with times beyond are equivalent."""
 LARGEST_INTEGER = 2**53 - 1
-"""The largest that every JSON reader keeps exactly; PostgreSQL's bigint holds it."""
+"""The largest integer that every JSON parser keeps exactly; it fits into PostgreSQL's bigint."""
 PAGING = frozenset({"limit", "cursor", "format"})
-"""Query parameters that every list has."""
+"""Query parameters of every list."""
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
 
 
 class Moment(serializers.DateTimeField):
-    """A point in time to filter by. What lies beyond every row is moved to EARLIEST or LATEST, so that neither time
+    """A point in time to filter by. Times beyond every row are replaced by EARLIEST or LATEST, so that neither time
     zones nor PostgreSQL overflow."""
 
     def enforce_timezone(self, value: datetime) -> datetime:
@@ -61,7 +61,7 @@ class BodySerializer(StrictBody, serializers.Serializer[Any]):
     """A JSON body, or an object in one."""
 
     closed = False
-    """Whether a field that does not exist is refused: a filter's `type` in place of `types` would mean everything."""
+    """Whether unknown fields are rejected: a filter with `type` instead of `types` would match everything."""
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values."""
@@ -80,7 +80,7 @@ def refuse_wrong_types(fields: Mapping[str, Any], data: Mapping[str, Any]) -> No
 
 
 def wrong_type(field: serializers.Field[Any, Any, Any, Any], value: Any) -> str | None:
-    """Return what is wrong with the JSON type of a value; None if it fits, or the field itself says."""
+    """Return what is wrong with the JSON type of a value; None if it is right, or the field validates it itself."""
     if value is None or field.read_only:
         return None
     if isinstance(field, serializers.ListField | serializers.MultipleChoiceField):
@@ -115,7 +115,7 @@ def _wrong_integer(value: Any) -> str | None:
 
 
 def _shown(value: Any) -> str:
-    """Return a JSON value for an error, without what it holds: that may be a secret."""
+    """Return the type of a JSON value for an error, without its content, which may be a secret."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -135,7 +135,7 @@ class QueryBoolean(serializers.BooleanField):
 
 
 class QuerySerializer(serializers.Serializer[Any]):
-    """The query of a request. Refuses unknown names, empty values, and one value given twice."""
+    """The query of a request. Rejects unknown names, empty values, and repeated values."""
 
     @classmethod
     def of(cls, request: Request) -> Self:
@@ -172,7 +172,7 @@ class QuerySerializer(serializers.Serializer[Any]):
 
 
 def _says_something(value: str, field: Any) -> bool:
-    """Tell whether a value is more than blanks; in a list that is separated by commas, more than commas."""
+    """Return whether a value is not blank; in a list separated by commas, not only commas."""
     return bool(value.strip(", ") if isinstance(field, serializers.ListField) else value.strip())
 
 

@@ -1,4 +1,4 @@
-"""Reading JSON that strangers send, so that all of it can also be stored."""
+"""Parses JSON of untrusted requests and rejects what cannot be stored."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
 MAX_DEPTH = 200
-"""Levels of nesting. Far below what Python can walk by recursion."""
+"""The maximum nesting, far below Python's recursion limit."""
 _DEEPEST_WRITTEN = 254
-"""What orjson writes; it refuses one level more."""
+"""The maximum nesting that orjson writes."""
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*(\\u0000)")
 
 
 class StrictJSONParser(JSONParser):
-    """JSON as RFC 8259 has it. Refuses what PostgreSQL could not store (NUL, lone surrogates, NaN) or Python not walk
-    (more than MAX_DEPTH levels of nesting)."""
+    """JSON (RFC 8259). Rejects what PostgreSQL cannot store (NUL, lone surrogates, NaN) and more than MAX_DEPTH levels
+    of nesting."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -29,7 +29,7 @@ class StrictJSONParser(JSONParser):
 
 
 def parse_json(body: bytes) -> Any:
-    """Return what `body` says. Raises `ParseError`, whose detail names line and column."""
+    """Return the parsed `body`. Raises `ParseError`, whose detail names line and column."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -46,7 +46,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def is_too_deep(raw: bytes, value: Any) -> bool:
-    """Tell whether `value`, which `raw` says, is nested more than MAX_DEPTH levels deep."""
+    """Return whether `value`, parsed from `raw`, is nested more than MAX_DEPTH levels deep."""
     if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return False
     for _ in range(_DEEPEST_WRITTEN - MAX_DEPTH):

@@ -1,4 +1,4 @@
-"""In which format the API answers."""
+"""The format of API responses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rest_framework.renderers import BaseRenderer
 
 
 class Negotiation(DefaultContentNegotiation):
-    """`?format=` that an address does not have is a 400 that names the formats, not a 404."""
+    """An unknown `?format=` is a 400 that names the formats, not a 404."""
 
     def filter_renderers(self, renderers: Iterable[BaseRenderer], format: str) -> list[BaseRenderer]:
         """Return the renderers of a format. Raises ValidationError."""

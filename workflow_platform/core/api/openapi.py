@@ -1,7 +1,7 @@
-"""What the OpenAPI document says beside what drf-spectacular finds: the errors of each operation.
+"""Extends the OpenAPI document of drf-spectacular by the errors of each operation.
 
-The errors are derived from what an operation takes and from its view, in one place. An operation that can fail in
-another way adds the status to its own responses, as `404: None`; the description comes from here.
+The errors are derived from the parameters of an operation and its view. An operation that can fail in another way adds
+the status to its responses, as `404: None`; the description comes from here.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class OperationSchema(AutoSchema):
         return operation | {"responses": answers | errors}
 
     def _get_serializer_field_meta(self, field: Any, direction: Any) -> dict[str, Any]:
-        """Add that a text must hold more than blanks, where it must."""
+        """Add a pattern to texts that must not be blank."""
         meta: dict[str, Any] = super()._get_serializer_field_meta(field, direction)  # type: ignore[no-untyped-call]
         if direction == "request" and meta.get("minLength") == 1 and field.trim_whitespace:
             meta.setdefault("pattern", r"\S")
@@ -92,8 +92,8 @@ class OperationSchema(AutoSchema):
         keyed = any(parameter["name"] == IDEMPOTENCY_KEY for parameter in parameters)
         guarded = any(not isinstance(permission, AllowAny) for permission in self.view.get_permissions())
         applies = {
-            400: True,  # a NUL character in the address, if nothing else
-            401: True,  # the open addresses take credentials in their bodies
+            400: True,  # at least for a NUL character in the URL
+            401: True,  # open endpoints take credentials in their bodies
             403: guarded,
             404: "path" in locations,
             406: True,
@@ -108,7 +108,7 @@ class OperationSchema(AutoSchema):
 
 
 class ClosedBodies(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # registers by being defined
-    """Says of a body that refuses unknown fields that it does."""
+    """Marks bodies that reject unknown fields."""
 
     target_class = "workflow_platform.core.api.inputs.BodySerializer"
     match_subclasses = True

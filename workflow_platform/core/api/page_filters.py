@@ -1,4 +1,4 @@
-"""What lists on pages have in common: a span of time as a filter, and addresses that page on."""
+"""Common parts of lists on pages: a time range as a filter, and the URLs of other pages."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class PageFilters(forms.Form):
     until = forms.DateTimeField(required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
 
     def chosen(self) -> dict[str, Any]:
-        """Return the filters that are set and make sense."""
+        """Return the valid filters."""
         self.is_valid()
         return {name: value for name, value in self.cleaned_data.items() if value}
 
     def span(self) -> tuple[datetime | None, datetime | None]:
-        """Return from when and until when."""
+        """Return the start and end of the time range."""
         chosen = self.chosen()
         if (span := RANGES.get(chosen.get("range", ""))) is not None:
             return timezone.now() - span, None
@@ -53,7 +53,7 @@ def page_query(request: HttpRequest, **changed: object) -> str:
 
 
 def uuid_or_none(text: str | None) -> UUID | None:
-    """Return the UUID that `text` is, None where it is none."""
+    """Parse a UUID; None if `text` is not one."""
     try:
         return UUID(text) if text else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""Lists that are read page by page, with a cursor."""
+"""Pagination of lists with cursors."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ BAD_CURSOR = "The cursor is invalid. Use `next` or `previous` of an earlier resp
 
 
 class CursorPages(CursorPagination):
-    """Pages of at most `limit` rows. An invalid cursor or limit, and a parameter that a list does not have,
-    is a 400."""
+    """Pages of at most `limit` rows. An invalid cursor or limit, or an unknown parameter, is a 400."""
 
     page_size_query_param = "limit"
     cursor_query_description = "The cursor from `next` or `previous` of an earlier response."
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> Any:
-        """Return the rows of the page that the query asks for."""
+        """Return the rows of the requested page."""
         if not getattr(request, "_query_is_checked", False):  # the list has no filters
             QuerySerializer.of(request)
         try:
             return super().paginate_queryset(queryset, request, view)
-        except (ModelValidationError, ValueError, OverflowError):  # the position in a cursor is no id or time
+        except (
+            ModelValidationError,
+            ValueError,
+            OverflowError,
+        ):  # the position in the cursor is neither an id nor a time
             raise ValidationError({self.cursor_query_param: [BAD_CURSOR]}) from None
 
     def decode_cursor(self, request: Request) -> Cursor | None:
@@ -37,12 +40,12 @@ class CursorPages(CursorPagination):
             cursor: Cursor | None = super().decode_cursor(request)
         except NotFound:
             raise ValidationError({self.cursor_query_param: [BAD_CURSOR]}) from None
-        if cursor is not None and cursor == (0, False, None):  # it decodes, to nothing
+        if cursor is not None and cursor == (0, False, None):  # it decodes to an empty cursor
             raise ValidationError({self.cursor_query_param: [BAD_CURSOR]})
         return cursor
 
     def get_page_size(self, request: Request) -> int:
-        """Return `limit`, at most `max_page_size`. Raises ValidationError where it is not a number above 0."""
+        """Return `limit`, at most `max_page_size`. Raises ValidationError if it is not a number above 0."""
         value = request.query_params.get("limit")
         if value is None:
             return int(self.page_size or 0)
@@ -63,7 +66,7 @@ class CursorPages(CursorPagination):
 
 
 class NewestFirst(CursorPages):
-    """Lists are read from the newest on; ids are UUIDv7, so their order is that of age."""
+    """Lists from the newest row on. Ids are UUIDv7, so they sort by age."""
 
     ordering = "-id"
     page_size = 50

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details: what is wrong, and in which field."""
+"""Errors as RFC 9457 problem details, with the invalid fields."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ RETRY_AFTER = "2"
 _AWAY = (OperationalError, InterfaceError, RedisError)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 UNREAD = "platform.unread_body"
-"""In the scope of a request whose body was not read: (status, detail, size in bytes as far as it is known)."""
+"""The key in the scope of a request whose body was not read: (status, detail, size in bytes if it is known)."""
 
 
 class Problem(exceptions.APIException):
-    """An error with a status, a sentence, and the fields that it is about."""
+    """An error with a status, a sentence, and the fields that caused it."""
 
     def __init__(self, status: int, detail: str, errors: list[dict[str, Any]] | None = None) -> None:
         super().__init__(detail)
@@ -55,7 +55,7 @@ class Problem(exceptions.APIException):
 def body(status: int, detail: str, instance: str, errors: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """Return the members of a problem."""
     problem: dict[str, Any] = {
-        "type": "about:blank",  # which RFC 9457 pairs with the status's own phrase as the title
+        "type": "about:blank",  # for which RFC 9457 requires the phrase of the status as the title
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
@@ -65,7 +65,7 @@ def body(status: int, detail: str, instance: str, errors: list[dict[str, Any]] |
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Turn whatever a DRF view raises into a problem; None for a bug, which `handler500` answers."""
+    """Turn the exceptions of a DRF view into a problem; None for a bug, to which `handler500` responds."""
     problem = (
         Problem(503, _away(error, context["request"].method)) if isinstance(error, _AWAY) else _as_api_exception(error)
     )
@@ -87,9 +87,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, (DataError, *_AWAY)):
         request = context["request"]
         fields = {"method": request.method, "path": request.path, "status_code": response.status_code}
-        level = (
-            logging.ERROR if isinstance(error, DataError) else logging.WARNING
-        )  # an outage has an error line already
+        level = logging.ERROR if isinstance(error, DataError) else logging.WARNING  # an outage is logged already
         logger.log(level, "request failed: %s; answered %d", error, response.status_code, extra=fields)
     if isinstance(error, _AWAY):
         response["Retry-After"] = RETRY_AFTER
@@ -99,14 +97,14 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
 
 def _as_api_exception(error: Exception) -> exceptions.APIException | None:
-    """Return DRF's counterpart of `error`; None where there is none."""
+    """Return DRF's counterpart of `error`; None if there is none."""
     if isinstance(error, exceptions.APIException):
         return error
     if isinstance(error, RequestDataTooBig):
         return Problem(413, too_large())
     if isinstance(error, SandboxUnavailable):
         return Problem(error.status, str(error))
-    if isinstance(error, DataError):  # what no check of ours has refused before
+    if isinstance(error, DataError):  # not rejected by earlier checks
         return Problem(400, UNSTORABLE)
     if isinstance(error, Http404):
         return exceptions.NotFound(NOT_FOUND)
@@ -118,7 +116,7 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
 
 
 def _away(error: BaseException, method: str | None) -> str:
-    """Return what to say where a server did not answer."""
+    """Return the detail for a server that did not respond."""
     if isinstance(error, RedisError):
         return REDIS_AWAY
     return UNKNOWN if method not in SAFE_METHODS and may_have_changed(error) else AWAY
@@ -145,7 +143,7 @@ def _flatten(detail: Any, path: str) -> Iterator[dict[str, Any]]:
 
 
 def json_problem(request: HttpRequest, status: int, detail: str) -> JsonResponse:
-    """Return a problem from outside DRF."""
+    """Return a problem response outside of DRF."""
     return JsonResponse(body(status, detail, request.path), status=status, content_type=CONTENT_TYPE)
 
 
@@ -157,7 +155,7 @@ def _for_programs(request: HttpRequest) -> bool:
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer a request that Django refuses."""
+    """Respond to a request that Django rejects."""
     if isinstance(exception, RequestDataTooBig):
         return _refuse_body(request, 413, too_large())
     if _for_programs(request):
@@ -166,14 +164,14 @@ def handler400(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def handler403(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer a request that is not allowed."""
+    """Respond to a request that is not allowed."""
     if _for_programs(request):
         return json_problem(request, 403, str(exception) or "You do not have permission to do this.")
     return defaults.permission_denied(request, exception)
 
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer a request for what does not exist. Never echoes the URL patterns that Django's own message lists."""
+    """Respond to a request for an unknown URL. Does not list URL patterns, as Django's message does."""
     if _for_programs(request):
         return json_problem(request, 404, NOT_FOUND)
     return defaults.page_not_found(request, exception)
@@ -223,10 +221,10 @@ def _refuse_body(request: HttpRequest, status: int, detail: str) -> HttpResponse
 
 
 class BodyLimitMiddleware(Middleware):
-    """Refuses a body that is too large before anything reads it."""
+    """Rejects a body that is too large before it is read."""
 
     def refusal(self, request: HttpRequest) -> HttpResponse | None:
-        """Return the response that refuses the request; None to pass it on."""
+        """Return the response that rejects the request; None to pass it on."""
         unfit = unfit_body(request)
         if unfit is None:
             return None
@@ -235,9 +233,9 @@ class BodyLimitMiddleware(Middleware):
 
 
 def unfit_body(request: HttpRequest) -> tuple[int, str, int] | None:
-    """Return status, detail and size where the body of a request was not or must not be read: by its declared length,
-    or by what was received where none is declared (chunked), which is then filled in: DRF takes a body without a length
-    for an empty one."""
+    """Return status, detail and size if the body of a request was not or must not be read, by its declared length. For
+    a body without a declared length (chunked), the received length is used and set, since DRF would take the body for
+    empty."""
     unread: tuple[int, str, int] | None = getattr(request, "scope", {}).get(UNREAD)
     if unread is not None:
         return unread

@@ -12,7 +12,7 @@ from workflow_platform.core.logs.formatters import JsonFormatter, TextFormatter
 FORMATS = ("text", "json")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NOTSET", "WARN", "FATAL")
 """The last three are other names that LOG_LEVEL has always accepted."""
-# Django and RQ give these handlers of their own: without handlers, their lines go to ours.
+# Django and RQ add handlers to these loggers. Without them, their lines use our handler.
 _PLAIN = ("django", "django.server", "rq.worker", "rq.job", "rq.scheduler")
 
 
@@ -36,7 +36,7 @@ def formatter(log_format: str) -> logging.Formatter:
 
 
 def log_uncaught_exceptions() -> None:
-    """Have errors that end the process or one of its threads written as log lines, not as bare tracebacks."""
+    """Log errors that end the process or one of its threads, instead of printing bare tracebacks."""
     logger = logging.getLogger("workflow_platform.uncaught")
 
     def in_process(kind: Any, error: Any, trace: Any) -> None:

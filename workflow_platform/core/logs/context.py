@@ -1,4 +1,4 @@
-"""The fields that every log line of a request or an execution carries, in context variables.
+"""The fields of all log lines of a request or an execution, in context variables.
 
 asyncio tasks and asgiref's threads inherit the context. Threads of the standard library start without one: a thread
 that works on an execution enters `execution_logging` itself.
@@ -17,7 +17,7 @@ _process_fields: dict[str, Any] = {}
 
 
 class LoggedExecution(Protocol):
-    """What a log line says about an execution."""
+    """The fields of a log line about an execution."""
 
     @property
     def pk(self) -> Any: ...
@@ -69,7 +69,7 @@ def without_log_context() -> contextvars.Context:
 
 
 def set_process_fields(component: str, **added: Any) -> None:
-    """Set the fields that every JSON line of this process carries, such as `worker`."""
+    """Set the fields of every JSON line of this process, such as `worker`."""
     _process_fields.clear()
     _process_fields.update(component=component, **added)
 

@@ -16,19 +16,19 @@ from workflow_platform.core.secrets.secret_names import MASK, masked, masked_tex
 MAX_MESSAGE, MAX_VALUE = 8_000, 1_000
 """Characters of a message and of a field; the rest is cut."""
 _SECRET_PATHS = re.compile(r"(/invitations/|/hooks/resume/[0-9a-fA-F-]+/)[^/?\s\"']+")
-"""Paths whose next part lets its reader in."""
+"""Paths whose next part is a secret that grants access."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LINE_ENDS = re.compile(r"[\x7f-\x9f\u2028\u2029]")
 _NEEDS_QUOTES = re.compile(r"[\s\"=\[\]]|^$")
 
 
 def redacted(text: str) -> str:
-    """Return a text without the secrets that it names."""
+    """Return a text with its secrets masked."""
     return _SECRET_PATHS.sub(rf"\1{MASK}", masked_text(text))
 
 
 def one_line(text: str) -> str:
-    """Return a text with its control characters escaped: what a caller sends cannot begin another line."""
+    """Return a text with its control characters escaped, so that input of a caller cannot begin another line."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text.strip())
 
 
@@ -93,7 +93,7 @@ class JsonFormatter(OrjsonFormatter):
         )
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """Collect what the line says."""
+        """Collect the members of the JSON object."""
         collected: dict[str, Any] = {}
         super().add_fields(collected, record, message_dict)
         log_data["timestamp"] = collected["timestamp"]

@@ -1,5 +1,5 @@
-"""Which addresses may be called: public ones, and those that OUTBOUND_ALLOW names, at ports of OUTBOUND_PORTS. Names
-are resolved once."""
+"""Which addresses may be called: public ones and those in OUTBOUND_ALLOW, at the ports in OUTBOUND_PORTS. Names are
+resolved once."""
 
 from __future__ import annotations
 
@@ -31,36 +31,38 @@ SAVING_SECONDS = 3.0
 RESOLVERS = 128
 _POLL_SECONDS = 0.2
 
-# What `is_global` lets through although it leads elsewhere: protocol assignments (RFC 6890), translation and tunnel
+# Networks that are not public although `is_global` is true: protocol assignments (RFC 6890), translation and tunnel
 # prefixes, documentation, and all of IPv6 that is not global unicast (RFC 4291, RFC 6052, RFC 3056, RFC 9637).
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 _REFUSED_V6 = [ipaddress.ip_network(n) for n in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
 _REFUSED_V4 = [ipaddress.ip_network(n) for n in ("192.0.0.0/24", "192.88.99.0/24")]
 
-# Where something else than HTTP listens, which may take a line of a request for a command: from 1024 on those that
-# browsers refuse (the Fetch standard's bad ports), databases, queues and caches. A range does not open them.
+# Ports of other protocols, whose servers may take a line of a request for a command: from 1024 on the bad ports of the
+# Fetch standard, databases, queues and caches. A range in OUTBOUND_PORTS does not include them.
 _OF_OTHERS = frozenset({
     1433, 1521, 1719, 1720, 1723, 2049, 3306, 3389, 3659, 4045, 4190, 5060, 5061, 5432, 5672, 5900, 6000, 6379, 6566,
     6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080, 11211, 26379, 27017,
 })  # fmt: skip
 _HOST = re.compile(r"(?=.{1,254}\Z)[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?")
 _UNREADABLE = {"Cc", "Cs", "Zs", "Zl", "Zp"}
-"""Control characters, halves of characters, spaces, ends of lines and paragraphs."""
+"""Control characters, surrogates, spaces, line and paragraph separators."""
 
 
 ErrorClass = Literal["dns", "connect", "tls", "timeout", "reset", "protocol"]
-"""The name does not resolve; no connection; no trust; too late; cut off in the middle; not an answer in HTTP."""
+"""In this order: the name does not resolve; no connection; an untrusted certificate; a timeout; an interrupted
+response; a response that is not HTTP."""
 
 
 @dataclass(slots=True)
 class Timings:
-    """What the parts of a call took, in milliseconds; None where it did not come to it, or over a kept connection."""
+    """The durations of the parts of a call in milliseconds; None for parts that did not happen, such as the connection
+    when a kept one was used."""
 
     dns: float | None = None
     connect: float | None = None
     tls: float | None = None
     first_byte: float | None = None
-    """From the beginning to the answer's headers."""
+    """From the beginning to the headers of the response."""
     total: float | None = None
 
 
@@ -69,7 +71,7 @@ class OutboundRefused(Exception):
 
 
 class OutboundFailed(Exception):
-    """The request was allowed and did not succeed: no connection, no answer in time, or too large an answer."""
+    """The request was allowed but failed: no connection, no response in time, or a response that is too large."""
 
     def __init__(self, message: str, error_class: ErrorClass = "protocol") -> None:
         super().__init__(message)
@@ -82,7 +84,7 @@ class OutboundCancelled(OutboundFailed):
 
 
 def is_public(address: IPAddress) -> bool:
-    """Tell whether an address lies on the public internet, for sure."""
+    """Return whether an address is certainly public."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
@@ -101,8 +103,8 @@ def check_url(url: str, watch: Watch | None = None) -> tuple[str, int, list[IPAd
 
 
 def check_urls_saved(urls: Iterable[str]) -> dict[str, str]:
-    """Return why URLs that are about to be saved may not be called, by URL. They are checked again at every call, so
-    that a name which does not resolve now, or not within SAVING_SECONDS for all, is let pass."""
+    """Return the reasons why URLs that are to be saved may not be called, by URL. They are checked again at every call,
+    so a name that does not resolve now, or not within SAVING_SECONDS for all URLs, is accepted."""
     watch, refused = Watch(SAVING_SECONDS, None), {}
     for url in urls:
         try:
@@ -115,8 +117,8 @@ def check_urls_saved(urls: Iterable[str]) -> dict[str, str]:
 
 
 def check_host(host: str, port: int, watch: Watch | None = None) -> list[IPAddress]:
-    """Return the addresses of a host that may be called; connect to one of these, not to the name, which may lead
-    elsewhere by then. Raises OutboundRefused, or OutboundFailed if the name does not resolve."""
+    """Return the addresses of a host that may be called. Connect to one of these, not to the name, which may resolve
+    differently later. Raises OutboundRefused, or OutboundFailed if the name does not resolve."""
     addresses = _resolve(host, port, watch)
     for address in addresses:
         if not is_public(address) and not _allowed(host, address):
@@ -148,8 +150,8 @@ def parse_url(url: str) -> tuple[SplitResult, str, int]:
 
 
 def shown_url(url: str) -> str:
-    """Return a URL as it may be shown: the values of its query, which may be secrets, masked, without user, password
-    and fragment. A name without a value is masked too: it may be the secret. What is shown already stays as it is."""
+    """Return a URL that may be shown: without user, password and fragment, and with the values of its query masked,
+    since they may be secrets. A name without a value is masked too. A masked URL stays unchanged."""
     try:
         parts = urlsplit(url)
         pairs = parse_qsl(parts.query, keep_blank_values=True)
@@ -175,7 +177,7 @@ def _host(named: str, in_brackets: bool) -> str:
 
 @lru_cache(256)
 def _port_is_open(port: int, entries: tuple[str, ...]) -> bool:
-    """Tell whether one of the entries (`443`, `8000-8999`) names the port."""
+    """Return whether one of the entries (`443`, `8000-8999`) includes the port."""
     for entry in entries:
         first, _, last = entry.partition("-")
         if int(first) == port or (last and int(first) <= port <= int(last) and port not in _OF_OTHERS):
@@ -184,19 +186,19 @@ def _port_is_open(port: int, entries: tuple[str, ...]) -> bool:
 
 
 class _Resolver:
-    """Resolves names in threads, since getaddrinfo has no deadline; callers of the same name share a look-up, so
-    that a name whose servers are silent holds one thread and not all."""
+    """Resolves names in threads, since getaddrinfo has no deadline. Callers of the same name share a lookup, so that a
+    name whose servers do not respond blocks only one thread."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolver")
-        self._under_way: dict[tuple[str, int], Future[list[Any]]] = {}
+        self._lookups: dict[tuple[str, int], Future[list[Any]]] = {}
         self._lock = threading.Lock()
 
     def ask(self, host: str, port: int) -> Future[list[Any]]:
         with self._lock:
-            lookup = self._under_way.get((host, port))
+            lookup = self._lookups.get((host, port))
             if lookup is None:
-                lookup = self._under_way[host, port] = self._threads.submit(self._look_up, host, port)
+                lookup = self._lookups[host, port] = self._threads.submit(self._look_up, host, port)
             return lookup
 
     def _look_up(self, host: str, port: int) -> list[Any]:
@@ -204,7 +206,7 @@ class _Resolver:
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         finally:
             with self._lock:
-                self._under_way.pop((host, port), None)
+                self._lookups.pop((host, port), None)
 
 
 _resolver = PerProcess(_Resolver)
@@ -212,16 +214,16 @@ _resolver = PerProcess(_Resolver)
 
 def _resolve(host: str, port: int, watch: Watch | None) -> list[IPAddress]:
     try:
-        try:  # a numeric address needs no look-up and so no thread
+        try:  # a numeric address needs no lookup and no thread
             infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
-            infos = _ask_for(host, port, watch)
+            infos = _await_lookup(host, port, watch)
     except (OSError, UnicodeError) as error:
         raise OutboundFailed(f"The name {host} does not resolve: {error}.", "dns") from None
     return list(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).split("%")[0]) for info in infos))
 
 
-def _ask_for(host: str, port: int, watch: Watch | None) -> list[Any]:
+def _await_lookup(host: str, port: int, watch: Watch | None) -> list[Any]:
     lookup = _resolver().ask(host, port)
     until = time.monotonic() + RESOLVE_SECONDS
     while True:

@@ -58,7 +58,7 @@ _CHUNK = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class OutboundResponse:
-    """An answer: header names in lower case, the body whole."""
+    """A response: header names in lower case, and the whole body."""
 
     status: int
     headers: dict[str, str]
@@ -66,12 +66,12 @@ class OutboundResponse:
     url: str
     """The requested URL, without `params`."""
     truncated: bool = False
-    """Whether the body is only the beginning of what came."""
+    """Whether the body was cut."""
     timings: Timings = field(default_factory=Timings)
 
 
-# What belongs to the connection is this module's business: a framing of the caller's own would let one request pass
-# for two on a connection that others use after it.
+# This module sets the headers of the connection: a caller's framing headers could turn one request into two on a
+# connection that others use later.
 _OF_THE_CONNECTION = frozenset({
     "connection", "content-length", "expect", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer",
     "transfer-encoding", "upgrade",
@@ -92,7 +92,7 @@ def send(
     repeatable: bool | None = None,
     cut_body: bool = False,
 ) -> OutboundResponse:
-    """Send a request and read its answer whole, within `timeout_seconds` for everything.
+    """Send a request and read the whole response, within `timeout_seconds`.
 
     `repeatable` says that the receiver knows the request if it comes twice, so that it may go over a connection kept
     from before, which can turn out to be dead (default: by the method, or an Idempotency-Key). With `cut_body` an
@@ -111,7 +111,7 @@ def send(
             host, port, addresses = check_url(str(prepared.url), watch)
             timings.dns = (time.monotonic() - began) * 1000
             try:
-                answer, connection = _asked(prepared, host, port, addresses, watch, repeatable, timings)
+                answer, connection = _exchange(prepared, host, port, addresses, watch, repeatable, timings)
                 timings.first_byte = (time.monotonic() - began) * 1000
                 try:
                     content, truncated = _read(answer, max_body_bytes, cut_body)
@@ -132,7 +132,7 @@ def send(
 
 @contextmanager
 def _timed(began: float) -> Iterator[Timings]:
-    """Give the timings of a request, which whatever goes wrong with it carries."""
+    """Yield the timings of a request and add them to every failure."""
     timings = Timings()
     try:
         yield timings
@@ -187,7 +187,7 @@ def _latin(text: str) -> bool:
     return True
 
 
-def _asked(
+def _exchange(
     prepared: requests.PreparedRequest,
     host: str,
     port: int,
@@ -196,7 +196,8 @@ def _asked(
     repeatable: bool,
     timings: Timings,
 ) -> tuple[http.client.HTTPResponse, OutboundConnection]:
-    """Send, over a kept connection if there is one, and return the answer when its headers are there."""
+    """Send the request, over a kept connection if there is one, and return the response when its headers have
+    arrived."""
     scheme = urlsplit(str(prepared.url)).scheme
     kept = connections.idle_connections().take(scheme, host, port, addresses) if repeatable else None
     if kept is not None:
@@ -241,7 +242,7 @@ def _read(answer: http.client.HTTPResponse, limit: int, cut: bool) -> tuple[byte
 
 
 def _keep(connection: OutboundConnection, answer: http.client.HTTPResponse) -> None:
-    """Keep the connection if it is certain where the answer ended."""
+    """Keep the connection if the end of the response is certain."""
     lengths = answer.headers.get_all("content-length", [])
     framed = len(lengths) + len(answer.headers.get_all("transfer-encoding", [])) <= 1
     if framed and answer.status >= 200 and answer.isclosed() and connection.alive:
@@ -251,7 +252,7 @@ def _keep(connection: OutboundConnection, answer: http.client.HTTPResponse) -> N
 
 
 def _decoded(content: bytes, encoding: str, limit: int, url: str) -> bytes:
-    """Return the content of a response that is compressed without a request for it, up to `limit` bytes."""
+    """Return the content of a response that is compressed although this was not requested, up to `limit` bytes."""
     if encoding == "identity":
         return content
     if encoding not in {"gzip", "x-gzip", "deflate"}:
@@ -272,7 +273,7 @@ def _decoded(content: bytes, encoding: str, limit: int, url: str) -> bytes:
 
 
 def _in_words(error: BaseException, timeout_seconds: float) -> str:
-    """Say what went wrong without what the other side sent, which may repeat what it was sent."""
+    """Describe a failure without text from the server, which may repeat the request."""
     if isinstance(error, TimeoutError):
         return f"no response within {timeout_seconds:g} s."
     if isinstance(error, ssl.SSLError):

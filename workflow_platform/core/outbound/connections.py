@@ -1,7 +1,7 @@
-"""Connections to addresses that have been checked, kept alive between calls of the same host.
+"""Connections to checked addresses, kept alive between calls to the same host.
 
-`http.client` and not urllib3: the name must not be resolved again, the socket must be in reach of the watchdog from
-its first byte on, and urllib3 writes URLs to the log, which may hold a credential.
+`http.client` and not urllib3: the name must not be resolved again, the watchdog must be able to close the socket at any
+time, and urllib3 logs URLs, which may contain a credential.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ IDLE_IN_ALL = 256
 
 
 class NotConnected(Exception):
-    """None of the addresses took the connection."""
+    """None of the addresses accepted the connection."""
 
 
 class NoHandshake(NotConnected):
-    """There is a connection, and no TLS on it in time."""
+    """The TLS handshake did not finish in time."""
 
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Return what every TLS connection is made with: certificates and names are verified."""
+    """Return the TLS context of all connections: certificates and names are verified."""
     return ssl.create_default_context(cafile=certifi.where())
 
 
 class BadFraming(http.client.HTTPException):
-    """It is not certain where the answer ends (RFC 9112, 6.3)."""
+    """The end of the response is not certain (RFC 9112, 6.3)."""
 
 
 class RawResponse(http.client.HTTPResponse):
-    """The final answer: those that come before it (RFC 9110, 15.2) are skipped, up to a number."""
+    """The final response: a limited number of interim responses (RFC 9110, 15.2) is skipped."""
 
     def begin(self) -> None:
-        """Read status and headers. Raises HTTPException for what is not HTTP, or might be read in two ways."""
+        """Read status and headers. Raises HTTPException if the response is not HTTP or is ambiguous."""
         super().begin()
         lengths = {length.strip() for length in self.headers.get_all("content-length", [])}
         codings = [coding.strip().lower() for coding in self.headers.get_all("transfer-encoding", [])]
@@ -68,14 +68,14 @@ class RawResponse(http.client.HTTPResponse):
             version, status, reason = super()._read_status()  # type: ignore[misc]
             if not 100 <= status < 200:
                 return version, status, reason
-            if status == http.HTTPStatus.SWITCHING_PROTOCOLS:  # which was not requested
+            if status == http.HTTPStatus.SWITCHING_PROTOCOLS:  # this client never requests it
                 break
             http.client.parse_headers(self.fp)
         raise http.client.BadStatusLine("No final response came.")
 
 
 class OutboundConnection(http.client.HTTPConnection):
-    """A connection to the first of the checked addresses that answers, whatever the name resolves to by now."""
+    """A connection to the first checked address that accepts it, whatever the name resolves to now."""
 
     response_class = RawResponse
 
@@ -86,11 +86,11 @@ class OutboundConnection(http.client.HTTPConnection):
         self.addresses = addresses
         self.address: IPAddress | None = None
         self.handle: socket.socket | None = None
-        """The same socket once more, beneath TLS: to be shut from another thread at any time."""
+        """The socket below TLS, which another thread may shut down at any time."""
         self.idle_since = 0.0
         self.connect_ms: float | None = None
         self.tls_ms: float | None = None
-        """What it took to open it."""
+        """The durations of opening it."""
         self._watch: Watch | None = None
 
     def open(self, watch: Watch) -> None:
@@ -132,18 +132,18 @@ class OutboundConnection(http.client.HTTPConnection):
         self.address = address
 
     def rest(self) -> None:
-        """Leave the call that is over."""
+        """Detach the connection from a finished call."""
         self._watch, self.idle_since = None, time.monotonic()
 
     def resume(self, watch: Watch) -> None:
-        """Put an idle connection under the watch of a new call."""
+        """Attach an idle connection to a new call."""
         self._watch = watch
         watch.guard(self.handle)
         self.sock.settimeout(watch.remaining or 0.001)
 
     @property
     def alive(self) -> bool:
-        """Tell whether the peer has neither closed the connection nor sent unrequested data."""
+        """Return whether the peer has neither closed the connection nor sent unrequested data."""
         if self.sock is None:
             return False
         poll = select.poll()
@@ -151,9 +151,9 @@ class OutboundConnection(http.client.HTTPConnection):
         return not poll.poll(0)
 
     def discard(self) -> None:
-        """Close for good."""
+        """Close the connection."""
         if self._watch is not None:
-            self._watch.guard(None)  # before the number of the socket can be another one's
+            self._watch.guard(None)  # before another socket can get the same number
         self.close()
         if self.handle is not None:
             self.handle.close()
@@ -164,7 +164,7 @@ Host = tuple[str, str, int]
 
 
 class IdleConnections:
-    """Connections whose last answer was read to its end, by scheme, host and port; the least used leave first."""
+    """Idle connections by scheme, host and port; the least recently used are closed first."""
 
     def __init__(self) -> None:
         self._idle: OrderedDict[Host, deque[OutboundConnection]] = OrderedDict()
@@ -172,7 +172,7 @@ class IdleConnections:
         self._lock = threading.Lock()
 
     def take(self, scheme: str, host: str, port: int, addresses: Sequence[IPAddress]) -> OutboundConnection | None:
-        """Return a live connection to one of the addresses, None if there is none."""
+        """Return a live connection to one of the addresses; None if there is none."""
         while True:
             with self._lock:
                 waiting = self._idle.get((scheme, host, port))
@@ -199,7 +199,7 @@ class IdleConnections:
             old.discard()
 
     def _surplus(self, given_to: deque[OutboundConnection]) -> list[OutboundConnection]:
-        """Remove connections that are too old or too many; hosts are in the order of their latest use."""
+        """Remove connections that are too old or exceed the limit; hosts are in the order of their latest use."""
         oldest = time.monotonic() - IDLE_SECONDS
         surplus = []
         for host, waiting in list(self._idle.items()):
@@ -223,4 +223,4 @@ class IdleConnections:
 
 
 idle_connections = PerProcess(IdleConnections, close=IdleConnections.clear)
-"""The idle connections of this process: two processes must not use one connection."""
+"""The idle connections of this process: processes must not share connections."""

@@ -1,4 +1,5 @@
-"""Deadlines and cancellations of calls that block in a socket: one thread for all of them shuts what is over.
+"""Deadlines and cancellations of calls that block in a socket: one thread shuts down the sockets of calls that are
+over.
 
 A socket's own timeout restarts with each byte that arrives, so it is no deadline; and nothing but its end wakes a
 thread that waits in it.
@@ -21,7 +22,7 @@ Reason = Literal["deadline", "cancelled"]
 
 
 class Watch:
-    """One call: until when it may last, and the socket that it waits in."""
+    """One call: its deadline, and the socket that it waits for."""
 
     __slots__ = ("_handle", "_lock", "cancelled", "deadline", "fired", "seconds")
 
@@ -29,24 +30,25 @@ class Watch:
         self.seconds, self.cancelled = seconds, cancelled
         self.deadline = time.monotonic() + seconds
         self.fired: Reason | None = None
-        """Why the call is over, once it is."""
+        """Why the call is over; None while it is not."""
         self._handle: socket.socket | None = None
         self._lock = threading.Lock()
 
     @property
     def remaining(self) -> float:
-        """Return the seconds that are left, 0 when the call is over."""
+        """Return the remaining seconds; 0 when the call is over."""
         return 0.0 if self.check() else max(0.0, self.deadline - time.monotonic())
 
     def guard(self, handle: socket.socket | None) -> None:
-        """Shut this socket when the call is over, from now on; at once if it is. None: no socket any more."""
+        """Shut down this socket when the call is over, or now if it already is. None: the call has no socket any
+        more."""
         with self._lock:
             self._handle = handle
             if self.fired:
                 self._shut()
 
     def check(self) -> Reason | None:
-        """Return why the call is over, None while it is not; shuts the socket if it has just come to be."""
+        """Return why the call is over, None while it is not. Shuts down the socket of a call that is over."""
         with self._lock:
             if self.fired is None:
                 if self.cancelled is not None and self.cancelled.is_set():
@@ -59,12 +61,12 @@ class Watch:
 
     def _shut(self) -> None:
         if self._handle is not None:
-            with suppress(OSError):  # closed or not yet connected: no call waits in it for long
+            with suppress(OSError):  # closed or not yet connected: no call waits for it
                 self._handle.shutdown(socket.SHUT_RDWR)
 
 
 class Watchdog:
-    """Looks at every call ten times a second; sleeps while there is none."""
+    """Checks every call ten times a second; sleeps while there is none."""
 
     def __init__(self) -> None:
         self._watches: set[Watch] = set()
@@ -74,7 +76,7 @@ class Watchdog:
 
     @contextmanager
     def watching(self, seconds: float, cancelled: threading.Event | None) -> Iterator[Watch]:
-        """Watch the call in the block, which may last this long from now on."""
+        """Watch the call in the block, which may take this many seconds."""
         watch = Watch(seconds, cancelled)
         with self._lock:
             self._watches.add(watch)

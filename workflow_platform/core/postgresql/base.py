@@ -1,4 +1,4 @@
-"""The database backend: what Django loads by the name of the package."""
+"""The database backend, which Django loads by the name of the package."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from workflow_platform.core.postgresql import server
 
 
 class GuardedCursor(base.Cursor):
-    """Tells its connection what it runs."""
+    """Records its statement in the connection."""
 
     connection: Any
-    """Ours, where it is of the pool."""
+    """A GuardedConnection, if it is from the pool."""
 
     def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
         """Run a statement."""
@@ -47,7 +47,7 @@ class GuardedCursor(base.Cursor):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Takes connections from the pool while the server answers, and fails at once, or soon, while it does not."""
+    """Takes connections from the pool while the server responds, and fails immediately or soon while it does not."""
 
     @property
     def pool(self) -> Any:
@@ -58,17 +58,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return super().pool
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return what connections are made with."""
+        """Return the parameters of connections."""
         parameters: dict[str, Any] = super().get_connection_params()
         if parameters["cursor_factory"] is base.Cursor:
             parameters["cursor_factory"] = GuardedCursor
         return parameters
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Return a connection that works. Raises psycopg.OperationalError.
+        """Return a working connection. Raises psycopg.OperationalError.
 
-        A process that answers requests does not wait for a lost server. Others do for a while, since they would only
-        try again.
+        A process that serves requests does not wait for a lost server. Others wait for a while, since they would only
+        retry.
         """
         if self.pool is None:
             return super().get_new_connection(conn_params)
@@ -86,7 +86,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             known.end(call)
 
     def _checked_connection(self, call: GuardedCall) -> Any:
-        """Return the pool's next connection that works.
+        """Return the pool's next working connection.
 
         The pool could check them itself, but then keeps waiting after it was closed. It is asked for some seconds at
         a time for the same reason: a caller that asks in the instant in which it is closed is not told.

@@ -1,4 +1,4 @@
-"""The PostgreSQL server as this process knows it: whether it answers, and connections that end when it does not."""
+"""The state of the PostgreSQL server in this process, and connections that end when the server does not respond."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from workflow_platform.core.availability import Availability, GuardedCall, Serve
 T = TypeVar("T")
 
 PROBE_SECONDS = 5
-"""What a probe may take at most, before it is tried again. Long: a server that was frozen answers a probe that waits
-at once."""
+"""The timeout of a probe. Long, since a server that was frozen answers a waiting probe immediately."""
 NO_ANSWER = "PostgreSQL does not answer."
 NOT_READY = ("starting up", "shutting down", "not accepting", "not yet accepting", "recovery mode")
 READING = ("SELECT", "SHOW", "SET")
@@ -28,7 +27,7 @@ READING = ("SELECT", "SHOW", "SET")
 
 class _Request(threading.local):
     changed = False
-    """Whether this thread has committed something for its request."""
+    """Whether this thread has committed a change for its request."""
 
 
 _request = _Request()
@@ -40,7 +39,7 @@ def _begin_request(**_: Any) -> None:
 
 
 def may_have_changed(error: BaseException) -> bool:
-    """Tell whether the request of this thread, which `error` ends, has changed something or may have."""
+    """Return whether the request of this thread, which `error` ends, has or may have changed something."""
     return _request.changed or outcome_unknown(error)
 
 
@@ -49,22 +48,22 @@ class NoAnswer(psycopg.OperationalError):
 
 
 class _GivenUp(Exception):
-    """The call was given up."""
+    """The call was cancelled."""
 
 
 def timeout() -> float:
-    """Return the seconds after which a server without a sign of life is lost for this process."""
+    """Return the seconds after which this process considers a server that does not respond as lost."""
     return float(settings.DATABASE_TIMEOUT_SECONDS if serves_requests() else settings.WORKER_DATABASE_TIMEOUT_SECONDS)
 
 
 @cache
 def server() -> Availability:
-    """Return what this process knows of the server."""
+    """Return the availability of the server in this process."""
     return Availability("PostgreSQL", _probe, timeout, _close_pool)
 
 
 def outcome_unknown(error: BaseException) -> bool:
-    """Tell whether the connection was lost during a change, which may or may not have been made.
+    """Return whether the connection was lost during a change, which may or may not be committed.
 
     `error` is Django's or psycopg's.
     """
@@ -72,10 +71,10 @@ def outcome_unknown(error: BaseException) -> bool:
 
 
 class GuardedConnection(psycopg.Connection[Any]):
-    """A connection whose calls end when the server is lost; they do not begin while it is."""
+    """A connection whose calls fail when the server is lost, and immediately while it is lost."""
 
     statement = ""
-    """The statement that runs, or ran last."""
+    """The current or last statement."""
     _committing = False
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
@@ -107,12 +106,12 @@ class GuardedConnection(psycopg.Connection[Any]):
             self._committing = False
 
     def ran(self) -> None:
-        """Take note that the statement has ended well."""
+        """Record that the statement has succeeded."""
         if self._changes():
             _request.changed = True
 
     def _changes(self) -> bool:
-        """Tell whether what runs takes effect at once."""
+        """Return whether the current statement takes effect without a commit."""
         return self._committing or (self.autocommit and not self.statement.lstrip().upper().startswith(READING))
 
     def _marked(self, error: psycopg.OperationalError) -> psycopg.OperationalError:
@@ -122,7 +121,7 @@ class GuardedConnection(psycopg.Connection[Any]):
 
 
 def _until_given_up(gen: Generator[Any, Any, T], call: GuardedCall) -> Generator[Any, Any, T]:
-    """Wrap a generator of psycopg, which is resumed ten times a second also when nothing has come."""
+    """Wrap a generator of psycopg, which is resumed ten times a second, even if nothing has arrived."""
     try:
         wait = next(gen)
         while True:
@@ -136,8 +135,8 @@ def _until_given_up(gen: Generator[Any, Any, T], call: GuardedCall) -> Generator
 
 
 def _probe() -> None:
-    """Open a connection and ask something. An answer that refuses the connection is an answer, unless it says that the
-    server is not ready. Raises psycopg.Error."""
+    """Open a connection and run a query. A refused connection counts as an answer, unless the server is not ready.
+    Raises psycopg.Error."""
     try:
         parameters = connections[DEFAULT_DB_ALIAS].get_connection_params() | {"connect_timeout": PROBE_SECONDS}
         with psycopg.connect(**parameters, autocommit=True) as probing:
@@ -149,9 +148,9 @@ def _probe() -> None:
 
 
 def _close_pool() -> None:
-    """Close the pool, and end the waits for its connections; later callers get a new pool.
+    """Close the pool and end all waits for its connections; later callers get a new pool.
 
-    Its own attempts to connect would come less and less often, and it would give out connections that are dead.
+    The old pool would try to connect less and less often, and would return dead connections.
     """
     pools: dict[str, Any] = connections[DEFAULT_DB_ALIAS]._connection_pools  # type: ignore[attr-defined]
     if (pool := pools.pop(DEFAULT_DB_ALIAS, None)) is not None:

@@ -1,4 +1,4 @@
-"""Whose address a request came from, behind proxies that TRUSTED_PROXIES names."""
+"""The client's address of a request, also behind the proxies in TRUSTED_PROXIES."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def client_address(meta: Mapping[str, Any]) -> IPAddress | None:
 
 
 def proven_address(meta: Mapping[str, Any]) -> IPAddress | None:
-    """Return the address of the client where it is certain; None where a proxy is in between that did not name it, or
-    that TRUSTED_PROXIES does not name."""
+    """Return the address of the client if it is certain; None behind a proxy that did not add it or that is not in
+    TRUSTED_PROXIES."""
     if came_through_proxy(meta):
         peer = parse(str(meta.get("REMOTE_ADDR") or ""))
         proxies = networks(tuple(settings.TRUSTED_PROXIES))
@@ -55,12 +55,12 @@ def proven_address(meta: Mapping[str, Any]) -> IPAddress | None:
 
 
 def came_through_proxy(meta: Mapping[str, Any]) -> bool:
-    """Tell whether a proxy passed the request on, as far as its headers show."""
+    """Return whether the headers show that a proxy forwarded the request."""
     return any(meta.get(name) for name in _SIGNS_OF_A_PROXY)
 
 
 def parse(text: str) -> IPAddress | None:
-    """Return the address that a text is, with or without a port; an IPv4 address is one also where it is mapped."""
+    """Parse an address with or without a port. A mapped IPv4 address is returned as IPv4."""
     text = text.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -74,7 +74,7 @@ def parse(text: str) -> IPAddress | None:
 
 
 def counted_as(address: IPAddress | None) -> str:
-    """Return whose requests are counted together: an IPv4 address, a /64 of IPv6."""
+    """Return the key of rate limits: an IPv4 address, or the /64 network of an IPv6 address."""
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
     return str(address or "")
@@ -82,10 +82,10 @@ def counted_as(address: IPAddress | None) -> str:
 
 @lru_cache(maxsize=512)
 def networks(entries: tuple[str, ...]) -> tuple[Network, ...]:
-    """Return the networks that are written as 10.0.0.0/8 or 10.1.2.3. Raises ValueError for what is neither."""
+    """Parse networks (10.0.0.0/8) and addresses (10.1.2.3). Raises ValueError."""
     return tuple(ipaddress.ip_network(entry.strip(), strict=False) for entry in entries)
 
 
 def within(address: IPAddress, allowed: Sequence[Network]) -> bool:
-    """Tell whether an address lies in one of the networks."""
+    """Return whether an address is in one of the networks."""
     return any(address.version == network.version and address in network for network in allowed)

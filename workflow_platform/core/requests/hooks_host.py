@@ -9,7 +9,7 @@ from django.conf import settings
 
 
 def hooks_url() -> str:
-    """Return the address that `/hooks/…` follows in the URLs of webhooks: scheme and host, without a slash."""
+    """Return the scheme and host of webhook URLs, without a slash at the end."""
     if not settings.HOOKS_HOST:
         return str(settings.PUBLIC_URL)
     public = urlsplit(settings.PUBLIC_URL)
@@ -17,9 +17,9 @@ def hooks_url() -> str:
     return f"{public.scheme}://{settings.HOOKS_HOST}{port}"
 
 
-def is_asked(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Tell whether a request is for the host of the webhooks. Its port does not matter: browsers keep cookies for a
-    host, not for a port."""
+def is_requested(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Return whether a request is for HOOKS_HOST. The port does not matter: browsers keep cookies by host, not by
+    port."""
     hooks_host = host_name(settings.HOOKS_HOST)
     return bool(hooks_host) and any(
         name.lower() == b"host" and host_name(value.decode("latin-1")) == hooks_host for name, value in headers
@@ -27,5 +27,5 @@ def is_asked(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 
 def host_name(host: str) -> str:
-    """Return the name in `name:port`, in lower case and without the dot that may end it."""
+    """Return the name in `name:port`, in lower case and without a final dot."""
     return host.strip().partition(":")[0].lower().rstrip(".")

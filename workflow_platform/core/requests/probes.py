@@ -13,12 +13,12 @@ PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 class HostCheckMiddleware(CommonMiddleware):
     """Django's check of the Host header, which lets probes name an address instead of a host of ALLOWED_HOSTS.
 
-    A name must be allowed for probes too: else a page in a browser on this machine could read them under a name of its
-    own (DNS rebinding).
+    A name must be allowed for probes too: otherwise a page in a browser on this machine could read them under its own
+    name (DNS rebinding).
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
-        """Refuse a host that is not ours."""
+        """Reject a host that is not allowed."""
         host = request.META.get("HTTP_HOST", "")
         if request.path in PROBES and (not host or parse(host) is not None):
             return None

@@ -1,7 +1,7 @@
-"""Bodies of requests, read within limits: of size, of time, and of what one process holds at a time.
+"""Reads request bodies within limits of size, time, and the memory of one process.
 
-A body of up to SMALL_BODY_BYTES is read from anybody. What is larger is read only for a caller whom `admit` lets in,
-and while there is room for it. A body is refused by its declared length, before it is read, or when it passes a limit.
+A body of up to SMALL_BODY_BYTES is read from every caller. A larger one is read only if `admit` accepts the caller and
+there is room for it. A body is rejected by its declared length before it is read, or when it exceeds a limit.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from workflow_platform.core.requests.client_address import client_address, count
 
 SMALL_BODY_BYTES = 64 * 1024
 PROGRESS_BYTES = 10_000
-"""What must come of an unfinished body in every REQUEST_PROGRESS_SECONDS."""
+"""The bytes of an unfinished body that must arrive in every REQUEST_PROGRESS_SECONDS."""
 SHARE_OF_ONE_ADDRESS = 4
-"""One address takes up at most this part (a quarter) of the room."""
+"""One address may use this part (a quarter) of the room."""
 MAX_LENGTH_DIGITS = 19
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
 class Unread(Exception):
-    """A body is not read to its end. `refusal` is the status and detail of the answer, and the size, 0 if unknown."""
+    """A body was rejected before its end. `refusal` is the status and detail of the response, and the size, 0 if
+    unknown."""
 
     def __init__(self, status: int, detail: str, size: int = 0) -> None:
         super().__init__(detail)
@@ -35,13 +36,13 @@ class Unread(Exception):
 
 
 class Room:
-    """What the process holds of large bodies, in bytes, by address. For the event loop's thread."""
+    """The bytes of large bodies in memory, by address. Only for the thread of the event loop."""
 
     def __init__(self) -> None:
         self._held: Counter[str] = Counter()
 
     def take(self, address: str, size: int) -> bool:
-        """Take room. False if there is none."""
+        """Reserve room. Returns False if there is none."""
         most = settings.REQUEST_BODIES_MAX_BYTES
         if self._held.total() + size > most or self._held[address] + size > most // SHARE_OF_ONE_ADDRESS:
             return False
@@ -49,7 +50,7 @@ class Room:
         return True
 
     def give_back(self, address: str, size: int) -> None:
-        """Give room back."""
+        """Release room."""
         self._held[address] -= size
         if self._held[address] <= 0:
             del self._held[address]
@@ -70,7 +71,7 @@ class RequestBody:
         self._address = ""
 
     async def receive(self) -> dict[str, Any]:
-        """Return the next ASGI message. Raises Unread; the body is not to be read on after that."""
+        """Return the next ASGI message. Raises Unread; do not read the body after that."""
         if self._ended:
             return await self._receive()
         if not self._begun:
@@ -86,7 +87,7 @@ class RequestBody:
         return message
 
     def close(self) -> None:
-        """Give back the room that the body took."""
+        """Release the room of the body."""
         if self._held:
             _room.give_back(self._address, self._held)
             self._held = 0
@@ -127,7 +128,7 @@ class RequestBody:
 
 
 def _declared_length(scope: Any) -> int:
-    """Return the Content-Length, 0 where there is none. Raises Unread."""
+    """Return the Content-Length; 0 if there is none. Raises Unread."""
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     if not declared.isdigit() or len(declared) > MAX_LENGTH_DIGITS:
         raise Unread(400, "Content-Length is not a number.")

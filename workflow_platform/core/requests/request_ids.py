@@ -15,14 +15,14 @@ from workflow_platform.core.logs import log_context
 
 HEADER = b"X-Request-ID"
 REQUEST_ID = "platform.request_id"
-"""The id in the scope, where the server has chosen it already."""
+"""The key of the id in the scope, if the server has created one."""
 WELL_FORMED = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=@~-]{0,127}")
-"""1 to 128 characters, as UUIDs, ULIDs, trace ids and the ids of load balancers are."""
+"""1 to 128 characters, which allows UUIDs, ULIDs, trace ids and the ids of load balancers."""
 _STARTS = {"http.response.start", "websocket.accept"}
 
 
 def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Return the id that the headers name, or a new one where they name none, a malformed one, or several."""
+    """Return the id in the headers, or a new one if they have none, a malformed one, or several."""
     named = [value for name, value in headers if name.lower() == HEADER.lower()]
     if len(named) == 1 and WELL_FORMED.fullmatch(named[0]):
         return named[0].decode("ascii")
@@ -54,5 +54,5 @@ class RequestIds:
 def _with_id(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
     kept = list(headers)
     if any(name.lower() == HEADER.lower() for name, _ in kept):
-        return kept  # a workflow answers its webhook with an id of its own
+        return kept  # a workflow sets the header in the response to its webhook
     return [*kept, (HEADER, request_id.encode())]

@@ -1,4 +1,4 @@
-"""The headers that keep an answer under /hooks/ from being a page of the platform. No Django."""
+"""The headers that isolate a response under /hooks/ from the pages of the platform. No Django."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How web processes ask a sandbox process: a bounded number at a time for each workspace, and not for long."""
+"""Short requests of web processes to a sandbox process, with a limit for each workspace."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from workflow_platform.core.sandbox.task import Reply, Task
 from workflow_platform.core.sandbox.turns import TooManyWaiting
 
 MOST_WAITING = 16
-"""Questions of one group that wait for a sandbox process, beside those that are being answered."""
+"""The maximum number of waiting requests of one group, in addition to running ones."""
 LONGEST_SECONDS = 20.0
-"""From the question to its answer, waiting for a turn included."""
+"""The time limit of a request, including the wait for its turn."""
 RETRY_AFTER_SECONDS = 2
 _KILLED_FOR_TIME = "SIGPROF"
 
 
 class SandboxUnavailable(Exception):
-    """There is no answer now. `status` and `Retry-After` for HTTP; the message is for the caller."""
+    """The request could not be processed now. `status` and `Retry-After` are for HTTP; the message is for the
+    caller."""
 
     status = 503
     retry_after = RETRY_AFTER_SECONDS
 
 
 class TooManyQuestions(SandboxUnavailable):
-    """The group has as many questions waiting as it may have."""
+    """The group has reached the limit of waiting requests."""
 
     status = 429
 
@@ -55,6 +56,7 @@ def ask(task: Task, subject: str, *, group: str, seconds: float = LONGEST_SECOND
 
 
 def machine_failed(reply: Reply) -> bool:
-    """Tell whether the machine is to blame and not the task: no process, no time or no memory left, a closed pool."""
+    """Return whether the cause is the machine and not the task: no process, no time or no memory left, or a closed
+    pool."""
     signals = ("could not be started", "was killed by SIGKILL", "was killed by SIGTERM")
     return reply.failure == "overdue" or (reply.failure == "lost" and reply.detail.startswith(signals))

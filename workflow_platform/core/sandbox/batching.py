@@ -1,6 +1,6 @@
-"""Work for sandbox processes without a waiting thread for each call: one thread for each workspace, in batches.
+"""Batches of work for sandbox processes, with one thread for each workspace instead of one for each call.
 
-However slow the work of one workspace is, it holds its own thread only.
+Slow work of one workspace does not delay others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Batches(Generic[T]):
-    """Hands what was put in to `work(group, batch)`, `most` at a time, in a daemon thread of each group.
+    """Passes queued items to `work(group, batch)`, at most `most` at a time, in a daemon thread of each group.
 
     `work` returns those of the batch that it did not get to, which must be fewer: they come first next time. What it
     raises is a bug: `failed(batch)` is called, and the other batches continue.
@@ -32,11 +32,11 @@ class Batches(Generic[T]):
     ) -> None:
         self._name, self._most, self._work, self._failed = name, most, work, failed
         self._waiting: dict[str, deque[T]] = {}
-        """A group is in here as long as it has a thread."""
+        """Contains the groups that have a thread."""
         self._lock = threading.Lock()
 
     def put(self, group: str, thing: T, most_waiting: int | None = None) -> bool:
-        """Add to the work of a group. False if as many wait there already."""
+        """Queue items of a group. Returns False if its queue is full."""
         with self._lock:
             waiting = self._waiting.get(group)
             if waiting is not None:

@@ -1,4 +1,4 @@
-"""Syntax checks for web processes: in one task of a sandbox process for any number of texts, remembered by text."""
+"""Syntax checks for web processes: one task of a sandbox process checks many texts, and verdicts are cached by text."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from workflow_platform.core.sandbox.task import Task
 
 REMEMBERED = 10_000
 LONGEST_REMEMBERED = 2_000
-"""Characters of a verdict that is worth remembering."""
+"""The maximum length of a cached verdict, in characters."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Text = tuple[str, str]
-"""Its kind, which the function that checks knows, and the text."""
+"""The kind of a text, for the function that checks it, and the text."""
 
 
 class CheckFailed(Exception):
-    """The texts were not checked, since to check them takes too much. The message says what."""
+    """The texts were not checked, since they exceeded a limit, which the message names."""
 
 
 class Checks:
     """Verdicts of one function that takes a JSON list of texts and returns what is wrong with each. Safe for threads.
 
-    They are remembered, the latest of them: most texts of a workflow that is saved were in it before.
+    The latest verdicts are cached: most texts of a saved workflow were in its previous version.
     """
 
     def __init__(self, function: str, subject: str) -> None:
@@ -39,9 +39,9 @@ class Checks:
         self._lock = threading.Lock()
 
     def verdicts(self, texts: Iterable[Text], group: str) -> dict[Text, str | None]:
-        """Return for each text what is wrong with it, or None. Those not known yet are checked together.
+        """Return for each text what is wrong with it, or None. Texts without a cached verdict are checked together.
 
-        Raises CheckFailed, and Unavailable as `ask` does.
+        Raises CheckFailed, and SandboxUnavailable as `ask` does.
         """
         verdicts: dict[Text, str | None] = {}
         unknown: dict[Text, bytes] = {}

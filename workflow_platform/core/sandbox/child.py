@@ -1,5 +1,5 @@
 """A sandbox process, `python -m workflow_platform.core.sandbox.child`: runs one task after the other from its standard
-input, a socket, until its parent is gone. It has no secrets in its environment, no Django and no connections.
+input, a socket, until its parent exits. It has no secrets in its environment, no Django and no connections.
 
 A request is a JSON head and the task's parts. An answer is a JSON head and the parts that the function returned.
 """
@@ -25,10 +25,10 @@ import orjson
 from workflow_platform.core.sandbox import frames
 
 NICENESS = 5
-"""The worker's heartbeats, the database and the web come first."""
+"""The worker's heartbeats, the database and web processes have priority."""
 FRAME_LIMIT_BYTES = 2**30
 SPARE_BYTES = 128 * 2**20
-"""Address space beside what a task accounts for: the interpreter's buffers, the allocator's waste."""
+"""Address space in addition to a task's memory: buffers of the interpreter, fragmentation of the allocator."""
 SIZE_FACTOR = 6
 """How many times the size of the input and of the output a task may hold of them at once, as texts and values."""
 TRIM_BYTES = 16 * 2**20
@@ -38,7 +38,7 @@ Function = Callable[[list[bytes]], list[bytes]]
 
 def main() -> None:
     """Serve until the parent closes the socket or ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     connection = socket.socket(fileno=0)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     sys.dont_write_bytecode = True  # it may write no files
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _leave_with_parent() -> None:
-    """End this process when the other end of its socket is closed, whatever it computes: QuickJS runs without the GIL.
+    """End this process when the other end of its socket is closed, even during a task: QuickJS runs without the GIL.
 
     The kernel's signal for a dead parent (`tied.py`) is sent when the parent's *thread* ends, and threads come and go.
     """
@@ -70,8 +70,7 @@ def _leave_with_parent() -> None:
 
 
 def _restrict() -> None:
-    """Give up what a task has no need of, should code ever break out of QuickJS: files to write, processes,
-    privileges."""
+    """Drop what a task does not need, in case code breaks out of QuickJS: writing files, processes, privileges."""
     os.nice(NICENESS)
     for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE, resource.RLIMIT_NPROC):
         resource.setrlimit(limit, (0, 0))
@@ -122,14 +121,15 @@ class Functions:
 
 
 def _set_soft(limit: int, value: int | None) -> None:
-    """Set a limit of this process as far as the operator's own allows; None: as that."""
+    """Set a limit of this process, at most the operator's limit; None: the operator's limit."""
     hard = resource.getrlimit(limit)[1]
     within = hard if value is None else value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(limit, (within, hard))
 
 
 class Meter:
-    """What a task costs in CPU and memory, and the kernel's limits around it, behind those of its function."""
+    """Measures the CPU and memory of a task, and sets the kernel's limits, which apply in addition to those of its
+    function."""
 
     def __init__(self) -> None:
         self._cpu = 0.0
@@ -141,15 +141,15 @@ class Meter:
         self._floor = self._read()
 
     def rebase(self, held: int) -> None:
-        """Count what modules and their warm state need, which has just grown, as this process's and not as a task's;
-        `held` bytes of input are in memory now."""
+        """Count the memory of newly loaded modules and their warm state as that of the process, not of a task; `held`
+        bytes of input are in memory now."""
         self._floor = self._read()
         if self._floor:
             self._floor["VmRSS"] -= held
 
     def begin(self, cpu_seconds: float, room: int) -> None:
-        """Count from here, and set what the kernel ends or refuses if the function does not: code that never looks at
-        its clock, huge buffers. `room`: bytes of memory."""
+        """Start to measure, and set the kernel's limits for code that does not check its own: endless loops, huge
+        buffers. `room`: bytes of memory."""
         self._cpu = time.process_time()
         if self._clear >= 0:
             os.write(self._clear, b"5")  # the peak starts again from what is in use now

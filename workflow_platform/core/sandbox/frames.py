@@ -1,4 +1,4 @@
-"""What travels between a worker and a sandbox process: frames of byte strings over a socket.
+"""The protocol between a worker and a sandbox process: frames of byte strings over a socket.
 
 A frame is the number of its parts (4 bytes), their lengths (8 bytes each), then the parts.
 """
@@ -15,11 +15,11 @@ MAX_PARTS = 10_000
 
 
 class FrameTooLarge(Exception):
-    """A frame is larger than its receiver takes."""
+    """A frame is larger than the receiver's limit."""
 
 
 def _nothing() -> None:
-    """Wait on."""
+    """Continue to wait."""
 
 
 def send(connection: socket.socket, parts: Sequence[bytes], tick: Callable[[], None] = _nothing) -> None:

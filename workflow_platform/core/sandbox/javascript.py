@@ -1,6 +1,6 @@
 """JavaScript in QuickJS: contexts with limits, and syntax checks that never run what they check. No Django.
 
-Nothing else makes a context. What users wrote is checked and run in sandbox processes only.
+No other module creates a context. Code of users is checked and run in sandbox processes only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CHECK_SECONDS_PER_MIB = 0.5
 MOST_CHECK_SECONDS = 4.0
 """QuickJS parses some 8 MiB a second, twice. Few texts take longer for their size: 30,000 variables in one function."""
 _REACHED = "1"
-"""What the check throws once the text has been parsed."""
+"""The exception that the check throws after the text has been parsed."""
 _PLACE = re.compile(r"<input>:(\d+)")
 _CANNOT_STORE = re.compile("[\0\ud800-\udfff]")
 
@@ -42,7 +42,7 @@ _LINES_BEFORE: dict[Kind, int] = {"expression": 1, "body": 0}
 
 @dataclass(frozen=True, slots=True)
 class SyntaxProblem:
-    """Why a text is no expression or function body, and at which of its lines, from 1 (0: not known)."""
+    """Why a text is no expression or function body, and the line, from 1 (0: unknown)."""
 
     message: str
     line: int = 0
@@ -58,13 +58,13 @@ def context(*, seconds: float, memory_bytes: int, stack_bytes: int = STACK_LIMIT
 
 
 class Parser:
-    """Checks texts. Runs none of them. A context in which all was in order so far is used for the next text."""
+    """Checks texts without running them. A context is reused until a text fails."""
 
     def __init__(self) -> None:
         self._context: quickjs.Context | None = None
 
     def problem(self, kind: Kind, text: str) -> SyntaxProblem | None:
-        """Return what keeps the text from being one expression, or the body of one function; None if nothing does."""
+        """Return why the text is not one expression, or the body of one function; None if it is."""
         if (match := _CANNOT_STORE.search(text)) is not None:
             line = text.count("\n", 0, match.start()) + 1
             return SyntaxProblem(f"SyntaxError: the character U+{ord(match.group()):04X} is not allowed.", line)
@@ -105,7 +105,7 @@ def verdicts(parts: Sequence[bytes], check: Callable[[Parser, str, str], str | N
 
 @contextmanager
 def _killed_after(seconds: float) -> Iterator[None]:
-    """Have the kernel end this process by SIGPROF after this many CPU seconds, since the parser checks no clock."""
+    """Make the kernel end this process by SIGPROF after this many CPU seconds, since the parser checks no clock."""
     setitimer(ITIMER_PROF, seconds)
     try:
         yield

@@ -20,11 +20,11 @@ SPARE_PROCESSES = 1
 
 
 class _Overdue(Exception):
-    """The wall clock of a task has run out."""
+    """A task has exceeded its wall-clock limit."""
 
 
 class Pool:
-    """Sandbox processes for the threads of this process.
+    """The sandbox processes for the threads of this process.
 
     As many more are started for groups that hold none as the pool has places: the tasks of one workspace never keep
     another's waiting.
@@ -66,7 +66,7 @@ class Pool:
         try:
             with self._turns.place(group, queue, tick, most_waiting):
                 return self._run(task, tick)
-        except _Overdue:  # before its turn came
+        except _Overdue:  # before its turn
             return Reply(failure="overdue")
 
     def _run(self, task: Task, tick: Callable[[], None]) -> Reply:
@@ -111,7 +111,7 @@ class Pool:
             process.stop()
 
     def _take(self) -> SandboxProcess:
-        """Return an idle process, or a new one: the places are as many as there may be."""
+        """Return an idle process, or a new one: the turns limit their number."""
         while True:
             with self._lock:
                 if not self._idle:
@@ -134,7 +134,7 @@ class Pool:
         self._discard(process)
         with self._lock, suppress(OSError):
             if not self._closed and len(self._all) < self._size:
-                # At once and in the background: the next call finds it warm.
+                # Start its replacement in the background, so that it is warm for the next call.
                 self._idle.append(self._start())
 
     def _discard(self, process: SandboxProcess) -> None:

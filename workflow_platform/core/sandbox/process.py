@@ -1,4 +1,4 @@
-"""A sandbox process as its parent sees it: start, call, kill."""
+"""A sandbox process from the side of its parent: start, call, kill."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from workflow_platform.core.sandbox.turns import TICK_SECONDS
 
 ROOT = Path(__file__).resolve().parents[3]
 HEAD_BYTES = 64 * 2**10
-"""Room for an answer's head beside its parts."""
+"""The maximum size of an answer's head."""
 KEPT_BYTES = 64 * 2**20
-"""A process that holds on to more than this after a run is replaced."""
+"""A process that uses more memory than this after a task is replaced."""
 
 
 class SandboxProcess:
@@ -35,7 +35,7 @@ class SandboxProcess:
         self.reusable = True
         kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ}
         with child_end:
-            # Nothing else of the environment: it holds the platform's secrets.
+            # Pass no other variables: the environment contains the platform's secrets.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "workflow_platform.core.sandbox.child"],
                 stdin=child_end.fileno(),
@@ -75,9 +75,9 @@ class SandboxProcess:
         return Reply(parts, report["failure"], report.get("detail", ""), report["cpu_ms"], report["memory_bytes"])
 
     def cost(self) -> tuple[float, int]:
-        """Return CPU milliseconds since the last answer, and bytes in use: for a call that will have no answer."""
+        """Return CPU milliseconds since the last answer, and bytes in use, for a call without an answer."""
         cpu_ms, memory = 0.0, 0
-        with suppress(psutil.Error):  # of a dead process the memory is no longer known
+        with suppress(psutil.Error):  # the memory of a dead process is unknown
             process = psutil.Process(self.pid)
             times = process.cpu_times()
             cpu_ms = max(0, round((times.user + times.system - self._cpu_seconds) * 1000, 3))
@@ -95,11 +95,11 @@ class SandboxProcess:
         self._process.wait()
 
     def _died(self) -> Reply:
-        cpu_ms, memory = self.cost()  # of a process that is dead and still waited for
+        cpu_ms, memory = self.cost()  # the process is dead but not reaped yet
         self._connection.close()
         try:
             code = self._process.wait(1)
-        except subprocess.TimeoutExpired:  # it closed its socket and lives on: no process of ours does that
+        except subprocess.TimeoutExpired:  # it closed its socket but still runs, which should not happen
             self._process.kill()
             code = self._process.wait()
         if code == -signal.SIGXCPU:

@@ -26,19 +26,19 @@ class Task:
     parts: Sequence[bytes]
     cpu_seconds: float
     memory_bytes: int
-    """What the function may use beside its input and output."""
+    """The memory limit of the function, without its input and output."""
     output_bytes: int
-    """The largest answer, over all parts."""
+    """The maximum size of the answer, over all parts."""
 
     @property
     def wall_seconds(self) -> float:
-        """Return the seconds of wall clock after which the machine, not the task, is to blame."""
+        """Return the seconds of wall clock after which the machine is considered overloaded."""
         return WALL_GRACE_SECONDS + 6 * self.cpu_seconds
 
 
 @dataclass(slots=True)
 class Reply:
-    """What the function returned, or the limit that it hit, with what it cost the sandbox process."""
+    """The result of the function or the limit that it hit, and its CPU time and memory."""
 
     parts: list[bytes] = field(default_factory=list)
     failure: Failure = ""
@@ -49,7 +49,7 @@ class Reply:
 
     @property
     def retryable(self) -> bool:
-        """Tell whether the machine, not the task, is to blame."""
+        """Return whether the cause is the machine and not the task."""
         return self.failure in {"overdue", "lost"}
 
     def explain(self, task: Task, subject: str) -> str:

@@ -1,4 +1,4 @@
-"""Places for tasks, given out in turns: by workspace, and within a workspace by execution."""
+"""Slots for tasks, assigned in turns: by workspace, and within a workspace by execution."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 TICK_SECONDS = 0.05
-"""How often a caller that waits looks whether it is cancelled or out of time."""
+"""How often a waiting caller checks whether it is cancelled or out of time."""
 
 
 class TooManyWaiting(Exception):
-    """The group has as many tasks waiting as it may have."""
+    """The group has reached the limit of waiting tasks."""
 
 
 class _Group:
-    """What waits in one group, by queue; the queues take turns."""
+    """The waiting tasks of one group, by queue; the queues take turns."""
 
     def __init__(self) -> None:
         self._queues: OrderedDict[str, deque[threading.Event]] = OrderedDict()
@@ -36,15 +36,15 @@ class _Group:
         queue, waiters = self._queues.popitem(last=False)
         waiter = waiters.popleft()
         if waiters:
-            self._queues[queue] = waiters  # at the end: now it is the others' turn
+            self._queues[queue] = waiters  # at the end: it is the others' turn
         return waiter
 
 
 class Turns:
-    """So many places. First come, first served, but one from each group at a time.
+    """A number of slots (`places`). Waiting groups get one slot at a time, in turns.
 
-    `reserve` places more are for groups that hold none: however long the tasks of one group run, another group's
-    task begins at once.
+    `reserve` additional slots are for groups without one: however long the tasks of one group run, another group's task
+    starts immediately.
     """
 
     def __init__(self, places: int, reserve: int = 0) -> None:
@@ -57,9 +57,9 @@ class Turns:
     def place(
         self, group: str, queue: str, tick: Callable[[], None], most_waiting: int | None = None
     ) -> Iterator[None]:
-        """Hold a place. While there is none, `tick` is called; what it raises ends the waiting.
+        """Hold a slot in the block. While waiting, `tick` is called; an exception of it ends the wait.
 
-        Raises TooManyWaiting if `most_waiting` of the group wait already.
+        Raises TooManyWaiting if `most_waiting` tasks of the group are waiting.
         """
         waiter = threading.Event()
         with self._lock:
@@ -82,13 +82,13 @@ class Turns:
                 self._give_back(group)
 
     def waiting(self) -> int:
-        """Return how many wait for a place."""
+        """Return the number of waiting tasks."""
         with self._lock:
             return sum(map(len, self._groups.values()))
 
     def _leave(self, group: str, queue: str, waiter: threading.Event) -> None:
         with self._lock:
-            if waiter.is_set():  # given at the very moment that it was given up
+            if waiter.is_set():  # the slot was assigned at the moment of the exception
                 self._give_back(group)
                 return
             self._groups[group].remove(queue, waiter)
@@ -102,7 +102,7 @@ class Turns:
         self._hand_out()
 
     def _hand_out(self) -> None:
-        """Give every place that may be given to the groups that wait, in their order."""
+        """Assign all free slots to the waiting groups, in their order."""
         while (group := self._next()) is not None:
             waiting = self._groups.pop(group)
             self._held[group] += 1

@@ -18,7 +18,7 @@ _known: dict[str, Rotate] = {}
 
 
 def register(what: str, rotate: Rotate) -> None:
-    """Have `rotate` called for the rows that are called `what`, in the plural."""
+    """Register `rotate` for rows with the name `what` (plural)."""
     _known[what] = rotate
 
 
@@ -28,7 +28,7 @@ def register_column(what: str, model: type[models.Model], column: str) -> None:
 
 
 def known() -> dict[str, Rotate]:
-    """Return what is registered, by what it is called."""
+    """Return the registered functions by name."""
     return dict(_known)
 
 

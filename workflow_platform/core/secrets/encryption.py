@@ -23,12 +23,12 @@ class CannotDecrypt(Exception):
 
 
 def encrypt(plain: bytes) -> bytes:
-    """Return `plain` encrypted under the first key."""
+    """Return `plain` encrypted with the first key."""
     return _fernet()[0].encrypt(plain)
 
 
 def decrypt(token: bytes) -> bytes:
-    """Return what was encrypted. Raises CannotDecrypt."""
+    """Return the decrypted text. Raises CannotDecrypt."""
     try:
         return _fernet()[0].decrypt(token)
     except InvalidToken:
@@ -36,7 +36,7 @@ def decrypt(token: bytes) -> bytes:
 
 
 def encrypt_anew(token: bytes) -> bytes:
-    """Return the same secret under the first key. Raises CannotDecrypt."""
+    """Return the same secret encrypted with the first key. Raises CannotDecrypt."""
     try:
         return _fernet()[0].rotate(token)
     except InvalidToken:
@@ -44,7 +44,7 @@ def encrypt_anew(token: bytes) -> bytes:
 
 
 def is_current(token: bytes) -> bool:
-    """Tell whether it is under the first key."""
+    """Return whether it is encrypted with the first key."""
     try:
         _fernet()[2].decrypt(token)
     except InvalidToken:
@@ -53,7 +53,7 @@ def is_current(token: bytes) -> bool:
 
 
 def current_key() -> str:
-    """Return a mark of the first key, by which rows under other keys are found; it says nothing of the key."""
+    """Return a fingerprint of the first key, which identifies rows with other keys and does not reveal the key."""
     return _fernet()[1]
 
 

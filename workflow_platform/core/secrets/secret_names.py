@@ -1,7 +1,7 @@
-"""Names under which secrets travel: of headers, query parameters and JSON fields. Pure.
+"""Names of headers, query parameters and JSON fields whose values are secrets. Pure.
 
-One list for all that is shown, logged or forwarded: the log of inbound requests, previews in events, error messages.
-What is known to be a secret (a credential that a node used) is taken out by its value in `executions.domain.redaction`.
+One list for everything that is shown, logged or forwarded: the log of inbound requests, previews in events, error
+messages. Known secrets (a credential that a node used) are redacted by value in `executions.domain.redaction`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _NUMBER_TOO = re.compile(r"passw|passphrase|pwd|secret|key|(?:^|[-_.])(?:otp|pin|cvv|cvc)(?:$|[-_.])", re.IGNORECASE)
-"""Names of which a number is a secret as well: `total_tokens: 42` is none, `pin: 4242` is."""
+"""Names whose numbers are secrets too: `pin: 4242` is one, `total_tokens: 42` is not."""
 _HINTS = (
     "authori", "cookie", "token", "secret", "pass", "pwd", "credential", "session", "jwt", "bearer", "basic", "key",
     "sig", "hmac", "auth", "otp", "pin", "cvv", "cvc", "://",
 )  # fmt: skip
-"""What every text has in which there is something to mask: looked for first, as that is cheap."""
+"""Matches every text with something to mask: a cheap first check."""
 _DEEPEST = 60
 
 _USERINFO = re.compile(r"(://)[^\s/?#@\"'<>]{1,500}@")
@@ -43,7 +43,7 @@ _QUOTED_MEMBER = re.compile(r"'([^'\\\r\n]{1,100})'(\s*:\s*')([^'\\\r\n]+)")
 
 
 def is_secret(name: str) -> bool:
-    """Tell whether what has this name is a secret."""
+    """Return whether a value with this name is a secret."""
     return _SECRET.search(name) is not None
 
 
@@ -53,16 +53,15 @@ def _has_hint(text: str) -> bool:
 
 
 def masked(value: Any) -> Any:
-    """Return a JSON value in which what has the name of a secret is masked, in texts too; the value itself where there
-    is nothing to mask.
+    """Return a JSON value with secrets masked by name, in texts too; the same object if there is nothing to mask.
 
-    Of `{"name": "X-Api-Key", "value": "…"}` it is the value. Booleans, null, and most numbers stay.
+    In `{"name": "X-Api-Key", "value": "…"}` the value is masked. Booleans, null, and most numbers stay.
     """
     try:
         if not _has_hint(orjson.dumps(value).decode()):
             return value
     except (TypeError, ValueError):
-        pass  # what cannot be written as JSON is looked through all the same
+        pass  # values that cannot be written as JSON are checked too
     return _masked(value, 0)
 
 
@@ -103,7 +102,7 @@ def masked_text(text: str) -> str:
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError:
-            pass  # cut, or something else
+            pass  # truncated, or not JSON
         else:
             shown = _masked(value, 0)
             return text if shown == value else orjson.dumps(shown).decode()

@@ -30,7 +30,7 @@ from workflow_platform.installation.pdeathsig import tie
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Sends requests to this machine directly, even if the environment names a proxy."""
+"""Sends requests to this machine directly, even if the environment configures a proxy."""
 
 
 class Command(BaseCommand):
@@ -76,7 +76,7 @@ class Command(BaseCommand):
         self.environment["REDIS_URL"] = redis.url if redis else settings.REDIS_URL
         # From the start: a program whose environment changes is restarted.
         self.environment["SUPERVISOR_SOCKET"] = str(supervision.control_socket(self.data))
-        # The servers first, alone: the rest needs the tables.
+        # Start the servers first: the other programs need the tables.
         servers = supervision.servers(postgres, redis)
         self._configure(servers)
         self._start()
@@ -143,7 +143,8 @@ class Command(BaseCommand):
     def _start(self) -> None:
         socket_path = supervision.control_socket(self.data)
         socket_path.unlink(missing_ok=True)  # left by one that was killed
-        # A session of its own: Ctrl-C reaches us, and we stop it in order. Should we be killed, it stops by itself.
+        # In a separate session: Ctrl-C reaches only this process, which stops the supervisor in order. If this process
+        # is killed, the supervisor stops too.
         self.supervisor = subprocess.Popen(  # noqa: S603
             [
                 *_python("workflow_platform.installation.supervisor_process"),
@@ -162,7 +163,7 @@ class Command(BaseCommand):
         return self.supervisor is not None and self.supervisor.poll() is not None
 
     def _wake(self) -> bool:
-        """Make the supervisor look at its programs now instead of within a second. Returns whether it responds."""
+        """Make the supervisor check its programs now instead of within a second. Returns whether it responds."""
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.connect(str(supervision.control_socket(self.data)))
