@@ -1,6 +1,6 @@
 """Sending a replay to an endpoint or a URL: each event becomes a delivery when it is due, in order.
 
-To an endpoint, the delivery and the replay's position are written in one transaction, and the replay goes on at once.
+To an endpoint, the delivery and the replay's position are written in one transaction, and the replay continues at once.
 To a URL, the replay waits for the end of each delivery before it writes the next one. `advance` does one step under the
 lock of the replay's row, so that any number of jobs and processes may call it. Jobs wait for events that are due within
 PATIENCE_SECONDS; what is due later is left to the scheduler's sweep (`jobs.sweep_due`).

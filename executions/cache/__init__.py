@@ -1,7 +1,7 @@
-"""The result cache: what a node run or a whole execution gave serves the same question again, within one workspace.
+"""The result cache: reuses results of node runs and executions with equal input within a workspace.
 
-`keys` says what the same question is, `store` keeps answers in Redis, `flight` has one of many that ask at once
-compute. Nothing depends on it: without Redis everything is computed.
+`keys` defines which inputs are equal, `store` keeps results in Redis, and `flight` lets one of several concurrent
+requests compute a result. The engine uses the names below; without Redis every result is computed.
 """
 
 from executions.cache.flight import Flight, Hit, ask

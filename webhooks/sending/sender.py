@@ -45,7 +45,7 @@ SOON_SECONDS = 30.0
 """Deliveries that become due within this time set an alarm; later ones are left to the sweep."""
 MOST_ALARMS = 1_000
 _AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
-"""The database is away, or a deadlock. COPY raises the driver's own exceptions."""
+"""The database is unavailable, or a deadlock. COPY raises the driver's own exceptions."""
 
 
 class Sender:
@@ -160,7 +160,7 @@ class Sender:
         return rang
 
     def _turn(self) -> tuple[Callable[[], None], bool]:
-        """Record, renew and claim, in one transaction. Returns what to do after the commit, and whether to go on."""
+        """Record, renew and claim, in one transaction. Returns what to do after the commit, and whether to continue."""
         stopping = self._stopped_at is not None or self._stop.is_set()
         batch = self._local.collect(stopping)
         claim: ClaimResult | None = None
