@@ -1,4 +1,4 @@
-"""Notifies workers of committed deliveries: one RQ job for all that come within a moment.
+"""Notifies the workers of committed deliveries: one RQ job for all that are committed within a moment.
 
 The job carries no data: what is due is in the database (`webhooks.sending.claiming`). A lost one is made up
 for by the sweep.
@@ -42,7 +42,7 @@ class _Dispatcher:
             self._woken.clear()
             try:
                 jobs.enqueue(KIND, [ALL])
-            except Exception:  # the sweep replaces a lost job, but nothing replaces this thread
+            except Exception:  # the sweep replaces a lost job, but nothing restarts this thread
                 logger.exception(
                     "workers not notified of new deliveries; the next sweep of the scheduler notifies them"
                 )

@@ -61,8 +61,8 @@ def check_deployment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Return a warning for each setting that a public installation should have."""
     if settings.HOOKS_HOST:
         return []
-    message = "HOOKS_HOST is not set: the responses of webhooks have the same origin as the pages."
-    hint = "Set HOOKS_HOST to a separate host name, such as hooks.example.net, that leads to the same processes."
+    message = "HOOKS_HOST is not set: responses of workflows to webhooks have the same origin as the pages."
+    hint = "Set HOOKS_HOST to a separate host, such as hooks.example.net, that leads to the same processes."
     return [Warning(message, hint=hint, id="platform.W001")]
 
 

@@ -243,7 +243,7 @@ class _Consumer:
         except Exception as error:
             self._single_events = max(self._single_events, len(events))
             if connection.connection is None or connection.connection.closed:
-                raise InterfaceError("the connection was lost while the handler ran") from error
+                raise InterfaceError("the connection was lost while the handler was running") from error
             raise HandlerFailed(f"{events[0].id} and {len(events) - 1} more" if events[1:] else events[0].id) from error
 
     def _failed(self, error: HandlerFailed, stop: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""The client: all its tails share one connection, opened again and again, kept in step with what they ask for."""
+"""The client: all its tails share one connection, which is reopened when it ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from events.client.tail import Tail
 logger = logging.getLogger("events.client")
 
 PAGES_AT_ONCE = 8
-"""Of history that one client asks for; the server refuses more than 16."""
+"""The pages of history that one client requests at a time; the server rejects more than 16."""
 
 
 class EventClient:
@@ -42,7 +42,7 @@ class EventClient:
         self._tls: ssl.SSLContext | Literal[True] | None = (tls or True) if self.url.startswith("wss:") else None
         self._subscriptions: dict[str, Subscription] = {}
         self._pending: dict[str, int] = {}
-        """Cursors of this connection's requests that have no answer yet, by stream: frames before it are stale."""
+        """Cursors of requests without an answer yet, by stream: frames before the answer are stale."""
         self._leaving: dict[str, asyncio.Event] = {}
         """Streams that were unsubscribed, until the server confirms it."""
         self._socket: ClientConnection | None = None
@@ -50,7 +50,7 @@ class EventClient:
         self._failure: EventClientError | None = None
         self._was_open = self._closed = False
         self._progress = False
-        """Whether the connection has brought anything: if not, the next attempt waits longer."""
+        """Whether the connection has received a frame: if not, the next attempt waits longer."""
         self._changes = Changes()
         self._errands: set[asyncio.Task[None]] = set()
         self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
@@ -126,7 +126,7 @@ class EventClient:
         elif known is not None:
             raise ValueError(f"{subscription.stream} already has a tail.")
         if (leaving := self._leaving.get(subscription.stream)) is not None:
-            await leaving.wait()  # what comes until then is of the tail before, and may be filtered otherwise
+            await leaving.wait()  # earlier frames belong to the previous tail, which may have another filter
             await self._begin(subscription)
             return
         self._subscriptions[subscription.stream] = subscription
@@ -134,7 +134,7 @@ class EventClient:
         await self._request(subscription)
 
     async def _resume(self, subscription: Subscription) -> None:
-        """Ask again for a stream that was handed back."""
+        """Request a parked stream again."""
         if subscription.parked and not subscription.over:
             subscription.parked = False
             await self._request(subscription)
@@ -218,7 +218,7 @@ class EventClient:
             await self._take(parse(await socket.recv()))
 
     async def _take(self, frame: Frame) -> None:
-        """Take what the server sent. Raises Refused if it is an error of the connection and not of a stream."""
+        """Handle a frame of the server. Raises Refused for an error of the connection."""
         stream = frame.get("stream")
         subscription = self._subscriptions.get(stream) if isinstance(stream, str) else None
         if frame["type"] == "error" and stream is None:
@@ -242,7 +242,7 @@ class EventClient:
             self._tell()
 
     def _stale(self, frame: Frame) -> bool:
-        """Tell whether a frame of a stream belongs to a request that a later one has replaced."""
+        """Return whether a frame belongs to a request that a later one has replaced."""
         after = self._pending.get(frame["stream"])
         if after is None or frame["type"] in {"page", "error"}:
             return False
@@ -259,7 +259,7 @@ class EventClient:
             await self._leave(subscription.stream)
 
     def _forget(self, subscription: Subscription) -> bool:
-        """Let the stream's name be free. Returns whether it was this subscription's."""
+        """Remove the subscription. Returns whether the stream was this subscription's."""
         if self._subscriptions.get(subscription.stream) is not subscription:
             return False
         del self._subscriptions[subscription.stream]

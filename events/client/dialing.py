@@ -1,4 +1,4 @@
-"""One connection, from its handshake to its end, and which errors are permanent."""
+"""One connection, from its handshake to its end, and the permanent errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FOR_GOOD: dict[int, tuple[type[Refused], str]] = {
     4403: (Forbidden, "This connection is not allowed."),
     4404: (NoSuchStream, "The stream or address does not exist, or you may not see it."),
 }
-"""Close codes, and 4000 less than they, statuses of the handshake after which trying again is of no use."""
+"""Close codes after which a retry does not help; minus 4000, they are statuses of the handshake."""
 
 
 async def talk(
@@ -33,9 +33,10 @@ async def talk(
     tls: ssl.SSLContext | Literal[True] | None,
     converse: Callable[[ClientConnection], Awaitable[None]],
 ) -> int | None:
-    """Connect, and converse until the connection ends. Returns the code that it was closed with; None if there is none.
+    """Connect, and exchange frames until the connection ends. Returns the code that it was closed with; None if there
+    is none.
 
-    Raises what trying again would not help: Refused, or EventClientError for a certificate that is not trusted.
+    Raises permanent errors: Refused, or EventClientError for an untrusted certificate.
     """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
@@ -64,5 +65,5 @@ async def talk(
     except ssl.SSLCertVerificationError as error:
         raise EventClientError(f"The server's certificate is not trusted: {error.verify_message}") from error
     except (OSError, InvalidHandshake):
-        pass  # not there, or not yet itself
+        pass  # unreachable, or starting
     return None

@@ -1,4 +1,4 @@
-"""What comes over the wire, checked for the shape that the rest relies on. Described in docs/asyncapi.yaml."""
+"""Frames of the server, with a check of their shape. docs/asyncapi.yaml specifies them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Event(TypedDict):
 
 
 class EventClientError(Exception):
-    """Base of what this client raises."""
+    """The base class of this client's exceptions."""
 
 
 class ProtocolError(EventClientError):
-    """The server sent what is no frame of the protocol."""
+    """The server sent an invalid frame."""
 
 
 _NUMBERS = {"subscribed": ("head",), "live": ("sequence",), "degraded": ("sequence",), "end": ("sequence",)}

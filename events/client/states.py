@@ -12,9 +12,9 @@ class State(StrEnum):
 
     LIVE = "live"
     DEGRADED = "degraded"
-    """Events come, but from history that is polled: a little later."""
+    """Events arrive a little later, since the server polls the history."""
     CONNECTING = "connecting"
-    """Not there yet, or history is still coming."""
+    """Connecting, or still reading history."""
     RECONNECTING = "reconnecting"
     CLOSED = "closed"
 
@@ -29,7 +29,7 @@ def worst(states: Iterable[State]) -> State:
 
 
 class Changes:
-    """Hands each change of a state to all who follow it."""
+    """Passes each change of the state to all observers."""
 
     def __init__(self) -> None:
         self._announced = State.CONNECTING

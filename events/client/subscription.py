@@ -1,8 +1,8 @@
-"""One stream as the connection sees it: takes its frames, keeps the cursor, and holds what the caller has yet to take.
+"""The subscription to one stream: handles its frames, keeps the cursor, and buffers events for the caller.
 
-The buffer is bounded. While it is full the connection is not read, so that the server feels it too; after `PATIENCE`
-the stream is handed back (unsubscribed) for the sake of the others, and asked for again from its cursor when the caller
-has emptied the buffer.
+The buffer is bounded. While it is full, the connection is not read, which slows down the server. After `PATIENCE` the
+stream is parked (unsubscribed) so that it does not block other streams, and requested again from its cursor when the
+caller has emptied the buffer.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class Refused(EventClientError):
 
 
 class NoSuchStream(Refused):
-    """There is no such stream, or it is not the caller's to see."""
+    """The stream does not exist, or the caller may not see it."""
 
 
 class Forbidden(Refused):
-    """The caller may not, or may no longer."""
+    """The caller has no permission, or no longer has it."""
 
 
 class SequenceGap(EventClientError):
-    """The server skipped an event: it broke its promise, or this client is wrong."""
+    """The server skipped an event, which is a bug of the server or of this client."""
 
 
 class HistoryRemoved(EventClientError):
@@ -57,11 +57,11 @@ class Subscription:
     def __init__(self, stream: str, after: int, types: Sequence[str] | None, level: Level | None, follow: bool) -> None:
         self.stream, self.types, self.level, self.follow = stream, types, level, follow
         self.cursor = after
-        """The last sequence that came, whether or not the caller has taken it."""
+        """The last received sequence, whether or not the caller has read it."""
         self.head: int | None = None
         self.state = State.CONNECTING
         self.parked = False
-        """Handed back, because the caller does not take what has come."""
+        """Parked (unsubscribed), because the caller does not read the events."""
         self.failure: EventClientError | None = None
         self.reads: dict[int, tuple[int, asyncio.Future[list[Event]]]] = {}
         """Requested pages by the sequence before them: their size, and the waiting future."""
@@ -69,12 +69,12 @@ class Subscription:
         """Events, each with the cursor of who has taken it; None where only the cursor moves."""
         self.filled, self._taken = asyncio.Event(), asyncio.Event()
         self.abandoned = False
-        """The caller has let go of its tail."""
+        """The caller has released its tail."""
         self._begins = True
 
     @property
     def over(self) -> bool:
-        """Whether nothing more comes."""
+        """Whether the subscription has ended."""
         return self.state is State.CLOSED
 
     # --- what the connection does ----------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ class Subscription:
         self.close(error(code, detail, self.stream))
 
     def close(self, failure: EventClientError | None = None) -> None:
-        """Give what is buffered, then end, or fail."""
+        """End after the buffered events, or fail."""
         if not self.over:
             self.state, self.failure = State.CLOSED, failure
             for _, waiting in self.reads.values():
@@ -142,11 +142,11 @@ class Subscription:
         return True
 
     def park(self) -> None:
-        """Stop until the stream is requested again from the cursor."""
+        """Park the stream until it is requested again from the cursor."""
         self.parked, self.state = True, State.RECONNECTING
 
     def taken(self) -> None:
-        """Know that there is more room, or that none is needed."""
+        """Update the room in the buffer."""
         self._taken.set()
 
     # --- frames ------------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class Subscription:
             self.cursor = removed
 
     def _pass_over(self, sequence: int) -> None:
-        """Note that the events up to a sequence do not match this subscription."""
+        """Move the cursor past events that are not for this subscription."""
         if sequence > self.cursor and not self._gapless and not self.stream.startswith(REPLAY):
             self.cursor = sequence
             self.buffer.append((None, sequence))
@@ -178,7 +178,7 @@ class Subscription:
         for event in frame["events"]:
             sequence = event["sequence"]
             if self.stream.startswith(REPLAY):
-                pass  # sought forwards and backwards: its order is the server's to say
+                pass  # a replay can seek in both directions, so the server determines the order
             elif sequence <= self.cursor:
                 continue
             elif self._gapless and sequence != self.cursor + 1:

@@ -1,4 +1,4 @@
-"""One stream as the caller sees it."""
+"""The events of one stream for the caller."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from events.client.subscription import REPLAY, Subscription
 
 
 class TailConnection(Protocol):
-    """What a tail asks of its client."""
+    """What a tail uses of its client."""
 
     _pages: asyncio.Semaphore
 
     async def _begin(self, subscription: Subscription) -> None:
-        """Ask for the stream, unless that was done."""
+        """Request the stream, unless it was requested already."""
 
     async def _resume(self, subscription: Subscription) -> None:
-        """Ask again for a stream that was handed back."""
+        """Request a parked stream again."""
 
     async def _end(self, subscription: Subscription) -> None:
         """Unsubscribe from the stream."""
@@ -97,7 +97,7 @@ class Tail:
         return await asyncio.shield(subscription.reads[after][1])
 
     async def close(self) -> None:
-        """Have no more of the stream."""
+        """End the subscription."""
         await self._client._end(self._subscription)
 
     async def __aenter__(self) -> Self:
@@ -121,7 +121,7 @@ class Tail:
         await self._control("seek", sequence=sequence)
 
     async def speed(self, speed: float) -> None:
-        """Let a replay go at the original pace times `speed`."""
+        """Set the speed of a replay as a multiple of the original pace."""
         await self._control("speed", speed=speed)
 
     async def _control(self, kind: str, **values: float) -> None:

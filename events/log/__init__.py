@@ -1,6 +1,6 @@
-"""The event log: the tables of streams and events, the only writer (`append`), and the reading of one stream.
+"""The event log: the tables of streams and events, `append`, which is the only writer, and reading of one stream.
 
-Other packages may use everything here; `append` is the one function that writes an event.
+Other packages may use everything here.
 """
 
 from events.log.writer import (

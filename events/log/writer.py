@@ -213,10 +213,10 @@ def _advance(new_events: Sequence[NewEvent]) -> tuple[dict[int, _Numbering], dic
     names = Counter(name for new in new_events if new.type in LIFECYCLE and (name := _workflow_stream(new)))
     with connection.cursor() as cursor:
         cursor.execute(
-            "WITH wanted AS (SELECT id, n FROM unnest(%(ids)s::bigint[], %(counts)s::bigint[]) AS own(id, n)"
+            "WITH counts AS (SELECT id, n FROM unnest(%(ids)s::bigint[], %(counts)s::bigint[]) AS own(id, n)"
             " UNION ALL SELECT s.id, w.n FROM unnest(%(names)s::text[], %(name_counts)s::bigint[]) AS w(name, n)"
             " JOIN events_stream s USING (name)),"
-            " sums AS (SELECT id, sum(n)::bigint AS n FROM wanted GROUP BY id),"
+            " sums AS (SELECT id, sum(n)::bigint AS n FROM counts GROUP BY id),"
             " locked AS (SELECT id, last_transaction, ended_at FROM events_stream"
             "  WHERE id IN (SELECT id FROM sums) ORDER BY id FOR UPDATE),"
             # Not below the number of an earlier event in any of the streams: its transaction may have got its number

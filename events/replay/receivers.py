@@ -21,7 +21,7 @@ class CannotDeliver(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EndpointTarget:
-    """An endpoint that a replay may name. It gets only the events of its own workspace."""
+    """An endpoint that a replay may name. It gets only the events of its workspace."""
 
     id: UUID
     workspace_id: UUID

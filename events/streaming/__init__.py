@@ -1,4 +1,4 @@
-"""Live streams: what is published after a commit, and how each client gets every event once and in order.
+"""Live streams: publishes events after the commit, and sends each client every event once and in order.
 
 Other packages use `publisher` and `stream_kinds.register`.
 """

@@ -1,7 +1,7 @@
-"""The result cache: reuses the results of node runs and whole executions within one workspace.
+"""The result cache: reuses results of node runs and executions with equal input within a workspace.
 
-`keys` computes the cache keys, `store` keeps results in Redis, and `flight` lets one of several concurrent requests
-for a key compute the result. The cache is optional: without Redis every result is computed.
+`keys` defines which inputs are equal, `store` keeps results in Redis, and `flight` lets one of several concurrent
+requests compute a result. The engine uses the names below; without Redis every result is computed.
 """
 
 from executions.cache.flight import Flight, Hit, ask

@@ -1,6 +1,6 @@
 """Credentials: the encrypted logins and keys of nodes, their OAuth 2.0 tokens, and the workflows that use them.
 
-Other packages use the functions below and `usage`; only this package decrypts a secret.
+Other packages use the names below and `usage`; no other package decrypts a credential.
 """
 
 from executions.credentials.store import (

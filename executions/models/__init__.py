@@ -1,3 +1,8 @@
+"""The tables of executions: workflows, executions, node runs, schedules, credentials and waits.
+
+Other packages may use all of them; only `executions.lifecycle` changes a status.
+"""
+
 from executions.models.credential import Credential
 from executions.models.execution import Execution, Priority, Trigger
 from executions.models.node_run import NodeRun

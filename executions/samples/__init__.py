@@ -1,4 +1,7 @@
-"""Three sample workflows with real input. They are loaded on the first start and run in the tests."""
+"""Three sample workflows with realistic input, which are loaded on the first start and run in the tests.
+
+Other packages use `definitions` and `load`.
+"""
 
 from __future__ import annotations
 

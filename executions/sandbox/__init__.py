@@ -1,4 +1,4 @@
-"""Tasks of executions that run in sandbox processes: expressions, `code` nodes, syntax checks and large bodies.
+"""The tasks of sandbox processes for executions: expressions, `code` nodes, syntax checks and large bodies.
 
-Nodes and the lifecycle use this package. `workflow_platform.core.sandbox` manages the processes.
+Nodes, workflows and the lifecycle use it; the processes are in `workflow_platform.core.sandbox`.
 """

@@ -1,4 +1,4 @@
-"""Workflows: saving and checking definitions, their versions, and what is shown of them.
+"""Workflows: saves and checks definitions, keeps their versions, and prepares definitions for viewers.
 
-Other packages use `definitions` and `shown_definitions`.
+Other packages use `definitions`, `shown_definitions` and `url_checks`.
 """

@@ -62,7 +62,7 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         return {"request": self.request, "admin_of": set(admin_of)}
 
     def _shown(self, endpoint: Endpoint, code: int = 200, issued: str | None = None, new: bool = False) -> Response:
-        # Each by an index of its own, which knows nothing of those that have ended.
+        # Each uses a partial index without ended deliveries.
         queued = sum(Delivery.objects.filter(lane_id=endpoint.pk, status=status).count() for status in UNENDED)
         context = self._context() | {"queued": queued, "secret": issued}
         shape = IssuedEndpointSerializer if new else EndpointDetailSerializer

@@ -58,7 +58,7 @@ def problem(name: str, value: str | None) -> str | None:
 
 
 def is_well_formed(name: str, value: str) -> bool:
-    """Tell whether the header can be sent at all, by a workflow or the platform."""
+    """Return whether the header is valid in a response."""
     return _NAME.fullmatch(name) is not None and _CONTROL.search(value) is None and _is_latin1(value)
 
 

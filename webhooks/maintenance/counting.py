@@ -98,7 +98,7 @@ def _listening(revision: EndpointRevision) -> dict[str, Any]:
 _COUNT = """
 WITH listening AS MATERIALIZED (
  SELECT * FROM jsonb_to_recordset(%(listening)s::jsonb) AS l(endpoint uuid, workspace uuid, low uuid, high uuid,
-  surely_low uuid, surely_high uuid, types text[], workflow uuid), unnest(l.types) AS wanted(type)
+  surely_low uuid, surely_high uuid, types text[], workflow uuid), unnest(l.types) AS subscribed(type)
 ), due AS (
  SELECT l.endpoint, e.id AS event, bool_or(e.id >= l.surely_low AND e.id < l.surely_high) AS surely
  FROM events_event e

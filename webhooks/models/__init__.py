@@ -1,4 +1,7 @@
-"""The tables of webhooks: endpoints, deliveries with their attempts, and inbound requests."""
+"""The tables of webhooks: endpoints, deliveries with their attempts, and inbound requests.
+
+Other packages may read all of them; deliveries are written by `outbox` and `sending` only.
+"""
 
 from webhooks.models.delivery import AttemptOutcome, Delivery, DeliveryAttempt, DeliveryStatus, Origin, Rank
 from webhooks.models.endpoint import Endpoint, EndpointRevision, Ordering, Signature

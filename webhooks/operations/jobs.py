@@ -100,7 +100,7 @@ def _renew(leased: QuerySet[Operation]) -> bool:
 
 
 def _step(leased: QuerySet[Operation]) -> bool:
-    """Do one slice. Returns whether to go on."""
+    """Do one slice. Returns whether to continue."""
     operation = leased.select_related("endpoint").first()
     if operation is None:
         return False

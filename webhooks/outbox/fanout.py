@@ -90,7 +90,7 @@ def make_for(endpoint: Endpoint, events: Sequence[RecordedEvent], options: Deliv
     """Do what `deliver_to` does, and return only the ids of the deliveries, in the order of the events."""
     workspace = str(endpoint.workspace_id)
     if any(event.workspace_id != workspace for event in events):
-        raise ValueError("An endpoint gets only events of its own workspace.")
+        raise ValueError("An endpoint gets only events of its workspace.")
     if not events:
         return []
     receiver = EndpointAddress(str(endpoint.pk), workspace, endpoint.method, endpoint.ordering == Ordering.PER_STREAM)

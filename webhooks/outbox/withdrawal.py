@@ -79,11 +79,13 @@ def withdraw(execution_ids: Collection[UUID], reason: str) -> Withdrawn:
     """
     if not execution_ids:
         return Withdrawn()
-    which = "execution_id = ANY(%(executions)s::uuid[]) AND origin = ANY(%(origins)s) AND event_type <> ALL(%(told)s)"
+    which = (
+        "execution_id = ANY(%(executions)s::uuid[]) AND origin = ANY(%(origins)s) AND event_type <> ALL(%(reporting)s)"
+    )
     values: dict[str, Any] = {
         "executions": list(execution_ids),
         "origins": [Origin.EVENT.value, Origin.NODE.value],
-        "told": _STILL_DELIVERED,
+        "reporting": _STILL_DELIVERED,
     }
     with transaction.atomic(), connection.cursor() as cursor:
         withdrawn = _cancel_deliveries(which, values, reason, None)

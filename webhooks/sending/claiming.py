@@ -83,7 +83,7 @@ class Claimer:
                 "lane": lane_id,
                 "after": self._streams.get(lane_id, ""),
                 "most": MOST_STREAMS,
-                "wanted": most,
+                "limit": most,
                 "lease": settings.LEASE_SECONDS,
             }
             cursor.execute(_LAST_STREAM, parameters)
@@ -141,8 +141,8 @@ UPDATE webhooks_delivery d SET status = 'sending', attempts_made = d.attempts_ma
 FROM locked WHERE d.id = locked.id RETURNING {_COLUMNS}
 """  # noqa: S608 - names of columns
 _TAKE = f"""
-WITH wanted AS (SELECT * FROM unnest(%(lanes)s::uuid[], %(counts)s::int[]) AS w(lane_id, n)), picked AS (
-  SELECT p.id FROM wanted w, LATERAL (
+WITH requested AS (SELECT * FROM unnest(%(lanes)s::uuid[], %(counts)s::int[]) AS w(lane_id, n)), picked AS (
+  SELECT p.id FROM requested w, LATERAL (
     SELECT x.id FROM (VALUES (0::smallint), (1::smallint), (2::smallint)) r(rank), LATERAL (
       SELECT d.id, d.rank, d.due_at FROM webhooks_delivery d
       WHERE d.status = 'pending' AND d.lane_id = w.lane_id AND d.rank = r.rank AND d.due_at <= statement_timestamp()
@@ -178,8 +178,8 @@ _TAKE_HEADS = f"""{_HEADS}, heads AS (
     SELECT id, rank, due_at FROM heads WHERE status = 'pending' AND due_at <= statement_timestamp()
     UNION ALL
     (SELECT d.id, d.rank, d.due_at FROM webhooks_delivery d WHERE d.status = 'pending' AND d.lane_id = %(lane)s
-     AND d.due_at <= statement_timestamp() AND d.ordering_key = '' LIMIT %(wanted)s)
-  ) x ORDER BY rank, due_at, id LIMIT %(wanted)s
+     AND d.due_at <= statement_timestamp() AND d.ordering_key = '' LIMIT %(limit)s)
+  ) x ORDER BY rank, due_at, id LIMIT %(limit)s
 ), locked AS (
   SELECT d.id FROM webhooks_delivery d WHERE d.id IN (SELECT id FROM picked) AND d.status = 'pending'
   FOR NO KEY UPDATE OF d SKIP LOCKED

@@ -45,7 +45,7 @@ SOON_SECONDS = 30.0
 """Deliveries that become due within this time set an alarm; later ones are left to the sweep."""
 MOST_ALARMS = 1_000
 _AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
-"""The database is away, or a deadlock. COPY raises the driver's own exceptions."""
+"""The database is unavailable, or a deadlock. COPY raises the driver's own exceptions."""
 
 
 class Sender:

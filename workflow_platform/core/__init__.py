@@ -1,4 +1,4 @@
-"""What every app may import: accounts, API conventions, outbound HTTP, secrets, sandbox processes, servers.
+"""The core: accounts, API conventions, outbound HTTP, secrets, sandbox processes, logs, and clients of the servers.
 
-It imports none of the apps.
+Every app may import it; it imports none of the apps.
 """

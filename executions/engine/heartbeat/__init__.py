@@ -1,1 +1,4 @@
-"""The renewal of a worker's leases by a separate process, which the worker's interpreter lock cannot delay."""
+"""The renewal of a worker's leases by a separate process, which the worker's interpreter lock cannot delay.
+
+Only the engine uses it.
+"""

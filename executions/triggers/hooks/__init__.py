@@ -1,4 +1,4 @@
-"""Inbound webhooks: an HTTP request is verified (`verification`), recorded and becomes an execution (`intake`).
+"""Inbound webhooks: a request is verified (`verification`), recorded and starts an execution (`intake`).
 
-Other packages use `pages`, and `large_bodies` before a body is read.
+Other packages use `views`, `pages`, and `large_bodies` before a body is read.
 """

@@ -1,9 +1,10 @@
-"""Limits the attempts to guess passwords. Every attempt is counted before its password is checked, so that attempts in
-parallel cannot pass the limit, and given back when the password was right.
+"""Limits the attempts to guess passwords. Every attempt is counted before its password is checked, so that parallel
+attempts cannot exceed the limit, and uncounted if the password was right.
 
-Counters are rows: an update of one is atomic and outlives Redis. A device from which the user has logged in before has
-a separate counter, so that an attacker cannot lock the owner of an account out. Without one, an account allows fewer
-attempts from one address than from all addresses: a single attacker does not block the owner at another address.
+Counters are rows, whose updates are atomic and do not depend on Redis. A device from which the user has logged in
+before has a separate counter, so that an attacker cannot lock the owner of an account out. Without one, an account
+allows fewer attempts from one address than from all addresses: a single attacker does not block the owner at another
+address.
 """
 
 from __future__ import annotations

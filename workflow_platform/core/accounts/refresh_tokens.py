@@ -99,7 +99,7 @@ def _user_of(token: Token) -> User | None:
 
 
 def _stands_for(token: Token, user: User) -> bool:
-    """Tell whether a token is the active user's, made with the password that they have now."""
+    """Return whether a token belongs to the active user and was created with the current password."""
     mark = str(token.payload.get(PASSWORD_CLAIM, ""))
     same = str(token.payload.get(api_settings.USER_ID_CLAIM)) == str(user.pk)
     return same and user.is_active and hmac.compare_digest(mark.encode(), mark_of(user).encode())

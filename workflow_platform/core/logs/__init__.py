@@ -1,6 +1,6 @@
-"""Log lines: their fields, their formats, and the context that adds a request's or an execution's fields to each line.
+"""Log lines: their fields, their formats, and the context that adds the fields of a request or an execution.
 
-Every package may use `log_context`, `execution_logging` and the names in `FIELDS`; settings use `configuration`.
+Every package may use the names below; the settings use `configuration`.
 """
 
 from workflow_platform.core.logs.configuration import FORMATS, LEVELS, configuration, formatter, log_uncaught_exceptions

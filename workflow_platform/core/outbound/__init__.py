@@ -1,6 +1,6 @@
-"""Outbound HTTP: the one guarded way out of the platform, with its address checks, connections and time limits.
+"""Outbound HTTP: guarded requests to other servers, with address checks, connections and time limits.
 
-Other packages call `outbound.send` and the checks of URLs below; they open no connection of their own.
+Other packages call `outbound.send` and the URL checks below; they open no connections themselves.
 """
 
 from workflow_platform.core.outbound.client import (

@@ -1,1 +1,4 @@
-"""Django's PostgreSQL backend, with calls that end when the server no longer answers (decision 34)."""
+"""Django's PostgreSQL backend, whose calls end when the server no longer responds (decision 34).
+
+Other packages use `server`; Django loads `base`.
+"""

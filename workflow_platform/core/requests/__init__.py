@@ -1,4 +1,4 @@
-"""Inbound requests: the client's address, sizes of bodies, hosts, probes and the checks of addresses.
+"""Inbound requests: client addresses, limits of bodies, hosts, request ids, probes and URL checks.
 
 Middlewares, pages and hooks use it.
 """
