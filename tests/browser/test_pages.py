@@ -33,7 +33,7 @@ def test_a_wrong_password_is_said_and_the_right_one_lets_in(browser: Browser, pl
         page.get_by_label("Username").fill("admin")
         page.get_by_label("Password").fill("not the password")
         page.get_by_role("button", name="Log in").click()
-        expect(page.get_by_role("alert")).to_contain_text("Wrong user name or password")
+        expect(page.get_by_role("alert")).to_contain_text("Wrong username or password")
         log_in(page, platform)
 
 

@@ -150,7 +150,7 @@ def test_the_login_pages_share_the_limit_of_the_api(path: str) -> None:
     browser = Client(REMOTE_ADDR="192.0.2.77")
     wrong = {"username": f"guessed at {path}", "password": "wrong"}
     said = [browser.post(path, wrong).content.decode() for _ in range(2 * FAILURES_PER_NAME + 1)]
-    assert "Wrong user name or password" in said[0]
+    assert "Wrong username or password" in said[0]
     assert any("Too many attempts" in page for page in said)
 
 

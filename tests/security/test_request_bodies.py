@@ -53,7 +53,7 @@ def test_a_chunked_body_without_end_is_cut(platform: Platform, path: str) -> Non
         send_without_end(connection, 10 * LIMIT)
         answer = connection.answer()
         assert (answer.status, answer.headers["connection"]) == (413, "close")
-        assert f"at most {LIMIT} are allowed" in answer.body.decode()
+        assert f"at most {LIMIT} bytes are allowed" in answer.body.decode()
         assert connection.rest() == b""
 
 

@@ -15,7 +15,7 @@ from workflow_platform.core.accounts.known_devices import device_of
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.requests.client_address import client_address
 
-WRONG_LOGIN = "The username or password is wrong."
+WRONG_LOGIN = "Wrong username or password."
 WRONG_CURRENT = "The current password is wrong."
 LOGGED_IN = "logged_in_user"
 """The attribute of a request whose password was right: `LoginMiddleware` remembers the device of that user."""
