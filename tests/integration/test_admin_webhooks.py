@@ -72,7 +72,7 @@ def test_deliveries_are_cancelled_sent_again_and_drawn(site: Client, endpoint: E
     rows = deliveries_of(endpoint)
     assert "2 cancelled." in act(site, "delivery", "cancel", *rows[:2])
     page = site.get(reverse("admin:webhooks_delivery_changelist")).content.decode()
-    assert "0 delivered, 0 failed, 2 cancelled" in page
+    assert ": 2 cancelled</title>" in page
     assert "1 will be sent again; 1 have not ended" in act(site, "delivery", "redeliver", rows[0], rows[2])
     assert [each.status for each in deliveries_of(endpoint)] == ["pending", "cancelled", "pending"]
     form = site.get(reverse("admin:webhooks_endpoint_change", args=[endpoint.pk])).content.decode()

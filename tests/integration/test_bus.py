@@ -366,7 +366,7 @@ def test_replay_hands_over_history_at_its_pace_and_nobody_else_hears_of_it(subsc
         found, took = heard_by_replay(**kwargs)
         assert found == expected
         assert took >= least, kwargs
-    with pytest.raises(ValueError, match="one of them"):
+    with pytest.raises(ValueError, match="not both"):
         heard_by_replay(delay=1, speed=1)
     quiet()
     assert not overheard

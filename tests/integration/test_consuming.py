@@ -339,7 +339,7 @@ def test_the_admin_shows_how_far_behind_a_subscription_is_and_moves_it(admin_cli
     with consuming("behind", fail, begin="start", types=["execution.*"]):
         wait_until(lambda: EventSubscription.objects.exclude(last_error="").exists(), "The failure")
         page = admin_client.get(url).content.decode()
-        for shown in ("behind", "3 events", "a poisoned event", "at work"):
+        for shown in ("behind", "3 events", "a poisoned event", "running:"):
             assert shown in page
     row = EventSubscription.objects.get()
 

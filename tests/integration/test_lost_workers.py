@@ -65,7 +65,7 @@ def test_an_execution_that_loses_its_workers_again_and_again_fails_with_the_reas
     execution.refresh_from_db()
     assert execution.status == ExecutionStatus.FAILED
     assert execution.error is not None
-    assert "not tried again" in execution.error["message"]
+    assert "not retried" in execution.error["message"]
 
 
 @COMMITS

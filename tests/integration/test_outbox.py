@@ -95,7 +95,7 @@ def test_no_event_leaves_its_workspace_and_those_of_the_installation_go_nowhere(
     assert [each.event_type for each in deliveries_of(stranger)] == ["execution.paused"]
     (event,) = append_to(Stream.objects.create(name=f"execution:{uuid4()}"), "execution.log")
     assert not Delivery.objects.filter(event_id=event.id).exists()
-    with pytest.raises(ValueError, match="own workspace"):
+    with pytest.raises(ValueError, match="only events of its workspace"):
         outbox.deliver_to(mine, [event], Origin.TEST)
 
 

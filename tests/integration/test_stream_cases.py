@@ -224,7 +224,7 @@ async def test_a_page_of_a_stream_that_has_ended_is_answered() -> None:
         ended = await in_database(end, stream)
         watcher.subscription.offer(batch(stream, ended))
         await watcher.told("end")
-        assert watcher.session.ask_page(stream.name, 0, 10)
+        assert watcher.session.request_page(stream.name, 0, 10)
         await watcher.told("page")
         assert [len(frame["events"]) for frame in watcher.frames if frame["type"] == "page"] == [2]
 

@@ -89,7 +89,7 @@ SLOW = [
 
 @pytest.mark.parametrize("script", SLOW, ids=lambda script: script.__name__)
 def test_the_deadline_is_a_wall_clock(script: Script) -> None:
-    with hostile(script) as server, pytest.raises(OutboundFailed, match="no answer within 0"):
+    with hostile(script) as server, pytest.raises(OutboundFailed, match="no response within 0"):
         outbound.send("GET", server.url, timeout_seconds=0.5)
 
 
@@ -299,7 +299,7 @@ def test_a_kept_connection_ends_with_its_deadline_too() -> None:
 
     with hostile(then_silent) as server:
         outbound.send("GET", server.url)
-        with pytest.raises(OutboundFailed, match="no answer within 0"):
+        with pytest.raises(OutboundFailed, match="no response within 0"):
             outbound.send("GET", server.url, timeout_seconds=0.4)
         assert server.accepted == 1
 
@@ -362,6 +362,6 @@ def test_under_tls_too_a_call_ends_in_time(script: Script, tmp_path: Path, monke
     trusting = ssl.create_default_context(cafile=certificate)
     monkeypatch.setattr(connections, "tls_context", lambda: trusting)
     with hostile(script, context) as server:
-        with pytest.raises(OutboundFailed, match="no answer within 0"):
+        with pytest.raises(OutboundFailed, match="no response within 0"):
             outbound.send("GET", server.url, timeout_seconds=0.5)
         cancel(server.url, lambda: server.accepted == 2)

@@ -29,15 +29,18 @@ def endpoint_status(endpoint: Endpoint, lane: Lane | None, now: datetime) -> End
         reason = endpoint.disabled_reason or "The receiver responded with 410 Gone, or failed for days."
         return EndpointStatus("disabled", "failed", "disabled", reason, since=endpoint.disabled_at)
     if not endpoint.active:
-        return EndpointStatus("inactive", "skipped", "inactive", "No deliveries are created.")
+        return EndpointStatus("inactive", "skipped", "inactive", "Off. Events are not delivered.")
     if endpoint.paused_at:
         return EndpointStatus(
             "paused", "paused", "paused", "Deliveries are queued and not sent.", since=endpoint.paused_at
         )
     if lane and lane.open_until and lane.open_until > now:
-        reason = f"{lane.failures} attempts in a row failed. One attempt probes the receiver after the pause."
-        return EndpointStatus("resting", "timed_out", "breaker open", reason, lane.failing_since, lane.open_until)
+        reason = f"Paused after {_failures(lane)} in a row."
+        return EndpointStatus("resting", "timed_out", "paused (failing)", reason, lane.failing_since, lane.open_until)
     if lane and lane.failing_since:
-        reason = f"{lane.failures} attempt{'' if lane.failures == 1 else 's'} in a row failed."
-        return EndpointStatus("failing", "waiting", "failing", reason, since=lane.failing_since)
+        return EndpointStatus("failing", "waiting", "failing", f"{_failures(lane)} in a row.", since=lane.failing_since)
     return EndpointStatus("active", "completed", "active")
+
+
+def _failures(lane: Lane) -> str:
+    return f"{lane.failures} failure{'' if lane.failures == 1 else 's'}"

@@ -47,7 +47,7 @@ def test_a_rule_or_an_interval_is_enough() -> None:
         ({"cron": "* * * *"}, "cron", "five fields"),
         ({"cron": "0 25 * * *"}, "cron", "hour"),
         ({"cron": "1," * 150}, "cron", "200"),
-        ({"cron": 5}, "cron", "string"),
+        ({"cron": 5}, "cron", "text"),
         ({"cron": "{{ $json.rule }}"}, "cron", "cannot contain expressions"),
         ({"interval_seconds": 0}, "interval_seconds", "1"),
         ({"interval_seconds": 0.5}, "interval_seconds", "whole number"),

@@ -8,7 +8,7 @@ from django.db import migrations
 from django.utils import timezone
 
 OLD = "django.contrib.auth.backends.ModelBackend"
-NEW = "workflow_platform.core.accounts.passwords.PasswordBackend"
+NEW = "workflow_platform.accounts.passwords.PasswordBackend"
 
 
 def choose_default_workspaces(apps, schema_editor):
