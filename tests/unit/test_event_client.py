@@ -93,7 +93,7 @@ def test_the_socket_is_found_from_the_platforms_address(url: str, address: str) 
     "url", ["platform", "ftp://a", "http://a/?token=secret", "http://u:secret@a/", "http://a/#secret"]
 )
 def test_an_address_that_could_hold_a_secret_is_refused_and_not_repeated(url: str) -> None:
-    with pytest.raises(ValueError, match="The platform.s URL") as refused:
+    with pytest.raises(ValueError, match="platform's URL") as refused:
         websocket_url(url)
     assert "secret" not in str(refused.value)
 
