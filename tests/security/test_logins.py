@@ -177,12 +177,12 @@ def test_no_database_connection_is_held_while_a_password_waits_to_be_hashed(sett
         finally:
             connection.close()
 
-    gate = hashing.gate()
+    gate, others = hashing.gate(), in_use()  # of threads that earlier tests of this process have started
     with ThreadPoolExecutor(3) as pool:
         with gate.turn():
             logins = [pool.submit(log_in_here) for _ in range(3)]
             wait_until(lambda: gate._waiting == 3, "All wait for the hash")
-            wait_until(lambda: in_use() == 0, "The connections")
+            wait_until(lambda: in_use() <= others, "The connections")
         assert [each.result() for each in logins] == [user, user, user]
 
 
