@@ -410,6 +410,10 @@ class ExecutionWorker(BaseWorker):
         super().teardown()
 
 
+def _close_connection() -> None:
+    connection.close()  # that of the calling thread; the bound method would be that of the thread that starts
+
+
 def _batch_thread(name: str, handle: Callable[[Sequence[ClaimedJob]], None]) -> BatchThread[ClaimedJob]:
     """Start a thread that calls `handle`, and calls it again while PostgreSQL or Redis is unavailable."""
 
@@ -426,7 +430,7 @@ def _batch_thread(name: str, handle: Callable[[Sequence[ClaimedJob]], None]) -> 
         message = "%s given up; the scheduler queues their executions again"
         logger.error(message, name, exc_info=error, extra={"count": len(batch)})
 
-    return BatchThread(name, flush, failed, idle=connection.close)
+    return BatchThread(name, flush, failed, idle=_close_connection)
 
 
 def _for_few(ids: list[str], slots: FairSlots) -> list[str]:

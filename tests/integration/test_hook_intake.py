@@ -323,3 +323,14 @@ def test_nothing_that_comes_is_an_error_of_ours(
     assert (
         accepted.count() == Execution.objects.count() + accepted.filter(reason__startswith="Duplicate message").count()
     )
+
+
+def test_the_intake_gives_its_connection_back_when_no_request_waits() -> None:
+    def in_use() -> int:
+        stats = connection.pool.get_stats()  # type: ignore[attr-defined]
+        return int(stats["pool_size"] - stats["pool_available"])
+
+    hook("idle")
+    before = in_use()
+    assert [status for status, _ in post_all({"path": "idle"})] == [202]
+    wait_until(lambda: in_use() <= before, "The connection of the intake")

@@ -92,6 +92,10 @@ class _Rejected:
             refusals.leave_out(records.log_row(each), now, 1 if index else 1 + more)
 
 
+def _close_connection() -> None:
+    connection.close()  # that of the calling thread; the bound method would be that of the thread that starts
+
+
 class _Intake:
     def __init__(self) -> None:
         self._bytes, self._counting = 0, threading.Lock()
@@ -111,7 +115,7 @@ class _Intake:
             gather_seconds=GATHER_SECONDS,
             isolate=lambda error: not isinstance(error, _UNAVAILABLE),
             due=self._due,
-            idle=connection.close,
+            idle=_close_connection,
         )
 
     def put(self, waiting: PendingRequest) -> bool:
