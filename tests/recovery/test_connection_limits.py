@@ -33,8 +33,8 @@ def as_(token: str) -> dict[str, Any]:
 
 async def is_in(socket: ClientConnection) -> bool:
     """Tell whether the connection was taken; if not, it was closed as one too many."""
-    await socket.send('{"type": "ping"}')
     try:
+        await socket.send('{"type": "ping"}')  # it may have been closed already
         return bool(json.loads(await socket.recv())["type"] == "pong")
     except Exception:
         assert socket.close_code == 4429
