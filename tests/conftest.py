@@ -104,7 +104,7 @@ def platform(prepared: str) -> Iterator[Platform]:
     """Web, two workers and the scheduler, over a database of their own."""
     _create_database("platform_under_test")
     # Nothing takes its workers away: only a machine that is very busy would let these leases run out.
-    environment = _environment("platform_under_test", 5) | {"LEASE_SECONDS": "20", "HEARTBEAT_SECONDS": "2"}
+    environment = _environment("platform_under_test", 5) | {"LEASE_SECONDS": "20"}
     with _running(environment, prepared, workers=2) as started:
         yield started
 
