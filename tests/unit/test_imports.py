@@ -62,6 +62,7 @@ def _import_each(names: list[str]) -> str:
     return "\n".join(f"{name}: {error}" for name, error in errors.items())
 
 
+@pytest.mark.timeout(600)  # a fork for each module: it begins early, as all that may take long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # a fork of a process with threads: it only imports
 def test_any_module_can_be_imported_first() -> None:
     names = list(modules())
