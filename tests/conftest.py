@@ -103,8 +103,8 @@ def prepared() -> str:
 def platform(prepared: str) -> Iterator[Platform]:
     """Web, two workers and the scheduler, over a database of their own."""
     _create_database("platform_under_test")
-    # Nothing takes its workers away: only a machine that is very busy would let these leases run out.
-    environment = _environment("platform_under_test", 5) | {"LEASE_SECONDS": "20"}
+    # Long enough for a busy machine; recovery tests that kill one of its workers wait for it.
+    environment = _environment("platform_under_test", 5) | {"LEASE_SECONDS": "8"}
     with _running(environment, prepared, workers=2) as started:
         yield started
 
