@@ -65,10 +65,14 @@ def send(replay: Replay) -> Replay:
     Replay.objects.filter(pk=replay.pk, next_at__isnull=False).update(next_at=reading.database_now())
     sending.send(replay.pk, threading.Event())
     with sending_deliveries() as sender:
-        while Replay.objects.filter(pk=replay.pk, delivery_id__isnull=False).exists():
+
+        def sent() -> bool:
             Lane.objects.update(open_until=None)
             Delivery.objects.filter(status=DeliveryStatus.PENDING).update(due_at=timezone.now())
             sender.drain()
+            return not Replay.objects.filter(pk=replay.pk, delivery_id__isnull=False).exists()
+
+        wait_until(sent, "The replay", 60)
     replay.refresh_from_db()
     return replay
 
