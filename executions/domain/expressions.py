@@ -16,6 +16,7 @@ import orjson
 import quickjs
 
 from executions.domain.items import Items, PackedItems
+from executions.domain.javascript import source
 from executions.domain.syntax import expressions_in
 from workflow_platform.core.sandbox import javascript
 
@@ -23,73 +24,10 @@ TIME_LIMIT_SECONDS = 1.0
 MEMORY_LIMIT_BYTES = 128 * 1024 * 1024
 STACK_LIMIT_BYTES = 512 * 1024
 
-PRELUDE = """
-var __names = {}, __items = [], __index = 0;
-function __wrap(item) { return { json: item }; }
-function __list(items) {
-  return {
-    all: function () { return items.map(__wrap); },
-    first: function () { return items.length ? __wrap(items[0]) : undefined; },
-    last: function () { return items.length ? __wrap(items[items.length - 1]) : undefined; },
-    get item() { return items.length ? __wrap(items[Math.min(__index, items.length - 1)]) : undefined; },
-    get json() { return items.length ? items[Math.min(__index, items.length - 1)] : undefined; },
-  };
-}
-function $(name) {
-  if (!(name in __names)) { throw new ReferenceError("no node " + JSON.stringify(name) + " has run yet"); }
-  return __list(__names[name]);
-}
-var $node = new Proxy({}, { get: function (_, name) { return $(name); } });
-function $items(name) { return name === undefined ? __items.map(__wrap) : $(name).all(); }
-Object.defineProperty(globalThis, "$input", { get: function () { return __list(__items); } });
-Object.defineProperty(globalThis, "$json", { get: function () { return __items[__index]; } });
-Object.defineProperty(globalThis, "$itemIndex", { get: function () { return __index; } });
-Object.defineProperty(globalThis, "$now", { get: function () { return new Date(); } });
-Object.defineProperty(globalThis, "$today", {
-  get: function () { var d = new Date(); d.setUTCHours(0, 0, 0, 0); return d; } });
-var __json = (function (stringify) {
-  return function (value) {
-    if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint") {
-      throw new TypeError("a " + typeof value + " is not a JSON value");
-    }
-    var text = stringify(value);
-    return text === undefined ? "null" : text;
-  };
-})(JSON.stringify);
-// A thrown value never reaches the host as an object: reading an object can run code, without a time limit. An error is
-// returned as "!", its text, a newline and its stack, which is not valid JSON.
-var __guard = (function (String, Error, stringify) {
-  function describe(error) {
-    var plain = typeof error === "object" && error !== null && !(error instanceof Error);
-    var text = plain ? "Error: " + stringify(error) : String(error);
-    return "!" + text + "\\n" + (error instanceof Error ? error.stack : "");
-  }
-  return function (work) { try { return work(); } catch (error) { return describe(error); } };
-})(String, Error, JSON.stringify);
-var __function = (function (evaluate, json, guard) {
-  return function (source) {
-    return guard(function () {
-      // An arrow function keeps the outer `this` and `arguments`, and allows one expression only.
-      var expression = evaluate("(() => (\\n" + source + "\\n))");
-      return function (index) {
-        return guard(function () { __index = index; return json(expression()); });
-      };
-    });
-  };
-})(eval, __json, __guard);
-"""
+PRELUDE = source("prelude")
 
 # For the worker's process. In a sandbox process the kernel stops endless code, and authors see line numbers in stacks.
-_ENGINE_ERRORS = """
-// The engine throws these past every `catch`; reading them must not run code that a workflow has defined.
-[InternalError, SyntaxError, RangeError].forEach(function (kind) {
-  var name = kind.name;
-  Object.defineProperty(kind.prototype, Symbol.toPrimitive, {
-    value: function () { return name + ": " + this.message; }, writable: false, configurable: false });
-  Object.defineProperty(kind.prototype, "message", { value: "", writable: true, configurable: false });
-  Object.defineProperty(kind.prototype, "stack", { value: "", writable: true, configurable: false });
-});
-"""
+_ENGINE_ERRORS = source("engine_errors")
 
 
 class ExpressionError(Exception):

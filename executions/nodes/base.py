@@ -18,7 +18,8 @@ from executions.domain.credential_types import Fields
 from executions.domain.errors import NodeError as NodeError  # node types of other packages import it from here
 from executions.domain.expressions import ExpressionError, Resolver
 from executions.domain.graph import Node
-from executions.domain.items import Items
+from executions.domain.items import Item, Items
+from executions.domain.lineage import Lineage, Origin, compact
 from executions.domain.redaction import Redaction
 from workflow_platform.core.validation import field_errors, first_error
 
@@ -59,6 +60,8 @@ class NodeResult:
     """The result of a node run: items by output. Outputs without items can be omitted."""
 
     outputs: Mapping[str, Items] = field(default_factory=dict)
+    lineage: Lineage = field(default_factory=dict)
+    """The input items that the items of each output came from. Unknown for outputs that are omitted."""
     keep_open: bool = False
     """Whether a loop stays open to receive the items that its batch returns."""
     wait_for: WaitFor | None = None
@@ -285,3 +288,20 @@ class NodeType(ABC, Generic[P]):
             "cacheable": self.cacheable and not self.trigger,
             "parameters": self.Parameters.model_json_schema(),
         }
+
+
+class ItemNodeType(NodeType[P]):
+    """A node type that processes each item on its own, so each output item came from the item that it was made of."""
+
+    @abstractmethod
+    def run_item(self, context: NodeContext[Any], index: int, item: Item) -> Mapping[str, Items]:
+        """Process one item. Returns the items of each output. Raises NodeError."""
+
+    def run(self, context: NodeContext[Any]) -> NodeResult:
+        outputs, origins = dict[str, list[Item]](), dict[str, list[Origin]]()
+        for index, item in enumerate(context.items):
+            for name, items in self.run_item(context, index, item).items():
+                outputs.setdefault(name, []).extend(items)
+                origins.setdefault(name, []).extend([index] * len(items))
+        count = len(context.items)
+        return NodeResult(outputs, {name: compact(numbers, count) for name, numbers in origins.items()})

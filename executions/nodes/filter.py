@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from executions.nodes.base import NodeContext, NodeResult, NodeType
+from executions.domain.items import Item, Items
+from executions.nodes.base import ItemNodeType, NodeContext
 from executions.nodes.if_ import ConditionParameters, truthy
 
 
-class Filter(NodeType[ConditionParameters]):
+class Filter(ItemNodeType[ConditionParameters]):
     type = "filter"
     label = "Filter"
     description = "Keeps the items that meet a condition."
@@ -13,6 +14,5 @@ class Filter(NodeType[ConditionParameters]):
     Parameters = ConditionParameters
     computes = True
 
-    def run(self, context: NodeContext[ConditionParameters]) -> NodeResult:
-        kept = [item for index, item in enumerate(context.items) if truthy(context.parameters(index).condition)]
-        return NodeResult({"main": kept})
+    def run_item(self, context: NodeContext[ConditionParameters], index: int, item: Item) -> dict[str, Items]:
+        return {"main": [item]} if truthy(context.parameters(index).condition) else {}

@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from executions.domain.items import Item
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.domain.items import Item, Items
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters
 
 
 class ConditionParameters(Parameters):
@@ -15,7 +15,7 @@ class ConditionParameters(Parameters):
     )
 
 
-class If(NodeType[ConditionParameters]):
+class If(ItemNodeType[ConditionParameters]):
     type = "if"
     label = "If"
     description = "Sends each item to `true` or `false`."
@@ -25,11 +25,8 @@ class If(NodeType[ConditionParameters]):
     computes = True
     outputs = ("true", "false")
 
-    def run(self, context: NodeContext[ConditionParameters]) -> NodeResult:
-        outputs: dict[str, list[Item]] = {"true": [], "false": []}
-        for index, item in enumerate(context.items):
-            outputs["true" if truthy(context.parameters(index).condition) else "false"].append(item)
-        return NodeResult(outputs)
+    def run_item(self, context: NodeContext[ConditionParameters], index: int, item: Item) -> dict[str, Items]:
+        return {"true" if truthy(context.parameters(index).condition) else "false": [item]}
 
 
 def truthy(value: Any) -> bool:

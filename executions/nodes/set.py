@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.domain.items import Item, Items
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters
 
 
 class SetParameters(Parameters):
@@ -18,7 +19,7 @@ class SetParameters(Parameters):
     )
 
 
-class Set(NodeType[SetParameters]):
+class Set(ItemNodeType[SetParameters]):
     type = "set"
     label = "Set fields"
     description = "Adds or changes fields of each item."
@@ -27,9 +28,6 @@ class Set(NodeType[SetParameters]):
     Parameters = SetParameters
     computes = True
 
-    def run(self, context: NodeContext[SetParameters]) -> NodeResult:
-        out = []
-        for index, item in enumerate(context.items):
-            parameters = context.parameters(index)
-            out.append((item if parameters.keep_other_fields else {}) | parameters.fields)
-        return NodeResult({"main": out})
+    def run_item(self, context: NodeContext[SetParameters], index: int, item: Item) -> dict[str, Items]:
+        parameters = context.parameters(index)
+        return {"main": [(item if parameters.keep_other_fields else {}) | parameters.fields]}

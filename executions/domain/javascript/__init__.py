@@ -1,0 +1,15 @@
+"""The JavaScript that runs in QuickJS around expressions and code: variables, functions, results.
+
+`expressions` and `executions.sandbox.evaluation` load it. No Django.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def source(name: str) -> str:
+    """Return the text of one of the scripts of this package."""
+    return (Path(__file__).parent / f"{name}.js").read_text(encoding="utf-8")
