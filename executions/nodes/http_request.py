@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import orjson
 from pydantic import Field
 
 from executions.domain.errors import NodeError
-from executions.domain.items import PACKED_BYTES
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, UsableCredential
+from executions.domain.items import PACKED_BYTES, Item, Items
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters, UsableCredential
 from executions.sandbox.bodies import BodyTooLarge, as_json
 from workflow_platform.core import outbound
 from workflow_platform.core.sandbox.task import TaskCancelled
@@ -34,7 +35,7 @@ class HttpRequestParameters(Parameters):
     )
 
 
-class HttpRequest(NodeType[HttpRequestParameters]):
+class HttpRequest(ItemNodeType[HttpRequestParameters]):
     type = "http_request"
     label = "HTTP request"
     description = "Sends an HTTP request for each item."
@@ -44,15 +45,13 @@ class HttpRequest(NodeType[HttpRequestParameters]):
     blocking = True
     url_parameters = ("url",)
 
-    def run(self, context: NodeContext[HttpRequestParameters]) -> NodeResult:
+    def opened(self, context: NodeContext[HttpRequestParameters]) -> AbstractContextManager[UsableCredential | None]:
         # Decrypted once for all items: the name is literal, never an expression.
         reference = context.node.parameters.get("credential") or context.node.credentials
-        credential = context.credential(str(reference)) if reference and context.items else None
-        return NodeResult({"main": [self._request(context, index, credential) for index in range(len(context.items))]})
+        return nullcontext(context.credential(str(reference)) if reference and context.items else None)
 
-    def _request(
-        self, context: NodeContext[HttpRequestParameters], index: int, credential: UsableCredential | None
-    ) -> dict[str, Any]:
+    def run_item(self, context: NodeContext[HttpRequestParameters], index: int, item: Item) -> dict[str, Items]:
+        credential: UsableCredential | None = context.shared
         if context.cancelled.is_set():
             raise NodeError("Cancelled.")
         parameters = context.parameters(index)
@@ -72,7 +71,8 @@ class HttpRequest(NodeType[HttpRequestParameters]):
                 f"{parameters.method} {response.url} responded with status {response.status}.",
                 retryable=response.status in RETRYABLE_STATUSES,
             )
-        return {"status": response.status, "headers": response.headers, "body": _body(context, response, credential)}
+        answer = {"status": response.status, "headers": response.headers, "body": _body(context, response, credential)}
+        return {"main": [answer]}
 
 
 def _send_authenticated(
