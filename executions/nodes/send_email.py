@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import re
 import smtplib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -10,9 +13,9 @@ from django.core import mail
 from pydantic import ConfigDict, Field
 
 from executions.domain.errors import NodeError
-from executions.domain.lineage import SAME
+from executions.domain.items import Item, Items
 from executions.nodes import mail_attachments
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters
 from executions.nodes.mail_addresses import MAX_ADDRESSES, Addresses, addresses_in
 from executions.nodes.mail_attachments import Attachments
 
@@ -56,7 +59,16 @@ class SendEmailParameters(Parameters):
     attachments: Attachments = []
 
 
-class SendEmail(NodeType[SendEmailParameters]):
+@dataclass(slots=True)
+class _Mailing:
+    """The connection to the mail server, and the messages that are built ahead, by item."""
+
+    connection: Any
+    messages: dict[int, mail.EmailMultiAlternatives]
+    sent: int = 0
+
+
+class SendEmail(ItemNodeType[SendEmailParameters]):
     type = "send_email"
     label = "Send email"
     description = "Sends an email for each item through the configured mail server."
@@ -65,30 +77,42 @@ class SendEmail(NodeType[SendEmailParameters]):
     Parameters = SendEmailParameters
     blocking = True
 
-    def run(self, context: NodeContext[SendEmailParameters]) -> NodeResult:
+    @contextmanager
+    def opened(self, context: NodeContext[SendEmailParameters]) -> Iterator[_Mailing]:
         if settings.EMAIL_BACKEND == SMTP_BACKEND and not settings.EMAIL_HOST:
             raise NodeError(
                 "No mail server is configured. Ask the operator to set EMAIL_URL (smtp://user:password@host:587)."
             )
-        # All messages are built before the first is sent, so that an error in one prevents all.
-        messages = [_message(context, index) for index in range(len(context.items))]
+        messages = {}
+        if context.node.on_error == "stop":
+            # All messages are built before the first is sent, so that an error in one prevents all.
+            messages = {index: _message(context, index) for index in range(len(context.items))}
         connection = mail.get_connection()
-        out = []
         try:
-            connection.open()
-            for index, message in enumerate(messages):
-                if context.cancelled.is_set():
-                    raise NodeError("Cancelled.")
-                message.connection = connection
-                _attach(message, context, index)
-                message.send()
-                message.attachments = []  # the next messages need the memory
-                out.append(_sent(message))
-        except (smtplib.SMTPException, OSError) as error:
-            raise _failure(error, len(out)) from None
+            try:
+                connection.open()
+            except (smtplib.SMTPException, OSError) as error:
+                raise _failure(error, 0) from None
+            yield _Mailing(connection, messages)
         finally:
             connection.close()
-        return NodeResult({"main": out}, {"main": SAME})
+
+    def run_item(self, context: NodeContext[SendEmailParameters], index: int, item: Item) -> dict[str, Items]:
+        mailing: _Mailing = context.shared
+        message = mailing.messages.pop(index, None) or _message(context, index)
+        if context.cancelled.is_set():
+            raise NodeError("Cancelled.")
+        _attach(message, context, index)
+        try:
+            mailing.connection.open()
+            message.connection = mailing.connection
+            message.send()
+        except (smtplib.SMTPException, OSError) as error:
+            with suppress(smtplib.SMTPException, OSError):
+                mailing.connection.close()  # the server may have ended it: the next item opens another
+            raise _failure(error, mailing.sent) from None
+        mailing.sent += 1
+        return {"main": [_sent(message)]}
 
 
 def _message(context: NodeContext[SendEmailParameters], index: int) -> mail.EmailMultiAlternatives:
