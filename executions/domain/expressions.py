@@ -15,9 +15,9 @@ from typing import Any, Protocol
 import orjson
 import quickjs
 
+from executions.domain.expression_ends import expressions_in
 from executions.domain.items import Items, PackedItems
 from executions.domain.javascript import source
-from executions.domain.syntax import expressions_in
 from workflow_platform.core.sandbox import javascript
 
 TIME_LIMIT_SECONDS = 1.0
@@ -103,6 +103,7 @@ class Evaluator:
         self._context: quickjs.Context | None = None
         self._known: set[str] = set()
         self._functions: dict[str, Any] = {}
+        self._places: dict[str, list[tuple[int, int]]] = {}
 
     def resolve(self, value: Any, item_index: int = 0) -> Any:
         """Return `value` with every expression in it evaluated for one item.
@@ -118,13 +119,14 @@ class Evaluator:
         return value
 
     def _resolve_string(self, template: str, item_index: int) -> Any:
-        stripped = template.strip()
-        if places := expressions_in(stripped):
+        if (places := self._places.get(template)) is None:
+            places = self._places[template] = expressions_in(template)
+        if len(places) == 1:
             begin, end = places[0]
-            if (begin, end) == (0, len(stripped)):
-                return self._evaluate(f"(\n{stripped[2:-2]}\n)", template, item_index)
+            if not template[:begin].strip() and not template[end:].strip():
+                return self._evaluate(f"(\n{template[begin + 2 : end - 2]}\n)", template, item_index)
         texts, at = list[str](), 0
-        for begin, end in expressions_in(template):
+        for begin, end in places:
             value = self._evaluate(f"(\n{template[begin + 2 : end - 2]}\n)", template[begin:end], item_index)
             shown = value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
             texts += [template[at:begin], shown]
