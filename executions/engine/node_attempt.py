@@ -18,7 +18,7 @@ from executions.domain.errors import NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionScope, Resolver
 from executions.domain.graph import Graph, Node
 from executions.domain.items import Items, is_small, joined, main_of
-from executions.engine import child_executions, node_deliveries, sandbox_runner
+from executions.engine import child_executions, node_deliveries, sandbox_runner, surroundings
 from executions.engine.definition import Definition
 from executions.engine.flow import Ready
 from executions.engine.outputs import pack_outputs
@@ -203,7 +203,12 @@ def _scope(
     about = {"id": str(execution.pk), "trigger": execution.trigger, "resumeUrl": waits.resume_url(execution.pk)}
     workflow = {"id": str(execution.workflow_id), "name": execution.workflow.name}
     return ExpressionScope(
-        items, _NamedOutputs(latest, definition.graph), about, workflow, definition.settings.get("vars") or {}
+        items,
+        _NamedOutputs(latest, definition.graph),
+        about,
+        workflow,
+        definition.settings.get("vars") or {},
+        surroundings.of_node_run(definition),
     )
 
 

@@ -160,6 +160,11 @@ class NodeContext(Generic[P]):
         """Return the items of the input `main`."""
         return self.inputs.get("main", [])
 
+    @property
+    def timezone(self) -> str:
+        """Return the IANA name of the workflow's time zone."""
+        return str(self.evaluator.scope.surroundings.get("timezone") or "UTC")
+
     def parameters(self, item_index: int = 0) -> P:
         """Return the parameters with expressions resolved for one item. Raises NodeError that names the field."""
         if self.resolved is None:
