@@ -266,6 +266,8 @@ SPECTACULAR_SETTINGS = {
         "DeliveryStatusEnum": "webhooks.models.DeliveryStatus",
         "DeliveryPriorityEnum": "webhooks.api.delivery_serializers.PRIORITIES",
         "PriorityEnum": "executions.models.Priority",
+        "ModeEnum": "executions.models.Mode",
+        "EventModeEnum": ["test", "debug"],
         "DeliveryMethodEnum": "webhooks.api.delivery_serializers.METHODS",
         "EndpointMethodEnum": "webhooks.api.endpoint_serializers.METHODS",
     },
@@ -334,6 +336,7 @@ WS_COMPRESSION = _read(env.bool, "WS_COMPRESSION", False)
 EVENT_HISTORY_ENABLED = _read(env.bool, "EVENT_HISTORY_ENABLED", True)
 EVENT_HISTORY_MAX_SIZE = _read(env.int, "EVENT_HISTORY_MAX_SIZE", 0)
 EVENT_HISTORY_RETENTION_DAYS = _read(env.int, "EVENT_HISTORY_RETENTION_DAYS", 30)
+TEST_RETENTION_DAYS = _read(env.int, "TEST_RETENTION_DAYS", 7)
 STREAM_CLOSE_SECONDS = _read(env.float, "STREAM_CLOSE_SECONDS", 60.0)
 
 # --- Engine ----------------------------------------------------------------------------------------------------------

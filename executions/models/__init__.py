@@ -4,7 +4,7 @@ Other packages may use all of them; only `executions.lifecycle` changes a status
 """
 
 from executions.models.credential import Credential
-from executions.models.execution import Execution, Priority, Trigger
+from executions.models.execution import Execution, Mode, Priority, Trigger
 from executions.models.node_run import NodeRun
 from executions.models.rate_bucket import RateBucket
 from executions.models.schedule import Missed, Schedule
@@ -15,6 +15,7 @@ __all__ = [
     "Credential",
     "Execution",
     "Missed",
+    "Mode",
     "NoSuchWorkflow",
     "NodeRun",
     "Priority",
