@@ -5,7 +5,7 @@ Other packages may use all of them; only `executions.lifecycle` changes a status
 
 from executions.models.binary import Binary, BinaryChunk, BinaryUse
 from executions.models.credential import Credential
-from executions.models.execution import Execution, Priority, Trigger
+from executions.models.execution import Execution, Mode, Priority, Trigger
 from executions.models.node_run import NodeRun
 from executions.models.rate_bucket import RateBucket
 from executions.models.schedule import Missed, Schedule
@@ -19,6 +19,7 @@ __all__ = [
     "Credential",
     "Execution",
     "Missed",
+    "Mode",
     "NoSuchWorkflow",
     "NodeRun",
     "Priority",
