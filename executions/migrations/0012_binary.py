@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0005_existing_accounts'),
-        ('executions', '0010_help_texts'),
+        ('executions', '0011_mode'),
     ]
 
     operations = [
