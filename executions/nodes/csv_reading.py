@@ -36,20 +36,32 @@ class CsvFormat:
         return {"delimiter": self.delimiter, "quotechar": self.quote, "doublequote": True, "strict": True}
 
 
-def parse(text: str, form: CsvFormat, max_rows: int, convert: Callable[[str], Any] | None = None) -> list[Item]:
+@dataclass(slots=True)
+class Rows:
+    """Counts the rows of all texts of a node run."""
+
+    count: int = 0
+
+    def add(self) -> None:
+        """Count a row. Raises ValueError above the limit."""
+        self.count += 1
+        if self.count > MAX_ROWS:
+            raise ValueError(f"there are more than {MAX_ROWS} rows, the limit")
+
+
+def parse(text: str, form: CsvFormat, rows: Rows, convert: Callable[[str], Any] | None = None) -> list[Item]:
     """Return the rows as items. A short row has no values for the last columns. A longer row has further columns
     (column_4, …), unless their values are empty, as after a trailing delimiter. Raises csv.Error, ValueError."""
     text, form = _without_first_lines(text.removeprefix("\ufeff"), form)
-    rows = csv.reader(io.StringIO(_without_padding(text, form), newline=""), **form.dialect())
-    filled = (row for row in rows if row or not form.skip_empty_rows)
+    reader = csv.reader(io.StringIO(_without_padding(text, form), newline=""), **form.dialect())
+    filled = (row for row in reader if row or not form.skip_empty_rows)
     if form.trim:
         filled = ([value.strip() for value in row] for row in filled)
-    names = _Names(_header(rows, form) if form.header else form.names)
+    names = _Names(_header(reader, form) if form.header else form.names)
     is_open = not form.header and not form.names  # each value has a column, also if it is empty
     out: list[Item] = []
     for row in filled:
-        if len(out) >= max_rows:
-            raise ValueError(f"there are more than {MAX_ROWS} rows, the limit")
+        rows.add()
         if len(row) > len(names.all) and not is_open:
             row = _without_empty_end(row, len(names.all))
         names.extend(len(row))

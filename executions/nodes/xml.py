@@ -7,8 +7,8 @@ import xmltodict
 from pydantic import Field
 
 from executions.domain.errors import NodeError
-from executions.domain.lineage import SAME
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.domain.items import Item, Items
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters
 from executions.nodes.paths import MISSING, FieldPath, read, text_at, with_value
 from executions.nodes.xml_prolog import without_prolog
 
@@ -48,7 +48,7 @@ class XmlParameters(Parameters):
     pretty: bool = Field(False, title="Pretty", description="For write: put each element on its own line.")
 
 
-class Xml(NodeType[XmlParameters]):
+class Xml(ItemNodeType[XmlParameters]):
     type = "xml"
     label = "XML"
     description = "Converts XML to JSON, or JSON to XML. Entities are not allowed, and external documents are not read."
@@ -57,19 +57,16 @@ class Xml(NodeType[XmlParameters]):
     Parameters = XmlParameters
     computes = True
 
-    def run(self, context: NodeContext[XmlParameters]) -> NodeResult:
-        out = []
-        for index, item in enumerate(context.items):
-            if context.cancelled.is_set():
-                raise NodeError("Cancelled.")
-            parameters = context.parameters(index)
-            if parameters.operation == "parse":
-                source = text_at(item, parameters.field, "field", index, MAX_XML)
-                result: Any = parse(source, parameters, index)
-            else:
-                result = write(read(item, parameters.field), parameters, index)
-            out.append(with_value(item, parameters.into, result))
-        return NodeResult({"main": out}, {"main": SAME})
+    def run_item(self, context: NodeContext[XmlParameters], index: int, item: Item) -> dict[str, Items]:
+        if context.cancelled.is_set():
+            raise NodeError("Cancelled.")
+        parameters = context.parameters(index)
+        if parameters.operation == "parse":
+            source = text_at(item, parameters.field, "field", index, MAX_XML)
+            result: Any = parse(source, parameters, index)
+        else:
+            result = write(read(item, parameters.field), parameters, index)
+        return {"main": [with_value(item, parameters.into, result)]}
 
 
 def parse(source: str, parameters: XmlParameters, index: int) -> dict[str, Any]:
