@@ -102,7 +102,7 @@ class Csv(ItemNodeType[CsvParameters]):
         form, convert = _form(parameters), _typed if parameters.infer_types else None
         try:
             return {"main": parse(text, form, context.shared, convert)}
-        except (csv.Error, ValueError) as error:
+        except ValueError as error:
             raise NodeError(f"parameters.field: the CSV text is invalid: {error} (item {index}).") from None
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 from xml.parsers import expat
 
@@ -15,6 +16,7 @@ from executions.nodes.xml_prolog import without_prolog
 MAX_XML = 10_000_000
 MAX_TAGS = 400_000
 MAX_DEPTH = 200
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")  # what feeds contain nevertheless
 _UNDEFINED_ENTITY = 11  # of expat's errors
 
 
@@ -72,7 +74,7 @@ class Xml(ItemNodeType[XmlParameters]):
 def parse(source: str, parameters: XmlParameters, index: int) -> dict[str, Any]:
     """Convert an XML document to JSON. Raises NodeError that names the field."""
     try:
-        source = without_prolog(source)
+        source = _FORBIDDEN.sub("\ufffd", without_prolog(source))
         _check(source)
         parsed: dict[str, Any] = xmltodict.parse(
             source.encode(),
