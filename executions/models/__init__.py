@@ -5,6 +5,7 @@ Other packages may use all of them; only `executions.lifecycle` changes a status
 
 from executions.models.credential import Credential
 from executions.models.execution import Execution, Priority, Trigger
+from executions.models.item_outcome import ItemOutcome
 from executions.models.node_run import NodeRun
 from executions.models.rate_bucket import RateBucket
 from executions.models.schedule import Missed, Schedule
@@ -14,6 +15,7 @@ from executions.models.workflow import NoSuchWorkflow, WebhookClaim, WebhookRout
 __all__ = [
     "Credential",
     "Execution",
+    "ItemOutcome",
     "Missed",
     "NoSuchWorkflow",
     "NodeRun",

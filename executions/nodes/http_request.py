@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import orjson
 from pydantic import Field
 
+from executions.domain.effects import Effect
 from executions.domain.errors import NodeError
 from executions.domain.items import PACKED_BYTES, Item, Items
 from executions.nodes.base import ItemNodeType, NodeContext, Parameters, UsableCredential
@@ -13,6 +15,7 @@ from executions.sandbox.bodies import BodyTooLarge, as_json
 from workflow_platform.core import outbound
 from workflow_platform.core.sandbox.task import TaskCancelled
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -44,6 +47,10 @@ class HttpRequest(ItemNodeType[HttpRequestParameters]):
     Parameters = HttpRequestParameters
     blocking = True
     url_parameters = ("url",)
+    effect = "writes"
+
+    def effect_of(self, parameters: Mapping[str, Any]) -> Effect:
+        return "reads" if str(parameters.get("method", "GET")) in SAFE_METHODS else "writes"
 
     def opened(self, context: NodeContext[HttpRequestParameters]) -> AbstractContextManager[UsableCredential | None]:
         # Decrypted once for all items: the name is literal, never an expression.
@@ -63,7 +70,7 @@ class HttpRequest(ItemNodeType[HttpRequestParameters]):
             body = orjson.dumps(parameters.body)
             if "content-type" not in header_names:
                 headers["Content-Type"] = "application/json"
-        if parameters.method not in {"GET", "HEAD", "OPTIONS"} and "idempotency-key" not in header_names:
+        if parameters.method not in SAFE_METHODS and "idempotency-key" not in header_names:
             headers["Idempotency-Key"] = f"{context.idempotency_key}/{index}"
         response = _send_authenticated(context, parameters, headers, body, credential)
         if parameters.fail_on_error_status and response.status >= 400:

@@ -73,6 +73,7 @@ class SendEmail(ItemNodeType[SendEmailParameters]):
     icon = "mail"
     category = "network"
     Parameters = SendEmailParameters
+    effect = "sends"
     blocking = True
 
     @contextmanager
@@ -87,10 +88,10 @@ class SendEmail(ItemNodeType[SendEmailParameters]):
             messages = {index: _message(context, index) for index in range(len(context.items))}
         connection = mail.get_connection()
         try:
-            connection.open()
-        except (smtplib.SMTPException, OSError) as error:
-            raise _failure(error, 0) from None
-        try:
+            try:
+                connection.open()
+            except (smtplib.SMTPException, OSError) as error:
+                raise _failure(error, 0) from None
             yield _Mailing(connection, messages)
         finally:
             connection.close()
