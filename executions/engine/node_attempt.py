@@ -19,7 +19,7 @@ from executions.domain.errors import NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionScope, Resolver
 from executions.domain.graph import Graph, Node
 from executions.domain.items import Items, is_small, joined, main_of
-from executions.engine import child_executions, node_deliveries, sandbox_runner
+from executions.engine import child_executions, node_deliveries, sandbox_runner, surroundings
 from executions.engine.definition import Definition
 from executions.engine.flow import Ready
 from executions.engine.outputs import pack_outputs
@@ -90,6 +90,8 @@ class NodeAttempt:
         self._node = definition.graph.nodes[active.row.node_id]
         self._type = definition.types[self._node.id]
         self._inputs = active.ready.inputs
+        if self._type.join:
+            self._add_silent_inputs(definition)
         self._scope = _scope(definition, execution, latest, self._inputs)
         self._computes = self._type.computes and not self._type.passes_through(self._node.parameters)
         self._cached = is_cached(self._node, self._type) and not active.resumed
@@ -103,7 +105,7 @@ class NodeAttempt:
                 return None
         evaluator = Evaluator(self._scope, budget=Budget())
         try:
-            return run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator))
+            return run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator, inline=True))
         except BudgetExceeded:
             return None
 
@@ -111,14 +113,22 @@ class NodeAttempt:
         """Make the attempt in a thread that may block: a node that computes runs in a sandbox process."""
         run = partial(sandbox_runner.run, self._type) if self._computes else self._type.perform
         if self._cached:
-            run = partial(run_cached, self._execution.workspace_id, self._type, run)
+            execution = self._execution
+            run = partial(run_cached, execution.workspace_id, self._type, run, read_only=not execution.is_live)
         self._active.outcomes.keeper = self._keeper
         workspace = str(self._execution.workspace_id)
         evaluator = sandbox_runner.FallbackEvaluator(self._scope, workspace, self._active.cancelled)
         with log_context(node=self._node.id, attempt=self._active.row.attempt):
             return run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator), run)
 
-    def _context(self, evaluator: Resolver) -> NodeContext[Any]:
+    def _add_silent_inputs(self, definition: Definition) -> None:
+        """Add the inputs of a join that edges lead to and that received no items. Edited input of a rerun came along no
+        edge and stays alone."""
+        connected = dict.fromkeys(edge.target_input for edge in definition.graph.edges_into(self._node.id))
+        if self._inputs.keys() <= connected.keys():
+            self._inputs = self._inputs | {name: [] for name in connected if name not in self._inputs}
+
+    def _context(self, evaluator: Resolver, inline: bool = False) -> NodeContext[Any]:
         active, row, workspace = self._active, self._active.row, self._execution.workspace_id
         return NodeContext(
             node=self._node,
@@ -138,6 +148,7 @@ class NodeAttempt:
             find_credential=partial(credentials.open_for_node, workspace),
             mark_credential=partial(credentials.mark, workspace),
             outcomes=active.outcomes,
+            inline=inline,
         )
 
 
@@ -205,10 +216,20 @@ def _scope(
     definition: Definition, execution: Execution, latest: Mapping[str, Items], inputs: dict[str, Items]
 ) -> ExpressionScope:
     items = main_of(inputs)
-    about = {"id": str(execution.pk), "trigger": execution.trigger, "resumeUrl": waits.resume_url(execution.pk)}
+    about = {
+        "id": str(execution.pk),
+        "mode": execution.mode,
+        "trigger": execution.trigger,
+        "resumeUrl": waits.resume_url(execution.pk),
+    }
     workflow = {"id": str(execution.workflow_id), "name": execution.workflow.name}
     return ExpressionScope(
-        items, _NamedOutputs(latest, definition.graph), about, workflow, definition.settings.get("vars") or {}
+        items,
+        _NamedOutputs(latest, definition.graph),
+        about,
+        workflow,
+        definition.settings.get("vars") or {},
+        surroundings.of_node_run(definition),
     )
 
 

@@ -20,7 +20,7 @@ from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle import concurrency_keys, policies
 from executions.lifecycle.base import OUTSIDE, event, finish_without_lease
 from executions.lifecycle.rerun_copy import OldRun, copy_runs, leave_out, reused_events
-from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
+from executions.models import Execution, Mode, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.identifiers import uuid7
@@ -31,6 +31,8 @@ HEAD_START = {
     Priority.LOW.value: timedelta(seconds=-300),
 }
 """The offset that a priority adds to the age of an execution in the queue. No priority starves another."""
+BEHIND_LIVE = timedelta(days=36_500)
+"""The offset that puts test and debug executions behind all live ones in the queue, whatever their age."""
 TRIGGER_NODES = {Trigger.WEBHOOK.value: "webhook_trigger", Trigger.SCHEDULE.value: "schedule_trigger"}
 """The trigger node that an execution starts at. Other executions start at the manual trigger if there is one."""
 
@@ -52,6 +54,7 @@ class NewExecution:
     trigger: Trigger
     input: list[dict[str, Any]]
     priority: str = Priority.DEFAULT
+    mode: str = Mode.LIVE
     by: User | None = None
     trigger_node: str | None = None
     version: WorkflowVersion | None = None
@@ -130,7 +133,8 @@ def _create(executions: Sequence[NewExecution]) -> list[Execution | CannotStart]
     if not pairs:
         return list(rows)
     skipped, events = policies.apply([row for _, row in pairs])
-    streams = log.open_streams([(f"execution:{row.pk}", row.workspace_id) for _, row in pairs])
+    names = [(f"execution:{row.pk}", row.workspace_id) for _, row in pairs]
+    streams = log.open_streams(names, [row.mode for _, row in pairs])
     for (_, row), stream in zip(pairs, streams, strict=True):
         row.stream = stream
     Execution.objects.bulk_create([row for _, row in pairs])
@@ -172,11 +176,12 @@ def _row(new: NewExecution) -> Execution | CannotStart:
         trigger=new.trigger,
         trigger_node=node_id,
         priority=new.priority,
+        mode=new.mode,
         input=new.input,
         created_by=new.by,
         nodes_total=len(version.nodes),
         queued_at=now,
-        rank_at=now - HEAD_START[str(new.priority)],
+        rank_at=now - HEAD_START[str(new.priority)] + (timedelta(0) if new.mode == Mode.LIVE else BEHIND_LIVE),
         awaited=new.awaited,
         concurrency_key=new.key.text if new.key else "",
         parent=new.parent_run.execution if new.parent_run else None,
@@ -214,6 +219,7 @@ def _queued(new: NewExecution, row: Execution) -> NewEvent:
         "parent": str(row.parent_id) if row.parent_id else None,
         "rerun_of": str(row.rerun_of_id) if row.rerun_of_id else None,
         "rerun_from": row.rerun_from or None,
+        "mode": str(row.mode),
     }
     return event(row, "queued", data, OUTSIDE)
 

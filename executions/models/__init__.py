@@ -4,7 +4,7 @@ Other packages may use all of them; only `executions.lifecycle` changes a status
 """
 
 from executions.models.credential import Credential
-from executions.models.execution import Execution, Priority, Trigger
+from executions.models.execution import Execution, Mode, Priority, Trigger
 from executions.models.item_outcome import ItemOutcome
 from executions.models.node_run import NodeRun
 from executions.models.rate_bucket import RateBucket
@@ -17,6 +17,7 @@ __all__ = [
     "Execution",
     "ItemOutcome",
     "Missed",
+    "Mode",
     "NoSuchWorkflow",
     "NodeRun",
     "Priority",

@@ -152,6 +152,9 @@ class NodeContext(Generic[P]):
     """What `ItemNodeType.opened` returned."""
     outcomes: ItemOutcomes = None  # type: ignore[assignment]  # set below
     """What came of each item so far; by default nothing."""
+    inline: bool = False
+    """Whether it runs in a thread that other executions need. A computing node that finds that it has much to do there
+    raises BudgetExceeded, and runs again in a sandbox process."""
 
     def __post_init__(self) -> None:
         if self.outcomes is None:
@@ -170,6 +173,11 @@ class NodeContext(Generic[P]):
     def items(self) -> Items:
         """Return the items of the input `main`."""
         return self.inputs.get("main", [])
+
+    @property
+    def timezone(self) -> str:
+        """Return the IANA name of the workflow's time zone."""
+        return str(self.evaluator.scope.surroundings.get("timezone") or "UTC")
 
     def parameters(self, item_index: int = 0) -> P:
         """Return the parameters with expressions resolved for one item. Raises NodeError that names the field."""

@@ -116,8 +116,9 @@ def _handles_an_error(execution: Execution | None) -> bool:
 
 
 def _error_workflow(execution: Execution) -> Workflow | None:
-    """Return the error workflow to start for the execution, if any."""
-    reference = execution.version.settings.get("error_workflow") if execution.status in FAILED_STATUSES else None
+    """Return the error workflow to start for the execution, if any. Tests start none."""
+    failed = execution.is_live and execution.status in FAILED_STATUSES
+    reference = execution.version.settings.get("error_workflow") if failed else None
     if not reference or _handles_an_error(execution):
         return None
     workflow = (

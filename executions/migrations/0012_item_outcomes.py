@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0010_help_texts")]
+    dependencies = [("executions", "0011_mode")]
 
     operations = [
         migrations.AddField(
