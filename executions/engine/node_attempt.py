@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
 
-from executions import credentials
+from executions import binaries, credentials
 from executions.domain.errors import NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionScope, Resolver
 from executions.domain.graph import Graph, Node
@@ -148,6 +148,7 @@ class NodeAttempt:
             find_credential=partial(credentials.open_for_node, workspace),
             mark_credential=partial(credentials.mark, workspace),
             outcomes=active.outcomes,
+            files=binaries.FilesOfExecution(workspace, self._execution.pk),
             inline=inline,
         )
 

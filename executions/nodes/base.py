@@ -24,6 +24,7 @@ from executions.domain.graph import Node
 from executions.domain.items import Item, Items
 from executions.domain.lineage import Lineage
 from executions.domain.redaction import Redaction
+from executions.nodes.file_access import FileStore, NoFiles
 from executions.nodes.item_outcomes import ItemError, ItemOutcomes, error_output
 from workflow_platform.core.validation import field_errors, first_error
 
@@ -146,6 +147,8 @@ class NodeContext(Generic[P]):
     """Resolved parameters by item, if they are kept: the node then uses the values of the cache key."""
     find_credential: CredentialFinder = _without_credentials
     redaction: Redaction = field(default_factory=Redaction)
+    files: FileStore = field(default_factory=NoFiles)
+    """The files of the execution; blocking nodes may read and make them."""
     cost: Cost = field(default_factory=Cost)
     """Set by nodes that run in other processes."""
     shared: Any = None

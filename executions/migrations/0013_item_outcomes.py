@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0011_mode")]
+    dependencies = [("executions", "0012_binary")]
 
     operations = [
         migrations.AddField(
