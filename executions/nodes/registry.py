@@ -18,10 +18,12 @@ from executions.nodes.approval import Approval
 from executions.nodes.base import NodeType
 from executions.nodes.code import Code
 from executions.nodes.compare import Compare
+from executions.nodes.compress import Compress
 from executions.nodes.crypto import Crypto
 from executions.nodes.csv import Csv
 from executions.nodes.date_time import DateTime
 from executions.nodes.execute_workflow import ExecuteWorkflow
+from executions.nodes.files import Files
 from executions.nodes.filter import Filter
 from executions.nodes.html_extract import HtmlExtract
 from executions.nodes.http_request import HttpRequest
@@ -82,6 +84,8 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     HtmlExtract,
     Xml,
     Csv,
+    Files,
+    Compress,
     SendEmail,
     SendWebhook,
     PostgresNode,
