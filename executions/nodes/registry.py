@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
 
+from executions.domain.graph import Node
 from executions.nodes.aggregate import Aggregate
 from executions.nodes.approval import Approval
 from executions.nodes.base import NodeType
@@ -107,3 +108,9 @@ def node_types() -> Mapping[str, NodeType[Any]]:
             continue
         types.setdefault(node_type.type, node_type)
     return MappingProxyType(types)
+
+
+def output_names(node: Node) -> tuple[str, ...]:
+    """Return the outputs of a node, without the one that `on_error` adds; `main` if its type is not installed."""
+    node_type = node_types().get(node.type)
+    return ("main",) if node_type is None else node_type.output_names(node.parameters)
