@@ -68,7 +68,7 @@ class NodeRunner:
         self._run_in_thread, self._on_attempt_ended = run_in_thread, on_attempt_ended
         self._write, self._on_progress = write, on_progress
         self._planner = Planner(self._graph, definition.is_join)
-        self._checkpoints = Checkpoints(state, self._graph, self._planner)
+        self._checkpoints = Checkpoints(state, definition, self._planner)
         self.outputs = self._checkpoints.outputs
         self.rows: dict[RunKey, NodeRun] = {}
         self.active: dict[RunKey, ActiveNodeRun] = {}
