@@ -92,7 +92,7 @@ class NodeAttempt:
         self._inputs = active.ready.inputs
         if self._type.join:
             self._add_silent_inputs(definition)
-        self._scope = _scope(definition, execution, latest, self._inputs)
+        self._scope = _scope(definition, execution, latest, self._inputs, active.ready)
         self._computes = self._type.computes and not self._type.passes_through(self._node.parameters)
         self._cached = is_cached(self._node, self._type) and not active.resumed
 
@@ -214,7 +214,7 @@ def _peak_memory() -> int:
 
 
 def _scope(
-    definition: Definition, execution: Execution, latest: Mapping[str, Items], inputs: dict[str, Items]
+    definition: Definition, execution: Execution, latest: Mapping[str, Items], inputs: dict[str, Items], ready: Ready
 ) -> ExpressionScope:
     items = main_of(inputs)
     about = {
@@ -223,14 +223,18 @@ def _scope(
         "trigger": execution.trigger,
         "resumeUrl": waits.resume_url(execution.pk),
     }
-    workflow = {"id": str(execution.workflow_id), "name": execution.workflow.name}
+    workflow = {
+        "id": str(execution.workflow_id),
+        "name": execution.workflow.name,
+        "active": execution.workflow.active,
+    }
     return ExpressionScope(
         items,
         _NamedOutputs(latest, definition.graph),
         about,
         workflow,
         definition.settings.get("vars") or {},
-        surroundings.of_node_run(definition),
+        surroundings.of_node_run(definition, ready, latest),
     )
 
 

@@ -142,7 +142,8 @@ def _task(
 
     for name, items in inputs.items():
         described.append({"name": name, "counts": add(items)})
-    for name, items in scope.named_in("\n".join(_templates(parameters))).items():
+    source = "\n".join(_templates(parameters))
+    for name, items in scope.named_in(source).items():
         if (node := nodes.get(id(items))) is not None:  # named both by its id and by its name
             node["names"].append(name)
         else:
@@ -151,7 +152,7 @@ def _task(
         "execution": scope.execution,
         "workflow": scope.workflow,
         "vars": scope.vars,
-        "surroundings": scope.surroundings,
+        "surroundings": scope.surroundings_in(source),
     }
     head |= {"inputs": described, "nodes": list(nodes.values()), "words": words}
     return Task(
