@@ -133,6 +133,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "workflow_platform.core.accounts.login_middleware.LoginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "workflow_platform.core.api.checked_queries.CheckedQueries",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
@@ -293,6 +294,9 @@ WORKFLOW_MAX_EDGES = _read(env.int, "WORKFLOW_MAX_EDGES", 4 * WORKFLOW_MAX_NODES
 WORKFLOW_TIME_ZONE = _read_zone("WORKFLOW_TIME_ZONE", "UTC")
 NODE_OUTPUT_MAX_BYTES = _read(env.int, "NODE_OUTPUT_MAX_BYTES", 16 * 1024 * 1024)
 EXECUTION_OUTPUT_MAX_BYTES = _read(env.int, "EXECUTION_OUTPUT_MAX_BYTES", 256 * 1024 * 1024)
+BINARY_MAX_BYTES = _read(env.int, "BINARY_MAX_BYTES", 100 * 1024 * 1024)
+EXECUTION_BINARY_MAX_BYTES = _read(env.int, "EXECUTION_BINARY_MAX_BYTES", 512 * 1024 * 1024)
+EXECUTION_BINARY_MAX_COUNT = _read(env.int, "EXECUTION_BINARY_MAX_COUNT", 10_000)
 
 # --- Result cache ----------------------------------------------------------------------------------------------------
 CACHE_ENABLED = _read(env.bool, "CACHE_ENABLED", True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-from executions import credentials
+from executions import binaries, credentials
 from executions.domain.errors import NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionScope, Resolver
 from executions.domain.graph import Graph, Node
@@ -133,6 +133,7 @@ class NodeAttempt:
             deliver=partial(node_deliveries.deliver, row),
             find_credential=partial(credentials.open_for_node, workspace),
             mark_credential=partial(credentials.mark, workspace),
+            files=binaries.FilesOfExecution(workspace, self._execution.pk),
             inline=inline,
         )
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.conf import settings
 
 from executions import cache
+from executions.domain.binaries import references_in
 from executions.domain.errors import NodeError
 from executions.domain.graph import Node
 from executions.domain.items import Items
@@ -61,7 +62,12 @@ def run_cached(
             outputs, _ = pack_outputs(result.outputs)
         return result
     finally:
-        answer.resolve(outputs, keep=outputs is not None)
+        answer.resolve(outputs, keep=outputs is not None and not _has_files(outputs))
+
+
+def _has_files(outputs: Mapping[str, Items]) -> bool:
+    """Tell whether an item has files. They belong to their execution, so a result with files is not cached."""
+    return any(references_in(items) for items in outputs.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,7 @@ class ExecutionCache:
         self, node: str | None, outputs: dict[str, Items], response: dict[str, Any] | None, rows: Iterable[NodeRun]
     ) -> None:
         """Note the result of an execution that completes; it is stored only if no node failed."""
-        if all(row.status != NodeRunStatus.FAILED for row in rows):
+        if not _has_files(outputs) and all(row.status != NodeRunStatus.FAILED for row in rows):
             self._value = {"execution": str(self._execution.pk), "node": node, "outputs": outputs}
             self._value["response"] = response
 

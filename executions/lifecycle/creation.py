@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -14,7 +14,9 @@ from django.utils import timezone
 
 from events import log
 from events.log import NewEvent
+from executions import binaries
 from executions.admission import admission
+from executions.domain.binaries import references_in
 from executions.domain.graph import Graph
 from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle import concurrency_keys, policies
@@ -65,6 +67,8 @@ class NewExecution:
     reused: list[OldRun] = field(default_factory=list)
     replaced: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    files: Collection[UUID] = ()
+    """New files that no execution uses yet."""
     key: concurrency_keys.ConcurrencyKey | None = None
     """The concurrency key, once `settle_keys` has evaluated it."""
     id: UUID = field(default_factory=uuid7)
@@ -138,6 +142,7 @@ def _create(executions: Sequence[NewExecution]) -> list[Execution | CannotStart]
     for (_, row), stream in zip(pairs, streams, strict=True):
         row.stream = stream
     Execution.objects.bulk_create([row for _, row in pairs])
+    _share_files(pairs)
     events += [_queued(new, row) for new, row in pairs]
     events += _reuse([(new, row) for new, row in pairs if new.reused or new.left_out])
     for _, row in pairs:
@@ -202,6 +207,17 @@ def _trigger_node(nodes: list[dict[str, Any]], trigger: Trigger) -> str:
     if not triggers:
         raise CannotStart("The workflow has no enabled trigger node.")
     return str(triggers[0]["id"])
+
+
+def _share_files(pairs: Sequence[tuple[NewExecution, Execution]]) -> None:
+    """Let reruns use all files of their old executions, children the files of the items that they were started with,
+    and the executions of requests the files of their requests."""
+    binaries.copy_uses([(row.pk, new.rerun_of.pk) for new, row in pairs if new.rerun_of is not None])
+    for new, row in pairs:
+        if new.parent_run is not None:
+            binaries.share(new.parent_run.execution_id, row.pk, references_in(new.input))
+        if new.files:
+            binaries.adopt(row.pk, row.workspace_id, new.files)
 
 
 # --- events, and the node runs that a rerun reuses --------------------------------------------------------------------

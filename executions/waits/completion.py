@@ -14,7 +14,8 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
-from executions import lifecycle
+from executions import binaries, lifecycle
+from executions.domain.binaries import references_in
 from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.models import Execution, Trigger, Wait, WaitKind, Workflow
@@ -82,18 +83,22 @@ def _resume_parent(execution: Execution) -> None:
     # The wait was created in the transaction that created the execution, so it exists.
     wait = Wait.objects.filter(child=execution, kind=WaitKind.EXECUTION, resolved_at__isnull=True).first()
     if wait is not None:
+        outcome = outcome_of(execution)
+        binaries.share(execution.pk, wait.execution_id, references_in(outcome["items"]))
         with contextlib.suppress(waits.NotWaiting):
-            waits.resolve(wait.pk, outcome_of(execution))
+            waits.resolve(wait.pk, outcome)
 
 
 def outcome_of(execution: Execution) -> dict[str, Any]:
     """Return the outcome for a node run that waited for the execution: `{execution, status, items, error}`."""
-    return {
-        "execution": str(execution.pk),
-        "status": execution.status,
-        "items": responses.result_items(execution) if execution.status == ExecutionStatus.COMPLETED.value else [],
-        "error": (execution.error or {}).get("message"),
-    }
+    items: list[dict[str, Any]] = []
+    error = (execution.error or {}).get("message")
+    if execution.status == ExecutionStatus.COMPLETED.value:
+        try:
+            items = responses.result_items(execution)
+        except responses.ResultTooLarge as too_large:
+            error = str(too_large)
+    return {"execution": str(execution.pk), "status": execution.status, "items": items, "error": error}
 
 
 def _cancel_children(execution: Execution) -> None:
