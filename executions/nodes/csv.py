@@ -99,9 +99,8 @@ class Csv(ItemNodeType[CsvParameters]):
             raise NodeError("Cancelled.")
         parameters = context.parameters(index)
         text = text_at(item, parameters.field, "field", index, MAX_TEXT)
-        form, convert = _form(parameters), _typed if parameters.infer_types else None
         try:
-            return {"main": parse(text, form, context.shared, convert)}
+            return {"main": rows_of(text, parameters, context.shared)}
         except ValueError as error:
             raise NodeError(f"parameters.field: the CSV text is invalid: {error} (item {index}).") from None
 
@@ -109,6 +108,11 @@ class Csv(ItemNodeType[CsvParameters]):
 def _writes(context: NodeContext[CsvParameters]) -> bool:
     operation = context.node.parameters.get("operation", "parse")
     return bool(operation == "write" or ("{{" in str(operation) and context.parameters().operation == "write"))
+
+
+def rows_of(text: str, parameters: CsvParameters, rows: Rows | None = None) -> list[Item]:
+    """Return the rows of a CSV text as items; `rows` counts those of all texts. Raises NodeError, ValueError."""
+    return parse(text, _form(parameters), rows or Rows(), _typed if parameters.infer_types else None)
 
 
 def _form(parameters: CsvParameters) -> CsvFormat:
