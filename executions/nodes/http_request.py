@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import orjson
 from pydantic import Field
 
 from executions.domain.errors import NodeError
 from executions.domain.items import PACKED_BYTES
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, UsableCredential
 from executions.sandbox.bodies import BodyTooLarge, as_json
-from workflow_platform.core import outbound
+from workflow_platform.core import exact_json, outbound
 from workflow_platform.core.sandbox.task import TaskCancelled
 
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -61,7 +60,7 @@ class HttpRequest(NodeType[HttpRequestParameters]):
         if isinstance(parameters.body, str):
             body = parameters.body.encode()
         elif parameters.body is not None:
-            body = orjson.dumps(parameters.body)
+            body = exact_json.write(parameters.body)
             if "content-type" not in header_names:
                 headers["Content-Type"] = "application/json"
         if parameters.method not in {"GET", "HEAD", "OPTIONS"} and "idempotency-key" not in header_names:
@@ -135,7 +134,7 @@ def _body(
             raise NodeError("Cancelled.") from None
     if is_json:
         try:
-            return orjson.loads(response.body)
-        except orjson.JSONDecodeError:
+            return exact_json.read(response.body)
+        except exact_json.NotJson:
             pass
     return response.body.decode(errors="replace").replace("\x00", "�")

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-import orjson
 import psycopg
 from django.conf import settings
 from pydantic import Field
@@ -23,6 +22,7 @@ from executions.nodes.literal_secrets import USE_A_CREDENTIAL, holds_literal
 from executions.nodes.postgres_connection import Relay, connected
 from executions.nodes.postgres_target import PostgresConnection, Url, literal_password, target_of
 from executions.nodes.postgres_values import as_json, as_parameter
+from workflow_platform.core import exact_json
 
 MAX_ROWS = 50_000
 MAX_SECONDS = 600
@@ -151,7 +151,7 @@ class _Output:
 
     def add(self, row: Mapping[str, Any], index: int) -> None:
         item = {name: as_json(value) for name, value in row.items()}
-        self._room -= len(orjson.dumps(item))
+        self._room -= len(exact_json.write(item))
         if self._room < 0:
             raise _too_large(index)
         self.items.append(item)
