@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
 from workflow_platform.core.identifiers import uuid7
+from workflow_platform.core.ordered_json import OrderedJSONField
 
 
 class StreamQuerySet(WorkspaceScopedQuerySet["Stream"]):
@@ -83,7 +84,7 @@ class Event(models.Model):
     transaction = models.BigIntegerField(
         help_text="Order over streams, with stream and sequence: its transaction's number, or that of what precedes."
     )
-    data = models.JSONField()
+    data = OrderedJSONField()
 
     objects = EventQuerySet.as_manager()
 

@@ -122,7 +122,7 @@ def _load(execution_id: UUID) -> dict[str, Any]:
 
 def result_items(execution: Execution) -> list[dict[str, Any]]:
     """Return the result of the execution: the output of the last node run that has one."""
-    runs = NodeRun.objects.filter(execution=execution, output__isnull=False).exclude(output={})
+    runs = NodeRun.objects.filter(execution=execution, output__isnull=False, output_items__gt=0)
     last = runs.order_by("ended_at", "id").last()
     return next(iter((last.output or {}).values()), []) if last else []
 
