@@ -77,6 +77,8 @@ class NodeAttempt:
         self._node = definition.graph.nodes[active.row.node_id]
         self._type = definition.types[self._node.id]
         self._inputs = active.ready.inputs
+        if self._type.join:
+            self._add_silent_inputs(definition)
         self._scope = _scope(definition, execution, latest, self._inputs)
         self._computes = self._type.computes and not self._type.passes_through(self._node.parameters)
         self._cached = is_cached(self._node, self._type) and not active.resumed
@@ -90,7 +92,7 @@ class NodeAttempt:
                 return None
         evaluator = Evaluator(self._scope, budget=Budget())
         try:
-            return run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator))
+            return run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator, inline=True))
         except BudgetExceeded:
             return None
 
@@ -104,7 +106,14 @@ class NodeAttempt:
         with log_context(node=self._node.id, attempt=self._active.row.attempt):
             return run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator), run)
 
-    def _context(self, evaluator: Resolver) -> NodeContext[Any]:
+    def _add_silent_inputs(self, definition: Definition) -> None:
+        """Add the inputs of a join that edges lead to and that received no items. Edited input of a rerun came along no
+        edge and stays alone."""
+        connected = dict.fromkeys(edge.target_input for edge in definition.graph.edges_into(self._node.id))
+        if self._inputs.keys() <= connected.keys():
+            self._inputs = self._inputs | {name: [] for name in connected if name not in self._inputs}
+
+    def _context(self, evaluator: Resolver, inline: bool = False) -> NodeContext[Any]:
         active, row, workspace = self._active, self._active.row, self._execution.workspace_id
         return NodeContext(
             node=self._node,
@@ -123,6 +132,7 @@ class NodeAttempt:
             deliver=partial(node_deliveries.deliver, row),
             find_credential=partial(credentials.open_for_node, workspace),
             mark_credential=partial(credentials.mark, workspace),
+            inline=inline,
         )
 
 

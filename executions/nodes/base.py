@@ -137,6 +137,9 @@ class NodeContext(Generic[P]):
     redaction: Redaction = field(default_factory=Redaction)
     cost: Cost = field(default_factory=Cost)
     """Set by nodes that run in other processes."""
+    inline: bool = False
+    """Whether it runs in a thread that other executions need. A computing node that finds that it has much to do there
+    raises BudgetExceeded, and runs again in a sandbox process."""
 
     def __post_init__(self) -> None:
         log, redaction = self.log, self.redaction
