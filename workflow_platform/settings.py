@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 import django_stubs_ext
 from django.conf import global_settings
@@ -42,6 +43,15 @@ def _read_url(name: str, default: str) -> str:
         UNREADABLE_VARIABLES[name] = f"is not a URL: {error}."
         return default
     return url
+
+
+def _read_zone(name: str, default: str) -> str:
+    zone = env.str(name, default)
+    try:
+        return ZoneInfo(zone).key
+    except (KeyError, OSError, ValueError):
+        UNREADABLE_VARIABLES[name] = f"{zone!r} is not the IANA name of a time zone, such as Europe/Berlin."
+        return default
 
 
 def _read_sentinels(name: str) -> tuple[tuple[str, int], ...]:
@@ -256,6 +266,8 @@ SPECTACULAR_SETTINGS = {
         "DeliveryStatusEnum": "webhooks.models.DeliveryStatus",
         "DeliveryPriorityEnum": "webhooks.api.delivery_serializers.PRIORITIES",
         "PriorityEnum": "executions.models.Priority",
+        "ModeEnum": "executions.models.Mode",
+        "EventModeEnum": ["test", "debug"],
         "DeliveryMethodEnum": "webhooks.api.delivery_serializers.METHODS",
         "EndpointMethodEnum": "webhooks.api.endpoint_serializers.METHODS",
     },
@@ -278,8 +290,12 @@ REQUEST_BODIES_MAX_BYTES = _read(env.int, "REQUEST_BODIES_MAX_BYTES", 256 * 1024
 REQUEST_PROGRESS_SECONDS = _read(env.float, "REQUEST_PROGRESS_SECONDS", 20.0)
 WORKFLOW_MAX_NODES = _read(env.int, "WORKFLOW_MAX_NODES", 1000)
 WORKFLOW_MAX_EDGES = _read(env.int, "WORKFLOW_MAX_EDGES", 4 * WORKFLOW_MAX_NODES)
+WORKFLOW_TIME_ZONE = _read_zone("WORKFLOW_TIME_ZONE", "UTC")
 NODE_OUTPUT_MAX_BYTES = _read(env.int, "NODE_OUTPUT_MAX_BYTES", 16 * 1024 * 1024)
 EXECUTION_OUTPUT_MAX_BYTES = _read(env.int, "EXECUTION_OUTPUT_MAX_BYTES", 256 * 1024 * 1024)
+BINARY_MAX_BYTES = _read(env.int, "BINARY_MAX_BYTES", 100 * 1024 * 1024)
+EXECUTION_BINARY_MAX_BYTES = _read(env.int, "EXECUTION_BINARY_MAX_BYTES", 512 * 1024 * 1024)
+EXECUTION_BINARY_MAX_COUNT = _read(env.int, "EXECUTION_BINARY_MAX_COUNT", 10_000)
 
 # --- Result cache ----------------------------------------------------------------------------------------------------
 CACHE_ENABLED = _read(env.bool, "CACHE_ENABLED", True)
@@ -323,6 +339,7 @@ WS_COMPRESSION = _read(env.bool, "WS_COMPRESSION", False)
 EVENT_HISTORY_ENABLED = _read(env.bool, "EVENT_HISTORY_ENABLED", True)
 EVENT_HISTORY_MAX_SIZE = _read(env.int, "EVENT_HISTORY_MAX_SIZE", 0)
 EVENT_HISTORY_RETENTION_DAYS = _read(env.int, "EVENT_HISTORY_RETENTION_DAYS", 30)
+TEST_RETENTION_DAYS = _read(env.int, "TEST_RETENTION_DAYS", 7)
 STREAM_CLOSE_SECONDS = _read(env.float, "STREAM_CLOSE_SECONDS", 60.0)
 
 # --- Engine ----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from executions.domain.plain_paths import BLANK, NOT_PLAIN, steps_of, walked
 _MAX_LENGTH = 2_000
 _END = r"(?![A-Za-z0-9_$])"
 _START = re.compile(
-    rf"""(?:\$(?P<word>json|vars|execution|workflow){_END}|\$input\.(?P<own>item|first\(\)|last\(\))\.json{_END}"""
+    rf"""(?:\$(?P<word>json|vars){_END}|\$input\.(?P<own>item|first\(\)|last\(\))\.json{_END}"""
     r"""|\$\((?:"(?P<double>[^"\\\r\n]*)"|'(?P<single>[^'\\\r\n]*)')\)"""
     rf"""\.(?P<of_node>first\(\)|last\(\))\.json{_END})"""
 )
@@ -27,6 +27,8 @@ class Scope(Protocol):
     def items(self) -> Items: ...
     @property
     def nodes(self) -> Mapping[str, Callable[[], Items]]: ...
+    @property
+    def vars(self) -> dict[str, Any]: ...
 
 
 def passed_on(expression: str, scope: Scope, index: int, *, parse: bool) -> Any:
@@ -51,9 +53,9 @@ def _parsed(expression: str) -> tuple[re.Match[str], tuple[re.Match[str], ...]] 
 
 
 def _root(start: re.Match[str], scope: Scope, index: int, parse: bool) -> Any:
-    word, own, of_node = start["word"], start["own"], start["of_node"]
-    if word not in {None, "json"}:
-        return getattr(scope, word)
+    own, of_node = start["own"], start["of_node"]
+    if start["word"] == "vars":
+        return scope.vars
     if of_node is None:
         items = scope.items
         place = -1 if own == "last()" else 0 if own == "first()" else index

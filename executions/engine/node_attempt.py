@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-from executions import credentials
+from executions import binaries, credentials
 from executions.domain.errors import NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionScope, Resolver
 from executions.domain.graph import Graph, Node
 from executions.domain.items import Items, is_small, joined, main_of
-from executions.engine import child_executions, node_deliveries, sandbox_runner
+from executions.engine import child_executions, node_deliveries, sandbox_runner, surroundings
 from executions.engine.definition import Definition
 from executions.engine.flow import Ready
 from executions.engine.outputs import pack_outputs
@@ -100,7 +100,8 @@ class NodeAttempt:
         """Make the attempt in a thread that may block: a node that computes runs in a sandbox process."""
         run = partial(sandbox_runner.run, self._type) if self._computes else self._type.perform
         if self._cached:
-            run = partial(run_cached, self._execution.workspace_id, self._type, run)
+            execution = self._execution
+            run = partial(run_cached, execution.workspace_id, self._type, run, read_only=not execution.is_live)
         workspace = str(self._execution.workspace_id)
         evaluator = sandbox_runner.FallbackEvaluator(self._scope, workspace, self._active.cancelled)
         with log_context(node=self._node.id, attempt=self._active.row.attempt):
@@ -132,6 +133,7 @@ class NodeAttempt:
             deliver=partial(node_deliveries.deliver, row),
             find_credential=partial(credentials.open_for_node, workspace),
             mark_credential=partial(credentials.mark, workspace),
+            files=binaries.FilesOfExecution(workspace, self._execution.pk),
             inline=inline,
         )
 
@@ -200,10 +202,20 @@ def _scope(
     definition: Definition, execution: Execution, latest: Mapping[str, Items], inputs: dict[str, Items]
 ) -> ExpressionScope:
     items = main_of(inputs)
-    about = {"id": str(execution.pk), "trigger": execution.trigger, "resumeUrl": waits.resume_url(execution.pk)}
+    about = {
+        "id": str(execution.pk),
+        "mode": execution.mode,
+        "trigger": execution.trigger,
+        "resumeUrl": waits.resume_url(execution.pk),
+    }
     workflow = {"id": str(execution.workflow_id), "name": execution.workflow.name}
     return ExpressionScope(
-        items, _NamedOutputs(latest, definition.graph), about, workflow, definition.settings.get("vars") or {}
+        items,
+        _NamedOutputs(latest, definition.graph),
+        about,
+        workflow,
+        definition.settings.get("vars") or {},
+        surroundings.of_node_run(definition),
     )
 
 

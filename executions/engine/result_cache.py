@@ -12,6 +12,7 @@ from uuid import UUID
 from django.conf import settings
 
 from executions import cache
+from executions.domain.binaries import references_in
 from executions.domain.errors import NodeError
 from executions.domain.graph import Node
 from executions.domain.items import Items
@@ -35,16 +36,21 @@ def run_cached(
     node_type: NodeType[Any],
     run: Callable[[NodeContext[Any]], NodeResult],
     context: NodeContext[Any],
+    *,
+    read_only: bool = False,
 ) -> NodeResult:
     """Return the result from the cache, or `run` the node and store its result. Raises what `run` raises; an error is
-    never stored."""
+    never stored. `read_only`: a test may use what live executions have stored, and stores nothing."""
     assert context.node.cache is not None
     context.resolved = {}
     try:
         key = cache.node_key(workspace_id, node_type, context)
     except (NodeError, TypeError, ValueError):
         return run(context)  # the node's own error is more precise
-    answer = cache.ask("node", key, cache.ttl_ms(context.node.cache.ttl), context.cancelled)
+    ttl = cache.ttl_ms(context.node.cache.ttl)
+    answer = cache.peek(key, ttl) if read_only else cache.ask("node", key, ttl, context.cancelled)
+    if answer is None:
+        return run(context)
     if isinstance(answer, cache.Hit):
         return NodeResult(answer.value, from_cache=True)
     outputs: dict[str, Items] | None = None
@@ -56,7 +62,12 @@ def run_cached(
             outputs, _ = pack_outputs(result.outputs)
         return result
     finally:
-        answer.resolve(outputs, keep=outputs is not None)
+        answer.resolve(outputs, keep=outputs is not None and not _has_files(outputs))
+
+
+def _has_files(outputs: Mapping[str, Items]) -> bool:
+    """Tell whether an item has files. They belong to their execution, so a result with files is not cached."""
+    return any(references_in(items) for items in outputs.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +86,8 @@ class ExecutionCache:
     def __init__(self, execution: Execution, definition: Definition, *, has_begun: bool) -> None:
         """An execution that `has_begun` already has node runs, and does not use the cache."""
         options: Mapping[str, Any] | None = definition.settings.get("cache")
-        is_rerun = execution.rerun_of_id is not None  # a rerun is meant to run
-        self.enabled = options is not None and not has_begun and not is_rerun and settings.CACHE_ENABLED
+        is_meant_to_run = execution.rerun_of_id is not None or not execution.is_live
+        self.enabled = options is not None and not has_begun and not is_meant_to_run and settings.CACHE_ENABLED
         self.cancelled = threading.Event()
         self._execution, self._ttl = execution, cache.ttl_ms((options or {}).get("ttl"))
         self._flight: cache.Flight | None = None
@@ -107,7 +118,7 @@ class ExecutionCache:
         self, node: str | None, outputs: dict[str, Items], response: dict[str, Any] | None, rows: Iterable[NodeRun]
     ) -> None:
         """Note the result of an execution that completes; it is stored only if no node failed."""
-        if all(row.status != NodeRunStatus.FAILED for row in rows):
+        if not _has_files(outputs) and all(row.status != NodeRunStatus.FAILED for row in rows):
             self._value = {"execution": str(self._execution.pk), "node": node, "outputs": outputs}
             self._value["response"] = response
 

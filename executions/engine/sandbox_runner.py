@@ -138,7 +138,12 @@ def _task(
             node["names"].append(name)
         else:
             nodes[id(items)] = {"names": [name], "counts": add(items)}
-    words = {"execution": scope.execution, "workflow": scope.workflow, "vars": scope.vars}
+    words = {
+        "execution": scope.execution,
+        "workflow": scope.workflow,
+        "vars": scope.vars,
+        "surroundings": scope.surroundings,
+    }
     head |= {"inputs": described, "nodes": list(nodes.values()), "words": words}
     return Task(
         f"executions.nodes.in_sandbox:{function}",

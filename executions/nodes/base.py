@@ -7,6 +7,7 @@ import threading
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
@@ -21,6 +22,7 @@ from executions.domain.graph import Node
 from executions.domain.items import Item, Items
 from executions.domain.lineage import Lineage, Origin, compact
 from executions.domain.redaction import Redaction
+from executions.nodes.file_access import FileStore, NoFiles
 from workflow_platform.core.validation import field_errors, first_error
 
 # For annotations only: computing nodes also run in sandbox processes, which do not load Django.
@@ -135,8 +137,12 @@ class NodeContext(Generic[P]):
     """Resolved parameters by item, if they are kept: the node then uses the values of the cache key."""
     find_credential: CredentialFinder = _without_credentials
     redaction: Redaction = field(default_factory=Redaction)
+    files: FileStore = field(default_factory=NoFiles)
+    """The files of the execution; blocking nodes may read and make them."""
     cost: Cost = field(default_factory=Cost)
     """Set by nodes that run in other processes."""
+    shared: Any = None
+    """What `ItemNodeType.opened` returned."""
     inline: bool = False
     """Whether it runs in a thread that other executions need. A computing node that finds that it has much to do there
     raises BudgetExceeded, and runs again in a sandbox process."""
@@ -156,6 +162,11 @@ class NodeContext(Generic[P]):
     def items(self) -> Items:
         """Return the items of the input `main`."""
         return self.inputs.get("main", [])
+
+    @property
+    def timezone(self) -> str:
+        """Return the IANA name of the workflow's time zone."""
+        return str(self.evaluator.scope.surroundings.get("timezone") or "UTC")
 
     def parameters(self, item_index: int = 0) -> P:
         """Return the parameters with expressions resolved for one item. Raises NodeError that names the field."""
@@ -300,11 +311,16 @@ class ItemNodeType(NodeType[P]):
     def run_item(self, context: NodeContext[Any], index: int, item: Item) -> Mapping[str, Items]:
         """Process one item. Returns the items of each output. Raises NodeError."""
 
+    def opened(self, context: NodeContext[Any]) -> AbstractContextManager[Any]:
+        """Open what all items share, such as a connection: `context.shared` while the items run. Raises NodeError."""
+        return nullcontext()
+
     def run(self, context: NodeContext[Any]) -> NodeResult:
         outputs, origins = dict[str, list[Item]](), dict[str, list[Origin]]()
-        for index, item in enumerate(context.items):
-            for name, items in self.run_item(context, index, item).items():
-                outputs.setdefault(name, []).extend(items)
-                origins.setdefault(name, []).extend([index] * len(items))
+        with self.opened(context) as context.shared:
+            for index, item in enumerate(context.items):
+                for name, items in self.run_item(context, index, item).items():
+                    outputs.setdefault(name, []).extend(items)
+                    origins.setdefault(name, []).extend([index] * len(items))
         count = len(context.items)
         return NodeResult(outputs, {name: compact(numbers, count) for name, numbers in origins.items()})

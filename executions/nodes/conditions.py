@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from executions.domain.syntax import expressions_in
+from executions.domain.expression_ends import expressions_in
 
 _SHOWN = 100
 

@@ -93,7 +93,9 @@ class _Request:
         """Return the scope of the expressions."""
         words = self.head["words"]
         nodes = {name: (lambda items=items: items) for name, items in self.nodes.items()}
-        return ExpressionScope(main_of(self.inputs), nodes, words["execution"], words["workflow"], words["vars"])
+        return ExpressionScope(
+            main_of(self.inputs), nodes, words["execution"], words["workflow"], words["vars"], words["surroundings"]
+        )
 
 
 def _items(counts: list[int], arrays: Iterator[bytes]) -> Items:

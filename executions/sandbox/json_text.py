@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import orjson
-
+from executions.domain.answers import read_answer
 from workflow_platform.core import exact_json
 
 
 def run(parts: list[bytes]) -> list[bytes]:
-    """Return `parts[1]` as JSON: unchanged if `parts[0]` is `json` and it parses, otherwise its text as a string."""
-    kind, body = parts
-    if kind == b"json":
-        try:
-            return [exact_json.write(exact_json.read(body))]
-        except exact_json.NotJson:
-            pass
-    return [orjson.dumps(body.decode(errors="replace").replace("\x00", "\ufffd"))]
+    """Return the body `parts[1]`, read as the content type `parts[0]` says, as JSON."""
+    content_type, body = parts
+    return [exact_json.write(read_answer(content_type.decode(), body))]

@@ -27,7 +27,7 @@ def _retyped(type_: str) -> list[str]:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0010_help_texts")]
+    dependencies = [("executions", "0012_binary")]
 
     operations = [
         migrations.RemoveIndex("workflowversion", "workflowversion_paths"),

@@ -11,7 +11,7 @@ RETYPED = "ALTER TABLE events_event ALTER COLUMN data TYPE {0} USING data::{0}"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("events", "0012_replay_deliveries")]
+    dependencies = [("events", "0013_mode")]
 
     operations = [
         migrations.SeparateDatabaseAndState(
