@@ -24,6 +24,11 @@ def compact(origins: list[Origin], inputs: int) -> Origins:
     return SAME if len(origins) == inputs and origins == list(range(inputs)) else origins
 
 
+def of_all(inputs: int) -> Origins:
+    """Return the origins of one item that was made of all input items."""
+    return compact([list(range(inputs))], inputs)
+
+
 def origin_of(origins: Origins | None, index: int) -> Sequence[int] | None:
     """Return the numbers of the input items that an output item came from; None if unknown."""
     if origins is None:

@@ -91,12 +91,14 @@ def _resume_parent(execution: Execution) -> None:
 
 def outcome_of(execution: Execution) -> dict[str, Any]:
     """Return the outcome for a node run that waited for the execution: `{execution, status, items, error}`."""
-    return {
-        "execution": str(execution.pk),
-        "status": execution.status,
-        "items": responses.result_items(execution) if execution.status == ExecutionStatus.COMPLETED.value else [],
-        "error": (execution.error or {}).get("message"),
-    }
+    items: list[dict[str, Any]] = []
+    error = (execution.error or {}).get("message")
+    if execution.status == ExecutionStatus.COMPLETED.value:
+        try:
+            items = responses.result_items(execution)
+        except responses.ResultTooLarge as too_large:
+            error = str(too_large)
+    return {"execution": str(execution.pk), "status": execution.status, "items": items, "error": error}
 
 
 def _cancel_children(execution: Execution) -> None:
