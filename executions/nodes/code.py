@@ -49,7 +49,7 @@ class Code(NodeType[CodeParameters]):
         # Code is not a template. It can read its whole scope: the nodes that it names, and the variables.
         scope, code = context.evaluator.scope, str(context.node.parameters.get("code"))
         execution = scope.execution if "execution" in code else None
-        words = [scope.workflow, scope.vars, execution, context.timezone]
+        words = [scope.workflow, scope.vars, execution, scope.surroundings_in(code)]
         return [context.node.parameters, scope.items, scope.named_in(code), *words]
 
     def run(self, context: NodeContext[CodeParameters]) -> NodeResult:

@@ -40,6 +40,9 @@ class CodeCall:
             "$workflow": scope.workflow,
             "$vars": scope.vars,
         }
+        surroundings = scope.surroundings_in(self.code)
+        if "about" in surroundings:
+            words["__about"] = surroundings.pop("about")
         nodes = scope.named_in(self.code)
         head = {
             "each": len(scope.items) if self.mode == "each" else -1,
@@ -48,7 +51,7 @@ class CodeCall:
             "output_limit": self.output_limit,
             "words": list(words),
             "nodes": list(nodes),
-            "surroundings": scope.surroundings,
+            "surroundings": surroundings,
         }
         values = (*words.values(), *nodes.values())
         return Task(

@@ -137,7 +137,7 @@ def test_the_doors_take_what_json_allows_and_pass_it_on_as_it_is(platform: Platf
 @pytest.mark.django_db(transaction=True)
 def test_an_installation_with_data_is_migrated_and_back() -> None:
     execution = run_here(start([node("start", "manual_trigger"), node("a", "no_op")], [edge("start", "a")]))
-    before = import_module("executions.migrations.0013_json_text").Migration.dependencies[0][1]
+    before = import_module("executions.migrations.0014_json_text").Migration.dependencies[0][1]
     events_before = import_module("events.migrations.0014_json_text").Migration.dependencies[0][1]
     try:
         call_command("migrate", "executions", before, verbosity=0)

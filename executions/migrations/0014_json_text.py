@@ -27,7 +27,7 @@ def _retyped(type_: str) -> list[str]:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0012_binary")]
+    dependencies = [("executions", "0013_item_outcomes")]
 
     operations = [
         migrations.RemoveIndex("workflowversion", "workflowversion_paths"),
