@@ -194,6 +194,12 @@ class Execution(models.Model):
         """Return whether the execution is no test and is not debugged."""
         return self.mode == Mode.LIVE
 
+    @classmethod
+    def find_trace_id(cls, execution_id: UUID) -> UUID | None:
+        """Return the trace id of an execution; None if it does not exist."""
+        execution = cls.objects.only("parent_id", "depth").filter(pk=execution_id).first()
+        return execution.trace_id if execution else None
+
     @cached_property
     def trace_id(self) -> UUID:
         """The id of the execution at the start of the chain: its own, unless another execution started it.
