@@ -58,7 +58,7 @@ def run_cached(
         if context.cancelled.is_set():
             raise NodeError("Cancelled.")
         result = run(context)
-        if result.wait_for is None and not result.keep_open and result.response is None:
+        if result.wait_for is None and not result.keep_open and result.response is None and not result.failed_items:
             outputs, _ = pack_outputs(result.outputs)
         return result
     finally:
@@ -118,7 +118,8 @@ class ExecutionCache:
         self, node: str | None, outputs: dict[str, Items], response: dict[str, Any] | None, rows: Iterable[NodeRun]
     ) -> None:
         """Note the result of an execution that completes; it is stored only if no node failed."""
-        if not _has_files(outputs) and all(row.status != NodeRunStatus.FAILED for row in rows):
+        is_whole = all(row.status != NodeRunStatus.FAILED and not row.failed_items for row in rows)
+        if is_whole and not _has_files(outputs):
             self._value = {"execution": str(self._execution.pk), "node": node, "outputs": outputs}
             self._value["response"] = response
 

@@ -14,6 +14,7 @@ from executions.domain.errors import NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionError, ExpressionScope
 from executions.domain.items import PACKED_BYTES, Items, PackedItems, chunks_of
 from executions.nodes.base import NodeContext, NodeResult, NodeType
+from executions.nodes.item_outcomes import ItemError
 from workflow_platform.core.sandbox.pool import sandbox
 from workflow_platform.core.sandbox.task import Reply, Task, TaskCancelled
 
@@ -32,6 +33,7 @@ def run(node_type: NodeType[Any], context: NodeContext[Any]) -> NodeResult:
         "module": type(node_type).__module__,
         "class": type(node_type).__name__,
         "node": context.node.model_dump(mode="json"),
+        "attempt": context.outcomes.attempt,
         "resolved": None if resolved is None else [resolved[n].model_dump(mode="json") for n in sorted(resolved)],
     }
     task = _task("run", head, context.inputs, context.evaluator.scope, context.node.parameters)
@@ -62,7 +64,14 @@ def _result(reply: Reply, context: NodeContext[Any]) -> NodeResult:
         )
         raise RuntimeError(head["bug"])
     outputs = {each["name"]: _items([next(chunks) for _ in each["counts"]], each) for each in head["outputs"]}
-    return NodeResult(outputs, keep_open=head["keep_open"])
+    error = head["item_error"]
+    return NodeResult(
+        outputs,
+        keep_open=head["keep_open"],
+        failed_items=head["failed_items"],
+        error=None if error is None else ItemError(**error),
+        all_failed=head["all_failed"],
+    )
 
 
 def _log_fields(scope: ExpressionScope) -> dict[str, str]:

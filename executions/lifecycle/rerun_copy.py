@@ -25,8 +25,8 @@ class _OutputSizes(Func):
     """The number of items of each output of a node run, and their bytes as text. NULL if there is no output."""
 
     template = (
-        "(SELECT jsonb_object_agg(name, jsonb_build_array(jsonb_array_length(items), octet_length(items::text)))"
-        " FROM jsonb_each(%(expressions)s) AS output(name, items))"
+        "(SELECT json_object_agg(name, json_build_array(json_array_length(items), octet_length(items::text)))"
+        " FROM json_each(%(expressions)s) AS output(name, items))"
     )
     output_field = JSONField()
 
@@ -140,13 +140,15 @@ def _ended(execution: Execution, old: OldRun) -> NewEvent:
     data |= {"attempt": run.attempt, "duration_ms": run.duration_ms or 0.0}
     if run.status == NodeRunStatus.FAILED:
         on_error = "route" if ERROR_OUTPUT in old.outputs else "continue"
-        return event(execution, "node_failed", data | {"error": run.error, "on_error": on_error}, OUTSIDE)
+        data |= {"error": run.error, "failed_items": run.failed_items, "on_error": on_error}
+        return event(execution, "node_failed", data, OUTSIDE)
     data |= {
         "cpu_ms": run.cpu_ms,
         "memory_bytes": run.memory_bytes,
         "output_items": run.output_items,
         "output_bytes": run.output_bytes,
         "outputs": {name: items for name, (items, _) in old.outputs.items()},
+        "failed_items": run.failed_items,
         "from_cache": run.from_cache,
     }
     return event(execution, "node_completed", data, OUTSIDE)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
@@ -15,7 +16,7 @@ import orjson
 from executions.domain.errors import NodeError
 from executions.domain.expressions import Evaluator, ExpressionError, ExpressionScope
 from executions.domain.graph import Node
-from executions.domain.items import Items, NotStorable, PackedItems, chunks_of, main_of, sample_of
+from executions.domain.items import Items, NotStorable, PackedItems, chunks_of, main_of, pack, sample_of
 from executions.nodes.base import NodeContext, NodeResult, NodeType
 
 LOG_LINES = 100
@@ -34,6 +35,7 @@ def run(parts: list[bytes]) -> list[bytes]:
         idempotency_key="",
         log=lambda level, message: logs.append((level, message)),
     )
+    context.outcomes.begin(request.head["attempt"])
     if (resolved := request.head["resolved"]) is not None:
         context.resolved = {n: node_type.Parameters.model_validate(value) for n, value in enumerate(resolved)}
     try:
@@ -54,12 +56,15 @@ def _encoded(result: NodeResult) -> tuple[dict[str, Any], list[bytes]]:
     outputs, chunks = list[dict[str, Any]](), list[bytes]()
     for name, items in result.outputs.items():
         try:
+            items, _ = pack(items)
             texts, counts = chunks_of(items)
         except TypeError as error:
             raise NodeError(f"The output is not JSON: {error}.") from None
         outputs.append({"name": name, "counts": counts, "sample": sample_of(items)})
         chunks += texts
-    return {"outputs": outputs, "keep_open": result.keep_open}, chunks
+    head = {"outputs": outputs, "keep_open": result.keep_open, "failed_items": result.failed_items}
+    item_error = None if result.error is None else asdict(result.error)
+    return head | {"item_error": item_error, "all_failed": result.all_failed}, chunks
 
 
 def resolve(parts: list[bytes]) -> list[bytes]:

@@ -88,18 +88,15 @@ def _of_workflow(workflow_id: UUID, path: str) -> Listener | None:
     workflow = Workflow.objects.filter(pk=workflow_id, deleted_at__isnull=True, latest_version__isnull=False).first()
     if workflow is None or workflow.latest_version_id is None:
         return None
-    nodes = {
-        str(node["parameters"].get("path")): node
-        for node in webhook_paths.triggers(_version(workflow.latest_version_id).nodes)
-    }
-    by_route = {canonical(trigger_path): node["id"] for trigger_path, node in nodes.items()}
+    triggers = webhook_paths.triggers(_version(workflow.latest_version_id).nodes)
+    by_route = {canonical(str(node["parameters"].get("path"))): node["id"] for node in triggers}
     node_id = next((by_route[option] for option in candidates(path) if option in by_route), None)
     return None if node_id is None else listener(workflow, node_id, path)
 
 
 _WITH_PATH = """
 SELECT w.* FROM executions_workflow w JOIN executions_workflowversion v ON v.id = w.latest_version_id
-WHERE jsonb_path_query_array(v.nodes, '$[*].parameters.path') ? %s AND w.deleted_at IS NULL
+WHERE jsonb_path_query_array(v.nodes::jsonb, '$[*].parameters.path') ? %s AND w.deleted_at IS NULL
   AND w.workspace_id = %s::uuid
 ORDER BY w.created_at, w.id LIMIT %s
 """
