@@ -48,8 +48,9 @@ _GROUPS: Final[dict[str, _Group]] = {
         ("intervals", "interval_words"),
         ("dates",),
     ),
+    "bytes": _Group(re.compile(r"\b(?:Buffer|TextEncoder|TextDecoder|structuredClone)\b"), ("bytes_words",)),
     "extension_calls": _Group(_methods("extension_calls"), ("extension_calls",)),
-    "text_methods": _Group(_methods("text_methods"), ("text_methods",), ("extension_calls",)),
+    "text_methods": _Group(_methods("text_methods"), ("text_methods",), ("extension_calls", "bytes")),
     "list_methods": _Group(_methods("list_methods"), ("list_methods",), ("extension_calls",)),
     "value_methods": _Group(_methods("value_methods"), ("value_methods",), ("extension_calls",)),
     "date_methods": _Group(
@@ -60,6 +61,7 @@ _GROUPS: Final[dict[str, _Group]] = {
     "nodes": _Group(
         re.compile(r"\$(?:runIndex|prevNode|parameter|nodeVersion|nodeId)\b|\.(?:isExecuted|params)\b"), ("node_words",)
     ),
+    "urls": _Group(re.compile(r"\bURL(?:SearchParams)?\b"), ("url_words",), ("bytes",)),
     "jmespath": _Group(re.compile(r"\$jmes[pP]ath\b"), ("jmespath",)),
 }
 _NAME = re.compile(r"""["'`]([A-Za-z]\w*(?:/[\w+-]+){0,2})["'`]""")
