@@ -166,7 +166,10 @@ class Words:
 
     def missing(self, report: str) -> list[str]:
         """Return the scripts that add what an evaluation used and lacked; `report` is the result of `MISSING`."""
-        pairs = [(str(kind), str(name)) for kind, name in json.loads(report)]
+        try:
+            pairs = [(str(kind), str(name)) for kind, name in json.loads(report)]
+        except (ValueError, TypeError):
+            return []  # expressions can break the report
         zones = self.zones([name for kind, name in pairs if kind == "zone"])
         return zones + self.locales([name for kind, name in pairs if kind == "locale"])
 

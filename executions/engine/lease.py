@@ -72,7 +72,7 @@ class HeldLease:
 
     @property
     def lost(self) -> bool:
-        """Tell whether the companion found the lease lost."""
+        """Return whether the companion found the lease lost."""
         return self.table.is_lost(self.slot, self.lease.execution_id, self.lease.fencing_token)
 
 

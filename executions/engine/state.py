@@ -48,12 +48,12 @@ class ExecutionState:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing more may be done under this lease."""
+        """Return whether nothing more may be done under this lease."""
         return self.released or self.lease_lost
 
     @property
     def may_begin_nodes(self) -> bool:
-        """Tell whether nodes may begin or continue after a wait."""
+        """Return whether nodes may begin or continue after a wait."""
         return self.pause_request is None and not self.stopping and not self.awaiting_cache
 
     @property
@@ -64,7 +64,7 @@ class ExecutionState:
 
     @property
     def has_backlog(self) -> bool:
-        """Tell whether too much is uncommitted to do more."""
+        """Return whether too much is uncommitted to do more."""
         return self.uncommitted >= MAX_UNCOMMITTED
 
     @property
@@ -79,7 +79,7 @@ class ExecutionState:
 
     @property
     def is_past_deadline(self) -> bool:
-        """Tell whether its time is up."""
+        """Return whether its time is up."""
         return time.monotonic() > self.began + (self.limit_ms - self.execution.ran_ms) / 1000
 
     @property

@@ -24,7 +24,7 @@ def resolved(expression: str, **item: Any) -> Any:
         ("(1234.5).toLocaleString('fr-FR')", "1\u202f234,5"),
         ("[(1234).toLocaleString('es-ES'), (12345).toLocaleString('es-ES')]", ["1234", "12.345"]),
         ("(1234567.5).toLocaleString('en-IN')", "12,34,567.5"),
-        ("(1234.5).toLocaleString('de-CH')", "1’234.5"),
+        ("(1234.5).toLocaleString('de-CH')", "1'234.5"),
         ("(1234.5).toLocaleString('ar-EG')", "١٬٢٣٤٫٥"),
         ("(123456.789).format('de-DE', {style: 'currency', currency: 'EUR'})", "123.456,79\u00a0€"),
         ("(-5).toLocaleString('en-US', {style: 'currency', currency: 'USD'})", "-$5.00"),

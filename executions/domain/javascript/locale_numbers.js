@@ -79,7 +79,7 @@
       if (o.signDisplay === "never") { sign = ""; }
       var pattern = sign && negative && patterns[1] ? patterns[1] : patterns[0], own = pattern !== patterns[0];
       var symbol = o.currencyDisplay === "code" ? this._code : this._symbol();
-      var out = pattern.replace(/[#0,.]+/, function () { return text; }).replace(/'/g, "").replace("%", number.percent);
+      var out = pattern.replace(/'/g, "").replace(/[#0,.]+/, function () { return text; }).replace("%", number.percent);
       if (symbol) { out = out.replace("¤", function () { return symbol; }); }
       // A code of letters is set apart from the digits.
       if (/[A-Za-z]$/.test(symbol)) { out = out.replace(symbol + text, symbol + "\u00a0" + text); }
