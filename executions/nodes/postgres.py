@@ -17,6 +17,7 @@ from pydantic import Field
 from executions.domain.credential_types import PostgresLogin
 from executions.domain.errors import NodeError
 from executions.domain.items import Item
+from executions.domain.lineage import Origin, compact
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, UsableCredential
 from executions.nodes.credential_checks import wrong_types
 from executions.nodes.literal_secrets import USE_A_CREDENTIAL, holds_literal
@@ -120,7 +121,7 @@ class PostgresNode(NodeType[PostgresParameters]):
                 ):
                     _run(connection, parameters, f"{context.idempotency_key}/{index}", index, out)
             connection.commit()
-        return NodeResult({"main": out.items})
+        return NodeResult({"main": out.items}, {"main": compact(out.origins, len(context.items))})
 
 
 def _credential(context: NodeContext[PostgresParameters]) -> UsableCredential | None:
@@ -147,6 +148,7 @@ class _Output:
 
     def __init__(self) -> None:
         self.items: list[Item] = []
+        self.origins: list[Origin] = []
         self._room = settings.NODE_OUTPUT_MAX_BYTES
 
     def add(self, row: Mapping[str, Any], index: int) -> None:
@@ -155,6 +157,7 @@ class _Output:
         if self._room < 0:
             raise _too_large(index)
         self.items.append(item)
+        self.origins.append(index)
 
     @contextmanager
     def bounded(self, relay: Relay, index: int) -> Iterator[None]:

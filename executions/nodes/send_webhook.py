@@ -9,6 +9,7 @@ from pydantic import Field
 
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
+from executions.domain.lineage import SAME, Origin, compact
 from executions.models import WaitKind
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, UsableCredential, WaitFor
 from executions.nodes.deliveries import Message, about
@@ -113,16 +114,17 @@ class SendWebhook(NodeType[SendWebhookParameters]):
 
     def run(self, context: NodeContext[SendWebhookParameters]) -> NodeResult:
         if context.outcome is not None:
-            return NodeResult(_by_end(context.outcome["deliveries"]))
+            return _by_end(context.outcome["deliveries"])
         if not context.items:
             return NodeResult({})
         assert context.deliver is not None
         wait = context.node.parameters.get("wait") is True
         deliveries = context.deliver(_Messages(context).all(), wait)
         if not wait:
-            return NodeResult({"main": [{"delivery_id": str(d.pk), "status": "pending"} for d in deliveries]})
+            pending = [{"delivery_id": str(d.pk), "status": "pending"} for d in deliveries]
+            return NodeResult({"main": pending}, {"main": SAME})
         if all(delivery.ended_at is not None for delivery in deliveries):
-            return NodeResult(_by_end([about(delivery) for delivery in deliveries]))
+            return _by_end([about(delivery) for delivery in deliveries])
         return NodeResult(wait_for=WaitFor(_reason(context, len(deliveries)), kind=WaitKind.DELIVERY))
 
     def describe(self) -> dict[str, Any]:
@@ -136,11 +138,15 @@ class SendWebhook(NodeType[SendWebhookParameters]):
 _PRESETS: tuple[Preset, ...] = ("quick", "standard")
 
 
-def _by_end(deliveries: Items) -> dict[str, list[Item]]:
+def _by_end(deliveries: Items) -> NodeResult:
+    """Return the deliveries, one for each item and in their order, by their end."""
     outputs: dict[str, list[Item]] = {"delivered": [], "failed": []}
-    for delivery in deliveries:
-        outputs["delivered" if delivery["status"] == DeliveryStatus.DELIVERED else "failed"].append(delivery)
-    return outputs
+    origins: dict[str, list[Origin]] = {"delivered": [], "failed": []}
+    for index, delivery in enumerate(deliveries):
+        name = "delivered" if delivery["status"] == DeliveryStatus.DELIVERED else "failed"
+        outputs[name].append(delivery)
+        origins[name].append(index)
+    return NodeResult(outputs, {name: compact(numbers, len(deliveries)) for name, numbers in origins.items()})
 
 
 def _reason(context: NodeContext[SendWebhookParameters], count: int) -> str:
