@@ -1,6 +1,6 @@
 """JavaScript expressions, `{{ $json.name }}`, in QuickJS: no I/O; limits on time, memory and stack. No Django.
 
-The variables are those of n8n: `$json`, `$input`, `$node["X"].json`, `$("X").first()`, `$items()`,
+The variables are those of n8n: `$json`, `$input`, `$node["X"].json`, `$("X").first()`, `$("X").item`, `$items()`,
 `$itemIndex`, `$execution`, `$workflow`, `$vars`, `$now`, `$today`.
 """
 
@@ -17,6 +17,7 @@ import quickjs
 
 from executions.domain.items import Items, PackedItems
 from executions.domain.javascript import source
+from executions.domain.pairing import PairingData, uses_pairing
 from executions.domain.syntax import expressions_in
 from workflow_platform.core.sandbox import javascript
 
@@ -43,12 +44,20 @@ class ExpressionScope:
     execution: dict[str, Any] = field(default_factory=dict)
     workflow: dict[str, Any] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
+    pairings: Mapping[str, Callable[[], PairingData]] = field(default_factory=dict)
+    """By node: its items that `items` came from."""
 
     def named_in(self, source: str) -> dict[str, Items]:
         """Return the outputs of the nodes that `source` may name, so that other large outputs are not loaded."""
         if "$" not in source:
             return {}
         return {name: items() for name, items in self.nodes.items() if name in source}
+
+    def paired_in(self, source: str) -> dict[str, PairingData]:
+        """Return what `$("X").item` and its kin read in `source`. Traced only if it may use them."""
+        if "$" not in source or not uses_pairing(source):
+            return {}
+        return {name: pairing() for name, pairing in self.pairings.items() if name in source}
 
 
 def first_line(error: BaseException | str) -> str:
@@ -102,6 +111,7 @@ class Evaluator:
         self._budget = budget
         self._context: quickjs.Context | None = None
         self._known: set[str] = set()
+        self._paired: set[str] = set()
         self._functions: dict[str, Any] = {}
 
     def resolve(self, value: Any, item_index: int = 0) -> Any:
@@ -184,7 +194,17 @@ class Evaluator:
                 self._known.add(name)
                 self._assign("__given", items)
                 context.eval(f"__names[{json.dumps(name)}] = __given; __given = undefined;")
+        if uses_pairing(source):
+            self._pair(source)
         return context.get("__function")(source)
+
+    def _pair(self, source: str) -> None:
+        """Assign what `$("X").item` and its kin read."""
+        pairings = {name: made for name, made in self.scope.paired_in(source).items() if name not in self._paired}
+        if pairings:
+            self._paired.update(pairings)
+            self._assign("__given", pairings)
+            self._ensure_context().eval("Object.assign(__pairs, __given); __given = undefined;")
 
     def _ensure_context(self) -> quickjs.Context:
         context = self._context

@@ -160,8 +160,7 @@ class ExecutionActor:
         if state.awaiting_cache:
             return
         if nodes.has_ended:
-            node_id, outputs = nodes.outputs.last or (None, {})
-            self._cache.set_result(node_id, outputs, nodes.outputs.response, nodes.rows.values())
+            self._cache.set_result(nodes.outputs, nodes.ancestry, nodes.rows.values())
             self._end(ExecutionStatus.COMPLETED, {})
         elif nodes.active:
             return

@@ -10,6 +10,7 @@ import orjson
 from executions import lifecycle
 from executions.domain.graph import ERROR_OUTPUT, Graph, Node
 from executions.domain.items import Items
+from executions.domain.lineage import Origin, compact
 from executions.domain.statuses import NodeRunStatus
 from executions.engine.flow import RestoredRun
 from executions.engine.node_attempt import ActiveNodeRun
@@ -37,13 +38,14 @@ class Checkpoints:
         self.done_nodes = {row.node_id for row in rows if NodeRunStatus(row.status).ended}
         for run in runs:
             if run.outputs is not None:
-                self.outputs.remember(run.key[0], dict(run.outputs))
+                self.outputs.remember(run.key, dict(run.outputs))
 
     def complete(self, active: ActiveNodeRun, result: NodeResult, sizes: dict[str, int], busy: set[str]) -> Change:
         """A node run has completed. `busy` are the nodes that have begun and not ended."""
         row = active.row
         outputs = {name: items for name, items in result.outputs.items() if items}
         row.keep_open, row.error, row.from_cache = result.keep_open, None, result.from_cache
+        row.lineage = dict(result.lineage)
         self.outputs.set(row, outputs, sum(sizes.values()))
         change = lifecycle.complete_node(self._execution, self._lease, row, preview(outputs))
         if result.response is not None and self.outputs.response is None:  # only the first response counts
@@ -54,10 +56,14 @@ class Checkpoints:
         """A node run has failed, and its `on_error` continues the execution with the error as the output."""
         row = active.row
         items: Items = [{"error": {"message": error["message"], "type": error["type"]}}]
-        if node.on_error == "route":
-            received = [item for inputs in active.ready.inputs.values() for item in inputs]
-            items = [item | items[0] for item in received] or items
+        received = [item for inputs in active.ready.inputs.values() for item in inputs]
+        first = self._planner.ancestry.runs[row.node_id, row.run_index].first
+        numbers = list(range(first, first + len(received)))
+        origins: list[Origin] = [numbers]
+        if node.on_error == "route" and received:
+            items, origins = [item | items[0] for item in received], [*numbers]
         outputs = {ERROR_OUTPUT if node.on_error == "route" else "main": items}
+        row.lineage = {name: compact(origins, first + len(received)) for name in outputs}
         sizes = {name: len(orjson.dumps(items)) for name, items in outputs.items()}
         self.outputs.set(row, outputs, sum(sizes.values()))
         change = lifecycle.fail_node(self._execution, self._lease, row, error, node.on_error)
@@ -70,6 +76,7 @@ class Checkpoints:
             change += lifecycle.start_node(self._execution, self._lease, row, 0)
             row.from_cache, row.duration_ms = True, 0.0
             outputs, sizes = pack_outputs(cached.outputs)
+            row.lineage = dict(cached.lineage)
             self.outputs.set(row, outputs, sum(sizes.values()))
             change += lifecycle.complete_node(self._execution, self._lease, row, preview(outputs))
         if cached.response is not None:
@@ -87,7 +94,8 @@ class Checkpoints:
         """Add what flows from the node run and the progress to the change that ends it."""
         key = (active.row.node_id, active.row.run_index)
         self.done_nodes.add(key[0])
-        for edge, items in self._planner.completed(key, outputs, keep_open=active.row.keep_open):
+        flows = self._planner.completed(key, outputs, keep_open=active.row.keep_open, lineage=active.row.lineage)
+        for edge, items in flows:
             data = {
                 "edge": edge.model_dump(include={"source", "source_output", "target", "target_input"}),
                 "run_index": key[1],

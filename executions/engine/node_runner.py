@@ -18,11 +18,13 @@ from executions import lifecycle
 from executions.domain.errors import NodeError
 from executions.domain.graph import Node
 from executions.domain.statuses import NodeRunStatus
+from executions.domain.tracing import Traces
 from executions.engine.checkpoints import Checkpoints
 from executions.engine.definition import Definition
 from executions.engine.flow import Ready, RestoredRun, RunKey
 from executions.engine.node_attempt import ActiveNodeRun, NodeAttempt, NodeOutcome, error_data
 from executions.engine.outputs import check_total_bytes
+from executions.engine.pairings import PastRuns
 from executions.engine.planner import Planner
 from executions.engine.result_cache import CachedResult
 from executions.engine.state import ExecutionState
@@ -60,8 +62,10 @@ class NodeRunner:
         self._restored = restored
         self._run_in_thread, self._on_attempt_ended, self._on_log = run_in_thread, on_attempt_ended, on_log
         self._planner = Planner(self._graph, definition.is_join)
+        self._traces = Traces(self._planner.ancestry)
         self._checkpoints = Checkpoints(state, self._graph, self._planner)
         self.outputs = self._checkpoints.outputs
+        self.ancestry = self._planner.ancestry
         self.rows: dict[RunKey, NodeRun] = {}
         self.active: dict[RunKey, ActiveNodeRun] = {}
         self.waiting: dict[RunKey, ActiveNodeRun] = {}
@@ -84,7 +88,7 @@ class NodeRunner:
         rows = self._restored
         self.rows = {(row.node_id, row.run_index): row for row in rows}
         restored = [
-            RestoredRun((row.node_id, row.run_index), row.inputs, row.output, row.keep_open)
+            RestoredRun((row.node_id, row.run_index), row.inputs, row.output, row.keep_open, row.lineage)
             for row in rows
             if row.status != NodeRunStatus.SKIPPED
         ]
@@ -154,7 +158,8 @@ class NodeRunner:
     def attempt(self, active: ActiveNodeRun) -> None:
         """Make the attempt: here if it is quick, else in a thread that may block."""
         log = partial(self._log, active)
-        attempt = NodeAttempt(active, self._definition, self._execution, dict(self.outputs.latest), log)
+        past = PastRuns(self._traces, self.rows, dict(self.outputs.latest))
+        attempt = NodeAttempt(active, self._definition, self._execution, past, log)
         if (outcome := attempt.run_inline()) is not None:
             self.ended_attempts.append((active, outcome))
         else:

@@ -21,6 +21,8 @@ class ExecutionOutputs:
         """The items of each node's last run: of its output `main`, else of its first output."""
         self.last: tuple[str, dict[str, Items]] | None = None
         """The last node with output items, and its outputs."""
+        self.last_key: tuple[str, int] | None = None
+        """The node run that gave them."""
         self.last_items: Items = []
         """Of those, the first that are not empty: the result of an execution that completes."""
         self.total_bytes = 0
@@ -33,13 +35,14 @@ class ExecutionOutputs:
         node_run.output_items = sum(len(items) for items in outputs.values())
         self.total_bytes += size - node_run.output_bytes
         node_run.output_bytes = size
-        self.remember(node_run.node_id, outputs)
+        self.remember((node_run.node_id, node_run.run_index), outputs)
 
-    def remember(self, node_id: str, outputs: dict[str, Items]) -> None:
+    def remember(self, key: tuple[str, int], outputs: dict[str, Items]) -> None:
         """Make `outputs` the latest of the node."""
+        node_id = key[0]
         self.latest[node_id] = outputs.get("main") or next(iter(outputs.values()), [])
         if items := next((items for items in outputs.values() if items), None):
-            self.last_items, self.last = items, (node_id, outputs)
+            self.last_items, self.last, self.last_key = items, (node_id, outputs), key
 
     def state(self, execution: Execution) -> dict[str, Any] | None:
         """Return what a web process that waits for the execution needs; None if that is too large for a message."""

@@ -12,12 +12,15 @@ from uuid import UUID
 from django.conf import settings
 
 from executions import cache
+from executions.domain.ancestry import Ancestry
 from executions.domain.errors import NodeError
 from executions.domain.graph import Node
+from executions.domain.input_origins import lineage_in_input
 from executions.domain.items import Items
+from executions.domain.lineage import Lineage
 from executions.domain.statuses import NodeRunStatus
 from executions.engine.definition import Definition
-from executions.engine.outputs import pack_outputs
+from executions.engine.outputs import ExecutionOutputs, pack_outputs
 from executions.models import Execution, NodeRun
 from executions.nodes.base import NodeContext, NodeResult, NodeType
 
@@ -46,17 +49,18 @@ def run_cached(
         return run(context)  # the node's own error is more precise
     answer = cache.ask("node", key, cache.ttl_ms(context.node.cache.ttl), context.cancelled)
     if isinstance(answer, cache.Hit):
-        return NodeResult(answer.value, from_cache=True)
-    outputs: dict[str, Items] | None = None
+        return NodeResult(answer.value["outputs"], answer.value["lineage"], from_cache=True)
+    value: dict[str, Any] | None = None
     try:
         if context.cancelled.is_set():
             raise NodeError("Cancelled.")
         result = run(context)
         if result.wait_for is None and not result.keep_open and result.response is None:
             outputs, _ = pack_outputs(result.outputs)
+            value = {"outputs": outputs, "lineage": result.lineage}
         return result
     finally:
-        answer.resolve(outputs, keep=outputs is not None)
+        answer.resolve(value, keep=value is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class CachedResult:
     node: str | None
     outputs: dict[str, Items]
     response: dict[str, Any] | None
+    lineage: Lineage
+    """Which items of the execution's input the outputs came from."""
 
 
 class ExecutionCache:
@@ -95,7 +101,9 @@ class ExecutionCache:
                 self._flight = answer
                 return None
             value = answer.value
-            return CachedResult(UUID(value["execution"]), value["node"], value["outputs"], value["response"])
+            return CachedResult(
+                UUID(value["execution"]), value["node"], value["outputs"], value["response"], value["lineage"]
+            )
         except Exception:
             logger.exception(
                 "the result cache failed; the execution runs without it",
@@ -103,13 +111,20 @@ class ExecutionCache:
             )
             return None
 
-    def set_result(
-        self, node: str | None, outputs: dict[str, Items], response: dict[str, Any] | None, rows: Iterable[NodeRun]
-    ) -> None:
+    def set_result(self, outputs: ExecutionOutputs, ancestry: Ancestry, rows: Iterable[NodeRun]) -> None:
         """Note the result of an execution that completes; it is stored only if no node failed."""
-        if all(row.status != NodeRunStatus.FAILED for row in rows):
-            self._value = {"execution": str(self._execution.pk), "node": node, "outputs": outputs}
-            self._value["response"] = response
+        if not self.enabled or any(row.status == NodeRunStatus.FAILED for row in rows):
+            return
+        node, items = outputs.last or (None, {})
+        key = outputs.last_key
+        counts = {name: len(each) for name, each in items.items()}
+        self._value = {
+            "execution": str(self._execution.pk),
+            "node": node,
+            "outputs": items,
+            "response": outputs.response,
+            "lineage": {} if key is None else lineage_in_input(ancestry, key, counts),
+        }
 
     def confirm(self) -> None:
         """Note that the end of the execution is committed: from now on its result may be stored."""

@@ -13,6 +13,7 @@ from django.conf import settings
 from executions.domain.errors import NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionError, ExpressionScope
 from executions.domain.items import PACKED_BYTES, Items, PackedItems, chunks_of
+from executions.domain.lineage import MAX_ORIGINS
 from executions.nodes.base import NodeContext, NodeResult, NodeType
 from workflow_platform.core.sandbox.pool import sandbox
 from workflow_platform.core.sandbox.task import Reply, Task, TaskCancelled
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 HEAD_BYTES = 2**20
 """Bytes of a reply's head, which the limit for outputs does not count."""
+ORIGINS_BYTES = 8 * MAX_ORIGINS
+"""The most bytes of a reply's lineage, which the limit for outputs does not count."""
 BATCH = 200
 """Items whose parameters are resolved in one task."""
 
@@ -62,7 +65,7 @@ def _result(reply: Reply, context: NodeContext[Any]) -> NodeResult:
         )
         raise RuntimeError(head["bug"])
     outputs = {each["name"]: _items([next(chunks) for _ in each["counts"]], each) for each in head["outputs"]}
-    return NodeResult(outputs, keep_open=head["keep_open"])
+    return NodeResult(outputs, orjson.loads(next(chunks)), keep_open=head["keep_open"])
 
 
 def _log_fields(scope: ExpressionScope) -> dict[str, str]:
@@ -133,19 +136,22 @@ def _task(
 
     for name, items in inputs.items():
         described.append({"name": name, "counts": add(items)})
-    for name, items in scope.named_in("\n".join(_templates(parameters))).items():
+    templates = "\n".join(_templates(parameters))
+    for name, items in scope.named_in(templates).items():
         if (node := nodes.get(id(items))) is not None:  # named both by its id and by its name
             node["names"].append(name)
         else:
             nodes[id(items)] = {"names": [name], "counts": add(items)}
     words = {"execution": scope.execution, "workflow": scope.workflow, "vars": scope.vars}
     head |= {"inputs": described, "nodes": list(nodes.values()), "words": words}
+    head["pairings"] = scope.paired_in(templates)
+    head["lineage_bytes"] = min(ORIGINS_BYTES, settings.NODE_OUTPUT_MAX_BYTES)
     return Task(
         f"executions.nodes.in_sandbox:{function}",
         [orjson.dumps(head), *arrays],
         settings.NODE_CPU_SECONDS,
         settings.NODE_MEMORY_MB * 2**20,
-        settings.NODE_OUTPUT_MAX_BYTES + HEAD_BYTES,
+        settings.NODE_OUTPUT_MAX_BYTES + HEAD_BYTES + head["lineage_bytes"],
     )
 
 

@@ -19,6 +19,7 @@ from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.models import Execution, Trigger, Wait, WaitKind, Workflow
 from executions.waits import responses, waits
+from executions.waits.result_origins import result_origins
 from workflow_platform.core.logs import execution_logging
 
 logger = logging.getLogger(__name__)
@@ -87,11 +88,17 @@ def _resume_parent(execution: Execution) -> None:
 
 
 def outcome_of(execution: Execution) -> dict[str, Any]:
-    """Return the outcome for a node run that waited for the execution: `{execution, status, items, error}`."""
+    """Return the outcome for a node run that waited for the execution: `{execution, status, items, origins, error}`.
+
+    `origins` are those of the items in the execution's input, which are the items of the node run; None: unknown.
+    """
+    run = responses.result_run(execution) if execution.status == ExecutionStatus.COMPLETED.value else None
+    output, items = next(iter(((run and run.output) or {}).items()), ("", []))
     return {
         "execution": str(execution.pk),
         "status": execution.status,
-        "items": responses.result_items(execution) if execution.status == ExecutionStatus.COMPLETED.value else [],
+        "items": items,
+        "origins": result_origins(execution, run, output, len(items)) if run else None,
         "error": (execution.error or {}).get("message"),
     }
 

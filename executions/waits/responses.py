@@ -122,9 +122,14 @@ def _load(execution_id: UUID) -> dict[str, Any]:
 
 def result_items(execution: Execution) -> list[dict[str, Any]]:
     """Return the result of the execution: the output of the last node run that has one."""
-    runs = NodeRun.objects.filter(execution=execution, output__isnull=False).exclude(output={})
-    last = runs.order_by("ended_at", "id").last()
+    last = result_run(execution)
     return next(iter((last.output or {}).values()), []) if last else []
+
+
+def result_run(execution: Execution) -> NodeRun | None:
+    """Return the node run whose output is the result of the execution."""
+    runs = NodeRun.objects.filter(execution=execution, output__isnull=False).exclude(output={})
+    return runs.order_by("ended_at", "id").last()
 
 
 def wait_for_end(execution: Execution, seconds: float) -> bool:
