@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 import django_stubs_ext
 from django.conf import global_settings
@@ -42,6 +43,15 @@ def _read_url(name: str, default: str) -> str:
         UNREADABLE_VARIABLES[name] = f"is not a URL: {error}."
         return default
     return url
+
+
+def _read_zone(name: str, default: str) -> str:
+    zone = env.str(name, default)
+    try:
+        return ZoneInfo(zone).key
+    except (KeyError, OSError, ValueError):
+        UNREADABLE_VARIABLES[name] = f"{zone!r} is not the IANA name of a time zone, such as Europe/Berlin."
+        return default
 
 
 def _read_sentinels(name: str) -> tuple[tuple[str, int], ...]:
@@ -278,6 +288,7 @@ REQUEST_BODIES_MAX_BYTES = _read(env.int, "REQUEST_BODIES_MAX_BYTES", 256 * 1024
 REQUEST_PROGRESS_SECONDS = _read(env.float, "REQUEST_PROGRESS_SECONDS", 20.0)
 WORKFLOW_MAX_NODES = _read(env.int, "WORKFLOW_MAX_NODES", 1000)
 WORKFLOW_MAX_EDGES = _read(env.int, "WORKFLOW_MAX_EDGES", 4 * WORKFLOW_MAX_NODES)
+WORKFLOW_TIME_ZONE = _read_zone("WORKFLOW_TIME_ZONE", "UTC")
 NODE_OUTPUT_MAX_BYTES = _read(env.int, "NODE_OUTPUT_MAX_BYTES", 16 * 1024 * 1024)
 EXECUTION_OUTPUT_MAX_BYTES = _read(env.int, "EXECUTION_OUTPUT_MAX_BYTES", 256 * 1024 * 1024)
 

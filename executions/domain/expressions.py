@@ -15,15 +15,18 @@ from typing import Any, Protocol
 import orjson
 import quickjs
 
+from executions.domain.expression_ends import expressions_in
 from executions.domain.items import Items, PackedItems
 from executions.domain.javascript import source
 from executions.domain.pairing import PairingData, uses_pairing
-from executions.domain.syntax import expressions_in
+from executions.domain.words import LOADER, MISSING_ZONES, Words
 from workflow_platform.core.sandbox import javascript
 
 TIME_LIMIT_SECONDS = 1.0
 MEMORY_LIMIT_BYTES = 128 * 1024 * 1024
 STACK_LIMIT_BYTES = 512 * 1024
+LOADING_SECONDS = 0.05
+"""The CPU seconds for loading words that are not counted against a budget."""
 
 PRELUDE = source("prelude")
 
@@ -44,6 +47,8 @@ class ExpressionScope:
     execution: dict[str, Any] = field(default_factory=dict)
     workflow: dict[str, Any] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
+    surroundings: dict[str, Any] = field(default_factory=dict)
+    """What `$runIndex`, `$prevNode`, `$parameter`, the time zone and others say; see `executions.domain.words`."""
     pairings: Mapping[str, Callable[[], PairingData]] = field(default_factory=dict)
     """By node: its items that `items` came from."""
 
@@ -113,6 +118,10 @@ class Evaluator:
         self._known: set[str] = set()
         self._paired: set[str] = set()
         self._functions: dict[str, Any] = {}
+        self._words = Words(scope.surroundings.get("timezone") or "UTC")
+        self._loader: Any = None
+        self._loading_seconds = LOADING_SECONDS
+        self._places: dict[str, list[tuple[int, int]]] = {}
 
     def resolve(self, value: Any, item_index: int = 0) -> Any:
         """Return `value` with every expression in it evaluated for one item.
@@ -128,13 +137,14 @@ class Evaluator:
         return value
 
     def _resolve_string(self, template: str, item_index: int) -> Any:
-        stripped = template.strip()
-        if places := expressions_in(stripped):
+        if (places := self._places.get(template)) is None:
+            places = self._places[template] = expressions_in(template)
+        if len(places) == 1:
             begin, end = places[0]
-            if (begin, end) == (0, len(stripped)):
-                return self._evaluate(f"(\n{stripped[2:-2]}\n)", template, item_index)
+            if not template[:begin].strip() and not template[end:].strip():
+                return self._evaluate(f"(\n{template[begin + 2 : end - 2]}\n)", template, item_index)
         texts, at = list[str](), 0
-        for begin, end in expressions_in(template):
+        for begin, end in places:
             value = self._evaluate(f"(\n{template[begin + 2 : end - 2]}\n)", template[begin:end], item_index)
             shown = value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
             texts += [template[at:begin], shown]
@@ -151,6 +161,10 @@ class Evaluator:
                     raise self._failure(function[1:], shown)
                 self._functions[source] = function
             text = str(function(item_index))
+            while (text.startswith("!") or "catch" in source) and self._add_missing_zones():
+                self._spend(cpu_seconds=time.thread_time() - began)
+                began = time.thread_time()
+                text = str(function(item_index))
             if text.startswith("!"):
                 raise self._failure(text[1:], shown)
             return orjson.loads(text)
@@ -189,6 +203,8 @@ class Evaluator:
         The time limit restarts with each call. An error, here or from the function, is a text that begins with "!".
         """
         context = self._ensure_context()
+        began = time.thread_time()
+        self._load(self._words.needed_by(source), began)
         for name, items in self.scope.named_in(source).items():
             if name not in self._known:
                 self._known.add(name)
@@ -205,6 +221,38 @@ class Evaluator:
             self._paired.update(pairings)
             self._assign("__given", pairings)
             self._ensure_context().eval("Object.assign(__pairs, __given); __given = undefined;")
+
+    def _load(self, scripts: list[str], began: float) -> str:
+        """Run scripts of ours, which share functions. Returns the result of the last. Raises BudgetExceeded.
+
+        The CPU time since `began` is not counted against the budget.
+        """
+        if not scripts:
+            return ""
+        result = ""
+        if self._loader is None:
+            self._loader = self._ensure_context().eval(LOADER)
+        for script in scripts:
+            result = str(self._loader(script))
+            if result.startswith("!"):
+                raise self._failure(result[1:], "The words of dates and others")
+        if self._budget is not None:
+            # The budget is for what authors wrote. What is added is limited: expressions can slow scripts down.
+            used = min(time.thread_time() - began, self._loading_seconds)
+            self._loading_seconds -= used
+            self._budget.cpu_seconds += used
+        return result
+
+    def _add_missing_zones(self) -> bool:
+        """Load the time zones that the last evaluation lacked. Returns whether there were any."""
+        if not self._words.may_miss_zones:
+            return False
+        began = time.thread_time()
+        missing = orjson.loads(self._load([MISSING_ZONES], began))
+        began = time.thread_time()
+        scripts = self._words.zones([str(name) for name in missing])
+        self._load(scripts, began)
+        return bool(scripts)
 
     def _ensure_context(self) -> quickjs.Context:
         context = self._context

@@ -260,6 +260,9 @@ def validate(
             continue
         for path, code, message in node_type.check_parameters(node.parameters):
             problems.append(GraphProblem(node.id, None, path, code, message))
+        if node.on_error == "route" and ERROR_OUTPUT in node_type.output_names(node.parameters):
+            message = f"The output {ERROR_OUTPUT!r} receives the failed items (on_error: route). Rename the other one."
+            problems.append(GraphProblem(node.id, None, "on_error", "duplicate", message))
         if node.cache is not None and (node_type.trigger or not node_type.cacheable):
             message = f"Nodes of the type {node.type!r} cannot use the result cache. Remove `cache`."
             problems.append(GraphProblem(node.id, None, "cache", "not_cacheable", message))

@@ -5,24 +5,15 @@ The web process requests them with `executions.sandbox.checking`; the checks run
 
 from __future__ import annotations
 
+from executions.domain.expression_ends import expressions_in, is_left_open
 from workflow_platform.core.sandbox.javascript import Parser, verdicts
 
-OPENING, CLOSING = "{{", "}}"
 _SHOWN = 200
 
 
 def run(parts: list[bytes]) -> list[bytes]:
     """Check texts of the kinds `template` and `code`, as a task of a sandbox process (see `verdicts`)."""
     return verdicts(parts, lambda parser, kind, text: _CHECKS[kind](text, parser))
-
-
-def expressions_in(template: str) -> list[tuple[int, int]]:
-    """Return the start and end of each expression in a template, braces included."""
-    places, at = list[tuple[int, int]](), 0
-    while (opened := template.find(OPENING, at)) >= 0 and (closed := template.find(CLOSING, opened + 2)) >= 0:
-        at = closed + 2
-        places.append((opened, at))
-    return places
 
 
 def check_syntax(template: str, parser: Parser | None = None) -> str | None:
@@ -36,7 +27,7 @@ def check_syntax(template: str, parser: Parser | None = None) -> str | None:
             shown = template[begin:end]
             shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
             return f"The expression {shown} has a syntax error: {problem.message}"
-    if template.count(OPENING) != len(places):
+    if is_left_open(template, places):
         return "An expression starts with {{ but has no closing }}."
     return None
 

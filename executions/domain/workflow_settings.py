@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from executions.domain.schedule_rule import checked_timezone
+
+TimeZone = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(checked_timezone)]
 
 
 class Concurrency(BaseModel):
@@ -56,6 +60,12 @@ class WorkflowSettings(BaseModel):
         None, title="Error workflow", description="The workflow to start when an execution fails or times out."
     )
     cache: ResultCache | None = None
+    timezone: TimeZone | None = Field(
+        None,
+        title="Time zone",
+        description="An IANA name, for $now, $today, dates without an offset and schedules without a time zone. If"
+        " empty, the platform's.",
+    )
     vars: dict[str, Any] = Field({}, title="Variables", description="The values of $vars.")
     sample_input: list[dict[str, Any]] = Field(
         [], title="Sample input", description="The initial input in the run form."

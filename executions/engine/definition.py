@@ -20,6 +20,7 @@ class Definition:
         self.id = version.pk
         self.graph = Graph.parse(version.nodes, version.edges, max_nodes=10**6)
         self.settings: Mapping[str, Any] = version.settings
+        self.timezone = version.timezone
         types = node_types()
         self.types: dict[str, NodeType[Any]] = {node.id: types[node.type] for node in self.graph.nodes.values()}
 

@@ -21,7 +21,7 @@ from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, Exp
 from executions.domain.graph import Node
 from executions.domain.items import Items, is_small, joined, main_of
 from executions.domain.lineage import SAME, limited, misfits
-from executions.engine import child_executions, node_deliveries, sandbox_runner
+from executions.engine import child_executions, node_deliveries, sandbox_runner, surroundings
 from executions.engine.definition import Definition
 from executions.engine.flow import Ready
 from executions.engine.outputs import pack_outputs
@@ -84,6 +84,8 @@ class NodeAttempt:
         self._type = definition.types[self._node.id]
         self._inputs = active.ready.inputs
         self._record = past.traces.ancestry.runs[active.row.node_id, active.row.run_index]
+        if self._type.join:
+            self._add_silent_inputs(definition)
         self._scope = _scope(definition, execution, past, self._inputs, self._record)
         self._computes = self._type.computes and not self._type.passes_through(self._node.parameters)
         self._cached = is_cached(self._node, self._type) and not active.resumed
@@ -97,7 +99,9 @@ class NodeAttempt:
                 return None
         evaluator = Evaluator(self._scope, budget=Budget())
         try:
-            return self._traceable(run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator)))
+            return self._traceable(
+                run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator, inline=True))
+            )
         except BudgetExceeded:
             return None
 
@@ -123,7 +127,14 @@ class NodeAttempt:
             result.lineage = {name: origins for name, origins in lineage.items() if name not in wrong}
         return outcome
 
-    def _context(self, evaluator: Resolver) -> NodeContext[Any]:
+    def _add_silent_inputs(self, definition: Definition) -> None:
+        """Add the inputs of a join that edges lead to and that received no items. Edited input of a rerun came along no
+        edge and stays alone."""
+        connected = dict.fromkeys(edge.target_input for edge in definition.graph.edges_into(self._node.id))
+        if self._inputs.keys() <= connected.keys():
+            self._inputs = self._inputs | {name: [] for name in connected if name not in self._inputs}
+
+    def _context(self, evaluator: Resolver, inline: bool = False) -> NodeContext[Any]:
         active, row, workspace = self._active, self._active.row, self._execution.workspace_id
         return NodeContext(
             node=self._node,
@@ -142,6 +153,7 @@ class NodeAttempt:
             deliver=partial(node_deliveries.deliver, row),
             find_credential=partial(credentials.open_for_node, workspace),
             mark_credential=partial(credentials.mark, workspace),
+            inline=inline,
         )
 
 
@@ -217,5 +229,6 @@ def _scope(
         about,
         workflow,
         definition.settings.get("vars") or {},
+        surroundings.of_node_run(definition),
         PairedOutputs(names, definition.graph, past, inputs, record),
     )

@@ -142,7 +142,12 @@ def _task(
             node["names"].append(name)
         else:
             nodes[id(items)] = {"names": [name], "counts": add(items)}
-    words = {"execution": scope.execution, "workflow": scope.workflow, "vars": scope.vars}
+    words = {
+        "execution": scope.execution,
+        "workflow": scope.workflow,
+        "vars": scope.vars,
+        "surroundings": scope.surroundings,
+    }
     head |= {"inputs": described, "nodes": list(nodes.values()), "words": words}
     head["pairings"] = scope.paired_in(templates)
     head["lineage_bytes"] = min(ORIGINS_BYTES, settings.NODE_OUTPUT_MAX_BYTES)

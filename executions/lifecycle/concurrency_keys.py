@@ -44,10 +44,7 @@ def read(version: WorkflowVersion, items: Items) -> ConcurrencyKey | None:
 def evaluate(executions: Sequence[tuple[WorkflowVersion, Items]], group: str) -> list[ConcurrencyKey | None]:
     """Return the keys of executions in one workspace, `group`; None for those that were not reached in time, which is
     never the first. Raises SandboxUnavailable. Not for use within a transaction."""
-    evaluations = [
-        EvaluationRequest(_template(version), ExpressionScope(_first(items), vars=_vars(version)))
-        for version, items in executions
-    ]
+    evaluations = [EvaluationRequest(_template(version), _scope(version, items)) for version, items in executions]
     values = evaluate_all(evaluations, group=group)
     return [_key(version, value) for (version, _), value in zip(executions, values, strict=True)]
 
@@ -80,6 +77,10 @@ def _template(version: WorkflowVersion) -> str:
 
 def _first(items: Items) -> Items:
     return items[:1] or [{}]
+
+
+def _scope(version: WorkflowVersion, items: Items) -> ExpressionScope:
+    return ExpressionScope(_first(items), vars=_vars(version), surroundings={"timezone": version.timezone})
 
 
 def _vars(version: WorkflowVersion) -> dict[str, Any]:

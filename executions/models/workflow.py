@@ -112,6 +112,11 @@ class WorkflowVersion(models.Model):
             raise WorkflowVersionImmutable(WorkflowVersionImmutable.__doc__)
         super().save(*args, **kwargs)
 
+    @property
+    def timezone(self) -> str:
+        """Return the IANA name of the zone for `$now`, dates without an offset and schedules without a time zone."""
+        return str(self.settings.get("timezone") or django_settings.WORKFLOW_TIME_ZONE)
+
 
 class WebhookRoute(models.Model):
     """A path under /hooks/ that is reserved for a workspace, and the active trigger that responds to it, if any.

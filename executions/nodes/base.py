@@ -7,6 +7,7 @@ import threading
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
@@ -137,6 +138,11 @@ class NodeContext(Generic[P]):
     redaction: Redaction = field(default_factory=Redaction)
     cost: Cost = field(default_factory=Cost)
     """Set by nodes that run in other processes."""
+    shared: Any = None
+    """What `ItemNodeType.opened` returned."""
+    inline: bool = False
+    """Whether it runs in a thread that other executions need. A computing node that finds that it has much to do there
+    raises BudgetExceeded, and runs again in a sandbox process."""
 
     def __post_init__(self) -> None:
         log, redaction = self.log, self.redaction
@@ -153,6 +159,11 @@ class NodeContext(Generic[P]):
     def items(self) -> Items:
         """Return the items of the input `main`."""
         return self.inputs.get("main", [])
+
+    @property
+    def timezone(self) -> str:
+        """Return the IANA name of the workflow's time zone."""
+        return str(self.evaluator.scope.surroundings.get("timezone") or "UTC")
 
     def parameters(self, item_index: int = 0) -> P:
         """Return the parameters with expressions resolved for one item. Raises NodeError that names the field."""
@@ -297,11 +308,16 @@ class ItemNodeType(NodeType[P]):
     def run_item(self, context: NodeContext[Any], index: int, item: Item) -> Mapping[str, Items]:
         """Process one item. Returns the items of each output. Raises NodeError."""
 
+    def opened(self, context: NodeContext[Any]) -> AbstractContextManager[Any]:
+        """Open what all items share, such as a connection: `context.shared` while the items run. Raises NodeError."""
+        return nullcontext()
+
     def run(self, context: NodeContext[Any]) -> NodeResult:
         outputs, origins = dict[str, list[Item]](), dict[str, list[Origin]]()
-        for index, item in enumerate(context.items):
-            for name, items in self.run_item(context, index, item).items():
-                outputs.setdefault(name, []).extend(items)
-                origins.setdefault(name, []).extend([index] * len(items))
+        with self.opened(context) as context.shared:
+            for index, item in enumerate(context.items):
+                for name, items in self.run_item(context, index, item).items():
+                    outputs.setdefault(name, []).extend(items)
+                    origins.setdefault(name, []).extend([index] * len(items))
         count = len(context.items)
         return NodeResult(outputs, {name: compact(numbers, count) for name, numbers in origins.items()})

@@ -49,8 +49,8 @@ class Code(NodeType[CodeParameters]):
         # Code is not a template. It can read its whole scope: the nodes that it names, and the variables.
         scope, code = context.evaluator.scope, str(context.node.parameters.get("code"))
         execution = scope.execution if "execution" in code else None
-        named, paired = scope.named_in(code), scope.paired_in(code)
-        return [context.node.parameters, scope.items, named, paired, scope.workflow, scope.vars, execution]
+        words = [scope.workflow, scope.vars, execution, context.timezone]
+        return [context.node.parameters, scope.items, scope.named_in(code), scope.paired_in(code), *words]
 
     def run(self, context: NodeContext[CodeParameters]) -> NodeResult:
         # The code may contain `{{`; it is not a template and is used as it is.

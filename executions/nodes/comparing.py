@@ -12,21 +12,23 @@ from executions.nodes.paths import MISSING
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _NUMBER_LENGTH = 400
-_EXACT = 2**53
+_INT64, _UINT64 = -(2**63), 2**64
 _DIGITS = re.compile(r"([0-9]+)")
 
 
 def identity(value: Any) -> bytes:
-    """Return bytes that are equal for equal JSON values. 1 equals 1.0 but not true or "1"; the order of keys is
-    ignored; MISSING equals only itself."""
+    """Return bytes that are equal for equal JSON values. 1 equals 1.0, and 1e20 the integer of that value, but not true
+    or "1"; the order of keys is ignored; MISSING equals only itself."""
     if value is MISSING:
         return b""
     return orjson.dumps(_plain(value), option=orjson.OPT_SORT_KEYS)
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
-        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # exact, so that numbers are equal if their values are
+    if isinstance(value, int) and not _INT64 <= value < _UINT64:
+        return orjson.Fragment(str(value))  # no limit of orjson applies
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):

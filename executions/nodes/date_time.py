@@ -37,10 +37,11 @@ class DateTimeParameters(Parameters):
         description="ISO 8601, RFC 2822, or seconds or milliseconds since 1970; usually an expression. The operation"
         " `now` ignores it.",
     )
-    timezone: Annotated[str, AfterValidator(time_zone_name)] = Field(
-        "UTC",
+    timezone: Annotated[str, AfterValidator(time_zone_name)] | None = Field(
+        None,
         title="Time zone",
-        description="An IANA name. It applies to dates without an offset, to calendar arithmetic and to the result.",
+        description="An IANA name; if it is not given, the time zone of the workflow. It applies to dates without an"
+        " offset, to calendar arithmetic and to the result.",
         max_length=100,
     )
     format: str | None = Field(
@@ -79,12 +80,15 @@ class DateTime(NodeType[DateTimeParameters]):
     Parameters = DateTimeParameters
     computes = True
 
+    def cache_key(self, context: NodeContext[DateTimeParameters]) -> Any:
+        return [context.timezone, *super().cache_key(context)]
+
     def run(self, context: NodeContext[DateTimeParameters]) -> NodeResult:
         out = []
         for index, item in enumerate(context.items):
             parameters = context.parameters(index)
             try:
-                result = _result(parameters)
+                result = _result(parameters, ZoneInfo(parameters.timezone or context.timezone))
             except (ValueError, OverflowError) as error:
                 raise NodeError(f"{_named(error)} (item {index}).") from None
             out.append(with_value(item, parameters.into, result))
@@ -100,8 +104,7 @@ def _named(error: Exception) -> str:
     return str(error) if isinstance(error, _BadField) else f"parameters.amount: {error}"
 
 
-def _result(parameters: DateTimeParameters) -> Any:
-    zone = ZoneInfo(parameters.timezone)
+def _result(parameters: DateTimeParameters, zone: ZoneInfo) -> Any:
     if parameters.operation == "now":
         return _written(datetime.now(UTC).astimezone(zone), parameters.format)
     pattern = parameters.format if parameters.operation == "parse" else None

@@ -1,26 +1,44 @@
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
-import orjson
 from pydantic import Field
 
 from executions.domain.errors import NodeError
-from executions.domain.items import PACKED_BYTES
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, UsableCredential
-from executions.sandbox.bodies import BodyTooLarge, as_json
-from workflow_platform.core import outbound
-from workflow_platform.core.sandbox.task import TaskCancelled
+from executions.domain.items import Item, Items
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters, UsableCredential
+from executions.nodes.http.answers import item_of
+from executions.nodes.http.bodies import build_body
+from executions.nodes.http.sending import MAX_REDIRECTS, NodeRequest, Redirects, RequestSender, Url, fail_on_status
+from executions.nodes.http.texts import Headers, ListFormat
 
-RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+class Batch(Parameters):
+    size: int = Field(1, title="Size", description="Requests that are sent without a pause.", ge=1, le=10_000)
+    interval_ms: float = Field(0, title="Pause", description="Milliseconds between batches.", ge=0, le=600_000)
 
 
 class HttpRequestParameters(Parameters):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = Field("GET", title="Method")
-    url: str = Field(title="URL", description="http or https. Private addresses are not allowed.", max_length=8000)
-    query: dict[str, Any] = Field({}, title="Query", description="Parameters to add to the URL.")
-    headers: dict[str, str] = Field({}, title="Headers")
-    body: Any = Field(None, title="Body", description="Text is sent as it is, any other value as JSON.")
+    url: Url = Field(title="URL", description="http or https. Private addresses are not allowed.", max_length=8000)
+    query: dict[str, Any] = Field(
+        {}, title="Query", description="Parameters to add to the URL. Those that are null are left out."
+    )
+    lists: ListFormat = Field(
+        "repeat",
+        title="Lists",
+        description="How lists are written in the query and in forms: a=1&a=2, a[]=1&a[]=2 (objects as a[b]=1) or"
+        " a=1,2.",
+    )
+    headers: Headers = Field({}, title="Headers")
+    body: Any = Field(
+        None,
+        title="Body",
+        description="Text is sent as it is. An object is sent as a form if the header Content-Type is"
+        " application/x-www-form-urlencoded or multipart/form-data, where a file is {filename, content_type, base64};"
+        " {base64} with another type as bytes; any other value as JSON.",
+    )
     credential: str = Field(
         "",
         title="Credential",
@@ -29,12 +47,19 @@ class HttpRequestParameters(Parameters):
         json_schema_extra={"format": "credential"},
     )
     timeout_seconds: float = Field(30, title="Timeout", description="Seconds for the whole request.", gt=0, le=600)
-    fail_on_error_status: bool = Field(
-        True, title="Fail on error status", description="Fail if the response status is 4xx or 5xx."
+    redirects: Redirects = Field(
+        "follow",
+        title="Redirects",
+        description=f"follow: up to {MAX_REDIRECTS}, without credentials to other hosts; stop: the redirect is the"
+        " result; error: fail.",
     )
+    fail_on_error_status: bool = Field(
+        True, title="Fail on error status", description="Fail if the response status is not a success."
+    )
+    batch: Batch | None = Field(None, title="Batches", description="Pauses between the requests of many items.")
 
 
-class HttpRequest(NodeType[HttpRequestParameters]):
+class HttpRequest(ItemNodeType[HttpRequestParameters]):
     type = "http_request"
     label = "HTTP request"
     description = "Sends an HTTP request for each item."
@@ -44,98 +69,35 @@ class HttpRequest(NodeType[HttpRequestParameters]):
     blocking = True
     url_parameters = ("url",)
 
-    def run(self, context: NodeContext[HttpRequestParameters]) -> NodeResult:
+    def opened(self, context: NodeContext[HttpRequestParameters]) -> AbstractContextManager[UsableCredential | None]:
         # Decrypted once for all items: the name is literal, never an expression.
         reference = context.node.parameters.get("credential") or context.node.credentials
-        credential = context.credential(str(reference)) if reference and context.items else None
-        return NodeResult({"main": [self._request(context, index, credential) for index in range(len(context.items))]})
+        return nullcontext(context.credential(str(reference)) if reference and context.items else None)
 
-    def _request(
-        self, context: NodeContext[HttpRequestParameters], index: int, credential: UsableCredential | None
-    ) -> dict[str, Any]:
-        if context.cancelled.is_set():
-            raise NodeError("Cancelled.")
+    def run_item(self, context: NodeContext[HttpRequestParameters], index: int, item: Item) -> dict[str, Items]:
+        credential: UsableCredential | None = context.shared
         parameters = context.parameters(index)
-        headers, body = dict(parameters.headers), None
-        header_names = {name.lower() for name in headers}
-        if isinstance(parameters.body, str):
-            body = parameters.body.encode()
-        elif parameters.body is not None:
-            body = orjson.dumps(parameters.body)
-            if "content-type" not in header_names:
-                headers["Content-Type"] = "application/json"
-        if parameters.method not in {"GET", "HEAD", "OPTIONS"} and "idempotency-key" not in header_names:
-            headers["Idempotency-Key"] = f"{context.idempotency_key}/{index}"
-        response = _send_authenticated(context, parameters, headers, body, credential)
-        if parameters.fail_on_error_status and response.status >= 400:
-            raise NodeError(
-                f"{parameters.method} {response.url} responded with status {response.status}.",
-                retryable=response.status in RETRYABLE_STATUSES,
-            )
-        return {"status": response.status, "headers": response.headers, "body": _body(context, response, credential)}
+        _pause(context, parameters.batch, index)
+        request = _request(context, parameters, index)
+        sender = RequestSender(credential, context.cancelled, parameters.timeout_seconds, parameters.redirects)
+        response = sender.send(request)
+        if parameters.fail_on_error_status:
+            fail_on_status(request, response, parameters.redirects)
+        # With a credential the body must be values, in which its secrets can be redacted.
+        return {"main": [item_of(context, response, packed=credential is None)]}
 
 
-def _send_authenticated(
-    context: NodeContext[HttpRequestParameters],
-    parameters: HttpRequestParameters,
-    headers: dict[str, str],
-    body: bytes | None,
-    credential: UsableCredential | None,
-) -> outbound.OutboundResponse:
-    """Send with the node's credential, if it has one; retry once with a new token if the token is rejected."""
-    if credential is None:
-        return _send(context, parameters, headers, parameters.query, body)
-    response = _send(context, parameters, *credential.apply(parameters.url, headers, parameters.query), body)
-    if response.status == 401 and credential.renew():
-        response = _send(context, parameters, *credential.apply(parameters.url, headers, parameters.query), body)
-    return response
+def _pause(context: NodeContext[HttpRequestParameters], batch: Batch | None, index: int) -> None:
+    """Wait before the first item of a batch. Raises NodeError if the node run is cancelled."""
+    if batch is not None and batch.interval_ms and index and index % batch.size == 0:
+        context.cancelled.wait(batch.interval_ms / 1000)
+    if context.cancelled.is_set():
+        raise NodeError("Cancelled.")
 
 
-def _send(
-    context: NodeContext[HttpRequestParameters],
-    parameters: HttpRequestParameters,
-    headers: dict[str, str],
-    query: dict[str, Any],
-    body: bytes | None,
-) -> outbound.OutboundResponse:
-    try:
-        return outbound.send(
-            parameters.method,
-            parameters.url,
-            params=query,
-            headers=headers,
-            body=body,
-            timeout_seconds=parameters.timeout_seconds,
-            cancelled=context.cancelled,
-        )
-    except outbound.OutboundRefused as error:
-        raise NodeError(f"parameters.url: {error}") from None
-    except outbound.OutboundCancelled as error:
-        raise NodeError(str(error)) from None
-    except outbound.OutboundFailed as error:
-        raise NodeError(str(error), retryable=True) from None
-
-
-def _body(
-    context: NodeContext[HttpRequestParameters],
-    response: outbound.OutboundResponse,
-    credential: UsableCredential | None,
-) -> Any:
-    """Return the body: parsed if its content type is JSON, else as text; large bodies as packed JSON text."""
-    is_json = "json" in response.headers.get("content-type", "")
-    if len(response.body) > PACKED_BYTES and credential is None:  # with a credential, the values must be redacted
-        queue = str(context.evaluator.scope.execution.get("id", ""))
-        try:
-            return as_json(
-                response.body, is_json=is_json, group=context.workspace, queue=queue, cancelled=context.cancelled
-            )
-        except BodyTooLarge as error:
-            raise NodeError(str(error)) from None
-        except TaskCancelled:
-            raise NodeError("Cancelled.") from None
-    if is_json:
-        try:
-            return orjson.loads(response.body)
-        except orjson.JSONDecodeError:
-            pass
-    return response.body.decode(errors="replace").replace("\x00", "�")
+def _request(context: NodeContext[HttpRequestParameters], parameters: HttpRequestParameters, index: int) -> NodeRequest:
+    body, headers = build_body(parameters.body, parameters.headers, parameters.lists)
+    names = {name.lower() for name in headers}
+    if parameters.method not in {"GET", "HEAD", "OPTIONS"} and "idempotency-key" not in names:
+        headers = headers | {"Idempotency-Key": f"{context.idempotency_key}/{index}"}
+    return NodeRequest(parameters.method, parameters.url, headers, parameters.query, body, parameters.lists)

@@ -99,7 +99,13 @@ class _Request:
         nodes = {name: (lambda items=items: items) for name, items in self.nodes.items()}
         pairings = {name: (lambda made=made: made) for name, made in self.head["pairings"].items()}
         return ExpressionScope(
-            main_of(self.inputs), nodes, words["execution"], words["workflow"], words["vars"], pairings
+            main_of(self.inputs),
+            nodes,
+            words["execution"],
+            words["workflow"],
+            words["vars"],
+            words["surroundings"],
+            pairings,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from executions.domain.syntax import expressions_in
+from executions.domain.expression_ends import expressions_in
 
 USE_A_CREDENTIAL = (
     "Do not store a {} in a workflow: everyone who can see the workflow can read it. Create a credential of the type {}"

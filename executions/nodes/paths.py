@@ -30,23 +30,53 @@ def read(item: dict[str, Any], path: str) -> Any:
     for part in path.split("."):
         if isinstance(value, dict) and part in value:
             value = value[part]
-        elif isinstance(value, list) and part.isdecimal() and len(part) <= _INDEX_DIGITS and int(part) < len(value):
+        elif isinstance(value, list) and _is_index(part) and int(part) < len(value):
             value = value[int(part)]
         else:
             return MISSING
     return value
 
 
+def _is_index(part: str) -> bool:
+    return part.isdecimal() and len(part) <= _INDEX_DIGITS
+
+
 def with_value(item: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Return a copy of the item with a value at a path; missing objects are created. Raises NodeError if the path leads
-    through a value that is not an object."""
+    """Return a copy of the item with a value at a path. Missing objects are created, and null counts as missing; a
+    number is the index of a list that exists. Raises NodeError if the path leads through any other value."""
     head, dot, rest = path.partition(".")
     if path in item or not dot:
         return {**item, path: value}
-    inner = item.get(head, {})
-    if not isinstance(inner, dict):
-        raise NodeError(f"{path!r} cannot be set: {head!r} exists and is not an object.")
-    return {**item, head: with_value(inner, rest, value)}
+    return {**item, head: _with_value(item.get(head), head, rest, path, value)}
+
+
+def _with_value(inner: Any, head: str, rest: str, path: str, value: Any) -> Any:
+    if inner is None:
+        inner = {}
+    if isinstance(inner, dict):
+        return with_value(inner, rest, value)
+    if isinstance(inner, list):
+        part, dot, further = rest.partition(".")
+        if _is_index(part) and (index := int(part)) <= len(inner):
+            old = inner[index] if index < len(inner) else None
+            new = _with_value(old, part, further, path, value) if dot else value
+            return [*inner[:index], new, *inner[index + 1 :]]
+        raise NodeError(f"{path!r} cannot be set: {head!r} is a list of {len(inner)}, and {part!r} no index of it.")
+    raise NodeError(f"{path!r} cannot be set: {head!r} exists and is not an object.")
+
+
+def without(item: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return a copy of the item without the field at a path. Elements of lists stay."""
+    head, dot, rest = path.partition(".")
+    if path in item or not dot:
+        return {name: value for name, value in item.items() if name != path}
+    inner = item.get(head)
+    return {**item, head: without(inner, rest)} if isinstance(inner, dict) else item
+
+
+def as_field(value: Any) -> Any:
+    """Return `{field: value}` for a text: a list of fields may hold their names only."""
+    return {"field": value} if isinstance(value, str) else value
 
 
 def text_at(item: dict[str, Any], path: str, parameter: str, index: int, limit: int) -> str:

@@ -34,8 +34,9 @@ class ScheduleTriggerParameters(Parameters):
     timezone: str = Field(
         "UTC",
         title="Time zone",
-        description="The IANA time zone of the cron rule. A time that daylight saving time skips runs right after the"
-        " gap; a time that occurs twice runs once. Rules with * in minute or hour follow wall-clock time.",
+        description="The IANA time zone of the cron rule; if it is not given, that of the workflow. A time that"
+        " daylight saving time skips runs right after the gap; a time that occurs twice runs once. Rules with * in"
+        " minute or hour follow wall-clock time.",
         max_length=64,
         examples=["Europe/Berlin"],
     )
@@ -98,4 +99,6 @@ class ScheduleTrigger(NodeType[ScheduleTriggerParameters]):
         if context.items:
             return NodeResult({"main": context.items}, {"main": SAME})
         now = datetime.now(UTC)  # started manually
-        return NodeResult({"main": [item_of(now, now, context.parameters().timezone, False, 0)]}, {"main": [[]]})
+        parameters = context.parameters()
+        zone = parameters.timezone if "timezone" in parameters.model_fields_set else context.timezone
+        return NodeResult({"main": [item_of(now, now, zone, False, 0)]}, {"main": [[]]})

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import re
 import smtplib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from email.utils import getaddresses
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -13,7 +16,8 @@ from django.core.validators import validate_email
 from pydantic import ConfigDict, Field
 
 from executions.domain.errors import NodeError
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.domain.items import Item, Items
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters
 
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 MAX_RECIPIENTS = 100
@@ -53,7 +57,16 @@ class SendEmailParameters(Parameters):
     )
 
 
-class SendEmail(NodeType[SendEmailParameters]):
+@dataclass(slots=True)
+class _Mailing:
+    """The connection to the mail server, and the messages that are built ahead, by item."""
+
+    connection: Any
+    messages: dict[int, mail.EmailMultiAlternatives]
+    sent: int = 0
+
+
+class SendEmail(ItemNodeType[SendEmailParameters]):
     type = "send_email"
     label = "Send email"
     description = "Sends an email for each item through the configured mail server."
@@ -62,28 +75,41 @@ class SendEmail(NodeType[SendEmailParameters]):
     Parameters = SendEmailParameters
     blocking = True
 
-    def run(self, context: NodeContext[SendEmailParameters]) -> NodeResult:
+    @contextmanager
+    def opened(self, context: NodeContext[SendEmailParameters]) -> Iterator[_Mailing]:
         if settings.EMAIL_BACKEND == SMTP_BACKEND and not settings.EMAIL_HOST:
             raise NodeError(
                 "No mail server is configured. Ask the operator to set EMAIL_URL (smtp://user:password@host:587)."
             )
-        # All messages are built before the first is sent, so that an error in one prevents all.
-        messages = [_message(context, index) for index in range(len(context.items))]
+        messages = {}
+        if context.node.on_error == "stop":
+            # All messages are built before the first is sent, so that an error in one prevents all.
+            messages = {index: _message(context, index) for index in range(len(context.items))}
         connection = mail.get_connection()
-        out = []
         try:
-            connection.open()
-            for message in messages:
-                if context.cancelled.is_set():
-                    raise NodeError("Cancelled.")
-                message.connection = connection
-                message.send()
-                out.append(_sent(message))
-        except (smtplib.SMTPException, OSError) as error:
-            raise _failure(error, len(out)) from None
+            try:
+                connection.open()
+            except (smtplib.SMTPException, OSError) as error:
+                raise _failure(error, 0) from None
+            yield _Mailing(connection, messages)
         finally:
             connection.close()
-        return NodeResult({"main": out})
+
+    def run_item(self, context: NodeContext[SendEmailParameters], index: int, item: Item) -> dict[str, Items]:
+        mailing: _Mailing = context.shared
+        message = mailing.messages.pop(index, None) or _message(context, index)
+        if context.cancelled.is_set():
+            raise NodeError("Cancelled.")
+        try:
+            mailing.connection.open()
+            message.connection = mailing.connection
+            message.send()
+        except (smtplib.SMTPException, OSError) as error:
+            with suppress(smtplib.SMTPException, OSError):
+                mailing.connection.close()  # the server may have ended it: the next item opens another
+            raise _failure(error, mailing.sent) from None
+        mailing.sent += 1
+        return {"main": [_sent(message)]}
 
 
 def _message(context: NodeContext[SendEmailParameters], index: int) -> mail.EmailMultiAlternatives:

@@ -13,6 +13,8 @@ from executions.domain.lineage import SAME, Origin, compact
 from executions.models import WaitKind
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, UsableCredential, WaitFor
 from executions.nodes.deliveries import Message, about
+from executions.nodes.http.sending import Url
+from executions.nodes.http.texts import Headers
 from webhooks.models import DeliveryStatus, Endpoint, Rank
 from webhooks.models.endpoint import MAX_URL
 from webhooks.outbox.to_endpoints import NoSuchEndpoint, find_endpoint
@@ -30,13 +32,13 @@ _CREDENTIAL: Any = {"format": "credential"}
 
 class SendWebhookParameters(Parameters):
     method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = Field("POST", title="Method")
-    url: str = Field(
+    url: Url = Field(
         "", title="URL", description="http or https. Private addresses are not allowed.", max_length=MAX_URL
     )
     endpoint: str = Field(
         "", title="Endpoint", description="The name or id of an endpoint, instead of a URL.", max_length=200
     )
-    headers: dict[str, str] = Field({}, title="Headers", max_length=MAX_HEADERS)
+    headers: Headers = Field({}, title="Headers", max_length=MAX_HEADERS)
     body: Any = Field(
         None, title="Body", description="Text is sent as it is, any other value as JSON. Defaults to the item."
     )

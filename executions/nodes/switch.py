@@ -1,20 +1,25 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import Field
 
-from executions.domain.items import Item
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
-from executions.nodes.if_ import truthy
+from executions.domain.items import Item, Items
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters
+from executions.nodes.conditions import problem_of, truthy
 
 FALLBACK = "fallback"
 
 
 class Case(Parameters):
-    name: str = Field(title="Output", description="The output for items of this case.", min_length=1)
-    condition: Any = Field(title="Condition", description="An expression that is evaluated for each item.")
+    name: str = Field(
+        title="Output", description="The output for items of this case. Each case has its own.", min_length=1
+    )
+    condition: Any = Field(
+        title="Condition",
+        description='An expression that is evaluated for each item. The text "false" counts as false.',
+    )
 
 
 class SwitchParameters(Parameters):
@@ -23,7 +28,7 @@ class SwitchParameters(Parameters):
     )
 
 
-class Switch(NodeType[SwitchParameters]):
+class Switch(ItemNodeType[SwitchParameters]):
     type = "switch"
     label = "Switch"
     description = "Sends each item to the first case whose condition is true, else to `fallback`."
@@ -38,9 +43,30 @@ class Switch(NodeType[SwitchParameters]):
         named = [c.get("name") for c in cases if isinstance(c, dict)] if isinstance(cases, list) else []
         return (*(name for name in named if isinstance(name, str)), FALLBACK)
 
-    def run(self, context: NodeContext[SwitchParameters]) -> NodeResult:
-        outputs: dict[str, list[Item]] = {}
-        for index, item in enumerate(context.items):
-            name = next((c.name for c in context.parameters(index).cases if truthy(c.condition)), FALLBACK)
-            outputs.setdefault(name, []).append(item)
-        return NodeResult(outputs)
+    def run_item(self, context: NodeContext[SwitchParameters], index: int, item: Item) -> dict[str, Items]:
+        cases = context.parameters(index).cases
+        return {next((case.name for case in cases if truthy(case.condition)), FALLBACK): [item]}
+
+    def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+        """Return (path, code, message) for each invalid parameter, for outputs that cannot be told apart, and for
+        conditions that are always true."""
+        problems = super().check_parameters(parameters)
+        cases = parameters.get("cases")
+        return [*problems, *_problems(cases)] if isinstance(cases, list) else problems
+
+
+def _problems(cases: list[Any]) -> Iterator[tuple[str, str, str]]:
+    seen = {FALLBACK}
+    for index, case in enumerate(cases):
+        if not isinstance(case, dict):
+            continue
+        path, name = f"parameters.cases[{index}]", case.get("name")
+        if isinstance(name, str):
+            if "{{" in name:
+                yield f"{path}.name", "expression", "The name of an output cannot be an expression; edges need it."
+            elif name in seen:
+                owner = "items that meet no condition" if name == FALLBACK else "another case"
+                yield f"{path}.name", "duplicate", f"The output {name[:100]!r} belongs to {owner}. Use another name."
+            seen.add(name)
+        if "condition" in case and (problem := problem_of(case["condition"])) is not None:
+            yield f"{path}.condition", "condition", problem

@@ -3,8 +3,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from executions.domain.errors import NodeError
 from executions.domain.lineage import SAME
@@ -16,8 +17,10 @@ WAYS = "Give exactly one of `seconds`, `until` and `webhook`."
 
 class WaitParameters(Parameters):
     seconds: float | None = Field(None, title="Seconds", description="How long to wait.", ge=0, le=366 * 86_400)
-    until: AwareDatetime | None = Field(
-        None, title="Until", description="Or a date and time with offset until which to wait."
+    until: datetime | None = Field(
+        None,
+        title="Until",
+        description="Or a date and time until which to wait; without an offset, in the time zone of the workflow.",
     )
     webhook: bool = Field(
         False,
@@ -69,6 +72,8 @@ class WaitNode(NodeType[WaitParameters]):
         if (parameters.seconds is None) == (parameters.until is None):
             raise NodeError(f"parameters: {WAYS}")
         until = parameters.until or datetime.now(UTC) + timedelta(seconds=parameters.seconds or 0)
+        if until.tzinfo is None:
+            until = until.replace(tzinfo=ZoneInfo(context.timezone))
         return NodeResult(wait_for=WaitFor(f"Waiting until {until.isoformat(timespec='seconds')}.", until))
 
 

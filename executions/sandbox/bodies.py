@@ -18,15 +18,15 @@ class BodyTooLarge(Exception):
 
 
 def as_json(
-    body: bytes, *, is_json: bool, group: str, queue: str, cancelled: threading.Event | None = None
+    body: bytes, *, content_type: str, group: str, queue: str, cancelled: threading.Event | None = None
 ) -> orjson.Fragment:
-    """Return a body as JSON, to be encoded within an item: the JSON itself if `is_json`, else its text as a string.
+    """Return a body as JSON, to be encoded within an item; `executions.domain.answers` says how it is read.
 
     Raises BodyTooLarge, Cancelled.
     """
     task = Task(
         "executions.sandbox.json_text:run",
-        [b"json" if is_json else b"text", body],
+        [content_type.encode(), body],
         CPU_SECONDS,
         settings.NODE_MEMORY_MB * 2**20,
         2 * len(body) + settings.NODE_OUTPUT_MAX_BYTES,

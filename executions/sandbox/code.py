@@ -52,6 +52,7 @@ class CodeCall:
             "output_limit": self.output_limit,
             "words": list(words),
             "nodes": list(nodes),
+            "surroundings": scope.surroundings,
         }
         values = (*words.values(), *nodes.values())
         return Task(

@@ -44,6 +44,7 @@ class EvaluationRequest:
             "execution": scope.execution,
             "workflow": scope.workflow,
             "vars": scope.vars,
+            "surroundings": scope.surroundings,
             "pairings": scope.paired_in(self.template),
         }
 

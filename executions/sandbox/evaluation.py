@@ -17,6 +17,7 @@ from executions.domain.expressions import PRELUDE, STACK_LIMIT_BYTES, first_line
 from executions.domain.items import PACKED_BYTES, Item, NotStorable, chunks_of, sample_of
 from executions.domain.javascript import source
 from executions.domain.lineage import MAX_ORIGINS, Origins, limited
+from executions.domain.words import LOADER, MISSING_ZONES, Words
 from executions.sandbox.code_items import NotItems, items_of, origins_of
 from workflow_platform.core.sandbox import javascript
 
@@ -68,12 +69,16 @@ class Request:
     output_limit: int
     words: dict[str, str]
     nodes: dict[str, str]
+    surroundings: dict[str, Any] = field(default_factory=dict)
+    all_zones: bool = False
+    """Whether to load all time zones, not only those that the code names."""
 
 
 class Evaluation:
     """A context for exactly one run."""
 
     def __init__(self) -> None:
+        self._load_script: Any = None
         self._context = javascript.context(
             seconds=_STATE_SECONDS, memory_bytes=_SPARE_BYTES, stack_bytes=STACK_LIMIT_BYTES
         )
@@ -110,11 +115,27 @@ class Evaluation:
         return outcome
 
     def _load(self, request: Request) -> None:
+        words = Words(request.surroundings.get("timezone") or "UTC")
+        if scripts := words.needed_by(request.code) + (words.all_zones() if request.all_zones else []):
+            load = self._context.eval(LOADER)
+            for script in scripts:
+                load(script)
+            self._load_script = load if words.may_miss_zones else None
         for word, text in request.words.items():
             self._context.set(word, self._context.parse_json(text))
         for name, text in request.nodes.items():
             self._context.set("__given", self._context.parse_json(text))
             self._context.eval(f"__names[{orjson.dumps(name).decode()}] = __given; __given = undefined;")
+
+    def missed_zones(self) -> bool:
+        """Tell whether the run used a time zone that was not loaded."""
+        if self._load_script is None:
+            return False
+        try:
+            self._context.set_time_limit(_STATE_SECONDS)
+            return bool(self._load_script(MISSING_ZONES) != "[]")
+        except (quickjs.JSException, MemoryError):
+            return False  # code can break the report
 
     def _explain(self, outcome: EvaluationOutcome, error: str, request: Request) -> None:
         message = first_line(error)
@@ -153,6 +174,9 @@ def run(parts: list[bytes]) -> list[bytes]:
     evaluation = _ready.pop() if _ready else Evaluation()
     request = _request(parts)
     outcome = evaluation.run(request)
+    if evaluation.missed_zones():
+        request.all_zones = True  # the items name zones
+        outcome = Evaluation().run(request)
     text = outcome.text.encode()
     if len(text) > request.output_limit:
         text, outcome.kind, outcome.error = b"null", "output", f"The code returned {len(text)} bytes"
@@ -200,6 +224,7 @@ def _request(parts: list[bytes]) -> Request:
         output_limit=head["output_limit"],
         words={word: next(texts) for word in head["words"]},
         nodes={name: next(texts) for name in head["nodes"]},
+        surroundings=head["surroundings"],
     )
 
 

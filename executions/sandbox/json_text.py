@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import orjson
 
+from executions.domain.answers import read_answer
+
 
 def run(parts: list[bytes]) -> list[bytes]:
-    """Return `parts[1]` as JSON: unchanged if `parts[0]` is `json` and it parses, otherwise its text as a string."""
-    kind, body = parts
-    if kind == b"json":
-        try:
-            return [orjson.dumps(orjson.loads(body))]
-        except orjson.JSONDecodeError:
-            pass
-    return [orjson.dumps(body.decode(errors="replace").replace("\x00", "\ufffd"))]
+    """Return the body `parts[1]`, read as the content type `parts[0]` says, as JSON."""
+    content_type, body = parts
+    return [orjson.dumps(read_answer(content_type.decode(), body))]

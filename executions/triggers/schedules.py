@@ -47,11 +47,15 @@ SHOWN = 5
 def triggers_of(version: WorkflowVersion | None) -> dict[str, ScheduleTriggerParameters]:
     """Return the parameters of the enabled schedule triggers by node id. Raises InvalidGraph if they are no longer
     valid, for example because a time zone was removed from the machine."""
-    triggers = {}
-    for node in version.nodes if version else []:
+    triggers = dict[str, ScheduleTriggerParameters]()
+    if version is None:
+        return triggers
+    for node in version.nodes:
         if node["type"] == "schedule_trigger" and not node.get("disabled"):
             try:
-                triggers[node["id"]] = ScheduleTriggerParameters.model_validate(node.get("parameters", {}))
+                triggers[node["id"]] = ScheduleTriggerParameters.model_validate(
+                    {"timezone": version.timezone} | node.get("parameters", {})
+                )
             except ValidationError as error:
                 raise InvalidGraph(pydantic_problems(error, node["id"], None, "parameters")) from None
     return triggers

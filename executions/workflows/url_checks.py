@@ -41,6 +41,6 @@ def _literal_part(value: Any) -> str | None:
     if not isinstance(value, str) or not value:
         return None
     if "{{" not in value:
-        return value
+        return outbound.escaped(value)
     literal = _BEFORE_AN_EXPRESSION.match(value.split("{{")[0])
     return literal[0] if literal else None

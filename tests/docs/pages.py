@@ -39,7 +39,7 @@ def _blocks(text: str) -> list[CodeBlock]:
 def table_rows(page: str) -> Iterator[list[str]]:
     """Yield the cells of each table row in a page of docs/, without headings and rules."""
     for line in (DOCS / page).read_text().splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))]
         if line.startswith("| `"):
             yield cells
 

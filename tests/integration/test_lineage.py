@@ -74,17 +74,17 @@ def test_an_item_keeps_its_origin_through_filters_branches_splits_and_loops() ->
 
 
 def test_an_item_keeps_its_origin_through_branches_that_meet_in_one_node() -> None:
-    met = run(
-        [node("one", "if", condition="{{ $json.i === 1 }}"), node("a", "no_op"), node("b", "no_op"), mark()],
-        [
-            edge("start", "one"),
-            edge("one", "a", "true"),
-            edge("one", "b", "false"),
-            edge("a", "mark"),
-            edge("b", "mark"),
-        ],
-    )
+    branches = [node("one", "if", condition="{{ $json.i === 1 }}"), node("a", "no_op"), node("b", "no_op")]
+    split = [edge("start", "one"), edge("one", "a", "true"), edge("one", "b", "false")]
+    met = run([*branches, mark()], [*split, edge("a", "mark"), edge("b", "mark")])
     assert given(met) == froms(1, 2, 3)
+    appended = run(
+        [*branches, node("merge", "merge"), mark()],
+        [*split, edge("b", "merge", input="input1"), edge("a", "merge", input="input2"), edge("merge", "mark")],
+    )
+    assert given(appended) == froms(2, 3, 1)  # A6
+    orders = [{"i": 1, "lines": ["a", "b"]}, {"i": 2, "lines": ["c"]}]
+    assert given(after(node("split", "split_out", field="lines"), mark(), items=orders)) == froms(1, 1, 2)  # A4
 
 
 def test_code_tells_the_origin_of_its_items() -> None:

@@ -71,3 +71,21 @@ def test_bad_parameters_are_named_when_saved(platform: Platform) -> None:
     assert answer.status_code == 400
     for path in ("parameters.fields[0].direction", "parameters.query", "parameters.timezone"):
         assert path in answer.text
+
+
+def test_an_input_that_received_nothing_is_an_empty_side_of_a_join(platform: Platform) -> None:
+    sides = [node("all", "no_op"), node("none", "filter", condition="{{ $json.id > 9 }}")]
+    merges = [node(join, "merge", mode="by_key", key="id", join=join) for join in ("inner", "left", "anti", "outer")]
+    edges = [edge("start", side["id"]) for side in sides]
+    for merge in merges:
+        edges += [edge("none", merge["id"], "main", "input2"), edge("all", merge["id"], "main", "input1")]
+    definition = {"name": "Joins", "nodes": [node("start", "manual_trigger"), *sides, *merges], "edges": edges}
+    created = platform.request("POST", "/api/workflows/", json=definition)
+    assert created.status_code == 201, created.text
+    body = {"input": [{"id": 1}, {"id": 1}], "wait": 30}
+    execution = platform.request("POST", f"/api/workflows/{created.json()['id']}/execute/", json=body).json()
+    assert execution["status"] == "completed", execution
+    counts = {"inner": 0, "left": 2, "anti": 2, "outer": 2}
+    for join, count in counts.items():
+        answer = platform.request("GET", f"/api/executions/{execution['id']}/nodes/{join}/output/").json()
+        assert len(answer["outputs"].get("main", [])) == count, join

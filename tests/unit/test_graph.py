@@ -50,6 +50,13 @@ def test_a_problem_names_where_it_is(nodes: Any, edges: Any, where: str | int | 
     assert all(p.message and p.code for p in found)
 
 
+def test_an_output_for_failed_items_is_not_also_a_case() -> None:
+    switch = node("a", "switch", cases=[{"name": "error", "condition": "{{ $json.n }}"}])
+    assert problems([START, switch], [edge("start", "a")]) == []
+    found = problems([START, switch | {"on_error": "route"}], [edge("start", "a")])
+    assert [(problem.node, problem.field, problem.code) for problem in found] == [("a", "on_error", "duplicate")]
+
+
 def test_all_problems_are_told_at_once() -> None:
     found = problems([START, node("a", "teleport"), node("b", "if")], [edge("start", "a"), edge("start", "b")])
     assert {problem.node for problem in found} >= {"a", "b"}

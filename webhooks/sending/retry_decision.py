@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 
 from webhooks.models import AttemptOutcome, DeliveryStatus
 from webhooks.retry_schedule import GONE, LONGEST_RETRY_AFTER
 from webhooks.sending.circuit_breaker import Result
 from webhooks.sending.claimed_delivery import ClaimedDelivery, defaults
 from webhooks.sending.transport import AttemptResult
+from workflow_platform.core import backoff
 
 NOT_SENT_CLASSES = frozenset({"refused", "script"})
 """Error classes of attempts in which no request was sent: they say nothing about the receiver."""
@@ -73,14 +73,6 @@ def filtered_out(claimed: ClaimedDelivery) -> RetryDecision:
 
 
 def retry_after(value: str, now: datetime) -> float | None:
-    """Return the seconds of a Retry-After, given as a number or a date (RFC 9110, 10.2.3); None if it is invalid."""
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value[:12]), LONGEST_RETRY_AFTER)
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - now).total_seconds()), LONGEST_RETRY_AFTER)
+    """Return the seconds of a Retry-After, at most LONGEST_RETRY_AFTER; None if it is invalid."""
+    seconds = backoff.retry_after(value, now)
+    return None if seconds is None else min(seconds, LONGEST_RETRY_AFTER)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 HALF = 0.5
 
@@ -29,6 +31,20 @@ def around(seconds: float, jitter: float, chance: float | None = None) -> float:
     """Return an interval that is longer or shorter by a random part, at most the fraction `jitter`, so that processes
     that started together do not work together."""
     return seconds * (1 - jitter + 2 * jitter * _drawn(chance))
+
+
+def retry_after(value: str, now: datetime) -> float | None:
+    """Return the seconds of a Retry-After, given as a number or a date (RFC 9110, 10.2.3); None if it is invalid."""
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:12])
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
 
 
 def _drawn(chance: float | None) -> float:

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
+
+_NOT_CODE = re.compile(r"^[ ]+|^\s*//.*\n", re.MULTILINE)
 
 
 @cache
 def source(name: str) -> str:
-    """Return the text of one of the scripts of this package."""
-    return (Path(__file__).parent / f"{name}.js").read_text(encoding="utf-8")
+    """Return the text of one of the scripts of this package, without indents and lines of comment."""
+    return _NOT_CODE.sub("", (Path(__file__).parent / f"{name}.js").read_text(encoding="utf-8"))

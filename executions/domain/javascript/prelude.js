@@ -48,9 +48,6 @@ Object.defineProperty(globalThis, "$input", { get: function () {
   return __list(__items, "$input", function (i) { return __items[i]; }); } });
 Object.defineProperty(globalThis, "$json", { get: function () { return __items[__index]; } });
 Object.defineProperty(globalThis, "$itemIndex", { get: function () { return __index; } });
-Object.defineProperty(globalThis, "$now", { get: function () { return new Date(); } });
-Object.defineProperty(globalThis, "$today", {
-  get: function () { var d = new Date(); d.setUTCHours(0, 0, 0, 0); return d; } });
 var __json = (function (stringify) {
   return function (value) {
     if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint") {

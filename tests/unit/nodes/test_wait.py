@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from executions.domain.errors import NodeError
+from executions.domain.expressions import Evaluator, ExpressionScope
 from executions.models import WaitKind
 from executions.nodes.registry import node_types
 from tests.unit.nodes.running import run, run_in_context
@@ -63,3 +64,10 @@ def test_without_a_call_in_time_it_fails_or_hands_its_items_on() -> None:
 )
 def test_what_makes_no_sense_is_a_problem_with_its_field(parameters: dict[str, object], field: str) -> None:
     assert [path for path, _, _ in node_types()["wait"].check_parameters(parameters)] == [field]
+
+
+def test_a_time_without_an_offset_is_in_the_time_zone_of_the_workflow() -> None:
+    scope = ExpressionScope([{}], surroundings={"timezone": "Asia/Tokyo"})
+    result = run_in_context("wait", {"main": [{}]}, {"evaluator": Evaluator(scope)}, until="2030-01-02T03:04:05")
+    assert result.wait_for is not None
+    assert result.wait_for.until == datetime(2030, 1, 1, 18, 4, 5, tzinfo=UTC)

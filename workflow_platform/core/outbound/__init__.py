@@ -12,8 +12,10 @@ from workflow_platform.core.outbound.client import (
     check_host,
     check_url,
     check_urls_saved,
+    escaped,
     is_public,
     send,
+    shown_url,
 )
 
 __all__ = [
@@ -25,6 +27,8 @@ __all__ = [
     "check_host",
     "check_url",
     "check_urls_saved",
+    "escaped",
     "is_public",
     "send",
+    "shown_url",
 ]

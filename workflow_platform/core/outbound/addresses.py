@@ -44,6 +44,8 @@ _OF_OTHERS = frozenset({
     6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080, 11211, 26379, 27017,
 })  # fmt: skip
 _HOST = re.compile(r"(?=.{1,254}\Z)[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?")
+_AUTHORITY = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*)(.*\S)", re.DOTALL)
+_LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _UNREADABLE = {"Cc", "Cs", "Zs", "Zl", "Zp"}
 """Control characters, surrogates, spaces, line and paragraph separators."""
 
@@ -147,6 +149,16 @@ def parse_url(url: str) -> tuple[SplitResult, str, int]:
     if not _port_is_open(port, tuple(settings.OUTBOUND_PORTS)):
         raise OutboundRefused(f"The port {port} is not allowed; OUTBOUND_PORTS can allow it.")
     return parts, _host(named, in_brackets="[" in parts.netloc), port
+
+
+def escaped(url: str) -> str:
+    """Return a URL, as people and expressions write it, with escapes for spaces inside its path, query and fragment,
+    and for percent signs that begin no escape. Spaces around a URL stay, and are refused."""
+    found = _AUTHORITY.match(url)
+    if found is None:
+        return url
+    rest = _LONE_PERCENT.sub("%25", found[2])
+    return found[1] + "".join(quote(c) if unicodedata.category(c) == "Zs" else c for c in rest) + url[found.end() :]
 
 
 def shown_url(url: str) -> str:

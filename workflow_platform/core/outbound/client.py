@@ -32,8 +32,10 @@ from workflow_platform.core.outbound.addresses import (
     check_host,
     check_url,
     check_urls_saved,
+    escaped,
     is_public,
     parse_url,
+    shown_url,
     stop_if_over,
 )
 from workflow_platform.core.outbound.connections import NoHandshake, NotConnected, OutboundConnection
@@ -48,8 +50,10 @@ __all__ = [
     "check_host",
     "check_url",
     "check_urls_saved",
+    "escaped",
     "is_public",
     "send",
+    "shown_url",
 ]
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -62,12 +66,15 @@ class OutboundResponse:
 
     status: int
     headers: dict[str, str]
+    """Repeated headers are joined by commas; `fields` keeps them apart."""
     body: bytes = field(repr=False)
     url: str
     """The requested URL, without `params`."""
     truncated: bool = False
     """Whether the body was cut."""
     timings: Timings = field(default_factory=Timings)
+    fields: tuple[tuple[str, str], ...] = ()
+    """Every header as it came, with its name in lower case."""
 
 
 # This module sets the headers of the connection: a caller's framing headers could turn one request into two on a
@@ -83,7 +90,7 @@ def send(
     method: str,
     url: str,
     *,
-    params: dict[str, Any] | None = None,
+    params: dict[str, Any] | str | None = None,
     headers: dict[str, str] | None = None,
     body: bytes | None = None,
     timeout_seconds: float = 30.0,
@@ -94,6 +101,7 @@ def send(
 ) -> OutboundResponse:
     """Send a request and read the whole response, within `timeout_seconds`.
 
+    `params` are added to the query of the URL; a text is added as it is, which must be encoded.
     `repeatable` says that the receiver knows the request if it comes twice, so that it may go over a connection kept
     from before, which can turn out to be dead (default: by the method, or an Idempotency-Key). With `cut_body` an
     answer that is larger than `max_body_bytes` is cut there instead of failing. Raises OutboundRefused for an address
@@ -124,10 +132,11 @@ def send(
                 message = f"{method} {url}: {_in_words(error, timeout_seconds)}"
                 raise OutboundFailed(message, _class_of(error)) from None
         _keep(connection, answer)
-        received = {name.lower(): ", ".join(answer.headers.get_all(name, [])) for name in answer.headers}
+        fields = tuple((name.lower(), value) for name, value in answer.headers.items())
+        received = {name: ", ".join(value for each, value in fields if each == name) for name, _ in fields}
         if received.get("content-encoding") and content and not cut_body:
             content = _decoded(content, received["content-encoding"].lower(), max_body_bytes, url)
-        return OutboundResponse(answer.status, received, content, url, truncated, timings)
+        return OutboundResponse(answer.status, received, content, url, truncated, timings, fields)
 
 
 @contextmanager
@@ -156,7 +165,7 @@ def _target(read: tuple[SplitResult, str, int]) -> tuple[str, str, int]:
 
 
 def _prepare(
-    method: str, url: str, params: dict[str, Any] | None, headers: dict[str, str], body: bytes | None
+    method: str, url: str, params: dict[str, Any] | str | None, headers: dict[str, str], body: bytes | None
 ) -> requests.PreparedRequest:
     """Return the request with its URL normalised (IDNA, escapes) and its headers checked, never naming a value."""
     if not re.fullmatch(r"[A-Za-z]{1,20}", method):

@@ -1,0 +1,27 @@
+"""Reads the bodies of HTTP answers. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from workflow_platform.core.content import media_types
+from workflow_platform.core.content.charsets import as_utf8, decode, split_content_type
+
+
+def read_answer(content_type: str, raw: bytes) -> Any:
+    """Return a body as its content type says: parsed JSON, the list of the values of JSON lines, text, or bytes as
+    `{base64, size, content_type}`. A body that is not the JSON that it claims to be is text, an empty one an empty
+    text."""
+    media_type, charset = split_content_type(content_type)
+    if not raw:
+        return ""
+    try:
+        if media_type in media_types.JSON_LINES:
+            return [orjson.loads(line) for line in media_types.json_lines(decode(raw, charset))]
+        if media_types.is_json(media_type):
+            return orjson.loads(as_utf8(raw, charset))
+    except orjson.JSONDecodeError:
+        pass
+    return media_types.text_or_bytes(raw, content_type, media_type, charset)

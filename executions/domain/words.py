@@ -1,0 +1,113 @@
+"""Which scripts the words of a source need: dates, extension methods, locales and others are loaded on first use.
+
+A context that uses none of these words loads nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from executions.domain.javascript import source
+from executions.domain.time_zones import zone_names, zone_script
+
+MOST_NAMED: Final = 50
+"""How many of the time zones that a source names are loaded before it runs; others are loaded when they are used."""
+MOST_ZONES: Final = 700
+"""The number of time zones, about 600, that one context can load."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Scripts that belong together, and the words that need them."""
+
+    words: re.Pattern[str]
+    scripts: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+
+_GROUPS: Final[dict[str, _Group]] = {
+    "dates": _Group(
+        re.compile(r"\b(?:DateTime|Duration|Interval)\b|\$now\b|\$today\b"),
+        ("zones", "calendar", "duration", "date_formats", "date_time", "date_words"),
+    ),
+    "date_parsing": _Group(
+        re.compile(r"\bfrom(?:ISO|SQL|RFC2822|HTTP|Format|String)\b|\btoDateTime\b"), ("date_parsing",), ("dates",)
+    ),
+    "intervals": _Group(
+        re.compile(r"\bInterval\b|\.(?:diff(?:Now|To|ToNow)?|until|toRelative\w*)\b"),
+        ("intervals", "interval_words"),
+        ("dates",),
+    ),
+}
+_NAME = re.compile(r"""["'`]([A-Za-z]\w*(?:/[\w+-]+){0,2})["'`]""")
+
+
+@lru_cache(maxsize=2048)
+def groups_in(text: str) -> tuple[str, ...]:
+    """Return the groups of scripts that a source needs, in the order in which they are loaded."""
+    found = {name for name, group in _GROUPS.items() if group.words.search(text)}
+    while more := {needed for name in found for needed in _GROUPS[name].needs} - found:
+        found |= more
+    return tuple(name for name in _GROUPS if name in found)
+
+
+def scripts_of(group: str) -> list[str]:
+    """Return the scripts of a group."""
+    return [source(name) for name in _GROUPS[group].scripts]
+
+
+def zones_in(text: str) -> list[str]:
+    """Return the time zones that a source names literally."""
+    names = dict.fromkeys(name for name in _NAME.findall(text) if name in zone_names())
+    return list(names)[:MOST_NAMED]
+
+
+class Words:
+    """Which scripts one context has loaded."""
+
+    def __init__(self, timezone: str) -> None:
+        self._timezone = timezone
+        self._loaded = set[str]()
+        self._zones = set[str]()
+
+    def needed_by(self, text: str) -> list[str]:
+        """Return the scripts to run before `text`, and count them as loaded."""
+        scripts = list[str]()
+        for group in groups_in(text):
+            if group not in self._loaded:
+                self._loaded.add(group)
+                scripts += scripts_of(group)
+                if group == "dates":
+                    scripts += [*self.zones([self._timezone]), _default_zone(self._timezone)]
+        if "dates" in self._loaded:
+            scripts += self.zones(zones_in(text))
+        return scripts
+
+    def zones(self, names: list[str]) -> list[str]:
+        """Return the scripts that add time zones that are not there yet. Names that do not exist are invalid zones."""
+        added = [name for name in names if name not in self._zones][: MOST_ZONES - len(self._zones)]
+        self._zones.update(added)
+        return [zone_script(name) for name in added]
+
+    def all_zones(self) -> list[str]:
+        """Return the scripts that add all time zones; any other name is then an invalid zone."""
+        return [*self.zones(sorted(zone_names())), "(function (kit) { kit.hasAllZones = true; })"]
+
+    @property
+    def may_miss_zones(self) -> bool:
+        """Whether a source can use a time zone that is not loaded."""
+        return "dates" in self._loaded
+
+
+LOADER: Final = source("loader")
+"""JavaScript that returns a function. It runs a script of `Words` and returns the script's result as text."""
+MISSING_ZONES: Final = "(function (kit) { return kit.takeMissing(); })"
+"""A script that returns the names of the zones that were used and not loaded, as JSON."""
+
+
+def _default_zone(name: str) -> str:
+    return f"(function (kit) {{ kit.defaultLocale = 'en-US'; kit.defaultZone = kit.zone({json.dumps(name)}); }})"

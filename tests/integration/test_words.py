@@ -1,0 +1,48 @@
+"""The words of expressions, in executions of the platform."""
+
+from __future__ import annotations
+
+from tests.conftest import Platform
+from tests.executing import execute, output, save, until
+from tests.workflows import edge, node
+
+
+def test_dates_without_an_offset_are_in_the_time_zone_of_the_workflow(platform: Platform) -> None:
+    fields = {
+        "zone": "{{ $now.zoneName }}",
+        "hour": "{{ $today.hour }}",
+        "far": "{{ $now.setZone($json.far).zoneName }}",
+    }
+    code = "return $input.all().map(i => ({...i.json, also: DateTime.now().setZone(i.json.far).zoneName}))"
+    nodes = [
+        node("start", "manual_trigger"),
+        node("set", "set", fields=fields | {"json": "{{ JSON.stringify({a: {b: '}}'}}) }}"}),
+        node("code", "code", code=code),
+        node("wait", "wait", until="2020-01-01T00:00:00"),
+        node("date", "date_time", operation="parse", value="2024-07-01T12:00"),
+        node("every_day", "schedule_trigger", cron="0 9 * * *"),
+    ]
+    edges = [edge("start", "set"), edge("set", "code"), edge("code", "wait"), edge("wait", "date")]
+    workflow = save(platform, nodes, edges, settings={"timezone": "Asia/Tokyo"})
+    execution = execute(platform, workflow, {"far": "America/Lima"})
+    assert until(platform, execution)["status"] == "completed"
+    assert output(platform, execution, "date") == {
+        "main": [
+            {"far": "America/Lima", "zone": "Asia/Tokyo", "hour": 0, "json": '{"a":{"b":"}}"}}', "also": "America/Lima"}
+            | {"date": "2024-07-01T12:00:00+09:00"}
+        ]
+    }
+    (schedule,) = platform.request("GET", f"/api/workflows/{workflow}/schedules/").json()
+    assert schedule["timezone"] == "Asia/Tokyo"
+
+
+def test_a_time_zone_that_does_not_exist_is_refused(platform: Platform) -> None:
+    body = {
+        "name": "W",
+        "nodes": [node("start", "manual_trigger")],
+        "edges": [],
+        "settings": {"timezone": "Asia/Tokio"},
+    }
+    answer = platform.request("POST", "/api/workflows/", json=body)
+    assert answer.status_code == 400
+    assert "Did you mean Asia/Tokyo?" in answer.text
