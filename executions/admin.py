@@ -33,8 +33,19 @@ class WorkflowVersionAdmin(ReadOnly, admin.ModelAdmin[WorkflowVersion]):
 
 @admin.register(Execution)
 class ExecutionAdmin(ReadOnly, admin.ModelAdmin[Execution]):
-    list_display = ["id", "workflow", "status", "trigger", "priority", "queued_at", "ended_at", "worker", "monitor"]
-    list_filter = ["status", "trigger", "priority", "workspace"]
+    list_display = [
+        "id",
+        "workflow",
+        "status",
+        "mode",
+        "trigger",
+        "priority",
+        "queued_at",
+        "ended_at",
+        "worker",
+        "monitor",
+    ]
+    list_filter = ["status", "mode", "trigger", "priority", "workspace"]
     list_select_related = ["workflow"]
     search_fields = ["=id", "workflow__name", "=worker"]
     show_full_result_count = False

@@ -23,7 +23,7 @@ from executions.domain.rerun_scope import (
 from executions.domain.statuses import ExecutionStatus, NodeRunStatus
 from executions.lifecycle import CannotStart, NewExecution, OldRun
 from executions.lifecycle.concurrency_keys import ConcurrencyKey
-from executions.models import Execution, Trigger, WorkflowVersion
+from executions.models import Execution, Mode, Trigger, WorkflowVersion
 from executions.nodes.registry import node_types
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.sandbox.asking import SandboxUnavailable
@@ -55,12 +55,13 @@ class CannotRerun(Exception):
 @dataclass(frozen=True, slots=True)
 class RerunRequest:
     """A request to rerun from `start`: `start`, `failed` or a node's id. `input` replaces the input of the execution or
-    of that node. The priority defaults to that of the original execution."""
+    of that node. The priority and the mode default to those of the original execution."""
 
     start: str = START
     version: Literal["same", "latest"] = "same"
     input: Items | None = None
     priority: str | None = None
+    mode: str | None = None
 
 
 def key_ahead(execution: Execution, request: RerunRequest) -> ConcurrencyKey | None:
@@ -98,6 +99,7 @@ def plan(execution: Execution, request: RerunRequest, by: User | None) -> NewExe
         input=execution.input,
         trigger_node=_trigger_node(execution, version),
         priority=request.priority or execution.priority,
+        mode=request.mode or execution.mode,
         by=by,
         rerun_of=execution,
     )
@@ -217,7 +219,7 @@ def _check_reached(new: NewExecution, graph: Graph, runs: Sequence[OldRun], reru
 
 @dataclass(frozen=True, slots=True)
 class RerunFilter:
-    """A filter of executions. It matches only ended ones unless `ids` is given."""
+    """A filter of executions. It matches only ended live ones unless `ids` is given."""
 
     workflow: UUID | None = None
     status: Sequence[str] = ()
@@ -239,7 +241,7 @@ class RerunFilter:
         ):
             condition &= Q(**{name: value}) if value else Q()
         if not self.ids:
-            condition &= Q(ended_at__isnull=False)
+            condition &= Q(ended_at__isnull=False, mode=Mode.LIVE)
         if self.skip_rerun:
             condition &= Q(reruns__isnull=True)
         return executions.filter(condition).order_by("id")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from events.retention import retention
-from executions.models import Execution
+from executions.models import Execution, Mode
 from workflow_platform.core.accounts.models import Workspace
 
 BATCH = 100
@@ -18,11 +22,24 @@ def prune(workspace: Workspace | None = None) -> int:
     An execution with an unended child is kept until the child has ended. Reruns and schedules that refer to a deleted
     execution are unaffected: they hold copies of its data.
     """
+    due = _due()
+    return _prune_all(due if workspace is None else due.filter(workspace=workspace))
+
+
+def prune_tests(limits: Mapping[UUID, datetime]) -> int:
+    """Delete the test and debug executions whose events were removed and that ended before the time of their workspace,
+    as `prune` does. Returns the number."""
+    tests = _due().exclude(mode=Mode.LIVE)
+    return sum(_prune_all(tests.filter(workspace=workspace, ended_at__lt=at)) for workspace, at in limits.items())
+
+
+def _due() -> QuerySet[Execution]:
     unended = Execution.objects.filter(parent=OuterRef("pk"), ended_at__isnull=True)
     due = Execution.objects.filter(ended_at__isnull=False, follow_up_due=False, stream__removed_at__isnull=False)
-    due = due.filter(~Exists(unended))
-    if workspace is not None:
-        due = due.filter(workspace=workspace)
+    return due.filter(~Exists(unended))
+
+
+def _prune_all(due: QuerySet[Execution]) -> int:
     count = 0
     while pruned := _prune_some(due):
         count += pruned

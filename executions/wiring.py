@@ -18,4 +18,4 @@ def connect() -> None:
     after_commit.register(after_commit.ADMIT, admission.admit)
     after_commit.register(after_commit.DELIVERIES, node_deliveries.resume_ended)
     outcomes.on_end(node_deliveries.on_deliveries_ended)
-    cleanup.register(cleanup.Owner("execution", retention.prune, retention.weigh))
+    cleanup.register(cleanup.Owner("execution", retention.prune, retention.prune_tests, retention.weigh))

@@ -49,6 +49,7 @@ def fold(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[tuple[str, 
         elif kind in EXECUTION_STATUS:
             if kind == "queued":
                 execution["rerun"] = (data["rerun_of"], data["rerun_from"] or "")
+                execution["mode"] = data["mode"]
             execution["status"] = EXECUTION_STATUS[kind]
             execution["error"] = data.get("error")
             execution["cached_from"] = data.get("cached_from")
@@ -72,6 +73,7 @@ def check(row: dict[str, Any], runs: list[dict[str, Any]], events: list[dict[str
         "cancel_requested": row["cancel_requested_at"] is not None,
         "cached_from": row["cached_from"],
         "rerun": (row["rerun_of"], row["rerun_from"]),
+        "mode": row["mode"],
     }, row
     statuses = {(run["node"], run["run_index"]): run["status"] for run in runs}
     assert {key: run["status"] for key, run in folded.items()} == statuses, row
@@ -94,7 +96,8 @@ SELECT json_build_object(
     'row', json_build_object(
         'id', execution.id, 'events', stream.last_sequence, 'status', execution.status, 'error', execution.error,
         'recoveries', execution.recoveries, 'cancel_requested_at', execution.cancel_requested_at,
-        'cached_from', execution.cached_from, 'rerun_of', execution.rerun_of_id, 'rerun_from', execution.rerun_from
+        'cached_from', execution.cached_from, 'rerun_of', execution.rerun_of_id, 'rerun_from', execution.rerun_from,
+        'mode', execution.mode
     ),
     'runs', (
         SELECT coalesce(json_agg(json_build_object(

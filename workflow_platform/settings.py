@@ -266,6 +266,8 @@ SPECTACULAR_SETTINGS = {
         "DeliveryStatusEnum": "webhooks.models.DeliveryStatus",
         "DeliveryPriorityEnum": "webhooks.api.delivery_serializers.PRIORITIES",
         "PriorityEnum": "executions.models.Priority",
+        "ModeEnum": "executions.models.Mode",
+        "EventModeEnum": ["test", "debug"],
         "DeliveryMethodEnum": "webhooks.api.delivery_serializers.METHODS",
         "EndpointMethodEnum": "webhooks.api.endpoint_serializers.METHODS",
     },
@@ -291,6 +293,9 @@ WORKFLOW_MAX_EDGES = _read(env.int, "WORKFLOW_MAX_EDGES", 4 * WORKFLOW_MAX_NODES
 WORKFLOW_TIME_ZONE = _read_zone("WORKFLOW_TIME_ZONE", "UTC")
 NODE_OUTPUT_MAX_BYTES = _read(env.int, "NODE_OUTPUT_MAX_BYTES", 16 * 1024 * 1024)
 EXECUTION_OUTPUT_MAX_BYTES = _read(env.int, "EXECUTION_OUTPUT_MAX_BYTES", 256 * 1024 * 1024)
+BINARY_MAX_BYTES = _read(env.int, "BINARY_MAX_BYTES", 100 * 1024 * 1024)
+EXECUTION_BINARY_MAX_BYTES = _read(env.int, "EXECUTION_BINARY_MAX_BYTES", 512 * 1024 * 1024)
+EXECUTION_BINARY_MAX_COUNT = _read(env.int, "EXECUTION_BINARY_MAX_COUNT", 10_000)
 
 # --- Result cache ----------------------------------------------------------------------------------------------------
 CACHE_ENABLED = _read(env.bool, "CACHE_ENABLED", True)
@@ -334,6 +339,7 @@ WS_COMPRESSION = _read(env.bool, "WS_COMPRESSION", False)
 EVENT_HISTORY_ENABLED = _read(env.bool, "EVENT_HISTORY_ENABLED", True)
 EVENT_HISTORY_MAX_SIZE = _read(env.int, "EVENT_HISTORY_MAX_SIZE", 0)
 EVENT_HISTORY_RETENTION_DAYS = _read(env.int, "EVENT_HISTORY_RETENTION_DAYS", 30)
+TEST_RETENTION_DAYS = _read(env.int, "TEST_RETENTION_DAYS", 7)
 STREAM_CLOSE_SECONDS = _read(env.float, "STREAM_CLOSE_SECONDS", 60.0)
 
 # --- Engine ----------------------------------------------------------------------------------------------------------

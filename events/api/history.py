@@ -37,6 +37,11 @@ class EventSerializer(serializers.Serializer[Any]):
     time = serializers.DateTimeField()
     execution_id = serializers.UUIDField(allow_null=True)
     workflow_id = serializers.UUIDField(allow_null=True)
+    mode = serializers.ChoiceField(
+        choices=["test", "debug"],
+        required=False,
+        help_text="The mode of the execution; absent for live executions and other events.",
+    )
     data = serializers.DictField()  # type: ignore[assignment]
 
 

@@ -87,6 +87,7 @@ class Queued(Payload):
     rerun_of: str | None = None
     rerun_from: str | None = None
     """The node that the rerun starts from; none if the whole execution is rerun."""
+    mode: Literal["live", "test", "debug"] = "live"
 
 
 class Started(Payload):

@@ -22,6 +22,8 @@ class Event(TypedDict):
     execution_id: str | None
     workflow_id: str | None
     data: dict[str, Any]
+    mode: NotRequired[str]
+    """`test` or `debug`: the mode of the execution. Absent for live executions and other events."""
     replay: NotRequired[bool]
     """Recorded history that is sent again: nothing runs."""
 

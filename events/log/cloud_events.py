@@ -27,6 +27,8 @@ def cloud_event(event: RecordedEvent, stream: str = "", sequence: int = 0, **ext
         head += f'"executionid":"{event.execution_id}",'
     if event.workflow_id:
         head += f'"workflowid":"{event.workflow_id}",'
+    if not event.is_live:
+        head += f'"mode":"{event.mode}",'
     if extensions:
         head += orjson.dumps(extensions).decode()[1:-1] + ","
     return f'{head}"data":{event.payload}}}'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from events.log.recorded import LIVE
 from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
 from workflow_platform.core.identifiers import uuid7
 
@@ -26,6 +27,12 @@ class Stream(models.Model):
         related_name="+",
         help_text="Empty: a stream of the installation, or of a deleted workspace.",
     )
+    mode = models.CharField(
+        max_length=5,
+        default=LIVE,
+        db_default=LIVE,
+        help_text="The mode of its execution: live, test or debug. Endpoints receive only events of live ones.",
+    )
     last_sequence = models.BigIntegerField(default=0)
     removed_through = models.BigIntegerField(
         default=0, help_text="Events up to this sequence have been removed by retention."
@@ -45,6 +52,11 @@ class Stream(models.Model):
                 fields=["workspace", "ended_at"],
                 name="stream_ended",
                 condition=models.Q(ended_at__isnull=False, removed_at__isnull=True),
+            ),
+            models.Index(
+                fields=["workspace", "ended_at"],
+                name="stream_of_test_ended",
+                condition=models.Q(ended_at__isnull=False, removed_at__isnull=True) & ~models.Q(mode=LIVE),
             ),
             models.Index(fields=["removed_at"], name="stream_removed", condition=models.Q(removed_at__isnull=False)),
         ]

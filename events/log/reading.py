@@ -22,7 +22,7 @@ CLOCK_SLACK = timedelta(hours=1)
 COLUMNS = (
     "e.id::text, e.type, e.source, to_char(e.time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
     " e.execution_id::text, e.workflow_id::text, s.name, e.stream_id, e.workspace_id::text,"
-    " e.sequence, e.feed_sequence, e.workflow_sequence, e.transaction, e.data::text"
+    " e.sequence, e.feed_sequence, e.workflow_sequence, e.transaction, e.data::text, s.mode"
 )
 """The columns that `recorded` expects, of `events_event e JOIN events_stream s ON s.id = e.stream_id`."""
 SOURCE = "events_event e JOIN events_stream s ON s.id = e.stream_id AND e.sequence > s.removed_through"

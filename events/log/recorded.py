@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from events.catalogue.event_types import masked_payload
 from events.catalogue.stream_names import sequence_field
+
+LIVE: Final = "live"
+"""The mode of executions that work for real. Test and debug executions are marked in each of their events."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +37,13 @@ class RecordedEvent:
     workflow_sequence: int | None
     transaction: int
     payload: str
+    mode: str = LIVE
+    """The mode of the execution; `live` for other events. Envelopes show it unless it is `live`."""
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether the event belongs to no test or debug execution."""
+        return self.mode == LIVE
 
     @property
     def data(self) -> dict[str, Any]:
@@ -58,10 +68,11 @@ class RecordedEvent:
         """Return the envelope as JSON text, as this stream shows it."""
         execution = f'"{self.execution_id}"' if self.execution_id else "null"
         workflow = f'"{self.workflow_id}"' if self.workflow_id else "null"
+        mode = "" if self.is_live else f'"mode":"{self.mode}",'
         return (
             f'{{"id":"{self.id}","type":"{self.type}","source":"{self.source}","stream":"{stream_name}",'
             f'"sequence":{self.sequence_in(stream_name)},"time":"{self.time}","execution_id":{execution},'
-            f'"workflow_id":{workflow},"data":{self.payload}}}'
+            f'"workflow_id":{workflow},{mode}"data":{self.payload}}}'
         )
 
     def envelope(self, stream_name: str) -> dict[str, Any]:

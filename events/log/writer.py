@@ -17,7 +17,7 @@ from django.utils import timezone
 from events.catalogue.event_types import LIFECYCLE, TERMINAL, payload_text
 from events.catalogue.stream_names import FEED, WORKFLOW
 from events.log.models import Stream
-from events.log.recorded import RecordedEvent, time_text
+from events.log.recorded import LIVE, RecordedEvent, time_text
 from workflow_platform.core.identifiers import uuid7_text
 
 Sink = Callable[[list[RecordedEvent]], None]
@@ -59,6 +59,7 @@ class _Numbering:
     id: int
     name: str
     workspace_id: str | None
+    mode: str
     last: int
 
     def next(self) -> int:
@@ -74,14 +75,20 @@ def add_sink(sink: Sink, *, in_transaction: bool = False) -> None:
     (_in_transaction if in_transaction else _after_commit).append(sink)
 
 
-def open_stream(name: str, workspace_id: UUID | None) -> Stream:
+def open_stream(name: str, workspace_id: UUID | None, mode: str = LIVE) -> Stream:
     """Create a stream with no events yet."""
-    return Stream.objects.create(name=name, workspace_id=workspace_id)
+    return Stream.objects.create(name=name, workspace_id=workspace_id, mode=mode)
 
 
-def open_streams(named: Sequence[tuple[str, UUID]]) -> list[Stream]:
-    """Create streams with no events yet, by name and workspace."""
-    return Stream.objects.bulk_create([Stream(name=name, workspace_id=workspace) for name, workspace in named])
+def open_streams(named: Sequence[tuple[str, UUID]], modes: Sequence[str] = ()) -> list[Stream]:
+    """Create streams with no events yet, by name and workspace; `modes` are their modes, by default all live."""
+    modes = modes or [LIVE] * len(named)
+    return Stream.objects.bulk_create(
+        [
+            Stream(name=name, workspace_id=workspace, mode=mode)
+            for (name, workspace), mode in zip(named, modes, strict=True)
+        ]
+    )
 
 
 def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
@@ -119,6 +126,7 @@ def append(new_events: Sequence[NewEvent]) -> list[RecordedEvent]:
                 None if workflow is None else sequence if workflow is stream else workflow.next(),
                 number,
                 payload,
+                stream.mode,
             )
         )
     _insert(events)
@@ -226,7 +234,7 @@ def _advance(new_events: Sequence[NewEvent]) -> tuple[dict[int, _Numbering], dic
             " ended_at = CASE WHEN s.id = ANY(%(ended)s::bigint[]) THEN clock_timestamp() END,"
             " ended_as = COALESCE((%(ended_as)s::text[])[array_position(%(ended)s::bigint[], s.id)], '')"
             " FROM locked JOIN sums USING (id) CROSS JOIN mark WHERE s.id = locked.id AND locked.ended_at IS NULL"
-            " RETURNING s.id, s.name, s.workspace_id::text, s.last_sequence - sums.n, mark.n",
+            " RETURNING s.id, s.name, s.workspace_id::text, s.mode, s.last_sequence - sums.n, mark.n",
             {
                 "ids": list(counts),
                 "counts": list(counts.values()),
@@ -237,11 +245,11 @@ def _advance(new_events: Sequence[NewEvent]) -> tuple[dict[int, _Numbering], dic
             },
         )
         rows = cursor.fetchall()
-    streams = [_Numbering(*row[:4]) for row in rows]
+    streams = [_Numbering(*row[:5]) for row in rows]
     if counts.keys() - {stream.id for stream in streams}:
         raise StreamClosed(StreamClosed.__doc__)
     of_workflows = {stream.name: stream for stream in streams if stream.name.startswith(WORKFLOW)}
-    return {stream.id: stream for stream in streams}, of_workflows, rows[0][4] if rows else 0
+    return {stream.id: stream for stream in streams}, of_workflows, rows[0][5] if rows else 0
 
 
 def _ends(new_events: Sequence[NewEvent]) -> dict[int, str]:

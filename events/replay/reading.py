@@ -106,9 +106,10 @@ def envelope_text(replay: Replay, sequence: int, event: RecordedEvent) -> str:
     """Return the envelope of an event in the replay's stream as JSON text, with its original stream and sequence."""
     execution = f'"{event.execution_id}"' if event.execution_id else "null"
     workflow = f'"{event.workflow_id}"' if event.workflow_id else "null"
+    mode = "" if event.is_live else f'"mode":"{event.mode}",'
     return (
         f'{{"id":"{event.id}","type":"{event.type}","source":"{event.source}","stream":"{replay.stream}",'
-        f'"sequence":{sequence},"time":"{event.time}","execution_id":{execution},"workflow_id":{workflow},'
+        f'"sequence":{sequence},"time":"{event.time}","execution_id":{execution},"workflow_id":{workflow},{mode}'
         f'"replay":true,"original":{{"stream":"{event.stream}","sequence":{event.sequence}}},"data":{event.payload}}}'
     )
 

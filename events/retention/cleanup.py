@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
@@ -28,6 +29,8 @@ class Owner:
     name: str
     delete: Callable[[Workspace | None], int]
     """Deletes the rows whose events were removed, in chunks. Returns how many."""
+    delete_tests: Callable[[Mapping[UUID, datetime]], int]
+    """Deletes only those of test and debug executions that ended before the time of their workspace."""
     weigh: Callable[[str], tuple[int, int]]
     """Takes a query of stream ids; returns the number of rows that are deleted with these streams, and their bytes."""
 
@@ -63,14 +66,17 @@ def clean_up(
 ) -> CleanupReport:
     """Remove expired events, as `retention.remove` does, and delete their rows; with `owners`, the rows of owners too.
 
+    The rows of test and debug executions are deleted in any case.
+
     It may be killed at any time: the next cleanup completes it. Raises leases.AlreadyRunning.
     """
     with only_one(retention.LOCK):
-        removed = retention.remove(terms or RetentionTerms.of_settings(), workspace)
+        terms = terms or RetentionTerms.of_settings()
+        removed = retention.remove(terms, workspace)
         report = CleanupReport(removed, purge.collect(chunk))
-        if owners:
-            deleted = {owner.name: owner.delete(workspace) for owner in _owners}
-            report.owners = {name: (count, 0) for name, count in deleted.items() if count}
+        limits = retention.limits_of_tests(terms, workspace)
+        deleted = {owner.name: owner.delete(workspace) if owners else owner.delete_tests(limits) for owner in _owners}
+        report.owners = {name: (count, 0) for name, count in deleted.items() if count}
         if not report.is_empty:
             CleanupState.objects.filter(pk=1).update(ran_at=timezone.now(), report=_figures(report))
         return report
@@ -89,9 +95,9 @@ def forecast(
             removed = retention.remove(terms or RetentionTerms.of_settings(), workspace, note=_NOTED)
             cursor.execute(f"ANALYZE {_NOTED}")
             report = _forecast(removed)
-            if owners:
-                weighed = {owner.name: owner.weigh(_streams(workspace)) for owner in _owners}
-                report.owners = {name: figures for name, figures in weighed.items() if figures[0]}
+            streams = _streams(workspace, tests_only=not owners)
+            weighed = {owner.name: owner.weigh(streams) for owner in _owners}
+            report.owners = {name: figures for name, figures in weighed.items() if figures[0]}
             return report
         finally:
             cursor.execute(f"DROP TABLE {_NOTED}")
@@ -120,9 +126,10 @@ def _forecast(removed: RemovedEvents) -> CleanupReport:
     return report
 
 
-def _streams(workspace: Workspace | None) -> str:
+def _streams(workspace: Workspace | None, *, tests_only: bool) -> str:
     """Return the query of the streams whose events were removed, or would be."""
     only = f" AND workspace_id = '{workspace.pk}'" if workspace else ""
+    only += " AND mode <> 'live'" if tests_only else ""
     return (
         "SELECT id FROM events_stream WHERE ended_at IS NOT NULL"  # noqa: S608
         f" AND (removed_at IS NOT NULL OR id IN (SELECT id FROM {_NOTED})){only}"

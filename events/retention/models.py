@@ -27,6 +27,12 @@ class RetentionPolicy(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)],
         help_text="Days for which events of failed and timed-out executions are kept; empty: the same.",
     )
+    test_days = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)],
+        help_text="Days for which test and debug executions are kept, with their events; empty: TEST_RETENTION_DAYS.",
+    )
     max_events = models.PositiveBigIntegerField(
         null=True,
         blank=True,

@@ -44,6 +44,8 @@ class RetentionTerms:
     """The maximum number of events of ended streams; the oldest streams are removed first. 0: no limit."""
     close: timedelta | None = None
     """Events of an execution are removed this long after its end."""
+    keep_tests: timedelta | None = None
+    """For test and debug executions; None, or longer than `keep`: like others."""
 
     @classmethod
     def of_settings(cls) -> RetentionTerms:
@@ -52,6 +54,7 @@ class RetentionTerms:
             timedelta(days=settings.EVENT_HISTORY_RETENTION_DAYS),
             max_events=settings.EVENT_HISTORY_MAX_SIZE,
             close=None if settings.EVENT_HISTORY_ENABLED else timedelta(seconds=settings.STREAM_CLOSE_SECONDS),
+            keep_tests=timedelta(days=settings.TEST_RETENTION_DAYS),
         )
 
 
@@ -62,6 +65,8 @@ class _Rule:
     workspace: UUID | None
     before: datetime
     failed_before: datetime
+    tests_before: datetime
+    """Test and debug executions that ended before this time go, whatever their result."""
     others_before: datetime
     last_surplus: tuple[datetime, int]
     """The end and the id of the newest ended stream that exceeds `max_events`."""
@@ -83,12 +88,17 @@ def remove(terms: RetentionTerms, workspace: Workspace | None = None, note: str 
     """
     removed = RemovedEvents()
     for rule in _rules(terms, workspace):
-        for select in (_ENDED, _SYSTEM if rule.workspace is None else _WORKFLOWS):
+        for select in (_ENDED, _TESTS, _SYSTEM if rule.workspace is None else _WORKFLOWS):
             _remove(select, _parameters(rule), note, removed)
     if workspace is None:
         names = {"executions": f"{EXECUTION}%", "workflows": f"{WORKFLOW}%"}
         _remove(_ABANDONED, names | {"before": timezone.now()}, note, removed)
     return removed
+
+
+def limits_of_tests(terms: RetentionTerms, workspace: Workspace | None) -> dict[UUID, datetime]:
+    """Return by workspace the time before which test and debug executions must have ended to be removed."""
+    return {rule.workspace: rule.tests_before for rule in _rules(terms, workspace) if rule.workspace is not None}
 
 
 def _rules(terms: RetentionTerms, only: Workspace | None) -> list[_Rule]:
@@ -105,7 +115,9 @@ def _rules(terms: RetentionTerms, only: Workspace | None) -> list[_Rule]:
         own = _last_surplus(policy.max_events, workspace) if policy and policy.max_events else surplus
         before = _before(now, keep) if terms.close is None else now - terms.close
         failed_before = _before(now, max(keep, keep_failed)) if terms.close is None else before
-        rules.append(_Rule(workspace, before, failed_before, _before(now, keep), max(own, surplus)))
+        keep_tests = timedelta(days=policy.test_days) if policy and policy.test_days else terms.keep_tests
+        tests_before = _before(now, min(keep, keep if keep_tests is None else keep_tests))
+        rules.append(_Rule(workspace, before, failed_before, tests_before, _before(now, keep), max(own, surplus)))
     return rules
 
 
@@ -138,6 +150,7 @@ def _parameters(rule: _Rule) -> dict[str, Any]:
         "workspace": rule.workspace,
         "before": rule.before,
         "failed_before": rule.failed_before,
+        "tests_before": rule.tests_before,
         "latest": max(rule.before, rule.failed_before, rule.last_surplus[0]),
         "surplus_at": rule.last_surplus[0],
         "surplus_id": rule.last_surplus[1],
@@ -157,6 +170,13 @@ FROM events_stream
 WHERE workspace_id = %(workspace)s AND ended_at IS NOT NULL AND removed_at IS NULL AND ended_at <= %(latest)s
   AND (ended_at < CASE WHEN ended_as = ANY(%(failures)s) THEN %(failed_before)s ELSE %(before)s END
        OR (ended_at, id) <= (%(surplus_at)s, %(surplus_id)s))
+  AND (ended_at, id) > (%(after_at)s, %(after_id)s)
+ORDER BY ended_at, id LIMIT %(limit)s
+"""
+_TESTS = """
+SELECT id, workspace_id, created_at, last_sequence AS through, last_sequence - removed_through AS events, ended_at AS at
+FROM events_stream
+WHERE workspace_id = %(workspace)s AND ended_at < %(tests_before)s AND removed_at IS NULL AND mode <> 'live'
   AND (ended_at, id) > (%(after_at)s, %(after_id)s)
 ORDER BY ended_at, id LIMIT %(limit)s
 """

@@ -13,6 +13,7 @@ from events.catalogue.stream_names import FEED
 from events.history import history
 from events.history.history import EventFilter
 from events.log import reading
+from events.log.models import Stream
 from events.log.reading import StreamState
 from events.log.recorded import time_text
 from workflow_platform.core.accounts.models import Workspace
@@ -49,6 +50,7 @@ class StreamExport:
             "format": FORMAT,
             "stream": stream.name,
             "workspace": owner.slug if owner else None,
+            "mode": Stream.objects.values_list("mode", flat=True).get(pk=stream.id),
             "created_at": time_text(stream.created_at),
             "ended_at": _text(stream.ended_at),
             "first": stream.removed_through + 1,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import IO, Annotated, Any, TypeVar
+from typing import IO, Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 import orjson
@@ -23,7 +23,7 @@ from events.catalogue.stream_names import FEED, SYSTEM, WORKFLOW
 from events.log import partitions
 from events.log.models import Stream
 from events.log.reading import CLOCK_SLACK
-from events.log.recorded import RecordedEvent, time_text
+from events.log.recorded import LIVE, RecordedEvent, time_text
 from events.transfer.exporting import FORMAT
 from workflow_platform.core.accounts.models import Workspace
 from workflow_platform.core.validation import first_error
@@ -44,6 +44,7 @@ class CannotImport(Exception):
 
 
 Text = Annotated[str, StringConstraints(max_length=80)]
+Mode = Literal["live", "test", "debug"]
 
 
 class ExportHeader(BaseModel):
@@ -56,6 +57,7 @@ class ExportHeader(BaseModel):
     created_at: AwareDatetime | None = None
     first: int = Field(1, ge=1, lt=2**62)
     count: int | None = Field(None, ge=0, le=MOST_EVENTS)
+    mode: Mode = LIVE
 
 
 class ExportLine(BaseModel):
@@ -71,6 +73,7 @@ class ExportLine(BaseModel):
     time: AwareDatetime
     execution_id: UUID | None
     workflow_id: UUID | None
+    mode: Mode = LIVE
     data: dict[str, Any]
 
 
@@ -117,6 +120,7 @@ class StreamFile:
                     None,
                     0,  # before all new events: decision 13
                     payload,
+                    header.mode,
                 )
             if file.readline(LONGEST_LINE):
                 raise _at(number + 2, f"there are more lines than the {header.count} events that line 1 announces")
@@ -199,7 +203,7 @@ def import_stream(path: Path, workspace: Workspace, name: str | None = None) -> 
     partitions.make(sorted(file.days))
     try:
         with transaction.atomic():
-            stream = log.open_stream(name, workspace.pk)
+            stream = log.open_stream(name, workspace.pk, file.header.mode)
             log.restore(stream, _batches(file.events(stream.pk, str(workspace.pk), name)))
             # No more events follow. Retention counts from the end, which is now: otherwise it would remove old events
             # at once.

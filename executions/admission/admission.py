@@ -3,7 +3,9 @@
 The database is the queue. An execution is queued until it is *admitted* (`admitted_at`), which creates its RQ job. It
 counts against the limits until it ends or releases its lease. The queue contains new executions, and waiting or paused
 ones that are due to continue. Workspaces take turns: the workspace with the fewest admitted executions is next; within
-a workspace the order is `rank_at`, the age with an offset for the priority.
+a workspace the order is `rank_at`, the age with an offset for the priority. Test and debug executions come after all
+live ones, and live ones do not wait for them: for a live execution the limits of a workflow count live executions only,
+for a test all.
 
 Each workflow has a separate queue, and an admission pass reads only its head: the cost grows with the number of
 workflows that have queued executions, not with the length of their queues.
@@ -34,30 +36,35 @@ ENDED = [status.value for status in ExecutionStatus if status.ended]
 
 ACTIVE = "admitted_at IS NOT NULL AND status <> ALL(%(ended)s)"
 """The executions that count against the limits."""
+COUNTED = """counted AS MATERIALIZED (
+  SELECT active.*, g.for_live FROM active JOIN (VALUES (true), (false)) AS g(for_live) ON active.live OR NOT g.for_live
+)"""
+"""The rows of `active`, once for each kind of execution that they count for: live ones (`for_live`) or tests."""
 RATE_PART = f"GREATEST(0.001, w.rate_seconds / {RATE_PARTS})"
 """The length of a part in seconds, for the workflow `w`."""
 
 _PASS = f"""
 WITH RECURSIVE active AS MATERIALIZED (
-  SELECT workspace_id, workflow_id, concurrency_key FROM executions_execution WHERE {ACTIVE}
-), free AS MATERIALIZED (
+  SELECT workspace_id, workflow_id, concurrency_key, mode = 'live' AS live FROM executions_execution WHERE {ACTIVE}
+), {COUNTED}, free AS MATERIALIZED (
   SELECT GREATEST(0, %(cap)s - count(*)) AS slots FROM active
 ), full_keys AS MATERIALIZED (
-  SELECT a.workflow_id, a.concurrency_key FROM active a JOIN executions_workflow w ON w.id = a.workflow_id
+  SELECT a.workflow_id, a.concurrency_key, a.for_live FROM counted a JOIN executions_workflow w ON w.id = a.workflow_id
   WHERE w.max_concurrent_per_key IS NOT NULL
-  GROUP BY a.workflow_id, a.concurrency_key, w.max_concurrent_per_key HAVING count(*) >= w.max_concurrent_per_key
+  GROUP BY 1, 2, 3, w.max_concurrent_per_key HAVING count(*) >= w.max_concurrent_per_key
 ), full_workflows AS MATERIALIZED (
-  SELECT a.workflow_id FROM active a JOIN executions_workflow w ON w.id = a.workflow_id
-  WHERE w.max_concurrent IS NOT NULL GROUP BY a.workflow_id, w.max_concurrent HAVING count(*) >= w.max_concurrent
+  SELECT a.workflow_id, a.for_live FROM counted a JOIN executions_workflow w ON w.id = a.workflow_id
+  WHERE w.max_concurrent IS NOT NULL GROUP BY 1, 2, w.max_concurrent HAVING count(*) >= w.max_concurrent
 ), full_workspaces AS MATERIALIZED (
   SELECT a.workspace_id FROM active a JOIN accounts_workspace s ON s.id = a.workspace_id
   GROUP BY a.workspace_id, s.max_concurrent HAVING count(*) >= COALESCE(s.max_concurrent, %(workspace_cap)s)
 ), due AS MATERIALIZED (
-  SELECT id, workflow_id, concurrency_key, rank_at FROM executions_execution
+  SELECT id, workflow_id, concurrency_key, rank_at, mode = 'live' AS live FROM executions_execution
   WHERE admitted_at IS NULL AND status IN ('waiting', 'paused') AND resume_at <= statement_timestamp()
-    AND workflow_id NOT IN (SELECT workflow_id FROM full_workflows)
+    AND (workflow_id, mode = 'live') NOT IN (SELECT workflow_id, for_live FROM full_workflows)
     AND workspace_id NOT IN (SELECT workspace_id FROM full_workspaces)
-    AND (workflow_id, concurrency_key) NOT IN (SELECT workflow_id, concurrency_key FROM full_keys)
+    AND (workflow_id, concurrency_key, mode = 'live')
+      NOT IN (SELECT workflow_id, concurrency_key, for_live FROM full_keys)
   ORDER BY resume_at LIMIT {DUE_LOOK}
 ), queued AS (
   (SELECT workflow_id FROM executions_execution WHERE admitted_at IS NULL AND status = 'queued'
@@ -68,33 +75,42 @@ WITH RECURSIVE active AS MATERIALIZED (
     WHERE e.admitted_at IS NULL AND e.status = 'queued' AND e.workflow_id > queued.workflow_id
     ORDER BY e.workflow_id LIMIT 1) following
 ), workflows AS MATERIALIZED (
-  SELECT w.id, w.workspace_id, w.max_concurrent, w.max_concurrent_per_key, w.rate_limit, COALESCE(a.n, 0) AS active,
+  SELECT w.id, w.workspace_id, w.max_concurrent, w.max_concurrent_per_key, w.rate_limit,
+    COALESCE(a.live, 0) AS active_live, COALESCE(a.n, 0) AS active,
     COALESCE(s.max_concurrent, %(workspace_cap)s) AS workspace_cap,
-    LEAST(free.slots, w.max_concurrent - COALESCE(a.n, 0)) AS room,
-    w.rate_limit - (SELECT COALESCE(sum(b.starts), 0) FROM executions_ratebucket b WHERE b.workflow_id = w.id
-      AND b.began_at > clock_timestamp() - make_interval(secs => w.rate_seconds + {RATE_PART})) AS allowance
+    LEAST(free.slots, w.max_concurrent - COALESCE(a.live, 0)) AS room,
+    w.rate_limit - spent.live AS allowance, w.rate_limit - spent.n AS test_allowance
   FROM (SELECT workflow_id FROM queued UNION SELECT workflow_id FROM due) l
   JOIN executions_workflow w ON w.id = l.workflow_id JOIN accounts_workspace s ON s.id = w.workspace_id
-  LEFT JOIN (SELECT workflow_id, count(*) AS n FROM active GROUP BY 1) a ON a.workflow_id = w.id
+  LEFT JOIN (SELECT workflow_id, count(*) FILTER (WHERE live) AS live, count(*) AS n FROM active GROUP BY 1) a
+    ON a.workflow_id = w.id
+  CROSS JOIN LATERAL (
+    SELECT COALESCE(sum(b.starts), 0) AS live, COALESCE(sum(b.starts + b.test_starts), 0) AS n
+    FROM executions_ratebucket b WHERE b.workflow_id = w.id
+      AND b.began_at > clock_timestamp() - make_interval(secs => w.rate_seconds + {RATE_PART})) spent
   CROSS JOIN free
-  WHERE free.slots > 0 AND w.id NOT IN (SELECT workflow_id FROM full_workflows)
+  WHERE free.slots > 0 AND w.id NOT IN (SELECT workflow_id FROM full_workflows WHERE for_live)
     AND w.workspace_id NOT IN (SELECT workspace_id FROM full_workspaces)
 ), line AS MATERIALIZED (
   SELECT w.id AS workflow_id, head.* FROM workflows w CROSS JOIN LATERAL (
-    SELECT e.id, e.concurrency_key, e.rank_at, e.started_at IS NULL AS fresh FROM executions_execution e
+    SELECT e.id, e.concurrency_key, e.rank_at, e.mode = 'live' AS live, e.started_at IS NULL AS fresh
+    FROM executions_execution e
     WHERE e.workflow_id = w.id AND e.admitted_at IS NULL AND e.status = 'queued'
-      AND (e.workflow_id, e.concurrency_key) NOT IN (SELECT workflow_id, concurrency_key FROM full_keys)
+      AND (e.workflow_id, e.concurrency_key, e.mode = 'live')
+        NOT IN (SELECT workflow_id, concurrency_key, for_live FROM full_keys)
     ORDER BY e.rank_at
     LIMIT CASE WHEN w.max_concurrent_per_key IS NULL THEN w.room ELSE GREATEST(w.room, {KEYED_LOOK}) END) head
   WHERE w.allowance IS NULL OR w.allowance > 0
-  UNION ALL SELECT workflow_id, id, concurrency_key, rank_at, false FROM due
+  UNION ALL SELECT workflow_id, id, concurrency_key, rank_at, live, false FROM due
 ), keyed AS (
-  SELECT line.*, w.workspace_id, w.max_concurrent, w.max_concurrent_per_key, w.active, w.workspace_cap, w.allowance,
+  SELECT line.*, w.workspace_id, w.max_concurrent, w.max_concurrent_per_key, w.workspace_cap,
+    CASE WHEN line.live THEN w.active_live ELSE w.active END AS active,
+    CASE WHEN line.live THEN w.allowance ELSE w.test_allowance END AS allowance,
     row_number() OVER (PARTITION BY line.workflow_id, line.concurrency_key ORDER BY line.rank_at, line.id)
       + COALESCE(a.n, 0) AS in_key
   FROM line JOIN workflows w ON w.id = line.workflow_id
-  LEFT JOIN (SELECT workflow_id, concurrency_key, count(*) AS n FROM active GROUP BY 1, 2) a
-    ON a.workflow_id = line.workflow_id AND a.concurrency_key = line.concurrency_key
+  LEFT JOIN (SELECT workflow_id, concurrency_key, for_live, count(*) AS n FROM counted GROUP BY 1, 2, 3) a
+    ON a.workflow_id = line.workflow_id AND a.concurrency_key = line.concurrency_key AND a.for_live = line.live
 ), of_workflow AS (
   SELECT keyed.*, active + row_number() OVER (PARTITION BY workflow_id ORDER BY rank_at, id) AS in_workflow,
     count(*) FILTER (WHERE fresh) OVER (PARTITION BY workflow_id ORDER BY rank_at, id) AS fresh_before
@@ -108,7 +124,7 @@ WITH RECURSIVE active AS MATERIALIZED (
     AND (allowance IS NULL OR NOT fresh OR fresh_before <= allowance)
 ), chosen AS (
   SELECT id FROM of_workspace WHERE in_workspace <= workspace_cap
-  ORDER BY in_workspace, rank_at, id LIMIT (SELECT slots FROM free)
+  ORDER BY live DESC, in_workspace, rank_at, id LIMIT (SELECT slots FROM free)
 ), locked AS (
   SELECT e.id, w.max_concurrent_per_key IS NOT NULL AS keyed, w.rate_limit IS NOT NULL AS limited
   FROM executions_execution e JOIN workflows w ON w.id = e.workflow_id
@@ -116,14 +132,16 @@ WITH RECURSIVE active AS MATERIALIZED (
   FOR UPDATE OF e SKIP LOCKED
 )
 UPDATE executions_execution e SET admitted_at = clock_timestamp() FROM locked WHERE e.id = locked.id
-RETURNING e.id, e.priority, e.fencing_token, e.workflow_id, e.started_at IS NULL, locked.keyed, locked.limited
+RETURNING e.id, CASE WHEN e.mode = 'live' THEN e.priority ELSE 'low' END, e.fencing_token, e.mode = 'live',
+  e.workflow_id, e.started_at IS NULL, locked.keyed, locked.limited
 """  # noqa: S608 - nothing from outside is in it
 
 _SPEND = f"""
-INSERT INTO executions_ratebucket (workflow_id, began_at, starts)
-SELECT w.id, date_bin(make_interval(secs => {RATE_PART}), clock_timestamp(), 'epoch'), %(starts)s
+INSERT INTO executions_ratebucket AS b (workflow_id, began_at, starts, test_starts)
+SELECT w.id, date_bin(make_interval(secs => {RATE_PART}), clock_timestamp(), 'epoch'), %(starts)s, %(test_starts)s
 FROM executions_workflow w WHERE w.id = %(workflow)s AND w.rate_limit IS NOT NULL
-ON CONFLICT (workflow_id, began_at) DO UPDATE SET starts = executions_ratebucket.starts + EXCLUDED.starts
+ON CONFLICT (workflow_id, began_at)
+DO UPDATE SET starts = b.starts + EXCLUDED.starts, test_starts = b.test_starts + EXCLUDED.test_starts
 """  # noqa: S608
 _FORGET = f"""
 DELETE FROM executions_ratebucket b USING executions_workflow w WHERE w.id = %(workflow)s AND b.workflow_id = w.id
@@ -173,11 +191,12 @@ def _admit() -> int:
         for _ in range(MOST_PASSES):
             cursor.execute(_PASS, limit_parameters())
             rows = cursor.fetchall()
-            jobs += [rq_queues.NextClaim(id_, priority, token) for id_, priority, token, *_ in rows]
-            starts = Counter(workflow_id for *_, workflow_id, fresh, _keyed, limited in rows if fresh and limited)
-            for workflow_id, n in starts.items():
-                cursor.execute(_SPEND, {"workflow": workflow_id, "starts": n})
-                cursor.execute(_FORGET, {"workflow": workflow_id})
+            jobs += [rq_queues.NextClaim(id_, queue, token) for id_, queue, token, *_ in rows]
+            starts = Counter((workflow, live) for *_, live, workflow, fresh, _, limited in rows if fresh and limited)
+            for workflow in {workflow for workflow, _ in starts}:
+                counts = {"starts": starts[workflow, True], "test_starts": starts[workflow, False]}
+                cursor.execute(_SPEND, {"workflow": workflow} | counts)
+                cursor.execute(_FORGET, {"workflow": workflow})
             # Executions with the key of one just admitted may have hidden others from the pass.
             if not any(keyed for *_, keyed, _limited in rows):
                 break

@@ -58,6 +58,13 @@ def explain(execution: Execution, user: User) -> dict[str, Any] | None:
     """
     if execution.status != ExecutionStatus.QUEUED.value:
         return None
+    explanation = _explain(execution, user)
+    if not execution.is_live:
+        explanation["detail"] += f" Live executions start before this {execution.mode} execution."
+    return explanation
+
+
+def _explain(execution: Execution, user: User) -> dict[str, Any]:
     counts = queue_position.queue_counts(execution)
     workers = _workers(execution)
     if execution.admitted_at is not None:

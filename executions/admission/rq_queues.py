@@ -18,7 +18,7 @@ from rq.queue import Queue
 from rq.suspension import is_suspended
 
 from executions.admission.live_workers import count_live_workers
-from executions.models import Execution
+from executions.models import Execution, Priority
 from workflow_platform.core.redis_server import patient_client
 
 logger = logging.getLogger(__name__)
@@ -36,18 +36,23 @@ class NextClaim:
     """The next claim of an execution. Each claim increases the fencing token, so each has a different job id."""
 
     execution_id: UUID
-    priority: str
+    queue: str
     fencing_token: int
 
     @classmethod
     def of(cls, execution: Execution) -> NextClaim:
         """Return the claim that the execution waits for."""
-        return cls(execution.pk, execution.priority, execution.fencing_token)
+        return cls(execution.pk, queue_of(execution), execution.fencing_token)
 
     @property
     def job_id(self) -> str:
         """Return the id of the job that makes the claim."""
         return f"execution-{self.execution_id}-{self.fencing_token}"
+
+
+def queue_of(execution: Execution) -> str:
+    """Return the name of the RQ queue of the execution: its priority, and `low` for test and debug executions."""
+    return execution.priority if execution.is_live else Priority.LOW.value
 
 
 _JOB_ID = re.compile(r"execution-([0-9a-f-]{36})-[0-9]+")
@@ -93,10 +98,10 @@ def enqueue(claims: Iterable[NextClaim]) -> None:
     """Enqueue the jobs of the claims in one round trip."""
     by_queue: dict[str, list[NextClaim]] = {}
     for claim in claims:
-        by_queue.setdefault(claim.priority, []).append(claim)
+        by_queue.setdefault(claim.queue, []).append(claim)
     with _queue("default").connection.pipeline(transaction=False) as pipeline:
-        for priority, queue_claims in by_queue.items():
-            _queue(priority).enqueue_many(
+        for name, queue_claims in by_queue.items():
+            _queue(name).enqueue_many(
                 [
                     Queue.prepare_data(
                         JOB,
@@ -121,8 +126,8 @@ def without_job(executions: Sequence[Execution]) -> list[NextClaim]:
     """
     claims = [NextClaim.of(execution) for execution in executions]
     queued: set[str] = set()
-    for priority in {claim.priority for claim in claims}:
-        queued.update(_queue(priority).get_job_ids())
+    for name in {claim.queue for claim in claims}:
+        queued.update(_queue(name).get_job_ids())
     missing = [claim for claim in claims if claim.job_id not in queued]
     if not missing:
         return []
@@ -141,7 +146,7 @@ def workers_and_jobs_ahead(execution: Execution) -> tuple[int | None, bool, int]
     live, suspended = count_live_workers(), bool(is_suspended(_connection()))
     job_id, ahead = NextClaim.of(execution).job_id, 0
     for name in PRIORITIES:
-        if name == execution.priority:
+        if name == queue_of(execution):
             ids = _queue(name).get_job_ids()
             return live, suspended, ahead + ids.index(job_id) if job_id in ids else 0
         ahead += _queue(name).count

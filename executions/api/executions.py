@@ -53,7 +53,7 @@ class ExecutionViewSet(RerunActions):
     def list(self, request: Request) -> Response:
         query = ExecutionFilterSerializer.of(request)
         filters: dict[str, Any] = {
-            "workflow": "workflow_id", "status": "status__in", "trigger": "trigger",
+            "workflow": "workflow_id", "status": "status__in", "mode": "mode", "trigger": "trigger",
             "since": "queued_at__gte", "until": "queued_at__lt", "rerun_of": "rerun_of_id",
         }  # fmt: skip
         conditions = {filters[name]: value for name, value in query.validated_data.items() if value}

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from executions.api.serializers import ExecutionSerializer
 from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle import CannotStart
-from executions.models import Execution, Priority
+from executions.models import Execution, Mode, Priority
 from executions.reruns import (
     FAILED,
     MAX_IN_BULK,
@@ -44,6 +44,9 @@ class _RerunOptionsSerializer(BodySerializer):
     priority = serializers.ChoiceField(
         choices=Priority.choices, required=False, help_text="Defaults to the priority of the original execution."
     )
+    mode = serializers.ChoiceField(
+        choices=Mode.choices, required=False, help_text="Defaults to the mode of the original execution."
+    )
 
     def get_fields(self) -> dict[str, Any]:
         help_text = (
@@ -57,7 +60,8 @@ class _RerunOptionsSerializer(BodySerializer):
     def rerun_request(self) -> RerunRequest:
         """Return the rerun that the body describes."""
         data = self.validated_data
-        return RerunRequest(data["from"], data["version"], data.get("input"), data.get("priority"))
+        options = {"priority": data.get("priority"), "mode": data.get("mode")}
+        return RerunRequest(data["from"], data["version"], data.get("input"), **options)
 
 
 class RerunSerializer(_RerunOptionsSerializer):
@@ -157,7 +161,8 @@ class RerunActions(viewsets.GenericViewSet[Execution]):
     )
     @action(detail=False, methods=["post"], url_path="rerun")
     def rerun_many(self, request: Request) -> Response:
-        """Rerun all ended executions that match, oldest first. A dry run (the default) only counts them."""
+        """Rerun all ended live executions that match, oldest first; test and debug executions only by `ids`. A dry run
+        (the default) only counts them."""
         body = BulkRerunSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         matching = body.filters().matching(Execution.objects.visible_to(request.user, Role.EDITOR))

@@ -15,7 +15,7 @@ from events.catalogue.event_types import LIFECYCLE
 from events.history.event_filter import matching_types
 from executions.admission.explanation import Reason, explain
 from executions.domain.statuses import ExecutionStatus
-from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
+from executions.models import Execution, Mode, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
 from executions.pages import relations
 from executions.workflows.shown_definitions import for_viewers, settings_for_viewers
 from workflow_platform.core.api.inputs import BodySerializer, Moment, QuerySerializer
@@ -94,6 +94,11 @@ class VersionSerializer(_Definition, serializers.ModelSerializer[WorkflowVersion
 class ExecuteSerializer(BodySerializer):
     input = serializers.ListField(child=serializers.DictField(), required=False, max_length=100_000)
     priority = serializers.ChoiceField(choices=Priority.choices, default=Priority.DEFAULT.value)
+    mode = serializers.ChoiceField(
+        choices=Mode.choices,
+        default=Mode.LIVE.value,
+        help_text="`test` and `debug` executions come after live ones, and have no effect on endpoints and statistics.",
+    )
     wait = serializers.FloatField(min_value=0, max_value=60, required=False)
 
 
@@ -135,7 +140,7 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
     class Meta:
         model = Execution
         fields = [
-            "id", "workflow", "workflow_name", "workflow_version", "status", "trigger", "priority", "error",
+            "id", "workflow", "workflow_name", "workflow_version", "status", "mode", "trigger", "priority", "error",
             "queued_at", "started_at", "ended_at", "resume_at", "cancel_requested_at", "recoveries", "worker",
             "nodes_total", "cached_from", "stream", "events", "parent", "depth", "pause_requested",
             "rerun_of", "rerun_from", "cancelled_deliveries",
@@ -203,6 +208,7 @@ class ExecutionDetailSerializer(ExecutionSerializer):
 class ExecutionFilterSerializer(QuerySerializer):
     workflow = serializers.UUIDField(required=False)
     status = serializers.MultipleChoiceField(choices=[s.value for s in ExecutionStatus], required=False)
+    mode = serializers.ChoiceField(choices=Mode.choices, required=False)
     trigger = serializers.ChoiceField(choices=Trigger.choices, required=False)
     since = Moment(required=False)
     until = Moment(required=False)

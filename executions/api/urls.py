@@ -2,6 +2,7 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from executions.api.approvals import ApprovalViewSet
+from executions.api.binaries import BinaryView
 from executions.api.credentials import CredentialTypesView, CredentialViewSet
 from executions.api.executions import ExecutionViewSet
 from executions.api.schedules import PreviewView
@@ -16,6 +17,7 @@ router.register("approvals", ApprovalViewSet, basename="approval")
 
 urlpatterns = [
     path("node-types/", NodeTypesView.as_view(), name="node-types"),
+    path("executions/<uuid:execution_id>/binaries/<uuid:reference>/", BinaryView.as_view(), name="execution-binary"),
     path("trace/", TraceView.as_view(), name="trace"),
     path("schedules/preview/", PreviewView.as_view(), name="schedule-preview"),
     path("credential-types/", CredentialTypesView.as_view(), name="credential-types"),

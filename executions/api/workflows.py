@@ -234,6 +234,7 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
                     trigger=_trigger(request),
                     input=input,
                     priority=body.validated_data["priority"],
+                    mode=body.validated_data["mode"],
                     by=request.user,
                     awaited=bool(body.validated_data.get("wait")),
                     key=key,

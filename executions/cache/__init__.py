@@ -4,8 +4,8 @@
 requests compute a result. The engine uses the names below; without Redis every result is computed.
 """
 
-from executions.cache.flight import Flight, Hit, ask
+from executions.cache.flight import Flight, Hit, ask, peek
 from executions.cache.keys import execution_key, node_key
 from executions.cache.store import CacheStats, stats, ttl_ms
 
-__all__ = ["CacheStats", "Flight", "Hit", "ask", "execution_key", "node_key", "stats", "ttl_ms"]
+__all__ = ["CacheStats", "Flight", "Hit", "ask", "execution_key", "node_key", "peek", "stats", "ttl_ms"]

@@ -97,6 +97,15 @@ def ask(kind: Kind, key: str, ttl: int, cancelled: threading.Event) -> Hit | Fli
     return Flight(key, ttl)
 
 
+def peek(key: str, ttl: int) -> Hit | None:
+    """Return the cached result, if there is one, without an effect on the cache or its counters. Does not wait."""
+    try:
+        look = store().peek(key, ttl)
+    except Away:
+        return None
+    return Hit(look.value) if look.hit else None
+
+
 def _wait(
     results: Store, kind: Kind, key: str, ttl: int, token: str, cancelled: threading.Event
 ) -> Hit | Flight | None:

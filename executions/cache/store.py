@@ -55,6 +55,14 @@ end
 return {3}
 """
 )
+_PEEK = (
+    _NOW
+    + """
+local found = redis.call('HMGET', KEYS[1], 'at', 'data')
+if found[1] and tonumber(found[1]) + tonumber(ARGV[1]) > now then return found[2] end
+return false
+"""
+)
 _PUT = (
     _NOW
     + """
@@ -139,6 +147,7 @@ class Store:
             socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=once_more()
         )
         self._look, self._put = self.client.register_script(_LOOK), self.client.register_script(_PUT)
+        self._peek = self.client.register_script(_PEEK)
         self._renew, self._release = self.client.register_script(_RENEW), self.client.register_script(_RELEASE)
         self._away_until = 0.0
 
@@ -152,6 +161,12 @@ class Store:
             self._call(self.client.delete, keys[0])
             return self.look(kind, key, token, ttl)
         return Look(leads=reply[0] == 2)
+
+    def peek(self, key: str, ttl: int) -> Look:
+        """Look up a result not older than `ttl` ms without any effect: no lock, no count, no use."""
+        data = self._call(self._peek, [f"{PREFIX}value:{key}"], [ttl])
+        result = None if data is None else _decoded(data)
+        return Look() if result is None else Look(result[0], hit=True)
 
     def put(self, key: str, value: Any, ttl: int) -> bool:
         """Store a result for `ttl` ms unless it is too large or has no JSON form. Returns whether it is stored."""

@@ -36,6 +36,11 @@ def compact(origins: list[Origin], inputs: int) -> Origins:
     return SAME if len(origins) == inputs and origins == list(range(inputs)) else origins
 
 
+def of_all(inputs: int) -> Origins:
+    """Return the origins of one item that was made of all input items."""
+    return compact([list(range(inputs))], inputs)
+
+
 def limited(lineage: Lineage, counts: Mapping[str, int]) -> dict[str, Origins]:
     """Return the lineage without the outputs that have no items, by `counts`, or too many numbers."""
     return {

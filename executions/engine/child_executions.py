@@ -48,6 +48,7 @@ def _start(run: NodeRun, workflow: str, items: Items, wait: bool, key: Concurren
             trigger=Trigger.WORKFLOW,
             input=list(items),
             priority=parent.priority,
+            mode=parent.mode,
             by=parent.created_by,
             parent_run=run,
             key=key,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from executions import credentials
+from executions import binaries, credentials
 from executions.domain.ancestry import RecordedRun
 from executions.domain.errors import NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionScope, Resolver
@@ -109,7 +109,8 @@ class NodeAttempt:
         """Make the attempt in a thread that may block: a node that computes runs in a sandbox process."""
         run = partial(sandbox_runner.run, self._type) if self._computes else self._type.perform
         if self._cached:
-            run = partial(run_cached, self._execution.workspace_id, self._type, run)
+            execution = self._execution
+            run = partial(run_cached, execution.workspace_id, self._type, run, read_only=not execution.is_live)
         workspace = str(self._execution.workspace_id)
         evaluator = sandbox_runner.FallbackEvaluator(self._scope, workspace, self._active.cancelled)
         with log_context(node=self._node.id, attempt=self._active.row.attempt):
@@ -153,6 +154,7 @@ class NodeAttempt:
             deliver=partial(node_deliveries.deliver, row),
             find_credential=partial(credentials.open_for_node, workspace),
             mark_credential=partial(credentials.mark, workspace),
+            files=binaries.FilesOfExecution(workspace, self._execution.pk),
             inline=inline,
         )
 
@@ -220,7 +222,12 @@ def _peak_memory() -> int:
 def _scope(
     definition: Definition, execution: Execution, past: PastRuns, inputs: dict[str, Items], record: RecordedRun
 ) -> ExpressionScope:
-    about = {"id": str(execution.pk), "trigger": execution.trigger, "resumeUrl": waits.resume_url(execution.pk)}
+    about = {
+        "id": str(execution.pk),
+        "mode": execution.mode,
+        "trigger": execution.trigger,
+        "resumeUrl": waits.resume_url(execution.pk),
+    }
     workflow = {"id": str(execution.workflow_id), "name": execution.workflow.name}
     names = NodeNames(past.latest, definition.graph)
     return ExpressionScope(

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from executions import cache
 from executions.domain.ancestry import Ancestry
+from executions.domain.binaries import references_in
 from executions.domain.errors import NodeError
 from executions.domain.graph import Node
 from executions.domain.input_origins import lineage_in_input
@@ -38,16 +39,21 @@ def run_cached(
     node_type: NodeType[Any],
     run: Callable[[NodeContext[Any]], NodeResult],
     context: NodeContext[Any],
+    *,
+    read_only: bool = False,
 ) -> NodeResult:
     """Return the result from the cache, or `run` the node and store its result. Raises what `run` raises; an error is
-    never stored."""
+    never stored. `read_only`: a test may use what live executions have stored, and stores nothing."""
     assert context.node.cache is not None
     context.resolved = {}
     try:
         key = cache.node_key(workspace_id, node_type, context)
     except (NodeError, TypeError, ValueError):
         return run(context)  # the node's own error is more precise
-    answer = cache.ask("node", key, cache.ttl_ms(context.node.cache.ttl), context.cancelled)
+    ttl = cache.ttl_ms(context.node.cache.ttl)
+    answer = cache.peek(key, ttl) if read_only else cache.ask("node", key, ttl, context.cancelled)
+    if answer is None:
+        return run(context)
     if isinstance(answer, cache.Hit):
         return NodeResult(answer.value["outputs"], answer.value["lineage"], from_cache=True)
     value: dict[str, Any] | None = None
@@ -60,7 +66,12 @@ def run_cached(
             value = {"outputs": outputs, "lineage": result.lineage}
         return result
     finally:
-        answer.resolve(value, keep=value is not None)
+        answer.resolve(value, keep=value is not None and not _has_files(value["outputs"]))
+
+
+def _has_files(outputs: Mapping[str, Items]) -> bool:
+    """Tell whether an item has files. They belong to their execution, so a result with files is not cached."""
+    return any(references_in(items) for items in outputs.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +92,8 @@ class ExecutionCache:
     def __init__(self, execution: Execution, definition: Definition, *, has_begun: bool) -> None:
         """An execution that `has_begun` already has node runs, and does not use the cache."""
         options: Mapping[str, Any] | None = definition.settings.get("cache")
-        is_rerun = execution.rerun_of_id is not None  # a rerun is meant to run
-        self.enabled = options is not None and not has_begun and not is_rerun and settings.CACHE_ENABLED
+        is_meant_to_run = execution.rerun_of_id is not None or not execution.is_live
+        self.enabled = options is not None and not has_begun and not is_meant_to_run and settings.CACHE_ENABLED
         self.cancelled = threading.Event()
         self._execution, self._ttl = execution, cache.ttl_ms((options or {}).get("ttl"))
         self._flight: cache.Flight | None = None
@@ -113,9 +124,9 @@ class ExecutionCache:
 
     def set_result(self, outputs: ExecutionOutputs, ancestry: Ancestry, rows: Iterable[NodeRun]) -> None:
         """Note the result of an execution that completes; it is stored only if no node failed."""
-        if not self.enabled or any(row.status == NodeRunStatus.FAILED for row in rows):
-            return
         node, items = outputs.last or (None, {})
+        if not self.enabled or _has_files(items) or any(row.status == NodeRunStatus.FAILED for row in rows):
+            return
         key = outputs.last_key
         counts = {name: len(each) for name, each in items.items()}
         self._value = {

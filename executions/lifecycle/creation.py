@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -14,13 +14,15 @@ from django.utils import timezone
 
 from events import log
 from events.log import NewEvent
+from executions import binaries
 from executions.admission import admission
+from executions.domain.binaries import references_in
 from executions.domain.graph import Graph
 from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle import concurrency_keys, policies
 from executions.lifecycle.base import OUTSIDE, event, finish_without_lease
 from executions.lifecycle.rerun_copy import OldRun, copy_runs, leave_out, reused_events
-from executions.models import Execution, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
+from executions.models import Execution, Mode, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.identifiers import uuid7
@@ -31,6 +33,8 @@ HEAD_START = {
     Priority.LOW.value: timedelta(seconds=-300),
 }
 """The offset that a priority adds to the age of an execution in the queue. No priority starves another."""
+BEHIND_LIVE = timedelta(days=36_500)
+"""The offset that puts test and debug executions behind all live ones in the queue, whatever their age."""
 TRIGGER_NODES = {Trigger.WEBHOOK.value: "webhook_trigger", Trigger.SCHEDULE.value: "schedule_trigger"}
 """The trigger node that an execution starts at. Other executions start at the manual trigger if there is one."""
 
@@ -52,6 +56,7 @@ class NewExecution:
     trigger: Trigger
     input: list[dict[str, Any]]
     priority: str = Priority.DEFAULT
+    mode: str = Mode.LIVE
     by: User | None = None
     trigger_node: str | None = None
     version: WorkflowVersion | None = None
@@ -62,6 +67,8 @@ class NewExecution:
     reused: list[OldRun] = field(default_factory=list)
     replaced: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    files: Collection[UUID] = ()
+    """New files that no execution uses yet."""
     key: concurrency_keys.ConcurrencyKey | None = None
     """The concurrency key, once `settle_keys` has evaluated it."""
     id: UUID = field(default_factory=uuid7)
@@ -130,10 +137,12 @@ def _create(executions: Sequence[NewExecution]) -> list[Execution | CannotStart]
     if not pairs:
         return list(rows)
     skipped, events = policies.apply([row for _, row in pairs])
-    streams = log.open_streams([(f"execution:{row.pk}", row.workspace_id) for _, row in pairs])
+    names = [(f"execution:{row.pk}", row.workspace_id) for _, row in pairs]
+    streams = log.open_streams(names, [row.mode for _, row in pairs])
     for (_, row), stream in zip(pairs, streams, strict=True):
         row.stream = stream
     Execution.objects.bulk_create([row for _, row in pairs])
+    _share_files(pairs)
     events += [_queued(new, row) for new, row in pairs]
     events += _reuse([(new, row) for new, row in pairs if new.reused or new.left_out])
     for _, row in pairs:
@@ -172,11 +181,12 @@ def _row(new: NewExecution) -> Execution | CannotStart:
         trigger=new.trigger,
         trigger_node=node_id,
         priority=new.priority,
+        mode=new.mode,
         input=new.input,
         created_by=new.by,
         nodes_total=len(version.nodes),
         queued_at=now,
-        rank_at=now - HEAD_START[str(new.priority)],
+        rank_at=now - HEAD_START[str(new.priority)] + (timedelta(0) if new.mode == Mode.LIVE else BEHIND_LIVE),
         awaited=new.awaited,
         concurrency_key=new.key.text if new.key else "",
         parent=new.parent_run.execution if new.parent_run else None,
@@ -199,6 +209,17 @@ def _trigger_node(nodes: list[dict[str, Any]], trigger: Trigger) -> str:
     return str(triggers[0]["id"])
 
 
+def _share_files(pairs: Sequence[tuple[NewExecution, Execution]]) -> None:
+    """Let reruns use all files of their old executions, children the files of the items that they were started with,
+    and the executions of requests the files of their requests."""
+    binaries.copy_uses([(row.pk, new.rerun_of.pk) for new, row in pairs if new.rerun_of is not None])
+    for new, row in pairs:
+        if new.parent_run is not None:
+            binaries.share(new.parent_run.execution_id, row.pk, references_in(new.input))
+        if new.files:
+            binaries.adopt(row.pk, row.workspace_id, new.files)
+
+
 # --- events, and the node runs that a rerun reuses --------------------------------------------------------------------
 
 
@@ -214,6 +235,7 @@ def _queued(new: NewExecution, row: Execution) -> NewEvent:
         "parent": str(row.parent_id) if row.parent_id else None,
         "rerun_of": str(row.rerun_of_id) if row.rerun_of_id else None,
         "rerun_from": row.rerun_from or None,
+        "mode": str(row.mode),
     }
     return event(row, "queued", data, OUTSIDE)
 

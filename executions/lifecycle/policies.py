@@ -12,7 +12,7 @@ from uuid import UUID
 from events.log import NewEvent
 from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle.control import cancel_locked
-from executions.models import Execution, Workflow
+from executions.models import Execution, Mode, Workflow
 
 REPLACED = "A newer execution replaced it (concurrency policy cancel_running)."
 _ENDED = [status.value for status in ExecutionStatus if status.ended]
@@ -31,9 +31,9 @@ def apply(rows: Sequence[Execution]) -> tuple[dict[UUID, str], list[NewEvent]]:
     list(locked.order_by("pk").values_list("pk"))
     left_out: dict[UUID, str] = {}
     events: list[NewEvent] = []
-    rivals_by_key: dict[tuple[UUID, str], list[Execution]] = {}
+    rivals_by_key: dict[tuple[UUID, str, bool], list[Execution]] = {}
     for row in limited:
-        key = row.workflow_id, row.concurrency_key
+        key = row.workflow_id, row.concurrency_key, row.is_live
         if key not in rivals_by_key:
             rivals_by_key[key] = _rivals(row)
         rivals, limit = rivals_by_key[key], int(_concurrency(row)["limit"])
@@ -57,8 +57,12 @@ def _concurrency(row: Execution) -> dict[str, Any]:
 
 
 def _rivals(row: Execution) -> list[Execution]:
-    """Return the active executions that count against the same limit, oldest first."""
+    """Return the active executions that count against the same limit, oldest first.
+
+    Live ones and tests are counted separately: neither skips or cancels the other.
+    """
     rows = Execution.objects.filter(workflow=row.workflow_id, cancel_requested_at__isnull=True)
+    rows = rows.live() if row.is_live else rows.exclude(mode=Mode.LIVE)
     if _concurrency(row).get("key"):
         rows = rows.filter(concurrency_key=row.concurrency_key)
     rows = rows.exclude(status__in=_ENDED).select_related("workflow", "version").order_by("id")

@@ -1,10 +1,11 @@
-"""The tables of executions: workflows, executions, node runs, schedules, credentials and waits.
+"""The tables of executions: workflows, executions, node runs, schedules, credentials, waits and files.
 
 Other packages may use all of them; only `executions.lifecycle` changes a status.
 """
 
+from executions.models.binary import Binary, BinaryChunk, BinaryUse
 from executions.models.credential import Credential
-from executions.models.execution import Execution, Priority, Trigger
+from executions.models.execution import Execution, Mode, Priority, Trigger
 from executions.models.node_run import NodeRun
 from executions.models.rate_bucket import RateBucket
 from executions.models.schedule import Missed, Schedule
@@ -12,9 +13,13 @@ from executions.models.wait import Wait, WaitKind
 from executions.models.workflow import NoSuchWorkflow, WebhookClaim, WebhookRoute, Workflow, WorkflowVersion
 
 __all__ = [
+    "Binary",
+    "BinaryChunk",
+    "BinaryUse",
     "Credential",
     "Execution",
     "Missed",
+    "Mode",
     "NoSuchWorkflow",
     "NodeRun",
     "Priority",

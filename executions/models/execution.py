@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Self
 from uuid import UUID
 
 from django.conf import settings
@@ -35,8 +36,18 @@ class Priority(models.TextChoices):
     LOW = "low"
 
 
+class Mode(models.TextChoices):
+    """What an execution is for. Only live ones count, notify endpoints and start error workflows (decision 47)."""
+
+    LIVE = "live"
+    TEST = "test"
+    DEBUG = "debug"
+
+
 class ExecutionQuerySet(WorkspaceScopedQuerySet["Execution"]):
-    pass
+    def live(self) -> Self:
+        """Return the live executions: the ones that statistics count."""
+        return self.filter(mode=Mode.LIVE)
 
 
 class Execution(models.Model):
@@ -52,6 +63,13 @@ class Execution(models.Model):
     trigger = models.CharField(max_length=10, choices=Trigger.choices)
     trigger_node = models.CharField(max_length=100, help_text="The node that receives the input.")
     priority = models.CharField(max_length=10, choices=Priority.choices, default=Priority.DEFAULT)
+    mode = models.CharField(
+        max_length=5,
+        choices=Mode.choices,
+        default=Mode.LIVE,
+        db_default=Mode.LIVE,
+        help_text="Test and debug executions come after live ones, and have no effect on endpoints and statistics.",
+    )
     input = models.JSONField(default=list, help_text="Items: a list of JSON objects.")
     error = models.JSONField(null=True)
     nodes_total = models.PositiveIntegerField(default=0)
@@ -70,7 +88,8 @@ class Execution(models.Model):
 
     rank_at = models.DateTimeField(
         default=timezone.now,
-        help_text="Position in the queue: the time of queueing, less the head start of its priority.",
+        help_text="Position in the queue: the time of queueing, less the head start of its priority; far in the future"
+        " for test and debug executions, which come last.",
     )
     admitted_at = models.DateTimeField(null=True, help_text="When the limits admitted it.")
     concurrency_key = models.CharField(max_length=200, blank=True)
@@ -112,6 +131,7 @@ class Execution(models.Model):
                 condition=models.Q(status__in=[choice for choice, _ in STATUS_CHOICES]),
                 name="execution_status_is_known",
             ),
+            models.CheckConstraint(condition=models.Q(mode__in=Mode.values), name="execution_mode_is_known"),
             models.CheckConstraint(
                 condition=models.Q(status__in=ENDED, ended_at__isnull=False)
                 | (~models.Q(status__in=ENDED) & models.Q(ended_at__isnull=True)),
@@ -123,6 +143,14 @@ class Execution(models.Model):
             models.Index(fields=["workflow", "-id"]),
             models.Index(
                 fields=["workspace", "ended_at"], name="execution_ended", condition=models.Q(ended_at__isnull=False)
+            ),
+            models.Index(  # tests are few: lists and retention find them without reading the live ones
+                fields=["workspace", "-id"], name="execution_of_test", condition=~models.Q(mode=Mode.LIVE)
+            ),
+            models.Index(
+                fields=["workspace", "ended_at"],
+                name="execution_of_test_ended",
+                condition=models.Q(ended_at__isnull=False) & ~models.Q(mode=Mode.LIVE),
             ),
             # Not on the lease: its renewals stay cheap (HOT).
             models.Index(fields=["status"], name="execution_unended", condition=~models.Q(status__in=ENDED)),
@@ -159,6 +187,11 @@ class Execution(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workflow_id}/{self.id}"
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether the execution is no test and is not debugged."""
+        return self.mode == Mode.LIVE
 
     @cached_property
     def trace_id(self) -> UUID:

@@ -15,7 +15,10 @@ class RateBucket(models.Model):
         Workflow, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False
     )
     began_at = models.DateTimeField()
-    starts = models.PositiveIntegerField()
+    starts = models.PositiveIntegerField(help_text="Of live executions.")
+    test_starts = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Of test and debug executions, which count only for each other."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["workflow", "began_at"], name="one_rate_bucket_per_time")]

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
-from executions.domain.lineage import Origin, compact
+from executions.domain.lineage import of_all
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.paths import MISSING, FieldPath, as_field, read, with_value
 
@@ -63,8 +63,7 @@ class Aggregate(NodeType[AggregateParameters]):
             values = _values(items, field, parameters)
             is_plain = into is None and any(field in item for item in items)  # a name with a dot, and no path
             out = {**out, name: values} if is_plain else with_value(out, name, values)
-        everything: list[Origin] = [list(range(len(items)))]
-        return NodeResult({"main": [out]}, {"main": compact(everything, len(items))})
+        return NodeResult({"main": [out]}, {"main": of_all(len(items))})
 
 
 def _fields(parameters: AggregateParameters) -> list[tuple[str, str | None]]:

@@ -22,6 +22,7 @@ from executions.domain.graph import Node
 from executions.domain.items import Item, Items
 from executions.domain.lineage import Lineage, Origin, compact
 from executions.domain.redaction import Redaction
+from executions.nodes.file_access import FileStore, NoFiles
 from workflow_platform.core.validation import field_errors, first_error
 
 # For annotations only: computing nodes also run in sandbox processes, which do not load Django.
@@ -136,6 +137,8 @@ class NodeContext(Generic[P]):
     """Resolved parameters by item, if they are kept: the node then uses the values of the cache key."""
     find_credential: CredentialFinder = _without_credentials
     redaction: Redaction = field(default_factory=Redaction)
+    files: FileStore = field(default_factory=NoFiles)
+    """The files of the execution; blocking nodes may read and make them."""
     cost: Cost = field(default_factory=Cost)
     """Set by nodes that run in other processes."""
     shared: Any = None

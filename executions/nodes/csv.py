@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import orjson
@@ -10,13 +8,13 @@ from pydantic import Field
 
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
+from executions.domain.lineage import Origin, compact, of_all
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import number
+from executions.nodes.csv_reading import MAX_COLUMNS, MAX_ROWS, CsvFormat, parse
 from executions.nodes.paths import FieldPath, read, text_at, with_value
 
 MAX_TEXT = 16_000_000
-MAX_ROWS = 200_000
-MAX_COLUMNS = 2_000
 _SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 # The limit applies to the process, and its default rejects long fields. Whole texts are limited by MAX_TEXT.
@@ -39,7 +37,11 @@ class CsvParameters(Parameters):
         min_length=1,
         max_length=1,
     )
-    header: bool = Field(True, title="Header", description="Whether the first row contains the column names.")
+    header: bool = Field(
+        True,
+        title="Header",
+        description="Whether the first row contains the column names. A second column of a name is renamed: name_2.",
+    )
     columns: list[FieldPath] = Field(
         [],
         title="Columns",
@@ -53,6 +55,15 @@ class CsvParameters(Parameters):
         description="For parse: convert numbers, true and false, and empty values to null.",
     )
     skip_empty_rows: bool = Field(True, title="Skip empty rows")
+    skip_lines: int = Field(
+        0,
+        title="Skip lines",
+        description="For parse: the number of lines to ignore before the header, such as a title. A first line sep=; is"
+        " not counted: it sets the delimiter.",
+        ge=0,
+        le=10_000,
+    )
+    trim: bool = Field(False, title="Trim", description="For parse: remove white space around values and column names.")
     line_end: Literal["crlf", "lf"] = Field("crlf", title="Line end", description="For write. RFC 4180 requires CR LF.")
     escape_formulas: bool = Field(
         False,
@@ -73,58 +84,40 @@ class Csv(NodeType[CsvParameters]):
     def run(self, context: NodeContext[CsvParameters]) -> NodeResult:
         parameters = context.parameters()
         if parameters.operation == "write":
-            return NodeResult({"main": [with_value({}, parameters.into, write(context.items, parameters))]})
-        out: list[Item] = []
+            written = with_value({}, parameters.into, write(context.items, parameters))
+            return NodeResult({"main": [written]}, {"main": of_all(len(context.items))})
+        out, origins = list[Item](), list[Origin]()
         for index, item in enumerate(context.items):
             if context.cancelled.is_set():
                 raise NodeError("Cancelled.")
             parameters = context.parameters(index)
             text = text_at(item, parameters.field, "field", index, MAX_TEXT)
+            form, convert = _form(parameters), _typed if parameters.infer_types else None
             try:
-                out += parse(text, parameters, MAX_ROWS - len(out))
+                rows = parse(text, form, MAX_ROWS - len(out), convert)
             except (csv.Error, ValueError) as error:
                 raise NodeError(f"parameters.field: the CSV text is invalid: {error} (item {index}).") from None
-        return NodeResult({"main": out})
+            out += rows
+            origins += [index] * len(rows)
+        return NodeResult({"main": out}, {"main": compact(origins, len(context.items))})
 
 
-def _dialect(parameters: CsvParameters) -> dict[str, Any]:
+def _form(parameters: CsvParameters) -> CsvFormat:
+    """Return how the text is read and written. Raises NodeError."""
     delimiter = "\t" if parameters.delimiter == "\\t" else parameters.delimiter
     if len(delimiter) != 1 or delimiter in "\r\n" or delimiter == parameters.quote:
         raise NodeError("parameters.delimiter: must be one character other than the quote, or \\t.")
     if parameters.quote in "\r\n":
         raise NodeError("parameters.quote: must not be a line break.")
-    return {"delimiter": delimiter, "quotechar": parameters.quote, "doublequote": True, "strict": True}
-
-
-def parse(text: str, parameters: CsvParameters, max_rows: int = MAX_ROWS) -> list[Item]:
-    """Return the rows as items. A short row has no values for the last fields. Raises csv.Error, ValueError."""
-    rows = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), **_dialect(parameters))
-    names = _names(next(rows, []), parameters) if parameters.header else list(parameters.columns)
-    out: list[Item] = []
-    for row in _filled(rows, parameters.skip_empty_rows):
-        if len(out) >= max_rows:
-            raise ValueError(f"there are more than {MAX_ROWS} rows, the limit")
-        if len(row) > len(names):
-            if parameters.header or parameters.columns or len(row) > MAX_COLUMNS:
-                raise ValueError(f"row {len(out) + 1} has {len(row)} fields; the number of columns is {len(names)}")
-            names += [f"column_{place}" for place in range(len(names) + 1, len(row) + 1)]
-        values: list[Any] = [_typed(value) for value in row] if parameters.infer_types else row
-        out.append(dict(zip(names, values, strict=False)))
-    return out
-
-
-def _filled(rows: Iterator[list[str]], skip_empty: bool) -> Iterator[list[str]]:
-    return (row for row in rows if row or not skip_empty)
-
-
-def _names(header: list[str], parameters: CsvParameters) -> list[str]:
-    names = [name or f"column_{place}" for place, name in enumerate(header, 1)]
-    if len(names) > MAX_COLUMNS:
-        raise ValueError(f"there are {len(names)} columns; the limit is {MAX_COLUMNS}")
-    if len(set(names)) < len(names):
-        duplicate = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"two columns are named {duplicate[:100]!r}")
-    return names
+    return CsvFormat(
+        delimiter,
+        parameters.quote,
+        parameters.header,
+        tuple(parameters.columns),
+        parameters.skip_lines,
+        parameters.skip_empty_rows,
+        parameters.trim,
+    )
 
 
 def _typed(value: str) -> Any:
@@ -148,7 +141,7 @@ def write(items: Items, parameters: CsvParameters) -> str:
             f" the limits are {MAX_COLUMNS} columns and {MAX_ROWS} rows."
         )
     lines = _Lines("\n" if parameters.line_end == "lf" else "\r\n")
-    writer = csv.writer(lines, lineterminator="\r\n", **_dialect(parameters))
+    writer = csv.writer(lines, lineterminator="\r\n", **_form(parameters).dialect())
     if parameters.header:
         writer.writerow(columns)
     for item in items:

@@ -6,6 +6,7 @@ from pydantic import Field
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from executions.domain.errors import NodeError
+from executions.domain.lineage import SAME
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.paths import FieldPath, text_at, with_value
 
@@ -51,7 +52,8 @@ class HtmlExtract(NodeType[HtmlExtractParameters]):
     inline_bytes = 2 * 1024
 
     def run(self, context: NodeContext[HtmlExtractParameters]) -> NodeResult:
-        return NodeResult({"main": [self._extract(context, index) for index in range(len(context.items))]})
+        out = [self._extract(context, index) for index in range(len(context.items))]
+        return NodeResult({"main": out}, {"main": SAME})
 
     def _extract(self, context: NodeContext[HtmlExtractParameters], index: int) -> dict[str, Any]:
         parameters = context.parameters(index)

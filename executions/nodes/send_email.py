@@ -5,22 +5,21 @@ import smtplib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from email.utils import getaddresses
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from django.conf import settings
 from django.core import mail
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from pydantic import ConfigDict, Field
 
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
+from executions.nodes import mail_attachments
 from executions.nodes.base import ItemNodeType, NodeContext, Parameters
+from executions.nodes.mail_addresses import MAX_ADDRESSES, Addresses, addresses_in
+from executions.nodes.mail_attachments import Attachments
 
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-MAX_RECIPIENTS = 100
 MAX_BODY = 5_000_000
 MAX_HEADER = 998  # RFC 5322, 2.1.1
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
@@ -33,17 +32,19 @@ _OWN_HEADERS = frozenset({
 
 
 class SendEmailParameters(Parameters):
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True, coerce_numbers_to_str=True)
 
     from_: str = Field(
         "", alias="from", title="From", description="Defaults to the setting EMAIL_FROM.", max_length=MAX_HEADER
     )
-    to: str | list[str] = Field(
-        title="To", description="Addresses, separated by commas or as a list: ann@example.com, Bob <bob@example.com>."
+    to: Addresses = Field(
+        title="To",
+        description="Addresses, separated by commas, semicolons or line breaks, or as a list: ann@example.com, Bob"
+        " <bob@example.com>.",
     )
-    cc: str | list[str] = Field("", title="Cc")
-    bcc: str | list[str] = Field("", title="Bcc", description="Recipients whom the others do not see.")
-    reply_to: str | list[str] = Field("", title="Reply to")
+    cc: Addresses = Field("", title="Cc")
+    bcc: Addresses = Field("", title="Bcc", description="Recipients whom the others do not see.")
+    reply_to: Addresses = Field("", title="Reply to")
     subject: str = Field("", title="Subject", max_length=MAX_HEADER)
     text: str = Field("", title="Text", max_length=MAX_BODY)
     html: str = Field(
@@ -55,6 +56,7 @@ class SendEmailParameters(Parameters):
     headers: dict[str, str] = Field(
         {}, title="Headers", description="Additional headers, for example X-Ticket.", max_length=50
     )
+    attachments: Attachments = []
 
 
 @dataclass(slots=True)
@@ -100,6 +102,7 @@ class SendEmail(ItemNodeType[SendEmailParameters]):
         message = mailing.messages.pop(index, None) or _message(context, index)
         if context.cancelled.is_set():
             raise NodeError("Cancelled.")
+        _attach(message, context, index)
         try:
             mailing.connection.open()
             message.connection = mailing.connection
@@ -114,33 +117,45 @@ class SendEmail(ItemNodeType[SendEmailParameters]):
 
 def _message(context: NodeContext[SendEmailParameters], index: int) -> mail.EmailMultiAlternatives:
     parameters = context.parameters(index)
-    sender = _addresses("from", parameters.from_ or settings.DEFAULT_FROM_EMAIL, index)
+    from_ = (parameters.from_ or settings.DEFAULT_FROM_EMAIL).strip()
+    _check_line("from", from_, index)
+    sender = addresses_in("from", from_, index)
     if len(sender) != 1:
         raise NodeError(
             f"parameters.from: give exactly one address, or ask the operator to set EMAIL_FROM (item {index})."
         )
-    to, cc, bcc = (_addresses(name, getattr(parameters, name), index) for name in ("to", "cc", "bcc"))
-    if not 1 <= (count := len(to + cc + bcc)) <= MAX_RECIPIENTS:
-        raise NodeError(f"parameters.to: {count} recipients; 1 to {MAX_RECIPIENTS} are allowed (item {index}).")
-    _check_line("subject", parameters.subject, index)
+    to, cc, bcc = (addresses_in(name, getattr(parameters, name), index) for name in ("to", "cc", "bcc"))
+    if not 1 <= (count := len(to + cc + bcc)) <= MAX_ADDRESSES:
+        raise NodeError(f"parameters.to: {count} recipients; 1 to {MAX_ADDRESSES} are allowed (item {index}).")
+    subject = parameters.subject.strip()
+    _check_line("subject", subject, index)
     headers = {"Message-ID": _message_id(f"{context.idempotency_key}/{index}", sender[0])}
     for name, value in parameters.headers.items():
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
             raise NodeError(f"parameters.headers: the header {name[:100]!r} cannot be set (item {index}).")
+        value = value.strip()
         _check_line(f"headers.{name}", value, index)
         headers[name] = value
     text, html = parameters.text, parameters.html
-    reply_to = _addresses("reply_to", parameters.reply_to, index)
+    reply_to = addresses_in("reply_to", parameters.reply_to, index)
     message = mail.EmailMultiAlternatives(
-        parameters.subject, text, sender[0], to, bcc=bcc, cc=cc, reply_to=reply_to, headers=headers
+        subject, text, sender[0], to, bcc=bcc, cc=cc, reply_to=reply_to, headers=headers
     )
     if html:
         message.attach_alternative(html, "text/html")
+    mail_attachments.check(parameters.attachments, index)
     try:
         message.message()
     except ValueError as error:
         raise NodeError(f"parameters: the message is invalid: {error} (item {index}).") from None
     return message
+
+
+def _attach(message: mail.EmailMultiAlternatives, context: NodeContext[SendEmailParameters], index: int) -> None:
+    """Add the files of the parameters. They are not kept for all messages that are built before the first is sent."""
+    if context.node.parameters.get("attachments"):
+        for part in mail_attachments.parts_of(context.parameters(index).attachments, index):
+            message.attach(part)
 
 
 def _message_id(key: str, sender: str) -> str:
@@ -152,25 +167,6 @@ def _check_line(field: str, value: str, index: int, limit: int = MAX_HEADER) -> 
     """Raise NodeError for a value with line breaks, which could inject headers, or one that is too long."""
     if len(value) > limit or any(ord(c) < 32 or ord(c) == 127 or c in "\x85\u2028\u2029" for c in value):
         raise NodeError(f"parameters.{field}: must be one line of at most {limit} characters (item {index}).")
-
-
-def _addresses(field: str, value: str | list[str], index: int) -> list[str]:
-    """Parse the addresses of a parameter. Raises NodeError for an invalid address."""
-    texts = [value] if isinstance(value, str) else value
-    for text in texts:
-        _check_line(field, text, index, MAX_RECIPIENTS * 200)
-    addresses = []
-    for name, address in getaddresses([text for text in texts if text.strip()]):
-        try:
-            validate_email(address)
-        except ValidationError:
-            raise NodeError(f"parameters.{field}: {address[:100]!r} is not an email address (item {index}).") from None
-        addresses.append(f'"{_quoted(name)}" <{address}>' if name else address)
-    return addresses
-
-
-def _quoted(name: str) -> str:
-    return name.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _sent(message: mail.EmailMultiAlternatives) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
+from executions.domain.lineage import Origin, compact
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import identity, number, text
 from executions.nodes.paths import MISSING, FieldPath, read, with_value
@@ -55,8 +56,9 @@ class Summarize(NodeType[SummarizeParameters]):
         for index, summary in enumerate(parameters.summaries):
             if summary.field is None and summary.operation != "count":
                 raise NodeError(f"parameters.summaries.{index}.field: {summary.operation} needs a field.")
-        out = []
-        for items in _groups(context.items, parameters.group_by):
+        out, origins = list[Item](), list[Origin]()
+        for places in _groups(context.items, parameters.group_by):
+            items = [context.items[place] for place in places]
             result: dict[str, Any] = {}
             for path in parameters.group_by:
                 result = with_value(result, path, _value(items[0], path))
@@ -64,16 +66,18 @@ class Summarize(NodeType[SummarizeParameters]):
                 name = summary.into or "_".join(filter(None, [summary.operation, summary.field])).replace(".", "_")
                 result = with_value(result, name, _summarized(summary, index, items))
             out.append(result)
-        return NodeResult({"main": out})
+            origins.append(places)
+        return NodeResult({"main": out}, {"main": compact(origins, len(context.items))})
 
 
-def _groups(items: Items, paths: list[str]) -> list[Items]:
-    """Return the items by group, in order of first appearance. Without paths, all items are one group."""
+def _groups(items: Items, paths: list[str]) -> list[list[int]]:
+    """Return the places of the items of each group, in order of first appearance. Without paths, all items are one
+    group."""
     if not paths:
-        return [items]
-    groups: dict[tuple[bytes, ...], list[Item]] = {}
-    for item in items:
-        groups.setdefault(tuple(identity(_value(item, path)) for path in paths), []).append(item)
+        return [list(range(len(items)))]
+    groups: dict[tuple[bytes, ...], list[int]] = {}
+    for place, item in enumerate(items):
+        groups.setdefault(tuple(identity(_value(item, path)) for path in paths), []).append(place)
     return list(groups.values())
 
 

@@ -7,12 +7,15 @@ import xmltodict
 from pydantic import Field
 
 from executions.domain.errors import NodeError
+from executions.domain.lineage import SAME
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.paths import MISSING, FieldPath, read, text_at, with_value
+from executions.nodes.xml_prolog import without_prolog
 
 MAX_XML = 10_000_000
 MAX_TAGS = 400_000
 MAX_DEPTH = 200
+_UNDEFINED_ENTITY = 11  # of expat's errors
 
 
 class XmlParameters(Parameters):
@@ -48,7 +51,7 @@ class XmlParameters(Parameters):
 class Xml(NodeType[XmlParameters]):
     type = "xml"
     label = "XML"
-    description = "Converts XML to JSON, or JSON to XML. Entities and external documents are not allowed."
+    description = "Converts XML to JSON, or JSON to XML. Entities are not allowed, and external documents are not read."
     icon = "xml"
     category = "data"
     Parameters = XmlParameters
@@ -66,12 +69,13 @@ class Xml(NodeType[XmlParameters]):
             else:
                 result = write(read(item, parameters.field), parameters, index)
             out.append(with_value(item, parameters.into, result))
-        return NodeResult({"main": out})
+        return NodeResult({"main": out}, {"main": SAME})
 
 
 def parse(source: str, parameters: XmlParameters, index: int) -> dict[str, Any]:
     """Convert an XML document to JSON. Raises NodeError that names the field."""
     try:
+        source = without_prolog(source)
         _check(source)
         parsed: dict[str, Any] = xmltodict.parse(
             source.encode(),
@@ -81,7 +85,10 @@ def parse(source: str, parameters: XmlParameters, index: int) -> dict[str, Any]:
             strip_whitespace=not parameters.keep_white_space,
         )
     except (expat.ExpatError, ValueError) as error:
-        raise NodeError(f"parameters.field: the XML text is invalid: {error} (item {index}).") from None
+        advice = ""
+        if getattr(error, "code", 0) == _UNDEFINED_ENTITY:
+            advice = " Only &amp;, &lt;, &gt;, &quot;, &apos; and numbers such as &#160; are allowed."
+        raise NodeError(f"parameters.field: the XML text is invalid: {error} (item {index}).{advice}") from None
     return parsed
 
 
@@ -122,8 +129,8 @@ def _check_shape(value: Any, attribute_prefix: str) -> None:
 
 
 def _check(source: str) -> None:
-    """Validate a document. Raises ValueError for a document type (and thereby entities), or too much depth or size;
-    ExpatError for invalid XML."""
+    """Validate a document without its prolog. Raises ValueError for a document type (and thereby entities), or too much
+    depth or size; ExpatError for invalid XML."""
     if len(source) > MAX_XML or source.count("<") > MAX_TAGS:
         raise ValueError(f"it has more than {MAX_XML} characters or {MAX_TAGS} tags, the limits")
     parser, depth = expat.ParserCreate("utf-8"), 0

@@ -13,7 +13,7 @@ from django.db.models.functions import Cast, JSONObject, TruncMinute
 from django.utils import timezone
 
 from executions.domain.statuses import ExecutionStatus
-from executions.models import Execution, Trigger, Workflow
+from executions.models import Execution, Mode, Trigger, Workflow
 from workflow_platform.core import charts
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.api.page_filters import PageFilters
@@ -31,6 +31,7 @@ class ExecutionFilters(PageFilters):
         required=False, choices=[(s.value, s.value.replace("_", " ")) for s in ExecutionStatus]
     )
     workflow = forms.ModelChoiceField(Workflow.objects.none(), required=False, empty_label="Any workflow")
+    mode = forms.ChoiceField(required=False, choices=[("", "Any mode"), *Mode.choices])
     trigger = forms.ChoiceField(required=False, choices=[("", "Any trigger"), *Trigger.choices])
     q = forms.CharField(required=False, max_length=200)
 
@@ -40,7 +41,7 @@ class ExecutionFilters(PageFilters):
         choice = self.fields["workflow"]
         assert isinstance(choice, forms.ModelChoiceField)
         choice.queryset = workflows
-        for name in ("workflow", "trigger", "range", "since", "until"):
+        for name in ("workflow", "mode", "trigger", "range", "since", "until"):
             self.fields[name].widget.attrs["aria-label"] = name.capitalize()
 
     def filter(self, executions: QuerySet[Execution]) -> QuerySet[Execution]:
@@ -50,6 +51,8 @@ class ExecutionFilters(PageFilters):
             executions = executions.filter(status__in=chosen["status"])
         if "workflow" in chosen:
             executions = executions.filter(workflow=chosen["workflow"])
+        if "mode" in chosen:
+            executions = executions.filter(mode=chosen["mode"])
         if "trigger" in chosen:
             executions = executions.filter(trigger=chosen["trigger"])
         since, until = self.span()
@@ -74,9 +77,9 @@ def listed(user: User) -> QuerySet[Execution]:
 
 
 def activity(user: User, workflow_id: UUID | None = None) -> dict[str, Any]:
-    """Count active executions, and those that ended in the last hour, by minute: `{running, queued, waiting, completed,
-    failed, success, chart}`. `success` is a percentage; None if no execution ended."""
-    executions = Execution.objects.visible_to(user).order_by()
+    """Count the active live executions, and those that ended in the last hour, by minute: `{running, queued, waiting,
+    completed, failed, success, chart}`. `success` is a percentage; None if no execution ended."""
+    executions = Execution.objects.visible_to(user).live().order_by()
     if workflow_id:
         executions = executions.filter(workflow_id=workflow_id)
     now = timezone.now()
@@ -112,8 +115,8 @@ def _chart(minutes: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
 
 
 def workflows_with_runs(user: User, text: str = "") -> QuerySet[Workflow]:
-    """Return the workflows that the user may see, each with `runs`: its latest executions, newest first."""
-    runs = Execution.objects.filter(workflow=OuterRef("pk")).order_by("-id")
+    """Return the workflows that the user may see, each with `runs`: its latest live executions, newest first."""
+    runs = Execution.objects.filter(workflow=OuterRef("pk")).live().order_by("-id")
     fields = JSONObject(id="id", status="status", queued_at="queued_at")
     rows = Workflow.objects.visible_to(user).filter(deleted_at__isnull=True)
     if text:

@@ -104,7 +104,7 @@ class _RowBuilder:
             "execution", execution["id"], depth, execution["workflow_name"], path,
             _time(execution["started_at"] or execution["queued_at"]), _time(execution["ended_at"]),
             execution["status"].replace("_", " "), execution["status"],
-            f"v{execution['workflow_version']} · {execution['trigger']} · …{execution['id'][-8:]}",
+            f"v{execution['workflow_version']} · {_how(execution)} · …{execution['id'][-8:]}",
             execution["error"] or "", links, icon="executions",
         )  # fmt: skip
         yield from self._caused({"events": [e for e in execution["events"] if _first(e)], "deliveries": []}, depth + 1)
@@ -184,6 +184,12 @@ class _RowBuilder:
             " · ".join(filter(None, [request["address"], f"{request['body_bytes']} bytes", request["message_id"]])),
             request["reason"] or "", icon="hook",
         )  # fmt: skip
+
+
+def _how(execution: Mapping[str, Any]) -> str:
+    """Return how an execution was started, with its mode unless it is live."""
+    live = execution["mode"] == "live"
+    return str(execution["trigger"]) if live else f"{execution['trigger']}, {execution['mode']}"
 
 
 def _first(event: Mapping[str, Any]) -> bool:

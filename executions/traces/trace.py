@@ -44,7 +44,7 @@ chosen AS MATERIALIZED (
 ),
 executions AS (
   SELECT e.id, e.parent_id AS parent, pr.node_id AS parent_node, pr.run_index AS parent_run_index,
-    e.workflow_id AS workflow, w.name AS workflow_name, v.number AS workflow_version, e.status, e.trigger,
+    e.workflow_id AS workflow, w.name AS workflow_name, v.number AS workflow_version, e.status, e.mode, e.trigger,
     e.trigger_node, e.queued_at, e.started_at, e.ended_at, e.error->>'message' AS error,
     e.rerun_of_id AS rerun_of, e.rerun_from
   FROM chosen JOIN executions_execution e USING (id)

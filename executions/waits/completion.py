@@ -14,7 +14,8 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
-from executions import lifecycle
+from executions import binaries, lifecycle
+from executions.domain.binaries import references_in
 from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.models import Execution, Trigger, Wait, WaitKind, Workflow
@@ -83,8 +84,10 @@ def _resume_parent(execution: Execution) -> None:
     # The wait was created in the transaction that created the execution, so it exists.
     wait = Wait.objects.filter(child=execution, kind=WaitKind.EXECUTION, resolved_at__isnull=True).first()
     if wait is not None:
+        outcome = outcome_of(execution)
+        binaries.share(execution.pk, wait.execution_id, references_in(outcome["items"]))
         with contextlib.suppress(waits.NotWaiting):
-            waits.resolve(wait.pk, outcome_of(execution))
+            waits.resolve(wait.pk, outcome)
 
 
 def outcome_of(execution: Execution) -> dict[str, Any]:
@@ -123,8 +126,9 @@ def _handles_an_error(execution: Execution | None) -> bool:
 
 
 def _error_workflow(execution: Execution) -> Workflow | None:
-    """Return the error workflow to start for the execution, if any."""
-    reference = execution.version.settings.get("error_workflow") if execution.status in FAILED_STATUSES else None
+    """Return the error workflow to start for the execution, if any. Tests start none."""
+    failed = execution.is_live and execution.status in FAILED_STATUSES
+    reference = execution.version.settings.get("error_workflow") if failed else None
     if not reference or _handles_an_error(execution):
         return None
     workflow = (

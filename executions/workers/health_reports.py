@@ -18,7 +18,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from events.bus import system_events
-from executions.admission.admission import ACTIVE, RATE_PART, limit_parameters
+from executions.admission.admission import ACTIVE, COUNTED, RATE_PART, limit_parameters
 from executions.admission.live_workers import count_live_workers, live_workers
 from executions.admission.rq_queues import PRIORITIES
 from workflow_platform.core.backoff import around
@@ -116,24 +116,26 @@ SELECT count(*), COALESCE(extract(epoch FROM clock_timestamp() - min(queued_at))
 """
 _REASONS = f"""
 WITH active AS MATERIALIZED (
-  SELECT workspace_id, workflow_id, concurrency_key FROM executions_execution WHERE {ACTIVE}
-), line AS MATERIALIZED (
-  SELECT workspace_id, workflow_id, concurrency_key, count(*) AS n FROM executions_execution
-  WHERE admitted_at IS NULL AND status = 'queued' GROUP BY 1, 2, 3
+  SELECT workspace_id, workflow_id, concurrency_key, mode = 'live' AS live FROM executions_execution WHERE {ACTIVE}
+), {COUNTED}, line AS MATERIALIZED (
+  SELECT workspace_id, workflow_id, concurrency_key, mode = 'live' AS live, count(*) AS n FROM executions_execution
+  WHERE admitted_at IS NULL AND status = 'queued' GROUP BY 1, 2, 3, 4
 ), reasons AS (
   SELECT line.n, CASE
     WHEN k.n >= w.max_concurrent_per_key THEN 'key_concurrency'
     WHEN f.n >= w.max_concurrent THEN 'workflow_concurrency'
-    WHEN (SELECT sum(b.starts) FROM executions_ratebucket b WHERE b.workflow_id = w.id
+    WHEN (SELECT sum(b.starts + CASE WHEN line.live THEN 0 ELSE b.test_starts END)
+      FROM executions_ratebucket b WHERE b.workflow_id = w.id
       AND b.began_at > clock_timestamp() - make_interval(secs => w.rate_seconds + {RATE_PART})) >= w.rate_limit
       THEN 'rate_limit'
     WHEN p.n >= COALESCE(s.max_concurrent, %(workspace_cap)s) THEN 'workspace_concurrency'
     WHEN (SELECT count(*) FROM active) >= %(cap)s THEN 'cluster_concurrency'
     ELSE 'on_its_way' END AS reason
   FROM line JOIN executions_workflow w ON w.id = line.workflow_id JOIN accounts_workspace s ON s.id = line.workspace_id
-  LEFT JOIN (SELECT workflow_id, concurrency_key, count(*) AS n FROM active GROUP BY 1, 2) k
-    ON k.workflow_id = line.workflow_id AND k.concurrency_key = line.concurrency_key
-  LEFT JOIN (SELECT workflow_id, count(*) AS n FROM active GROUP BY 1) f ON f.workflow_id = line.workflow_id
+  LEFT JOIN (SELECT workflow_id, concurrency_key, for_live, count(*) AS n FROM counted GROUP BY 1, 2, 3) k
+    ON k.workflow_id = line.workflow_id AND k.concurrency_key = line.concurrency_key AND k.for_live = line.live
+  LEFT JOIN (SELECT workflow_id, for_live, count(*) AS n FROM counted GROUP BY 1, 2) f
+    ON f.workflow_id = line.workflow_id AND f.for_live = line.live
   LEFT JOIN (SELECT workspace_id, count(*) AS n FROM active GROUP BY 1) p ON p.workspace_id = line.workspace_id
 )
 SELECT reason, sum(n)::float8 FROM reasons GROUP BY reason

@@ -36,7 +36,7 @@ def _without_worker() -> Iterable[Execution]:
     """Return executions that should run or end and that no worker holds. Each part has a small partial index that
     excludes waiting executions."""
     now = timezone.now()
-    unended = Execution.objects.filter(ended_at__isnull=True).only("id", "priority", "fencing_token")
+    unended = Execution.objects.filter(ended_at__isnull=True).only("id", "priority", "mode", "fencing_token")
     unheld = Q(lease_expires_at__lte=now) | Q(lease_expires_at__isnull=True)
     running = unended.filter(unheld, status=ExecutionStatus.RUNNING)
     idle = [ExecutionStatus.QUEUED, ExecutionStatus.WAITING, ExecutionStatus.PAUSED]

@@ -25,7 +25,7 @@
  * @typedef {"connecting" | "live" | "degraded" | "reconnecting" | "offline"} State
  * @typedef {"" | "login" | "forbidden" | "not_found" | "too_many" | "restarting" | "closed"} Why
  * @typedef {{id: string, type: string, source: string, stream: string, sequence: number, time: string,
- *            execution_id: string | null, workflow_id: string | null, data: any}} Envelope
+ *            execution_id: string | null, workflow_id: string | null, mode?: "test" | "debug", data: any}} Envelope
  * @typedef {{code: string, detail: string}} Problem code of the server's error frame, or "removed": some events no
  *            longer exist, and the events after them follow
  * @typedef {{events: Envelope[], complete: boolean}} Page complete: there are no earlier events

@@ -27,6 +27,7 @@ export class EventRows {
   row(event) {
     const time = new Date(event.time);
     const owner = this.workflows.get(event.workflow_id ?? "") ?? (event.workflow_id ? "Workflow" : "System");
+    const words = [event.mode, subject(event, NO_NAMES), summary(event)].filter(Boolean).join(" · ");
     const details = element(
       "details",
       { "data-status": colour(event) },
@@ -41,7 +42,7 @@ export class EventRows {
           element("span", {}, owner),
           element("small", {}, event.execution_id?.slice(-8) ?? ""),
         ),
-        element("span", { class: "words" }, [subject(event, NO_NAMES), summary(event)].filter(Boolean).join(" · ")),
+        element("span", { class: "words" }, words),
       ),
     );
     details.addEventListener("toggle", () => details.append(this.#opened(event)), { once: true });

@@ -1,4 +1,5 @@
 /** The input, the output and the facts of one node run. */
+import { filesView } from "./files.js";
 import { elapsed } from "./fold.js";
 import { itemsView } from "./json_view.js";
 import { counted, data, duration, element, icon, size } from "./page.js";
@@ -191,7 +192,7 @@ export class Inspector {
       const total = totals[name];
       const part = element("div", { class: "items" });
       if (name !== "main") part.append(element("small", { class: "port" }, `${name} · ${counted(total, "item")}`));
-      part.append(itemsView(items));
+      part.append(...filesView(this.execution, items), itemsView(items));
       if (total > items.length) {
         part.append(element("small", { class: "rest" }, `First ${items.length} of ${counted(total, "item")}`));
       }

@@ -122,7 +122,7 @@ export class RerunDialog {
     const button = query(this.#form, ".primary", HTMLButtonElement);
     button.disabled = true;
     try {
-      const body = { from, version: field(this.#form, "version").value, input };
+      const body = { from, version: field(this.#form, "version").value, mode: field(this.#form, "mode").value, input };
       const execution = await send("POST", `/api/executions/${data.execution}/rerun/`, body);
       location.assign(`/executions/${execution.id}/`);
     } catch (error) {

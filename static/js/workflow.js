@@ -145,7 +145,11 @@ async function run(form, input, event) {
   const problem = byId("run-error");
   button.disabled = problem.hidden = true;
   try {
-    const body = { input: parse(input.value || "[]"), priority: field(form, "priority").value };
+    const body = {
+      input: parse(input.value || "[]"),
+      priority: field(form, "priority").value,
+      mode: field(form, "mode").value,
+    };
     const execution = await send("POST", `/api/workflows/${data.workflow}/execute/`, body);
     location.assign(`/executions/${execution.id}/`);
   } catch (error) {

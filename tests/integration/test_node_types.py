@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import requests
+
 from executions.nodes.registry import node_types
 from tests.conftest import Platform
 from tests.workflows import edge, node
@@ -89,3 +91,49 @@ def test_an_input_that_received_nothing_is_an_empty_side_of_a_join(platform: Pla
     for join, count in counts.items():
         answer = platform.request("GET", f"/api/executions/{execution['id']}/nodes/{join}/output/").json()
         assert len(answer["outputs"].get("main", [])) == count, join
+
+
+def test_a_document_with_odd_keys_goes_through_every_kind_of_node(platform: Platform) -> None:
+    names = [
+        "/v1/{Sid}.json",
+        "$ref",
+        "a.b",
+        "{{ 1 + 1 }}",
+        "",
+        "__proto__",
+        "constructor",
+        "10",
+        "2",
+        'q"\\',
+        "😀",
+        "é\u2028",
+    ]
+    document = {"paths": {name: {"get": {name: f"{{{{ {name}"}} for name in names}, "{{ x }}": None}
+    nodes = [
+        node("hook", "webhook_trigger", path="odd-keys", respond="on_completion"),
+        node("names", "code", code="return Object.keys($json.body.paths).map(path => ({path}))", mode="all"),
+        node("some", "filter", condition="{{ $json.path !== '2' }}"),
+        node("all", "aggregate", field="path"),
+        node("split", "split_out", field="body.paths"),
+        node("copy", "set", fields={"copy.of": "{{ $json.body }}"}, keep_other_fields=False),
+    ]
+    edges = [
+        edge("hook", "names"),
+        edge("names", "some"),
+        edge("some", "all"),
+        edge("hook", "split"),
+        edge("hook", "copy"),
+    ]
+    definition = {"name": "Odd keys", "nodes": nodes, "edges": edges, "active": True}
+    created = platform.request("POST", "/api/workflows/", json=definition)
+    assert created.status_code == 201, created.text
+    answer = requests.post(f"{platform.url}/hooks/odd-keys", json=document, timeout=120).json()
+    assert answer["status"] == "completed", answer
+
+    def output(of: str) -> Any:
+        url = f"/api/executions/{answer['execution_id']}/nodes/{of}/output/"
+        return platform.request("GET", url).json()["outputs"]["main"]
+
+    assert sorted(output("all")[0]["path"]) == sorted(set(names) - {"2"})
+    assert sorted(map(str, output("split"))) == sorted(str(inner) for inner in document["paths"].values())
+    assert output("copy") == [{"copy": {"of": document}}]

@@ -131,6 +131,7 @@ API: dict[str, dict[str, Access]] = {
             {"ids": ["{execution}"], "dry_run": False}, {"workflow": "{workflow}", "dry_run": False})),
     },
     "/api/executions/{execution}/": {"get": Access()},
+    "/api/executions/{execution}/binaries/{binary}/": {"get": Access()},
     "/api/executions/{execution}/cancel/": {"post": Access(EDITOR, {})},
     "/api/executions/{execution}/events/": {"get": Access()},
     "/api/executions/{execution}/nodes/": {"get": Access()},
@@ -246,7 +247,8 @@ OPEN_TO_ALL = {
 }  # fmt: skip
 """Without a session or a token: they have tests of their own."""
 _KINDS = {"workspace_id": "workspace", "execution_id": "execution", "workflow_id": "workflow",
-          "endpoint_id": "endpoint", "delivery_id": "delivery", "request_id": "inbound"}  # fmt: skip
+          "endpoint_id": "endpoint", "delivery_id": "delivery", "request_id": "inbound",
+          "reference": "binary"}  # fmt: skip
 OF_PATHS = {
     "approvals": "approval", "credentials": "credential", "deliveries": "delivery", "endpoints": "endpoint",
     "executions": "execution", "inbound": "inbound", "invitations": "invitation",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.test import Client
 
+from executions.binaries import BinaryWriter
 from executions.models import Execution, Wait
 from tests.engine import run_here
 from tests.workflows import edge, node
@@ -76,6 +78,8 @@ def _fill_workflows(world: World) -> None:
     workflow = world.made("/api/workflows/", graph)
     execution = world.made(f"/api/workflows/{workflow['id']}/execute/", {"input": [{"secret": world.secret}]})
     run_here(Execution.objects.get(pk=execution["id"]))
+    file = BinaryWriter(world.workspace.pk, "ours.txt", "text/plain", UUID(execution["id"]))
+    file.write(world.secret.encode())
     events = world.request("GET", f"/api/executions/{execution['id']}/events/").json()["events"]
     replay = world.made("/api/events/replay/", {"filter": {"execution": execution["id"]}, "at_once": True})
     offer = {"username": "somebody-else", "role": "viewer"}
@@ -85,6 +89,7 @@ def _fill_workflows(world: World) -> None:
         "workflow": workflow["id"],
         "version": world.request("GET", f"/api/workflows/{workflow['id']}/versions/").json()["results"][0]["id"],
         "execution": execution["id"],
+        "binary": str(file.complete().reference),
         "node": "ask",
         "event": events[0]["id"],
         "approval": str(Wait.objects.get(execution=execution["id"]).pk),

@@ -14,6 +14,8 @@ from workflow_platform.checks import check_environment
     [
         ("EVENT_HISTORY_RETENTION_DAYS", 0),
         ("EVENT_HISTORY_RETENTION_DAYS", 100_000),
+        ("TEST_RETENTION_DAYS", 0),
+        ("TEST_RETENTION_DAYS", 100_000),
         ("EVENT_HISTORY_MAX_SIZE", -1),
         ("WEBHOOK_HISTORY_RETENTION_DAYS", 0),
         ("WEBHOOK_HISTORY_RETENTION_DAYS", 100_000),

@@ -93,8 +93,8 @@ def _listening(revision: EndpointRevision) -> dict[str, Any]:
     }
 
 
-# Imported events have no transaction and are not delivered. A delivery whose event id is from another time belongs to
-# no event; it is found by its own id.
+# Imported events have no transaction and are not delivered, nor are those of test and debug executions. A delivery
+# whose event id is from another time belongs to no event; it is found by its own id.
 _COUNT = """
 WITH listening AS MATERIALIZED (
  SELECT * FROM jsonb_to_recordset(%(listening)s::jsonb) AS l(endpoint uuid, workspace uuid, low uuid, high uuid,
@@ -102,7 +102,7 @@ WITH listening AS MATERIALIZED (
 ), due AS (
  SELECT l.endpoint, e.id AS event, bool_or(e.id >= l.surely_low AND e.id < l.surely_high) AS surely
  FROM events_event e
- JOIN events_stream s ON s.id = e.stream_id AND e.sequence > s.removed_through
+ JOIN events_stream s ON s.id = e.stream_id AND e.sequence > s.removed_through AND s.mode = 'live'
  JOIN listening l ON l.workspace = e.workspace_id AND e.id >= l.low AND e.id < l.high AND e.type = l.type
   AND (l.workflow IS NULL OR l.workflow = e.workflow_id)
  WHERE e.id >= %(first)s AND e.id < %(end)s AND e.transaction > 0

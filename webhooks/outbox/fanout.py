@@ -48,8 +48,10 @@ _Listeners = dict[tuple[str, str], list[_Listener]]
 def deliver_events(events: Sequence[RecordedEvent]) -> int:
     """Create a delivery of each event for each endpoint of its workspace that subscribes to it. Returns how many.
 
-    Called by the append, in its transaction. Events of the installation, which have no workspace, are not delivered.
+    Called by the append, in its transaction. Events of the installation, which have no workspace, and of test and debug
+    executions are not delivered.
     """
+    events = [event for event in events if event.is_live]
     workspaces = {event.workspace_id for event in events if event.workspace_id}
     if not workspaces:
         return 0

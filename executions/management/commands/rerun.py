@@ -9,7 +9,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 
 from executions.domain.statuses import ExecutionStatus
-from executions.models import Execution, Priority, Workflow
+from executions.models import Execution, Mode, Priority, Workflow
 from executions.reruns import FAILED, START, RerunFilter, RerunRequest, rerun_many
 from workflow_platform.core.command_arguments import moment, positive
 
@@ -17,7 +17,7 @@ FIRST_SHOWN = 20
 
 
 class Command(BaseCommand):
-    help = "Rerun ended executions that match the filters, oldest first."
+    help = "Rerun ended live executions that match the filters, oldest first; test and debug executions only by --id."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         ended = [status.value for status in ExecutionStatus if status.ended]
@@ -42,6 +42,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--latest", action="store_true", help="use the latest version of the workflow")
         parser.add_argument("--priority", choices=Priority.values)
+        parser.add_argument("--mode", choices=Mode.values, help="by default, the mode of the execution")
         parser.add_argument("--limit", type=positive, help="rerun at most this many")
         parser.add_argument("--dry-run", action="store_true", help="only show which executions would be rerun")
 
@@ -62,7 +63,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {pk}")
             return
         version: Literal["same", "latest"] = "latest" if options["latest"] else "same"
-        request = RerunRequest(options["start"], version, priority=options["priority"])
+        request = RerunRequest(options["start"], version, priority=options["priority"], mode=options["mode"])
         started = failed = 0
         for report in rerun_many(ids, request, None):
             started, failed = started + len(report.started), failed + len(report.failed)

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from events.bus import system_events
 from events.replay import jobs as replays
 from events.retention.housekeeping import Housekeeping
+from executions import binaries
 from executions.engine import node_deliveries
 from executions.engine.lease import worker_name
 from executions.triggers import schedules
@@ -63,6 +64,7 @@ class Command(BaseCommand):
             Sweep("login counters", login_limit.sweep, FORGET_SECONDS),
             Sweep("expired logins", refresh_tokens.sweep, FORGET_SECONDS),
             Sweep("old invitations", invitations.sweep, FORGET_SECONDS),
+            Sweep("unused files", binaries.sweep, FORGET_SECONDS),
             Sweep("expired replays", replays.sweep_expired, FORGET_SECONDS),
             Sweep("schedules", schedules.fire_due),
             Sweep("recovery", _recover),

@@ -68,6 +68,11 @@ def test_a_page_made_to_be_slow_is_refused_before_it_is() -> None:
     assert run("html_extract", {"body": "<div>" * 20_001}, extract=[{"into": "a", "selector": "p"}]).outputs
 
 
+def test_each_result_came_from_the_item_of_its_page() -> None:
+    result = run("html_extract", {"body": PAGE}, {"body": ""}, extract=[{"into": "a", "selector": "b"}])
+    assert result.lineage == {"main": "same"}
+
+
 def test_a_cancelled_run_stops() -> None:
     cancelled = threading.Event()
     cancelled.set()

@@ -72,6 +72,90 @@ def test_a_message_for_each_item_arrives(mailbox: Mailbox) -> None:
     assert [item["message_id"] for item in result.outputs["main"]] == [first["message-id"], second["message-id"]]
 
 
+@pytest.mark.parametrize(
+    ("to", "recipients", "header"),
+    [
+        ('"Ä, Ann" <ann@example.com>, bob@example.com,', "ann bob", '"Ä, Ann" <ann@example.com>, bob@example.com'),
+        ("ann@example.com\r\n bob@example.com\n\n", "ann bob", "ann@example.com, bob@example.com"),
+        ("Ann <ann@example.com>; bob@example.com;", "ann bob", "Ann <ann@example.com>, bob@example.com"),
+        (["ann@example.com,", "", " bob@example.com "], "ann bob", "ann@example.com, bob@example.com"),
+        ("ann@example.com (Ann; the boss)", "ann", '"Ann; the boss" <ann@example.com>'),
+        ('"a <b>, \\"c\\"" <ann@example.com>\t(x)', "ann", '"a <b>, \\"c\\"" <ann@example.com>'),
+    ],
+    ids=range(6),
+)  # fmt: skip
+def test_lists_of_addresses_are_read_as_people_write_them(
+    mailbox: Mailbox, to: Any, recipients: str, header: str
+) -> None:
+    run("send_email", {}, **(MESSAGE | {"to": to}))
+    assert mailbox.envelopes[0].rcpt_tos == [f"{name}@example.com" for name in recipients.split()]
+    assert mailbox.messages[0]["to"] == header
+
+
+def test_an_address_that_is_wrong_is_named_with_its_part() -> None:
+    with pytest.raises(NodeError, match=r"parameters\.cc: 'Müller' is not an email address \(item 0\).*double quotes"):
+        run("send_email", {}, **(MESSAGE | {"cc": "bob@example.com, Müller, Ann <ann@example.com>"}))
+
+
+def test_what_expressions_find_is_taken_as_text(mailbox: Mailbox) -> None:
+    given = MESSAGE | {
+        "cc": "{{ $json.none }}",
+        "subject": "{{ $json.n }}",
+        "text": "{{ 1.5 }}",
+        "attachments": "{{ null }}",
+    }
+    run("send_email", {"n": 7}, {"n": " Hello\r\n"}, **given)
+    first, second = mailbox.messages
+    assert (first["subject"], second["subject"]) == ("7", "Hello")
+    assert first.get_content().strip() == "1.5"
+
+
+def test_files_are_sent_with_exactly_their_bytes(mailbox: Mailbox) -> None:
+    files = [
+        {"filename": "ä.txt", "content_type": "text/plain", "base64": "w6QNCgo=", "size": 5},
+        {"filename": "C:\\x\\latin.csv", "base64": "5A"},
+        {"filename": "mail.eml", "content_type": "message/rfc822", "base64": "AA_-"},
+        {"content_type": "application/pdf; x=y", "base64": "JVBE\nRg=="},
+    ]
+    run("send_email", {"files": files}, **(MESSAGE | {"attachments": "{{ $json.files }}", "html": "<b>Hi</b>"}))
+    run("send_email", {"file": files[0]}, **(MESSAGE | {"attachments": "{{ $json.file }}"}))
+    message, single = mailbox.messages
+    parts = list(message.iter_attachments())
+    assert [(part.get_filename(), part.get_content_type(), part.get_payload(decode=True)) for part in parts] == [
+        ("ä.txt", "text/plain", b"\xc3\xa4\r\n\n"),
+        ("latin.csv", "text/csv", b"\xe4"),
+        ("mail.eml", "application/octet-stream", b"\x00\x0f\xfe"),
+        ("attachment-4.pdf", "application/pdf", b"%PDF"),
+    ]
+    assert [part.get_content_charset() for part in parts[:2]] == ["utf-8", None]
+    body = message.get_body()
+    assert body is not None
+    assert body.get_content().strip() == "<b>Hi</b>"
+    assert [part.get_filename() for part in single.iter_attachments()] == ["ä.txt"]
+
+
+@pytest.mark.parametrize(
+    ("attachments", "said"),
+    [
+        ([{"base64": "=A"}], r"attachments\[0\]\.base64: is not base64"),
+        ([{"base64": "ä"}], r"attachments\[0\]\.base64: is not base64"),
+        ([{"filename": "a"}], r"attachments.*base64"),
+        ([{"base64": "", "filename": "a\nb"}], r"attachments\[0\]\.filename: must be one line"),
+        ([{"base64": "", "content_type": "text\n/html"}], r"attachments\[0\]\.content_type: .* is no type"),
+        ([{"base64": "AAAA" * 1_250_000}] * 3, "more than 10000000 bytes"),
+        ([{"base64": ""}] * 51, r"attachments"),
+    ],
+    ids=range(7),
+)
+def test_files_that_cannot_be_sent_are_named_before_anything_is_sent(
+    mailbox: Mailbox, attachments: Any, said: str
+) -> None:
+    given = MESSAGE | {"attachments": "{{ $json.files }}"}
+    with pytest.raises(NodeError, match=said):
+        run("send_email", {"files": []}, {"files": attachments}, **given)
+    assert mailbox.envelopes == []
+
+
 def test_the_same_item_of_the_same_run_has_the_same_id_when_it_is_sent_again(mailbox: Mailbox) -> None:
     run("send_email", {}, {}, **MESSAGE)
     run("send_email", {}, {}, **MESSAGE)

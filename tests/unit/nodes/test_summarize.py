@@ -60,6 +60,12 @@ def test_values_are_summarised_without_null_and_missing(operation: str, field: s
     assert summary(operation, field=field) == made
 
 
+def test_each_group_came_from_its_items() -> None:
+    items = [{"k": "a"}, {"k": "b"}, {"k": "a"}]
+    assert run("summarize", *items, summaries=[{}], group_by=["k"]).lineage == {"main": [[0, 2], [1]]}
+    assert run("summarize", *items, summaries=[{}]).lineage == {"main": [[0, 1, 2]]}
+
+
 def test_what_cannot_be_added_is_named() -> None:
     with pytest.raises(NodeError, match=r"parameters\.summaries\.0\.field: 'town' contains Graz"):
         summary("sum", field="town")

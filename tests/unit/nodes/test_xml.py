@@ -11,7 +11,15 @@ from tests.unit.nodes.running import run
 
 LAUGHS = '<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><l>&b;</l>'
 EXTERNAL = '<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]><l>&a;</l>'
-PARAMETER = '<!DOCTYPE l SYSTEM "http://127.0.0.1/x.dtd"><l/>'
+PARAMETER = '<!DOCTYPE l [<!-- ] > -->\n<!ENTITY % p SYSTEM "http://127.0.0.1/x.dtd">%p;]><l/>'
+RSS = '<!DOCTYPE rss SYSTEM "http://my.netscape.com/rss-0.91.dtd"><rss version="0.91"><title>t</title></rss>'
+PLIST = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN"'
+    ' "http://www.apple.com/DTDs/PropertyList-1.0.dtd"><!-- > --><plist><true/></plist>'
+)
+SUBSET = """<!DOCTYPE a [<!ELEMENT a (#PCDATA)><!-- ]> it's <!ENTITY -->
+<?x ]> ?><!ATTLIST a x CDATA ']>"<!ENTITY'>
+] ><a>1</a>"""
 
 
 def parsed(source: str, **parameters: Any) -> Any:
@@ -31,18 +39,66 @@ def test_elements_attributes_and_texts_become_json() -> None:
     }
 
 
+def test_each_result_came_from_the_item_of_its_text() -> None:
+    assert run("xml", {"body": "<a/>"}, {"body": "<b/>"}).lineage == {"main": "same"}
+
+
 def test_one_element_can_be_a_list_and_the_prefix_another() -> None:
     assert parsed('<a><b c="1"/></a>', lists=["b"], attribute_prefix="$") == {"a": {"b": [{"$c": "1"}]}}
 
 
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        ('\n <?xml version="1.0"?><a>1</a>', {"a": "1"}),
+        ('\ufeff\r\n\ufeff<?xml version="1.1" encoding="foo"?>\n<a>1</a>\n', {"a": "1"}),
+        ('<!-- cached --><?xml version="1.0"?><a>1</a>', {"a": "1"}),
+        ('Notice: undefined index in x.php on line 3\n<?xml version="1.0"?><a>1</a>', {"a": "1"}),
+        (RSS, {"rss": {"@version": "0.91", "title": "t"}}),
+        (PLIST, {"plist": {"true": None}}),
+        ("<!doctype html><html/>", {"html": None}),
+        (SUBSET, {"a": "1"}),
+    ],
+    ids=range(8),
+)
+def test_what_feeds_send_before_the_root_is_read_past(source: str, result: Any) -> None:
+    assert parsed(source) == result
+
+
+def test_an_error_names_the_line_of_the_whole_text() -> None:
+    with pytest.raises(NodeError, match="mismatched tag: line 4, column 13"):
+        parsed('\n<?xml version="1.0"?>\n<!DOCTYPE a>\n<!-- --><a></b>')
+    with pytest.raises(NodeError, match=r"undefined entity: line 1.* &#160; are allowed"):
+        parsed('<!DOCTYPE a SYSTEM "x"><a b="&nbsp;"/>')
+
+
+@pytest.mark.parametrize("source", ["<!DOCTYPE a", "<!DOCTYPE a [ > <a/>", "<!DOCTYPE a [" + "<" * 200_000 + "]><a/>"])
+def test_a_document_type_without_an_end_is_refused(source: str) -> None:
+    with pytest.raises(NodeError, match=r"DOCTYPE\) does not end"):
+        parsed(source)
+
+
 @pytest.mark.parametrize("source", [LAUGHS, EXTERNAL, PARAMETER])
-def test_document_types_and_entities_are_refused(source: str) -> None:
+def test_entities_are_refused(source: str) -> None:
     with pytest.raises(NodeError, match=r"parameters\.field: .*DOCTYPE"):
         parsed(source)
 
 
 @pytest.mark.parametrize(
-    "source", ["", "<a>", "no", "<a/><b/>", "<a>&b;</a>", "<a>" * 201 + "</a>" * 201, "<a>" + "<b/>" * 400_001 + "</a>"]
+    "source",
+    [
+        "",
+        "<a>",
+        "no",
+        "no<a/>",
+        "<a/>no",
+        "<a/><!DOCTYPE a>",
+        "<!DOCTYPE a><!DOCTYPE a><a/>",
+        "<a/><b/>",
+        "<a>&b;</a>",
+        "<a>" * 201 + "</a>" * 201,
+        "<a>" + "<b/>" * 400_001 + "</a>",
+    ],
 )
 def test_what_is_no_xml_or_too_large_is_refused(source: str) -> None:
     with pytest.raises(NodeError, match=r"parameters\.field: .*\(item 0\)"):

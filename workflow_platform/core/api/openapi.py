@@ -22,6 +22,7 @@ REASONS = {
     409: "The state of the object does not allow this.",
     413: "The body is too large.",
     415: "The media type of the body is not supported. Send `application/json`.",
+    416: "The range is outside of the content.",
     422: "This idempotency key was used with another body.",
     429: "Too many requests. `Retry-After`, if present, is the number of seconds to wait.",
     503: "A service that the platform needs did not respond in time. Try again.",

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0010_help_texts")]
+    dependencies = [("executions", "0012_binary")]
 
     operations = [
         migrations.AddField(
