@@ -133,6 +133,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "workflow_platform.core.accounts.login_middleware.LoginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "workflow_platform.core.api.checked_queries.CheckedQueries",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]

@@ -121,7 +121,7 @@ class ExecutionViewSet(RerunActions):
         )
 
     @extend_schema(parameters=[OutputFilterSerializer], responses={200: dict})
-    @action(detail=True, url_path="nodes/(?P<node>[^/]{1,100})/output")
+    @action(detail=True, url_path="nodes/(?P<node>.{1,100})/output", pagination_class=None)
     def output(self, request: Request, pk: str, node: str) -> Response:
         """Return the input and output items of a node run; `totals` counts all items, also those beyond `limit`. For
         viewers, fields with the name of a secret (password, token, authorization …) are masked; editors see them."""
@@ -151,7 +151,7 @@ class ExecutionViewSet(RerunActions):
         )
 
     @extend_schema(parameters=[ExecutionEventsQuerySerializer], responses={200: ExecutionEventsSerializer})
-    @action(detail=True)
+    @action(detail=True, pagination_class=None)
     def events(self, request: Request, pk: str) -> Response:
         """List the execution's events in sequence: after `after`, or backwards from `before`."""
         execution = self._execution(pk)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db import transaction
+
 from executions.binaries.reading import BinaryReader
 from executions.binaries.writing import BinaryWriter
 from executions.domain.binaries import FileOfItem
 from executions.domain.errors import NodeError
-from executions.models import Binary
+from executions.models import Binary, BinaryUse
 
 
 class NoSuchBinary(NodeError):
@@ -38,3 +40,10 @@ class FilesOfExecution:
     def open(self, file: FileOfItem) -> BinaryReader:
         """Open a file that an item names. Raises NoSuchBinary."""
         return BinaryReader(find(self.execution_id, file.reference))
+
+    def remove(self, file: FileOfItem) -> None:
+        """Remove a file that a node run has made, because the node run fails. Its content goes if nothing else uses
+        it."""
+        with transaction.atomic():
+            BinaryUse.objects.filter(execution=self.execution_id, binary=file.reference).delete()
+            Binary.objects.filter(pk=file.reference, workspace=self.workspace_id, uses=None).delete()

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from executions.domain.ancestry import ENTRY, Ancestry, Line, RecordedRun, RunKey, Source
-from executions.domain.lineage import MAX_ORIGINS, Lineage, Origin, Origins, compact, origin_of
+from executions.domain.lineage import MAX_ORIGINS, Origin, Origins, compact, origin_of
 from executions.domain.tracing import NOWHERE, Trace
 
 MAX_STEPS = MAX_ORIGINS
 """The most items to look at for items that came from several."""
 
 
-def lineage_in_input(ancestry: Ancestry, key: RunKey, counts: Mapping[str, int]) -> Lineage:
-    """Return the origins, in the execution's input, of the outputs of a node run, which have `counts` items."""
-    search = _Search(ancestry)
-    lineage = {name: search.origins(Source(key, name, count)) for name, count in counts.items() if count}
-    return {name: origins for name, origins in lineage.items() if origins is not None}
+def origins_in_input(ancestry: Ancestry, outputs: Sequence[Source]) -> Origins | None:
+    """Return the origins, in the execution's input, of the items of these outputs one after the other; None if they are
+    unknown."""
+    return _Search(ancestry).origins(outputs)
 
 
 class _Search:
@@ -26,13 +25,13 @@ class _Search:
         self._ancestry, self._trace = ancestry, Trace(ancestry, None)
         self._left = MAX_STEPS
 
-    def origins(self, output: Source) -> Origins | None:
-        """Return the origins of an output; None if they are unknown."""
+    def origins(self, outputs: Sequence[Source]) -> Origins | None:
+        """Return the origins of the outputs' items; None if they are unknown."""
         line = Line()
-        line.add([output])
-        viewer = RecordedRun(("", 0), len(self._ancestry.runs), line, 0, 1)
-        codes = self._trace.origins(viewer, range(output.count))
-        origins = [self._origin(output, index, code) for index, code in enumerate(codes)]
+        line.add(outputs)
+        viewer = RecordedRun(("", 0), len(self._ancestry.runs), line, 0, len(outputs))
+        codes = self._trace.origins(viewer, range(viewer.count))
+        origins = [self._origin(*viewer.locate(number), code) for number, code in enumerate(codes)]
         if any(origin is None for origin in origins):
             return None if all(origin is None for origin in origins) else origins
         return compact(origins, self._input_items())

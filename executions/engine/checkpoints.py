@@ -8,10 +8,11 @@ from typing import Any
 import orjson
 
 from executions import lifecycle
-from executions.domain.graph import ERROR_OUTPUT, Graph, Node
+from executions.domain.graph import ERROR_OUTPUT, Node
 from executions.domain.items import Items
 from executions.domain.lineage import Origin, compact
 from executions.domain.statuses import NodeRunStatus
+from executions.engine.definition import Definition
 from executions.engine.flow import RestoredRun
 from executions.engine.node_attempt import ActiveNodeRun
 from executions.engine.outputs import ExecutionOutputs, pack_outputs, preview
@@ -26,19 +27,20 @@ from executions.nodes.base import NodeResult
 class Checkpoints:
     """Makes the checkpoints of one execution, and passes the outputs on to its planner."""
 
-    def __init__(self, state: ExecutionState, graph: Graph, planner: Planner) -> None:
+    def __init__(self, state: ExecutionState, definition: Definition, planner: Planner) -> None:
         self._state, self._execution, self._lease = state, state.execution, state.lease
-        self._graph, self._planner = graph, planner
-        self.outputs = ExecutionOutputs(state.execution.response)
+        self._graph, self._planner = definition.graph, planner
+        self.outputs = ExecutionOutputs(state.execution.response, definition.final_outputs)
         self.done_nodes: set[str] = set()
 
     def restore(self, rows: Sequence[NodeRun], runs: Sequence[RestoredRun]) -> None:
         """Continue from the stored node runs."""
         self.outputs.total_bytes = sum(row.output_bytes for row in rows)
         self.done_nodes = {row.node_id for row in rows if NodeRunStatus(row.status).ended}
+        sizes = {(row.node_id, row.run_index): row.output_bytes for row in rows}
         for run in runs:
             if run.outputs is not None:
-                self.outputs.remember(run.key, dict(run.outputs))
+                self.outputs.remember(run.key, dict(run.outputs), sizes[run.key])
 
     def complete(self, active: ActiveNodeRun, result: NodeResult, sizes: dict[str, int], busy: set[str]) -> Change:
         """A node run has completed. `busy` are the nodes that have begun and not ended."""

@@ -7,10 +7,11 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from executions.domain.final_outputs import final_outputs
 from executions.domain.graph import Graph
 from executions.models import WorkflowVersion
 from executions.nodes.base import NodeType
-from executions.nodes.registry import node_types
+from executions.nodes.registry import node_types, output_names
 
 
 class Definition:
@@ -23,6 +24,7 @@ class Definition:
         self.timezone = version.timezone
         types = node_types()
         self.types: dict[str, NodeType[Any]] = {node.id: types[node.type] for node in self.graph.nodes.values()}
+        self.final_outputs = final_outputs(self.graph, output_names)
 
     def is_join(self, node_id: str) -> bool:
         """Tell whether the node waits for its inputs."""

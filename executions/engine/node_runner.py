@@ -63,7 +63,7 @@ class NodeRunner:
         self._run_in_thread, self._on_attempt_ended, self._on_log = run_in_thread, on_attempt_ended, on_log
         self._planner = Planner(self._graph, definition.is_join)
         self._traces = Traces(self._planner.ancestry)
-        self._checkpoints = Checkpoints(state, self._graph, self._planner)
+        self._checkpoints = Checkpoints(state, definition, self._planner)
         self.outputs = self._checkpoints.outputs
         self.ancestry = self._planner.ancestry
         self.rows: dict[RunKey, NodeRun] = {}

@@ -7,27 +7,29 @@ from typing import Any
 
 from django.conf import settings
 
+from executions.domain.ancestry import Source
 from executions.domain.errors import NodeError
-from executions.domain.items import Items, NotStorable, PackedItems, pack, sample_of
+from executions.domain.final_outputs import FinalOutputs
+from executions.domain.items import Items, NotStorable, PackedItems, joined, pack, sample_of
 from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, NodeRun
+from executions.waits.responses import MAX_STATE_BYTES
 
 
 class ExecutionOutputs:
     """The outputs of one execution so far."""
 
-    def __init__(self, response: dict[str, Any] | None) -> None:
+    def __init__(self, response: dict[str, Any] | None, final: FinalOutputs) -> None:
         self.latest: dict[str, Items] = {}
         """The items of each node's last run: of its output `main`, else of its first output."""
-        self.last: tuple[str, dict[str, Items]] | None = None
-        """The last node with output items, and its outputs."""
-        self.last_key: tuple[str, int] | None = None
-        """The node run that gave them."""
-        self.last_items: Items = []
-        """Of those, the first that are not empty: the result of an execution that completes."""
         self.total_bytes = 0
         self.response = response
         """The answer to the webhook that triggered the execution: the first that a node gives."""
+        self._final = final
+        self._places = {node_id: place for place, node_id in enumerate(final)}
+        self._results: dict[tuple[str, int], dict[str, Items]] = {}
+        """By node run, the outputs that are part of the result."""
+        self._result_bytes = 0
 
     def set(self, node_run: NodeRun, outputs: dict[str, Items], size: int) -> None:
         """Make `outputs`, of `size` bytes, the output of the node run."""
@@ -35,25 +37,50 @@ class ExecutionOutputs:
         node_run.output_items = sum(len(items) for items in outputs.values())
         self.total_bytes += size - node_run.output_bytes
         node_run.output_bytes = size
-        self.remember((node_run.node_id, node_run.run_index), outputs)
+        self.remember((node_run.node_id, node_run.run_index), outputs, size)
 
-    def remember(self, key: tuple[str, int], outputs: dict[str, Items]) -> None:
-        """Make `outputs` the latest of the node."""
-        node_id = key[0]
-        self.latest[node_id] = outputs.get("main") or next(iter(outputs.values()), [])
-        if items := next((items for items in outputs.values() if items), None):
-            self.last_items, self.last, self.last_key = items, (node_id, outputs), key
+    def remember(self, key: tuple[str, int], outputs: dict[str, Items], size: int) -> None:
+        """Make `outputs`, of `size` bytes, the latest of the node, and part of the result if the node is last."""
+        self.latest[key[0]] = outputs.get("main") or next(iter(outputs.values()), [])
+        if results := {name: outputs[name] for name in self._final.get(key[0], ()) if outputs.get(name)}:
+            self._result_bytes += size
+            self._results[key] = results
+            if self._result_bytes > settings.NODE_OUTPUT_MAX_BYTES:  # read from the database when it is needed
+                self._results.clear()
+
+    @property
+    def result(self) -> tuple[str | None, dict[str, Items]] | None:
+        """The result in the form of one node run: a node, and its outputs with the items of all last nodes in order.
+        The node is None if there are no items. None if the result is too large to be kept here."""
+        if self._result_bytes > settings.NODE_OUTPUT_MAX_BYTES:
+            return None
+        keys = sorted(self._results, key=lambda key: (self._places[key[0]], key[1]))
+        if not keys:
+            return None, {}
+        node_id, first = keys[0][0], self._results[keys[0]]
+        if len(keys) == 1:
+            return node_id, first
+        return node_id, {next(iter(first)): joined([items for key in keys for items in self._results[key].values()])}
+
+    @property
+    def result_sources(self) -> dict[str, list[Source]]:
+        """The outputs that the items of `result` are from, by its outputs."""
+        keys = sorted(self._results, key=lambda key: (self._places[key[0]], key[1]))
+        sources = [Source(key, name, len(items)) for key in keys for name, items in self._results[key].items()]
+        if len(keys) <= 1:
+            return {source.output: [source] for source in sources}
+        return {sources[0].output: sources}
 
     def state(self, execution: Execution) -> dict[str, Any] | None:
         """Return what a web process that waits for the execution needs; None if that is too large for a message."""
-        if isinstance(self.last_items, PackedItems):
+        items: Items = []
+        if execution.status == ExecutionStatus.COMPLETED.value and self.response is None:
+            if self._result_bytes > MAX_STATE_BYTES or self.result is None:
+                return None
+            items = joined([[], *self.result[1].values()])
+        if isinstance(items, PackedItems):
             return None
-        is_result = execution.status == ExecutionStatus.COMPLETED.value and self.response is None
-        return {
-            "status": execution.status,
-            "response": self.response,
-            "items": self.last_items if is_result else [],
-        }
+        return {"status": execution.status, "response": self.response, "items": items}
 
 
 def pack_outputs(outputs: Mapping[str, Items]) -> tuple[dict[str, Items], dict[str, int]]:

@@ -16,7 +16,7 @@ from executions.domain.ancestry import Ancestry
 from executions.domain.binaries import references_in
 from executions.domain.errors import NodeError
 from executions.domain.graph import Node
-from executions.domain.input_origins import lineage_in_input
+from executions.domain.input_origins import origins_in_input
 from executions.domain.items import Items
 from executions.domain.lineage import Lineage
 from executions.domain.statuses import NodeRunStatus
@@ -124,17 +124,18 @@ class ExecutionCache:
 
     def set_result(self, outputs: ExecutionOutputs, ancestry: Ancestry, rows: Iterable[NodeRun]) -> None:
         """Note the result of an execution that completes; it is stored only if no node failed."""
-        node, items = outputs.last or (None, {})
-        if not self.enabled or _has_files(items) or any(row.status == NodeRunStatus.FAILED for row in rows):
+        if not self.enabled or (result := outputs.result) is None:
             return
-        key = outputs.last_key
-        counts = {name: len(each) for name, each in items.items()}
+        node, items = result
+        if _has_files(items) or any(row.status == NodeRunStatus.FAILED for row in rows):
+            return
+        origins = {name: origins_in_input(ancestry, sources) for name, sources in outputs.result_sources.items()}
         self._value = {
             "execution": str(self._execution.pk),
             "node": node,
             "outputs": items,
             "response": outputs.response,
-            "lineage": {} if key is None else lineage_in_input(ancestry, key, counts),
+            "lineage": {name: known for name, known in origins.items() if known is not None},
         }
 
     def confirm(self) -> None:

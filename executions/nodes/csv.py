@@ -92,14 +92,18 @@ class Csv(NodeType[CsvParameters]):
                 raise NodeError("Cancelled.")
             parameters = context.parameters(index)
             text = text_at(item, parameters.field, "field", index, MAX_TEXT)
-            form, convert = _form(parameters), _typed if parameters.infer_types else None
             try:
-                rows = parse(text, form, MAX_ROWS - len(out), convert)
+                rows = rows_of(text, parameters, MAX_ROWS - len(out))
             except (csv.Error, ValueError) as error:
                 raise NodeError(f"parameters.field: the CSV text is invalid: {error} (item {index}).") from None
             out += rows
             origins += [index] * len(rows)
         return NodeResult({"main": out}, {"main": compact(origins, len(context.items))})
+
+
+def rows_of(text: str, parameters: CsvParameters, max_rows: int = MAX_ROWS) -> list[Item]:
+    """Return the rows of a CSV text as items. Raises NodeError, csv.Error, ValueError."""
+    return parse(text, _form(parameters), max_rows, _typed if parameters.infer_types else None)
 
 
 def _form(parameters: CsvParameters) -> CsvFormat:

@@ -59,9 +59,11 @@ class ExecuteWorkflow(NodeType[ExecuteWorkflowParameters]):
 
 
 def _result(outcome: dict[str, Any]) -> NodeResult:
-    """Return the child's items. Raises NodeError if it did not complete."""
+    """Return the child's items. Raises NodeError if it did not complete, or its result is too large."""
     status = outcome.get("status")
     if status == ExecutionStatus.COMPLETED.value:
+        if outcome.get("error"):
+            raise NodeError(outcome["error"])
         origins = outcome.get("origins")  # in the child's input, which are the items of this node run
         return NodeResult({"main": outcome["items"]}, {} if origins is None else {"main": origins})
     message = f"The execution {outcome.get('execution')} ended with status {status}"

@@ -59,6 +59,9 @@ class FileStore(Protocol):
     def open(self, file: FileOfItem) -> FileReader:
         """Open a file of the execution. Raises NodeError."""
 
+    def remove(self, file: FileOfItem) -> None:
+        """Remove a file that this node run has made."""
+
 
 class NoFiles:
     """Where a node has no access to files: in sandbox processes."""
@@ -68,6 +71,9 @@ class NoFiles:
 
     def open(self, file: FileOfItem) -> FileReader:
         raise NodeError("Files cannot be read here.")
+
+    def remove(self, file: FileOfItem) -> None:
+        raise NodeError("Files cannot be removed here.")
 
 
 def file_of(item: Item, key: str, index: int, parameter: str = "binary") -> FileOfItem:

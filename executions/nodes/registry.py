@@ -12,15 +12,18 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
 
+from executions.domain.graph import Node
 from executions.nodes.aggregate import Aggregate
 from executions.nodes.approval import Approval
 from executions.nodes.base import NodeType
 from executions.nodes.code import Code
 from executions.nodes.compare import Compare
+from executions.nodes.compress import Compress
 from executions.nodes.crypto import Crypto
 from executions.nodes.csv import Csv
 from executions.nodes.date_time import DateTime
 from executions.nodes.execute_workflow import ExecuteWorkflow
+from executions.nodes.files import Files
 from executions.nodes.filter import Filter
 from executions.nodes.html_extract import HtmlExtract
 from executions.nodes.http_request import HttpRequest
@@ -81,6 +84,8 @@ BUILT_IN: tuple[type[NodeType[Any]], ...] = (
     HtmlExtract,
     Xml,
     Csv,
+    Files,
+    Compress,
     SendEmail,
     SendWebhook,
     PostgresNode,
@@ -103,3 +108,9 @@ def node_types() -> Mapping[str, NodeType[Any]]:
             continue
         types.setdefault(node_type.type, node_type)
     return MappingProxyType(types)
+
+
+def output_names(node: Node) -> tuple[str, ...]:
+    """Return the outputs of a node, without the one that `on_error` adds; `main` if its type is not installed."""
+    node_type = node_types().get(node.type)
+    return ("main",) if node_type is None else node_type.output_names(node.parameters)

@@ -1,31 +1,26 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Any
 
 import orjson
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from executions.domain.errors import NodeError
 from executions.domain.lineage import SAME
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.nodes.http.hook_responses import MAX_BODY_BYTES, MAX_HEADERS, header_problems
+from executions.nodes.http.texts import Headers
 from webhooks.inbound import answer_headers
-
-MAX_BODY_BYTES = 1024 * 1024
-MAX_HEADERS = 50
-
-
-def _as_text(value: Any) -> Any:
-    """Convert a number or boolean, which an expression may return, to text for a header."""
-    return value if not isinstance(value, bool | int | float) else orjson.dumps(value).decode()
 
 
 class RespondToWebhookParameters(Parameters):
     status: int = Field(200, title="Status", description="The HTTP status of the response.", ge=200, le=599)
-    headers: dict[str, Annotated[str, BeforeValidator(_as_text)]] = Field(
+    headers: Headers = Field(
         {},
         title="Headers",
-        description="Headers of the response. Cookies, security policies and framing headers cannot be set.",
+        description="Headers of the response; numbers become text, and those that are null are left out. Cookies,"
+        " security policies and framing headers cannot be set.",
         max_length=MAX_HEADERS,
     )
     body: Any = Field(
@@ -49,7 +44,7 @@ class RespondToWebhook(NodeType[RespondToWebhookParameters]):
 
     def run(self, context: NodeContext[RespondToWebhookParameters]) -> NodeResult:
         parameters = context.parameters()
-        for name, problem in _problems(parameters.headers):
+        for name, problem in header_problems(parameters.headers):
             raise NodeError(f"parameters.headers.{name[: answer_headers.MAX_NAME]}: {problem}")
         response = parameters.model_dump()
         if (size := len(orjson.dumps(response))) > MAX_BODY_BYTES:
@@ -61,14 +56,7 @@ class RespondToWebhook(NodeType[RespondToWebhookParameters]):
         problems = super().check_parameters(parameters)
         headers = parameters.get("headers")
         if isinstance(headers, dict):
-            problems += [(f"parameters.headers.{name}", "header", problem) for name, problem in _problems(headers)]
+            problems += [
+                (f"parameters.headers.{name}", "header", problem) for name, problem in header_problems(headers)
+            ]
         return problems
-
-
-def _problems(headers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield (name, problem) for each invalid header. The value of an expression is validated when it is resolved."""
-    for name, value in headers.items():
-        text = _as_text(value)
-        literal = text if isinstance(text, str) and "{{" not in text else None
-        if (problem := answer_headers.problem(name, literal)) is not None:
-            yield name, problem

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from executions.domain.lineage import SAME
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.credential_checks import wrong_types
+from executions.nodes.http.hook_responses import FixedResponse
 from webhooks.inbound.schemes import CREDENTIAL_TYPE, SIGNING, Scheme, credentials_of
 from workflow_platform.core.requests.client_address import networks
 from workflow_platform.core.validation import Location, field_errors
@@ -40,8 +41,14 @@ class WebhookTriggerParameters(Parameters):
     respond: Literal["immediately", "on_completion", "respond_node"] = Field(
         "immediately",
         title="Respond",
-        description="When to respond: with 202 when the execution is stored; with the items of the last node when it is"
-        " completed; or with the response of a respond_to_webhook node. After 30 s the response is 202.",
+        description="When to respond: with 202 when the execution is stored; with the items of the last nodes when it"
+        " is completed; or with the response of a respond_to_webhook node. After 30 s the response is 202.",
+    )
+    default_response: FixedResponse | None = Field(
+        None,
+        title="Default response",
+        description="The response if no respond_to_webhook node ran: {status, headers, body}. By default 200 without a"
+        " body.",
     )
     allow_from: list[Annotated[str, StringConstraints(max_length=50)]] = Field(
         [],

@@ -95,14 +95,19 @@ def outcome_of(execution: Execution) -> dict[str, Any]:
 
     `origins` are those of the items in the execution's input, which are the items of the node run; None: unknown.
     """
-    run = responses.result_run(execution) if execution.status == ExecutionStatus.COMPLETED.value else None
-    output, items = next(iter(((run and run.output) or {}).items()), ("", []))
+    parts: list[responses.ResultPart] = []
+    error = (execution.error or {}).get("message")
+    if execution.status == ExecutionStatus.COMPLETED.value:
+        try:
+            parts = responses.result_parts(execution)
+        except responses.ResultTooLarge as too_large:
+            error = str(too_large)
     return {
         "execution": str(execution.pk),
         "status": execution.status,
-        "items": items,
-        "origins": result_origins(execution, run, output, len(items)) if run else None,
-        "error": (execution.error or {}).get("message"),
+        "items": [item for part in parts for item in part.items],
+        "origins": result_origins(execution, parts) if parts else None,
+        "error": error,
     }
 
 

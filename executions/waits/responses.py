@@ -11,7 +11,8 @@ import contextlib
 import logging
 import weakref
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -19,10 +20,15 @@ from asgiref.sync import async_to_sync
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.db import database_sync_to_async
 from channels.layers import channel_layers
+from django.conf import settings
+from django.db.models import Sum
 
 from events.streaming import publisher
+from executions.domain.final_outputs import FinalOutputs, final_outputs
+from executions.domain.graph import Graph
 from executions.domain.statuses import ExecutionStatus
-from executions.models import Execution, NodeRun
+from executions.models import Execution, NodeRun, WorkflowVersion
+from executions.nodes.registry import output_names
 from workflow_platform.core.logs import without_log_context
 
 logger = logging.getLogger(__name__)
@@ -80,7 +86,8 @@ _listeners: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Listener] = we
 async def wait_for(execution_id: UUID, seconds: float, *, until_response: bool = False) -> dict[str, Any]:
     """Wait up to `seconds` for the execution's end, or with `until_response` for its response if that comes first.
 
-    Returns the current `{status, response, items}`; `items` is the result of a completed execution.
+    Returns the current `{status, response, items}`; `items` is the result of a completed execution, and `problem`, if
+    present, says why it cannot be returned.
     """
     loop = asyncio.get_running_loop()
     listener = _listeners.setdefault(loop, _Listener())
@@ -109,27 +116,57 @@ async def wait_for(execution_id: UUID, seconds: float, *, until_response: bool =
             del listener.waiters[str(execution_id)]
 
 
+class ResultTooLarge(Exception):
+    """The result of the execution has too many bytes to be passed on in one piece."""
+
+
 @database_sync_to_async
 def _load(execution_id: UUID) -> dict[str, Any]:
-    execution = Execution.objects.only("status", "response").get(pk=execution_id)
-    completed = execution.status == ExecutionStatus.COMPLETED.value
-    return {
-        "status": execution.status,
-        "response": execution.response,
-        "items": result_items(execution) if completed and execution.response is None else [],
-    }
+    execution = Execution.objects.only("status", "response", "version_id").get(pk=execution_id)
+    state: dict[str, Any] = {"status": execution.status, "response": execution.response, "items": []}
+    if execution.status == ExecutionStatus.COMPLETED.value and execution.response is None:
+        try:
+            state["items"] = result_items(execution)
+        except ResultTooLarge as error:
+            state["problem"] = str(error)
+    return state
+
+
+@lru_cache(maxsize=256)
+def _final_outputs(version_id: UUID) -> FinalOutputs:
+    version = WorkflowVersion.objects.get(pk=version_id)
+    return final_outputs(Graph.parse(version.nodes, version.edges, max_nodes=10**6), output_names)
+
+
+class ResultPart(NamedTuple):
+    """The items of one output of one node run that are part of the result of an execution."""
+
+    run: NodeRun
+    output: str
+    items: list[dict[str, Any]]
+
+
+def result_parts(execution: Execution) -> list[ResultPart]:
+    """Return the result of a completed execution: the items of all runs of its last nodes (`domain.final_outputs`), by
+    the order of the nodes in the workflow, then of their runs. Raises ResultTooLarge."""
+    final = _final_outputs(execution.version_id)
+    runs = NodeRun.objects.filter(execution=execution, node_id__in=final, output__isnull=False).exclude(output={})
+    size = runs.aggregate(size=Sum("output_bytes"))["size"] or 0
+    if size > settings.NODE_OUTPUT_MAX_BYTES:
+        limit = f"at most {settings.NODE_OUTPUT_MAX_BYTES} are passed on (NODE_OUTPUT_MAX_BYTES)"
+        raise ResultTooLarge(f"The result of the execution {execution.pk} has {size} bytes; {limit}.")
+    places = {node_id: place for place, node_id in enumerate(final)}
+    return [
+        ResultPart(run, name, items)
+        for run in sorted(runs, key=lambda run: (places[run.node_id], run.run_index))
+        for name in final[run.node_id]
+        if (items := (run.output or {}).get(name))
+    ]
 
 
 def result_items(execution: Execution) -> list[dict[str, Any]]:
-    """Return the result of the execution: the output of the last node run that has one."""
-    last = result_run(execution)
-    return next(iter((last.output or {}).values()), []) if last else []
-
-
-def result_run(execution: Execution) -> NodeRun | None:
-    """Return the node run whose output is the result of the execution."""
-    runs = NodeRun.objects.filter(execution=execution, output__isnull=False).exclude(output={})
-    return runs.order_by("ended_at", "id").last()
+    """Return the items of the result of a completed execution, in order. Raises ResultTooLarge."""
+    return [item for part in result_parts(execution) for item in part.items]
 
 
 def wait_for_end(execution: Execution, seconds: float) -> bool:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from executions.domain.input_origins import lineage_in_input
+from collections.abc import Sequence
+
+from executions.domain.ancestry import Source
+from executions.domain.input_origins import origins_in_input
 from executions.domain.lineage import Origins
 from executions.domain.stored_ancestry import StoredRun, ancestry_of
 from executions.models import Execution, NodeRun
+from executions.waits.responses import ResultPart
 
 
-def result_origins(execution: Execution, run: NodeRun, output: str, count: int) -> Origins | None:
-    """Return the origins, in the execution's input, of the `count` items of that output; None if they are unknown."""
+def result_origins(execution: Execution, parts: Sequence[ResultPart]) -> Origins | None:
+    """Return the origins, in the execution's input, of the items of these parts; None if they are unknown."""
     runs = NodeRun.objects.filter(execution=execution, output__isnull=False).order_by("id")
     stored = (
         StoredRun((row.node_id, row.run_index), row.inputs, row.lineage, row.keep_open)
@@ -18,4 +22,5 @@ def result_origins(execution: Execution, run: NodeRun, output: str, count: int) 
     ancestry = ancestry_of(stored, len(execution.input))
     if ancestry is None:
         return None
-    return lineage_in_input(ancestry, (run.node_id, run.run_index), {output: count}).get(output)
+    sources = [Source((part.run.node_id, part.run.run_index), part.output, len(part.items)) for part in parts]
+    return origins_in_input(ancestry, sources)

@@ -6,6 +6,7 @@ import asyncio
 import json
 from itertools import pairwise
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -127,3 +128,31 @@ async def test_bad_frames_are_answered_and_the_socket_lives_on(platform: Platfor
             assert json.loads(await asyncio.wait_for(socket.recv(), 120))["code"] == code
         await socket.send(json.dumps({"type": "ping"}))
         assert json.loads(await asyncio.wait_for(socket.recv(), 120)) == {"type": "pong"}
+
+
+def test_every_list_refuses_parameters_that_it_does_not_have(platform: Platform) -> None:
+    execution = run(platform)["id"]
+    document = platform.request("GET", "/api/schema/?format=json").json()
+    paths = [path for path, operations in document["paths"].items() if "get" in operations and "{" not in path]
+    paths += [f"/api/executions/{execution}/{part}/" for part in ("nodes", "events", "trace", "nodes/start/output")]
+    assert len(paths) > 25
+    for path in paths:
+        answer = platform.request("GET", f"{path}?nonsense=failed")
+        if path == "/api/events/export/":
+            assert answer.status_code == 400
+            continue
+        assert answer.status_code == 400, path
+        (error,) = [each for each in answer.json()["errors"] if each["field"] == "nonsense"]
+        assert error["message"].startswith("Unknown parameter. Known parameters: "), path
+    for path in ("/api/node-types/", f"/api/executions/{execution}/nodes/"):
+        answer = platform.request("GET", f"{path}?cursor=x")
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "cursor")
+    assert platform.request("GET", "/api/node-types/?format=json").status_code == 200
+
+
+def test_outputs_of_nodes_with_any_id_can_be_read(platform: Platform) -> None:
+    ids = ["a/b", "50%", "q?x#y", "😀", "ö ä", "x/output", "a//b", "%2F"]
+    execution = run(platform, *(node(each, "no_op") for each in ids))["id"]
+    for each in ids:
+        answer = platform.request("GET", f"/api/executions/{execution}/nodes/{quote(each, safe='')}/output/")
+        assert (each, answer.status_code, answer.json().get("node")) == (each, 200, each)

@@ -198,16 +198,17 @@ def test_results_from_the_cache_and_from_sub_workflows_keep_their_origins() -> N
         assert given(cached) == froms(3, 2, 1)
     assert NodeRun.objects.get(execution=cached, node_id="sort").from_cache
     few = node("few", "filter", condition="{{ $json.i > 1 }}")
-    child = make_workflow(
-        [node("begin", "manual_trigger"), few, reverse], [edge("begin", "few"), edge("few", "sort")], cache={}
-    )
+    ends = [node("odd", "if", condition="{{ $json.i % 2 === 1 }}"), node("even", "no_op"), node("rest", "no_op")]
+    edges = [edge("begin", "few"), edge("few", "sort"), edge("sort", "odd")]
+    edges += [edge("odd", "even", "false"), edge("odd", "rest", "true")]
+    child = make_workflow([node("begin", "manual_trigger"), few, reverse, *ends], edges, cache={})
     for _ in range(2):
         parent = after(node("call", "execute_workflow", workflow=str(child.pk)), mark())
         (called,) = Execution.objects.filter(parent=parent)
         run_here(called)
         resolved = Wait.objects.filter(child=called, resolved_at__isnull=False)
         wait_until(resolved.exists, "the end of the child, told to its parent")
-        assert given(run_here(parent)) == froms(3, 2)
+        assert given(run_here(parent)) == froms(2, 3)
     assert NodeRun.objects.get(execution=called).from_cache
     whole = [node("all", "code", code="return [{ json: { a: 1 }, pairedItem: [0, 1, 2] }]"), mark()]
     assert "several items" in ((after(*whole).error or {}).get("message", "no error"))

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from executions.domain.expressions import ExpressionScope
 from executions.domain.pairing import Pairing
 from executions.sandbox import code as sandboxed
 from executions.sandbox.code import CodeCall, CodeResult
+from workflow_platform.core.sandbox import frames
 from workflow_platform.core.sandbox import task as task_module
 from workflow_platform.core.sandbox.pool import Pool
 from workflow_platform.core.sandbox.task import TaskCancelled
@@ -530,3 +532,13 @@ def _lives(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
         return process.status() != psutil.STATUS_ZOMBIE
     return False
+
+
+def test_a_streamed_part_is_sent_piece_by_piece_and_must_have_its_size() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        frames.send(ours, [b"head", frames.StreamedPart(6, lambda: iter([b"abc", b"", b"def"])), b"end"])
+        assert frames.receive(theirs, 100) == [b"head", b"abcdef", b"end"]
+        for pieces in ([b"abc"], [b"abcdefg"]):
+            with pytest.raises(frames.WrongLength, match="It says 6"):
+                frames.send(ours, [frames.StreamedPart(6, lambda pieces=pieces: iter(pieces))])  # type: ignore[misc]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executions.domain.ancestry import ENTRY, Ancestry, RunKey, Source
-from executions.domain.input_origins import lineage_in_input
+from executions.domain.input_origins import origins_in_input
 from executions.domain.lineage import SAME, Lineage, Origin, compact, origin_of
 from executions.domain.tracing import NOWHERE, Trace
 
@@ -130,10 +130,10 @@ def test_a_trace_finds_the_item_that_a_tagged_item_carries(made: Tagged, data: s
 def test_the_lineage_of_a_result_names_every_item_of_the_input(made: Tagged, data: st.DataObject) -> None:
     key, output = data.draw(st.sampled_from([each for each in made.outputs if each[0][1] != ENTRY]))
     items = made.outputs[key, output]
-    lineage = lineage_in_input(made.ancestry, key, {output: len(items)})
+    origins = origins_in_input(made.ancestry, [Source(key, output, len(items))])
     for index, tags in enumerate(items):
         assert tags is not None
-        assert set(origin_of(lineage[output], index) or []) == {n for (k, _, n) in tags if k == ("node0", 0)}
+        assert set(origin_of(origins, index) or []) == {n for (k, _, n) in tags if k == ("node0", 0)}
 
 
 def test_items_come_back_to_a_loop_with_their_origin() -> None:

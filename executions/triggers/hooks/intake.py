@@ -18,6 +18,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from executions import lifecycle
 from executions.lifecycle import CannotStart, NewExecution
 from executions.models import Execution, Trigger
+from executions.nodes.http.hook_responses import FixedResponse
 from executions.triggers.hooks import records
 from executions.triggers.hooks.concurrency_keys import KeysAhead
 from executions.triggers.hooks.listeners import listening, tested
@@ -253,7 +254,7 @@ def _start(taken: Sequence[PendingRequest]) -> None:
     deduplication.forget([messages[each] for each in failed if each in messages])
     for each in starting:
         if (execution_id := earlier.get(each.id)) is not None:
-            each.outcome = failed.get(execution_id) or Accepted(each.id, execution_id, _respond(each), duplicate=True)
+            each.outcome = failed.get(execution_id) or _accepted(each, execution_id, duplicate=True)
 
 
 def _message(each: PendingRequest) -> deduplication.MessageKey | None:
@@ -281,7 +282,13 @@ def _new(each: PendingRequest) -> NewExecution:
 def _started(each: PendingRequest, made: Execution | CannotStart) -> Accepted | RefusedRequest:
     if isinstance(made, CannotStart):
         return RefusedRequest(409, str(made))
-    return Accepted(each.id, made.pk, _respond(each))
+    return _accepted(each, made.pk)
+
+
+def _accepted(each: PendingRequest, execution_id: UUID, *, duplicate: bool = False) -> Accepted:
+    parameters = each.listener.parameters if each.listener else None
+    default = (parameters and parameters.default_response) or FixedResponse()
+    return Accepted(each.id, execution_id, _respond(each), duplicate, default)
 
 
 def _respond(each: PendingRequest) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from executions.lifecycle.concurrency_keys import ConcurrencyKey
+from executions.nodes.http.hook_responses import FixedResponse
 from executions.triggers.hooks.listeners import Listener
 from workflow_platform.core.identifiers import uuid7
 from workflow_platform.core.logs import context_fields
@@ -84,6 +85,8 @@ class Accepted:
     execution_id: UUID
     respond: str
     duplicate: bool = False
+    default_response: FixedResponse = field(default_factory=FixedResponse)
+    """The response if the workflow should give one and does not."""
 
 
 Outcome = Accepted | AnsweredRequest | RefusedRequest

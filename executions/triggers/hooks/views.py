@@ -99,6 +99,10 @@ async def _accepted(request: HttpRequest, outcome: Accepted) -> HttpResponse:
         return JsonResponse(body, status=202)
     if state["status"] != ExecutionStatus.COMPLETED.value:
         return json_problem(request, 500, f"The execution {outcome.execution_id} ended with status {state['status']}.")
+    if by_node:  # no node responded, and what other nodes gave is not meant for the caller
+        return _response(outcome.execution_id, outcome.default_response.model_dump())
+    if problem := state.get("problem"):
+        return json_problem(request, 500, problem)
     return JsonResponse(body | {"items": state["items"]})
 
 

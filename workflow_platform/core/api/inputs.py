@@ -7,7 +7,7 @@ filter that is ignored lists everything, and a `dry_run` that is converted runs.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -21,8 +21,10 @@ LATEST = datetime(6000, 1, 1, tzinfo=UTC)
 """No row is older or newer: filters with times beyond are equivalent."""
 LARGEST_INTEGER = 2**53 - 1
 """The largest integer that every JSON parser keeps exactly; it fits into PostgreSQL's bigint."""
-PAGING = frozenset({"limit", "cursor", "format"})
-"""Query parameters of every list."""
+COMMON = frozenset({"format"})
+"""Query parameters of every request."""
+PAGING = frozenset({"limit", "cursor"})
+"""Query parameters of every list with pages."""
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
 
 
@@ -140,15 +142,17 @@ class QuerySerializer(serializers.Serializer[Any]):
     @classmethod
     def of(cls, request: Request) -> Self:
         """Return the validated query of a request. Raises ValidationError that names the parameter."""
-        query = cls(data=request.query_params)
+        has_pages = getattr((request.parser_context or {}).get("view"), "paginator", None) is not None
+        query = cls(data=request.query_params, context={"known": COMMON | (PAGING if has_pages else frozenset())})
         query.is_valid(raise_exception=True)
-        request._query_is_checked = True  # type: ignore[attr-defined]  # `NewestFirst` refuses unknown names otherwise
+        # `CheckedQueries` and `CursorPages` refuse unknown names of queries that nobody checked.
+        request._request.query_is_checked = True  # type: ignore[attr-defined]
         return query
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values."""
         if isinstance(data, QueryDict):
-            known = set(self.fields) | PAGING
+            known = set(self.fields) | self.context["known"]
             errors = {name: [problem] for name in data if (problem := self._wrong(name, data.getlist(name), known))}
             if errors:
                 raise serializers.ValidationError(errors)
@@ -156,8 +160,7 @@ class QuerySerializer(serializers.Serializer[Any]):
 
     def _wrong(self, name: str, values: list[str], known: set[str]) -> str | None:
         if name not in known:
-            names = ", ".join(sorted(known))
-            return f"Unknown parameter. Known parameters: {names}."
+            return unknown_parameter(known)
         field = self.fields.get(name)
         many = isinstance(field, serializers.ListField | serializers.MultipleChoiceField)
         if len(values) > 1 and not many:
@@ -169,6 +172,11 @@ class QuerySerializer(serializers.Serializer[Any]):
         if isinstance(field, serializers.IntegerField) and not _is_integer(values[0]):
             return f"Expected an integer from -{LARGEST_INTEGER} to {LARGEST_INTEGER}."
         return None
+
+
+def unknown_parameter(known: Iterable[str]) -> str:
+    """Return what is wrong with a query parameter that a request does not have."""
+    return f"Unknown parameter. Known parameters: {', '.join(sorted(known))}."
 
 
 def _says_something(value: str, field: Any) -> bool:

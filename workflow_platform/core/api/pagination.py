@@ -23,7 +23,7 @@ class CursorPages(CursorPagination):
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> Any:
         """Return the rows of the requested page."""
-        if not getattr(request, "_query_is_checked", False):  # the list has no filters
+        if not getattr(request._request, "query_is_checked", False):  # the list has no filters
             QuerySerializer.of(request)
         try:
             return super().paginate_queryset(queryset, request, view)

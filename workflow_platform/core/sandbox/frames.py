@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 JOINED_BYTES = 64 * 1024
 """Up to this size a frame goes out in one piece; larger parts are not copied together first."""
@@ -18,21 +19,62 @@ class FrameTooLarge(Exception):
     """A frame is larger than the receiver's limit."""
 
 
+class WrongLength(Exception):
+    """The pieces of a streamed part have another size than it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedPart:
+    """A part whose pieces are read while it is sent, so that it is never wholly in memory."""
+
+    size: int
+    pieces: Callable[[], Iterator[bytes]]
+
+    def __len__(self) -> int:
+        return self.size
+
+    def read(self) -> Iterator[bytes]:
+        """Yield the pieces. Raises WrongLength: the receiver waits for exactly `size` bytes."""
+        left = self.size
+        for piece in self.pieces():
+            left -= len(piece)
+            if left < 0:
+                break
+            yield piece
+        if left:
+            raise WrongLength(f"{WrongLength.__doc__} It says {self.size}; the difference is {left}.")
+
+
+Part = bytes | StreamedPart
+
+
 def _nothing() -> None:
     """Continue to wait."""
 
 
-def send(connection: socket.socket, parts: Sequence[bytes], tick: Callable[[], None] = _nothing) -> None:
+def send(connection: socket.socket, parts: Sequence[Part], tick: Callable[[], None] = _nothing) -> None:
     """Send one frame. Each time the socket's own timeout passes, `tick` is called; what it raises ends the sending."""
     head = struct.pack(f"<I{len(parts)}Q", len(parts), *map(len, parts))
-    joined = len(head) + sum(map(len, parts)) <= JOINED_BYTES
-    for piece in [b"".join((head, *parts))] if joined else [head, *parts]:
+    for piece in _pieces(head, parts):
         left = memoryview(piece)
         while left:
             try:
                 left = left[connection.send(left) :]
             except TimeoutError:
                 tick()
+
+
+def _pieces(head: bytes, parts: Sequence[Part]) -> Iterator[bytes]:
+    whole = [part for part in parts if isinstance(part, bytes)]
+    if len(whole) == len(parts) and len(head) + sum(map(len, parts)) <= JOINED_BYTES:
+        yield b"".join((head, *whole))
+        return
+    yield head
+    for part in parts:
+        if isinstance(part, bytes):
+            yield part
+        else:
+            yield from part.read()
 
 
 def receive(connection: socket.socket, limit: int, tick: Callable[[], None] = _nothing) -> list[bytes]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from workflow_platform.core.sandbox.frames import Part
+
 WALL_GRACE_SECONDS = 10.0
 
 Failure = Literal["", "time", "memory", "output", "overdue", "lost"]
@@ -23,7 +25,7 @@ class Task:
     function: str
     """`package.module:name` of a function of ours that takes a list of byte strings and returns one. It runs in the
     sandbox process, so its module must not import Django."""
-    parts: Sequence[bytes]
+    parts: Sequence[Part]
     cpu_seconds: float
     memory_bytes: int
     """The memory limit of the function, without its input and output."""
