@@ -20,8 +20,8 @@ NODE_STATUS = {
 EXECUTION_STATUS = {"started": "running", "resumed": "running", "recovered": "running"} | {
     status: status for status in ("queued", "waiting", "paused", "completed", "failed", "cancelled", "timed_out")
 }
-FRESH_RUN: dict[str, Any] = {"attempt": 1, "output_items": 0, "error": None, "from_cache": False}
-FOLDED = ("attempt", "error", "from_cache", "taken_from")
+FRESH_RUN: dict[str, Any] = {"attempt": 1, "output_items": 0, "failed_items": 0, "error": None, "from_cache": False}
+FOLDED = ("attempt", "error", "from_cache", "taken_from", "failed_items")
 ENDED = {"completed", "failed", "cancelled", "timed_out"}
 
 
@@ -43,6 +43,7 @@ def fold(events: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[tuple[str, 
             run["status"] = NODE_STATUS[kind]
             run["attempt"] = data.get("next_attempt") or data.get("attempt") or run["attempt"]
             run["output_items"] = data.get("output_items", run["output_items"])
+            run["failed_items"] = data.get("failed_items", 0)
             run["taken_from"] = data.get("taken_from")
             run["error"] = data["error"] if kind == "node_failed" else None
             run["from_cache"] = data.get("from_cache", run["from_cache"])
@@ -102,7 +103,8 @@ SELECT json_build_object(
     'runs', (
         SELECT coalesce(json_agg(json_build_object(
             'node', node_id, 'run_index', run_index, 'status', status, 'attempt', attempt, 'error', error,
-            'from_cache', from_cache, 'taken_from', taken_from, 'output_items', output_items
+            'from_cache', from_cache, 'taken_from', taken_from, 'output_items', output_items,
+            'failed_items', failed_items
         )), '[]') FROM executions_noderun WHERE execution_id = execution.id
     ),
     'events', (

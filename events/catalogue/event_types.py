@@ -127,6 +127,8 @@ class NodeCompleted(NodeRunRef):
     output_items: int
     output_bytes: int
     outputs: dict[str, int]
+    failed_items: int = 0
+    """Input items that failed for good and went on as errors, because of `on_error`."""
     from_cache: bool
     preview: Preview | None = None
     taken_from: str | None = None
@@ -137,6 +139,7 @@ class NodeFailed(NodeRunRef):
     attempt: int
     duration_ms: float
     error: ErrorData
+    failed_items: int = 0
     on_error: Literal["stop", "continue", "route"]
     taken_from: str | None = None
 
@@ -182,11 +185,23 @@ class DataFlow(Payload):
     """In a rerun: the node run of the old execution whose output was passed on."""
 
 
+class ItemProgress(Payload):
+    """The items of one node run: how many have an outcome, and how many of those failed."""
+
+    node: str
+    run_index: int
+    completed: int
+    failed: int
+    total: int
+
+
 class Progress(Payload):
     completed: int
     total: int
     in_progress: int
     estimated_remaining_ms: float | None
+    items: ItemProgress | None = None
+    """Progress within a node run that takes long."""
 
 
 class Log(Payload):

@@ -222,7 +222,8 @@ class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
         model = NodeRun
         fields = [
             "node", "name", "node_type", "run_index", "attempt", "status", "from_cache", "taken_from", "output_items",
-            "output_bytes", "error", "started_at", "ended_at", "wake_at", "duration_ms", "cpu_ms", "memory_bytes",
+            "output_bytes", "failed_items", "error", "started_at", "ended_at", "wake_at", "duration_ms", "cpu_ms",
+            "memory_bytes",
         ]  # fmt: skip
 
 

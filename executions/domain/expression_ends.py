@@ -7,6 +7,7 @@ time in proportion to the length of the template.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 OPENING, CLOSING = "{{", "}}"
 
@@ -33,6 +34,25 @@ _BEFORE_AN_OPERAND = frozenset({
 })  # fmt: skip
 """After these words a slash begins a regular expression."""
 _PAIRS = {")": "(", "]": "[", "}": "{"}
+
+
+class Token(NamedTuple):
+    """A token of JavaScript. `kind` is word, string, step (`++`), regex, template, or the character of others.
+
+    A template literal without `${` is one template. The parts of others begin with "`" and "}", and end with `${`
+    or "`".
+    """
+
+    kind: str
+    text: str
+    begin: int
+    end: int
+
+
+def tokens_of(source: str) -> list[Token] | None:
+    """Return the tokens of an expression, without comments; None if it is not whole."""
+    scan = _Scan(f"{source}\n{CLOSING}", 0)
+    return scan.tokens if scan.end() == len(source) + 1 else None
 
 
 def expressions_in(template: str) -> list[tuple[int, int]]:
@@ -68,6 +88,7 @@ class _Scan:
         self._operand = False
         """Whether the last token ends an operand, so that a slash divides."""
         self._after_dot = False
+        self.tokens = list[Token]()
 
     def end(self) -> int | None:
         """Return the index of the closing `}}`; None if the JavaScript is not whole."""
@@ -86,7 +107,8 @@ class _Scan:
                 if line_end is None:
                     return closed if closed >= 0 else None
                 self._at = line_end.end()
-            elif kind == "other":
+                continue
+            if kind == "other":
                 if text == "}" and not {"{", "`"} & set(self._open[-1:]):
                     # No brace is open here: this closes the expression, or nothing.
                     closes = template.startswith(CLOSING, begin) and not {"{", "`"} & set(self._open)
@@ -96,7 +118,17 @@ class _Scan:
             else:
                 self._operand = kind != "word" or self._after_dot or text not in _BEFORE_AN_OPERAND
             self._after_dot = text == "."
+            self._add_token(kind, text, begin)
         return None
+
+    def _add_token(self, kind: str | None, text: str, begin: int) -> None:
+        if kind == "other":
+            text, kind = self._template[begin : self._at], text
+            if kind == "/" and len(text) > 1:
+                kind = "regex"
+            elif kind == "`" and text[-1] == "`":
+                kind = "template"
+        self.tokens.append(Token(str(kind), text, begin, self._at))
 
     def _other(self, text: str, begin: int) -> bool:
         """Take a bracket, a slash or another character. Returns whether the JavaScript can be whole."""

@@ -16,10 +16,11 @@ import orjson
 import quickjs
 
 from executions.domain.expression_ends import expressions_in
+from executions.domain.extension_calls import extended
 from executions.domain.items import Items, PackedItems
 from executions.domain.javascript import source
 from executions.domain.pairing import PairingData, uses_pairing
-from executions.domain.words import LOADER, MISSING_ZONES, Words
+from executions.domain.words import LOADER, MISSING_ZONES, Words, asks_about_nodes, without_escapes
 from workflow_platform.core.sandbox import javascript
 
 TIME_LIMIT_SECONDS = 1.0
@@ -48,7 +49,8 @@ class ExpressionScope:
     workflow: dict[str, Any] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
     surroundings: dict[str, Any] = field(default_factory=dict)
-    """What `$runIndex`, `$prevNode`, `$parameter`, the time zone and others say; see `executions.domain.words`."""
+    """`timezone`, and `about`: what `$runIndex`, `$prevNode`, `$("X").isExecuted` and others are, or a function that
+    returns it for a source."""
     pairings: Mapping[str, Callable[[], PairingData]] = field(default_factory=dict)
     """By node: its items that `items` came from."""
 
@@ -56,13 +58,23 @@ class ExpressionScope:
         """Return the outputs of the nodes that `source` may name, so that other large outputs are not loaded."""
         if "$" not in source:
             return {}
-        return {name: items() for name, items in self.nodes.items() if name in source}
+        text = without_escapes(source)
+        return {name: items() for name, items in self.nodes.items() if name in text}
+
+    def surroundings_in(self, source: str) -> dict[str, Any]:
+        """Return what the words of `source` need of the surroundings, as JSON values."""
+        needed = {"timezone": self.surroundings.get("timezone") or "UTC"}
+        about = self.surroundings.get("about")
+        if about is None or not asks_about_nodes(source):
+            return needed
+        return needed | {"about": about(without_escapes(source)) if callable(about) else about}
 
     def paired_in(self, source: str) -> dict[str, PairingData]:
         """Return what `$("X").item` and its kin read in `source`. Traced only if it may use them."""
         if "$" not in source or not uses_pairing(source):
             return {}
-        return {name: pairing() for name, pairing in self.pairings.items() if name in source}
+        text = without_escapes(source)
+        return {name: pairing() for name, pairing in self.pairings.items() if name in text}
 
 
 def first_line(error: BaseException | str) -> str:
@@ -118,6 +130,8 @@ class Evaluator:
         self._known: set[str] = set()
         self._paired: set[str] = set()
         self._functions: dict[str, Any] = {}
+        self._asked = ""
+        """The sources that ask about nodes."""
         self._words = Words(scope.surroundings.get("timezone") or "UTC")
         self._loader: Any = None
         self._loading_seconds = LOADING_SECONDS
@@ -203,6 +217,10 @@ class Evaluator:
         The time limit restarts with each call. An error, here or from the function, is a text that begins with "!".
         """
         context = self._ensure_context()
+        if asks_about_nodes(source):
+            self._asked += source
+            self._assign("__about", self.scope.surroundings_in(self._asked).get("about", {"nodes": {}}))
+        source = extended(source)
         began = time.thread_time()
         self._load(self._words.needed_by(source), began)
         for name, items in self.scope.named_in(source).items():

@@ -37,6 +37,10 @@ class Retry(BaseModel):
     jitter: bool = True
     on: Literal["retryable", "all"] = "retryable"
 
+    def follows(self, attempt: int, *, retryable: bool) -> bool:
+        """Tell whether another attempt follows a failed one."""
+        return (retryable or self.on == "all") and attempt < self.attempts
+
     def delay_before(self, attempt: int, chance: float, retry_after: float | None = None) -> float:
         """Return the milliseconds before `attempt` (2 is the first retry).
 

@@ -41,6 +41,17 @@ def of_all(inputs: int) -> Origins:
     return compact([list(range(inputs))], inputs)
 
 
+def numbered_from(first: int, lineage: Lineage, inputs: int) -> Lineage:
+    """Return the lineage of a later iteration of a loop, whose `inputs` input items are numbered from `first`, made of
+    one that numbers them from 0 and has no lists."""
+    if not first:
+        return lineage
+    return {
+        name: [first + origin for origin in (range(inputs) if origins == SAME else origins) if isinstance(origin, int)]
+        for name, origins in lineage.items()
+    }
+
+
 def limited(lineage: Lineage, counts: Mapping[str, int]) -> dict[str, Origins]:
     """Return the lineage without the outputs that have no items, by `counts`, or too many numbers."""
     return {

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from executions.domain.extension_calls import METHODS
 from executions.domain.javascript import source
 from executions.domain.time_zones import zone_names, zone_script
 
@@ -29,21 +30,57 @@ class _Group:
     needs: tuple[str, ...] = ()
 
 
+def _methods(name: str) -> re.Pattern[str]:
+    """Return a pattern of the calls that `extension_calls` writes."""
+    return re.compile(rf',"(?:{"|".join(sorted(METHODS[name]))})",')
+
+
 _GROUPS: Final[dict[str, _Group]] = {
     "dates": _Group(
         re.compile(r"\b(?:DateTime|Duration|Interval)\b|\$now\b|\$today\b"),
         ("zones", "calendar", "duration", "date_formats", "date_time", "date_words"),
     ),
     "date_parsing": _Group(
-        re.compile(r"\bfrom(?:ISO|SQL|RFC2822|HTTP|Format|String)\b|\btoDateTime\b"), ("date_parsing",), ("dates",)
+        re.compile(r"\bfrom(?:ISO|SQL|RFC2822|HTTP|Format|String)\b"), ("date_parsing",), ("dates",)
     ),
     "intervals": _Group(
-        re.compile(r"\bInterval\b|\.(?:diff(?:Now|To|ToNow)?|until|toRelative\w*)\b"),
+        re.compile(r"\bInterval\b|\.(?:diff(?:Now)?|until|toRelative\w*)\b"),
         ("intervals", "interval_words"),
         ("dates",),
     ),
+    "extension_calls": _Group(_methods("extension_calls"), ("extension_calls",)),
+    "text_methods": _Group(_methods("text_methods"), ("text_methods",), ("extension_calls",)),
+    "list_methods": _Group(_methods("list_methods"), ("list_methods",), ("extension_calls",)),
+    "value_methods": _Group(_methods("value_methods"), ("value_methods",), ("extension_calls",)),
+    "date_methods": _Group(
+        _methods("date_methods"), ("date_methods",), ("extension_calls", "date_parsing", "intervals")
+    ),
+    "hashes": _Group(_methods("hashes"), ("hashes",), ("text_methods",)),
+    "helpers": _Group(re.compile(r"\$(?:if|ifEmpty|min|max|not|average)\b|\b(?:numberList|zip)\("), ("helper_words",)),
+    "nodes": _Group(
+        re.compile(r"\$(?:runIndex|prevNode|parameter|nodeVersion|nodeId)\b|\.(?:isExecuted|params)\b"), ("node_words",)
+    ),
+    "jmespath": _Group(re.compile(r"\$jmes[pP]ath\b"), ("jmespath",)),
 }
 _NAME = re.compile(r"""["'`]([A-Za-z]\w*(?:/[\w+-]+){0,2})["'`]""")
+
+
+_ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+
+
+def without_escapes(source: str) -> str:
+    """Return a source with the escapes of its strings resolved, to find the names of nodes in it."""
+    return _ESCAPE.sub(_unescaped, source) if "\\" in source else source
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code = match[1] or match[2] or match[3]
+    return chr(min(int(code, 16), 0x10FFFF)) if code else match[4]
+
+
+def asks_about_nodes(source: str) -> bool:
+    """Tell whether a source needs `about` of the surroundings."""
+    return _GROUPS["nodes"].words.search(source) is not None
 
 
 @lru_cache(maxsize=2048)

@@ -66,7 +66,13 @@ class ExecutionActor:
         self.tell = self._mailbox.tell
         self._journal = Journal(recorder(), self._state, partial(self.tell, self.advance), self._on_commit_failed)
         self._nodes = NodeRunner(
-            self._state, definition, claimed.runs, self._run_in_thread, self._tell_attempt_ended, self._write_log
+            self._state,
+            definition,
+            claimed.runs,
+            self._run_in_thread,
+            self._tell_attempt_ended,
+            self._write_from_node,
+            lambda active, done, failed: self.tell(partial(self._write_progress, active, done, failed)),
         )
         self._cache = ExecutionCache(execution, definition, has_begun=bool(claimed.runs))
         self._state.awaiting_cache = self._cache.enabled
@@ -232,9 +238,13 @@ class ExecutionActor:
         else:
             self._journal.submit(change)
 
-    def _write_log(self, change: Change) -> None:
-        """Write what a node logs while it runs."""
+    def _write_from_node(self, change: Change, on_commit: Callable[[], None] | None) -> None:
+        """Write what a node logs, and the outcomes of its items, while it runs."""
         if not self._state.is_over:
+            self._journal.submit(change, on_commit)
+
+    def _write_progress(self, active: ActiveNodeRun, done: int, failed: int) -> None:
+        if not self._state.is_over and (change := self._nodes.progress(active, done, failed)) is not None:
             self._journal.submit(change)
 
     def _acknowledge_wakeup(self) -> None:

@@ -21,7 +21,13 @@ Submission = tuple[Change, "Future[None]"]
 
 def size_of(change: Change) -> int:
     """Return the bytes of the outputs that the change writes."""
-    return sum(run.output_bytes for run in change.node_runs)
+    outputs = sum(run.output_bytes for run in change.node_runs)
+    return outputs + sum(len(outcome.outcome) for outcome in change.item_outcomes)
+
+
+def _workspace_of(change: Change) -> str:
+    node_runs = change.node_runs or [outcome.node_run for outcome in change.item_outcomes]
+    return str(node_runs[0].execution.workspace_id)
 
 
 class BulkQueue:
@@ -48,7 +54,7 @@ class BulkQueue:
                     self._ordinary[lease] += 1
                     return False
                 self._waiting[lease] = deque()
-                self._workspaces[lease] = str(change.node_runs[0].execution.workspace_id)
+                self._workspaces[lease] = _workspace_of(change)
                 if not self._ordinary[lease]:
                     self._make_ready(lease)
             self._waiting[lease].append(submission)

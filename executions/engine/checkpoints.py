@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
+from events.log import NewEvent
 from executions import lifecycle
-from executions.domain.graph import ERROR_OUTPUT, Node
+from executions.domain.graph import OnError
 from executions.domain.items import Items
-from executions.domain.lineage import Origin, compact
 from executions.domain.statuses import NodeRunStatus
 from executions.engine.definition import Definition
 from executions.engine.flow import RestoredRun
@@ -22,6 +20,7 @@ from executions.engine.state import ExecutionState
 from executions.lifecycle import Change
 from executions.models import NodeRun
 from executions.nodes.base import NodeResult
+from executions.nodes.item_outcomes import MAX_MESSAGE, ItemError
 
 
 class Checkpoints:
@@ -47,28 +46,25 @@ class Checkpoints:
         row = active.row
         outputs = {name: items for name, items in result.outputs.items() if items}
         row.keep_open, row.error, row.from_cache = result.keep_open, None, result.from_cache
-        row.lineage = dict(result.lineage)
+        row.lineage, row.failed_items = dict(result.lineage), result.failed_items
         self.outputs.set(row, outputs, sum(sizes.values()))
         change = lifecycle.complete_node(self._execution, self._lease, row, preview(outputs))
+        if result.error is not None:
+            change.events.insert(0, self._items_failed(active, result.failed_items, result.error))
         if result.response is not None and self.outputs.response is None:  # only the first response counts
             self.outputs.response = change.execution_fields["response"] = result.response
         return self._pass_on(change, active, outputs, sizes, busy)
 
-    def fail_and_continue(self, active: ActiveNodeRun, node: Node, error: dict[str, Any], busy: set[str]) -> Change:
-        """A node run has failed, and its `on_error` continues the execution with the error as the output."""
-        row = active.row
-        items: Items = [{"error": {"message": error["message"], "type": error["type"]}}]
-        received = [item for inputs in active.ready.inputs.values() for item in inputs]
-        first = self._planner.ancestry.runs[row.node_id, row.run_index].first
-        numbers = list(range(first, first + len(received)))
-        origins: list[Origin] = [numbers]
-        if node.on_error == "route" and received:
-            items, origins = [item | items[0] for item in received], [*numbers]
-        outputs = {ERROR_OUTPUT if node.on_error == "route" else "main": items}
-        row.lineage = {name: compact(origins, first + len(received)) for name in outputs}
-        sizes = {name: len(orjson.dumps(items)) for name, items in outputs.items()}
+    def fail_and_continue(
+        self, active: ActiveNodeRun, result: NodeResult, sizes: dict[str, int], on_error: OnError, busy: set[str]
+    ) -> Change:
+        """A node run has failed, and its `on_error` continues the execution with its items as the result."""
+        row, outputs = active.row, dict(result.outputs)
+        assert result.error is not None
+        row.lineage, row.failed_items = dict(result.lineage), result.failed_items
         self.outputs.set(row, outputs, sum(sizes.values()))
-        change = lifecycle.fail_node(self._execution, self._lease, row, error, node.on_error)
+        error = result.error.as_data() | {"node": row.node_id, "retryable": result.error.retryable}
+        change = lifecycle.fail_node(self._execution, self._lease, row, error, on_error)
         return self._pass_on(change, active, outputs, sizes, busy)
 
     def serve_cached(self, cached: CachedResult, row: NodeRun | None) -> Change:
@@ -85,6 +81,21 @@ class Checkpoints:
             self.outputs.response = change.execution_fields["response"] = cached.response
         return change
 
+    def items_done(self, active: ActiveNodeRun, done: int, failed: int, busy: set[str]) -> Change:
+        """Report the progress within a node run."""
+        row = active.row
+        total = sum(len(items) for items in active.ready.inputs.values())
+        items = {"node": row.node_id, "run_index": row.run_index, "completed": done, "failed": failed, "total": total}
+        data = self._progress(busy) | {"items": items}
+        return Change(self._lease, [lifecycle.event(self._execution, "progress", data)])
+
+    def _items_failed(self, active: ActiveNodeRun, count: int, error: ItemError) -> NewEvent:
+        """Return the log line of a node run that completes although some of its items failed."""
+        total = sum(len(items) for items in active.ready.inputs.values())
+        message = f"{count:,} of {total:,} items failed. The first error: {error.message}"
+        data = {"level": "warning", "message": message[:MAX_MESSAGE], "node": active.row.node_id}
+        return lifecycle.event(self._execution, "log", data | {"run_index": active.row.run_index})
+
     def _pass_on(
         self,
         change: Change,
@@ -95,6 +106,7 @@ class Checkpoints:
     ) -> Change:
         """Add what flows from the node run and the progress to the change that ends it."""
         key = (active.row.node_id, active.row.run_index)
+        change.outcomes_taken_over += active.taken_over
         self.done_nodes.add(key[0])
         flows = self._planner.completed(key, outputs, keep_open=active.row.keep_open, lineage=active.row.lineage)
         for edge, items in flows:

@@ -19,7 +19,7 @@ from events.log import NewEvent
 from events.log.models import Event
 from executions import lifecycle
 from executions.domain.statuses import ExecutionStatus
-from executions.engine import rows
+from executions.engine import kept_outcomes, rows
 from executions.engine.lease import worker_name
 from executions.lifecycle import Change, ClaimedExecution
 from executions.lifecycle.deliveries import withdraw
@@ -142,8 +142,12 @@ def write_rows(changes: Sequence[Change], tokens: Mapping[UUID, int]) -> tuple[s
     valid = [change for change in changes if change.lease.execution_id not in stale]
     for change in valid:
         withdraw(change)
+    if outcomes := [outcome for change in valid for outcome in change.item_outcomes]:
+        kept_outcomes.insert(outcomes)
     node_runs = {(r.execution_id, r.node_id, r.run_index): r for change in valid for r in change.node_runs}
     rows.upsert_node_runs(list(node_runs.values()))
+    if taken_over := [node_run for change in valid for node_run in change.outcomes_taken_over]:
+        kept_outcomes.delete(taken_over)
     if waits := [wait for change in valid for wait in change.waits]:
         Wait.objects.bulk_create(waits, ignore_conflicts=True)
     fields: dict[UUID, dict[str, Any]] = {}

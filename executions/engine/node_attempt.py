@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from executions import binaries, credentials
 from executions.domain.ancestry import RecordedRun
@@ -29,9 +30,9 @@ from executions.engine.pairings import LatestOutputs, NodeNames, PairedOutputs, 
 from executions.engine.result_cache import is_cached, run_cached
 from executions.models import Execution, NodeRun
 from executions.nodes.base import Cost, NodeContext, NodeResult, NodeType
+from executions.nodes.item_outcomes import ItemError, ItemOutcomes, OutcomeKeeper
 from executions.waits import waits
 from workflow_platform.core.logs import log_context
-from workflow_platform.core.secrets.secret_names import masked_text
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,15 @@ class ActiveNodeRun:
     """How that wait was resolved; None if its time ran out."""
     has_wait: bool = False
     """It waits for something outside of the execution: it has a `Wait`."""
+    outcomes: ItemOutcomes = field(default_factory=ItemOutcomes)
+    """What came of each item, over all attempts."""
+    has_kept_outcomes: bool = False
+    """Some of them are stored, or on the way to be."""
+
+    @property
+    def taken_over(self) -> list[UUID]:
+        """Return the node run if it has stored outcomes, which its end takes over."""
+        return [self.row.pk] if self.has_kept_outcomes else []
 
 
 @dataclass(slots=True)
@@ -78,15 +88,18 @@ class NodeAttempt:
         execution: Execution,
         past: PastRuns,
         log: Callable[[str, str], None],
+        keeper: OutcomeKeeper | None = None,
     ) -> None:
-        self._active, self._execution, self._log = active, execution, log
+        """`keeper` keeps the outcomes of items that are made in a thread."""
+        self._active, self._execution, self._log, self._keeper = active, execution, log, keeper
+        active.outcomes.begin(active.row.attempt)
         self._node = definition.graph.nodes[active.row.node_id]
         self._type = definition.types[self._node.id]
         self._inputs = active.ready.inputs
         self._record = past.traces.ancestry.runs[active.row.node_id, active.row.run_index]
         if self._type.join:
             self._add_silent_inputs(definition)
-        self._scope = _scope(definition, execution, past, self._inputs, self._record)
+        self._scope = _scope(definition, execution, past, active.ready, self._inputs, self._record)
         self._computes = self._type.computes and not self._type.passes_through(self._node.parameters)
         self._cached = is_cached(self._node, self._type) and not active.resumed
 
@@ -111,6 +124,7 @@ class NodeAttempt:
         if self._cached:
             execution = self._execution
             run = partial(run_cached, execution.workspace_id, self._type, run, read_only=not execution.is_live)
+        self._active.outcomes.keeper = self._keeper
         workspace = str(self._execution.workspace_id)
         evaluator = sandbox_runner.FallbackEvaluator(self._scope, workspace, self._active.cancelled)
         with log_context(node=self._node.id, attempt=self._active.row.attempt):
@@ -154,6 +168,7 @@ class NodeAttempt:
             deliver=partial(node_deliveries.deliver, row),
             find_credential=partial(credentials.open_for_node, workspace),
             mark_credential=partial(credentials.mark, workspace),
+            outcomes=active.outcomes,
             files=binaries.FilesOfExecution(workspace, self._execution.pk),
             inline=inline,
         )
@@ -173,6 +188,7 @@ def run_node(
     run = run or node_type.perform
     began, cpu, memory = time.perf_counter(), time.thread_time(), _peak_memory()
     result, error, cost, sizes = None, None, Cost(), dict[str, int]()
+    context: NodeContext[Any] | None = None
     try:
         if node.disabled:
             result = _pass_through(node, node_type, inputs)
@@ -180,7 +196,12 @@ def run_node(
             context = make_context()
             cost = context.cost
             result = run(context)
-        result.outputs, sizes = pack_outputs(result.outputs)
+        try:
+            result.outputs, sizes = pack_outputs(result.outputs)
+        except NodeError:
+            if context is not None:
+                context.outcomes.forget()
+            raise
     except BudgetExceeded:
         raise
     except Exception as raised:
@@ -198,14 +219,8 @@ def run_node(
 
 def error_data(error: Exception, node: Node) -> dict[str, Any]:
     """Return an error in the form in which events and rows store it."""
-    is_node_error = isinstance(error, NodeError)
-    message = str(error) if is_node_error else f"{type(error).__name__}: {error}"
-    return {
-        "type": type(error).__name__,
-        "message": masked_text(message[:5000]),
-        "node": node.id,
-        "retryable": isinstance(error, NodeError) and error.retryable,
-    }
+    known = ItemError.of(error)
+    return known.as_data() | {"node": node.id, "retryable": known.retryable}
 
 
 def _pass_through(node: Node, node_type: NodeType[Any], inputs: dict[str, Items]) -> NodeResult:
@@ -220,7 +235,12 @@ def _peak_memory() -> int:
 
 
 def _scope(
-    definition: Definition, execution: Execution, past: PastRuns, inputs: dict[str, Items], record: RecordedRun
+    definition: Definition,
+    execution: Execution,
+    past: PastRuns,
+    ready: Ready,
+    inputs: dict[str, Items],
+    record: RecordedRun,
 ) -> ExpressionScope:
     about = {
         "id": str(execution.pk),
@@ -228,7 +248,11 @@ def _scope(
         "trigger": execution.trigger,
         "resumeUrl": waits.resume_url(execution.pk),
     }
-    workflow = {"id": str(execution.workflow_id), "name": execution.workflow.name}
+    workflow = {
+        "id": str(execution.workflow_id),
+        "name": execution.workflow.name,
+        "active": execution.workflow.active,
+    }
     names = NodeNames(past.latest, definition.graph)
     return ExpressionScope(
         main_of(inputs),
@@ -236,6 +260,6 @@ def _scope(
         about,
         workflow,
         definition.settings.get("vars") or {},
-        surroundings.of_node_run(definition),
+        surroundings.of_node_run(definition, ready, past.latest),
         PairedOutputs(names, definition.graph, past, inputs, record),
     )

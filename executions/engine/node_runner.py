@@ -15,23 +15,29 @@ from django.db import connection
 from django.utils import timezone
 
 from executions import lifecycle
+from executions.domain.effects import Effect
 from executions.domain.errors import NodeError
 from executions.domain.graph import Node
+from executions.domain.items import joined
+from executions.domain.lineage import numbered_from
 from executions.domain.statuses import NodeRunStatus
 from executions.domain.tracing import Traces
+from executions.engine import kept_outcomes
 from executions.engine.checkpoints import Checkpoints
 from executions.engine.definition import Definition
 from executions.engine.flow import Ready, RestoredRun, RunKey
+from executions.engine.kept_outcomes import KeptOutcomes
 from executions.engine.node_attempt import ActiveNodeRun, NodeAttempt, NodeOutcome, error_data
-from executions.engine.outputs import check_total_bytes
+from executions.engine.outputs import check_total_bytes, pack_outputs
 from executions.engine.pairings import PastRuns
 from executions.engine.planner import Planner
 from executions.engine.result_cache import CachedResult
 from executions.engine.state import ExecutionState
 from executions.engine.wakeups import attempt_key, continue_after_wait, is_due, new_wait, settle, take_woken
 from executions.lifecycle import Change
-from executions.models import NodeRun, Wait
-from executions.nodes.base import WaitFor
+from executions.models import ItemOutcome, NodeRun, Wait
+from executions.nodes.base import NodeResult, PerItemNodeType, WaitFor
+from executions.nodes.item_outcomes import ItemError, ItemOutcomes, error_output
 
 logger = logging.getLogger(__name__)
 
@@ -54,13 +60,16 @@ class NodeRunner:
         restored: Sequence[NodeRun],
         run_in_thread: Callable[[Callable[[], object]], None],
         on_attempt_ended: Callable[[ActiveNodeRun, NodeOutcome], None],
-        on_log: Callable[[Change], None],
+        write: Callable[[Change, Callable[[], None] | None], None],
+        on_progress: Callable[[ActiveNodeRun, int, int], None],
     ) -> None:
-        """`run_in_thread` makes a call in a thread that may block; `on_log` takes what a node logs while it runs."""
+        """`run_in_thread` makes a call in a thread that may block. `write` takes what is written while a node runs, and
+        what to call after the commit. `on_progress` takes the items of a node run that are done, and failed."""
         self._state, self._execution, self._lease = state, state.execution, state.lease
         self._definition, self._graph = definition, definition.graph
         self._restored = restored
-        self._run_in_thread, self._on_attempt_ended, self._on_log = run_in_thread, on_attempt_ended, on_log
+        self._run_in_thread, self._on_attempt_ended = run_in_thread, on_attempt_ended
+        self._write, self._on_progress = write, on_progress
         self._planner = Planner(self._graph, definition.is_join)
         self._traces = Traces(self._planner.ancestry)
         self._checkpoints = Checkpoints(state, definition, self._planner)
@@ -96,13 +105,22 @@ class NodeRunner:
         skipped = [row.node_id for row in rows if row.status == NodeRunStatus.SKIPPED]
         trigger = (self._execution.trigger_node, self._execution.input)
         begun = self._planner.restore(restored, trigger, skipped, self._execution.replaced_input)
-        active = [ActiveNodeRun(ready, self.rows[ready.node_id, ready.run_index]) for ready in begun]
+        active = [self._active(ready, self.rows[ready.node_id, ready.run_index]) for ready in begun]
         if not active:
             return []
+        self._restore_outcomes(active)
         now = timezone.now()
         expired = {attempt_key(a.row) for a in active if a.row.status == NodeRunStatus.WAITING and is_due(a.row, now)}
         waits = settle(self._execution, expired)
         return [each for each in active if self._restarts(each, waits.get(attempt_key(each.row)), now)]
+
+    def _restore_outcomes(self, active: Sequence[ActiveNodeRun]) -> None:
+        """Take the outcomes of items that were committed by the attempts so far."""
+        by_run = {each.row.pk: each for each in active if self._effect_on_items(each) != "none"}
+        for pk, outcomes in kept_outcomes.stored(list(by_run)).items():
+            by_run[pk].has_kept_outcomes = True
+            for index, outcome in outcomes.items():
+                by_run[pk].outcomes.restore(index, outcome)
 
     def _restarts(self, active: ActiveNodeRun, wait: Wait | None, now: datetime) -> bool:
         """Tell whether a restored node run starts again now; if not, it waits on or has failed."""
@@ -139,7 +157,11 @@ class NodeRunner:
         """Return a new node run, to be started."""
         row = self._new_row(self._graph.nodes[ready.node_id], ready.run_index)
         row.inputs = {name: refs for name, refs in ready.references.items() if refs[0]["run_index"] >= 0}
-        return ActiveNodeRun(ready, row)
+        return self._active(ready, row)
+
+    def _active(self, ready: Ready, row: NodeRun) -> ActiveNodeRun:
+        node = self._graph.nodes[row.node_id]
+        return ActiveNodeRun(ready, row, outcomes=ItemOutcomes(node.on_error, node.retry))
 
     def start(self, active: ActiveNodeRun) -> Change:
         """Start an attempt of the node run; `attempt` makes it."""
@@ -159,7 +181,7 @@ class NodeRunner:
         """Make the attempt: here if it is quick, else in a thread that may block."""
         log = partial(self._log, active)
         past = PastRuns(self._traces, self.rows, dict(self.outputs.latest))
-        attempt = NodeAttempt(active, self._definition, self._execution, past, log)
+        attempt = NodeAttempt(active, self._definition, self._execution, past, log, self._keeper(active))
         if (outcome := attempt.run_inline()) is not None:
             self.ended_attempts.append((active, outcome))
         else:
@@ -179,7 +201,34 @@ class NodeRunner:
             "node": active.row.node_id,
             "run_index": active.row.run_index,
         }
-        self._on_log(Change(self._lease, [lifecycle.event(self._execution, "log", data)]))
+        self._write(Change(self._lease, [lifecycle.event(self._execution, "log", data)]), None)
+
+    def _keeper(self, active: ActiveNodeRun) -> KeptOutcomes | None:
+        """Return what keeps the outcomes of the items; None if the node repeats nothing outside of the platform."""
+        effect = self._effect_on_items(active)
+        if effect == "none":
+            return None
+
+        def write(outcomes: list[ItemOutcome], on_commit: Callable[[], None]) -> None:
+            active.has_kept_outcomes = True
+            self._write(Change(self._lease, item_outcomes=outcomes), on_commit)
+
+        items = sum(len(items) for items in active.ready.inputs.values())
+        on_progress = partial(self._on_progress, active)
+        return KeptOutcomes(active.row, active.cancelled, write, on_progress, items, acts=effect != "reads")
+
+    def _effect_on_items(self, active: ActiveNodeRun) -> Effect:
+        """Return what the node does outside for each item; `none` if its items have no outcomes of their own."""
+        node = self._graph.nodes[active.row.node_id]
+        node_type = self._definition.types[node.id]
+        return node_type.effect_of(node.parameters) if isinstance(node_type, PerItemNodeType) else "none"
+
+    def progress(self, active: ActiveNodeRun, done: int, failed: int) -> Change | None:
+        """Report how many items of a node run are done. None: its attempt has ended meanwhile."""
+        row = active.row
+        if self.active.get((row.node_id, row.run_index)) is not active:
+            return None
+        return self._checkpoints.items_done(active, done, failed, self._busy_nodes())
 
     # --- time ------------------------------------------------------------------------------------------------------
 
@@ -237,7 +286,11 @@ class NodeRunner:
         try:
             check_total_bytes(self.outputs.total_bytes, sum(outcome.sizes.values()))
         except NodeError as error:
+            active.outcomes.forget()
             return self._fail(active, error)
+        if result.all_failed:
+            on_error = self._graph.nodes[row.node_id].on_error
+            return self._checkpoints.fail_and_continue(active, result, outcome.sizes, on_error, self._busy_nodes())
         return self._checkpoints.complete(active, result, outcome.sizes, self._busy_nodes())
 
     def _wait(self, active: ActiveNodeRun, wait_for: WaitFor) -> Change:
@@ -253,12 +306,29 @@ class NodeRunner:
         data = error_data(error, node)
         if not isinstance(error, NodeError):
             self._log_unexpected(row, error)
-        if (data["retryable"] or node.retry.on == "all") and row.attempt < node.retry.attempts:
+        if node.retry.follows(row.attempt, retryable=data["retryable"]):
             return self._retry(active, node, data, getattr(error, "retry_after", None))
         if node.on_error == "stop":
             self.fatal_error = data
-            return lifecycle.fail_node(self._execution, self._lease, row, data, "stop")
-        return self._checkpoints.fail_and_continue(active, node, data, self._busy_nodes())
+            change = lifecycle.fail_node(self._execution, self._lease, row, data, "stop")
+            change.outcomes_taken_over += active.taken_over
+            return change
+        return self._continue_with_errors(active, ItemError.of(error))
+
+    def _continue_with_errors(self, active: ActiveNodeRun, error: ItemError) -> Change:
+        """End a node run of which items failed for good, as its `on_error` says. `error` is that of the items without
+        an outcome."""
+        node = self._graph.nodes[active.row.node_id]
+        items = joined(list(active.ready.inputs.values()))
+        names = self._definition.types[node.id].output_names(node.parameters)
+        made = active.outcomes.result(items or [{}], error_output(node.on_error, names), error)
+        outputs, sizes = pack_outputs(made.outputs)
+        first = self.ancestry.runs[active.row.node_id, active.row.run_index].first
+        lineage = numbered_from(first, made.lineage, len(items)) if items else {}
+        result = NodeResult(outputs, lineage, failed_items=made.failed, error=made.error)
+        if made.succeeded:
+            return self._checkpoints.complete(active, result, sizes, self._busy_nodes())
+        return self._checkpoints.fail_and_continue(active, result, sizes, node.on_error, self._busy_nodes())
 
     def _log_unexpected(self, row: NodeRun, error: Exception) -> None:
         logger.error(
@@ -275,7 +345,7 @@ class NodeRunner:
         row = active.row
         change = lifecycle.retry_node(self._execution, self._lease, row, error, delay_ms)
         row.wake_at = None
-        again = ActiveNodeRun(active.ready, row)
+        again = ActiveNodeRun(active.ready, row, outcomes=active.outcomes, has_kept_outcomes=active.has_kept_outcomes)
         key = (row.node_id, row.run_index)
         if delay_ms > HOLD_RETRY_SECONDS * 1000:
             row.error = error
@@ -297,6 +367,7 @@ class NodeRunner:
         for active in (*self.active.values(), *self.waiting.values()):
             active.cancelled.set()
             change += lifecycle.cancel_node(self._lease, active.row)
+            change.outcomes_taken_over += active.taken_over
         return change
 
     def _busy_nodes(self) -> set[str]:

@@ -61,7 +61,7 @@ def run_cached(
         if context.cancelled.is_set():
             raise NodeError("Cancelled.")
         result = run(context)
-        if result.wait_for is None and not result.keep_open and result.response is None:
+        if result.wait_for is None and not result.keep_open and result.response is None and not result.failed_items:
             outputs, _ = pack_outputs(result.outputs)
             value = {"outputs": outputs, "lineage": result.lineage}
         return result
@@ -127,7 +127,8 @@ class ExecutionCache:
         if not self.enabled or (result := outputs.result) is None:
             return
         node, items = result
-        if _has_files(items) or any(row.status == NodeRunStatus.FAILED for row in rows):
+        is_whole = all(row.status != NodeRunStatus.FAILED and not row.failed_items for row in rows)
+        if not is_whole or _has_files(items):
             return
         origins = {name: origins_in_input(ancestry, sources) for name, sources in outputs.result_sources.items()}
         self._value = {

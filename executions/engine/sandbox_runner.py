@@ -15,6 +15,7 @@ from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, Exp
 from executions.domain.items import PACKED_BYTES, Items, PackedItems, chunks_of
 from executions.domain.lineage import MAX_ORIGINS
 from executions.nodes.base import NodeContext, NodeResult, NodeType
+from executions.nodes.item_outcomes import ItemError
 from workflow_platform.core.sandbox.pool import sandbox
 from workflow_platform.core.sandbox.task import Reply, Task, TaskCancelled
 
@@ -35,6 +36,7 @@ def run(node_type: NodeType[Any], context: NodeContext[Any]) -> NodeResult:
         "module": type(node_type).__module__,
         "class": type(node_type).__name__,
         "node": context.node.model_dump(mode="json"),
+        "attempt": context.outcomes.attempt,
         "resolved": None if resolved is None else [resolved[n].model_dump(mode="json") for n in sorted(resolved)],
     }
     task = _task("run", head, context.inputs, context.evaluator.scope, context.node.parameters)
@@ -65,7 +67,15 @@ def _result(reply: Reply, context: NodeContext[Any]) -> NodeResult:
         )
         raise RuntimeError(head["bug"])
     outputs = {each["name"]: _items([next(chunks) for _ in each["counts"]], each) for each in head["outputs"]}
-    return NodeResult(outputs, orjson.loads(next(chunks)), keep_open=head["keep_open"])
+    error = head["item_error"]
+    return NodeResult(
+        outputs,
+        orjson.loads(next(chunks)),
+        keep_open=head["keep_open"],
+        failed_items=head["failed_items"],
+        error=None if error is None else ItemError(**error),
+        all_failed=head["all_failed"],
+    )
 
 
 def _log_fields(scope: ExpressionScope) -> dict[str, str]:
@@ -136,8 +146,8 @@ def _task(
 
     for name, items in inputs.items():
         described.append({"name": name, "counts": add(items)})
-    templates = "\n".join(_templates(parameters))
-    for name, items in scope.named_in(templates).items():
+    source = "\n".join(_templates(parameters))
+    for name, items in scope.named_in(source).items():
         if (node := nodes.get(id(items))) is not None:  # named both by its id and by its name
             node["names"].append(name)
         else:
@@ -146,10 +156,10 @@ def _task(
         "execution": scope.execution,
         "workflow": scope.workflow,
         "vars": scope.vars,
-        "surroundings": scope.surroundings,
+        "surroundings": scope.surroundings_in(source),
     }
     head |= {"inputs": described, "nodes": list(nodes.values()), "words": words}
-    head["pairings"] = scope.paired_in(templates)
+    head["pairings"] = scope.paired_in(source)
     head["lineage_bytes"] = min(ORIGINS_BYTES, settings.NODE_OUTPUT_MAX_BYTES)
     return Task(
         f"executions.nodes.in_sandbox:{function}",

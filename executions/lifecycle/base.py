@@ -17,7 +17,7 @@ from executions.domain.statuses import (
     check_execution_transition,
     check_node_run_transition,
 )
-from executions.models import Execution, NodeRun, Wait
+from executions.models import Execution, ItemOutcome, NodeRun, Wait
 
 SOURCE = "executions.engine"
 OUTSIDE = "executions.lifecycle"
@@ -42,6 +42,9 @@ class Change:
     events: list[NewEvent] = field(default_factory=list)
     node_runs: list[NodeRun] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
+    item_outcomes: list[ItemOutcome] = field(default_factory=list)
+    outcomes_taken_over: list[UUID] = field(default_factory=list)
+    """Node runs that end: their outcomes by item are deleted, because the output holds them."""
     execution_fields: dict[str, Any] = field(default_factory=dict)
     cancels: dict[str, Any] | None = None
     """The request that cancels the execution: its deliveries are withdrawn, and the last event reports them."""
@@ -50,6 +53,8 @@ class Change:
         self.events += other.events
         self.node_runs += other.node_runs
         self.waits += other.waits
+        self.item_outcomes += other.item_outcomes
+        self.outcomes_taken_over += other.outcomes_taken_over
         self.execution_fields |= other.execution_fields
         self.cancels = self.cancels or other.cancels
         return self
@@ -94,6 +99,7 @@ def finish_without_lease(execution: Execution, status: ExecutionStatus, data: di
             transition_node_run(run, NodeRunStatus.CANCELLED)
             run.ended_at, run.error = now, None
             run.save(update_fields=["status", "ended_at", "error"])
+    ItemOutcome.objects.filter(node_run__execution=execution).delete()
     transition(execution, status)
     execution.ended_at = now
     execution.resume_at = None

@@ -140,13 +140,15 @@ def _ended(execution: Execution, old: OldRun) -> NewEvent:
     data |= {"attempt": run.attempt, "duration_ms": run.duration_ms or 0.0}
     if run.status == NodeRunStatus.FAILED:
         on_error = "route" if ERROR_OUTPUT in old.outputs else "continue"
-        return event(execution, "node_failed", data | {"error": run.error, "on_error": on_error}, OUTSIDE)
+        data |= {"error": run.error, "failed_items": run.failed_items, "on_error": on_error}
+        return event(execution, "node_failed", data, OUTSIDE)
     data |= {
         "cpu_ms": run.cpu_ms,
         "memory_bytes": run.memory_bytes,
         "output_items": run.output_items,
         "output_bytes": run.output_bytes,
         "outputs": {name: items for name, (items, _) in old.outputs.items()},
+        "failed_items": run.failed_items,
         "from_cache": run.from_cache,
     }
     return event(execution, "node_completed", data, OUTSIDE)

@@ -33,6 +33,7 @@ def complete_node(execution: Execution, lease: Lease, run: NodeRun, preview: lis
         "output_items": run.output_items,
         "output_bytes": run.output_bytes,
         "outputs": {name: len(items) for name, items in (run.output or {}).items()},
+        "failed_items": run.failed_items,
         "from_cache": run.from_cache,
         "preview": preview,
     }
@@ -48,6 +49,7 @@ def fail_node(execution: Execution, lease: Lease, run: NodeRun, error: dict[str,
         "attempt": run.attempt,
         "duration_ms": run.duration_ms or 0.0,
         "error": error,
+        "failed_items": run.failed_items,
         "on_error": on_error,
     }
     return Change(lease, [event(execution, "node_failed", data)], [run])

@@ -43,6 +43,9 @@ class NodeRun(models.Model):
     )
     output_items = models.PositiveIntegerField(default=0)
     output_bytes = models.BigIntegerField(default=0)
+    failed_items = models.PositiveIntegerField(
+        default=0, help_text="Input items that failed for good and went on as errors, as on_error says."
+    )
     keep_open = models.BooleanField(default=False, help_text="A loop that has further batches to hand out.")
     error = models.JSONField(null=True)
     started_at = models.DateTimeField(null=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import logging
 import threading
 import traceback
 from abc import ABC, abstractmethod
@@ -16,13 +17,15 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from executions.domain.credential_types import Fields
+from executions.domain.effects import Effect
 from executions.domain.errors import NodeError as NodeError  # node types of other packages import it from here
-from executions.domain.expressions import ExpressionError, Resolver
+from executions.domain.expressions import BudgetExceeded, ExpressionError, Resolver
 from executions.domain.graph import Node
 from executions.domain.items import Item, Items
-from executions.domain.lineage import Lineage, Origin, compact
+from executions.domain.lineage import Lineage
 from executions.domain.redaction import Redaction
 from executions.nodes.file_access import FileStore, NoFiles
+from executions.nodes.item_outcomes import ItemError, ItemOutcomes, error_output
 from workflow_platform.core.validation import field_errors, first_error
 
 # For annotations only: computing nodes also run in sandbox processes, which do not load Django.
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from executions.nodes.deliveries import Message
     from webhooks.models import Delivery
     from workflow_platform.core.accounts.models import User
+
+logger = logging.getLogger(__name__)
 
 Category = Literal["trigger", "flow", "data", "network", "code"]
 
@@ -72,6 +77,11 @@ class NodeResult:
     """The response to the webhook request that started the execution: `{status, headers, body}`."""
     from_cache: bool = False
     """Whether the result is from the result cache, without a run."""
+    failed_items: int = 0
+    """Input items that failed for good and continue as errors, as the node's `on_error` says."""
+    error: ItemError | None = None
+    """The error of the first of those."""
+    all_failed: bool = False
 
 
 class UsableCredential(Protocol):
@@ -143,11 +153,15 @@ class NodeContext(Generic[P]):
     """Set by nodes that run in other processes."""
     shared: Any = None
     """What `ItemNodeType.opened` returned."""
+    outcomes: ItemOutcomes = None  # type: ignore[assignment]  # set below
+    """What came of each item so far; by default nothing."""
     inline: bool = False
     """Whether it runs in a thread that other executions need. A computing node that finds that it has much to do there
     raises BudgetExceeded, and runs again in a sandbox process."""
 
     def __post_init__(self) -> None:
+        if self.outcomes is None:
+            self.outcomes = ItemOutcomes(self.node.on_error, self.node.retry)
         log, redaction = self.log, self.redaction
         self.log = lambda level, message: log(level, redaction.text(message))
 
@@ -206,6 +220,8 @@ class NodeType(ABC, Generic[P]):
     """Whether it needs only its items and parameters. It then runs in a sandbox process unless the input is small."""
     inline_bytes: ClassVar[int] = 32 * 1024
     """For computing nodes: the largest input, in bytes of JSON, that may run in a thread of the worker."""
+    effect: ClassVar[Effect] = "none"
+    """What it does to the world, if its parameters make no difference; see `effect_of`."""
     blocking: ClassVar[bool] = False
     """Whether it runs in a separate thread because it waits for I/O."""
     pure: ClassVar[bool] = False
@@ -232,11 +248,9 @@ class NodeType(ABC, Generic[P]):
             error.args = (context.redaction.text(str(error)), *error.args[1:])
             raise
         except Exception as error:
-            trace = "".join(traceback.format_exception(error))
-            if context.redaction.text(trace) == trace:
+            if (redacted := _without_secrets(context, error)) is error:
                 raise
-            message = context.redaction.text(f"{type(error).__name__}: {error}")
-            raise RuntimeError(message).with_traceback(error.__traceback__) from None
+            raise redacted.with_traceback(error.__traceback__) from None
         result.outputs = context.redaction.value(result.outputs)
         result.response = context.redaction.value(result.response)
         return result
@@ -244,6 +258,11 @@ class NodeType(ABC, Generic[P]):
     def passes_through(self, parameters: Mapping[str, Any]) -> bool:
         """Tell whether a node with these parameters passes its items through without reading them."""
         return False
+
+    def effect_of(self, parameters: Mapping[str, Any]) -> Effect:
+        """Return what a node with these parameters does to the world. Where an expression decides, the most that it
+        can do."""
+        return self.effect
 
     def output_names(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the outputs of a node with these parameters."""
@@ -304,7 +323,30 @@ class NodeType(ABC, Generic[P]):
         }
 
 
-class ItemNodeType(NodeType[P]):
+class PerItemNodeType(NodeType[P]):
+    """A node type whose items have an outcome each, whether it processes them one by one or together."""
+
+    def fail_item(self, context: NodeContext[Any], index: int, error: Exception) -> None:
+        """An attempt at an item has failed. Raises the error if that ends the attempt at the node."""
+        if context.cancelled.is_set() or context.node.on_error == "stop":
+            raise error
+        if isinstance(error, NodeError):
+            error.args = (context.redaction.text(str(error)), *error.args[1:])
+        else:
+            error = _without_secrets(context, error)
+            extra = {"node": context.node.id, "node_type": self.type}
+            logger.error("item %d failed with an unexpected error", index, exc_info=error, extra=extra)
+        context.outcomes.fail(index, error)
+
+    def result_of(self, context: NodeContext[Any]) -> NodeResult:
+        """Return the result that the outcomes of all items make."""
+        node = context.node
+        made = context.outcomes.result(context.items, error_output(node.on_error, self.output_names(node.parameters)))
+        all_failed = bool(made.failed) and not made.succeeded
+        return NodeResult(made.outputs, made.lineage, failed_items=made.failed, error=made.error, all_failed=all_failed)
+
+
+class ItemNodeType(PerItemNodeType[P]):
     """A node type that processes each item on its own, so each output item came from the item that it was made of."""
 
     @abstractmethod
@@ -315,12 +357,45 @@ class ItemNodeType(NodeType[P]):
         """Open what all items share, such as a connection: `context.shared` while the items run. Raises NodeError."""
         return nullcontext()
 
+    def is_all_or_nothing(self, context: NodeContext[Any]) -> bool:
+        """Tell whether nothing is done until all items have succeeded, as in a database transaction."""
+        return False
+
     def run(self, context: NodeContext[Any]) -> NodeResult:
-        outputs, origins = dict[str, list[Item]](), dict[str, list[Origin]]()
-        with self.opened(context) as context.shared:
-            for index, item in enumerate(context.items):
-                for name, items in self.run_item(context, index, item).items():
-                    outputs.setdefault(name, []).extend(items)
-                    origins.setdefault(name, []).extend([index] * len(items))
-        count = len(context.items)
-        return NodeResult(outputs, {name: compact(numbers, count) for name, numbers in origins.items()})
+        outcomes = context.outcomes
+        outcomes.all_or_nothing = self.is_all_or_nothing(context)
+        if any(index not in outcomes for index in range(len(context.items))):
+            try:
+                with self.opened(context) as context.shared:
+                    self._run_items(context)
+                outcomes.check_finished()
+            except Exception:
+                outcomes.end_attempt()
+                raise
+        return self.result_of(context)
+
+    def _run_items(self, context: NodeContext[Any]) -> None:
+        """Process the items that have no outcome yet. Raises NodeError if the attempt at the node ends."""
+        outcomes = context.outcomes
+        for index, item in enumerate(context.items):
+            if index in outcomes:
+                continue
+            if context.cancelled.is_set():
+                raise NodeError("Cancelled.")
+            outcomes.commit()
+            try:
+                outputs = self.run_item(context, index, item)
+            except BudgetExceeded:
+                raise
+            except Exception as error:
+                self.fail_item(context, index, error)
+            else:
+                outcomes.succeed(index, context.redaction.value(outputs))
+
+
+def _without_secrets(context: NodeContext[Any], error: Exception) -> Exception:
+    """Return an unexpected error, or another one if its text or traceback contains a secret."""
+    trace = "".join(traceback.format_exception(error))
+    if context.redaction.text(trace) == trace:
+        return error
+    return RuntimeError(context.redaction.text(f"{type(error).__name__}: {error}"))

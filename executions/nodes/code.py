@@ -49,8 +49,9 @@ class Code(NodeType[CodeParameters]):
         # Code is not a template. It can read its whole scope: the nodes that it names, and the variables.
         scope, code = context.evaluator.scope, str(context.node.parameters.get("code"))
         execution = scope.execution if "execution" in code else None
-        words = [scope.workflow, scope.vars, execution, context.timezone]
-        return [context.node.parameters, scope.items, scope.named_in(code), scope.paired_in(code), *words]
+        named, paired = scope.named_in(code), scope.paired_in(code)
+        words = [scope.workflow, scope.vars, execution, scope.surroundings_in(code)]
+        return [context.node.parameters, scope.items, named, paired, *words]
 
     def run(self, context: NodeContext[CodeParameters]) -> NodeResult:
         # The code may contain `{{`; it is not a template and is used as it is.

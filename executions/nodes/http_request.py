@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 from pydantic import Field
 
+from executions.domain.effects import Effect
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
 from executions.nodes.base import ItemNodeType, NodeContext, Parameters, UsableCredential
@@ -12,6 +14,8 @@ from executions.nodes.http.answers import item_of
 from executions.nodes.http.bodies import build_body
 from executions.nodes.http.sending import MAX_REDIRECTS, NodeRequest, Redirects, RequestSender, Url, fail_on_status
 from executions.nodes.http.texts import Headers, ListFormat
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Batch(Parameters):
@@ -68,6 +72,10 @@ class HttpRequest(ItemNodeType[HttpRequestParameters]):
     Parameters = HttpRequestParameters
     blocking = True
     url_parameters = ("url",)
+    effect = "writes"
+
+    def effect_of(self, parameters: Mapping[str, Any]) -> Effect:
+        return "reads" if str(parameters.get("method", "GET")) in SAFE_METHODS else "writes"
 
     def opened(self, context: NodeContext[HttpRequestParameters]) -> AbstractContextManager[UsableCredential | None]:
         # Decrypted once for all items: the name is literal, never an expression.
@@ -98,6 +106,6 @@ def _pause(context: NodeContext[HttpRequestParameters], batch: Batch | None, ind
 def _request(context: NodeContext[HttpRequestParameters], parameters: HttpRequestParameters, index: int) -> NodeRequest:
     body, headers = build_body(parameters.body, parameters.headers, parameters.lists)
     names = {name.lower() for name in headers}
-    if parameters.method not in {"GET", "HEAD", "OPTIONS"} and "idempotency-key" not in names:
+    if parameters.method not in SAFE_METHODS and "idempotency-key" not in names:
         headers = headers | {"Idempotency-Key": f"{context.idempotency_key}/{index}"}
     return NodeRequest(parameters.method, parameters.url, headers, parameters.query, body, parameters.lists)

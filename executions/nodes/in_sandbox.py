@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
@@ -35,6 +36,7 @@ def run(parts: list[bytes]) -> list[bytes]:
         idempotency_key="",
         log=lambda level, message: logs.append((level, message)),
     )
+    context.outcomes.begin(request.head["attempt"])
     if (resolved := request.head["resolved"]) is not None:
         context.resolved = {n: node_type.Parameters.model_validate(value) for n, value in enumerate(resolved)}
     try:
@@ -64,7 +66,9 @@ def _encoded(result: NodeResult, lineage_bytes: int) -> tuple[dict[str, Any], li
     counted = {name: len(items) for name, items in result.outputs.items()}
     lineage = orjson.dumps(limited(result.lineage, counted))
     chunks.append(lineage if len(lineage) <= lineage_bytes else b"{}")
-    return {"outputs": outputs, "keep_open": result.keep_open}, chunks
+    head = {"outputs": outputs, "keep_open": result.keep_open, "failed_items": result.failed_items}
+    item_error = None if result.error is None else asdict(result.error)
+    return head | {"item_error": item_error, "all_failed": result.all_failed}, chunks
 
 
 def resolve(parts: list[bytes]) -> list[bytes]:

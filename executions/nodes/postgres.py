@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -15,13 +15,14 @@ from django.conf import settings
 from pydantic import Field
 
 from executions.domain.credential_types import PostgresLogin
+from executions.domain.effects import Effect
 from executions.domain.errors import NodeError
-from executions.domain.items import Item
-from executions.domain.lineage import Origin, compact
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, UsableCredential
+from executions.domain.items import Item, Items
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters, UsableCredential
 from executions.nodes.credential_checks import wrong_types
 from executions.nodes.literal_secrets import USE_A_CREDENTIAL, holds_literal
-from executions.nodes.postgres_connection import Relay, connected
+from executions.nodes.postgres_connection import PostgresTarget, Relay, connected
+from executions.nodes.postgres_effects import only_reads
 from executions.nodes.postgres_target import PostgresConnection, Url, literal_password, target_of
 from executions.nodes.postgres_values import as_json, as_parameter
 
@@ -75,8 +76,9 @@ class PostgresParameters(Parameters):
     timeout_seconds: float = Field(30, title="Timeout", description="Seconds per statement.", gt=0, le=MAX_SECONDS)
 
 
-class PostgresNode(NodeType[PostgresParameters]):
-    """Runs all items in one transaction on the first item's connection: all succeed or none."""
+class PostgresNode(ItemNodeType[PostgresParameters]):
+    """Runs all items on the same connection. If an error stops the node, they share one transaction: all succeed or
+    none. If the node goes on after errors, each item has its own."""
 
     type = "postgres"
     label = "PostgreSQL"
@@ -84,7 +86,11 @@ class PostgresNode(NodeType[PostgresParameters]):
     icon = "database"
     category = "network"
     Parameters = PostgresParameters
+    effect = "writes"
     blocking = True
+
+    def effect_of(self, parameters: Mapping[str, Any]) -> Effect:
+        return "reads" if only_reads(parameters) else "writes"
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         problems = super().check_parameters(parameters)
@@ -101,27 +107,94 @@ class PostgresNode(NodeType[PostgresParameters]):
     ) -> list[tuple[str, str, str]]:
         return wrong_types(self.credentials_of(parameters), workspace, "postgres")
 
-    def run(self, context: NodeContext[PostgresParameters]) -> NodeResult:
+    def is_all_or_nothing(self, context: NodeContext[PostgresParameters]) -> bool:
+        return context.node.on_error == "stop"
+
+    @contextmanager
+    def opened(self, context: NodeContext[PostgresParameters]) -> Iterator[_Session]:
         if "{{" in str(context.node.parameters.get("query", "")):
             raise NodeError(f"parameters.query: {NO_EXPRESSIONS}")
-        first, credential = context.parameters(), _credential(context)
-        login = None if credential is None else _login(credential)
-        target = target_of(first.connection, login)
-        if credential is not None:
-            credential.check_host(target.host)
-        out = _Output()
-        with _password_redacted(target.password), connected(target, first.read_only) as (connection, relay):
-            for index in range(len(context.items)):
-                parameters = context.parameters(index) if index else first
-                if target_of(parameters.connection, login) != target or parameters.read_only != first.read_only:
-                    raise NodeError(f"parameters.connection: must be the same for all items (item {index}).")
-                with (
-                    out.bounded(relay, index),
-                    _watched(connection, context.cancelled, parameters.timeout_seconds),
-                ):
-                    _run(connection, parameters, f"{context.idempotency_key}/{index}", index, out)
-            connection.commit()
-        return NodeResult({"main": out.items}, {"main": compact(out.origins, len(context.items))})
+        session = _Session(context, self.is_all_or_nothing(context))
+        try:
+            yield session
+            session.commit()
+        finally:
+            session.close()
+
+    def run_item(self, context: NodeContext[PostgresParameters], index: int, item: Item) -> dict[str, Items]:
+        session: _Session = context.shared
+        return {"main": session.run(context.parameters(index), index)}
+
+
+class _Session:
+    """The connection that all items share. It is made for the first item, and again after it was lost."""
+
+    def __init__(self, context: NodeContext[PostgresParameters], together: bool) -> None:
+        """`together`: all items run in one transaction; else each is committed."""
+        self._context, self._together = context, together
+        self._credential = _credential(context)
+        self._login = None if self._credential is None else _login(self._credential)
+        self._settings: tuple[PostgresTarget, bool] | None = None
+        self._open: tuple[psycopg.Connection[dict[str, Any]], Relay] | None = None
+        self._exits = ExitStack()
+        self._out = _Output()
+
+    def run(self, parameters: PostgresParameters, index: int) -> list[Item]:
+        """Run the statement of one item. Returns its rows. Raises NodeError."""
+        target = target_of(parameters.connection, self._login)
+        room = self._out.room
+        with _password_redacted(target.password):
+            connection, relay = self._connection(target, parameters.read_only, index)
+            cancelled, key = self._context.cancelled, f"{self._context.idempotency_key}/{index}"
+            try:
+                with self._out.bounded(relay, index), _watched(connection, cancelled, parameters.timeout_seconds):
+                    _run(connection, parameters, key, index, self._out)
+                if not self._together:
+                    connection.commit()
+            except Exception:
+                self._out.take()
+                self._out.room = room
+                self._roll_back()
+                raise
+        return self._out.take()
+
+    def commit(self) -> None:
+        """Commit what all items did."""
+        if self._open is not None and self._settings is not None:
+            with _password_redacted(self._settings[0].password):
+                self._open[0].commit()
+
+    def close(self) -> None:
+        """Close the connection; what is not committed is rolled back."""
+        opened, self._open = self._open, None
+        with suppress(psycopg.Error):  # of a connection that is lost
+            try:
+                if opened is not None:
+                    opened[0].rollback()  # leaving its context would commit
+            finally:
+                self._exits.close()
+
+    def _connection(
+        self, target: PostgresTarget, read_only: bool, index: int
+    ) -> tuple[psycopg.Connection[dict[str, Any]], Relay]:
+        if self._settings is None:
+            if self._credential is not None:
+                self._credential.check_host(target.host)
+            self._settings = target, read_only
+        elif self._settings != (target, read_only):
+            raise NodeError(f"parameters.connection: must be the same for all items (item {index}).")
+        if self._open is None:
+            self._open = self._exits.enter_context(connected(target, read_only))
+        return self._open
+
+    def _roll_back(self) -> None:
+        """Undo what the item did; the next one gets a new connection if this one is lost."""
+        if self._open is None or self._together:
+            return
+        with suppress(psycopg.Error):
+            self._open[0].rollback()
+        if self._open[0].closed:
+            self.close()
 
 
 def _credential(context: NodeContext[PostgresParameters]) -> UsableCredential | None:
@@ -147,22 +220,25 @@ class _Output:
     """Collects items and stops at the limit of a node's output, before they fill the memory."""
 
     def __init__(self) -> None:
-        self.items: list[Item] = []
-        self.origins: list[Origin] = []
-        self._room = settings.NODE_OUTPUT_MAX_BYTES
+        self._items: list[Item] = []
+        self.room = settings.NODE_OUTPUT_MAX_BYTES
+
+    def take(self) -> list[Item]:
+        """Return the items that were added since the last call."""
+        items, self._items = self._items, []
+        return items
 
     def add(self, row: Mapping[str, Any], index: int) -> None:
         item = {name: as_json(value) for name, value in row.items()}
-        self._room -= len(orjson.dumps(item))
-        if self._room < 0:
+        self.room -= len(orjson.dumps(item))
+        if self.room < 0:
             raise _too_large(index)
-        self.items.append(item)
-        self.origins.append(index)
+        self._items.append(item)
 
     @contextmanager
     def bounded(self, relay: Relay, index: int) -> Iterator[None]:
         """Limit the bytes that the server may send to about the remaining size. The rest is never read."""
-        relay.allow(WIRE_FACTOR * self._room + STATEMENT_BYTES)
+        relay.allow(WIRE_FACTOR * self.room + STATEMENT_BYTES)
         try:
             yield
         except psycopg.Error:

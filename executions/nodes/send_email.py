@@ -75,6 +75,7 @@ class SendEmail(ItemNodeType[SendEmailParameters]):
     icon = "mail"
     category = "network"
     Parameters = SendEmailParameters
+    effect = "sends"
     blocking = True
 
     @contextmanager

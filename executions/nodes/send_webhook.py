@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -8,15 +8,15 @@ import orjson
 from pydantic import Field
 
 from executions.domain.errors import NodeError
-from executions.domain.items import Item, Items
-from executions.domain.lineage import SAME, Origin, compact
+from executions.domain.items import Items
 from executions.models import WaitKind
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, UsableCredential, WaitFor
+from executions.nodes.base import NodeContext, NodeResult, Parameters, PerItemNodeType, UsableCredential, WaitFor
 from executions.nodes.deliveries import Message, about
 from executions.nodes.http.sending import Url
 from executions.nodes.http.texts import Headers
 from webhooks.models import DeliveryStatus, Endpoint, Rank
 from webhooks.models.endpoint import MAX_URL
+from webhooks.outbox.ad_hoc import AdHoc, BadAdHoc, check_ad_hoc
 from webhooks.outbox.to_endpoints import NoSuchEndpoint, find_endpoint
 from webhooks.retry_schedule import Preset, RetryPolicy
 from webhooks.secrets import Auth, BearerAuth, HeaderAuth, NoAuth, QueryAuth
@@ -69,7 +69,7 @@ class SendWebhookParameters(Parameters):
     )
 
 
-class SendWebhook(NodeType[SendWebhookParameters]):
+class SendWebhook(PerItemNodeType[SendWebhookParameters]):
     type = "send_webhook"
     label = "Send webhook"
     description = (
@@ -78,6 +78,7 @@ class SendWebhook(NodeType[SendWebhookParameters]):
     icon = "send"
     category = "network"
     Parameters = SendWebhookParameters
+    effect = "sends"
     cacheable = False
     blocking = True
     url_parameters = ("url",)
@@ -116,18 +117,42 @@ class SendWebhook(NodeType[SendWebhookParameters]):
 
     def run(self, context: NodeContext[SendWebhookParameters]) -> NodeResult:
         if context.outcome is not None:
-            return _by_end(context.outcome["deliveries"])
-        if not context.items:
-            return NodeResult({})
+            sent = [index for index in range(len(context.items)) if index not in context.outcomes]
+            return self._ended(context, sent, context.outcome["deliveries"])
+        messages = self._messages(context)
+        if not messages:
+            return self.result_of(context)
         assert context.deliver is not None
         wait = context.node.parameters.get("wait") is True
-        deliveries = context.deliver(_Messages(context).all(), wait)
+        deliveries = context.deliver(list(messages.values()), wait)
         if not wait:
-            pending = [{"delivery_id": str(d.pk), "status": "pending"} for d in deliveries]
-            return NodeResult({"main": pending}, {"main": SAME})
+            for index, delivery in zip(messages, deliveries, strict=True):
+                context.outcomes.succeed(index, {"main": [{"delivery_id": str(delivery.pk), "status": "pending"}]})
+            return self.result_of(context)
         if all(delivery.ended_at is not None for delivery in deliveries):
-            return _by_end([about(delivery) for delivery in deliveries])
+            return self._ended(context, list(messages), [about(delivery) for delivery in deliveries])
+        context.outcomes.flush()  # the items that failed are known when it continues
         return NodeResult(wait_for=WaitFor(_reason(context, len(deliveries)), kind=WaitKind.DELIVERY))
+
+    def _messages(self, context: NodeContext[SendWebhookParameters]) -> dict[int, Message]:
+        """Return the messages by item, before any is sent. Raises NodeError."""
+        build, messages = _Messages(context), dict[int, Message]()
+        for index in range(len(context.items)):
+            if index in context.outcomes:
+                continue
+            try:
+                messages[index] = build.message(index)
+            except NodeError as error:
+                self.fail_item(context, index, error)
+        context.outcomes.check_finished()
+        return messages
+
+    def _ended(self, context: NodeContext[SendWebhookParameters], sent: Sequence[int], deliveries: Items) -> NodeResult:
+        """Return the result of the items that were sent, whose deliveries have ended."""
+        for index, delivery in zip(sent, deliveries, strict=True):
+            output = "delivered" if delivery["status"] == DeliveryStatus.DELIVERED else "failed"
+            context.outcomes.succeed(index, {output: [delivery]})
+        return self.result_of(context)
 
     def describe(self) -> dict[str, Any]:
         described = super().describe()
@@ -140,22 +165,18 @@ class SendWebhook(NodeType[SendWebhookParameters]):
 _PRESETS: tuple[Preset, ...] = ("quick", "standard")
 
 
-def _by_end(deliveries: Items) -> NodeResult:
-    """Return the deliveries, one for each item and in their order, by their end."""
-    outputs: dict[str, list[Item]] = {"delivered": [], "failed": []}
-    origins: dict[str, list[Origin]] = {"delivered": [], "failed": []}
-    for index, delivery in enumerate(deliveries):
-        name = "delivered" if delivery["status"] == DeliveryStatus.DELIVERED else "failed"
-        outputs[name].append(delivery)
-        origins[name].append(index)
-    return NodeResult(outputs, {name: compact(numbers, len(deliveries)) for name, numbers in origins.items()})
-
-
 def _reason(context: NodeContext[SendWebhookParameters], count: int) -> str:
     what = "1 delivery" if count == 1 else f"{count} deliveries"
     if context.node.parameters.get("endpoint"):
         return f"Waiting for {what}; the endpoint defines the retries."
     return f"Waiting for {what} ({context.parameters().retry.in_words(defaults())})."
+
+
+def _check(message: AdHoc, index: int) -> None:
+    try:
+        check_ad_hoc(message)
+    except BadAdHoc as error:
+        raise NodeError(f"parameters.{error.field}: {error.why} (item {index}).") from None
 
 
 class _Messages:
@@ -166,10 +187,8 @@ class _Messages:
         self._endpoints: dict[str, Endpoint] = {}
         self._credentials: dict[str, UsableCredential] = {}
 
-    def all(self) -> list[Message]:
-        return [self._message(index) for index in range(len(self._context.items))]
-
-    def _message(self, index: int) -> Message:
+    def message(self, index: int) -> Message:
+        """Return the message of an item. Raises NodeError."""
         parameters = self._context.parameters(index)
         if bool(parameters.url) == bool(parameters.endpoint):
             raise NodeError(f"parameters: {ONE_TARGET} (item {index}).")
@@ -182,6 +201,7 @@ class _Messages:
         }
         if parameters.endpoint:
             return Message(endpoint=self._endpoint(parameters.endpoint), **common)
+        _check(AdHoc(workspace_id=None, url=parameters.url, method=parameters.method, **common), index)
         return Message(
             url=parameters.url,
             method=parameters.method,

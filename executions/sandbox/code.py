@@ -43,6 +43,9 @@ class CodeCall:
             "$vars": scope.vars,
             "__pairs": scope.paired_in(self.code),
         }
+        surroundings = scope.surroundings_in(self.code)
+        if "about" in surroundings:
+            words["__about"] = surroundings.pop("about")
         nodes = scope.named_in(self.code)
         head = {
             "items": len(scope.items),
@@ -52,7 +55,7 @@ class CodeCall:
             "output_limit": self.output_limit,
             "words": list(words),
             "nodes": list(nodes),
-            "surroundings": scope.surroundings,
+            "surroundings": surroundings,
         }
         values = (*words.values(), *nodes.values())
         return Task(

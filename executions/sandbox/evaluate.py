@@ -44,7 +44,7 @@ class EvaluationRequest:
             "execution": scope.execution,
             "workflow": scope.workflow,
             "vars": scope.vars,
-            "surroundings": scope.surroundings,
+            "surroundings": scope.surroundings_in(self.template),
             "pairings": scope.paired_in(self.template),
         }
 

@@ -54,12 +54,23 @@ def check(
         return known[text] if text in known else check_template(template, group)
 
     problems = validate(graph, node_types(), check_syntax)
-    problems += [*refused, *_credential_problems(graph, workspaces)]
+    problems += [*_repeated_names(graph), *refused, *_credential_problems(graph, workspaces)]
     if workspaces is not None and not problems:
         problems = [problem for node in graph.nodes.values() for problem in _unknown_names(node, workspaces, name)]
     if problems:
         raise InvalidGraph(problems)
     return graph
+
+
+def _repeated_names(graph: Graph) -> list[GraphProblem]:
+    """Return a problem for each node with the name or id of a node before it: `$("X")` must mean one node."""
+    owners, problems = {node_id: node_id for node_id in graph.nodes}, list[GraphProblem]()
+    for node in graph.nodes.values():
+        owner = owners.setdefault(node.label, node.id)
+        if owner != node.id:
+            message = f"The name {node.label!r} belongs to the node {owner!r}. Give each node a name of its own."
+            problems.append(GraphProblem(node.id, None, "name", "duplicate", message))
+    return problems
 
 
 def _verdicts(graph: Graph, key: object, group: str) -> dict[Text, str | None]:

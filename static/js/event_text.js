@@ -1,7 +1,7 @@
 /** The text and the colour of an event. */
 import { counted, duration, number } from "./page.js";
 
-/** @import { Envelope, Withdrawal } from "./types.js" */
+/** @import { Envelope, ItemProgress, Withdrawal } from "./types.js" */
 
 /** The kinds of the level "lifecycle": they are about the execution, not about its nodes. */
 export const LIFECYCLE = new Set([
@@ -57,6 +57,11 @@ export function withdrawalText({ withdrawn, arrived, under_way: inFlight }) {
   ].filter(Boolean).join(", ");
 }
 
+/** Say how far a node run is. @param {ItemProgress} items */
+export function progressText({ completed, failed, total }) {
+  return `${number(completed)} of ${counted(total, "item")}${failed ? ` · ${number(failed)} failed` : ""}`;
+}
+
 /** Return the details of an event in a few words. @param {Envelope} event */
 export function summary({ data: d }) {
   if (d.edge) return counted(d.items, "item");
@@ -66,10 +71,12 @@ export function summary({ data: d }) {
   if (d.cached_from) return `served from the cache in ${duration(d.summary.duration_ms)}`;
   if (d.deliveries?.left) return `${d.reason} · ${withdrawalText(d.deliveries)}`;
   if (d.summary) return `${counted(d.summary.nodes_executed, "node run")} in ${duration(d.summary.duration_ms)}`;
+  if (d.items?.total) return progressText(d.items);
   if (d.total) return `${d.completed} of ${d.total} nodes`;
   const parts = [d.reason, d.message, d.rerun_of ? "rerun" : null];
   if (d.output_items !== undefined) {
     parts.push(`${counted(d.output_items, "item")} in ${duration(d.duration_ms)}`, d.from_cache ? "cached" : null);
+    if (d.failed_items) parts.push(`${counted(d.failed_items, "input item")} failed`);
   } else if (d.input_items !== undefined) parts.push(`input: ${counted(d.input_items, "item")}`);
   if (d.trigger) parts.push(`by ${d.by ?? d.trigger}`);
   else if (d.worker) parts.push(`on ${d.worker}`);
@@ -85,8 +92,9 @@ export function subject({ data: d }, names) {
   /** @param {string} id */
   const name = (id) => names.get(id) ?? id;
   if (d.edge) return `${name(d.edge.source)} → ${name(d.edge.target)}`;
-  const node = d.name ?? d.node ?? d.error?.node;
-  return node ? `${name(node)}${d.run_index ? ` #${d.run_index + 1}` : ""}` : "";
+  const node = d.name ?? d.node ?? d.error?.node ?? d.items?.node;
+  const runIndex = d.run_index ?? d.items?.run_index;
+  return node ? `${name(node)}${runIndex ? ` #${runIndex + 1}` : ""}` : "";
 }
 
 /** Return the local time of day, to the millisecond. @param {string} time */

@@ -56,7 +56,7 @@ export function apply(state, event) {
   state.sequence = event.sequence;
   if (kind in STATUSES) state.status = STATUSES[kind];
   if (kind === "started") state.startedAt = event.time;
-  if (kind === "progress") state.progress = data;
+  if (kind === "progress") progressed(state, data);
   if (kind in ENDS) end(state, event);
   if (data.deliveries && kind.startsWith("cancel")) state.withdrawn = data.deliveries;
   if (kind === "data_flow") {
@@ -67,6 +67,13 @@ export function apply(state, event) {
   }
   if (kind in NODE_STATUSES) applyToRun(state, event, NODE_STATUSES[kind]);
   return state;
+}
+
+/** @param {State} state @param {any} data of a progress event */
+function progressed(state, data) {
+  state.progress = data;
+  const run = data.items && state.runs.get(`${data.items.node}#${data.items.run_index}`);
+  if (run) run.progress = data.items;
 }
 
 /** An execution ends; what still runs in it ends with it. @param {State} state @param {Envelope} event */
@@ -103,6 +110,7 @@ export function addRun(state, row, apart = false) {
     memoryBytes: row.memory_bytes,
     items: completed ? row.output_items : undefined,
     outputBytes: completed ? row.output_bytes : undefined,
+    failedItems: row.failed_items,
     fromCache: row.from_cache,
     reusedFrom: row.taken_from,
     error: row.error,
@@ -150,6 +158,7 @@ function applyToRun(state, { type, time, data }, status) {
   run.memoryBytes = data.memory_bytes ?? run.memoryBytes;
   run.items = data.output_items ?? run.items;
   run.outputBytes = data.output_bytes ?? run.outputBytes;
+  run.failedItems = data.failed_items ?? run.failedItems;
   run.fromCache = data.from_cache ?? run.fromCache;
   run.reusedFrom = data.taken_from ?? null;
   run.error = data.error ?? null;

@@ -2,7 +2,7 @@
 import { filesView } from "./files.js";
 import { elapsed } from "./fold.js";
 import { itemsView } from "./json_view.js";
-import { counted, data, duration, element, icon, size } from "./page.js";
+import { counted, data, duration, element, icon, number, size } from "./page.js";
 import { copyAndTell } from "./toast.js";
 
 /** @import { GraphNode, Run, State } from "./types.js" */
@@ -148,6 +148,7 @@ export class Inspector {
     if (run.cpuMs != null) facts.push(["CPU", duration(run.cpuMs)]);
     if (run.memoryBytes != null) facts.push(["Memory", `+${size(run.memoryBytes)}`]);
     if (run.outputBytes != null) facts.push(["Output", size(run.outputBytes)]);
+    if (run.failedItems) facts.push(["Failed items", number(run.failedItems)]);
     if (run.reusedFrom && run.durationMs != null) facts.push(["Original duration", duration(run.durationMs)]);
     if (run.fromCache) facts.push(["Source", "cache"]);
     if (status === "waiting" && waitsFor) facts.push(["Waiting for", waitsFor.reason]);

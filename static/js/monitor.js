@@ -3,11 +3,23 @@ import { showConnection } from "./connection.js";
 import { Decisions } from "./decisions.js";
 import { EventLog } from "./event_log.js";
 import { EventStream } from "./event_stream.js";
-import { LIFECYCLE, withdrawalText } from "./event_text.js";
+import { LIFECYCLE, progressText, withdrawalText } from "./event_text.js";
 import { addRun, apply, elapsed, emptyState } from "./fold.js";
 import { renderGraph } from "./graph.js";
 import { Inspector } from "./inspector.js";
-import { byId, counted, data, duration, fetchJson, findById, inputById, messageOf, query, send } from "./page.js";
+import {
+  byId,
+  counted,
+  data,
+  duration,
+  fetchJson,
+  findById,
+  inputById,
+  messageOf,
+  number,
+  query,
+  send,
+} from "./page.js";
 import "./refresh.js";
 import { Player, startReplay } from "./replay.js";
 import { RerunDialog } from "./rerun.js";
@@ -107,8 +119,10 @@ function runText(run) {
   if (run.reusedFrom) return `reused${run.items === undefined ? "" : ` · ${counted(run.items, "item")}`}`;
   if (isRetrying(run)) return `retrying · attempt ${run.attempt}`;
   if (run.status === "failed") return run.error?.message ?? "failed";
+  if (run.status === "running" && run.progress) return progressText(run.progress);
   if (run.status !== "completed") return run.status;
-  return `${run.fromCache ? "cache" : duration(elapsed(run, now()))} · ${counted(run.items ?? 0, "item")}`;
+  const text = `${run.fromCache ? "cache" : duration(elapsed(run, now()))} · ${counted(run.items ?? 0, "item")}`;
+  return run.failedItems ? `${text} · ${number(run.failedItems)} failed` : text;
 }
 
 function drawProgress() {

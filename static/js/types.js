@@ -12,6 +12,7 @@
  * @typedef {{message: string, type?: string, node?: string}} Failure an error as events and the API carry it
  * @typedef {{attempt: number, at: string, delayMs: number, error: Failure}} Retry
  * @typedef {{kind: string, reason: string, until: string | null, wait: string}} WaitsFor
+ * @typedef {{completed: number, failed: number, total: number}} ItemProgress of the input items of a node run
  *
  * @typedef {object} Run one run of a node
  * @property {string} node
@@ -29,6 +30,8 @@
  * @property {number} [inputItems]
  * @property {number} [items] of its output
  * @property {number} [outputBytes]
+ * @property {number} [failedItems] input items that failed for good
+ * @property {ItemProgress} [progress] while it runs
  * @property {number} [durationMs]
  * @property {number} [cpuMs]
  * @property {number} [memoryBytes]

@@ -46,3 +46,41 @@ def test_a_time_zone_that_does_not_exist_is_refused(platform: Platform) -> None:
     answer = platform.request("POST", "/api/workflows/", json=body)
     assert answer.status_code == 400
     assert "Did you mean Asia/Tokyo?" in answer.text
+
+
+def test_expressions_ask_about_nodes(platform: Platform) -> None:
+    asked = {
+        "other": "{{ $('other').isExecuted ? 1 : 0 }}",
+        "quoted": "{{ $('It\\'s here').first().json.i }}",
+        "params": "{{ $('other').params.keep_other_fields }}",
+        "from": "{{ $prevNode.name }} {{ $prevNode.outputIndex }}",
+        "run": "{{ $runIndex }}",
+        "active": "{{ $workflow.active }}",
+    }
+    code = "return [{other: $('other').isExecuted, here: $(\"It's here\").isExecuted, from: $prevNode.name}]"
+    nodes = [
+        node("start", "manual_trigger"),
+        node("here", "set", fields={"i": 7}) | {"name": "It's here"},
+        node("which", "if", condition="{{ $json.i > 9 }}"),
+        node("other", "set", fields={}),
+        node("asks", "set", fields=asked, keep_other_fields=False),
+        node("code", "code", code=code),
+    ]
+    edges = [edge("start", "here"), edge("here", "which"), edge("which", "other", "true")]
+    edges += [edge("which", "asks", "false"), edge("which", "code", "false")]
+    execution = execute(platform, save(platform, nodes, edges))
+    assert until(platform, execution)["status"] == "completed"
+    assert output(platform, execution, "asks")["main"] == [
+        {"other": 0, "quoted": 7, "params": None, "from": "Which 1", "run": 0, "active": False}
+    ]
+    assert output(platform, execution, "code")["main"] == [{"other": False, "here": True, "from": "Which"}]
+
+
+def test_two_nodes_of_one_name_cannot_be_saved(platform: Platform) -> None:
+    names = {"a": "Set", "b": "Set", "c": "a"}
+    nodes = [node(id_, "set", fields={}) | {"name": name} for id_, name in names.items()]
+    body = {"name": "W", "nodes": [node("start", "manual_trigger"), *nodes], "edges": []}
+    answer = platform.request("POST", "/api/workflows/", json=body)
+    assert answer.status_code == 400
+    assert "The name 'Set' belongs to the node 'a'" in answer.text
+    assert "The name 'a' belongs to the node 'a'" in answer.text

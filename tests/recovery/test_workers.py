@@ -87,6 +87,34 @@ def test_a_frozen_worker_that_wakes_writes_nothing(platform: Platform, server: A
     assert read_history(platform, execution["id"]) == events
 
 
+def test_the_items_that_a_killed_worker_has_sent_are_not_sent_again(platform: Platform, server: Answering) -> None:
+    items, sent = 200, 100
+    server.free = sent
+    definition = {
+        "name": "Sends many",
+        "nodes": [
+            node("start", "manual_trigger"),
+            node("send", "http_request", method="POST", url=server.url, body="{{ $json.i }}", timeout_seconds=60),
+        ],
+        "edges": [edge("start", "send")],
+    }
+    workflow = platform.request("POST", "/api/workflows/", json=definition).json()["id"]
+    body = {"input": [{"i": i} for i in range(items)]}
+    execution = platform.request("POST", f"/api/workflows/{workflow}/execute/", json=body).json()
+    wait_until(lambda: len(server.asked) == sent + 1, "The request that is in flight")
+    os.kill(holder(platform, execution), signal.SIGKILL)
+    server.open()
+    events = asyncio.run(asyncio.wait_for(watch(platform.ws_url, platform.token, execution["stream"]), 60))
+    platform.start(next(p for p in processes("127.0.0.1", 0, workers=1) if p.name == "worker"))
+    assert events[-1]["type"] == "execution.completed"
+    # The one that was in flight is the only one that is sent twice, under its key.
+    assert [int(each) for each in server.bodies] == [*range(sent + 1), *range(sent, items)]
+    assert len({each["idempotency-key"] for each in server.asked}) == items
+    path = f"/api/executions/{execution['id']}/nodes/send/output/?limit=1000"
+    outputs = platform.request("GET", path).json()["outputs"]["main"]
+    assert [item["body"]["asked"] for item in outputs] == [*range(1, sent + 1), *range(sent + 2, items + 2)]
+
+
 def run_some(platform: Platform, count: int) -> list[dict[str, Any]]:
     definition = {"name": "Short", "nodes": [node("start", "manual_trigger")], "edges": []}
     workflow = platform.request("POST", "/api/workflows/", json=definition).json()["id"]

@@ -106,7 +106,7 @@ def _lane(message: AdHoc) -> Lane:
 
 
 def _delivery(message: AdHoc) -> Delivery:
-    _check(message)
+    check_ad_hoc(message)
     now = timezone.now()
     kind = "v1a" if message.secret.startswith(ED25519_PREFIX) else "v1"
     signing = (
@@ -155,7 +155,8 @@ def _options(message: AdHoc) -> dict[str, Any]:
     return options
 
 
-def _check(message: AdHoc) -> None:
+def check_ad_hoc(message: AdHoc) -> None:
+    """Raise BadAdHoc if the message is invalid."""
     try:
         parse_url(message.url)
     except OutboundRefused as error:

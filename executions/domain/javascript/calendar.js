@@ -6,7 +6,8 @@
     year: "years", quarter: "quarters", month: "months", week: "weeks", day: "days", hour: "hours", minute: "minutes",
     second: "seconds", millisecond: "milliseconds",
   };
-  var SHORT = { y: "years", q: "quarters", w: "weeks", d: "days", h: "hours", s: "seconds", ms: "milliseconds", m: "minutes" };
+  var SHORT = { y: "years", q: "quarters", w: "weeks", d: "days", h: "hours", s: "seconds", ms: "milliseconds", m: "minutes",
+    hr: "hours", hrs: "hours", min: "minutes", mins: "minutes", sec: "seconds", secs: "seconds" };
   kit.UNITS = UNITS;
   kit.unit = function (name) {
     var lower = String(name).toLowerCase(), unit = SINGULAR[lower] || (UNITS.includes(lower) ? lower : null);

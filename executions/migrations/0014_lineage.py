@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0012_binary")]
+    dependencies = [("executions", "0013_item_outcomes")]
 
     operations = [
         migrations.AddField(

@@ -1,0 +1,31 @@
+// $runIndex, $prevNode, $parameter, $("X").isExecuted and others. The host sets __about, which $ and $input read.
+(function (kit) {
+  "use strict";
+  var nodeOf = globalThis.$, listOf = globalThis.__list, names = globalThis.__names;
+  function about(word) { return function () { return globalThis.__about[word]; }; }
+  function define(target, name, get) { Object.defineProperty(target, name, { get: get, configurable: true }); }
+  define(globalThis, "$runIndex", about("runIndex"));
+  define(globalThis, "$prevNode", about("prevNode"));
+  define(globalThis, "$parameter", function () { return globalThis.__about.node.params; });
+  define(globalThis, "$nodeVersion", function () { return globalThis.__about.node.version; });
+  define(globalThis, "$nodeId", function () { return globalThis.__about.node.id; });
+
+  globalThis.__list = function (items) {
+    var list = listOf.apply(undefined, arguments);
+    if (items === globalThis.__items) { define(list, "params", function () { return globalThis.__about.node.params; }); }
+    return list;
+  };
+  globalThis.$ = function (name) {
+    var node = Object.hasOwn(globalThis.__about.nodes, name) ? globalThis.__about.nodes[name] : undefined, list;
+    if (node === undefined || name in names) { list = nodeOf(name); }
+    else {
+      list = new Proxy({}, { get: function (own, word) {
+        if (word === "isExecuted" || word === "params") { return own[word]; }
+        return typeof word === "symbol" ? undefined : nodeOf(name)[word];
+      } });
+    }
+    define(list, "isExecuted", function () { return name in names; });
+    define(list, "params", function () { return node === undefined ? undefined : node.params; });
+    return list;
+  };
+})
