@@ -12,6 +12,7 @@ from executions.domain.expressions import ExpressionScope
 from executions.domain.items import Items, PackedItems, fragment
 from executions.domain.lineage import MAX_ORIGINS, Lineage, Origins
 from executions.sandbox.code_items import items_of, origins_of
+from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox.pool import Pool, sandbox
 from workflow_platform.core.sandbox.task import Reply, Task
 
@@ -137,8 +138,8 @@ def _read(result: CodeResult, reply: Reply, call: CodeCall) -> None:
         return
     result.passed = state["origins"]
     try:
-        result.value = orjson.loads(parts[0])
-    except orjson.JSONDecodeError as error:
+        result.value = exact_json.read(parts[0])
+    except exact_json.NotJson as error:
         result.error = f"The code returned a value that is not JSON: {error}."
 
 

@@ -19,6 +19,7 @@ from executions.domain.javascript import source
 from executions.domain.lineage import MAX_ORIGINS, Origins, limited
 from executions.domain.words import LOADER, MISSING_ZONES, Words
 from executions.sandbox.code_items import NotItems, items_of, origins_of
+from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox import javascript
 
 Kind = Literal["", "code", "time", "memory", "output", "items"]
@@ -111,6 +112,8 @@ class Evaluation:
             self._explain(outcome, str(error), request)
         except MemoryError:
             outcome.kind = "memory"
+        except UnicodeDecodeError:
+            outcome.kind, outcome.error = "code", "The code threw a text that is not Unicode"
         self._add_state(outcome, request)
         return outcome
 
@@ -204,7 +207,7 @@ def _packed(
     text: bytes, known: list[int | None], request: Request
 ) -> tuple[list[bytes], list[int], list[Item], Origins | None]:
     """Convert a large result to items here, where no other work waits for the interpreter's lock."""
-    value = orjson.loads(text)
+    value = exact_json.read(text)
     items = items_of(value)
     chunks, counts = chunks_of(items)
     origins = origins_of(value, known, request.items, each=request.each >= 0)
