@@ -115,7 +115,7 @@ def _is_available(workflow: Workflow, row: WebhookRoute) -> bool:
 
 
 def _meets_parameters_of_others(row: WebhookRoute) -> bool:
-    """Tell whether the path may match requests of another workspace's paths, since one of them has parameters. Only the
+    """Return whether the path may match requests of another workspace's paths, since one of them has parameters. Only the
     first workspace and the one whose slug begins its paths can meet."""
     start, _, rest = row.path.partition("/")
     others = WebhookRoute.objects.filter(path__startswith=f"{start}/").exclude(workspace=row.workspace_id)
