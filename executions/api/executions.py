@@ -121,7 +121,7 @@ class ExecutionViewSet(RerunActions):
         )
 
     @extend_schema(parameters=[OutputFilterSerializer], responses={200: dict})
-    @action(detail=True, url_path="nodes/(?P<node>.{1,100})/output", pagination_class=None)
+    @action(detail=True, url_path=r"nodes/(?P<node>[\s\S]{1,100})/output", pagination_class=None)
     def output(self, request: Request, pk: str, node: str) -> Response:
         """Return the input and output items of a node run; `totals` counts all items, also those beyond `limit`. For
         viewers, fields with the name of a secret (password, token, authorization …) are masked; editors see them."""
