@@ -147,6 +147,8 @@ def test_every_word_for_the_paired_item_follows_lineage() -> None:
     assert given(after(few, mark(**fields))) == rows
     code = "return $input.all().map((item, i) => ({ from: $('Start').itemMatching(i).json.i }))"
     assert given(after(few, node("mark", "code", code=code))) == froms(2, 3)
+    large = [{"i": 1}, {"i": 2**53 + 1}]
+    assert given(after(few, mark(), items=large)) == froms(2**53 + 1)  # passed on exactly
     one = node("one", "filter", condition="{{ $json.i === 3 }}")
     assert given(after(one, node("mark", "code", code="return [{ from: $('start').item.json.i }]"))) == froms(3)
 
