@@ -21,12 +21,13 @@ from django.views.decorators.csrf import csrf_exempt
 
 from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, Wait, WaitKind
+from executions.nodes.http.hook_responses import encoded_text
 from executions.triggers.hooks import intake
 from executions.triggers.hooks.requests import Accepted, AnsweredRequest, HookRequest, RefusedRequest
 from executions.triggers.hooks.unpacking import RefusedBody, unpacked_body
 from executions.triggers.hooks.verification import NOT_KEPT
 from executions.waits import responses, waits
-from webhooks.inbound import answer_headers
+from webhooks.inbound import response_headers
 from webhooks.inbound.bodies import BadBody, first_or_all, read_body, read_query
 from workflow_platform.core.api.problems import json_problem, unfit_body
 from workflow_platform.core.requests.client_address import client_address
@@ -160,14 +161,14 @@ def _response(execution_id: UUID, response: dict[str, Any]) -> HttpResponse:
     """
     body, status = response["body"], response["status"]
     text = isinstance(body, str)
-    content = b"" if status in NO_CONTENT else body.encode() if text else orjson.dumps(body)
+    content = b"" if status in NO_CONTENT else encoded_text(body, response["headers"]) if text else orjson.dumps(body)
     answer = HttpResponse(
         content, status=status, content_type="text/plain; charset=utf-8" if text else "application/json"
     )
     if status not in NO_LENGTH:
         answer["Content-Length"] = str(len(content))
     for name, value in response["headers"].items():
-        if (problem := answer_headers.problem(name, value)) is not None:
+        if (problem := response_headers.problem(name, value)) is not None:
             logger.warning("header left out of a webhook response: %s", problem, extra={"execution_id": execution_id})
         else:
             answer[name] = value
