@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -26,8 +27,11 @@ from executions.api.serializers import (
     OutputFilterSerializer,
     ReasonSerializer,
 )
+from executions.domain.digests import keyed
 from executions.domain.statuses import NodeRunStatus
+from executions.lifecycle import output_digests
 from executions.models import Execution, NodeRun
+from executions.nodes import exchanges
 from executions.traces.trace import Focus, trace
 from workflow_platform.core.accounts.models import Role
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
@@ -107,22 +111,28 @@ class ExecutionViewSet(RerunActions):
     @extend_schema(parameters=[NodeRunFilterSerializer], responses={200: NodeRunSerializer(many=True)}, filters=False)
     @action(detail=True, pagination_class=None)
     def nodes(self, request: Request, pk: str) -> Response:
-        """List the node runs in the order in which they started, without input and output."""
+        """List the node runs in the order in which they started, without input and output. Digests of large outputs
+        are made when they are first asked for, some at a time: `digest` may be null until the next request."""
         query = NodeRunFilterSerializer.of(request)
-        runs = NodeRun.objects.filter(execution=self._execution(pk))
+        execution = self._execution(pk)
+        runs = NodeRun.objects.filter(execution=execution)
         filters = {"node": "node_id", "run_index": "run_index"}
         runs = runs.filter(**{filters[name]: value for name, value in query.validated_data.items() if name in filters})
         if last := query.validated_data.get("last"):
             newest = runs.order_by("-id").values("pk")[:last]
             latest = runs.order_by("node_id", "-run_index").distinct("node_id").values("pk")
             runs = runs.filter(Q(pk__in=newest) | Q(pk__in=latest))
-        return Response(NodeRunSerializer(runs.defer("output", "inputs").order_by("id")[:MOST_RUNS], many=True).data)
+        shown = list(runs.defer("output", "inputs", "exchange").order_by("id")[:MOST_RUNS])
+        output_digests.ensure_digests(shown)
+        context = {"digest_key": output_digests.key_of(execution)}
+        return Response(NodeRunSerializer(shown, many=True, context=context).data)
 
     @extend_schema(parameters=[OutputFilterSerializer], responses={200: dict})
     @action(detail=True, url_path="nodes/(?P<node>.{1,100})/output", pagination_class=None)
     def output(self, request: Request, pk: str, node: str) -> Response:
-        """Return the input and output items of a node run; `totals` counts all items, also those beyond `limit`. For
-        viewers, fields with the name of a secret (password, token, authorization …) are masked; editors see them."""
+        """Return the input and output items of a node run; `totals` counts all items, also those beyond `limit`.
+        `exchange` is what an `http_request` sent and received, redacted. For viewers, fields with the name of a secret
+        (password, token, authorization …) are masked; editors see them."""
         query = OutputFilterSerializer.of(request)
         execution = self._execution(pk)
         runs = NodeRun.objects.filter(run_index=query.validated_data["run_index"], node_id=node, execution=execution)
@@ -131,6 +141,8 @@ class ExecutionViewSet(RerunActions):
         limit = query.validated_data["limit"]
         whole = Execution.objects.visible_to(request.user, Role.EDITOR).filter(pk=execution.pk).exists()
         shown: Callable[[Any], Any] = (lambda items: items) if whole else masked
+        output_digests.ensure_digests([run])
+        digest = partial(keyed, key=output_digests.key_of(execution))
         return Response(
             {
                 "node": run.node_id,
@@ -139,6 +151,9 @@ class ExecutionViewSet(RerunActions):
                 "attempt": run.attempt,
                 "error": run.error,
                 "taken_from": run.taken_from,
+                "digest": digest(run.digest) or None,
+                "request_digest": digest(run.request_digest) or None,
+                "exchange": exchanges.shown(run.exchange, digest),
                 "inputs": {name: shown(items[:limit]) for name, items in inputs.items()},
                 "outputs": {name: shown(items[:limit]) for name, items in outputs.items()},
                 "totals": {

@@ -12,6 +12,7 @@ from executions.domain.items import Item, Items
 from executions.nodes.base import ItemNodeType, NodeContext, Parameters, UsableCredential
 from executions.nodes.http.answers import item_of
 from executions.nodes.http.bodies import build_body
+from executions.nodes.http.recording import send_recorded
 from executions.nodes.http.sending import MAX_REDIRECTS, NodeRequest, Redirects, RequestSender, Url, fail_on_status
 from executions.nodes.http.texts import Headers, ListFormat
 
@@ -88,7 +89,7 @@ class HttpRequest(ItemNodeType[HttpRequestParameters]):
         _pause(context, parameters.batch, index)
         request = _request(context, parameters, index)
         sender = RequestSender(credential, context.cancelled, parameters.timeout_seconds, parameters.redirects)
-        response = sender.send(request)
+        response = send_recorded(context, index, sender, request)
         if parameters.fail_on_error_status:
             fail_on_status(request, response, parameters.redirects)
         # With a credential the body must be values, in which its secrets can be redacted.
