@@ -21,7 +21,7 @@ from executions.domain.items import Items, PackedItems
 from executions.domain.javascript import source
 from executions.domain.passed_on import passed_on
 from executions.domain.plain_paths import NOT_PLAIN
-from executions.domain.words import LOADER, MISSING_ZONES, Words, asks_about_nodes, without_escapes
+from executions.domain.words import LOADER, MISSING, Words, asks_about_nodes, without_escapes
 from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox import javascript
 
@@ -170,7 +170,7 @@ class Evaluator:
                     raise self._failure(function[1:], shown)
                 self._functions[source] = function
             text = str(function(item_index))
-            while (text.startswith("!") or "catch" in source) and self._add_missing_zones():
+            while (text.startswith("!") or "catch" in source) and self._add_missing():
                 self._spend(cpu_seconds=time.thread_time() - began)
                 began = time.thread_time()
                 text = str(function(item_index))
@@ -256,14 +256,13 @@ class Evaluator:
             self._budget.cpu_seconds += used
         return result
 
-    def _add_missing_zones(self) -> bool:
-        """Load the time zones that the last evaluation lacked. Returns whether there were any."""
-        if not self._words.may_miss_zones:
+    def _add_missing(self) -> bool:
+        """Load the time zones and locales that the last evaluation lacked. Returns whether there were any."""
+        if not self._words.may_miss:
             return False
+        report = self._load([MISSING], time.thread_time())
         began = time.thread_time()
-        missing = orjson.loads(self._load([MISSING_ZONES], began))
-        began = time.thread_time()
-        scripts = self._words.zones([str(name) for name in missing])
+        scripts = self._words.missing(report)
         self._load(scripts, began)
         return bool(scripts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from executions.domain.digests import digest_of
@@ -45,43 +45,57 @@ class Received:
 
 
 class Exchanges:
-    """The exchanges of one node run, over all its attempts: of each item the last one.
+    """The exchanges of one node run: of each item those of its last attempt.
 
     The thread of the attempt adds, the actor reads.
     """
 
     def __init__(self) -> None:
-        self._digests: dict[int, str] = {}
-        self._kept: dict[int, tuple[dict[str, Any], int]] = {}
+        self._items: dict[int, _ItemExchanges] = {}
         self._size = 0
         self._lock = threading.Lock()
 
     def add(self, item: int, attempt: int, sent: Sent, answer: Received | str, redaction: Redaction) -> None:
         """Record what was sent for an item, and the answer, or the error if none came."""
-        entry, size = None, 0
         with self._lock:
-            has_room = self._size - self._kept.get(item, ({}, 0))[1] < MAX_BYTES
-        if has_room:
-            entry = _entry(item, attempt, sent, answer, redaction)
-            size = len(exact_json.write(entry))
+            if (of_item := self._items.get(item)) is None or of_item.attempt != attempt:
+                self._size -= of_item.size if of_item else 0
+                of_item = self._items[item] = _ItemExchanges(attempt)
+            of_item.digests.append(sent.digest)
+            has_room = self._size < MAX_BYTES
+        if not has_room:
+            return
+        entry = _entry(item, attempt, sent, answer, redaction)
+        size = len(exact_json.write(entry))
         with self._lock:
-            self._digests[item] = sent.digest
-            self._size -= self._kept.pop(item, ({}, 0))[1]
-            if entry is not None and self._size + size <= MAX_BYTES:
-                self._kept[item] = entry, size
+            if self._size + size <= MAX_BYTES:
+                of_item.kept.append(entry)
+                of_item.size += size
                 self._size += size
 
     def request_digest(self) -> str:
         """Return the digest of the requests of all items; empty if there were none."""
         with self._lock:
-            return digest_of([[item, self._digests[item]] for item in sorted(self._digests)]) if self._digests else ""
+            requests = [[item, *self._items[item].digests] for item in sorted(self._items)]
+        return digest_of(requests) if requests else ""
 
     def data(self) -> dict[str, Any] | None:
         """Return the exchanges as JSON: how many there were, and those that are kept. None if there were none."""
         with self._lock:
-            if not self._digests:
+            items = [self._items[item] for item in sorted(self._items)]
+            if not items:
                 return None
-            return {"count": len(self._digests), "exchanges": [self._kept[item][0] for item in sorted(self._kept)]}
+            count = sum(len(each.digests) for each in items)
+            return {"count": count, "exchanges": [entry for each in items for entry in each.kept]}
+
+
+@dataclass(slots=True)
+class _ItemExchanges:
+    attempt: int
+    digests: list[str] = field(default_factory=list)
+    """Of every request, also of those that are not kept."""
+    kept: list[dict[str, Any]] = field(default_factory=list)
+    size: int = 0
 
 
 def shown(exchange: dict[str, Any] | None, keyed: Any) -> dict[str, Any] | None:

@@ -60,6 +60,9 @@ def test_of_many_exchanges_some_are_kept_and_all_are_counted() -> None:
     assert 10 < len(data["exchanges"]) < 20
     assert {entry["attempt"] for entry in data["exchanges"]} == {2}
     assert len(orjson.dumps(data)) < MAX_BYTES + 1_000
+    for _ in "pages":
+        exchanges.add(7, 3, sent(digest="page"), Received(200, {}, b""), Redaction())
+    assert (exchanges.data() or {})["count"] == 99 + 5
     assert (Exchanges().data(), Exchanges().request_digest()) == (None, "")
 
 
