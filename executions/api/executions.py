@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from events.log import reading
 from executions import lifecycle
+from executions.api.item_lineage import item_lineage
 from executions.api.reruns import RerunActions
 from executions.api.serializers import (
     ExecutionDetailSerializer,
@@ -122,27 +123,37 @@ class ExecutionViewSet(RerunActions):
             newest = runs.order_by("-id").values("pk")[:last]
             latest = runs.order_by("node_id", "-run_index").distinct("node_id").values("pk")
             runs = runs.filter(Q(pk__in=newest) | Q(pk__in=latest))
-        shown = list(runs.defer("output", "inputs", "exchange").order_by("id")[:MOST_RUNS])
+        shown = list(runs.defer("output", "inputs", "lineage", "exchange").order_by("id")[:MOST_RUNS])
         output_digests.ensure_digests(shown)
         context = {"digest_key": output_digests.key_of(execution)}
         return Response(NodeRunSerializer(shown, many=True, context=context).data)
 
     @extend_schema(parameters=[OutputFilterSerializer], responses={200: dict})
-    @action(detail=True, url_path="nodes/(?P<node>.{1,100})/output", pagination_class=None)
+    @action(detail=True, url_path=r"nodes/(?P<node>[\s\S]{1,100})/output", pagination_class=None)
     def output(self, request: Request, pk: str, node: str) -> Response:
-        """Return the input and output items of a node run; `totals` counts all items, also those beyond `limit`.
-        `exchange` is what an `http_request` sent and received, redacted. For viewers, fields with the name of a secret
-        (password, token, authorization …) are masked; editors see them."""
+        """Return the input and output items of a node run, from `offset`; `totals` counts all items, also those beyond
+        `limit`. For viewers, fields with the name of a secret (password, token, authorization …) are masked; editors
+        see them.
+
+        With `lineage=true`, `lineage` has for each item of `outputs` the items that it came from, and `destinations`
+        the items that were made of it: `[{node, run_index, output, item}]`, or null if unknown. Long lists are cut;
+        `totals` has their lengths.
+
+        `exchange` is what an `http_request` sent and received, redacted.
+        """
         query = OutputFilterSerializer.of(request)
         execution = self._execution(pk)
         runs = NodeRun.objects.filter(run_index=query.validated_data["run_index"], node_id=node, execution=execution)
         run = get_visible_or_404(runs, request.user)
         inputs, outputs = inputs_of(execution, run), run.output or {}
-        limit = query.validated_data["limit"]
+        page = slice(query.validated_data["offset"], query.validated_data["offset"] + query.validated_data["limit"])
         whole = Execution.objects.visible_to(request.user, Role.EDITOR).filter(pk=execution.pk).exists()
         shown: Callable[[Any], Any] = (lambda items: items) if whole else masked
         output_digests.ensure_digests([run])
         digest = partial(keyed, key=output_digests.key_of(execution))
+        found: dict[str, Any] = {"totals": {}}
+        if query.validated_data["lineage"]:
+            found = item_lineage(execution, run, {name: range(len(items))[page] for name, items in outputs.items()})
         return Response(
             {
                 "node": run.node_id,
@@ -154,11 +165,13 @@ class ExecutionViewSet(RerunActions):
                 "digest": digest(run.digest) or None,
                 "request_digest": digest(run.request_digest) or None,
                 "exchange": exchanges.shown(run.exchange, digest),
-                "inputs": {name: shown(items[:limit]) for name, items in inputs.items()},
-                "outputs": {name: shown(items[:limit]) for name, items in outputs.items()},
+                "inputs": {name: shown(items[page]) for name, items in inputs.items()},
+                "outputs": {name: shown(items[page]) for name, items in outputs.items()},
+                **found,
                 "totals": {
                     "inputs": {name: len(items) for name, items in inputs.items()},
                     "outputs": {name: len(items) for name, items in outputs.items()},
+                    **found["totals"],
                 },
             }
         )

@@ -16,8 +16,9 @@ import quickjs
 from executions.domain.expressions import PRELUDE, STACK_LIMIT_BYTES, first_line
 from executions.domain.items import PACKED_BYTES, Item, NotStorable, chunks_of, sample_of
 from executions.domain.javascript import source
+from executions.domain.lineage import MAX_ORIGINS, Origins, limited
 from executions.domain.words import LOADER, MISSING, Words
-from executions.sandbox.code_items import NotItems, items_of
+from executions.sandbox.code_items import NotItems, items_of, origins_of
 from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox import javascript
 
@@ -32,7 +33,7 @@ LINES_BEFORE = 200
 _STATE_SECONDS = 0.5
 MOST_RUNS = 5
 """How often code is run again because it used time zones or locales that were not loaded."""
-_SPARE_BYTES = 8 * 2**20
+_SPARE_BYTES = 32 * 2**20
 _FRAME = re.compile(r"<input>:(\d+)(?::\d+)?")
 
 # The state is in a closure: code can change the globals, but not the reported state.
@@ -52,6 +53,8 @@ class EvaluationOutcome:
     """The item that the code last ran for, in mode `each`."""
     logs: list[tuple[str, str]] = field(default_factory=list)
     dropped: int = 0
+    origins: list[int | None] = field(default_factory=list)
+    """For each item that the code returned, the index of the input item that it is; None: it is none."""
 
 
 @dataclass(slots=True)
@@ -59,6 +62,8 @@ class Request:
     """Code and its variables. `words` and `nodes` are JSON texts, which QuickJS parses."""
 
     code: str
+    items: int
+    """The number of input items."""
     each: int
     """The number of items that the code runs for; -1: once for all items."""
     time_limit: float
@@ -161,6 +166,7 @@ class Evaluation:
             state: dict[str, Any] = orjson.loads(self._state())
             outcome.logs = [_log_line(level, message) for level, message in state["logs"][:LOG_LINES]]
             outcome.dropped, outcome.item = int(state["dropped"]), int(state["item"])
+            outcome.origins = [each if type(each) is int else None for each in state["origins"][:MAX_ORIGINS]]
         except (quickjs.JSException, MemoryError, ValueError, TypeError, KeyError):
             return  # code can define a `toJSON` that breaks the report
 
@@ -193,7 +199,7 @@ def run(parts: list[bytes]) -> list[bytes]:
     counts, parts = None, [text]
     if not outcome.kind and len(text) > PACKED_BYTES:
         try:
-            parts, counts, sample = _packed(text)
+            parts, counts, sample, origins = _packed(text, outcome.origins, request)
         except (NotItems, NotStorable) as error:
             outcome.kind, outcome.error = "items", str(error)
     head = {
@@ -206,14 +212,20 @@ def run(parts: list[bytes]) -> list[bytes]:
     }
     if counts is not None:
         head |= {"counts": counts, "sample": sample}
+    head["origins"] = outcome.origins if counts is None else origins
     return [orjson.dumps(head), *parts]
 
 
-def _packed(text: bytes) -> tuple[list[bytes], list[int], list[Item]]:
+def _packed(
+    text: bytes, known: list[int | None], request: Request
+) -> tuple[list[bytes], list[int], list[Item], Origins | None]:
     """Convert a large result to items here, where no other work waits for the interpreter's lock."""
-    items = items_of(exact_json.read(text))
+    value = exact_json.read(text)
+    items = items_of(value)
     chunks, counts = chunks_of(items)
-    return list(chunks), counts, sample_of(items)
+    origins = origins_of(value, known, request.items, each=request.each >= 0)
+    stored = limited({} if origins is None else {"main": origins}, {"main": len(items)})
+    return list(chunks), counts, sample_of(items), stored.get("main")
 
 
 def _request(parts: list[bytes]) -> Request:
@@ -221,6 +233,7 @@ def _request(parts: list[bytes]) -> Request:
     texts = iter([part.decode() for part in parts[1:]])
     return Request(
         code=next(texts),
+        items=head["items"],
         each=head["each"],
         time_limit=head["time_limit"],
         memory_limit=head["memory_limit"],

@@ -6,7 +6,7 @@ from workflow_platform.core.ordered_json import OrderedJSONField
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0014_json_text")]
+    dependencies = [("executions", "0015_lineage")]
 
     operations = [
         migrations.AddField(
