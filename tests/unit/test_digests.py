@@ -17,9 +17,10 @@ from workflow_platform.core import exact_json
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
     st.none() | st.booleans() | NUMBERS | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=4,
 )
-ITEMS = st.lists(st.dictionaries(st.text(max_size=4), VALUES, max_size=4), max_size=4)
+ITEMS = st.lists(st.dictionaries(st.text(max_size=2), VALUES, max_size=2), max_size=2)
 
 
 def digest(items: list[Item], output: str = "main") -> str:
