@@ -6,7 +6,7 @@ from workflow_platform.core.ordered_json import OrderedJSONField
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0015_lineage")]
+    dependencies = [("executions", "0016_static_data")]
 
     operations = [
         migrations.AddField(
