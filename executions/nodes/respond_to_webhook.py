@@ -10,7 +10,7 @@ from executions.domain.errors import NodeError
 from executions.domain.lineage import SAME
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.file_access import file_of
-from executions.nodes.http.hook_responses import MAX_BODY_BYTES, MAX_HEADERS, header_problems
+from executions.nodes.http.hook_responses import MAX_BODY_BYTES, MAX_HEADERS, encoded_text, header_problems
 from executions.nodes.http.texts import Headers
 from webhooks.inbound import answer_headers
 
@@ -60,6 +60,8 @@ class RespondToWebhook(NodeType[RespondToWebhookParameters]):
             response |= {"body": "", "file": file_of(item, parameters.binary, 0).as_json()}
         if (size := len(orjson.dumps(response))) > MAX_BODY_BYTES:
             raise NodeError(f"parameters.body: the response has {size} bytes; the limit is {MAX_BODY_BYTES}.")
+        if isinstance(response["body"], str):
+            encoded_text(response["body"], parameters.headers)
         return NodeResult({"main": context.items}, {"main": SAME}, response=response)
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -24,6 +24,7 @@ from executions.binaries import BinaryReader, NoSuchBinary, find, streamed
 from executions.domain.binaries import file_in
 from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, Wait, WaitKind
+from executions.nodes.http.hook_responses import encoded_text
 from executions.triggers.hooks import intake
 from executions.triggers.hooks.requests import Accepted, AnsweredRequest, HookRequest, RefusedRequest
 from executions.triggers.hooks.spooled_bodies import largest_body, spooled_body
@@ -182,7 +183,7 @@ def _response(execution_id: UUID, response: dict[str, Any]) -> HttpResponseBase:
     """
     body, status = response["body"], response["status"]
     text = isinstance(body, str)
-    content = b"" if status in NO_CONTENT else body.encode() if text else orjson.dumps(body)
+    content = b"" if status in NO_CONTENT else encoded_text(body, response["headers"]) if text else orjson.dumps(body)
     answer = HttpResponse(
         content, status=status, content_type="text/plain; charset=utf-8" if text else "application/json"
     )
