@@ -26,7 +26,7 @@ from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.models import Execution, Mode, Trigger, WorkflowVersion
 from executions.nodes.registry import node_types
 from workflow_platform.core.accounts.models import User
-from workflow_platform.core.sandbox.asking import SandboxUnavailable
+from workflow_platform.core.sandbox.short_tasks import SandboxUnavailable
 
 START, FAILED = "start", "failed"
 NODE_PREFIX = "node:"

@@ -204,7 +204,7 @@ def main_of(inputs: Mapping[str, Items]) -> Items:
 
 
 def is_small(inputs: Mapping[str, Items], limit: int) -> bool:
-    """Tell whether all inputs together have few items and at most `limit` bytes of JSON."""
+    """Return whether all inputs together have few items and at most `limit` bytes of JSON."""
     left = limit
     for items in inputs.values():
         if isinstance(items, PackedItems) or len(items) > FEW_ITEMS:

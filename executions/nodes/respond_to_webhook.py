@@ -12,7 +12,7 @@ from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.file_access import file_of
 from executions.nodes.http.hook_responses import MAX_BODY_BYTES, MAX_HEADERS, encoded_text, header_problems
 from executions.nodes.http.texts import Headers
-from webhooks.inbound import answer_headers
+from webhooks.inbound import response_headers
 
 
 class RespondToWebhookParameters(Parameters):
@@ -53,7 +53,7 @@ class RespondToWebhook(NodeType[RespondToWebhookParameters]):
     def run(self, context: NodeContext[RespondToWebhookParameters]) -> NodeResult:
         parameters = context.parameters()
         for name, problem in header_problems(parameters.headers):
-            raise NodeError(f"parameters.headers.{name[: answer_headers.MAX_NAME]}: {problem}")
+            raise NodeError(f"parameters.headers.{name[: response_headers.MAX_NAME]}: {problem}")
         response = parameters.model_dump(exclude={"binary"})
         if parameters.binary:
             item = context.items[0] if context.items else {}
