@@ -1,24 +1,27 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from django.conf import settings
 from pydantic import Field
 
 from executions.domain.errors import NodeError
+from executions.domain.static_data import WHOLE_WORKFLOW, StaticChange, change_between
+from executions.domain.words import uses_static_data
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.sandbox.checking import check_code
 from executions.sandbox.code import CodeCall, CodeResult, run
 from executions.sandbox.code_items import NotItems
+from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox.task import TaskCancelled
 
 
 class CodeParameters(Parameters):
     code: str = Field(
         title="Code",
-        description="The body of a JavaScript function. In mode `all` it returns a list of items, in mode `each` one"
-        " item or null."
+        description="The body of a JavaScript function, which may use await. In mode `all` it returns a list of items,"
+        " in mode `each` one item or null."
         " `console.log` writes to the execution's log.",
         max_length=200_000,
     )
@@ -50,7 +53,7 @@ class Code(NodeType[CodeParameters]):
         scope, code = context.evaluator.scope, str(context.node.parameters.get("code"))
         execution = scope.execution if "execution" in code else None
         named, paired = scope.named_in(code), scope.paired_in(code)
-        words = [scope.workflow, scope.vars, execution, scope.surroundings_in(code)]
+        words = [scope.workflow, scope.vars, execution, scope.surroundings_in(code), _static_data(context, code)]
         return [context.node.parameters, scope.items, named, paired, *words]
 
     def run(self, context: NodeContext[CodeParameters]) -> NodeResult:
@@ -64,6 +67,7 @@ class Code(NodeType[CodeParameters]):
             parameters.time_limit_seconds,
             settings.CODE_MEMORY_MB * 2**20,
             settings.NODE_OUTPUT_MAX_BYTES,
+            _static_data(context, parameters.code),
         )
         try:
             result = run(
@@ -79,9 +83,36 @@ class Code(NodeType[CodeParameters]):
         if result.error is not None:
             raise NodeError(result.error, retryable=result.retryable)
         try:
-            return NodeResult({"main": result.items()}, result.lineage())
+            items = result.items()
         except NotItems as error:
             raise NodeError(str(error)) from None
+        changes = list(_static_changes(context, call.static_data or {}, result.static_data))
+        return NodeResult({"main": items}, result.lineage(), static_changes=changes)
+
+
+def _static_data(context: NodeContext[CodeParameters], code: str) -> dict[str, dict[str, Any]] | None:
+    """Return the static data if the code may read it."""
+    if context.static_data is None or not uses_static_data(code):
+        return None
+    return context.static_data()
+
+
+def _static_changes(
+    context: NodeContext[CodeParameters], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[StaticChange]:
+    """Yield what the code changed in the static data. Raises NodeError if it is too large, or not an object."""
+    for kind, node_id in (("global", WHOLE_WORKFLOW), ("node", context.node.id)):
+        if kind not in after:
+            continue
+        if not isinstance(after[kind], dict):
+            raise NodeError(f"The static data ({kind}) is not an object.")
+        size, limit = len(exact_json.write(after[kind])), settings.STATIC_DATA_MAX_BYTES
+        if size > limit:
+            raise NodeError(
+                f"The static data ({kind}) has {size} bytes; at most {limit} are allowed (STATIC_DATA_MAX_BYTES)."
+            )
+        if (change := change_between(node_id, before[kind], after[kind])) is not None:
+            yield change
 
 
 def _log(context: NodeContext[CodeParameters], result: CodeResult) -> None:

@@ -1,7 +1,8 @@
 (function (lines, characters) {
   var stringify = JSON.stringify, slice = String.prototype.slice, wellFormed = String.prototype.toWellFormed;
   var NumberOf = Map, set = Map.prototype.set, get = Map.prototype.get, isArray = Array.isArray;
-  var kept = [], dropped = 0, reached = -1, origins = [];
+  var PromiseOf = Promise, then = Promise.prototype.then, apply = Reflect.apply;
+  var kept = [], dropped = 0, reached = -1, origins = [], settled = "null";
   function shown(value) {
     if (typeof value === "string") { return value; }
     if (value instanceof Error) { return String(value); }
@@ -19,14 +20,27 @@
   globalThis.console = {
     log: logger("info"), info: logger("info"), debug: logger("debug"), warn: logger("warning"), error: logger("error"),
   };
+  // A promise is awaited before the code runs for the next item.
   function each(body, count) {
     var out = [];
-    for (var i = 0; i < count; i++) {
-      __index = reached = i;
-      var value = body();
+    function keep(value, i) {
       if (value !== null && value !== undefined) { origins[out.length] = i; out[out.length] = value; }
     }
-    return out;
+    function runFrom(i) {
+      for (; i < count; i++) {
+        __index = reached = i;
+        var value = body();
+        if (value instanceof PromiseOf) { return apply(then, value, [continueAfter(i)]); }
+        keep(value, i);
+      }
+      return out;
+    }
+    function continueAfter(i) { return function (value) { keep(value, i); return runFrom(i + 1); }; }
+    return runFrom(0);
+  }
+  // One object is one item.
+  function listed(value) {
+    return value === null || typeof value !== "object" || isArray(value) ? value : [value];
   }
   // The index of each returned item that is an input item, changed or not.
   function passed(value) {
@@ -44,10 +58,21 @@
   var json = __json, guard = __guard;
   globalThis.__run = function (body, count, limit) {
     __each = count >= 0;
-    return guard(function () {
-      var text = json(count < 0 ? passed(body()) : each(body, count));
+    function finish(value) {
+      var text = json(count < 0 ? passed(listed(value)) : value);
       return text.length > limit ? "#" + text.length : text;
+    }
+    return guard(function () {
+      var value = count < 0 ? body() : each(body, count);
+      if (!(value instanceof PromiseOf)) { return finish(value); }
+      settled = "?";
+      apply(then, value, [
+        function (result) { settled = guard(function () { return finish(result); }); },
+        function (error) { settled = guard(function () { throw error; }); },
+      ]);
+      return "?";
     });
   };
+  globalThis.__result = function () { return settled; };
   globalThis.__state = function () { return stringify({ logs: kept, dropped: dropped, item: reached, origins: origins }); };
 })
