@@ -6,6 +6,7 @@ therefore encoded once, passed on as text, and parsed in chunks on access.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, overload
@@ -66,7 +67,7 @@ class PackedItems(Sequence[Item]):
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"The index {index} is out of range: there are {len(self)} items.")
-        number = next(n for n, end in enumerate(self._ends) if position < end)
+        number = bisect_right(self._ends, position)
         return self._chunk(number)[position - (self._ends[number - 1] if number else 0)]
 
     def __eq__(self, other: object) -> bool:
