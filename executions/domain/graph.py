@@ -38,7 +38,7 @@ class Retry(BaseModel):
     on: Literal["retryable", "all"] = "retryable"
 
     def follows(self, attempt: int, *, retryable: bool) -> bool:
-        """Tell whether another attempt follows a failed one."""
+        """Return whether another attempt follows a failed one."""
         return (retryable or self.on == "all") and attempt < self.attempts
 
     def delay_before(self, attempt: int, chance: float, retry_after: float | None = None) -> float:
@@ -201,7 +201,7 @@ class Graph:
         return Components({node_id: [edge.target for edge in edges] for node_id, edges in self._from.items()})
 
     def leads_back(self, edge: Edge) -> bool:
-        """Tell whether the edge is part of a cycle: its source is downstream of its target."""
+        """Return whether the edge is part of a cycle: its source is downstream of its target."""
         return self.components.of[edge.source] == self.components.of[edge.target]
 
 

@@ -100,17 +100,17 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def asks_about_nodes(source: str) -> bool:
-    """Tell whether a source needs `about` of the surroundings."""
+    """Return whether a source needs `about` of the surroundings."""
     return _GROUPS["nodes"].words.search(source) is not None
 
 
 def uses_await(code: str) -> bool:
-    """Tell whether code may await something, so that it must be an async function."""
+    """Return whether code may await something, so that it must be an async function."""
     return re.search(r"\bawait\b", code) is not None
 
 
 def uses_static_data(code: str) -> bool:
-    """Tell whether code may read static data."""
+    """Return whether code may read static data."""
     return _GROUPS["static_data"].words.search(code) is not None
 
 

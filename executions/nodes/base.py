@@ -275,7 +275,7 @@ class NodeType(ABC, Generic[P]):
         return str(parameters.get(self.file_parameter) or "") if self.file_parameter else ""
 
     def passes_through(self, parameters: Mapping[str, Any]) -> bool:
-        """Tell whether a node with these parameters passes its items through without reading them."""
+        """Return whether a node with these parameters passes its items through without reading them."""
         return False
 
     def effect_of(self, parameters: Mapping[str, Any]) -> Effect:
@@ -377,7 +377,7 @@ class ItemNodeType(PerItemNodeType[P]):
         return nullcontext()
 
     def is_all_or_nothing(self, context: NodeContext[Any]) -> bool:
-        """Tell whether nothing is done until all items have succeeded, as in a database transaction."""
+        """Return whether nothing is done until all items have succeeded, as in a database transaction."""
         return False
 
     def run(self, context: NodeContext[Any]) -> NodeResult:

@@ -223,7 +223,7 @@ class _Intake:
 
 
 def _is_preflight(each: PendingRequest) -> bool:
-    """Tell whether a browser only asks whether it may call. Anybody can ask, so it leaves no row in the log."""
+    """Return whether a browser only asks whether it may call. Anybody can ask, so it leaves no row in the log."""
     return isinstance(each.verdict.outcome, AnsweredRequest) and each.verdict.outcome.status == cors.PREFLIGHT_STATUS
 
 

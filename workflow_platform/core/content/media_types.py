@@ -24,7 +24,7 @@ _RECORD = "\x1e"
 
 
 def is_json(media_type: str) -> bool:
-    """Tell whether a body of this type is one JSON value."""
+    """Return whether a body of this type is one JSON value."""
     return "json" in media_type and media_type not in JSON_LINES
 
 
@@ -56,7 +56,7 @@ def binary(raw: bytes) -> dict[str, Any]:
 
 
 def is_text(media_type: str) -> bool:
-    """Tell whether a body of this type is text in any case."""
+    """Return whether a body of this type is text in any case."""
     return (
         media_type.startswith("text/")
         or media_type.endswith(("+xml", "/xml", "/javascript", "/ecmascript", "/x-javascript", "yaml", "/csv", "/sql"))
