@@ -10,10 +10,17 @@ function __list(items, word, match) {
     }
     return __items.length ? match(__each ? __index : 0) : undefined;
   }
+  // Other branches and runs are not there: their items must not pass for those of the latest run.
+  function check(branch, run) {
+    if (branch || run) {
+      throw new Error(word + " has the items of the latest run, of its first output with items; another branch or run" +
+        " cannot be chosen. Leave out the arguments");
+    }
+  }
   return {
-    all: function () { return items.map(__wrap); },
-    first: function () { return items.length ? __wrap(items[0]) : undefined; },
-    last: function () { return items.length ? __wrap(items[items.length - 1]) : undefined; },
+    all: function (branch, run) { check(branch, run); return items.map(__wrap); },
+    first: function (branch, run) { check(branch, run); return items.length ? __wrap(items[0]) : undefined; },
+    last: function (branch, run) { check(branch, run); return items.length ? __wrap(items[items.length - 1]) : undefined; },
     itemMatching: function (i) {
       if (!(Number.isInteger(i) && i >= 0 && i < __items.length)) {
         throw new RangeError(word + ".itemMatching(" + String(i) + "): there are " + __items.length +
