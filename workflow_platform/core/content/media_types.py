@@ -42,7 +42,7 @@ def text_or_bytes(raw: bytes, media_type: str, charset: str) -> Any:
     """
     if is_text(media_type) or charset:
         return without_nul(decode_document(raw, media_type, charset))
-    if _is_bytes(media_type) or b"\0" in raw:
+    if is_bytes(media_type) or b"\0" in raw:
         return binary(raw)
     try:
         return raw.removeprefix(b"\xef\xbb\xbf").decode()
@@ -65,7 +65,8 @@ def is_text(media_type: str) -> bool:
     )
 
 
-def _is_bytes(media_type: str) -> bool:
+def is_bytes(media_type: str) -> bool:
+    """Tell whether a body of this type is bytes in any case."""
     return (
         media_type.startswith(_BYTES) or media_type in _BYTES_TYPES or media_type.startswith(_BYTES_PREFIXES)
     ) and not media_type.endswith("+xml")
