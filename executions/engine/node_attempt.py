@@ -170,7 +170,7 @@ def run_node(
     context: NodeContext[Any] | None = None
     try:
         if node.disabled:
-            result = _pass_through(node, node_type, inputs)
+            result = pass_through(node, node_type, inputs)
         else:
             context = make_context()
             cost = context.cost
@@ -202,7 +202,8 @@ def error_data(error: Exception, node: Node) -> dict[str, Any]:
     return known.as_data() | {"node": node.id, "retryable": known.retryable}
 
 
-def _pass_through(node: Node, node_type: NodeType[Any], inputs: dict[str, Items]) -> NodeResult:
+def pass_through(node: Node, node_type: NodeType[Any], inputs: dict[str, Items]) -> NodeResult:
+    """Return the result of a node that its items pass by."""
     outputs = node_type.output_names(node.parameters)
     items = joined(list(inputs.values()))
     return NodeResult({outputs[0]: items} if outputs else {})

@@ -25,9 +25,10 @@ from executions.engine.checkpoints import Checkpoints
 from executions.engine.definition import Definition
 from executions.engine.flow import Ready, RestoredRun, RunKey
 from executions.engine.kept_outcomes import KeptOutcomes
-from executions.engine.node_attempt import ActiveNodeRun, NodeAttempt, NodeOutcome, error_data
+from executions.engine.node_attempt import ActiveNodeRun, NodeAttempt, NodeOutcome, error_data, pass_through
 from executions.engine.outputs import check_total_bytes, pack_outputs
 from executions.engine.planner import Planner
+from executions.engine.rerun_choices import RerunChoices
 from executions.engine.result_cache import CachedResult
 from executions.engine.state import ExecutionState
 from executions.engine.wakeups import attempt_key, continue_after_wait, is_due, new_wait, settle, take_woken
@@ -70,6 +71,7 @@ class NodeRunner:
         self._planner = Planner(self._graph, definition.is_join)
         self._checkpoints = Checkpoints(state, definition, self._planner)
         self.outputs = self._checkpoints.outputs
+        self._choices = RerunChoices(self._execution)
         self.rows: dict[RunKey, NodeRun] = {}
         self.active: dict[RunKey, ActiveNodeRun] = {}
         self.waiting: dict[RunKey, ActiveNodeRun] = {}
@@ -94,10 +96,10 @@ class NodeRunner:
         restored = [
             RestoredRun((row.node_id, row.run_index), row.inputs, row.output, row.keep_open)
             for row in rows
-            if row.status != NodeRunStatus.SKIPPED
+            if row.status != NodeRunStatus.SKIPPED or row.output is not None
         ]
         self._checkpoints.restore(rows, restored)
-        skipped = [row.node_id for row in rows if row.status == NodeRunStatus.SKIPPED]
+        skipped = [row.node_id for row in rows if row.status == NodeRunStatus.SKIPPED and row.output is None]
         trigger = (self._execution.trigger_node, self._execution.input)
         begun = self._planner.restore(restored, trigger, skipped, self._execution.replaced_input)
         active = [self._active(ready, self.rows[ready.node_id, ready.run_index]) for ready in begun]
@@ -158,6 +160,15 @@ class NodeRunner:
         node = self._graph.nodes[row.node_id]
         return ActiveNodeRun(ready, row, outcomes=ItemOutcomes(node.on_error, node.retry))
 
+    def skip_chosen(self, ready: Ready) -> Change | None:
+        """End a node run that the rerun skips: its items pass the node by. None: it does not skip it."""
+        if self._choices.of(ready.node_id) != "skip":
+            return None
+        active, node = self.begin(ready), self._graph.nodes[ready.node_id]
+        result = pass_through(node, self._definition.types[node.id], ready.inputs)
+        result.outputs, sizes = pack_outputs(result.outputs)
+        return self._checkpoints.skip(active, result, sizes, self._busy_nodes())
+
     def start(self, active: ActiveNodeRun) -> Change:
         """Start an attempt of the node run; `attempt` makes it."""
         row = active.row
@@ -170,10 +181,13 @@ class NodeRunner:
         """Tell whether the attempt has effects outside, which require committed checkpoints."""
         node = self._graph.nodes[active.row.node_id]
         node_type = self._definition.types[node.id]
-        return node_type.blocking and not node_type.pure and not node.disabled
+        return node_type.blocking and not node_type.pure and not node.disabled and self._choices.of(node.id) == "run"
 
     def attempt(self, active: ActiveNodeRun) -> None:
         """Make the attempt: here if it is quick, else in a thread that may block."""
+        if self._choices.of(active.row.node_id) == "reuse":
+            self._run_in_thread(partial(self._in_thread, active, partial(self._choices.saved, active.row)))
+            return
         log = partial(self._log, active)
         attempt = NodeAttempt(
             active, self._definition, self._execution, dict(self.outputs.latest), log, self._keeper(active)
@@ -181,11 +195,11 @@ class NodeRunner:
         if (outcome := attempt.run_inline()) is not None:
             self.ended_attempts.append((active, outcome))
         else:
-            self._run_in_thread(partial(self._attempt_in_thread, active, attempt))
+            self._run_in_thread(partial(self._in_thread, active, attempt.run_in_thread))
 
-    def _attempt_in_thread(self, active: ActiveNodeRun, attempt: NodeAttempt) -> None:
+    def _in_thread(self, active: ActiveNodeRun, attempt: Callable[[], NodeOutcome]) -> None:
         try:
-            outcome = attempt.run_in_thread()
+            outcome = attempt()
         finally:
             connection.close()
         self._on_attempt_ended(active, outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import logging
 import threading
 import traceback
@@ -82,6 +83,8 @@ class NodeResult:
     error: ItemError | None = None
     """The error of the first of those."""
     all_failed: bool = False
+    taken_from: UUID | None = None
+    """In a rerun: the node run whose saved output this is."""
 
 
 class UsableCredential(Protocol):
@@ -221,7 +224,9 @@ class NodeType(ABC, Generic[P]):
     inline_bytes: ClassVar[int] = 32 * 1024
     """For computing nodes: the largest input, in bytes of JSON, that may run in a thread of the worker."""
     effect: ClassVar[Effect] = "none"
-    """What it does to the world, if its parameters make no difference; see `effect_of`."""
+    """What it does to the world; the most that it can do if parameters decide."""
+    effects: ClassVar[Mapping[str, Mapping[str, Effect]]] = {}
+    """What it does by the values of a parameter, if that decides. Other values mean `effect`."""
     blocking: ClassVar[bool] = False
     """Whether it runs in a separate thread because it waits for I/O."""
     pure: ClassVar[bool] = False
@@ -262,6 +267,11 @@ class NodeType(ABC, Generic[P]):
     def effect_of(self, parameters: Mapping[str, Any]) -> Effect:
         """Return what a node with these parameters does to the world. Where an expression decides, the most that it
         can do."""
+        for name, by_value in self.effects.items():
+            value = parameters.get(name, self.Parameters.model_fields[name].default)
+            text = value if isinstance(value, str) else json.dumps(value, default=str)
+            if (effect := by_value.get(text)) is not None:
+                return effect
         return self.effect
 
     def output_names(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
@@ -318,6 +328,8 @@ class NodeType(ABC, Generic[P]):
             "inputs": [] if self.trigger else None if self.inputs is None else list(self.inputs),
             "outputs": list(self.outputs),
             "trigger": self.trigger,
+            "effect": self.effect,
+            "effects": {name: dict(by_value) for name, by_value in self.effects.items()},
             "cacheable": self.cacheable and not self.trigger,
             "parameters": self.Parameters.model_json_schema(),
         }
