@@ -6,16 +6,18 @@ from events.retention import cleanup
 from executions import credentials, retention
 from executions.admission import admission, after_commit
 from executions.engine import node_deliveries
+from executions.models import Execution
 from executions.waits import completion
-from webhooks.sending import outcomes
+from webhooks.sending import log_context, outcomes
 from workflow_platform.core.secrets import encrypted_columns
 
 
 def connect() -> None:
-    """Register the work after commits, the cleanup of executions, and the handler of ended deliveries."""
+    """Register the work after commits, the cleanup of executions, and what deliveries need to know of them."""
     encrypted_columns.register("credentials", credentials.rotate)
     after_commit.register(after_commit.FOLLOW_UP, completion.follow_up_all)
     after_commit.register(after_commit.ADMIT, admission.admit)
     after_commit.register(after_commit.DELIVERIES, node_deliveries.resume_ended)
     outcomes.on_end(node_deliveries.on_deliveries_ended)
+    log_context.find_traces_with(Execution.find_trace_id)
     cleanup.register(cleanup.Owner("execution", retention.prune, retention.prune_tests, retention.weigh))

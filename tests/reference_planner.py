@@ -85,7 +85,7 @@ class ReferencePlanner:
 
     @property
     def ended(self) -> bool:
-        """Tell whether nothing is active, ready or gathering."""
+        """Return whether nothing is active, ready or gathering."""
         return not (self._active or self._ready or self._gathering)
 
     # --- going on after a crash ------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class ReferencePlanner:
     # --- inside ----------------------------------------------------------------------------------------------------
 
     def _is_replaced(self, edge: Edge, replaced: Mapping[str, Items]) -> bool:
-        """Tell whether other items stand in for those of the edge: all but what comes back to the node on a cycle."""
+        """Return whether other items stand in for those of the edge: all but what comes back to the node on a cycle."""
         return edge.target in replaced and edge.source not in self._graph.behind([edge.target])
 
     def _send(self, node_id: str, flow: Flow) -> None:
@@ -213,7 +213,7 @@ class ReferencePlanner:
             self._make_ready(node_id, self._gathering.pop(node_id).flows)
 
     def _can_receive(self, node_id: str, alive: set[str]) -> bool:
-        """Tell whether something alive can still send to an input of `node_id` that the node is waiting for."""
+        """Return whether something alive can still send to an input of `node_id` that the node is waiting for."""
         received = {d.input for d in self._gathering[node_id].flows} if self._is_join(node_id) else set()
         wanted = {edge.source for edge in self._graph.edges_into(node_id) if edge.target_input not in received}
         return any(source == n or source in self._graph.behind([n]) for n in alive for source in wanted)

@@ -80,7 +80,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _hands_out(config: pytest.Config) -> bool:
-    """Tell whether this process runs no tests, but others do that it starts."""
+    """Return whether this process runs no tests, but others do that it starts."""
     return bool(config.known_args_namespace.numprocesses) and "PYTEST_XDIST_WORKER" not in os.environ
 
 

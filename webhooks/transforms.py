@@ -15,6 +15,7 @@ from typing import Any, Literal
 import orjson
 import quickjs
 
+from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox import javascript
 from workflow_platform.core.sandbox.javascript import Kind, Parser
 
@@ -35,7 +36,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 # A thrown value is converted to text inside QuickJS: reading a thrown object can run code, which the host could not
 # limit. The functions for that are captured before the script can replace them.
 _RUNNER = """
-var __run = (function (evaluate, stringify, String, Error, Symbol, defineProperty) {
+var __run = (function (evaluate, stringify, String, Error, Symbol, defineProperty, apply, wellFormed) {
   [InternalError, SyntaxError, RangeError].forEach(function (kind) {
     var name = kind.name;
     defineProperty(kind.prototype, Symbol.toPrimitive, {
@@ -51,10 +52,10 @@ var __run = (function (evaluate, stringify, String, Error, Symbol, definePropert
       return text === undefined ? "!The transformation returns no JSON value." : text;
     } catch (error) {
       var plain = typeof error === "object" && error !== null && !(error instanceof Error);
-      return "!" + (plain ? "Error: " + stringify(error) : String(error));
+      return apply(wellFormed, "!" + (plain ? "Error: " + stringify(error) : String(error)), []);
     }
   };
-})(eval, JSON.stringify, String, Error, Symbol, Object.defineProperty);
+})(eval, JSON.stringify, String, Error, Symbol, Object.defineProperty, Reflect.apply, String.prototype.toWellFormed);
 """
 
 
@@ -135,8 +136,8 @@ def transformed(source: str, event: str) -> TransformResult:
     """Apply the transformation to the event (JSON). Raises ScriptError."""
     text = _run(f"(function () {{\n{source}\n}})()", event, asks=False)
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        value = exact_json.read(text)
+    except exact_json.NotJson:
         raise ScriptError("The transformation must return a JSON value.") from None
     if isinstance(value, dict) and "body" in value and value.keys() <= ENVELOPE:
         return _of_envelope(value)

@@ -23,7 +23,7 @@ REFUSED = f"The queue pages require the permission {PERMISSION}."
 
 
 def may_see_queues(request: HttpRequest) -> bool:
-    """Tell whether the user of the session may see and change the queues."""
+    """Return whether the user of the session may see and change the queues."""
     user = request.user
     return bool(user.is_active and getattr(user, "is_staff", False) and user.has_perm(PERMISSION))
 

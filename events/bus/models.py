@@ -61,5 +61,5 @@ class EventSubscription(models.Model):
 
     @property
     def is_held(self) -> bool:
-        """Tell whether a consumer holds the lease."""
+        """Return whether a consumer holds the lease."""
         return bool(self.holder) and self.lease_expires_at is not None and self.lease_expires_at > timezone.now()

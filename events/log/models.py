@@ -8,6 +8,7 @@ from django.utils import timezone
 from events.log.recorded import LIVE
 from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
 from workflow_platform.core.identifiers import uuid7
+from workflow_platform.core.ordered_json import OrderedJSONField
 
 
 class StreamQuerySet(WorkspaceScopedQuerySet["Stream"]):
@@ -95,7 +96,7 @@ class Event(models.Model):
     transaction = models.BigIntegerField(
         help_text="Order over streams, with stream and sequence: its transaction's number, or that of what precedes."
     )
-    data = models.JSONField()
+    data = OrderedJSONField()
 
     objects = EventQuerySet.as_manager()
 

@@ -31,7 +31,7 @@ class TransactionStatus:
 
     @property
     def behind(self) -> bool:
-        """Tell whether events have numbers that this cluster has not reached: they come from another cluster."""
+        """Return whether events have numbers that this cluster has not reached: they come from another cluster."""
         return self.greatest >= self.next
 
 

@@ -59,7 +59,7 @@ _JOB_ID = re.compile(r"execution-([0-9a-f-]{36})-[0-9]+")
 
 
 def is_of_execution(job_id: str) -> bool:
-    """Tell whether a job with this id claims an execution."""
+    """Return whether a job with this id claims an execution."""
     return _JOB_ID.fullmatch(job_id) is not None
 
 

@@ -44,8 +44,8 @@ def _key(kind: str, *parts: Any, inputs: Mapping[str, Items]) -> str:
 
 
 def _text(value: Any) -> bytes:
-    # Sorted: the database returns the fields of items in a different order.
-    return orjson.dumps(value, default=plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    # Not sorted: a result may depend on the order of fields, as the columns of a CSV file do.
+    return orjson.dumps(value, default=plain, option=orjson.OPT_NON_STR_KEYS)
 
 
 @lru_cache(maxsize=4)

@@ -18,11 +18,11 @@ SELECT DISTINCT w.workspace_id, used.reference #>> '{}', w.id, w.name
 FROM executions_workflow w
 JOIN executions_workflowversion v ON v.id = w.latest_version_id
 CROSS JOIN LATERAL (
-    SELECT jsonb_path_query(v.nodes, '$[*].parameters.credential') AS reference
-    UNION SELECT jsonb_path_query(v.nodes, '$[*].parameters.signing_credential')
-    UNION SELECT jsonb_path_query(v.nodes, '$[*].credentials')
-    UNION SELECT jsonb_path_query(v.nodes, '$[*].parameters.auth.credential')
-    UNION SELECT jsonb_path_query(v.nodes, '$[*].parameters.auth.also[*]')
+    SELECT jsonb_path_query(v.nodes::jsonb, '$[*].parameters.credential') AS reference
+    UNION SELECT jsonb_path_query(v.nodes::jsonb, '$[*].parameters.signing_credential')
+    UNION SELECT jsonb_path_query(v.nodes::jsonb, '$[*].credentials')
+    UNION SELECT jsonb_path_query(v.nodes::jsonb, '$[*].parameters.auth.credential')
+    UNION SELECT jsonb_path_query(v.nodes::jsonb, '$[*].parameters.auth.also[*]')
 ) AS used
 WHERE w.workspace_id = ANY(%s) AND w.deleted_at IS NULL
 ORDER BY w.name, w.id

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
+from workflow_platform.core import exact_json
 from workflow_platform.core.content import media_types
 from workflow_platform.core.content.charsets import as_utf8, decode, split_content_type
 
@@ -19,9 +18,9 @@ def read_answer(content_type: str, raw: bytes) -> Any:
         return ""
     try:
         if media_type in media_types.JSON_LINES:
-            return [orjson.loads(line) for line in media_types.json_lines(decode(raw, charset))]
+            return [exact_json.read(line) for line in media_types.json_lines(decode(raw, charset))]
         if media_types.is_json(media_type):
-            return orjson.loads(as_utf8(raw, charset))
-    except orjson.JSONDecodeError:
+            return exact_json.read(as_utf8(raw, charset))
+    except exact_json.NotJson:
         pass
     return media_types.text_or_bytes(raw, content_type, media_type, charset)

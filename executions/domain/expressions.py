@@ -19,7 +19,10 @@ from executions.domain.expression_ends import expressions_in
 from executions.domain.extension_calls import extended
 from executions.domain.items import Items, PackedItems
 from executions.domain.javascript import source
+from executions.domain.passed_on import passed_on
+from executions.domain.plain_paths import NOT_PLAIN
 from executions.domain.words import LOADER, MISSING_ZONES, Words, asks_about_nodes, without_escapes
+from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox import javascript
 
 TIME_LIMIT_SECONDS = 1.0
@@ -149,12 +152,15 @@ class Evaluator:
         texts, at = list[str](), 0
         for begin, end in places:
             value = self._evaluate(f"(\n{template[begin + 2 : end - 2]}\n)", template[begin:end], item_index)
-            shown = value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
+            shown = value if isinstance(value, str) else "" if value is None else exact_json.javascript_text(value)
             texts += [template[at:begin], shown]
             at = end
         return "".join([*texts, template[at:]])
 
     def _evaluate(self, source: str, shown: str, item_index: int) -> Any:
+        packed_allowed = self._budget is None
+        if (value := passed_on(source[2:-2], self.scope, item_index, parse=packed_allowed)) is not NOT_PLAIN:
+            return self._copied(value)
         began = time.thread_time()
         try:
             function = self._functions.get(source)
@@ -170,15 +176,25 @@ class Evaluator:
                 text = str(function(item_index))
             if text.startswith("!"):
                 raise self._failure(text[1:], shown)
-            return orjson.loads(text)
+            return exact_json.read(text)
         except quickjs.JSException as error:
             raise self._failure(str(error), shown) from None
         except MemoryError:
             raise self._failure("out of memory", shown) from None
-        except (orjson.JSONDecodeError, TypeError) as error:
+        except UnicodeDecodeError:
+            raise ExpressionError(f"{shown}: the error has a text that is not Unicode.") from None
+        except (exact_json.NotJson, TypeError) as error:
             raise ExpressionError(f"{shown}: the result is not a JSON value ({error}).") from None
         finally:
             self._spend(cpu_seconds=time.thread_time() - began)
+
+    def _copied(self, value: Any) -> Any:
+        """Return the value, so that no node changes it in the item that it is from."""
+        if not isinstance(value, dict | list):
+            return value
+        text = orjson.dumps(value)
+        self._spend(bytes=len(text))
+        return orjson.loads(text)
 
     def _spend(self, cpu_seconds: float = 0, bytes: int = 0) -> None:
         if self._budget is None:

@@ -12,6 +12,8 @@ from typing import Any, overload
 
 import orjson
 
+from workflow_platform.core import exact_json
+
 Item = dict[str, Any]
 Items = Sequence[Item]
 
@@ -106,6 +108,13 @@ def pack(items: Items) -> tuple[Items, int]:
     JSON, and NotStorable."""
     if isinstance(items, PackedItems):
         return items, items.size
+    try:
+        return _pack(items)
+    except TypeError:  # a number or text that a node of Python made, and JSON cannot express
+        return _pack(exact_json.normal(list(items)))
+
+
+def _pack(items: Items) -> tuple[Items, int]:
     if len(items) <= FEW_ITEMS:
         text = orjson.dumps(items)
         if len(text) <= PACKED_BYTES:

@@ -1,25 +1,24 @@
 """Evaluates templates that only read a path, `customer {{ $json.body.customer.id }}`, without JavaScript. No Django.
 
-The result equals that of JavaScript, or is NOT_PLAIN. Cases that could differ (numbers that are not small integers,
-prototypes, lengths of strings, errors) are left to JavaScript.
+The result equals that of JavaScript, or is NOT_PLAIN. Cases that could differ (fractions, prototypes, lengths of
+strings, errors) are left to JavaScript. One difference is meant: integers beyond 2^53 are exact and not rounded.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 OPENING, CLOSING = "{{", "}}"
-MAX_EXACT = 2**53 - 1
-"""The largest integer that JavaScript represents exactly."""
 _NAME = r"[A-Za-z_$][A-Za-z0-9_$]*"
 _STEP = re.compile(
     rf"""\.(?P<name>{_NAME})|\[(?P<index>0|[1-9][0-9]{{0,8}})\]|\["(?P<double>[^"\\\r\n\u2028\u2029]*)"\]"""
     r"""|\['(?P<single>[^'\\\r\n\u2028\u2029]*)'\]"""
 )
 _WORD = re.compile(rf"\${_NAME}")
-_BLANK = " \t\r\n"
+BLANK = " \t\r\n"
 _MAX_LENGTH = 2_000
 INHERITED = frozenset({
     "constructor", "toString", "toLocaleString", "valueOf", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable",
@@ -65,22 +64,34 @@ def _as_text(value: str | int | bool | None) -> str:
 
 
 def _path(expression: str, words: Mapping[str, Any]) -> Any:
-    path = expression.strip(_BLANK)
+    path = expression.strip(BLANK)
     word = _WORD.match(path)
     if word is None or word.group() not in words:
         return NOT_PLAIN
-    value, at = words[word.group()], word.end()
+    steps = steps_of(path[word.end() :])
+    value = NOT_PLAIN if steps is None else walked(words[word.group()], steps)
+    return value if value is None or isinstance(value, str | int) else NOT_PLAIN
+
+
+@lru_cache(maxsize=4096)
+def steps_of(path: str) -> tuple[re.Match[str], ...] | None:
+    """Return the steps of a path such as `.body["id"][0]`; None if it is anything else."""
+    steps, at = list[re.Match[str]](), 0
     while at < len(path):
-        step = _STEP.match(path, at)
-        if step is None:
-            return NOT_PLAIN
-        value, at = _step(value, step), step.end()
+        if (step := _STEP.match(path, at)) is None:
+            return None
+        steps.append(step)
+        at = step.end()
+    return tuple(steps)
+
+
+def walked(value: Any, steps: tuple[re.Match[str], ...]) -> Any:
+    """Return the value at the end of the steps: None if it is undefined, NOT_PLAIN if JavaScript must say."""
+    for step in steps:
+        value = _step(value, step)
         if value is NOT_PLAIN:
             return NOT_PLAIN
-    if value is _UNDEFINED:
-        return None
-    plain = value is None or isinstance(value, str | bool) or (isinstance(value, int) and abs(value) <= MAX_EXACT)
-    return value if plain else NOT_PLAIN
+    return None if value is _UNDEFINED else value
 
 
 def _step(value: Any, step: re.Match[str]) -> Any:

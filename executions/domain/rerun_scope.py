@@ -86,7 +86,7 @@ def still_replaced(graph: Graph, rerun: RerunScope, replaced: Iterable[str]) -> 
 
 
 def enters_cycle_elsewhere(graph: Graph, node_id: str) -> bool:
-    """Tell whether the node is inside a cycle and has no edge from outside, so that it cannot receive other items."""
+    """Return whether the node is inside a cycle and has no edge from outside, so that it cannot receive other items."""
     components = graph.components
     component = components.of[node_id]
     return components.cyclic[component] and all(graph.leads_back(edge) for edge in graph.edges_into(node_id))

@@ -80,7 +80,7 @@ class ScheduleRule:
     """The time that intervals are counted from."""
 
     def same_times(self, other: ScheduleRule) -> bool:
-        """Tell whether the rules are equal apart from their anchors."""
+        """Return whether the rules are equal apart from their anchors."""
         zones = not self.cron or self.timezone == other.timezone
         return zones and (self.cron, self.interval_seconds) == (other.cron, other.interval_seconds)
 

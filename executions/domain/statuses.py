@@ -17,7 +17,7 @@ class ExecutionStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Tell whether the status is final."""
+        """Return whether the status is final."""
         return not EXECUTION_TRANSITIONS[self]
 
 
@@ -32,7 +32,7 @@ class NodeRunStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Tell whether the status is final."""
+        """Return whether the status is final."""
         return not NODE_RUN_TRANSITIONS[self]
 
 

@@ -98,13 +98,17 @@ class ExecutionActor:
         self._state.lease_lost = True
         self.tell(self._abandon)
 
-    def on_control_request(self, cancel: dict[str, Any] | None, pause: dict[str, Any] | None, woken: bool) -> None:
-        """Take a request to cancel or pause, or the notification that a wait has been resolved."""
+    def on_control_request(
+        self, cancel: dict[str, Any] | None, pause: dict[str, Any] | None, woken: bool, read_at: float
+    ) -> None:
+        """Take the requests as they were at `read_at`, and whether a wait has been resolved."""
         state = self._state
-        if (cancel, pause, woken) != (state.cancel_request, state.pause_request, state.woken):
-            state.cancel_request, state.pause_request, state.woken = cancel, pause, woken
-            if woken:
-                self.tell(self._acknowledge_wakeup)
+        changed = (cancel, pause, woken) != (state.cancel_request, state.pause_request, state.woken)
+        state.cancel_request, state.pause_request, state.woken = cancel, pause, woken
+        state.requests_read_at = read_at  # last: it stands for the values above
+        if changed and woken:
+            self.tell(self._acknowledge_wakeup)
+        if changed or pause is not None:
             self.tell(self.advance)
 
     def stop(self) -> None:
@@ -172,7 +176,8 @@ class ExecutionActor:
         elif nodes.active:
             return
         elif state.pause_request is not None:
-            self._release(lifecycle.release_paused(self._execution, self.lease, state.pause_request, state.ran_ms))
+            if state.may_pause:  # otherwise the next reading of the requests decides
+                self._release(lifecycle.release_paused(self._execution, self.lease, state.pause_request, state.ran_ms))
         elif not state.woken:
             until: datetime | None = min(nodes.wake_times(), default=None)
             if until is None or until > timezone.now() + timedelta(seconds=HOLD_SECONDS):
@@ -229,6 +234,7 @@ class ExecutionActor:
 
     def _on_attempt_ended(self, active: ActiveNodeRun, outcome: NodeOutcome) -> None:
         if not self._state.is_over:
+            self._state.attempt_ended_at = time.monotonic()
             self._nodes.ended_attempts.append((active, outcome))
             self.advance()
 

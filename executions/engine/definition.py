@@ -27,7 +27,7 @@ class Definition:
         self.final_outputs = final_outputs(self.graph, output_names)
 
     def is_join(self, node_id: str) -> bool:
-        """Tell whether the node waits for its inputs."""
+        """Return whether the node waits for its inputs."""
         return self.types[node_id].join
 
 

@@ -30,7 +30,7 @@ class FairSlots:
         self.occupied: Counter[Hashable] = Counter()
 
     def may_take(self, workspace: Hashable) -> bool:
-        """Tell whether the workspace may have one more slot."""
+        """Return whether the workspace may have one more slot."""
         return self.free > self.reserved or (self.free > 0 and self.occupied[workspace] < self.few)
 
     def take(self, workspace: Hashable) -> None:

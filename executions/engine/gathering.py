@@ -93,7 +93,7 @@ class Gatherings:
         self._to_check.add(node_id)
 
     def is_returning(self, node_id: str, flow: Flow) -> bool:
-        """Tell whether the items come back to an open loop on its own cycle."""
+        """Return whether the items come back to an open loop on its own cycle."""
         return self._components.of[flow.source[0]] == self._components.of[node_id]
 
     def run_added(self, node_id: str) -> None:
@@ -165,7 +165,7 @@ class Gatherings:
     # --- firing ----------------------------------------------------------------------------------------------------
 
     def _can_fire(self, node_id: str) -> bool:
-        """Tell whether no other live node can send to an input that this one waits for."""
+        """Return whether no other live node can send to an input that this one waits for."""
         gathering, own = self.by_node[node_id], self._components.of[node_id]
         edges, of = self._graph.edges_into(node_id), self._components.of
         while gathering.outer < len(edges):

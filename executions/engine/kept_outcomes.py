@@ -17,6 +17,7 @@ from executions.domain.errors import NodeError
 from executions.domain.items import NotStorable, fragment
 from executions.models import ItemOutcome, NodeRun
 from executions.nodes.item_outcomes import ItemError, Outputs
+from workflow_platform.core import exact_json
 
 ABANDONED_CHECK_SECONDS = 0.5
 PROGRESS_SECONDS = 0.5
@@ -112,7 +113,7 @@ class _Progress:
 def _encoded(outcome: Outputs | ItemError) -> bytes:
     value = {"error": asdict(outcome)} if isinstance(outcome, ItemError) else {"outputs": dict(outcome)}
     try:
-        text = orjson.dumps(value, default=fragment)
+        text = exact_json.write(value, default=fragment)
     except TypeError as error:
         raise NodeError(f"The output is not JSON: {error}.") from None
     if b"\\u0000" in text:

@@ -45,7 +45,9 @@ class LeaseHolder(Protocol):
 
     def on_lease_lost(self) -> None: ...
 
-    def on_control_request(self, cancel: dict[str, Any] | None, pause: dict[str, Any] | None, woken: bool) -> None: ...
+    def on_control_request(
+        self, cancel: dict[str, Any] | None, pause: dict[str, Any] | None, woken: bool, read_at: float
+    ) -> None: ...
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ class HeldLease:
 
     @property
     def lost(self) -> bool:
-        """Tell whether the companion found the lease lost."""
+        """Return whether the companion found the lease lost."""
         return self.table.is_lost(self.slot, self.lease.execution_id, self.lease.fencing_token)
 
 
@@ -140,7 +142,8 @@ class Heartbeats:
             threading.Event().wait(min(POLL_SECONDS, settings.HEARTBEAT_SECONDS))
 
     def _poll_requests(self, holders: list[LeaseHolder]) -> None:
-        """Read the requests to the executions and pass them on."""
+        """Read the requests to the executions and pass them on, with the time from which they are true."""
+        read_at = time.monotonic()
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT id, CASE WHEN cancel_requested_at IS NOT NULL THEN COALESCE(cancel_request, '{}') END,"
@@ -151,7 +154,7 @@ class Heartbeats:
             requests = {row[0]: row[1:] for row in cursor.fetchall()}
         for holder in holders:
             cancel, pause, woken = requests.get(holder.lease.execution_id, (None, None, False))
-            holder.on_control_request(_json(cancel), _json(pause), woken)
+            holder.on_control_request(_json(cancel), _json(pause), woken, read_at)
 
 
 def _json(value: Any) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ class Liveness:
         """Edges between components that were looked at: the cost, as tests count it."""
 
     def is_live(self, component: int) -> bool:
-        """Tell whether something is active in the component or before it."""
+        """Return whether something is active in the component or before it."""
         return self._active[component] > 0 or self.sources[component] > 0
 
     def add(self, component: int) -> bool:

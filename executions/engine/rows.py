@@ -9,12 +9,13 @@ from uuid import UUID
 
 import orjson
 from django.db import connection
-from psycopg.types.json import Jsonb, set_json_dumps
+from psycopg.types.json import Json, set_json_dumps
 
 from executions.domain.items import fragment
 from executions.models import NodeRun
+from workflow_platform.core import exact_json
 
-set_json_dumps(orjson.dumps)
+set_json_dumps(exact_json.write)
 
 _FIELDS = NodeRun._meta.concrete_fields
 _COLUMNS = [str(field.column) for field in _FIELDS]
@@ -50,7 +51,7 @@ def update_executions(fields: Mapping[UUID, Mapping[str, Any]]) -> None:
     """Set columns of executions: `{id: {column: value}}`. A name of `_EXPRESSIONS` may be used instead of a column."""
     by_columns: dict[tuple[str, ...], list[list[Any]]] = {}
     for execution_id, values in fields.items():
-        row = [Jsonb(v) if isinstance(v, dict) else v for v in values.values()]
+        row = [Json(v) if isinstance(v, dict) else v for v in values.values()]
         by_columns.setdefault(tuple(values), []).append([*row, execution_id])
     with connection.cursor() as cursor:
         for columns, parameters in by_columns.items():

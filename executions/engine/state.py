@@ -34,6 +34,11 @@ class ExecutionState:
     """Another worker holds the execution, or a change could not be committed: nothing more is written."""
     cancel_request: dict[str, Any] | None = None
     pause_request: dict[str, Any] | None = None
+    """As it was at `requests_read_at`. It may have been withdrawn since."""
+    requests_read_at: float = 0.0
+    """When the requests were last read, on the monotonic clock."""
+    attempt_ended_at: float = 0.0
+    """When the last attempt ended, on the monotonic clock."""
     woken: bool = False
     """Something that a node run waits for has been resolved."""
     stopping: bool = False
@@ -43,17 +48,23 @@ class ExecutionState:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing more may be done under this lease."""
+        """Return whether nothing more may be done under this lease."""
         return self.released or self.lease_lost
 
     @property
     def may_begin_nodes(self) -> bool:
-        """Tell whether nodes may begin or continue after a wait."""
+        """Return whether nodes may begin or continue after a wait."""
         return self.pause_request is None and not self.stopping and not self.awaiting_cache
 
     @property
+    def may_pause(self) -> bool:
+        """Return whether a pause was still requested after the last attempt ended: one withdrawn before that is not
+        taken."""
+        return self.pause_request is not None and self.requests_read_at > self.attempt_ended_at
+
+    @property
     def has_backlog(self) -> bool:
-        """Tell whether too much is uncommitted to do more."""
+        """Return whether too much is uncommitted to do more."""
         return self.uncommitted >= MAX_UNCOMMITTED
 
     @property
@@ -68,7 +79,7 @@ class ExecutionState:
 
     @property
     def is_past_deadline(self) -> bool:
-        """Tell whether its time is up."""
+        """Return whether its time is up."""
         return time.monotonic() > self.began + (self.limit_ms - self.execution.ran_ms) / 1000
 
     @property

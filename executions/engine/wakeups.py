@@ -42,7 +42,7 @@ def attempt_key(row: NodeRun) -> AttemptKey:
 
 
 def is_due(row: NodeRun, now: datetime) -> bool:
-    """Tell whether the time that the node run waits for has come."""
+    """Return whether the time that the node run waits for has come."""
     return row.wake_at is not None and row.wake_at <= now
 
 

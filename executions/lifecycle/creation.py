@@ -105,7 +105,7 @@ def settle_keys(executions: Sequence[NewExecution]) -> None:
 
 
 def needs_key_ahead(workflow: Workflow, input: list[dict[str, Any]]) -> bool:
-    """Tell whether the concurrency key of the latest version needs JavaScript."""
+    """Return whether the concurrency key of the latest version needs JavaScript."""
     version = NewExecution(workflow, Trigger.API, input).its_version
     return version is not None and concurrency_keys.read(version, input) is None
 

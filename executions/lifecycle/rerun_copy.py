@@ -25,8 +25,8 @@ class _OutputSizes(Func):
     """The number of items of each output of a node run, and their bytes as text. NULL if there is no output."""
 
     template = (
-        "(SELECT jsonb_object_agg(name, jsonb_build_array(jsonb_array_length(items), octet_length(items::text)))"
-        " FROM jsonb_each(%(expressions)s) AS output(name, items))"
+        "(SELECT json_object_agg(name, json_build_array(json_array_length(items), octet_length(items::text)))"
+        " FROM json_each(%(expressions)s) AS output(name, items))"
     )
     output_field = JSONField()
 

@@ -18,8 +18,8 @@ from executions.models import NodeRun
 
 _LARGE = """
 SELECT run.id, output.key, string_agg(item.value::text, ',' ORDER BY item.position), count(*)
-FROM executions_noderun run, jsonb_each(run.output) output,
-  jsonb_array_elements(output.value) WITH ORDINALITY item(value, position)
+FROM executions_noderun run, json_each(run.output) output,
+  json_array_elements(output.value) WITH ORDINALITY item(value, position)
 WHERE run.id = ANY(%s)
 GROUP BY run.id, output.key, (item.position - 1) * run.output_bytes / (%s::bigint * greatest(run.output_items, 1))
 ORDER BY run.id, output.key, min(item.position)

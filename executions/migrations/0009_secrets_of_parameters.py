@@ -120,7 +120,7 @@ def postgres(parameters: dict[str, Any], workspace: uuid.UUID, credentials: Cred
 
 
 def is_fixed(value: Any) -> bool:
-    """Tell whether a field of a connection is written down, as something that a credential can hold."""
+    """Return whether a field of a connection is written down, as something that a credential can hold."""
     text = "" if value is None else str(value)
     return "{{" not in text and text.isprintable() and len(text) <= 253
 

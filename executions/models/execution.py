@@ -15,6 +15,7 @@ from executions.domain.statuses import ExecutionStatus
 from executions.models.workflow import Workflow, WorkflowVersion
 from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
 from workflow_platform.core.identifiers import uuid7
+from workflow_platform.core.ordered_json import OrderedJSONField
 
 STATUS_CHOICES = [(status.value, status.value.replace("_", " ")) for status in ExecutionStatus]
 ENDED = [status.value for status in ExecutionStatus if status.ended]
@@ -70,8 +71,8 @@ class Execution(models.Model):
         db_default=Mode.LIVE,
         help_text="Test and debug executions come after live ones, and have no effect on endpoints and statistics.",
     )
-    input = models.JSONField(default=list, help_text="Items: a list of JSON objects.")
-    error = models.JSONField(null=True)
+    input = OrderedJSONField(default=list, help_text="Items: a list of JSON objects.")
+    error = OrderedJSONField(null=True)
     nodes_total = models.PositiveIntegerField(default=0)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     queued_at = models.DateTimeField(default=timezone.now)
@@ -84,7 +85,7 @@ class Execution(models.Model):
     pause_request = models.JSONField(null=True, help_text='Reason and user of a pending pause: {"reason", "by"}.')
     resume_request = models.JSONField(null=True, help_text='Reason and user of a pending resume: {"reason", "by"}.')
     awaited = models.BooleanField(default=False, help_text="A caller waits for its response or end.")
-    response = models.JSONField(null=True, help_text='The response to a webhook: {"status", "headers", "body"}.')
+    response = OrderedJSONField(null=True, help_text='The response to a webhook: {"status", "headers", "body"}.')
 
     rank_at = models.DateTimeField(
         default=timezone.now,
@@ -106,7 +107,7 @@ class Execution(models.Model):
     depth = models.PositiveSmallIntegerField(default=0, help_text="The number of its ancestors.")
     rerun_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="reruns", db_index=False)
     rerun_from = models.CharField(max_length=100, blank=True, help_text="The node that the rerun starts from.")
-    replaced_input = models.JSONField(
+    replaced_input = OrderedJSONField(
         null=True, help_text="Edited input of a rerun: {node: [item]}, used instead of the stored input of the node."
     )
     rerun_choices = models.JSONField(
@@ -195,6 +196,12 @@ class Execution(models.Model):
     def is_live(self) -> bool:
         """Return whether the execution is no test and is not debugged."""
         return self.mode == Mode.LIVE
+
+    @classmethod
+    def find_trace_id(cls, execution_id: UUID) -> UUID | None:
+        """Return the trace id of an execution; None if it does not exist."""
+        execution = cls.objects.only("parent_id", "depth").filter(pk=execution_id).first()
+        return execution.trace_id if execution else None
 
     @cached_property
     def trace_id(self) -> UUID:

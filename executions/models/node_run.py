@@ -8,6 +8,7 @@ from executions.domain.statuses import NodeRunStatus
 from executions.models.execution import Execution
 from workflow_platform.core.accounts.models import WorkspaceScopedQuerySet
 from workflow_platform.core.identifiers import uuid7
+from workflow_platform.core.ordered_json import OrderedJSONField
 
 STATUS_CHOICES = [(status.value, status.value) for status in NodeRunStatus]
 
@@ -31,18 +32,18 @@ class NodeRun(models.Model):
     taken_from = models.UUIDField(
         null=True, help_text="In a rerun: the node run of the old execution whose output is reused."
     )
-    inputs = models.JSONField(
+    inputs = OrderedJSONField(
         default=dict,
         help_text='Where its items came from: {input: [{"node", "run_index", "output"}]}; {} for the trigger.',
     )
-    output = models.JSONField(null=True, help_text="{output: [item]}; the checkpoint that recovery continues from.")
+    output = OrderedJSONField(null=True, help_text="{output: [item]}; the checkpoint that recovery continues from.")
     output_items = models.PositiveIntegerField(default=0)
     output_bytes = models.BigIntegerField(default=0)
     failed_items = models.PositiveIntegerField(
         default=0, help_text="Input items that failed for good and went on as errors, as on_error says."
     )
     keep_open = models.BooleanField(default=False, help_text="A loop that has further batches to hand out.")
-    error = models.JSONField(null=True)
+    error = OrderedJSONField(null=True)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     wake_at = models.DateTimeField(null=True)

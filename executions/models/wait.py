@@ -11,6 +11,7 @@ from django.utils import timezone
 from executions.models.execution import Execution
 from workflow_platform.core.accounts.models import Role, User, Workspace, WorkspaceScopedQuerySet
 from workflow_platform.core.identifiers import uuid7
+from workflow_platform.core.ordered_json import OrderedJSONField
 
 
 class WaitKind(models.TextChoices):
@@ -66,7 +67,7 @@ class Wait(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    outcome = models.JSONField(null=True, help_text="The data that the node run continues with.")
+    outcome = OrderedJSONField(null=True, help_text="The data that the node run continues with.")
 
     objects = WaitQuerySet.as_manager()
 

@@ -8,11 +8,13 @@ from uuid import UUID
 from django.conf import settings as django_settings
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from events.log.models import Stream
 from workflow_platform.core.accounts.models import Workspace, WorkspaceScopedQuerySet
 from workflow_platform.core.identifiers import uuid7
+from workflow_platform.core.ordered_json import OrderedJSONField
 
 
 class NoSuchWorkflow(Exception):
@@ -72,7 +74,9 @@ class WorkflowVersionQuerySet(WorkspaceScopedQuerySet["WorkflowVersion"]):
     workspace_path = "workflow__workspace"
 
 
-NAMED_PATHS = models.Func(models.F("nodes"), models.Value("$[*].parameters.path"), function="jsonb_path_query_array")
+NAMED_PATHS = models.Func(
+    Cast("nodes", models.JSONField()), models.Value("$[*].parameters.path"), function="jsonb_path_query_array"
+)
 """The values of the parameter `path` of a version's nodes."""
 
 
@@ -86,9 +90,9 @@ class WorkflowVersion(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
-    nodes = models.JSONField()
-    edges = models.JSONField()
-    settings = models.JSONField(default=dict)
+    nodes = OrderedJSONField()
+    edges = OrderedJSONField()
+    settings = OrderedJSONField(default=dict)
     created_by = models.ForeignKey(
         django_settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

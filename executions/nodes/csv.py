@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import orjson
@@ -8,10 +10,10 @@ from pydantic import Field
 
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
-from executions.domain.lineage import Origin, compact, of_all
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.domain.lineage import of_all
+from executions.nodes.base import ItemNodeType, NodeContext, NodeResult, Parameters
 from executions.nodes.comparing import number
-from executions.nodes.csv_reading import MAX_COLUMNS, MAX_ROWS, CsvFormat, parse
+from executions.nodes.csv_reading import MAX_COLUMNS, MAX_ROWS, CsvFormat, Rows, parse
 from executions.nodes.paths import FieldPath, read, text_at, with_value
 
 MAX_TEXT = 16_000_000
@@ -72,7 +74,7 @@ class CsvParameters(Parameters):
     )
 
 
-class Csv(NodeType[CsvParameters]):
+class Csv(ItemNodeType[CsvParameters]):
     type = "csv"
     label = "CSV"
     description = "Converts CSV text to items, or items to CSV text."
@@ -82,28 +84,35 @@ class Csv(NodeType[CsvParameters]):
     computes = True
 
     def run(self, context: NodeContext[CsvParameters]) -> NodeResult:
+        if not _writes(context):
+            return super().run(context)
         parameters = context.parameters()
-        if parameters.operation == "write":
-            written = with_value({}, parameters.into, write(context.items, parameters))
-            return NodeResult({"main": [written]}, {"main": of_all(len(context.items))})
-        out, origins = list[Item](), list[Origin]()
-        for index, item in enumerate(context.items):
-            if context.cancelled.is_set():
-                raise NodeError("Cancelled.")
-            parameters = context.parameters(index)
-            text = text_at(item, parameters.field, "field", index, MAX_TEXT)
-            try:
-                rows = rows_of(text, parameters, MAX_ROWS - len(out))
-            except (csv.Error, ValueError) as error:
-                raise NodeError(f"parameters.field: the CSV text is invalid: {error} (item {index}).") from None
-            out += rows
-            origins += [index] * len(rows)
-        return NodeResult({"main": out}, {"main": compact(origins, len(context.items))})
+        written = with_value({}, parameters.into, write(context.items, parameters))
+        return NodeResult({"main": [written]}, {"main": of_all(len(context.items))})
+
+    @contextmanager
+    def opened(self, context: NodeContext[CsvParameters]) -> Iterator[Rows]:
+        yield Rows()
+
+    def run_item(self, context: NodeContext[CsvParameters], index: int, item: Item) -> dict[str, Items]:
+        if context.cancelled.is_set():
+            raise NodeError("Cancelled.")
+        parameters = context.parameters(index)
+        text = text_at(item, parameters.field, "field", index, MAX_TEXT)
+        try:
+            return {"main": rows_of(text, parameters, context.shared)}
+        except ValueError as error:
+            raise NodeError(f"parameters.field: the CSV text is invalid: {error} (item {index}).") from None
 
 
-def rows_of(text: str, parameters: CsvParameters, max_rows: int = MAX_ROWS) -> list[Item]:
-    """Return the rows of a CSV text as items. Raises NodeError, csv.Error, ValueError."""
-    return parse(text, _form(parameters), max_rows, _typed if parameters.infer_types else None)
+def _writes(context: NodeContext[CsvParameters]) -> bool:
+    operation = context.node.parameters.get("operation", "parse")
+    return bool(operation == "write" or ("{{" in str(operation) and context.parameters().operation == "write"))
+
+
+def rows_of(text: str, parameters: CsvParameters, rows: Rows | None = None) -> list[Item]:
+    """Return the rows of a CSV text as items; `rows` counts those of all texts. Raises NodeError, ValueError."""
+    return parse(text, _form(parameters), rows or Rows(), _typed if parameters.infer_types else None)
 
 
 def _form(parameters: CsvParameters) -> CsvFormat:

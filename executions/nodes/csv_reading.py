@@ -14,6 +14,7 @@ from executions.domain.items import Item
 MAX_ROWS = 200_000
 MAX_COLUMNS = 2_000
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"])"?(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 
@@ -36,20 +37,47 @@ class CsvFormat:
         return {"delimiter": self.delimiter, "quotechar": self.quote, "doublequote": True, "strict": True}
 
 
-def parse(text: str, form: CsvFormat, max_rows: int, convert: Callable[[str], Any] | None = None) -> list[Item]:
+@dataclass(slots=True)
+class Rows:
+    """Counts the rows of all texts of a node run."""
+
+    count: int = 0
+
+    def add(self) -> None:
+        """Count a row. Raises ValueError above the limit."""
+        self.count += 1
+        if self.count > MAX_ROWS:
+            raise ValueError(f"there are more than {MAX_ROWS} rows, the limit")
+
+
+def parse(text: str, form: CsvFormat, rows: Rows, convert: Callable[[str], Any] | None = None) -> list[Item]:
     """Return the rows as items. A short row has no values for the last columns. A longer row has further columns
-    (column_4, …), unless their values are empty, as after a trailing delimiter. Raises csv.Error, ValueError."""
+    (column_4, …), unless their values are empty, as after a trailing delimiter. Raises ValueError."""
+    whole = text
     text, form = _without_first_lines(text.removeprefix("\ufeff"), form)
-    rows = csv.reader(io.StringIO(_without_padding(text, form), newline=""), **form.dialect())
-    filled = (row for row in rows if row or not form.skip_empty_rows)
+    reader = csv.reader(io.StringIO(_without_padding(text, form), newline=""), **form.dialect())
+    filled = (row for row in reader if row or not form.skip_empty_rows)
     if form.trim:
         filled = ([value.strip() for value in row] for row in filled)
-    names = _Names(_header(rows, form) if form.header else form.names)
+    try:
+        return _items(filled, form, rows, convert)
+    except csv.Error as error:
+        line = reader.line_num + _lines(whole) - _lines(text)
+        raise ValueError(f"{error} in line {line}; check the delimiter {form.delimiter!r}") from None
+
+
+def _lines(text: str) -> int:
+    return len(_LINE_END.findall(text))
+
+
+def _items(
+    filled: Iterator[list[str]], form: CsvFormat, rows: Rows, convert: Callable[[str], Any] | None
+) -> list[Item]:
+    names = _Names(_header(filled) if form.header else form.names)
     is_open = not form.header and not form.names  # each value has a column, also if it is empty
     out: list[Item] = []
     for row in filled:
-        if len(out) >= max_rows:
-            raise ValueError(f"there are more than {MAX_ROWS} rows, the limit")
+        rows.add()
         if len(row) > len(names.all) and not is_open:
             row = _without_empty_end(row, len(names.all))
         names.extend(len(row))
@@ -87,10 +115,9 @@ def _without_padding(text: str, form: CsvFormat) -> str:
     return fields.sub(lambda found: found[1] + (found[2] if found[2] is not None else found[3]), text)
 
 
-def _header(rows: Iterator[list[str]], form: CsvFormat) -> list[str]:
+def _header(rows: Iterator[list[str]]) -> list[str]:
     """Return the first row that is not empty, without empty names at its end."""
-    row = next((row for row in rows if row), [])
-    return _without_empty_end([name.strip() for name in row] if form.trim else row, 0)
+    return _without_empty_end(next((row for row in rows if row), []), 0)
 
 
 def _without_empty_end(row: list[str], keep: int) -> list[str]:

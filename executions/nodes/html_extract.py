@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from executions.domain.errors import NodeError
-from executions.domain.lineage import SAME
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.domain.items import Item, Items
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters
 from executions.nodes.paths import FieldPath, text_at, with_value
 
 MAX_HTML = 5_000_000
@@ -41,7 +41,7 @@ class HtmlExtractParameters(Parameters):
     )
 
 
-class HtmlExtract(NodeType[HtmlExtractParameters]):
+class HtmlExtract(ItemNodeType[HtmlExtractParameters]):
     type = "html_extract"
     label = "HTML extract"
     description = "Extracts text, attributes or HTML from a page with CSS selectors."
@@ -51,20 +51,16 @@ class HtmlExtract(NodeType[HtmlExtractParameters]):
     computes = True
     inline_bytes = 2 * 1024
 
-    def run(self, context: NodeContext[HtmlExtractParameters]) -> NodeResult:
-        out = [self._extract(context, index) for index in range(len(context.items))]
-        return NodeResult({"main": out}, {"main": SAME})
-
-    def _extract(self, context: NodeContext[HtmlExtractParameters], index: int) -> dict[str, Any]:
+    def run_item(self, context: NodeContext[HtmlExtractParameters], index: int, item: Item) -> dict[str, Items]:
         parameters = context.parameters(index)
-        html = text_at(context.items[index], parameters.field, "field", index, MAX_HTML)
+        html = text_at(item, parameters.field, "field", index, MAX_HTML)
         functions = any("(" in extraction.selector for extraction in parameters.extract)
         limit = MAX_TAGS_FOR_FUNCTIONS if functions else MAX_TAGS
         if html.count("<") > limit:
             why = " for selectors with functions such as :has()" if functions else ""
             raise NodeError(f"parameters.field: the HTML has more than {limit} tags, the limit{why} (item {index}).")
         page = LexborHTMLParser(html)
-        out = context.items[index] if parameters.keep_other_fields else {}
+        out = item if parameters.keep_other_fields else {}
         for number, extraction in enumerate(parameters.extract):
             if context.cancelled.is_set():
                 raise NodeError("Cancelled.")
@@ -73,7 +69,7 @@ class HtmlExtract(NodeType[HtmlExtractParameters]):
                 raise NodeError(f"{name}.attribute: enter the name of the attribute.")
             values = [_value(node, extraction, parameters.trim) for node in _matches(page, extraction, name)]
             out = with_value(out, extraction.into, values if extraction.all else values[0] if values else None)
-        return out
+        return {"main": [out]}
 
 
 def _matches(page: LexborHTMLParser, extraction: Extraction, name: str) -> list[LexborNode]:

@@ -16,7 +16,7 @@ import orjson
 from executions.domain.errors import NodeError
 from executions.domain.expressions import Evaluator, ExpressionError, ExpressionScope
 from executions.domain.graph import Node
-from executions.domain.items import Items, NotStorable, PackedItems, chunks_of, main_of, sample_of
+from executions.domain.items import Items, NotStorable, PackedItems, chunks_of, main_of, pack, sample_of
 from executions.nodes.base import NodeContext, NodeResult, NodeType
 
 LOG_LINES = 100
@@ -56,6 +56,7 @@ def _encoded(result: NodeResult) -> tuple[dict[str, Any], list[bytes]]:
     outputs, chunks = list[dict[str, Any]](), list[bytes]()
     for name, items in result.outputs.items():
         try:
+            items, _ = pack(items)
             texts, counts = chunks_of(items)
         except TypeError as error:
             raise NodeError(f"The output is not JSON: {error}.") from None

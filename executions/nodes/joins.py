@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from executions.domain.binaries import BINARY
 from executions.domain.items import Item, Items
 from executions.domain.lineage import Origin
 
@@ -71,7 +72,7 @@ def _pairs(left: JoinTable, right: JoinTable, join: Join, limit: int) -> JoinTab
     items, keys, origins = list[Item](), list[Key](), list[Origin]()
     for item, key, origin, found in zip(left.items, left.keys, left.origins, partners, strict=True):
         for partner in found:
-            items.append(item if partner is None else {**item, **right.items[partner]})
+            items.append(item if partner is None else joined_item(item, right.items[partner]))
             origins.append(origin if partner is None else merged_origin(origin, right.origins[partner]))
         keys += [key] * len(found)
     return JoinTable([*items, *unmatched.items], [*keys, *unmatched.keys], [*origins, *unmatched.origins])
@@ -106,10 +107,20 @@ def _add(items: list[Item], origins: list[Origin], place: int, item: Item, origi
         items.append(item)
         origins.append(origin)
     elif isinstance(known := origins[place], int):
-        items[place], origins[place] = {**items[place], **item}, merged_origin(known, origin)
+        items[place], origins[place] = joined_item(items[place], item), merged_origin(known, origin)
     else:
-        items[place].update(item)  # made above, so no other node has it
+        items[place].update(item | _files(items[place], item))  # made above, so no other node has it
         known += [origin] if isinstance(origin, int) else origin
+
+
+def joined_item(one: Item, other: Item) -> Item:
+    """Return an item with the fields of two, and the files of both. The second one prevails."""
+    return {**one, **other, **_files(one, other)}
+
+
+def _files(one: Item, other: Item) -> Item:
+    files = one.get(BINARY), other.get(BINARY)
+    return {BINARY: files[0] | files[1]} if isinstance(files[0], dict) and isinstance(files[1], dict) else {}
 
 
 def merged_origin(one: Origin, other: Origin) -> Origin:

@@ -11,7 +11,7 @@ USE_A_CREDENTIAL = (
 
 
 def holds_literal(text: str) -> bool:
-    """Tell whether a parameter contains a literal secret, and not only an expression that reads items or variables.
+    """Return whether a parameter contains a literal secret, and not only an expression that reads items or variables.
 
     `{{ $json.key }}` contains none; `abc`, `abc{{ $json.key }}` and `{{ "abc" }}` do.
     """

@@ -54,7 +54,7 @@ def parsed(value: Any, zone: ZoneInfo, pattern: str | None = None) -> datetime:
 
 
 def _is_basic_date(value: Any) -> bool:
-    """Tell whether a value is an ISO 8601 basic date such as 20260301, and not a number of seconds."""
+    """Return whether a value is an ISO 8601 basic date such as 20260301, and not a number of seconds."""
     return isinstance(value, str) and len(value) == 8 and value.isdecimal()
 
 

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 from uuid import UUID
 
-import orjson
 import psycopg
 from django.conf import settings
 from pydantic import Field
@@ -25,6 +24,7 @@ from executions.nodes.postgres_connection import PostgresTarget, Relay, connecte
 from executions.nodes.postgres_effects import only_reads
 from executions.nodes.postgres_target import PostgresConnection, Url, literal_password, target_of
 from executions.nodes.postgres_values import as_json, as_parameter
+from workflow_platform.core import exact_json
 
 MAX_ROWS = 50_000
 MAX_SECONDS = 600
@@ -232,7 +232,7 @@ class _Output:
 
     def add(self, row: Mapping[str, Any], index: int) -> None:
         item = {name: as_json(value) for name, value in row.items()}
-        self.room -= len(orjson.dumps(item))
+        self.room -= len(exact_json.write(item))
         if self.room < 0:
             raise _too_large(index)
         self._items.append(item)

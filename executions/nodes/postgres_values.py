@@ -24,7 +24,9 @@ from uuid import UUID
 
 import psycopg
 from psycopg.adapt import Loader
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Jsonb, set_json_loads
+
+from workflow_platform.core import exact_json
 
 _EXACT = 2**53
 _AS_TEXT = ("interval", "inet", "cidr")
@@ -39,6 +41,14 @@ def prepare(connection: psycopg.Connection[Any]) -> None:
     """Register the loaders of a connection that `as_json` relies on. The encoding is UTF-8."""
     for name in (*_AS_TEXT, *(range_.name for range_ in connection.adapters.types if range_.name.endswith("range"))):
         connection.adapters.register_loader(name, _Text)
+    set_json_loads(_read_json, connection)
+
+
+def _read_json(text: str | bytes) -> Any:
+    try:
+        return exact_json.read(text)
+    except exact_json.NotJson as error:
+        raise psycopg.DataError(f"a value of type json cannot be read: {error}") from None
 
 
 def as_json(value: Any) -> Any:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Annotated, Any
 
@@ -8,8 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
-from executions.domain.lineage import SAME, Origins
-from executions.nodes.base import ItemNodeType, NodeContext, NodeResult, Parameters
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters
 from executions.nodes.paths import MISSING, FieldPath, as_field, read, with_value, without
 
 MAX_FIELDS = 50
@@ -56,18 +56,22 @@ class SplitOut(ItemNodeType[SplitOutParameters]):
     Parameters = SplitOutParameters
     computes = True
 
-    def run(self, context: NodeContext[SplitOutParameters]) -> NodeResult:
-        result = super().run(context)
-        if missing := _missing(context, result.lineage.get("main", [])):
+    @contextmanager
+    def opened(self, context: NodeContext[SplitOutParameters]) -> Iterator[list[int]]:
+        missing: list[int] = []
+        yield missing
+        if missing:
             names = ", ".join(repr(field.field) for field in _fields(context.parameters(missing[0])))
             context.log("warning", f"{names} is missing in {len(missing)} items, the first of them item {missing[0]}.")
-        return result
 
     def run_item(self, context: NodeContext[SplitOutParameters], index: int, item: Item) -> dict[str, Items]:
         parameters = context.parameters(index)
         fields = _fields(parameters)
         if not fields:
             raise NodeError("parameters.field: enter the field that contains a list.")
+        if all(read(item, field.field) is MISSING for field in fields):
+            context.shared.append(index)
+            return {}
         try:
             return {"main": _split(item, fields, parameters.keep_other_fields)}
         except NodeError as error:
@@ -84,18 +88,6 @@ class SplitOut(ItemNodeType[SplitOutParameters]):
 def _fields(parameters: SplitOutParameters) -> list[SplitField]:
     first = [SplitField(field=parameters.field, into=parameters.into)] if parameters.field else []
     return first + parameters.fields
-
-
-def _missing(context: NodeContext[SplitOutParameters], origins: Origins) -> list[int]:
-    """Return the items that gave nothing because they have none of the fields."""
-    if origins == SAME:
-        return []
-    made = {origin for origin in origins if isinstance(origin, int)}
-    return [
-        index
-        for index, item in enumerate(context.items)
-        if index not in made and all(read(item, field.field) is MISSING for field in _fields(context.parameters(index)))
-    ]
 
 
 def _split(item: Item, fields: list[SplitField], keep_other_fields: bool) -> list[Item]:

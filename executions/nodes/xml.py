@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 from xml.parsers import expat
 
@@ -7,14 +8,15 @@ import xmltodict
 from pydantic import Field
 
 from executions.domain.errors import NodeError
-from executions.domain.lineage import SAME
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.domain.items import Item, Items
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters
 from executions.nodes.paths import MISSING, FieldPath, read, text_at, with_value
 from executions.nodes.xml_prolog import without_prolog
 
 MAX_XML = 10_000_000
 MAX_TAGS = 400_000
 MAX_DEPTH = 200
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")  # what feeds contain nevertheless
 _UNDEFINED_ENTITY = 11  # of expat's errors
 
 
@@ -48,7 +50,7 @@ class XmlParameters(Parameters):
     pretty: bool = Field(False, title="Pretty", description="For write: put each element on its own line.")
 
 
-class Xml(NodeType[XmlParameters]):
+class Xml(ItemNodeType[XmlParameters]):
     type = "xml"
     label = "XML"
     description = "Converts XML to JSON, or JSON to XML. Entities are not allowed, and external documents are not read."
@@ -57,25 +59,22 @@ class Xml(NodeType[XmlParameters]):
     Parameters = XmlParameters
     computes = True
 
-    def run(self, context: NodeContext[XmlParameters]) -> NodeResult:
-        out = []
-        for index, item in enumerate(context.items):
-            if context.cancelled.is_set():
-                raise NodeError("Cancelled.")
-            parameters = context.parameters(index)
-            if parameters.operation == "parse":
-                source = text_at(item, parameters.field, "field", index, MAX_XML)
-                result: Any = parse(source, parameters, index)
-            else:
-                result = write(read(item, parameters.field), parameters, index)
-            out.append(with_value(item, parameters.into, result))
-        return NodeResult({"main": out}, {"main": SAME})
+    def run_item(self, context: NodeContext[XmlParameters], index: int, item: Item) -> dict[str, Items]:
+        if context.cancelled.is_set():
+            raise NodeError("Cancelled.")
+        parameters = context.parameters(index)
+        if parameters.operation == "parse":
+            source = text_at(item, parameters.field, "field", index, MAX_XML)
+            result: Any = parse(source, parameters, index)
+        else:
+            result = write(read(item, parameters.field), parameters, index)
+        return {"main": [with_value(item, parameters.into, result)]}
 
 
 def parse(source: str, parameters: XmlParameters, index: int) -> dict[str, Any]:
     """Convert an XML document to JSON. Raises NodeError that names the field."""
     try:
-        source = without_prolog(source)
+        source = _FORBIDDEN.sub("\ufffd", without_prolog(source))
         _check(source)
         parsed: dict[str, Any] = xmltodict.parse(
             source.encode(),

@@ -10,7 +10,10 @@ _MAX_TEXT = 1_000
 _BEFORE_DECLARATION = re.compile(rf"[^<]{{0,{_MAX_TEXT}}}(?=<\?xml\s)")
 _MISC = re.compile(r"(?:[\s\ufeff\u200b\0]++|<!--.*?-->|<\?.*?\?>)*+", re.DOTALL)
 _DOCTYPE = re.compile(r"<!DOCTYPE\b", re.IGNORECASE)
-_IN_DOCTYPE = re.compile(r"""<!ENTITY\b|<!--.*?-->|<\?.*?\?>|"[^"]*"|'[^']*'|[^"'<>\[\]]++|.""", re.DOTALL)
+# Each part is found in one go, also if it has no end: a search from each place would take quadratic time.
+_IN_DOCTYPE = re.compile(
+    r"""<!ENTITY\b|<!--(?:.*?-->|.*)|<\?(?:.*?\?>|.*)|"[^"]*+"?|'[^']*+'?|[^"'<>\[\]]++|.""", re.DOTALL | re.IGNORECASE
+)
 
 
 def without_prolog(source: str) -> str:

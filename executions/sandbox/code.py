@@ -11,6 +11,7 @@ import orjson
 from executions.domain.expressions import ExpressionScope
 from executions.domain.items import Items, PackedItems, fragment
 from executions.sandbox.code_items import items_of
+from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox.pool import Pool, sandbox
 from workflow_platform.core.sandbox.task import Reply, Task
 
@@ -114,8 +115,8 @@ def _read(result: CodeResult, reply: Reply, call: CodeCall) -> None:
         result.packed = PackedItems(parts, counts, state["sample"])
         return
     try:
-        result.value = orjson.loads(parts[0])
-    except orjson.JSONDecodeError as error:
+        result.value = exact_json.read(parts[0])
+    except exact_json.NotJson as error:
         result.error = f"The code returned a value that is not JSON: {error}."
 
 

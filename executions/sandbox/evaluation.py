@@ -18,6 +18,7 @@ from executions.domain.items import PACKED_BYTES, Item, NotStorable, chunks_of, 
 from executions.domain.javascript import source
 from executions.domain.words import LOADER, MISSING_ZONES, Words
 from executions.sandbox.code_items import NotItems, items_of
+from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox import javascript
 
 Kind = Literal["", "code", "time", "memory", "output", "items"]
@@ -106,6 +107,8 @@ class Evaluation:
             self._explain(outcome, str(error), request)
         except MemoryError:
             outcome.kind = "memory"
+        except UnicodeDecodeError:
+            outcome.kind, outcome.error = "code", "The code threw a text that is not Unicode"
         self._add_state(outcome, request)
         return outcome
 
@@ -195,7 +198,7 @@ def run(parts: list[bytes]) -> list[bytes]:
 
 def _packed(text: bytes) -> tuple[list[bytes], list[int], list[Item]]:
     """Convert a large result to items here, where no other work waits for the interpreter's lock."""
-    items = items_of(orjson.loads(text))
+    items = items_of(exact_json.read(text))
     chunks, counts = chunks_of(items)
     return list(chunks), counts, sample_of(items)
 

@@ -193,7 +193,7 @@ def _how(execution: Mapping[str, Any]) -> str:
 
 
 def _first(event: Mapping[str, Any]) -> bool:
-    """Tell whether an event of an execution precedes its node runs."""
+    """Return whether an event of an execution precedes its node runs."""
     return event["type"] in {"execution.queued", "execution.started"}
 
 

@@ -27,7 +27,7 @@ def roles_of(user: User) -> dict[Any, Role]:
 
 
 def may_decide(wait: Wait, user: User, roles: dict[Any, Role]) -> bool:
-    """Tell whether the user may decide: the assignee or an admin; without an assignee, any editor."""
+    """Return whether the user may decide: the assignee or an admin; without an assignee, any editor."""
     role = roles.get(wait.execution.workspace_id)
     if role is None or not user.is_active:
         return False

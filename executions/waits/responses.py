@@ -150,7 +150,7 @@ def result_parts(execution: Execution) -> list[ResultPart]:
     """Return the result of a completed execution: the items of all runs of its last nodes (`domain.final_outputs`), by
     the order of the nodes in the workflow, then of their runs. Raises ResultTooLarge."""
     final = _final_outputs(execution.version_id)
-    runs = NodeRun.objects.filter(execution=execution, node_id__in=final, output__isnull=False).exclude(output={})
+    runs = NodeRun.objects.filter(execution=execution, node_id__in=final, output_items__gt=0)
     size = runs.aggregate(size=Sum("output_bytes"))["size"] or 0
     if size > settings.NODE_OUTPUT_MAX_BYTES:
         limit = f"at most {settings.NODE_OUTPUT_MAX_BYTES} are passed on (NODE_OUTPUT_MAX_BYTES)"

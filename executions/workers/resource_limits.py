@@ -86,7 +86,7 @@ class Pressure:
 
     @property
     def high(self) -> bool:
-        """Tell whether the worker should take no new work."""
+        """Return whether the worker should take no new work."""
         return self.memory.above or self.cpu.above
 
     def start(self) -> None:

@@ -61,7 +61,7 @@ def begin(tenant: Tenant, workflow: str) -> str:
 
 
 def is_running(tenant: Tenant, execution: str) -> bool:
-    """Tell whether it has not ended."""
+    """Return whether it has not ended."""
     return tenant.request("GET", f"/api/executions/{execution}/").json()["status"] in {"queued", "running"}
 
 

@@ -95,7 +95,7 @@ def web(
 
 
 async def answers(url: str) -> bool:
-    """Tell whether a socket can be opened."""
+    """Return whether a socket can be opened."""
     try:
         (await connect(url, "nobody", lambda frame, now: None)).transport.close()
     except OSError:

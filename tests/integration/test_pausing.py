@@ -40,7 +40,7 @@ def asking(platform: Platform, server: Answering, **further: Any) -> str:
 
 
 def heard(platform: Platform, execution: str) -> None:
-    """Wait until its worker has looked for requests: it does so before each renewal of its lease."""
+    """Wait until its worker has read the requests: it does so more often than the lease is renewed."""
     lease = f"SELECT extract(epoch FROM lease_expires_at)::bigint FROM executions_execution WHERE id = '{execution}'"
     for _ in range(2):
         before = query(platform, lease)
@@ -75,6 +75,7 @@ def test_a_running_one_pauses_after_the_nodes_in_flight(platform: Platform, serv
 def test_a_pause_that_has_not_come_is_taken_back(platform: Platform, server: Answering) -> None:
     execution = asking(platform, server)
     assert control(platform, execution, "pause").status_code == 202
+    heard(platform, execution)
     assert control(platform, execution, "resume").json()["pause_requested"] is False
     server.open("slow")
     assert until(platform, execution)["status"] == "completed"

@@ -61,7 +61,7 @@ def streams(platform: Platform, ours: dict[str, str]) -> list[str]:
 
 
 def holds_events(text: str) -> bool:
-    """Tell whether an answer has events in it, or anything of one: whole, by the line, or as an event stream."""
+    """Return whether an answer has events in it, or anything of one: whole, by the line, or as an event stream."""
     return '"sequence":' in text or '"data":{' in text
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from executions.models import Execution
-from tests.engine import make_execution
+from tests.engine import COMMITS, make_execution
+from tests.sending import make_delivery, make_endpoint, sending
 from tests.workflows import node
+from webhooks.sending import transport
+from workflow_platform.core.logs import formatter
 
 pytestmark = pytest.mark.django_db
 
@@ -39,3 +44,26 @@ def test_an_execution_whose_parent_is_deleted_starts_its_own_chain() -> None:
     child = child_of(make_execution([node("start", "manual_trigger")], []))
     Execution.objects.filter(pk=child.pk).update(parent=None)
     assert Execution.objects.get(pk=child.pk).trace_id == child.pk
+
+
+@COMMITS
+def test_log_lines_of_a_delivery_name_its_execution_and_the_start_of_its_chain(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: object) -> None:
+        raise RuntimeError("A bug.")
+
+    first = make_execution([node("start", "manual_trigger")], [])
+    last = child_of(child_of(first))
+    monkeypatch.setattr(transport, "send", failing)
+    caplog.handler.setFormatter(formatter("json"))
+    endpoint = make_endpoint("http://127.0.0.1:1/")
+    own = make_delivery(endpoint, execution_id=last.pk, workflow_id=last.workflow_id)
+    others = make_delivery(endpoint)
+    with sending() as here:
+        here.drain()
+    lines = {line["delivery_id"]: line for line in map(json.loads, caplog.handler.stream.getvalue().splitlines())}
+    names = ("execution_id", "workflow_id", "trace_id", "attempt")
+    expected = [str(last.pk), str(last.workflow_id), str(first.pk), 1]
+    assert [lines[str(own.pk)][name] for name in names] == expected
+    assert lines[str(others.pk)].keys().isdisjoint(names[:3])

@@ -183,7 +183,7 @@ def explain(platform: Installation) -> None:
 
 
 def honours_idempotency_key(platform: Installation, workflow: str) -> bool:
-    """Tell whether this state of the platform knows Idempotency-Key on execute."""
+    """Return whether this state of the platform knows Idempotency-Key on execute."""
     path, headers = f"/api/workflows/{workflow}/execute/", {"Idempotency-Key": "asked-twice"}
     first, second = (platform.request("POST", path, json={}, headers=headers).json()["id"] for _ in range(2))
     return bool(first == second)

@@ -32,7 +32,7 @@ def as_(token: str) -> dict[str, Any]:
 
 
 async def is_in(socket: ClientConnection) -> bool:
-    """Tell whether the connection was taken; if not, it was closed as one too many."""
+    """Return whether the connection was taken; if not, it was closed as one too many."""
     try:
         await socket.send('{"type": "ping"}')  # it may have been closed already
         return bool(json.loads(await socket.recv())["type"] == "pong")

@@ -52,7 +52,7 @@ def states(books: redis.Redis) -> set[str]:
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether the process is a worker that lives: the number of a dead one may be another process's by now."""
+    """Return whether the process is a worker that lives: the number of a dead one may be another process's by now."""
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and "rqworker" in process.cmdline()

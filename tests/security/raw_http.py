@@ -70,7 +70,7 @@ class Connection:
         return Answer(status, headers, body)
 
     def answered(self) -> bool:
-        """Tell whether something has come."""
+        """Return whether something has come."""
         return bool(self.received or select.select([self.socket], [], [], 0)[0])
 
     def rest(self) -> bytes:

@@ -59,7 +59,7 @@ EXCEPTIONS: list[tuple[str, str, str]] = [
 
 
 def is_explained(label: str, body: bytes) -> bool:
-    """Tell whether an answer refuses only fields that EXCEPTIONS lists for the operation."""
+    """Return whether an answer refuses only fields that EXCEPTIONS lists for the operation."""
     fields = {re.sub(r"\.\d+", ".N", error["field"]) for error in json.loads(body).get("errors", ())}
     found = [field for operation, field, _ in EXCEPTIONS if re.match(operation, label)]
     return bool(fields) and all(any(re.fullmatch(each, field) for each in found) for field in fields)

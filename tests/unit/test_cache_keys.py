@@ -52,8 +52,9 @@ def test_the_same_question_has_the_same_key() -> None:
     assert key(url="https://example.com/{{ $json.n }}") == key(url="https://example.com/{{ 3 - 2 }}")
 
 
-def test_fields_in_another_order_are_the_same_question() -> None:
-    assert key(items=[{"n": 1, "m": 2}]) == key(items=[{"m": 2, "n": 1}])
+def test_fields_in_another_order_are_another_question() -> None:
+    """The columns of a CSV file hang on it, for example."""
+    assert key(items=[{"n": 1, "m": 2}]) != key(items=[{"m": 2, "n": 1}])
 
 
 @pytest.mark.parametrize(

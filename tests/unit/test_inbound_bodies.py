@@ -92,7 +92,7 @@ PARTS = st.lists(
 
 
 def stored(value: Any) -> bool:
-    """Tell whether PostgreSQL can hold the value as JSON."""
+    """Return whether PostgreSQL can hold the value as JSON."""
     if isinstance(value, dict):
         return all("\0" not in name and stored(each) for name, each in value.items())
     return all(map(stored, value)) if isinstance(value, list) else "\0" not in str(value)

@@ -421,8 +421,15 @@ def test_code_that_spoils_how_it_is_read_has_an_answer_all_the_same(warm: Pool, 
     assert run(warm, "return [1]").value == [1]
 
 
-def test_half_a_surrogate_pair_is_an_error_and_no_crash(warm: Pool) -> None:
-    assert "not JSON" in str(run(warm, "return ['\\ud83d']").error)
+def test_half_a_character_is_replaced_and_ends_no_process(warm: Pool) -> None:
+    assert run(warm, "return ['\\ud83d']").value == ["\ufffd"]
+    large = run(warm, "return [{t: 'x'.repeat(70000) + '\\ud83d', n: 1}]").items()
+    assert large[0]["t"][-1] == "\ufffd"
+    assert run(warm, "throw new Error('ab😀'.slice(0, 3))").error == "Error: ab\ufffd (line 1)"
+    assert run(warm, "throw 'ab😀'.slice(0, 3)").error == "ab\ufffd"
+    assert run(warm, "throw {t: '\\ud83d'}").error == 'Error: {"t":"\\ud83d"}'
+    tampered = run(warm, "Function.prototype.call = null; String.prototype.toWellFormed = null; throw '\\ud83d'")
+    assert tampered.error == "\ufffd"
     answer = run(warm, "console.log('\\ud83d and \\0'); return []")
     assert (answer.value, answer.logs) == ([], [("info", "� and �")])
 

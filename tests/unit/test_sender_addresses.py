@@ -20,10 +20,10 @@ def claimed(url: str, *, of_an_endpoint: bool) -> ClaimedDelivery:
     lane, endpoint = uuid4(), uuid4() if of_an_endpoint else None
     receiver = ReceiverConfig(lane, uuid4(), endpoint, url if of_an_endpoint else "", timeout_seconds=5)
     return ClaimedDelivery(
-        id=uuid4(), lane_id=lane, origin="event", rank=1, due_at=datetime.now(UTC), method="POST",
-        url="" if of_an_endpoint else url, sealed=None, options=None, content_type="application/json", body="{}",
-        prepared=True, awaited=False, attempts_made=1, attempts_before=0, lease_token=1, receiver=receiver,
-        lease_until=time.monotonic() + 60,
+        id=uuid4(), lane_id=lane, execution_id=None, workflow_id=None, origin="event", rank=1,
+        due_at=datetime.now(UTC), method="POST", url="" if of_an_endpoint else url, sealed=None, options=None,
+        content_type="application/json", body="{}", prepared=True, awaited=False, attempts_made=1, attempts_before=0,
+        lease_token=1, receiver=receiver, lease_until=time.monotonic() + 60,
     )  # fmt: skip
 
 

@@ -8,11 +8,11 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
-import orjson
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler, StopFutureHandlers
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 
+from workflow_platform.core import exact_json
 from workflow_platform.core.api.json_bodies import MAX_DEPTH, is_too_deep
 
 MAX_FIELDS = 1_000
@@ -74,11 +74,11 @@ def without_nul(value: str) -> str:
 
 
 def _json(raw: bytes) -> Any:
-    if not raw.strip():
+    if not raw.removeprefix(exact_json.BOM).strip():
         return None
     try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
+        value = exact_json.read(raw)
+    except exact_json.NotJson as error:
         raise BadBody(f"The body is not JSON: {error}.") from None
     if is_too_deep(raw, value):
         raise BadBody(f"The JSON is nested more than {MAX_DEPTH} levels deep, the limit.")

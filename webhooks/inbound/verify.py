@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from webhooks import signing
 from webhooks.inbound import schemes
 from webhooks.inbound.schemes import Scheme
+from workflow_platform.core import exact_json
 
 MAX_ID = 200
 MAX_SIGNATURES = 20
@@ -271,8 +270,8 @@ def _raw(text: str) -> bytes:
 def _text_in(body: bytes, name: str) -> str:
     """Return a string field of a JSON object; empty if there is none."""
     try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        content = exact_json.read(body)
+    except exact_json.NotJson:
         return ""
     value = content.get(name) if isinstance(content, dict) else None
     return value if isinstance(value, str) else ""

@@ -71,7 +71,7 @@ class Endpoint(models.Model):
     follow_redirects = models.BooleanField(default=False)
     active = models.BooleanField(default=True, help_text="Whether deliveries are created and sent.")
     paused_at = models.DateTimeField(null=True, help_text="Since when deliveries are queued and not sent.")
-    disabled_at = models.DateTimeField(null=True, help_text="When its answers made the platform disable it.")
+    disabled_at = models.DateTimeField(null=True, help_text="When its responses made the platform disable it.")
     disabled_reason = models.CharField(max_length=500, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -33,7 +33,7 @@ class InboundRequest(models.Model):
     message_id = models.CharField(max_length=200, blank=True, help_text="The id for deduplication.")
     test = models.BooleanField(default=False, help_text="Sent to the test URL, which starts no execution.")
     accepted = models.BooleanField()
-    status_code = models.PositiveSmallIntegerField(help_text="Status code of the answer.")
+    status_code = models.PositiveSmallIntegerField(help_text="Status code of the response.")
     reason = models.CharField(max_length=500, blank=True, help_text="Why it was rejected.")
 
     objects = InboundRequestQuerySet.as_manager()
@@ -53,7 +53,7 @@ class InboundRequest(models.Model):
 
 
 class SeenMessage(models.Model):
-    """A message that a trigger has accepted. A repetition gets the same answer and starts no execution."""
+    """A message that a trigger has accepted. A repetition gets the same response and starts no execution."""
 
     id = models.BigAutoField(primary_key=True)
     path = models.CharField(max_length=200)

@@ -47,6 +47,8 @@ class ClaimedDelivery:
 
     id: UUID
     lane_id: UUID
+    execution_id: UUID | None
+    workflow_id: UUID | None
     origin: str
     rank: int
     due_at: datetime

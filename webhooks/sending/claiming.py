@@ -131,8 +131,8 @@ SELECT s.last, s.n, l.id, l.workspace_id, l."window", l.failures, l.opened_times
 FROM scanned s LEFT JOIN locked l ON true LEFT JOIN webhooks_endpoint e ON e.id = l.endpoint_id
 """
 _NAMES = (
-    "id", "lane_id", "origin", "rank", "due_at", "method", "url", "sealed", "options", "content_type", "body",
-    "prepared", "awaited", "attempts_made", "attempts_before", "lease_token",
+    "id", "lane_id", "execution_id", "workflow_id", "origin", "rank", "due_at", "method", "url", "sealed", "options",
+    "content_type", "body", "prepared", "awaited", "attempts_made", "attempts_before", "lease_token",
 )  # fmt: skip
 _COLUMNS = ", ".join(f"d.{name}::text" if name == "options" else f"d.{name}" for name in _NAMES)
 _CLAIM = f"""

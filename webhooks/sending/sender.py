@@ -24,6 +24,7 @@ from webhooks.sending import leases, outcomes, transport
 from webhooks.sending.claimed_delivery import ClaimedDelivery
 from webhooks.sending.claiming import Claimer, ClaimResult
 from webhooks.sending.local_queue import LocalQueue
+from webhooks.sending.log_context import delivery_logging
 from webhooks.sending.retry_decision import decide, filtered_out, internal_failure
 from webhooks.sending.scripts import Scripts
 from webhooks.sending.transport import AttemptResult
@@ -198,11 +199,12 @@ class Sender:
     def _work(self) -> None:
         while True:
             claimed = self._local.ready.get()
-            try:
-                self._do(claimed)
-            except Exception:  # nothing may end a thread of the pool
-                logger.exception("delivery failed with an internal error and is not retried", extra=_fields_of(claimed))
-                self._local.end(internal_failure(claimed, AttemptResult(timezone.now(), shown_url(claimed.target))))
+            with delivery_logging(claimed):
+                try:
+                    self._do(claimed)
+                except Exception:  # nothing may end a thread of the pool
+                    logger.exception("delivery failed with an internal error and is not retried")
+                    self._local.end(internal_failure(claimed, AttemptResult(timezone.now(), shown_url(claimed.target))))
             self._woken.set()
 
     def _do(self, claimed: ClaimedDelivery) -> None:
@@ -233,15 +235,6 @@ class Sender:
     def _not_transformed(self, claimed: ClaimedDelivery) -> None:
         self._local.release(claimed)
         self._woken.set()
-
-
-def _fields_of(claimed: ClaimedDelivery) -> dict[str, object]:
-    return {
-        "delivery_id": claimed.id,
-        "endpoint_id": claimed.receiver.endpoint_id,
-        "workspace_id": claimed.receiver.workspace_id,
-        "attempt": claimed.attempts_made + 1,
-    }
 
 
 sender = PerProcess(Sender)

@@ -164,7 +164,7 @@ class EmbeddedRedis:
         return [redis_binary(), str(self.directory / "redis.conf")]
 
     def ready(self) -> bool:
-        """Tell whether it answers."""
+        """Return whether it answers."""
         try:
             with redis.Redis.from_url(self.url) as client:
                 return bool(client.ping())

@@ -30,14 +30,15 @@ var __json = (function (stringify) {
 })(JSON.stringify);
 // A thrown value never reaches the host as an object: reading an object can run code, without a time limit. An error is
 // returned as "!", its text, a newline and its stack, which is not valid JSON.
-var __guard = (function (String, Error, stringify) {
+var __guard = (function (String, Error, stringify, apply, wellFormed) {
   function describe(error) {
     var plain = typeof error === "object" && error !== null && !(error instanceof Error);
     var text = plain ? "Error: " + stringify(error) : String(error);
-    return "!" + text + "\n" + (error instanceof Error ? error.stack : "");
+    // The host reads texts as Unicode: half a character would be an exception there.
+    return apply(wellFormed, "!" + text + "\n" + (error instanceof Error ? error.stack : ""), []);
   }
   return function (work) { try { return work(); } catch (error) { return describe(error); } };
-})(String, Error, JSON.stringify);
+})(String, Error, JSON.stringify, Reflect.apply, String.prototype.toWellFormed);
 var __function = (function (evaluate, json, guard) {
   return function (source) {
     return guard(function () {

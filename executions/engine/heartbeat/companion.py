@@ -100,7 +100,7 @@ class Companion:
                 self._table.lost(entry)
 
     def _stands_still(self) -> bool:
-        """Tell whether the worker's loop does not proceed; log when that changes."""
+        """Return whether the worker's loop does not proceed; log when that changes."""
         age = time.monotonic() - self._table.ticked_at()
         still = age > self._order.lease_seconds or is_stopped(self._order.worker)
         if still is not self._stopped:
@@ -132,7 +132,7 @@ class Companion:
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether a process was stopped by a signal. False where the system has no such information."""
+    """Return whether a process was stopped by a signal. False where the system has no such information."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):

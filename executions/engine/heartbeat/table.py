@@ -73,7 +73,7 @@ class Table:
         _TIME.pack_into(self._memory, _HEAD + slot * _SLOT + _TURN, since)
 
     def is_lost(self, slot: int, execution_id: UUID, fencing_token: int) -> bool:
-        """Tell whether this lease was found lost."""
+        """Return whether this lease was found lost."""
         lost: tuple[bytes, int] = _LEASE.unpack_from(self._memory, _HEAD + slot * _SLOT + _LOST)
         return lost == (execution_id.bytes, fencing_token)
 

@@ -12,6 +12,7 @@ from executions.domain.errors import NodeError
 from executions.domain.items import Item
 from executions.nodes.csv import CsvParameters, rows_of, write
 from executions.nodes.file_formats.replies import Options, extracts, makes
+from workflow_platform.core import exact_json
 from workflow_platform.core.content.charsets import codec, decode_document, split_content_type, without_nul
 from workflow_platform.core.content.media_types import json_lines
 
@@ -33,8 +34,8 @@ def _text(content: bytes, options: Options) -> Iterator[Item]:
 def _json(content: bytes, options: Options) -> Iterator[Item]:
     text = decoded(content, options)
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        value = exact_json.read(text)
+    except exact_json.NotJson as error:
         value = _json_lines(text)
         if value is None:
             raise NodeError(f"The file is not JSON: {error}.") from None
@@ -46,8 +47,8 @@ def _json_lines(text: str) -> list[Any] | None:
     """Return the values of JSON lines; None if the text is something else."""
     lines = json_lines(text)
     try:
-        return [orjson.loads(line) for line in lines] if len(lines) > 1 else None
-    except orjson.JSONDecodeError:
+        return [exact_json.read(line) for line in lines] if len(lines) > 1 else None
+    except exact_json.NotJson:
         return None
 
 

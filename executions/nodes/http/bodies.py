@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-import orjson
-
 from executions.domain.errors import NodeError
 from executions.nodes.http.texts import ListFormat, encoded, text_of
+from workflow_platform.core import exact_json
 from workflow_platform.core.content.charsets import codec, split_content_type
 from workflow_platform.core.content.media_types import is_json
 
@@ -43,7 +42,7 @@ def build_body(body: Any, headers: dict[str, str], lists: ListFormat) -> tuple[b
             return content, headers | {name: f"{MULTIPART}; boundary={boundary}"}
         if media_type and not is_json(media_type) and isinstance(body.get("base64"), str):
             return _bytes(body["base64"], "parameters.body"), headers
-    return orjson.dumps(body), headers if content_type else headers | {name: "application/json"}
+    return exact_json.write(body), headers if content_type else headers | {name: "application/json"}
 
 
 def _text(text: str, charset: str) -> bytes:

@@ -159,7 +159,7 @@ def _target(response: outbound.OutboundResponse) -> str | None:
 
 
 def _same_host(url: str, target: str) -> bool:
-    """Tell whether the target of a redirect is the same server: host, scheme and port are the same, or http became
+    """Return whether the target of a redirect is the same server: host, scheme and port are the same, or http became
     https."""
     before, after = _origin(url), _origin(target)
     return before == after or (before[0] == after[0] and (before[1:], after[1:]) == _UPGRADE)

@@ -6,20 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-import orjson
 from pydantic import BeforeValidator
 
+from workflow_platform.core import exact_json
+
 ListFormat = Literal["repeat", "brackets", "comma"]
-_EXACT = 2**53
 
 
 def text_of(value: Any) -> str:
     """Return a text as it is, any other value as JSON; 2.0 is `2`, as JavaScript writes it."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
-        value = int(value)
-    return str(value) if type(value) is int else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else exact_json.javascript_text(value)
 
 
 def _header_texts(headers: Any) -> Any:

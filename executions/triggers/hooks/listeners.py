@@ -79,7 +79,7 @@ def tested(path: str) -> Listener | None:
 
 _WITH_PATH = """
 SELECT w.* FROM executions_workflow w JOIN executions_workflowversion v ON v.id = w.latest_version_id
-WHERE jsonb_path_query_array(v.nodes, '$[*].parameters.path') ? %s AND w.deleted_at IS NULL
+WHERE jsonb_path_query_array(v.nodes::jsonb, '$[*].parameters.path') ? %s AND w.deleted_at IS NULL
   AND (w.id = %s::uuid OR w.workspace_id = %s::uuid)
 ORDER BY w.created_at, w.id LIMIT %s
 """

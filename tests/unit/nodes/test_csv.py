@@ -42,7 +42,7 @@ def test_types_are_inferred_only_where_asked_and_nothing_is_lost() -> None:
     ("text", "said"),
     [
         ('a\n"1', "unexpected end"),
-        ('a\n"1"2', "expected after"),
+        ('sep=;\n\na\n"1";\n"1"2', "expected after '\"' in line 5; check the delimiter ';'"),
         (",".join(map(str, range(2001))), "2001 columns; the limit is 2000"),
         ("a\n" + "1," * 2000 + "1", "2001 columns; the limit is 2000"),
         ("a\n" + "1\n" * 200_001, "more than 200000 rows"),

@@ -164,6 +164,15 @@ def test_too_many_pairs_are_refused_before_they_are_made_and_many_leave_the_work
     assert len(run("merge", inputs=few, mode="by_key", key="k").outputs["main"]) == 2500
 
 
+def test_a_pair_has_the_files_of_both() -> None:
+    left, right = {"k": 1, "$binary": {"a": 1, "b": 1}}, {"k": 1, "$binary": {"b": 2, "c": 2}}
+    both = [{"k": 1, "$binary": {"a": 1, "b": 2, "c": 2}}]
+    for mode in ("by_key", "by_position"):
+        inputs: dict[str, Items] = {"input1": [left], "input2": [right], "input3": [{"k": 1}]}
+        assert run("merge", inputs=inputs, mode=mode, key="k").outputs["main"] == both
+    assert run("merge", left, {"k": 1}, right, mode="by_key", key="k").outputs["main"] == both
+
+
 def test_a_key_is_required_when_the_workflow_is_saved() -> None:
     check = node_types()["merge"].check_parameters
     assert [problem[0] for problem in check({"mode": "by_key"})] == ["parameters.key"]

@@ -65,6 +65,12 @@ def test_what_feeds_send_before_the_root_is_read_past(source: str, result: Any) 
     assert parsed(source) == result
 
 
+def test_characters_that_xml_does_not_know_are_replaced() -> None:
+    assert parsed("<a b='\x01'>ab\x08cd\uffff\ud83d\t</a>") == {
+        "a": {"@b": "\ufffd", "#text": "ab\ufffdcd\ufffd\ufffd"}
+    }
+
+
 def test_an_error_names_the_line_of_the_whole_text() -> None:
     with pytest.raises(NodeError, match="mismatched tag: line 4, column 13"):
         parsed('\n<?xml version="1.0"?>\n<!DOCTYPE a>\n<!-- --><a></b>')
@@ -72,7 +78,15 @@ def test_an_error_names_the_line_of_the_whole_text() -> None:
         parsed('<!DOCTYPE a SYSTEM "x"><a b="&nbsp;"/>')
 
 
-@pytest.mark.parametrize("source", ["<!DOCTYPE a", "<!DOCTYPE a [ > <a/>", "<!DOCTYPE a [" + "<" * 200_000 + "]><a/>"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "<!DOCTYPE a",
+        "<!DOCTYPE a [ > <a/>",
+        "<!DOCTYPE a [" + "<" * 200_000 + "]><a/>",
+        "<!DOCTYPE a [" + "<!--" * 300_000,
+    ],
+)
 def test_a_document_type_without_an_end_is_refused(source: str) -> None:
     with pytest.raises(NodeError, match=r"DOCTYPE\) does not end"):
         parsed(source)

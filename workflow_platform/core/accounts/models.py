@@ -164,7 +164,7 @@ class Invitation(models.Model):
         return f"{self.email or self.username} as {self.role} of {self.workspace}"
 
     def is_for(self, user: User) -> bool:
-        """Tell whether the invitation is addressed to this user. Email addresses ignore upper and lower case."""
+        """Return whether the invitation is addressed to this user. Email addresses ignore upper and lower case."""
         if self.username:
             return self.username == user.username
         return bool(user.email) and self.email.casefold() == user.email.casefold()

@@ -10,6 +10,8 @@ import orjson
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
+from workflow_platform.core import exact_json
+
 MAX_DEPTH = 200
 """The maximum nesting, far below Python's recursion limit."""
 _DEEPEST_WRITTEN = 254
@@ -18,7 +20,7 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*(\\u0000)")
 
 
 class StrictJSONParser(JSONParser):
-    """JSON (RFC 8259). Rejects what PostgreSQL cannot store (NUL, lone surrogates, NaN) and more than MAX_DEPTH levels
+    """JSON (RFC 8259), read by `exact_json`. Rejects NUL, which PostgreSQL cannot store, and more than MAX_DEPTH levels
     of nesting."""
 
     def parse(
@@ -31,8 +33,8 @@ class StrictJSONParser(JSONParser):
 def parse_json(body: bytes) -> Any:
     """Return the parsed `body`. Raises `ParseError`, whose detail names line and column."""
     try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        parsed = exact_json.read(body)
+    except exact_json.NotJson as error:
         raise ParseError(f"The body is not JSON: {error}.") from None
     if match := _NUL.search(body):
         line = body.count(b"\n", 0, match.start(1)) + 1

@@ -46,11 +46,12 @@ def fields_of(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
     context = context_fields()
     for name in FIELDS:
         value = record.__dict__.get(name, context.get(name))
-        if value is None or value == "":
+        if value is None:
             continue
         if not isinstance(value, bool | int | float) or (isinstance(value, int) and abs(value) >= 2**63):
             value = _encodable(_cut(redacted(str(value)), MAX_VALUE))
-        yield name, masked({name: value})[name]
+        if value != "":
+            yield name, masked({name: value})[name]
 
 
 class TextFormatter(logging.Formatter):

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
+from psycopg.types.string import TextLoader
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from workflow_platform.core.availability import GuardedCall, ServerUnavailable, serves_requests
@@ -62,6 +63,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         parameters: dict[str, Any] = super().get_connection_params()
         if parameters["cursor_factory"] is base.Cursor:
             parameters["cursor_factory"] = GuardedCursor
+        # As Django does it for jsonb: the field parses the text, and psycopg's parser would not keep all numbers.
+        parameters["context"].register_loader("json", TextLoader)
         return parameters
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:

@@ -1,0 +1,67 @@
+"""Evaluates expressions that only pass on a value, such as `$json.customer` or `$("Orders").first().json.id`, without
+JavaScript, so that integers stay exact and fields keep their order. No Django."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Protocol
+
+from executions.domain.items import Items, PackedItems
+from executions.domain.plain_paths import BLANK, NOT_PLAIN, steps_of, walked
+
+_MAX_LENGTH = 2_000
+_END = r"(?![A-Za-z0-9_$])"
+_START = re.compile(
+    rf"""(?:\$(?P<word>json|vars){_END}|\$input\.(?P<own>item|first\(\)|last\(\))\.json{_END}"""
+    r"""|\$\((?:"(?P<double>[^"\\\r\n]*)"|'(?P<single>[^'\\\r\n]*)')\)"""
+    rf"""\.(?P<of_node>first\(\)|last\(\))\.json{_END})"""
+)
+
+
+class Scope(Protocol):
+    """The data that an expression reads, `ExpressionScope`."""
+
+    @property
+    def items(self) -> Items: ...
+    @property
+    def nodes(self) -> Mapping[str, Callable[[], Items]]: ...
+    @property
+    def vars(self) -> dict[str, Any]: ...
+
+
+def passed_on(expression: str, scope: Scope, index: int, *, parse: bool) -> Any:
+    """Return the value at the path that an expression consists of, or NOT_PLAIN. Packed items are left to JavaScript
+    unless they may be parsed here (`parse`)."""
+    found = _parsed(expression)
+    if found is None:
+        return NOT_PLAIN
+    start, steps = found
+    root = _root(start, scope, index, parse)
+    value = NOT_PLAIN if root is NOT_PLAIN else walked(root, steps)
+    return NOT_PLAIN if isinstance(value, float) else value  # JavaScript writes 1.0 as 1
+
+
+@lru_cache(maxsize=4096)
+def _parsed(expression: str) -> tuple[re.Match[str], tuple[re.Match[str], ...]] | None:
+    path = expression.strip(BLANK)
+    if len(path) > _MAX_LENGTH or (start := _START.match(path)) is None:
+        return None
+    steps = steps_of(path[start.end() :])
+    return None if steps is None else (start, steps)
+
+
+def _root(start: re.Match[str], scope: Scope, index: int, parse: bool) -> Any:
+    own, of_node = start["own"], start["of_node"]
+    if start["word"] == "vars":
+        return scope.vars
+    if of_node is None:
+        items = scope.items
+        place = -1 if own == "last()" else 0 if own == "first()" else index
+    else:
+        items = scope.nodes.get(start["double"] if start["double"] is not None else start["single"], list)()
+        place = -1 if of_node == "last()" else 0
+    if not -len(items) <= place < len(items) or (isinstance(items, PackedItems) and not parse):
+        return NOT_PLAIN
+    return items[place]
