@@ -38,7 +38,7 @@ class Retry(BaseModel):
     on: Literal["retryable", "all"] = "retryable"
 
     def follows(self, attempt: int, *, retryable: bool) -> bool:
-        """Tell whether another attempt follows a failed one."""
+        """Return whether another attempt follows a failed one."""
         return (retryable or self.on == "all") and attempt < self.attempts
 
     def delay_before(self, attempt: int, chance: float, retry_after: float | None = None) -> float:

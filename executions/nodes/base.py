@@ -370,7 +370,7 @@ class ItemNodeType(PerItemNodeType[P]):
         return nullcontext()
 
     def is_all_or_nothing(self, context: NodeContext[Any]) -> bool:
-        """Tell whether nothing is done until all items have succeeded, as in a database transaction."""
+        """Return whether nothing is done until all items have succeeded, as in a database transaction."""
         return False
 
     def run(self, context: NodeContext[Any]) -> NodeResult:

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0013_item_outcomes")]
+    dependencies = [("executions", "0014_json_text")]
 
     operations = [
         migrations.AddField(
