@@ -23,7 +23,7 @@ from executions.domain.errors import NodeError as NodeError  # node types of oth
 from executions.domain.expressions import BudgetExceeded, ExpressionError, Resolver
 from executions.domain.graph import Node
 from executions.domain.items import Item, Items
-from executions.domain.lineage import Lineage
+from executions.domain.lineage import Lineage, Origin, compact
 from executions.domain.redaction import Redaction
 from executions.nodes.file_access import FileStore, NoFiles
 from executions.nodes.item_outcomes import ItemError, ItemOutcomes, error_output
@@ -375,6 +375,8 @@ class ItemNodeType(PerItemNodeType[P]):
 
     def run(self, context: NodeContext[Any]) -> NodeResult:
         outcomes = context.outcomes
+        if outcomes.keeper is None and context.node.on_error == "stop":
+            return self._run_whole(context)
         outcomes.all_or_nothing = self.is_all_or_nothing(context)
         if any(index not in outcomes for index in range(len(context.items))):
             try:
@@ -385,6 +387,17 @@ class ItemNodeType(PerItemNodeType[P]):
                 outcomes.end_attempt()
                 raise
         return self.result_of(context)
+
+    def _run_whole(self, context: NodeContext[Any]) -> NodeResult:
+        """Process all items without noting their outcomes: none is kept, and the first error ends the attempt."""
+        outputs, origins = dict[str, list[Item]](), dict[str, list[Origin]]()
+        with self.opened(context) as context.shared:
+            for index, item in enumerate(context.items):
+                for name, items in self.run_item(context, index, item).items():
+                    outputs.setdefault(name, []).extend(items)
+                    origins.setdefault(name, []).extend([index] * len(items))
+        count = len(context.items)
+        return NodeResult(outputs, {name: compact(numbers, count) for name, numbers in origins.items()})
 
     def _run_items(self, context: NodeContext[Any]) -> None:
         """Process the items that have no outcome yet. Raises NodeError if the attempt at the node ends."""
