@@ -11,7 +11,7 @@ from workflow_platform.core.content.charsets import as_utf8, decode, split_conte
 
 def read_answer(content_type: str, raw: bytes) -> Any:
     """Return a body as its content type says: parsed JSON, the list of the values of JSON lines, text, or bytes as
-    `{base64, size, content_type}`. A body that is not the JSON that it claims to be is text, an empty one an empty
+    `{base64, size}`. A body that is not the JSON that it claims to be is text, an empty one an empty
     text."""
     media_type, charset = split_content_type(content_type)
     if not raw:
@@ -23,4 +23,4 @@ def read_answer(content_type: str, raw: bytes) -> Any:
             return exact_json.read(as_utf8(raw, charset))
     except exact_json.NotJson:
         pass
-    return media_types.text_or_bytes(raw, content_type, media_type, charset)
+    return media_types.text_or_bytes(raw, media_type, charset)

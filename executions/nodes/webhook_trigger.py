@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -15,7 +16,11 @@ from workflow_platform.core.requests.client_address import networks
 from workflow_platform.core.validation import Location, field_errors
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
-PATH = r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*"
+SEGMENT = r"[A-Za-z0-9._~-]+"
+PATH = rf"{SEGMENT}(/({SEGMENT}|:[A-Za-z_][A-Za-z0-9_]{{0,49}}))*"
+MAX_PARTS = 6
+"""The most parts of a path with parameters."""
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 RESERVED = frozenset({"resume", "test"})
 """Reserved first parts of paths under /hooks/."""
 
@@ -24,6 +29,7 @@ class WebhookTriggerParameters(Parameters):
     path: str = Field(
         title="Path",
         description="The URL is /hooks/<path>, and /hooks/<workspace slug>/<path> in every workspace but the first."
+        " A part that begins with a colon is a parameter: users/:id matches users/7, with params.id 7 in the item."
         " With /hooks/test/ instead of /hooks/ it is the test URL: requests are verified and shown on the workflow's"
         " page but start no execution.",
         min_length=1,
@@ -56,6 +62,13 @@ class WebhookTriggerParameters(Parameters):
         " Behind proxies, set TRUSTED_PROXIES.",
         max_length=200,
     )
+    allowed_origins: list[Annotated[str, StringConstraints(max_length=300, to_lower=True)]] | None = Field(
+        None,
+        title="Allowed origins",
+        description="The sites whose pages may call the webhook from a browser (CORS), for example"
+        " https://shop.example; * for all. By default all may, but none if addresses are limited.",
+        max_length=100,
+    )
     requests_per_second: float | None = Field(
         None,
         title="Requests per second",
@@ -82,6 +95,25 @@ class WebhookTriggerParameters(Parameters):
     def _not_reserved(cls, value: str) -> str:
         if value.partition("/")[0] in RESERVED:
             raise PydanticCustomError("reserved", "The path must not begin with test or resume; these are reserved.")
+        parts = value.split("/")
+        names = [part for part in parts if part.startswith(":")]
+        if len(set(names)) < len(names):
+            raise PydanticCustomError("duplicate", "Two parameters of the path have the same name.")
+        if names and len(parts) > MAX_PARTS:
+            limit = {"parts": len(parts), "limit": MAX_PARTS}
+            raise PydanticCustomError(
+                "too_many_parts", "A path with parameters has at most {limit} parts; this one has {parts}.", limit
+            )
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str] | None) -> list[str] | None:
+        for entry in value or ():
+            if entry not in {"*", "null"} and not _ORIGIN.fullmatch(entry):
+                raise PydanticCustomError(
+                    "origin", "{entry} is no origin. Write https://shop.example, or * for all.", {"entry": repr(entry)}
+                )
         return value
 
     @field_validator("allow_from")
@@ -102,8 +134,8 @@ class WebhookTrigger(NodeType[WebhookTriggerParameters]):
     label = "Webhook trigger"
     description = (
         "Starts when a request arrives at /hooks/…. Its item is the request: method, path, headers (without"
-        " authentication), query and body. JSON is parsed, a form becomes an object, a file in it"
-        " {filename, content_type, size, base64}, and a binary body {base64, size}."
+        " authentication), query and body, and params if the path has parameters. JSON is parsed, a form becomes an"
+        " object, a file in it {filename, content_type, size, base64}, and a binary body {base64, size}."
     )
     icon = "webhook"
     category = "trigger"

@@ -16,6 +16,7 @@ from django.db.models import Q
 from executions.domain.graph import GraphProblem
 from executions.models import WebhookClaim, WebhookRoute, Workflow
 from executions.nodes.webhook_trigger import RESERVED, WebhookTrigger
+from executions.triggers.path_parameters import canonical, has_parameters
 from workflow_platform.core.accounts.models import Workspace
 
 
@@ -25,7 +26,8 @@ def triggers(nodes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def hook_paths(workspace: Workspace, trigger_paths: Iterable[str]) -> dict[str, str]:
-    """Return the path under /hooks/ for each trigger path of the workspace, whether its workflow is active or not."""
+    """Return the canonical path under /hooks/ for each canonical trigger path of the workspace, whether its workflow is
+    active or not."""
     named = set(trigger_paths)
     reserved = WebhookRoute.objects.filter(workspace=workspace, trigger_path__in=named)
     known = dict(reserved.values_list("trigger_path", "path"))
@@ -70,7 +72,8 @@ def connect(workflow: Workflow, nodes: Iterable[dict[str, Any]]) -> list[GraphPr
     Runs in the caller's transaction. Returns a problem for each path that is not available; the caller must then roll
     back. A problem does not reveal the owner of the path.
     """
-    path_by_node = {node["id"]: node["parameters"]["path"] for node in triggers(nodes)}
+    written = {node["id"]: node["parameters"]["path"] for node in triggers(nodes)}
+    path_by_node = {node_id: canonical(path) for node_id, path in written.items()}
     paths = hook_paths(workflow.workspace, path_by_node.values())
     WebhookRoute.objects.bulk_create(
         [
@@ -87,7 +90,7 @@ def connect(workflow: Workflow, nodes: Iterable[dict[str, Any]]) -> list[GraphPr
         if trigger_path in usable and trigger_path not in assigned:
             assigned[trigger_path] = node_id
         else:
-            message = f"The path {trigger_path!r} is already in use. Choose another path."
+            message = f"The path {written[node_id]!r} is already in use. Choose another path."
             problems.append(GraphProblem(node_id, None, "parameters.path", "taken", message))
     if not problems:
         _assign(workflow, rows.values(), assigned)
@@ -102,11 +105,21 @@ def _locked(which: Q) -> Mapping[str, WebhookRoute]:
 def _is_available(workflow: Workflow, row: WebhookRoute) -> bool:
     if row.workspace_id != workflow.workspace_id or row.workflow_id not in {None, workflow.pk}:
         return False
+    if _meets_parameters_of_others(row):
+        return False
     if row.path != row.trigger_path or "/" not in row.path or row.claims.exists():
         return True
     # An unused path without the prefix must not begin with the prefix of another workspace.
     start = row.path.partition("/")[0]
     return not _with_prefix(start).exclude(pk=workflow.workspace_id).exists()
+
+
+def _meets_parameters_of_others(row: WebhookRoute) -> bool:
+    """Tell whether the path may match requests of another workspace's paths, since one of them has parameters. Only the
+    first workspace and the one whose slug begins its paths can meet."""
+    start, _, rest = row.path.partition("/")
+    others = WebhookRoute.objects.filter(path__startswith=f"{start}/").exclude(workspace=row.workspace_id)
+    return bool(rest) and (others if has_parameters(row.path) else others.filter(path__contains=":")).exists()
 
 
 def _assign(workflow: Workflow, rows: Iterable[WebhookRoute], assigned: Mapping[str, str]) -> None:

@@ -130,6 +130,20 @@ def test_a_new_slug_moves_no_path_and_the_old_one_gives_none_away(second: Worksp
     assert shown(save(second, "invoices"))[0] == "renamed/invoices"
 
 
+def test_requests_to_a_path_with_parameters_are_not_taken_by_another_workspace(
+    first: Workspace, second: Workspace, third: Workspace
+) -> None:
+    ours = save(first, "acme/:id")
+    Workspace.objects.filter(pk=second.pk).update(slug="acme")
+    second.refresh_from_db()
+    for path in ("7", "7/more", "a/:id"):
+        assert f"'{path}' is already in use" in refusal(second, path)
+    assert who("acme/7") == ours
+    theirs = save(third, "orders", "7/more")
+    assert f"'{third.slug}/:id' is already in use" in refusal(first, f"{third.slug}/:id")
+    assert [who("third/orders"), who("third/7/more"), who("third/8")] == [theirs, theirs, None]
+
+
 @pytest.mark.parametrize("slug", ["test", "resume"])
 def test_a_slug_that_means_something_else_under_hooks_leads_nowhere(first: Workspace, slug: str) -> None:
     ours = save(first, "orders", active=False)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from webhooks.inbound.bodies import MAX_FIELDS, MAX_FILE_BYTES, BadBody, read_body, read_query
+from webhooks.inbound.bodies import MAX_FIELDS, BadBody, read_body, read_query
 
 MULTIPART = "multipart/form-data; boundary=b"
 
@@ -29,12 +29,23 @@ def part(name: str, content: bytes, filename: str = "", kind: str = "application
         ("application/json", b"", None),
         ("application/json", rb'{"a\u0000": "b\u0000"}', {"a�": "b�"}),
         ("application/x-www-form-urlencoded", b"a=1&b=2&b=3&c=", {"a": "1", "b": ["2", "3"], "c": ""}),
-        ("application/x-www-form-urlencoded", b"payload=%7B%7D&x=%00%ff", {"payload": "{}", "x": "��"}),
+        ("application/x-www-form-urlencoded", b"payload=%7B%7D&x=%00%ff", {"payload": "{}", "x": "�ÿ"}),
+        ("application/x-www-form-urlencoded", "a=%E9&b=%C3%A9&c=é".encode("latin-1"), {"a": "é", "b": "é", "c": "é"}),
+        ("application/x-www-form-urlencoded; charset=windows-1252", b"name=Andr%E9&p=%80", {"name": "André", "p": "€"}),
+        ("application/x-www-form-urlencoded; charset=Shift_JIS", b"a=%82%A0", {"a": "あ"}),
+        ("application/json; charset=iso-8859-1", '{"n": "é"}'.encode("latin-1"), {"n": "é"}),
+        ("application/json", '{"n": "é"}'.encode("utf-16-le"), {"n": "é"}),
+        ("application/json", b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        ("application/x-ndjson", b'{"a": 1}\n\n{"a": 2}\n', [{"a": 1}, {"a": 2}]),
+        ("application/json-seq", b'\x1e{"a":\n1}\n\x1e[2]\n', [{"a": 1}, [2]]),
+        ("application/jsonl", b"", []),
+        ("text/csv", "a;b\n1;ä\n".encode("cp1252"), "a;b\n1;ä\n"),
         ("text/plain; charset=latin-1", "ä".encode("latin-1"), "ä"),
         ("text/plain; charset=nonsense", b"a", "a"),
         ("text/plain; charset=hex", b"6", "6"),
         ("application/xml", b"<a/>", "<a/>"),
         ("", b"text", "text"),
+        ("image/png", b"text", {"base64": "dGV4dA==", "size": 4}),
         ("application/octet-stream", b"\xff\xfe\x00", {"base64": "//4A", "size": 3}),
         ("image/png", b"a\x00b", {"base64": "YQBi", "size": 3}),
     ],
@@ -43,16 +54,23 @@ def test_a_body_becomes_what_its_type_says(kind: str, raw: bytes, body: Any) -> 
     assert read_body(kind, raw) == body
 
 
-def test_files_in_a_form_are_described_and_small_ones_handed_on() -> None:
-    large = b"x" * (MAX_FILE_BYTES + 1)
+def test_files_in_a_form_are_described_and_handed_on() -> None:
+    large = b"x" * 1_200_000
     raw = part("title", "Grüße".encode()) + part("f", b"\x00\x01", "a.bin") + part("g", large, "b.txt", "text/plain")
     found = read_body(MULTIPART, raw + part("f", b"2", "c.bin") + b"--b--\r\n")
     assert found["title"] == "Grüße"
     assert [(file["filename"], file["size"]) for file in found["f"]] == [("a.bin", 2), ("c.bin", 1)]
     assert base64.b64decode(found["f"][0]["base64"]) == b"\x00\x01"
     assert found["f"][0]["content_type"] == "application/octet-stream"
-    assert found["g"]["size"] == len(large)
-    assert "base64" not in found["g"]
+    assert (found["g"]["size"], base64.b64decode(found["g"]["base64"])) == (len(large), large)
+
+
+@pytest.mark.parametrize(
+    ("charset", "raw"), [("", "Grüße".encode("cp1252")), ("shift_jis", "日本".encode("shift_jis"))]
+)
+def test_fields_of_forms_are_decoded_by_the_charset(charset: str, raw: bytes) -> None:
+    kind = f"{MULTIPART}; charset={charset}" if charset else MULTIPART
+    assert read_body(kind, part("a", raw) + b"--b--\r\n") == {"a": raw.decode(charset or "cp1252")}
 
 
 @pytest.mark.parametrize(
@@ -60,6 +78,7 @@ def test_files_in_a_form_are_described_and_small_ones_handed_on() -> None:
     [
         ("application/json", b"{", "not JSON"),
         ("application/json", b"\xff", "not JSON"),
+        ("application/x-ndjson", b"1\n\n{", "Line 2: The body is not JSON"),
         ("application/json", b"[" * 300 + b"]" * 300, "nested more than 200"),
         ("application/json", b'{"a":' * 230 + b"1" + b"}" * 230, "nested more than 200"),
         ("application/json", b"[" * 100_000, "not JSON"),

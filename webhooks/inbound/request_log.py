@@ -16,8 +16,8 @@ from uuid import UUID
 import orjson
 from django.db import connection
 
-from webhooks.inbound.bodies import without_nul
 from webhooks.inbound.limits import Buckets
+from workflow_platform.core.content.charsets import without_nul
 from workflow_platform.core.outbound.addresses import IPAddress
 from workflow_platform.core.requests.client_address import counted_as
 from workflow_platform.core.secrets.secret_names import MASK, is_secret, masked_text

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -19,12 +20,13 @@ from executions import lifecycle
 from executions.lifecycle import CannotStart, NewExecution
 from executions.models import Execution, Trigger
 from executions.nodes.http.hook_responses import FixedResponse
-from executions.triggers.hooks import records
+from executions.triggers.hooks import cors, records
 from executions.triggers.hooks.concurrency_keys import KeysAhead
 from executions.triggers.hooks.listeners import listening, tested
 from executions.triggers.hooks.requests import (
     Accepted,
     AcceptedRequest,
+    AnsweredRequest,
     HookRequest,
     Outcome,
     PendingRequest,
@@ -184,6 +186,8 @@ class _Intake:
 
     def _take(self, batch: Sequence[PendingRequest]) -> None:
         self._verify([each for each in batch if not each.verified])
+        _answer([each for each in batch if _is_preflight(each)])
+        batch = [each for each in batch if not _is_preflight(each)]
         tests = [each for each in batch if each.request.test and each.listener is not None]
         others = [each for each in batch if not (each.request.test and each.listener is not None)]
         others = [each for each in others if not self._keys.take(each)]
@@ -219,8 +223,22 @@ class _Intake:
         for each in batch:
             each.verdict = self._judge.verify(each.request, each.listener, secrets)
             each.verified = True
+            self._reserve_unpacked(each)
             if not isinstance(each.verdict.outcome, AcceptedRequest):
                 each.outcome = each.verdict.outcome
+
+    def _reserve_unpacked(self, each: PendingRequest) -> None:
+        """Count the bytes of an unpacked body as those of other bodies, or refuse the request."""
+        outcome = each.verdict.outcome
+        if not isinstance(outcome, AcceptedRequest) or not (size := outcome.unpacked_bytes):
+            return
+        with self._counting:
+            if is_room := self._bytes + size <= MAX_WAITING_BYTES:
+                self._bytes += size
+        if is_room:
+            each.answer.add_done_callback(lambda _: self._release(size))
+        else:
+            each.verdict = replace(each.verdict, outcome=FULL)
 
     def _process_tests(self, tests: Sequence[PendingRequest], now: float) -> None:
         """Log the requests to test URLs, each with an event for the workflow's page."""
@@ -235,9 +253,17 @@ class _Intake:
             records.append_test_events([each for each in tests if each.id in logged])
 
 
+def _is_preflight(each: PendingRequest) -> bool:
+    """Tell whether a browser only asks whether it may call. Anybody can ask, so it leaves no row in the log."""
+    return isinstance(each.verdict.outcome, AnsweredRequest) and each.verdict.outcome.status == cors.PREFLIGHT_STATUS
+
+
 def _answer(batch: Sequence[PendingRequest]) -> None:
     for each in batch:
-        each.answer.set_result(each.outcome)
+        headers = cors.response_headers(each.request, each.listener.parameters if each.listener else None)
+        each.answer.set_result(
+            replace(each.outcome, headers=each.outcome.headers | headers) if headers else each.outcome
+        )
 
 
 def _start(taken: Sequence[PendingRequest]) -> None:

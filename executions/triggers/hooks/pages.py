@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from executions.models import Workflow, WorkflowVersion
 from executions.triggers import webhook_paths
 from executions.triggers.hooks.listeners import tested
+from executions.triggers.path_parameters import canonical, with_names
 from webhooks.inbound.bodies import BadBody, read_body
 from webhooks.inbound.request_log import MAX_BODY
 from webhooks.models import InboundRequest
@@ -35,10 +36,10 @@ def hooks_of(workflow: Workflow, version: WorkflowVersion) -> list[dict[str, Any
     /hooks/."""
     nodes = webhook_paths.triggers(version.nodes)
     trigger_paths = [str(node["parameters"].get("path", "")) for node in nodes]
-    paths = webhook_paths.hook_paths(workflow.workspace, trigger_paths)
+    paths = webhook_paths.hook_paths(workflow.workspace, map(canonical, trigger_paths))
     hooks = []
     for node, trigger_path in zip(nodes, trigger_paths, strict=True):
-        parameters, path = node["parameters"], paths[trigger_path]
+        parameters, path = node["parameters"], with_names(paths[canonical(trigger_path)], trigger_path)
         test_listener = tested(path)
         # If another workflow uses the path, the test URL contains the id of this workflow.
         is_own = test_listener is not None and test_listener.workflow.pk == workflow.pk

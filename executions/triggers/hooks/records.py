@@ -12,8 +12,9 @@ from events import log
 from events.log import NewEvent
 from executions.triggers.hooks.requests import AcceptedRequest, AnsweredRequest, PendingRequest, RefusedRequest
 from webhooks.inbound import request_log
-from webhooks.inbound.bodies import BadBody, read_query, without_nul
+from webhooks.inbound.bodies import BadBody, read_query
 from webhooks.inbound.request_log import LoggedRequest
+from workflow_platform.core.content.charsets import without_nul
 
 SOURCE = "executions.hooks"
 PREVIEW_BYTES = 4_000

@@ -57,6 +57,7 @@ class AnsweredRequest:
     body: dict[str, Any]
     reason: str = ""
     status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class AcceptedRequest:
 
     item: dict[str, Any]
     message_id: str = ""
+    unpacked_bytes: int = 0
+    """The size of its body after unpacking, if it was compressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class Accepted:
     duplicate: bool = False
     default_response: FixedResponse = field(default_factory=FixedResponse)
     """The response if the workflow should give one and does not."""
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 Outcome = Accepted | AnsweredRequest | RefusedRequest

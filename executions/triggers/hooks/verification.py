@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from django.conf import settings
 
 from executions.nodes.webhook_trigger import WebhookTriggerParameters
+from executions.triggers.hooks import cors
 from executions.triggers.hooks.listeners import Listener
 from executions.triggers.hooks.requests import AcceptedRequest, AnsweredRequest, HookRequest, RefusedRequest, Verdict
 from executions.triggers.hooks.secrets import Opened, Reference
+from executions.triggers.hooks.unpacking import RefusedBody, unpacked_body
 from webhooks.inbound import verify
-from webhooks.inbound.bodies import BadBody, first_or_all, read_body, read_query, without_nul
+from webhooks.inbound.bodies import BadBody, first_or_all, read_body, read_query
 from webhooks.inbound.limits import Buckets, lower
 from webhooks.inbound.schemes import CREDENTIAL_TYPE, SIGNING, Open
+from workflow_platform.core.content.charsets import without_nul
 from workflow_platform.core.requests.client_address import counted_as, networks, within
 
 NOT_KEPT = frozenset({"authorization", "cookie", "proxy-authorization"})
@@ -34,9 +37,11 @@ class Verifier:
     def verify(self, request: HookRequest, listener: Listener | None, secrets: Mapping[Reference, Opened]) -> Verdict:
         """Return whether the request may start the workflow of the listener."""
         parameters = listener.parameters if listener else None
-        refusal = self._from_one_address(request, parameters) or rejection(request, listener)
+        refusal = self._from_one_address(request, listener, parameters) or rejection(request, listener)
         if refusal is not None or listener is None or parameters is None:
             return Verdict(refusal or RefusedRequest(404, NOT_FOUND))
+        if cors.is_preflight(request, parameters):
+            return Verdict(cors.answer(request, parameters))
         try:
             verdict = _authenticate(request, listener, parameters, secrets)
         except verify.AuthenticationFailed as error:
@@ -48,26 +53,28 @@ class Verifier:
             return Verdict(RefusedRequest(503, _CANNOT_CHECK, reason=str(error)), _proving_headers(listener, secrets))
         if isinstance(verdict.outcome, AcceptedRequest):
             # Counted after authentication, so that other callers cannot use up the limit.
-            refusal = self._to_one_path(request, parameters)
+            refusal = self._to_one_trigger(request, listener, parameters)
         return verdict if refusal is None else Verdict(refusal, verdict.proving, verdict.message_id)
 
     def _from_one_address(
-        self, request: HookRequest, parameters: WebhookTriggerParameters | None
+        self, request: HookRequest, listener: Listener | None, parameters: WebhookTriggerParameters | None
     ) -> RefusedRequest | None:
         trigger_limit = parameters.requests_per_second_and_address if parameters else None
         limit = lower(trigger_limit, settings.HOOK_REQUESTS_PER_SECOND_AND_ADDRESS)
         address = counted_as(request.address)
-        # Unknown paths share one counter per address: callers can invent any number of them.
-        key = (request.path if parameters else "", address)
+        # Unknown paths share one counter per address, since callers can invent any number of them.
+        key = (f"{listener.workflow.pk}/{listener.node_id}" if listener else "", address)
         if limit and (wait := self._buckets.take(key, time.monotonic(), limit)):
             return _too_many(wait, f"{limit:g} requests per second from {address}")
         return None
 
-    def _to_one_path(self, request: HookRequest, parameters: WebhookTriggerParameters) -> RefusedRequest | None:
+    def _to_one_trigger(
+        self, request: HookRequest, listener: Listener, parameters: WebhookTriggerParameters
+    ) -> RefusedRequest | None:
         limit, burst = lower(parameters.requests_per_second, settings.HOOK_REQUESTS_PER_SECOND), None
         if request.test:
             limit, burst = lower(limit, TESTS_PER_SECOND), TESTS_BURST
-        key = (request.path, request.test)
+        key = (f"{listener.workflow.pk}/{listener.node_id}", request.test)
         if limit and (wait := self._buckets.take(key, time.monotonic(), limit, burst)):
             return _too_many(wait, f"{limit:g} requests per second")
         return None
@@ -95,7 +102,7 @@ def _request_refusal(request: HookRequest, listener: Listener | None) -> Refused
     parameters = listener.parameters
     if parameters is None:
         return RefusedRequest(503, _CANNOT_CHECK, reason=listener.problem)
-    if request.method not in parameters.methods:
+    if request.method not in parameters.methods and not cors.is_preflight(request, parameters):
         allowed = ", ".join(parameters.methods)
         return RefusedRequest(
             405, f"This webhook does not accept {request.method}. Allowed: {allowed}.", {"Allow": allowed}
@@ -128,6 +135,7 @@ def _authenticate(
             proving,
         )
     try:
+        body = unpacked_body(request.headers, request.body, parameters.max_body_bytes)
         item = {
             "method": request.method,
             "path": request.path,
@@ -137,11 +145,16 @@ def _authenticate(
                 if name not in NOT_KEPT and name not in proving
             },
             "query": first_or_all(read_query(request.query_string)),
-            "body": read_body(request.headers.get("content-type", ""), request.body),
+            "body": read_body(request.headers.get("content-type", ""), body),
         }
     except BadBody as error:
         return Verdict(RefusedRequest(400, str(error)), proving, proof.message_id)
-    return Verdict(AcceptedRequest(item, proof.message_id), proving, proof.message_id)
+    except RefusedBody as error:
+        return Verdict(error.refusal, proving, proof.message_id)
+    if listener.path_parameters:
+        item["params"] = {name: without_nul(value) for name, value in listener.path_parameters.items()}
+    unpacked_bytes = 0 if body is request.body else len(body)
+    return Verdict(AcceptedRequest(item, proof.message_id, unpacked_bytes), proving, proof.message_id)
 
 
 def _usable_credentials(listener: Listener, secrets: Mapping[Reference, Opened]) -> list[Mapping[str, str]]:

@@ -16,12 +16,14 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 
 from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, Wait, WaitKind
 from executions.triggers.hooks import intake
 from executions.triggers.hooks.requests import Accepted, AnsweredRequest, HookRequest, RefusedRequest
+from executions.triggers.hooks.unpacking import RefusedBody, unpacked_body
 from executions.triggers.hooks.verification import NOT_KEPT
 from executions.waits import responses, waits
 from webhooks.inbound import answer_headers
@@ -43,12 +45,19 @@ async def receive(request: HttpRequest, path: str, test: bool = False) -> HttpRe
     """Start the workflow whose active webhook trigger has the path. A test URL only verifies and shows the request."""
     outcome = await asyncio.wrap_future(intake.submit(_hook_request(request, path, test)))
     if isinstance(outcome, RefusedRequest):
-        return _refused(request, outcome)
-    if isinstance(outcome, AnsweredRequest):
-        return JsonResponse(outcome.body, status=outcome.status)
-    answer = await _accepted(request, outcome)
-    if outcome.respond != "immediately":
-        intake.note_answer(outcome.id, answer.status_code)
+        answer: HttpResponse = json_problem(request, outcome.status, outcome.detail)
+    elif isinstance(outcome, AnsweredRequest):
+        has_body = outcome.status not in NO_CONTENT
+        answer = JsonResponse(outcome.body, status=outcome.status) if has_body else HttpResponse(status=outcome.status)
+    else:
+        answer = await _accepted(request, outcome)
+        if outcome.respond != "immediately":
+            intake.note_answer(outcome.id, answer.status_code)
+    for name, value in outcome.headers.items():
+        if name == "Vary":
+            patch_vary_headers(answer, [value])
+        else:
+            answer.setdefault(name, value)  # what the workflow says about other origins goes first
     return answer
 
 
@@ -70,13 +79,6 @@ def _hook_request(request: HttpRequest, path: str, test: bool) -> HookRequest:
 
 def _headers(request: HttpRequest) -> dict[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
-
-
-def _refused(request: HttpRequest, outcome: RefusedRequest) -> HttpResponse:
-    answer = json_problem(request, outcome.status, outcome.detail)
-    for name, value in outcome.headers.items():
-        answer[name] = value
-    return answer
 
 
 async def _accepted(request: HttpRequest, outcome: Accepted) -> HttpResponse:
@@ -119,6 +121,8 @@ async def resume(request: HttpRequest, execution_id: UUID, signature: str) -> Ht
         item = _item(request, f"resume/{execution_id}")  # without the signature, which is secret
     except BadBody as error:
         return json_problem(request, 400, str(error))
+    except RefusedBody as error:
+        return json_problem(request, error.refusal.status, error.refusal.detail)
     try:
         await database_sync_to_async(_resume)(execution_id, request.GET.get("node"), item)
     except waits.NotWaiting as error:
@@ -137,14 +141,14 @@ def _resume(execution_id: UUID, node: str | None, item: dict[str, Any]) -> None:
 
 
 def _item(request: HttpRequest, path: str) -> dict[str, Any]:
-    """Return the request as an item. Raises BadBody."""
+    """Return the request as an item. Raises BadBody, RefusedBody."""
     headers = _headers(request)
     return {
         "method": request.method,
         "path": path,
         "headers": {name: value for name, value in headers.items() if name not in NOT_KEPT},
         "query": first_or_all(read_query(request.META.get("QUERY_STRING", "").encode("latin-1", "replace"))),
-        "body": read_body(headers.get("content-type", ""), request.body),
+        "body": read_body(headers.get("content-type", ""), unpacked_body(headers, request.body, None)),
     }
 
 

@@ -149,8 +149,8 @@ def test_bodies_that_cannot_be_sent_are_errors_that_name_the_field(
         ("application/x-ndjson", b'{"a":1}\n\n{"a":2}\r\n', [{"a": 1}, {"a": 2}]),
         ("application/json-seq", b'\x1e{"a":\n1}\n\x1e2\n', [{"a": 1}, 2]),
         ("application/x-ndjson", b'{"a":1}\nnone', '{"a":1}\nnone'),
-        ("image/png", b"\x89PNG\r\n\x1a\n\xff", {"base64": "iVBORw0KGgr/", "size": 9, "content_type": "image/png"}),
-        ("application/pdf", b"%PDF-1", {"base64": "JVBERi0x", "size": 6, "content_type": "application/pdf"}),
+        ("image/png", b"\x89PNG\r\n\x1a\n\xff", {"base64": "iVBORw0KGgr/", "size": 9}),
+        ("application/pdf", b"%PDF-1", {"base64": "JVBERi0x", "size": 6}),
         ("image/svg+xml", b"<svg/>", "<svg/>"),
         ("application/octet-stream", b"text", "text"),
         ("application/octet-stream", b"\x00\x01", None),
@@ -160,7 +160,7 @@ def test_answers_are_read_as_they_are_meant(web: Telling, content_type: str, raw
     web.tell("/x", raw, f"Content-Type: {content_type}")
     got = call(web, "/x")["body"]
     if body is None:
-        assert got == {"base64": "AAE=", "size": 2, "content_type": content_type}
+        assert got == {"base64": "AAE=", "size": 2}
     elif isinstance(got, str):
         assert got.endswith(body)
     else:

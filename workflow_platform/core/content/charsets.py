@@ -11,6 +11,8 @@ import re
 from email.message import Message
 from functools import lru_cache
 
+WINDOWS = "windows"
+"""The error handler that reads the bytes that an encoding does not allow as windows-1252."""
 NUL_SUBSTITUTE = "\N{REPLACEMENT CHARACTER}"
 """Replaces the NUL character, which PostgreSQL cannot store in text."""
 
@@ -46,7 +48,7 @@ def _as_windows(error: UnicodeError) -> tuple[str, int]:
 
 
 _WINDOWS = [bytes([n]).decode("cp1252") if n not in {0x81, 0x8D, 0x8F, 0x90, 0x9D} else chr(n) for n in range(256)]
-codecs.register_error("windows", _as_windows)
+codecs.register_error(WINDOWS, _as_windows)
 
 
 def split_content_type(value: str) -> tuple[str, str]:
@@ -78,8 +80,8 @@ def decode(raw: bytes, charset: str = "") -> str:
     """Return the text, without a byte order mark. An unknown charset counts as none."""
     for mark, name in _MARKS:
         if raw.startswith(mark):
-            return raw[len(mark) :].decode(name, "windows")
-    return raw.decode(codec(charset) or _unmarked(raw), "windows")
+            return raw[len(mark) :].decode(name, WINDOWS)
+    return raw.decode(codec(charset) or _unmarked(raw), WINDOWS)
 
 
 def decode_document(raw: bytes, media_type: str, charset: str = "") -> str:

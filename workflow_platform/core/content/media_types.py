@@ -34,8 +34,8 @@ def json_lines(text: str) -> list[str]:
     return [part for part in parts if part.strip()]
 
 
-def text_or_bytes(raw: bytes, content_type: str, media_type: str, charset: str) -> Any:
-    """Return text as a string, anything else as `{base64, size, content_type}`.
+def text_or_bytes(raw: bytes, media_type: str, charset: str) -> Any:
+    """Return text as a string, anything else as `{base64, size}`.
 
     A body is text if its type begins with `text/` or a charset is declared, or if its type may be either and it is
     UTF-8 without NUL characters.
@@ -43,17 +43,16 @@ def text_or_bytes(raw: bytes, content_type: str, media_type: str, charset: str) 
     if is_text(media_type) or charset:
         return without_nul(decode_document(raw, media_type, charset))
     if _is_bytes(media_type) or b"\0" in raw:
-        return binary(raw, content_type)
+        return binary(raw)
     try:
         return raw.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError:
-        return binary(raw, content_type)
+        return binary(raw)
 
 
-def binary(raw: bytes, content_type: str = "") -> dict[str, Any]:
+def binary(raw: bytes) -> dict[str, Any]:
     """Return bytes as a JSON object."""
-    described = {"base64": base64.b64encode(raw).decode(), "size": len(raw)}
-    return described | {"content_type": without_nul(content_type)} if content_type else described
+    return {"base64": base64.b64encode(raw).decode(), "size": len(raw)}
 
 
 def is_text(media_type: str) -> bool:

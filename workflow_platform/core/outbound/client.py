@@ -12,7 +12,6 @@ import re
 import ssl
 import threading
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import requests
 
+from workflow_platform.core.content.encodings import NotPacked, UnknownEncoding, UnpackedTooLarge, unpacked
 from workflow_platform.core.outbound import connections
 from workflow_platform.core.outbound.addresses import (
     ErrorClass,
@@ -262,23 +262,15 @@ def _keep(connection: OutboundConnection, answer: http.client.HTTPResponse) -> N
 
 def _decoded(content: bytes, encoding: str, limit: int, url: str) -> bytes:
     """Return the content of a response that is compressed although this was not requested, up to `limit` bytes."""
-    if encoding == "identity":
-        return content
-    if encoding not in {"gzip", "x-gzip", "deflate"}:
-        raise OutboundFailed(f"{url}: the response is encoded as {encoding[:40]!r}, which was not requested.")
-    decoded = bytearray()
     try:
-        while content and len(decoded) <= limit:
-            decoder = zlib.decompressobj(32 + zlib.MAX_WBITS)  # gzip or zlib, by its head
-            decoded += decoder.decompress(content, limit + 1 - len(decoded))
-            if not decoder.eof and len(decoded) <= limit:
-                raise OutboundFailed(f"{url}: the compressed response ends early.")
-            content = decoder.unused_data
-    except zlib.error:
-        raise OutboundFailed(f"{url}: the response is not {encoding}, as its Content-Encoding says.") from None
-    if len(decoded) > limit:
-        raise OutboundFailed(f"{url}: the response is larger than {limit} bytes.")
-    return bytes(decoded)
+        return unpacked(content, encoding, limit)
+    except UnknownEncoding:
+        message = f"the response is encoded as {encoding[:40]!r}, which was not requested."
+    except NotPacked:
+        message = f"the response is not {encoding[:40]}, as its Content-Encoding says, or ends early."
+    except UnpackedTooLarge:
+        message = f"the response is larger than {limit} bytes."
+    raise OutboundFailed(f"{url}: {message}")
 
 
 def _in_words(error: BaseException, timeout_seconds: float) -> str:
