@@ -81,7 +81,7 @@ def test_a_rerun_begins_at_the_node_that_was_chosen_in_the_graph(platform: Platf
 
 
 def test_a_node_that_would_write_again_can_be_skipped(platform: Platform, visitor: Visitor) -> None:
-    write = node("write", "http_request", method="POST", url="http://127.0.0.1:9/", body={}) | {"on_error": "continue"}
+    write = node("write", "http_request", method="POST", url="http://127.0.0.2:9/", body={}) | {"on_error": "continue"}
     nodes = [node("start", "manual_trigger"), write, node("after", "no_op")]
     edges = [edge("start", "write"), edge("write", "after")]
     execution = start(platform, {"name": "Writes", "nodes": nodes, "edges": edges}, [{"n": 1}])
