@@ -115,7 +115,7 @@ class NodeRunAdmin(ReadOnly, admin.ModelAdmin[NodeRun]):
     show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).defer("output", "inputs")
+        return super().get_queryset(request).defer("output", "inputs", "lineage")
 
 
 @admin.register(Credential)

@@ -116,7 +116,9 @@ class ExecutionViewSet(RerunActions):
             newest = runs.order_by("-id").values("pk")[:last]
             latest = runs.order_by("node_id", "-run_index").distinct("node_id").values("pk")
             runs = runs.filter(Q(pk__in=newest) | Q(pk__in=latest))
-        return Response(NodeRunSerializer(runs.defer("output", "inputs").order_by("id")[:MOST_RUNS], many=True).data)
+        return Response(
+            NodeRunSerializer(runs.defer("output", "inputs", "lineage").order_by("id")[:MOST_RUNS], many=True).data
+        )
 
     @extend_schema(parameters=[OutputFilterSerializer], responses={200: dict})
     @action(detail=True, url_path="nodes/(?P<node>.{1,100})/output", pagination_class=None)

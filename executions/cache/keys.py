@@ -33,9 +33,13 @@ def execution_key(workspace_id: UUID, version_id: UUID, trigger_node: str, input
     return _key("execution", workspace_id, version_id, trigger_node, inputs={"": input})
 
 
+FORMAT = 2
+"""The form of the stored values. Results that another version has stored in another form have other keys."""
+
+
 def _key(kind: str, *parts: Any, inputs: Mapping[str, Items]) -> str:
     # Keyed, so that parameters cannot be guessed from the hashes in Redis.
-    digest = blake2b(_text(parts), digest_size=20, key=_secret(settings.SECRET_KEY))
+    digest = blake2b(_text([FORMAT, *parts]), digest_size=20, key=_secret(settings.SECRET_KEY))
     for name, items in sorted(inputs.items()):
         digest.update(_text([name, len(items)]))
         for item in items:  # one by one: encoding all at once would hold the interpreter lock

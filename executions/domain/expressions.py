@@ -1,6 +1,6 @@
 """JavaScript expressions, `{{ $json.name }}`, in QuickJS: no I/O; limits on time, memory and stack. No Django.
 
-The variables are those of n8n: `$json`, `$input`, `$node["X"].json`, `$("X").first()`, `$items()`,
+The variables are those of n8n: `$json`, `$input`, `$node["X"].json`, `$("X").first()`, `$("X").item`, `$items()`,
 `$itemIndex`, `$execution`, `$workflow`, `$vars`, `$now`, `$today`.
 """
 
@@ -19,9 +19,10 @@ from executions.domain.expression_ends import expressions_in
 from executions.domain.extension_calls import extended
 from executions.domain.items import Items, PackedItems
 from executions.domain.javascript import source
+from executions.domain.pairing import PairingData, uses_pairing
 from executions.domain.passed_on import passed_on
 from executions.domain.plain_paths import NOT_PLAIN
-from executions.domain.words import LOADER, MISSING_ZONES, Words, asks_about_nodes, without_escapes
+from executions.domain.words import LOADER, MISSING, Words, asks_about_nodes, without_escapes
 from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox import javascript
 
@@ -53,6 +54,8 @@ class ExpressionScope:
     surroundings: dict[str, Any] = field(default_factory=dict)
     """`timezone`, and `about`: what `$runIndex`, `$prevNode`, `$("X").isExecuted` and others are, or a function that
     returns it for a source."""
+    pairings: Mapping[str, Callable[[], PairingData]] = field(default_factory=dict)
+    """By node: its items that `items` came from."""
 
     def named_in(self, source: str) -> dict[str, Items]:
         """Return the outputs of the nodes that `source` may name, so that other large outputs are not loaded."""
@@ -68,6 +71,13 @@ class ExpressionScope:
         if about is None or not asks_about_nodes(source):
             return needed
         return needed | {"about": about(without_escapes(source)) if callable(about) else about}
+
+    def paired_in(self, source: str) -> dict[str, PairingData]:
+        """Return what `$("X").item` and its kin read in `source`. Traced only if it may use them."""
+        if "$" not in source or not uses_pairing(source):
+            return {}
+        text = without_escapes(source)
+        return {name: pairing() for name, pairing in self.pairings.items() if name in text}
 
 
 def first_line(error: BaseException | str) -> str:
@@ -121,6 +131,7 @@ class Evaluator:
         self._budget = budget
         self._context: quickjs.Context | None = None
         self._known: set[str] = set()
+        self._paired: set[str] = set()
         self._functions: dict[str, Any] = {}
         self._asked = ""
         """The sources that ask about nodes."""
@@ -170,7 +181,7 @@ class Evaluator:
                     raise self._failure(function[1:], shown)
                 self._functions[source] = function
             text = str(function(item_index))
-            while (text.startswith("!") or "catch" in source) and self._add_missing_zones():
+            while (text.startswith("!") or "catch" in source) and self._add_missing():
                 self._spend(cpu_seconds=time.thread_time() - began)
                 began = time.thread_time()
                 text = str(function(item_index))
@@ -225,6 +236,8 @@ class Evaluator:
         if asks_about_nodes(source):
             self._asked += source
             self._assign("__about", self.scope.surroundings_in(self._asked).get("about", {"nodes": {}}))
+        if uses_pairing(source):
+            self._pair(source)
         source = extended(source)
         began = time.thread_time()
         self._load(self._words.needed_by(source), began)
@@ -234,6 +247,14 @@ class Evaluator:
                 self._assign("__given", items)
                 context.eval(f"__names[{json.dumps(name)}] = __given; __given = undefined;")
         return context.get("__function")(source)
+
+    def _pair(self, source: str) -> None:
+        """Assign what `$("X").item` and its kin read."""
+        pairings = {name: made for name, made in self.scope.paired_in(source).items() if name not in self._paired}
+        if pairings:
+            self._paired.update(pairings)
+            self._assign("__given", pairings)
+            self._ensure_context().eval("Object.assign(__pairs, __given); __given = undefined;")
 
     def _load(self, scripts: list[str], began: float) -> str:
         """Run scripts of ours, which share functions. Returns the result of the last. Raises BudgetExceeded.
@@ -256,14 +277,13 @@ class Evaluator:
             self._budget.cpu_seconds += used
         return result
 
-    def _add_missing_zones(self) -> bool:
-        """Load the time zones that the last evaluation lacked. Returns whether there were any."""
-        if not self._words.may_miss_zones:
+    def _add_missing(self) -> bool:
+        """Load the time zones and locales that the last evaluation lacked. Returns whether there were any."""
+        if not self._words.may_miss:
             return False
+        report = self._load([MISSING], time.thread_time())
         began = time.thread_time()
-        missing = orjson.loads(self._load([MISSING_ZONES], began))
-        began = time.thread_time()
-        scripts = self._words.zones([str(name) for name in missing])
+        scripts = self._words.missing(report)
         self._load(scripts, began)
         return bool(scripts)
 

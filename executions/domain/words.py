@@ -13,10 +13,13 @@ from typing import Final
 
 from executions.domain.extension_calls import METHODS
 from executions.domain.javascript import source
+from executions.domain.locales import DEFAULT, is_locale, locale_script
 from executions.domain.time_zones import zone_names, zone_script
 
 MOST_NAMED: Final = 50
 """How many of the time zones that a source names are loaded before it runs; others are loaded when they are used."""
+MOST_LOCALES: Final = 20
+"""The number of locales that one context can load."""
 MOST_ZONES: Final = 700
 """The number of time zones, about 600, that one context can load."""
 
@@ -48,8 +51,9 @@ _GROUPS: Final[dict[str, _Group]] = {
         ("intervals", "interval_words"),
         ("dates",),
     ),
+    "bytes": _Group(re.compile(r"\b(?:Buffer|TextEncoder|TextDecoder|structuredClone)\b"), ("bytes_words",)),
     "extension_calls": _Group(_methods("extension_calls"), ("extension_calls",)),
-    "text_methods": _Group(_methods("text_methods"), ("text_methods",), ("extension_calls",)),
+    "text_methods": _Group(_methods("text_methods"), ("text_methods",), ("extension_calls", "bytes")),
     "list_methods": _Group(_methods("list_methods"), ("list_methods",), ("extension_calls",)),
     "value_methods": _Group(_methods("value_methods"), ("value_methods",), ("extension_calls",)),
     "date_methods": _Group(
@@ -60,10 +64,24 @@ _GROUPS: Final[dict[str, _Group]] = {
     "nodes": _Group(
         re.compile(r"\$(?:runIndex|prevNode|parameter|nodeVersion|nodeId)\b|\.(?:isExecuted|params)\b"), ("node_words",)
     ),
+    "urls": _Group(re.compile(r"\bURL(?:SearchParams)?\b"), ("url_words",), ("bytes",)),
+    "locale_numbers": _Group(
+        re.compile(r"\bIntl\b|\btoLocaleString\b|\blocaleCompare\b|\bsetLocale\b|\blocale\s*:"), ("locale_numbers",)
+    ),
+    "locale_dates": _Group(
+        re.compile(r"\btoLocale(?:Date|Time)?String\b|\bDateTimeFormat\b|\bsetLocale\b|\blocale\s*:"),
+        ("locale_dates",),
+        ("dates", "locale_numbers"),
+    ),
+    "locale_order": _Group(re.compile(r"\blocaleCompare\b|\bCollator\b"), ("locale_order",), ("locale_numbers",)),
+    "number_format": _Group(re.compile(r',"format",'), ("number_format",), ("extension_calls", "locale_numbers")),
     "jmespath": _Group(re.compile(r"\$jmes[pP]ath\b"), ("jmespath",)),
 }
 _NAME = re.compile(r"""["'`]([A-Za-z]\w*(?:/[\w+-]+){0,2})["'`]""")
-
+_LOCALE = re.compile(
+    r"""["'`]([a-z]{2,3}-[A-Za-z]{2,4}(?:-[A-Za-z]{2})?)["'`]"""
+    r"""|(?:String|setLocale|[fF]ormat|Collator|localeCompare)\(\s*["'`]([a-z]{2,3})["'`]|\blocale\s*:\s*["'`]([a-z]{2,3})["'`]"""
+)
 
 _ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 
@@ -103,13 +121,19 @@ def zones_in(text: str) -> list[str]:
     return list(names)[:MOST_NAMED]
 
 
+def locales_in(text: str) -> list[str]:
+    """Return the locales that a source names literally."""
+    tags = dict.fromkeys(tag for found in _LOCALE.findall(text) for tag in found if tag and is_locale(tag))
+    return list(tags)[:MOST_LOCALES]
+
+
 class Words:
     """Which scripts one context has loaded."""
 
     def __init__(self, timezone: str) -> None:
         self._timezone = timezone
         self._loaded = set[str]()
-        self._zones = set[str]()
+        self._zones, self._locales = set[str](), set[str]()
 
     def needed_by(self, text: str) -> list[str]:
         """Return the scripts to run before `text`, and count them as loaded."""
@@ -120,8 +144,12 @@ class Words:
                 scripts += scripts_of(group)
                 if group == "dates":
                     scripts += [*self.zones([self._timezone]), _default_zone(self._timezone)]
+                if group == "locale_numbers":
+                    scripts += self.locales([DEFAULT])
         if "dates" in self._loaded:
             scripts += self.zones(zones_in(text))
+        if "locale_numbers" in self._loaded:
+            scripts += self.locales(locales_in(text))
         return scripts
 
     def zones(self, names: list[str]) -> list[str]:
@@ -130,21 +158,36 @@ class Words:
         self._zones.update(added)
         return [zone_script(name) for name in added]
 
+    def locales(self, tags: list[str]) -> list[str]:
+        """Return the scripts that add locales that are not there yet. Tags without data are unknown locales."""
+        added = [tag for tag in tags if tag not in self._locales][: MOST_LOCALES - len(self._locales)]
+        self._locales.update(added)
+        return [locale_script(tag) for tag in added]
+
+    def missing(self, report: str) -> list[str]:
+        """Return the scripts that add what an evaluation used and lacked; `report` is the result of `MISSING`."""
+        try:
+            pairs = [(str(kind), str(name)) for kind, name in json.loads(report)]
+        except (ValueError, TypeError):
+            return []  # expressions can break the report
+        zones = self.zones([name for kind, name in pairs if kind == "zone"])
+        return zones + self.locales([name for kind, name in pairs if kind == "locale"])
+
     def all_zones(self) -> list[str]:
         """Return the scripts that add all time zones; any other name is then an invalid zone."""
         return [*self.zones(sorted(zone_names())), "(function (kit) { kit.hasAllZones = true; })"]
 
     @property
-    def may_miss_zones(self) -> bool:
-        """Whether a source can use a time zone that is not loaded."""
-        return "dates" in self._loaded
+    def may_miss(self) -> bool:
+        """Whether a source can use a time zone or a locale that is not loaded."""
+        return not self._loaded.isdisjoint({"dates", "locale_numbers"})
 
 
 LOADER: Final = source("loader")
 """JavaScript that returns a function. It runs a script of `Words` and returns the script's result as text."""
-MISSING_ZONES: Final = "(function (kit) { return kit.takeMissing(); })"
-"""A script that returns the names of the zones that were used and not loaded, as JSON."""
+MISSING: Final = "(function (kit) { return kit.takeMissing(); })"
+"""A script that returns what was used and not loaded, as JSON: a list of pairs of `zone` or `locale` and the name."""
 
 
 def _default_zone(name: str) -> str:
-    return f"(function (kit) {{ kit.defaultLocale = 'en-US'; kit.defaultZone = kit.zone({json.dumps(name)}); }})"
+    return f"(function (kit) {{ kit.defaultZone = kit.zone({json.dumps(name)}); }})"

@@ -170,8 +170,7 @@ class ExecutionActor:
         if state.awaiting_cache:
             return
         if nodes.has_ended:
-            if (result := nodes.outputs.result) is not None:
-                self._cache.set_result(*result, nodes.outputs.response, nodes.rows.values())
+            self._cache.set_result(nodes.outputs, nodes.ancestry, nodes.rows.values())
             self._end(ExecutionStatus.COMPLETED, {})
         elif nodes.active:
             return

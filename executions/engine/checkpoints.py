@@ -47,7 +47,7 @@ class Checkpoints:
         row = active.row
         outputs = {name: items for name, items in result.outputs.items() if items}
         row.keep_open, row.error, row.from_cache = result.keep_open, None, result.from_cache
-        row.failed_items, row.taken_from = result.failed_items, result.taken_from
+        row.lineage, row.failed_items, row.taken_from = dict(result.lineage), result.failed_items, result.taken_from
         self.outputs.set(row, outputs, sum(sizes.values()))
         change = lifecycle.complete_node(self._execution, self._lease, row, preview(outputs))
         if result.error is not None:
@@ -62,7 +62,7 @@ class Checkpoints:
         """A node run has failed, and its `on_error` continues the execution with its items as the result."""
         row, outputs = active.row, dict(result.outputs)
         assert result.error is not None
-        row.failed_items = result.failed_items
+        row.lineage, row.failed_items = dict(result.lineage), result.failed_items
         self.outputs.set(row, outputs, sum(sizes.values()))
         error = result.error.as_data() | {"node": row.node_id, "retryable": result.error.retryable}
         change = lifecycle.fail_node(self._execution, self._lease, row, error, on_error)
@@ -71,6 +71,7 @@ class Checkpoints:
     def skip(self, active: ActiveNodeRun, result: NodeResult, sizes: dict[str, int], busy: set[str]) -> Change:
         """The rerun skips a node: `result` is what passes it by."""
         outputs = {name: items for name, items in result.outputs.items() if items}
+        active.row.lineage = dict(result.lineage)
         self.outputs.set(active.row, outputs, sum(sizes.values()))
         change = lifecycle.skip_node(self._execution, self._lease, active.row, SKIPPED)
         return self._pass_on(change, active, outputs, sizes, busy)
@@ -82,6 +83,7 @@ class Checkpoints:
             change += lifecycle.start_node(self._execution, self._lease, row, 0)
             row.from_cache, row.duration_ms = True, 0.0
             outputs, sizes = pack_outputs(cached.outputs)
+            row.lineage = dict(cached.lineage)
             self.outputs.set(row, outputs, sum(sizes.values()))
             change += lifecycle.complete_node(self._execution, self._lease, row, preview(outputs))
         if cached.response is not None:
@@ -115,7 +117,8 @@ class Checkpoints:
         key = (active.row.node_id, active.row.run_index)
         change.outcomes_taken_over += active.taken_over
         self.done_nodes.add(key[0])
-        for edge, items in self._planner.completed(key, outputs, keep_open=active.row.keep_open):
+        flows = self._planner.completed(key, outputs, keep_open=active.row.keep_open, lineage=active.row.lineage)
+        for edge, items in flows:
             data = {
                 "edge": edge.model_dump(include={"source", "source_output", "target", "target_input"}),
                 "run_index": key[1],

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from executions.domain.ancestry import RunKey as RunKey
+from executions.domain.ancestry import Source
 from executions.domain.items import Items, joined
-
-RunKey = tuple[str, int]
-"""(node id, run_index)"""
+from executions.domain.lineage import Lineage, input_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,12 @@ class Flow:
     @property
     def reference(self) -> dict[str, Any]:
         """Return where the items are stored, in the form of `NodeRun.inputs`."""
-        return {"node": self.source[0], "run_index": self.source[1], "output": self.output}
+        return {
+            "node": self.source[0],
+            "run_index": self.source[1],
+            "output": self.output,
+            "items": len(self.items),
+        }
 
 
 @dataclass(slots=True)
@@ -39,19 +44,28 @@ class Ready:
 
     @property
     def inputs(self) -> dict[str, Items]:
-        """Return the items by input, in order of arrival."""
-        inputs: dict[str, list[Items]] = {}
-        for flow in self.flows:
-            inputs.setdefault(flow.input, []).append(flow.items)
-        return {name: joined(lists) for name, lists in inputs.items()}
+        """Return the items by input, of each in order of arrival."""
+        return {name: joined([flow.items for flow in flows]) for name, flows in self._by_input().items()}
 
     @property
     def references(self) -> dict[str, list[dict[str, Any]]]:
         """Return where the items are stored, by input."""
-        references: dict[str, list[dict[str, Any]]] = {}
+        return {name: [flow.reference for flow in flows] for name, flows in self._by_input().items()}
+
+    @property
+    def sources(self) -> list[Source]:
+        """Return where the items are from, in the order in which lineage numbers them."""
+        return [
+            Source(flow.source, flow.output, len(flow.items)) for flows in self._by_input().values() for flow in flows
+        ]
+
+    def _by_input(self) -> dict[str, list[Flow]]:
+        by_input: dict[str, list[Flow]] = {}
         for flow in self.flows:
-            references.setdefault(flow.input, []).append(flow.reference)
-        return references
+            by_input.setdefault(flow.input, []).append(flow)
+        if len(by_input) == 1:
+            return by_input
+        return {name: by_input[name] for name in sorted(by_input, key=input_order)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +76,4 @@ class RestoredRun:
     inputs: Mapping[str, list[dict[str, Any]]]
     outputs: Mapping[str, Items] | None
     keep_open: bool
+    lineage: Lineage | None = None

@@ -5,30 +5,36 @@ This module writes nothing.
 
 from __future__ import annotations
 
+import logging
 import resource
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from executions import binaries, credentials
+from executions.domain.ancestry import RecordedRun
 from executions.domain.errors import NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionScope, Resolver
-from executions.domain.graph import Graph, Node
+from executions.domain.graph import Node
 from executions.domain.items import Items, is_small, joined, main_of
+from executions.domain.lineage import SAME, limited, misfits
 from executions.engine import child_executions, node_deliveries, sandbox_runner, surroundings
 from executions.engine.definition import Definition
 from executions.engine.flow import Ready
 from executions.engine.outputs import pack_outputs
+from executions.engine.pairings import LatestOutputs, NodeNames, PairedOutputs, PastRuns
 from executions.engine.result_cache import is_cached, run_cached
 from executions.models import Execution, NodeRun
 from executions.nodes.base import Cost, NodeContext, NodeResult, NodeType
 from executions.nodes.item_outcomes import ItemError, ItemOutcomes, OutcomeKeeper
 from executions.waits import waits
 from workflow_platform.core.logs import log_context
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -80,7 +86,7 @@ class NodeAttempt:
         active: ActiveNodeRun,
         definition: Definition,
         execution: Execution,
-        latest: Mapping[str, Items],
+        past: PastRuns,
         log: Callable[[str, str], None],
         keeper: OutcomeKeeper | None = None,
     ) -> None:
@@ -90,9 +96,10 @@ class NodeAttempt:
         self._node = definition.graph.nodes[active.row.node_id]
         self._type = definition.types[self._node.id]
         self._inputs = active.ready.inputs
+        self._record = past.traces.ancestry.runs[active.row.node_id, active.row.run_index]
         if self._type.join:
             self._add_silent_inputs(definition)
-        self._scope = _scope(definition, execution, latest, self._inputs, active.ready)
+        self._scope = _scope(definition, execution, past, active.ready, self._inputs, self._record)
         self._computes = self._type.computes and not self._type.passes_through(self._node.parameters)
         self._cached = is_cached(self._node, self._type) and not active.resumed
 
@@ -105,7 +112,9 @@ class NodeAttempt:
                 return None
         evaluator = Evaluator(self._scope, budget=Budget())
         try:
-            return run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator, inline=True))
+            return self._traceable(
+                run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator, inline=True))
+            )
         except BudgetExceeded:
             return None
 
@@ -119,7 +128,19 @@ class NodeAttempt:
         workspace = str(self._execution.workspace_id)
         evaluator = sandbox_runner.FallbackEvaluator(self._scope, workspace, self._active.cancelled)
         with log_context(node=self._node.id, attempt=self._active.row.attempt):
-            return run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator), run)
+            return self._traceable(
+                run_node(self._node, self._type, self._inputs, lambda: self._context(evaluator), run)
+            )
+
+    def _traceable(self, outcome: NodeOutcome) -> NodeOutcome:
+        """Keep of the result's lineage what can be stored."""
+        if (result := outcome.result) is not None and result.lineage:
+            counts = {name: len(items) for name, items in result.outputs.items()}
+            lineage = limited(result.lineage, counts)
+            if wrong := misfits(lineage, counts, self._record.count):
+                logger.error("node type %s gave a wrong lineage for %s", self._type.type, ", ".join(wrong))
+            result.lineage = {name: origins for name, origins in lineage.items() if name not in wrong}
+        return outcome
 
     def _add_silent_inputs(self, definition: Definition) -> None:
         """Add the inputs of a join that edges lead to and that received no items. Edited input of a rerun came along no
@@ -206,7 +227,7 @@ def pass_through(node: Node, node_type: NodeType[Any], inputs: dict[str, Items])
     """Return the result of a node that its items pass by."""
     outputs = node_type.output_names(node.parameters)
     items = joined(list(inputs.values()))
-    return NodeResult({outputs[0]: items} if outputs else {})
+    return NodeResult({outputs[0]: items}, {outputs[0]: SAME}) if outputs else NodeResult()
 
 
 def _peak_memory() -> int:
@@ -215,9 +236,13 @@ def _peak_memory() -> int:
 
 
 def _scope(
-    definition: Definition, execution: Execution, latest: Mapping[str, Items], inputs: dict[str, Items], ready: Ready
+    definition: Definition,
+    execution: Execution,
+    past: PastRuns,
+    ready: Ready,
+    inputs: dict[str, Items],
+    record: RecordedRun,
 ) -> ExpressionScope:
-    items = main_of(inputs)
     about = {
         "id": str(execution.pk),
         "mode": execution.mode,
@@ -229,38 +254,13 @@ def _scope(
         "name": execution.workflow.name,
         "active": execution.workflow.active,
     }
+    names = NodeNames(past.latest, definition.graph)
     return ExpressionScope(
-        items,
-        _NamedOutputs(latest, definition.graph),
+        main_of(inputs),
+        LatestOutputs(names, past.latest),
         about,
         workflow,
         definition.settings.get("vars") or {},
-        surroundings.of_node_run(definition, ready, latest),
+        surroundings.of_node_run(definition, ready, past.latest),
+        PairedOutputs(names, definition.graph, past, inputs, record),
     )
-
-
-class _NamedOutputs(Mapping[str, Callable[[], Items]]):
-    """The latest outputs by the id and by the name of their nodes. Built on first use: most node runs use none."""
-
-    def __init__(self, latest: Mapping[str, Items], graph: Graph) -> None:
-        self._latest, self._graph = latest, graph
-
-    def __getitem__(self, name: str) -> Callable[[], Items]:
-        return self._by_name[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name)
-
-    def __len__(self) -> int:
-        return len(self._by_name)
-
-    @cached_property
-    def _by_name(self) -> dict[str, Callable[[], Items]]:
-        by_name: dict[str, Callable[[], Items]] = {}
-        for node_id, items in self._latest.items():
-            by_name[node_id] = by_name[self._graph.nodes[node_id].label] = partial(_identity, items)
-        return by_name
-
-
-def _identity(items: Items) -> Items:
-    return items

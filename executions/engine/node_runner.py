@@ -19,7 +19,9 @@ from executions.domain.effects import Effect
 from executions.domain.errors import NodeError
 from executions.domain.graph import Node
 from executions.domain.items import joined
+from executions.domain.lineage import numbered_from
 from executions.domain.statuses import NodeRunStatus
+from executions.domain.tracing import Traces
 from executions.engine import kept_outcomes
 from executions.engine.checkpoints import Checkpoints
 from executions.engine.definition import Definition
@@ -27,6 +29,7 @@ from executions.engine.flow import Ready, RestoredRun, RunKey
 from executions.engine.kept_outcomes import KeptOutcomes
 from executions.engine.node_attempt import ActiveNodeRun, NodeAttempt, NodeOutcome, error_data, pass_through
 from executions.engine.outputs import check_total_bytes, pack_outputs
+from executions.engine.pairings import PastRuns
 from executions.engine.planner import Planner
 from executions.engine.rerun_choices import RerunChoices
 from executions.engine.result_cache import CachedResult
@@ -69,8 +72,10 @@ class NodeRunner:
         self._run_in_thread, self._on_attempt_ended = run_in_thread, on_attempt_ended
         self._write, self._on_progress = write, on_progress
         self._planner = Planner(self._graph, definition.is_join)
+        self._traces = Traces(self._planner.ancestry)
         self._checkpoints = Checkpoints(state, definition, self._planner)
         self.outputs = self._checkpoints.outputs
+        self.ancestry = self._planner.ancestry
         self._choices = RerunChoices(self._execution)
         self.rows: dict[RunKey, NodeRun] = {}
         self.active: dict[RunKey, ActiveNodeRun] = {}
@@ -94,7 +99,7 @@ class NodeRunner:
         rows = self._restored
         self.rows = {(row.node_id, row.run_index): row for row in rows}
         restored = [
-            RestoredRun((row.node_id, row.run_index), row.inputs, row.output, row.keep_open)
+            RestoredRun((row.node_id, row.run_index), row.inputs, row.output, row.keep_open, row.lineage)
             for row in rows
             if row.status != NodeRunStatus.SKIPPED or row.output is not None
         ]
@@ -186,12 +191,13 @@ class NodeRunner:
     def attempt(self, active: ActiveNodeRun) -> None:
         """Make the attempt: here if it is quick, else in a thread that may block."""
         if self._choices.of(active.row.node_id) == "reuse":
-            self._run_in_thread(partial(self._in_thread, active, partial(self._choices.saved, active.row)))
+            self._run_in_thread(
+                partial(self._in_thread, active, partial(self._choices.saved, active.row, active.ready.inputs))
+            )
             return
         log = partial(self._log, active)
-        attempt = NodeAttempt(
-            active, self._definition, self._execution, dict(self.outputs.latest), log, self._keeper(active)
-        )
+        past = PastRuns(self._traces, self.rows, dict(self.outputs.latest))
+        attempt = NodeAttempt(active, self._definition, self._execution, past, log, self._keeper(active))
         if (outcome := attempt.run_inline()) is not None:
             self.ended_attempts.append((active, outcome))
         else:
@@ -333,7 +339,9 @@ class NodeRunner:
         names = self._definition.types[node.id].output_names(node.parameters)
         made = active.outcomes.result(items or [{}], error_output(node.on_error, names), error)
         outputs, sizes = pack_outputs(made.outputs)
-        result = NodeResult(outputs, made.lineage if items else {}, failed_items=made.failed, error=made.error)
+        first = self.ancestry.runs[active.row.node_id, active.row.run_index].first
+        lineage = numbered_from(first, made.lineage, len(items)) if items else {}
+        result = NodeResult(outputs, lineage, failed_items=made.failed, error=made.error)
         if made.succeeded:
             return self._checkpoints.complete(active, result, sizes, self._busy_nodes())
         return self._checkpoints.fail_and_continue(active, result, sizes, node.on_error, self._busy_nodes())

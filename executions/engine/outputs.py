@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
+from executions.domain.ancestry import Source
 from executions.domain.errors import NodeError
 from executions.domain.final_outputs import FinalOutputs
 from executions.domain.items import Items, NotStorable, PackedItems, joined, pack, sample_of
@@ -60,6 +61,15 @@ class ExecutionOutputs:
         if len(keys) == 1:
             return node_id, first
         return node_id, {next(iter(first)): joined([items for key in keys for items in self._results[key].values()])}
+
+    @property
+    def result_sources(self) -> dict[str, list[Source]]:
+        """The outputs that the items of `result` are from, by its outputs."""
+        keys = sorted(self._results, key=lambda key: (self._places[key[0]], key[1]))
+        sources = [Source(key, name, len(items)) for key in keys for name, items in self._results[key].items()]
+        if len(keys) <= 1:
+            return {source.output: [source] for source in sources}
+        return {sources[0].output: sources}
 
     def state(self, execution: Execution) -> dict[str, Any] | None:
         """Return what a web process that waits for the execution needs; None if that is too large for a message."""

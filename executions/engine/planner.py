@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from executions.domain.ancestry import Ancestry
 from executions.domain.graph import Edge, Graph
 from executions.domain.items import Items
+from executions.domain.lineage import Lineage
 from executions.engine.flow import Flow, Ready, RestoredRun, RunKey
 from executions.engine.gathering import Gatherings
 
@@ -22,6 +24,8 @@ class Planner:
         self._graph = graph
         self._is_join = is_join
         self._gatherings = Gatherings(graph)
+        self.ancestry = Ancestry()
+        """Where the items of every node run are from."""
         self._ready: list[Ready] = []
         self._active: set[RunKey] = set()
         self._busy: Counter[str] = Counter()
@@ -44,10 +48,11 @@ class Planner:
         self._make_ready(node_id, [Flow((node_id, -1), "", "main", items)])
 
     def completed(
-        self, key: RunKey, outputs: Mapping[str, Items], *, keep_open: bool = False
+        self, key: RunKey, outputs: Mapping[str, Items], *, keep_open: bool = False, lineage: Lineage | None = None
     ) -> list[tuple[Edge, Items]]:
         """Record the end of a node run. Returns the edges along which items flow, with the items."""
         node_id = key[0]
+        self.ancestry.ended(key, lineage, keep_open=keep_open)
         was_active = key in self._active
         self._active.discard(key)
         self._busy[node_id] -= was_active
@@ -137,6 +142,8 @@ class Planner:
             node_id, run_index = run.key
             self._next_run_index[node_id] = max(self._next_run_index.get(node_id, 0), run_index + 1)
             ready = self._add_iteration(node_id, run_index, _stored_flows(run, outputs, entries))
+            if run.outputs is not None:
+                self.ancestry.ended(run.key, run.lineage, keep_open=run.keep_open)
             if run.outputs is None:
                 self._active.add(run.key)
                 self._busy[node_id] += 1
@@ -195,6 +202,7 @@ class Planner:
         iterations = self._iterations.setdefault(node_id, [])
         iterations.append(ready.inputs.get("main", []))
         ready.iterations = list(iterations)
+        self.ancestry.began((node_id, run_index), ready.sources)
         return ready
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from executions.domain.effects import Choice
 from executions.domain.errors import NodeError
+from executions.domain.items import Items
 from executions.engine.node_attempt import NodeOutcome
 from executions.engine.outputs import pack_outputs
 from executions.models import Execution, NodeRun
@@ -26,16 +28,17 @@ class RerunChoices:
         """Return what happens to the node."""
         return self._choices.get(node_id, "run")
 
-    def saved(self, row: NodeRun) -> NodeOutcome:
-        """Return the saved output for a node run, as the outcome of an attempt. It reads the database."""
+    def saved(self, row: NodeRun, inputs: Mapping[str, Items]) -> NodeOutcome:
+        """Return the saved output for a node run that received `inputs`, as the outcome of an attempt. It reads the
+        database."""
         began = time.perf_counter()
         try:
-            result, sizes = self._read(row)
+            result, sizes = self._read(row, inputs)
         except NodeError as error:
             return NodeOutcome(None, error, (time.perf_counter() - began) * 1000)
         return NodeOutcome(result, None, round((time.perf_counter() - began) * 1000, 3), sizes=sizes)
 
-    def _read(self, row: NodeRun) -> tuple[NodeResult, dict[str, int]]:
+    def _read(self, row: NodeRun, inputs: Mapping[str, Items]) -> tuple[NodeResult, dict[str, int]]:
         run: Any = None
         if self._original is not None:
             runs = NodeRun.objects.filter(execution=self._original, node_id=row.node_id, run_index=row.run_index)
@@ -46,4 +49,23 @@ class RerunChoices:
                 " Choose run or skip for the node."
             )
         outputs, sizes = pack_outputs(run.output)
-        return NodeResult(outputs, taken_from=run.pk), sizes
+        lineage = run.lineage if run.lineage and self._received(run, inputs) else {}
+        return NodeResult(outputs, lineage, taken_from=run.pk), sizes
+
+    def _received(self, run: NodeRun, inputs: Mapping[str, Items]) -> bool:
+        """Return whether the original node run received the same items, so that its lineage holds for these."""
+        if run.inputs.keys() != inputs.keys():
+            return False
+        for name, references in run.inputs.items():
+            items = [item for reference in references for item in self._referred(reference)]
+            if items != list(inputs[name]):
+                return False
+        return True
+
+    def _referred(self, reference: Mapping[str, Any]) -> Items:
+        runs = NodeRun.objects.filter(
+            execution=self._original, node_id=reference["node"], run_index=reference["run_index"]
+        )
+        output = runs.values_list("output", flat=True).first() or {}
+        items: Items = output.get(reference["output"], [])
+        return items

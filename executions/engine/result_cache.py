@@ -12,13 +12,16 @@ from uuid import UUID
 from django.conf import settings
 
 from executions import cache
+from executions.domain.ancestry import Ancestry
 from executions.domain.binaries import references_in
 from executions.domain.errors import NodeError
 from executions.domain.graph import Node
+from executions.domain.input_origins import origins_in_input
 from executions.domain.items import Items
+from executions.domain.lineage import Lineage
 from executions.domain.statuses import NodeRunStatus
 from executions.engine.definition import Definition
-from executions.engine.outputs import pack_outputs
+from executions.engine.outputs import ExecutionOutputs, pack_outputs
 from executions.models import Execution, NodeRun
 from executions.nodes.base import NodeContext, NodeResult, NodeType
 
@@ -52,17 +55,18 @@ def run_cached(
     if answer is None:
         return run(context)
     if isinstance(answer, cache.Hit):
-        return NodeResult(answer.value, from_cache=True)
-    outputs: dict[str, Items] | None = None
+        return NodeResult(answer.value["outputs"], answer.value["lineage"], from_cache=True)
+    value: dict[str, Any] | None = None
     try:
         if context.cancelled.is_set():
             raise NodeError("Cancelled.")
         result = run(context)
         if result.wait_for is None and not result.keep_open and result.response is None and not result.failed_items:
             outputs, _ = pack_outputs(result.outputs)
+            value = {"outputs": outputs, "lineage": result.lineage}
         return result
     finally:
-        answer.resolve(outputs, keep=outputs is not None and not _has_files(outputs))
+        answer.resolve(value, keep=value is not None and not _has_files(value["outputs"]))
 
 
 def _has_files(outputs: Mapping[str, Items]) -> bool:
@@ -78,6 +82,8 @@ class CachedResult:
     node: str | None
     outputs: dict[str, Items]
     response: dict[str, Any] | None
+    lineage: Lineage
+    """Which items of the execution's input the outputs came from."""
 
 
 class ExecutionCache:
@@ -106,7 +112,9 @@ class ExecutionCache:
                 self._flight = answer
                 return None
             value = answer.value
-            return CachedResult(UUID(value["execution"]), value["node"], value["outputs"], value["response"])
+            return CachedResult(
+                UUID(value["execution"]), value["node"], value["outputs"], value["response"], value["lineage"]
+            )
         except Exception:
             logger.exception(
                 "the result cache failed; the execution runs without it",
@@ -114,14 +122,22 @@ class ExecutionCache:
             )
             return None
 
-    def set_result(
-        self, node: str | None, outputs: dict[str, Items], response: dict[str, Any] | None, rows: Iterable[NodeRun]
-    ) -> None:
+    def set_result(self, outputs: ExecutionOutputs, ancestry: Ancestry, rows: Iterable[NodeRun]) -> None:
         """Note the result of an execution that completes; it is stored only if no node failed."""
+        if not self.enabled or (result := outputs.result) is None:
+            return
+        node, items = result
         is_whole = all(row.status != NodeRunStatus.FAILED and not row.failed_items for row in rows)
-        if is_whole and not _has_files(outputs):
-            self._value = {"execution": str(self._execution.pk), "node": node, "outputs": outputs}
-            self._value["response"] = response
+        if not is_whole or _has_files(items):
+            return
+        origins = {name: origins_in_input(ancestry, sources) for name, sources in outputs.result_sources.items()}
+        self._value = {
+            "execution": str(self._execution.pk),
+            "node": node,
+            "outputs": items,
+            "response": outputs.response,
+            "lineage": {name: known for name, known in origins.items() if known is not None},
+        }
 
     def confirm(self) -> None:
         """Note that the end of the execution is committed: from now on its result may be stored."""

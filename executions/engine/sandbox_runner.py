@@ -13,6 +13,7 @@ from django.conf import settings
 from executions.domain.errors import NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionError, ExpressionScope
 from executions.domain.items import PACKED_BYTES, Items, PackedItems, chunks_of
+from executions.domain.lineage import MAX_ORIGINS
 from executions.nodes.base import NodeContext, NodeResult, NodeType
 from executions.nodes.item_outcomes import ItemError
 from workflow_platform.core.sandbox.pool import sandbox
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 HEAD_BYTES = 2**20
 """Bytes of a reply's head, which the limit for outputs does not count."""
+ORIGINS_BYTES = 8 * MAX_ORIGINS
+"""The most bytes of a reply's lineage, which the limit for outputs does not count."""
 BATCH = 200
 """Items whose parameters are resolved in one task."""
 
@@ -67,6 +70,7 @@ def _result(reply: Reply, context: NodeContext[Any]) -> NodeResult:
     error = head["item_error"]
     return NodeResult(
         outputs,
+        orjson.loads(next(chunks)),
         keep_open=head["keep_open"],
         failed_items=head["failed_items"],
         error=None if error is None else ItemError(**error),
@@ -155,12 +159,14 @@ def _task(
         "surroundings": scope.surroundings_in(source),
     }
     head |= {"inputs": described, "nodes": list(nodes.values()), "words": words}
+    head["pairings"] = scope.paired_in(source)
+    head["lineage_bytes"] = min(ORIGINS_BYTES, settings.NODE_OUTPUT_MAX_BYTES)
     return Task(
         f"executions.nodes.in_sandbox:{function}",
         [orjson.dumps(head), *arrays],
         settings.NODE_CPU_SECONDS,
         settings.NODE_MEMORY_MB * 2**20,
-        settings.NODE_OUTPUT_MAX_BYTES + HEAD_BYTES,
+        settings.NODE_OUTPUT_MAX_BYTES + HEAD_BYTES + head["lineage_bytes"],
     )
 
 

@@ -92,7 +92,7 @@ def about(run: NodeRun) -> dict[str, Any]:
 
 def finish_without_lease(execution: Execution, status: ExecutionStatus, data: dict[str, Any]) -> list[NewEvent]:
     """End an execution that no worker holds. The caller has locked its row and saves it."""
-    runs = list(NodeRun.objects.filter(execution=execution).defer("output", "inputs"))
+    runs = list(NodeRun.objects.filter(execution=execution).defer("output", "inputs", "lineage"))
     now = timezone.now()
     for run in runs:
         if not NodeRunStatus(run.status).ended:

@@ -53,7 +53,7 @@ def old_runs(execution: Execution) -> list[OldRun]:
             {name: (items, size) for name, (items, size) in outputs.get(run.pk, {}).items()},
             run.pk in outputs or run.status == NodeRunStatus.SKIPPED,
         )
-        for run in runs.defer("output", "inputs").order_by("id")
+        for run in runs.defer("output", "inputs", "lineage").order_by("id")
     ]
 
 

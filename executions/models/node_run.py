@@ -34,9 +34,14 @@ class NodeRun(models.Model):
     )
     inputs = OrderedJSONField(
         default=dict,
-        help_text='Where its items came from: {input: [{"node", "run_index", "output"}]}; {} for the trigger.',
+        help_text='Where its items came from: {input: [{"node", "run_index", "output", "items"}]}; {} for the trigger.',
     )
     output = OrderedJSONField(null=True, help_text="{output: [item]}; the checkpoint that recovery continues from.")
+    lineage = OrderedJSONField(
+        null=True,
+        help_text='Which input items the items of each output came from: {output: "same" or [origin]}. The input items'
+        " are numbered over all inputs, sorted by the length of the name and the name. Missing: unknown.",
+    )
     output_items = models.PositiveIntegerField(default=0)
     output_bytes = models.BigIntegerField(default=0)
     failed_items = models.PositiveIntegerField(

@@ -9,6 +9,7 @@ from django.db.models import Q
 from pydantic import Field
 
 from executions.domain.errors import NodeError
+from executions.domain.lineage import SAME
 from executions.models import WaitKind
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, WaitFor
 from workflow_platform.core.accounts.models import User
@@ -62,7 +63,7 @@ class Approval(NodeType[ApprovalParameters]):
             decision = context.outcome or {"decision": "expired", "by": None, "at": None, "comment": "", "fields": {}}
             details = {name: value for name, value in decision.items() if name != "fields"}
             items = [item | decision["fields"] | {"approval": details} for item in context.items]
-            return NodeResult({decision["decision"]: items})
+            return NodeResult({decision["decision"]: items}, {decision["decision"]: SAME})
         assert context.node_run is not None
         parameters = context.parameters()
         assignee = _member(context.node_run.execution.workspace_id, parameters.assignee)

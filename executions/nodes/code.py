@@ -49,8 +49,9 @@ class Code(NodeType[CodeParameters]):
         # Code is not a template. It can read its whole scope: the nodes that it names, and the variables.
         scope, code = context.evaluator.scope, str(context.node.parameters.get("code"))
         execution = scope.execution if "execution" in code else None
+        named, paired = scope.named_in(code), scope.paired_in(code)
         words = [scope.workflow, scope.vars, execution, scope.surroundings_in(code)]
-        return [context.node.parameters, scope.items, scope.named_in(code), *words]
+        return [context.node.parameters, scope.items, named, paired, *words]
 
     def run(self, context: NodeContext[CodeParameters]) -> NodeResult:
         # The code may contain `{{`; it is not a template and is used as it is.
@@ -78,7 +79,7 @@ class Code(NodeType[CodeParameters]):
         if result.error is not None:
             raise NodeError(result.error, retryable=result.retryable)
         try:
-            return NodeResult({"main": result.items()})
+            return NodeResult({"main": result.items()}, result.lineage())
         except NotItems as error:
             raise NodeError(str(error)) from None
 

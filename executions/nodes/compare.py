@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
 
-from executions.domain.items import Item
+from executions.domain.items import Item, Items
+from executions.domain.lineage import Origin, compact
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import identity
 from executions.nodes.paths import MISSING, FieldPath, read
@@ -50,24 +52,41 @@ class Compare(NodeType[CompareParameters]):
         ignored = frozenset(parameters.ignore) | renamed | (set(fields) if renamed else set())
         unmatched: dict[tuple[bytes, ...], deque[int]] = defaultdict(deque)
         second = context.inputs.get("input2", [])
+        begins = _begins(context.inputs)
         for index, item in enumerate(second):
             if (key := _key(item, other_fields)) is not None:
                 unmatched[key].append(index)
         outputs: dict[str, list[Item]] = {name: [] for name in self.outputs}
+        origins: dict[str, list[Origin]] = {name: [] for name in self.outputs}
         matched: set[int] = set()
-        for item in context.inputs.get("input1", []):
+        for number, item in enumerate(context.inputs.get("input1", []), begins["input1"]):
             key = _key(item, fields)
             if key is None or not unmatched.get(key):
                 outputs["only_1"].append(item)
+                origins["only_1"].append(number)
                 continue
             index = unmatched[key].popleft()
             matched.add(index)
             if differing := _differing(item, second[index], ignored):
-                outputs["different"].append({"input1": item, "input2": second[index], "different": differing})
+                name, out = "different", {"input1": item, "input2": second[index], "different": differing}
             else:
-                outputs["same"].append(item)
-        outputs["only_2"] = [item for index, item in enumerate(second) if index not in matched]
-        return NodeResult(outputs)
+                name, out = "same", item
+            outputs[name].append(out)
+            origins[name].append([number, begins["input2"] + index])
+        for index, item in enumerate(second):
+            if index not in matched:
+                outputs["only_2"].append(item)
+                origins["only_2"].append(begins["input2"] + index)
+        count = sum(map(len, context.inputs.values()))
+        return NodeResult(outputs, {name: compact(numbers, count) for name, numbers in origins.items()})
+
+
+def _begins(inputs: Mapping[str, Items]) -> dict[str, int]:
+    """Return the number of the first item of each input."""
+    begins, number = {"input1": 0, "input2": 0}, 0
+    for name, items in inputs.items():
+        begins[name], number = number, number + len(items)
+    return begins
 
 
 def _key(item: dict[str, Any], fields: list[str]) -> tuple[bytes, ...] | None:

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from executions.domain.credential_types import CryptoSecret
 from executions.domain.errors import NodeError
+from executions.domain.lineage import SAME
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import text
 from executions.nodes.credential_checks import wrong_types
@@ -97,7 +98,7 @@ class Crypto(NodeType[CryptoParameters]):
                 out.append(with_value(item, parameters.into, _result(parameters, key)))
             except ValueError as error:
                 raise NodeError(f"parameters.{error} (item {index}).") from None
-        return NodeResult({"main": out})
+        return NodeResult({"main": out}, {"main": SAME})
 
 
 def _key(context: NodeContext[CryptoParameters]) -> str:

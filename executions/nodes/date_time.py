@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 
 from executions.domain.errors import NodeError
+from executions.domain.lineage import SAME
 from executions.nodes import moments
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.paths import FieldPath, with_value
@@ -91,7 +92,7 @@ class DateTime(NodeType[DateTimeParameters]):
             except (ValueError, OverflowError) as error:
                 raise NodeError(f"{_named(error)} (item {index}).") from None
             out.append(with_value(item, parameters.into, result))
-        return NodeResult({"main": out})
+        return NodeResult({"main": out}, {"main": SAME})
 
 
 class _BadField(ValueError):

@@ -54,7 +54,7 @@ class ExecuteWorkflow(NodeType[ExecuteWorkflowParameters]):
         child = context.start_child(parameters.workflow, context.items, parameters.wait)
         if not parameters.wait:
             item = {"execution": str(child.pk), "workflow": str(child.workflow_id), "status": child.status}
-            return NodeResult({"main": [item]})
+            return NodeResult({"main": [item]}, {"main": [list(range(len(context.items)))]})
         reason = f"Waiting for execution {child.pk} of {child.workflow.name!r}."
         return NodeResult(wait_for=WaitFor(reason, kind=WaitKind.EXECUTION, child=child))
 
@@ -65,7 +65,8 @@ def _result(outcome: dict[str, Any]) -> NodeResult:
     if status == ExecutionStatus.COMPLETED.value:
         if outcome.get("error"):
             raise NodeError(outcome["error"])
-        return NodeResult({"main": outcome["items"]})
+        origins = outcome.get("origins")  # in the child's input, which are the items of this node run
+        return NodeResult({"main": outcome["items"]}, {} if origins is None else {"main": origins})
     message = f"The execution {outcome.get('execution')} ended with status {status}"
     message += f": {outcome['error']}" if outcome.get("error") else "."
     raise NodeError(message, retryable=status != ExecutionStatus.CANCELLED.value)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -12,8 +13,9 @@ from executions.domain.items import Item, Items
 from executions.nodes.base import ItemNodeType, NodeContext, Parameters, UsableCredential
 from executions.nodes.http.answers import item_of
 from executions.nodes.http.bodies import build_body
+from executions.nodes.http.pages import PageSequence, Pagination, Place
 from executions.nodes.http.sending import MAX_REDIRECTS, NodeRequest, Redirects, RequestSender, Url, fail_on_status
-from executions.nodes.http.texts import Headers, ListFormat
+from executions.nodes.http.texts import Headers, ListFormat, text_of
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 EFFECTS: dict[str, Effect] = {
@@ -65,6 +67,9 @@ class HttpRequestParameters(Parameters):
         True, title="Fail on error status", description="Fail if the response status is not a success."
     )
     batch: Batch | None = Field(None, title="Batches", description="Pauses between the requests of many items.")
+    pagination: Pagination | None = Field(
+        None, title="Pagination", description="Fetches further pages. Each page is an item."
+    )
 
 
 class HttpRequest(ItemNodeType[HttpRequestParameters]):
@@ -89,12 +94,46 @@ class HttpRequest(ItemNodeType[HttpRequestParameters]):
         parameters = context.parameters(index)
         _pause(context, parameters.batch, index)
         request = _request(context, parameters, index)
-        sender = RequestSender(credential, context.cancelled, parameters.timeout_seconds, parameters.redirects)
-        response = sender.send(request)
-        if parameters.fail_on_error_status:
-            fail_on_status(request, response, parameters.redirects)
-        # With a credential the body must be values, in which its secrets can be redacted.
-        return {"main": [item_of(context, response, packed=credential is None)]}
+        call = partial(_call, context, parameters, credential)
+        if parameters.pagination is None:
+            return {"main": [call(request)[0]]}
+        rebuild = partial(_with_parameter, context, parameters, index)
+        return {"main": list(PageSequence(request, parameters.pagination, call, rebuild, context.cancelled).all())}
+
+
+def _call(
+    context: NodeContext[HttpRequestParameters],
+    parameters: HttpRequestParameters,
+    credential: UsableCredential | None,
+    request: NodeRequest,
+) -> tuple[Item, int]:
+    """Send a request. Returns the answer as an item, and the size of its body. Raises NodeError."""
+    sender = RequestSender(credential, context.cancelled, parameters.timeout_seconds, parameters.redirects)
+    response = sender.send(request)
+    pagination = parameters.pagination
+    if parameters.fail_on_error_status and not (pagination and response.status in pagination.end_statuses):
+        fail_on_status(request, response, parameters.redirects)
+    # With a credential the body must be values, in which its secrets can be redacted; with pages, to find the next.
+    packed = credential is None and pagination is None
+    return item_of(context, response, packed=packed), len(response.body)
+
+
+def _with_parameter(
+    context: NodeContext[HttpRequestParameters],
+    parameters: HttpRequestParameters,
+    index: int,
+    place: Place,
+    name: str,
+    value: Any,
+) -> NodeRequest:
+    """Return the request with a parameter set in its query, body or headers. Raises NodeError."""
+    fields = getattr(parameters, place)
+    if fields is None and place == "body":
+        fields = {}
+    if not isinstance(fields, dict):
+        raise NodeError(f"parameters.pagination.place: the body must be an object, in which {name!r} is set.")
+    added = {name: text_of(value) if place == "headers" else value}
+    return _request(context, parameters.model_copy(update={place: fields | added}), index)
 
 
 def _pause(context: NodeContext[HttpRequestParameters], batch: Batch | None, index: int) -> None:

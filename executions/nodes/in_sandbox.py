@@ -17,13 +17,14 @@ from executions.domain.errors import NodeError
 from executions.domain.expressions import Evaluator, ExpressionError, ExpressionScope
 from executions.domain.graph import Node
 from executions.domain.items import Items, NotStorable, PackedItems, chunks_of, main_of, pack, sample_of
+from executions.domain.lineage import limited
 from executions.nodes.base import NodeContext, NodeResult, NodeType
 
 LOG_LINES = 100
 
 
 def run(parts: list[bytes]) -> list[bytes]:
-    """Run the node. Returns a JSON head with the outputs' names and counts, or the error, followed by the chunks."""
+    """Run the node. Returns a JSON head with the outputs' names and counts, or the error; then chunks and lineage."""
     request = _Request(parts)
     node_type: NodeType[Any] = getattr(import_module(request.head["module"]), request.head["class"])()
     logs: list[tuple[str, str]] = []
@@ -39,7 +40,7 @@ def run(parts: list[bytes]) -> list[bytes]:
     if (resolved := request.head["resolved"]) is not None:
         context.resolved = {n: node_type.Parameters.model_validate(value) for n, value in enumerate(resolved)}
     try:
-        head, chunks = _encoded(node_type.run(context))
+        head, chunks = _encoded(node_type.run(context), request.head["lineage_bytes"])
     except NodeError as error:
         head, chunks = {"error": str(error), "retryable": error.retryable}, []
     except NotStorable as error:
@@ -51,8 +52,9 @@ def run(parts: list[bytes]) -> list[bytes]:
     return [orjson.dumps(head | {"logs": logs[:LOG_LINES]}), *chunks]
 
 
-def _encoded(result: NodeResult) -> tuple[dict[str, Any], list[bytes]]:
-    """Encode a result: the head, and the chunks of its outputs. Raises NodeError, NotStorable."""
+def _encoded(result: NodeResult, lineage_bytes: int) -> tuple[dict[str, Any], list[bytes]]:
+    """Encode a result: the head, the chunks of its outputs, and its lineage, or none if that is larger than
+    `lineage_bytes`. Raises NodeError, NotStorable."""
     outputs, chunks = list[dict[str, Any]](), list[bytes]()
     for name, items in result.outputs.items():
         try:
@@ -62,6 +64,9 @@ def _encoded(result: NodeResult) -> tuple[dict[str, Any], list[bytes]]:
             raise NodeError(f"The output is not JSON: {error}.") from None
         outputs.append({"name": name, "counts": counts, "sample": sample_of(items)})
         chunks += texts
+    counted = {name: len(items) for name, items in result.outputs.items()}
+    lineage = orjson.dumps(limited(result.lineage, counted))
+    chunks.append(lineage if len(lineage) <= lineage_bytes else b"{}")
     head = {"outputs": outputs, "keep_open": result.keep_open, "failed_items": result.failed_items}
     item_error = None if result.error is None else asdict(result.error)
     return head | {"item_error": item_error, "all_failed": result.all_failed}, chunks
@@ -97,8 +102,15 @@ class _Request:
         """Return the scope of the expressions."""
         words = self.head["words"]
         nodes = {name: (lambda items=items: items) for name, items in self.nodes.items()}
+        pairings = {name: (lambda made=made: made) for name, made in self.head["pairings"].items()}
         return ExpressionScope(
-            main_of(self.inputs), nodes, words["execution"], words["workflow"], words["vars"], words["surroundings"]
+            main_of(self.inputs),
+            nodes,
+            words["execution"],
+            words["workflow"],
+            words["vars"],
+            words["surroundings"],
+            pairings,
         )
 
 

@@ -106,11 +106,11 @@ def _add(items: list[Item], origins: list[Origin], place: int, item: Item, origi
     if place == len(items):
         items.append(item)
         origins.append(origin)
-    elif isinstance(known := origins[place], int):
+    elif not isinstance(known := origins[place], list):
         items[place], origins[place] = joined_item(items[place], item), merged_origin(known, origin)
     else:
         items[place].update(item | _files(items[place], item))  # made above, so no other node has it
-        known += [origin] if isinstance(origin, int) else origin
+        known += _numbers(origin)
 
 
 def joined_item(one: Item, other: Item) -> Item:
@@ -125,4 +125,9 @@ def _files(one: Item, other: Item) -> Item:
 
 def merged_origin(one: Origin, other: Origin) -> Origin:
     """Return the origin of an item that was made of two."""
-    return [*([one] if isinstance(one, int) else one), *([other] if isinstance(other, int) else other)]
+    return [*_numbers(one), *_numbers(other)]
+
+
+def _numbers(origin: Origin) -> list[int]:
+    """Return an origin of a join, which is never unknown, as a list."""
+    return origin if isinstance(origin, list) else [] if origin is None else [origin]

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from executions.domain.lineage import compact
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 MAX_COUNT = 10_000_000
@@ -30,4 +31,5 @@ class Limit(NodeType[LimitParameters]):
         else:
             stop = max(0, len(context.items) - parameters.offset)
             start = max(0, stop - parameters.count)
-        return NodeResult({"main": context.items[start:stop]})
+        kept = range(len(context.items))[start:stop]
+        return NodeResult({"main": context.items[start:stop]}, {"main": compact([*kept], len(context.items))})

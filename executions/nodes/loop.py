@@ -25,5 +25,7 @@ class Loop(NodeType[LoopParameters]):
         first, *returned = context.turns
         begin = len(returned) * size
         if batch := first[begin : begin + size]:
-            return NodeResult({"loop": batch}, keep_open=True)
-        return NodeResult({"done": joined(returned)})
+            return NodeResult({"loop": batch}, {"loop": list(range(begin, begin + len(batch)))}, keep_open=True)
+        done = joined(returned)
+        # The items that came back are numbered after those with which the loop opened.
+        return NodeResult({"done": done}, {"done": list(range(len(first), len(first) + len(done)))})

@@ -39,13 +39,13 @@ def addresses_in(field: str, value: str | list[str], index: int) -> list[str]:
 
 
 def _entries(text: str) -> Iterator[str]:
-    return (entry for found in _ENTRY.finditer(text) if (entry := found[0].strip(" \t")))
+    return (entry for found in _ENTRY.finditer(text) if (entry := found[0].strip()))
 
 
 def _checked(entry: str, field: str, index: int) -> str:
     found = _NAMED.fullmatch(entry) or _COMMENTED.fullmatch(entry)
     name, address = (found["name"], found["address"]) if found else ("", entry)
-    address, name = address.strip(" \t"), name.strip(" \t")
+    address, name = address.strip(), name.strip()
     try:
         if any(ord(c) < 32 or ord(c) == 127 or c in "\x85\u2028\u2029" for c in entry.replace("\t", " ")):
             raise ValidationError("control character")

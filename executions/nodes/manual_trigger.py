@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from executions.domain.lineage import SAME
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
@@ -14,4 +15,6 @@ class ManualTrigger(NodeType[Parameters]):
     trigger = True
 
     def run(self, context: NodeContext[Any]) -> NodeResult:
-        return NodeResult({"main": context.items or [{}]})
+        if context.items:
+            return NodeResult({"main": context.items}, {"main": SAME})
+        return NodeResult({"main": [{}]}, {"main": [[]]})

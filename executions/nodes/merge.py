@@ -120,7 +120,7 @@ def _natural(name: str) -> tuple[int, str]:
 
 
 def _first_numbers(inputs: Mapping[str, Items]) -> dict[str, int]:
-    """Return the number of each input's first item: they are counted over the inputs in order of arrival."""
+    """Return the number of each input's first item: they are counted over the inputs in their order."""
     firsts, count = dict[str, int](), 0
     for name, items in inputs.items():
         firsts[name] = count

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from executions.domain.lineage import SAME
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
 
@@ -13,4 +14,4 @@ class NoOp(NodeType[Parameters]):
     category = "flow"
 
     def run(self, context: NodeContext[Any]) -> NodeResult:
-        return NodeResult({"main": context.items})
+        return NodeResult({"main": context.items}, {"main": SAME})

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from executions.domain.items import Item
+from executions.domain.lineage import Origin, compact
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import identity
 from executions.nodes.paths import FieldPath, read
@@ -32,11 +33,17 @@ class RemoveDuplicates(NodeType[RemoveDuplicatesParameters]):
     def run(self, context: NodeContext[RemoveDuplicatesParameters]) -> NodeResult:
         parameters = context.parameters()
         seen: set[tuple[bytes, ...]] = set()
-        kept: list[Item] = []
+        items = list(context.items)
+        kept, out = list[Origin](), list[Item]()
         last = parameters.keep == "last"
-        for item in reversed(context.items) if last else context.items:
+        for index in reversed(range(len(items))) if last else range(len(items)):
+            item = items[index]
             key = tuple(identity(read(item, f)) for f in parameters.fields) if parameters.fields else (identity(item),)
             if key not in seen:
                 seen.add(key)
-                kept.append(item)
-        return NodeResult({"main": kept[::-1] if last else kept})
+                kept.append(index)
+                out.append(item)
+        if last:
+            kept.reverse()
+            out.reverse()
+        return NodeResult({"main": out}, {"main": compact(kept, len(items))})

@@ -8,6 +8,7 @@ import re2  # linear time for every pattern: no catastrophic backtracking
 from pydantic import Field
 
 from executions.domain.errors import NodeError
+from executions.domain.lineage import SAME
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.paths import FieldPath
 
@@ -59,7 +60,7 @@ class RenameKeys(NodeType[RenameKeysParameters]):
                 out.append(renaming.renamed(item, ""))
             except NodeError as error:
                 raise NodeError(f"{error} (item {index}).") from None
-        return NodeResult({"main": out})
+        return NodeResult({"main": out}, {"main": SAME})
 
 
 def _compile(rename: RenamePattern, index: int) -> tuple[Any, Callable[[Any], str]]:

@@ -7,6 +7,7 @@ import orjson
 from pydantic import Field
 
 from executions.domain.errors import NodeError
+from executions.domain.lineage import SAME
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.http.hook_responses import MAX_BODY_BYTES, MAX_HEADERS, header_problems
 from executions.nodes.http.texts import Headers
@@ -48,7 +49,7 @@ class RespondToWebhook(NodeType[RespondToWebhookParameters]):
         response = parameters.model_dump()
         if (size := len(orjson.dumps(response))) > MAX_BODY_BYTES:
             raise NodeError(f"parameters.body: the response has {size} bytes; the limit is {MAX_BODY_BYTES}.")
-        return NodeResult({"main": context.items}, response=response)
+        return NodeResult({"main": context.items}, {"main": SAME}, response=response)
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         """Return (path, code, message) for each invalid parameter, and for each header that a workflow may not set."""

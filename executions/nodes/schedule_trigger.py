@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from executions.domain.graph import strings_in
+from executions.domain.lineage import SAME
 from executions.domain.schedule_rule import MAX_SECONDS, BadRule, ScheduleRule, checked_cron, checked_timezone
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 
@@ -96,8 +97,8 @@ class ScheduleTrigger(NodeType[ScheduleTriggerParameters]):
 
     def run(self, context: NodeContext[Any]) -> NodeResult:
         if context.items:
-            return NodeResult({"main": context.items})
+            return NodeResult({"main": context.items}, {"main": SAME})
         now = datetime.now(UTC)  # started manually
         parameters = context.parameters()
         zone = parameters.timezone if "timezone" in parameters.model_fields_set else context.timezone
-        return NodeResult({"main": [item_of(now, now, zone, False, 0)]})
+        return NodeResult({"main": [item_of(now, now, zone, False, 0)]}, {"main": [[]]})

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from executions.domain.lineage import compact
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.comparing import natural, number, text
 from executions.nodes.paths import MISSING, FieldPath, read
@@ -47,10 +48,12 @@ class Sort(NodeType[SortParameters]):
     def run(self, context: NodeContext[SortParameters]) -> NodeResult:
         parameters = context.parameters()
         items = list(context.items)
+        order = list(range(len(items)))
         for by in reversed(parameters.fields):  # the sort is stable, so the first field is sorted last
             descending = by.direction == "descending"
-            items.sort(key=_key(by, descending, parameters.case_sensitive), reverse=descending)
-        return NodeResult({"main": items})
+            keys = [*map(_key(by, descending, parameters.case_sensitive), items)]
+            order.sort(key=keys.__getitem__, reverse=descending)
+        return NodeResult({"main": [items[index] for index in order]}, {"main": compact([*order], len(items))})
 
 
 def _key(by: SortField, descending: bool, case_sensitive: bool) -> Callable[[dict[str, Any]], tuple[Any, ...]]:

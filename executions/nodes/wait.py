@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from executions.domain.errors import NodeError
+from executions.domain.lineage import SAME
 from executions.models import WaitKind
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters, WaitFor
 
@@ -68,7 +69,7 @@ class WaitNode(NodeType[WaitParameters]):
         if parameters.webhook:
             return _wait_for_call(context, parameters)
         if context.resumed:
-            return NodeResult({"main": context.items})
+            return NodeResult({"main": context.items}, {"main": SAME})
         if (parameters.seconds is None) == (parameters.until is None):
             raise NodeError(f"parameters: {WAYS}")
         until = parameters.until or datetime.now(UTC) + timedelta(seconds=parameters.seconds or 0)
@@ -85,10 +86,10 @@ def _wait_for_call(context: NodeContext[WaitParameters], parameters: WaitParamet
         until = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
         return NodeResult(wait_for=WaitFor("Waiting for a call to the resume URL.", until, WaitKind.WEBHOOK))
     if context.outcome is not None:
-        return NodeResult({"main": [context.outcome]})
+        return NodeResult({"main": [context.outcome]}, {"main": [list(range(len(context.items)))]})
     if parameters.on_timeout == "error":
         raise NodeError(
             f"No call was received within {seconds:g} s." if seconds else "No call was received in time.",
             retryable=True,
         )
-    return NodeResult({"main": context.items})
+    return NodeResult({"main": context.items}, {"main": SAME})

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
+from executions.domain.lineage import SAME
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.credential_checks import wrong_types
 from executions.nodes.http.hook_responses import FixedResponse
@@ -143,7 +144,9 @@ class WebhookTrigger(NodeType[WebhookTriggerParameters]):
     trigger = True
 
     def run(self, context: NodeContext[Any]) -> NodeResult:
-        return NodeResult({"main": context.items or [{}]})
+        if context.items:
+            return NodeResult({"main": context.items}, {"main": SAME})
+        return NodeResult({"main": [{}]}, {"main": [[]]})
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         """Return (path, code, message) for each invalid parameter. Expressions are invalid, since there is no item to

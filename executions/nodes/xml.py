@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from typing import Any, Literal
 from xml.parsers import expat
 
@@ -11,12 +10,12 @@ from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
 from executions.nodes.base import ItemNodeType, NodeContext, Parameters
 from executions.nodes.paths import MISSING, FieldPath, read, text_at, with_value
+from executions.nodes.xml_characters import with_known_characters
 from executions.nodes.xml_prolog import without_prolog
 
 MAX_XML = 10_000_000
 MAX_TAGS = 400_000
 MAX_DEPTH = 200
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")  # what feeds contain nevertheless
 _UNDEFINED_ENTITY = 11  # of expat's errors
 
 
@@ -53,7 +52,9 @@ class XmlParameters(Parameters):
 class Xml(ItemNodeType[XmlParameters]):
     type = "xml"
     label = "XML"
-    description = "Converts XML to JSON, or JSON to XML. Entities are not allowed, and external documents are not read."
+    description = (
+        "Converts XML to JSON, or JSON to XML. Declared entities are not allowed, and no external documents are read."
+    )
     icon = "xml"
     category = "data"
     Parameters = XmlParameters
@@ -74,7 +75,7 @@ class Xml(ItemNodeType[XmlParameters]):
 def parse(source: str, parameters: XmlParameters, index: int) -> dict[str, Any]:
     """Convert an XML document to JSON. Raises NodeError that names the field."""
     try:
-        source = _FORBIDDEN.sub("\ufffd", without_prolog(source))
+        source = with_known_characters(without_prolog(source))
         _check(source)
         parsed: dict[str, Any] = xmltodict.parse(
             source.encode(),
@@ -86,7 +87,7 @@ def parse(source: str, parameters: XmlParameters, index: int) -> dict[str, Any]:
     except (expat.ExpatError, ValueError) as error:
         advice = ""
         if getattr(error, "code", 0) == _UNDEFINED_ENTITY:
-            advice = " Only &amp;, &lt;, &gt;, &quot;, &apos; and numbers such as &#160; are allowed."
+            advice = " Only the names of characters in HTML and numbers such as &#160; are allowed."
         raise NodeError(f"parameters.field: the XML text is invalid: {error} (item {index}).{advice}") from None
     return parsed
 

@@ -10,11 +10,14 @@ import orjson
 
 from executions.domain.expressions import ExpressionScope
 from executions.domain.items import Items, PackedItems, fragment
-from executions.sandbox.code_items import items_of
+from executions.domain.lineage import MAX_ORIGINS, Lineage, Origins
+from executions.sandbox.code_items import items_of, origins_of
 from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox.pool import Pool, sandbox
 from workflow_platform.core.sandbox.task import Reply, Task
 
+ORIGINS_BYTES = 8 * MAX_ORIGINS
+"""The bytes for the origins of the items besides the output."""
 LOGS_BYTES = 4 * 2**20
 """The bytes for log lines besides the output."""
 
@@ -39,12 +42,14 @@ class CodeCall:
             "$execution": scope.execution,
             "$workflow": scope.workflow,
             "$vars": scope.vars,
+            "__pairs": scope.paired_in(self.code),
         }
         surroundings = scope.surroundings_in(self.code)
         if "about" in surroundings:
             words["__about"] = surroundings.pop("about")
         nodes = scope.named_in(self.code)
         head = {
+            "items": len(scope.items),
             "each": len(scope.items) if self.mode == "each" else -1,
             "time_limit": self.time_limit,
             "memory_limit": self.memory_limit,
@@ -59,7 +64,7 @@ class CodeCall:
             [orjson.dumps(head), self.code.encode(), *(orjson.dumps(value, default=fragment) for value in values)],
             self.time_limit,
             self.memory_limit,
-            self.output_limit + LOGS_BYTES,
+            self.output_limit + LOGS_BYTES + ORIGINS_BYTES,
         )
 
 
@@ -70,6 +75,14 @@ class CodeResult:
     value: Any = None
     packed: PackedItems | None = None
     """The items, instead of a value, if they are large."""
+    inputs: int = 0
+    """The number of input items."""
+    each: bool = False
+    """Whether the code ran for each item."""
+    passed: list[int | None] = field(default_factory=list)
+    """For each item of the value, the index of the input item that it is; None: it is none."""
+    packed_origins: Origins | None = None
+    """The origins of the packed items; None: unknown."""
     error: str | None = None
     retryable: bool = False
     logs: list[tuple[str, str]] = field(default_factory=list)
@@ -83,6 +96,13 @@ class CodeResult:
         """Return the value as items. Raises NotItems."""
         return items_of(self.value) if self.packed is None else self.packed
 
+    def lineage(self) -> Lineage:
+        """Return which input items the items came from. Call it after `items`."""
+        origins = self.packed_origins
+        if self.packed is None:
+            origins = origins_of(self.value, self.passed, self.inputs, each=self.each)
+        return {} if origins is None else {"main": origins}
+
 
 def run(
     call: CodeCall,
@@ -95,7 +115,9 @@ def run(
     """Run the call in a sandbox process. Raises Cancelled."""
     task = call.task()
     reply = (pool or sandbox()).run(task, group=group, queue=queue, cancelled=cancelled)
+    inputs = len(call.scope.items)
     result = CodeResult(retryable=reply.retryable, cpu_ms=reply.cpu_ms, memory_bytes=reply.memory_bytes)
+    result.inputs, result.each = inputs, call.mode == "each"
     if reply.failure:
         result.error = reply.explain(task, "The code")
     else:
@@ -112,8 +134,9 @@ def _read(result: CodeResult, reply: Reply, call: CodeCall) -> None:
         result.error = _error_message(state, call)
         return
     if (counts := state.get("counts")) is not None:
-        result.packed = PackedItems(parts, counts, state["sample"])
+        result.packed, result.packed_origins = PackedItems(parts, counts, state["sample"]), state["origins"]
         return
+    result.passed = state["origins"]
     try:
         result.value = exact_json.read(parts[0])
     except exact_json.NotJson as error:

@@ -1,10 +1,15 @@
-"""Validates the items that code returns. Pure."""
+"""Validates the items that code returns, and reads which input items they came from. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from executions.domain.items import Item
+from executions.domain.lineage import Origin, Origins, compact
+
+ENVELOPE = frozenset({"json", "pairedItem", "binary"})
+"""The fields of an item with an envelope; the item is what `json` holds."""
 
 
 class NotItems(Exception):
@@ -12,15 +17,44 @@ class NotItems(Exception):
 
 
 def items_of(value: Any) -> list[Item]:
-    """Return the items that code returned, each a plain object or `{json: {…}}`. Raises NotItems."""
+    """Return the items that code returned, each a plain object or `{json: {…}, pairedItem?}`. Raises NotItems."""
     if not isinstance(value, list):
         raise NotItems("The code must return a list of items in mode `all`.")
     return [_item(each, index) for index, each in enumerate(value)]
 
 
 def _item(value: Any, index: int) -> Item:
-    if isinstance(value, dict) and set(value) == {"json"} and isinstance(value["json"], dict):
-        return value["json"]
     if not isinstance(value, dict):
         raise NotItems(f"The code returned {type(value).__name__} as item {index}; an item must be an object.")
-    return value
+    return value["json"] if _has_envelope(value) else value
+
+
+def _has_envelope(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("json"), dict) and value.keys() <= ENVELOPE
+
+
+def origins_of(value: Sequence[Any], known: Sequence[int | None], inputs: int, *, each: bool) -> Origins | None:
+    """Return the origins of the items that code returned; None if they are unknown.
+
+    `known` are the indexes of the input items that were returned themselves, changed or not; in mode `each` those of
+    the items that the code ran for. In mode `all` a `pairedItem` that names input items is preferred. From a single
+    input item everything came.
+    """
+    origins = list[Origin]()
+    for index, item in enumerate(value):
+        origin: Origin = known[index] if index < len(known) else None
+        if not each and "pairedItem" in item and _has_envelope(item):
+            origin = _paired(item["pairedItem"], inputs)
+        origins.append(0 if origin is None and inputs == 1 else origin)
+    return None if all(origin is None for origin in origins) else compact(origins, inputs)
+
+
+def _paired(value: Any, inputs: int) -> Origin:
+    """Return the origin that `pairedItem` names: a number, `{item, input?}`, or a list of these."""
+    if isinstance(value, list):
+        numbers = [_paired(each, inputs) for each in value]
+        single = [number for number in numbers if isinstance(number, int)]
+        return single if len(single) == len(numbers) else None
+    if isinstance(value, dict):
+        value = value.get("item") if value.get("input") in (0, None) else None
+    return value if type(value) is int and 0 <= value < inputs else None

@@ -45,6 +45,7 @@ class EvaluationRequest:
             "workflow": scope.workflow,
             "vars": scope.vars,
             "surroundings": scope.surroundings_in(self.template),
+            "pairings": scope.paired_in(self.template),
         }
 
 

@@ -16,8 +16,9 @@ import quickjs
 from executions.domain.expressions import PRELUDE, STACK_LIMIT_BYTES, first_line
 from executions.domain.items import PACKED_BYTES, Item, NotStorable, chunks_of, sample_of
 from executions.domain.javascript import source
-from executions.domain.words import LOADER, MISSING_ZONES, Words
-from executions.sandbox.code_items import NotItems, items_of
+from executions.domain.lineage import MAX_ORIGINS, Origins, limited
+from executions.domain.words import LOADER, MISSING, Words
+from executions.sandbox.code_items import NotItems, items_of, origins_of
 from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox import javascript
 
@@ -30,7 +31,9 @@ ERROR_CHARACTERS = 2_000
 LINES_BEFORE = 200
 """Empty lines before the user's code. Higher line numbers in a stack are the user's."""
 _STATE_SECONDS = 0.5
-_SPARE_BYTES = 8 * 2**20
+MOST_RUNS = 5
+"""How often code is run again because it used time zones or locales that were not loaded."""
+_SPARE_BYTES = 32 * 2**20
 _FRAME = re.compile(r"<input>:(\d+)(?::\d+)?")
 
 # The state is in a closure: code can change the globals, but not the reported state.
@@ -50,6 +53,8 @@ class EvaluationOutcome:
     """The item that the code last ran for, in mode `each`."""
     logs: list[tuple[str, str]] = field(default_factory=list)
     dropped: int = 0
+    origins: list[int | None] = field(default_factory=list)
+    """For each item that the code returned, the index of the input item that it is; None: it is none."""
 
 
 @dataclass(slots=True)
@@ -57,6 +62,8 @@ class Request:
     """Code and its variables. `words` and `nodes` are JSON texts, which QuickJS parses."""
 
     code: str
+    items: int
+    """The number of input items."""
     each: int
     """The number of items that the code runs for; -1: once for all items."""
     time_limit: float
@@ -68,6 +75,12 @@ class Request:
     surroundings: dict[str, Any] = field(default_factory=dict)
     all_zones: bool = False
     """Whether to load all time zones, not only those that the code names."""
+    locales: list[str] = field(default_factory=list)
+    """Locales to load although the code does not name them."""
+
+    def further(self, words: Words) -> list[str]:
+        """Return the scripts of what the code does not name."""
+        return (words.all_zones() if self.all_zones else []) + words.locales(self.locales)
 
 
 class Evaluation:
@@ -114,26 +127,26 @@ class Evaluation:
 
     def _load(self, request: Request) -> None:
         words = Words(request.surroundings.get("timezone") or "UTC")
-        if scripts := words.needed_by(request.code) + (words.all_zones() if request.all_zones else []):
+        if scripts := words.needed_by(request.code) + request.further(words):
             load = self._context.eval(LOADER)
             for script in scripts:
                 load(script)
-            self._load_script = load if words.may_miss_zones else None
+            self._load_script = load if words.may_miss else None
         for word, text in request.words.items():
             self._context.set(word, self._context.parse_json(text))
         for name, text in request.nodes.items():
             self._context.set("__given", self._context.parse_json(text))
             self._context.eval(f"__names[{orjson.dumps(name).decode()}] = __given; __given = undefined;")
 
-    def missed_zones(self) -> bool:
-        """Tell whether the run used a time zone that was not loaded."""
+    def missed(self) -> list[tuple[str, str]]:
+        """Return the time zones and locales that the run used and that were not loaded: pairs of kind and name."""
         if self._load_script is None:
-            return False
+            return []
         try:
             self._context.set_time_limit(_STATE_SECONDS)
-            return bool(self._load_script(MISSING_ZONES) != "[]")
-        except (quickjs.JSException, MemoryError):
-            return False  # code can break the report
+            return [(str(kind), str(name)) for kind, name in orjson.loads(self._load_script(MISSING))]
+        except (quickjs.JSException, MemoryError, ValueError, TypeError):
+            return []  # code can break the report
 
     def _explain(self, outcome: EvaluationOutcome, error: str, request: Request) -> None:
         message = first_line(error)
@@ -153,6 +166,7 @@ class Evaluation:
             state: dict[str, Any] = orjson.loads(self._state())
             outcome.logs = [_log_line(level, message) for level, message in state["logs"][:LOG_LINES]]
             outcome.dropped, outcome.item = int(state["dropped"]), int(state["item"])
+            outcome.origins = [each if type(each) is int else None for each in state["origins"][:MAX_ORIGINS]]
         except (quickjs.JSException, MemoryError, ValueError, TypeError, KeyError):
             return  # code can define a `toJSON` that breaks the report
 
@@ -171,16 +185,21 @@ def run(parts: list[bytes]) -> list[bytes]:
     evaluation = _ready.pop() if _ready else Evaluation()
     request = _request(parts)
     outcome = evaluation.run(request)
-    if evaluation.missed_zones():
-        request.all_zones = True  # the items name zones
-        outcome = Evaluation().run(request)
+    for _ in range(MOST_RUNS):
+        if not (missed := evaluation.missed()):
+            break
+        # Items name zones or locales. Nothing has happened outside: run again with them.
+        request.all_zones = request.all_zones or any(kind == "zone" for kind, _ in missed)
+        request.locales += [name for kind, name in missed if kind == "locale"]
+        evaluation = Evaluation()
+        outcome = evaluation.run(request)
     text = outcome.text.encode()
     if len(text) > request.output_limit:
         text, outcome.kind, outcome.error = b"null", "output", f"The code returned {len(text)} bytes"
     counts, parts = None, [text]
     if not outcome.kind and len(text) > PACKED_BYTES:
         try:
-            parts, counts, sample = _packed(text)
+            parts, counts, sample, origins = _packed(text, outcome.origins, request)
         except (NotItems, NotStorable) as error:
             outcome.kind, outcome.error = "items", str(error)
     head = {
@@ -193,14 +212,20 @@ def run(parts: list[bytes]) -> list[bytes]:
     }
     if counts is not None:
         head |= {"counts": counts, "sample": sample}
+    head["origins"] = outcome.origins if counts is None else origins
     return [orjson.dumps(head), *parts]
 
 
-def _packed(text: bytes) -> tuple[list[bytes], list[int], list[Item]]:
+def _packed(
+    text: bytes, known: list[int | None], request: Request
+) -> tuple[list[bytes], list[int], list[Item], Origins | None]:
     """Convert a large result to items here, where no other work waits for the interpreter's lock."""
-    items = items_of(exact_json.read(text))
+    value = exact_json.read(text)
+    items = items_of(value)
     chunks, counts = chunks_of(items)
-    return list(chunks), counts, sample_of(items)
+    origins = origins_of(value, known, request.items, each=request.each >= 0)
+    stored = limited({} if origins is None else {"main": origins}, {"main": len(items)})
+    return list(chunks), counts, sample_of(items), stored.get("main")
 
 
 def _request(parts: list[bytes]) -> Request:
@@ -208,6 +233,7 @@ def _request(parts: list[bytes]) -> Request:
     texts = iter([part.decode() for part in parts[1:]])
     return Request(
         code=next(texts),
+        items=head["items"],
         each=head["each"],
         time_limit=head["time_limit"],
         memory_limit=head["memory_limit"],

@@ -14,8 +14,8 @@ def run(parts: list[bytes]) -> list[bytes]:
     """Resolve templates, each in a separate context.
 
     `parts` is a JSON head, `{seconds, in_all, memory, output}`, and a JSON list of requests, `{template, item_index,
-    items, nodes, execution, workflow, vars, surroundings}`. Returns a JSON list with `{value}` or `{error}` for each
-    request, or null for those after the time or the output limit was reached; never for the first.
+    items, nodes, execution, workflow, vars, surroundings, pairings}`. Returns a JSON list with `{value}` or `{error}`
+    for each request, or null for those after the time or the output limit was reached; never for the first.
     """
     head, requests = orjson.loads(parts[0]), orjson.loads(parts[1])
     results: list[bytes] = []
@@ -33,6 +33,7 @@ def run(parts: list[bytes]) -> list[bytes]:
 
 def _resolve(request: dict[str, Any], seconds: float, memory: int) -> dict[str, Any]:
     nodes = {name: (lambda items=items: items) for name, items in request["nodes"].items()}
+    pairings = {name: (lambda made=made: made) for name, made in request["pairings"].items()}
     scope = ExpressionScope(
         request["items"],
         nodes,
@@ -40,6 +41,7 @@ def _resolve(request: dict[str, Any], seconds: float, memory: int) -> dict[str, 
         request["workflow"],
         request["vars"],
         request["surroundings"],
+        pairings,
     )
     try:
         return {"value": Evaluator(scope, seconds, memory).resolve(request["template"], request["item_index"])}

@@ -20,6 +20,7 @@ from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.models import Execution, Trigger, Wait, WaitKind, Workflow
 from executions.waits import responses, waits
+from executions.waits.result_origins import result_origins
 from workflow_platform.core.logs import execution_logging
 
 logger = logging.getLogger(__name__)
@@ -90,15 +91,24 @@ def _resume_parent(execution: Execution) -> None:
 
 
 def outcome_of(execution: Execution) -> dict[str, Any]:
-    """Return the outcome for a node run that waited for the execution: `{execution, status, items, error}`."""
-    items: list[dict[str, Any]] = []
+    """Return the outcome for a node run that waited for the execution: `{execution, status, items, origins, error}`.
+
+    `origins` are those of the items in the execution's input, which are the items of the node run; None: unknown.
+    """
+    parts: list[responses.ResultPart] = []
     error = (execution.error or {}).get("message")
     if execution.status == ExecutionStatus.COMPLETED.value:
         try:
-            items = responses.result_items(execution)
+            parts = responses.result_parts(execution)
         except responses.ResultTooLarge as too_large:
             error = str(too_large)
-    return {"execution": str(execution.pk), "status": execution.status, "items": items, "error": error}
+    return {
+        "execution": str(execution.pk),
+        "status": execution.status,
+        "items": [item for part in parts for item in part.items],
+        "origins": result_origins(execution, parts) if parts else None,
+        "error": error,
+    }
 
 
 def _cancel_children(execution: Execution) -> None:

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from executions.domain.expressions import ExpressionScope
+from executions.domain.pairing import Pairing
 from executions.sandbox import code as sandboxed
 from executions.sandbox.code import CodeCall, CodeResult
 from workflow_platform.core.sandbox import frames
@@ -386,10 +387,11 @@ def test_a_sandbox_process_holds_no_secrets_connections_or_privileges(pool: Pool
 
 
 def test_only_the_outputs_that_the_code_names_are_read(warm: Pool) -> None:
-    def never() -> list[dict[str, Any]]:
+    def never() -> Any:
         raise AssertionError("read")
 
-    scope = ExpressionScope([{}], {"Big": never, "Small": lambda: [{"n": 1}]})
+    pairings = {"Big": never, "Small": Pairing(None).as_dict}
+    scope = ExpressionScope([{}], {"Big": never, "Small": lambda: [{"n": 1}]}, pairings=pairings)
     code = "return [$('Small').first().json.n, $node['Small'].json.n, $items('Small').length]"
     answer = sandboxed.run(CodeCall(code, scope, "all", 5, 128 * MIB, 16 * MIB), pool=warm)
     assert answer.value == [1, 1, 1]

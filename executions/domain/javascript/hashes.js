@@ -1,9 +1,7 @@
 // text.hash(): MD5, SHA-1 and SHA-2 of the UTF-8 bytes, in hexadecimal.
 (function (kit) {
   "use strict";
-  function bytesOf(text) {
-    return Array.from(unescape(encodeURIComponent(text.toWellFormed())), function (c) { return c.charCodeAt(0); });
-  }
+  var bytesOf = kit.utf8Bytes;
   function padded(bytes, block, lengthBytes, little) {
     var out = bytes.concat(0x80), bits = bytes.length * 8;
     while (out.length % block !== block - lengthBytes) { out.push(0); }
@@ -89,7 +87,7 @@
     return state.map(function (x) { return x.toString(16).padStart(width * 2, "0"); }).join("").slice(0, outputBits / 4);
   }
   var ALGORITHMS = {
-    md5: md5, sha1: sha1, base64: function (text) { return btoa(unescape(encodeURIComponent(text))); },
+    md5: md5, sha1: sha1, base64: function (text) { return kit.base64Text(bytesOf(text)); },
     sha224: function (text) { return sha2(text, 32, primes(16).slice(8).map(function (p) { return root(p, 2) & 0xffffffffn; }), 224); },
     sha256: function (text) { return sha2(text, 32, primes(8).map(function (p) { return root(p, 2) >> 32n; }), 256); },
     sha384: function (text) { return sha2(text, 64, primes(16).slice(8).map(function (p) { return root(p, 2); }), 384); },

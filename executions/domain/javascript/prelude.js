@@ -1,22 +1,51 @@
 // The variables of expressions and code, and how a result is passed to the host.
-var __names = {}, __items = [], __index = 0;
+var __names = Object.create(null), __pairs = Object.create(null), __items = [], __index = 0, __each = true;
 function __wrap(item) { return { json: item }; }
-function __list(items) {
+// `match(i)` returns the item that belongs to the input item i, and `word` names the list in errors.
+function __list(items, word, match) {
+  function current() {
+    if (!__each && __items.length > 1) {
+      throw new Error(word + ".item: this code runs once for all " + __items.length + " items, so no item is the " +
+        "current one. Use " + word + ".itemMatching(i), .first(), .last() or .all()");
+    }
+    return __items.length ? match(__each ? __index : 0) : undefined;
+  }
   return {
     all: function () { return items.map(__wrap); },
     first: function () { return items.length ? __wrap(items[0]) : undefined; },
     last: function () { return items.length ? __wrap(items[items.length - 1]) : undefined; },
-    get item() { return items.length ? __wrap(items[Math.min(__index, items.length - 1)]) : undefined; },
-    get json() { return items.length ? items[Math.min(__index, items.length - 1)] : undefined; },
+    itemMatching: function (i) {
+      if (!(Number.isInteger(i) && i >= 0 && i < __items.length)) {
+        throw new RangeError(word + ".itemMatching(" + String(i) + "): there are " + __items.length +
+          " input items, counted from 0");
+      }
+      return __wrap(match(i));
+    },
+    get item() { var item = current(); return item === undefined ? undefined : __wrap(item); },
+    get json() { return current(); },
+  };
+}
+function __matching(name, word) {
+  return function (i) {
+    var pair = __pairs[name];
+    if (pair === undefined) {
+      throw new Error(word + ": write the word item, itemMatching or json after it, since the items are traced " +
+        "before the code runs");
+    }
+    var at = pair.index === null ? i : pair.index[i];
+    if (at < 0) { throw new Error(word + ": " + pair.errors[-1 - at]); }
+    return (pair.items === null ? __names[name] : pair.items)[at];
   };
 }
 function $(name) {
   if (!(name in __names)) { throw new ReferenceError("no node " + JSON.stringify(name) + " has run yet"); }
-  return __list(__names[name]);
+  var word = "$(" + JSON.stringify(name) + ")";
+  return __list(__names[name], word, __matching(name, word));
 }
 var $node = new Proxy({}, { get: function (_, name) { return $(name); } });
 function $items(name) { return name === undefined ? __items.map(__wrap) : $(name).all(); }
-Object.defineProperty(globalThis, "$input", { get: function () { return __list(__items); } });
+Object.defineProperty(globalThis, "$input", { get: function () {
+  return __list(__items, "$input", function (i) { return __items[i]; }); } });
 Object.defineProperty(globalThis, "$json", { get: function () { return __items[__index]; } });
 Object.defineProperty(globalThis, "$itemIndex", { get: function () { return __index; } });
 var __json = (function (stringify) {

@@ -49,10 +49,8 @@
     mark = mark === undefined ? "\"" : String(mark);
     return mark + value.replace(/\\/g, "\\\\").split(mark).join("\\" + mark) + mark;
   };
-  text.base64Encode = function (value) { return btoa(unescape(encodeURIComponent(value))); };
-  text.base64Decode = function (value) {
-    return decodeURIComponent(escape(atob(value.replace(/-/g, "+").replace(/_/g, "/").replace(/\s/g, ""))));
-  };
+  text.base64Encode = function (value) { return kit.base64Text(kit.utf8Bytes(value)); };
+  text.base64Decode = function (value) { return kit.utf8Text(kit.base64Bytes(value)); };
 
   var SMALL = /^(?:a|an|and|as|at|because|but|by|en|for|if|in|neither|nor|of|on|only|or|over|per|so|some|than|that|the|to|up|upon|v|versus|via|vs|when|with|without|yet)$/i;
   text.toTitleCase = function (value) {

@@ -2,9 +2,7 @@
 (function (kit) {
   "use strict";
   var known = Object.create(null);
-  var missing = [], stringify = JSON.stringify;
   kit.hasAllZones = false;
-  kit.takeMissing = function () { return stringify(missing.splice(0)); };
 
   function padded(number, width) { return String(Math.abs(number)).padStart(width, "0"); }
   kit.padded = padded;
@@ -94,7 +92,7 @@
     if (fixed) { return new FixedZone(kit.signedOffset(fixed[1], fixed[2])); }
     if (!(name in known)) {
       if (kit.hasAllZones || name.length > 64) { return new InvalidZone(name); }
-      missing.push(name);
+      kit.miss("zone", name);
       throw new RangeError("the time zone " + JSON.stringify(name) + " is not loaded");
     }
     return known[name];

@@ -108,28 +108,26 @@ def redirected(request: NodeRequest, status: int, target: str) -> NodeRequest:
 
     On its way to another host it loses credentials. A body is not sent to another host.
     """
-    same_host = _same_host(request.url, target)
-    headers, method, body = request.headers, request.method, request.body
-    changes = (status in {301, 302} and method == "POST") or (status == 303 and method not in {"GET", "HEAD"})
-    if changes:
-        method, body = "GET", None
-        headers = {name: value for name, value in headers.items() if not _OF_THE_BODY.fullmatch(name)}
-    if not same_host:
-        if body is not None:
-            raise NodeError(
-                f"parameters.url: the redirect to {outbound.shown_url(target)} would send the body to another host."
-                " Use that URL, or set `redirects` to stop."
-            )
-        headers = {name: value for name, value in headers.items() if not is_secret(name)}
-    return replace(
-        request,
-        method=method,
-        url=target,
-        headers=headers,
-        query={},
-        body=body,
-        trusted=request.trusted and same_host,
-    )
+    method = request.method
+    if (status in {301, 302} and method == "POST") or (status == 303 and method not in {"GET", "HEAD"}):
+        headers = {name: value for name, value in request.headers.items() if not _OF_THE_BODY.fullmatch(name)}
+        request = replace(request, method="GET", body=None, headers=headers)
+    return followed(request, target, "redirect")
+
+
+def followed(request: NodeRequest, target: str, what: str) -> NodeRequest:
+    """Return the same request to a URL that the server named in a redirect or as the next page. Raises NodeError if it
+    would take a body to another host."""
+    if same_host := _same_host(request.url, target):
+        headers = request.headers
+    elif request.body is not None:
+        raise NodeError(
+            f"parameters.url: the {what} to {outbound.shown_url(target)} would send the body to another host."
+            " Use that URL, or do not follow it."
+        )
+    else:
+        headers = {name: value for name, value in request.headers.items() if not is_secret(name)}
+    return replace(request, url=target, headers=headers, query={}, trusted=request.trusted and same_host)
 
 
 def fail_on_status(request: NodeRequest, response: outbound.OutboundResponse, redirects: Redirects) -> None:

@@ -33,6 +33,7 @@ from executions.triggers.hooks.requests import (
     RefusedRequest,
 )
 from executions.triggers.hooks.secrets import HookSecrets
+from executions.triggers.hooks.unstored import UnstoredRequests
 from executions.triggers.hooks.verification import Verifier
 from webhooks.inbound import deduplication, request_log
 from workflow_platform.core.batching import BatchThread
@@ -58,41 +59,8 @@ NOT_CONFIRMED = RefusedRequest(
     {"Retry-After": "5"},
 )
 _UNAVAILABLE = (OperationalError, InterfaceError)
-MAX_REJECTED = 500
 NOTE_SECONDS = 0.25
 """The longest time until the status of a late response is logged, if no further requests arrive."""
-
-
-class _Rejected:
-    """Requests that were refused for lack of capacity or storage, until they can be logged. The first MAX_REJECTED
-    keep their path and address; all others are only counted."""
-
-    def __init__(self) -> None:
-        self._requests: list[PendingRequest] = []
-        self._more, self._lock = 0, threading.Lock()
-
-    def add(self, waiting: PendingRequest, outcome: RefusedRequest) -> None:
-        """Keep a request without its body and secrets. Thread-safe."""
-        with self._lock:
-            if len(self._requests) < MAX_REJECTED:
-                self._requests.append(PendingRequest(waiting.request.redacted(), outcome=outcome))
-            else:
-                self._more += 1
-
-    def __bool__(self) -> bool:
-        return bool(self._requests)
-
-    def leave_out_of(self, refusals: request_log.RefusalSampler, now: float) -> None:
-        """Add the requests to the counts of refusals that are not logged one by one. Raises database errors."""
-        with self._lock:
-            requests = list(self._requests)
-        listeners = listening({each.request.path for each in requests if not each.request.test})
-        with self._lock:
-            del self._requests[: len(requests)]
-            more, self._more = self._more, 0
-        for index, each in enumerate(requests):
-            each.listener = None if each.request.test else listeners.get(each.request.path)
-            refusals.leave_out(records.log_row(each), now, 1 if index else 1 + more)
 
 
 def _close_connection() -> None:
@@ -104,7 +72,7 @@ class _Intake:
         self._bytes, self._counting = 0, threading.Lock()
         self._answers: dict[UUID, int] = {}
         self._judge, self._secrets, self._refusals = Verifier(), HookSecrets(), request_log.RefusalSampler()
-        self._rejected = _Rejected()
+        self._rejected = UnstoredRequests()
         self._keys = KeysAhead(self._put_back)
         self._answers_due: float | None = None
         self._refusals_due: float | None = None

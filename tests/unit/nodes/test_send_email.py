@@ -78,7 +78,7 @@ def test_a_message_for_each_item_arrives(mailbox: Mailbox) -> None:
         ('"Ä, Ann" <ann@example.com>, bob@example.com,', "ann bob", '"Ä, Ann" <ann@example.com>, bob@example.com'),
         ("ann@example.com\r\n bob@example.com\n\n", "ann bob", "ann@example.com, bob@example.com"),
         ("Ann <ann@example.com>; bob@example.com;", "ann bob", "Ann <ann@example.com>, bob@example.com"),
-        (["ann@example.com,", "", " bob@example.com "], "ann bob", "ann@example.com, bob@example.com"),
+        (["ann@example.com,", "", " bob@example.com\u00a0"], "ann bob", "ann@example.com, bob@example.com"),
         ("ann@example.com (Ann; the boss)", "ann", '"Ann; the boss" <ann@example.com>'),
         ('"a <b>, \\"c\\"" <ann@example.com>\t(x)', "ann", '"a <b>, \\"c\\"" <ann@example.com>'),
     ],

@@ -71,11 +71,17 @@ def test_characters_that_xml_does_not_know_are_replaced() -> None:
     }
 
 
+def test_names_of_characters_in_html_are_read_but_not_where_they_are_text() -> None:
+    source = "<a b='&eacute;&LT;'>&nbsp;&amp;amp; &NotEqualTilde;<!-- &x; --><![CDATA[&nbsp;<]]> <?x &y;?></a>"
+    assert parsed(source) == {"a": {"@b": "é<", "#text": "&amp; ≂̸&nbsp;<"}}
+    assert parsed("<a>&amp;</a>") == {"a": "&"}
+
+
 def test_an_error_names_the_line_of_the_whole_text() -> None:
     with pytest.raises(NodeError, match="mismatched tag: line 4, column 13"):
         parsed('\n<?xml version="1.0"?>\n<!DOCTYPE a>\n<!-- --><a></b>')
     with pytest.raises(NodeError, match=r"undefined entity: line 1.* &#160; are allowed"):
-        parsed('<!DOCTYPE a SYSTEM "x"><a b="&nbsp;"/>')
+        parsed('<!DOCTYPE a SYSTEM "x"><a b="&company;"/>')
 
 
 @pytest.mark.parametrize(

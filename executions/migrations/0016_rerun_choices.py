@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0014_json_text")]
+    dependencies = [("executions", "0015_lineage")]
 
     operations = [
         migrations.AddField(

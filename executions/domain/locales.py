@@ -1,0 +1,127 @@
+"""The data of locales for the JavaScript of expressions, from the Unicode CLDR. No Django.
+
+QuickJS has no `Intl`. A locale is a script that adds its formats and names; it is made when it is first used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from typing import Any, Final
+
+DEFAULT: Final = "en-US"
+_LENGTHS = ("full", "long", "medium", "short")
+_TWO_GROUPING_DIGITS = frozenset({"bg", "es", "et", "it", "lv", "pl"})
+"""Languages in which 1234 has no separator and 12 345 has one."""
+_AT_TIME = {"de": "um", "en": "at", "fr": "à", "nl": "om", "pt": "às"}
+"""The word between a long date and a time, which the data does not have."""
+_ZEROS = {"arab": 0x0660, "arabext": 0x06F0, "beng": 0x09E6, "deva": 0x0966, "mymr": 0x1040}
+"""The digit 0 of numbering systems that are the default of a locale."""
+
+
+def locale_script(tag: str) -> str:
+    """Return a script that adds the locale to the words of formats; a tag without data is an unknown locale."""
+    data = _data_of(_identifier(tag))
+    return f"(function (kit) {{ kit.addLocale({json.dumps(tag)}, {data or 'null'}); }})"
+
+
+@cache
+def _known() -> Mapping[str, str]:
+    from babel.localedata import locale_identifiers  # takes 50 ms to import, and few workflows need it
+
+    return {name.lower(): name for name in locale_identifiers()}
+
+
+def is_locale(tag: str) -> bool:
+    """Tell whether there is data for a tag such as de or de-DE."""
+    return _identifier(tag) is not None
+
+
+def _identifier(tag: str) -> str | None:
+    """Return the name of the data of a tag: that of the language, if there is none for the region."""
+    parts = tag.split("-u-")[0].replace("-", "_").lower().split("_")
+    if len(tag) > 35:
+        return None
+    while parts:
+        if (name := _known().get("_".join(parts))) is not None:
+            return name
+        parts.pop()
+    return None
+
+
+@lru_cache(maxsize=64)
+def _data_of(identifier: str | None) -> str | None:
+    if identifier is None:
+        return None
+    from babel import Locale
+
+    locale = Locale.parse(identifier)
+    data = {"tag": identifier.replace("_", "-"), "number": _numbers(locale), "date": _dates(locale)}
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _numbers(locale: Any) -> dict[str, Any]:
+    from babel.core import get_global
+
+    system = locale.default_numbering_system
+    symbols = locale.number_symbols.get(system) or locale.number_symbols["latn"]
+    two = (locale.language in _TWO_GROUPING_DIGITS and locale.territory != "MX") or str(locale) == "pt_PT"
+    return {
+        "decimal": symbols.get("decimal", "."),
+        "group": symbols.get("group", ","),
+        "minus": symbols.get("minusSign", "-"),
+        "plus": symbols.get("plusSign", "+"),
+        "percent": symbols.get("percentSign", "%"),
+        "infinity": symbols.get("infinity", "∞"),
+        "nan": symbols.get("nan", "NaN"),
+        "zero": _ZEROS.get(system, 0x30),
+        "minGrouping": 2 if two else 1,
+        "patterns": {
+            "decimal": locale.decimal_formats[None].pattern,
+            "percent": locale.percent_formats[None].pattern,
+            "currency": locale.currency_formats["standard"].pattern,
+            "accounting": locale.currency_formats["accounting"].pattern,
+        },
+        "currencies": dict(locale.currency_symbols),
+        "digits": {code: entry[0] for code, entry in get_global("currency_fractions").items() if code != "DEFAULT"},
+    }
+
+
+def _long_joins(locale: Any) -> dict[str, str]:
+    word = _AT_TIME.get(locale.language)
+    return dict.fromkeys(("full", "long"), f"{{1}} '{word}' {{0}}") if word else {}
+
+
+def _dates(locale: Any) -> dict[str, Any]:
+    def names(table: Mapping[str, Any], width: str, context: str = "format") -> list[str]:
+        values = table[context][width]
+        return [values[index] for index in sorted(values)]
+
+    def days(width: str, context: str = "format") -> list[str]:
+        values = locale.days[context][width]
+        return [values[index] for index in (6, 0, 1, 2, 3, 4, 5)]  # Sunday first
+
+    periods = locale.day_periods["format"]
+    return {
+        "months": names(locale.months, "wide"),
+        "monthsShort": names(locale.months, "abbreviated"),
+        "monthsAlone": names(locale.months, "wide", "stand-alone"),
+        "monthsShortAlone": names(locale.months, "abbreviated", "stand-alone"),
+        "weekdays": days("wide"),
+        "weekdaysShort": days("abbreviated"),
+        "weekdaysShortAlone": days("abbreviated", "stand-alone"),
+        "meridiems": [periods["abbreviated"].get(name) or periods["wide"][name] for name in ("am", "pm")],
+        "eras": [locale.eras["abbreviated"][index] for index in (0, 1)],
+        "erasLong": [locale.eras["wide"][index] for index in (0, 1)],
+        "firstDay": locale.first_week_day + 1,
+        "minDays": locale.min_week_days,
+        "dates": {length: locale.date_formats[length].pattern for length in _LENGTHS},
+        "times": {length: locale.time_formats[length].pattern for length in _LENGTHS},
+        "joins": {length: str(locale.datetime_formats[length]) for length in _LENGTHS} | _long_joins(locale),
+        "skeletons": {
+            name: locale.datetime_skeletons[name].pattern
+            for name in locale.datetime_skeletons
+            if not set(name) & set("BQWwv")
+        },
+    }
