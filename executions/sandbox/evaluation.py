@@ -55,6 +55,8 @@ class EvaluationOutcome:
     dropped: int = 0
     origins: list[int | None] = field(default_factory=list)
     """For each item that the code returned, the index of the input item that it is; None: it is none."""
+    failures: list[tuple[int, str, int]] = field(default_factory=list)
+    """The items that failed, if the code goes on after errors: index, error, and line of the code or 0."""
 
 
 @dataclass(slots=True)
@@ -66,6 +68,8 @@ class Request:
     """The number of input items."""
     each: int
     """The number of items that the code runs for; -1: once for all items."""
+    tolerant: bool
+    """Whether the code goes on after an item that fails, in mode `each`."""
     time_limit: float
     """CPU seconds for everything."""
     memory_limit: int
@@ -107,7 +111,7 @@ class Evaluation:
             # On the first line, so that the lines of the stack are those of the user, counted from LINES_BEFORE.
             body = self._context.eval("\n" * LINES_BEFORE + f"(function () {{{request.code}\n}})")
             began = time.process_time()
-            result = self._run(body, request.each, request.output_limit)
+            result = self._run(body, request.each, request.output_limit, request.tolerant)
             if time.process_time() - began > request.time_limit:
                 outcome.kind = "time"  # in one long step, during which QuickJS does not check the time
             elif result.startswith("!"):
@@ -167,6 +171,10 @@ class Evaluation:
             outcome.logs = [_log_line(level, message) for level, message in state["logs"][:LOG_LINES]]
             outcome.dropped, outcome.item = int(state["dropped"]), int(state["item"])
             outcome.origins = [each if type(each) is int else None for each in state["origins"][:MAX_ORIGINS]]
+            outcome.failures = [
+                (int(item), first_line(text) or "The item failed.", _line(text, request.code))
+                for item, text in state["failures"][: max(0, request.each)]
+            ]
         except (quickjs.JSException, MemoryError, ValueError, TypeError, KeyError):
             return  # code can define a `toJSON` that breaks the report
 
@@ -209,6 +217,7 @@ def run(parts: list[bytes]) -> list[bytes]:
         "item": outcome.item,
         "logs": outcome.logs,
         "dropped": outcome.dropped,
+        "failures": outcome.failures,
     }
     if counts is not None:
         head |= {"counts": counts, "sample": sample}
@@ -235,6 +244,7 @@ def _request(parts: list[bytes]) -> Request:
         code=next(texts),
         items=head["items"],
         each=head["each"],
+        tolerant=head["tolerant"],
         time_limit=head["time_limit"],
         memory_limit=head["memory_limit"],
         output_limit=head["output_limit"],

@@ -1,7 +1,8 @@
 (function (lines, characters) {
   var stringify = JSON.stringify, slice = String.prototype.slice, wellFormed = String.prototype.toWellFormed;
   var NumberOf = Map, set = Map.prototype.set, get = Map.prototype.get, isArray = Array.isArray;
-  var kept = [], dropped = 0, reached = -1, origins = [];
+  var startsWith = String.prototype.startsWith, join = Array.prototype.join;
+  var kept = [], dropped = 0, reached = -1, origins = [], failures = [], failureCharacters = 0;
   function shown(value) {
     if (typeof value === "string") { return value; }
     if (value instanceof Error) { return String(value); }
@@ -28,6 +29,32 @@
     }
     return out;
   }
+  // The JSON text of what the code returns for an item; undefined: nothing, or the item has failed, which is noted.
+  function attempt(body) {
+    try {
+      var value = body();
+      if (value === null || value === undefined) { return undefined; }
+      if (typeof value !== "object" || isArray(value)) {
+        throw new TypeError("The code returned " + slice.call(shown(value), 0, 100) + "; an item must be an object.");
+      }
+      return json(value);
+    } catch (error) {
+      var text = slice.call(guard(function () { throw error; }), 1, 1000);
+      if (startsWith.call(text, "InternalError: out of memory")) { throw error; }
+      failureCharacters += text.length;
+      failures[failures.length] = [reached, failureCharacters > 1000000 ? "" : text];
+      return undefined;
+    }
+  }
+  function eachTolerant(body, count) {
+    var out = [];
+    for (var i = 0; i < count; i++) {
+      __index = reached = i;
+      var text = attempt(body);
+      if (text !== undefined) { origins[out.length] = i; out[out.length] = text; }
+    }
+    return "[" + join.call(out, ",") + "]";
+  }
   // The index of each returned item that is an input item, changed or not.
   function passed(value) {
     var indexes = new NumberOf();
@@ -42,12 +69,12 @@
     return value;
   }
   var json = __json, guard = __guard;
-  globalThis.__run = function (body, count, limit) {
+  globalThis.__run = function (body, count, limit, tolerant) {
     __each = count >= 0;
     return guard(function () {
-      var text = json(count < 0 ? passed(body()) : each(body, count));
+      var text = tolerant ? eachTolerant(body, count) : json(count < 0 ? passed(body()) : each(body, count));
       return text.length > limit ? "#" + text.length : text;
     });
   };
-  globalThis.__state = function () { return stringify({ logs: kept, dropped: dropped, item: reached, origins: origins }); };
+  globalThis.__state = function () { return stringify({ logs: kept, dropped: dropped, item: reached, origins: origins, failures: failures }); };
 })
