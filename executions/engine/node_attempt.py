@@ -56,13 +56,11 @@ class ActiveNodeRun:
     """It waits for something outside of the execution: it has a `Wait`."""
     outcomes: ItemOutcomes = field(default_factory=ItemOutcomes)
     """What came of each item, over all attempts."""
-    has_kept_outcomes: bool = False
-    """Some of them are stored, or on the way to be."""
 
     @property
     def taken_over(self) -> list[UUID]:
         """Return the node run if it has stored outcomes, which its end takes over."""
-        return [self.row.pk] if self.has_kept_outcomes else []
+        return [self.row.pk] if self.outcomes.has_kept else []
 
 
 @dataclass(slots=True)

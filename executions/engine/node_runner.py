@@ -120,7 +120,7 @@ class NodeRunner:
         """Take the outcomes of items that were committed by the attempts so far."""
         by_run = {each.row.pk: each for each in active if self._effect_on_items(each) != "none"}
         for pk, outcomes in kept_outcomes.stored(list(by_run)).items():
-            by_run[pk].has_kept_outcomes = True
+            by_run[pk].outcomes.has_kept = True
             for index, outcome in outcomes.items():
                 by_run[pk].outcomes.restore(index, outcome)
 
@@ -226,7 +226,7 @@ class NodeRunner:
             return None
 
         def write(outcomes: list[ItemOutcome], on_commit: Callable[[], None]) -> None:
-            active.has_kept_outcomes = True
+            active.outcomes.has_kept = True
             self._write(Change(self._lease, item_outcomes=outcomes), on_commit)
 
         items = sum(len(items) for items in active.ready.inputs.values())
@@ -361,7 +361,7 @@ class NodeRunner:
         row = active.row
         change = lifecycle.retry_node(self._execution, self._lease, row, error, delay_ms)
         row.wake_at = None
-        again = ActiveNodeRun(active.ready, row, outcomes=active.outcomes, has_kept_outcomes=active.has_kept_outcomes)
+        again = ActiveNodeRun(active.ready, row, outcomes=active.outcomes)
         key = (row.node_id, row.run_index)
         if delay_ms > HOLD_RETRY_SECONDS * 1000:
             row.error = error

@@ -346,8 +346,10 @@ class PerItemNodeType(NodeType[P]):
             error.args = (context.redaction.text(str(error)), *error.args[1:])
         else:
             error = _without_secrets(context, error)
-            extra = {"node": context.node.id, "node_type": self.type}
-            logger.error("item %d failed with an unexpected error", index, exc_info=error, extra=extra)
+            if not context.outcomes.has_failed_unexpectedly:  # one traceback is enough for many items
+                extra = {"node": context.node.id, "node_type": self.type}
+                logger.error("item %d failed with an unexpected error", index, exc_info=error, extra=extra)
+            context.outcomes.has_failed_unexpectedly = True
         context.outcomes.fail(index, error)
 
     def result_of(self, context: NodeContext[Any]) -> NodeResult:
@@ -410,7 +412,7 @@ class ItemNodeType(PerItemNodeType[P]):
             outcomes.commit()
             try:
                 outputs = self.run_item(context, index, item)
-            except BudgetExceeded:
+            except (BudgetExceeded, MemoryError):
                 raise
             except Exception as error:
                 self.fail_item(context, index, error)
