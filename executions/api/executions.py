@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from events.log import reading
 from executions import lifecycle
+from executions.api.item_lineage import item_lineage
 from executions.api.reruns import RerunActions
 from executions.api.serializers import (
     ExecutionDetailSerializer,
@@ -121,18 +122,27 @@ class ExecutionViewSet(RerunActions):
         )
 
     @extend_schema(parameters=[OutputFilterSerializer], responses={200: dict})
-    @action(detail=True, url_path="nodes/(?P<node>.{1,100})/output", pagination_class=None)
+    @action(detail=True, url_path=r"nodes/(?P<node>[\s\S]{1,100})/output", pagination_class=None)
     def output(self, request: Request, pk: str, node: str) -> Response:
-        """Return the input and output items of a node run; `totals` counts all items, also those beyond `limit`. For
-        viewers, fields with the name of a secret (password, token, authorization …) are masked; editors see them."""
+        """Return the input and output items of a node run, from `offset`; `totals` counts all items, also those beyond
+        `limit`. For viewers, fields with the name of a secret (password, token, authorization …) are masked; editors
+        see them.
+
+        With `lineage=true`, `lineage` has for each item of `outputs` the items that it came from, and `destinations`
+        the items that were made of it: `[{node, run_index, output, item}]`, or null if unknown. Long lists are cut;
+        `totals` has their lengths.
+        """
         query = OutputFilterSerializer.of(request)
         execution = self._execution(pk)
         runs = NodeRun.objects.filter(run_index=query.validated_data["run_index"], node_id=node, execution=execution)
         run = get_visible_or_404(runs, request.user)
         inputs, outputs = inputs_of(execution, run), run.output or {}
-        limit = query.validated_data["limit"]
+        page = slice(query.validated_data["offset"], query.validated_data["offset"] + query.validated_data["limit"])
         whole = Execution.objects.visible_to(request.user, Role.EDITOR).filter(pk=execution.pk).exists()
         shown: Callable[[Any], Any] = (lambda items: items) if whole else masked
+        found: dict[str, Any] = {"totals": {}}
+        if query.validated_data["lineage"]:
+            found = item_lineage(execution, run, {name: range(len(items))[page] for name, items in outputs.items()})
         return Response(
             {
                 "node": run.node_id,
@@ -141,11 +151,13 @@ class ExecutionViewSet(RerunActions):
                 "attempt": run.attempt,
                 "error": run.error,
                 "taken_from": run.taken_from,
-                "inputs": {name: shown(items[:limit]) for name, items in inputs.items()},
-                "outputs": {name: shown(items[:limit]) for name, items in outputs.items()},
+                "inputs": {name: shown(items[page]) for name, items in inputs.items()},
+                "outputs": {name: shown(items[page]) for name, items in outputs.items()},
+                **found,
                 "totals": {
                     "inputs": {name: len(items) for name, items in inputs.items()},
                     "outputs": {name: len(items) for name, items in outputs.items()},
+                    **found["totals"],
                 },
             }
         )

@@ -294,4 +294,6 @@ class ExecutionEventsSerializer(serializers.Serializer[Any]):
 
 class OutputFilterSerializer(QuerySerializer):
     run_index = serializers.IntegerField(min_value=0, default=0)
+    offset = serializers.IntegerField(min_value=0, default=0)
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
+    lineage = serializers.BooleanField(default=False)

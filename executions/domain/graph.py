@@ -97,6 +97,10 @@ class Edge(BaseModel):
     target_input: str = "main"
 
 
+_DOTS = frozenset({".", ".."})
+"""Ids that no URL can have as a part."""
+
+
 @dataclass(frozen=True, slots=True)
 class GraphProblem:
     """A problem of a graph and its location: a node's id or an edge's index, and the field."""
@@ -258,6 +262,9 @@ def validate(
     """Return all problems of the graph: types, parameters, expressions, edges, reachability."""
     problems: list[GraphProblem] = []
     for node in graph.nodes.values():
+        if node.id in _DOTS:
+            message = f"The id {node.id!r} has a meaning of its own in URLs. Choose another."
+            problems.append(GraphProblem(node.id, None, "id", "invalid", message))
         node_type: NodeTypeLike | None = node_types.get(node.type)
         if node_type is None:
             problems.append(GraphProblem(node.id, None, "type", "unknown", f"There is no node type {node.type!r}."))

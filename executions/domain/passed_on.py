@@ -4,11 +4,12 @@ JavaScript, so that integers stay exact and fields keep their order. No Django."
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
 from executions.domain.items import Items, PackedItems
+from executions.domain.pairing import PairingData
 from executions.domain.plain_paths import BLANK, NOT_PLAIN, steps_of, walked
 
 _MAX_LENGTH = 2_000
@@ -16,7 +17,7 @@ _END = r"(?![A-Za-z0-9_$])"
 _START = re.compile(
     rf"""(?:\$(?P<word>json|vars){_END}|\$input\.(?P<own>item|first\(\)|last\(\))\.json{_END}"""
     r"""|\$\((?:"(?P<double>[^"\\\r\n]*)"|'(?P<single>[^'\\\r\n]*)')\)"""
-    rf"""\.(?P<of_node>first\(\)|last\(\))\.json{_END})"""
+    rf"""\.(?P<of_node>first\(\)|last\(\)|item)\.json{_END})"""
 )
 
 
@@ -27,6 +28,8 @@ class Scope(Protocol):
     def items(self) -> Items: ...
     @property
     def nodes(self) -> Mapping[str, Callable[[], Items]]: ...
+    @property
+    def pairings(self) -> Mapping[str, Callable[[], PairingData]]: ...
     @property
     def vars(self) -> dict[str, Any]: ...
 
@@ -41,6 +44,16 @@ def passed_on(expression: str, scope: Scope, index: int, *, parse: bool) -> Any:
     root = _root(start, scope, index, parse)
     value = NOT_PLAIN if root is NOT_PLAIN else walked(root, steps)
     return NOT_PLAIN if isinstance(value, float) else value  # JavaScript writes 1.0 as 1
+
+
+_NO_PAIRING: PairingData = {"index": (), "items": ()}
+
+
+def _paired(places: Sequence[int] | None, index: int) -> int:
+    """Return the place of the item that an input item came from; negative if there is none."""
+    if places is None:
+        return index
+    return places[index] if index < len(places) else -1
 
 
 @lru_cache(maxsize=4096)
@@ -60,8 +73,15 @@ def _root(start: re.Match[str], scope: Scope, index: int, parse: bool) -> Any:
         items = scope.items
         place = -1 if own == "last()" else 0 if own == "first()" else index
     else:
-        items = scope.nodes.get(start["double"] if start["double"] is not None else start["single"], list)()
+        name = start["double"] if start["double"] is not None else start["single"]
+        items = scope.nodes.get(name, list)()
         place = -1 if of_node == "last()" else 0
+        if of_node == "item":
+            pairing = scope.pairings[name]() if name in scope.pairings else _NO_PAIRING
+            items = items if pairing["items"] is None else pairing["items"]
+            place = _paired(pairing["index"], index)
+            if place < 0:
+                return NOT_PLAIN  # JavaScript raises the error
     if not -len(items) <= place < len(items) or (isinstance(items, PackedItems) and not parse):
         return NOT_PLAIN
     return items[place]

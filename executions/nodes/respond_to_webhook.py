@@ -9,7 +9,7 @@ from pydantic import Field
 from executions.domain.errors import NodeError
 from executions.domain.lineage import SAME
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
-from executions.nodes.http.hook_responses import MAX_BODY_BYTES, MAX_HEADERS, header_problems
+from executions.nodes.http.hook_responses import MAX_BODY_BYTES, MAX_HEADERS, encoded_text, header_problems
 from executions.nodes.http.texts import Headers
 from webhooks.inbound import answer_headers
 
@@ -49,6 +49,8 @@ class RespondToWebhook(NodeType[RespondToWebhookParameters]):
         response = parameters.model_dump()
         if (size := len(orjson.dumps(response))) > MAX_BODY_BYTES:
             raise NodeError(f"parameters.body: the response has {size} bytes; the limit is {MAX_BODY_BYTES}.")
+        if isinstance(parameters.body, str):
+            encoded_text(parameters.body, parameters.headers)
         return NodeResult({"main": context.items}, {"main": SAME}, response=response)
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:

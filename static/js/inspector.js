@@ -2,6 +2,7 @@
 import { filesView } from "./files.js";
 import { elapsed } from "./fold.js";
 import { itemsView } from "./json_view.js";
+import { lineageView } from "./lineage.js";
 import { counted, data, duration, element, icon, number, size } from "./page.js";
 import { copyAndTell } from "./toast.js";
 
@@ -20,7 +21,7 @@ export class Inspector {
    * @param {HTMLElement} root
    * @param {string} execution
    * @param {GraphNode[]} nodes
-   * @param {(node: string, runIndex: number) => void} onChoose called for another run of the same node
+   * @param {(node: string, runIndex: number) => void} onChoose called for another run
    */
   constructor(root, execution, nodes, onChoose) {
     this.root = root;
@@ -173,12 +174,17 @@ export class Inspector {
     const [outputs, totals] = ended ? [items.outputs, items.totals.outputs] : [{}, {}];
     this.#sides.replaceChildren(
       this.#side("Input", items.inputs, items.totals.inputs),
-      this.#side("Output", outputs, totals),
+      this.#side("Output", outputs, totals, lineageView(path, runIndex, totals, this.nodes, this.onChoose)),
     );
   }
 
-  /** @param {string} title @param {Record<string, unknown[]>} lists @param {Record<string, number>} totals */
-  #side(title, lists, totals) {
+  /**
+   * @param {string} title
+   * @param {Record<string, unknown[]>} lists
+   * @param {Record<string, number>} totals
+   * @param {HTMLElement[]} further what follows the items
+   */
+  #side(title, lists, totals, further = []) {
     const all = Object.values(totals).reduce((sum, total) => sum + total, 0);
     const head = element("h3", {}, title, element("small", {}, counted(all, "item")));
     if (all) {
@@ -200,6 +206,6 @@ export class Inspector {
       return part;
     });
     const content = parts.length ? parts : [element("p", { class: "muted" }, "No items")];
-    return element("section", { class: "side", "aria-label": title }, head, ...content);
+    return element("section", { class: "side", "aria-label": title }, head, ...content, ...further);
   }
 }

@@ -189,6 +189,21 @@ def test_items_open_and_close_and_are_copied(visitor: Visitor, failed: str) -> N
     assert len(page.evaluate("navigator.clipboard.readText().then(JSON.parse)")) == 100
 
 
+def test_an_item_leads_to_where_it_came_from_and_went(platform: Platform, visitor: Visitor) -> None:
+    few = node("few", "filter", condition="{{ $json.i > 1 }}")
+    nodes = [node("start", "manual_trigger"), few, node("end", "no_op")]
+    definition = {"name": "Origins", "nodes": nodes, "edges": [edge("start", "few"), edge("few", "end")]}
+    execution = start(platform, definition, [{"i": 1}, {"i": 2}])
+    page = visitor.open(f"/executions/{execution['id']}/")
+    expect(page.locator("#status")).to_have_text("completed")
+    page.locator("#gantt .run", has_text="Few").click()
+    output = page.get_by_role("region", name="Output")
+    output.get_by_text("Where the items came from and went").click()
+    expect(output.locator(".lineage p")).to_have_text("Item 0from Start · item 1to End · item 0")
+    output.get_by_role("button", name="Start · item 1").click()
+    expect(page.locator("#inspector h2")).to_have_text("Start")
+
+
 def test_no_text_is_wider_than_its_node_and_the_whole_name_is_in_its_title(visitor: Visitor, failed: str) -> None:
     page = visitor.open(failed)
     long = page.locator("#graph .node", has_text="Counts very")

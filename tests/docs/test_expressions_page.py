@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from executions.domain.expressions import Evaluator, ExpressionError, ExpressionScope
+from executions.domain.pairing import Pairing
 from tests.docs.pages import table_rows
 
 ITEM = {"n": 3, "text": "ab", "list": [1, 2], "day": "2024-05-25"}
@@ -33,6 +34,7 @@ def scope() -> ExpressionScope:
         {"id": "w1", "name": "W", "active": True},
         {"region": "eu"},
         {"timezone": "Europe/Berlin", "about": ABOUT},
+        {HERE: Pairing(None).as_dict},
     )
 
 

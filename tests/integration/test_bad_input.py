@@ -151,8 +151,11 @@ def test_every_list_refuses_parameters_that_it_does_not_have(platform: Platform)
 
 
 def test_outputs_of_nodes_with_any_id_can_be_read(platform: Platform) -> None:
-    ids = ["a/b", "50%", "q?x#y", "😀", "ö ä", "x/output", "a//b", "%2F"]
+    ids = ["a/b", "50%", "q?x#y", "😀", "ö ä", "x/output", "a//b", "%2F", "a\nb", " "]
     execution = run(platform, *(node(each, "no_op") for each in ids))["id"]
     for each in ids:
         answer = platform.request("GET", f"/api/executions/{execution}/nodes/{quote(each, safe='')}/output/")
         assert (each, answer.status_code, answer.json().get("node")) == (each, 200, each)
+    definition = {"name": "Dots", "nodes": [node("..", "manual_trigger")], "edges": []}
+    refused = platform.request("POST", "/api/workflows/", json=definition)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "id")

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from executions import reruns
@@ -14,6 +15,7 @@ from executions.lifecycle import create_execution
 from executions.models import Execution, NodeRun, Trigger, Wait
 from tests.engine import COMMITS, make_workflow, run_here
 from tests.workflows import edge, node
+from workflow_platform.core.accounts.models import Membership, Role, User
 from workflow_platform.installation.embedded import wait_until
 
 pytestmark = COMMITS
@@ -145,6 +147,8 @@ def test_every_word_for_the_paired_item_follows_lineage() -> None:
     assert given(after(few, mark(**fields))) == rows
     code = "return $input.all().map((item, i) => ({ from: $('Start').itemMatching(i).json.i }))"
     assert given(after(few, node("mark", "code", code=code))) == froms(2, 3)
+    large = [{"i": 1}, {"i": 2**53 + 1}]
+    assert given(after(few, mark(), items=large)) == froms(2**53 + 1)  # passed on exactly
     one = node("one", "filter", condition="{{ $json.i === 3 }}")
     assert given(after(one, node("mark", "code", code="return [{ from: $('start').item.json.i }]"))) == froms(3)
 
@@ -225,3 +229,48 @@ def test_origins_pass_through_sandbox_processes_and_routed_errors() -> None:
     assert given(after(few, node("mark", "code", code=lines, mode="each"), items=many)) == froms(*range(1, 1000, 2))
     stop = node("stop", "code", code="throw new Error('no')") | {"on_error": "route"}
     assert given(after(stop, mark(), output="error")) == froms(1, 2, 3)
+
+
+def links(execution: Execution, node_id: str, kind: str, run_index: int = 0, **query: Any) -> dict[str, Any]:
+    """Return the links of the items of a node run by output, as the API shows them, in short."""
+    user, _ = User.objects.get_or_create(username="lineage")
+    Membership.objects.get_or_create(user=user, workspace_id=execution.workspace_id, role=Role.VIEWER)
+    client = Client()
+    client.force_login(user)
+    path = f"/api/executions/{execution.pk}/nodes/{node_id}/output/"
+    answer = client.get(path, {"lineage": "true", "run_index": run_index, **query})
+    assert answer.status_code == 200, answer.json()
+    return {
+        output: [
+            each and [(link["node"], link["run_index"], link["output"], link["item"]) for link in each]
+            for each in lists
+        ]
+        for output, lists in answer.json()[kind].items()
+    }
+
+
+def test_the_api_shows_where_each_item_came_from_and_where_it_went() -> None:
+    order = [{"field": "i", "direction": "descending"}]
+    code = "return [{ json: {}, pairedItem: [0, 2] }, { json: {} }]"
+    execution = after(node("sort", "sort", fields=order), node("code", "code", code=code), node("end", "no_op"))
+    assert links(execution, "start", "lineage") == {"main": [[], [], []]}
+    assert links(execution, "start", "destinations") == {"main": [[("sort", 0, "main", n)] for n in (2, 1, 0)]}
+    assert links(execution, "sort", "lineage") == {"main": [[("start", 0, "main", n)] for n in (2, 1, 0)]}
+    page = {"offset": 1, "limit": 1}
+    assert links(execution, "sort", "lineage", **page) == {"main": [[("start", 0, "main", 1)]]}
+    assert links(execution, "sort", "destinations", **page) == {"main": [[]]}
+    both = [("sort", 0, "main", 0), ("sort", 0, "main", 2)]
+    assert links(execution, "code", "lineage") == {"main": [both, None]}
+    assert links(execution, "end", "destinations") == {"main": [[], []]}
+    unknown = after(node("code", "code", code="return [{}]"), node("end", "no_op"))
+    assert links(unknown, "start", "destinations") == {"main": [[("code", 0, None, None)]] * 3}
+    looped = run(
+        [node("each", "loop", batch_size=2), mark(), mark("end")],
+        [edge("start", "each"), edge("each", "mark", "loop"), edge("mark", "each"), edge("each", "end", "done")],
+    )
+    to_loop = [("each", 0, "loop", 0)], [("each", 0, "loop", 1)], [("each", 1, "loop", 0)]
+    assert links(looped, "start", "destinations") == {"main": [*map(list, to_loop)]}
+    assert links(looped, "each", "lineage", 1) == {"loop": [[("start", 0, "main", 2)]]}
+    marked = [[("mark", 0, "main", 0)], [("mark", 0, "main", 1)], [("mark", 1, "main", 0)]]
+    assert links(looped, "each", "lineage", 2) == {"done": marked}
+    assert links(looped, "mark", "destinations", 1) == {"main": [[("each", 2, "done", 2)]]}

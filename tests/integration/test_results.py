@@ -72,6 +72,12 @@ def test_the_caller_of_a_webhook_gets_what_the_workflow_gave(platform: Platform)
         platform, f"answer-{run}", respond, edges=[edge("hook", "respond")], trigger={"respond": "respond_node"}
     )
     assert (answer.status_code, answer.headers["X-Total"], "X-None" in answer.headers) == (200, "2", False)
+    latin = {"Content-Type": "text/plain; charset=iso-8859-1"}
+    respond = node("respond", "respond_to_webhook", headers=latin, body="é")
+    answer = answers(
+        platform, f"latin-{run}", respond, edges=[edge("hook", "respond")], trigger={"respond": "respond_node"}
+    )
+    assert (answer.content, answer.headers["Content-Length"]) == (b"\xe9", "1")
 
 
 def test_a_cached_execution_gives_the_same_result(platform: Platform) -> None:

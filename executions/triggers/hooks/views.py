@@ -21,6 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, Wait, WaitKind
+from executions.nodes.http.hook_responses import encoded_text
 from executions.triggers.hooks import intake
 from executions.triggers.hooks.requests import Accepted, AnsweredRequest, HookRequest, RefusedRequest
 from executions.triggers.hooks.unpacking import RefusedBody, unpacked_body
@@ -160,7 +161,7 @@ def _response(execution_id: UUID, response: dict[str, Any]) -> HttpResponse:
     """
     body, status = response["body"], response["status"]
     text = isinstance(body, str)
-    content = b"" if status in NO_CONTENT else body.encode() if text else orjson.dumps(body)
+    content = b"" if status in NO_CONTENT else encoded_text(body, response["headers"]) if text else orjson.dumps(body)
     answer = HttpResponse(
         content, status=status, content_type="text/plain; charset=utf-8" if text else "application/json"
     )
