@@ -41,7 +41,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     folder = _stack.enter_context(servers.run_folder())
     servers.arrange_settings()
     os.environ.setdefault("WORKER_NICE", "0")  # processes of a run share the machine: workers would get little of it
-    hands_out = _hands_out(early_config)
+    without_tests = hands_out(early_config)
     ours = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
     if "DATABASE_URL" in ours:
         inherited = os.environ.get(_SEED_FOLDER)
@@ -50,8 +50,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         os.environ["DATABASE_URL"] = f"postgresql://postgres:{password}@127.0.0.1:{free_port()}/postgres"
     if "REDIS_URL" in ours:
         nowhere = "redis://127.0.0.1:1/0"
-        os.environ["REDIS_URL"] = nowhere if hands_out else _stack.enter_context(servers.running_redis(folder)).url
-    if hands_out:
+        os.environ["REDIS_URL"] = nowhere if without_tests else _stack.enter_context(servers.running_redis(folder)).url
+    if without_tests:
         os.environ[_OURS] = " ".join(ours)
         if seed is not None:
             os.environ[_SEED_FOLDER] = str(seed.folder)
@@ -62,7 +62,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start PostgreSQL."""
-    if seed is None or session.config.option.collectonly or _hands_out(session.config):
+    if seed is None or session.config.option.collectonly or hands_out(session.config):
         return
     if _SEED_FOLDER not in os.environ:
         fixtures = {name for item in session.items for name in getattr(item, "fixturenames", ())}
@@ -79,7 +79,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     _stack.close()
 
 
-def _hands_out(config: pytest.Config) -> bool:
+def hands_out(config: pytest.Config) -> bool:
     """Return whether this process runs no tests, but others do that it starts."""
     return bool(config.known_args_namespace.numprocesses) and "PYTEST_XDIST_WORKER" not in os.environ
 

@@ -17,7 +17,7 @@ from events.streaming.routing import websocket_urlpatterns  # noqa: E402
 from workflow_platform.core.api.problems import NOT_FOUND  # noqa: E402
 from workflow_platform.core.requests import hooks_host  # noqa: E402
 from workflow_platform.core.requests.request_ids import RequestIds  # noqa: E402
-from workflow_platform.serving import hook_answers  # noqa: E402
+from workflow_platform.serving import hook_responses  # noqa: E402
 from workflow_platform.serving.hook_handler import HookHandler  # noqa: E402
 from workflow_platform.serving.page_handler import PageHandler  # noqa: E402
 
@@ -44,15 +44,15 @@ async def http_application(scope: Any, receive: Any, send: Any) -> None:
     is_hook = scope["path"].startswith("/hooks/")
     at_hooks_host = hooks_host.is_requested(scope["headers"])
     if settings.HOOKS_HOST and is_hook != at_hooks_host:
-        await hook_answers.answer_sandboxed(_not_here, scope, receive, send)
+        await hook_responses.respond_sandboxed(_not_here, scope, receive, send)
     elif is_hook:
-        await hook_answers.answer_sandboxed(hook_handler, scope, receive, send)
+        await hook_responses.respond_sandboxed(hook_handler, scope, receive, send)
     else:
         await django_application(scope, receive, send)
 
 
 async def _not_here(scope: Any, receive: Any, send: Any) -> None:
-    await hook_answers.send_problem(scope, send, 404, NOT_FOUND)
+    await hook_responses.send_problem(scope, send, 404, NOT_FOUND)
 
 
 async def websocket_application(scope: Any, receive: Any, send: Any) -> None:

@@ -58,7 +58,7 @@ class EventFilter:
     """Include the events of the installation, which belong to no workspace."""
 
     def fits(self, event: RecordedEvent) -> bool:
-        """Tell whether an event matches. Raises UnknownEventType."""
+        """Return whether an event matches. Raises UnknownEventType."""
         return (
             self._may_see(event)
             and (not self.types or event.type in matching_types(self.types))
@@ -117,7 +117,7 @@ def matching_sources(patterns: Collection[str]) -> list[str]:
 
 
 def _is_own(stream: str) -> bool:
-    """Tell whether a stream holds its own events, rather than showing those of others."""
+    """Return whether a stream holds its own events, rather than showing those of others."""
     return stream != FEED and not stream.startswith(WORKFLOW)
 
 

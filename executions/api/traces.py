@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from executions.traces.finding import focus_of
+from executions.traces.lookup import focus_of
 from executions.traces.trace import trace
 from workflow_platform.core.api.inputs import QuerySerializer
 

@@ -74,7 +74,7 @@ def expressions_in(template: str) -> list[tuple[int, int]]:
 
 
 def is_left_open(template: str, places: list[tuple[int, int]]) -> bool:
-    """Tell whether an expression begins after the last of `places`, those of `expressions_in`, and does not end."""
+    """Return whether an expression begins after the last of `places`, those of `expressions_in`, and does not end."""
     return template.find(OPENING, places[-1][1] if places else 0) >= 0
 
 

@@ -29,6 +29,9 @@ from workflow_platform.core.sandbox import javascript
 TIME_LIMIT_SECONDS = 1.0
 MEMORY_LIMIT_BYTES = 128 * 1024 * 1024
 STACK_LIMIT_BYTES = 512 * 1024
+PENDING = "?"
+"""The result of an expression or of code that is a promise; no JSON text."""
+OUT_OF_TIME = "!InternalError: interrupted"
 LOADING_SECONDS = 0.05
 """The CPU seconds for loading words that are not counted against a budget."""
 
@@ -82,6 +85,16 @@ class ExpressionScope:
 
 def first_line(error: BaseException | str) -> str:
     return str(error).strip().split("\n")[0]
+
+
+def settled(context: quickjs.Context, result: Callable[[], str], time_limit: float) -> str:
+    """Run the jobs of promises until none is left. Returns the awaited `result`: a text, or "!" and the error."""
+    began = time.thread_time()
+    while context.execute_pending_job():
+        if time.thread_time() - began > time_limit:
+            return OUT_OF_TIME
+    text = str(result())
+    return "!Error: the promise is never settled" if text == PENDING else text
 
 
 class BudgetExceeded(Exception):
@@ -180,11 +193,11 @@ class Evaluator:
                 if isinstance(function, str):
                     raise self._failure(function[1:], shown)
                 self._functions[source] = function
-            text = str(function(item_index))
+            text = self._settled(str(function(item_index)))
             while (text.startswith("!") or "catch" in source) and self._add_missing():
                 self._spend(cpu_seconds=time.thread_time() - began)
                 began = time.thread_time()
-                text = str(function(item_index))
+                text = self._settled(str(function(item_index)))
             if text.startswith("!"):
                 raise self._failure(text[1:], shown)
             return exact_json.read(text)
@@ -198,6 +211,24 @@ class Evaluator:
             raise ExpressionError(f"{shown}: the result is not a JSON value ({error}).") from None
         finally:
             self._spend(cpu_seconds=time.thread_time() - began)
+
+    def _settled(self, text: str) -> str:
+        """Return what came of a promise if `text` says that there is one; else the text."""
+        if text != PENDING:
+            return text
+        assert self._context is not None
+        limit = min(self._time_limit, self._budget.cpu_seconds) if self._budget else self._time_limit
+        text = settled(self._context, self._context.get("__settled"), limit)
+        if text == OUT_OF_TIME:
+            self._forget_context()  # its endless jobs would run again with the next promise
+        return text
+
+    def _forget_context(self) -> None:
+        self._context, self._loader, self._asked = None, None, ""
+        self._words = Words(self.scope.surroundings.get("timezone") or "UTC")
+        self._known.clear()
+        self._paired.clear()
+        self._functions.clear()
 
     def _copied(self, value: Any) -> Any:
         """Return the value, so that no node changes it in the item that it is from."""

@@ -6,6 +6,7 @@ therefore encoded once, passed on as text, and parsed in chunks on access.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, overload
@@ -66,7 +67,7 @@ class PackedItems(Sequence[Item]):
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"The index {index} is out of range: there are {len(self)} items.")
-        number = next(n for n, end in enumerate(self._ends) if position < end)
+        number = bisect_right(self._ends, position)
         return self._chunk(number)[position - (self._ends[number - 1] if number else 0)]
 
     def __eq__(self, other: object) -> bool:
@@ -204,7 +205,7 @@ def main_of(inputs: Mapping[str, Items]) -> Items:
 
 
 def is_small(inputs: Mapping[str, Items], limit: int) -> bool:
-    """Tell whether all inputs together have few items and at most `limit` bytes of JSON."""
+    """Return whether all inputs together have few items and at most `limit` bytes of JSON."""
     left = limit
     for items in inputs.values():
         if isinstance(items, PackedItems) or len(items) > FEW_ITEMS:

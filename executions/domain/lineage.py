@@ -8,7 +8,7 @@ iterations since it opened.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 MAX_ORIGINS = 1_000_000
 """The most numbers that are kept for one output. Beyond, its origins are unknown."""
@@ -62,7 +62,14 @@ def limited(lineage: Lineage, counts: Mapping[str, int]) -> dict[str, Origins]:
 
 
 def _numbers(origins: Origins) -> int:
+    if _are_single(origins):
+        return len(origins)
     return sum(len(origin) if isinstance(origin, list) else 1 for origin in origins)
+
+
+def _are_single(origins: Origins) -> bool:
+    """Tell whether each item came from one input item: in one pass without Python's work per item."""
+    return set(map(type, origins)) <= {int}
 
 
 def misfits(lineage: Lineage, counts: Mapping[str, int], inputs: int) -> list[str]:
@@ -75,9 +82,10 @@ def _fits(origins: Origins, count: int, inputs: int) -> bool:
         return count == inputs
     if len(origins) != count:
         return False
-    plain = [o for o in origins if type(o) is int]
-    if len(plain) < count:
-        plain += [number for origin in origins if isinstance(origin, list) for number in origin]
+    plain: list[Any] = origins
+    if not _are_single(origins):
+        plain = [number for origin in origins for number in (origin if isinstance(origin, list) else [origin])]
+        plain = [number for number in plain if number is not None]
     return not plain or (min(plain) >= 0 and max(plain) < inputs)
 
 

@@ -6,6 +6,7 @@ The web process requests them with `executions.sandbox.checking`; the checks run
 from __future__ import annotations
 
 from executions.domain.expression_ends import expressions_in, is_left_open
+from executions.domain.words import uses_await
 from workflow_platform.core.sandbox.javascript import Parser, verdicts
 
 _SHOWN = 200
@@ -34,7 +35,7 @@ def check_syntax(template: str, parser: Parser | None = None) -> str | None:
 
 def check_code(code: str, parser: Parser | None = None) -> str | None:
     """Return the syntax error of `code` as a function body, with its line, or None."""
-    problem = (parser or Parser()).problem("body", code)
+    problem = (parser or Parser()).problem("async_body" if uses_await(code) else "body", code)
     if problem is None:
         return None
     return problem.message + (f" (line {problem.line})" if problem.line else "")

@@ -75,6 +75,9 @@ _GROUPS: Final[dict[str, _Group]] = {
     ),
     "locale_order": _Group(re.compile(r"\blocaleCompare\b|\bCollator\b"), ("locale_order",), ("locale_numbers",)),
     "number_format": _Group(re.compile(r',"format",'), ("number_format",), ("extension_calls", "locale_numbers")),
+    "code": _Group(re.compile(r"(?<![.\w$])items?\b"), ("code_words",)),
+    "static_data": _Group(re.compile(r"\$getWorkflowStaticData\b"), ("static_words",)),
+    "absent": _Group(re.compile(r"\b(?:setTimeout|setInterval|setImmediate|fetch|require)\s*\("), ("absent_words",)),
     "jmespath": _Group(re.compile(r"\$jmes[pP]ath\b"), ("jmespath",)),
 }
 _NAME = re.compile(r"""["'`]([A-Za-z]\w*(?:/[\w+-]+){0,2})["'`]""")
@@ -99,6 +102,16 @@ def _unescaped(match: re.Match[str]) -> str:
 def asks_about_nodes(source: str) -> bool:
     """Tell whether a source needs `about` of the surroundings."""
     return _GROUPS["nodes"].words.search(source) is not None
+
+
+def uses_await(code: str) -> bool:
+    """Tell whether code may await something, so that it must be an async function."""
+    return re.search(r"\bawait\b", code) is not None
+
+
+def uses_static_data(code: str) -> bool:
+    """Tell whether code may read static data."""
+    return _GROUPS["static_data"].words.search(code) is not None
 
 
 @lru_cache(maxsize=2048)
@@ -130,9 +143,9 @@ def locales_in(text: str) -> list[str]:
 class Words:
     """Which scripts one context has loaded."""
 
-    def __init__(self, timezone: str) -> None:
+    def __init__(self, timezone: str, *, for_code: bool = False) -> None:
         self._timezone = timezone
-        self._loaded = set[str]()
+        self._loaded = set[str]() if for_code else {"code"}
         self._zones, self._locales = set[str](), set[str]()
 
     def needed_by(self, text: str) -> list[str]:
@@ -183,6 +196,10 @@ class Words:
         return not self._loaded.isdisjoint({"dates", "locale_numbers"})
 
 
+STATIC_DATA: Final = "__static"
+"""The variable with the static data of code: `global` and `node`."""
+USED_STATIC_DATA: Final = "(function (kit) { return kit.staticData(); })"
+"""A script that returns the static data that code has read, as JSON."""
 LOADER: Final = source("loader")
 """JavaScript that returns a function. It runs a script of `Words` and returns the script's result as text."""
 MISSING: Final = "(function (kit) { return kit.takeMissing(); })"

@@ -19,7 +19,7 @@ from executions.engine.rerun_choices import SKIPPED
 from executions.engine.result_cache import CachedResult
 from executions.engine.state import ExecutionState
 from executions.lifecycle import Change
-from executions.models import NodeRun
+from executions.models import Mode, NodeRun
 from executions.nodes.base import NodeResult
 from executions.nodes.item_outcomes import MAX_MESSAGE, ItemError
 
@@ -50,6 +50,8 @@ class Checkpoints:
         row.lineage, row.failed_items, row.taken_from = dict(result.lineage), result.failed_items, result.taken_from
         self.outputs.set(row, outputs, sum(sizes.values()))
         change = lifecycle.complete_node(self._execution, self._lease, row, preview(outputs))
+        if self._execution.mode == Mode.LIVE:  # a test reads static data, and leaves it as it is
+            change.static_changes += [(self._execution.workflow_id, each) for each in result.static_changes]
         if result.error is not None:
             change.events.insert(0, self._items_failed(active, result.failed_items, result.error))
         if result.response is not None and self.outputs.response is None:  # only the first response counts

@@ -12,7 +12,7 @@ from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle.base import NOT_HELD
 from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.models import Execution, NodeRun, NoSuchWorkflow, Trigger, Wait, WaitKind, Workflow
-from workflow_platform.core.sandbox.asking import SandboxUnavailable
+from workflow_platform.core.sandbox.short_tasks import SandboxUnavailable
 
 
 def start_child(run: NodeRun, workflow: str, items: Items, wait: bool) -> Execution:

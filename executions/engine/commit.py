@@ -19,7 +19,7 @@ from events.log import NewEvent
 from events.log.models import Event
 from executions import lifecycle
 from executions.domain.statuses import ExecutionStatus
-from executions.engine import kept_outcomes, rows
+from executions.engine import kept_outcomes, rows, static_data
 from executions.engine.lease import worker_name
 from executions.lifecycle import Change, ClaimedExecution
 from executions.lifecycle.deliveries import withdraw
@@ -112,7 +112,8 @@ def write_once(changes: list[Change], claims: list[Claim]) -> Written:
 def write_and_claim(changes: Sequence[Change], claims: Sequence[Claim], trace: TransactionTrace) -> Written:
     """Write changes and take leases in one transaction.
 
-    Locks are always taken in the same order: executions by id, then, in one append, streams by id, and the feed.
+    Locks are always taken in the same order: executions by id, static data by workflow and node, then, in one append,
+    streams by id, and the feed.
     """
     execution_ids = {execution_id for claimed_ids, _, _ in claims for execution_id in claimed_ids}
     execution_ids.update(change.lease.execution_id for change in changes)
@@ -148,6 +149,8 @@ def write_rows(changes: Sequence[Change], tokens: Mapping[UUID, int]) -> tuple[s
     rows.upsert_node_runs(list(node_runs.values()))
     if taken_over := [node_run for change in valid for node_run in change.outcomes_taken_over]:
         kept_outcomes.delete(taken_over)
+    if static_changes := [each for change in valid for each in change.static_changes]:
+        static_data.write(static_changes)
     if waits := [wait for change in valid for wait in change.waits]:
         Wait.objects.bulk_create(waits, ignore_conflicts=True)
     fields: dict[UUID, dict[str, Any]] = {}

@@ -22,7 +22,7 @@ from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, Exp
 from executions.domain.graph import Node
 from executions.domain.items import Items, is_small, joined, main_of
 from executions.domain.lineage import SAME, limited, misfits
-from executions.engine import child_executions, node_deliveries, sandbox_runner, surroundings
+from executions.engine import child_executions, node_deliveries, sandbox_runner, static_data, surroundings
 from executions.engine.definition import Definition
 from executions.engine.flow import Ready
 from executions.engine.outputs import pack_outputs
@@ -164,6 +164,7 @@ class NodeAttempt:
             node_run=row,
             start_child=partial(child_executions.start_child, row),
             deliver=partial(node_deliveries.deliver, row),
+            static_data=partial(static_data.read, self._execution.workflow_id, self._node.id),
             find_credential=partial(credentials.open_for_node, workspace),
             mark_credential=partial(credentials.mark, workspace),
             outcomes=active.outcomes,

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from events.log import NewEvent
+from executions.domain.static_data import StaticChange
 from executions.domain.statuses import (
     ExecutionStatus,
     NodeRunStatus,
@@ -45,6 +46,8 @@ class Change:
     item_outcomes: list[ItemOutcome] = field(default_factory=list)
     outcomes_taken_over: list[UUID] = field(default_factory=list)
     """Node runs that end: their outcomes by item are deleted, because the output holds them."""
+    static_changes: list[tuple[UUID, StaticChange]] = field(default_factory=list)
+    """Changes of the static data of workflows, by the workflow's id."""
     execution_fields: dict[str, Any] = field(default_factory=dict)
     cancels: dict[str, Any] | None = None
     """The request that cancels the execution: its deliveries are withdrawn, and the last event reports them."""
@@ -55,6 +58,7 @@ class Change:
         self.waits += other.waits
         self.item_outcomes += other.item_outcomes
         self.outcomes_taken_over += other.outcomes_taken_over
+        self.static_changes += other.static_changes
         self.execution_fields |= other.execution_fields
         self.cancels = self.cancels or other.cancels
         return self

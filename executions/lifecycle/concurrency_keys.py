@@ -17,7 +17,7 @@ from executions.domain import plain_paths
 from executions.domain.expressions import ExpressionError, ExpressionScope
 from executions.models import WorkflowVersion
 from executions.sandbox.evaluate import NOT_REACHED, EvaluationRequest, evaluate_all
-from workflow_platform.core.sandbox.asking import LONGEST_SECONDS, SandboxUnavailable
+from workflow_platform.core.sandbox.short_tasks import LONGEST_SECONDS, SandboxUnavailable
 
 KEY_LENGTH = 200
 Items = list[dict[str, Any]]

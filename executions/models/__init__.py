@@ -10,6 +10,7 @@ from executions.models.item_outcome import ItemOutcome
 from executions.models.node_run import NodeRun
 from executions.models.rate_bucket import RateBucket
 from executions.models.schedule import Missed, Schedule
+from executions.models.static_data import StaticData
 from executions.models.wait import Wait, WaitKind
 from executions.models.workflow import NoSuchWorkflow, WebhookClaim, WebhookRoute, Workflow, WorkflowVersion
 
@@ -27,6 +28,7 @@ __all__ = [
     "Priority",
     "RateBucket",
     "Schedule",
+    "StaticData",
     "Trigger",
     "Wait",
     "WaitKind",

@@ -25,6 +25,7 @@ from executions.domain.graph import Node
 from executions.domain.items import Item, Items
 from executions.domain.lineage import Lineage, Origin, compact
 from executions.domain.redaction import Redaction
+from executions.domain.static_data import StaticChange
 from executions.nodes.file_access import FileStore, NoFiles
 from executions.nodes.item_outcomes import ItemError, ItemOutcomes, error_output
 from workflow_platform.core.validation import field_errors, first_error
@@ -85,6 +86,8 @@ class NodeResult:
     all_failed: bool = False
     taken_from: UUID | None = None
     """In a rerun: the node run whose saved output this is."""
+    static_changes: Sequence[StaticChange] = ()
+    """What the node changed in the static data of the workflow and its own."""
 
 
 class UsableCredential(Protocol):
@@ -148,6 +151,8 @@ class NodeContext(Generic[P]):
     """Returns a value that changes with the credential of that name or id; part of the result cache's key."""
     resolved: dict[int, P] | None = None
     """Resolved parameters by item, if they are kept: the node then uses the values of the cache key."""
+    static_data: Callable[[], dict[str, dict[str, Any]]] | None = None
+    """Reads the static data of the workflow, `global`, and of the node, `node`."""
     find_credential: CredentialFinder = _without_credentials
     redaction: Redaction = field(default_factory=Redaction)
     files: FileStore = field(default_factory=NoFiles)

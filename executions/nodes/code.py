@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from django.conf import settings
@@ -10,19 +10,22 @@ from executions.domain.errors import NodeError
 from executions.domain.graph import ERROR_OUTPUT
 from executions.domain.items import Item, Items
 from executions.domain.lineage import SAME, Lineage, Origin, Origins, compact
+from executions.domain.static_data import WHOLE_WORKFLOW, StaticChange, change_between
+from executions.domain.words import uses_static_data
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.item_outcomes import ItemError
 from executions.sandbox.checking import check_code
 from executions.sandbox.code import CodeCall, CodeResult, run
 from executions.sandbox.code_items import NotItems
+from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox.task import TaskCancelled
 
 
 class CodeParameters(Parameters):
     code: str = Field(
         title="Code",
-        description="The body of a JavaScript function. In mode `all` it returns a list of items, in mode `each` one"
-        " item or null."
+        description="The body of a JavaScript function, which may use await. In mode `all` it returns a list of items,"
+        " in mode `each` one item or null."
         " `console.log` writes to the execution's log.",
         max_length=200_000,
     )
@@ -54,7 +57,7 @@ class Code(NodeType[CodeParameters]):
         scope, code = context.evaluator.scope, str(context.node.parameters.get("code"))
         execution = scope.execution if "execution" in code else None
         named, paired = scope.named_in(code), scope.paired_in(code)
-        words = [scope.workflow, scope.vars, execution, scope.surroundings_in(code)]
+        words = [scope.workflow, scope.vars, execution, scope.surroundings_in(code), _static_data(context, code)]
         return [context.node.parameters, scope.items, named, paired, *words]
 
     def run(self, context: NodeContext[CodeParameters]) -> NodeResult:
@@ -68,6 +71,7 @@ class Code(NodeType[CodeParameters]):
             parameters.time_limit_seconds,
             settings.CODE_MEMORY_MB * 2**20,
             settings.NODE_OUTPUT_MAX_BYTES,
+            _static_data(context, parameters.code),
             tolerant=context.node.on_error != "stop",
         )
         try:
@@ -87,9 +91,37 @@ class Code(NodeType[CodeParameters]):
             items, lineage = result.items(), result.lineage()
         except NotItems as error:
             raise NodeError(str(error)) from None
+        changes = list(_static_changes(context, call.static_data or {}, result.static_data))
+        made = NodeResult({"main": items}, lineage)
         if result.failures:
-            return _with_failures(context, items, lineage, result.failures)
-        return NodeResult({"main": items}, lineage)
+            made = _with_failures(context, items, lineage, result.failures)
+        made.static_changes = changes
+        return made
+
+
+def _static_data(context: NodeContext[CodeParameters], code: str) -> dict[str, dict[str, Any]] | None:
+    """Return the static data if the code may read it."""
+    if context.static_data is None or not uses_static_data(code):
+        return None
+    return context.static_data()
+
+
+def _static_changes(
+    context: NodeContext[CodeParameters], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[StaticChange]:
+    """Yield what the code changed in the static data. Raises NodeError if it is too large, or not an object."""
+    for kind, node_id in (("global", WHOLE_WORKFLOW), ("node", context.node.id)):
+        if kind not in after:
+            continue
+        if not isinstance(after[kind], dict):
+            raise NodeError(f"The static data ({kind}) is not an object.")
+        size, limit = len(exact_json.write(after[kind])), settings.STATIC_DATA_MAX_BYTES
+        if size > limit:
+            raise NodeError(
+                f"The static data ({kind}) has {size} bytes; at most {limit} are allowed (STATIC_DATA_MAX_BYTES)."
+            )
+        if (change := change_between(node_id, before[kind], after[kind])) is not None:
+            yield change
 
 
 def _with_failures(

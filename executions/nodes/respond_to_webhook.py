@@ -11,7 +11,7 @@ from executions.domain.lineage import SAME
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
 from executions.nodes.http.hook_responses import MAX_BODY_BYTES, MAX_HEADERS, encoded_text, header_problems
 from executions.nodes.http.texts import Headers
-from webhooks.inbound import answer_headers
+from webhooks.inbound import response_headers
 
 
 class RespondToWebhookParameters(Parameters):
@@ -45,7 +45,7 @@ class RespondToWebhook(NodeType[RespondToWebhookParameters]):
     def run(self, context: NodeContext[RespondToWebhookParameters]) -> NodeResult:
         parameters = context.parameters()
         for name, problem in header_problems(parameters.headers):
-            raise NodeError(f"parameters.headers.{name[: answer_headers.MAX_NAME]}: {problem}")
+            raise NodeError(f"parameters.headers.{name[: response_headers.MAX_NAME]}: {problem}")
         response = parameters.model_dump()
         if (size := len(orjson.dumps(response))) > MAX_BODY_BYTES:
             raise NodeError(f"parameters.body: the response has {size} bytes; the limit is {MAX_BODY_BYTES}.")

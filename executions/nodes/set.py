@@ -60,4 +60,4 @@ def _with_field(item: Item, name: str, value: Any, index: int) -> Item:
     try:
         return with_value(item, name, value)
     except NodeError as error:
-        raise NodeError(f"parameters.fields: {error} (item {index}).") from None
+        raise NodeError(f"parameters.fields: {str(error).removesuffix('.')} (item {index}).") from None

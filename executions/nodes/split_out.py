@@ -75,7 +75,7 @@ class SplitOut(ItemNodeType[SplitOutParameters]):
         try:
             return {"main": _split(item, fields, parameters.keep_other_fields)}
         except NodeError as error:
-            raise NodeError(f"parameters.fields: {error} (item {index}).") from None
+            raise NodeError(f"parameters.fields: {str(error).removesuffix('.')} (item {index}).") from None
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         """Return (path, code, message) for each invalid parameter, and for a field that is missing."""

@@ -16,7 +16,7 @@ from executions.reruns.acting import ActingNode
 from executions.reruns.planning import plan, preview
 from executions.reruns.requests import CannotRerun, NotEnded, RerunRequest
 from workflow_platform.core.accounts.models import User
-from workflow_platform.core.sandbox.asking import SandboxUnavailable
+from workflow_platform.core.sandbox.short_tasks import SandboxUnavailable
 
 MAX_IN_BULK = 1000
 MAX_PREVIEWED = 100

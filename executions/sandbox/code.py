@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import orjson
 from executions.domain.expressions import ExpressionScope
 from executions.domain.items import Items, PackedItems, fragment
 from executions.domain.lineage import MAX_ORIGINS, Lineage, Origins
+from executions.domain.words import STATIC_DATA
 from executions.sandbox.code_items import items_of, origins_of
 from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox.pool import Pool, sandbox
@@ -33,6 +35,8 @@ class CodeCall:
     """CPU seconds for all items together."""
     memory_limit: int
     output_limit: int
+    static_data: Mapping[str, Any] | None = None
+    """The static data that the code may read: `global` and `node`."""
     tolerant: bool = False
     """In mode `each`: go on after an item that fails."""
 
@@ -49,6 +53,8 @@ class CodeCall:
         surroundings = scope.surroundings_in(self.code)
         if "about" in surroundings:
             words["__about"] = surroundings.pop("about")
+        if self.static_data is not None:
+            words[STATIC_DATA] = self.static_data
         nodes = scope.named_in(self.code)
         head = {
             "items": len(scope.items),
@@ -88,6 +94,8 @@ class CodeResult:
     """The origins of the packed items; None: unknown."""
     failures: list[tuple[int, str]] = field(default_factory=list)
     """The input items that failed, with their errors."""
+    static_data: dict[str, Any] = field(default_factory=dict)
+    """The static data that the code read, as it left it."""
     error: str | None = None
     retryable: bool = False
     logs: list[tuple[str, str]] = field(default_factory=list)
@@ -141,6 +149,7 @@ def _read(result: CodeResult, reply: Reply, call: CodeCall) -> None:
     if state["kind"]:
         result.error = _error_message(state, call)
         return
+    result.static_data = state.get("static_data", {})
     if (counts := state.get("counts")) is not None:
         result.packed, result.packed_origins = PackedItems(parts, counts, state["sample"]), state["origins"]
         return

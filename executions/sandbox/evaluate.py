@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from executions.domain.expressions import MEMORY_LIMIT_BYTES, TIME_LIMIT_SECONDS, ExpressionError, ExpressionScope
-from workflow_platform.core.sandbox.asking import LONGEST_SECONDS, ask
+from workflow_platform.core.sandbox.short_tasks import LONGEST_SECONDS, run_short_task
 from workflow_platform.core.sandbox.task import Task
 
 OUTPUT_LIMIT_BYTES = 4 * 2**20
@@ -64,7 +64,7 @@ def evaluate_all(
     if not evaluations:
         return []
     task = _task(evaluations, time_limit)
-    reply = ask(task, SUBJECT, group=group, seconds=seconds)
+    reply = run_short_task(task, SUBJECT, group=group, seconds=seconds)
     if not reply.failure:
         return [_value(each) for each in orjson.loads(reply.parts[0])]
     if len(evaluations) == 1:

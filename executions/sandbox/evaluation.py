@@ -13,11 +13,11 @@ from typing import Any, Literal
 import orjson
 import quickjs
 
-from executions.domain.expressions import PRELUDE, STACK_LIMIT_BYTES, first_line
+from executions.domain.expressions import PENDING, PRELUDE, STACK_LIMIT_BYTES, first_line, settled
 from executions.domain.items import PACKED_BYTES, Item, NotStorable, chunks_of, sample_of
 from executions.domain.javascript import source
 from executions.domain.lineage import MAX_ORIGINS, Origins, limited
-from executions.domain.words import LOADER, MISSING, Words
+from executions.domain.words import LOADER, MISSING, STATIC_DATA, USED_STATIC_DATA, Words, uses_await, uses_static_data
 from executions.sandbox.code_items import NotItems, items_of, origins_of
 from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox import javascript
@@ -57,6 +57,8 @@ class EvaluationOutcome:
     """For each item that the code returned, the index of the input item that it is; None: it is none."""
     failures: list[tuple[int, str, int]] = field(default_factory=list)
     """The items that failed, if the code goes on after errors: index, error, and line of the code or 0."""
+    static_data: dict[str, Any] = field(default_factory=dict)
+    """The static data that the code read, `global` and `node`, as it left it."""
 
 
 @dataclass(slots=True)
@@ -92,13 +94,15 @@ class Evaluation:
 
     def __init__(self) -> None:
         self._load_script: Any = None
+        self._may_miss = False
         self._context = javascript.context(
             seconds=_STATE_SECONDS, memory_bytes=_SPARE_BYTES, stack_bytes=STACK_LIMIT_BYTES
         )
         self._context.eval(PRELUDE)
         self._context.eval(_DRIVER)(LOG_LINES, LOG_CHARACTERS)
         self._run, self._state = self._context.get("__run"), self._context.get("__state")
-        self._context.eval("delete globalThis.__run; delete globalThis.__state;")
+        self._result = self._context.get("__result")
+        self._context.eval("delete globalThis.__run; delete globalThis.__state; delete globalThis.__result;")
 
     def run(self, request: Request) -> EvaluationOutcome:
         """Run the code. Errors are in the outcome; nothing is raised."""
@@ -109,9 +113,12 @@ class Evaluation:
             self._load(request)
             self._context.set_time_limit(request.time_limit)  # counts from here
             # On the first line, so that the lines of the stack are those of the user, counted from LINES_BEFORE.
-            body = self._context.eval("\n" * LINES_BEFORE + f"(function () {{{request.code}\n}})")
+            kind = "async function" if uses_await(request.code) else "function"
+            body = self._context.eval("\n" * LINES_BEFORE + f"({kind} () {{{request.code}\n}})")
             began = time.process_time()
             result = self._run(body, request.each, request.output_limit, request.tolerant)
+            if result == PENDING:
+                result = settled(self._context, self._result, began + request.time_limit - time.process_time())
             if time.process_time() - began > request.time_limit:
                 outcome.kind = "time"  # in one long step, during which QuickJS does not check the time
             elif result.startswith("!"):
@@ -120,6 +127,7 @@ class Evaluation:
                 outcome.kind, outcome.error = "output", f"The code returned at least {result[1:]} bytes"
             else:
                 outcome.text = result
+                self._add_static_data(outcome, request)
         except quickjs.JSException as error:
             self._explain(outcome, str(error), request)
         except MemoryError:
@@ -130,12 +138,12 @@ class Evaluation:
         return outcome
 
     def _load(self, request: Request) -> None:
-        words = Words(request.surroundings.get("timezone") or "UTC")
+        words = Words(request.surroundings.get("timezone") or "UTC", for_code=True)
         if scripts := words.needed_by(request.code) + request.further(words):
             load = self._context.eval(LOADER)
             for script in scripts:
                 load(script)
-            self._load_script = load if words.may_miss else None
+            self._load_script, self._may_miss = load, words.may_miss
         for word, text in request.words.items():
             self._context.set(word, self._context.parse_json(text))
         for name, text in request.nodes.items():
@@ -144,13 +152,23 @@ class Evaluation:
 
     def missed(self) -> list[tuple[str, str]]:
         """Return the time zones and locales that the run used and that were not loaded: pairs of kind and name."""
-        if self._load_script is None:
+        if not self._may_miss:
             return []
         try:
             self._context.set_time_limit(_STATE_SECONDS)
             return [(str(kind), str(name)) for kind, name in orjson.loads(self._load_script(MISSING))]
         except (quickjs.JSException, MemoryError, ValueError, TypeError):
             return []  # code can break the report
+
+    def _add_static_data(self, outcome: EvaluationOutcome, request: Request) -> None:
+        """Add the static data that the code read, as it is now."""
+        if STATIC_DATA not in request.words or not uses_static_data(request.code):
+            return
+        text = str(self._load_script(USED_STATIC_DATA))
+        if text.startswith("!"):
+            outcome.kind, outcome.error = "code", f"The static data is not JSON: {first_line(text[1:])}"
+        else:
+            outcome.static_data = exact_json.read(text)
 
     def _explain(self, outcome: EvaluationOutcome, error: str, request: Request) -> None:
         message = first_line(error)
@@ -221,6 +239,8 @@ def run(parts: list[bytes]) -> list[bytes]:
     }
     if counts is not None:
         head |= {"counts": counts, "sample": sample}
+    if outcome.static_data:
+        head["static_data"] = outcome.static_data
     head["origins"] = outcome.origins if counts is None else origins
     return [orjson.dumps(head), *parts]
 

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from executions.models import Execution
-from executions.traces.finding import focus_of
+from executions.traces.lookup import focus_of
 from executions.traces.rows import Pages, rows_of
 from executions.traces.trace import trace
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404

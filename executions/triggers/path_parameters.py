@@ -23,7 +23,7 @@ def canonical(trigger_path: str) -> str:
 
 
 def has_parameters(path: str) -> bool:
-    """Tell whether a path, canonical or not, has parameters."""
+    """Return whether a path, canonical or not, has parameters."""
     return ":" in path
 
 
@@ -55,7 +55,7 @@ def parameters_of(trigger_path: str, path: str) -> Mapping[str, str]:
 
 
 def matches(trigger_path: str, path: str) -> bool:
-    """Tell whether a trigger's path matches the path of a request without prefix."""
+    """Return whether a trigger's path matches the path of a request without prefix."""
     return canonical(trigger_path) in candidates(path)
 
 

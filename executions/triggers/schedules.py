@@ -24,8 +24,8 @@ from executions.domain.schedule_rule import ScheduleRule
 from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.models import Missed, Schedule, Trigger, Workflow, WorkflowVersion
 from executions.nodes.schedule_trigger import ScheduleTriggerParameters, item_of
-from workflow_platform.core.sandbox.asking import SandboxUnavailable
 from workflow_platform.core.sandbox.batching import Batches
+from workflow_platform.core.sandbox.short_tasks import SandboxUnavailable
 
 logger = logging.getLogger(__name__)
 

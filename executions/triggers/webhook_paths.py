@@ -115,8 +115,8 @@ def _is_available(workflow: Workflow, row: WebhookRoute) -> bool:
 
 
 def _meets_parameters_of_others(row: WebhookRoute) -> bool:
-    """Tell whether the path may match requests of another workspace's paths, since one of them has parameters. Only the
-    first workspace and the one whose slug begins its paths can meet."""
+    """Return whether the path may match requests of another workspace's paths, since one of them has parameters. Only
+    the first workspace and the one whose slug begins its paths can meet."""
     start, _, rest = row.path.partition("/")
     others = WebhookRoute.objects.filter(path__startswith=f"{start}/").exclude(workspace=row.workspace_id)
     return bool(rest) and (others if has_parameters(row.path) else others.filter(path__contains=":")).exists()

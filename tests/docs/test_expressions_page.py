@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from executions.domain.expressions import Evaluator, ExpressionError, ExpressionScope
 from executions.domain.pairing import Pairing
+from executions.sandbox.code import CodeCall
+from executions.sandbox.code_items import items_of
+from executions.sandbox.evaluation import run as run_code
 from tests.docs.pages import table_rows
 
 ITEM = {"n": 3, "text": "ab", "list": [1, 2], "day": "2024-05-25"}
@@ -24,6 +30,7 @@ ABOUT = {
     "nodes": NODES,
 }
 ROWS = [[cell.replace("\\|", "|") for cell in row] for row in table_rows("expressions.md")]
+OF_CODE = re.compile(r"(all|each): (.*)")
 
 
 def scope() -> ExpressionScope:
@@ -38,15 +45,26 @@ def scope() -> ExpressionScope:
     )
 
 
+def run_in(example: re.Match[str]) -> Any:
+    """Run an example of code as a sandbox process does. Returns the items. Raises ExpressionError."""
+    mode: Any = example[1]
+    of_code = replace(scope(), items=[{"n": 1}, {"n": 3}])
+    static = {"global": {"last": 7}, "node": {}}
+    head, *parts = run_code(CodeCall(example[2], of_code, mode, 5, 2**26, 2**20, static).task().parts)
+    if error := orjson.loads(head)["error"]:
+        raise ExpressionError(error)
+    return items_of(orjson.loads(parts[0]))
+
+
 @pytest.mark.parametrize(("word", "compared", "example", "result"), ROWS, ids=[row[0] for row in ROWS])
 def test_an_example_of_the_page_gives_its_result(word: str, compared: str, example: str, result: str) -> None:
-    template = f"{{{{ {example.removeprefix('`').removesuffix('`')} }}}}"
-    shown = result.removeprefix("`").removesuffix("`")
-    if compared == "missing":
+    assert compared in {"same", "different", "missing"}
+    source, shown = (text.removeprefix("`").removesuffix("`") for text in (example, result))
+    code = OF_CODE.fullmatch(source)
+    if shown[0] not in '[{"' and not shown[0].isdigit() and shown not in {"true", "false", "null"}:
         with pytest.raises(ExpressionError) as raised:
-            Evaluator(scope()).resolve(template)
+            run_in(code) if code else Evaluator(scope()).resolve(f"{{{{ {source} }}}}")
         assert shown in str(raised.value)
         return
-    assert compared in {"same", "different"}
-    value: Any = Evaluator(scope()).resolve(template)
+    value = run_in(code) if code else Evaluator(scope()).resolve(f"{{{{ {source} }}}}")
     assert json.dumps(value, ensure_ascii=False) == json.dumps(json.loads(shown), ensure_ascii=False)

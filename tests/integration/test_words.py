@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.conftest import Platform
 from tests.executing import execute, output, save, until
 from tests.workflows import edge, node
@@ -84,3 +86,31 @@ def test_two_nodes_of_one_name_cannot_be_saved(platform: Platform) -> None:
     assert answer.status_code == 400
     assert "The name 'Set' belongs to the node 'a'" in answer.text
     assert "The name 'a' belongs to the node 'a'" in answer.text
+
+
+def test_code_keeps_static_data_from_one_execution_to_the_next(platform: Platform) -> None:
+    code = """
+        const all = $getWorkflowStaticData('global'), own = $getWorkflowStaticData('node');
+        all.count = (all.count ?? 0) + 1;
+        own.seen = [...(own.seen ?? []), $json.n];
+        delete all.old;
+        if ($json.n === 2) throw new Error('no');
+        if ($json.large) all.text = 'x'.repeat(300000);
+        return [{count: all.count, seen: own.seen}];
+    """
+    nodes = [node("start", "manual_trigger"), node("code", "code", code=code)]
+    workflow = save(platform, nodes, [edge("start", "code")])
+
+    def outcome(item: dict[str, Any], mode: str = "live") -> Any:
+        body = {"input": [item], "mode": mode}
+        execution = platform.request("POST", f"/api/workflows/{workflow}/execute/", json=body).json()["id"]
+        ended = until(platform, execution)
+        completed = ended["status"] == "completed"
+        return output(platform, execution, "code")["main"] if completed else ended["error"]["message"]
+
+    assert outcome({"n": 1}) == [{"count": 1, "seen": [1]}]
+    assert outcome({"n": 2}) == "Error: no (line 6)"  # a node run that fails keeps nothing
+    assert outcome({"n": 3}) == [{"count": 2, "seen": [1, 3]}]
+    assert "The static data (global) has 30" in outcome({"n": 4, "large": True})
+    assert outcome({"n": 5}, mode="test") == [{"count": 3, "seen": [1, 3, 5]}]  # a test reads, and keeps nothing
+    assert outcome({"n": 6}) == [{"count": 3, "seen": [1, 3, 6]}]

@@ -23,7 +23,7 @@ from workflow_platform.checks import check_deployment
 from workflow_platform.core.accounts.models import Role
 from workflow_platform.core.identifiers import uuid7
 from workflow_platform.core.requests import hooks_host
-from workflow_platform.serving import hook_answers
+from workflow_platform.serving import hook_responses
 
 SANDBOX = {
     b"content-security-policy": b"sandbox",
@@ -97,7 +97,7 @@ async def test_a_failure_of_the_handler_is_answered_and_sandboxed() -> None:
         raise RuntimeError("a bug")
 
     async def guarded(scope: Any, receive: Any, send: Any) -> None:
-        await hook_answers.answer_sandboxed(fails, scope, receive, send)
+        await hook_responses.respond_sandboxed(fails, scope, receive, send)
 
     status, headers = await ask("/hooks/x", "localhost", app=guarded)
     assert (status, headers.items() >= SANDBOX.items()) == (500, True)
@@ -110,7 +110,7 @@ async def test_a_malformed_header_that_comes_from_anywhere_costs_the_header_and_
         await send({"type": "http.response.body", "body": b""})
 
     async def guarded(scope: Any, receive: Any, send: Any) -> None:
-        await hook_answers.answer_sandboxed(careless, scope, receive, send)
+        await hook_responses.respond_sandboxed(careless, scope, receive, send)
 
     _, headers = await ask("/hooks/x", "localhost", app=guarded)
     assert headers == SANDBOX | {b"x-c": b"3"}

@@ -26,8 +26,8 @@ from tests.workflows import edge, node
 from webhooks.sending import scripts
 from workflow_platform.core.accounts.models import Workspace
 from workflow_platform.core.outbound import connections
-from workflow_platform.core.sandbox.asking import SandboxUnavailable
 from workflow_platform.core.sandbox.pool import sandbox
+from workflow_platform.core.sandbox.short_tasks import SandboxUnavailable
 from workflow_platform.core.sandbox.task import Reply
 from workflow_platform.installation.embedded import wait_until
 

@@ -147,7 +147,15 @@ def test_a_query_that_is_not_valid_says_where(query: str, said: str) -> None:
 
 
 def test_code_has_the_functions_too() -> None:
-    head = {"each": -1, "time_limit": 5, "memory_limit": 2**26, "output_limit": 2**20, "words": [], "nodes": []}
+    head = {
+        "items": 0,
+        "each": -1,
+        "time_limit": 5,
+        "memory_limit": 2**26,
+        "output_limit": 2**20,
+        "words": [],
+        "nodes": [],
+    }
     code = "return [{a: $jmespath({b: [1]}, 'b[0]'), c: $ifEmpty('', $max(1, 2))}]"
     parts = run_code([orjson.dumps(head | {"surroundings": {}}), code.encode()])
     assert parts[1] == b'[{"a":1,"c":2}]'

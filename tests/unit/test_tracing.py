@@ -230,7 +230,7 @@ class Counted(dict[RunKey, object]):
 
 
 def test_each_turn_of_a_long_cycle_costs_a_few_steps() -> None:
-    made, source, turns = Ancestry(), Source(("start", ENTRY), "", 2), 10_000
+    made, source, turns = Ancestry(), Source(("start", ENTRY), "", 2), 3_000
     made.began(("start", 0), [source])
     made.ended(("start", 0), {"main": SAME})
     made.runs = counted = Counted(made.runs)  # type: ignore[assignment]

@@ -16,9 +16,9 @@ from webhooks import transforms
 from webhooks.models import Origin
 from webhooks.sending.claimed_delivery import ClaimedDelivery
 from webhooks.transforms import TransformResult
-from workflow_platform.core.sandbox.asking import machine_failed
 from workflow_platform.core.sandbox.batching import Batches
 from workflow_platform.core.sandbox.pool import sandbox
+from workflow_platform.core.sandbox.short_tasks import machine_failed
 from workflow_platform.core.sandbox.task import Reply, Task
 
 logger = logging.getLogger(__name__)

@@ -68,14 +68,30 @@ var __guard = (function (String, Error, stringify, apply, wellFormed) {
   }
   return function (work) { try { return work(); } catch (error) { return describe(error); } };
 })(String, Error, JSON.stringify, Reflect.apply, String.prototype.toWellFormed);
-var __function = (function (evaluate, json, guard) {
+// Returns the JSON text of a value. Of a promise it returns "?": the host runs its jobs, and then asks `__settled`.
+var __answer = (function (json, guard, apply, then, Promise) {
+  var settled;
+  Object.defineProperty(Promise.prototype, "toJSON", { value: function () {
+    throw new TypeError("a promise within a value is not awaited; use await, or Promise.all for a list"); } });
+  Object.defineProperty(globalThis, "__settled", { value: function () { return settled; } });
+  return function (value) {
+    if (!(value instanceof Promise)) { return json(value); }
+    settled = "?";
+    apply(then, value, [
+      function (result) { settled = guard(function () { return json(result); }); },
+      function (error) { settled = guard(function () { throw error; }); },
+    ]);
+    return "?";
+  };
+})(__json, __guard, Reflect.apply, Promise.prototype.then, Promise);
+var __function = (function (evaluate, answer, guard) {
   return function (source) {
     return guard(function () {
       // An arrow function keeps the outer `this` and `arguments`, and allows one expression only.
       var expression = evaluate("(() => (\n" + source + "\n))");
       return function (index) {
-        return guard(function () { __index = index; return json(expression()); });
+        return guard(function () { __index = index; return answer(expression()); });
       };
     });
   };
-})(eval, __json, __guard);
+})(eval, __answer, __guard);

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from executions.domain.errors import NodeError
 from executions.domain.graph import strings_in
 from executions.nodes.http.texts import Headers, text_of
-from webhooks.inbound import answer_headers
+from webhooks.inbound import response_headers
 from workflow_platform.core.content.charsets import codec, split_content_type
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -48,7 +48,7 @@ def header_problems(headers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if value is None:
             continue
         text = text_of(value)
-        if (problem := answer_headers.problem(name, None if "{{" in text else text)) is not None:
+        if (problem := response_headers.problem(name, None if "{{" in text else text)) is not None:
             yield name, problem
 
 

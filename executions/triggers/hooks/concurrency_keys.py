@@ -9,8 +9,8 @@ from dataclasses import replace
 from executions.lifecycle import concurrency_keys
 from executions.models import WorkflowVersion
 from executions.triggers.hooks.requests import AcceptedRequest, PendingRequest, RefusedRequest
-from workflow_platform.core.sandbox.asking import SandboxUnavailable
 from workflow_platform.core.sandbox.batching import Batches
+from workflow_platform.core.sandbox.short_tasks import SandboxUnavailable
 
 MAX_BATCH = 50
 MAX_BATCH_BYTES = 4 * 2**20

@@ -18,7 +18,7 @@ _MAX_NAMES = 2_000
 
 
 def is_preflight(request: HookRequest, parameters: WebhookTriggerParameters) -> bool:
-    """Tell whether a browser asks whether it may send a request. A trigger that accepts OPTIONS answers itself."""
+    """Return whether a browser asks whether it may send a request. A trigger that accepts OPTIONS answers itself."""
     asks = "origin" in request.headers and "access-control-request-method" in request.headers
     return request.method == "OPTIONS" and asks and "OPTIONS" not in parameters.methods
 

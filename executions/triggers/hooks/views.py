@@ -27,7 +27,7 @@ from executions.triggers.hooks.requests import Accepted, AnsweredRequest, HookRe
 from executions.triggers.hooks.unpacking import RefusedBody, unpacked_body
 from executions.triggers.hooks.verification import NOT_KEPT
 from executions.waits import responses, waits
-from webhooks.inbound import answer_headers
+from webhooks.inbound import response_headers
 from webhooks.inbound.bodies import BadBody, first_or_all, read_body, read_query
 from workflow_platform.core.api.problems import json_problem, unfit_body
 from workflow_platform.core.requests.client_address import client_address
@@ -168,7 +168,7 @@ def _response(execution_id: UUID, response: dict[str, Any]) -> HttpResponse:
     if status not in NO_LENGTH:
         answer["Content-Length"] = str(len(content))
     for name, value in response["headers"].items():
-        if (problem := answer_headers.problem(name, value)) is not None:
+        if (problem := response_headers.problem(name, value)) is not None:
             logger.warning("header left out of a webhook response: %s", problem, extra={"execution_id": execution_id})
         else:
             answer[name] = value

@@ -22,6 +22,31 @@ def test_in_mode_each_it_sees_one_item_and_null_drops_it() -> None:
     assert run("code", {"n": 1}, {"n": 2}, code=code, mode="each").outputs == {"main": [{"n": 2}]}
 
 
+@pytest.mark.parametrize(
+    ("mode", "code", "items"),
+    [
+        ("all", "const x = await Promise.resolve(2); return [{ x }]", [{"x": 2}]),
+        ("all", "return Promise.all(items.map(async i => ({ n: await i.json.n })))", [{"n": 1}, {"n": 3}]),
+        ("each", "const n = await $json.n; return n > 1 ? { n, at: $itemIndex } : null", [{"n": 3, "at": 1}]),
+        ("each", "return { json: { sum: $input.item.json.n + item.json.n } }", [{"sum": 2}, {"sum": 6}]),
+        ("each", "item.json.more = true; return item", [{"n": 1, "more": True}, {"n": 3, "more": True}]),
+        ("all", "items[0].json.n = 9; items.pop(); return items", [{"n": 9}]),
+        ("all", "const items = [{ n: 4 }]; return items", [{"n": 4}]),
+        ("all", "return { a: 1 }", [{"a": 1}]),
+        ("all", "return { json: { a: 1 } }", [{"a": 1}]),
+        ("all", "let out; for await (const n of [1, 2]) out = n; return [{ out }]", [{"out": 2}]),
+    ],
+)
+def test_the_words_of_code(mode: str, code: str, items: list[dict[str, object]]) -> None:
+    assert run("code", {"n": 1}, {"n": 3}, code=code, mode=mode).outputs == {"main": items}
+
+
+def test_items_that_code_awaits_keep_their_origins() -> None:
+    code = "await null; return [items[1], { json: { n: 5 }, pairedItem: 0 }]"
+    result = run("code", {"n": 1}, {"n": 3}, code=code)
+    assert (result.outputs, result.lineage) == ({"main": [{"n": 3}, {"n": 5}]}, {"main": [1, 0]})
+
+
 def test_braces_in_code_are_code_and_no_template() -> None:
     assert run("code", {}, code="return [{ a: '{{ $json.n }}' }]").outputs == {"main": [{"a": "{{ $json.n }}"}]}
 
@@ -34,7 +59,16 @@ def test_braces_in_code_are_code_and_no_template() -> None:
         ("throw new Error('mine')", "mine"),
         ("for (;;) {}", "longer than"),
         ("const a = []; for (;;) a.push(new Array(100000).fill(1))", "needs more than|longer than"),
-        ("return [require('fs')]", "require"),
+        ("return [require('fs')]", "require is not available: modules cannot be loaded"),
+        ("await new Promise(done => setTimeout(done, 1))", "setTimeout is not available.*use the node wait"),
+        ("return [await fetch('https://example.com')]", "use the node http_request"),
+        ("await null;\nthrow new Error('later')", r"Error: later \(line 2\)"),
+        ("await new Promise(() => {})", "the promise is never settled"),
+        ("for (;;) await null", "longer than"),
+        ("await null; for (;;) {}", "longer than"),
+        ("return [Promise.resolve(1)]", "a promise within a value is not awaited"),
+        ("return item", "item exists in mode `each`"),
+        ("return [$getWorkflowStaticData('global')]", "exists in the node code only"),
     ],
 )
 def test_what_goes_wrong_is_said(code: str, said: str) -> None:
@@ -103,3 +137,9 @@ def test_in_mode_each_a_limit_or_a_retry_ends_the_attempt_for_all_items() -> Non
     code = "if ($json.n) throw new Error('no'); return {}"
     with pytest.raises(NodeError, match="1 item failed"):
         each_with("route", code, {"n": 1}, {"n": 0}, retry={"attempts": 2, "on": "all"})
+
+
+def test_in_mode_each_a_rejected_promise_fails_its_item_only() -> None:
+    code = "const n = await Promise.resolve($json.n); if (n === 1) throw new Error('one'); return { n }"
+    result = each_with("continue", code, {"n": 0}, {"n": 1}, {"n": 2})
+    assert [(item["n"], "error" in item) for item in result.outputs["main"]] == [(0, False), (1, True), (2, False)]

@@ -45,7 +45,9 @@ def test_dot_notation_can_be_turned_off() -> None:
 
 
 def test_a_path_through_a_text_is_said_with_its_item() -> None:
-    with pytest.raises(NodeError, match=r"parameters\.fields: 'a\.b' cannot be set: 'a' exists .* \(item 1\)"):
+    with pytest.raises(
+        NodeError, match=r"parameters\.fields: 'a\.b' cannot be set: 'a' exists and is not an object \(item 1\)"
+    ):
         run("set", {}, {"a": "x"}, fields={"a.b": 1})
     with pytest.raises(NodeError, match=r"a path of 502 characters; the limit is 500"):
         run("set", {}, fields={"a" + ".b" * 250 + "c": 1})

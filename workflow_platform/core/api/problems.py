@@ -23,7 +23,7 @@ from rest_framework.views import exception_handler as drf_exception_handler
 
 from workflow_platform.core.middleware import Middleware
 from workflow_platform.core.postgresql.server import may_have_changed
-from workflow_platform.core.sandbox.asking import SandboxUnavailable
+from workflow_platform.core.sandbox.short_tasks import SandboxUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import orjson
 
-from workflow_platform.core.sandbox.asking import ask
 from workflow_platform.core.sandbox.javascript import CHECK_MEMORY_BYTES, budget
+from workflow_platform.core.sandbox.short_tasks import run_short_task
 from workflow_platform.core.sandbox.task import Task
 
 REMEMBERED = 10_000
@@ -41,7 +41,7 @@ class Checks:
     def verdicts(self, texts: Iterable[Text], group: str) -> dict[Text, str | None]:
         """Return for each text what is wrong with it, or None. Texts without a cached verdict are checked together.
 
-        Raises CheckFailed, and SandboxUnavailable as `ask` does.
+        Raises CheckFailed, and SandboxUnavailable as `run_short_task` does.
         """
         verdicts: dict[Text, str | None] = {}
         unknown: dict[Text, bytes] = {}
@@ -67,7 +67,7 @@ class Checks:
         part = orjson.dumps(texts)
         seconds = budget(len(part))
         task = Task(self._function, [part], seconds, CHECK_MEMORY_BYTES, output_bytes=2 * len(part) + 2**20)
-        reply = ask(task, self._subject, group=group)
+        reply = run_short_task(task, self._subject, group=group)
         if reply.failure:
             if reply.failure == "lost":
                 raise CheckFailed(f"{self._subject} ended its process ({reply.detail}); make the text simpler.")

@@ -15,7 +15,7 @@ from typing import Literal
 import orjson
 import quickjs
 
-Kind = Literal["expression", "body"]
+Kind = Literal["expression", "body", "async_body"]
 
 STACK_LIMIT_BYTES = 512 * 1024
 CHECK_MEMORY_BYTES = 128 * 2**20
@@ -36,8 +36,12 @@ _CANNOT_STORE = re.compile("[\0\ud800-\udfff]")
 _WRAPPERS: dict[Kind, tuple[str, str]] = {
     "expression": ("throw 1;(() => (\n{}\n))", "throw 1;(() => [\n{}\n])"),
     "body": ("throw 1;(function () {{{}\n}})", "throw 1;(function () {{ 0 ? () => {{{}\n}} : 0; }})"),
+    "async_body": (
+        "throw 1;(async function () {{{}\n}})",
+        "throw 1;(async function () {{ 0 ? async () => {{{}\n}} : 0; }})",
+    ),
 }
-_LINES_BEFORE: dict[Kind, int] = {"expression": 1, "body": 0}
+_LINES_BEFORE: dict[Kind, int] = {"expression": 1, "body": 0, "async_body": 0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0015_lineage")]
+    dependencies = [("executions", "0016_static_data")]
 
     operations = [
         migrations.AddField(

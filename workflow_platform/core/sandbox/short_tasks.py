@@ -24,13 +24,13 @@ class SandboxUnavailable(Exception):
     retry_after = RETRY_AFTER_SECONDS
 
 
-class TooManyQuestions(SandboxUnavailable):
+class TooManyTasks(SandboxUnavailable):
     """The group has reached the limit of waiting requests."""
 
     status = 429
 
 
-def ask(task: Task, subject: str, *, group: str, seconds: float = LONGEST_SECONDS) -> Reply:
+def run_short_task(task: Task, subject: str, *, group: str, seconds: float = LONGEST_SECONDS) -> Reply:
     """Run the task in a sandbox process of this process. `subject` ("The syntax check") begins the error messages.
 
     `group` is the workspace, or the user where there is none. Outside of a transaction, no database connection is
@@ -43,7 +43,7 @@ def ask(task: Task, subject: str, *, group: str, seconds: float = LONGEST_SECOND
         reply = sandbox().run(task, group=group, most_waiting=MOST_WAITING, within_seconds=seconds)
     except TooManyWaiting:
         message = f"{subject} was not started: {MOST_WAITING} requests of this workspace wait already. Try again later."
-        raise TooManyQuestions(message) from None
+        raise TooManyTasks(message) from None
     if reply.failure == "lost" and _KILLED_FOR_TIME in reply.detail:
         reply.failure = "time"
     if reply.failure == "overdue":

@@ -1,8 +1,8 @@
-"""Which headers a workflow may set on the answer to a webhook, and with which values. Pure.
+"""Which headers a workflow may set on the response to a webhook, and with which values. Pure.
 
-Answers have the platform's own origin. A workflow may describe its answer (content type, caching, redirects, CORS,
+Responses have the platform's own origin. A workflow may describe its response (content type, caching, redirects, CORS,
 custom headers). It may not set headers that frame the message, that browsers store or apply to the whole origin, that
-lift the sandbox of the answer, or that a proxy in front of the platform acts on.
+lift the sandbox of the response, or that a proxy in front of the platform acts on.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 MAX_NAME, MAX_VALUE = 100, 4_000
-"""Characters. Proxies refuse answers whose headers are larger than their buffers, often 4 or 8 KiB."""
+"""Characters. Proxies refuse responses whose headers are larger than their buffers, often 4 or 8 KiB."""
 
 _NAME = re.compile(rf"[!#$%&'*+.^_`|~0-9A-Za-z-]{{1,{MAX_NAME}}}")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from webhooks.inbound.answer_headers import is_well_formed
+from webhooks.inbound.response_headers import is_well_formed
 from workflow_platform.core.api import problems
 from workflow_platform.core.requests.sandbox_headers import SANDBOX
 
@@ -22,7 +22,7 @@ _OURS = {name.lower() for name in SANDBOX}
 FAILED = "The server failed to process this request. See its log for the reason."
 
 
-async def answer_sandboxed(application: Any, scope: Any, receive: Any, send: Any) -> None:
+async def respond_sandboxed(application: Any, scope: Any, receive: Any, send: Any) -> None:
     """Run the application for an HTTP request and add these headers to its response. If it raises, the response is
     500."""
     started = False

@@ -17,11 +17,11 @@ import pytest
 
 from executions.domain.expressions import TIME_LIMIT_SECONDS, ExpressionError, ExpressionScope
 from executions.sandbox.evaluate import NOT_REACHED, EvaluationRequest, evaluate_all
-from workflow_platform.core.sandbox import asking, checking
-from workflow_platform.core.sandbox.asking import SandboxUnavailable, TooManyQuestions, ask
+from workflow_platform.core.sandbox import checking, short_tasks
 from workflow_platform.core.sandbox.batching import Batches
 from workflow_platform.core.sandbox.checking import Checks
 from workflow_platform.core.sandbox.pool import Pool
+from workflow_platform.core.sandbox.short_tasks import SandboxUnavailable, TooManyTasks, run_short_task
 from workflow_platform.core.sandbox.task import Task
 from workflow_platform.installation.embedded import wait_until
 
@@ -31,9 +31,9 @@ QUESTION = EvaluationRequest(ENDLESS, ExpressionScope([{}])).as_dict()
 
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
-    """Return a pool with one place, and one of the reserve, that `ask` uses."""
+    """Return a pool with one place, and one of the reserve, that `run_short_task` uses."""
     found = Pool(1)
-    monkeypatch.setattr(asking, "sandbox", lambda: found)
+    monkeypatch.setattr(short_tasks, "sandbox", lambda: found)
     yield found
     found.close()
 
@@ -89,19 +89,19 @@ def test_questions_are_answered_together_and_those_without_time_are_told() -> No
 
 def test_a_question_that_has_no_answer_in_time_says_so(pool: Pool) -> None:
     with pytest.raises(SandboxUnavailable, match=r"The question took longer than 0\.2 s") as raised:
-        ask(endless(), "The question", group="one", seconds=0.2)
+        run_short_task(endless(), "The question", group="one", seconds=0.2)
     assert (raised.value.status, raised.value.retry_after) == (503, 2)
 
 
 def test_a_group_has_a_bounded_number_of_questions_waiting_and_others_are_answered(pool: Pool) -> None:
-    with ThreadPoolExecutor(asking.MOST_WAITING + 1) as threads:
+    with ThreadPoolExecutor(short_tasks.MOST_WAITING + 1) as threads:
         asked = [
-            threads.submit(ask, endless(), "The question", group="attacker", seconds=600)
-            for _ in range(asking.MOST_WAITING + 1)
+            threads.submit(run_short_task, endless(), "The question", group="attacker", seconds=600)
+            for _ in range(short_tasks.MOST_WAITING + 1)
         ]
-        wait_until(lambda: pool._turns.waiting() == asking.MOST_WAITING, "All questions but one to wait")
-        with pytest.raises(TooManyQuestions, match="16 requests of this workspace wait already") as raised:
-            ask(endless(), "The question", group="attacker")
+        wait_until(lambda: pool._turns.waiting() == short_tasks.MOST_WAITING, "All questions but one to wait")
+        with pytest.raises(TooManyTasks, match="16 requests of this workspace wait already") as raised:
+            run_short_task(endless(), "The question", group="attacker")
         assert raised.value.status == 429
         assert evaluate("{{ 1 }}", ExpressionScope([{}]), group="stranger") == 1
         pool.close()  # ends those that run; each of the others starts a process of its own, and is ended
@@ -120,7 +120,7 @@ def test_verdicts_are_asked_for_once_and_in_one_task() -> None:
         Checks("executions.domain.syntax:run", "The syntax check"),
         [("code", f"return '{uuid4()}'"), ("code", "(")],
     )
-    with mock.patch.object(checking, "ask", wraps=checking.ask) as asked:
+    with mock.patch.object(checking, "run_short_task", wraps=checking.run_short_task) as asked:
         first = checks.verdicts([*texts, *texts], "one")
         again = checks.verdicts(reversed(texts), "two")
     assert first == again
