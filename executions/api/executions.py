@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -27,8 +28,11 @@ from executions.api.serializers import (
     OutputFilterSerializer,
     ReasonSerializer,
 )
+from executions.domain.digests import keyed
 from executions.domain.statuses import NodeRunStatus
+from executions.lifecycle import output_digests
 from executions.models import Execution, NodeRun
+from executions.nodes import exchanges
 from executions.traces.trace import Focus, trace
 from workflow_platform.core.accounts.models import Role
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
@@ -108,18 +112,21 @@ class ExecutionViewSet(RerunActions):
     @extend_schema(parameters=[NodeRunFilterSerializer], responses={200: NodeRunSerializer(many=True)}, filters=False)
     @action(detail=True, pagination_class=None)
     def nodes(self, request: Request, pk: str) -> Response:
-        """List the node runs in the order in which they started, without input and output."""
+        """List the node runs in the order in which they started, without input and output. Digests of large outputs
+        are made when they are first asked for, some at a time: `digest` may be null until the next request."""
         query = NodeRunFilterSerializer.of(request)
-        runs = NodeRun.objects.filter(execution=self._execution(pk))
+        execution = self._execution(pk)
+        runs = NodeRun.objects.filter(execution=execution)
         filters = {"node": "node_id", "run_index": "run_index"}
         runs = runs.filter(**{filters[name]: value for name, value in query.validated_data.items() if name in filters})
         if last := query.validated_data.get("last"):
             newest = runs.order_by("-id").values("pk")[:last]
             latest = runs.order_by("node_id", "-run_index").distinct("node_id").values("pk")
             runs = runs.filter(Q(pk__in=newest) | Q(pk__in=latest))
-        return Response(
-            NodeRunSerializer(runs.defer("output", "inputs", "lineage").order_by("id")[:MOST_RUNS], many=True).data
-        )
+        shown = list(runs.defer("output", "inputs", "lineage", "exchange").order_by("id")[:MOST_RUNS])
+        output_digests.ensure_digests(shown)
+        context = {"digest_key": output_digests.key_of(execution)}
+        return Response(NodeRunSerializer(shown, many=True, context=context).data)
 
     @extend_schema(parameters=[OutputFilterSerializer], responses={200: dict})
     @action(detail=True, url_path=r"nodes/(?P<node>[\s\S]{1,100})/output", pagination_class=None)
@@ -131,6 +138,8 @@ class ExecutionViewSet(RerunActions):
         With `lineage=true`, `lineage` has for each item of `outputs` the items that it came from, and `destinations`
         the items that were made of it: `[{node, run_index, output, item}]`, or null if unknown. Long lists are cut;
         `totals` has their lengths.
+
+        `exchange` is what an `http_request` sent and received, redacted.
         """
         query = OutputFilterSerializer.of(request)
         execution = self._execution(pk)
@@ -140,6 +149,8 @@ class ExecutionViewSet(RerunActions):
         page = slice(query.validated_data["offset"], query.validated_data["offset"] + query.validated_data["limit"])
         whole = Execution.objects.visible_to(request.user, Role.EDITOR).filter(pk=execution.pk).exists()
         shown: Callable[[Any], Any] = (lambda items: items) if whole else masked
+        output_digests.ensure_digests([run])
+        digest = partial(keyed, key=output_digests.key_of(execution))
         found: dict[str, Any] = {"totals": {}}
         if query.validated_data["lineage"]:
             found = item_lineage(execution, run, {name: range(len(items))[page] for name, items in outputs.items()})
@@ -151,6 +162,9 @@ class ExecutionViewSet(RerunActions):
                 "attempt": run.attempt,
                 "error": run.error,
                 "taken_from": run.taken_from,
+                "digest": digest(run.digest) or None,
+                "request_digest": digest(run.request_digest) or None,
+                "exchange": exchanges.shown(run.exchange, digest),
                 "inputs": {name: shown(items[page]) for name, items in inputs.items()},
                 "outputs": {name: shown(items[page]) for name, items in outputs.items()},
                 **found,

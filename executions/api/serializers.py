@@ -14,6 +14,7 @@ from events.api.query_fields import ManyField, checked_types
 from events.catalogue.event_types import LIFECYCLE
 from events.history.event_filter import matching_types
 from executions.admission.explanation import Reason, explain
+from executions.domain.digests import keyed
 from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, Mode, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
 from executions.pages import relations
@@ -215,14 +216,28 @@ class ExecutionFilterSerializer(QuerySerializer):
     rerun_of = serializers.UUIDField(required=False)
 
 
+class DigestField(serializers.CharField):
+    """A digest, keyed for the workspace of the execution; null if there is none. The context has the `digest_key`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(read_only=True, allow_null=True, **options)
+
+    def to_representation(self, value: str) -> Any:
+        """Return the digest as it may be shown."""
+        return keyed(value, self.context["digest_key"]) or None
+
+
 class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
     node = serializers.CharField(source="node_id")
+    digest = DigestField(help_text="Equal for equal outputs within the workspace.")
+    request_digest = DigestField(help_text="Equal for equal requests to other systems within the workspace.")
 
     class Meta:
         model = NodeRun
         fields = [
             "node", "name", "node_type", "run_index", "attempt", "status", "from_cache", "taken_from", "output_items",
-            "output_bytes", "failed_items", "error", "started_at", "ended_at", "wake_at", "duration_ms", "cpu_ms",
+            "output_bytes", "digest", "request_digest", "failed_items", "error", "started_at", "ended_at", "wake_at",
+            "duration_ms", "cpu_ms",
             "memory_bytes",
         ]  # fmt: skip
 

@@ -30,6 +30,7 @@ from executions.engine.pairings import LatestOutputs, NodeNames, PairedOutputs, 
 from executions.engine.result_cache import is_cached, run_cached
 from executions.models import Execution, NodeRun
 from executions.nodes.base import Cost, NodeContext, NodeResult, NodeType
+from executions.nodes.exchanges import Exchanges
 from executions.nodes.item_outcomes import ItemError, ItemOutcomes, OutcomeKeeper
 from executions.waits import waits
 from workflow_platform.core.logs import log_context
@@ -56,6 +57,8 @@ class ActiveNodeRun:
     """It waits for something outside of the execution: it has a `Wait`."""
     outcomes: ItemOutcomes = field(default_factory=ItemOutcomes)
     """What came of each item, over all attempts."""
+    exchanges: Exchanges = field(default_factory=Exchanges)
+    """What it sent to other systems and received, over all attempts."""
 
     @property
     def taken_over(self) -> list[UUID]:
@@ -168,6 +171,7 @@ class NodeAttempt:
             find_credential=partial(credentials.open_for_node, workspace),
             mark_credential=partial(credentials.mark, workspace),
             outcomes=active.outcomes,
+            exchanges=active.exchanges,
             files=binaries.FilesOfExecution(workspace, self._execution.pk),
             inline=inline,
         )

@@ -294,6 +294,8 @@ class NodeRunner:
             return None
         del self.active[key]
         row.duration_ms, row.cpu_ms, row.memory_bytes = outcome.duration_ms, outcome.cpu_ms, outcome.memory_bytes
+        if (exchange := active.exchanges.data()) is not None:
+            row.exchange, row.request_digest = exchange, active.exchanges.request_digest()
         if result is None:
             assert outcome.error is not None
             return self._fail(active, outcome.error)
@@ -361,7 +363,7 @@ class NodeRunner:
         row = active.row
         change = lifecycle.retry_node(self._execution, self._lease, row, error, delay_ms)
         row.wake_at = None
-        again = ActiveNodeRun(active.ready, row, outcomes=active.outcomes)
+        again = ActiveNodeRun(active.ready, row, outcomes=active.outcomes, exchanges=active.exchanges)
         key = (row.node_id, row.run_index)
         if delay_ms > HOLD_RETRY_SECONDS * 1000:
             row.error = error

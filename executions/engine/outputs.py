@@ -33,7 +33,7 @@ class ExecutionOutputs:
 
     def set(self, node_run: NodeRun, outputs: dict[str, Items], size: int) -> None:
         """Make `outputs`, of `size` bytes, the output of the node run."""
-        node_run.output = outputs
+        node_run.output, node_run.digest = outputs, ""
         node_run.output_items = sum(len(items) for items in outputs.values())
         self.total_bytes += size - node_run.output_bytes
         node_run.output_bytes = size

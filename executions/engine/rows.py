@@ -11,6 +11,7 @@ import orjson
 from django.db import connection
 from psycopg.types.json import Json, set_json_dumps
 
+from executions.domain.digests import AT_ONCE_BYTES, digest_of_outputs
 from executions.domain.items import fragment
 from executions.models import NodeRun
 from workflow_platform.core import exact_json
@@ -34,6 +35,9 @@ def upsert_node_runs(runs: Sequence[NodeRun]) -> None:
     """Insert the node runs, or update those that exist."""
     if not runs:
         return
+    for run in runs:
+        if run.output and not run.digest and run.output_bytes <= AT_ONCE_BYTES:
+            run.digest = digest_of_outputs(run.output)
     values = [dict(zip(_COLUMNS, _columns_of(run), strict=True)) for run in runs]
     with connection.cursor() as cursor:
         cursor.execute(_UPSERT, [orjson.dumps(values, default=fragment).decode()])

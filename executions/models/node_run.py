@@ -37,6 +37,24 @@ class NodeRun(models.Model):
         help_text='Where its items came from: {input: [{"node", "run_index", "output", "items"}]}; {} for the trigger.',
     )
     output = OrderedJSONField(null=True, help_text="{output: [item]}; the checkpoint that recovery continues from.")
+    digest = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The canonical digest of its output (executions.domain.digests); empty until it is known.",
+    )
+    request_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The digest of all requests to other systems; empty if there were none.",
+    )
+    exchange = OrderedJSONField(
+        null=True,
+        help_text="What it sent to other systems and received, redacted and bounded; see executions.nodes.exchanges.",
+    )
     lineage = OrderedJSONField(
         null=True,
         help_text='Which input items the items of each output came from: {output: "same" or [origin]}. The input items'

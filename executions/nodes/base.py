@@ -26,6 +26,7 @@ from executions.domain.items import Item, Items
 from executions.domain.lineage import Lineage, Origin, compact
 from executions.domain.redaction import Redaction
 from executions.domain.static_data import StaticChange
+from executions.nodes.exchanges import Exchanges, Received, Sent
 from executions.nodes.file_access import FileStore, NoFiles
 from executions.nodes.item_outcomes import ItemError, ItemOutcomes, error_output
 from workflow_platform.core.validation import field_errors, first_error
@@ -163,6 +164,8 @@ class NodeContext(Generic[P]):
     """What `ItemNodeType.opened` returned."""
     outcomes: ItemOutcomes = None  # type: ignore[assignment]  # set below
     """What came of each item so far; by default nothing."""
+    exchanges: Exchanges = field(default_factory=Exchanges)
+    """What the node run sent to other systems and received so far."""
     inline: bool = False
     """Whether it runs in a thread that other executions need. A computing node that finds that it has much to do there
     raises BudgetExceeded, and runs again in a sandbox process."""
@@ -179,6 +182,10 @@ class NodeContext(Generic[P]):
         credential = self.find_credential(reference, self.cancelled)
         self.redaction.add(credential.secrets)
         return credential
+
+    def record(self, item: int, sent: Sent, answer: Received | str) -> None:
+        """Record what was sent for an item, and the answer, or the error if none came. Secrets are redacted."""
+        self.exchanges.add(item, self.outcomes.attempt, sent, answer, self.redaction)
 
     @property
     def items(self) -> Items:

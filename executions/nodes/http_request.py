@@ -14,6 +14,7 @@ from executions.nodes.base import ItemNodeType, NodeContext, Parameters, UsableC
 from executions.nodes.http.answers import item_of
 from executions.nodes.http.bodies import build_body
 from executions.nodes.http.pages import PageSequence, Pagination, Place
+from executions.nodes.http.recording import send_recorded
 from executions.nodes.http.sending import MAX_REDIRECTS, NodeRequest, Redirects, RequestSender, Url, fail_on_status
 from executions.nodes.http.texts import Headers, ListFormat, text_of
 
@@ -94,7 +95,7 @@ class HttpRequest(ItemNodeType[HttpRequestParameters]):
         parameters = context.parameters(index)
         _pause(context, parameters.batch, index)
         request = _request(context, parameters, index)
-        call = partial(_call, context, parameters, credential)
+        call = partial(_call, context, parameters, credential, index)
         if parameters.pagination is None:
             return {"main": [call(request)[0]]}
         rebuild = partial(_with_parameter, context, parameters, index)
@@ -105,11 +106,12 @@ def _call(
     context: NodeContext[HttpRequestParameters],
     parameters: HttpRequestParameters,
     credential: UsableCredential | None,
+    index: int,
     request: NodeRequest,
 ) -> tuple[Item, int]:
     """Send a request. Returns the answer as an item, and the size of its body. Raises NodeError."""
     sender = RequestSender(credential, context.cancelled, parameters.timeout_seconds, parameters.redirects)
-    response = sender.send(request)
+    response = send_recorded(context, index, sender, request)
     pagination = parameters.pagination
     if parameters.fail_on_error_status and not (pagination and response.status in pagination.end_statuses):
         fail_on_status(request, response, parameters.redirects)

@@ -149,6 +149,8 @@ def rounded(moment: datetime, unit: Unit, direction: Direction) -> datetime:
     if direction == "down" or low == moment:
         return low
     high = _start(shifted(low, 1, unit), unit)
+    if high.astimezone(UTC) < moment.astimezone(UTC):  # clocks went back over midnight: it comes a second time
+        high = high.replace(fold=1)
     if direction == "up":
         return high
     before, after = (moment.astimezone(UTC) - low.astimezone(UTC)), (high.astimezone(UTC) - moment.astimezone(UTC))

@@ -36,10 +36,14 @@ def test_malformed_json_is_a_400_that_names_the_position(client: APIClient) -> N
     assert answer.json()["instance"] == "/api/workspaces/"
 
 
-@pytest.mark.parametrize("body", [b'"\\u0000"', b'"\\ud800"', b"NaN", b"[" * 5000, b"\xff", b""])
+@pytest.mark.parametrize("body", [b'"\\u0000"', b"1e400", b"NaN", b"[" * 5000, b"\xff", b""])
 def test_what_could_not_be_stored_is_refused(body: bytes) -> None:
     with pytest.raises(ParseError, match="line 1 column"):
         parse_json(body)
+
+
+def test_half_a_character_is_replaced() -> None:
+    assert parse_json(b'"\\ud800"') == "\ufffd"
 
 
 def test_an_escaped_backslash_before_u0000_is_only_text() -> None:

@@ -22,6 +22,9 @@ BOM = "\ufeff".encode()
 _HALF_ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
 _HALF = re.compile("[\ud800-\udfff]")
 _TOO_LARGE = "number is infinity when parsed as double"
+_WHOLE_PLAIN, _WHOLE_WITH_EXPONENT = re.compile(rb"\.0[,}\]]"), re.compile(rb"e\+?[0-9]+[,}\]]")
+"""How doubles that are whole numbers end. Two patterns: each begins with a literal, which is fast."""
+_NO_FLOATS = frozenset({str, int, bool, type(None)})
 _WHOLE = re.compile(rb"[0-9]\.0|[0-9]e\+")
 _PADDED_BELOW = 1e21
 """JavaScript writes whole numbers below this without an exponent."""
@@ -89,6 +92,27 @@ def javascript_text(value: Any) -> str:
     if _WHOLE.search(text) is None:
         return text.decode()
     return orjson.dumps(_with_javascript_numbers(value)).decode()
+
+
+def canonical(value: dict[str, Any] | list[Any]) -> bytes:
+    """Return JSON text that is the same for equal values: fields sorted, no spaces, whole numbers without a fraction or
+    exponent, so that 1 equals 1.0 and -0 equals 0. Raises TypeError for what `orjson.dumps` does not write."""
+    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    if _WHOLE_PLAIN.search(text) is None and _WHOLE_WITH_EXPONENT.search(text) is None:
+        return text
+    return orjson.dumps(_with_whole_numbers(value), option=orjson.OPT_SORT_KEYS)
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    kind = type(value)
+    if kind is dict:
+        return {name: v if type(v) in _NO_FLOATS else _with_whole_numbers(v) for name, v in value.items()}
+    if kind is list or kind is tuple:
+        return [v if type(v) in _NO_FLOATS else _with_whole_numbers(v) for v in value]
+    if kind is float and value.is_integer():
+        value = int(value)
+        return value if LEAST <= value <= MOST else orjson.Fragment(str(value))
+    return value
 
 
 def _mended(data: bytes) -> bytes | None:

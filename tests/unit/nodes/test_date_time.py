@@ -5,7 +5,7 @@ from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from executions.domain.errors import NodeError
@@ -155,6 +155,7 @@ Moments = st.datetimes(datetime(1950, 1, 1), datetime(2090, 1, 1), timezones=st.
 
 
 @given(Moments, st.sampled_from(get_args(moments.Unit)), st.sampled_from([VIENNA, "America/St_Johns", "UTC"]))
+@example(datetime(1998, 10, 25, 3, 0, tzinfo=UTC), "days", "America/St_Johns")  # between the two midnights
 def test_a_moment_lies_between_the_rounded_ones(moment: datetime, unit: moments.Unit, zone: str) -> None:
     local = moment.astimezone(ZoneInfo(zone))
     low, high = (moments.rounded(local, unit, direction).astimezone(UTC) for direction in ("down", "up"))

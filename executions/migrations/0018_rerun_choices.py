@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0016_static_data")]
+    dependencies = [("executions", "0017_digests_and_exchanges")]
 
     operations = [
         migrations.AddField(
