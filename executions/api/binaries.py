@@ -7,7 +7,6 @@ sandbox, and with the type that it was stored with.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -21,12 +20,11 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from executions.binaries import CHUNK_BYTES, BinaryReader, NoSuchBinary, find
+from executions.binaries import CHUNK_BYTES, BinaryReader, NoSuchBinary, find, streamed
 from executions.domain.binaries import OCTETS
 from executions.models import Binary, Execution
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 from workflow_platform.core.api.problems import json_problem
-from workflow_platform.core.database_threads import in_database
 from workflow_platform.core.requests.sandbox_headers import SANDBOX
 
 _RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII | re.IGNORECASE)
@@ -94,16 +92,14 @@ def _answer(request: Request, binary: Binary) -> HttpResponseBase:
     status = 206 if partial else 200
     if request.method == "HEAD" or begin == end:
         return HttpResponse(status=status, content_type=binary.media_type, headers=headers)
-    content = BinaryReader(binary).chunks(begin, end)
+    file = BinaryReader(binary)
     if end - begin <= CHUNK_BYTES:
-        return HttpResponse(b"".join(content), status=status, content_type=binary.media_type, headers=headers)
-    return StreamingHttpResponse(_sent(content), status=status, content_type=binary.media_type, headers=headers)
-
-
-async def _sent(content: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the bytes. The next chunk is read when the client has taken the last one."""
-    while piece := await in_database(next, content, b""):
-        yield piece
+        return HttpResponse(
+            b"".join(file.chunks(begin, end)), status=status, content_type=binary.media_type, headers=headers
+        )
+    return StreamingHttpResponse(
+        streamed(file, begin, end), status=status, content_type=binary.media_type, headers=headers
+    )
 
 
 UNSATISFIABLE = (-1, -1)

@@ -8,6 +8,7 @@ from executions.binaries.access import FilesOfExecution, NoSuchBinary, find
 from executions.binaries.limits import BinaryLimitExceeded
 from executions.binaries.reading import BinaryReader
 from executions.binaries.sharing import adopt, copy_uses, share
+from executions.binaries.streaming import streamed
 from executions.binaries.sweeping import sweep
 from executions.binaries.writing import CHUNK_BYTES, BinaryWriter
 
@@ -22,5 +23,6 @@ __all__ = [
     "copy_uses",
     "find",
     "share",
+    "streamed",
     "sweep",
 ]

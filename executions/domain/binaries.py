@@ -48,11 +48,12 @@ def files_of(item: Mapping[str, Any]) -> dict[str, FileOfItem]:
     entries = item.get(BINARY)
     if not isinstance(entries, Mapping):
         return {}
-    files = {key: _file(entry) for key, entry in entries.items() if isinstance(entry, Mapping)}
+    files = {key: file_in(entry) for key, entry in entries.items() if isinstance(entry, Mapping)}
     return {key: file for key, file in files.items() if file is not None}
 
 
-def _file(entry: Mapping[str, Any]) -> FileOfItem | None:
+def file_in(entry: Mapping[str, Any]) -> FileOfItem | None:
+    """Return the file that an entry of `$binary` describes; None if it describes none."""
     size = entry.get("size")
     try:
         reference = UUID(str(entry.get("reference")))

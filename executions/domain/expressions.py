@@ -22,7 +22,7 @@ from executions.domain.javascript import source
 from executions.domain.pairing import PairingData, uses_pairing
 from executions.domain.passed_on import passed_on
 from executions.domain.plain_paths import NOT_PLAIN
-from executions.domain.words import LOADER, MISSING, Words, asks_about_nodes, without_escapes
+from executions.domain.words import LOADER, MISSING, Words, asks_about_nodes, may_give_promise, without_escapes
 from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox import javascript
 
@@ -277,7 +277,7 @@ class Evaluator:
                 self._known.add(name)
                 self._assign("__given", items)
                 context.eval(f"__names[{json.dumps(name)}] = __given; __given = undefined;")
-        return context.get("__function")(source)
+        return context.get("__promised" if may_give_promise(source) else "__function")(source)
 
     def _pair(self, source: str) -> None:
         """Assign what `$("X").item` and its kin read."""

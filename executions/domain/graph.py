@@ -201,7 +201,7 @@ class Graph:
         return Components({node_id: [edge.target for edge in edges] for node_id, edges in self._from.items()})
 
     def leads_back(self, edge: Edge) -> bool:
-        """Tell whether the edge is part of a cycle: its source is downstream of its target."""
+        """Return whether the edge is part of a cycle: its source is downstream of its target."""
         return self.components.of[edge.source] == self.components.of[edge.target]
 
 

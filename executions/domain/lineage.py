@@ -68,7 +68,7 @@ def _numbers(origins: Origins) -> int:
 
 
 def _are_single(origins: Origins) -> bool:
-    """Tell whether each item came from one input item: in one pass without Python's work per item."""
+    """Return whether each item came from one input item: in one pass without Python's work per item."""
     return set(map(type, origins)) <= {int}
 
 

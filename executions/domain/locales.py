@@ -34,7 +34,7 @@ def _known() -> Mapping[str, str]:
 
 
 def is_locale(tag: str) -> bool:
-    """Tell whether there is data for a tag such as de or de-DE."""
+    """Return whether there is data for a tag such as de or de-DE."""
     return _identifier(tag) is not None
 
 

@@ -14,7 +14,7 @@ _WORDS = re.compile(r"""\bitem(?:Matching)?\b|\$node\b|\.\s*json\b|\[\s*["'`]jso
 
 
 def uses_pairing(source: str) -> bool:
-    """Tell whether JavaScript may ask which item an item came from; too often yes, never wrongly no if it names the
+    """Return whether JavaScript may ask which item an item came from; too often yes, never wrongly no if it names the
     words."""
     return _WORDS.search(_BY_FUNCTION.sub("", source)) is not None
 

@@ -17,7 +17,8 @@ _END = r"(?![A-Za-z0-9_$])"
 _START = re.compile(
     rf"""(?:\$(?P<word>json|vars){_END}|\$input\.(?P<own>item|first\(\)|last\(\))\.json{_END}"""
     r"""|\$\((?:"(?P<double>[^"\\\r\n]*)"|'(?P<single>[^'\\\r\n]*)')\)"""
-    rf"""\.(?P<of_node>first\(\)|last\(\)|item)\.json{_END})"""
+    rf"""\.(?P<of_node>first\(\)|last\(\)|item|all\(\)\[(?P<number>0|[1-9][0-9]{{0,8}})\])\.json{_END}"""
+    rf"""|\$node\[(?:"(?P<old_double>[^"\\\r\n]*)"|'(?P<old_single>[^'\\\r\n]*)')\]\.json{_END})"""
 )
 
 
@@ -65,18 +66,23 @@ def _parsed(expression: str) -> tuple[re.Match[str], tuple[re.Match[str], ...]] 
     return None if steps is None else (start, steps)
 
 
+def _node_in(start: re.Match[str]) -> str | None:
+    """Return the node that `$("X")` or `$node["X"]` names."""
+    names = (start[group] for group in ("double", "single", "old_double", "old_single"))
+    return next((name for name in names if name is not None), None)
+
+
 def _root(start: re.Match[str], scope: Scope, index: int, parse: bool) -> Any:
-    own, of_node = start["own"], start["of_node"]
+    own, of_node, name = start["own"], start["of_node"], _node_in(start)
     if start["word"] == "vars":
         return scope.vars
-    if of_node is None:
+    if name is None:
         items = scope.items
         place = -1 if own == "last()" else 0 if own == "first()" else index
     else:
-        name = start["double"] if start["double"] is not None else start["single"]
         items = scope.nodes.get(name, list)()
-        place = -1 if of_node == "last()" else 0
-        if of_node == "item":
+        place = -1 if of_node == "last()" else int(start["number"] or 0)
+        if of_node in {"item", None}:
             pairing = scope.pairings[name]() if name in scope.pairings else _NO_PAIRING
             items = items if pairing["items"] is None else pairing["items"]
             place = _paired(pairing["index"], index)

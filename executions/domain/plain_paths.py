@@ -14,8 +14,8 @@ from typing import Any, Final
 OPENING, CLOSING = "{{", "}}"
 _NAME = r"[A-Za-z_$][A-Za-z0-9_$]*"
 _STEP = re.compile(
-    rf"""\.(?P<name>{_NAME})|\[(?P<index>0|[1-9][0-9]{{0,8}})\]|\["(?P<double>[^"\\\r\n\u2028\u2029]*)"\]"""
-    r"""|\['(?P<single>[^'\\\r\n\u2028\u2029]*)'\]"""
+    rf"""\??\.(?P<name>{_NAME})|(?:\?\.)?\[(?:(?P<index>0|[1-9][0-9]{{0,8}})"""
+    r"""|"(?P<double>[^"\\\r\n\u2028\u2029]*)"|'(?P<single>[^'\\\r\n\u2028\u2029]*)')\]"""
 )
 _WORD = re.compile(rf"\${_NAME}")
 BLANK = " \t\r\n"

@@ -75,6 +75,7 @@ _GROUPS: Final[dict[str, _Group]] = {
     ),
     "locale_order": _Group(re.compile(r"\blocaleCompare\b|\bCollator\b"), ("locale_order",), ("locale_numbers",)),
     "number_format": _Group(re.compile(r',"format",'), ("number_format",), ("extension_calls", "locale_numbers")),
+    "promises": _Group(re.compile(r"\b(?:Promise|async|import)\b"), ("promise_words",)),
     "code": _Group(re.compile(r"(?<![.\w$])items?\b"), ("code_words",)),
     "static_data": _Group(re.compile(r"\$getWorkflowStaticData\b"), ("static_words",)),
     "absent": _Group(re.compile(r"\b(?:setTimeout|setInterval|setImmediate|fetch|require)\s*\("), ("absent_words",)),
@@ -100,17 +101,22 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def asks_about_nodes(source: str) -> bool:
-    """Tell whether a source needs `about` of the surroundings."""
+    """Return whether a source needs `about` of the surroundings."""
     return _GROUPS["nodes"].words.search(source) is not None
 
 
 def uses_await(code: str) -> bool:
-    """Tell whether code may await something, so that it must be an async function."""
+    """Return whether code may await something, so that it must be an async function."""
     return re.search(r"\bawait\b", code) is not None
 
 
+def may_give_promise(source: str) -> bool:
+    """Tell whether the value of an expression may be a promise."""
+    return _GROUPS["promises"].words.search(source) is not None
+
+
 def uses_static_data(code: str) -> bool:
-    """Tell whether code may read static data."""
+    """Return whether code may read static data."""
     return _GROUPS["static_data"].words.search(code) is not None
 
 

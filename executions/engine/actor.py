@@ -305,7 +305,7 @@ class ExecutionActor:
         self._release(change, after_commit.follow_up if follow_up else after_commit.admit)
 
     def _has_follow_up(self, status: ExecutionStatus) -> bool:
-        """Tell whether a parent, a child, a wait or an error workflow has to be notified of the end."""
+        """Return whether a parent, a child, a wait or an error workflow has to be notified of the end."""
         if self._execution.parent_run_id is not None:
             return True
         return status is not ExecutionStatus.COMPLETED and (

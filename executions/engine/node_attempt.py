@@ -111,6 +111,8 @@ class NodeAttempt:
                 return None
             if self._computes and not is_small(self._inputs, self._type.inline_bytes):
                 return None
+            if self._type.file_key(self._node.parameters):
+                return None
         evaluator = Evaluator(self._scope, budget=Budget())
         try:
             return self._traceable(

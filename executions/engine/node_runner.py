@@ -91,7 +91,7 @@ class NodeRunner:
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether all nodes have ended, and none can begin any more."""
+        """Return whether all nodes have ended, and none can begin any more."""
         return self._planner.ended
 
     def restore(self) -> list[ActiveNodeRun]:
@@ -125,7 +125,7 @@ class NodeRunner:
                 by_run[pk].outcomes.restore(index, outcome)
 
     def _restarts(self, active: ActiveNodeRun, wait: Wait | None, now: datetime) -> bool:
-        """Tell whether a restored node run starts again now; if not, it waits on or has failed."""
+        """Return whether a restored node run starts again now; if not, it waits on or has failed."""
         row, key = active.row, (active.row.node_id, active.row.run_index)
         active.has_wait = wait is not None
         is_waiting = row.status == NodeRunStatus.WAITING
@@ -183,7 +183,7 @@ class NodeRunner:
         return lifecycle.start_node(self._execution, self._lease, row, count)
 
     def needs_commit(self, active: ActiveNodeRun) -> bool:
-        """Tell whether the attempt has effects outside, which require committed checkpoints."""
+        """Return whether the attempt has effects outside, which require committed checkpoints."""
         node = self._graph.nodes[active.row.node_id]
         node_type = self._definition.types[node.id]
         return node_type.blocking and not node_type.pure and not node.disabled and self._choices.of(node.id) == "run"

@@ -102,7 +102,7 @@ class Planner:
 
     @property
     def ended(self) -> bool:
-        """Tell whether nothing is active, ready or gathering."""
+        """Return whether nothing is active, ready or gathering."""
         return not (self._active or self._ready or self._gatherings.by_node)
 
     # --- recovery --------------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ class Planner:
                     self._send(edge.target, Flow(run.key, edge.source_output, edge.target_input, items))
 
     def _is_replaced(self, edge: Edge, replaced: Mapping[str, Items]) -> bool:
-        """Tell whether edited input replaces the items of the edge: all but those that return on a cycle."""
+        """Return whether edited input replaces the items of the edge: all but those that return on a cycle."""
         return edge.target in replaced and not self._graph.leads_back(edge)
 
     # --- inside ----------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def is_cached(node: Node, node_type: NodeType[Any]) -> bool:
-    """Tell whether the node's runs use the cache. Such runs may block, so they run in a thread."""
+    """Return whether the node's runs use the cache. Such runs may block, so they run in a thread."""
     enabled = node.cache is not None and not node.disabled and settings.CACHE_ENABLED
     return enabled and node_type.cacheable and not node_type.trigger
 
@@ -70,7 +70,7 @@ def run_cached(
 
 
 def _has_files(outputs: Mapping[str, Items]) -> bool:
-    """Tell whether an item has files. They belong to their execution, so a result with files is not cached."""
+    """Return whether an item has files. They belong to their execution, so a result with files is not cached."""
     return any(references_in(items) for items in outputs.values())
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.conf import settings
 
+from executions.domain.binaries import FileOfItem, files_of
 from executions.domain.errors import NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionError, ExpressionScope
 from executions.domain.items import PACKED_BYTES, Items, PackedItems, chunks_of
 from executions.domain.lineage import MAX_ORIGINS
 from executions.nodes.base import NodeContext, NodeResult, NodeType
+from executions.nodes.file_access import FileReader
 from executions.nodes.item_outcomes import ItemError
+from workflow_platform.core.sandbox.frames import Part, StreamedPart
 from workflow_platform.core.sandbox.pool import sandbox
 from workflow_platform.core.sandbox.task import Reply, Task, TaskCancelled
 
@@ -23,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 HEAD_BYTES = 2**20
 """Bytes of a reply's head, which the limit for outputs does not count."""
+MAX_FILES_BYTES, MAX_FILES = 32 * 2**20, 1_000
 ORIGINS_BYTES = 8 * MAX_ORIGINS
 """The most bytes of a reply's lineage, which the limit for outputs does not count."""
 BATCH = 200
@@ -39,7 +44,8 @@ def run(node_type: NodeType[Any], context: NodeContext[Any]) -> NodeResult:
         "attempt": context.outcomes.attempt,
         "resolved": None if resolved is None else [resolved[n].model_dump(mode="json") for n in sorted(resolved)],
     }
-    task = _task("run", head, context.inputs, context.evaluator.scope, context.node.parameters)
+    files = _files(node_type.file_key(context.node.parameters), context)
+    task = _task("run", head, context.inputs, context.evaluator.scope, context.node.parameters, files)
     reply = _run_task(task, context.workspace, context.evaluator.scope, context.cancelled)
     context.cost.cpu_ms, context.cost.memory_bytes = reply.cpu_ms, reply.memory_bytes
     if reply.failure == "output":
@@ -134,9 +140,14 @@ def _run_task(task: Task, workspace: str, scope: ExpressionScope, cancelled: thr
 
 
 def _task(
-    function: str, head: dict[str, Any], inputs: dict[str, Items], scope: ExpressionScope, parameters: Any
+    function: str,
+    head: dict[str, Any],
+    inputs: dict[str, Items],
+    scope: ExpressionScope,
+    parameters: Any,
+    files: Sequence[tuple[FileOfItem, FileReader]] = (),
 ) -> Task:
-    """Return a task with the inputs, and the outputs of those other nodes that the parameters name."""
+    """Return a task with the inputs, the outputs of those other nodes that the parameters name, and files."""
     described, nodes, arrays = list[dict[str, Any]](), dict[int, dict[str, Any]](), list[bytes]()
 
     def add(items: Items) -> list[int]:
@@ -158,16 +169,39 @@ def _task(
         "vars": scope.vars,
         "surroundings": scope.surroundings_in(source),
     }
-    head |= {"inputs": described, "nodes": list(nodes.values()), "words": words}
+    shown = [file.as_json() | {"name": reader.name, "media_type": reader.media_type} for file, reader in files]
+    head |= {"inputs": described, "nodes": list(nodes.values()), "words": words, "files": shown}
     head["pairings"] = scope.paired_in(source)
     head["lineage_bytes"] = min(ORIGINS_BYTES, settings.NODE_OUTPUT_MAX_BYTES)
+    parts: list[Part] = [orjson.dumps(head), *arrays]
+    parts += [StreamedPart(reader.size, reader.chunks) for _, reader in files]
     return Task(
         f"executions.nodes.in_sandbox:{function}",
-        [orjson.dumps(head), *arrays],
+        parts,
         settings.NODE_CPU_SECONDS,
         settings.NODE_MEMORY_MB * 2**20,
         settings.NODE_OUTPUT_MAX_BYTES + HEAD_BYTES + head["lineage_bytes"],
     )
+
+
+def _files(key: str, context: NodeContext[Any]) -> list[tuple[FileOfItem, FileReader]]:
+    """Return the files that the items have under a key, each once. Raises NodeError if they are too large."""
+    if "{{" in key:
+        raise NodeError("parameters.binary: enter the key of a file; it cannot be an expression.")
+    found, size = dict[UUID, tuple[FileOfItem, FileReader]](), 0
+    for index, item in enumerate(context.items if key else []):
+        file = files_of(item).get(key)
+        if file is None or file.reference in found:
+            continue  # the node says what is missing
+        reader = context.files.open(file)
+        found[file.reference] = (file, reader)
+        size += reader.size
+        if size > MAX_FILES_BYTES or len(found) > MAX_FILES:
+            raise NodeError(
+                f"parameters.binary: the files of the first {index + 1} items have {size} bytes; a node run reads at"
+                f" most {MAX_FILES} files of {MAX_FILES_BYTES} bytes together."
+            )
+    return list(found.values())
 
 
 def _templates(value: Any) -> Iterator[str]:

@@ -27,7 +27,7 @@ from executions.domain.lineage import Lineage, Origin, compact
 from executions.domain.redaction import Redaction
 from executions.domain.static_data import StaticChange
 from executions.nodes.exchanges import Exchanges, Received, Sent
-from executions.nodes.file_access import FileStore, NoFiles
+from executions.nodes.file_access import FilesInMemory, FileStore
 from executions.nodes.item_outcomes import ItemError, ItemOutcomes, error_output
 from workflow_platform.core.validation import field_errors, first_error
 
@@ -156,7 +156,7 @@ class NodeContext(Generic[P]):
     """Reads the static data of the workflow, `global`, and of the node, `node`."""
     find_credential: CredentialFinder = _without_credentials
     redaction: Redaction = field(default_factory=Redaction)
-    files: FileStore = field(default_factory=NoFiles)
+    files: FileStore = field(default_factory=FilesInMemory)
     """The files of the execution; blocking nodes may read and make them."""
     cost: Cost = field(default_factory=Cost)
     """Set by nodes that run in other processes."""
@@ -239,6 +239,9 @@ class NodeType(ABC, Generic[P]):
     """What it does to the world; the most that it can do if parameters decide."""
     effects: ClassVar[Mapping[str, Mapping[str, Effect]]] = {}
     """What it does by the values of a parameter, if that decides. Other values mean `effect`."""
+    file_parameter: ClassVar[str] = ""
+    """For computing nodes: the parameter that names the file of each item (`$binary`) that the node reads, if it is not
+    empty. The node then runs in a sandbox process, which gets these files."""
     blocking: ClassVar[bool] = False
     """Whether it runs in a separate thread because it waits for I/O."""
     pure: ClassVar[bool] = False
@@ -272,8 +275,12 @@ class NodeType(ABC, Generic[P]):
         result.response = context.redaction.value(result.response)
         return result
 
+    def file_key(self, parameters: Mapping[str, Any]) -> str:
+        """Return the key of the files that a node with these parameters reads; empty if it reads none."""
+        return str(parameters.get(self.file_parameter) or "") if self.file_parameter else ""
+
     def passes_through(self, parameters: Mapping[str, Any]) -> bool:
-        """Tell whether a node with these parameters passes its items through without reading them."""
+        """Return whether a node with these parameters passes its items through without reading them."""
         return False
 
     def effect_of(self, parameters: Mapping[str, Any]) -> Effect:

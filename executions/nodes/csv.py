@@ -14,7 +14,8 @@ from executions.domain.lineage import of_all
 from executions.nodes.base import ItemNodeType, NodeContext, NodeResult, Parameters
 from executions.nodes.comparing import number
 from executions.nodes.csv_reading import MAX_COLUMNS, MAX_ROWS, CsvFormat, Rows, parse
-from executions.nodes.paths import FieldPath, read, text_at, with_value
+from executions.nodes.paths import FieldPath, read, with_value
+from executions.nodes.source_texts import FileKey, source_text
 
 MAX_TEXT = 16_000_000
 _SPREADSHEET_FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -28,6 +29,7 @@ class CsvParameters(Parameters):
         "parse", title="Operation", description="parse: CSV text to one item per row. write: all items to one CSV text."
     )
     field: FieldPath = Field("body", title="Field", description="For parse: the field with the CSV text.")
+    binary: FileKey = ""
     into: FieldPath = Field("csv", title="Into", description="For write: the field for the CSV text.")
     delimiter: str = Field(
         ",", title="Delimiter", description="One character, or \\t for a tab.", min_length=1, max_length=2
@@ -82,6 +84,7 @@ class Csv(ItemNodeType[CsvParameters]):
     category = "data"
     Parameters = CsvParameters
     computes = True
+    file_parameter = "binary"
 
     def run(self, context: NodeContext[CsvParameters]) -> NodeResult:
         if not _writes(context):
@@ -98,7 +101,7 @@ class Csv(ItemNodeType[CsvParameters]):
         if context.cancelled.is_set():
             raise NodeError("Cancelled.")
         parameters = context.parameters(index)
-        text = text_at(item, parameters.field, "field", index, MAX_TEXT)
+        text = source_text(context, item, parameters.binary, parameters.field, index, MAX_TEXT)
         try:
             return {"main": rows_of(text, parameters, context.shared)}
         except ValueError as error:

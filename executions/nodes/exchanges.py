@@ -32,6 +32,8 @@ class Sent:
     body: bytes | None
     digest: str
     """The digest of all of it, with the whole body."""
+    file_bytes: int = 0
+    """The size of a body with files, which is read while it is sent and is not in `body`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Received:
     headers: Mapping[str, Any]
     body: bytes
     truncated: bool = False
+    file_bytes: int = 0
+    """The size of a body that went to the store of files and is not in `body`."""
 
 
 class Exchanges:
@@ -109,11 +113,11 @@ def shown(exchange: dict[str, Any] | None, keyed: Any) -> dict[str, Any] | None:
 def _entry(item: int, attempt: int, sent: Sent, answer: Received | str, redaction: Redaction) -> dict[str, Any]:
     request = {"method": sent.method, "url": sent.url, "headers": _headers(sent.headers)}
     entry: dict[str, Any] = {"item": item, "attempt": attempt, "digest": sent.digest}
-    entry["request"] = request | _body(sent.body, redaction)
+    entry["request"] = request | _body(sent.body, sent.file_bytes, redaction)
     if isinstance(answer, str):
         entry["error"] = without_nul(masked_text(answer[:MAX_BODY]))
     else:
-        body = _body(answer.body, redaction)
+        body = _body(answer.body, answer.file_bytes, redaction)
         body["truncated"] = body["truncated"] or answer.truncated
         entry["answer"] = {"status": answer.status, "headers": _headers(answer.headers)} | body
     return exact_json.normal(redaction.value(entry))  # type: ignore[no-any-return]
@@ -130,17 +134,17 @@ def _line(value: Any) -> Any:
     return without_nul(str(value)[:MAX_HEADER])
 
 
-def _body(body: bytes | None, redaction: Redaction) -> dict[str, Any]:
-    """Return a body as text; null if it is none, or not text."""
-    if not body:
-        return {"body": None, "bytes": 0, "truncated": False}
+def _body(body: bytes | None, file_bytes: int, redaction: Redaction) -> dict[str, Any]:
+    """Return a body as text; null if there is none, or if it is a file or not text."""
+    size = len(body or b"") + file_bytes
+    not_shown = {"body": None, "bytes": size, "truncated": size > 0}
+    if not body or b"\0" in body[:_READ_BYTES]:
+        return not_shown
     try:
         text = body[:_READ_BYTES].decode()
     except UnicodeDecodeError as error:
         if error.start < min(len(body), _READ_BYTES) - 3:
-            return {"body": None, "bytes": len(body), "truncated": True}
+            return not_shown
         text = body[: error.start].decode()
-    if "\x00" in text:
-        return {"body": None, "bytes": len(body), "truncated": True}
     text = masked_text(redaction.text(text))
-    return {"body": text[:MAX_BODY], "bytes": len(body), "truncated": len(text) > MAX_BODY or len(body) > _READ_BYTES}
+    return {"body": text[:MAX_BODY], "bytes": size, "truncated": len(text) > MAX_BODY or len(body) > _READ_BYTES}

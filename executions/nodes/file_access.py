@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Mapping
 from typing import Protocol, Self
+from uuid import UUID
 
 from executions.domain.binaries import FileOfItem, files_of
 from executions.domain.errors import NodeError
 from executions.domain.items import Item
+from workflow_platform.core.content.charsets import decode_document, split_content_type, without_nul
 
 
 class FileWriter(Protocol):
@@ -63,14 +66,31 @@ class FileStore(Protocol):
         """Remove a file that this node run has made."""
 
 
-class NoFiles:
-    """Where a node has no access to files: in sandbox processes."""
+class FileInMemory(io.BytesIO):
+    """A file in a sandbox process."""
+
+    def __init__(self, name: str, media_type: str, content: bytes) -> None:
+        super().__init__(content)
+        self.name, self.media_type, self.size = name, media_type, len(content)
+
+    def chunks(self, begin: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the content."""
+        yield self.getvalue()[begin:end]
+
+
+class FilesInMemory:
+    """The files that a sandbox process was given. It can make none."""
+
+    def __init__(self, held: Mapping[UUID, FileInMemory] | None = None) -> None:
+        self._held = held or {}
 
     def create(self, name: str, media_type: str) -> FileWriter:
         raise NodeError("Files cannot be made here.")
 
     def open(self, file: FileOfItem) -> FileReader:
-        raise NodeError("Files cannot be read here.")
+        if file.reference not in self._held:
+            raise NodeError(f"This execution has no file with the reference {file.reference}.")
+        return self._held[file.reference]
 
     def remove(self, file: FileOfItem) -> None:
         raise NodeError("Files cannot be removed here.")
@@ -83,3 +103,15 @@ def file_of(item: Item, key: str, index: int, parameter: str = "binary") -> File
         return files[key]
     held = f"its files are {', '.join(repr(name) for name in list(files)[:10])}" if files else "it has no files"
     raise NodeError(f"parameters.{parameter}: the item has no file {key[:100]!r}; {held} (item {index}).")
+
+
+def text_of_file(files: FileStore, item: Item, key: str, index: int, limit: int) -> str:
+    """Return the text of the file that an item has under a key, by its charset. Raises NodeError if it is missing or
+    has more than `limit` bytes."""
+    file = files.open(file_of(item, key, index))
+    if file.size > limit:
+        raise NodeError(
+            f"parameters.binary: the file {file.name!r} has {file.size} bytes; the limit is {limit} (item {index})."
+        )
+    media_type, charset = split_content_type(file.media_type)
+    return without_nul(decode_document(b"".join(file.chunks()), media_type, charset))

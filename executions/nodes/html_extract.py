@@ -8,7 +8,8 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
 from executions.nodes.base import ItemNodeType, NodeContext, Parameters
-from executions.nodes.paths import FieldPath, text_at, with_value
+from executions.nodes.paths import FieldPath, with_value
+from executions.nodes.source_texts import FileKey, source_text
 
 MAX_HTML = 5_000_000
 # In the worst case parsing is quadratic in nested elements (50,000 take 2 s), and selectors with functions such as
@@ -32,6 +33,7 @@ class Extraction(Parameters):
 
 class HtmlExtractParameters(Parameters):
     field: FieldPath = Field("body", title="Field", description="The field with the HTML text.")
+    binary: FileKey = ""
     extract: list[Extraction] = Field(title="Extract", min_length=1, max_length=50)
     trim: bool = Field(True, title="Trim", description="Collapse white space in texts to single spaces.")
     keep_other_fields: bool = Field(
@@ -49,11 +51,12 @@ class HtmlExtract(ItemNodeType[HtmlExtractParameters]):
     category = "data"
     Parameters = HtmlExtractParameters
     computes = True
+    file_parameter = "binary"
     inline_bytes = 2 * 1024
 
     def run_item(self, context: NodeContext[HtmlExtractParameters], index: int, item: Item) -> dict[str, Items]:
         parameters = context.parameters(index)
-        html = text_at(item, parameters.field, "field", index, MAX_HTML)
+        html = source_text(context, item, parameters.binary, parameters.field, index, MAX_HTML)
         functions = any("(" in extraction.selector for extraction in parameters.extract)
         limit = MAX_TAGS_FOR_FUNCTIONS if functions else MAX_TAGS
         if html.count("<") > limit:

@@ -7,12 +7,14 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from executions.domain.binaries import DEFAULT_KEY
 from executions.domain.effects import Effect
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
 from executions.nodes.base import ItemNodeType, NodeContext, Parameters, UsableCredential
-from executions.nodes.http.answers import item_of
-from executions.nodes.http.bodies import build_body
+from executions.nodes.file_access import file_of
+from executions.nodes.http.bodies import Body, build_body, file_body
+from executions.nodes.http.file_answers import AnswerFile, ResponseForm
 from executions.nodes.http.pages import PageSequence, Pagination, Place
 from executions.nodes.http.recording import send_recorded
 from executions.nodes.http.sending import MAX_REDIRECTS, NodeRequest, Redirects, RequestSender, Url, fail_on_status
@@ -47,8 +49,28 @@ class HttpRequestParameters(Parameters):
         None,
         title="Body",
         description="Text is sent as it is. An object is sent as a form if the header Content-Type is"
-        " application/x-www-form-urlencoded or multipart/form-data, where a file is {filename, content_type, base64};"
+        " application/x-www-form-urlencoded or multipart/form-data, where a file is {filename, content_type, base64} or"
+        " one of $binary;"
         " {base64} with another type as bytes; any other value as JSON.",
+    )
+    binary: str = Field(
+        "",
+        title="File",
+        description="The key of a file of the item ($binary) that is sent as the body.",
+        max_length=200,
+    )
+    response: ResponseForm = Field(
+        "auto",
+        title="Response",
+        description="auto: text and JSON become the body, anything else a file ($binary); file: always a file; value:"
+        " never.",
+    )
+    response_binary: str = Field(
+        DEFAULT_KEY,
+        title="Key of the response",
+        description="The key of the response under $binary, if it is a file.",
+        min_length=1,
+        max_length=200,
     )
     credential: str = Field(
         "",
@@ -110,14 +132,16 @@ def _call(
     request: NodeRequest,
 ) -> tuple[Item, int]:
     """Send a request. Returns the answer as an item, and the size of its body. Raises NodeError."""
-    sender = RequestSender(credential, context.cancelled, parameters.timeout_seconds, parameters.redirects)
-    response = send_recorded(context, index, sender, request)
     pagination = parameters.pagination
-    if parameters.fail_on_error_status and not (pagination and response.status in pagination.end_statuses):
-        fail_on_status(request, response, parameters.redirects)
-    # With a credential the body must be values, in which its secrets can be redacted; with pages, to find the next.
-    packed = credential is None and pagination is None
-    return item_of(context, response, packed=packed), len(response.body)
+    with AnswerFile(context, parameters.response, request.url) as answer:
+        limits = context.cancelled, parameters.timeout_seconds, parameters.redirects
+        sender = RequestSender(credential, *limits, answer.receive)
+        response = send_recorded(context, index, sender, request, answer)
+        if parameters.fail_on_error_status and not (pagination and response.status in pagination.end_statuses):
+            fail_on_status(request, response, parameters.redirects)
+        # With a credential the body must be values, in which its secrets can be redacted; with pages, to find the next.
+        packed = credential is None and pagination is None
+        return answer.item(response, parameters.response_binary, packed=packed), len(response.body) or answer.size
 
 
 def _with_parameter(
@@ -147,7 +171,15 @@ def _pause(context: NodeContext[HttpRequestParameters], batch: Batch | None, ind
 
 
 def _request(context: NodeContext[HttpRequestParameters], parameters: HttpRequestParameters, index: int) -> NodeRequest:
-    body, headers = build_body(parameters.body, parameters.headers, parameters.lists)
+    body: Body | None
+    if parameters.binary:
+        if parameters.body is not None:
+            raise NodeError(f"parameters.body: leave it empty to send the file {parameters.binary!r} (item {index}).")
+        body, headers = file_body(
+            context.files.open(file_of(context.items[index], parameters.binary, index)), parameters.headers
+        )
+    else:
+        body, headers = build_body(parameters.body, parameters.headers, parameters.lists, context.files)
     names = {name.lower() for name in headers}
     if parameters.method not in SAFE_METHODS and "idempotency-key" not in names:
         headers = headers | {"Idempotency-Key": f"{context.idempotency_key}/{index}"}

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -19,6 +20,7 @@ from executions.domain.graph import Node
 from executions.domain.items import Items, NotStorable, PackedItems, chunks_of, main_of, pack, sample_of
 from executions.domain.lineage import limited
 from executions.nodes.base import NodeContext, NodeResult, NodeType
+from executions.nodes.file_access import FileInMemory, FilesInMemory
 
 LOG_LINES = 100
 
@@ -35,6 +37,7 @@ def run(parts: list[bytes]) -> list[bytes]:
         evaluator=Evaluator(request.scope()),
         idempotency_key="",
         log=lambda level, message: logs.append((level, message)),
+        files=request.files,
     )
     context.outcomes.begin(request.head["attempt"])
     if (resolved := request.head["resolved"]) is not None:
@@ -97,6 +100,10 @@ class _Request:
         self.nodes = dict[str, Items]()
         for entry in self.head["nodes"]:
             self.nodes |= dict.fromkeys(entry["names"], _items(entry["counts"], arrays))
+        self.files = FilesInMemory({
+            UUID(entry["reference"]): FileInMemory(entry["name"], entry["media_type"], next(arrays))
+            for entry in self.head["files"]
+        })  # fmt: skip
 
     def scope(self) -> ExpressionScope:
         """Return the scope of the expressions."""

@@ -10,10 +10,13 @@ from email.encoders import encode_base64
 from email.mime.base import MIMEBase
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from executions.domain.binaries import file_in
 from executions.domain.errors import NodeError
 from executions.nodes.base import Parameters
+from executions.nodes.file_access import FileStore
 
 MAX_ATTACHMENTS = 50
 MAX_ATTACHED_BYTES = 10_000_000
@@ -26,11 +29,12 @@ _COMPOSITE = frozenset({"message", "multipart"})  # these have parts of their ow
 
 
 class MailAttachment(Parameters):
-    """A file in the form in which a webhook hands on an uploaded file; further fields are ignored."""
+    """A file as a webhook hands on an uploaded file, or one of `$binary`; further fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
-    base64: str = Field(title="Base64", description="The content in base64.")
+    base64: str | None = Field(None, title="Base64", description="The content in base64.")
+    reference: str = Field("", title="Reference", description="Of a file of the item ($binary).", max_length=100)
     filename: str = Field(
         "", title="File name", description="Defaults to a name such as attachment-1.pdf.", max_length=255
     )
@@ -41,11 +45,23 @@ class MailAttachment(Parameters):
         max_length=255,
     )
 
+    @model_validator(mode="after")
+    def _has_content(self) -> MailAttachment:
+        if self.base64 is None and not self.reference:
+            raise PydanticCustomError("content", "give the content as base64, or a file of $binary")
+        return self
+
 
 def as_list(value: Any) -> Any:
-    """Return one file as a list, and null as no files: expressions return what there is."""
+    """Return one file, or the files of `$binary`, as a list, and null as no files: expressions return what there is."""
     if value is None or value == "":
         return []
+    if (
+        isinstance(value, dict)
+        and value
+        and all(isinstance(each, dict) and "reference" in each for each in value.values())
+    ):
+        return list(value.values())
     return [value] if isinstance(value, dict) else value
 
 
@@ -54,24 +70,28 @@ Attachments = Annotated[
     BeforeValidator(as_list),
     Field(
         title="Attachments",
-        description="Files as {filename, content_type, base64}, such as {{ $json.body.file }} of a webhook.",
+        description="Files as {filename, content_type, base64}, such as {{ $json.body.file }} of a webhook, or of the"
+        " item: {{ $json.$binary.data }} for one, {{ $json.$binary }} for all.",
         max_length=MAX_ATTACHMENTS,
     ),
 ]
 
 
-def check(attachments: Sequence[MailAttachment], index: int) -> None:
+def check(attachments: Sequence[MailAttachment], index: int, files: FileStore) -> None:
     """Raise NodeError, with the item, for files that cannot be sent. Nothing is kept in memory."""
-    for _ in parts_of(attachments, index):
+    for _ in parts_of(attachments, index, files):
         pass
 
 
-def parts_of(attachments: Sequence[MailAttachment], index: int) -> Iterator[MIMEBase]:
+def parts_of(attachments: Sequence[MailAttachment], index: int, files: FileStore) -> Iterator[MIMEBase]:
     """Yield the files as parts of a message, with exactly the bytes that were given. Raises NodeError."""
     room = MAX_ATTACHED_BYTES
     for number, attachment in enumerate(attachments):
         field = f"parameters.attachments[{number}]"
-        content = _content(attachment, field, index)
+        if attachment.base64 is None:
+            attachment, content = _file_of(attachment, room, field, index, files)
+        else:
+            content = _content(attachment.base64, field, index)
         if (room := room - len(content)) < 0:
             raise NodeError(
                 f"{field}: the attachments have more than {MAX_ATTACHED_BYTES} bytes, the limit (item {index})."
@@ -90,8 +110,22 @@ def parts_of(attachments: Sequence[MailAttachment], index: int) -> Iterator[MIME
         yield part
 
 
-def _content(attachment: MailAttachment, field: str, index: int) -> bytes:
-    text = "".join(attachment.base64.split()).translate(_STANDARD).rstrip("=")
+def _file_of(
+    attachment: MailAttachment, room: int, field: str, index: int, files: FileStore
+) -> tuple[MailAttachment, bytes]:
+    """Return a file of the item with its name and type, unless others are given, and its content, or more than fits."""
+    file = file_in({"reference": attachment.reference})
+    if file is None:
+        raise NodeError(f"{field}.reference: {attachment.reference[:100]!r} names no file (item {index}).")
+    reader = files.open(file)
+    content = b"".join(reader.chunks(0, room + 1))
+    described = {"filename": attachment.filename or reader.name}
+    described["content_type"] = attachment.content_type or reader.media_type
+    return attachment.model_copy(update=described), content
+
+
+def _content(base64: str, field: str, index: int) -> bytes:
+    text = "".join(base64.split()).translate(_STANDARD).rstrip("=")
     try:
         return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
     except ValueError as error:  # binascii.Error is one; other characters than ASCII raise ValueError itself

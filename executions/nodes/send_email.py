@@ -144,7 +144,7 @@ def _message(context: NodeContext[SendEmailParameters], index: int) -> mail.Emai
     )
     if html:
         message.attach_alternative(html, "text/html")
-    mail_attachments.check(parameters.attachments, index)
+    mail_attachments.check(parameters.attachments, index, context.files)
     try:
         message.message()
     except ValueError as error:
@@ -155,7 +155,7 @@ def _message(context: NodeContext[SendEmailParameters], index: int) -> mail.Emai
 def _attach(message: mail.EmailMultiAlternatives, context: NodeContext[SendEmailParameters], index: int) -> None:
     """Add the files of the parameters. They are not kept for all messages that are built before the first is sent."""
     if context.node.parameters.get("attachments"):
-        for part in mail_attachments.parts_of(context.parameters(index).attachments, index):
+        for part in mail_attachments.parts_of(context.parameters(index).attachments, index, context.files):
             message.attach(part)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
+from executions.domain.binaries import keeping_files
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
 from executions.nodes.base import ItemNodeType, NodeContext, Parameters
@@ -22,7 +23,7 @@ class SetParameters(Parameters):
     keep_other_fields: bool = Field(
         True,
         title="Keep other fields",
-        description="Keep the other fields of the item. If off, return only the fields above.",
+        description="Keep the other fields of the item. If off, return only the fields above, and its files.",
     )
     dot_notation: bool = Field(
         True,
@@ -44,10 +45,10 @@ class Set(ItemNodeType[SetParameters]):
         parameters = context.parameters(index)
         kept, fields = item if parameters.keep_other_fields else {}, parameters.fields
         if not parameters.dot_notation or not any("." in name for name in fields):
-            return {"main": [kept | fields]}
+            return {"main": [keeping_files(kept | fields, item)]}
         for name, value in fields.items():
             kept = _with_field(kept, name, value, index)
-        return {"main": [kept]}
+        return {"main": [keeping_files(kept, item)]}
 
 
 def _with_field(item: Item, name: str, value: Any, index: int) -> Item:

@@ -136,7 +136,8 @@ class WebhookTrigger(NodeType[WebhookTriggerParameters]):
     description = (
         "Starts when a request arrives at /hooks/…. Its item is the request: method, path, headers (without"
         " authentication), query and body, and params if the path has parameters. JSON is parsed, a form becomes an"
-        " object, a file in it {filename, content_type, size, base64}, and a binary body {base64, size}."
+        " object, a file in it {filename, content_type, size, base64}, and a binary body {base64, size}. Files are"
+        " also under $binary."
     )
     icon = "webhook"
     category = "trigger"

@@ -9,7 +9,8 @@ from pydantic import Field
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
 from executions.nodes.base import ItemNodeType, NodeContext, Parameters
-from executions.nodes.paths import MISSING, FieldPath, read, text_at, with_value
+from executions.nodes.paths import MISSING, FieldPath, read, with_value
+from executions.nodes.source_texts import FileKey, source_text
 from executions.nodes.xml_characters import with_known_characters
 from executions.nodes.xml_prolog import without_prolog
 
@@ -26,6 +27,7 @@ class XmlParameters(Parameters):
     field: FieldPath = Field(
         "body", title="Field", description="The field with the XML text (parse) or the object (write)."
     )
+    binary: FileKey = ""
     into: FieldPath = Field("data", title="Into", description="The field for the result.")
     attribute_prefix: str = Field(
         "@",
@@ -59,13 +61,14 @@ class Xml(ItemNodeType[XmlParameters]):
     category = "data"
     Parameters = XmlParameters
     computes = True
+    file_parameter = "binary"
 
     def run_item(self, context: NodeContext[XmlParameters], index: int, item: Item) -> dict[str, Items]:
         if context.cancelled.is_set():
             raise NodeError("Cancelled.")
         parameters = context.parameters(index)
         if parameters.operation == "parse":
-            source = text_at(item, parameters.field, "field", index, MAX_XML)
+            source = source_text(context, item, parameters.binary, parameters.field, index, MAX_XML)
             result: Any = parse(source, parameters, index)
         else:
             result = write(read(item, parameters.field), parameters, index)

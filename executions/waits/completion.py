@@ -121,7 +121,7 @@ def _cancel_children(execution: Execution) -> None:
 
 
 def _handles_an_error(execution: Execution | None) -> bool:
-    """Tell whether the execution or one of its ancestors handles an error. Its own errors start no error workflow,
+    """Return whether the execution or one of its ancestors handles an error. Its own errors start no error workflow,
     which prevents endless loops."""
     while execution is not None:
         if execution.trigger == Trigger.ERROR.value:

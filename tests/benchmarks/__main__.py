@@ -35,7 +35,7 @@ USUAL = (
     "waiting_calls",
     "recovery",
 )
-LONG = ("slow_client", "starvation", "long_log", "growth", "admission", "waiting", "monitor", "retention")
+LONG = ("files", "slow_client", "starvation", "long_log", "growth", "admission", "waiting", "monitor", "retention")
 """Only run when they are named: they take minutes; growth and long_log gigabytes of disk, monitor a Chromium."""
 SERVERS_ONLY = {
     "streaming",

@@ -89,7 +89,8 @@ def test_files_go_to_reruns_and_children_and_from_a_child_to_its_parent() -> Non
     wait = Wait.objects.create(execution=execution, node_id="end", run_index=0, kind=WaitKind.EXECUTION, child=child)
     made = write(child, b"made by the child")
     items = [with_files({}, {"made": made, "unnamed": foreign})]
-    NodeRun.objects.create(execution=child, node_id="end", node_type="no_op", output={"main": items})
+    ended = {"status": "completed", "ended_at": timezone.now(), "output": {"main": items}, "output_items": 1}
+    NodeRun.objects.create(execution=child, node_id="end", node_type="no_op", **ended)
     Execution.objects.filter(pk=child.pk).update(
         status="completed", ended_at=timezone.now(), follow_up_due=True, parent_run=run
     )

@@ -132,14 +132,22 @@ def _multipart(content_type: str, raw: bytes, charset: str) -> dict[str, Any]:
     except (ValueError, LookupError):
         raise BadBody("The multipart form cannot be read: its parts are malformed.") from None
     values: dict[str, list[Any]] = {
-        without_nul(name): [without_nul(decode(str(each).encode("latin-1"), charset)) for each in listed]
+        in_charset(name, charset): [in_charset(str(each), charset) for each in listed]
         for name, listed in fields.lists()
     }
     for name, listed in files.lists():
-        values.setdefault(without_nul(name), []).extend(_described(file) for file in listed)
+        values.setdefault(in_charset(name, charset), []).extend(_described(file, charset) for file in listed)
     return first_or_all(values)
 
 
-def _described(file: Any) -> dict[str, Any]:
-    shown = {"filename": without_nul(file.name), "content_type": without_nul(file.content_type)}
+def in_charset(text: str, charset: str) -> str:
+    """Return a name or a value of a form that was read as Latin-1, in its charset."""
+    try:
+        return without_nul(decode(text.encode("latin-1"), charset))
+    except UnicodeEncodeError:  # it was decoded by its own declaration (filename*)
+        return without_nul(text)
+
+
+def _described(file: Any, charset: str) -> dict[str, Any]:
+    shown = {"filename": in_charset(file.name, charset), "content_type": without_nul(file.content_type)}
     return shown | media_types.binary(file.content)

@@ -57,6 +57,15 @@ class SignedRequest:
     body: bytes
     now: float
     """Seconds since 1970."""
+    pieces: Callable[[], Iterable[bytes]] | None = None
+    """The body piece by piece, if it is not in memory; `body` is then empty."""
+
+    def digest(self, secret: str, before: bytes, algorithm: str) -> bytes:
+        """Return the HMAC of `before` and the body."""
+        made = hmac.new(secret.encode(), before, algorithm)
+        for piece in [self.body] if self.pieces is None else self.pieces():
+            made.update(piece)
+        return made.digest()
 
     def need(self, name: str) -> str:
         """Return the value of a header. Raises AuthenticationFailed if it is missing."""
@@ -195,11 +204,11 @@ def _slack(scheme: schemes.Slack, secrets: Secrets, request: SignedRequest) -> V
 def _hmac(scheme: schemes.Hmac, secrets: Secrets, request: SignedRequest) -> VerifiedRequest:
     header = request.need(scheme.header)
     timestamp = request.need(scheme.timestamp_header) if scheme.timestamp_header else ""
-    content = _raw(timestamp) + scheme.separator.encode() + request.body if timestamp else request.body
+    before = _raw(timestamp) + scheme.separator.encode() if timestamp else b""
     if not header.startswith(scheme.prefix):
         raise AuthenticationFailed(f"The header {scheme.header} does not begin with {scheme.prefix!r}.")
     signature = header.removeprefix(scheme.prefix).strip()
-    digests = [hmac.digest(secret.encode(), content, scheme.algorithm) for secret in _signing(secrets)]
+    digests = [request.digest(secret, before, scheme.algorithm) for secret in _signing(secrets)]
     if scheme.encoding == "hex":
         right = _any(_raw(signature.lower()), (digest.hex().encode() for digest in digests))
     else:

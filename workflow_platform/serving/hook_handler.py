@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from io import BytesIO
-from typing import Any
+from typing import IO, Any
 
 from channels.db import database_sync_to_async
 from django.conf import settings
@@ -15,8 +13,10 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 
 from executions.triggers.hooks import large_bodies
+from executions.triggers.hooks.requests import RefusedRequest
+from executions.triggers.hooks.spooled_bodies import content_of, largest_body, room
 from workflow_platform.core.api.problems import AWAY, UNREAD
-from workflow_platform.core.requests.request_bodies import RequestBody, Unread
+from workflow_platform.core.requests.request_bodies import MEMORY, RequestBody, Unread
 
 PLAIN_HTTP = (
     "This platform accepts only HTTPS requests. Change the URL to https://, and replace the secret that was sent."
@@ -39,26 +39,36 @@ class HookHandler(ASGIHandler):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Respond to one request."""
-        content = BytesIO()
-        request, refusal = self.create_request(scope, content)
-        if request is None:
-            assert refusal is not None
-            await self.send_response(refusal, send)
-            return
-        body = RequestBody(scope, receive, partial(_admit, request))
-        try:
-            await _read(request, body, content)
-            response = await self.get_response_async(request)
-            assert response is not None
-            await self.send_response(response, send)
-        except RequestAborted:
-            return
-        finally:
-            body.close()
-            content.close()
+        with content_of(scope) as content:
+            request, refusal = self.create_request(scope, content)
+            if request is None:
+                assert refusal is not None
+                await self.send_response(refusal, send)
+                return
+            body = body_of(request, scope, receive)
+            try:
+                await _read(request, body, content)
+                response = await self.get_response_async(request)
+                assert response is not None
+                await self.send_response(response, send)
+            except RequestAborted:
+                return
+            finally:
+                body.close()
 
 
-async def _read(request: Any, body: RequestBody, content: BytesIO) -> None:
+def body_of(request: HttpRequest, scope: Any, receive: Any) -> RequestBody:
+    """Return the body of a request, with the limits of where it is kept."""
+
+    async def admit(size: int) -> None:
+        body.limit = await _admit(request, size)
+
+    limit = largest_body(request)
+    body = RequestBody(scope, receive, admit, limit=limit, room=room if limit is not None else MEMORY)
+    return body
+
+
+async def _read(request: Any, body: RequestBody, content: IO[bytes]) -> None:
     """Read the body into the stream of the request, or note in the scope why it is not read. Raises RequestAborted."""
     try:
         # Not redirected: the sender would continue to send its secret in clear text first, unnoticed.
@@ -77,11 +87,12 @@ async def _read(request: Any, body: RequestBody, content: BytesIO) -> None:
     content.seek(0)
 
 
-async def _admit(request: HttpRequest, size: int) -> None:
-    """Admit bodies that a workflow accepts. Raises Unread."""
+async def _admit(request: HttpRequest, size: int) -> int | None:
+    """Admit bodies that a workflow accepts. Returns the largest; None: without a limit. Raises Unread."""
     try:
         refused = await database_sync_to_async(large_bodies.refused)(request, size)
     except (OperationalError, InterfaceError):
         raise Unread(503, AWAY, size) from None
-    if refused is not None:
+    if isinstance(refused, RefusedRequest):
         raise Unread(refused.status, refused.detail, size)
+    return settings.DATA_UPLOAD_MAX_MEMORY_SIZE if refused is None else refused

@@ -10,10 +10,17 @@ function __list(items, word, match) {
     }
     return __items.length ? match(__each ? __index : 0) : undefined;
   }
+  // Other branches and runs are not there: their items must not pass for those of the latest run.
+  function check(branch, run) {
+    if (branch || run) {
+      throw new Error(word + " has the items of the latest run, of its first output with items; another branch or run" +
+        " cannot be chosen. Leave out the arguments");
+    }
+  }
   return {
-    all: function () { return items.map(__wrap); },
-    first: function () { return items.length ? __wrap(items[0]) : undefined; },
-    last: function () { return items.length ? __wrap(items[items.length - 1]) : undefined; },
+    all: function (branch, run) { check(branch, run); return items.map(__wrap); },
+    first: function (branch, run) { check(branch, run); return items.length ? __wrap(items[0]) : undefined; },
+    last: function (branch, run) { check(branch, run); return items.length ? __wrap(items[items.length - 1]) : undefined; },
     itemMatching: function (i) {
       if (!(Number.isInteger(i) && i >= 0 && i < __items.length)) {
         throw new RangeError(word + ".itemMatching(" + String(i) + "): there are " + __items.length +
@@ -68,30 +75,14 @@ var __guard = (function (String, Error, stringify, apply, wellFormed) {
   }
   return function (work) { try { return work(); } catch (error) { return describe(error); } };
 })(String, Error, JSON.stringify, Reflect.apply, String.prototype.toWellFormed);
-// Returns the JSON text of a value. Of a promise it returns "?": the host runs its jobs, and then asks `__settled`.
-var __answer = (function (json, guard, apply, then, Promise) {
-  var settled;
-  Object.defineProperty(Promise.prototype, "toJSON", { value: function () {
-    throw new TypeError("a promise within a value is not awaited; use await, or Promise.all for a list"); } });
-  Object.defineProperty(globalThis, "__settled", { value: function () { return settled; } });
-  return function (value) {
-    if (!(value instanceof Promise)) { return json(value); }
-    settled = "?";
-    apply(then, value, [
-      function (result) { settled = guard(function () { return json(result); }); },
-      function (error) { settled = guard(function () { throw error; }); },
-    ]);
-    return "?";
-  };
-})(__json, __guard, Reflect.apply, Promise.prototype.then, Promise);
-var __function = (function (evaluate, answer, guard) {
+var __function = (function (evaluate, json, guard) {
   return function (source) {
     return guard(function () {
       // An arrow function keeps the outer `this` and `arguments`, and allows one expression only.
       var expression = evaluate("(() => (\n" + source + "\n))");
       return function (index) {
-        return guard(function () { __index = index; return answer(expression()); });
+        return guard(function () { __index = index; return json(expression()); });
       };
     });
   };
-})(eval, __answer, __guard);
+})(eval, __json, __guard);

@@ -120,7 +120,7 @@ class PageSequence:
         return _with_own_key(self.rebuild(self.pagination.place, self.pagination.parameter, value), number)
 
     def _is_empty(self, answer: Item) -> bool:
-        """Tell whether a page has no elements."""
+        """Return whether a page has no elements."""
         path = self.pagination.items
         if not path:
             return answer["body"] in (None, "", [], {})

@@ -38,7 +38,7 @@ class NodeRequest:
     url: str
     headers: dict[str, str]
     query: dict[str, Any]
-    body: bytes | None = None
+    body: bytes | outbound.OutboundBody | None = None
     lists: ListFormat = "repeat"
     trusted: bool = True
     """Whether it goes to the host that the node names, which may receive the credential."""
@@ -52,6 +52,8 @@ class RequestSender:
     cancelled: threading.Event
     timeout_seconds: float
     redirects: Redirects
+    receiver: outbound.Receiver | None = None
+    """Where the body of an answer goes."""
 
     def send(self, request: NodeRequest) -> outbound.OutboundResponse:
         """Return the answer, that of the last hop if redirects are followed. Raises NodeError."""
@@ -100,6 +102,7 @@ class RequestSender:
             body=request.body,
             timeout_seconds=seconds,
             cancelled=self.cancelled,
+            receiver=self.receiver,
         )
 
 

@@ -22,6 +22,7 @@ from executions.models import Execution, Trigger
 from executions.nodes.http.hook_responses import FixedResponse
 from executions.triggers.hooks import cors, records
 from executions.triggers.hooks.concurrency_keys import KeysAhead
+from executions.triggers.hooks.files_ahead import FilesAhead
 from executions.triggers.hooks.listeners import listening, tested
 from executions.triggers.hooks.requests import (
     Accepted,
@@ -73,7 +74,7 @@ class _Intake:
         self._answers: dict[UUID, int] = {}
         self._judge, self._secrets, self._refusals = Verifier(), HookSecrets(), request_log.RefusalSampler()
         self._rejected = UnstoredRequests()
-        self._keys = KeysAhead(self._put_back)
+        self._files, self._keys = FilesAhead(self._put_back), KeysAhead(self._put_back)
         self._answers_due: float | None = None
         self._refusals_due: float | None = None
         self._requests: BatchThread[PendingRequest] = BatchThread(
@@ -158,7 +159,7 @@ class _Intake:
         batch = [each for each in batch if not _is_preflight(each)]
         tests = [each for each in batch if each.request.test and each.listener is not None]
         others = [each for each in batch if not (each.request.test and each.listener is not None)]
-        others = [each for each in others if not self._keys.take(each)]
+        others = [each for each in others if not (self._files.take(each) or self._keys.take(each))]
         refused = [records.log_row(each) for each in others if isinstance(each.verdict.outcome, RefusedRequest)]
         now = time.monotonic()
         if self._rejected:
@@ -222,7 +223,7 @@ class _Intake:
 
 
 def _is_preflight(each: PendingRequest) -> bool:
-    """Tell whether a browser only asks whether it may call. Anybody can ask, so it leaves no row in the log."""
+    """Return whether a browser only asks whether it may call. Anybody can ask, so it leaves no row in the log."""
     return isinstance(each.verdict.outcome, AnsweredRequest) and each.verdict.outcome.status == cors.PREFLIGHT_STATUS
 
 
@@ -270,6 +271,7 @@ def _new(each: PendingRequest) -> NewExecution:
         awaited=_respond(each) != "immediately",
         id=each.id,
         key=each.key,
+        files=each.files or (),
     )
 
 

@@ -10,14 +10,16 @@ from django.utils import timezone
 
 from executions.triggers.hooks.listeners import listening, tested
 from executions.triggers.hooks.requests import HookRequest, RefusedRequest
+from executions.triggers.hooks.spooled_bodies import STREAMING_SCHEMES, largest_body
 from executions.triggers.hooks.verification import rejection
 from executions.waits import waits
 from workflow_platform.core.api.problems import NOT_FOUND
 from workflow_platform.core.requests.client_address import client_address
 
 
-def refused(request: HttpRequest, size: int) -> RefusedRequest | None:
-    """Return the refusal that does not depend on the content of the body of `size` bytes; None if it must be read."""
+def refused(request: HttpRequest, size: int) -> RefusedRequest | int | None:
+    """Return the refusal that does not depend on the content of the body of `size` bytes; otherwise the largest body
+    that may be read, None for the general limit."""
     try:
         match = resolve(request.path_info)
     except Resolver404:
@@ -38,4 +40,10 @@ def refused(request: HttpRequest, size: int) -> RefusedRequest | None:
         test=test,
         body_bytes=size,
     )
-    return rejection(hook_request, tested(path) if test else listening([path]).get(path))
+    listener = tested(path) if test else listening([path]).get(path)
+    refusal = rejection(hook_request, listener)
+    if refusal is not None:
+        return refusal
+    # A scheme that verifies the whole body at once needs it in memory.
+    scheme = listener.auth if listener else None
+    return largest_body(request) if scheme is None or scheme.type in STREAMING_SCHEMES else None

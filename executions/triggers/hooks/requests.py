@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,6 +12,7 @@ from uuid import UUID
 from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.nodes.http.hook_responses import FixedResponse
 from executions.triggers.hooks.listeners import Listener
+from executions.triggers.hooks.spooled_bodies import SpooledBody
 from workflow_platform.core.identifiers import uuid7
 from workflow_platform.core.logs import context_fields
 from workflow_platform.core.outbound.addresses import IPAddress
@@ -27,17 +28,19 @@ class HookRequest:
     """Names in lower case."""
     query_string: bytes
     body: bytes
+    """Empty if it is `spooled`."""
     address: IPAddress | None
     received_at: datetime
     test: bool = False
     unread: tuple[int, str] | None = None
     body_bytes: int = 0
+    spooled: SpooledBody | None = None
 
     def redacted(self) -> HookRequest:
         """Return the request without its body and without headers that may be secret."""
         kind = {name: value for name, value in self.headers.items() if name == "content-type"}
         size = max(len(self.body), self.body_bytes)
-        return replace(self, headers=kind, query_string=b"", body=b"", body_bytes=size)
+        return replace(self, headers=kind, query_string=b"", body=b"", body_bytes=size, spooled=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +113,18 @@ class PendingRequest:
     outcome: Outcome = _NOT_YET
     verified: bool = False
     """Whether the request is verified: one that returns with its key is not counted twice."""
+    files: Collection[UUID] | None = None
+    """Its stored files; None before they are stored."""
     key: ConcurrencyKey | None = None
     """The concurrency key of the execution."""
     key_deadline: float = 0.0
     """The deadline (`time.monotonic`) for the evaluation of its key."""
     away: bool = False
-    """Its key is being evaluated in another thread, which queues it again afterwards."""
+    """Its files are being stored, or its key evaluated, in another thread, which queues it again afterwards."""
     log_fields: Mapping[str, Any] = field(default_factory=context_fields)
     """The request id, for log lines that the intake's thread writes about it."""
+
+    def refuse(self, refusal: RefusedRequest) -> None:
+        """Start no execution."""
+        self.verdict = replace(self.verdict, outcome=refusal)
+        self.outcome = refusal

@@ -126,7 +126,8 @@ def _authenticate(
     """Authenticate the request and return its item. Raises verify.AuthenticationFailed, verify.UnusableSecret."""
     scheme = parameters.auth or Open()
     usable = _usable_credentials(listener, secrets)
-    signed = verify.SignedRequest(request.headers, request.body, request.received_at.timestamp())
+    pieces = request.spooled.pieces if request.spooled else None
+    signed = verify.SignedRequest(request.headers, request.body, request.received_at.timestamp(), pieces)
     proof = verify.verify(scheme, usable, signed)
     proving = frozenset(verify.authenticating_headers(scheme, usable))
     if proof.answer is not None:
@@ -145,7 +146,8 @@ def _authenticate(
                 if name not in NOT_KEPT and name not in proving
             },
             "query": first_or_all(read_query(request.query_string)),
-            "body": read_body(request.headers.get("content-type", ""), body),
+            # A spooled body is read when its files are stored.
+            "body": None if pieces else read_body(request.headers.get("content-type", ""), body),
         }
     except BadBody as error:
         return Verdict(RefusedRequest(400, str(error)), proving, proof.message_id)

@@ -14,22 +14,27 @@ from uuid import UUID
 import orjson
 from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 
+from executions.binaries import BinaryReader, NoSuchBinary, find, streamed
+from executions.domain.binaries import file_in
 from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, Wait, WaitKind
 from executions.nodes.http.hook_responses import encoded_text
 from executions.triggers.hooks import intake
 from executions.triggers.hooks.requests import Accepted, AnsweredRequest, HookRequest, RefusedRequest
+from executions.triggers.hooks.spooled_bodies import largest_body, spooled_body
 from executions.triggers.hooks.unpacking import RefusedBody, unpacked_body
 from executions.triggers.hooks.verification import NOT_KEPT
 from executions.waits import responses, waits
 from webhooks.inbound import response_headers
 from webhooks.inbound.bodies import BadBody, first_or_all, read_body, read_query
 from workflow_platform.core.api.problems import json_problem, unfit_body
+from workflow_platform.core.database_threads import in_database
 from workflow_platform.core.requests.client_address import client_address
 
 logger = logging.getLogger(__name__)
@@ -42,11 +47,11 @@ NO_LENGTH = frozenset({204, 304})
 
 
 @csrf_exempt
-async def receive(request: HttpRequest, path: str, test: bool = False) -> HttpResponse:
+async def receive(request: HttpRequest, path: str, test: bool = False) -> HttpResponseBase:
     """Start the workflow whose active webhook trigger has the path. A test URL only verifies and shows the request."""
     outcome = await asyncio.wrap_future(intake.submit(_hook_request(request, path, test)))
     if isinstance(outcome, RefusedRequest):
-        answer: HttpResponse = json_problem(request, outcome.status, outcome.detail)
+        answer: HttpResponseBase = json_problem(request, outcome.status, outcome.detail)
     elif isinstance(outcome, AnsweredRequest):
         has_body = outcome.status not in NO_CONTENT
         answer = JsonResponse(outcome.body, status=outcome.status) if has_body else HttpResponse(status=outcome.status)
@@ -63,18 +68,20 @@ async def receive(request: HttpRequest, path: str, test: bool = False) -> HttpRe
 
 
 def _hook_request(request: HttpRequest, path: str, test: bool) -> HookRequest:
-    unfit = unfit_body(request)
+    unfit = unfit_body(request, largest_body(request))
+    spooled = spooled_body(request) if unfit is None else None
     return HookRequest(
         method=str(request.method),
         path=path.rstrip("/"),
         headers=_headers(request),
         query_string=request.META.get("QUERY_STRING", "").encode("latin-1", "replace"),
-        body=request.body if unfit is None else b"",
+        body=request.body if unfit is None and spooled is None else b"",
         address=client_address(request.META),
         received_at=timezone.now(),
         test=test,
         unread=unfit and unfit[:2],
-        body_bytes=unfit[2] if unfit else 0,
+        body_bytes=unfit[2] if unfit else spooled.size if spooled else 0,
+        spooled=spooled,
     )
 
 
@@ -82,7 +89,7 @@ def _headers(request: HttpRequest) -> dict[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
 
 
-async def _accepted(request: HttpRequest, outcome: Accepted) -> HttpResponse:
+async def _accepted(request: HttpRequest, outcome: Accepted) -> HttpResponseBase:
     body: dict[str, Any] = {"execution_id": str(outcome.execution_id), "status": "queued"}
     if outcome.duplicate:
         body["duplicate"] = True
@@ -97,13 +104,13 @@ async def _accepted(request: HttpRequest, outcome: Accepted) -> HttpResponse:
         return JsonResponse(body, status=202)
     body["status"] = state["status"]
     if by_node and state["response"] is not None:
-        return _response(outcome.execution_id, state["response"])
+        return await _answered(request, outcome.execution_id, state["response"])
     if not ExecutionStatus(state["status"]).ended:
         return JsonResponse(body, status=202)
     if state["status"] != ExecutionStatus.COMPLETED.value:
         return json_problem(request, 500, f"The execution {outcome.execution_id} ended with status {state['status']}.")
     if by_node:  # no node responded, and what other nodes gave is not meant for the caller
-        return _response(outcome.execution_id, outcome.default_response.model_dump())
+        return await _answered(request, outcome.execution_id, outcome.default_response.model_dump())
     if problem := state.get("problem"):
         return json_problem(request, 500, problem)
     return JsonResponse(body | {"items": state["items"]})
@@ -153,8 +160,23 @@ def _item(request: HttpRequest, path: str) -> dict[str, Any]:
     }
 
 
-def _response(execution_id: UUID, response: dict[str, Any]) -> HttpResponse:
-    """Return the response of a `respond_to_webhook` node.
+async def _answered(request: HttpRequest, execution_id: UUID, response: dict[str, Any]) -> HttpResponseBase:
+    """Return the response of a `respond_to_webhook` node: a file of the execution, or a value."""
+    file = file_in(response.get("file") or {})
+    if file is None or response["status"] in NO_CONTENT:
+        return _response(execution_id, response)
+    try:
+        binary = await in_database(find, execution_id, file.reference)
+    except NoSuchBinary as error:
+        return json_problem(request, 500, str(error))
+    content = streamed(BinaryReader(binary))
+    answer = StreamingHttpResponse(content, status=response["status"], content_type=binary.media_type)
+    answer["Content-Length"] = str(binary.size)
+    return _with_headers(answer, execution_id, response["headers"])
+
+
+def _response(execution_id: UUID, response: dict[str, Any]) -> HttpResponseBase:
+    """Return a value as a response.
 
     The node rejects headers that a workflow may not set. A response that an earlier version of the platform stored may
     have such headers; they are left out.
@@ -167,7 +189,11 @@ def _response(execution_id: UUID, response: dict[str, Any]) -> HttpResponse:
     )
     if status not in NO_LENGTH:
         answer["Content-Length"] = str(len(content))
-    for name, value in response["headers"].items():
+    return _with_headers(answer, execution_id, response["headers"])
+
+
+def _with_headers(answer: HttpResponseBase, execution_id: UUID, headers: dict[str, Any]) -> HttpResponseBase:
+    for name, value in headers.items():
         if (problem := response_headers.problem(name, value)) is not None:
             logger.warning("header left out of a webhook response: %s", problem, extra={"execution_id": execution_id})
         else:

@@ -6,6 +6,7 @@ from executions.domain.expressions import Evaluator, ExpressionScope
 from executions.domain.graph import Node
 from executions.nodes.base import Items, NodeContext, NodeResult, NodeType
 from executions.nodes.registry import node_types
+from tests.filing import HeldFiles
 
 
 def run(type_: str, *items: dict[str, Any], inputs: dict[str, Items] | None = None, **parameters: Any) -> NodeResult:
@@ -30,5 +31,6 @@ def context_of(
         "evaluator": Evaluator(scope),
         "idempotency_key": "execution/node/0",
         "log": lambda level, message: None,
+        "files": HeldFiles(),
     }
     return NodeContext(**given | context)

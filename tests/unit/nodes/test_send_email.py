@@ -9,9 +9,11 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from executions.domain.binaries import with_files
 from executions.domain.errors import NodeError
 from executions.nodes.send_email import SMTP_BACKEND
-from tests.unit.nodes.running import run
+from tests.filing import HeldFiles
+from tests.unit.nodes.running import run, run_in_context
 from workflow_platform.installation.embedded import free_port
 
 MESSAGE = {"from": "Robot <robot@example.com>", "to": "ann@example.com", "subject": "Hello", "text": "Hi"}
@@ -242,3 +244,26 @@ def test_without_a_mail_server_the_setting_is_named(settings: Any) -> None:
     settings.EMAIL_BACKEND, settings.EMAIL_HOST = SMTP_BACKEND, ""
     with pytest.raises(NodeError, match="EMAIL_URL"):
         run("send_email", {}, **MESSAGE)
+
+
+def test_files_of_the_item_are_attached(mailbox: Mailbox) -> None:
+    files = HeldFiles()
+    item = with_files({}, {
+        "a": files.put("ä.pdf", "application/pdf", b"%PDF"), "b": files.put("b.csv", "text/csv; charset=utf-8", b"x"),
+    })  # fmt: skip
+    for attachments in ("{{ $json.$binary }}", "{{ [$json.$binary.a] }}", "{{ $json.$binary.b }}"):
+        run_in_context("send_email", {"main": [item]}, {"files": files}, **(MESSAGE | {"attachments": attachments}))
+    sent = [
+        [
+            (part.get_filename(), part.get_content_type(), part.get_payload(decode=True))
+            for part in each.iter_attachments()
+        ]
+        for each in mailbox.messages
+    ]
+    first, second = ("ä.pdf", "application/pdf", b"%PDF"), ("b.csv", "text/csv", b"x")
+    assert sent == [[first, second], [first], [second]]
+    large = files.item("l", "image/png", bytes(10_000_001))
+    with pytest.raises(NodeError, match=r"attachments\[0\]: the attachments have more than 10000000 bytes"):
+        run_in_context(
+            "send_email", {"main": [large]}, {"files": files}, **(MESSAGE | {"attachments": "{{ $json.$binary }}"})
+        )

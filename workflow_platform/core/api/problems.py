@@ -200,9 +200,9 @@ def _unavailable(request: HttpRequest, detail: str) -> HttpResponse:
 # --- Bodies ----------------------------------------------------------------------------------------------------------
 
 
-def too_large(size: int | None = None) -> str:
+def too_large(size: int | None = None, limit: int | None = None) -> str:
     """Return the sentence that refuses a body; `size` is None where it is not known."""
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE if limit is None else limit
     if size:
         return f"The body has {size} bytes; at most {limit} are allowed."
     return f"The body is too large; at most {limit} bytes are allowed."
@@ -232,18 +232,18 @@ class BodyLimitMiddleware(Middleware):
         return json_problem(request, status, detail) if status == 400 else _refuse_body(request, status, detail)
 
 
-def unfit_body(request: HttpRequest) -> tuple[int, str, int] | None:
+def unfit_body(request: HttpRequest, limit: int | None = None) -> tuple[int, str, int] | None:
     """Return status, detail and size if the body of a request was not or must not be read, by its declared length. For
     a body without a declared length (chunked), the received length is used and set, since DRF would take the body for
-    empty."""
+    empty. `limit` in bytes, by default that of bodies in memory."""
     unread: tuple[int, str, int] | None = getattr(request, "scope", {}).get(UNREAD)
     if unread is not None:
         return unread
     size = _body_size(request)
     if size is None:
         return 400, "Content-Length is not a number.", 0
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    return (413, too_large(size), size) if limit is not None and size > limit else None
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE if limit is None else limit
+    return (413, too_large(size, limit), size) if limit is not None and size > limit else None
 
 
 def _body_size(request: HttpRequest) -> int | None:

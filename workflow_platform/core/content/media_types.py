@@ -24,7 +24,7 @@ _RECORD = "\x1e"
 
 
 def is_json(media_type: str) -> bool:
-    """Tell whether a body of this type is one JSON value."""
+    """Return whether a body of this type is one JSON value."""
     return "json" in media_type and media_type not in JSON_LINES
 
 
@@ -42,7 +42,7 @@ def text_or_bytes(raw: bytes, media_type: str, charset: str) -> Any:
     """
     if is_text(media_type) or charset:
         return without_nul(decode_document(raw, media_type, charset))
-    if _is_bytes(media_type) or b"\0" in raw:
+    if is_bytes(media_type) or b"\0" in raw:
         return binary(raw)
     try:
         return raw.removeprefix(b"\xef\xbb\xbf").decode()
@@ -56,7 +56,7 @@ def binary(raw: bytes) -> dict[str, Any]:
 
 
 def is_text(media_type: str) -> bool:
-    """Tell whether a body of this type is text in any case."""
+    """Return whether a body of this type is text in any case."""
     return (
         media_type.startswith("text/")
         or media_type.endswith(("+xml", "/xml", "/javascript", "/ecmascript", "/x-javascript", "yaml", "/csv", "/sql"))
@@ -65,7 +65,8 @@ def is_text(media_type: str) -> bool:
     )
 
 
-def _is_bytes(media_type: str) -> bool:
+def is_bytes(media_type: str) -> bool:
+    """Tell whether a body of this type is bytes in any case."""
     return (
         media_type.startswith(_BYTES) or media_type in _BYTES_TYPES or media_type.startswith(_BYTES_PREFIXES)
     ) and not media_type.endswith("+xml")

@@ -4,10 +4,13 @@ Other packages call `outbound.send` and the URL checks below; they open no conne
 """
 
 from workflow_platform.core.outbound.client import (
+    BodySink,
+    OutboundBody,
     OutboundCancelled,
     OutboundFailed,
     OutboundRefused,
     OutboundResponse,
+    Receiver,
     Timings,
     check_host,
     check_url,
@@ -19,10 +22,13 @@ from workflow_platform.core.outbound.client import (
 )
 
 __all__ = [
+    "BodySink",
+    "OutboundBody",
     "OutboundCancelled",
     "OutboundFailed",
     "OutboundRefused",
     "OutboundResponse",
+    "Receiver",
     "Timings",
     "check_host",
     "check_url",

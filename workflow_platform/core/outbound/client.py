@@ -12,10 +12,10 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 import requests
@@ -42,10 +42,13 @@ from workflow_platform.core.outbound.connections import NoHandshake, NotConnecte
 from workflow_platform.core.outbound.watchdog import Watch, watchdog
 
 __all__ = [
+    "BodySink",
+    "OutboundBody",
     "OutboundCancelled",
     "OutboundFailed",
     "OutboundRefused",
     "OutboundResponse",
+    "Receiver",
     "Timings",
     "check_host",
     "check_url",
@@ -77,6 +80,24 @@ class OutboundResponse:
     """Every header as it came, with its name in lower case."""
 
 
+@dataclass(frozen=True, slots=True)
+class OutboundBody:
+    """A body that is read while it is sent. `pieces` is called again if the request is sent again."""
+
+    size: int
+    pieces: Callable[[], Iterable[bytes]]
+
+
+class BodySink(Protocol):
+    """Takes the body of a response while it is received."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+Receiver = Callable[[int, Mapping[str, str]], BodySink | None]
+"""Returns, for a status and headers, where the body goes; None: into the response."""
+
+
 # This module sets the headers of the connection: a caller's framing headers could turn one request into two on a
 # connection that others use later.
 _OF_THE_CONNECTION = frozenset({
@@ -92,19 +113,21 @@ def send(
     *,
     params: dict[str, Any] | str | None = None,
     headers: dict[str, str] | None = None,
-    body: bytes | None = None,
+    body: bytes | OutboundBody | None = None,
     timeout_seconds: float = 30.0,
     max_body_bytes: int = MAX_BODY_BYTES,
     cancelled: threading.Event | None = None,
     repeatable: bool | None = None,
     cut_body: bool = False,
+    receiver: Receiver | None = None,
 ) -> OutboundResponse:
     """Send a request and read the whole response, within `timeout_seconds`.
 
     `params` are added to the query of the URL; a text is added as it is, which must be encoded.
     `repeatable` says that the receiver knows the request if it comes twice, so that it may go over a connection kept
     from before, which can turn out to be dead (default: by the method, or an Idempotency-Key). With `cut_body` an
-    answer that is larger than `max_body_bytes` is cut there instead of failing. Raises OutboundRefused for an address
+    answer that is larger than `max_body_bytes` is cut there instead of failing. A body that goes where `receiver` says
+    has no such limit, and the response is without it. Raises OutboundRefused for an address
     that may not be called, OutboundFailed for whatever goes wrong on the way, with its timings, OutboundCancelled.
     """
     began = time.monotonic()
@@ -119,10 +142,14 @@ def send(
             host, port, addresses = check_url(str(prepared.url), watch)
             timings.dns = (time.monotonic() - began) * 1000
             try:
-                answer, connection = _exchange(prepared, host, port, addresses, watch, repeatable, timings)
+                streamed = body if isinstance(body, OutboundBody) else None
+                answer, connection = _exchange(prepared, streamed, host, port, addresses, watch, repeatable, timings)
                 timings.first_byte = (time.monotonic() - began) * 1000
+                fields = tuple((name.lower(), value) for name, value in answer.headers.items())
+                received = {name: ", ".join(value for each, value in fields if each == name) for name, _ in fields}
                 try:
-                    content, truncated = _read(answer, max_body_bytes, cut_body)
+                    sink = _sink(receiver, answer.status, received)
+                    content, truncated = _read(answer, max_body_bytes, cut_body, sink)
                     stop_if_over(watch, url)
                 except BaseException:
                     connection.discard()
@@ -132,8 +159,6 @@ def send(
                 message = f"{method} {url}: {_in_words(error, timeout_seconds)}"
                 raise OutboundFailed(message, _class_of(error)) from None
         _keep(connection, answer)
-        fields = tuple((name.lower(), value) for name, value in answer.headers.items())
-        received = {name: ", ".join(value for each, value in fields if each == name) for name, _ in fields}
         if received.get("content-encoding") and content and not cut_body:
             content = _decoded(content, received["content-encoding"].lower(), max_body_bytes, url)
         return OutboundResponse(answer.status, received, content, url, truncated, timings, fields)
@@ -164,8 +189,19 @@ def _target(read: tuple[SplitResult, str, int]) -> tuple[str, str, int]:
     return read[0].scheme, read[1], read[2]
 
 
+def _sink(receiver: Receiver | None, status: int, headers: Mapping[str, str]) -> BodySink | None:
+    """Return where a body goes. A compressed one, which was not requested, is unpacked in memory."""
+    if receiver is None or headers.get("content-encoding", "identity").lower() != "identity":
+        return None
+    return receiver(status, headers)
+
+
 def _prepare(
-    method: str, url: str, params: dict[str, Any] | str | None, headers: dict[str, str], body: bytes | None
+    method: str,
+    url: str,
+    params: dict[str, Any] | str | None,
+    headers: dict[str, str],
+    body: bytes | OutboundBody | None,
 ) -> requests.PreparedRequest:
     """Return the request with its URL normalised (IDNA, escapes) and its headers checked, never naming a value."""
     if not re.fullmatch(r"[A-Za-z]{1,20}", method):
@@ -183,7 +219,12 @@ def _prepare(
     merged = {name: value for name, value in ours.items() if name.lower() not in named} | custom
     try:
         stripped = {name: value.strip(" \t") for name, value in merged.items()}
-        return requests.Request(method, url, params=params, headers=stripped, data=body).prepare()
+        streamed = isinstance(body, OutboundBody)
+        prepared = requests.Request(method, url, params=params, headers=stripped, data=None if streamed else body)
+        request = prepared.prepare()
+        if isinstance(body, OutboundBody):
+            request.headers["Content-Length"] = str(body.size)
+        return request
     except (requests.RequestException, ValueError):
         raise OutboundRefused("The URL or a header is malformed.") from None
 
@@ -198,6 +239,7 @@ def _latin(text: str) -> bool:
 
 def _exchange(
     prepared: requests.PreparedRequest,
+    streamed: OutboundBody | None,
     host: str,
     port: int,
     addresses: list[IPAddress],
@@ -211,7 +253,7 @@ def _exchange(
     kept = connections.idle_connections().take(scheme, host, port, addresses) if repeatable else None
     if kept is not None:
         try:
-            return _ask(kept, prepared, watch), kept
+            return _ask(kept, prepared, streamed, watch), kept
         except (ConnectionError, ssl.SSLError):  # closed by the peer before it sent anything
             stop_if_over(watch, host)
     connection = OutboundConnection(scheme, host, port, addresses)
@@ -222,11 +264,18 @@ def _exchange(
         raise
     finally:
         timings.connect, timings.tls = connection.connect_ms, connection.tls_ms
-    return _ask(connection, prepared, watch), connection
+    return _ask(connection, prepared, streamed, watch), connection
 
 
-def _ask(connection: OutboundConnection, prepared: requests.PreparedRequest, watch: Watch) -> http.client.HTTPResponse:
-    body = prepared.body if isinstance(prepared.body, bytes) else None
+def _ask(
+    connection: OutboundConnection,
+    prepared: requests.PreparedRequest,
+    streamed: OutboundBody | None,
+    watch: Watch,
+) -> http.client.HTTPResponse:
+    body: Any = prepared.body if isinstance(prepared.body, bytes) else None
+    if streamed is not None:
+        body = iter(streamed.pieces())
     try:
         connection.resume(watch)
         connection.request(str(prepared.method), prepared.path_url, body, dict(prepared.headers))
@@ -236,10 +285,13 @@ def _ask(connection: OutboundConnection, prepared: requests.PreparedRequest, wat
         raise
 
 
-def _read(answer: http.client.HTTPResponse, limit: int, cut: bool) -> tuple[bytes, bool]:
-    """Return the body, and whether it was cut."""
+def _read(answer: http.client.HTTPResponse, limit: int, cut: bool, sink: BodySink | None = None) -> tuple[bytes, bool]:
+    """Return the body, and whether it was cut. A body that goes to a sink is not returned."""
     content = bytearray()
     while chunk := answer.read(_CHUNK):
+        if sink is not None:
+            sink.write(chunk)
+            continue
         content += chunk
         if len(content) > limit:
             if cut:

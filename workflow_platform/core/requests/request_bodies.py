@@ -36,14 +36,15 @@ class Unread(Exception):
 
 
 class Room:
-    """The bytes of large bodies in memory, by address. Only for the thread of the event loop."""
+    """The bytes of large bodies that are held, by address. Only for the thread of the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: Callable[[], int]) -> None:
+        self._most = most
         self._held: Counter[str] = Counter()
 
     def take(self, address: str, size: int) -> bool:
         """Reserve room. Returns False if there is none."""
-        most = settings.REQUEST_BODIES_MAX_BYTES
+        most = self._most()
         if self._held.total() + size > most or self._held[address] + size > most // SHARE_OF_ONE_ADDRESS:
             return False
         self._held[address] += size
@@ -56,15 +57,25 @@ class Room:
             del self._held[address]
 
 
-_room = Room()
+MEMORY = Room(lambda: settings.REQUEST_BODIES_MAX_BYTES)
+"""The large bodies in the memory of this process."""
 
 
 class RequestBody:
     """The body of one request. `admit` gets the size that is known and raises Unread for a caller who may not send a
-    body above SMALL_BODY_BYTES."""
+    body above SMALL_BODY_BYTES; it may lower `limit`. `room` is where the body is held, by default in memory."""
 
-    def __init__(self, scope: Any, receive: Receive, admit: Callable[[int], Awaitable[None]]) -> None:
-        self._scope, self._receive, self._admit = scope, receive, admit
+    def __init__(
+        self,
+        scope: Any,
+        receive: Receive,
+        admit: Callable[[int], Awaitable[None]],
+        *,
+        limit: int | None = None,
+        room: Room = MEMORY,
+    ) -> None:
+        self._scope, self._receive, self._admit, self._room = scope, receive, admit, room
+        self.limit: int | None = settings.DATA_UPLOAD_MAX_MEMORY_SIZE if limit is None else limit
         self._size = self._held = self._progress = 0
         self._seconds_left = settings.REQUEST_PROGRESS_SECONDS
         self._begun = self._ended = self._admitted = False
@@ -89,16 +100,19 @@ class RequestBody:
     def close(self) -> None:
         """Release the room of the body."""
         if self._held:
-            _room.give_back(self._address, self._held)
+            self._room.give_back(self._address, self._held)
             self._held = 0
 
     async def _check(self, size: int, cut: bool = False) -> None:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if limit is not None and size > limit:
-            raise Unread(413, too_large(None if cut else size), size)
+        self._check_limit(size, cut)
         if size > SMALL_BODY_BYTES and not self._admitted:
             await self._admit(size)
             self._admitted = True
+            self._check_limit(size, cut)
+
+    def _check_limit(self, size: int, cut: bool) -> None:
+        if self.limit is not None and size > self.limit:
+            raise Unread(413, too_large(None if cut else size, self.limit), size)
 
     async def _next(self) -> dict[str, Any]:
         clock = asyncio.get_running_loop().time
@@ -122,7 +136,7 @@ class RequestBody:
         if more <= 0:
             return
         self._address = self._address or counted_as(client_address(_meta(self._scope)))
-        if not _room.take(self._address, more):
+        if not self._room.take(self._address, more):
             raise Unread(503, "Too many large bodies are being received. Send the request again later.", self._size)
         self._held += more
 
