@@ -204,7 +204,12 @@ class ExecutionActor:
             self._journal.submit(change)
         nodes.collect_ready()
         while nodes.to_begin:
-            self._start(nodes.begin(nodes.to_begin.popleft()))
+            ready = nodes.to_begin.popleft()
+            if (skipped := nodes.skip_chosen(ready)) is not None:
+                self._journal.submit(skipped)
+                self.tell(self.advance)  # what it makes ready begins in another turn
+                return False
+            self._start(nodes.begin(ready))
             if nodes.to_begin and self._state.has_backlog:
                 return False  # the journal calls when half of it is committed
             if nodes.to_begin and time.monotonic() > until:

@@ -15,6 +15,7 @@ from executions.engine.flow import RestoredRun
 from executions.engine.node_attempt import ActiveNodeRun
 from executions.engine.outputs import ExecutionOutputs, pack_outputs, preview
 from executions.engine.planner import Planner
+from executions.engine.rerun_choices import SKIPPED
 from executions.engine.result_cache import CachedResult
 from executions.engine.state import ExecutionState
 from executions.lifecycle import Change
@@ -46,7 +47,7 @@ class Checkpoints:
         row = active.row
         outputs = {name: items for name, items in result.outputs.items() if items}
         row.keep_open, row.error, row.from_cache = result.keep_open, None, result.from_cache
-        row.lineage, row.failed_items = dict(result.lineage), result.failed_items
+        row.lineage, row.failed_items, row.taken_from = dict(result.lineage), result.failed_items, result.taken_from
         self.outputs.set(row, outputs, sum(sizes.values()))
         change = lifecycle.complete_node(self._execution, self._lease, row, preview(outputs))
         if self._execution.mode == Mode.LIVE:  # a test reads static data, and leaves it as it is
@@ -67,6 +68,14 @@ class Checkpoints:
         self.outputs.set(row, outputs, sum(sizes.values()))
         error = result.error.as_data() | {"node": row.node_id, "retryable": result.error.retryable}
         change = lifecycle.fail_node(self._execution, self._lease, row, error, on_error)
+        return self._pass_on(change, active, outputs, sizes, busy)
+
+    def skip(self, active: ActiveNodeRun, result: NodeResult, sizes: dict[str, int], busy: set[str]) -> Change:
+        """The rerun skips a node: `result` is what passes it by."""
+        outputs = {name: items for name, items in result.outputs.items() if items}
+        active.row.lineage = dict(result.lineage)
+        self.outputs.set(active.row, outputs, sum(sizes.values()))
+        change = lifecycle.skip_node(self._execution, self._lease, active.row, SKIPPED)
         return self._pass_on(change, active, outputs, sizes, busy)
 
     def serve_cached(self, cached: CachedResult, row: NodeRun | None) -> Change:
@@ -119,6 +128,8 @@ class Checkpoints:
                 "bytes": sizes[edge.source_output],
                 "preview": preview({"main": items}),
             }
+            if active.row.taken_from is not None:
+                data["taken_from"] = str(active.row.taken_from)
             change.events.append(lifecycle.event(self._execution, "data_flow", data))
         change.events.append(lifecycle.event(self._execution, "progress", self._progress(busy)))
         return change

@@ -59,13 +59,11 @@ class ActiveNodeRun:
     """What came of each item, over all attempts."""
     exchanges: Exchanges = field(default_factory=Exchanges)
     """What it sent to other systems and received, over all attempts."""
-    has_kept_outcomes: bool = False
-    """Some of them are stored, or on the way to be."""
 
     @property
     def taken_over(self) -> list[UUID]:
         """Return the node run if it has stored outcomes, which its end takes over."""
-        return [self.row.pk] if self.has_kept_outcomes else []
+        return [self.row.pk] if self.outcomes.has_kept else []
 
 
 @dataclass(slots=True)
@@ -198,7 +196,7 @@ def run_node(
     context: NodeContext[Any] | None = None
     try:
         if node.disabled:
-            result = _pass_through(node, node_type, inputs)
+            result = pass_through(node, node_type, inputs)
         else:
             context = make_context()
             cost = context.cost
@@ -230,7 +228,8 @@ def error_data(error: Exception, node: Node) -> dict[str, Any]:
     return known.as_data() | {"node": node.id, "retryable": known.retryable}
 
 
-def _pass_through(node: Node, node_type: NodeType[Any], inputs: dict[str, Items]) -> NodeResult:
+def pass_through(node: Node, node_type: NodeType[Any], inputs: dict[str, Items]) -> NodeResult:
+    """Return the result of a node that its items pass by."""
     outputs = node_type.output_names(node.parameters)
     items = joined(list(inputs.values()))
     return NodeResult({outputs[0]: items}, {outputs[0]: SAME}) if outputs else NodeResult()

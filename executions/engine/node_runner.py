@@ -27,10 +27,11 @@ from executions.engine.checkpoints import Checkpoints
 from executions.engine.definition import Definition
 from executions.engine.flow import Ready, RestoredRun, RunKey
 from executions.engine.kept_outcomes import KeptOutcomes
-from executions.engine.node_attempt import ActiveNodeRun, NodeAttempt, NodeOutcome, error_data
+from executions.engine.node_attempt import ActiveNodeRun, NodeAttempt, NodeOutcome, error_data, pass_through
 from executions.engine.outputs import check_total_bytes, pack_outputs
 from executions.engine.pairings import PastRuns
 from executions.engine.planner import Planner
+from executions.engine.rerun_choices import RerunChoices
 from executions.engine.result_cache import CachedResult
 from executions.engine.state import ExecutionState
 from executions.engine.wakeups import attempt_key, continue_after_wait, is_due, new_wait, settle, take_woken
@@ -75,6 +76,7 @@ class NodeRunner:
         self._checkpoints = Checkpoints(state, definition, self._planner)
         self.outputs = self._checkpoints.outputs
         self.ancestry = self._planner.ancestry
+        self._choices = RerunChoices(self._execution)
         self.rows: dict[RunKey, NodeRun] = {}
         self.active: dict[RunKey, ActiveNodeRun] = {}
         self.waiting: dict[RunKey, ActiveNodeRun] = {}
@@ -99,10 +101,10 @@ class NodeRunner:
         restored = [
             RestoredRun((row.node_id, row.run_index), row.inputs, row.output, row.keep_open, row.lineage)
             for row in rows
-            if row.status != NodeRunStatus.SKIPPED
+            if row.status != NodeRunStatus.SKIPPED or row.output is not None
         ]
         self._checkpoints.restore(rows, restored)
-        skipped = [row.node_id for row in rows if row.status == NodeRunStatus.SKIPPED]
+        skipped = [row.node_id for row in rows if row.status == NodeRunStatus.SKIPPED and row.output is None]
         trigger = (self._execution.trigger_node, self._execution.input)
         begun = self._planner.restore(restored, trigger, skipped, self._execution.replaced_input)
         active = [self._active(ready, self.rows[ready.node_id, ready.run_index]) for ready in begun]
@@ -118,7 +120,7 @@ class NodeRunner:
         """Take the outcomes of items that were committed by the attempts so far."""
         by_run = {each.row.pk: each for each in active if self._effect_on_items(each) != "none"}
         for pk, outcomes in kept_outcomes.stored(list(by_run)).items():
-            by_run[pk].has_kept_outcomes = True
+            by_run[pk].outcomes.has_kept = True
             for index, outcome in outcomes.items():
                 by_run[pk].outcomes.restore(index, outcome)
 
@@ -163,6 +165,15 @@ class NodeRunner:
         node = self._graph.nodes[row.node_id]
         return ActiveNodeRun(ready, row, outcomes=ItemOutcomes(node.on_error, node.retry))
 
+    def skip_chosen(self, ready: Ready) -> Change | None:
+        """End a node run that the rerun skips: its items pass the node by. None: it does not skip it."""
+        if self._choices.of(ready.node_id) != "skip":
+            return None
+        active, node = self.begin(ready), self._graph.nodes[ready.node_id]
+        result = pass_through(node, self._definition.types[node.id], ready.inputs)
+        result.outputs, sizes = pack_outputs(result.outputs)
+        return self._checkpoints.skip(active, result, sizes, self._busy_nodes())
+
     def start(self, active: ActiveNodeRun) -> Change:
         """Start an attempt of the node run; `attempt` makes it."""
         row = active.row
@@ -175,21 +186,26 @@ class NodeRunner:
         """Return whether the attempt has effects outside, which require committed checkpoints."""
         node = self._graph.nodes[active.row.node_id]
         node_type = self._definition.types[node.id]
-        return node_type.blocking and not node_type.pure and not node.disabled
+        return node_type.blocking and not node_type.pure and not node.disabled and self._choices.of(node.id) == "run"
 
     def attempt(self, active: ActiveNodeRun) -> None:
         """Make the attempt: here if it is quick, else in a thread that may block."""
+        if self._choices.of(active.row.node_id) == "reuse":
+            self._run_in_thread(
+                partial(self._in_thread, active, partial(self._choices.saved, active.row, active.ready.inputs))
+            )
+            return
         log = partial(self._log, active)
         past = PastRuns(self._traces, self.rows, dict(self.outputs.latest))
         attempt = NodeAttempt(active, self._definition, self._execution, past, log, self._keeper(active))
         if (outcome := attempt.run_inline()) is not None:
             self.ended_attempts.append((active, outcome))
         else:
-            self._run_in_thread(partial(self._attempt_in_thread, active, attempt))
+            self._run_in_thread(partial(self._in_thread, active, attempt.run_in_thread))
 
-    def _attempt_in_thread(self, active: ActiveNodeRun, attempt: NodeAttempt) -> None:
+    def _in_thread(self, active: ActiveNodeRun, attempt: Callable[[], NodeOutcome]) -> None:
         try:
-            outcome = attempt.run_in_thread()
+            outcome = attempt()
         finally:
             connection.close()
         self._on_attempt_ended(active, outcome)
@@ -210,7 +226,7 @@ class NodeRunner:
             return None
 
         def write(outcomes: list[ItemOutcome], on_commit: Callable[[], None]) -> None:
-            active.has_kept_outcomes = True
+            active.outcomes.has_kept = True
             self._write(Change(self._lease, item_outcomes=outcomes), on_commit)
 
         items = sum(len(items) for items in active.ready.inputs.values())
@@ -347,13 +363,7 @@ class NodeRunner:
         row = active.row
         change = lifecycle.retry_node(self._execution, self._lease, row, error, delay_ms)
         row.wake_at = None
-        again = ActiveNodeRun(
-            active.ready,
-            row,
-            outcomes=active.outcomes,
-            exchanges=active.exchanges,
-            has_kept_outcomes=active.has_kept_outcomes,
-        )
+        again = ActiveNodeRun(active.ready, row, outcomes=active.outcomes, exchanges=active.exchanges)
         key = (row.node_id, row.run_index)
         if delay_ms > HOLD_RETRY_SECONDS * 1000:
             row.error = error

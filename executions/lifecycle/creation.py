@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from events.log import NewEvent
 from executions import binaries
 from executions.admission import admission
 from executions.domain.binaries import references_in
+from executions.domain.effects import Choice
 from executions.domain.graph import Graph
 from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle import concurrency_keys, policies
@@ -49,7 +50,7 @@ class NewExecution:
 
     `trigger_node` is the node that receives the input; by default the trigger node for `trigger`. A rerun reuses the
     node runs `reused` of `rerun_of`; the nodes in `replaced` receive these items instead of the stored ones, and the
-    nodes in `left_out` do not run.
+    nodes in `left_out` do not run, and `choices` are the nodes that do not run as usual.
     """
 
     workflow: Workflow
@@ -67,6 +68,7 @@ class NewExecution:
     reused: list[OldRun] = field(default_factory=list)
     replaced: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    choices: Mapping[str, Choice] = field(default_factory=dict)
     files: Collection[UUID] = ()
     """New files that no execution uses yet."""
     key: concurrency_keys.ConcurrencyKey | None = None
@@ -195,6 +197,7 @@ def _row(new: NewExecution) -> Execution | CannotStart:
         rerun_of=new.rerun_of,
         rerun_from=new.rerun_from,
         replaced_input=new.replaced or None,
+        rerun_choices=dict(new.choices) or None,
     )
 
 

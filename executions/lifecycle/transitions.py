@@ -37,6 +37,8 @@ def complete_node(execution: Execution, lease: Lease, run: NodeRun, preview: lis
         "from_cache": run.from_cache,
         "preview": preview,
     }
+    if run.taken_from is not None:
+        data["taken_from"] = str(run.taken_from)
     return Change(lease, [event(execution, "node_completed", data)], [run])
 
 

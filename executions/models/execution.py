@@ -110,6 +110,9 @@ class Execution(models.Model):
     replaced_input = OrderedJSONField(
         null=True, help_text="Edited input of a rerun: {node: [item]}, used instead of the stored input of the node."
     )
+    rerun_choices = models.JSONField(
+        null=True, help_text='Nodes of a rerun that do not run as usual: {node: "reuse" or "skip"}.'
+    )
     cached_from = models.UUIDField(null=True, help_text="The execution whose cached result this one has; no node ran.")
     follow_up_due = models.BooleanField(
         default=False, help_text="It has ended, and its parent, children or error workflow are not notified yet."

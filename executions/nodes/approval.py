@@ -37,6 +37,7 @@ class Approval(NodeType[ApprovalParameters]):
     icon = "check"
     category = "flow"
     Parameters = ApprovalParameters
+    effect = "waits"
     cacheable = False
     outputs = ("approved", "rejected")
     blocking = True

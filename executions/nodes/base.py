@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import logging
 import threading
 import traceback
@@ -22,7 +23,7 @@ from executions.domain.errors import NodeError as NodeError  # node types of oth
 from executions.domain.expressions import BudgetExceeded, ExpressionError, Resolver
 from executions.domain.graph import Node
 from executions.domain.items import Item, Items
-from executions.domain.lineage import Lineage
+from executions.domain.lineage import Lineage, Origin, compact
 from executions.domain.redaction import Redaction
 from executions.domain.static_data import StaticChange
 from executions.nodes.exchanges import Exchanges, Received, Sent
@@ -84,6 +85,8 @@ class NodeResult:
     error: ItemError | None = None
     """The error of the first of those."""
     all_failed: bool = False
+    taken_from: UUID | None = None
+    """In a rerun: the node run whose saved output this is."""
     static_changes: Sequence[StaticChange] = ()
     """What the node changed in the static data of the workflow and its own."""
 
@@ -233,7 +236,9 @@ class NodeType(ABC, Generic[P]):
     inline_bytes: ClassVar[int] = 32 * 1024
     """For computing nodes: the largest input, in bytes of JSON, that may run in a thread of the worker."""
     effect: ClassVar[Effect] = "none"
-    """What it does to the world, if its parameters make no difference; see `effect_of`."""
+    """What it does to the world; the most that it can do if parameters decide."""
+    effects: ClassVar[Mapping[str, Mapping[str, Effect]]] = {}
+    """What it does by the values of a parameter, if that decides. Other values mean `effect`."""
     file_parameter: ClassVar[str] = ""
     """For computing nodes: the parameter that names the file of each item (`$binary`) that the node reads, if it is not
     empty. The node then runs in a sandbox process, which gets these files."""
@@ -281,6 +286,11 @@ class NodeType(ABC, Generic[P]):
     def effect_of(self, parameters: Mapping[str, Any]) -> Effect:
         """Return what a node with these parameters does to the world. Where an expression decides, the most that it
         can do."""
+        for name, by_value in self.effects.items():
+            value = parameters.get(name, self.Parameters.model_fields[name].default)
+            text = value if isinstance(value, str) else json.dumps(value, default=str)
+            if (effect := by_value.get(text)) is not None:
+                return effect
         return self.effect
 
     def output_names(self, parameters: Mapping[str, Any]) -> tuple[str, ...]:
@@ -337,6 +347,8 @@ class NodeType(ABC, Generic[P]):
             "inputs": [] if self.trigger else None if self.inputs is None else list(self.inputs),
             "outputs": list(self.outputs),
             "trigger": self.trigger,
+            "effect": self.effect,
+            "effects": {name: dict(by_value) for name, by_value in self.effects.items()},
             "cacheable": self.cacheable and not self.trigger,
             "parameters": self.Parameters.model_json_schema(),
         }
@@ -353,8 +365,10 @@ class PerItemNodeType(NodeType[P]):
             error.args = (context.redaction.text(str(error)), *error.args[1:])
         else:
             error = _without_secrets(context, error)
-            extra = {"node": context.node.id, "node_type": self.type}
-            logger.error("item %d failed with an unexpected error", index, exc_info=error, extra=extra)
+            if not context.outcomes.has_failed_unexpectedly:  # one traceback is enough for many items
+                extra = {"node": context.node.id, "node_type": self.type}
+                logger.error("item %d failed with an unexpected error", index, exc_info=error, extra=extra)
+            context.outcomes.has_failed_unexpectedly = True
         context.outcomes.fail(index, error)
 
     def result_of(self, context: NodeContext[Any]) -> NodeResult:
@@ -382,6 +396,8 @@ class ItemNodeType(PerItemNodeType[P]):
 
     def run(self, context: NodeContext[Any]) -> NodeResult:
         outcomes = context.outcomes
+        if outcomes.keeper is None and context.node.on_error == "stop":
+            return self._run_whole(context)
         outcomes.all_or_nothing = self.is_all_or_nothing(context)
         if any(index not in outcomes for index in range(len(context.items))):
             try:
@@ -392,6 +408,17 @@ class ItemNodeType(PerItemNodeType[P]):
                 outcomes.end_attempt()
                 raise
         return self.result_of(context)
+
+    def _run_whole(self, context: NodeContext[Any]) -> NodeResult:
+        """Process all items without noting their outcomes: none is kept, and the first error ends the attempt."""
+        outputs, origins = dict[str, list[Item]](), dict[str, list[Origin]]()
+        with self.opened(context) as context.shared:
+            for index, item in enumerate(context.items):
+                for name, items in self.run_item(context, index, item).items():
+                    outputs.setdefault(name, []).extend(items)
+                    origins.setdefault(name, []).extend([index] * len(items))
+        count = len(context.items)
+        return NodeResult(outputs, {name: compact(numbers, count) for name, numbers in origins.items()})
 
     def _run_items(self, context: NodeContext[Any]) -> None:
         """Process the items that have no outcome yet. Raises NodeError if the attempt at the node ends."""
@@ -404,7 +431,7 @@ class ItemNodeType(PerItemNodeType[P]):
             outcomes.commit()
             try:
                 outputs = self.run_item(context, index, item)
-            except BudgetExceeded:
+            except (BudgetExceeded, MemoryError):
                 raise
             except Exception as error:
                 self.fail_item(context, index, error)

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from django.conf import settings
 from pydantic import Field
 
 from executions.domain.errors import NodeError
+from executions.domain.graph import ERROR_OUTPUT
+from executions.domain.items import Item, Items
+from executions.domain.lineage import SAME, Lineage, Origin, Origins, compact
 from executions.domain.static_data import WHOLE_WORKFLOW, StaticChange, change_between
 from executions.domain.words import uses_static_data
 from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.nodes.item_outcomes import ItemError
 from executions.sandbox.checking import check_code
 from executions.sandbox.code import CodeCall, CodeResult, run
 from executions.sandbox.code_items import NotItems
@@ -68,6 +72,7 @@ class Code(NodeType[CodeParameters]):
             settings.CODE_MEMORY_MB * 2**20,
             settings.NODE_OUTPUT_MAX_BYTES,
             _static_data(context, parameters.code),
+            tolerant=context.node.on_error != "stop",
         )
         try:
             result = run(
@@ -83,11 +88,15 @@ class Code(NodeType[CodeParameters]):
         if result.error is not None:
             raise NodeError(result.error, retryable=result.retryable)
         try:
-            items = result.items()
+            items, lineage = result.items(), result.lineage()
         except NotItems as error:
             raise NodeError(str(error)) from None
         changes = list(_static_changes(context, call.static_data or {}, result.static_data))
-        return NodeResult({"main": items}, result.lineage(), static_changes=changes)
+        made = NodeResult({"main": items}, lineage)
+        if result.failures:
+            made = _with_failures(context, items, lineage, result.failures)
+        made.static_changes = changes
+        return made
 
 
 def _static_data(context: NodeContext[CodeParameters], code: str) -> dict[str, dict[str, Any]] | None:
@@ -113,6 +122,35 @@ def _static_changes(
             )
         if (change := change_between(node_id, before[kind], after[kind])) is not None:
             yield change
+
+
+def _with_failures(
+    context: NodeContext[CodeParameters], items: Items, lineage: Lineage, failures: Sequence[tuple[int, str]]
+) -> NodeResult:
+    """Return the result of code that failed for some of its items. Raises NodeError if another attempt follows."""
+    if context.node.retry.follows(context.outcomes.attempt, retryable=False):
+        count = "1 item" if len(failures) == 1 else f"{len(failures):,} items"
+        raise NodeError(f"{count} failed. The first error: {failures[0][1]}")
+    errors = {index: ItemError(context.redaction.text(message)) for index, message in failures}
+    failed = [context.items[index] | {"error": error.as_data()} for index, error in errors.items()]
+    outputs: dict[str, Items] = {"main": items, ERROR_OUTPUT: failed}
+    origins: dict[str, Origins] = dict(lineage) | {ERROR_OUTPUT: list(errors)}
+    if context.node.on_error == "continue":
+        merged, merged_origins = _in_place(items, lineage.get("main"), failed, list(errors))
+        outputs, origins = {"main": merged}, {"main": compact(merged_origins, len(context.items))}
+    first, all_failed = next(iter(errors.values())), len(errors) == len(context.items)
+    return NodeResult(outputs, origins, failed_items=len(errors), error=first, all_failed=all_failed)
+
+
+def _in_place(
+    items: Items, origins: Origins | None, failed: Sequence[Item], indexes: Sequence[int]
+) -> tuple[list[Item], list[Origin]]:
+    """Return all items in the order of the input, if the origins of `items` are known; else the failed ones last."""
+    numbers: list[Origin] = [None] * len(items) if origins is None or origins == SAME else list(origins)
+    pairs = [*zip(numbers, items, strict=True), *zip(indexes, failed, strict=True)]
+    if all(isinstance(number, int) for number in numbers):
+        pairs.sort(key=lambda pair: pair[0])  # type: ignore[arg-type, return-value]
+    return [item for _, item in pairs], [number for number, _ in pairs]
 
 
 def _log(context: NodeContext[CodeParameters], result: CodeResult) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -14,8 +15,8 @@ from pydantic import Field
 
 from executions.domain.credential_types import CryptoSecret
 from executions.domain.errors import NodeError
-from executions.domain.lineage import SAME
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.domain.items import Item, Items
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters
 from executions.nodes.comparing import text
 from executions.nodes.credential_checks import wrong_types
 from executions.nodes.literal_secrets import USE_A_CREDENTIAL, holds_literal
@@ -67,7 +68,7 @@ class CryptoParameters(Parameters):
     into: FieldPath = Field("data", title="Into", description="The field for the result.")
 
 
-class Crypto(NodeType[CryptoParameters]):
+class Crypto(ItemNodeType[CryptoParameters]):
     type = "crypto"
     label = "Crypto"
     description = "Hashes, signs, encodes and decodes values, and generates random bytes and UUIDs."
@@ -88,17 +89,17 @@ class Crypto(NodeType[CryptoParameters]):
     ) -> list[tuple[str, str, str]]:
         return wrong_types(self.credentials_of(parameters), workspace, "crypto")
 
-    def run(self, context: NodeContext[CryptoParameters]) -> NodeResult:
-        out, key = [], _key(context)
-        for index, item in enumerate(context.items):
-            if context.cancelled.is_set():
-                raise NodeError("Cancelled.")
-            parameters = context.parameters(index)
-            try:
-                out.append(with_value(item, parameters.into, _result(parameters, key)))
-            except ValueError as error:
-                raise NodeError(f"parameters.{error} (item {index}).") from None
-        return NodeResult({"main": out}, {"main": SAME})
+    def opened(self, context: NodeContext[CryptoParameters]) -> AbstractContextManager[str]:
+        return nullcontext(_key(context))
+
+    def run_item(self, context: NodeContext[CryptoParameters], index: int, item: Item) -> dict[str, Items]:
+        if context.cancelled.is_set():
+            raise NodeError("Cancelled.")
+        parameters = context.parameters(index)
+        try:
+            return {"main": [with_value(item, parameters.into, _result(parameters, context.shared))]}
+        except ValueError as error:
+            raise NodeError(f"parameters.{error} (item {index}).") from None
 
 
 def _key(context: NodeContext[CryptoParameters]) -> str:

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 
 from executions.domain.errors import NodeError
-from executions.domain.lineage import SAME
+from executions.domain.items import Item, Items
 from executions.nodes import moments
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters
 from executions.nodes.paths import FieldPath, with_value
 
 MAX_TEXT = 200
@@ -71,7 +71,7 @@ class DateTimeParameters(Parameters):
     into: FieldPath = Field("date", title="Into", description="The field for the result.")
 
 
-class DateTime(NodeType[DateTimeParameters]):
+class DateTime(ItemNodeType[DateTimeParameters]):
     type = "date_time"
     label = "Date and time"
     description = "Parses, formats, calculates and rounds dates, with time zones."
@@ -83,16 +83,13 @@ class DateTime(NodeType[DateTimeParameters]):
     def cache_key(self, context: NodeContext[DateTimeParameters]) -> Any:
         return [context.timezone, *super().cache_key(context)]
 
-    def run(self, context: NodeContext[DateTimeParameters]) -> NodeResult:
-        out = []
-        for index, item in enumerate(context.items):
-            parameters = context.parameters(index)
-            try:
-                result = _result(parameters, ZoneInfo(parameters.timezone or context.timezone))
-            except (ValueError, OverflowError) as error:
-                raise NodeError(f"{_named(error)} (item {index}).") from None
-            out.append(with_value(item, parameters.into, result))
-        return NodeResult({"main": out}, {"main": SAME})
+    def run_item(self, context: NodeContext[DateTimeParameters], index: int, item: Item) -> dict[str, Items]:
+        parameters = context.parameters(index)
+        try:
+            result = _result(parameters, ZoneInfo(parameters.timezone or context.timezone))
+        except (ValueError, OverflowError) as error:
+            raise NodeError(f"{_named(error)} (item {index}).") from None
+        return {"main": [with_value(item, parameters.into, result)]}
 
 
 class _BadField(ValueError):

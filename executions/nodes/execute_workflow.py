@@ -30,6 +30,7 @@ class ExecuteWorkflow(NodeType[ExecuteWorkflowParameters]):
     icon = "workflows"
     category = "flow"
     Parameters = ExecuteWorkflowParameters
+    effect = "writes"
     cacheable = False
     blocking = True
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,10 @@ from executions.nodes.http.sending import MAX_REDIRECTS, NodeRequest, Redirects,
 from executions.nodes.http.texts import Headers, ListFormat, text_of
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+EFFECTS: dict[str, Effect] = {
+    **dict.fromkeys(sorted(SAFE_METHODS), "reads"),
+    **dict.fromkeys(("POST", "PUT", "PATCH", "DELETE"), "writes"),
+}
 
 
 class Batch(Parameters):
@@ -101,9 +105,7 @@ class HttpRequest(ItemNodeType[HttpRequestParameters]):
     blocking = True
     url_parameters = ("url",)
     effect = "writes"
-
-    def effect_of(self, parameters: Mapping[str, Any]) -> Effect:
-        return "reads" if str(parameters.get("method", "GET")) in SAFE_METHODS else "writes"
+    effects: ClassVar[Mapping[str, Mapping[str, Effect]]] = {"method": EFFECTS}
 
     def opened(self, context: NodeContext[HttpRequestParameters]) -> AbstractContextManager[UsableCredential | None]:
         # Decrypted once for all items: the name is literal, never an expression.

@@ -76,6 +76,9 @@ class ItemOutcomes:
         self._to_retry: dict[int, NodeError] = {}
         """Items of this attempt for which another attempt follows."""
         self.keeper: OutcomeKeeper | None = None
+        self.has_kept = False
+        """Some outcomes are stored, or on the way to be."""
+        self.has_failed_unexpectedly = False
         self.all_or_nothing = False
         """Whether an item is done only when all are."""
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 from uuid import UUID
 
@@ -87,9 +87,11 @@ class PostgresNode(ItemNodeType[PostgresParameters]):
     category = "network"
     Parameters = PostgresParameters
     effect = "writes"
+    effects: ClassVar[Mapping[str, Mapping[str, Effect]]] = {"read_only": {"true": "reads"}}
     blocking = True
 
     def effect_of(self, parameters: Mapping[str, Any]) -> Effect:
+        """Return what the node does: a query in a writing transaction also reads, if it calls no unknown function."""
         return "reads" if only_reads(parameters) else "writes"
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:

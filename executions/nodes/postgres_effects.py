@@ -19,8 +19,8 @@ _HARMLESS = re.compile(
 
 
 def only_reads(parameters: Mapping[str, Any]) -> bool:
-    """Tell whether a node with these parameters cannot change data: its transaction is read-only, or the statement is a
-    query that calls no functions but well-known ones."""
+    """Return whether a node with these parameters cannot change data: its transaction is read-only, or the statement
+    is a query that calls no functions but well-known ones."""
     if parameters.get("read_only", True) is True:
         return True
     query = str(parameters.get("query", ""))

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import re2  # linear time for every pattern: no catastrophic backtracking
 from pydantic import Field
 
 from executions.domain.errors import NodeError
-from executions.domain.lineage import SAME
-from executions.nodes.base import NodeContext, NodeResult, NodeType, Parameters
+from executions.domain.items import Item, Items
+from executions.nodes.base import ItemNodeType, NodeContext, Parameters
 from executions.nodes.paths import FieldPath
 
 MAX_KEY_LENGTH = 1000
@@ -41,7 +42,7 @@ class RenameKeysParameters(Parameters):
     nested: bool = Field(False, title="Nested", description="Also apply patterns to the keys of nested objects.")
 
 
-class RenameKeys(NodeType[RenameKeysParameters]):
+class RenameKeys(ItemNodeType[RenameKeysParameters]):
     type = "rename_keys"
     label = "Rename keys"
     description = "Renames fields, one by one or by regular expression."
@@ -50,17 +51,17 @@ class RenameKeys(NodeType[RenameKeysParameters]):
     Parameters = RenameKeysParameters
     computes = True
 
-    def run(self, context: NodeContext[RenameKeysParameters]) -> NodeResult:
+    def opened(self, context: NodeContext[RenameKeysParameters]) -> AbstractContextManager[_Renaming]:
         parameters = context.parameters()
         patterns = [_compile(rename, index) for index, rename in enumerate(parameters.patterns)]
-        renaming = _Renaming(parameters, patterns)
-        out = []
-        for index, item in enumerate(context.items):
-            try:
-                out.append(renaming.renamed(item, ""))
-            except NodeError as error:
-                raise NodeError(f"{error} (item {index}).") from None
-        return NodeResult({"main": out}, {"main": SAME})
+        return nullcontext(_Renaming(parameters, patterns))
+
+    def run_item(self, context: NodeContext[RenameKeysParameters], index: int, item: Item) -> dict[str, Items]:
+        renaming: _Renaming = context.shared
+        try:
+            return {"main": [renaming.renamed(item, "")]}
+        except NodeError as error:
+            raise NodeError(f"{error} (item {index}).") from None
 
 
 def _compile(rename: RenamePattern, index: int) -> tuple[Any, Callable[[Any], str]]:

@@ -46,6 +46,7 @@ class WaitNode(NodeType[WaitParameters]):
     icon = "clock"
     category = "flow"
     Parameters = WaitParameters
+    effect = "waits"
     cacheable = False
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> list[tuple[str, str, str]]:

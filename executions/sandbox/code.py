@@ -37,6 +37,8 @@ class CodeCall:
     output_limit: int
     static_data: Mapping[str, Any] | None = None
     """The static data that the code may read: `global` and `node`."""
+    tolerant: bool = False
+    """In mode `each`: go on after an item that fails."""
 
     def task(self) -> Task:
         """Return the task. It contains the outputs of only those nodes that the code names."""
@@ -57,6 +59,7 @@ class CodeCall:
         head = {
             "items": len(scope.items),
             "each": len(scope.items) if self.mode == "each" else -1,
+            "tolerant": self.tolerant and self.mode == "each",
             "time_limit": self.time_limit,
             "memory_limit": self.memory_limit,
             "output_limit": self.output_limit,
@@ -89,6 +92,8 @@ class CodeResult:
     """For each item of the value, the index of the input item that it is; None: it is none."""
     packed_origins: Origins | None = None
     """The origins of the packed items; None: unknown."""
+    failures: list[tuple[int, str]] = field(default_factory=list)
+    """The input items that failed, with their errors."""
     static_data: dict[str, Any] = field(default_factory=dict)
     """The static data that the code read, as it left it."""
     error: str | None = None
@@ -138,6 +143,9 @@ def _read(result: CodeResult, reply: Reply, call: CodeCall) -> None:
     state = orjson.loads(head)
     result.logs = [(level, message) for level, message in state["logs"]]
     result.dropped = state["dropped"]
+    result.failures = [
+        (item, f"{error} ({f'line {line}, ' if line else ''}item {item})") for item, error, line in state["failures"]
+    ]
     if state["kind"]:
         result.error = _error_message(state, call)
         return

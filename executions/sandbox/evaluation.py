@@ -55,6 +55,8 @@ class EvaluationOutcome:
     dropped: int = 0
     origins: list[int | None] = field(default_factory=list)
     """For each item that the code returned, the index of the input item that it is; None: it is none."""
+    failures: list[tuple[int, str, int]] = field(default_factory=list)
+    """The items that failed, if the code goes on after errors: index, error, and line of the code or 0."""
     static_data: dict[str, Any] = field(default_factory=dict)
     """The static data that the code read, `global` and `node`, as it left it."""
 
@@ -68,6 +70,8 @@ class Request:
     """The number of input items."""
     each: int
     """The number of items that the code runs for; -1: once for all items."""
+    tolerant: bool
+    """Whether the code goes on after an item that fails, in mode `each`."""
     time_limit: float
     """CPU seconds for everything."""
     memory_limit: int
@@ -112,7 +116,7 @@ class Evaluation:
             kind = "async function" if uses_await(request.code) else "function"
             body = self._context.eval("\n" * LINES_BEFORE + f"({kind} () {{{request.code}\n}})")
             began = time.process_time()
-            result = self._run(body, request.each, request.output_limit)
+            result = self._run(body, request.each, request.output_limit, request.tolerant)
             if result == PENDING:
                 result = settled(self._context, self._result, began + request.time_limit - time.process_time())
             if time.process_time() - began > request.time_limit:
@@ -185,6 +189,10 @@ class Evaluation:
             outcome.logs = [_log_line(level, message) for level, message in state["logs"][:LOG_LINES]]
             outcome.dropped, outcome.item = int(state["dropped"]), int(state["item"])
             outcome.origins = [each if type(each) is int else None for each in state["origins"][:MAX_ORIGINS]]
+            outcome.failures = [
+                (int(item), first_line(text) or "The item failed.", _line(text, request.code))
+                for item, text in state["failures"][: max(0, request.each)]
+            ]
         except (quickjs.JSException, MemoryError, ValueError, TypeError, KeyError):
             return  # code can define a `toJSON` that breaks the report
 
@@ -227,6 +235,7 @@ def run(parts: list[bytes]) -> list[bytes]:
         "item": outcome.item,
         "logs": outcome.logs,
         "dropped": outcome.dropped,
+        "failures": outcome.failures,
     }
     if counts is not None:
         head |= {"counts": counts, "sample": sample}
@@ -255,6 +264,7 @@ def _request(parts: list[bytes]) -> Request:
         code=next(texts),
         items=head["items"],
         each=head["each"],
+        tolerant=head["tolerant"],
         time_limit=head["time_limit"],
         memory_limit=head["memory_limit"],
         output_limit=head["output_limit"],

@@ -1,6 +1,7 @@
 /** The dialog that reruns an ended execution: from the start or a node, with the same or the latest version. */
 import { parse } from "./editor.js";
 import { byId, data, dialogById, fetchJson, field, formById, inputById, messageOf, query, send } from "./page.js";
+import { RerunEffects } from "./rerun_effects.js";
 
 const MAX_ITEMS = 1000; // of an input, as the API returns at once
 
@@ -22,6 +23,7 @@ export class RerunDialog {
   #node = byId("rerun-node", HTMLSelectElement);
   #edit = inputById("rerun-edit");
   #input = byId("rerun-input", HTMLTextAreaElement);
+  #effects = new RerunEffects();
   #touched = false; // whether the user has typed an input
 
   /**
@@ -39,7 +41,7 @@ export class RerunDialog {
       this.#from.value = "node";
       this.#changed();
     });
-    for (const radio of this.#form.querySelectorAll("[name=from]")) {
+    for (const radio of this.#form.querySelectorAll("[name=from], [name=version]")) {
       radio.addEventListener("input", () => this.#changed());
     }
     this.#edit.addEventListener("input", () => this.#changed());
@@ -57,6 +59,7 @@ export class RerunDialog {
     this.#from.value = failed ? "failed" : "start";
     if (chosen) this.#node.value = chosen;
     this.#touched = this.#edit.checked = false;
+    this.#effects.reset();
     this.#showError("");
     this.#changed();
     this.#dialog.showModal();
@@ -72,8 +75,15 @@ export class RerunDialog {
     return this.#from.value === "failed" ? this.current().failed : this.#node.value;
   }
 
+  /** Where the rerun starts, as the API takes it. */
+  get #start() {
+    const from = this.#from.value === "node" ? `node:${this.#node.value}` : this.#from.value;
+    return { from, version: field(this.#form, "version").value };
+  }
+
   async #changed() {
     byId("rerun-input-part").hidden = !this.#edit.checked;
+    void this.#effects.show({ ...this.#start, input: this.#edit.checked ? [] : undefined });
     const node = this.#editedNode;
     if (!this.#edit.checked || !node) return this.#showError("");
     byId("rerun-input-label").textContent = this.#from.value === "start"
@@ -117,12 +127,11 @@ export class RerunDialog {
   async #submit(event) {
     event.preventDefault();
     if (!this.#check()) return;
-    const from = this.#from.value === "node" ? `node:${this.#node.value}` : this.#from.value;
     const input = this.#edit.checked ? items(this.#input.value) : undefined;
     const button = query(this.#form, ".primary", HTMLButtonElement);
     button.disabled = true;
     try {
-      const body = { from, version: field(this.#form, "version").value, mode: field(this.#form, "mode").value, input };
+      const body = { ...this.#start, mode: field(this.#form, "mode").value, input, effects: this.#effects.choices };
       const execution = await send("POST", `/api/executions/${data.execution}/rerun/`, body);
       location.assign(`/executions/${execution.id}/`);
     } catch (error) {

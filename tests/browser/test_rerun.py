@@ -78,3 +78,21 @@ def test_a_rerun_begins_at_the_node_that_was_chosen_in_the_graph(platform: Platf
     expect(page.locator("#status")).to_have_text("failed")
     expect(page.locator("#graph .node.reused")).to_have_count(1)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_node_that_would_write_again_can_be_skipped(platform: Platform, visitor: Visitor) -> None:
+    write = node("write", "http_request", method="POST", url="http://127.0.0.2:9/", body={}) | {"on_error": "continue"}
+    nodes = [node("start", "manual_trigger"), write, node("after", "no_op")]
+    edges = [edge("start", "write"), edge("write", "after")]
+    execution = start(platform, {"name": "Writes", "nodes": nodes, "edges": edges}, [{"n": 1}])
+    page = visitor.open(f"/executions/{execution['id']}/")
+    expect(page.locator("#status")).to_have_text("completed")
+    page.get_by_role("button", name="Rerun", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Rerun")
+    expect(dialog.get_by_role("group", name="1 node would write again")).to_contain_text("Write writes, 1 item before")
+    dialog.get_by_label("What Write does").select_option("Skip it")
+    dialog.get_by_role("button", name="Rerun").click()
+    expect(page.get_by_role("link", name="rerun of")).to_be_visible()
+    expect(page.locator('#graph .node[data-status="skipped"]')).to_have_count(1)
+    expect(page.locator("#status")).to_have_text("completed")
+    assert visitor.complaints == []

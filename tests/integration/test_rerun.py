@@ -273,7 +273,11 @@ def test_many_are_counted_first_and_rerun_then(platform: Platform, server: Answe
     path = "/api/executions/rerun/"
     counted = platform.request("POST", path, json=body)
     assert counted.status_code == 200
-    assert counted.json() == {
+    said = counted.json()
+    assert [(each["node"], each["effect"], each["executions"]) for each in said.pop("nodes")] == [
+        ("first", "writes", 2)
+    ]
+    assert said == {
         "dry_run": True,
         "matched": 2,
         "chosen": 2,
@@ -316,3 +320,44 @@ def test_a_bulk_rerun_says_which_executions_it_is_about(platform: Platform) -> N
     assert platform.request("POST", "/api/executions/rerun/", json={}).status_code == 400
     one_node = {"status": ["failed"], "from": "check"}
     assert platform.request("POST", "/api/executions/rerun/", json=one_node).status_code == 400
+
+
+def test_a_rerun_lists_the_nodes_that_would_act_again_and_skips_or_reuses_them(
+    platform: Platform, server: Answering
+) -> None:
+    nodes = [
+        node("start", "manual_trigger"),
+        node("read", "set", fields={"n": "{{ $json.n + 1 }}"}),
+        node("first", "http_request", method="POST", url=f"{server.url}first", body="{{ $json }}"),
+        node("second", "http_request", method="POST", url=f"{server.url}second", body="{{ $json.body }}"),
+        node("end", "set", fields={"ended": True}),
+    ]
+    edges = [edge("start", "read"), edge("read", "first"), edge("first", "second"), edge("second", "end")]
+    execution = run(platform, save(platform, nodes, edges), [{"n": 1}])
+    path = f"/api/executions/{execution['id']}/rerun/"
+    listed = platform.request("POST", path, json={"dry_run": True, "effects": {"second": "skip"}})
+    assert listed.status_code == 200, listed.text
+    names = ("node", "effect", "items", "reusable", "choice")
+    assert [tuple(each[name] for name in names) for each in listed.json()["nodes"]] == [
+        ("first", "writes", 1, True, "run"),
+        ("second", "writes", 1, True, "skip"),
+    ]
+    from_second = platform.request("POST", path, json={"dry_run": True, "from": "second"}).json()["nodes"]
+    assert [each["node"] for each in from_second] == ["second"]
+    refused = platform.request("POST", path, json={"from": "second", "effects": {"first": "skip"}})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "effects.first")
+
+    again = rerun(platform, execution, effects={"first": "reuse", "second": "skip"})
+    assert asked(server) == {"/first": 1, "/second": 1}
+    shown = nodes_of(platform, again)
+    assert {name: each["status"] for name, each in shown.items()} == {
+        "start": "completed", "read": "completed", "first": "completed", "second": "skipped", "end": "completed",
+    }  # fmt: skip
+    original = nodes_of(platform, execution)
+    assert (shown["first"]["taken_from"] is not None, shown["read"]["taken_from"]) == (True, None)
+    output = platform.request("GET", f"/api/executions/{again['id']}/nodes/end/output/").json()["outputs"]["main"]
+    assert [item["body"] for item in output] == [{"asked": 1}]
+    assert all(item["ended"] for item in output)
+    assert original["first"]["output_items"] == shown["first"]["output_items"]
+    report = manage(platform.environment, "rerun", "--id", execution["id"], "--dry-run", "--effect", "first=reuse")
+    assert "first: First, writes, in 1 executions (reuse)" in report

@@ -1,8 +1,9 @@
 (function (lines, characters) {
   var stringify = JSON.stringify, slice = String.prototype.slice, wellFormed = String.prototype.toWellFormed;
   var NumberOf = Map, set = Map.prototype.set, get = Map.prototype.get, isArray = Array.isArray;
+  var startsWith = String.prototype.startsWith, join = Array.prototype.join;
   var PromiseOf = Promise, then = Promise.prototype.then, apply = Reflect.apply;
-  var kept = [], dropped = 0, reached = -1, origins = [], settled = "null";
+  var kept = [], dropped = 0, reached = -1, origins = [], settled = "null", failures = [], failureCharacters = 0;
   function shown(value) {
     if (typeof value === "string") { return value; }
     if (value instanceof Error) { return String(value); }
@@ -20,23 +21,51 @@
   globalThis.console = {
     log: logger("info"), info: logger("info"), debug: logger("debug"), warn: logger("warning"), error: logger("error"),
   };
-  // A promise is awaited before the code runs for the next item.
-  function each(body, count) {
+  // A promise is awaited before the code runs for the next item. If it goes on after errors, `out` are JSON texts, so
+  // that a value that is no JSON fails its item only.
+  function each(body, count, tolerant) {
     var out = [];
     function keep(value, i) {
-      if (value !== null && value !== undefined) { origins[out.length] = i; out[out.length] = value; }
+      if (value === null || value === undefined) { return; }
+      if (tolerant) { requireItem(value); value = json(value); }
+      origins[out.length] = i;
+      out[out.length] = value;
+    }
+    function fail(error) {
+      if (!tolerant) { throw error; }
+      note(error);
     }
     function runFrom(i) {
       for (; i < count; i++) {
         __index = reached = i;
-        var value = body();
-        if (value instanceof PromiseOf) { return apply(then, value, [continueAfter(i)]); }
-        keep(value, i);
+        try {
+          var value = body();
+          if (value instanceof PromiseOf) { return apply(then, value, [continueAfter(i), failAfter(i)]); }
+          keep(value, i);
+        } catch (error) { fail(error); }
       }
       return out;
     }
-    function continueAfter(i) { return function (value) { keep(value, i); return runFrom(i + 1); }; }
+    function continueAfter(i) {
+      return function (value) {
+        try { keep(value, i); } catch (error) { fail(error); }
+        return runFrom(i + 1);
+      };
+    }
+    function failAfter(i) { return function (error) { fail(error); return runFrom(i + 1); }; }
     return runFrom(0);
+  }
+  function requireItem(value) {
+    if (typeof value !== "object" || isArray(value)) {
+      throw new TypeError("The code returned " + slice.call(shown(value), 0, 100) + "; an item must be an object.");
+    }
+  }
+  // Note that the current item has failed.
+  function note(error) {
+    var text = slice.call(guard(function () { throw error; }), 1, 1000);
+    if (startsWith.call(text, "InternalError: out of memory")) { throw error; }
+    failureCharacters += text.length;
+    failures[failures.length] = [reached, failureCharacters > 1000000 ? "" : text];
   }
   // One object is one item.
   function listed(value) {
@@ -56,14 +85,14 @@
     return value;
   }
   var json = __json, guard = __guard;
-  globalThis.__run = function (body, count, limit) {
+  globalThis.__run = function (body, count, limit, tolerant) {
     __each = count >= 0;
     function finish(value) {
-      var text = json(count < 0 ? passed(listed(value)) : value);
+      var text = tolerant ? "[" + join.call(value, ",") + "]" : json(count < 0 ? passed(listed(value)) : value);
       return text.length > limit ? "#" + text.length : text;
     }
     return guard(function () {
-      var value = count < 0 ? body() : each(body, count);
+      var value = count < 0 ? body() : each(body, count, tolerant);
       if (!(value instanceof PromiseOf)) { return finish(value); }
       settled = "?";
       apply(then, value, [
@@ -74,5 +103,5 @@
     });
   };
   globalThis.__result = function () { return settled; };
-  globalThis.__state = function () { return stringify({ logs: kept, dropped: dropped, item: reached, origins: origins }); };
+  globalThis.__state = function () { return stringify({ logs: kept, dropped: dropped, item: reached, origins: origins, failures: failures }); };
 })

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
 from executions.domain.errors import NodeError
+from executions.domain.graph import Node
+from executions.nodes.base import NodeResult
 from executions.nodes.registry import node_types
 from tests.unit.nodes.running import run, run_in_context
 
@@ -98,3 +101,45 @@ def test_a_run_that_is_cancelled_says_so() -> None:
     cancelled.set()
     with pytest.raises(NodeError, match="Cancelled"):
         run_in_context("code", {"main": []}, {"cancelled": cancelled}, code="for (;;) {}")
+
+
+def each_with(on_error: str, code: str, *items: dict[str, Any], **of_node: Any) -> NodeResult:
+    parameters = {"code": code, "mode": "each"}
+    node = Node(id="n", name="N", type="code", parameters=parameters, on_error=on_error, **of_node)
+    return run_in_context("code", {"main": list(items)}, {"node": node})
+
+
+FAILS_ON_ODD = (
+    "if ($json.n % 2) { throw new Error('odd') }\nif ($json.n > 4) { return 'text' }\nreturn { half: $json.n / 2 }"
+)
+
+
+def test_in_mode_each_the_items_that_fail_go_on_as_the_node_says() -> None:
+    items = [{"n": n} for n in (2, 3, 4, 6)]
+    routed = each_with("route", FAILS_ON_ODD, *items)
+    assert routed.outputs["main"] == [{"half": 1}, {"half": 2}]
+    assert [(item["n"], item["error"]["message"]) for item in routed.outputs["error"]] == [
+        (3, "Error: odd (line 1, item 1)"),
+        (6, "TypeError: The code returned text; an item must be an object. (item 3)"),
+    ]
+    assert (dict(routed.lineage), routed.failed_items, routed.all_failed) == (
+        {"main": [0, 2], "error": [1, 3]}, 2, False,
+    )  # fmt: skip
+    kept = each_with("continue", FAILS_ON_ODD, *items)
+    assert [item.get("half") or item["n"] for item in kept.outputs["main"]] == [1, 3, 2, 6]
+    assert dict(kept.lineage) == {"main": "same"}
+    assert each_with("route", "throw 1", {}, {}).all_failed
+
+
+def test_in_mode_each_a_limit_or_a_retry_ends_the_attempt_for_all_items() -> None:
+    with pytest.raises(NodeError, match="memory"):
+        each_with("route", "const a = []; for (;;) a.push('x'.repeat(1e6) + a.length)", {}, {})
+    code = "if ($json.n) throw new Error('no'); return {}"
+    with pytest.raises(NodeError, match="1 item failed"):
+        each_with("route", code, {"n": 1}, {"n": 0}, retry={"attempts": 2, "on": "all"})
+
+
+def test_in_mode_each_a_rejected_promise_fails_its_item_only() -> None:
+    code = "const n = await Promise.resolve($json.n); if (n === 1) throw new Error('one'); return { n }"
+    result = each_with("continue", code, {"n": 0}, {"n": 1}, {"n": 2})
+    assert [(item["n"], "error" in item) for item in result.outputs["main"]] == [(0, False), (1, True), (2, False)]

@@ -1,14 +1,8 @@
-"""Reruns: a new execution from an ended one, as a whole or from a node, which reuses the outputs of earlier nodes."""
+"""Plans a rerun: what of the original execution it reuses, what runs again, and with which input."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal
-from uuid import UUID
-
-from django.db.models import Q, QuerySet
+from collections.abc import Sequence
 
 from executions import lifecycle
 from executions.domain.graph import Graph
@@ -23,45 +17,14 @@ from executions.domain.rerun_scope import (
 from executions.domain.statuses import ExecutionStatus, NodeRunStatus
 from executions.lifecycle import CannotStart, NewExecution, OldRun
 from executions.lifecycle.concurrency_keys import ConcurrencyKey
-from executions.models import Execution, Mode, Trigger, WorkflowVersion
+from executions.models import Execution, Trigger, WorkflowVersion
 from executions.nodes.registry import node_types
+from executions.reruns.acting import ActingNode, acting_nodes, check_choices
+from executions.reruns.requests import FAILED, NODE_PREFIX, START, CannotRerun, NotEnded, RerunRequest
 from workflow_platform.core.accounts.models import User
-from workflow_platform.core.sandbox.short_tasks import SandboxUnavailable
 
-START, FAILED = "start", "failed"
-NODE_PREFIX = "node:"
-"""The prefix of a node id, needed for nodes with the id `start` or `failed`."""
 MAX_REUSED = 20_000
 """The most node runs that a rerun may reuse."""
-MAX_IN_BULK = 1000
-BATCH, BATCH_REUSED = 25, 2000
-"""The most executions, and node runs that they reuse, in one transaction."""
-
-Items = list[dict[str, Any]]
-
-
-class NotEnded(Exception):
-    """Only an ended execution can be rerun."""
-
-
-class CannotRerun(Exception):
-    """The request does not match the execution; `field` names the part of the request to change."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
-
-
-@dataclass(frozen=True, slots=True)
-class RerunRequest:
-    """A request to rerun from `start`: `start`, `failed` or a node's id. `input` replaces the input of the execution or
-    of that node. The priority and the mode default to those of the original execution."""
-
-    start: str = START
-    version: Literal["same", "latest"] = "same"
-    input: Items | None = None
-    priority: str | None = None
-    mode: str | None = None
 
 
 def key_ahead(execution: Execution, request: RerunRequest) -> ConcurrencyKey | None:
@@ -79,6 +42,18 @@ def rerun(execution: Execution, request: RerunRequest, by: User | None, key: Con
     if isinstance(result, CannotStart):
         raise result
     return result
+
+
+def preview(execution: Execution, request: RerunRequest) -> list[ActingNode]:
+    """Return the nodes that would act outside again. Raises NotEnded, CannotRerun, CannotStart."""
+    new = plan(execution, request, None)
+    assert new.version is not None
+    return acting_nodes(_graph(new.version), lifecycle.old_runs(execution), _kept(new), request.choices)
+
+
+def _kept(new: NewExecution) -> set[str]:
+    """Return the nodes that do not run again."""
+    return {old.run.node_id for old in new.reused} | set(new.left_out)
 
 
 def _version(execution: Execution, request: RerunRequest) -> WorkflowVersion | None:
@@ -107,6 +82,9 @@ def plan(execution: Execution, request: RerunRequest, by: User | None) -> NewExe
         new.input = execution.input if request.input is None else request.input
     else:
         _start_at_node(new, execution, version, request)
+    if request.choices:
+        runs = lifecycle.old_runs(execution)
+        new.choices = check_choices(_graph(version), runs, _kept(new), request.choices)
     return new
 
 
@@ -212,78 +190,3 @@ def _check_reached(new: NewExecution, graph: Graph, runs: Sequence[OldRun], reru
     if not (ran or reached or behind_another or node_id in {new.trigger_node, *new.replaced}):
         label = graph.nodes[node_id].label
         raise CannotRerun("from", f"{label!r} received no items in that execution. Add an input.")
-
-
-# --- in bulk ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class RerunFilter:
-    """A filter of executions. It matches only ended live ones unless `ids` is given."""
-
-    workflow: UUID | None = None
-    status: Sequence[str] = ()
-    since: datetime | None = None
-    until: datetime | None = None
-    ids: Sequence[UUID] = ()
-    skip_rerun: bool = False
-    """Skip executions that were rerun already."""
-
-    def matching(self, executions: QuerySet[Execution]) -> QuerySet[Execution]:
-        """Return the executions that match, oldest first."""
-        condition = Q()
-        for name, value in (
-            ("workflow_id", self.workflow),
-            ("status__in", list(self.status)),
-            ("queued_at__gte", self.since),
-            ("queued_at__lt", self.until),
-            ("pk__in", list(self.ids)),
-        ):
-            condition &= Q(**{name: value}) if value else Q()
-        if not self.ids:
-            condition &= Q(ended_at__isnull=False, mode=Mode.LIVE)
-        if self.skip_rerun:
-            condition &= Q(reruns__isnull=True)
-        return executions.filter(condition).order_by("id")
-
-
-@dataclass(slots=True)
-class RerunReport:
-    """The result of a bulk rerun."""
-
-    started: list[Execution] = field(default_factory=list)
-    failed: list[tuple[UUID, str]] = field(default_factory=list)
-    """Executions that could not be rerun, with the reason."""
-
-
-def rerun_many(ids: Iterable[UUID], request: RerunRequest, by: User | None) -> Iterator[RerunReport]:
-    """Rerun executions in the given order, one transaction per batch. Yields a report per batch."""
-    batch: list[tuple[Execution, NewExecution]] = []
-    report = RerunReport()
-    for pk in ids:
-        execution = Execution.objects.select_related("workflow__latest_version", "version").filter(pk=pk).first()
-        if execution is None:  # deleted meanwhile
-            continue
-        try:
-            batch.append((execution, plan(execution, request, by)))
-        except (NotEnded, CannotRerun, CannotStart) as error:
-            report.failed.append((pk, str(error)))
-        if len(batch) >= BATCH or sum(len(new.reused) for _, new in batch) >= BATCH_REUSED:
-            yield _create_batch(batch, report)
-            batch, report = [], RerunReport()
-    yield _create_batch(batch, report)
-
-
-def _create_batch(batch: Sequence[tuple[Execution, NewExecution]], report: RerunReport) -> RerunReport:
-    """Create the executions of a batch in one transaction, and add them to the report."""
-    try:
-        results = lifecycle.create_executions([new for _, new in batch])
-    except SandboxUnavailable as error:
-        report.failed += [(execution.pk, str(error)) for execution, _ in batch]
-        return report
-    for (execution, _), result in zip(batch, results, strict=True):
-        if isinstance(result, CannotStart):
-            report.failed.append((execution.pk, str(result)))
-        else:
-            report.started.append(result)
-    return report
