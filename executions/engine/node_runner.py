@@ -15,19 +15,15 @@ from django.db import connection
 from django.utils import timezone
 
 from executions import lifecycle
-from executions.domain.effects import Effect
 from executions.domain.errors import NodeError
 from executions.domain.graph import Node
-from executions.domain.items import joined
-from executions.domain.lineage import numbered_from
 from executions.domain.statuses import NodeRunStatus
 from executions.domain.tracing import Traces
-from executions.engine import kept_outcomes
 from executions.engine.checkpoints import Checkpoints
 from executions.engine.definition import Definition
 from executions.engine.flow import Ready, RestoredRun, RunKey
-from executions.engine.kept_outcomes import KeptOutcomes
 from executions.engine.node_attempt import ActiveNodeRun, NodeAttempt, NodeOutcome, error_data, pass_through
+from executions.engine.outcome_keeping import OnProgress, OutcomeKeeping, Write
 from executions.engine.outputs import check_total_bytes, pack_outputs
 from executions.engine.pairings import PastRuns
 from executions.engine.planner import Planner
@@ -36,9 +32,9 @@ from executions.engine.result_cache import CachedResult
 from executions.engine.state import ExecutionState
 from executions.engine.wakeups import attempt_key, continue_after_wait, is_due, new_wait, settle, take_woken
 from executions.lifecycle import Change
-from executions.models import ItemOutcome, NodeRun, Wait
-from executions.nodes.base import NodeResult, PerItemNodeType, WaitFor
-from executions.nodes.item_outcomes import ItemError, ItemOutcomes, error_output
+from executions.models import NodeRun, Wait
+from executions.nodes.base import NodeResult, WaitFor
+from executions.nodes.item_outcomes import ItemError, ItemOutcomes
 
 logger = logging.getLogger(__name__)
 
@@ -61,16 +57,16 @@ class NodeRunner:
         restored: Sequence[NodeRun],
         run_in_thread: Callable[[Callable[[], object]], None],
         on_attempt_ended: Callable[[ActiveNodeRun, NodeOutcome], None],
-        write: Callable[[Change, Callable[[], None] | None], None],
-        on_progress: Callable[[ActiveNodeRun, int, int], None],
+        write: Write,
+        on_progress: OnProgress,
     ) -> None:
-        """`run_in_thread` makes a call in a thread that may block. `write` takes what is written while a node runs, and
-        what to call after the commit. `on_progress` takes the items of a node run that are done, and failed."""
+        """`run_in_thread` makes a call in a thread that may block."""
         self._state, self._execution, self._lease = state, state.execution, state.lease
         self._definition, self._graph = definition, definition.graph
         self._restored = restored
         self._run_in_thread, self._on_attempt_ended = run_in_thread, on_attempt_ended
-        self._write, self._on_progress = write, on_progress
+        self._write = write
+        self._outcomes = OutcomeKeeping(state, definition, write, on_progress)
         self._planner = Planner(self._graph, definition.is_join)
         self._traces = Traces(self._planner.ancestry)
         self._checkpoints = Checkpoints(state, definition, self._planner)
@@ -110,19 +106,11 @@ class NodeRunner:
         active = [self._active(ready, self.rows[ready.node_id, ready.run_index]) for ready in begun]
         if not active:
             return []
-        self._restore_outcomes(active)
+        self._outcomes.restore(active)
         now = timezone.now()
         expired = {attempt_key(a.row) for a in active if a.row.status == NodeRunStatus.WAITING and is_due(a.row, now)}
         waits = settle(self._execution, expired)
         return [each for each in active if self._restarts(each, waits.get(attempt_key(each.row)), now)]
-
-    def _restore_outcomes(self, active: Sequence[ActiveNodeRun]) -> None:
-        """Take the outcomes of items that were committed by the attempts so far."""
-        by_run = {each.row.pk: each for each in active if self._effect_on_items(each) != "none"}
-        for pk, outcomes in kept_outcomes.stored(list(by_run)).items():
-            by_run[pk].outcomes.has_kept = True
-            for index, outcome in outcomes.items():
-                by_run[pk].outcomes.restore(index, outcome)
 
     def _restarts(self, active: ActiveNodeRun, wait: Wait | None, now: datetime) -> bool:
         """Return whether a restored node run starts again now; if not, it waits on or has failed."""
@@ -197,7 +185,7 @@ class NodeRunner:
             return
         log = partial(self._log, active)
         past = PastRuns(self._traces, self.rows, dict(self.outputs.latest))
-        attempt = NodeAttempt(active, self._definition, self._execution, past, log, self._keeper(active))
+        attempt = NodeAttempt(active, self._definition, self._execution, past, log, self._outcomes.keeper(active))
         if (outcome := attempt.run_inline()) is not None:
             self.ended_attempts.append((active, outcome))
         else:
@@ -218,26 +206,6 @@ class NodeRunner:
             "run_index": active.row.run_index,
         }
         self._write(Change(self._lease, [lifecycle.event(self._execution, "log", data)]), None)
-
-    def _keeper(self, active: ActiveNodeRun) -> KeptOutcomes | None:
-        """Return what keeps the outcomes of the items; None if the node repeats nothing outside of the platform."""
-        effect = self._effect_on_items(active)
-        if effect == "none":
-            return None
-
-        def write(outcomes: list[ItemOutcome], on_commit: Callable[[], None]) -> None:
-            active.outcomes.has_kept = True
-            self._write(Change(self._lease, item_outcomes=outcomes), on_commit)
-
-        items = sum(len(items) for items in active.ready.inputs.values())
-        on_progress = partial(self._on_progress, active)
-        return KeptOutcomes(active.row, active.cancelled, write, on_progress, items, acts=effect != "reads")
-
-    def _effect_on_items(self, active: ActiveNodeRun) -> Effect:
-        """Return what the node does outside for each item; `none` if its items have no outcomes of their own."""
-        node = self._graph.nodes[active.row.node_id]
-        node_type = self._definition.types[node.id]
-        return node_type.effect_of(node.parameters) if isinstance(node_type, PerItemNodeType) else "none"
 
     def progress(self, active: ActiveNodeRun, done: int, failed: int) -> Change | None:
         """Report how many items of a node run are done. None: its attempt has ended meanwhile."""
@@ -306,10 +274,7 @@ class NodeRunner:
         except NodeError as error:
             active.outcomes.forget()
             return self._fail(active, error)
-        if result.all_failed:
-            on_error = self._graph.nodes[row.node_id].on_error
-            return self._checkpoints.fail_and_continue(active, result, outcome.sizes, on_error, self._busy_nodes())
-        return self._checkpoints.complete(active, result, outcome.sizes, self._busy_nodes())
+        return self._end_attempt(active, result, outcome.sizes)
 
     def _wait(self, active: ActiveNodeRun, wait_for: WaitFor) -> Change:
         row = active.row
@@ -331,22 +296,15 @@ class NodeRunner:
             change = lifecycle.fail_node(self._execution, self._lease, row, data, "stop")
             change.outcomes_taken_over += active.taken_over
             return change
-        return self._continue_with_errors(active, ItemError.of(error))
+        first = self.ancestry.runs[row.node_id, row.run_index].first
+        return self._end_attempt(active, *self._outcomes.with_errors(active, ItemError.of(error), first))
 
-    def _continue_with_errors(self, active: ActiveNodeRun, error: ItemError) -> Change:
-        """End a node run of which items failed for good, as its `on_error` says. `error` is that of the items without
-        an outcome."""
-        node = self._graph.nodes[active.row.node_id]
-        items = joined(list(active.ready.inputs.values()))
-        names = self._definition.types[node.id].output_names(node.parameters)
-        made = active.outcomes.result(items or [{}], error_output(node.on_error, names), error)
-        outputs, sizes = pack_outputs(made.outputs)
-        first = self.ancestry.runs[active.row.node_id, active.row.run_index].first
-        lineage = numbered_from(first, made.lineage, len(items)) if items else {}
-        result = NodeResult(outputs, lineage, failed_items=made.failed, error=made.error)
-        if made.succeeded:
-            return self._checkpoints.complete(active, result, sizes, self._busy_nodes())
-        return self._checkpoints.fail_and_continue(active, result, sizes, node.on_error, self._busy_nodes())
+    def _end_attempt(self, active: ActiveNodeRun, result: NodeResult, sizes: dict[str, int]) -> Change:
+        """End a node run with its result, of which all items may have failed."""
+        if result.all_failed:
+            on_error = self._graph.nodes[active.row.node_id].on_error
+            return self._checkpoints.fail_and_continue(active, result, sizes, on_error, self._busy_nodes())
+        return self._checkpoints.complete(active, result, sizes, self._busy_nodes())
 
     def _log_unexpected(self, row: NodeRun, error: Exception) -> None:
         logger.error(
