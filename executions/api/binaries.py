@@ -21,13 +21,14 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from executions.binaries import CHUNK_BYTES, BinaryReader, NoSuchBinary, find, streamed
-from executions.domain.binaries import OCTETS
 from executions.models import Binary, Execution
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 from workflow_platform.core.api.problems import json_problem
 from workflow_platform.core.requests.sandbox_headers import SANDBOX
 
 _RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII | re.IGNORECASE)
+
+_ANY_TYPE = "*/*"
 
 
 class _StoredType(BaseContentNegotiation):
@@ -50,8 +51,8 @@ class BinaryView(APIView):
             OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="An `ETag` held already."),
         ],
         responses={
-            (200, OCTETS): OpenApiTypes.BINARY,
-            (206, OCTETS): OpenApiTypes.BINARY,
+            (200, _ANY_TYPE): OpenApiTypes.BINARY,
+            (206, _ANY_TYPE): OpenApiTypes.BINARY,
             304: None,
             416: None,
         },

@@ -250,8 +250,8 @@ _KINDS = {"workspace_id": "workspace", "execution_id": "execution", "workflow_id
           "endpoint_id": "endpoint", "delivery_id": "delivery", "request_id": "inbound",
           "reference": "binary"}  # fmt: skip
 OF_PATHS = {
-    "approvals": "approval", "credentials": "credential", "deliveries": "delivery", "endpoints": "endpoint",
-    "executions": "execution", "inbound": "inbound", "invitations": "invitation",
+    "approvals": "approval", "binaries": "binary", "credentials": "credential", "deliveries": "delivery",
+    "endpoints": "endpoint", "executions": "execution", "inbound": "inbound", "invitations": "invitation",
     "members": "member", "nodes": "node", "operations": "operation",
     "replays": "replay", "tokens": "token", "workflows": "workflow", "workspaces": "workspace",
 }  # fmt: skip
