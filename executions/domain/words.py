@@ -111,7 +111,7 @@ def uses_await(code: str) -> bool:
 
 
 def may_give_promise(source: str) -> bool:
-    """Tell whether the value of an expression may be a promise."""
+    """Return whether the value of an expression may be a promise."""
     return _GROUPS["promises"].words.search(source) is not None
 
 

@@ -97,7 +97,7 @@ class AnswerFile:
         return with_files(item, {key: file})
 
     def _is_unpacked_file(self, response: outbound.OutboundResponse) -> bool:
-        """Tell whether an answer that was compressed on the way, and is in memory therefore, is a file."""
+        """Return whether an answer that was compressed on the way, and is in memory therefore, is a file."""
         media_type, charset = split_content_type(response.headers.get("content-type", ""))
         if self._form == "value" or not 200 <= response.status < 300 or not response.body:
             return False
@@ -120,7 +120,7 @@ class AnswerFile:
 
 
 def _is_value(content: bytes) -> bool:
-    """Tell whether a body whose type says nothing is text."""
+    """Return whether a body whose type says nothing is text."""
     if b"\0" in content:
         return False
     try:

@@ -143,7 +143,7 @@ def _is_file(value: Any) -> bool:
 
 
 def _is_bytes(request: HookRequest, body: Any) -> bool:
-    """Tell whether the body was read as bytes, which no JSON and no form is."""
+    """Return whether the body was read as bytes, which no JSON and no form is."""
     kind = _kind(request)
     return (
         isinstance(body, dict)

@@ -49,7 +49,7 @@ def content_of(scope: Mapping[str, Any]) -> IO[bytes]:
 
 
 def _may_be_spooled(content_type: str) -> bool:
-    """Tell whether a body of this type can be a file, or a form with files: JSON and simple forms are parsed as a
+    """Return whether a body of this type can be a file, or a form with files: JSON and simple forms are parsed as a
     whole."""
     kind, _ = split_content_type(content_type)
     return not (is_json(kind) or kind in JSON_LINES or kind == "application/x-www-form-urlencoded")

@@ -66,7 +66,7 @@ def is_text(media_type: str) -> bool:
 
 
 def is_bytes(media_type: str) -> bool:
-    """Tell whether a body of this type is bytes in any case."""
+    """Return whether a body of this type is bytes in any case."""
     return (
         media_type.startswith(_BYTES) or media_type in _BYTES_TYPES or media_type.startswith(_BYTES_PREFIXES)
     ) and not media_type.endswith("+xml")
