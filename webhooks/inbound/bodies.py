@@ -3,6 +3,7 @@ BadBody."""
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,6 +18,7 @@ from workflow_platform.core.content import media_types
 from workflow_platform.core.content.charsets import WINDOWS, as_utf8, codec, decode, split_content_type, without_nul
 
 MAX_FIELDS = 1_000
+_PLACE = re.compile(r"line 1 column (\d+) \(char \d+\)")
 
 
 class BadBody(Exception):
@@ -81,8 +83,17 @@ def _json_lines(text: str) -> list[Any]:
         try:
             values.append(_json(line.encode()))
         except BadBody as error:
-            raise BadBody(f"Line {number}: {error}") from None
+            raise BadBody(_placed(str(error), text.split("\n"), line, number)) from None
     return values
+
+
+def _placed(problem: str, lines: list[str], line: str, record: int) -> str:
+    """Return the problem of one of several JSON texts, with its place in the whole body."""
+    if line not in lines:
+        return f"Record {record}: {problem}"
+    number = lines.index(line) + 1  # an equal line before it would have failed
+    placed = _PLACE.sub(rf"line {number}, column \1", problem)
+    return placed if placed != problem else f"Line {number}: {problem}"
 
 
 def _cleaned(value: Any) -> Any:
