@@ -6,6 +6,7 @@ therefore encoded once, passed on as text, and parsed in chunks on access.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -25,6 +26,7 @@ FEW_ITEMS = 256
 """Up to this many items are encoded in one call."""
 SAMPLE_ITEMS = 3
 SAMPLE_BYTES = 2_000
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class NotStorable(Exception):
@@ -149,8 +151,13 @@ def _array(texts: list[bytes]) -> bytes:
     return text
 
 
+def holds_nul(text: bytes) -> bool:
+    """Return whether JSON contains an escape of the NUL character; `\\\\u0000` is a backslash and no escape."""
+    return b"\\u0000" in text and _NUL.search(text) is not None
+
+
 def _check(text: bytes) -> None:
-    if b"\\u0000" in text:
+    if holds_nul(text):
         raise NotStorable(NotStorable.__doc__)
 
 
@@ -183,6 +190,14 @@ def chunks_of(items: Items) -> tuple[tuple[bytes, ...], list[int]]:
     """Return the items as JSON arrays, and the number of items in each."""
     packed = items if isinstance(items, PackedItems) else _packed(items)
     return packed.chunks, packed.counts
+
+
+def has_nul(value: Any) -> bool:
+    """Return whether a text in the value contains the NUL character. A value that is not JSON has none."""
+    try:
+        return holds_nul(orjson.dumps(value, default=fragment))
+    except TypeError:
+        return False
 
 
 def fragment(value: Any) -> Any:

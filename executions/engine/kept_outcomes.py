@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from executions.domain.errors import NodeError
-from executions.domain.items import NotStorable, fragment
+from executions.domain.items import NotStorable, fragment, holds_nul
 from executions.models import ItemOutcome, NodeRun
 from executions.nodes.item_outcomes import ItemError, Outputs
 from workflow_platform.core import exact_json
@@ -116,7 +116,7 @@ def _encoded(outcome: Outputs | ItemError) -> bytes:
         text = exact_json.write(value, default=fragment)
     except TypeError as error:
         raise NodeError(f"The output is not JSON: {error}.") from None
-    if b"\\u0000" in text:
+    if holds_nul(text):
         raise NodeError(str(NotStorable.__doc__))
     return text
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from executions.domain.errors import NodeError
 from executions.domain.graph import ERROR_OUTPUT, OnError, Retry
-from executions.domain.items import Item, Items
+from executions.domain.items import Item, Items, NotStorable, has_nul
 from executions.domain.lineage import Lineage, Origin, compact
 from workflow_platform.core.secrets.secret_names import masked_text
 
@@ -123,6 +123,9 @@ class ItemOutcomes:
             except NodeError as error:
                 self.fail(index, error)
                 return
+        elif self._on_error != "stop" and has_nul(dict(outputs)):
+            self.fail(index, NodeError(str(NotStorable.__doc__)))
+            return
         self._known[index] = outputs
         self._report()
 

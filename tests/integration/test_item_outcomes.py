@@ -78,6 +78,18 @@ def test_items_that_fail_keep_their_place_where_the_node_continues(server: Answe
 
 
 @COMMITS
+def test_an_item_that_cannot_be_stored_fails_alone() -> None:
+    values = {"text": "{{ $json.i === 1 ? 'a' + String.fromCharCode(0) : 'a\\\\u0000' }}"}
+    nodes = [node("start", "manual_trigger"), node("ask", "set", fields=values) | {"on_error": "route"}]
+    workflow = make_workflow(nodes, [edge("start", "ask")])
+    _, output = asked(
+        run_here(create_execution(workflow=workflow, trigger=Trigger.MANUAL, input=[{"i": i} for i in range(3)]))
+    )
+    assert [item["text"] for item in output["main"]] == ["a\\u0000"] * 2  # a backslash, and no escape
+    assert [item["i"] for item in output["error"]] == [1]
+
+
+@COMMITS
 def test_a_node_of_which_every_item_fails_has_failed(server: Answering) -> None:
     server.statuses = [404, 410]
     execution = run_here(make(server, 2, on_error="route"))
