@@ -1,6 +1,7 @@
 """What node types are made of; modules of node types, also those of other packages, import it from here."""
 
 from executions.domain.errors import NodeError
+from executions.domain.items import Items
 from executions.nodes.item_node_type import ItemNodeType, PerItemNodeType
 from executions.nodes.node_context import Cost, NodeContext, NodeResult, Parameters, UsableCredential, WaitFor
 from executions.nodes.node_type import Category, NodeType
@@ -9,6 +10,7 @@ __all__ = [
     "Category",
     "Cost",
     "ItemNodeType",
+    "Items",
     "NodeContext",
     "NodeError",
     "NodeResult",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from executions.domain.expression_ends import expressions_in
 
 _SHOWN = 100
+_CONSTANTS = dict.fromkeys(("true", "yes", "on"), "true") | dict.fromkeys(("false", "no", "off"), "false")
 
 
 def truthy(value: Any) -> bool:
@@ -35,7 +37,7 @@ def problem_of(condition: Any) -> str | None:
     if not places:
         if "{{" in text:
             return None  # not closed, which the check of the syntax reports
-        return f"The condition is text without an expression, which is always true. Write {{{{ {_shown(text)} }}}}."
+        return f"The condition is text without an expression, which is always true. Write {_suggestion(text)}."
     if places == [(0, len(text))]:
         return None
     return (
@@ -50,7 +52,9 @@ def problems_in(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]
         yield "parameters.condition", "condition", problem
 
 
-def _shown(text: str) -> str:
-    if not text:
-        return "…"
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+def _suggestion(text: str) -> str:
+    """Return what was probably meant: a constant, or the text as an expression. Other tools mark one with `=`."""
+    text = re.sub(r"^=+\s*", "", text)
+    if (word := text.lower()) in _CONSTANTS:
+        return _CONSTANTS[word]
+    return f"{{{{ {text if 0 < len(text) <= _SHOWN else text[:_SHOWN] + '…'} }}}}"

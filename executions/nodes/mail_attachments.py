@@ -128,8 +128,8 @@ def _content(base64: str, field: str, index: int) -> bytes:
     text = "".join(base64.split()).translate(_STANDARD).rstrip("=")
     try:
         return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
-    except ValueError as error:  # binascii.Error is one; other characters than ASCII raise ValueError itself
-        raise NodeError(f"{field}.base64: is not base64: {error} (item {index}).") from None
+    except ValueError:  # binascii.Error is one; other characters than ASCII raise ValueError itself
+        raise NodeError(f"{field}.base64: is not base64 (item {index}). Encode the content of the file.") from None
 
 
 def _type(attachment: MailAttachment, field: str, index: int) -> tuple[str, str]:

@@ -176,7 +176,7 @@ def _check(message: AdHoc, index: int) -> None:
     try:
         check_ad_hoc(message)
     except BadAdHoc as error:
-        raise NodeError(f"parameters.{error.field}: {error.why} (item {index}).") from None
+        raise NodeError(f"parameters.{error.field}: {error.why.removesuffix('.')} (item {index}).") from None
 
 
 class _Messages:

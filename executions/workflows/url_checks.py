@@ -42,5 +42,5 @@ def _literal_part(value: Any) -> str | None:
         return None
     if "{{" not in value:
         return outbound.escaped(value)
-    literal = _BEFORE_AN_EXPRESSION.match(value.split("{{")[0])
+    literal = _BEFORE_AN_EXPRESSION.match(value.split("{{")[0].lstrip())
     return literal[0] if literal else None

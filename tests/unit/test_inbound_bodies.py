@@ -78,7 +78,9 @@ def test_fields_of_forms_are_decoded_by_the_charset(charset: str, raw: bytes) ->
     [
         ("application/json", b"{", "not JSON"),
         ("application/json", b"\xff", "not JSON"),
-        ("application/x-ndjson", b"1\n\n{", "Line 2: The body is not JSON"),
+        ("application/x-ndjson", b'1\n\n{"a":x}', r"The body is not JSON: .*: line 3, column 6\.$"),
+        ("application/x-ndjson", b"1\n" + b"[" * 300 + b"]" * 300, "Line 2: The JSON is nested more than 200"),
+        ("application/json-seq", b"\x1e1\n\x1e{", "Record 2: The body is not JSON"),
         ("application/json", b"[" * 300 + b"]" * 300, "nested more than 200"),
         ("application/json", b'{"a":' * 230 + b"1" + b"}" * 230, "nested more than 200"),
         ("application/json", b"[" * 100_000, "not JSON"),

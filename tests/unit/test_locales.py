@@ -158,6 +158,8 @@ def test_code_uses_all_locales_that_only_its_items_name() -> None:
     )
     tags = ["de", "fr", "en-GB", "nl", "da", "fi", "cs", "it"] * 2
     assert ran(code, tags) == ("", [{"tag": tag} for tag in tags])
+    texts = f"return $input.all().map(i => i.json.tag).map(tag => ({{text: {SHOWN}}}))"
+    assert ran(texts, ["de", "fr"]) == ("", [{"text": "1.234,5"}, {"text": "1\u202f234,5"}])
     assert ran(code, ["de", "fr", "nonsense"])[0].startswith('RangeError: there is no locale "nonsense"')
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import threading
 from typing import Any
@@ -124,6 +125,35 @@ def test_one_name_is_what_everybody_sees(url: str, host: str, monkeypatch: pytes
         with pytest.raises(OutboundRefused, match=f"{host} resolves to 10"):
             call(url)
     assert set(asked) == {host}
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nope", "The URL must begin with http:// or https://, such as https://example.com/path."),
+        ("ftp://example.org/", "Only http and https URLs are allowed, not 'ftp'."),
+        ("http://10.0.0.1/", "10.0.0.1 is not a public address; OUTBOUND_ALLOW can allow it."),
+        ("http://[::1]/", "::1 is not a public address; OUTBOUND_ALLOW can allow it."),
+        ("http://2130706433/", "2130706433 resolves to 127.0.0.1, which is not a public address;"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_with_the_url(url: str, said: str) -> None:
+    with pytest.raises(OutboundRefused, match=f"^{re.escape(said)}"):
+        check_url(url)
+
+
+def test_a_name_that_does_not_resolve_is_named_without_details(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(OutboundFailed, match=r"^The name nope\.invalid does not resolve\.$"):
+        check_url("http://nope.invalid/")
+
+
+@pytest.mark.parametrize("url", ["https://example.org/t\n", "\t https://example.org/t \r\n"])
+def test_white_space_around_a_url_that_people_write_is_removed(url: str) -> None:
+    assert outbound.escaped(url) == "https://example.org/t"
 
 
 DEFAULT_PORTS = ["80", "443", "1024-65535"]

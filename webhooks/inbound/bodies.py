@@ -3,6 +3,7 @@ BadBody."""
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,9 +15,18 @@ from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from workflow_platform.core import exact_json
 from workflow_platform.core.api.json_bodies import MAX_DEPTH, is_too_deep
 from workflow_platform.core.content import media_types
-from workflow_platform.core.content.charsets import WINDOWS, as_utf8, codec, decode, split_content_type, without_nul
+from workflow_platform.core.content.charsets import (
+    WINDOWS,
+    all_without_nul,
+    as_utf8,
+    codec,
+    decode,
+    split_content_type,
+    without_nul,
+)
 
 MAX_FIELDS = 1_000
+_PLACE = re.compile(r"line 1 column (\d+) \(char \d+\)")
 
 
 class BadBody(Exception):
@@ -72,7 +82,7 @@ def _json(raw: bytes) -> Any:
         raise BadBody(f"The body is not JSON: {error}.") from None
     if is_too_deep(raw, value):
         raise BadBody(f"The JSON is nested more than {MAX_DEPTH} levels deep, the limit.")
-    return _cleaned(value) if b"\\u0000" in raw else value
+    return all_without_nul(value) if b"\\u0000" in raw else value
 
 
 def _json_lines(text: str) -> list[Any]:
@@ -81,18 +91,17 @@ def _json_lines(text: str) -> list[Any]:
         try:
             values.append(_json(line.encode()))
         except BadBody as error:
-            raise BadBody(f"Line {number}: {error}") from None
+            raise BadBody(_placed(str(error), text.split("\n"), line, number)) from None
     return values
 
 
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, str):
-        return without_nul(value)
-    if isinstance(value, list):
-        return [_cleaned(each) for each in value]
-    if isinstance(value, dict):
-        return {without_nul(name): _cleaned(each) for name, each in value.items()}
-    return value
+def _placed(problem: str, lines: list[str], line: str, record: int) -> str:
+    """Return the problem of one of several JSON texts, with its place in the whole body."""
+    if line not in lines:
+        return f"Record {record}: {problem}"
+    number = lines.index(line) + 1  # an equal line before it would have failed
+    placed = _PLACE.sub(rf"line {number}, column \1", problem)
+    return placed if placed != problem else f"Line {number}: {problem}"
 
 
 # --- forms with files ------------------------------------------------------------------------------------------------

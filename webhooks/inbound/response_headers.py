@@ -17,7 +17,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TYPE = re.compile(r"(?!\*)[\w!#$&^.+-]+/(?!\*)[\w!#$&^.+-]+\s*(;.*)?", re.ASCII)
 
 _REFUSED = {
-    "the server sets it: it determines where the response ends on the connection": {
+    "the server sets it, since it determines where the response ends on the connection": {
         "connection", "content-encoding", "content-length", "http2-settings", "keep-alive", "te", "trailer",
         "transfer-encoding", "upgrade",
     },

@@ -29,8 +29,8 @@ class FixedResponse(BaseModel):
 
     @model_validator(mode="after")
     def _is_valid(self) -> FixedResponse:
-        for name, problem in header_problems(self.headers):
-            raise PydanticCustomError("header", "{name}: {problem}", {"name": name[:100], "problem": problem})
+        for _, problem in header_problems(self.headers):
+            raise PydanticCustomError("header", "{problem}", {"problem": problem})
         if isinstance(self.body, str):
             try:
                 encoded_text(self.body, self.headers)

@@ -58,6 +58,8 @@ def test_the_query_is_written_as_json_and_javascript_write_values(
         ("/é/%20/100%", "/%C3%A9/%20/100%25"),
         ("/q?name=Ann Müller&x=1", "/q?name=Ann%20M%C3%BCller&x=1"),
         ("/a\u00a0b", "/a%C2%A0b"),
+        ("/a b\t \r\n", "/a%20b"),
+        ("{{ '/a\\n' }}", "/a"),
     ],
 )
 def test_spaces_and_other_characters_in_urls_are_escaped(web: Telling, path: str, sent: str) -> None:

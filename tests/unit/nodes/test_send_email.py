@@ -139,7 +139,7 @@ def test_files_are_sent_with_exactly_their_bytes(mailbox: Mailbox) -> None:
 @pytest.mark.parametrize(
     ("attachments", "said"),
     [
-        ([{"base64": "=A"}], r"attachments\[0\]\.base64: is not base64"),
+        ([{"base64": "=A"}], r"attachments\[0\]\.base64: is not base64 \(item 1\)"),
         ([{"base64": "ä"}], r"attachments\[0\]\.base64: is not base64"),
         ([{"filename": "a"}], r"attachments.*base64"),
         ([{"base64": "", "filename": "a\nb"}], r"attachments\[0\]\.filename: must be one line"),

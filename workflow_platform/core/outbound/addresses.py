@@ -45,6 +45,7 @@ _OF_OTHERS = frozenset({
 })  # fmt: skip
 _HOST = re.compile(r"(?=.{1,254}\Z)[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?")
 _AUTHORITY = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*)(.*\S)", re.DOTALL)
+_AROUND = " \t\n\f\r"
 _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _UNREADABLE = {"Cc", "Cs", "Zs", "Zl", "Zp"}
 """Control characters, surrogates, spaces, line and paragraph separators."""
@@ -124,9 +125,8 @@ def check_host(host: str, port: int, watch: Watch | None = None) -> list[IPAddre
     addresses = _resolve(host, port, watch)
     for address in addresses:
         if not is_public(address) and not _allowed(host, address):
-            raise OutboundRefused(
-                f"{host} resolves to {address}, which is not a public address; OUTBOUND_ALLOW can allow it."
-            )
+            told = host if _is_literal(host) else f"{host} resolves to {address}, which"
+            raise OutboundRefused(f"{told} is not a public address; OUTBOUND_ALLOW can allow it.")
     return addresses
 
 
@@ -141,7 +141,9 @@ def parse_url(url: str) -> tuple[SplitResult, str, int]:
     except ValueError as error:
         raise OutboundRefused(f"The URL is malformed: {error}.") from None
     if parts.scheme not in {"http", "https"}:
-        raise OutboundRefused(f"Only http and https URLs are allowed, not {parts.scheme or 'nothing'!r}.")
+        if "://" not in url:
+            raise OutboundRefused("The URL must begin with http:// or https://, such as https://example.com/path.")
+        raise OutboundRefused(f"Only http and https URLs are allowed, not {parts.scheme!r}.")
     if not named or parts.username is not None or parts.password is not None:
         raise OutboundRefused("The URL needs a host and must not contain a username or password.")
     if port is None:
@@ -153,12 +155,23 @@ def parse_url(url: str) -> tuple[SplitResult, str, int]:
 
 def escaped(url: str) -> str:
     """Return a URL, as people and expressions write it, with escapes for spaces inside its path, query and fragment,
-    and for percent signs that begin no escape. Spaces around a URL stay, and are refused."""
+    and for percent signs that begin no escape. ASCII white space around it, such as the end of a line, is removed, as
+    browsers do."""
+    url = url.strip(_AROUND)
     found = _AUTHORITY.match(url)
     if found is None:
         return url
     rest = _LONE_PERCENT.sub("%25", found[2])
     return found[1] + "".join(quote(c) if unicodedata.category(c) == "Zs" else c for c in rest) + url[found.end() :]
+
+
+def _is_literal(host: str) -> bool:
+    """Return whether a host is an address itself, in its usual form."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def shown_url(url: str) -> str:
@@ -230,8 +243,8 @@ def _resolve(host: str, port: int, watch: Watch | None) -> list[IPAddress]:
             infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
             infos = _await_lookup(host, port, watch)
-    except (OSError, UnicodeError) as error:
-        raise OutboundFailed(f"The name {host} does not resolve: {error}.", "dns") from None
+    except (OSError, UnicodeError):
+        raise OutboundFailed(f"The name {host} does not resolve.", "dns") from None
     return list(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).split("%")[0]) for info in infos))
 
 
