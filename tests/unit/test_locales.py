@@ -57,6 +57,7 @@ def resolved(expression: str, **item: Any) -> Any:
         ("new Date(0).toLocaleDateString('de', {weekday: 'short'})", "Do"),
         ("[new Date(0).toLocaleString('fr-CA'), new Date(0).toLocaleTimeString('en-CA')]",
          ["1970-01-01 01 h 00 min 00 s", "1:00:00 a.m."]),
+        ("[new Date(0).toLocaleTimeString('ru'), new Date(0).toLocaleTimeString('es')]", ["01:00:00", "1:00:00"]),
         ("new Date(0).toLocaleString('th-TH')", "1/1/2513 01:00:00"),
         ("['short', 'medium', 'long', 'full'].map(style => new Date(0).toLocaleDateString('th', {dateStyle: style}))",
          ["1/1/13", "1 ม.ค. 2513", "1 มกราคม 2513", "วันพฤหัสบดีที่ 1 มกราคม พ.ศ. 2513"]),

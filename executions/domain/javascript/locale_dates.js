@@ -57,7 +57,6 @@
     var key = (o.hour ? h : "") + (o.minute ? "m" : "") + (o.second || o.fractionalSecondDigits ? "s" : "");
     var pattern = date.skeletons[key] || { m: "m", s: "s" }[key] || "mm:ss";
     if (o.hour === "2-digit") { pattern = pattern.replace(/h+|H+/, function (token) { return token[0] + token[0]; }); }
-    if (o.hour === "numeric" && !half && /^HH/.test(pattern) && date.skeletons.H === "H") { pattern = pattern.replace(/^HH/, "H"); }
     if (o.fractionalSecondDigits) { pattern = pattern.replace(/s+/, function (token) { return token + "." + "S".repeat(o.fractionalSecondDigits); }); }
     return pattern;
   }
