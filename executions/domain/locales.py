@@ -6,6 +6,7 @@ QuickJS has no `Intl`. A locale is a script that adds its formats and names; it 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any, Final
@@ -18,11 +19,15 @@ _AT_TIME = {"de": "um", "en": "at", "fr": "à", "nl": "om", "pt": "às"}
 """The word between a long date and a time, which the data does not have."""
 _ZEROS = {"arab": 0x0660, "arabext": 0x06F0, "beng": 0x09E6, "deva": 0x0966, "mymr": 0x1040}
 """The digit 0 of numbering systems that are the default of a locale."""
+_CALENDARS = {"AF": "persian", "IR": "persian", "TH": "buddhist"}
+"""The calendars of regions that have another one than the Gregorian."""
+_CALENDAR_WISH = re.compile(r"-u-(?:.*-)?ca-([a-z0-9]{3,8})", re.IGNORECASE)
 
 
 def locale_script(tag: str) -> str:
     """Return a script that adds the locale to the words of formats; a tag without data is an unknown locale."""
-    data = _data_of(_identifier(tag))
+    wish = _CALENDAR_WISH.search(tag)
+    data = _data_of(_identifier(tag), wish[1].lower() if wish else None)
     return f"(function (kit) {{ kit.addLocale({json.dumps(tag)}, {data or 'null'}); }})"
 
 
@@ -50,15 +55,45 @@ def _identifier(tag: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=64)
-def _data_of(identifier: str | None) -> str | None:
+@lru_cache(maxsize=256)
+def _data_of(identifier: str | None, calendar: str | None) -> str | None:
     if identifier is None:
         return None
     from babel import Locale
 
     locale = Locale.parse(identifier)
-    data = {"tag": identifier.replace("_", "-"), "number": _numbers(locale), "date": _dates(locale)}
+    calendar = calendar or _CALENDARS.get(_territory(locale), "gregory")
+    date = _dates(locale) | {"calendar": calendar}
+    if calendar == "buddhist" and locale.language == "th":
+        date = _thai(date)
+    data = {"tag": identifier.replace("_", "-"), "number": _numbers(locale), "date": date}
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _territory(locale: Any) -> str:
+    """Return the region of a locale, or that where most people speak its language."""
+    from babel.core import get_global
+
+    if locale.territory:
+        return str(locale.territory)
+    likely = get_global("likely_subtags")
+    names = (f"{locale.language}_{locale.script}", locale.language)
+    return str(next((likely[name] for name in names if name in likely), "")).rpartition("_")[2]
+
+
+def _thai(date: dict[str, Any]) -> dict[str, Any]:
+    """Return the formats of Thai dates with years of the Buddhist era, which the data has for Gregorian years."""
+
+    def without_era(pattern: str) -> str:
+        return pattern.replace("G ", "")
+
+    skeletons = {name: pattern if "G" in name else without_era(pattern) for name, pattern in date["skeletons"].items()}
+    dates = date["dates"]
+    return date | {
+        "years": {"added": 543, "era": "พ.ศ.", "eraLong": "พุทธศักราช"},
+        "dates": dates | {"long": without_era(dates["long"])},
+        "skeletons": skeletons | {"y": "G y", "yMMMMEEEEd": without_era(dates["full"])},
+    }
 
 
 def _numbers(locale: Any) -> dict[str, Any]:
@@ -70,6 +105,7 @@ def _numbers(locale: Any) -> dict[str, Any]:
     return {
         "decimal": symbols.get("decimal", "."),
         "group": symbols.get("group", ","),
+        "money": [symbols.get("currencyDecimal"), symbols.get("currencyGroup")],
         "minus": symbols.get("minusSign", "-"),
         "plus": symbols.get("plusSign", "+"),
         "percent": symbols.get("percentSign", "%"),

@@ -18,7 +18,8 @@ _START = re.compile(
     rf"""(?:\$(?P<word>json|vars){_END}|\$input\.(?P<own>item|first\(\)|last\(\))\.json{_END}"""
     r"""|\$\((?:"(?P<double>[^"\\\r\n]*)"|'(?P<single>[^'\\\r\n]*)')\)"""
     rf"""\.(?P<of_node>first\(\)|last\(\)|item|all\(\)\[(?P<number>0|[1-9][0-9]{{0,8}})\])\.json{_END}"""
-    rf"""|\$node\[(?:"(?P<old_double>[^"\\\r\n]*)"|'(?P<old_single>[^'\\\r\n]*)')\]\.json{_END})"""
+    rf"""|\$node\[(?:"(?P<old_double>[^"\\\r\n]*)"|'(?P<old_single>[^'\\\r\n]*)')\]\.json{_END}"""
+    rf"""|\$node\.(?P<old_name>[A-Za-z_$][A-Za-z0-9_$]*)\.json{_END})"""
 )
 
 
@@ -60,6 +61,8 @@ def _paired(places: Sequence[int] | None, index: int) -> int:
 @lru_cache(maxsize=4096)
 def _parsed(expression: str) -> tuple[re.Match[str], tuple[re.Match[str], ...]] | None:
     path = expression.strip(BLANK)
+    if path.startswith("(") and path.endswith(")"):
+        path = path[1:-1].strip(BLANK)
     if len(path) > _MAX_LENGTH or (start := _START.match(path)) is None:
         return None
     steps = steps_of(path[start.end() :])
@@ -67,8 +70,8 @@ def _parsed(expression: str) -> tuple[re.Match[str], tuple[re.Match[str], ...]] 
 
 
 def _node_in(start: re.Match[str]) -> str | None:
-    """Return the node that `$("X")` or `$node["X"]` names."""
-    names = (start[group] for group in ("double", "single", "old_double", "old_single"))
+    """Return the node that `$("X")`, `$node["X"]` or `$node.X` names."""
+    names = (start[group] for group in ("double", "single", "old_double", "old_single", "old_name"))
     return next((name for name in names if name is not None), None)
 
 

@@ -18,8 +18,8 @@ from executions.domain.time_zones import zone_names, zone_script
 
 MOST_NAMED: Final = 50
 """How many of the time zones that a source names are loaded before it runs; others are loaded when they are used."""
-MOST_LOCALES: Final = 20
-"""The number of locales that one context can load."""
+MOST_LOCALES: Final = 100
+"""The number of locales that one context can load, with en-US. Each takes about 10 kB of its memory."""
 MOST_ZONES: Final = 700
 """The number of time zones, about 600, that one context can load."""
 
@@ -164,7 +164,7 @@ class Words:
                 if group == "dates":
                     scripts += [*self.zones([self._timezone]), _default_zone(self._timezone)]
                 if group == "locale_numbers":
-                    scripts += self.locales([DEFAULT])
+                    scripts += [*self.locales([DEFAULT]), f"(function (kit) {{ kit.mostLocales = {MOST_LOCALES}; }})"]
         if "dates" in self._loaded:
             scripts += self.zones(zones_in(text))
         if "locale_numbers" in self._loaded:
@@ -179,7 +179,7 @@ class Words:
 
     def locales(self, tags: list[str]) -> list[str]:
         """Return the scripts that add locales that are not there yet. Tags without data are unknown locales."""
-        added = [tag for tag in tags if tag not in self._locales][: MOST_LOCALES - len(self._locales)]
+        added = [tag for tag in dict.fromkeys(tags) if tag not in self._locales][: MOST_LOCALES - len(self._locales)]
         self._locales.update(added)
         return [locale_script(tag) for tag in added]
 
@@ -204,6 +204,8 @@ class Words:
 
 STATIC_DATA: Final = "__static"
 """The variable with the static data of code: `global` and `node`."""
+LOOK_FOR_LOCALES: Final = "(function (kit) { kit.looksForLocales = true; })"
+"""A script after which a locale that is not loaded is only reported, so that one run finds all of them."""
 USED_STATIC_DATA: Final = "(function (kit) { return kit.staticData(); })"
 """A script that returns the static data that code has read, as JSON."""
 LOADER: Final = source("loader")

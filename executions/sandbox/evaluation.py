@@ -17,7 +17,16 @@ from executions.domain.expressions import PENDING, PRELUDE, STACK_LIMIT_BYTES, f
 from executions.domain.items import PACKED_BYTES, Item, NotStorable, chunks_of, sample_of
 from executions.domain.javascript import source
 from executions.domain.lineage import MAX_ORIGINS, Origins, limited
-from executions.domain.words import LOADER, MISSING, STATIC_DATA, USED_STATIC_DATA, Words, uses_await, uses_static_data
+from executions.domain.words import (
+    LOADER,
+    LOOK_FOR_LOCALES,
+    MISSING,
+    STATIC_DATA,
+    USED_STATIC_DATA,
+    Words,
+    uses_await,
+    uses_static_data,
+)
 from executions.sandbox.code_items import NotItems, items_of, origins_of
 from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox import javascript
@@ -83,6 +92,8 @@ class Request:
     """Whether to load all time zones, not only those that the code names."""
     locales: list[str] = field(default_factory=list)
     """Locales to load although the code does not name them."""
+    looks_for_locales: bool = True
+    """Whether another locale stands in for one that is not loaded. The result of such a run must be dropped."""
 
     def further(self, words: Words) -> list[str]:
         """Return the scripts of what the code does not name."""
@@ -141,6 +152,8 @@ class Evaluation:
         words = Words(request.surroundings.get("timezone") or "UTC", for_code=True)
         if scripts := words.needed_by(request.code) + request.further(words):
             load = self._context.eval(LOADER)
+            if request.looks_for_locales:
+                load(LOOK_FOR_LOCALES)
             for script in scripts:
                 load(script)
             self._load_script, self._may_miss = load, words.may_miss
@@ -211,12 +224,13 @@ def run(parts: list[bytes]) -> list[bytes]:
     evaluation = _ready.pop() if _ready else Evaluation()
     request = _request(parts)
     outcome = evaluation.run(request)
-    for _ in range(MOST_RUNS):
+    for more in reversed(range(MOST_RUNS)):
         if not (missed := evaluation.missed()):
             break
         # Items name zones or locales. Nothing has happened outside: run again with them.
         request.all_zones = request.all_zones or any(kind == "zone" for kind, _ in missed)
         request.locales += [name for kind, name in missed if kind == "locale"]
+        request.looks_for_locales = more > 0
         evaluation = Evaluation()
         outcome = evaluation.run(request)
     text = outcome.text.encode()

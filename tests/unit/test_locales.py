@@ -6,8 +6,10 @@ from typing import Any
 
 import orjson
 import pytest
+from babel.localedata import locale_identifiers
 
 from executions.domain.expressions import Evaluator, ExpressionError, ExpressionScope
+from executions.domain.words import MOST_LOCALES
 from executions.sandbox.evaluation import run as run_code
 
 BERLIN = {"timezone": "Europe/Berlin"}
@@ -37,6 +39,8 @@ def resolved(expression: str, **item: Any) -> Any:
         ("(0.000123456).toLocaleString('en-US', {maximumSignificantDigits: 3})", "0.000123"),
         ("(123456).toLocaleString('en-US', {maximumSignificantDigits: 2})", "120,000"),
         ("(1e21).toLocaleString('en-US')", "1,000,000,000,000,000,000,000"),
+        ("(1234567.891).toLocaleString('fr-CH', {style: 'currency', currency: 'CHF'})", "1'234'567.89\u00a0CHF"),
+        ("[(12345.5).toLocaleString('fr-CH'), (12345.5).toLocaleString('de-AT')]", ["12'345,5", "12.345,5"]),
         ("[(0).toLocaleString(), (-0.0001).toLocaleString(), NaN.toLocaleString()]", ["0", "-0", "NaN"]),
         ("(1234).toLocaleString('en-US', {useGrouping: false, signDisplay: 'always'})", "+1234"),
         ("$json.tags.map(tag => (1.5).toLocaleString(tag))", ["1,5", "1.5"]),
@@ -51,6 +55,19 @@ def resolved(expression: str, **item: Any) -> Any:
         ("new Date(0).toLocaleTimeString('en-US', {hour: '2-digit', minute: '2-digit'})", "01:00 AM"),
         ("new Date(0).toLocaleString('de', {dateStyle: 'long', timeStyle: 'short'})", "1. Januar 1970 um 01:00"),
         ("new Date(0).toLocaleDateString('de', {weekday: 'short'})", "Do"),
+        ("[new Date(0).toLocaleString('fr-CA'), new Date(0).toLocaleTimeString('en-CA')]",
+         ["1970-01-01 01 h 00 min 00 s", "1:00:00 a.m."]),
+        ("[new Date(0).toLocaleTimeString('ru'), new Date(0).toLocaleTimeString('es')]", ["01:00:00", "1:00:00"]),
+        ("new Date(0).toLocaleString('th-TH')", "1/1/2513 01:00:00"),
+        ("['short', 'medium', 'long', 'full'].map(style => new Date(0).toLocaleDateString('th', {dateStyle: style}))",
+         ["1/1/13", "1 ม.ค. 2513", "1 มกราคม 2513", "วันพฤหัสบดีที่ 1 มกราคม พ.ศ. 2513"]),
+        ("new Date(0).toLocaleDateString('th', {weekday: 'long', year: 'numeric', month: 'long', day: 'numeric'})",
+         "วันพฤหัสบดีที่ 1 มกราคม 2513"),
+        ("new Date(0).toLocaleDateString('th-TH', {year: 'numeric'})", "พ.ศ. 2513"),
+        ("new Date(0).toLocaleDateString('th-TH-u-ca-gregory')", "1/1/1970"),
+        ("DateTime.fromISO('2024-03-05').setLocale('th').toFormat('yyyy')", "2024"),
+        ("[new Date(0).toLocaleTimeString('fa-IR'), new Date(0).toLocaleDateString('fa-IR-u-ca-gregory')]",
+         ["۱:۰۰:۰۰", "۱۹۷۰/۱/۱"]),
         ("new Date(NaN).toLocaleString()", "Invalid Date"),
         ("new Intl.DateTimeFormat('en-US', {timeZone: 'Asia/Tokyo', hour: 'numeric', hour12: false}).format(0)", "09"),
         ("Intl.DateTimeFormat().resolvedOptions().timeZone", "Europe/Berlin"),
@@ -79,6 +96,13 @@ def test_formats_are_those_of_the_locale(expression: str, value: Any) -> None:
         ("(5).toLocaleString('en', {style: 'unit', unit: 'liter'})", 'the style "unit" of numbers is not available'),
         ("(5).toLocaleString('en', {style: 'currency'})", "needs a currency such as EUR"),
         ("new Date(0).toLocaleString('en', {timeZone: 'Mars/Olympus'})", 'there is no time zone "Mars/Olympus"'),
+        (
+            "new Date(0).toLocaleString('fa-IR')",
+            'in the calendar "persian" are not available; for Gregorian dates, use',
+        ),
+        ("DateTime.utc(2024, 1, 1).setLocale('fa').toLocaleString()", 'the calendar "persian" are not available'),
+        ("new Date(0).toLocaleDateString('ar-u-ca-islamic')", 'the calendar "islamic" are not available'),
+        ("new Date(0).toLocaleDateString('en', {calendar: 'hebrew'})", 'the calendar "hebrew" are not available'),
         ("new Date(0).toLocaleString('en', {dateStyle: 'huge'})", 'not "huge"'),
     ],
 )
@@ -117,18 +141,37 @@ def test_urls_and_bytes_are_those_of_node(expression: str, value: Any) -> None:
     assert resolved(expression) == value
 
 
-def test_code_uses_locales_that_only_its_items_name() -> None:
-    head = {
-        "items": 2,
-        "each": -1,
-        "tolerant": False,
-        "time_limit": 5,
-        "memory_limit": 2**26,
-        "output_limit": 2**20,
-        "words": ["__items"],
-    }
-    code = "return $input.all().map(i => ({text: (1234.5).toLocaleString(i.json.tag)}))"
-    items = [{"tag": "de"}, {"tag": "fr"}]
-    parts = run_code([orjson.dumps(head | {"nodes": [], "surroundings": BERLIN}), code.encode(), orjson.dumps(items)])
-    assert orjson.loads(parts[0])["error"] == ""
-    assert [each["text"] for each in orjson.loads(parts[1])] == ["1.234,5", "1\u202f234,5"]
+TAGS = sorted(tag.replace("_", "-") for tag in locale_identifiers() if len(tag) == 5)
+SHOWN = "(1234.5).toLocaleString(tag)"
+
+
+def ran(code: str, tags: list[str]) -> tuple[str, Any]:
+    """Run code for items with a tag each. Returns the error and what the code returned."""
+    head = {"items": 2, "each": -1, "time_limit": 5, "memory_limit": 2**26, "output_limit": 2**20, "words": ["__items"]}
+    head |= {"tolerant": False, "nodes": [], "surroundings": BERLIN}
+    parts = run_code([orjson.dumps(head), code.encode(), orjson.dumps([{"tag": tag} for tag in tags])])
+    return orjson.loads(parts[0])["error"], orjson.loads(parts[1])
+
+
+def test_code_uses_all_locales_that_only_its_items_name() -> None:
+    code = (
+        "return $input.all().map(i => i.json.tag).map(tag => ({tag: Intl.NumberFormat(tag).resolvedOptions().locale}))"
+    )
+    tags = ["de", "fr", "en-GB", "nl", "da", "fi", "cs", "it"] * 2
+    assert ran(code, tags) == ("", [{"tag": tag} for tag in tags])
+    texts = f"return $input.all().map(i => i.json.tag).map(tag => ({{text: {SHOWN}}}))"
+    assert ran(texts, ["de", "fr"]) == ("", [{"text": "1.234,5"}, {"text": "1\u202f234,5"}])
+    assert ran(code, ["de", "fr", "nonsense"])[0].startswith('RangeError: there is no locale "nonsense"')
+
+
+def test_a_node_can_use_many_locales_and_the_error_says_how_many() -> None:
+    most = [tag for tag in TAGS if tag != "en-US"][: MOST_LOCALES - 1]
+    code = f"return $input.all().map(i => i.json.tag).map(tag => ({{text: {SHOWN}}}))"
+    scope = f"$json.tags.map(tag => {SHOWN})"
+    error, found = ran(code, most)
+    assert (error, len(found)) == ("", MOST_LOCALES - 1)
+    assert resolved(scope, tags=most) == [each["text"] for each in found]
+    said = f'the locale "{TAGS[-1]}" is one too many: a node can use at most {MOST_LOCALES} locales for its values'
+    assert said in ran(code, [*most, TAGS[-1]])[0]
+    with pytest.raises(ExpressionError, match=said):
+        resolved(scope, tags=[*most, TAGS[-1]])

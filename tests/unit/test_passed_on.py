@@ -31,6 +31,8 @@ def resolved(template: Any) -> Any:
         ("{{ $('Orders').first().json.id }}", BIG),
         ('{{ $("Orders").last().json.id }}', BIG + 1),
         ("{{ $vars.v }}", BIG),
+        ("{{ ( $json.id ) }}", BIG),
+        ("{{ ($json.id) + ($json.order.zip) }}", 2 * 7615917337495251000),
         ("{{ $json?.id }}", BIG),
         ("{{ $json.order?.list?.[0] }}", BIG),
         ("{{ $json.absent?.x?.['y'] }}", None),
@@ -58,7 +60,7 @@ def test_a_value_that_is_passed_on_stays_what_it_is(template: Any, value: Any) -
 def test_the_item_of_a_node_is_passed_on_by_both_words() -> None:
     pairings = {"Orders": lambda: {"index": [1, 0], "items": None, "errors": []}}
     scope = ExpressionScope([{}, {}], {"Orders": lambda: [{"id": BIG}, {}]}, pairings=pairings)
-    for word in ('$("Orders").item', "$node['Orders']"):
+    for word in ('$("Orders").item', "$node['Orders']", "$node.Orders"):
         assert Evaluator(scope, time_limit=5).resolve("{{ " + word + ".json.id }}", 1) == BIG
 
 

@@ -10,7 +10,7 @@
     var length = token.length;
     function text(value) { return data.number.zero === 48 ? value : value.replace(/\d/g, function (digit) { return String.fromCharCode(data.number.zero + Number(digit)); }); }
     switch (token[0]) {
-      case "y": return text(length === 2 ? pad(d.year % 100, 2) : String(d.year));
+      case "y": var year = d.year + (names.years ? names.years.added : 0); return text(length === 2 ? pad(year % 100, 2) : String(year));
       case "M": return length < 3 ? text(pad(d.month, length)) : length === 3 ? names.monthsShort[d.month - 1] : length === 4 ? names.months[d.month - 1] : Array.from(names.months[d.month - 1])[0].toUpperCase();
       case "L": return length < 3 ? text(pad(d.month, length)) : length === 3 ? names.monthsShortAlone[d.month - 1] : length === 4 ? names.monthsAlone[d.month - 1] : Array.from(names.monthsAlone[d.month - 1])[0].toUpperCase();
       case "d": return text(pad(d.day, length));
@@ -24,7 +24,7 @@
       case "s": return text(pad(d.second, length));
       case "S": return text(pad(d.millisecond, 3).slice(0, length));
       case "z": return length > 3 ? d.offsetNameLong : d.offsetNameShort;
-      case "G": return (length > 3 ? names.erasLong : names.eras)[d.year < 1 ? 0 : 1];
+      case "G": if (names.years) { return length > 3 ? names.years.eraLong : names.years.era; } return (length > 3 ? names.erasLong : names.eras)[d.year < 1 ? 0 : 1];
     }
     return token;
   }
@@ -36,7 +36,7 @@
     if (key === "E") { return o.weekday === "short" ? "ccc" : o.weekday === "narrow" ? "ccccc" : "cccc"; }
     var pattern = date.skeletons[key], short = key.replace("MMMM", "MMM");
     if (key === "yMMMMd") { pattern = date.dates.long; }
-    if (key === "yMMMMEd" && o.weekday === "long") { pattern = date.dates.full; }
+    if (key === "yMMMMEd" && o.weekday === "long") { pattern = date.skeletons.yMMMMEEEEd && date.years ? date.skeletons.yMMMMEEEEd : date.dates.full; }
     if (!pattern && month === "MMMM" && date.skeletons[short]) { pattern = date.skeletons[short].replace(/MMM+/, "MMMM").replace(/LLL+/, "LLLL"); }
     if (!pattern && key === "y") { pattern = "y"; }
     if (!pattern) { throw new RangeError("these fields of a date have no common format: " + key); }
@@ -53,13 +53,18 @@
   }
   function timePattern(o, date) {
     if (!o.hour && !o.minute && !o.second && !o.fractionalSecondDigits) { return ""; }
-    var half = o.hour12 !== undefined ? o.hour12 : o.hourCycle ? /^h1[12]$/.test(o.hourCycle) : /[hK]/.test(date.times.short), h = half ? "h" : "H";
+    var half = o.hour12 !== undefined ? o.hour12 : o.hourCycle ? /^h1[12]$/.test(o.hourCycle) : /[hK]/.test(date.times.short.replace(/'[^']*'/g, "")), h = half ? "h" : "H";
     var key = (o.hour ? h : "") + (o.minute ? "m" : "") + (o.second || o.fractionalSecondDigits ? "s" : "");
     var pattern = date.skeletons[key] || { m: "m", s: "s" }[key] || "mm:ss";
     if (o.hour === "2-digit") { pattern = pattern.replace(/h+|H+/, function (token) { return token[0] + token[0]; }); }
-    if (o.hour === "numeric" && !half && /^HH/.test(pattern) && date.skeletons.H === "H") { pattern = pattern.replace(/^HH/, "H"); }
     if (o.fractionalSecondDigits) { pattern = pattern.replace(/s+/, function (token) { return token + "." + "S".repeat(o.fractionalSecondDigits); }); }
     return pattern;
+  }
+  // Gregorian dates would look right and be wrong.
+  function requireCalendar(o, data) {
+    var calendar = o.calendar || data.date.calendar;
+    if (calendar === data.date.calendar && (calendar === "gregory" || data.date.years)) { return; }
+    throw new RangeError("dates of the locale " + JSON.stringify(data.tag) + " in the calendar " + JSON.stringify(calendar) + " are not available; for Gregorian dates, use the locale " + JSON.stringify(data.tag + "-u-ca-gregory"));
   }
   function patternOf(o, data) {
     var date = data.date, day, time, join = "medium";
@@ -72,6 +77,7 @@
       join = o.month === "long" ? (o.weekday === "long" ? "full" : "long") : o.month === "short" ? "medium" : "short";
       if (o.timeZoneName) { if (time) { time += o.timeZoneName === "long" ? " zzzz" : " z"; } else { day += o.timeZoneName === "long" ? ", zzzz" : ", z"; } }
     }
+    if (/[yMLdG]/.test((day || "").replace(/'[^']*'/g, ""))) { requireCalendar(o, data); }
     return day && time ? date.joins[join].replace("{1}", function () { return day; }).replace("{0}", function () { return time; }) : day || time;
   }
   function parts(d, pattern, data) {
@@ -100,7 +106,7 @@
       this.format = this.format.bind(this);
     }
     static supportedLocalesOf(tags) { return kit.NumberFormat.supportedLocalesOf(tags); }
-    resolvedOptions() { return Object.assign({ locale: this._d.tag, calendar: "gregory", numberingSystem: "latn", timeZone: this._zone.name }, this._o, { timeZone: this._zone.name }); }
+    resolvedOptions() { return Object.assign({ locale: this._d.tag, calendar: this._d.date.calendar, numberingSystem: "latn", timeZone: this._zone.name }, this._o, { timeZone: this._zone.name }); }
     formatToParts(value) {
       var ts = value === undefined ? Date.now() : value instanceof kit.DateTime ? value.toMillis() : value instanceof Date ? value.getTime() : Number(value);
       if (Number.isNaN(ts)) { throw new RangeError("Invalid time value"); }

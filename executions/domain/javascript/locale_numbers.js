@@ -1,12 +1,19 @@
 // Locales, Intl.NumberFormat and Number.toLocaleString. The host passes the data of each locale that is used.
 (function (kit) {
   "use strict";
-  var known = Object.create(null), stringify = JSON.stringify;
-  kit.addLocale = function (tag, data) { known[tag] = data; };
+  var known = Object.create(null), used = Object.create(null), count = 0, stringify = JSON.stringify;
+  kit.addLocale = function (tag, data) { known[tag] = data; count++; };
+  // Report a locale that is not loaded. While the host looks for these, another one stands in, and the result is dropped.
+  function missing(tag) {
+    if (count >= kit.mostLocales) { throw new RangeError("the locale " + stringify(tag.slice(0, 100)) + " is one too many: a node can use at most " + kit.mostLocales + " locales for its values. Use fewer locales, or several nodes"); }
+    if (!kit.looksForLocales || !(tag in used)) { used[tag] = true; kit.miss("locale", tag.slice(0, 100)); }
+    if (!kit.looksForLocales) { throw new RangeError("the locale " + stringify(tag.slice(0, 100)) + " is not loaded"); }
+    return known["en-US"];
+  }
   kit.localeData = function (tags) {
     var tag = Array.isArray(tags) ? tags[0] : tags;
     tag = tag === undefined || tag === null || tag === "" ? kit.defaultLocale : String(tag);
-    if (!(tag in known)) { kit.miss("locale", tag.slice(0, 100)); throw new RangeError("the locale " + stringify(tag) + " is not loaded"); }
+    if (!(tag in known)) { return missing(tag); }
     if (known[tag] === null) { throw new RangeError("there is no locale " + stringify(tag.slice(0, 100)) + "; use a tag such as en-GB or de-DE"); }
     return known[tag];
   };
@@ -27,13 +34,13 @@
     var least = options.significant ? Math.max(0, options.minSignificant - (whole === "0" ? fraction.replace(/^0+/, "").length - fraction.length : whole.length)) : options.minFraction;
     return [whole.padStart(options.minInteger, "0"), fraction.padEnd(least, "0")];
   }
-  function grouped(whole, pattern, number, mode) {
+  function grouped(whole, pattern, group, number, mode) {
     if (mode === false || mode === "false") { return whole; }
     var sizes = /#((?:,#+)*),([#0]+)(?:\.|$)/.exec(pattern.replace(/[^#0,.]/g, "")), last = sizes ? sizes[2].length : 3;
     var others = sizes && sizes[1] ? sizes[1].split(",").pop().length : last, least = mode === "always" || mode === true ? 1 : mode === "min2" ? 2 : number.minGrouping;
     if (whole.length < last + least) { return whole; }
     var out = whole.slice(-last), rest = whole.slice(0, -last);
-    while (rest) { out = rest.slice(-others) + number.group + out; rest = rest.slice(0, -others); }
+    while (rest) { out = rest.slice(-others) + group + out; rest = rest.slice(0, -others); }
     return out;
   }
   function limit(value, name, low, high, otherwise) {
@@ -70,9 +77,9 @@
       if (Number.isNaN(value)) { text = number.nan; negative = false; }
       else if (!Number.isFinite(value)) { text = number.infinity; }
       else {
-        var parts = decimal(value, this._digits), zero = number.zero;
+        var parts = decimal(value, this._digits), zero = number.zero, money = o.style === "currency" ? number.money : [];
         if (/^0*$/.test(parts[0] + parts[1]) && o.signDisplay === "negative") { negative = false; }
-        text = grouped(parts[0], patterns[0], number, o.useGrouping) + (parts[1] && number.decimal + parts[1]);
+        text = grouped(parts[0], patterns[0], money[1] || number.group, number, o.useGrouping) + (parts[1] && (money[0] || number.decimal) + parts[1]);
         if (zero !== 48) { text = text.replace(/\d/g, function (digit) { return String.fromCharCode(zero + Number(digit)); }); }
       }
       var sign = negative ? number.minus : o.signDisplay === "always" || (o.signDisplay === "exceptZero" && value > 0) ? number.plus : "";
