@@ -45,6 +45,7 @@ ENDED = [s.value for s in ExecutionStatus if s.ended]
 class _RerunOptionsSerializer(BodySerializer):
     """The options of every rerun."""
 
+    closed = True
     version = serializers.ChoiceField(choices=["same", "latest"], default="same")
     priority = serializers.ChoiceField(
         choices=Priority.choices, required=False, help_text="Defaults to the priority of the original execution."

@@ -62,6 +62,8 @@ class GraphField(serializers.JSONField):
 
 
 class WorkflowWriteSerializer(BodySerializer):
+    closed = True
+    returned = frozenset({"id", "version", "created_at", "updated_at"})
     workspace = serializers.UUIDField(required=False, help_text="Required if you are a member of several workspaces.")
     name = serializers.CharField(max_length=200)
     description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
@@ -93,6 +95,7 @@ class VersionSerializer(_Definition, serializers.ModelSerializer[WorkflowVersion
 
 
 class ExecuteSerializer(BodySerializer):
+    closed = True
     input = serializers.ListField(child=serializers.DictField(), required=False, max_length=100_000)
     priority = serializers.ChoiceField(choices=Priority.choices, default=Priority.DEFAULT.value)
     mode = serializers.ChoiceField(
@@ -104,6 +107,7 @@ class ExecuteSerializer(BodySerializer):
 
 
 class ReasonSerializer(BodySerializer):
+    closed = True
     reason = serializers.CharField(max_length=500, required=False, default="Requested.")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from workflow_platform.core import exact_json
 from workflow_platform.core.content import media_types
-from workflow_platform.core.content.charsets import as_utf8, decode, split_content_type
+from workflow_platform.core.content.charsets import all_without_nul, as_utf8, decode, split_content_type
 
 
 def read_answer(content_type: str, raw: bytes) -> Any:
@@ -18,9 +18,14 @@ def read_answer(content_type: str, raw: bytes) -> Any:
         return ""
     try:
         if media_type in media_types.JSON_LINES:
-            return [exact_json.read(line) for line in media_types.json_lines(decode(raw, charset))]
+            return [_read(line.encode()) for line in media_types.json_lines(decode(raw, charset))]
         if media_types.is_json(media_type):
-            return exact_json.read(as_utf8(raw, charset))
+            return _read(as_utf8(raw, charset))
     except exact_json.NotJson:
         pass
     return media_types.text_or_bytes(raw, media_type, charset)
+
+
+def _read(text: bytes) -> Any:
+    value = exact_json.read(text)
+    return all_without_nul(value) if b"\\u0000" in text else value

@@ -19,7 +19,7 @@ TYPES = ("postgres", "crypto")
 HOLDING = (
     "SELECT v.id, w.workspace_id, v.nodes::text FROM executions_workflowversion v"
     " JOIN executions_workflow w ON w.id = v.workflow_id"
-    " WHERE v.nodes @? '$[*] ? ((@.type == \"postgres\" && exists(@.parameters.connection))"
+    " WHERE v.nodes::jsonb @? '$[*] ? ((@.type == \"postgres\" && exists(@.parameters.connection))"
     " || (@.type == \"crypto\" && exists(@.parameters.secret)))' AND v.id > %s ORDER BY v.id LIMIT %s"
 )
 FIELDS = ("host", "port", "dbname", "user", "sslmode")

@@ -22,11 +22,14 @@ export class Inspector {
    * @param {string} execution
    * @param {GraphNode[]} nodes
    * @param {(node: string, runIndex: number) => void} onChoose called for another run
+   * @param {(step: number) => void} onStep called for the run before (-1) or after (1) the chosen one, which may not be
+   *   drawn yet
    */
-  constructor(root, execution, nodes, onChoose) {
+  constructor(root, execution, nodes, onChoose, onStep) {
     this.root = root;
     this.execution = execution;
     this.onChoose = onChoose;
+    this.onStep = onStep;
     this.nodes = new Map(nodes.map((node) => [node.id, node]));
   }
 
@@ -92,7 +95,7 @@ export class Inspector {
         const attributes = { type: "button", class: "icon-button small", "aria-label": label, title: label };
         const created = element("button", attributes, icon(picture, 14));
         created.disabled = run.runIndex + step < 0 || run.runIndex + step > last;
-        created.addEventListener("click", () => this.onChoose(nodeId, run.runIndex + step));
+        created.addEventListener("click", () => this.onStep(step));
         return created;
       };
       const count = element("small", {}, `run ${run.runIndex + 1} of ${last + 1}`);

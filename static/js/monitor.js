@@ -40,7 +40,7 @@ const skew = Date.now() - Date.parse(data.server_time);
 const names = new Map(data.graph.nodes.map((node) => [node.id, node.name]));
 const graph = renderGraph(byId("graph", SVGSVGElement), data.graph, (node) => choose(node));
 const timeline = new Timeline(byId("gantt"), choose);
-const inspector = new Inspector(byId("inspector"), data.execution, data.graph.nodes, choose);
+const inspector = new Inspector(byId("inspector"), data.execution, data.graph.nodes, choose, step);
 const log = new EventLog(
   {
     list: byId("log"),
@@ -152,6 +152,13 @@ function choose(node, runIndex) {
   chosen = { node, runIndex };
   graph.choose(node);
   inspect();
+}
+
+/** Choose the run before or after the chosen one. @param {number} by */
+function step(by) {
+  if (!chosen) return;
+  const latest = state.nodes.get(chosen.node)?.runIndex ?? 0;
+  choose(chosen.node, Math.min(Math.max((chosen.runIndex ?? latest) + by, 0), latest));
 }
 
 function inspect() {

@@ -159,3 +159,19 @@ def test_outputs_of_nodes_with_any_id_can_be_read(platform: Platform) -> None:
     definition = {"name": "Dots", "nodes": [node("..", "manual_trigger")], "edges": []}
     refused = platform.request("POST", "/api/workflows/", json=definition)
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "id")
+
+
+def test_bodies_that_act_refuse_fields_that_they_do_not_have(platform: Platform) -> None:
+    graph = {"name": "Strict", "nodes": [node("t", "manual_trigger")]}
+    workflow, execution = platform.request("POST", "/api/workflows/", json=graph).json(), run(platform)["id"]
+    path = f"/api/workflows/{workflow['id']}/"
+    for method, url, body in (
+        ("POST", "/api/workflows/", graph | {"node": []}),
+        ("PATCH", path, {"activ": True}),
+        ("POST", f"{path}execute/", {"inputs": [{"n": 1}]}),
+        ("POST", f"/api/executions/{execution}/rerun/", {"dryrun": True}),
+        ("POST", "/api/executions/rerun/", {"dryrun": True, "ids": [execution]}),
+    ):
+        answer = platform.request(method, url, json=body)
+        assert (answer.status_code, "Unknown field" in answer.text) == (400, True), (url, answer.text)
+    assert platform.request("PUT", path, json=workflow | {"name": "As it was read"}).status_code == 200

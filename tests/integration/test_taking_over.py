@@ -11,6 +11,7 @@ from executions.api.executions import inputs_of
 from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle import CannotStart
 from executions.models import Execution, NodeRun
+from executions.reruns import planning
 from tests.engine import COMMITS, claim_leases, commit, make_execution
 from tests.workflows import edge, node
 
@@ -53,7 +54,7 @@ def test_what_was_taken_over_outlives_the_execution_that_it_came_from() -> None:
 @COMMITS
 def test_a_rerun_that_would_take_over_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     old = make_ended(turns=3)
-    monkeypatch.setattr(reruns, "MAX_REUSED", 3)
+    monkeypatch.setattr(planning, "MAX_REUSED", 3)
     with pytest.raises(reruns.CannotRerun, match="4 node runs"):
         reruns.rerun(old, reruns.RerunRequest("b"), None)
     assert not old.reruns.exists()

@@ -93,5 +93,4 @@ def test_a_number_from_an_expression_becomes_text() -> None:
     response = run("respond_to_webhook", {"n": 3}, headers=headers).response
     assert response is not None
     assert response["headers"] == {"X-Count": "3", "X-Share": "1.5", "X-Static": "7", "X-Sure": "true"}
-    with pytest.raises(NodeError, match="X-A"):
-        answered({"X-A": ["a"]})
+    assert answered({"X-A": ["a"]}) == {"X-A": '["a"]'}

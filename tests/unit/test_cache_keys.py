@@ -11,7 +11,8 @@ from executions.cache import execution_key, node_key
 from executions.domain.errors import NodeError
 from executions.domain.expressions import Evaluator, ExpressionScope
 from executions.domain.graph import Node
-from executions.nodes.base import Items, NodeContext
+from executions.domain.items import Items
+from executions.nodes.base import NodeContext
 from executions.nodes.registry import node_types
 
 HERE, THERE = UUID(int=1), UUID(int=2)

@@ -179,7 +179,15 @@ def test_each_zone_has_the_offsets_of_the_time_zone_database() -> None:
 
 
 def test_code_uses_zones_that_only_its_items_name() -> None:
-    head = {"items": 2, "each": -1, "time_limit": 5, "memory_limit": 2**26, "output_limit": 2**20, "words": ["__items"]}
+    head = {
+        "items": 2,
+        "each": -1,
+        "tolerant": False,
+        "time_limit": 5,
+        "memory_limit": 2**26,
+        "output_limit": 2**20,
+        "words": ["__items"],
+    }
     code = "return $input.all().map(i => ({local: DateTime.fromISO('2024-07-01T00:00Z').setZone(i.json.zone).toISO()}))"
     items = [{"zone": "America/Sao_Paulo"}, {"zone": "Asia/Kolkata"}]
     parts = run_code([orjson.dumps(head | {"nodes": [], "surroundings": BERLIN}), code.encode(), orjson.dumps(items)])

@@ -152,6 +152,7 @@ def test_code_has_the_functions_too() -> None:
         "each": -1,
         "time_limit": 5,
         "memory_limit": 2**26,
+        "tolerant": False,
         "output_limit": 2**20,
         "words": [],
         "nodes": [],

@@ -118,7 +118,15 @@ def test_urls_and_bytes_are_those_of_node(expression: str, value: Any) -> None:
 
 
 def test_code_uses_locales_that_only_its_items_name() -> None:
-    head = {"items": 2, "each": -1, "time_limit": 5, "memory_limit": 2**26, "output_limit": 2**20, "words": ["__items"]}
+    head = {
+        "items": 2,
+        "each": -1,
+        "tolerant": False,
+        "time_limit": 5,
+        "memory_limit": 2**26,
+        "output_limit": 2**20,
+        "words": ["__items"],
+    }
     code = "return $input.all().map(i => ({text: (1234.5).toLocaleString(i.json.tag)}))"
     items = [{"tag": "de"}, {"tag": "fr"}]
     parts = run_code([orjson.dumps(head | {"nodes": [], "surroundings": BERLIN}), code.encode(), orjson.dumps(items)])

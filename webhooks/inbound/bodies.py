@@ -15,7 +15,15 @@ from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from workflow_platform.core import exact_json
 from workflow_platform.core.api.json_bodies import MAX_DEPTH, is_too_deep
 from workflow_platform.core.content import media_types
-from workflow_platform.core.content.charsets import WINDOWS, as_utf8, codec, decode, split_content_type, without_nul
+from workflow_platform.core.content.charsets import (
+    WINDOWS,
+    all_without_nul,
+    as_utf8,
+    codec,
+    decode,
+    split_content_type,
+    without_nul,
+)
 
 MAX_FIELDS = 1_000
 _PLACE = re.compile(r"line 1 column (\d+) \(char \d+\)")
@@ -74,7 +82,7 @@ def _json(raw: bytes) -> Any:
         raise BadBody(f"The body is not JSON: {error}.") from None
     if is_too_deep(raw, value):
         raise BadBody(f"The JSON is nested more than {MAX_DEPTH} levels deep, the limit.")
-    return _cleaned(value) if b"\\u0000" in raw else value
+    return all_without_nul(value) if b"\\u0000" in raw else value
 
 
 def _json_lines(text: str) -> list[Any]:
@@ -94,16 +102,6 @@ def _placed(problem: str, lines: list[str], line: str, record: int) -> str:
     number = lines.index(line) + 1  # an equal line before it would have failed
     placed = _PLACE.sub(rf"line {number}, column \1", problem)
     return placed if placed != problem else f"Line {number}: {problem}"
-
-
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, str):
-        return without_nul(value)
-    if isinstance(value, list):
-        return [_cleaned(each) for each in value]
-    if isinstance(value, dict):
-        return {without_nul(name): _cleaned(each) for name, each in value.items()}
-    return value
 
 
 # --- forms with files ------------------------------------------------------------------------------------------------

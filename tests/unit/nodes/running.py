@@ -4,7 +4,8 @@ from typing import Any
 
 from executions.domain.expressions import Evaluator, ExpressionScope
 from executions.domain.graph import Node
-from executions.nodes.base import Items, NodeContext, NodeResult, NodeType
+from executions.domain.items import Items
+from executions.nodes.base import NodeContext, NodeResult, NodeType
 from executions.nodes.registry import node_types
 from tests.filing import HeldFiles
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executions.nodes.base import Items
+from executions.domain.items import Items
 from executions.nodes.registry import node_types
 from tests.unit.nodes.running import run
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from executions.domain.errors import NodeError
-from executions.nodes.base import Items
+from executions.domain.items import Items
 from tests.unit.nodes.running import run
 
 

@@ -12,7 +12,7 @@ import pytest
 import xlsxwriter
 
 from executions.domain.errors import NodeError
-from executions.nodes.base import Items
+from executions.domain.items import Items
 from tests.filing import HeldFiles
 from tests.unit.nodes.running import run_in_context
 

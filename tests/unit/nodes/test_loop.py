@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from executions.nodes.base import Items
+from executions.domain.items import Items
 from tests.unit.nodes.running import run_in_context
 
 FIVE: Items = [{"n": n} for n in range(5)]

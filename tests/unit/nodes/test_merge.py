@@ -6,7 +6,7 @@ import pytest
 
 from executions.domain.errors import NodeError
 from executions.domain.expressions import BudgetExceeded
-from executions.nodes.base import Items
+from executions.domain.items import Items
 from executions.nodes.registry import node_types
 from tests.unit.nodes.running import run, run_in_context
 

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from executions.domain.errors import NodeError
-from executions.nodes.base import Items
+from executions.domain.items import Items
 from executions.nodes.registry import node_types
 from tests.unit.nodes.running import run, run_in_context
 from workflow_platform.installation.embedded import free_port, wait_until

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from executions.domain.errors import NodeError
+from executions.domain.items import Items
 from executions.engine import sandbox_runner
-from executions.nodes.base import Items
 from executions.nodes.registry import node_types
 from tests.filing import HeldFiles
 from tests.unit.nodes.running import context_of

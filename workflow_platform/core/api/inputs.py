@@ -63,11 +63,16 @@ class BodySerializer(StrictBody, serializers.Serializer[Any]):
     """A JSON body, or an object in one."""
 
     closed = False
-    """Whether unknown fields are rejected: a filter with `type` instead of `types` would match everything."""
+    """Whether unknown fields are rejected: a filter with `type` instead of `types` would match everything, and a rerun
+    with `dryrun` instead of `dry_run` would run."""
+    returned: frozenset[str] = frozenset()
+    """Fields of responses that a client may send back with a change. They are ignored."""
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values."""
-        unknown = sorted(set(data) - set(self.fields)) if self.closed and isinstance(data, Mapping) else []
+        unknown = (
+            sorted(set(data) - set(self.fields) - self.returned) if self.closed and isinstance(data, Mapping) else []
+        )
         if unknown:
             known = ", ".join(self.fields)
             raise serializers.ValidationError({unknown[0][:60]: [f"Unknown field. Known fields: {known}."]})

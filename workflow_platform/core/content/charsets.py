@@ -10,6 +10,7 @@ import codecs
 import re
 from email.message import Message
 from functools import lru_cache
+from typing import Any
 
 WINDOWS = "windows"
 """The error handler that reads the bytes that an encoding does not allow as windows-1252."""
@@ -99,6 +100,17 @@ def as_utf8(raw: bytes, charset: str = "") -> bytes:
 def without_nul(text: str) -> str:
     """Return a text without NUL characters."""
     return text.replace("\0", NUL_SUBSTITUTE) if "\0" in text else text
+
+
+def all_without_nul(value: Any) -> Any:
+    """Return a JSON value whose texts and names have no NUL characters."""
+    if isinstance(value, str):
+        return without_nul(value)
+    if isinstance(value, list):
+        return [all_without_nul(each) for each in value]
+    if isinstance(value, dict):
+        return {without_nul(name): all_without_nul(each) for name, each in value.items()}
+    return value
 
 
 def _unmarked(raw: bytes) -> str:

@@ -34,6 +34,13 @@ _USERINFO = re.compile(r"(://)[^\s/?#@\"'<>]{1,500}@")
 _PAIR = re.compile(r"(?<![\w.\[\]%-])([\w.\[\]%-]{1,100})=(?!\{\{)([^&\s\"'<>;,]+)")
 _MEMBER = re.compile(r'"([\w .$-]{1,100})"(\s*:\s*)("(?:[^"\\]|\\.)*"?|-?\d[\d.eE+-]*)')
 _ESCAPED_MEMBER = re.compile(r'\\"([\w .-]{1,100})\\"(\s*:\s*\\")([^"\\]+)')
+_NAME, _VALUE = r'"(?:name|key|header)"\s*:\s*"([\w .-]{1,100})"', r'("value"\s*:\s*")((?:[^"\\]|\\.)*)'
+_NAMED = re.compile(rf"({_NAME}\s*,\s*){_VALUE}")
+_NAMED_AFTER = re.compile(rf'{_VALUE}("\s*,\s*{_NAME})')
+_ESCAPED_NAME = r'\\"(?:name|key|header)\\"\s*:\s*\\"([\w .-]{1,100})\\"'
+_ESCAPED_NAMED = re.compile(rf'({_ESCAPED_NAME}\s*,\s*)(\\"value\\"\s*:\s*\\")([^"\\]+)')
+_ESCAPED_NAMED_AFTER = re.compile(rf'(\\"value\\"\s*:\s*\\")([^"\\]+)(\\"\s*,\s*{_ESCAPED_NAME})')
+"""`{"name": "X-Api-Key", "value": "…"}` in texts, and in texts within JSON; the value may come first."""
 _HEADER = re.compile(
     r"(?im)(^|[\s\"'{,])((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,60}(?:key|token|secret|auth|signature)[\w-]{0,60}"
     r"|api-?key)(['\"]?: *['\"]?)([^\r\n\"']+)"
@@ -113,6 +120,10 @@ def masked_text(text: str) -> str:
     text = _ESCAPED_MEMBER.sub(
         lambda match: f'\\"{match[1]}\\"{match[2]}{MASK}' if is_secret(match[1]) else match[0], text
     )
+    for named in (_NAMED, _ESCAPED_NAMED):
+        text = named.sub(lambda match: match[1] + match[3] + (MASK if is_secret(match[2]) else match[4]), text)
+    for named in (_NAMED_AFTER, _ESCAPED_NAMED_AFTER):
+        text = named.sub(lambda match: match[1] + (MASK if is_secret(match[4]) else match[2]) + match[3], text)
     text = _QUOTED_MEMBER.sub(lambda match: f"'{match[1]}'{match[2]}{MASK}" if is_secret(match[1]) else match[0], text)
     return _SCHEME.sub(rf"\1\2{MASK}", text)
 
