@@ -2,6 +2,8 @@
 
 A path is stored in its canonical form, `users/:`, so that the routes that may match a request can be looked up by key.
 The first part of a path is never a parameter: it tells the workspace.
+
+The path of a request is decoded except for `%25` and `%2F`, so that a slash inside a part separates no parts.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from itertools import combinations
+from urllib.parse import unquote
 
 from executions.nodes.webhook_trigger import MAX_PARTS, PATH, SEGMENT
 
@@ -27,13 +30,23 @@ def has_parameters(path: str) -> bool:
     return ":" in path
 
 
+def requested(path: str, raw: str | None) -> str:
+    """Return the path of a request, from its decoded path and, if it is known, its path as it arrived."""
+    if raw is None or unquote(raw) != path:
+        return path.rstrip("/").replace("%", "%25")
+    parts = raw.rstrip("/").split("/")
+    return "/".join(unquote(part).replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
 def candidates(path: str) -> list[str]:
     """Return the canonical paths that match the path of a request, the most specific first: a literal part goes before
-    a parameter, from left to right."""
-    parts = path.split("/")
-    if len(path) > MAX_PATH or not _LITERAL.fullmatch(parts[0]) or not all(parts):
+    a parameter, from left to right. A path without parameters is found by its decoded text too."""
+    decoded, parts = decoded_path(path), path.split("/")
+    if len(path) > MAX_PATH:
         return []
-    literal = [path] if _PATH.fullmatch(path) and not has_parameters(path) else []
+    literal = [decoded] if _PATH.fullmatch(decoded) and not has_parameters(decoded) else []
+    if not _LITERAL.fullmatch(parts[0]) or not all(parts):
+        return literal
     if not 1 < len(parts) <= MAX_PARTS + 1:  # one more for the workspace's slug
         return literal
     fixed = {place for place, part in enumerate(parts) if not _LITERAL.fullmatch(part)}
@@ -47,11 +60,18 @@ def _specificity(places: list[int], parts: list[str]) -> list[bool]:
     return [number in places for number in range(len(parts))]
 
 
+def decoded_path(path: str) -> str:
+    """Return the path of a request without any escapes."""
+    return unquote(path).rstrip("/")
+
+
 def parameters_of(trigger_path: str, path: str) -> Mapping[str, str]:
     """Return the values of the parameters of a trigger's path in the path of a request, which may have a prefix."""
     names = trigger_path.split("/")
     values = path.split("/")[-len(names) :]
-    return {name[1:]: value for name, value in zip(names, values, strict=True) if name.startswith(":")}
+    if not has_parameters(trigger_path):
+        return {}
+    return {name[1:]: unquote(value) for name, value in zip(names, values, strict=True) if name.startswith(":")}
 
 
 def matches(trigger_path: str, path: str) -> bool:

@@ -92,6 +92,8 @@ def test_parts_of_a_path_are_parameters(platform: Platform) -> None:
     assert listed["url"].endswith(f"/hooks/{base}/:id/orders/:order")
     put(f"{base}/:user", requests_per_second=100)
     assert hook.item(post(f"{base}/7").json()["execution_id"])["params"] == {"user": "7"}
+    item = hook.item(post(f"{base}/a%2F%2525b").json()["execution_id"])
+    assert (item["path"], item["params"]) == (f"{base}/a/%25b", {"user": "a/%25b"})
     other = Hook(platform)
     other.path = f"{base}/:name"
     taken = platform.request("PUT", f"/api/workflows/{other.workflow}/", json=other.definition() | {"active": True})
@@ -101,5 +103,6 @@ def test_parts_of_a_path_are_parameters(platform: Platform) -> None:
     assert "params" not in other.item(post(f"{base}/me").json()["execution_id"])
     platform.request("POST", f"/api/workflows/{other.workflow}/deactivate/")
     assert post(f"{base}/me").status_code == 404  # a deactivation leads callers nowhere else
-    tested = requests.post(f"{platform.url}/hooks/test/{hook.workflow}/{base}/9", json={}, timeout=60)
-    assert tested.json()["test"] is True
+    for value in ("9", "9%2F8"):
+        tested = requests.post(f"{platform.url}/hooks/test/{hook.workflow}/{base}/{value}", json={}, timeout=60)
+        assert tested.json()["test"] is True

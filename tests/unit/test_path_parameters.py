@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from executions.nodes.registry import node_types
-from executions.triggers.path_parameters import candidates, canonical, matches, parameters_of, with_names
+from executions.triggers.path_parameters import candidates, canonical, matches, parameters_of, requested, with_names
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,32 @@ def test_a_parameter_matches_one_part(trigger_path: str, path: str, values: dict
     assert matches(trigger_path, path) == (values is not None)
     if values is not None:
         assert parameters_of(trigger_path, f"slug/{path}") == values
+
+
+@pytest.mark.parametrize(
+    ("raw", "path", "found", "value"),
+    [
+        ("x/a%2Fb", "x/a/b", ["x/a/b", "x/:"], "a/b"),
+        ("x/%2fb%2F/", "x//b//", ["x/:"], "/b/"),
+        ("x/a%252Fb", "x/a%2Fb", ["x/:"], "a%2Fb"),
+        ("x/a%25b", "x/a%b", ["x/:"], "a%b"),
+        ("x/%C3%A9%20", "x/é ", ["x/:"], "é "),
+        (None, "x/a%2Fb", ["x/:"], "a%2Fb"),
+        (None, "x/a/b", ["x/a/b", "x/a/:", "x/:/b", "x/:/:"], None),
+        ("x/other", "x/b", ["x/b", "x/:"], "b"),
+        ("x%2Fb", "x/b", ["x/b"], None),
+        ("slug%2Fx/b", "slug/x/b", ["slug/x/b"], None),
+        ("x%2F%C3%A9", "x/é", [], None),
+        ("x/..%2F..%2Fy", "x/../../y", ["x/../../y", "x/:"], "../../y"),
+    ],
+)
+def test_a_path_is_split_before_its_parts_are_decoded(
+    raw: str | None, path: str, found: list[str], value: str | None
+) -> None:
+    given = requested(path, raw)
+    assert candidates(given) == found
+    if value is not None:
+        assert parameters_of("x/:id", given) == {"id": value}
 
 
 def test_the_most_specific_path_goes_first_and_the_first_part_is_literal() -> None:

@@ -183,10 +183,10 @@ class _Intake:
 
     def _verify(self, batch: Sequence[PendingRequest]) -> None:
         """Find the listener of each request, and verify the request."""
-        active = listening({each.request.path for each in batch if not each.request.test})
-        of_tests = {path: tested(path) for path in {each.request.path for each in batch if each.request.test}}
+        active = listening({each.request.requested_path for each in batch if not each.request.test})
+        of_tests = {path: tested(path) for path in {each.request.requested_path for each in batch if each.request.test}}
         for each in batch:
-            each.listener = (of_tests if each.request.test else active).get(each.request.path)
+            each.listener = (of_tests if each.request.test else active).get(each.request.requested_path)
         listeners = [each.listener for each in batch if each.listener is not None]
         secrets = self._secrets.look_up({reference for listener in listeners for reference in listener.credentials})
         for each in batch:

@@ -9,7 +9,7 @@ from django.urls import Resolver404, resolve
 from django.utils import timezone
 
 from executions.triggers.hooks.listeners import listening, tested
-from executions.triggers.hooks.requests import HookRequest, RefusedRequest
+from executions.triggers.hooks.requests import HookRequest, RefusedRequest, requested_path
 from executions.triggers.hooks.spooled_bodies import STREAMING_SCHEMES, largest_body
 from executions.triggers.hooks.verification import rejection
 from executions.waits import waits
@@ -28,10 +28,11 @@ def refused(request: HttpRequest, size: int) -> RefusedRequest | int | None:
         expected = waits.resume_signature(match.kwargs["execution_id"])
         valid = hmac.compare_digest(match.kwargs["signature"].encode(), expected.encode())
         return None if valid else RefusedRequest(404, "No execution waits at this URL.")
-    path, test = match.kwargs["path"].rstrip("/"), bool(match.kwargs.get("test"))
+    path, test = requested_path(request, match.kwargs["path"]), bool(match.kwargs.get("test"))
     hook_request = HookRequest(
         method=str(request.method),
-        path=path,
+        path=match.kwargs["path"].rstrip("/"),
+        requested_path=path,
         headers={},
         query_string=b"",
         body=b"",

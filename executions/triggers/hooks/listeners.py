@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from executions.models import WebhookRoute, Workflow, WorkflowVersion
 from executions.nodes.webhook_trigger import WebhookTriggerParameters
 from executions.triggers import webhook_paths
-from executions.triggers.path_parameters import candidates, canonical, parameters_of
+from executions.triggers.path_parameters import candidates, canonical, decoded_path, parameters_of
 from webhooks.inbound.schemes import Scheme, credentials_of
 from workflow_platform.core.validation import first_error
 
@@ -44,7 +44,7 @@ class Listener:
 
 
 def listening(paths: Collection[str]) -> dict[str, Listener]:
-    """Return the active webhook triggers by the paths of requests.
+    """Return the active webhook triggers by the paths of requests (`HookRequest.requested_path`).
 
     The most specific path decides, also if no active workflow has it: a deactivation leads its callers nowhere else.
     """
@@ -79,7 +79,7 @@ def tested(path: str) -> Listener | None:
             return trigger
     if (active := listening([path]).get(path)) is not None:
         return active
-    owner = webhook_paths.workspace_and_trigger_path(path)
+    owner = webhook_paths.workspace_and_trigger_path(decoded_path(path))
     return _with_path(owner[1], workspace=owner[0]) if owner else None
 
 

@@ -7,15 +7,29 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 from uuid import UUID
+
+from django.http import HttpRequest
 
 from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.nodes.http.hook_responses import FixedResponse
 from executions.triggers.hooks.listeners import Listener
 from executions.triggers.hooks.spooled_bodies import SpooledBody
+from executions.triggers.path_parameters import requested
 from workflow_platform.core.identifiers import uuid7
 from workflow_platform.core.logs import context_fields
 from workflow_platform.core.outbound.addresses import IPAddress
+
+
+def requested_path(request: HttpRequest, path: str) -> str:
+    """Return the path after /hooks/ or /hooks/test/ by which a listener is found; `path` is the decoded one."""
+    raw = getattr(request, "scope", {}).get("raw_path") or b""
+    for prefix in ("/hooks/test/", "/hooks/"):
+        rest = raw.decode("latin-1").removeprefix(prefix)
+        if len(rest) < len(raw) and unquote(rest) == path:
+            return requested(path, rest)
+    return requested(path, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +38,8 @@ class HookRequest:
 
     method: str
     path: str
+    requested_path: str
+    """The path that tells its listener: a slash inside a part is escaped, see `path_parameters`."""
     headers: dict[str, str]
     """Names in lower case."""
     query_string: bytes

@@ -34,10 +34,10 @@ class UnstoredRequests:
         """Add the requests to the counts of refusals that are not logged one by one. Raises database errors."""
         with self._lock:
             requests = list(self._requests)
-        listeners = listening({each.request.path for each in requests if not each.request.test})
+        listeners = listening({each.request.requested_path for each in requests if not each.request.test})
         with self._lock:
             del self._requests[: len(requests)]
             more, self._more = self._more, 0
         for index, each in enumerate(requests):
-            each.listener = None if each.request.test else listeners.get(each.request.path)
+            each.listener = None if each.request.test else listeners.get(each.request.requested_path)
             refusals.leave_out(records.log_row(each), now, 1 if index else 1 + more)

@@ -26,7 +26,7 @@ from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, Wait, WaitKind
 from executions.nodes.http.hook_responses import encoded_text
 from executions.triggers.hooks import intake
-from executions.triggers.hooks.requests import Accepted, AnsweredRequest, HookRequest, RefusedRequest
+from executions.triggers.hooks.requests import Accepted, AnsweredRequest, HookRequest, RefusedRequest, requested_path
 from executions.triggers.hooks.spooled_bodies import largest_body, spooled_body
 from executions.triggers.hooks.unpacking import RefusedBody, unpacked_body
 from executions.triggers.hooks.verification import NOT_KEPT
@@ -73,6 +73,7 @@ def _hook_request(request: HttpRequest, path: str, test: bool) -> HookRequest:
     return HookRequest(
         method=str(request.method),
         path=path.rstrip("/"),
+        requested_path=requested_path(request, path),
         headers=_headers(request),
         query_string=request.META.get("QUERY_STRING", "").encode("latin-1", "replace"),
         body=request.body if unfit is None and spooled is None else b"",
