@@ -111,6 +111,12 @@ class GraphProblem:
     code: str
     message: str
 
+    @property
+    def place(self) -> str:
+        """Return the location in words, with the field if the message does not tell which one is meant."""
+        place = self.node or ("graph" if self.edge is None else f"edge {self.edge}")
+        return f"{place}, {self.field}" if self.code in {"missing", "extra_forbidden"} else place
+
     def as_dict(self) -> dict[str, Any]:
         """Return the problem as the API shows it."""
         return asdict(self)
@@ -120,7 +126,7 @@ class InvalidGraph(Exception):
     """The graph has problems and cannot run."""
 
     def __init__(self, problems: list[GraphProblem]) -> None:
-        super().__init__("; ".join(f"{p.node or p.edge or 'graph'}: {p.message}" for p in problems[:5]))
+        super().__init__("; ".join(f"{p.place}: {p.message}" for p in problems[:5]))
         self.problems = problems
 
 

@@ -59,7 +59,7 @@ export function withdrawalText({ withdrawn, arrived, under_way: inFlight }) {
 
 /** Say how far a node run is. @param {ItemProgress} items */
 export function progressText({ completed, failed, total }) {
-  return `${number(completed)} of ${counted(total, "item")}${failed ? ` · ${number(failed)} failed` : ""}`;
+  return `${number(completed)} of ${failed ? `${number(total)} · ${number(failed)} failed` : counted(total, "item")}`;
 }
 
 /** Return the details of an event in a few words. @param {Envelope} event */

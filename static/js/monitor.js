@@ -121,8 +121,9 @@ function runText(run) {
   if (run.status === "failed") return run.error?.message ?? "failed";
   if (run.status === "running" && run.progress) return progressText(run.progress);
   if (run.status !== "completed") return run.status;
-  const text = `${run.fromCache ? "cache" : duration(elapsed(run, now()))} · ${counted(run.items ?? 0, "item")}`;
-  return run.failedItems ? `${text} · ${number(run.failedItems)} failed` : text;
+  const took = run.fromCache ? "cache" : duration(elapsed(run, now()));
+  if (run.failedItems) return `${took} · ${number(run.failedItems)} of ${number(run.items ?? 0)} failed`;
+  return `${took} · ${counted(run.items ?? 0, "item")}`;
 }
 
 function drawProgress() {

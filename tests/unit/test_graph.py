@@ -50,6 +50,14 @@ def test_a_problem_names_where_it_is(nodes: Any, edges: Any, where: str | int | 
     assert all(p.message and p.code for p in found)
 
 
+def test_the_text_of_an_error_names_the_place_and_an_unknown_field() -> None:
+    nodes = [node("a", "manual_trigger") | {"nmae": "A"}, node("b", "no_op")]
+    with pytest.raises(InvalidGraph) as raised:
+        Graph.parse(nodes, [{"source": "a", "target": "b", "output": "main"}])
+    unknown = "Unknown field. Remove it or correct its name."
+    assert str(raised.value) == f"a, nmae: {unknown}; edge 0, output: {unknown}"
+
+
 def test_an_output_for_failed_items_is_not_also_a_case() -> None:
     switch = node("a", "switch", cases=[{"name": "error", "condition": "{{ $json.n }}"}])
     assert problems([START, switch], [edge("start", "a")]) == []
