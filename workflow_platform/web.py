@@ -9,7 +9,6 @@ closed with the code 1012, on which clients reconnect; the access log goes throu
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import sys
@@ -29,6 +28,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface.declarations import implementer
 
 from events.streaming.close_codes import NO_PONG
+from workflow_platform.core import garbage_collection
 from workflow_platform.core.availability import serve_requests
 from workflow_platform.core.logs import log_context, log_uncaught_exceptions, set_process_fields
 from workflow_platform.core.requests.request_ids import REQUEST_ID, request_id_of
@@ -40,7 +40,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_platform.settings")
 logger = logging.getLogger(__name__)
 
 COMPONENT = "web"
-GC_THRESHOLDS = (20_000, 20, 20)
 FAREWELL_SECONDS = 5.0
 """The time limit for closing client connections when the process stops."""
 DRAIN_SECONDS, CANCEL_SECONDS = 5.0, 2.0
@@ -161,7 +160,7 @@ class StreamingServer(Server):
         its_module.HTTPFactory = StreamingHTTPFactory
         twisted_reactor: Any = reactor
         twisted_reactor.callWhenRunning(self._report_start)
-        _spare_the_collector()
+        garbage_collection.spare_long_lived_objects()
         super().run()
         last = threading.Timer(EXIT_SECONDS, os._exit, [0])
         last.daemon = True
@@ -251,16 +250,6 @@ class StreamingServer(Server):
 async def _wait(applications: set[asyncio.Future[Any]], seconds: float) -> set[asyncio.Future[Any]]:
     """Return the applications that have not ended after `seconds`."""
     return (await asyncio.wait(applications, timeout=seconds))[1] if applications else set()
-
-
-def _spare_the_collector() -> None:
-    """Make Python's garbage collector skip long-lived objects and run less often.
-
-    With a thousand clients connecting at once it stopped the process for most of a second, several times.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 class WebCommand(CommandLineInterface):

@@ -43,7 +43,7 @@ from executions.engine.lease import heartbeats, worker_name
 from executions.engine.recorder import recorder
 from executions.models import Execution
 from executions.workers.resource_limits import Pressure
-from workflow_platform.core import jobs
+from workflow_platform.core import garbage_collection, jobs
 from workflow_platform.core.batching import BatchThread
 from workflow_platform.core.logs import execution_logging, log_uncaught_exceptions, set_process_fields
 
@@ -110,6 +110,7 @@ class ExecutionWorker(BaseWorker):
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
         """Work until the worker is stopped."""
+        garbage_collection.spare_long_lived_objects()
         heartbeats()  # before `nice`: the companion keeps its priority
         os.nice(settings.WORKER_NICE)  # web processes and supervision go first
         self._claims = _batch_thread("claims", self._claim)
