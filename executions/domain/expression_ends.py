@@ -1,4 +1,4 @@
-"""Where the expressions of a template begin and end. The end is told by the syntax of JavaScript. Pure.
+"""Where the expressions of a template begin and end. Pure.
 
 `}}` inside an object, string, template literal, regular expression or comment does not end an expression. A scan takes
 time in proportion to the length of the template.

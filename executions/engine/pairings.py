@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -43,7 +44,7 @@ class NodeNames:
         return ids
 
 
-class _ByName(Mapping[str, Callable[[], T]], Generic[T]):
+class _ByName(Mapping[str, Callable[[], T]], ABC, Generic[T]):
     """Something of each node that has run, by the node's id and name."""
 
     def __init__(self, names: NodeNames) -> None:
@@ -58,8 +59,8 @@ class _ByName(Mapping[str, Callable[[], T]], Generic[T]):
     def __len__(self) -> int:
         return len(self._names.ids)
 
-    def _of(self, node_id: str, name: str) -> T:
-        raise NotImplementedError
+    @abstractmethod
+    def _of(self, node_id: str, name: str) -> T: ...
 
 
 class LatestOutputs(_ByName[Items]):

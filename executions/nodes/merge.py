@@ -145,8 +145,8 @@ def _of_one_input(table: JoinTable, join: Join) -> JoinTable:
     """Join items whose sources cannot be told apart. Raises NodeError."""
     if join != "outer":
         raise NodeError(
-            f"parameters.join: {join!r} needs two inputs, but all items came to the input main. Let the edges end in"
-            " input1 and input2."
+            f"parameters.join: {join!r} needs two inputs, but all items came to the input main. Connect the"
+            " edges to input1 and input2."
         )
     return grouped(table)
 
