@@ -73,7 +73,7 @@ def test_paths_in_an_archive_lead_nowhere() -> None:
     [
         (b"nonsense", "'a.zip' is neither a ZIP archive nor gzip"),
         (b"PK\x03\x04 nonsense", "'a.zip' is not a ZIP archive, or damaged"),
-        (gzip.compress(b"text" * 1000)[:-12], "'a.zip' is not gzip, or cut off"),
+        (gzip.compress(b"text" * 1000, mtime=0)[:-12], "'a.zip' is not gzip, or cut off"),
         (b"\x1f\x8b nonsense", "'a.zip' is not gzip, or damaged"),
         (zipped(("a", b"x"), method=zipfile.ZIP_BZIP2), "is compressed with bzip2; only deflate"),
         (zipped(("a", b"x")).replace(b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"), "password"),
