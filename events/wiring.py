@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.signals import user_logged_out
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
@@ -30,16 +31,16 @@ def connect() -> None:
     stream_kinds.register(stream_kind.KIND)
     register(jobs.KIND, sending.send, "low")
     encrypted_columns.register_column("secrets of replays", Replay, "secrets")
-    user_logged_out.connect(_user_changed, dispatch_uid="events.logged_out")
+    post_delete.connect(_session_ended, sender=Session, dispatch_uid="events.session_ended")
     of_users = (ApiToken, Membership, TokenFamily)
     for model, receiver in (*((each, _right_changed) for each in of_users), (User, _user_saved)):
         for signal in (post_save, post_delete):
             signal.connect(receiver, sender=model, dispatch_uid=f"events.{model.__name__}.{id(signal)}")
 
 
-def _user_changed(*, user: Any, **_: Any) -> None:
-    if user is not None:
-        _check_after_commit(user.pk)
+def _session_ended(*, instance: Session, **_: Any) -> None:
+    if user := instance.get_decoded().get(SESSION_KEY):
+        _check_after_commit(int(user))
 
 
 def _right_changed(*, instance: Any, **_: Any) -> None:

@@ -28,7 +28,6 @@ from workflow_platform.core.per_process import PerLoop
 logger = logging.getLogger(__name__)
 
 RECHECK_SECONDS = 15.0
-SETTLE_SECONDS = 0.2
 ENTERING_AT_ONCE = 8
 """The number of clients whose viewers are looked up at a time."""
 FAREWELL_SECONDS = 1.0
@@ -124,8 +123,6 @@ class Connections:
             try:
                 async with asyncio.timeout(RECHECK_SECONDS):
                     await self._wake.wait()
-                # The change may follow its signal: a session is deleted after the signal of its end.
-                await asyncio.sleep(SETTLE_SECONDS)
                 self._wake.clear()
                 changed, self._changed = self._changed, set()
                 some = [c for c in self._connections if c.session.viewer.user.pk in changed]

@@ -158,6 +158,24 @@ def test_a_body_without_end_is_cut_at_the_limit() -> None:
         outbound.send("GET", server.url, max_body_bytes=100_000)
 
 
+def test_a_call_that_gives_up_closes_its_connection() -> None:
+    closed = threading.Event()
+
+    def sends(connection: socket.socket, over: threading.Event) -> None:
+        try:
+            sends_without_end(connection, over)
+        except OSError:
+            closed.set()
+
+    with hostile(sends) as server, pytest.raises(OutboundFailed) as failed:
+        outbound.send("GET", server.url, max_body_bytes=100_000)
+    with hostile(sends) as server:
+        cut = outbound.send("GET", server.url, max_body_bytes=100_000, cut_body=True)
+        wait_until(closed.is_set, "The end of the connection")
+    assert cut.truncated
+    assert "larger than" in str(failed.value)
+
+
 def bombs() -> dict[str, bytes]:
     return {"gzip": gzip.compress(bytes(50_000_000), 9), "deflate": zlib.compress(bytes(50_000_000), 9)}
 

@@ -152,7 +152,7 @@ def send(
                     content, truncated = _read(answer, max_body_bytes, cut_body, sink)
                     stop_if_over(watch, url)
                 except BaseException:
-                    connection.discard()
+                    _discard(connection, answer)
                     raise
             except (OSError, http.client.HTTPException, NotConnected, ValueError) as error:
                 stop_if_over(watch, url)
@@ -309,7 +309,12 @@ def _keep(connection: OutboundConnection, answer: http.client.HTTPResponse) -> N
     if framed and answer.status >= 200 and answer.isclosed() and connection.alive:
         connections.idle_connections().give(connection)
     else:
-        connection.discard()
+        _discard(connection, answer)
+
+
+def _discard(connection: OutboundConnection, answer: http.client.HTTPResponse) -> None:
+    answer.close()  # http.client leaves the socket to a response that ends with the connection
+    connection.discard()
 
 
 def _decoded(content: bytes, encoding: str, limit: int, url: str) -> bytes:
