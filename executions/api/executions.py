@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from events.log import reading
 from executions import lifecycle
 from executions.api.item_lineage import item_lineage
-from executions.api.node_run_details import LARGE, load_details, parameters_of, relations_of
+from executions.api.node_run_details import LARGE, load_details, parameters_of, relations_of, within
 from executions.api.reruns import RerunActions
 from executions.api.serializers import (
     ExecutionDetailSerializer,
@@ -157,6 +157,7 @@ class ExecutionViewSet(RerunActions):
         shown: Callable[[Any], Any] = (lambda items: items) if whole else masked
         output_digests.ensure_digests([run])
         digest = partial(keyed, key=output_digests.key_of(execution))
+        most = query.validated_data.get("max_bytes")
         found: dict[str, Any] = {"totals": {}}
         if query.validated_data["lineage"]:
             found = item_lineage(execution, run, {name: range(len(items))[page] for name, items in outputs.items()})
@@ -174,8 +175,8 @@ class ExecutionViewSet(RerunActions):
                 "attempts": run.attempts or [],
                 **parameters_of(run, execution),
                 **(relations_of(run, execution) if query.validated_data["relations"] else {}),
-                "inputs": {name: shown(items[page]) for name, items in inputs.items()},
-                "outputs": {name: shown(items[page]) for name, items in outputs.items()},
+                "inputs": {name: shown(within(items[page], most)) for name, items in inputs.items()},
+                "outputs": {name: shown(within(items[page], most)) for name, items in outputs.items()},
                 **found,
                 "totals": {
                     "inputs": {name: len(items) for name, items in inputs.items()},
@@ -217,12 +218,10 @@ class ExecutionViewSet(RerunActions):
     def similar(self, request: Request, pk: str, node: str) -> Response:
         """Return how many of the last 1,000 executions of the workflow failed for the same cause as the node run: the
         same node, type and message, apart from numbers, ids, addresses and quoted texts. `executions` are the newest
-        others. 409 if it has not failed."""
+        others. The cause is null if it has not failed."""
         query = RunFilterSerializer.of(request).validated_data
         execution, run = self._node_run(request, pk, node, query["run_index"])
-        if (found := similar_failures(execution, run.error)) is None:
-            raise Problem(409, f"Run {run.run_index + 1} of node {run.node_id!r} has not failed.")
-        return Response(found)
+        return Response(similar_failures(execution, run.error))
 
     @extend_schema(parameters=[ExecutionEventsQuerySerializer], responses={200: ExecutionEventsSerializer})
     @action(detail=True, pagination_class=None)

@@ -11,6 +11,7 @@ from executions.domain.statuses import NodeRunStatus
 from executions.models import Execution, NodeRun
 from executions.nodes.used_parameters import has_expressions, shown_parameters
 from webhooks.models import Delivery
+from workflow_platform.core import exact_json
 
 MAX_BYTES = 8 * 2**20
 """The bytes of parameters and errors in one list; those of further node runs are shortened."""
@@ -29,6 +30,18 @@ class _Size(Func):
 class _WithoutResponse(Func):
     template = "(%(expressions)s::jsonb - 'response')"
     output_field = JSONField()
+
+
+def within(items: list[dict[str, Any]], most: int | None) -> list[dict[str, Any]]:
+    """Return the first items that have at most so many bytes of JSON together, and at least one."""
+    if most is None:
+        return items
+    size = 0
+    for count, item in enumerate(items):
+        size += len(exact_json.write(item))
+        if size > most and count:
+            return items[:count]
+    return items
 
 
 def load_details(runs: Sequence[NodeRun]) -> None:

@@ -354,3 +354,9 @@ class OutputFilterSerializer(QuerySerializer):
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
     lineage = serializers.BooleanField(default=False)
     relations = serializers.BooleanField(default=False)
+    max_bytes = serializers.IntegerField(
+        min_value=1,
+        max_value=2**31 - 1,
+        required=False,
+        help_text="End each list before the item that exceeds so many bytes of JSON, but not before the first.",
+    )

@@ -6,12 +6,16 @@ An expression can put such a value where no name tells: `{{ $json.token }}` in a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from workflow_platform.core.secrets.secret_names import is_secret
 
-MAX_VALUES = 5_000
+MAX_VALUES = 2_000
 """How many values are looked at."""
+
+
+_has_secret_name = lru_cache(4096)(is_secret)
 
 
 def secrets_in(*values: Any) -> list[str]:
@@ -29,7 +33,7 @@ def _secrets(value: Any, secret: bool, left: list[int]) -> Iterator[str]:
             yield value
     elif isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _secrets(inner, secret or is_secret(str(name)), left)
+            yield from _secrets(inner, secret or _has_secret_name(str(name)[:200]), left)
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _secrets(inner, secret, left)

@@ -15,12 +15,13 @@ EXAMINED = 1_000
 LISTED = 10
 
 
-def similar_failures(execution: Execution, error: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return how many of the newest executions failed for the cause of `error`, with the newest others of them; None
-    if there is no error."""
+def similar_failures(execution: Execution, error: dict[str, Any] | None) -> dict[str, Any]:
+    """Return how many of the newest executions failed for the cause of `error`, with the newest others of them. Without
+    an error the cause is None and nothing is examined."""
     cause = FailureCause.of(error)
     if cause is None:
-        return None
+        nothing: dict[str, Any] = {"count": 0, "examined": 0, "first_at": None, "last_at": None, "executions": []}
+        return {"cause": None, "workflow": execution.workflow_id} | nothing
     newest = Execution.objects.filter(workflow=execution.workflow_id).order_by("-id")[:EXAMINED]
     ids = list(newest.values_list("pk", "status"))
     failed = [pk for pk, status in ids if status == ExecutionStatus.FAILED.value]
