@@ -1,7 +1,7 @@
 /** The dialog of a save that is not based on the latest version: nothing is overwritten without a decision. */
 import { differences, showDifferences } from "./difference.js";
 import { buttonById, byId, data, dialogById, fetchJson, messageOf, RequestError } from "./page.js";
-import { timeElement } from "./times.js";
+import { refreshTimes, timeElement } from "./times.js";
 
 /** @typedef {{current_version: number, by: string | null, at: string}} Stale */
 
@@ -25,6 +25,7 @@ export async function offerOverwrite(stale, mine, save) {
     timeElement(stale.at),
     ", while you were editing an earlier one. Nothing was overwritten.",
   );
+  refreshTimes();
   byId("stale-changes").replaceChildren();
   for (const button of dialog.querySelectorAll("[data-close]")) {
     /** @type {HTMLButtonElement} */ (button).onclick = () => dialog.close();
