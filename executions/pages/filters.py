@@ -65,7 +65,8 @@ class ExecutionFilters(PageFilters):
         for name, label in _LABELS.items():
             self.fields[name].widget.attrs["aria-label"] = label
         for name in ("min_duration", "max_duration"):
-            self.fields[name].widget.attrs |= {"placeholder": "s", "inputmode": "decimal"}
+            self.fields[name].widget.attrs |= {"placeholder": "seconds", "step": "any"}
+        self.fields["version"].widget.attrs["placeholder"] = "of the chosen workflow"
 
     def _offer(self, name: str, rows: Any) -> None:
         field = self.fields[name]

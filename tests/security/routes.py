@@ -219,11 +219,12 @@ API: dict[str, dict[str, Access]] = {
     "/api/webhooks/reconciliation/violations/": {"get": Access(foreign=("endpoint={endpoint}",))},
 }  # fmt: skip
 PAGES: dict[str, tuple[str, ...]] = {
-    "/": ("?workflow={workflow}",),
+    "/": ("?workflow={workflow}", "?workspace={workspace}"),
     "/workflows/": (),
     "/workflows/{workflow}/": (),
     "/workflows/{workflow}/hook-requests/": (),
-    "/executions/rows/": ("?ids={execution}", "?workflow={workflow}"),
+    "/executions/rows/": ("?ids={execution}", "?new={execution}", "?workflow={workflow}"),
+    "/executions/count/": ("?workflow={workflow}",),
     "/executions/{execution}/": (),
     "/executions/{execution}/queue/": (),
     "/executions/{execution}/trace/": (),
