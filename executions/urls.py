@@ -1,7 +1,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from executions.pages import approvals, credentials, dashboard, workflows_and_executions
+from executions.pages import approvals, credentials, dashboard, failures, workflows_and_executions
 from executions.traces import pages as trace_pages
 from executions.triggers.hooks import pages as hook_pages
 from workflow_platform.core.accounts.forms import LoginForm
@@ -16,6 +16,7 @@ urlpatterns = [
     path("workflows/<uuid:workflow_id>/", workflows_and_executions.workflow, name="workflow"),
     path("workflows/<uuid:workflow_id>/hook-requests/", hook_pages.hook_requests, name="hook-requests"),
     path("executions/rows/", dashboard.rows, name="execution-rows"),
+    path("executions/failures/", failures.failures, name="failures"),
     path("executions/count/", dashboard.count, name="execution-count"),
     path("executions/<uuid:execution_id>/", workflows_and_executions.monitor, name="monitor"),
     path("executions/<uuid:execution_id>/queue/", workflows_and_executions.queue, name="execution-queue"),

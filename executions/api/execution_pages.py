@@ -9,7 +9,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import Cursor
 from rest_framework.request import Request
 
-from executions.listing import Criteria, Page, Position, Sort, page_of, visible_workspaces
+from executions.listing import Criteria, ListOrder, Page, Position, page_of, visible_workspaces
 from executions.models import Execution
 from workflow_platform.core.api.pagination import BAD_CURSOR, NewestFirst
 
@@ -19,7 +19,7 @@ class ExecutionPages(NewestFirst):
 
     found: Page
 
-    def page_rows(self, request: Request, criteria: Criteria, sort: Sort, rows: QuerySet[Execution]) -> list[Any]:
+    def page_rows(self, request: Request, criteria: Criteria, sort: ListOrder, rows: QuerySet[Execution]) -> list[Any]:
         """Return the executions of the requested page. Raises ValidationError for an invalid cursor or limit."""
         self.base_url = request.build_absolute_uri()
         cursor = self.decode_cursor(request)

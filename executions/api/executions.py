@@ -15,7 +15,12 @@ from rest_framework.response import Response
 
 from events.log import reading
 from executions import lifecycle
-from executions.api.execution_filters import ExecutionFilterSerializer
+from executions.api.execution_filters import (
+    ExecutionFilterSerializer,
+    FailureFilterSerializer,
+    FailureGroupsSerializer,
+    criteria_of,
+)
 from executions.api.execution_pages import ExecutionPages
 from executions.api.item_lineage import item_lineage
 from executions.api.reruns import RerunActions
@@ -32,6 +37,7 @@ from executions.api.serializers import (
 from executions.domain.digests import keyed
 from executions.domain.statuses import NodeRunStatus
 from executions.lifecycle import output_digests
+from executions.listing import failure_groups, visible_workspaces
 from executions.models import Execution, NodeRun
 from executions.nodes import exchanges
 from executions.traces.trace import Focus, trace
@@ -64,6 +70,17 @@ class ExecutionViewSet(RerunActions):
         rows = Execution.objects.select_related("workflow", "version", "stream")
         found = pages.page_rows(request, query.criteria(), query.sort_order(), rows.defer("input"))
         return self.get_paginated_response(ExecutionSerializer(found, many=True).data)
+
+    @extend_schema(parameters=[FailureFilterSerializer], responses={200: FailureGroupsSerializer}, filters=False)
+    @action(detail=False, pagination_class=None)
+    def failures(self, request: Request) -> Response:
+        """Group failed executions by cause: failures of a workflow whose errors differ only in numbers, ids and quoted
+        texts. 400 if there are too many to group: narrow the time."""
+        criteria = criteria_of(FailureFilterSerializer.of(request).validated_data)
+        groups = failure_groups(visible_workspaces(request.user, criteria), criteria)
+        if groups is None:
+            raise Problem(400, "There are too many executions to group. Narrow the time with `since` and `until`.")
+        return Response(FailureGroupsSerializer({"groups": groups}).data)
 
     @extend_schema(responses={200: ExecutionDetailSerializer})
     def retrieve(self, request: Request, pk: str) -> Response:

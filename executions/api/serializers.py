@@ -145,7 +145,8 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
         model = Execution
         fields = [
             "id", "workflow", "workflow_name", "workflow_version", "status", "mode", "trigger", "priority", "error",
-            "queued_at", "started_at", "ended_at", "resume_at", "cancel_requested_at", "recoveries", "worker",
+            "cause", "failed_node", "queued_at", "started_at", "ended_at",
+            "resume_at", "cancel_requested_at", "recoveries", "worker",
             "nodes_total", "cached_from", "stream", "events", "parent", "depth", "pause_requested",
             "rerun_of", "rerun_from", "cancelled_deliveries",
         ]  # fmt: skip

@@ -9,7 +9,16 @@ from typing import Any
 from django.utils import timezone
 
 from executions.domain.statuses import ExecutionStatus, NodeRunStatus
-from executions.lifecycle.base import Change, Lease, about, event, summary, transition, transition_node_run
+from executions.lifecycle.base import (
+    Change,
+    Lease,
+    about,
+    event,
+    failure_fields,
+    summary,
+    transition,
+    transition_node_run,
+)
 from executions.models import Execution, NodeRun, Wait
 
 
@@ -146,6 +155,8 @@ def end(
         "error": data.get("error"),
         "follow_up_due": follow_up,
     }
+    if status in {ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT}:
+        fields |= failure_fields(execution, data.get("error"))
     payload = data | {"summary": summary(execution, runs, ended_at)}
     cancels = data if status is ExecutionStatus.CANCELLED else None
     return Change(lease, [event(execution, status.value, payload)], execution_fields=fields, cancels=cancels)

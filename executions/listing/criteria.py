@@ -25,6 +25,9 @@ class Criteria(BaseModel):
     version: int | None = Field(None, ge=1, le=2**31 - 1)
     """The number of a version; needs `workflow`."""
     status: list[ExecutionStatus] = Field([], max_length=len(ExecutionStatus))
+    cause: str = Field("", pattern=r"^([0-9a-f]{16})?$")
+    failed_node: str = Field("", max_length=100)
+    """The node that made the execution fail."""
     trigger: list[Trigger] = Field([], max_length=len(Trigger))
     mode: Mode | None = None
     since: AwareDatetime | None = None

@@ -22,7 +22,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Sort:
+class ListOrder:
     """An order of executions. Those without the key are left out: by duration and end, those that have not ended."""
 
     key: KeyName
@@ -36,9 +36,9 @@ class Sort:
         return cls(_KEYS[name.removeprefix("-")], name.startswith("-"))
 
     @property
-    def reversed(self) -> Sort:
+    def reversed(self) -> ListOrder:
         """Return the opposite order."""
-        return Sort(self.key, not self.descending)
+        return ListOrder(self.key, not self.descending)
 
     def of(self, rows: QuerySet[Execution]) -> QuerySet[Execution]:
         """Return the rows in this order."""
@@ -58,7 +58,7 @@ class Position:
     pk: UUID
 
     @classmethod
-    def parse(cls, text: str, sort: Sort) -> Self:
+    def parse(cls, text: str, sort: ListOrder) -> Self:
         """Return the position that `text` names. Raises ValueError."""
         key, _, pk = text.rpartition("~")
         if sort.key == "pk":
@@ -78,7 +78,7 @@ class Position:
         key = self.key.isoformat() if isinstance(self.key, datetime) else str(self.key // _MICROSECOND)
         return f"{key}~{self.pk}"
 
-    def after(self, sort: Sort) -> Q:
+    def after(self, sort: ListOrder) -> Q:
         """Return the condition of the rows after it."""
         side = "lt" if sort.descending else "gt"
         if sort.key == "pk":
@@ -103,7 +103,7 @@ def page_of(
     criteria: Criteria,
     rows: QuerySet[Execution],
     *,
-    sort: Sort,
+    sort: ListOrder,
     limit: int,
     at: Position | None = None,
     backwards: bool = False,
@@ -128,7 +128,7 @@ def page_of(
 
 
 def _keys(
-    selections: Sequence[QuerySet[Execution]], order: Sort, count: int, at: Position | None
+    selections: Sequence[QuerySet[Execution]], order: ListOrder, count: int, at: Position | None
 ) -> list[tuple[Any, UUID]]:
     """Return the keys and ids of the first rows of all selections together."""
     walks: list[QuerySet[Execution, Any]] = []

@@ -65,6 +65,8 @@ def common(criteria: Criteria) -> Q:
         ("workflow", criteria.workflow),
         ("mode", criteria.mode),
         ("rerun_of", criteria.rerun_of),
+        ("cause", criteria.cause),
+        ("failed_node", criteria.failed_node),
         ("pk__in", criteria.ids),
     ):
         condition &= Q(**{name: value}) if value else Q()

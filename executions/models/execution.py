@@ -73,6 +73,16 @@ class Execution(models.Model):
     )
     input = OrderedJSONField(default=list, help_text="Items: a list of JSON objects.")
     error = OrderedJSONField(null=True)
+    cause = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of a failed execution: equal for failures alike (executions.domain.causes).",
+    )
+    failed_node = models.CharField(
+        max_length=100, blank=True, default="", db_default="", help_text="The node that made the execution fail."
+    )
     nodes_total = models.PositiveIntegerField(default=0)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     queued_at = models.DateTimeField(default=timezone.now)
@@ -152,6 +162,16 @@ class Execution(models.Model):
                 fields=["workspace", "status", "-id"],
                 name="execution_by_status",
                 condition=models.Q(ended_at__isnull=False),
+            ),
+            models.Index(
+                fields=["workspace", "cause", "-id"],
+                name="execution_by_cause",
+                condition=~models.Q(cause=""),
+            ),
+            models.Index(
+                fields=["workflow", "failed_node", "-id"],
+                name="execution_by_failed_node",
+                condition=~models.Q(failed_node=""),
             ),
             models.Index(
                 "workspace",

@@ -12,7 +12,7 @@ from django.shortcuts import render
 
 from events import log
 from events.catalogue.stream_names import FEED
-from executions.listing import MAX_COUNTED, Position, Sort, count_up_to, matching, page_of, visible_workspaces
+from executions.listing import MAX_COUNTED, ListOrder, Position, count_up_to, matching, page_of, visible_workspaces
 from executions.models import Execution, Workflow
 from executions.pages.filters import ExecutionFilters
 from executions.pages.listing import activity, row_fields
@@ -49,7 +49,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "list_data": {
             "stream": FEED,
             "head": head,
-            "grows": at is None and sort == Sort.named("-queued"),
+            "grows": at is None and sort == ListOrder.named("-queued"),
         },
         "page_data": {},
     }

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from executions.domain.statuses import ExecutionStatus
-from executions.listing import Criteria, Sort
+from executions.listing import Criteria, ListOrder
 from executions.listing.criteria import MAX_SECONDS, MAX_TEXT
 from executions.models import Mode, Trigger, Workflow
 from workflow_platform.core.accounts.models import Role, User, Workspace
@@ -21,12 +21,14 @@ SORTS = [
     ("duration", "Shortest first"),
     ("-ended", "Ended last"),
 ]
-FURTHER = ("version", "trigger", "mode", "min_duration", "max_duration")
+FURTHER = ("version", "failed_node", "trigger", "mode", "min_duration", "max_duration")
 """Filters in the part of the form that opens."""
+_PLAIN = ("status", "mode", "min_duration", "max_duration", "q", "cause", "failed_node")
 _LABELS = {
     "workspace": "Workspace",
     "workflow": "Workflow",
     "version": "Version",
+    "failed_node": "Failed at node",
     "mode": "Mode",
     "trigger": "Trigger",
     "range": "Queued",
@@ -47,6 +49,8 @@ class ExecutionFilters(PageFilters):
     )
     workflow = forms.ModelChoiceField(Workflow.objects.none(), required=False, empty_label="Any workflow")
     version = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
+    cause = forms.RegexField(r"^[0-9a-f]{16}\Z", required=False, widget=forms.HiddenInput)
+    failed_node = forms.CharField(required=False, max_length=100)
     mode = forms.ChoiceField(required=False, choices=[("", "Any mode"), *Mode.choices])
     trigger = forms.ChoiceField(required=False, choices=[("", "Any trigger"), *Trigger.choices])
     min_duration = forms.FloatField(required=False, min_value=0, max_value=MAX_SECONDS)
@@ -67,6 +71,7 @@ class ExecutionFilters(PageFilters):
         for name in ("min_duration", "max_duration"):
             self.fields[name].widget.attrs |= {"placeholder": "seconds", "step": "any"}
         self.fields["version"].widget.attrs["placeholder"] = "of the chosen workflow"
+        self.fields["failed_node"].widget.attrs |= {"list": "nodes", "placeholder": "id of a node"}
 
     def _offer(self, name: str, rows: Any) -> None:
         field = self.fields[name]
@@ -77,9 +82,7 @@ class ExecutionFilters(PageFilters):
         """Return what the list selects."""
         chosen = self.chosen()
         since, until = self.span()
-        fields: dict[str, Any] = {
-            name: chosen[name] for name in ("status", "mode", "min_duration", "max_duration", "q") if name in chosen
-        }
+        fields: dict[str, Any] = {name: chosen[name] for name in _PLAIN if name in chosen}
         for name in ("workspace", "workflow"):
             if name in chosen:
                 fields[name] = chosen[name].pk
@@ -89,9 +92,15 @@ class ExecutionFilters(PageFilters):
             fields["version"] = chosen["version"]
         return Criteria(**fields, since=since, until=until)
 
-    def sort_order(self) -> Sort:
+    def sort_order(self) -> ListOrder:
         """Return the order of the list."""
-        return Sort.named(self.chosen().get("sort", "-queued"))
+        return ListOrder.named(self.chosen().get("sort", "-queued"))
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return the nodes of the chosen workflow, as suggestions."""
+        workflow = self.chosen().get("workflow")
+        version = workflow.latest_version if workflow else None
+        return version.nodes if version else []
 
     @property
     def opened(self) -> bool:

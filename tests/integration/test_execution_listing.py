@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from executions import lifecycle
+from executions.lifecycle.base import failure_fields
 from executions.listing import Criteria, count_up_to
 from executions.models import Execution, Trigger, Workflow
 from executions.workflows import definitions
@@ -146,3 +147,32 @@ def test_a_count_ends_at_its_limit(workspaces: list[Workspace]) -> None:
     scope = [workspaces[0].pk]
     assert [count_up_to(scope, Criteria(), most) for most in (10, 4, 2)] == [4, 4, 3]
     assert count_up_to([], Criteria()) == 0
+
+
+def test_failures_that_differ_only_in_numbers_are_one_group(client: Client, workspaces: list[Workspace]) -> None:
+    first, second = saved(workspaces[0], "First"), saved(workspaces[1], "Second")
+    failed: list[Execution] = []
+    for workflow, node, message in (
+        (first, "fetch", "Order 7 is not there."),
+        (first, "fetch", "Order 815 is not there."),
+        (first, "send", "Order 7 is not there."),
+        (second, "fetch", "Order 9 is not there."),
+        (saved(workspaces[2], "Theirs"), "fetch", "Order 9 is not there."),
+    ):
+        error = {"type": "NodeError", "message": message, "node": node}
+        row = ended(workflow, 1, "failed", error=error)
+        row.refresh_from_db()
+        Execution.objects.filter(pk=row.pk).update(**failure_fields(row, error))
+        failed.append(row)
+    groups = client.get("/api/executions/failures/").json()["groups"]
+    assert [(g["workflow_name"], g["node"], g["count"], g["message"]) for g in groups] == [
+        ("First", "fetch", 2, "Order 815 is not there."),
+        ("Second", "fetch", 1, "Order 9 is not there."),
+        ("First", "send", 1, "Order 7 is not there."),
+    ]
+    assert (groups[0]["pattern"], groups[0]["last_execution"]) == ("Order <n> is not there.", str(failed[1].pk))
+    assert groups[0]["first_seen"] < groups[0]["last_seen"]
+    assert listed(client, f"cause={groups[0]['cause']}") == [failed[1].pk, failed[0].pk]
+    assert listed(client, f"workflow={first.pk}&failed_node=send") == [failed[2].pk]
+    page = client.get(f"/executions/failures/?workflow={first.pk}").content.decode()
+    assert (page.count("failure-group"), f"cause={groups[0]['cause']}" in page) == (2, True)
