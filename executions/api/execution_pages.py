@@ -9,7 +9,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import Cursor
 from rest_framework.request import Request
 
-from executions.listing import Criteria, ListOrder, Page, Position, page_of, visible_workspaces
+from executions.listing import Criteria, ListOrder, ListPage, Position, page_of, visible_workspaces
 from executions.models import Execution
 from workflow_platform.core.api.pagination import BAD_CURSOR, NewestFirst
 
@@ -17,7 +17,7 @@ from workflow_platform.core.api.pagination import BAD_CURSOR, NewestFirst
 class ExecutionPages(NewestFirst):
     """Pages by the key of the order; cursors hold the key and the id of a row."""
 
-    found: Page
+    found: ListPage
 
     def page_rows(self, request: Request, criteria: Criteria, sort: ListOrder, rows: QuerySet[Execution]) -> list[Any]:
         """Return the executions of the requested page. Raises ValidationError for an invalid cursor or limit."""

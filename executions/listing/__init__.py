@@ -6,7 +6,7 @@ Other packages use the names below.
 from executions.listing.counting import MAX_COUNTED, count_up_to
 from executions.listing.criteria import Criteria
 from executions.listing.failures import MAX_GROUPS, FailureGroup, failure_groups
-from executions.listing.pages import ListOrder, Page, Position, page_of
+from executions.listing.pages import ListOrder, ListPage, Position, page_of
 from executions.listing.selection import matching, visible_workspaces
 
 __all__ = [
@@ -15,7 +15,7 @@ __all__ = [
     "Criteria",
     "FailureGroup",
     "ListOrder",
-    "Page",
+    "ListPage",
     "Position",
     "count_up_to",
     "failure_groups",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Max, Min, TextField
+from django.db.models.functions import Cast
 
 from executions.domain.causes import FailureCause, cause_of
 from executions.listing.criteria import Criteria
@@ -53,10 +54,12 @@ def failure_groups(workspaces: Sequence[UUID], criteria: Criteria) -> list[Failu
     if not workspaces:
         return []
     failures = matching(workspaces, criteria).exclude(cause="").values("cause", "workflow")
-    groups = failures.annotate(count=Count("pk"), first=Min("pk"), last=Max("pk")).order_by("-count", "-last")
+    as_text = Cast("pk", TextField())  # PostgreSQL has no min(uuid) before version 18
+    groups = failures.annotate(count=Count("pk"), first=Min(as_text), last=Max(as_text)).order_by("-count", "-last")
     found = limited(lambda: list(groups[:MAX_GROUPS]), PATIENCE_MS)
     if found is None:
         return None
+    found = [group | {end: UUID(group[end]) for end in ("first", "last")} for group in found]
     ids = {group[end] for group in found for end in ("first", "last")}
     rows = Execution.objects.select_related("workflow").only("queued_at", "error", "workflow__name").in_bulk(ids)
     return [

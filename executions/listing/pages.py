@@ -88,7 +88,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListPage:
     """The rows of a page in order, and whether there are rows before and after it."""
 
     rows: list[Execution]
@@ -107,7 +107,7 @@ def page_of(
     limit: int,
     at: Position | None = None,
     backwards: bool = False,
-) -> Page:
+) -> ListPage:
     """Return the page after `at`, or the one before it; without `at`, the first or last one. `rows` are the fields to
     read of the executions."""
     order = sort.reversed if backwards else sort
@@ -118,7 +118,7 @@ def page_of(
         keys.reverse()
     positions = [Position(key, pk) for key, pk in keys]
     before, after = (more, at is not None) if backwards else (at is not None, more)
-    return Page(
+    return ListPage(
         rows=[found[pk] for _, pk in keys if pk in found],
         first=positions[0] if positions else None,
         last=positions[-1] if positions else None,
