@@ -59,7 +59,8 @@ def failure_groups(workspaces: Sequence[UUID], criteria: Criteria) -> list[Failu
     found = limited(lambda: list(groups[:MAX_GROUPS]), PATIENCE_MS)
     if found is None:
         return None
-    found = [group | {end: UUID(group[end]) for end in ("first", "last")} for group in found]
+    for group in found:
+        group |= {"first": UUID(group["first"]), "last": UUID(group["last"])}
     ids = {group[end] for group in found for end in ("first", "last")}
     rows = Execution.objects.select_related("workflow").only("queued_at", "error", "workflow__name").in_bulk(ids)
     return [
