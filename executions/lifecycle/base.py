@@ -11,7 +11,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from events.log import NewEvent
-from executions.domain.causes import cause_of
+from executions.domain.failure_causes import FailureCause
 from executions.domain.static_data import StaticChange
 from executions.domain.statuses import (
     ExecutionStatus,
@@ -24,6 +24,8 @@ from executions.models import Execution, ItemOutcome, NodeRun, Wait
 SOURCE = "executions.engine"
 OUTSIDE = "executions.lifecycle"
 """The source of events that no worker caused."""
+UNREAD = ("output", "inputs", "lineage", "exchange", "parameters", "attempts")
+"""Columns of node runs that can be large and that no status change reads."""
 NOT_HELD = "The execution has ended, or another worker holds its lease."
 
 
@@ -95,9 +97,14 @@ def about(run: NodeRun) -> dict[str, Any]:
     return {"node": run.node_id, "name": run.name, "node_type": run.node_type, "run_index": run.run_index}
 
 
+def without_response(error: dict[str, Any]) -> dict[str, Any]:
+    """Return the error of a node run as events carry it. The response stays on the node run."""
+    return {name: value for name, value in error.items() if name != "response"}
+
+
 def finish_without_lease(execution: Execution, status: ExecutionStatus, data: dict[str, Any]) -> list[NewEvent]:
     """End an execution that no worker holds. The caller has locked its row and saves it."""
-    runs = list(NodeRun.objects.filter(execution=execution).defer("output", "inputs", "lineage"))
+    runs = list(NodeRun.objects.filter(execution=execution).defer(*UNREAD))
     now = timezone.now()
     for run in runs:
         if not NodeRunStatus(run.status).ended:
@@ -114,8 +121,8 @@ def finish_without_lease(execution: Execution, status: ExecutionStatus, data: di
 
 def failure_fields(execution: Execution, error: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the columns of an execution that failed with this error, or took too long, by which failures are found."""
-    cause = cause_of(error)
-    return {"cause": cause.digest(str(execution.workflow_id)), "failed_node": cause.node[:100]}
+    cause = FailureCause.of_end(error)
+    return {"cause": cause.id_in(str(execution.workflow_id)), "failed_node": cause.node[:100]}
 
 
 def summary(execution: Execution, runs: Sequence[NodeRun], ended_at: datetime) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Count, Max, Min, TextField
 from django.db.models.functions import Cast
 
-from executions.domain.causes import FailureCause, cause_of
+from executions.domain.failure_causes import FailureCause
 from executions.listing.criteria import Criteria
 from executions.listing.patience import limited
 from executions.listing.selection import matching
@@ -66,7 +66,7 @@ def failure_groups(workspaces: Sequence[UUID], criteria: Criteria) -> list[Failu
     return [
         FailureGroup(
             group["cause"],
-            cause_of(rows[group["last"]].error),
+            FailureCause.of_end(rows[group["last"]].error),
             group["count"],
             group["workflow"],
             rows[group["last"]].workflow.name,

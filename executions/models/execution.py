@@ -78,7 +78,7 @@ class Execution(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="Of a failed execution: equal for failures alike (executions.domain.causes).",
+        help_text="Of a failed execution: equal for failures alike (executions.domain.failure_causes).",
     )
     failed_node = models.CharField(
         max_length=100, blank=True, default="", db_default="", help_text="The node that made the execution fail."

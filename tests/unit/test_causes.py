@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from executions.domain.causes import FailureCause, cause_of, normalised
+from executions.domain.failure_causes import FailureCause
+
+ERROR = {"node": "fetch", "type": "NodeError", "message": "No answer after 30 s."}
+
+
+def normalised(message: str) -> str:
+    cause = FailureCause.of({"message": message})
+    assert cause is not None
+    return cause.message
 
 
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
+        ("No order 0198c1de-7f3a-7b1c-8a52-0123456789ab.", "No order …."),
         (
-            "GET https://shop.example/orders/815?page=2 answered 503.",
-            "GET https://shop.example/orders/<n>?page=<n> answered <n>.",
+            "The field 'price' of \"order 7\" is missing, isn't it, didn't it",
+            "The field … of … is missing, isn't it, didn't it",
         ),
-        ("No order 0198c1de-7f3a-7b1c-8a52-0123456789ab.", "No order <id>."),
-        ("The field 'price' of \"order 7\" is missing, isn't it", "The field <text> of <text> is missing, isn't it"),
-        ("Key 5f2a9c01de is unknown", "Key <id> is unknown"),
+        ("Key 5f2a9c01de is unknown", "Key … is unknown"),
         ("decade facade", "decade facade"),
-        ("token sk_live_4eC39HqLyjWDarjtT1zdp7dc expired", "token <id> expired"),
-        ("mail to jo.doe+x@shop.example.com failed", "mail to <email> failed"),
-        ("at 12:30:05 took 1.5 s\n\n  twice", "at <n> took <n> s twice"),
+        ("token sk_live_4eC39HqLyjWDarjtT1zdp7dc expired", "token … expired"),
+        ("mail to jo.doe+x@shop.example.com failed", "mail to … failed"),
         ("", ""),
     ],
 )
@@ -29,15 +35,14 @@ def test_a_message_loses_what_differs_between_failures(message: str, expected: s
 
 
 def test_long_and_hostile_messages_are_bounded() -> None:
-    for message in ("'" * 100_000, "a@" * 50_000, "0a" * 50_000, '"' + "x" * 100_000, "1." * 50_000):
-        assert len(normalised(message)) <= 500
+    for message in ("'" * 100_000, "a@" * 50_000, "0a" * 50_000, '"' + "x" * 100_000, "1." * 50_000, "a1_" * 50_000):
+        assert len(normalised(message)) <= 300
 
 
 def test_a_cause_belongs_to_a_node_of_a_workflow() -> None:
-    error = {"node": "fetch", "type": "NodeError", "message": "No answer after 30 s."}
-    cause = cause_of(error)
-    assert cause == FailureCause("fetch", "NodeError", "No answer after <n> s.")
-    assert cause.digest("one") == cause_of(error | {"message": "No answer after 7 s."}).digest("one")
-    others = [cause.digest("two"), cause_of(error | {"node": "send"}).digest("one"), cause_of(None).digest("one")]
-    assert len({cause.digest("one"), *others}) == 4
-    assert len(cause.digest("one")) == 16
+    cause = FailureCause.of_end(ERROR)
+    assert cause == FailureCause("fetch", "NodeError", "No answer after … s.")
+    assert cause.id_in("one") == FailureCause.of_end(ERROR | {"message": "No answer after 7 s."}).id_in("one")
+    others = [FailureCause.of_end(error).id_in("one") for error in (ERROR | {"node": "send"}, None)]
+    assert len({cause.id_in("one"), cause.id_in("two"), *others}) == 4
+    assert len(cause.id_in("one")) == 16

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0019_indexes_of_lists")]
+    dependencies = [("executions", "0020_indexes_of_lists")]
 
     operations = [
         migrations.AddField(
@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 default="",
                 db_default="",
-                help_text="Of a failed execution: equal for failures alike (executions.domain.causes).",
+                help_text="Of a failed execution: equal for failures alike (executions.domain.failure_causes).",
             ),
         ),
         migrations.AddField(

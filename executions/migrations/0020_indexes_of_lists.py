@@ -31,7 +31,7 @@ def built(index: models.Index) -> list[migrations.operations.base.Operation]:
 class Migration(migrations.Migration):
     atomic = False  # CREATE INDEX CONCURRENTLY
 
-    dependencies = [("executions", "0018_rerun_choices")]
+    dependencies = [("executions", "0019_parameters_and_attempts")]
 
     operations = [
         *[operation for index in INDEXES for operation in built(index)],

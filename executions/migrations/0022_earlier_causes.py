@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
-from executions.domain.causes import cause_of
+from executions.domain.failure_causes import FailureCause
 
 BATCH = 500
 FAILED = ["failed", "timed_out"]
@@ -26,8 +26,8 @@ def fill(apps: Any, schema_editor: Any) -> None:
     last = None
     while batch := list((failures.filter(pk__lt=last) if last else failures).only("workflow_id", "error")[:BATCH]):
         for row in batch:
-            cause = cause_of(row.error)
-            row.cause, row.failed_node = cause.digest(str(row.workflow_id)), cause.node[:100]
+            cause = FailureCause.of_end(row.error)
+            row.cause, row.failed_node = cause.id_in(str(row.workflow_id)), cause.node[:100]
         executions.bulk_update(batch, ["cause", "failed_node"])
         last = batch[-1].pk
 
@@ -41,7 +41,7 @@ def built(index: models.Index) -> list[migrations.operations.base.Operation]:
 class Migration(migrations.Migration):
     atomic = False  # CREATE INDEX CONCURRENTLY, and one transaction for each batch
 
-    dependencies = [("executions", "0020_causes")]
+    dependencies = [("executions", "0021_causes")]
 
     operations = [
         migrations.RunPython(fill, migrations.RunPython.noop),
