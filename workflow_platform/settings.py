@@ -98,7 +98,7 @@ REDIS_SENTINEL_PASSWORD = env.str("REDIS_SENTINEL_PASSWORD", "")
 REDIS_PUBSUB_URL = _read_url("REDIS_PUBSUB_URL", "")
 
 INSTALLED_APPS = [
-    "daphne",
+    # Not "daphne": it would add only its `runserver`, and have every worker and command load the web server.
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
