@@ -64,11 +64,11 @@ async function showSimilar(root, path, runIndex) {
   root.textContent = "Looking for the same failure in recent executions…";
   try {
     const found = await fetchJson(`${path}similar-failures/?run_index=${runIndex}`);
-    const all = element(
-      "a",
-      { class: "link", href: `/?workflow=${found.workflow}&status=failed` },
-      "All failed executions",
-    );
+    const failed = `/?workflow=${found.workflow}&status=failed`;
+    const [href, label] = found.count > 1
+      ? [`/?cause=${found.cause}`, "All of them"]
+      : [failed, "All failed executions"];
+    const all = element("a", { class: "link", href }, label);
     if (found.count <= 1) {
       const text = `No other of the last ${counted(found.examined, "execution")} of this workflow failed like this. `;
       return root.replaceChildren(text, all);
