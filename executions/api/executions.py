@@ -235,7 +235,7 @@ class ExecutionViewSet(RerunActions):
     def similar(self, request: Request, pk: str, node: str) -> Response:
         """Return how many of the last 1,000 executions of the workflow failed for the same cause as the node run: the
         same node, type and message, apart from numbers, ids, addresses and quoted texts. `executions` are the newest
-        others. The cause is null if it has not failed."""
+        others, and `cause` filters lists of executions. It is null if the node run has not failed."""
         query = RunFilterSerializer.of(request).validated_data
         execution, run = self._node_run(request, pk, node, query["run_index"])
         return Response(similar_failures(execution, run.error))
