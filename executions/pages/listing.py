@@ -16,6 +16,7 @@ from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, Mode, Trigger, Workflow
 from workflow_platform.core import charts
 from workflow_platform.core.accounts.models import User
+from workflow_platform.core.accounts.workspace_choice import in_shown_workspace
 from workflow_platform.core.api.page_filters import PageFilters
 
 FAILED = [ExecutionStatus.FAILED.value, ExecutionStatus.TIMED_OUT.value]
@@ -79,9 +80,8 @@ def listed(user: User) -> QuerySet[Execution]:
 def activity(user: User, workflow_id: UUID | None = None) -> dict[str, Any]:
     """Count the active live executions, and those that ended in the last hour, by minute: `{running, queued, waiting,
     completed, failed, success, chart}`. `success` is a percentage; None if no execution ended."""
-    executions = Execution.objects.visible_to(user).live().order_by()
-    if workflow_id:
-        executions = executions.filter(workflow_id=workflow_id)
+    executions: QuerySet[Execution] = Execution.objects.visible_to(user).live().order_by()
+    executions = executions.filter(workflow_id=workflow_id) if workflow_id else in_shown_workspace(executions, user)
     now = timezone.now()
     active = dict(executions.filter(status__in=UNENDED).values_list("status").annotate(Count("pk")))
     minutes: list[Any] = list(

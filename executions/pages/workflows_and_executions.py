@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
@@ -33,7 +34,7 @@ from executions.workflows.shown_definitions import for_viewers, settings_for_vie
 from webhooks.models import Delivery
 from workflow_platform.core.accounts.models import Role, User, Workspace
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
-from workflow_platform.core.accounts.workspace_choice import offered
+from workflow_platform.core.accounts.workspace_choice import in_shown_workspace, offered
 from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 from workflow_platform.core.requests.hooks_host import hooks_url
 
@@ -69,7 +70,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     head = log.head(FEED)
     user = _user(request)
     filters = ExecutionFilters(request.GET, user)
-    query = filters.filter(listed(user))
+    query = filters.filter(_listed(user, filters))
     before = uuid_or_none(request.GET.get("before"))
     page = list((query.filter(pk__lt=before) if before else query)[: LISTED + 1])
     executions = page[:LISTED]
@@ -90,6 +91,11 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     return render(request, "executions/dashboard.html", context)
 
 
+def _listed(user: User, filters: ExecutionFilters) -> QuerySet[Execution]:
+    """Return the executions of the chosen workspace; those of any workspace for a filter by workflow, which has one."""
+    return listed(user) if "workflow" in filters.chosen() else in_shown_workspace(listed(user), user)
+
+
 @login_required
 def rows(request: HttpRequest) -> HttpResponse:
     """The rows of the executions `ids` and the counters, for a live list.
@@ -98,7 +104,8 @@ def rows(request: HttpRequest) -> HttpResponse:
     """
     user = _user(request)
     ids = [pk for text in request.GET.get("ids", "").split(",") if (pk := uuid_or_none(text))][:MOST_ROWS]
-    executions = list(ExecutionFilters(request.GET, user).filter(listed(user)).filter(pk__in=ids))
+    filters = ExecutionFilters(request.GET, user)
+    executions = list(filters.filter(_listed(user, filters)).filter(pk__in=ids))
     context = {
         "executions": executions,
         "removed": set(ids) - {execution.pk for execution in executions},
@@ -119,7 +126,7 @@ def workflows(request: HttpRequest) -> HttpResponse:
     editable = {workspace.pk for workspace in editor_of}
     types = node_types()
     rows = []
-    for row in workflows_with_runs(user, text)[:200]:
+    for row in in_shown_workspace(workflows_with_runs(user, text), user)[:200]:
         nodes = row.latest_version.nodes if row.latest_version else []
         triggers = [
             types[node["type"]].label for node in nodes if node["type"] in types and types[node["type"]].trigger
