@@ -184,6 +184,7 @@ def create_token(page: Page, name: str, scope: str) -> str:
     page.get_by_label("Name").fill(name)
     page.locator(f"input[name=scopes][value={scope}]").check()
     page.get_by_role("button", name="Create token").click()
+    expect(page.locator("#secret-value")).to_contain_text("wfp_")
     token = page.locator("#secret-value").inner_text()
     page.get_by_role("button", name="I've saved it").click()
     expect(page.locator(".things > li", has_text=name)).to_contain_text("never used")
