@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from events.log import reading
 from executions import lifecycle
+from executions.api.children import ChildrenActions
 from executions.api.item_lineage import item_lineage
 from executions.api.reruns import RerunActions
 from executions.api.serializers import (
@@ -42,7 +43,7 @@ from workflow_platform.core.secrets.secret_names import masked
 MOST_RUNS = 10_000
 
 
-class ExecutionViewSet(RerunActions):
+class ExecutionViewSet(ChildrenActions, RerunActions):
     serializer_class = ExecutionSerializer
     queryset = Execution.objects.none()
     lookup_value_regex = "[0-9a-f-]{36}"

@@ -1,4 +1,5 @@
 /** The input, the output and the facts of one node run. */
+import { ChildrenView } from "./children.js";
 import { filesView } from "./files.js";
 import { elapsed } from "./fold.js";
 import { itemsView } from "./json_view.js";
@@ -9,6 +10,8 @@ import { copyAndTell } from "./toast.js";
 /** @import { GraphNode, Run, State } from "./types.js" */
 /** @typedef {[State, string, number, number]} Shown the arguments of `show` */
 
+const STARTS_EXECUTIONS = "execute_workflow";
+
 export class Inspector {
   #shown = "";
   /** @type {string | null} the node whose items are being fetched */
@@ -16,6 +19,8 @@ export class Inspector {
   /** @type {Shown | null} what to show afterwards */
   #next = null;
   #sides = element("div", { class: "sides" });
+  /** @type {ChildrenView} */
+  #children;
 
   /**
    * @param {HTMLElement} root
@@ -31,6 +36,7 @@ export class Inspector {
     this.onChoose = onChoose;
     this.onStep = onStep;
     this.nodes = new Map(nodes.map((node) => [node.id, node]));
+    this.#children = new ChildrenView(execution);
   }
 
   /**
@@ -43,6 +49,10 @@ export class Inspector {
    */
   async show(state, nodeId, runIndex, now) {
     const run = state.runs.get(`${nodeId}#${runIndex}`);
+    if (run?.type === STARTS_EXECUTIONS) {
+      const version = [run.status, run.attempt, run.progress?.completed, state.endedAt].join("#");
+      this.#children.show(nodeId, runIndex, version);
+    }
     const latest = state.nodes.get(nodeId)?.runIndex;
     const key = [nodeId, runIndex, run?.status, run?.attempt, latest, state.endedAt].join("#");
     if (key === this.#shown) return;
@@ -78,7 +88,7 @@ export class Inspector {
   /** @param {State} state @param {string} nodeId @param {Run | undefined} run @param {number} now */
   #draw(state, nodeId, run, now) {
     const parts = run
-      ? [...this.#origin(run), ...this.#problems(run), this.#facts(run, now), this.#sides]
+      ? [...this.#origin(run), ...this.#problems(run), this.#facts(run, now), ...this.#started(run), this.#sides]
       : [element("p", { class: "empty" }, state.endedAt ? "This node did not run." : "This node has not run yet.")];
     this.root.replaceChildren(this.#head(state, nodeId, run), element("div", { class: "inspected" }, ...parts));
   }
@@ -114,6 +124,11 @@ export class Inspector {
       : "an execution that was deleted";
     const text = element("span", {}, "Output reused from ", source, ".");
     return [element("p", { class: "notice reused-note" }, icon("copy", 14), text)];
+  }
+
+  /** @param {Run} run */
+  #started(run) {
+    return run.type === STARTS_EXECUTIONS && !run.reusedFrom ? [this.#children.root] : [];
   }
 
   /** @param {Run} run */
