@@ -24,7 +24,7 @@ def test_the_monitor_lists_the_executions_that_a_node_started(platform: Platform
     until(platform, execution)
     page.locator("#graph .node", has_text="Call").click()
     listed = page.get_by_role("region", name="Executions started by this node")
-    expect(listed.get_by_role("heading")).to_contain_text("22 completed · 2 failed")
+    expect(listed.get_by_role("heading")).to_contain_text("21 completed · 3 failed")
     expect(listed.get_by_role("listitem")).to_have_count(20)
     listed.get_by_role("button", name="Show more").click()
     expect(listed.get_by_role("listitem")).to_have_count(24)
