@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.answering import answering
 from tests.conftest import Platform
-from tests.executing import events, execute, look, output, query, save, until
+from tests.executing import events, execute, output, query, save, until
 from tests.folding import check_history
 from tests.integration.test_sub_workflows import child_workflow
 from tests.workflows import edge, node
@@ -101,8 +101,8 @@ def test_a_node_that_stops_ends_its_execution_and_the_children_that_run(platform
 def test_a_cancellation_reaches_all_children_and_starts_none(platform: Platform) -> None:
     child = child_workflow(platform, node("pause", "wait", seconds=3600))
     execution = execute(platform, each_workflow(platform, child, at_once=3), *items(5))
+    until(platform, execution, "waiting")
     wait_until(lambda: started(platform, execution)["counts"].get("waiting") == 3, "Three waiting children")
-    assert look(platform, execution)["status"] == "waiting"
     platform.request("POST", f"/api/executions/{execution}/cancel/", json={})
     assert until(platform, execution)["status"] == "cancelled"
     wait_until(lambda: started(platform, execution)["counts"] == {"cancelled": 3}, "Three cancelled children")
