@@ -4,7 +4,7 @@ from workflow_platform.core.ordered_json import OrderedJSONField
 
 
 class Migration(migrations.Migration):
-    dependencies = [("executions", "0019_parameters_and_attempts")]
+    dependencies = [("executions", "0022_earlier_causes")]
 
     operations = [
         migrations.CreateModel(
