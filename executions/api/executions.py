@@ -45,8 +45,9 @@ from executions.models import Execution, NodeRun
 from executions.nodes import exchanges
 from executions.pages.similar_failures import similar_failures
 from executions.traces.trace import Focus, trace
-from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.accounts.models import Role, TokenScope
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.token_scopes import ELSE
 from workflow_platform.core.api.problems import Problem
 from workflow_platform.core.secrets.secret_names import masked
 
@@ -58,6 +59,7 @@ class ExecutionViewSet(RerunActions):
     queryset = Execution.objects.none()
     pagination_class = ExecutionPages
     lookup_value_regex = "[0-9a-f-]{36}"
+    token_scopes = {ELSE: TokenScope.RUN}
 
     def get_queryset(self) -> QuerySet[Execution]:
         return Execution.objects.visible_to(self.request.user).select_related("workflow", "version", "stream")

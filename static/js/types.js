@@ -128,6 +128,8 @@
  * @property {string} id (delivery)
  * @property {CredentialType[] & Record<string, string>} types (credentials: a list; webhooks: by event type)
  * @property {RetryPreset[]} presets (webhooks)
+ * @property {string} workspace (workspace)
+ * @property {string} name (workspace)
  */
 
 export {};
