@@ -15,14 +15,24 @@ from typing import Any, Protocol
 import orjson
 import quickjs
 
+from executions.domain.error_texts import DEPTH_ERROR, explained
 from executions.domain.expression_ends import expressions_in
 from executions.domain.extension_calls import extended
 from executions.domain.items import Items, PackedItems
-from executions.domain.javascript import source
+from executions.domain.javascript import prelude, source
+from executions.domain.node_references import with_node_names
 from executions.domain.pairing import PairingData, uses_pairing
 from executions.domain.passed_on import passed_on
 from executions.domain.plain_paths import NOT_PLAIN
-from executions.domain.words import LOADER, MISSING, Words, asks_about_nodes, may_give_promise, without_escapes
+from executions.domain.words import (
+    LOADER,
+    MISSING,
+    Words,
+    asks_about_nodes,
+    may_give_promise,
+    names_lists,
+    without_escapes,
+)
 from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox import javascript
 
@@ -35,7 +45,9 @@ OUT_OF_TIME = "!InternalError: interrupted"
 LOADING_SECONDS = 0.05
 """The CPU seconds for loading words that are not counted against a budget."""
 
-PRELUDE = source("prelude")
+PRELUDE = prelude()
+ITEM_LISTS = source("item_lists")
+"""The script of `$("X")`, `$input`, `$node` and `$items`."""
 
 # For the worker's process. In a sandbox process the kernel stops endless code, and authors see line numbers in stacks.
 _ENGINE_ERRORS = source("engine_errors")
@@ -43,6 +55,9 @@ _ENGINE_ERRORS = source("engine_errors")
 
 class ExpressionError(Exception):
     """An expression or code did not return a value; the message explains why."""
+
+    path = ""
+    """Where the expression is in the value that was resolved, such as `.fields.name`."""
 
 
 @dataclass(slots=True)
@@ -55,8 +70,8 @@ class ExpressionScope:
     workflow: dict[str, Any] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
     surroundings: dict[str, Any] = field(default_factory=dict)
-    """`timezone`, and `about`: what `$runIndex`, `$prevNode`, `$("X").isExecuted` and others are, or a function that
-    returns it for a source."""
+    """`timezone`; `about`: what `$runIndex`, `$prevNode`, `$("X").isExecuted` and others are, or a function that
+    returns it for a source; `names`: the ids and names of the workflow's nodes, for errors."""
     pairings: Mapping[str, Callable[[], PairingData]] = field(default_factory=dict)
     """By node: its items that `items` came from."""
 
@@ -81,6 +96,14 @@ class ExpressionScope:
             return {}
         text = without_escapes(source)
         return {name: pairing() for name, pairing in self.pairings.items() if name in text}
+
+
+LINES_BEFORE = 1
+"""The lines that `__function` puts before an expression."""
+
+
+def _shortened(shown: str) -> str:
+    return shown if len(shown) <= 200 else shown[:200] + "…"
 
 
 def first_line(error: BaseException | str) -> str:
@@ -143,6 +166,7 @@ class Evaluator:
         self._memory_limit = min(memory_limit, budget.memory_bytes) if budget else memory_limit
         self._budget = budget
         self._context: quickjs.Context | None = None
+        self._has_lists = False
         self._known: set[str] = set()
         self._paired: set[str] = set()
         self._functions: dict[str, Any] = {}
@@ -161,10 +185,17 @@ class Evaluator:
         if isinstance(value, str):
             return self._resolve_string(value, item_index) if "{{" in value else value
         if isinstance(value, dict):
-            return {key: self.resolve(inner, item_index) for key, inner in value.items()}
+            return {key: self._resolve_part(inner, item_index, f".{key}") for key, inner in value.items()}
         if isinstance(value, list):
-            return [self.resolve(inner, item_index) for inner in value]
+            return [self._resolve_part(inner, item_index, f"[{index}]") for index, inner in enumerate(value)]
         return value
+
+    def _resolve_part(self, value: Any, item_index: int, step: str) -> Any:
+        try:
+            return self.resolve(value, item_index)
+        except ExpressionError as error:
+            error.path = step + error.path
+            raise
 
     def _resolve_string(self, template: str, item_index: int) -> Any:
         if (places := self._places.get(template)) is None:
@@ -191,7 +222,7 @@ class Evaluator:
             if function is None:
                 function = self._compile(source)
                 if isinstance(function, str):
-                    raise self._failure(function[1:], shown)
+                    raise self._failure(function[1:], shown, source)
                 self._functions[source] = function
             text = self._settled(str(function(item_index)))
             while (text.startswith("!") or "catch" in source) and self._add_missing():
@@ -199,16 +230,18 @@ class Evaluator:
                 began = time.thread_time()
                 text = self._settled(str(function(item_index)))
             if text.startswith("!"):
-                raise self._failure(text[1:], shown)
+                raise self._failure(text[1:], shown, source)
             return exact_json.read(text)
         except quickjs.JSException as error:
-            raise self._failure(str(error), shown) from None
+            raise self._failure(str(error), shown, source) from None
         except MemoryError:
             raise self._failure("out of memory", shown) from None
         except UnicodeDecodeError:
             raise ExpressionError(f"{shown}: the error has a text that is not Unicode.") from None
         except (exact_json.NotJson, TypeError) as error:
-            raise ExpressionError(f"{shown}: the result is not a JSON value ({error}).") from None
+            too_deep = str(error).startswith("depth limit")
+            problem = DEPTH_ERROR if too_deep else f"the result is not a JSON value ({error})"
+            raise ExpressionError(f"{_shortened(shown)}: {problem}.") from None
         finally:
             self._spend(cpu_seconds=time.thread_time() - began)
 
@@ -224,7 +257,7 @@ class Evaluator:
         return text
 
     def _forget_context(self) -> None:
-        self._context, self._loader, self._asked = None, None, ""
+        self._context, self._loader, self._asked, self._has_lists = None, None, "", False
         self._words = Words(self.scope.surroundings.get("timezone") or "UTC")
         self._known.clear()
         self._paired.clear()
@@ -246,13 +279,13 @@ class Evaluator:
             # QuickJS counts the CPU time of the whole process. Stopping early only moves the work to a sandbox process.
             self._context.set_time_limit(min(self._time_limit, self._budget.cpu_seconds))
 
-    def _failure(self, error: str, shown: str) -> Exception:
+    def _failure(self, error: str, shown: str, source: str = "") -> Exception:
         """Return the exception for an error of QuickJS."""
-        shown = shown if len(shown) <= 200 else shown[:200] + "…"
-        message = first_line(error)
+        shown, message = _shortened(shown), first_line(error)
         timed_out = "interrupted" in message
         if not timed_out and "out of memory" not in message and message not in {"null", ""}:
-            return ExpressionError(f"{shown}: {message}")
+            message = explained(error, extended(source), LINES_BEFORE) if source else message
+            return ExpressionError(f"{shown}: {with_node_names(message, self.scope.surroundings.get('names'))}")
         if self._budget is not None:
             return BudgetExceeded(BudgetExceeded.__doc__)
         limit = f"{self._time_limit:g} s" if timed_out else f"{self._memory_limit // 2**20} MiB"
@@ -264,6 +297,9 @@ class Evaluator:
         The time limit restarts with each call. An error, here or from the function, is a text that begins with "!".
         """
         context = self._ensure_context()
+        if not self._has_lists and names_lists(source):
+            self._has_lists = True
+            context.eval(ITEM_LISTS)
         if asks_about_nodes(source):
             self._asked += source
             self._assign("__about", self.scope.surroundings_in(self._asked).get("about", {"nodes": {}}))

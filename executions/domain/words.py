@@ -62,8 +62,13 @@ _GROUPS: Final[dict[str, _Group]] = {
     "hashes": _Group(_methods("hashes"), ("hashes",), ("text_methods",)),
     "helpers": _Group(re.compile(r"\$(?:if|ifEmpty|min|max|not|average)\b|\b(?:numberList|zip)\("), ("helper_words",)),
     "nodes": _Group(
-        re.compile(r"\$(?:runIndex|prevNode|parameter|nodeVersion|nodeId)\b|\.(?:isExecuted|params)\b"), ("node_words",)
+        re.compile(
+            r"\$(?:runIndex|prevNode|parameter|nodeVersion|nodeId)\b|\.(?:isExecuted|params|parameter|context|runIndex)\b"
+        ),
+        ("node_words",),
     ),
+    "files": _Group(re.compile(r"\bbinary\b"), ("file_words",)),
+    "old_words": _Group(re.compile(r"\$(?:data|position|executionId|resumeWebhookUrl|mode)\b"), ("old_words",)),
     "urls": _Group(re.compile(r"\bURL(?:SearchParams)?\b"), ("url_words",), ("bytes",)),
     "locale_numbers": _Group(
         re.compile(r"\bIntl\b|\btoLocaleString\b|\blocaleCompare\b|\bsetLocale\b|\blocale\s*:"), ("locale_numbers",)
@@ -78,9 +83,17 @@ _GROUPS: Final[dict[str, _Group]] = {
     "promises": _Group(re.compile(r"\b(?:Promise|async|import)\b"), ("promise_words",)),
     "code": _Group(re.compile(r"(?<![.\w$])items?\b"), ("code_words",)),
     "static_data": _Group(re.compile(r"\$getWorkflowStaticData\b"), ("static_words",)),
-    "absent": _Group(re.compile(r"\b(?:setTimeout|setInterval|setImmediate|fetch|require)\s*\("), ("absent_words",)),
+    "absent": _Group(
+        re.compile(
+            r"\b(?:setTimeout|setInterval|setImmediate|fetch|require)\s*\(|(?<![.\w$])crypto\s*\."
+            r"|\$(?:env|secrets|pageCount|response|request|webhookId|agentInfo|self|fromAI|getPairedItem|evaluateExpression)\b"
+            r"|\$item\s*\("
+        ),
+        ("absent_words",),
+    ),
     "jmespath": _Group(re.compile(r"\$jmes[pP]ath\b"), ("jmespath",)),
 }
+_LISTS = re.compile(r"\$(?![\w{$])|\$(?:node|items|input)\b")
 _NAME = re.compile(r"""["'`]([A-Za-z]\w*(?:/[\w+-]+){0,2})["'`]""")
 _LOCALE = re.compile(
     r"""["'`]([a-z]{2,3}-[A-Za-z]{2,4}(?:-[A-Za-z]{2})?)["'`]"""
@@ -98,6 +111,11 @@ def without_escapes(source: str) -> str:
 def _unescaped(match: re.Match[str]) -> str:
     code = match[1] or match[2] or match[3]
     return chr(min(int(code, 16), 0x10FFFF)) if code else match[4]
+
+
+def names_lists(source: str) -> bool:
+    """Return whether a source needs the script of `$("X")`, `$input`, `$node` and `$items`."""
+    return _LISTS.search(source) is not None or any(_GROUPS[name].words.search(source) for name in ("nodes", "files"))
 
 
 def asks_about_nodes(source: str) -> bool:

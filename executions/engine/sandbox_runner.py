@@ -16,6 +16,7 @@ from executions.domain.errors import NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionError, ExpressionScope
 from executions.domain.items import PACKED_BYTES, Items, PackedItems, chunks_of
 from executions.domain.lineage import MAX_ORIGINS
+from executions.domain.node_references import with_node_names
 from executions.nodes.base import NodeContext, NodeResult, NodeType
 from executions.nodes.file_access import FileReader
 from executions.nodes.item_outcomes import ItemError
@@ -63,7 +64,8 @@ def _result(reply: Reply, context: NodeContext[Any]) -> NodeResult:
     for level, message in head["logs"]:
         context.log(level, message)
     if "error" in head:
-        raise NodeError(head["error"], retryable=head["retryable"])
+        names = context.evaluator.scope.surroundings.get("names")
+        raise NodeError(with_node_names(head["error"], names), retryable=head["retryable"])
     if "bug" in head:
         logger.error(
             "node %s raised an unexpected error in a sandbox process; its attempt fails:\n%s",
@@ -115,7 +117,9 @@ class FallbackEvaluator:
             self._replies = dict(enumerate(self._resolve_batch(value, item_index), item_index))
         reply = orjson.loads(self._replies[item_index])
         if "error" in reply:
-            raise ExpressionError(reply["error"])
+            failure = ExpressionError(with_node_names(reply["error"], self.scope.surroundings.get("names")))
+            failure.path = reply["path"]
+            raise failure
         return reply["value"]
 
     def _resolve_batch(self, value: Any, first: int) -> list[bytes]:

@@ -198,7 +198,7 @@ class NodeContext(Generic[P]):
         try:
             return self.parameters_type.model_validate(self.evaluator.resolve(self.node.parameters, item_index))
         except ExpressionError as error:
-            raise NodeError(str(error)) from None
+            raise NodeError(f"parameters{error.path}: {error}") from None
         except ValidationError as error:
             first = first_error(error, "parameters").removesuffix(".")
             raise NodeError(f"{first} (item {item_index}).") from None

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import orjson
 import quickjs
 
-from executions.domain.expressions import PENDING, PRELUDE, STACK_LIMIT_BYTES, first_line, settled
+from executions.domain.error_texts import explained
+from executions.domain.expressions import ITEM_LISTS, PENDING, PRELUDE, STACK_LIMIT_BYTES, first_line, settled
 from executions.domain.items import PACKED_BYTES, Item, NotStorable, chunks_of, sample_of
 from executions.domain.javascript import source
 from executions.domain.lineage import MAX_ORIGINS, Origins, limited
@@ -109,7 +110,7 @@ class Evaluation:
         self._context = javascript.context(
             seconds=_STATE_SECONDS, memory_bytes=_SPARE_BYTES, stack_bytes=STACK_LIMIT_BYTES
         )
-        self._context.eval(PRELUDE)
+        self._context.eval(PRELUDE + ITEM_LISTS)
         self._context.eval(_DRIVER)(LOG_LINES, LOG_CHARACTERS)
         self._run, self._state = self._context.get("__run"), self._context.get("__state")
         self._result = self._context.get("__result")
@@ -190,7 +191,7 @@ class Evaluation:
         elif message == "InternalError: out of memory" or message in {"null", ""}:
             outcome.kind = "memory"
         else:
-            outcome.kind, outcome.error = "code", message[:ERROR_CHARACTERS]
+            outcome.kind, outcome.error = "code", _explained(error, request.code)
         outcome.line = _line(error, request.code)
 
     def _add_state(self, outcome: EvaluationOutcome, request: Request) -> None:
@@ -203,7 +204,7 @@ class Evaluation:
             outcome.dropped, outcome.item = int(state["dropped"]), int(state["item"])
             outcome.origins = [each if type(each) is int else None for each in state["origins"][:MAX_ORIGINS]]
             outcome.failures = [
-                (int(item), first_line(text) or "The item failed.", _line(text, request.code))
+                (int(item), _explained(text, request.code) or "The item failed.", _line(text, request.code))
                 for item, text in state["failures"][: max(0, request.each)]
             ]
         except (quickjs.JSException, MemoryError, ValueError, TypeError, KeyError):
@@ -292,6 +293,12 @@ def _log_line(level: str, message: str) -> tuple[str, str]:
     if level not in LEVELS:
         raise ValueError(level)
     return level, message[:LOG_CHARACTERS].replace("\0", "\ufffd")
+
+
+def _explained(error: str, code: str) -> str:
+    """Return the error in one line, with what the code says about it."""
+    begin = "async function () {" if uses_await(code) else "function () {"
+    return explained(error, code, LINES_BEFORE, first_column=len(begin) + 2)[:ERROR_CHARACTERS]
 
 
 def _line(stack: str, code: str) -> int:
