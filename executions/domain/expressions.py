@@ -16,6 +16,7 @@ import orjson
 import quickjs
 
 from executions.domain.error_texts import DEPTH_ERROR, explained
+from executions.domain.exact_integers import AmbiguousInteger, KnownIntegers, has_large
 from executions.domain.expression_ends import expressions_in
 from executions.domain.extension_calls import extended
 from executions.domain.items import Items, PackedItems
@@ -106,6 +107,10 @@ def _shortened(shown: str) -> str:
     return shown if len(shown) <= 200 else shown[:200] + "…"
 
 
+def _json_of(value: Any) -> str:
+    return (value.text() if isinstance(value, PackedItems) else orjson.dumps(value)).decode()
+
+
 def first_line(error: BaseException | str) -> str:
     return str(error).strip().split("\n")[0]
 
@@ -168,6 +173,8 @@ class Evaluator:
         self._context: quickjs.Context | None = None
         self._has_lists = False
         self._known: set[str] = set()
+        self._integers: tuple[int, KnownIntegers] | None = None
+        """The number of nodes whose outputs were read, and the integers of what was read."""
         self._paired: set[str] = set()
         self._functions: dict[str, Any] = {}
         self._asked = ""
@@ -231,11 +238,14 @@ class Evaluator:
                 text = self._settled(str(function(item_index)))
             if text.startswith("!"):
                 raise self._failure(text[1:], shown, source)
-            return exact_json.read(text)
+            value = exact_json.read(text)
+            return self._exact(value, source, item_index) if has_large(text) else value
         except quickjs.JSException as error:
             raise self._failure(str(error), shown, source) from None
         except MemoryError:
             raise self._failure("out of memory", shown) from None
+        except AmbiguousInteger as error:
+            raise ExpressionError(f"{_shortened(shown)}: {error}.") from None
         except UnicodeDecodeError:
             raise ExpressionError(f"{shown}: the error has a text that is not Unicode.") from None
         except (exact_json.NotJson, TypeError) as error:
@@ -244,6 +254,17 @@ class Evaluator:
             raise ExpressionError(f"{_shortened(shown)}: {problem}.") from None
         finally:
             self._spend(cpu_seconds=time.thread_time() - began)
+
+    def _exact(self, value: Any, source: str, item_index: int) -> Any:
+        """Return the value, with the integers beyond 2^53 that JavaScript only passed on. Raises AmbiguousInteger."""
+        items = self.scope.items
+        item = items[item_index] if item_index < len(items) else None
+        if not names_lists(source):
+            return KnownIntegers(map(_json_of, [item, self.scope.vars])).restored(value, item)
+        if self._integers is None or self._integers[0] != len(self._known):
+            given = [items, self.scope.vars, *(self.scope.nodes[name]() for name in self._known)]
+            self._integers = len(self._known), KnownIntegers(map(_json_of, given))
+        return self._integers[1].restored(value, item)
 
     def _settled(self, text: str) -> str:
         """Return what came of a promise if `text` says that there is one; else the text."""
@@ -369,11 +390,11 @@ class Evaluator:
 
     def _assign(self, name: str, value: Any) -> None:
         assert self._context is not None
-        text = value.text() if isinstance(value, PackedItems) else orjson.dumps(value)
+        text = _json_of(value)
         self._spend(bytes=len(text))
         try:
             # Parsed as JSON and not as source: ten times faster, and `__proto__` is an ordinary field.
-            self._context.set(name, self._context.parse_json(text.decode()))
+            self._context.set(name, self._context.parse_json(text))
         except (quickjs.JSException, MemoryError) as error:
             if self._budget is not None:
                 raise BudgetExceeded(BudgetExceeded.__doc__) from None

@@ -81,7 +81,7 @@ _GROUPS: Final[dict[str, _Group]] = {
     "locale_order": _Group(re.compile(r"\blocaleCompare\b|\bCollator\b"), ("locale_order",), ("locale_numbers",)),
     "number_format": _Group(re.compile(r',"format",'), ("number_format",), ("extension_calls", "locale_numbers")),
     "promises": _Group(re.compile(r"\b(?:Promise|async|import)\b"), ("promise_words",)),
-    "code": _Group(re.compile(r"(?<![.\w$])items?\b"), ("code_words",)),
+    "code": _Group(re.compile(r"(?:(?<![.\w$])|(?<=\.\.\.))items?\b"), ("code_words",)),
     "static_data": _Group(re.compile(r"\$getWorkflowStaticData\b"), ("static_words",)),
     "absent": _Group(
         re.compile(
@@ -172,10 +172,11 @@ class Words:
         self._loaded = set[str]() if for_code else {"code"}
         self._zones, self._locales = set[str](), set[str]()
 
-    def needed_by(self, text: str) -> list[str]:
-        """Return the scripts to run before `text`, and count them as loaded."""
-        scripts = list[str]()
-        for group in groups_in(text):
+    def needed_by(self, text: str, *, has_files: bool = False) -> list[str]:
+        """Return the scripts to run before `text`, and count them as loaded. `has_files`: the items have files, which
+        `{...item}` copies."""
+        scripts, groups = list[str](), groups_in(text)
+        for group in (*groups, "files") if has_files else groups:
             if group not in self._loaded:
                 self._loaded.add(group)
                 scripts += scripts_of(group)

@@ -156,6 +156,7 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
         "hook_base": f"{hooks_url()}/hooks/" if settings.HOOKS_HOST else request.build_absolute_uri("/hooks/"),
         "executions": listed(user).filter(workflow=row)[:RECENT],
         "can_run": can_run,
+        "default_timezone": settings.WORKFLOW_TIME_ZONE,
         "page_data": {
             "workflow": str(row.pk),
             "graph": graph_data(version),

@@ -14,6 +14,7 @@ import orjson
 import quickjs
 
 from executions.domain.error_texts import explained
+from executions.domain.exact_integers import AmbiguousInteger, KnownIntegers, has_large
 from executions.domain.expressions import ITEM_LISTS, PENDING, PRELUDE, STACK_LIMIT_BYTES, first_line, settled
 from executions.domain.items import PACKED_BYTES, Item, NotStorable, chunks_of, sample_of
 from executions.domain.javascript import source
@@ -147,11 +148,14 @@ class Evaluation:
         except UnicodeDecodeError:
             outcome.kind, outcome.error = "code", "The code threw a text that is not Unicode"
         self._add_state(outcome, request)
+        if not outcome.kind:
+            _make_exact(outcome, request)
         return outcome
 
     def _load(self, request: Request) -> None:
         words = Words(request.surroundings.get("timezone") or "UTC", for_code=True)
-        if scripts := words.needed_by(request.code) + request.further(words):
+        has_files = '"$binary"' in request.words["__items"]
+        if scripts := words.needed_by(request.code, has_files=has_files) + request.further(words):
             load = self._context.eval(LOADER)
             if request.looks_for_locales:
                 load(LOOK_FOR_LOCALES)
@@ -287,6 +291,19 @@ def _request(parts: list[bytes]) -> Request:
         nodes={name: next(texts) for name in head["nodes"]},
         surroundings=head["surroundings"],
     )
+
+
+def _make_exact(outcome: EvaluationOutcome, request: Request) -> None:
+    """Restore the integers beyond 2^53 that the code only passed on."""
+    static = exact_json.write(outcome.static_data).decode() if outcome.static_data else ""
+    if not (has_large(outcome.text) or has_large(static)):
+        return
+    known = KnownIntegers([*request.words.values(), *request.nodes.values()])
+    try:
+        outcome.text = known.restored_items(outcome.text, request.words["__items"], outcome.origins)
+        outcome.static_data = known.restored(outcome.static_data)
+    except AmbiguousInteger as error:
+        outcome.kind, outcome.error = "items", f"The code cannot return this: {error}."
 
 
 def _log_line(level: str, message: str) -> tuple[str, str]:

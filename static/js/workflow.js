@@ -7,6 +7,7 @@ import { LiveList } from "./live_list.js";
 import { byId, counted, data, element, errorsOf, field, findById, formById, messageOf, query, send } from "./page.js";
 import { followSchedules } from "./schedules.js";
 import { toastLater } from "./toast.js";
+import { showStaticData, showTimeZone } from "./workflow_settings.js";
 
 /** @import { FieldProblem } from "./types.js" */
 
@@ -136,6 +137,8 @@ byId("format").addEventListener("click", () => {
   }
 });
 addEventListener("beforeunload", warn);
+showTimeZone(editor, (error) => show(problemsOf(error)));
+showStaticData();
 if (saveButton && new URLSearchParams(location.search).has("version")) saveButton.disabled = false;
 
 /** @param {HTMLFormElement} form @param {HTMLTextAreaElement} input @param {Event} event */
