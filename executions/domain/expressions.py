@@ -18,6 +18,8 @@ import quickjs
 from executions.domain.error_texts import DEPTH_ERROR, explained
 from executions.domain.exact_integers import AmbiguousInteger, KnownIntegers, has_large
 from executions.domain.expression_ends import expressions_in
+from executions.domain.expression_errors import ExpressionError as ExpressionError
+from executions.domain.expression_errors import position_in
 from executions.domain.extension_calls import extended
 from executions.domain.items import Items, PackedItems
 from executions.domain.javascript import prelude, source
@@ -52,13 +54,6 @@ ITEM_LISTS = source("item_lists")
 
 # For the worker's process. In a sandbox process the kernel stops endless code, and authors see line numbers in stacks.
 _ENGINE_ERRORS = source("engine_errors")
-
-
-class ExpressionError(Exception):
-    """An expression or code did not return a value; the message explains why."""
-
-    path = ""
-    """Where the expression is in the value that was resolved, such as `.fields.name`."""
 
 
 @dataclass(slots=True)
@@ -192,16 +187,16 @@ class Evaluator:
         if isinstance(value, str):
             return self._resolve_string(value, item_index) if "{{" in value else value
         if isinstance(value, dict):
-            return {key: self._resolve_part(inner, item_index, f".{key}") for key, inner in value.items()}
+            return {key: self._resolve_part(key, inner, item_index) for key, inner in value.items()}
         if isinstance(value, list):
-            return [self._resolve_part(inner, item_index, f"[{index}]") for index, inner in enumerate(value)]
+            return [self._resolve_part(key, inner, item_index) for key, inner in enumerate(value)]
         return value
 
-    def _resolve_part(self, value: Any, item_index: int, step: str) -> Any:
+    def _resolve_part(self, key: str | int, value: Any, item_index: int) -> Any:
         try:
             return self.resolve(value, item_index)
         except ExpressionError as error:
-            error.path = step + error.path
+            error.path.insert(0, key)
             raise
 
     def _resolve_string(self, template: str, item_index: int) -> Any:
@@ -210,16 +205,24 @@ class Evaluator:
         if len(places) == 1:
             begin, end = places[0]
             if not template[:begin].strip() and not template[end:].strip():
-                return self._evaluate(f"(\n{template[begin + 2 : end - 2]}\n)", template, item_index)
+                return self._evaluate(template[begin:end], template, item_index)
         texts, at = list[str](), 0
         for begin, end in places:
-            value = self._evaluate(f"(\n{template[begin + 2 : end - 2]}\n)", template[begin:end], item_index)
+            value = self._evaluate(template[begin:end], template[begin:end], item_index)
             shown = value if isinstance(value, str) else "" if value is None else exact_json.javascript_text(value)
             texts += [template[at:begin], shown]
             at = end
         return "".join([*texts, template[at:]])
 
-    def _evaluate(self, source: str, shown: str, item_index: int) -> Any:
+    def _evaluate(self, expression: str, shown: str, item_index: int) -> Any:
+        """Return the value of an expression, given with its braces."""
+        try:
+            return self._run(f"(\n{expression[2:-2]}\n)", shown, item_index)
+        except ExpressionError as error:
+            error.name(expression)
+            raise
+
+    def _run(self, source: str, shown: str, item_index: int) -> Any:
         packed_allowed = self._budget is None
         if (value := passed_on(source[2:-2], self.scope, item_index, parse=packed_allowed)) is not NOT_PLAIN:
             return self._copied(value)
@@ -301,12 +304,13 @@ class Evaluator:
             self._context.set_time_limit(min(self._time_limit, self._budget.cpu_seconds))
 
     def _failure(self, error: str, shown: str, source: str = "") -> Exception:
-        """Return the exception for an error of QuickJS."""
+        """Return the exception for an error of QuickJS, whose stack says where in `source` it happened."""
         shown, message = _shortened(shown), first_line(error)
         timed_out = "interrupted" in message
         if not timed_out and "out of memory" not in message and message not in {"null", ""}:
             message = explained(error, extended(source), LINES_BEFORE) if source else message
-            return ExpressionError(f"{shown}: {with_node_names(message, self.scope.surroundings.get('names'))}")
+            message = with_node_names(message, self.scope.surroundings.get("names"))
+            return ExpressionError(f"{shown}: {message}", "", *position_in(error, source))
         if self._budget is not None:
             return BudgetExceeded(BudgetExceeded.__doc__)
         limit = f"{self._time_limit:g} s" if timed_out else f"{self._memory_limit // 2**20} MiB"

@@ -38,4 +38,4 @@ def test_an_error_says_what_is_wrong_and_what_was_meant(expression: str, said: s
 def test_an_error_knows_where_its_expression_is() -> None:
     with pytest.raises(ExpressionError) as raised:
         Evaluator(SCOPE).resolve({"fields": [{"a": 1}, {"b": "{{ nobody.knows }}"}]})
-    assert raised.value.path == ".fields[1].b"
+    assert raised.value.path == ["fields", 1, "b"]
