@@ -13,7 +13,7 @@ from typing import Final
 
 from executions.domain.extension_calls import METHODS
 from executions.domain.javascript import source
-from executions.domain.locales import DEFAULT, is_locale, locale_script
+from executions.domain.locales import DEFAULT, is_locale, locale_script, locale_words_script
 from executions.domain.time_zones import zone_names, zone_script
 
 MOST_NAMED: Final = 50
@@ -78,6 +78,14 @@ _GROUPS: Final[dict[str, _Group]] = {
         ("locale_dates",),
         ("dates", "locale_numbers"),
     ),
+    "locale_words": _Group(
+        re.compile(
+            r"\bIntl\.(?:PluralRules|ListFormat|RelativeTimeFormat)\b|[\"'`](?:compact|unit)[\"'`]|\bcompactDisplay\b"
+            r"|\bcurrencyDisplay\b"
+        ),
+        ("locale_words",),
+        ("locale_numbers",),
+    ),
     "locale_order": _Group(re.compile(r"\blocaleCompare\b|\bCollator\b"), ("locale_order",), ("locale_numbers",)),
     "number_format": _Group(re.compile(r',"format",'), ("number_format",), ("extension_calls", "locale_numbers")),
     "promises": _Group(re.compile(r"\b(?:Promise|async|import)\b"), ("promise_words",)),
@@ -93,6 +101,8 @@ _GROUPS: Final[dict[str, _Group]] = {
     ),
     "jmespath": _Group(re.compile(r"\$jmes[pP]ath\b"), ("jmespath",)),
 }
+_IN_WORDS = re.compile(r"\bto(?:Human|Relative\w*)\b")
+"""With a locale, these need its words."""
 _LISTS = re.compile(r"\$(?![\w{$])|\$(?:node|items|input)\b")
 _NAME = re.compile(r"""["'`]([A-Za-z]\w*(?:/[\w+-]+){0,2})["'`]""")
 _LOCALE = re.compile(
@@ -142,6 +152,8 @@ def uses_static_data(code: str) -> bool:
 def groups_in(text: str) -> tuple[str, ...]:
     """Return the groups of scripts that a source needs, in the order in which they are loaded."""
     found = {name for name, group in _GROUPS.items() if group.words.search(text)}
+    if "locale_dates" in found and _IN_WORDS.search(text) is not None:
+        found.add("locale_words")
     while more := {needed for name in found for needed in _GROUPS[name].needs} - found:
         found |= more
     return tuple(name for name in _GROUPS if name in found)
@@ -180,6 +192,8 @@ class Words:
             if group not in self._loaded:
                 self._loaded.add(group)
                 scripts += scripts_of(group)
+                if group == "locale_words":
+                    scripts += [locale_words_script(tag) for tag in sorted(self._locales)]
                 if group == "dates":
                     scripts += [*self.zones([self._timezone]), _default_zone(self._timezone)]
                 if group == "locale_numbers":
@@ -200,7 +214,8 @@ class Words:
         """Return the scripts that add locales that are not there yet. Tags without data are unknown locales."""
         added = [tag for tag in dict.fromkeys(tags) if tag not in self._locales][: MOST_LOCALES - len(self._locales)]
         self._locales.update(added)
-        return [locale_script(tag) for tag in added]
+        words = [locale_words_script(tag) for tag in added] if "locale_words" in self._loaded else []
+        return [*(locale_script(tag) for tag in added), *words]
 
     def missing(self, report: str) -> list[str]:
         """Return the scripts that add what an evaluation used and lacked; `report` is the result of `MISSING`."""
