@@ -16,11 +16,10 @@ from events.history.event_filter import matching_types
 from executions.admission.explanation import Reason, explain
 from executions.api.node_run_details import parameters_of
 from executions.domain.digests import keyed
-from executions.domain.statuses import ExecutionStatus
-from executions.models import Execution, Mode, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
+from executions.models import Execution, Mode, NodeRun, Priority, Workflow, WorkflowVersion
 from executions.pages import relations
 from executions.workflows.shown_definitions import for_viewers, settings_for_viewers
-from workflow_platform.core.api.inputs import BodySerializer, Moment, QuerySerializer
+from workflow_platform.core.api.inputs import BodySerializer, QuerySerializer
 
 
 class _Definition:
@@ -147,7 +146,8 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
         model = Execution
         fields = [
             "id", "workflow", "workflow_name", "workflow_version", "status", "mode", "trigger", "priority", "error",
-            "queued_at", "started_at", "ended_at", "resume_at", "cancel_requested_at", "recoveries", "worker",
+            "cause", "failed_node", "queued_at", "started_at", "ended_at",
+            "resume_at", "cancel_requested_at", "recoveries", "worker",
             "nodes_total", "cached_from", "stream", "events", "parent", "depth", "pause_requested",
             "rerun_of", "rerun_from", "cancelled_deliveries",
         ]  # fmt: skip
@@ -209,16 +209,6 @@ class ExecutionDetailSerializer(ExecutionSerializer):
     @extend_schema_field(RelatedExecutionSerializer(many=True))
     def get_children(self, execution: Execution) -> Any:
         return RelatedExecutionSerializer(relations.children_of(execution), many=True).data
-
-
-class ExecutionFilterSerializer(QuerySerializer):
-    workflow = serializers.UUIDField(required=False)
-    status = serializers.MultipleChoiceField(choices=[s.value for s in ExecutionStatus], required=False)
-    mode = serializers.ChoiceField(choices=Mode.choices, required=False)
-    trigger = serializers.ChoiceField(choices=Trigger.choices, required=False)
-    since = Moment(required=False)
-    until = Moment(required=False)
-    rerun_of = serializers.UUIDField(required=False)
 
 
 class DigestField(serializers.CharField):
