@@ -109,9 +109,10 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
         "hook_base": f"{hooks_url()}/hooks/" if settings.HOOKS_HOST else request.build_absolute_uri("/hooks/"),
         "executions": executions_of(row, RECENT),
         "can_run": can_run,
-        "default_timezone": settings.WORKFLOW_TIME_ZONE,
         "page_data": {
             "workflow": str(row.pk),
+            "version": version.number,
+            "latest_version": row.latest_version.number if row.latest_version else None,
             "graph": graph_data(version),
             "definition": {
                 "name": row.name,

@@ -1,95 +1,73 @@
-/** The settings of a workflow on its page: the time zone, a part of the definition, and the static data of code. */
-import { parse } from "./editor.js";
-import { jsonView } from "./json_view.js";
-import {
-  buttonById,
-  byId,
-  data,
-  dialogById,
-  element,
-  fetchJson,
-  findById,
-  inputById,
-  messageOf,
-  send,
-} from "./page.js";
-import { toast } from "./toast.js";
+/** The form of a workflow's settings: each field is named by its path in the settings. */
+import { byId, data, element, fetchJson, findField } from "./page.js";
 
-/** @import { JsonEditor } from "./editor.js" */
+/** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
 
-/** Return the time zone in a definition, or "". @param {string} text */
-function zoneIn(text) {
-  try {
-    return String(parse(text).settings?.timezone ?? "");
-  } catch {
-    return "";
+/** @param {HTMLFormElement} form @returns {Control[]} */
+const controls = (form) => /** @type {any} */ ([...form.elements].filter((each) => "name" in each && each.name));
+
+/** @param {any} settings @param {string} path */
+const valueAt = (settings, path) => path.split(".").reduce((value, key) => value?.[key], settings);
+
+/** @param {Control} control @param {any} value */
+function fill(control, value) {
+  if (value === undefined || value === null) return;
+  if ("json" in control.dataset) control.value = JSON.stringify(value, null, 2);
+  else control.value = control.dataset.factor ? String(value / Number(control.dataset.factor)) : String(value);
+}
+
+/** Return the value of a control; undefined if it is empty. Throws an Error that names the field. @param {Control} control */
+function valueOf(control) {
+  const text = control.value.trim();
+  if (!text) return undefined;
+  if ("json" in control.dataset) {
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      const label = control.labels?.[0]?.firstChild?.textContent ?? control.name;
+      throw new Error(`${label}: this is not JSON (${/** @type {Error} */ (error).message}).`);
+    }
   }
+  if (control.type !== "number") return text;
+  return Number(text) * Number(control.dataset.factor ?? 1);
 }
 
 /**
- * Keep the field of the time zone and the definition in the editor equal.
- * @param {JsonEditor} editor
- * @param {(error: unknown) => void} fail shows why the definition cannot be changed
+ * Return the settings of the form. Settings that it has no field for stay as they are. Throws an Error.
+ * @param {HTMLFormElement} form
  */
-export function showTimeZone(editor, fail) {
-  const input = inputById("timezone");
-  input.value = zoneIn(editor.text);
-  const zones = Intl.supportedValuesOf("timeZone");
-  byId("timezones").replaceChildren(...zones.map((zone) => element("option", { value: zone })));
-  editor.area.addEventListener("input", () => {
-    if (document.activeElement !== input) input.value = zoneIn(editor.text);
-  });
-  input.addEventListener("change", () => {
-    const zone = input.value.trim();
-    try {
-      const definition = parse(editor.text);
-      const { timezone: _, ...others } = definition.settings ?? {};
-      editor.set({ ...definition, settings: zone ? { ...others, timezone: zone } : others });
-      editor.area.dispatchEvent(new Event("input"));
-    } catch (error) {
-      fail(error);
-    }
-  });
-}
-
-const PATH = `/api/workflows/${data.workflow}/static-data/`;
-
-/** Show the static data that the workflow has now. */
-async function load() {
-  const view = byId("static-data-view");
-  const reset = buttonById("reset-static-data");
-  try {
-    const kept = await fetchJson(PATH);
-    const empty = Object.keys(kept.global).length + Object.keys(kept.nodes).length === 0;
-    const text = element("p", { class: "muted" }, "There is none.");
-    view.replaceChildren(empty ? text : jsonView({ global: kept.global, nodes: kept.nodes }));
-    reset.hidden = empty;
-  } catch (error) {
-    view.replaceChildren(element("p", { class: "notice", "data-status": "failed" }, messageOf(error)));
+export function settingsOf(form) {
+  const settings = structuredClone(data.definition.settings ?? {});
+  for (const control of controls(form)) {
+    const [key, inner] = control.name.split(".");
+    const value = valueOf(control);
+    if (!inner) {
+      if (value === undefined) delete settings[key];
+      else settings[key] = value;
+    } else if (value !== undefined) settings[key] = { ...settings[key], [inner]: value };
+    else if (settings[key]) delete settings[key][inner];
   }
+  for (const [group, needed] of [["concurrency", "limit"], ["rate_limit", "count"], ["cache", "ttl"]]) {
+    if (settings[group]?.[needed] === undefined) delete settings[group];
+  }
+  return settings;
 }
 
-/** Load the static data when it is opened, and reset it after a confirmation. */
-export function showStaticData() {
-  const details = findById("static-data", HTMLDetailsElement);
-  if (!details) return;
-  details.addEventListener("toggle", () => details.open && load());
-  buttonById("reset-static-data").addEventListener("click", () => {
-    byId("confirm-problem").hidden = true;
-    dialogById("confirm").showModal();
-  });
-  const yes = buttonById("confirm-yes");
-  yes.addEventListener("click", async () => {
-    yes.disabled = true;
-    try {
-      await send("DELETE", PATH);
-      dialogById("confirm").close();
-      toast("Static data reset.");
-      await load();
-    } catch (error) {
-      byId("confirm-problem").textContent = messageOf(error);
-      byId("confirm-problem").hidden = false;
-    }
-    yes.disabled = false;
-  });
+/** Offer the other workflows as error workflows. @param {HTMLSelectElement} select */
+async function offerWorkflows(select) {
+  const { results } = await fetchJson("/api/workflows/?limit=200");
+  const others = results.filter((/** @type {any} */ each) => each.id !== data.workflow);
+  select.append(...others.map((/** @type {any} */ each) => element("option", { value: each.id }, each.name)));
+}
+
+/** Open the form with the settings of the page's version. @param {HTMLFormElement} form @param {HTMLDialogElement} dialog */
+export async function openSettings(form, dialog) {
+  const zones = byId("time-zones", HTMLDataListElement);
+  if (!zones.options.length) {
+    zones.append(...Intl.supportedValuesOf("timeZone").map((value) => element("option", { value })));
+    await offerWorkflows(/** @type {any} */ (findField(form, "error_workflow")));
+  }
+  form.reset();
+  for (const control of controls(form)) fill(control, valueAt(data.definition.settings, control.name));
+  dialog.showModal();
 }
