@@ -17,6 +17,9 @@ from workflow_platform.core import exact_json
 from workflow_platform.core.accounts.models import User
 
 SOURCE = "executions.static_data"
+EMPTY = "{}"
+MOST_NAMED = 100
+"""How many nodes an event names."""
 
 
 class StaticDataRefused(Exception):
@@ -30,7 +33,7 @@ class StaticDataRefused(Exception):
 def shown(workflow: Workflow) -> dict[str, Any]:
     """Return the static data: `global`, and `nodes` by the node's id, with the time of the last change."""
     rows = {row.node_id: row for row in StaticData.objects.filter(workflow=workflow).order_by("node_id")}
-    data = {node_id: exact_json.read(row.data) for node_id, row in rows.items()}
+    data = {node_id: exact_json.read(row.data) for node_id, row in rows.items() if row.data != EMPTY}
     return {
         "global": data.pop(WHOLE_WORKFLOW, {}),
         "nodes": data,
@@ -52,29 +55,34 @@ def replace(
             raise StaticDataRefused(field, f"The workflow has no node with the id {node_id!r}.")
         texts[node_id] = _text(field, data)
     with transaction.atomic():
-        _lock(workflow)
-        rows = StaticData.objects.filter(workflow=workflow)
-        removed = set[str]() if whole is None else {WHOLE_WORKFLOW}
+        held = _locked(workflow)
+        emptied = set[str]() if whole is None else {WHOLE_WORKFLOW}
         if nodes is not None:
-            removed.update(rows.exclude(node_id=WHOLE_WORKFLOW).values_list("node_id", flat=True))
-        rows.filter(node_id__in=removed).delete()
-        now = timezone.now()
-        StaticData.objects.bulk_create(
-            StaticData(workflow=workflow, node_id=node_id, data=text, updated_at=now)
-            for node_id, text in sorted(texts.items())
-            if text != "{}"
-        )
-        _append_event(workflow, by, "replaced", removed | texts.keys())
+            emptied |= held - {WHOLE_WORKFLOW}
+        _store(workflow, dict.fromkeys(emptied, EMPTY) | texts)
+        _append_event(workflow, by, "replaced", emptied | texts.keys())
 
 
 def reset(workflow: Workflow, by: User) -> None:
     """Delete the static data of the workflow and of all its nodes."""
     with transaction.atomic():
-        _lock(workflow)
-        rows = StaticData.objects.filter(workflow=workflow)
-        parts = set(rows.values_list("node_id", flat=True))
-        rows.delete()
-        _append_event(workflow, by, "reset", parts)
+        held = _locked(workflow)
+        _store(workflow, dict.fromkeys(held, EMPTY))
+        _append_event(workflow, by, "reset", held)
+
+
+def _store(workflow: Workflow, texts: Mapping[str, str]) -> None:
+    """Write data by node. Empty data keeps its row: a node run that waits for the row would lose its change."""
+    now = timezone.now()
+    StaticData.objects.bulk_create(
+        [
+            StaticData(workflow=workflow, node_id=node_id, data=text, updated_at=now)
+            for node_id, text in sorted(texts.items())
+        ],
+        update_conflicts=True,
+        unique_fields=["workflow", "node_id"],
+        update_fields=["data", "updated_at"],
+    )
 
 
 def _text(field: str, data: Mapping[str, Any]) -> str:
@@ -84,10 +92,13 @@ def _text(field: str, data: Mapping[str, Any]) -> str:
     return text.decode()
 
 
-def _lock(workflow: Workflow) -> None:
-    """Let no other person's change run at the same time. Node runs lock the rows of the data."""
-    Workflow.objects.select_for_update(of=("self",)).get(pk=workflow.pk)
-    list(StaticData.objects.filter(workflow=workflow).order_by("node_id").select_for_update(of=("self",)))
+def _locked(workflow: Workflow) -> set[str]:
+    """Lock the data, so that people's changes and those of node runs follow each other. Returns the nodes that have
+    any."""
+    # Node runs that add the first data of a node need a key lock of the workflow.
+    Workflow.objects.select_for_update(of=("self",), no_key=True).get(pk=workflow.pk)
+    rows = StaticData.objects.filter(workflow=workflow).order_by("node_id").select_for_update(of=("self",))
+    return {row.node_id for row in rows if row.data != EMPTY}
 
 
 def _append_event(workflow: Workflow, by: User, change: str, parts: Iterable[str]) -> None:
@@ -95,7 +106,7 @@ def _append_event(workflow: Workflow, by: User, change: str, parts: Iterable[str
         "name": workflow.name,
         "by": by.get_username(),
         "change": change,
-        "nodes": sorted(part for part in parts if part != WHOLE_WORKFLOW),
+        "nodes": sorted(part for part in parts if part != WHOLE_WORKFLOW)[:MOST_NAMED],
         "whole_workflow": WHOLE_WORKFLOW in parts,
     }
     log.append([NewEvent(workflow.stream_id, "workflow.static_data_changed", data, SOURCE, workflow_id=workflow.pk)])
