@@ -35,22 +35,9 @@ USUAL = (
     "waiting_calls",
     "recovery",
 )
-LONG = (
-    "admin_lists",
-    "files",
-    "slow_client",
-    "starvation",
-    "long_log",
-    "growth",
-    "admission",
-    "waiting",
-    "monitor",
-    "retention",
-)
-"""Only run when they are named: they take minutes; admin_lists, growth and long_log gigabytes of disk, monitor a
-Chromium."""
+LONG = ("files", "slow_client", "starvation", "long_log", "growth", "admission", "waiting", "monitor", "retention")
+"""Only run when they are named: they take minutes; growth and long_log gigabytes of disk, monitor a Chromium."""
 SERVERS_ONLY = {
-    "admin_lists",
     "streaming",
     "many_streams",
     "fan_out",
