@@ -3,7 +3,7 @@ import { filesView } from "./files.js";
 import { elapsed } from "./fold.js";
 import { itemsView } from "./json_view.js";
 import { lineageView } from "./lineage.js";
-import { counted, data, duration, element, icon, number, size } from "./page.js";
+import { counted, data, duration, element, icon, number, request, size } from "./page.js";
 import { copyAndTell } from "./toast.js";
 
 /** @import { GraphNode, Run, State } from "./types.js" */
@@ -170,7 +170,7 @@ export class Inspector {
    */
   async #fetch(nodeId, runIndex, key, ended) {
     const path = `/api/executions/${this.execution}/nodes/${encodeURIComponent(nodeId)}/output/`;
-    const response = await fetch(`${path}?run_index=${runIndex}`);
+    const response = await request(`${path}?run_index=${runIndex}`);
     const items = await response.json();
     if (key !== this.#shown) return;
     if (!response.ok) return this.#sides.replaceChildren(element("p", { class: "empty" }, items.detail));

@@ -73,6 +73,7 @@ API: dict[str, dict[str, Access]] = {
     "/api/auth/token/refresh/": {"post": Access(OPEN)},
     "/api/auth/token/revoke/": {"post": Access(OPEN)},
     "/api/auth/me/": {"get": Access()},
+    "/api/session/": {"get": Access(OPEN)},
     "/api/account/": {"get": Access(), "patch": Access(body={}, foreign=({"default_workspace": "{workspace}"},))},
     "/api/account/password/": {"post": Access(body={"current_password": "wrong", "new_password": "another"})},
     "/api/account/end-sessions/": {"post": Access(body={"end_tokens": False})},
