@@ -4,9 +4,10 @@
  * the newest. Earlier events are loaded on demand; of those that nobody asked for, the oldest are dropped while it
  * follows. A filter also searches the server for the events before the first one (`log_search.js`).
  */
-import { clock, colour, kindOf, LIFECYCLE, subject, summary } from "./event_text.js";
+import { colour, kindOf, LIFECYCLE, subject, summary } from "./event_text.js";
 import { jsonView } from "./json_view.js";
 import { LogSearch } from "./log_search.js";
+import { momentElement } from "./moments.js";
 import { element, messageOf, number, query } from "./page.js";
 import { RowWindow } from "./row_window.js";
 
@@ -276,7 +277,7 @@ export class EventLog {
         "summary",
         {},
         element("span", { class: "sequence" }, String(event.sequence)),
-        element("time", { datetime: event.time, title: event.time }, clock(event.time)),
+        momentElement(event.time, "clock"),
         element("b", {}, kindOf(event)),
         element("span", { class: "about" }, subject(event, this.names)),
         element("span", { class: "words" }, summary(event)),

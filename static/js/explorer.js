@@ -5,6 +5,7 @@
 import { showConnection } from "./connection.js";
 import { EventStream } from "./event_stream.js";
 import { EventRows } from "./explorer_rows.js";
+import { momentText, zones } from "./moments.js";
 import {
   buttonById,
   byId,
@@ -41,7 +42,7 @@ const workflows = new Map();
 const rows = new EventRows(workflows, choose);
 
 /** What is shown, and the cursors at both ends. */
-let shown = { next: "", newest: "", more: false, count: 0, searching: false };
+let shown = { next: "", newest: "", more: false, count: 0, searching: false, cut: false };
 let generation = 0; // grows with each change of the filters: earlier responses are dropped
 
 // --- the query -----------------------------------------------------------------------------------------------------
@@ -103,7 +104,8 @@ function update() {
   const { count, more, searching } = shown;
   byId("empty").hidden = count > 0 || more || searching;
   if (searching) resultText.textContent = `Searching · ${number(count)} found`;
-  else if (more) resultText.textContent = counted(count, "event");
+  else if (shown.cut) resultText.textContent = `The newest ${counted(count, "event")}. Reload the page for older ones.`;
+  else if (more) resultText.textContent = `${counted(count, "event")} loaded, there are more`;
   else resultText.textContent = count ? `${counted(count, "event")}, no more` : "";
   load.textContent = searching ? "Stop" : count < PAGE ? "Continue search" : "Load more";
   load.hidden = !more && !searching;
@@ -154,7 +156,7 @@ function showProblem(error) {
 async function restart() {
   generation += 1;
   const mine = generation;
-  shown = { next: "", newest: "", more: false, count: 0, searching: false };
+  shown = { next: "", newest: "", more: false, count: 0, searching: false, cut: false };
   byId("problem").hidden = true;
   for (const control of form.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
   byId("between").hidden = field(form, "range").value !== "between";
@@ -240,7 +242,7 @@ class Live {
     const all = list.querySelectorAll("[data-id]");
     if (all.length > MAX_ROWS) {
       for (const each of [...all].slice(MAX_ROWS)) each.remove();
-      Object.assign(shown, { more: false, count: MAX_ROWS }); // the cursor is lost: a reload starts again
+      Object.assign(shown, { more: false, count: MAX_ROWS, cut: true }); // the cursor is lost: a reload starts again
     }
     update();
   }
@@ -278,6 +280,12 @@ byId("curl").addEventListener("click", () => {
   const url = new URL(exportUrl(), location.href).href.replaceAll("'", "%27");
   const command = `curl -sH "Authorization: Bearer $TOKEN" '${url}'`;
   copyAndTell(command, "Command copied. Set $TOKEN to an API token.");
+});
+zones.addEventListener("change", () => {
+  for (const row of /** @type {NodeListOf<HTMLElement>} */ (list.querySelectorAll("[data-time]"))) {
+    row.dataset.day = momentText(row.dataset.time ?? "", "day");
+  }
+  update();
 });
 byId("live").addEventListener("click", () => live.turn(!live.on));
 load.addEventListener("click", () => (shown.searching ? (shown.searching = false) : loadOlder()));

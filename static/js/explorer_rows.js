@@ -1,12 +1,12 @@
 /** The rows of the page of events. */
-import { clock, colour, subject, summary } from "./event_text.js";
+import { colour, subject, summary } from "./event_text.js";
 import { jsonView } from "./json_view.js";
+import { momentElement, momentText } from "./moments.js";
 import { byId, element, icon } from "./page.js";
 import { copyAndTell } from "./toast.js";
 
 /** @import { Envelope } from "./event_stream.js" */
 
-const day = new Intl.DateTimeFormat("en", { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 /** @type {Map<string, string>} this page does not know the names of nodes */
 const NO_NAMES = new Map();
 
@@ -25,7 +25,6 @@ export class EventRows {
 
   /** @param {Envelope} event */
   row(event) {
-    const time = new Date(event.time);
     const owner = this.workflows.get(event.workflow_id ?? "") ?? (event.workflow_id ? "Workflow" : "System");
     const words = [event.mode, subject(event, NO_NAMES), summary(event)].filter(Boolean).join(" · ");
     const details = element(
@@ -34,7 +33,7 @@ export class EventRows {
       element(
         "summary",
         {},
-        element("time", { datetime: event.time, title: event.time }, clock(event.time)),
+        momentElement(event.time, "clock"),
         element("b", { title: event.type }, event.type),
         element(
           "span",
@@ -50,7 +49,11 @@ export class EventRows {
       this.#sources.add(event.source);
       byId("sources").append(element("option", { value: event.source }));
     }
-    return element("li", { "data-id": event.id, "data-day": day.format(time) }, details);
+    return element(
+      "li",
+      { "data-id": event.id, "data-time": event.time, "data-day": momentText(event.time, "day") },
+      details,
+    );
   }
 
   /** @param {Envelope} event */

@@ -3,6 +3,7 @@ import { filesView } from "./files.js";
 import { elapsed } from "./fold.js";
 import { itemsView } from "./json_view.js";
 import { lineageView } from "./lineage.js";
+import { momentElement } from "./moments.js";
 import { counted, data, duration, element, icon, number, request, size } from "./page.js";
 import { copyAndTell } from "./toast.js";
 
@@ -156,7 +157,7 @@ export class Inspector {
     if (run.reusedFrom && run.durationMs != null) facts.push(["Original duration", duration(run.durationMs)]);
     if (run.fromCache) facts.push(["Source", "cache"]);
     if (status === "waiting" && waitsFor) facts.push(["Waiting for", waitsFor.reason]);
-    if (status === "waiting" && waitsFor?.until) facts.push(["Until", new Date(waitsFor.until).toLocaleString()]);
+    if (status === "waiting" && waitsFor?.until) facts.push(["Until", momentElement(waitsFor.until, "second")]);
     if (child) facts.push(["Child", element("a", { class: "link", href: `/executions/${child}/` }, "Open execution")]);
     const rows = facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
     return element("dl", { class: "facts" }, ...rows);

@@ -2,6 +2,7 @@
  * The player: the monitor driven by the stream of a replay. It keeps the events that have arrived, so that a step back
  * folds them again without a request. The playhead moves here between two messages of the server, which has the clock.
  */
+import { momentText, momentTitle } from "./moments.js";
 import { buttonById, byId, duration, inputById, messageOf, send } from "./page.js";
 import { toast } from "./toast.js";
 
@@ -22,8 +23,6 @@ export async function startReplay(execution, ms) {
   const replay = await send("POST", "/api/events/replay/", { filter: { execution }, speed: firstSpeed(ms) });
   location.assign(`/executions/${execution}/?replay=${replay.id}`);
 }
-
-const clockTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 export class Player {
   /** @type {Envelope[]} the events that have arrived */
@@ -226,6 +225,8 @@ export class Player {
     byId("player-at").textContent = duration(offset);
     byId("player-whole").textContent = duration(whole);
     byId("player-count").textContent = `event ${this.#events.length} of ${total}`;
-    byId("player-clock").textContent = clockTime.format(this.time);
+    const clock = byId("player-clock");
+    clock.textContent = momentText(this.time, "second");
+    clock.title = momentTitle(this.time);
   }
 }
