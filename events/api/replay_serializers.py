@@ -242,3 +242,4 @@ class SpeedSerializer(BodySerializer):
 class ReplayListFilterSerializer(QuerySerializer):
     execution = serializers.UUIDField(required=False, help_text="Replays with a filter for this execution.")
     mine = QueryBoolean(default=False, help_text="Only replays that the caller created.")
+    unfinished = QueryBoolean(default=False, help_text="Only replays that still have events to show or to send.")

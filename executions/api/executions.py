@@ -23,6 +23,8 @@ from executions.api.serializers import (
     ExecutionEventsSerializer,
     ExecutionFilterSerializer,
     ExecutionSerializer,
+    NamesQuerySerializer,
+    NamesSerializer,
     NodeRunFilterSerializer,
     NodeRunSerializer,
     OutputFilterSerializer,
@@ -64,6 +66,23 @@ class ExecutionViewSet(RerunActions):
         conditions = {filters[name]: value for name, value in query.validated_data.items() if value}
         page = self.paginate_queryset(self.get_queryset().filter(**conditions))
         return self.get_paginated_response(ExecutionSerializer(page, many=True).data)
+
+    @extend_schema(parameters=[NamesQuerySerializer], responses={200: NamesSerializer(many=True)})
+    @action(detail=False, methods=["get"], pagination_class=None)
+    def names(self, request: Request) -> Response:
+        """Return the names that events of these executions leave out: of the workflow, and of the nodes by id."""
+        ids = NamesQuerySerializer.of(request).validated_data["execution"]
+        rows = Execution.objects.visible_to(request.user).filter(pk__in=ids).select_related("workflow", "version")
+        return Response(
+            [
+                {
+                    "execution": row.pk,
+                    "workflow_name": row.workflow.name,
+                    "nodes": {each["id"]: each["name"] for each in row.version.nodes},
+                }
+                for row in rows
+            ]
+        )
 
     @extend_schema(responses={200: ExecutionDetailSerializer})
     def retrieve(self, request: Request, pk: str) -> Response:

@@ -21,7 +21,9 @@ import {
   number,
   RequestError,
 } from "./page.js";
+import { showReplays } from "./replays.js";
 import { copyAndTell } from "./toast.js";
+import { workflowNames } from "./workflow_names.js";
 
 /** @import { Envelope } from "./event_stream.js" */
 /** @typedef {{events: Envelope[], next: string, more: boolean, complete: boolean, newest?: string}} Page */
@@ -124,6 +126,7 @@ async function loadOlder() {
     while (shown.searching && shown.count - before < PAGE) {
       const limit = String(PAGE - (shown.count - before));
       const page = await read({ order: "newest", limit, ...(shown.next ? { after: shown.next } : {}) });
+      await rows.learnNames(page.events);
       if (mine !== generation) return;
       list.append(...page.events.map((event) => rows.row(event)));
       shown.newest ||= page.newest ?? "";
@@ -218,6 +221,7 @@ class Live {
     const mine = generation;
     try {
       const page = await read({ order: "oldest", after: shown.newest, limit: String(PAGE) });
+      await rows.learnNames(page.events);
       if (mine === generation) this.#add(page);
       this.#again ||= page.more;
     } catch {
@@ -287,6 +291,7 @@ zones.addEventListener("change", () => {
   }
   update();
 });
+byId("replays").addEventListener("click", () => showReplays());
 byId("live").addEventListener("click", () => live.turn(!live.on));
 load.addEventListener("click", () => (shown.searching ? (shown.searching = false) : loadOlder()));
 let typing = 0;
@@ -302,8 +307,7 @@ addEventListener("popstate", () => {
 
 /** Load the names of workflows, for the filter and the rows. */
 async function loadWorkflows() {
-  const { results } = await fetchJson("/api/workflows/?limit=200");
-  for (const { id, name } of results) workflows.set(id, name);
+  for (const [id, name] of await workflowNames) workflows.set(id, name);
   const select = /** @type {HTMLSelectElement} */ (form.elements.namedItem("workflow"));
   const sorted = [...workflows].sort((a, b) => a[1].localeCompare(b[1]));
   select.append(...sorted.map(([id, name]) => new Option(name, id)));

@@ -2,17 +2,20 @@
 import { colour, subject, summary } from "./event_text.js";
 import { jsonView } from "./json_view.js";
 import { momentElement, momentText } from "./moments.js";
-import { byId, element, icon } from "./page.js";
+import { byId, element, fetchJson, icon } from "./page.js";
 import { copyAndTell } from "./toast.js";
 
 /** @import { Envelope } from "./event_stream.js" */
 
-/** @type {Map<string, string>} this page does not know the names of nodes */
+const AT_ONCE = 100; // executions in one request of names
+/** @type {Map<string, string>} of events without an execution */
 const NO_NAMES = new Map();
 
 export class EventRows {
   /** @type {Set<string>} the sources that the filter offers */
   #sources = new Set();
+  /** @type {Map<string, Map<string, string>>} names of nodes by id, by execution */
+  #nodes = new Map();
 
   /**
    * @param {Map<string, string>} workflows names by id
@@ -23,10 +26,23 @@ export class EventRows {
     this.onChoose = onChoose;
   }
 
+  /** Fetch the names of the nodes and workflows of events, which have their ids only. @param {Envelope[]} events */
+  async learnNames(events) {
+    const of = new Map(events.map((event) => [event.execution_id ?? "", event.workflow_id ?? ""]));
+    const unknown = [...of.keys()].filter((id) => id && !this.#nodes.has(id)).slice(0, AT_ONCE);
+    if (!unknown.length) return;
+    const found = await fetchJson(`/api/executions/names/?execution=${unknown.join(",")}`).catch(() => []);
+    for (const { execution, nodes, workflow_name: name } of found) {
+      this.#nodes.set(execution, new Map(Object.entries(nodes)));
+      this.workflows.set(of.get(execution) ?? "", name);
+    }
+  }
+
   /** @param {Envelope} event */
   row(event) {
     const owner = this.workflows.get(event.workflow_id ?? "") ?? (event.workflow_id ? "Workflow" : "System");
-    const words = [event.mode, subject(event, NO_NAMES), summary(event)].filter(Boolean).join(" · ");
+    const words = [event.mode, subject(event, this.#nodes.get(event.execution_id ?? "") ?? NO_NAMES), summary(event)]
+      .filter(Boolean).join(" · ");
     const details = element(
       "details",
       { "data-status": colour(event) },

@@ -103,10 +103,11 @@ export function element(tag, attributes = {}, ...children) {
 
 /** A request that the server refused. `errors` has the problems by field. */
 export class RequestError extends Error {
-  /** @param {string} detail @param {import("./types.js").FieldProblem[]} [errors] */
-  constructor(detail, errors = []) {
+  /** @param {string} detail @param {import("./types.js").FieldProblem[]} [errors] @param {number} [status] of HTTP */
+  constructor(detail, errors = [], status = 0) {
     super(detail);
     this.errors = errors;
+    this.status = status;
   }
 }
 
@@ -153,7 +154,7 @@ export async function send(method, path, body) {
   });
   if (response.status === 401) throw new RequestError("You are signed out. Sign in to continue.");
   const content = response.status === 204 ? null : await response.json();
-  if (!response.ok) throw new RequestError(content.detail, content.errors);
+  if (!response.ok) throw new RequestError(content.detail, content.errors, response.status);
   return content;
 }
 

@@ -3,7 +3,8 @@
  * folds them again without a request. The playhead moves here between two messages of the server, which has the clock.
  */
 import { momentText, momentTitle } from "./moments.js";
-import { buttonById, byId, duration, inputById, messageOf, send } from "./page.js";
+import { buttonById, byId, duration, inputById, messageOf, RequestError, send } from "./page.js";
+import { showReplays } from "./replays.js";
 import { toast } from "./toast.js";
 
 /** @import { Envelope, Replay, ReplayFacts } from "./types.js" */
@@ -11,6 +12,7 @@ import { toast } from "./toast.js";
 const SPEEDS = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20];
 const MIN_DURATION = 6000; // ms that the replay of a short execution takes at its first speed
 const SEEK_PAUSE = 150; // ms, while the scrubber is dragged
+const TOO_MANY = 429; // the status of a refusal
 const DRAW_PAUSE = 100; // ms, while it plays
 
 /** Return the speed of a new replay: the original one, or a slower one for short executions. @param {number} ms */
@@ -20,8 +22,12 @@ export function firstSpeed(ms) {
 
 /** Start a replay of an execution and open it. @param {string} execution @param {number} ms its duration */
 export async function startReplay(execution, ms) {
-  const replay = await send("POST", "/api/events/replay/", { filter: { execution }, speed: firstSpeed(ms) });
-  location.assign(`/executions/${execution}/?replay=${replay.id}`);
+  const body = { filter: { execution }, speed: firstSpeed(ms) };
+  const replay = await send("POST", "/api/events/replay/", body).catch((error) => {
+    if (error instanceof RequestError && error.status === TOO_MANY) return showReplays(error.message);
+    throw error;
+  });
+  if (replay) location.assign(`/executions/${execution}/?replay=${replay.id}`);
 }
 
 export class Player {

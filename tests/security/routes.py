@@ -127,6 +127,7 @@ API: dict[str, dict[str, Access]] = {
     },
     "/api/credentials/{credential}/test/": {"post": Access(EDITOR, {"url": "http://127.0.0.1:9/"}, hidden=True)},
     "/api/executions/": {"get": Access(foreign=("workflow={workflow}", "rerun_of={execution}"))},
+    "/api/executions/names/": {"get": Access(foreign=("execution={execution}",))},
     "/api/executions/rerun/": {
         "post": Access(body={"ids": ["{execution}"]}, foreign=(
             {"ids": ["{execution}"], "dry_run": False}, {"workflow": "{workflow}", "dry_run": False})),
