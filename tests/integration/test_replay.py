@@ -113,7 +113,7 @@ def test_events_that_retention_has_removed_are_passed_over(viewer: User) -> None
 
 def test_a_replay_of_nothing_is_over_at_once(viewer: User) -> None:
     execution, _ = record(TIMES)
-    replay, _ = replay_of(execution, viewer, text="nothing has this in it")
+    replay, _ = replay_of(execution, viewer, texts=["nothing has this in it"])
     assert (replay.total, at(replay, 0).ended) == (0, True)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from itertools import zip_longest
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 register = template.Library()
@@ -20,6 +22,7 @@ STYLES = {
     "full": "%b %-d, %Y, %H:%M:%S.%f",
 }
 """The styles of moments.js, in the syntax of strftime."""
+_WRITTEN = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\b")
 
 
 @register.simple_tag
@@ -36,6 +39,14 @@ def ago(value: datetime | str | None, due: str = "") -> str:
     if not (at := _parsed(value)):
         return ""
     return _element(at, format_html('data-ago="{}"', "due" if due else ""), "minute")
+
+
+@register.filter
+def with_moments(text: str | None) -> str:
+    """Return a text whose times (`2026-11-30 18:01:10 UTC`) are `<time>` elements."""
+    parts = _WRITTEN.split(text or "")
+    moments = [moment(f"{part}+00:00", "second") for part in parts[1::2]]
+    return format_html_join("", "{}{}", zip_longest(parts[::2], moments, fillvalue=""))
 
 
 def _parsed(value: datetime | str | None) -> datetime | None:
