@@ -101,13 +101,13 @@ export function element(tag, attributes = {}, ...children) {
   return created;
 }
 
-/** A request that the server refused. `errors` has the problems by field. */
+/** A request that the server refused. `errors` has the problems by field, `problem` the whole response. */
 export class RequestError extends Error {
-  /** @param {string} detail @param {import("./types.js").FieldProblem[]} [errors] @param {number} [status] of HTTP */
-  constructor(detail, errors = [], status = 0) {
+  /** @param {string} detail @param {import("./types.js").FieldProblem[]} [errors] @param {Record<string, any>} [problem] */
+  constructor(detail, errors = [], problem = {}) {
     super(detail);
     this.errors = errors;
-    this.status = status;
+    this.problem = problem;
   }
 }
 
@@ -154,7 +154,7 @@ export async function send(method, path, body) {
   });
   if (response.status === 401) throw new RequestError("You are signed out. Sign in to continue.");
   const content = response.status === 204 ? null : await response.json();
-  if (!response.ok) throw new RequestError(content.detail, content.errors, response.status);
+  if (!response.ok) throw new RequestError(content.detail, content.errors, content);
   return content;
 }
 

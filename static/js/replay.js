@@ -24,7 +24,7 @@ export function firstSpeed(ms) {
 export async function startReplay(execution, ms) {
   const body = { filter: { execution }, speed: firstSpeed(ms) };
   const replay = await send("POST", "/api/events/replay/", body).catch((error) => {
-    if (error instanceof RequestError && error.status === TOO_MANY) return showReplays(error.message);
+    if (error instanceof RequestError && error.problem.status === TOO_MANY) return showReplays(error.message);
     throw error;
   });
   if (replay) location.assign(`/executions/${execution}/?replay=${replay.id}`);
