@@ -92,7 +92,7 @@ class ExecutionViewSet(RerunActions):
     @action(detail=False, methods=["get"], pagination_class=None)
     def names(self, request: Request) -> Response:
         """Return the names that events of these executions leave out: of the workflow, and of the nodes by id."""
-        ids = NamesQuerySerializer.of(request).validated_data["execution"]
+        ids = NamesQuerySerializer.of(request).validated_data.get("execution", [])
         rows = Execution.objects.visible_to(request.user).filter(pk__in=ids).select_related("workflow", "version")
         return Response(
             [

@@ -248,11 +248,6 @@ class ExecutionDetailSerializer(ExecutionSerializer):
 class NamesQuerySerializer(QuerySerializer):
     execution = ManyField(serializers.UUIDField(), help_text="Ids of executions, separated by commas; at most 100.")
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not attrs.get("execution"):
-            raise serializers.ValidationError({"execution": ["Give the ids of 1 to 100 executions."]})
-        return attrs
-
 
 class NamesSerializer(serializers.Serializer[Any]):
     execution = serializers.UUIDField()
