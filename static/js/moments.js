@@ -11,7 +11,7 @@
  *  stamp: the clock, with the day unless it is today · full Nov 30, 2026, 18:01:10.512 GMT+1 */
 
 const STORED = "time-zone";
-const HOME = document.querySelector('meta[name="time-zone"]')?.getAttribute("content") || undefined;
+const HOME = document.documentElement.dataset.timeZone || undefined;
 
 /** Dispatches "change" when the user switches between local time and UTC. */
 export const zones = new EventTarget();
