@@ -14,21 +14,21 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 
-class SessionUserSerializer(serializers.Serializer[Any]):
+class BrowserUserSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     username = serializers.CharField()
 
 
-class SessionSerializer(serializers.Serializer[Any]):
-    user = SessionUserSerializer(allow_null=True, help_text="Null: the browser is not signed in.")
+class BrowserSessionSerializer(serializers.Serializer[Any]):
+    user = BrowserUserSerializer(allow_null=True, help_text="Null: the browser is not signed in.")
     csrf_token = serializers.CharField(help_text="For the header `X-CSRFToken` of the requests of this session.")
 
 
-class SessionView(APIView):
+class BrowserSessionView(APIView):
     authentication_classes = (SessionAuthentication,)
     permission_classes = (AllowAny,)
 
-    @extend_schema(operation_id="session", responses=SessionSerializer, tags=["auth"], auth=[])
+    @extend_schema(operation_id="session", responses=BrowserSessionSerializer, tags=["auth"], auth=[])
     def get(self, request: Request) -> Response:
         """Return the user of the browser's session, and the CSRF token, which a new sign-in changes."""
         user = request.user if request.user.is_authenticated else None
