@@ -50,8 +50,11 @@ from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 from workflow_platform.core.accounts.token_scopes import ELSE
 from workflow_platform.core.accounts.views import user_of
 from workflow_platform.core.accounts.workspace_choice import workspace_for
+from workflow_platform.core.api.pagination import chosen_fields
 from workflow_platform.core.api.problems import Problem
 
+GRAPH_FIELDS = frozenset({"nodes", "edges", "settings"})
+"""The fields of a workflow that are large: a list without them does not read them."""
 _ENTITY_TAG = re.compile(r'"?([0-9]{1,9})"?')
 _CHANGES = extend_schema(
     request=WorkflowWriteSerializer,
@@ -124,8 +127,15 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         return {"editor_of": set(editable.values_list("pk", flat=True))}
 
     def list(self, request: Request) -> Response:
-        page = self.paginate_queryset(self.get_queryset())
-        return self.get_paginated_response(WorkflowSerializer(page, many=True, context=self._mask_context()).data)
+        fields = chosen_fields(request)
+        if fields is not None and not set(fields) <= set(WorkflowSerializer.Meta.fields):
+            fields = None  # the page names what there is
+        rows = self.get_queryset()
+        if fields is not None and not GRAPH_FIELDS.intersection(fields):
+            rows = rows.defer(*(f"latest_version__{name}" for name in GRAPH_FIELDS))
+        context = self._mask_context() | {"fields": fields}
+        serializer = WorkflowSerializer(self.paginate_queryset(rows), many=True, context=context)
+        return self.get_paginated_response(serializer.data)
 
     @extend_schema(
         request=WorkflowWriteSerializer, responses={201: WorkflowSerializer}, parameters=[idempotency.PARAMETER]

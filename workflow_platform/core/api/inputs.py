@@ -23,7 +23,7 @@ LARGEST_INTEGER = 2**53 - 1
 """The largest integer that every JSON parser keeps exactly; it fits into PostgreSQL's bigint."""
 COMMON = frozenset({"format"})
 """Query parameters of every request."""
-PAGING = frozenset({"limit", "cursor"})
+PAGING = frozenset({"limit", "cursor", "fields"})
 """Query parameters of every list with pages."""
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
 
