@@ -8,6 +8,7 @@ import { byId, counted, data, element, errorsOf, field, findById, formById, mess
 import { followSchedules } from "./schedules.js";
 import { offerOverwrite, staleVersion } from "./stale_version.js";
 import { showStatistics } from "./statistics.js";
+import { showStaticData } from "./static_data.js";
 import { toastLater } from "./toast.js";
 import { followMenu } from "./workflow_menu.js";
 
@@ -151,6 +152,7 @@ byId("format").addEventListener("click", () => {
   }
 });
 addEventListener("beforeunload", warn);
+showStaticData();
 if (saveButton && new URLSearchParams(location.search).has("version")) saveButton.disabled = false;
 
 /** @param {HTMLFormElement} form @param {HTMLTextAreaElement} input @param {Event} event */

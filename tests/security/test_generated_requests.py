@@ -47,6 +47,7 @@ EXCEPTIONS: list[tuple[str, str, str]] = [
     ("POST /api/schedules/preview/", "cron|interval_seconds|timezone|", "Either a cron rule or an interval."),
     ("POST /api/tokens/", "expires_at", "In the future."),
     ("POST /api/webhooks/operations/", "|kind|filter.*|workspace", "Each kind takes other fields of the filter."),
+    ("(PUT|PATCH) /api/workflows/{id}/", "base_version", "The same version as in If-Match."),
     ("GET /api/trace/", "execution", "Exactly one of the parameters."),
     ("GET /api/executions/{id}/events/", "before", "Either `after` or `before`."),
     (
