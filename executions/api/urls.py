@@ -6,6 +6,7 @@ from executions.api.binaries import BinaryView
 from executions.api.credentials import CredentialTypesView, CredentialViewSet
 from executions.api.executions import ExecutionViewSet
 from executions.api.schedules import PreviewView
+from executions.api.statistics import StatisticsView
 from executions.api.traces import TraceView
 from executions.api.workflows import NodeTypesView, WorkflowViewSet
 
@@ -18,6 +19,7 @@ router.register("approvals", ApprovalViewSet, basename="approval")
 urlpatterns = [
     path("node-types/", NodeTypesView.as_view(), name="node-types"),
     path("executions/<uuid:execution_id>/binaries/<uuid:reference>/", BinaryView.as_view(), name="execution-binary"),
+    path("workflows/<uuid:workflow_id>/statistics/", StatisticsView.as_view(), name="workflow-statistics"),
     path("trace/", TraceView.as_view(), name="trace"),
     path("schedules/preview/", PreviewView.as_view(), name="schedule-preview"),
     path("credential-types/", CredentialTypesView.as_view(), name="credential-types"),

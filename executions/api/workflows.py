@@ -59,7 +59,14 @@ _ENTITY_TAG = re.compile(r'"?([0-9]{1,9})"?')
 _CHANGES = extend_schema(
     request=WorkflowWriteSerializer,
     responses={200: WorkflowSerializer, 412: StaleVersionSerializer},
-    parameters=[OpenApiParameter("If-Match", str, "header", description="The ETag of the version that is changed.")],
+    parameters=[
+        OpenApiParameter(
+            "If-Match",
+            {"type": "string", "pattern": '^"[1-9][0-9]{0,8}"$'},
+            "header",
+            description="The ETag of the version that the change is based on.",
+        )
+    ],
 )
 
 

@@ -7,6 +7,7 @@ import { LiveList } from "./live_list.js";
 import { byId, counted, data, element, errorsOf, field, findById, formById, messageOf, query, send } from "./page.js";
 import { followSchedules } from "./schedules.js";
 import { offerOverwrite, staleVersion } from "./stale_version.js";
+import { showStatistics } from "./statistics.js";
 import { showStaticData } from "./static_data.js";
 import { toastLater } from "./toast.js";
 import { followMenu } from "./workflow_menu.js";
@@ -185,6 +186,7 @@ if (findById("run")) {
 }
 
 followMenu();
+showStatistics();
 const { filters } = JSON.parse(byId("list-data").textContent);
 const hookList = findById("hook-tests");
 const hookTests = hookList && new HookTests(hookList, data.workflow, data.hook_requests);

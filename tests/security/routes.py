@@ -123,7 +123,9 @@ API: dict[str, dict[str, Access]] = {
     "/api/workflows/{workflow}/execute/": {"post": Access(EDITOR, {})},
     "/api/workflows/{workflow}/schedules/": {"get": Access()},
     "/api/workflows/{workflow}/validate/": {"post": Access(body={})},
+    "/api/workflows/{workflow}/statistics/": {"get": Access()},
     "/api/workflows/{workflow}/versions/": {"get": Access()},
+    "/api/workflows/{workflow}/versions/{number}/": {"get": Access()},
     "/api/schedules/preview/": {"post": Access(body={"cron": "0 9 * * *"})},
     "/api/credentials/": {"get": Access(), "post": _in(ADMIN, **_SECRET)},
     "/api/credentials/{credential}/": {
@@ -273,7 +275,7 @@ OF_PATHS = {
     "approvals": "approval", "binaries": "binary", "credentials": "credential", "deliveries": "delivery",
     "endpoints": "endpoint", "executions": "execution", "inbound": "inbound", "invitations": "invitation",
     "members": "member", "nodes": "node", "operations": "operation",
-    "replays": "replay", "tokens": "token", "workflows": "workflow", "workspaces": "workspace",
+    "replays": "replay", "tokens": "token", "versions": "number", "workflows": "workflow", "workspaces": "workspace",
 }  # fmt: skip
 """The kind of object that a path names, by what stands before the id."""
 

@@ -33,7 +33,7 @@ from tests.security.worlds import World, ask, make_world
 from workflow_platform.core.accounts.models import User
 
 BELOW = {OPEN: (), VIEWER: (), EDITOR: (VIEWER,), ADMIN: (VIEWER, EDITOR), ADDRESSEE: (VIEWER, EDITOR, ADMIN)}
-SHARED = {"node"}
+SHARED = {"node", "number"}
 """Ids that are the same in every workspace."""
 CHANGING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT[\d:.]+Z?|[A-Za-z0-9_-]{32}")
 """The ids of what a call has made, times, and cursors."""

@@ -91,6 +91,7 @@ def _fill_workflows(world: World) -> None:
         "execution": execution["id"],
         "binary": str(file.complete().reference),
         "node": "ask",
+        "number": "1",
         "event": events[0]["id"],
         "approval": str(Wait.objects.get(execution=execution["id"]).pk),
         "credential": world.made("/api/credentials/", secret)["id"],

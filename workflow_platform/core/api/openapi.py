@@ -20,6 +20,7 @@ REASONS = {
     404: "The object does not exist, or the caller may not see it.",
     406: "The format that the header `Accept` requests is not available.",
     409: "The state of the object does not allow this.",
+    412: "The object was changed in the meantime. `current_version`, `by` and `at` say by whom.",
     413: "The body is too large.",
     415: "The media type of the body is not supported. Send `application/json`.",
     416: "The range is outside of the content.",
@@ -61,6 +62,9 @@ _PROBLEM = {
                 },
             },
         },
+        "current_version": {"type": "integer", "description": "Of a 412: the latest version."},
+        "by": {"type": "string", "nullable": True, "description": "Of a 412: the user who saved the latest version."},
+        "at": {"type": "string", "format": "date-time", "description": "Of a 412: when it was saved."},
     },
 }
 
