@@ -4,6 +4,7 @@ Other packages may use all of them; only `executions.lifecycle` changes a status
 """
 
 from executions.models.binary import Binary, BinaryChunk, BinaryUse
+from executions.models.bulk_operation import BulkKind, BulkOperation, BulkState
 from executions.models.credential import Credential
 from executions.models.execution import Execution, Mode, Priority, Trigger
 from executions.models.item_outcome import ItemOutcome
@@ -18,6 +19,9 @@ __all__ = [
     "Binary",
     "BinaryChunk",
     "BinaryUse",
+    "BulkKind",
+    "BulkOperation",
+    "BulkState",
     "Credential",
     "Execution",
     "ItemOutcome",

@@ -77,6 +77,7 @@ def rows(request: HttpRequest) -> HttpResponse:
         "several_workspaces": len(workspaces) > 1,
         "activity": None if in_workflow else activity(user, workspaces=workspaces),
         "in_workflow": in_workflow,
+        "selectable": not in_workflow and Workspace.objects.visible_to(user, Role.EDITOR).exists(),
         "oob": True,
     }
     return render(request, "executions/_update.html", context)

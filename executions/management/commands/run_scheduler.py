@@ -18,6 +18,7 @@ from events.bus import system_events
 from events.replay import jobs as replays
 from events.retention.housekeeping import Housekeeping
 from executions import binaries
+from executions.bulk import jobs as bulk_jobs
 from executions.engine import node_deliveries
 from executions.engine.lease import worker_name
 from executions.triggers import schedules
@@ -73,6 +74,7 @@ class Command(BaseCommand):
             Sweep("deliveries", sweeper.sweep),
             Sweep("waits for deliveries", node_deliveries.sweep, WAITS_SECONDS),
             Sweep("operations on deliveries", operation_jobs.sweep, OPERATIONS_SECONDS),
+            Sweep("operations on executions", bulk_jobs.sweep, OPERATIONS_SECONDS),
         ]
         while not stop.wait(INTERVAL_SECONDS):
             try:
