@@ -19,7 +19,7 @@ from executions.domain.digests import keyed
 from executions.models import Execution, Mode, NodeRun, Priority, Workflow, WorkflowVersion
 from executions.pages import relations
 from executions.workflows.shown_definitions import for_viewers, settings_for_viewers
-from workflow_platform.core.api.inputs import BodySerializer, QuerySerializer
+from workflow_platform.core.api.inputs import BodySerializer, QueryBoolean, QuerySerializer
 
 
 class _Definition:
@@ -71,6 +71,37 @@ class WorkflowWriteSerializer(BodySerializer):
     edges = GraphField(required=False)
     settings = serializers.DictField(required=False)
     active = serializers.BooleanField(required=False)
+    base_version = serializers.IntegerField(
+        min_value=1,
+        required=False,
+        help_text="The number of the version that the change is based on. If the workflow has a newer one, the response"
+        " is 412 and nothing is saved. The header If-Match has the same effect.",
+    )
+
+
+class StaleVersionSerializer(serializers.Serializer[Any]):
+    """The problem of a change that is not based on the latest version (412)."""
+
+    current_version = serializers.IntegerField()
+    by = serializers.CharField(allow_null=True, help_text="The user who saved the latest version.")
+    at = serializers.DateTimeField()
+
+
+class DeletionQuerySerializer(QuerySerializer):
+    dry_run = QueryBoolean(default=False, help_text="Only show what belongs to the workflow.")
+
+
+class BelongingsSerializer(serializers.Serializer[Any]):
+    """What belongs to a workflow, and what depends on it."""
+
+    executions = serializers.IntegerField(help_text="Counted up to 10,000.")
+    more_executions = serializers.BooleanField(help_text="Whether there are more executions than are counted.")
+    running = serializers.IntegerField(help_text="Executions that have not ended.")
+    schedules = serializers.IntegerField()
+    webhook_paths = serializers.ListField(child=serializers.CharField(), help_text="At most 20.")
+    callers = serializers.ListField(
+        child=serializers.CharField(), help_text="The names of workflows that start this one; at most 20."
+    )
 
 
 class GraphSerializer(BodySerializer):

@@ -111,6 +111,8 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
         "can_run": can_run,
         "page_data": {
             "workflow": str(row.pk),
+            "version": version.number,
+            "latest_version": row.latest_version.number if row.latest_version else None,
             "graph": graph_data(version),
             "definition": {
                 "name": row.name,
