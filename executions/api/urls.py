@@ -6,6 +6,7 @@ from executions.api.binaries import BinaryView
 from executions.api.bulk_operations import BulkOperationViewSet
 from executions.api.credentials import CredentialTypesView, CredentialViewSet
 from executions.api.executions import ExecutionViewSet
+from executions.api.saved_views import SavedViewViewSet
 from executions.api.schedules import PreviewView
 from executions.api.traces import TraceView
 from executions.api.workflows import NodeTypesView, WorkflowViewSet
@@ -13,6 +14,7 @@ from executions.api.workflows import NodeTypesView, WorkflowViewSet
 router = SimpleRouter()
 router.register("workflows", WorkflowViewSet, basename="workflow")
 router.register("credentials", CredentialViewSet, basename="credential")
+router.register("executions/views", SavedViewViewSet, basename="saved-view")
 router.register("executions/bulk", BulkOperationViewSet, basename="bulk-operation")
 router.register("executions", ExecutionViewSet, basename="execution")
 router.register("approvals", ApprovalViewSet, basename="approval")

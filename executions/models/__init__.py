@@ -10,6 +10,7 @@ from executions.models.execution import Execution, Mode, Priority, Trigger
 from executions.models.item_outcome import ItemOutcome
 from executions.models.node_run import NodeRun
 from executions.models.rate_bucket import RateBucket
+from executions.models.saved_view import SavedView
 from executions.models.schedule import Missed, Schedule
 from executions.models.static_data import StaticData
 from executions.models.wait import Wait, WaitKind
@@ -31,6 +32,7 @@ __all__ = [
     "NodeRun",
     "Priority",
     "RateBucket",
+    "SavedView",
     "Schedule",
     "StaticData",
     "Trigger",

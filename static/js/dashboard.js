@@ -4,6 +4,7 @@ import { LiveList } from "./live_list.js";
 import { field, findById, findField, formById } from "./page.js";
 import { followRange } from "./range_filter.js";
 import { onRowKeys } from "./row_keys.js";
+import { followViews } from "./saved_views.js";
 import { Selection } from "./selection.js";
 import { toast } from "./toast.js";
 
@@ -15,6 +16,7 @@ const filters = () =>
     .toString();
 const live = new LiveList(filters);
 followRange(form);
+followViews(filters);
 
 /** @param {string} name @param {string} value */
 function setFilter(name, value) {

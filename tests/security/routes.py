@@ -143,6 +143,16 @@ API: dict[str, dict[str, Access]] = {
         "post": Access(body={"ids": ["{execution}"]}, foreign=(
             {"ids": ["{execution}"], "dry_run": False}, {"workflow": "{workflow}", "dry_run": False})),
     },
+    "/api/executions/views/": {
+        "get": Access(),
+        "post": Access(
+            VIEWER, {"workspace": "{workspace}", "name": "Of a test"},
+            foreign=({"workspace": "{workspace}", "name": "Of a test"},),
+        ),
+    },
+    "/api/executions/views/{view}/": {
+        "get": Access(), "patch": Access(ADMIN, {"shared": True}), "delete": Access(ADMIN),
+    },
     "/api/executions/{execution}/": {"get": Access()},
     "/api/executions/{execution}/binaries/{binary}/": {"get": Access()},
     "/api/executions/{execution}/cancel/": {"post": Access(EDITOR, {})},
@@ -272,7 +282,7 @@ OF_PATHS = {
     "deliveries": "delivery",
     "endpoints": "endpoint", "executions": "execution", "inbound": "inbound", "invitations": "invitation",
     "members": "member", "nodes": "node", "operations": "operation",
-    "replays": "replay", "tokens": "token", "workflows": "workflow", "workspaces": "workspace",
+    "replays": "replay", "tokens": "token", "views": "view", "workflows": "workflow", "workspaces": "workspace",
 }  # fmt: skip
 """The kind of object that a path names, by what stands before the id."""
 
