@@ -19,8 +19,9 @@ from executions.models import BulkKind, BulkOperation, BulkState
 from executions.reruns import FAILED, MAX_PREVIEWED, START
 from workflow_platform.core.accounts import idempotency
 from workflow_platform.core.accounts.idempotency import create_once
-from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.accounts.models import Role, TokenScope
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.token_scopes import ELSE
 from workflow_platform.core.accounts.views import user_of
 from workflow_platform.core.accounts.workspace_choice import workspace_for
 from workflow_platform.core.api.inputs import BodySerializer, QuerySerializer
@@ -122,6 +123,7 @@ class BulkOperationViewSet(viewsets.GenericViewSet[BulkOperation]):
     serializer_class = BulkOperationSerializer
     queryset = BulkOperation.objects.none()
     lookup_value_regex = "[0-9a-f-]{36}"
+    token_scopes = {ELSE: TokenScope.EDIT, "cancel": TokenScope.RUN}
 
     def get_queryset(self) -> QuerySet[BulkOperation]:
         """Return the operations that the caller may see."""

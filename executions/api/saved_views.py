@@ -18,7 +18,8 @@ from executions.models import SavedView
 from executions.pages.filters import ExecutionFilters
 from workflow_platform.core.accounts import idempotency
 from workflow_platform.core.accounts.idempotency import create_once
-from workflow_platform.core.accounts.models import Role, Workspace
+from workflow_platform.core.accounts.models import Role, TokenScope, Workspace
+from workflow_platform.core.accounts.token_scopes import ELSE
 from workflow_platform.core.accounts.views import user_of
 from workflow_platform.core.accounts.workspace_choice import workspace_for
 from workflow_platform.core.api.inputs import BodySerializer
@@ -72,6 +73,7 @@ class SavedViewViewSet(viewsets.GenericViewSet[SavedView]):
     serializer_class = SavedViewSerializer
     queryset = SavedView.objects.none()
     lookup_value_regex = "[0-9a-f-]{36}"
+    token_scopes = {ELSE: TokenScope.RUN}
 
     def get_queryset(self) -> QuerySet[SavedView]:
         """Return the views that the caller may see."""

@@ -7,6 +7,7 @@ from executions.models.binary import Binary, BinaryChunk, BinaryUse
 from executions.models.bulk_operation import BulkKind, BulkOperation, BulkState
 from executions.models.credential import Credential
 from executions.models.execution import Execution, Mode, Priority, Trigger
+from executions.models.item_child import ItemChild
 from executions.models.item_outcome import ItemOutcome
 from executions.models.node_run import NodeRun
 from executions.models.rate_bucket import RateBucket
@@ -25,6 +26,7 @@ __all__ = [
     "BulkState",
     "Credential",
     "Execution",
+    "ItemChild",
     "ItemOutcome",
     "Missed",
     "Mode",

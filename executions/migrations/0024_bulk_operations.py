@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0005_existing_accounts'),
-        ('executions', '0022_earlier_causes'),
+        ('executions', '0023_item_children'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

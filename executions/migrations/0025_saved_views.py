@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0005_existing_accounts'),
-        ('executions', '0023_bulk_operations'),
+        ('executions', '0024_bulk_operations'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
