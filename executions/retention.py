@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -47,12 +47,27 @@ def _prune_all(due: QuerySet[Execution]) -> int:
 
 
 @transaction.atomic
+def delete_ended(ids: Collection[UUID]) -> set[UUID]:
+    """Delete ended executions with their node runs, outputs and events. Returns which: one with an unended child is
+    kept, so that the child finds its parent."""
+    unended = Execution.objects.filter(parent=OuterRef("pk"), ended_at__isnull=True)
+    due = Execution.objects.filter(pk__in=ids, ended_at__isnull=False, follow_up_due=False).filter(~Exists(unended))
+    batch = list(due.select_for_update(of=("self",)).order_by("pk").values_list("pk", "stream_id"))
+    _delete(batch)
+    return {pk for pk, _ in batch}
+
+
+@transaction.atomic
 def _prune_some(due: QuerySet[Execution]) -> int:
     locked = due.select_for_update(of=("self",), skip_locked=True).order_by("pk").values_list("pk", "stream_id")
     batch = list(locked[:BATCH])
+    _delete(batch)
+    return len(batch)
+
+
+def _delete(batch: Sequence[tuple[UUID, int]]) -> None:
     Execution.objects.filter(pk__in=[pk for pk, _ in batch]).only("pk").delete()  # without reading inputs
     retention.abandon([stream_id for _, stream_id in batch])
-    return len(batch)
 
 
 def weigh(streams: str) -> tuple[int, int]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from events.retention import cleanup
 from executions import credentials, retention
 from executions.admission import admission, after_commit
+from executions.bulk import jobs as bulk_jobs
 from executions.engine import node_deliveries
 from executions.models import Execution
 from executions.waits import completion
 from webhooks.sending import log_context, outcomes
+from workflow_platform.core import jobs
 from workflow_platform.core.secrets import encrypted_columns
 
 
@@ -20,4 +22,5 @@ def connect() -> None:
     after_commit.register(after_commit.DELIVERIES, node_deliveries.resume_ended)
     outcomes.on_end(node_deliveries.on_deliveries_ended)
     log_context.find_traces_with(Execution.find_trace_id)
+    jobs.register(bulk_jobs.KIND, bulk_jobs.work, "low")
     cleanup.register(cleanup.Owner("execution", retention.prune, retention.prune_tests, retention.weigh))

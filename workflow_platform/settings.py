@@ -278,6 +278,8 @@ SPECTACULAR_SETTINGS = {
         "PriorityEnum": "executions.models.Priority",
         "ModeEnum": "executions.models.Mode",
         "EventModeEnum": ["test", "debug"],
+        "BulkKindEnum": "executions.models.BulkKind",
+        "OperationStateEnum": "webhooks.models.OperationState",
         "DeliveryMethodEnum": "webhooks.api.delivery_serializers.METHODS",
         "EndpointMethodEnum": "webhooks.api.endpoint_serializers.METHODS",
     },

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from executions.models import Wait
 from executions.waits import approvals, waits
+from executions.waits.approval_items import MAX_CHARACTERS, SHOWN, items_of
 from workflow_platform.core.accounts.models import TokenScope, User
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 from workflow_platform.core.accounts.token_scopes import ELSE
@@ -83,6 +84,14 @@ class DecisionSerializer(BodySerializer):
         return value
 
 
+class ApprovalItemsSerializer(serializers.Serializer[Any]):
+    items = serializers.ListField(
+        child=serializers.DictField(), help_text=f"The first items, at most {SHOWN}, with secrets masked by name."
+    )
+    total = serializers.IntegerField(help_text="How many items wait.")
+    text = serializers.CharField(help_text=f"The items as indented JSON, at most {MAX_CHARACTERS} characters.")
+
+
 class ApprovalViewSet(viewsets.GenericViewSet[Wait]):
     serializer_class = ApprovalSerializer
     queryset = Wait.objects.none()
@@ -121,6 +130,12 @@ class ApprovalViewSet(viewsets.GenericViewSet[Wait]):
             wait.refresh_from_db()
             raise Problem(409, _conflict(wait)) from None
         return Response(self._serialized(request, self._approval(request, pk)))
+
+    @extend_schema(responses={200: ApprovalItemsSerializer})
+    @action(detail=True)
+    def items(self, request: Request, pk: str) -> Response:
+        """Return the data that the decision is about, bounded."""
+        return Response(ApprovalItemsSerializer(items_of(self._approval(request, pk))).data)
 
     def _approval(self, request: Request, pk: str) -> Wait:
         rows = Wait.objects.approvals().select_related("execution__workflow", "assignee", "resolved_by")

@@ -56,7 +56,7 @@ class CriteriaFields(serializers.Serializer[Any]):
     q = serializers.CharField(
         required=False,
         max_length=MAX_TEXT,
-        help_text="Part of the workflow's name or of the error's message, or the first digits of the id.",
+        help_text="Part of the workflow's name or of the error's message, or the first eight or more digits of the id.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ MAX_CHOICES = 1000
 ENDED = [s.value for s in ExecutionStatus if s.ended]
 
 
-class _RerunOptionsSerializer(BodySerializer):
+class RerunOptionsSerializer(BodySerializer):
     """The options of every rerun."""
 
     closed = True
@@ -82,7 +82,7 @@ class _RerunOptionsSerializer(BodySerializer):
         return RerunRequest(data["from"], data["version"], data.get("input"), **options)
 
 
-class RerunSerializer(_RerunOptionsSerializer):
+class RerunSerializer(RerunOptionsSerializer):
     input = serializers.ListField(
         child=serializers.DictField(),
         required=False,
@@ -94,7 +94,7 @@ class RerunSerializer(_RerunOptionsSerializer):
     )
 
 
-class BulkRerunSerializer(_RerunOptionsSerializer):
+class BulkRerunSerializer(RerunOptionsSerializer):
     workflow = serializers.UUIDField(required=False)
     status = serializers.MultipleChoiceField(choices=ENDED, required=False)
     since = Moment(required=False, help_text="Executions queued at this time or later.")

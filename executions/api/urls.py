@@ -3,8 +3,10 @@ from rest_framework.routers import SimpleRouter
 
 from executions.api.approvals import ApprovalViewSet
 from executions.api.binaries import BinaryView
+from executions.api.bulk_operations import BulkOperationViewSet
 from executions.api.credentials import CredentialTypesView, CredentialViewSet
 from executions.api.executions import ExecutionViewSet
+from executions.api.saved_views import SavedViewViewSet
 from executions.api.schedules import PreviewView
 from executions.api.statistics import StatisticsView
 from executions.api.traces import TraceView
@@ -13,6 +15,8 @@ from executions.api.workflows import NodeTypesView, WorkflowViewSet
 router = SimpleRouter()
 router.register("workflows", WorkflowViewSet, basename="workflow")
 router.register("credentials", CredentialViewSet, basename="credential")
+router.register("executions/views", SavedViewViewSet, basename="saved-view")
+router.register("executions/bulk", BulkOperationViewSet, basename="bulk-operation")
 router.register("executions", ExecutionViewSet, basename="execution")
 router.register("approvals", ApprovalViewSet, basename="approval")
 

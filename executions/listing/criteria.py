@@ -38,7 +38,7 @@ class Criteria(BaseModel):
     rerun_of: UUID | None = None
     ids: list[UUID] = Field([], max_length=MAX_IDS)
     q: str = Field("", max_length=MAX_TEXT)
-    """Part of the workflow's name or the error's message, or the start of an id."""
+    """Part of the workflow's name or the error's message, or the first eight or more digits of an id."""
 
     @property
     def says_something(self) -> bool:

@@ -27,6 +27,8 @@ CLOCKS = timedelta(hours=1)
 """How far the time in an id may be from `queued_at`."""
 MAX_NAMED = 1000
 """The most workflows that a part of a name selects."""
+MIN_DIGITS = 8
+"""The fewest digits that are taken for the start of an id: "add" and "2026" are words."""
 _HEX = set("0123456789abcdef")
 
 
@@ -141,6 +143,6 @@ def _by_text(workspaces: Sequence[UUID], text: str) -> list[Q]:
     if workflows := list(named.values_list("pk", flat=True)[:MAX_NAMED]):
         found.append(Q(workflow__in=workflows))
     digits = text.lower().replace("-", "")
-    if len(digits) <= 32 and set(digits) <= _HEX:
+    if MIN_DIGITS <= len(digits) <= 32 and set(digits) <= _HEX:
         found.append(Q(pk__gte=UUID(digits.ljust(32, "0")), pk__lte=UUID(digits.ljust(32, "f"))))
     return found

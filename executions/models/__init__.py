@@ -4,12 +4,14 @@ Other packages may use all of them; only `executions.lifecycle` changes a status
 """
 
 from executions.models.binary import Binary, BinaryChunk, BinaryUse
+from executions.models.bulk_operation import BulkKind, BulkOperation, BulkState
 from executions.models.credential import Credential
 from executions.models.execution import Execution, Mode, Priority, Trigger
 from executions.models.item_child import ItemChild
 from executions.models.item_outcome import ItemOutcome
 from executions.models.node_run import NodeRun
 from executions.models.rate_bucket import RateBucket
+from executions.models.saved_view import SavedView
 from executions.models.schedule import Missed, Schedule
 from executions.models.static_data import StaticData
 from executions.models.wait import Wait, WaitKind
@@ -19,6 +21,9 @@ __all__ = [
     "Binary",
     "BinaryChunk",
     "BinaryUse",
+    "BulkKind",
+    "BulkOperation",
+    "BulkState",
     "Credential",
     "Execution",
     "ItemChild",
@@ -29,6 +34,7 @@ __all__ = [
     "NodeRun",
     "Priority",
     "RateBucket",
+    "SavedView",
     "Schedule",
     "StaticData",
     "Trigger",

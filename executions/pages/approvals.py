@@ -13,6 +13,7 @@ from events import log
 from events.catalogue.stream_names import FEED
 from executions.models import Wait
 from executions.waits import approvals
+from executions.waits.approval_items import items_of
 from workflow_platform.core.accounts.models import User
 from workflow_platform.core.api.page_filters import uuid_or_none
 
@@ -62,5 +63,6 @@ def _row(wait: Wait, user: User, roles: dict[Any, Any]) -> dict[str, Any]:
         "wait": wait,
         "state": state,
         "may_decide": state == "open" and approvals.may_decide(wait, user, roles),
+        "data": items_of(wait) if state == "open" else None,
         "comment": (wait.outcome or {}).get("comment", ""),
     }

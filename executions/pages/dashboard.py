@@ -13,7 +13,7 @@ from django.shortcuts import render
 from events import log
 from events.catalogue.stream_names import FEED
 from executions.listing import MAX_COUNTED, ListOrder, Position, count_up_to, matching, page_of, visible_workspaces
-from executions.models import Execution, Workflow
+from executions.models import Execution, SavedView, Workflow
 from executions.pages.filters import ExecutionFilters
 from executions.pages.listing import activity, row_fields
 from workflow_platform.core.accounts.models import Role, User, Workspace
@@ -21,6 +21,7 @@ from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 
 LISTED = 50
 MOST_ROWS = 100
+MOST_VIEWS = 200
 
 
 @login_required
@@ -40,6 +41,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "filtered": filters.narrowed,
         "executions": page.rows,
         "several_workspaces": len(workspaces) > 1,
+        "views": SavedView.objects.readable_by(user).select_related("owner", "workspace")[:MOST_VIEWS],
         "before": at is not None,
         "older": page_query(request, before=page.last.text()) if page.after and page.last else None,
         "newest": page_query(request),
@@ -77,6 +79,7 @@ def rows(request: HttpRequest) -> HttpResponse:
         "several_workspaces": len(workspaces) > 1,
         "activity": None if in_workflow else activity(user, workspaces=workspaces),
         "in_workflow": in_workflow,
+        "selectable": not in_workflow and Workspace.objects.visible_to(user, Role.EDITOR).exists(),
         "oob": True,
     }
     return render(request, "executions/_update.html", context)

@@ -1,5 +1,6 @@
 /** Approve and reject: on the page of approvals, and on the monitor of an execution that waits for a decision. */
-import { element, fetchJson, field, messageOf, send } from "./page.js";
+import { ask } from "./confirmation.js";
+import { counted, element, fetchJson, field, messageOf, send } from "./page.js";
 import { refreshTimes, timeElement } from "./times.js";
 import { toast } from "./toast.js";
 
@@ -16,6 +17,15 @@ export function onDecision(root, then) {
     const submitter = /** @type {HTMLButtonElement | null} */ (/** @type {SubmitEvent} */ (event).submitter);
     const buttons = form.querySelectorAll("button");
     const comment = field(form, "comment");
+    const approves = submitter?.value !== "rejected";
+    const message = form.closest(".approval")?.querySelector("p")?.textContent ?? "";
+    const sure = await ask({
+      title: approves ? "Approve?" : "Reject?",
+      text: `${message}\n\nThe execution continues at once. You cannot undo this.`,
+      verb: approves ? "Approve" : "Reject",
+      danger: !approves,
+    });
+    if (!sure) return;
     for (const button of buttons) button.disabled = true;
     try {
       const body = { decision: submitter?.value ?? "approved", comment: comment.value };
@@ -65,6 +75,22 @@ export class Decisions {
     refreshTimes();
   }
 
+  /** Add the data that is approved. @param {HTMLElement} card @param {string} id */
+  async #showData(card, id) {
+    /** @type {{items: unknown[], total: number, text: string} | null} */
+    const data = await fetchJson(`/api/approvals/${id}/items/`).catch(() => null);
+    if (!data?.items.length) return;
+    const cut = data.items.length < data.total;
+    const title = cut ? `First ${data.items.length} of ${data.total} items` : counted(data.total, "item");
+    const details = element(
+      "details",
+      { class: "approval-data", open: "" },
+      element("summary", {}, title),
+      element("pre", { tabindex: "0" }, data.text),
+    );
+    card.append(details);
+  }
+
   /** @param {Approval} approval */
   #row(approval) {
     const about = element(
@@ -75,6 +101,7 @@ export class Decisions {
     );
     if (approval.expires_at) about.append(element("span", {}, "expires ", timeElement(approval.expires_at)));
     const text = element("div", {}, element("p", {}, approval.message || "Approve?"), about);
+    this.#showData(text, approval.id);
     if (!approval.may_decide) {
       return element("article", { class: "approval" }, text, element("small", {}, "Assigned to someone else."));
     }

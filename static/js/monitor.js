@@ -1,4 +1,5 @@
 /** The monitor of an execution: everything on it is drawn from the state that its events are folded into. */
+import { ask } from "./confirmation.js";
 import { showConnection } from "./connection.js";
 import { Decisions } from "./decisions.js";
 import { EventLog } from "./event_log.js";
@@ -258,9 +259,16 @@ function watch(after) {
 watch(held ? data.head - TAIL : 0);
 if (held) joinLate(held);
 byId("error").addEventListener("click", () => state.error?.node && choose(state.error.node));
+const CANCELLING = {
+  title: "Cancel this execution?",
+  text: "Running nodes are stopped, and pending deliveries are withdrawn. You cannot undo this; you can rerun it.",
+  verb: "Cancel execution",
+  danger: true,
+};
 for (const action of ["cancel", "pause", "resume"]) {
   findById(action)?.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (action === "cancel" && !(await ask(CANCELLING))) return;
     try {
       const execution = await send("POST", `/api/executions/${data.execution}/${action}/`, {});
       pausing = execution.pause_requested;

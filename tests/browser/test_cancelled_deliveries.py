@@ -26,6 +26,7 @@ def test_what_had_left_is_said_when_an_execution_is_cancelled(
     page = visitor.open(f"/executions/{execution}/")
     expect(page.locator("#status")).to_have_text("waiting")
     page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel execution").click()
     said = "Execution cancelled: 2 deliveries withdrawn, 1 already delivered."
     expect(page.locator("#withdrawn")).to_have_text(said)
     page.reload()

@@ -94,6 +94,7 @@ def test_a_press_on_cancel_ends_the_execution(platform: Platform, visitor: Visit
     page = visitor.open(f"/executions/{start(platform, definition, [{}])['id']}/")
     expect(page.locator("#graph .node[data-status=running]")).to_have_count(1)
     page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel execution").click()
     expect(page.locator("#status")).to_have_text("cancelled")
     expect(page.locator("#graph .node[data-status=cancelled]")).to_have_count(1)
     expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_hidden()

@@ -60,6 +60,28 @@ def test_an_execution_appears_on_the_dashboard_and_changes_there(
     expect(page).to_have_url(re.compile(f"/executions/{execution['id']}/"))
 
 
+def test_selected_executions_are_deleted_after_a_preview(platform: Platform, visitor: Visitor, workflow: str) -> None:
+    kept, *deleted = [run(platform, workflow)["id"] for _ in range(3)]
+    page = visitor.open(f"/?workflow={workflow}")
+    rows = page.locator("#executions tr[data-id]")
+    expect(rows).to_have_count(3)
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    rows.nth(1).get_by_role("checkbox").check()
+    expect(page.locator("#selected-count")).to_have_text("2 rows selected")
+    page.locator("#selected").get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("You cannot undo this.")
+    expect(dialog).to_contain_text("executions: 2 completed")
+    dialog.get_by_role("button", name="Delete 2 executions").click()
+    expect(dialog.locator("#bulk-state")).to_have_text("2 of 2 deleted.")
+    dialog.locator("#bulk-close").click()
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_have_attribute("data-id", kept)
+    for each in deleted:
+        assert platform.request("GET", f"/api/executions/{each}/").status_code == 404
+
+
 def test_filters_are_kept_by_the_address_and_given_back_by_the_back_button(
     platform: Platform, visitor: Visitor, workflow: str
 ) -> None:

@@ -176,3 +176,28 @@ def test_failures_that_differ_only_in_numbers_are_one_group(client: Client, work
     assert listed(client, f"workflow={first.pk}&failed_node=send") == [failed[2].pk]
     page = client.get(f"/executions/failures/?workflow={first.pk}").content.decode()
     assert (page.count("failure-group"), f"cause={groups[0]['cause']}" in page) == (2, True)
+
+
+def test_a_view_is_own_or_shared(client: Client, workspaces: list[Workspace]) -> None:
+    path, one = "/api/executions/views/", str(workspaces[0].pk)
+    body = {"name": "Broken", "query": "?status=failed&before=x", "workspace": one}
+    answer = client.post(path, body, content_type="application/json")
+    assert (answer.status_code, answer.json()["query"]) == (201, "status=failed")
+    assert client.post(path, body, content_type="application/json").status_code == 409
+    shared = client.post(path, body | {"name": "Ours", "shared": True}, content_type="application/json")
+    assert shared.status_code == 403  # a viewer
+    wrong = client.post(path, body | {"name": "Odd", "query": "state=failed"}, content_type="application/json")
+    assert (wrong.status_code, "state" in wrong.json()["detail"]) == (400, True)
+    other = User.objects.create_user("editor")
+    Membership.objects.create(user=other, workspace=workspaces[0], role=Role.EDITOR)
+    theirs = Client()
+    theirs.force_login(other)
+    assert theirs.get(path).json()["results"] == []
+    body = {"name": "Ours", "query": "sort=-duration", "shared": True}
+    made = theirs.post(path, body, content_type="application/json").json()
+    assert [row["name"] for row in client.get(path).json()["results"]] == ["Ours", "Broken"]
+    assert 'data-view-query="sort=-duration"' in client.get("/").content.decode()
+    assert client.delete(f"{path}{made['id']}/").status_code == 403
+    change = theirs.patch(f"{path}{made['id']}/", {"shared": False}, content_type="application/json")
+    assert (change.status_code, len(client.get(path).json()["results"])) == (200, 1)
+    assert theirs.delete(f"{path}{made['id']}/").status_code == 204

@@ -137,11 +137,31 @@ API: dict[str, dict[str, Access]] = {
     "/api/executions/": {
         "get": Access(foreign=("workflow={workflow}", "rerun_of={execution}", "workspace={workspace}"))
     },
+    "/api/executions/bulk/": {
+        "get": Access(foreign=("workspace={workspace}",)),
+        "post": Access(
+            EDITOR,
+            {"workspace": "{workspace}", "kind": "cancel", "filter": {"ids": ["{execution}"]}},
+            foreign=({"workspace": "{workspace}", "kind": "cancel", "filter": {"ids": ["{execution}"]}},),
+        ),
+    },
+    "/api/executions/bulk/{bulk}/": {"get": Access()},
+    "/api/executions/bulk/{bulk}/cancel/": {"post": Access(EDITOR)},
     "/api/executions/failures/": {"get": Access(foreign=("workflow={workflow}", "workspace={workspace}"))},
     "/api/executions/names/": {"get": Access(foreign=("execution={execution}",))},
     "/api/executions/rerun/": {
         "post": Access(body={"ids": ["{execution}"]}, foreign=(
             {"ids": ["{execution}"], "dry_run": False}, {"workflow": "{workflow}", "dry_run": False})),
+    },
+    "/api/executions/views/": {
+        "get": Access(),
+        "post": Access(
+            VIEWER, {"workspace": "{workspace}", "name": "Of a test"},
+            foreign=({"workspace": "{workspace}", "name": "Of a test"},),
+        ),
+    },
+    "/api/executions/views/{view}/": {
+        "get": Access(), "patch": Access(ADMIN, {"shared": True}), "delete": Access(ADMIN),
     },
     "/api/executions/{execution}/": {"get": Access()},
     "/api/executions/{execution}/binaries/{binary}/": {"get": Access()},
@@ -162,6 +182,7 @@ API: dict[str, dict[str, Access]] = {
     },
     "/api/approvals/": {"get": Access(foreign=("execution={execution}", "execution={execution}&show=all"))},
     "/api/approvals/{approval}/": {"get": Access()},
+    "/api/approvals/{approval}/items/": {"get": Access()},
     "/api/approvals/{approval}/decide/": {"post": Access(EDITOR, {"decision": "approved"})},
     "/api/events/": {"get": Access(foreign=(*_EVENTS, *(f"{each}&format=ndjson" for each in _EVENTS)))},
     "/api/events/export/": {"get": Access(foreign=("stream=execution:{execution}", "stream=workflow:{workflow}"))},
@@ -272,10 +293,11 @@ _KINDS = {"workspace_id": "workspace", "execution_id": "execution", "workflow_id
           "endpoint_id": "endpoint", "delivery_id": "delivery", "request_id": "inbound",
           "reference": "binary", "session_id": "session"}  # fmt: skip
 OF_PATHS = {
-    "approvals": "approval", "binaries": "binary", "credentials": "credential", "deliveries": "delivery",
-    "endpoints": "endpoint", "executions": "execution", "inbound": "inbound", "invitations": "invitation",
+    "approvals": "approval", "binaries": "binary", "bulk": "bulk", "credentials": "credential",
+    "deliveries": "delivery", "endpoints": "endpoint", "executions": "execution", "inbound": "inbound", "invitations": "invitation",
     "members": "member", "nodes": "node", "operations": "operation",
-    "replays": "replay", "tokens": "token", "versions": "number", "workflows": "workflow", "workspaces": "workspace",
+    "replays": "replay", "tokens": "token", "versions": "number", "views": "view", "workflows": "workflow",
+    "workspaces": "workspace",
 }  # fmt: skip
 """The kind of object that a path names, by what stands before the id."""
 

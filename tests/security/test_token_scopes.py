@@ -18,12 +18,18 @@ CHECKS = {"/api/workflows/validate/", "/api/workflows/{workflow}/validate/", "/a
 RUNS = {
     "/api/workflows/{workflow}/execute/", "/api/executions/rerun/", "/api/executions/{execution}/cancel/",
     "/api/executions/{execution}/pause/", "/api/executions/{execution}/rerun/",
-    "/api/executions/{execution}/resume/", "/api/approvals/{approval}/decide/", "/api/events/replay/",
+    "/api/executions/{execution}/resume/", "/api/executions/bulk/{bulk}/cancel/",
+    "/api/approvals/{approval}/decide/", "/api/events/replay/",
     "/api/webhooks/endpoints/{endpoint}/recover/", "/api/webhooks/endpoints/{endpoint}/replay/",
     "/api/webhooks/endpoints/{endpoint}/test/", "/api/webhooks/reconciliation/check/",
 }  # fmt: skip
-RUNS_BELOW = ("/api/events/replays/", "/api/webhooks/deliveries/", "/api/webhooks/operations/")
-EDITS_BELOW = ("/api/workflows/", "/api/credentials/{credential}/test/")
+RUNS_BELOW = (
+    "/api/events/replays/",
+    "/api/executions/views/",
+    "/api/webhooks/deliveries/",
+    "/api/webhooks/operations/",
+)
+EDITS_BELOW = ("/api/workflows/", "/api/executions/bulk/", "/api/credentials/{credential}/test/")
 NO_IDS: Any = type("NoIds", (dict,), {"__missing__": lambda self, kind: "1" if kind == "member" else str(uuid4())})
 
 

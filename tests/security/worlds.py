@@ -84,8 +84,13 @@ def _fill_workflows(world: World) -> None:
     replay = world.made("/api/events/replay/", {"filter": {"execution": execution["id"]}, "at_once": True})
     offer = {"username": "somebody-else", "role": "viewer"}
     invitation = world.made(f"/api/workspaces/{world.workspace.pk}/invitations/", offer)
+    view = {"name": "Ours", "shared": True, "workspace": str(world.workspace.pk)}
+    none = {"ids": [execution["id"]], "status": ["completed"]}
+    bulk = {"kind": "delete", "filter": none, "dry_run": False, "workspace": str(world.workspace.pk)}
     world.ids |= {
         "workspace": str(world.workspace.pk),
+        "view": world.made("/api/executions/views/", view)["id"],
+        "bulk": world.made("/api/executions/bulk/", bulk)["operation"]["id"],
         "workflow": workflow["id"],
         "version": world.request("GET", f"/api/workflows/{workflow['id']}/versions/").json()["results"][0]["id"],
         "execution": execution["id"],

@@ -19,6 +19,7 @@ from events.replay import jobs as replays
 from events.replay.unwatched import end_unwatched
 from events.retention.housekeeping import Housekeeping
 from executions import binaries
+from executions.bulk import jobs as bulk_jobs
 from executions.engine import node_deliveries
 from executions.engine.lease import worker_name
 from executions.triggers import schedules
@@ -75,6 +76,7 @@ class Command(BaseCommand):
             Sweep("deliveries", sweeper.sweep),
             Sweep("waits for deliveries", node_deliveries.sweep, WAITS_SECONDS),
             Sweep("operations on deliveries", operation_jobs.sweep, OPERATIONS_SECONDS),
+            Sweep("operations on executions", bulk_jobs.sweep, OPERATIONS_SECONDS),
         ]
         while not stop.wait(INTERVAL_SECONDS):
             try:
