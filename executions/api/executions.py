@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from events.log import reading
 from executions import lifecycle
+from executions.api.children import ChildrenActions
 from executions.api.execution_filters import (
     ExecutionFilterSerializer,
     FailureFilterSerializer,
@@ -54,7 +55,7 @@ from workflow_platform.core.secrets.secret_names import masked
 MOST_RUNS = 10_000
 
 
-class ExecutionViewSet(RerunActions):
+class ExecutionViewSet(ChildrenActions, RerunActions):
     serializer_class = ExecutionSerializer
     queryset = Execution.objects.none()
     pagination_class = ExecutionPages
@@ -165,8 +166,8 @@ class ExecutionViewSet(RerunActions):
         `totals` has their lengths.
 
         `exchange` is what a network node sent and received, and `attempts` are those before the last one, redacted.
-        With `relations=true`: `sources`, the node runs that the items came from, and `children` and `deliveries`, what
-        the node run started and sent.
+        With `relations=true`: `sources`, the node runs that the items came from, and `deliveries`, what
+        the node run sent.
         """
         query = OutputFilterSerializer.of(request)
         execution, run = self._node_run(request, pk, node, query.validated_data["run_index"])
@@ -237,7 +238,7 @@ class ExecutionViewSet(RerunActions):
     def similar(self, request: Request, pk: str, node: str) -> Response:
         """Return how many of the last 1,000 executions of the workflow failed for the same cause as the node run: the
         same node, type and message, apart from numbers, ids, addresses and quoted texts. `executions` are the newest
-        others. The cause is null if it has not failed."""
+        others, and `cause` filters lists of executions. It is null if the node run has not failed."""
         query = RunFilterSerializer.of(request).validated_data
         execution, run = self._node_run(request, pk, node, query["run_index"])
         return Response(similar_failures(execution, run.error))

@@ -144,6 +144,7 @@ API: dict[str, dict[str, Access]] = {
     "/api/executions/{execution}/cancel/": {"post": Access(EDITOR, {})},
     "/api/executions/{execution}/events/": {"get": Access()},
     "/api/executions/{execution}/nodes/": {"get": Access()},
+    "/api/executions/{execution}/nodes/{node}/children/": {"get": Access()},
     "/api/executions/{execution}/nodes/{node}/logs/": {"get": Access()},
     "/api/executions/{execution}/nodes/{node}/output/": {"get": Access()},
     "/api/executions/{execution}/nodes/{node}/similar-failures/": {"get": Access()},
