@@ -1,7 +1,8 @@
 """Compresses pages and JSON.
 
 Against guesses from the length of a response (BREACH), Django adds up to 100 random bytes and masks CSRF tokens anew in
-each page. Only responses to safe methods are compressed: one-time secrets (tokens, links of invitations) are in others.
+each page. Responses with secrets are not compressed: those to unsafe methods (tokens, links of invitations), and those
+that a view marks `no-store`. Nor are those with an ETag, which compression would make weak and useless for If-Match.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from workflow_platform.core.middleware import Middleware
 TYPES = ("text/html", "application/json", "application/problem+json", "application/vnd.oai.openapi")
 AT_LEAST = 1_000
 """Bytes: below, a response fits into one packet anyway."""
+SECRET = "no-store"  # noqa: S105 - the Cache-Control of a view whose response holds secrets
 SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -47,6 +49,8 @@ class CompressionMiddleware(Middleware):
 
 def _is_due(request: HttpRequest, response: HttpResponseBase) -> bool:
     if request.method not in SAFE or not isinstance(response, HttpResponse) or len(response.content) < AT_LEAST:
+        return False
+    if response.has_header("ETag") or response.get("Cache-Control") == SECRET:
         return False
     return response.get("Content-Type", "").startswith(TYPES)
 
