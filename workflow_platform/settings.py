@@ -128,6 +128,8 @@ ASGI_APPLICATION = "workflow_platform.asgi.application"
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "workflow_platform.core.requests.page_headers.PageHeadersMiddleware",
+    "workflow_platform.core.requests.compression.CompressionMiddleware",
     "workflow_platform.core.api.problems.BodyLimitMiddleware",
     "workflow_platform.core.requests.address_check.AddressCheckMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -229,6 +231,7 @@ SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "workflow_platform.core.api.problems.csrf_failure"
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 INVITED_SIGN_UP = _read(env.bool, "INVITED_SIGN_UP", True)
 METRICS_ALLOW: list[str] = env.list("METRICS_ALLOW", [])

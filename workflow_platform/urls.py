@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 from django_rq import urls as queue_urls
-from drf_spectacular.views import SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from events.api import asyncapi
 from executions.triggers.hooks import views as hooks
@@ -13,6 +13,7 @@ from workflow_platform.admin import guarded
 from workflow_platform.core.accounts import account_pages, workspace_pages
 from workflow_platform.core.accounts.admin import change_own_password
 from workflow_platform.core.accounts.invitation_pages import invitation
+from workflow_platform.core.requests.favicon import favicon
 from workflow_platform.schema_view import SchemaView
 
 urlpatterns = [
@@ -24,11 +25,12 @@ urlpatterns = [
     path("api/", include("webhooks.api.urls")),
     path("api/", include("executions.api.urls")),
     path("api/schema/", SchemaView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/asyncapi/", asyncapi.show, name="asyncapi"),
     path("hooks/resume/<uuid:execution_id>/<str:signature>", hooks.resume, name="resume"),
     path("hooks/test/<path:path>", hooks.receive, {"test": True}, name="hook_test"),
     path("hooks/<path:path>", hooks.receive, name="hook"),
+    path("favicon.ico", favicon),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.show),

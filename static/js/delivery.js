@@ -1,6 +1,7 @@
 /** The page of a delivery. Its part `#delivery` polls the server until the delivery has ended. */
 import { byId, closest, data, messageOf, send } from "./page.js";
 import { showPayloads } from "./payloads.js";
+import "./placement.js";
 import { onHtmx, refresher } from "./refresh.js";
 import { toast } from "./toast.js";
 import { nameWorkflows } from "./workflow_names.js";

@@ -286,7 +286,7 @@ PAGES: dict[str, tuple[str, ...]] = {
 """Pages for people with a session, each with queries that name what may belong to another workspace."""
 OPEN_TO_ALL = {
     "/login/", "/logout/", "/healthz", "/readyz", "/metrics", "/hooks/{path}", "/hooks/test/{path}",
-    "/hooks/resume/{execution}/{signature}", "/invitations/{token}/", "/workspaces/choose/",
+    "/hooks/resume/{execution}/{signature}", "/invitations/{token}/", "/workspaces/choose/", "/favicon.ico",
 }  # fmt: skip
 """Without a session or a token: they have tests of their own."""
 _KINDS = {"workspace_id": "workspace", "execution_id": "execution", "workflow_id": "workflow",

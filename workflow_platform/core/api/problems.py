@@ -14,6 +14,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
 from django.template import loader
 from django.views import defaults
 from redis.exceptions import RedisError
@@ -170,6 +171,13 @@ def handler403(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if _for_programs(request):
         return json_problem(request, 403, str(exception) or "You do not have permission to do this.")
     return defaults.permission_denied(request, exception)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    """Respond to a form without a valid CSRF token. The log has the reason."""
+    if _for_programs(request):
+        return json_problem(request, 403, "The CSRF token is missing or wrong. Reload the page and try again.")
+    return render(request, "403_csrf.html", status=403)
 
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponseBase:
