@@ -72,7 +72,6 @@ class NodeOutcome:
 
     result: NodeResult | None
     error: Exception | None
-    duration_ms: float
     cpu_ms: float = 0
     memory_bytes: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
@@ -191,7 +190,7 @@ def run_node(
     Errors are returned in the outcome. Raises BudgetExceeded only.
     """
     run = run or node_type.perform
-    began, cpu, memory = time.perf_counter(), time.thread_time(), _peak_memory()
+    cpu, memory = time.thread_time(), _peak_memory()
     result, error, cost, sizes = None, None, Cost(), dict[str, int]()
     context: NodeContext[Any] | None = None
     try:
@@ -214,7 +213,6 @@ def run_node(
     return NodeOutcome(
         result,
         error,
-        round((time.perf_counter() - began) * 1000, 3),
         round((time.thread_time() - cpu) * 1000 + cost.cpu_ms, 3),
         # For a node that runs in another process, the growth of this one is due to others.
         cost.memory_bytes or max(0, _peak_memory() - memory),

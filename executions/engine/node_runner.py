@@ -127,7 +127,7 @@ class NodeRunner:
             self.waiting[key] = active
         elif not is_repeatable:
             self.active[key] = active
-            self.ended_attempts.append((active, NodeOutcome(None, NodeError(LOST_WHILE_RUNNING), 0)))
+            self.ended_attempts.append((active, NodeOutcome(None, NodeError(LOST_WHILE_RUNNING))))
         else:
             return True
         return False
@@ -249,8 +249,7 @@ class NodeRunner:
         if not active.cancelled.is_set():
             active.cancelled.set()
             error = NodeError(f"The node took longer than its timeout of {seconds:g} s.", retryable=True)
-            elapsed_ms = (time.monotonic() - active.started) * 1000
-            self.ended_attempts.append((active, NodeOutcome(None, error, elapsed_ms)))
+            self.ended_attempts.append((active, NodeOutcome(None, error)))
 
     # --- ending ----------------------------------------------------------------------------------------------------
 
@@ -261,7 +260,7 @@ class NodeRunner:
         if self.active.get(key) is not active:
             return None
         del self.active[key]
-        row.duration_ms, row.cpu_ms, row.memory_bytes = outcome.duration_ms, outcome.cpu_ms, outcome.memory_bytes
+        row.cpu_ms, row.memory_bytes = outcome.cpu_ms, outcome.memory_bytes
         if (exchange := active.exchanges.data()) is not None:
             row.exchange, row.request_digest = exchange, active.exchanges.request_digest()
         if result is None:
