@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from events.log import reading
 from executions import lifecycle
 from executions.api.item_lineage import item_lineage
+from executions.api.overview import OverviewActions
 from executions.api.reruns import RerunActions
 from executions.api.serializers import (
     ExecutionDetailSerializer,
@@ -39,10 +40,8 @@ from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 from workflow_platform.core.api.problems import Problem
 from workflow_platform.core.secrets.secret_names import masked
 
-MOST_RUNS = 10_000
 
-
-class ExecutionViewSet(RerunActions):
+class ExecutionViewSet(OverviewActions, RerunActions):
     serializer_class = ExecutionSerializer
     queryset = Execution.objects.none()
     lookup_value_regex = "[0-9a-f-]{36}"
@@ -117,13 +116,15 @@ class ExecutionViewSet(RerunActions):
         query = NodeRunFilterSerializer.of(request)
         execution = self._execution(pk)
         runs = NodeRun.objects.filter(execution=execution)
-        filters = {"node": "node_id", "run_index": "run_index"}
+        filters = {"node": "node_id", "run_index": "run_index", "from_run": "run_index__gte", "status": "status"}
         runs = runs.filter(**{filters[name]: value for name, value in query.validated_data.items() if name in filters})
         if last := query.validated_data.get("last"):
             newest = runs.order_by("-id").values("pk")[:last]
             latest = runs.order_by("node_id", "-run_index").distinct("node_id").values("pk")
             runs = runs.filter(Q(pk__in=newest) | Q(pk__in=latest))
-        shown = list(runs.defer("output", "inputs", "lineage", "exchange").order_by("id")[:MOST_RUNS])
+        shown = list(
+            runs.defer("output", "inputs", "lineage", "exchange").order_by("id")[: query.validated_data["limit"]]
+        )
         output_digests.ensure_digests(shown)
         context = {"digest_key": output_digests.key_of(execution)}
         return Response(NodeRunSerializer(shown, many=True, context=context).data)
