@@ -1,6 +1,6 @@
 /**
  * The timeline: a lane for each node, on a common axis of time. All lanes are there from the start, so nothing moves
- * while the execution runs; only those in sight are drawn. Runs that are too many to tell apart are added up.
+ * while the execution runs; of many, only those in sight are drawn. Runs that are too many to tell apart are added up.
  */
 import { marks } from "./axis.js";
 import { elapsed } from "./fold.js";
@@ -21,6 +21,7 @@ const ORDER = [
 ];
 const ROW = 28; // pixels, as in timeline.css
 const AXIS = 30;
+const ALL = 40; // lanes that are drawn wherever the timeline is scrolled to
 const PER_MARK = 84; // pixels of the axis
 const DRAG = 4; // pixels from which a press is a drag
 const DELAY = 150; // ms without a change before the server is asked
@@ -35,6 +36,8 @@ export class Timeline {
   #axisDrawn = "";
   #width = 0; // of the tracks, in pixels
   #left = 0; // of the tracks, within the root
+  #height = 0; // of the root. Kept, as is the place to which it is scrolled: to ask for them costs a layout
+  #top = 0;
   /** @type {State | null} */
   #state = null;
   #now = 0;
@@ -65,7 +68,10 @@ export class Timeline {
     this.#axis.append(this.#marks);
     this.#lanes = nodes.map((node) => this.#create(node));
     root.replaceChildren(this.#axis, ...this.#lanes.map(({ row }) => row));
-    root.addEventListener("scroll", () => this.#redraw(), { passive: true });
+    root.addEventListener("scroll", () => {
+      this.#top = root.scrollTop;
+      this.#redraw();
+    }, { passive: true });
     root.addEventListener("pointerdown", (event) => this.#drag(event));
     new ResizeObserver(() => this.#measure()).observe(root);
   }
@@ -91,7 +97,7 @@ export class Timeline {
     const [first] = this.#lanes;
     if (!first) return;
     const [box, root] = [first.track.getBoundingClientRect(), this.root.getBoundingClientRect()];
-    [this.#width, this.#left] = [box.width, box.left - root.left];
+    [this.#width, this.#left, this.#height] = [box.width, box.left - root.left, root.height];
     this.#redraw();
   }
 
@@ -126,9 +132,10 @@ export class Timeline {
     if (!state || !this.#width) return;
     this.#drawAxis();
     if (state.partial) this.#ask(state);
-    const first = Math.max(0, Math.floor((this.root.scrollTop - AXIS) / ROW));
-    const last = Math.ceil((this.root.scrollTop + this.root.clientHeight) / ROW);
-    for (const lane of this.#lanes.slice(first, last)) this.#drawLane(state, lane);
+    const first = Math.max(0, Math.floor((this.#top - AXIS) / ROW));
+    const last = Math.ceil((this.#top + this.#height) / ROW);
+    const lanes = this.#lanes.length > ALL ? this.#lanes.slice(first, last) : this.#lanes;
+    for (const lane of lanes) this.#drawLane(state, lane);
   }
 
   #drawAxis() {

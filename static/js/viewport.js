@@ -23,6 +23,8 @@ export function viewport(svg, width, height, onShow = () => {}) {
   let scale = 1; // pixels per unit
   let [x, y] = [0, 0]; // the upper left corner, in units
   let touched = false;
+  /** @type {Box | null} what to show once the drawing is in sight */
+  let wanted = null;
 
   function show() {
     svg.setAttribute("viewBox", `${x} ${y} ${svg.clientWidth / scale} ${svg.clientHeight / scale}`);
@@ -75,7 +77,8 @@ export function viewport(svg, width, height, onShow = () => {}) {
 
   /** Pan until a box, in units, is visible. @param {Box} box */
   function reveal(box) {
-    if (!svg.clientWidth) return;
+    wanted = svg.clientWidth ? null : box;
+    if (wanted) return;
     const [visibleWidth, visibleHeight] = [svg.clientWidth / scale, svg.clientHeight / scale];
     const fitsX = box.x >= x && box.x + box.width <= x + visibleWidth;
     const fitsY = box.y >= y && box.y + box.height <= y + visibleHeight;
@@ -138,7 +141,12 @@ export function viewport(svg, width, height, onShow = () => {}) {
     button("Zoom out", "−", () => zoom(1 / STEP)),
     button("Fit to view", "⤢", fit),
   ));
-  new ResizeObserver(() => svg.clientWidth && (touched ? show() : fit())).observe(svg);
+  new ResizeObserver(() => {
+    if (!svg.clientWidth) return;
+    if (touched) show();
+    else fit();
+    if (wanted) reveal(wanted);
+  }).observe(svg);
   fit();
   return { reveal, center };
 }
