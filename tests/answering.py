@@ -24,6 +24,9 @@ class Answering(ThreadingHTTPServer):
         self.asked: list[dict[str, str]] = []
         self.bodies: list[bytes] = []
         self.statuses: list[int] = []
+        self.answer: dict[str, Any] | None = None
+        """The body, instead of the number of requests so far."""
+        self.headers: dict[str, str] = {}
         self.free = 0
         self.gates: defaultdict[str, threading.Event] = defaultdict(threading.Event)
 
@@ -47,10 +50,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append({name.lower(): value for name, value in self.headers.items()} | {"path": self.path})
         if len(self.server.asked) > self.server.free:
             self.server.gates[self.path].wait(60)
-        body = json.dumps({"asked": len(self.server.asked)}).encode()
+        body = json.dumps(self.server.answer or {"asked": len(self.server.asked)}).encode()
         self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 

@@ -57,6 +57,12 @@ class Platform:
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Clean up after tests that commit; wait at the end until the engine's threads have returned their connections."""
     with django_db_blocker.unblock():
+        # A test in a transaction is idle in it for as long as a busy machine takes between two queries.
+        with connection.cursor() as cursor:
+            name = connection.ops.quote_name(connection.settings_dict["NAME"])
+            cursor.execute(f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = 0")
+        connection.close()
+        connection.close_pool()  # type: ignore[attr-defined]
         tables.remember()
     with tables.restored_after_commits():
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from workflow_platform.core.secrets.secret_names import masked, masked_text
 
@@ -19,13 +19,31 @@ class Payload(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class FailedExpression(Payload):
+    """The expression that failed. Line and column count from 1 in `source`, if they are known."""
+
+    parameter: str
+    source: Said
+    item: int
+    line: int | None = None
+    column: int | None = None
+
+
 class ErrorData(Payload):
-    """An error, with a message that a person can act on."""
+    """An error, with a message that a person can act on. What the called system answered is on the node run only."""
 
     type: str
     message: Said
     node: str | None = None
     retryable: bool = False
+    expression: FailedExpression | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_null(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = dump(self)
+        if self.expression is None:
+            del data["expression"]
+        return data
 
 
 class NodeDuration(Payload):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -89,16 +89,18 @@ def page_after(
     limit: int = 500,
     types: Collection[str] | None = None,
     workspace_ids: Collection[UUID | str] = (),
+    fields: Mapping[str, str] | None = None,
 ) -> list[RecordedEvent]:
     """Return up to `limit` (at most 1000) events of a stream with a sequence above `after`, in sequence.
 
-    Of the stream `executions`, only those of `workspace_ids`.
+    Of the stream `executions`, only those of `workspace_ids`. With `types` and `fields`, only those whose data has
+    these values, as text.
     """
     last = _NO_END
     if sequence_field(stream.name) == "sequence":
         after = max(after, stream.removed_through)  # rows that are not deleted yet are skipped
         last = after + limit if types is None else _NO_END
-    return _page(stream, (after + 1, last), "ASC", limit, types, workspace_ids)
+    return _page(stream, (after + 1, last), "ASC", limit, types, workspace_ids, fields)
 
 
 def page_before(
@@ -130,6 +132,7 @@ def _page(
     limit: int,
     types: Collection[str] | None,
     workspace_ids: Collection[UUID | str],
+    fields: Mapping[str, str] | None = None,
 ) -> list[RecordedEvent]:
     field = sequence_field(stream.name)
     conditions = [f"e.{field} BETWEEN %s AND %s"]
@@ -146,6 +149,9 @@ def _page(
     if types is not None:
         conditions.append("e.type = ANY(%s)")
         values.append(list(types))
+    for name, value in (fields or {}).items():
+        conditions.append("e.data->>%s = %s")
+        values += [name, value]
     # Skips the days on which the stream cannot have an event.
     conditions.append("e.id >= %s")
     values.append(first_id(stream.created_at - CLOCK_SLACK))

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from events.log import reading
 from executions import lifecycle
 from executions.api.item_lineage import item_lineage
+from executions.api.node_run_details import LARGE, load_details, parameters_of, relations_of, within
 from executions.api.overview import OverviewActions
 from executions.api.reruns import RerunActions
 from executions.api.serializers import (
@@ -24,16 +25,19 @@ from executions.api.serializers import (
     ExecutionEventsSerializer,
     ExecutionFilterSerializer,
     ExecutionSerializer,
+    LogFilterSerializer,
     NodeRunFilterSerializer,
     NodeRunSerializer,
     OutputFilterSerializer,
     ReasonSerializer,
+    RunFilterSerializer,
 )
 from executions.domain.digests import keyed
 from executions.domain.statuses import NodeRunStatus
 from executions.lifecycle import output_digests
 from executions.models import Execution, NodeRun
 from executions.nodes import exchanges
+from executions.pages.similar_failures import similar_failures
 from executions.traces.trace import Focus, trace
 from workflow_platform.core.accounts.models import Role
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
@@ -112,7 +116,8 @@ class ExecutionViewSet(OverviewActions, RerunActions):
     @action(detail=True, pagination_class=None)
     def nodes(self, request: Request, pk: str) -> Response:
         """List the node runs in the order in which they started, without input and output. Digests of large outputs
-        are made when they are first asked for, some at a time: `digest` may be null until the next request."""
+        are made when they are first asked for, some at a time: `digest` may be null until the next request. In a long
+        list, errors and parameters beyond 8 MiB are shortened; ask for one node run to see them."""
         query = NodeRunFilterSerializer.of(request)
         execution = self._execution(pk)
         runs = NodeRun.objects.filter(execution=execution)
@@ -122,11 +127,10 @@ class ExecutionViewSet(OverviewActions, RerunActions):
             newest = runs.order_by("-id").values("pk")[:last]
             latest = runs.order_by("node_id", "-run_index").distinct("node_id").values("pk")
             runs = runs.filter(Q(pk__in=newest) | Q(pk__in=latest))
-        shown = list(
-            runs.defer("output", "inputs", "lineage", "exchange").order_by("id")[: query.validated_data["limit"]]
-        )
+        shown = list(runs.defer(*LARGE).order_by("id")[: query.validated_data["limit"]])
+        load_details(shown)
         output_digests.ensure_digests(shown)
-        context = {"digest_key": output_digests.key_of(execution)}
+        context = {"digest_key": output_digests.key_of(execution), "execution": execution}
         return Response(NodeRunSerializer(shown, many=True, context=context).data)
 
     @extend_schema(parameters=[OutputFilterSerializer], responses={200: dict})
@@ -140,18 +144,19 @@ class ExecutionViewSet(OverviewActions, RerunActions):
         the items that were made of it: `[{node, run_index, output, item}]`, or null if unknown. Long lists are cut;
         `totals` has their lengths.
 
-        `exchange` is what an `http_request` sent and received, redacted.
+        `exchange` is what a network node sent and received, and `attempts` are those before the last one, redacted.
+        With `relations=true`: `sources`, the node runs that the items came from, and `children` and `deliveries`, what
+        the node run started and sent.
         """
         query = OutputFilterSerializer.of(request)
-        execution = self._execution(pk)
-        runs = NodeRun.objects.filter(run_index=query.validated_data["run_index"], node_id=node, execution=execution)
-        run = get_visible_or_404(runs, request.user)
+        execution, run = self._node_run(request, pk, node, query.validated_data["run_index"])
         inputs, outputs = inputs_of(execution, run), run.output or {}
         page = slice(query.validated_data["offset"], query.validated_data["offset"] + query.validated_data["limit"])
         whole = Execution.objects.visible_to(request.user, Role.EDITOR).filter(pk=execution.pk).exists()
         shown: Callable[[Any], Any] = (lambda items: items) if whole else masked
         output_digests.ensure_digests([run])
         digest = partial(keyed, key=output_digests.key_of(execution))
+        most = query.validated_data.get("max_bytes")
         found: dict[str, Any] = {"totals": {}}
         if query.validated_data["lineage"]:
             found = item_lineage(execution, run, {name: range(len(items))[page] for name, items in outputs.items()})
@@ -166,8 +171,11 @@ class ExecutionViewSet(OverviewActions, RerunActions):
                 "digest": digest(run.digest) or None,
                 "request_digest": digest(run.request_digest) or None,
                 "exchange": exchanges.shown(run.exchange, digest),
-                "inputs": {name: shown(items[page]) for name, items in inputs.items()},
-                "outputs": {name: shown(items[page]) for name, items in outputs.items()},
+                "attempts": run.attempts or [],
+                **parameters_of(run, execution),
+                **(relations_of(run, execution) if query.validated_data["relations"] else {}),
+                "inputs": {name: shown(within(items[page], most)) for name, items in inputs.items()},
+                "outputs": {name: shown(within(items[page], most)) for name, items in outputs.items()},
                 **found,
                 "totals": {
                     "inputs": {name: len(items) for name, items in inputs.items()},
@@ -176,6 +184,43 @@ class ExecutionViewSet(OverviewActions, RerunActions):
                 },
             }
         )
+
+    def _node_run(self, request: Request, pk: str, node: str, run_index: int) -> tuple[Execution, NodeRun]:
+        execution = self._execution(pk)
+        runs = NodeRun.objects.filter(run_index=run_index, node_id=node, execution=execution)
+        return execution, get_visible_or_404(runs, request.user)
+
+    @extend_schema(parameters=[LogFilterSerializer], responses={200: dict})
+    @action(detail=True, url_path=r"nodes/(?P<node>[\s\S]{1,100})/logs", pagination_class=None)
+    def logs(self, request: Request, pk: str, node: str) -> Response:
+        """Return the log lines of a node run, `{sequence, time, level, message}`, after the sequence `after`;
+        `next_after` continues, and is null on the last page."""
+        query = LogFilterSerializer.of(request).validated_data
+        execution, run = self._node_run(request, pk, node, query["run_index"])
+        name, limit = execution.stream.name, query["limit"]
+        fields = {"node": run.node_id, "run_index": str(run.run_index)}
+        stream = reading.states([name])[name]
+        found = reading.page_after(stream, query["after"], limit + 1, {"execution.log"}, fields=fields)
+        envelopes = [event.envelope(name) for event in found[:limit]]
+        lines = [
+            {"sequence": each["sequence"], "time": each["time"]}
+            | {key: each["data"][key] for key in ("level", "message")}
+            for each in envelopes
+        ]
+        return Response({"lines": lines, "next_after": lines[-1]["sequence"] if len(found) > limit else None})
+
+    @extend_schema(parameters=[RunFilterSerializer], responses={200: dict})
+    @action(
+        detail=True, url_path=r"nodes/(?P<node>[\s\S]{1,100})/similar-failures", url_name="similar-failures",
+        pagination_class=None,
+    )  # fmt: skip
+    def similar(self, request: Request, pk: str, node: str) -> Response:
+        """Return how many of the last 1,000 executions of the workflow failed for the same cause as the node run: the
+        same node, type and message, apart from numbers, ids, addresses and quoted texts. `executions` are the newest
+        others. The cause is null if it has not failed."""
+        query = RunFilterSerializer.of(request).validated_data
+        execution, run = self._node_run(request, pk, node, query["run_index"])
+        return Response(similar_failures(execution, run.error))
 
     @extend_schema(parameters=[ExecutionEventsQuerySerializer], responses={200: ExecutionEventsSerializer})
     @action(detail=True, pagination_class=None)

@@ -15,6 +15,7 @@ from events.api.query_fields import ManyField, checked_types
 from events.catalogue.event_types import LIFECYCLE
 from events.history.event_filter import matching_types
 from executions.admission.explanation import Reason, explain
+from executions.api.node_run_details import parameters_of
 from executions.domain.digests import keyed
 from executions.domain.statuses import ExecutionStatus, NodeRunStatus
 from executions.models import Execution, Mode, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
@@ -253,7 +254,30 @@ class DigestField(serializers.CharField):
 
 
 class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
+    """A node run. The context has its `execution`, with the version."""
+
     node = serializers.CharField(source="node_id")
+    error = serializers.JSONField(
+        read_only=True,
+        help_text="{type, message, node, retryable}; `response` has what the called system answered: {status, headers,"
+        " body, truncated}, and `expression` which one failed: {parameter, source, item, line, column}.",
+    )
+    parameters = serializers.DictField(
+        read_only=True,
+        allow_null=True,
+        source="shown.parameters",
+        help_text="After expressions, without secrets and bounded; null before they are evaluated.",
+    )
+    parameters_item = serializers.IntegerField(
+        read_only=True,
+        allow_null=True,
+        source="shown.parameters_item",
+        help_text="The item for which they were evaluated: the first, or the first that failed. Null: they have no"
+        " expressions.",
+    )
+    parameters_truncated = serializers.BooleanField(
+        read_only=True, source="shown.parameters_truncated", help_text="Whether something was cut."
+    )
     digest = DigestField(help_text="Equal for equal outputs within the workspace.")
     request_digest = DigestField(help_text="Equal for equal requests to other systems within the workspace.")
 
@@ -262,9 +286,12 @@ class NodeRunSerializer(serializers.ModelSerializer[NodeRun]):
         fields = [
             "node", "name", "node_type", "run_index", "attempt", "status", "from_cache", "taken_from", "output_items",
             "output_bytes", "digest", "request_digest", "failed_items", "error", "started_at", "ended_at", "wake_at",
-            "duration_ms", "cpu_ms",
-            "memory_bytes",
+            "duration_ms", "cpu_ms", "memory_bytes", "parameters", "parameters_item", "parameters_truncated",
         ]  # fmt: skip
+
+    def to_representation(self, instance: NodeRun) -> dict[str, Any]:
+        instance.shown = parameters_of(instance, self.context["execution"])  # type: ignore[attr-defined]
+        return super().to_representation(instance)
 
 
 class NodeRunFilterSerializer(QuerySerializer):
@@ -337,8 +364,25 @@ class ExecutionEventsSerializer(serializers.Serializer[Any]):
     )
 
 
+class LogFilterSerializer(QuerySerializer):
+    run_index = serializers.IntegerField(min_value=0, max_value=2**31 - 1, default=0)
+    after = serializers.IntegerField(min_value=0, max_value=2**62, default=0)
+    limit = serializers.IntegerField(min_value=1, max_value=500, default=200)
+
+
+class RunFilterSerializer(QuerySerializer):
+    run_index = serializers.IntegerField(min_value=0, max_value=2**31 - 1, default=0)
+
+
 class OutputFilterSerializer(QuerySerializer):
     run_index = serializers.IntegerField(min_value=0, default=0)
     offset = serializers.IntegerField(min_value=0, default=0)
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
     lineage = serializers.BooleanField(default=False)
+    relations = serializers.BooleanField(default=False)
+    max_bytes = serializers.IntegerField(
+        min_value=1,
+        max_value=2**31 - 1,
+        required=False,
+        help_text="End each list before the item that exceeds so many bytes of JSON, but not before the first.",
+    )

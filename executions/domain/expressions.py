@@ -16,6 +16,8 @@ import orjson
 import quickjs
 
 from executions.domain.expression_ends import expressions_in
+from executions.domain.expression_errors import ExpressionError as ExpressionError
+from executions.domain.expression_errors import position_in
 from executions.domain.extension_calls import extended
 from executions.domain.items import Items, PackedItems
 from executions.domain.javascript import source
@@ -39,10 +41,6 @@ PRELUDE = source("prelude")
 
 # For the worker's process. In a sandbox process the kernel stops endless code, and authors see line numbers in stacks.
 _ENGINE_ERRORS = source("engine_errors")
-
-
-class ExpressionError(Exception):
-    """An expression or code did not return a value; the message explains why."""
 
 
 @dataclass(slots=True)
@@ -161,10 +159,17 @@ class Evaluator:
         if isinstance(value, str):
             return self._resolve_string(value, item_index) if "{{" in value else value
         if isinstance(value, dict):
-            return {key: self.resolve(inner, item_index) for key, inner in value.items()}
+            return {key: self._resolve_part(key, inner, item_index) for key, inner in value.items()}
         if isinstance(value, list):
-            return [self.resolve(inner, item_index) for inner in value]
+            return [self._resolve_part(key, inner, item_index) for key, inner in enumerate(value)]
         return value
+
+    def _resolve_part(self, key: str | int, value: Any, item_index: int) -> Any:
+        try:
+            return self.resolve(value, item_index)
+        except ExpressionError as error:
+            error.path.insert(0, key)
+            raise
 
     def _resolve_string(self, template: str, item_index: int) -> Any:
         if (places := self._places.get(template)) is None:
@@ -172,16 +177,24 @@ class Evaluator:
         if len(places) == 1:
             begin, end = places[0]
             if not template[:begin].strip() and not template[end:].strip():
-                return self._evaluate(f"(\n{template[begin + 2 : end - 2]}\n)", template, item_index)
+                return self._evaluate(template[begin:end], template, item_index)
         texts, at = list[str](), 0
         for begin, end in places:
-            value = self._evaluate(f"(\n{template[begin + 2 : end - 2]}\n)", template[begin:end], item_index)
+            value = self._evaluate(template[begin:end], template[begin:end], item_index)
             shown = value if isinstance(value, str) else "" if value is None else exact_json.javascript_text(value)
             texts += [template[at:begin], shown]
             at = end
         return "".join([*texts, template[at:]])
 
-    def _evaluate(self, source: str, shown: str, item_index: int) -> Any:
+    def _evaluate(self, expression: str, shown: str, item_index: int) -> Any:
+        """Return the value of an expression, given with its braces."""
+        try:
+            return self._run(f"(\n{expression[2:-2]}\n)", shown, item_index)
+        except ExpressionError as error:
+            error.name(expression)
+            raise
+
+    def _run(self, source: str, shown: str, item_index: int) -> Any:
         packed_allowed = self._budget is None
         if (value := passed_on(source[2:-2], self.scope, item_index, parse=packed_allowed)) is not NOT_PLAIN:
             return self._copied(value)
@@ -191,7 +204,7 @@ class Evaluator:
             if function is None:
                 function = self._compile(source)
                 if isinstance(function, str):
-                    raise self._failure(function[1:], shown)
+                    raise self._failure(function[1:], shown, source)
                 self._functions[source] = function
             text = self._settled(str(function(item_index)))
             while (text.startswith("!") or "catch" in source) and self._add_missing():
@@ -199,10 +212,10 @@ class Evaluator:
                 began = time.thread_time()
                 text = self._settled(str(function(item_index)))
             if text.startswith("!"):
-                raise self._failure(text[1:], shown)
+                raise self._failure(text[1:], shown, source)
             return exact_json.read(text)
         except quickjs.JSException as error:
-            raise self._failure(str(error), shown) from None
+            raise self._failure(str(error), shown, source) from None
         except MemoryError:
             raise self._failure("out of memory", shown) from None
         except UnicodeDecodeError:
@@ -246,13 +259,13 @@ class Evaluator:
             # QuickJS counts the CPU time of the whole process. Stopping early only moves the work to a sandbox process.
             self._context.set_time_limit(min(self._time_limit, self._budget.cpu_seconds))
 
-    def _failure(self, error: str, shown: str) -> Exception:
-        """Return the exception for an error of QuickJS."""
+    def _failure(self, error: str, shown: str, source: str = "") -> Exception:
+        """Return the exception for an error of QuickJS, whose stack says where in `source` it happened."""
         shown = shown if len(shown) <= 200 else shown[:200] + "…"
         message = first_line(error)
         timed_out = "interrupted" in message
         if not timed_out and "out of memory" not in message and message not in {"null", ""}:
-            return ExpressionError(f"{shown}: {message}")
+            return ExpressionError(f"{shown}: {message}", "", *position_in(error, source))
         if self._budget is not None:
             return BudgetExceeded(BudgetExceeded.__doc__)
         limit = f"{self._time_limit:g} s" if timed_out else f"{self._memory_limit // 2**20} MiB"

@@ -70,6 +70,21 @@ class Redaction:
         """Redact the values that `secrets` returns, now and later: a token may be fetched on first use."""
         self._sources.append(secrets)
 
+    def extended(self, secrets: Secrets) -> Redaction:
+        """Return a redaction of the same secrets and of those that `secrets` returns when it is first needed."""
+        found: list[str] = []
+        first = iter([True])
+
+        def once() -> list[str]:
+            if next(first, False):
+                found.extend(secrets())
+            return found
+
+        made = Redaction()
+        made.add(lambda: [secret for source in self._sources for secret in source()])
+        made.add(once)
+        return made
+
     def text(self, text: str) -> str:
         """Return the text with secrets replaced by MASK."""
         present = [needle.text for needle in self._current() if needle.text in text]

@@ -32,6 +32,7 @@ from executions.models import Execution, NodeRun
 from executions.nodes.base import Cost, NodeContext, NodeResult, NodeType
 from executions.nodes.exchanges import Exchanges
 from executions.nodes.item_outcomes import ItemError, ItemOutcomes, OutcomeKeeper
+from executions.nodes.used_parameters import UsedParameters, has_expressions
 from executions.waits import waits
 from workflow_platform.core.logs import log_context
 
@@ -47,6 +48,8 @@ class ActiveNodeRun:
     started: float = field(default_factory=time.monotonic)
     """When its attempt began, on the monotonic clock."""
     cancelled: threading.Event = field(default_factory=threading.Event)
+    took_ms: float = 0
+    """The duration of its last attempt."""
     retry_at: float | None = None
     """When its next attempt begins, on the monotonic clock; None while one runs."""
     resumed: bool = False
@@ -59,6 +62,8 @@ class ActiveNodeRun:
     """What came of each item, over all attempts."""
     exchanges: Exchanges = field(default_factory=Exchanges)
     """What it sent to other systems and received, over all attempts."""
+    used: UsedParameters = field(default_factory=UsedParameters)
+    """The parameters that its attempt has resolved."""
 
     @property
     def taken_over(self) -> list[UUID]:
@@ -72,10 +77,14 @@ class NodeOutcome:
 
     result: NodeResult | None
     error: Exception | None
+    duration_ms: float
+    """Of the attempt alone, while its node runs."""
     cpu_ms: float = 0
     memory_bytes: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
     """Bytes of JSON of each output of the result."""
+    parameters: dict[str, Any] | None = None
+    """The parameters after expressions, as they are stored; None if none were resolved."""
 
 
 class NodeAttempt:
@@ -93,6 +102,7 @@ class NodeAttempt:
         """`keeper` keeps the outcomes of items that are made in a thread."""
         self._active, self._execution, self._log, self._keeper = active, execution, log, keeper
         active.outcomes.begin(active.row.attempt)
+        active.used.begin()
         self._node = definition.graph.nodes[active.row.node_id]
         self._type = definition.types[self._node.id]
         self._inputs = active.ready.inputs
@@ -173,6 +183,7 @@ class NodeAttempt:
             mark_credential=partial(credentials.mark, workspace),
             outcomes=active.outcomes,
             exchanges=active.exchanges,
+            used=active.used,
             files=binaries.FilesOfExecution(workspace, self._execution.pk),
             inline=inline,
         )
@@ -190,7 +201,7 @@ def run_node(
     Errors are returned in the outcome. Raises BudgetExceeded only.
     """
     run = run or node_type.perform
-    cpu, memory = time.thread_time(), _peak_memory()
+    began, cpu, memory = time.perf_counter(), time.thread_time(), _peak_memory()
     result, error, cost, sizes = None, None, Cost(), dict[str, int]()
     context: NodeContext[Any] | None = None
     try:
@@ -213,11 +224,25 @@ def run_node(
     return NodeOutcome(
         result,
         error,
+        round((time.perf_counter() - began) * 1000, 3),
         round((time.thread_time() - cpu) * 1000 + cost.cpu_ms, 3),
         # For a node that runs in another process, the growth of this one is due to others.
         cost.memory_bytes or max(0, _peak_memory() - memory),
         sizes,
+        recorded_parameters(node, context.used, failed=result is None or result.error is not None) if context else None,
     )
+
+
+def recorded_parameters(node: Node, used: UsedParameters, *, failed: bool) -> dict[str, Any] | None:
+    """Return the parameters after expressions, for the node run's row. None if nothing was resolved, or there are no
+    expressions: the workflow version has such parameters."""
+    if not has_expressions(node.parameters):
+        return None
+    try:
+        return used.data(failed=failed)
+    except Exception:  # what is shown must not decide whether a node fails
+        logger.exception("parameters not recorded; the node run goes on", extra={"node": node.id})
+        return None
 
 
 def error_data(error: Exception, node: Node) -> dict[str, Any]:

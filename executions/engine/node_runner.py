@@ -21,8 +21,16 @@ from executions.domain.statuses import NodeRunStatus
 from executions.domain.tracing import Traces
 from executions.engine.checkpoints import Checkpoints
 from executions.engine.definition import Definition
+from executions.engine.earlier_attempts import attempts_with
 from executions.engine.flow import Ready, RestoredRun, RunKey
-from executions.engine.node_attempt import ActiveNodeRun, NodeAttempt, NodeOutcome, error_data, pass_through
+from executions.engine.node_attempt import (
+    ActiveNodeRun,
+    NodeAttempt,
+    NodeOutcome,
+    error_data,
+    pass_through,
+    recorded_parameters,
+)
 from executions.engine.outcome_keeping import OnProgress, OutcomeKeeping, Write
 from executions.engine.outputs import check_total_bytes, pack_outputs
 from executions.engine.pairings import PastRuns
@@ -127,7 +135,7 @@ class NodeRunner:
             self.waiting[key] = active
         elif not is_repeatable:
             self.active[key] = active
-            self.ended_attempts.append((active, NodeOutcome(None, NodeError(LOST_WHILE_RUNNING))))
+            self.ended_attempts.append((active, NodeOutcome(None, NodeError(LOST_WHILE_RUNNING), 0)))
         else:
             return True
         return False
@@ -249,7 +257,9 @@ class NodeRunner:
         if not active.cancelled.is_set():
             active.cancelled.set()
             error = NodeError(f"The node took longer than its timeout of {seconds:g} s.", retryable=True)
-            self.ended_attempts.append((active, NodeOutcome(None, error)))
+            used = recorded_parameters(self._graph.nodes[active.row.node_id], active.used, failed=True)
+            elapsed_ms = (time.monotonic() - active.started) * 1000
+            self.ended_attempts.append((active, NodeOutcome(None, error, elapsed_ms, parameters=used)))
 
     # --- ending ----------------------------------------------------------------------------------------------------
 
@@ -260,9 +270,11 @@ class NodeRunner:
         if self.active.get(key) is not active:
             return None
         del self.active[key]
-        row.cpu_ms, row.memory_bytes = outcome.cpu_ms, outcome.memory_bytes
+        active.took_ms, row.cpu_ms, row.memory_bytes = outcome.duration_ms, outcome.cpu_ms, outcome.memory_bytes
         if (exchange := active.exchanges.data()) is not None:
             row.exchange, row.request_digest = exchange, active.exchanges.request_digest()
+        if outcome.parameters is not None:
+            row.parameters = outcome.parameters
         if result is None:
             assert outcome.error is not None
             return self._fail(active, outcome.error)
@@ -291,7 +303,7 @@ class NodeRunner:
         if node.retry.follows(row.attempt, retryable=data["retryable"]):
             return self._retry(active, node, data, getattr(error, "retry_after", None))
         if node.on_error == "stop":
-            self.fatal_error = data
+            self.fatal_error = lifecycle.without_response(data)
             change = lifecycle.fail_node(self._execution, self._lease, row, data, "stop")
             change.outcomes_taken_over += active.taken_over
             return change
@@ -318,6 +330,7 @@ class NodeRunner:
     def _retry(self, active: ActiveNodeRun, node: Node, error: dict[str, Any], retry_after: float | None) -> Change:
         delay_ms = node.retry.delay_before(active.row.attempt + 1, random.random(), retry_after)  # noqa: S311
         row = active.row
+        row.attempts = attempts_with(row, error, active.took_ms)
         change = lifecycle.retry_node(self._execution, self._lease, row, error, delay_ms)
         row.wake_at = None
         again = ActiveNodeRun(active.ready, row, outcomes=active.outcomes, exchanges=active.exchanges)

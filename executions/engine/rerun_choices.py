@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,11 +31,12 @@ class RerunChoices:
     def saved(self, row: NodeRun, inputs: Mapping[str, Items]) -> NodeOutcome:
         """Return the saved output for a node run that received `inputs`, as the outcome of an attempt. It reads the
         database."""
+        began = time.perf_counter()
         try:
             result, sizes = self._read(row, inputs)
         except NodeError as error:
-            return NodeOutcome(None, error)
-        return NodeOutcome(result, None, sizes=sizes)
+            return NodeOutcome(None, error, (time.perf_counter() - began) * 1000)
+        return NodeOutcome(result, None, round((time.perf_counter() - began) * 1000, 3), sizes=sizes)
 
     def _read(self, row: NodeRun, inputs: Mapping[str, Items]) -> tuple[NodeResult, dict[str, int]]:
         run: Any = None

@@ -12,7 +12,7 @@ import orjson
 from django.conf import settings
 
 from executions.domain.binaries import FileOfItem, files_of
-from executions.domain.errors import NodeError
+from executions.domain.errors import ExpressionPlace, NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionError, ExpressionScope
 from executions.domain.items import PACKED_BYTES, Items, PackedItems, chunks_of
 from executions.domain.lineage import MAX_ORIGINS
@@ -62,8 +62,13 @@ def _result(reply: Reply, context: NodeContext[Any]) -> NodeResult:
     head, chunks = orjson.loads(reply.parts[0]), iter(reply.parts[1:])
     for level, message in head["logs"]:
         context.log(level, message)
+    if head["parameters"] is not None:
+        item, values = head["parameters"]
+        context.note_parameters(item, values)
     if "error" in head:
-        raise NodeError(head["error"], retryable=head["retryable"])
+        place = head.get("place")
+        expression = None if place is None else ExpressionPlace(**place)
+        raise NodeError(head["error"], retryable=head["retryable"], expression=expression)
     if "bug" in head:
         logger.error(
             "node %s raised an unexpected error in a sandbox process; its attempt fails:\n%s",
@@ -115,7 +120,10 @@ class FallbackEvaluator:
             self._replies = dict(enumerate(self._resolve_batch(value, item_index), item_index))
         reply = orjson.loads(self._replies[item_index])
         if "error" in reply:
-            raise ExpressionError(reply["error"])
+            place = reply["place"]
+            error = ExpressionError(reply["error"], place["source"], place["line"], place["column"])
+            error.path = place["path"]
+            raise error
         return reply["value"]
 
     def _resolve_batch(self, value: Any, first: int) -> list[bytes]:

@@ -5,7 +5,7 @@ made by a running execution (`transitions`) are returned as a `Change`; the reco
 executions together.
 """
 
-from executions.lifecycle.base import Change, Lease, event, summary
+from executions.lifecycle.base import Change, Lease, event, summary, without_response
 from executions.lifecycle.claiming import ClaimedExecution, take_leases
 from executions.lifecycle.control import CannotControl, request_cancel, request_pause, request_resume
 from executions.lifecycle.creation import (
@@ -63,4 +63,5 @@ __all__ = [
     "summary",
     "take_leases",
     "wait_node",
+    "without_response",
 ]

@@ -23,6 +23,8 @@ from executions.models import Execution, ItemOutcome, NodeRun, Wait
 SOURCE = "executions.engine"
 OUTSIDE = "executions.lifecycle"
 """The source of events that no worker caused."""
+UNREAD = ("output", "inputs", "lineage", "exchange", "parameters", "attempts")
+"""Columns of node runs that can be large and that no status change reads."""
 NOT_HELD = "The execution has ended, or another worker holds its lease."
 
 
@@ -103,9 +105,14 @@ def about(run: NodeRun) -> dict[str, Any]:
     return {"node": run.node_id, "name": run.name, "node_type": run.node_type, "run_index": run.run_index}
 
 
+def without_response(error: dict[str, Any]) -> dict[str, Any]:
+    """Return the error of a node run as events carry it. The response stays on the node run."""
+    return {name: value for name, value in error.items() if name != "response"}
+
+
 def finish_without_lease(execution: Execution, status: ExecutionStatus, data: dict[str, Any]) -> list[NewEvent]:
     """End an execution that no worker holds. The caller has locked its row and saves it."""
-    runs = list(NodeRun.objects.filter(execution=execution).defer("output", "inputs", "lineage"))
+    runs = list(NodeRun.objects.filter(execution=execution).defer(*UNREAD))
     for run in runs:
         if not NodeRunStatus(run.status).ended:
             end_node_run(run, NodeRunStatus.CANCELLED)

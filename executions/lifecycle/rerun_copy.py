@@ -14,7 +14,7 @@ from django.utils import timezone
 from events.log import NewEvent
 from executions.domain.graph import ERROR_OUTPUT, Graph
 from executions.domain.statuses import NodeRunStatus
-from executions.lifecycle.base import OUTSIDE, about, event, transition_node_run
+from executions.lifecycle.base import OUTSIDE, UNREAD, about, event, transition_node_run, without_response
 from executions.models import Execution, NodeRun
 from workflow_platform.core.identifiers import uuid7
 
@@ -53,7 +53,7 @@ def old_runs(execution: Execution) -> list[OldRun]:
             {name: (items, size) for name, (items, size) in outputs.get(run.pk, {}).items()},
             run.pk in outputs or run.status == NodeRunStatus.SKIPPED,
         )
-        for run in runs.defer("output", "inputs", "lineage").order_by("id")
+        for run in runs.defer(*UNREAD).order_by("id")
     ]
 
 
@@ -140,7 +140,7 @@ def _ended(execution: Execution, old: OldRun) -> NewEvent:
     data |= {"attempt": run.attempt, "duration_ms": run.duration_ms or 0.0}
     if run.status == NodeRunStatus.FAILED:
         on_error = "route" if ERROR_OUTPUT in old.outputs else "continue"
-        data |= {"error": run.error, "failed_items": run.failed_items, "on_error": on_error}
+        data |= {"error": without_response(run.error or {}), "failed_items": run.failed_items, "on_error": on_error}
         return event(execution, "node_failed", data, OUTSIDE)
     data |= {
         "cpu_ms": run.cpu_ms,

@@ -18,6 +18,7 @@ from executions.lifecycle.base import (
     summary,
     transition,
     transition_node_run,
+    without_response,
 )
 from executions.models import Execution, NodeRun, Wait
 
@@ -57,7 +58,7 @@ def fail_node(execution: Execution, lease: Lease, run: NodeRun, error: dict[str,
     data = about(run) | {
         "attempt": run.attempt,
         "duration_ms": run.duration_ms or 0.0,
-        "error": error,
+        "error": without_response(error),
         "failed_items": run.failed_items,
         "on_error": on_error,
     }
@@ -70,7 +71,7 @@ def retry_node(execution: Execution, lease: Lease, run: NodeRun, error: dict[str
         "attempt": run.attempt,
         "next_attempt": run.attempt + 1,
         "delay_ms": delay_ms,
-        "error": error,
+        "error": without_response(error),
     }
     run.attempt += 1
     return Change(lease, [event(execution, "node_retrying", data)], [run])

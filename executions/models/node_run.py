@@ -58,6 +58,14 @@ class NodeRun(models.Model):
         null=True,
         help_text="What it sent to other systems and received, redacted and bounded; see executions.nodes.exchanges.",
     )
+    parameters = OrderedJSONField(
+        null=True,
+        help_text="Its parameters after expressions, of one item, redacted and bounded: {item, values, truncated}. Null"
+        " if there are no expressions, or none was evaluated.",
+    )
+    attempts = OrderedJSONField(
+        null=True, help_text="The attempts before the last one: [{attempt, ended_at, duration_ms, error}]."
+    )
     lineage = OrderedJSONField(
         null=True,
         help_text='Which input items the items of each output came from: {output: "same" or [origin]}. The input items'

@@ -63,6 +63,7 @@ class Code(NodeType[CodeParameters]):
     def run(self, context: NodeContext[CodeParameters]) -> NodeResult:
         # The code may contain `{{`; it is not a template and is used as it is.
         parameters = CodeParameters.model_validate(context.node.parameters)
+        context.note_parameters(0, context.node.parameters)
         scope = context.evaluator.scope
         call = CodeCall(
             parameters.code,

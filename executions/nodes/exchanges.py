@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from executions.domain.bounded import Bounds
 from executions.domain.digests import digest_of
 from executions.domain.redaction import Redaction
 from workflow_platform.core import exact_json
-from workflow_platform.core.content.charsets import without_nul
+from workflow_platform.core.content.charsets import all_without_nul, without_nul
 from workflow_platform.core.secrets.secret_names import masked, masked_text
 
 MAX_BODY = 4_000
@@ -48,6 +49,26 @@ class Received:
     """The size of a body that went to the store of files and is not in `body`."""
 
 
+@dataclass(frozen=True, slots=True)
+class SentData:
+    """A request that is not HTTP, such as a statement or a message, as JSON. Parts may be large, and hold secrets."""
+
+    content: dict[str, Any]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedData:
+    """The answer to such a request, as JSON."""
+
+    content: dict[str, Any]
+
+
+Request = Sent | SentData
+Answer = Received | ReceivedData | str
+"""What came back, or the error if nothing did."""
+
+
 class Exchanges:
     """The exchanges of one node run: of each item those of its last attempt.
 
@@ -55,11 +76,20 @@ class Exchanges:
     """
 
     def __init__(self) -> None:
+        self._earlier: tuple[dict[str, Any], str] | None = None
         self._items: dict[int, _ItemExchanges] = {}
         self._size = 0
         self._lock = threading.Lock()
 
-    def add(self, item: int, attempt: int, sent: Sent, answer: Received | str, redaction: Redaction) -> None:
+    def complete(self, earlier: dict[str, Any], digest: str, answers: Mapping[int, ReceivedData]) -> None:
+        """Take the exchanges that were recorded before a wait, with the answers that have come since, by item."""
+        entries = [
+            entry | ({"answer": _data(answers[entry["item"]].content, Redaction())} if entry["item"] in answers else {})
+            for entry in earlier["exchanges"]
+        ]
+        self._earlier = earlier | {"exchanges": entries}, digest
+
+    def add(self, item: int, attempt: int, sent: Request, answer: Answer, redaction: Redaction) -> None:
         """Record what was sent for an item, and the answer, or the error if none came."""
         with self._lock:
             if (of_item := self._items.get(item)) is None or of_item.attempt != attempt:
@@ -80,6 +110,8 @@ class Exchanges:
     def request_digest(self) -> str:
         """Return the digest of the requests of all items; empty if there were none."""
         with self._lock:
+            if self._earlier is not None and not self._items:
+                return self._earlier[1]
             requests = [[item, *self._items[item].digests] for item in sorted(self._items)]
         return digest_of(requests) if requests else ""
 
@@ -88,7 +120,7 @@ class Exchanges:
         with self._lock:
             items = [self._items[item] for item in sorted(self._items)]
             if not items:
-                return None
+                return self._earlier[0] if self._earlier is not None else None
             count = sum(len(each.digests) for each in items)
             return {"count": count, "exchanges": [entry for each in items for entry in each.kept]}
 
@@ -110,20 +142,35 @@ def shown(exchange: dict[str, Any] | None, keyed: Any) -> dict[str, Any] | None:
     return exchange | {"exchanges": entries}
 
 
-def _entry(item: int, attempt: int, sent: Sent, answer: Received | str, redaction: Redaction) -> dict[str, Any]:
-    request = {"method": sent.method, "url": sent.url, "headers": _headers(sent.headers)}
+def _entry(item: int, attempt: int, sent: Request, answer: Answer, redaction: Redaction) -> dict[str, Any]:
     entry: dict[str, Any] = {"item": item, "attempt": attempt, "digest": sent.digest}
-    entry["request"] = request | _body(sent.body, sent.file_bytes, redaction)
+    if isinstance(sent, SentData):
+        entry["request"] = _data(sent.content, redaction)
+    else:
+        request = {"method": sent.method, "url": sent.url, "headers": shown_headers(sent.headers)}
+        entry["request"] = request | _body(sent.body, sent.file_bytes, redaction)
     if isinstance(answer, str):
         entry["error"] = without_nul(masked_text(answer[:MAX_BODY]))
+    elif isinstance(answer, ReceivedData):
+        entry["answer"] = _data(answer.content, redaction)
     else:
         body = _body(answer.body, answer.file_bytes, redaction)
         body["truncated"] = body["truncated"] or answer.truncated
-        entry["answer"] = {"status": answer.status, "headers": _headers(answer.headers)} | body
+        entry["answer"] = {"status": answer.status, "headers": shown_headers(answer.headers)} | body
     return exact_json.normal(redaction.value(entry))  # type: ignore[no-any-return]
 
 
-def _headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+def _data(content: dict[str, Any], redaction: Redaction) -> dict[str, Any]:
+    """Return JSON without secrets and cut to size; `truncated` says whether something was left out."""
+    read = Bounds(2 * _READ_BYTES, _READ_BYTES)
+    kept = redaction.value(masked(all_without_nul(read.of(content))))
+    bounds = Bounds(2 * MAX_BODY, MAX_BODY)
+    shown: dict[str, Any] = bounds.of(kept)
+    return shown | {"truncated": read.cut or bounds.cut}
+
+
+def shown_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return headers with secrets masked by name, and bounded."""
     chosen = list(headers.items())[:MAX_HEADERS]
     return masked({name[:200]: _line(value) for name, value in chosen})  # type: ignore[no-any-return]
 

@@ -14,13 +14,14 @@ from uuid import UUID
 
 import orjson
 
-from executions.domain.errors import NodeError
+from executions.domain.errors import ExpressionPlace, NodeError
 from executions.domain.expressions import Evaluator, ExpressionError, ExpressionScope
 from executions.domain.graph import Node
 from executions.domain.items import Items, NotStorable, PackedItems, chunks_of, main_of, pack, sample_of
 from executions.domain.lineage import limited
 from executions.nodes.base import NodeContext, NodeResult, NodeType
 from executions.nodes.file_access import FileInMemory, FilesInMemory
+from workflow_platform.core import exact_json
 
 LOG_LINES = 100
 
@@ -42,17 +43,24 @@ def run(parts: list[bytes]) -> list[bytes]:
     context.outcomes.begin(request.head["attempt"])
     if (resolved := request.head["resolved"]) is not None:
         context.resolved = {n: node_type.Parameters.model_validate(value) for n, value in enumerate(resolved)}
+    failed = True
     try:
         head, chunks = _encoded(node_type.run(context), request.head["lineage_bytes"])
+        failed = False
     except NodeError as error:
-        head, chunks = {"error": str(error), "retryable": error.retryable}, []
+        head, chunks = {"error": str(error), "retryable": error.retryable, "place": _place(error.expression)}, []
     except NotStorable as error:
         head, chunks = {"error": str(error), "retryable": False}, []
     except MemoryError:
         raise
     except Exception as error:
         head, chunks = {"bug": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}, []
-    return [orjson.dumps(head | {"logs": logs[:LOG_LINES]}), *chunks]
+    head |= {"logs": logs[:LOG_LINES], "parameters": context.used.raw(failed=failed)}
+    return [exact_json.write(head), *chunks]
+
+
+def _place(place: ExpressionPlace | None) -> dict[str, Any] | None:
+    return None if place is None else asdict(place)
 
 
 def _encoded(result: NodeResult, lineage_bytes: int) -> tuple[dict[str, Any], list[bytes]]:
@@ -85,7 +93,8 @@ def resolve(parts: list[bytes]) -> list[bytes]:
         try:
             answers.append(orjson.dumps({"value": evaluator.resolve(request.head["value"], index)}))
         except ExpressionError as error:
-            answers.append(orjson.dumps({"error": str(error)}))
+            place = {"source": error.source, "line": error.line, "column": error.column, "path": error.path}
+            answers.append(orjson.dumps({"error": str(error), "place": place}))
             break
     return answers
 

@@ -24,10 +24,11 @@ class PerItemNodeType(NodeType[P]):
 
     def fail_item(self, context: NodeContext[Any], index: int, error: Exception) -> None:
         """An attempt at an item has failed. Raises the error if that ends the attempt at the node."""
+        context.used.item_failed(index)
         if context.cancelled.is_set() or context.node.on_error == "stop":
             raise error
         if isinstance(error, NodeError):
-            error.args = (context.redaction.text(str(error)), *error.args[1:])
+            context.redact(error)
         else:
             error = without_secrets(context, error)
             if not context.outcomes.has_failed_unexpectedly:  # one traceback is enough for many items
@@ -79,7 +80,12 @@ class ItemNodeType(PerItemNodeType[P]):
         outputs, origins = dict[str, list[Item]](), dict[str, list[Origin]]()
         with self.opened(context) as context.shared:
             for index, item in enumerate(context.items):
-                for name, items in self.run_item(context, index, item).items():
+                try:
+                    made = self.run_item(context, index, item)
+                except Exception:
+                    context.used.item_failed(index)
+                    raise
+                for name, items in made.items():
                     outputs.setdefault(name, []).extend(items)
                     origins.setdefault(name, []).extend([index] * len(items))
         count = len(context.items)

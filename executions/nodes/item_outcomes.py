@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from executions.domain.errors import NodeError
@@ -13,6 +13,8 @@ from executions.domain.lineage import Lineage, Origin, compact
 from workflow_platform.core.secrets.secret_names import masked_text
 
 MAX_MESSAGE = 5000
+MAX_RESPONSES = 1_000_000
+"""The bytes of responses that the failed items of one node run keep; further ones have no body."""
 
 Outputs = Mapping[str, Items]
 
@@ -24,18 +26,41 @@ class ItemError:
     message: str
     type: str = "NodeError"
     retryable: bool = False
+    response: dict[str, Any] | None = None
+    """What the called system answered, redacted and bounded: `{status, headers, body, truncated}`."""
+    expression: dict[str, Any] | None = None
+    """The expression that failed: `{parameter, source, item, line, column}`, the last two if they are known."""
 
     @classmethod
     def of(cls, error: Exception) -> ItemError:
         """Return an error in the form in which it is stored and passed on."""
-        is_node_error = isinstance(error, NodeError)
-        message = str(error) if is_node_error else f"{type(error).__name__}: {error}"
-        retryable = isinstance(error, NodeError) and error.retryable
-        return cls(masked_text(message[:MAX_MESSAGE]), type(error).__name__, retryable)
+        if not isinstance(error, NodeError):
+            kind = type(error).__name__
+            return cls(masked_text(f"{kind}: {error}"[:MAX_MESSAGE]), kind)
+        place = error.expression.as_data() if error.expression else None
+        if place is not None:
+            place["source"] = masked_text(place["source"])
+        message = masked_text(str(error)[:MAX_MESSAGE])
+        return cls(message, type(error).__name__, error.retryable, error.response, place)
 
     def as_data(self) -> dict[str, Any]:
         """Return what the field `error` of an item holds."""
-        return {"message": self.message, "type": self.type}
+        data: dict[str, Any] = {"message": self.message, "type": self.type}
+        for name in ("response", "expression"):
+            if (value := getattr(self, name)) is not None:
+                data[name] = value
+        return data
+
+    @property
+    def response_size(self) -> int:
+        """Return about how many bytes the response has."""
+        return 0 if self.response is None else 1000 + len(self.response["body"] or "")
+
+    def without_body(self) -> ItemError:
+        """Return the same error without the body of the response."""
+        if self.response is None or self.response["body"] is None:
+            return self
+        return replace(self, response=self.response | {"body": None, "truncated": True})
 
 
 class OutcomeKeeper(Protocol):
@@ -72,7 +97,7 @@ class ItemOutcomes:
     def __init__(self, on_error: OnError = "stop", retry: Retry | None = None) -> None:
         self._on_error, self._retry, self.attempt = on_error, retry or Retry(), 1
         self._known: dict[int, Outputs | ItemError] = {}
-        self._failed = 0
+        self._failed = self._response_bytes = 0
         self._to_retry: dict[int, NodeError] = {}
         """Items of this attempt for which another attempt follows."""
         self.keeper: OutcomeKeeper | None = None
@@ -91,12 +116,14 @@ class ItemOutcomes:
 
     def restore(self, index: int, outcome: Outputs | ItemError) -> None:
         """Take an outcome that was kept by an earlier process."""
-        self._failed += isinstance(outcome, ItemError)
+        if isinstance(outcome, ItemError):
+            self._failed += 1
+            self._response_bytes += outcome.response_size
         self._known[index] = outcome
 
     def forget(self) -> None:
         """Forget all outcomes: the result that they make cannot be used."""
-        self._known, self._failed = {}, 0
+        self._known, self._failed, self._response_bytes = {}, 0, 0
 
     def commit(self) -> None:
         """Have the outcomes kept before the next item begins. Raises NodeError if the attempt is abandoned."""
@@ -139,6 +166,9 @@ class ItemOutcomes:
             self._to_retry[index] = known
             return
         outcome = ItemError.of(error)
+        self._response_bytes += outcome.response_size
+        if self._response_bytes > MAX_RESPONSES:
+            outcome = outcome.without_body()
         if self.keeper is not None:
             self.keeper.keep(index, outcome)
         self._known[index] = outcome
@@ -154,7 +184,13 @@ class ItemOutcomes:
         message = str(first) if count == 1 else f"{count:,} items failed; the first is item {index}: {first}"
         waits = [error.retry_after for error in self._to_retry.values() if error.retry_after is not None]
         retryable = any(error.retryable for error in self._to_retry.values())
-        raise NodeError(message, retryable=retryable, retry_after=max(waits, default=None))
+        raise NodeError(
+            message,
+            retryable=retryable,
+            retry_after=max(waits, default=None),
+            response=first.response,
+            expression=first.expression,
+        )
 
     def result(self, items: Sequence[Item], error_output: str, otherwise: ItemError | None = None) -> OutcomesByItem:
         """Return the result for these input items, in their order.

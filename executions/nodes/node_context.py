@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -16,12 +19,15 @@ from executions.domain.errors import NodeError
 from executions.domain.expressions import ExpressionError, Resolver
 from executions.domain.graph import Node
 from executions.domain.items import Items
+from executions.domain.known_secrets import secrets_in
 from executions.domain.lineage import Lineage
 from executions.domain.redaction import Redaction
 from executions.domain.static_data import StaticChange
-from executions.nodes.exchanges import Exchanges, Received, Sent
+from executions.nodes.exchanges import Answer, Exchanges, Request
 from executions.nodes.file_access import FilesInMemory, FileStore
 from executions.nodes.item_outcomes import ItemError, ItemOutcomes
+from executions.nodes.responses import shown_response
+from executions.nodes.used_parameters import UsedParameters
 from workflow_platform.core.validation import first_error
 
 # For annotations only: computing nodes also run in sandbox processes, which do not load Django.
@@ -39,6 +45,8 @@ class Parameters(BaseModel):
 
 
 P = TypeVar("P", bound=Parameters)
+ITEMS_READ = 20
+"""The items of other nodes in which values under names of secrets are looked for."""
 
 
 @dataclass(slots=True)
@@ -155,6 +163,8 @@ class NodeContext(Generic[P]):
     """What came of each item so far; by default nothing."""
     exchanges: Exchanges = field(default_factory=Exchanges)
     """What the node run sent to other systems and received so far."""
+    used: UsedParameters = field(default_factory=UsedParameters)
+    """The parameters that were resolved so far."""
     inline: bool = False
     """Whether it runs in a thread that other executions need. A computing node that finds that it has much to do there
     raises BudgetExceeded, and runs again in a sandbox process."""
@@ -172,9 +182,9 @@ class NodeContext(Generic[P]):
         self.redaction.add(credential.secrets)
         return credential
 
-    def record(self, item: int, sent: Sent, answer: Received | str) -> None:
+    def record(self, item: int, sent: Request, answer: Answer) -> None:
         """Record what was sent for an item, and the answer, or the error if none came. Secrets are redacted."""
-        self.exchanges.add(item, self.outcomes.attempt, sent, answer, self.redaction)
+        self.exchanges.add(item, self.outcomes.attempt, sent, answer, self._redaction_of(item))
 
     @property
     def items(self) -> Items:
@@ -194,11 +204,49 @@ class NodeContext(Generic[P]):
             self.resolved[item_index] = self._resolve(item_index)
         return self.resolved[item_index]
 
+    def redact(self, error: NodeError) -> None:
+        """Replace the secrets of the credentials used in an error, and cut its parts to size."""
+        error.args = (self.redaction.text(str(error)), *error.args[1:])
+        if error.response is not None:
+            error.response = shown_response(error.response, self._redaction_of(self.used.item))
+
     def _resolve(self, item_index: int) -> P:
         try:
-            return self.parameters_type.model_validate(self.evaluator.resolve(self.node.parameters, item_index))
+            values = self.evaluator.resolve(self.node.parameters, item_index)
         except ExpressionError as error:
-            raise NodeError(str(error)) from None
+            self._note_unresolved(item_index, error)
+            raise NodeError(str(error), expression=error.place("parameters", item_index)) from None
+        self.note_parameters(item_index, values)
+        try:
+            return self.parameters_type.model_validate(values)
         except ValidationError as error:
             first = first_error(error, "parameters").removesuffix(".")
             raise NodeError(f"{first} (item {item_index}).") from None
+
+    def note_parameters(self, item_index: int, values: dict[str, Any]) -> None:
+        """Note what the parameters are for an item."""
+        self.used.note(item_index, values, self._redaction_of(item_index))
+
+    def _redaction_of(self, item_index: int) -> Redaction:
+        """Return the redaction of the credentials used, and of the secrets that expressions may read for an item."""
+        return self.redaction.extended(lambda: secrets_in(*self._read_by_expressions(item_index)))
+
+    def _note_unresolved(self, item_index: int, error: ExpressionError) -> None:
+        """Note the parameters for an item of which one cannot be resolved: that one stays as it was written."""
+        if self.used.has_failed:
+            return
+        values = dict(self.node.parameters)
+        for name in values.keys() - set(error.path[:1]):
+            with suppress(ExpressionError, NodeError):
+                values[name] = self.evaluator.resolve(values[name], item_index)
+        self.note_parameters(item_index, values)
+        self.used.item_failed(item_index)
+
+    def _read_by_expressions(self, item_index: int) -> Iterator[Any]:
+        """Yield what the expressions of the parameters may read for an item."""
+        scope = self.evaluator.scope
+        yield scope.vars
+        if item_index < len(scope.items):
+            yield scope.items[item_index]
+        for items in scope.named_in(json.dumps(self.node.parameters, ensure_ascii=False)).values():
+            yield from islice(items, ITEMS_READ)

@@ -70,7 +70,7 @@ class NodeType(ABC, Generic[P]):
         try:
             result = self.run(context)
         except NodeError as error:
-            error.args = (context.redaction.text(str(error)), *error.args[1:])
+            context.redact(error)
             raise
         except Exception as error:
             if (redacted := without_secrets(context, error)) is error:

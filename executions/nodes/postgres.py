@@ -19,9 +19,11 @@ from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
 from executions.nodes.base import ItemNodeType, NodeContext, Parameters, UsableCredential
 from executions.nodes.credential_checks import wrong_types
+from executions.nodes.exchanges import ReceivedData
 from executions.nodes.literal_secrets import USE_A_CREDENTIAL, holds_literal
 from executions.nodes.postgres_connection import PostgresTarget, Relay, connected
 from executions.nodes.postgres_effects import only_reads
+from executions.nodes.postgres_records import RECORDED_ROWS, server_error, statement_of
 from executions.nodes.postgres_target import PostgresConnection, Url, literal_password, target_of
 from executions.nodes.postgres_values import as_json, as_parameter
 from workflow_platform.core import exact_json
@@ -142,8 +144,18 @@ class _Session:
         self._out = _Output()
 
     def run(self, parameters: PostgresParameters, index: int) -> list[Item]:
-        """Run the statement of one item. Returns its rows. Raises NodeError."""
+        """Run the statement of one item, and record it with its result. Returns its rows. Raises NodeError."""
         target = target_of(parameters.connection, self._login)
+        sent = statement_of(target, parameters)
+        try:
+            rows = self._run(target, parameters, index)
+        except NodeError as error:
+            self._context.record(index, sent, str(error))
+            raise
+        self._context.record(index, sent, ReceivedData({"rows": len(rows), "items": rows[:RECORDED_ROWS]}))
+        return rows
+
+    def _run(self, target: PostgresTarget, parameters: PostgresParameters, index: int) -> list[Item]:
         room = self._out.room
         with _password_redacted(target.password):
             connection, relay = self._connection(target, parameters.read_only, index)
@@ -267,10 +279,20 @@ def _password_redacted(password: str) -> Iterator[None]:
         yield
     except (psycopg.Error, NodeError) as error:
         known = isinstance(error, NodeError)
-        message, retryable = (str(error), error.retryable) if isinstance(error, NodeError) else _describe(error)
+        if isinstance(error, NodeError):
+            message, retryable, response = str(error), error.retryable, error.response
+        else:
+            (message, retryable), response = _describe(error), server_error(error)
         for secret in {password, quote(password, safe=""), quote(password)} - {""}:
             message = message.replace(secret, "•••")
-        raise NodeError(message if known else f"The query failed: {message}", retryable=retryable) from None
+            if response is not None:
+                response = response | {"body": response["body"].replace(secret, "•••")}
+        raise NodeError(
+            message if known else f"The query failed: {message}",
+            retryable=retryable,
+            response=response,
+            expression=error.expression if isinstance(error, NodeError) else None,
+        ) from None
 
 
 def _describe(error: psycopg.Error) -> tuple[str, bool]:

@@ -14,8 +14,9 @@ from pydantic import ConfigDict, Field
 
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
-from executions.nodes import mail_attachments
+from executions.nodes import mail_attachments, mail_records
 from executions.nodes.base import ItemNodeType, NodeContext, Parameters
+from executions.nodes.exchanges import ReceivedData
 from executions.nodes.mail_addresses import MAX_ADDRESSES, Addresses, addresses_in
 from executions.nodes.mail_attachments import Attachments
 
@@ -104,6 +105,7 @@ class SendEmail(ItemNodeType[SendEmailParameters]):
         if context.cancelled.is_set():
             raise NodeError("Cancelled.")
         _attach(message, context, index)
+        sent = mail_records.message_of(message)
         try:
             mailing.connection.open()
             message.connection = mailing.connection
@@ -111,7 +113,10 @@ class SendEmail(ItemNodeType[SendEmailParameters]):
         except (smtplib.SMTPException, OSError) as error:
             with suppress(smtplib.SMTPException, OSError):
                 mailing.connection.close()  # the server may have ended it: the next item opens another
-            raise _failure(error, mailing.sent) from None
+            failure = _failure(error, mailing.sent)
+            context.record(index, sent, str(failure))
+            raise failure from None
+        context.record(index, sent, ReceivedData({"accepted": message.recipients()}))
         mailing.sent += 1
         return {"main": [_sent(message)]}
 
@@ -183,6 +188,12 @@ def _sent(message: mail.EmailMultiAlternatives) -> dict[str, Any]:
 
 def _failure(error: Exception, sent: int) -> NodeError:
     """Return the error as a NodeError, retryable if the server may accept the message later."""
+    failure = _described(error, sent)
+    failure.response = mail_records.server_error(error)
+    return failure
+
+
+def _described(error: Exception, sent: int) -> NodeError:
     already = f" {sent} messages were already sent." if sent else ""
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return NodeError(f"The mail server rejected the login of EMAIL_URL (code {error.smtp_code}).{already}")

@@ -11,7 +11,8 @@ from executions.domain.errors import NodeError
 from executions.domain.items import Items
 from executions.models import WaitKind
 from executions.nodes.base import NodeContext, NodeResult, Parameters, PerItemNodeType, UsableCredential, WaitFor
-from executions.nodes.deliveries import Message, about
+from executions.nodes.deliveries import Message, about, request_of
+from executions.nodes.exchanges import ReceivedData
 from executions.nodes.http.sending import Url
 from executions.nodes.http.texts import Headers
 from webhooks.models import DeliveryStatus, Endpoint, Rank
@@ -125,6 +126,8 @@ class SendWebhook(PerItemNodeType[SendWebhookParameters]):
         assert context.deliver is not None
         wait = context.node.parameters.get("wait") is True
         deliveries = context.deliver(list(messages.values()), wait)
+        for (index, message), delivery in zip(messages.items(), deliveries, strict=True):
+            context.record(index, request_of(message), ReceivedData(about(delivery)))
         if not wait:
             for index, delivery in zip(messages, deliveries, strict=True):
                 context.outcomes.succeed(index, {"main": [{"delivery_id": str(delivery.pk), "status": "pending"}]})
@@ -149,6 +152,9 @@ class SendWebhook(PerItemNodeType[SendWebhookParameters]):
 
     def _ended(self, context: NodeContext[SendWebhookParameters], sent: Sequence[int], deliveries: Items) -> NodeResult:
         """Return the result of the items that were sent, whose deliveries have ended."""
+        if context.resumed and context.node_run is not None and context.node_run.exchange:
+            answers = {index: ReceivedData(delivery) for index, delivery in zip(sent, deliveries, strict=True)}
+            context.exchanges.complete(context.node_run.exchange, context.node_run.request_digest, answers)
         for index, delivery in zip(sent, deliveries, strict=True):
             output = "delivered" if delivery["status"] == DeliveryStatus.DELIVERED else "failed"
             context.outcomes.succeed(index, {output: [delivery]})

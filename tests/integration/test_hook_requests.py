@@ -83,7 +83,7 @@ def test_parts_of_a_path_are_parameters(platform: Platform) -> None:
         return requests.post(f"{platform.url}/hooks/{path}", json={}, timeout=60)
 
     base = hook.path
-    put(f"{base}/:id/orders/:order", requests_per_second=1)
+    put(f"{base}/:id/orders/:order", requests_per_second=0.01)
     item = hook.item(post(f"{base}/7/orders/a%20ü").json()["execution_id"])
     assert (item["path"], item["params"]) == (f"{base}/7/orders/a ü", {"id": "7", "order": "a ü"})
     assert post(f"{base}/8/orders/b").status_code == 429  # one limit for all values

@@ -15,7 +15,9 @@ from pydantic import AfterValidator
 
 from executions.domain.errors import NodeError
 from executions.nodes.base import UsableCredential
+from executions.nodes.http.answers import headers_of
 from executions.nodes.http.texts import ListFormat, encoded
+from executions.nodes.responses import response_of
 from workflow_platform.core import backoff, outbound
 from workflow_platform.core.secrets.secret_names import is_secret
 
@@ -75,7 +77,8 @@ class RequestSender:
             if self.redirects == "error":
                 raise NodeError(
                     f"{request.method} {request.url} responded with a redirect ({response.status}) to"
-                    f" {outbound.shown_url(target)}. Set `redirects` to follow, or call that URL."
+                    f" {outbound.shown_url(target)}. Set `redirects` to follow, or call that URL.",
+                    response=answered(response),
                 )
             request = redirected(request, response.status, target)
         raise NodeError(f"parameters.url: more than {MAX_REDIRECTS} redirects followed each other, the limit.")
@@ -143,7 +146,13 @@ def fail_on_status(request: NodeRequest, response: outbound.OutboundResponse, re
         f"{request.method} {url} responded with status {status}.",
         retryable=status in RETRYABLE_STATUSES,
         retry_after=backoff.retry_after(response.headers.get("retry-after", ""), datetime.now(UTC)),
+        response=answered(response),
     )
+
+
+def answered(response: outbound.OutboundResponse) -> dict[str, Any]:
+    """Return an answer as the error of a node carries it."""
+    return response_of(response.status, headers_of(response.fields), response.body, truncated=response.truncated)
 
 
 def _target(response: outbound.OutboundResponse) -> str | None:
