@@ -87,6 +87,9 @@ class TimelineRunSerializer(serializers.Serializer[Any]):
         child=serializers.ListField(child=serializers.FloatField(allow_null=True)),
         help_text="When it waited: pairs of from and to.",
     )
+    failed_ms = serializers.ListField(
+        child=serializers.FloatField(), help_text="When its earlier attempts failed; of many, the first and the newest."
+    )
 
 
 class TimelineCellSerializer(serializers.Serializer[Any]):

@@ -33,7 +33,9 @@ SELECT n.node_id, n.run_index, n.status, n.attempt, n.started_at, n.ended_at, n.
     JOIN executions_noderun source ON source.execution_id = n.execution_id AND source.node_id = ref.node
       AND source.run_index = ref.run_index),
   (SELECT array_agg(ARRAY[w.created_at, w.resolved_at] ORDER BY w.created_at) FROM executions_wait w
-    WHERE w.execution_id = n.execution_id AND w.node_id = n.node_id AND w.run_index = n.run_index)
+    WHERE w.execution_id = n.execution_id AND w.node_id = n.node_id AND w.run_index = n.run_index),
+  (SELECT array_agg(failed.ended_at ORDER BY failed.ended_at) FROM json_to_recordset(
+    CASE json_typeof(n.attempts) WHEN 'array' THEN n.attempts END) AS failed(ended_at timestamptz))
 FROM executions_noderun n WHERE n.id = ANY(%s) ORDER BY n.started_at, n.id
 """
 # Each run adds its start and its end to the buckets that they fall in. The time within a bucket follows from the runs
@@ -73,6 +75,8 @@ class TimelineRun:
     end_ms: float | None
     waits: list[tuple[float, float | None]] = field(default_factory=list)
     """When it waited: from and to."""
+    failed_ms: list[float] = field(default_factory=list)
+    """When its earlier attempts failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +137,34 @@ def timeline(execution: Execution, from_ms: float = 0, to_ms: float | None = Non
 def _runs(cursor: Any, ids: list[UUID], zero: datetime) -> list[TimelineRun]:
     cursor.execute(_RUNS, [ids])
     found = []
-    for node, run_index, status, attempt, started, ended, wake_at, no_error, ready, waits in cursor.fetchall():
+    for (
+        node,
+        run_index,
+        status,
+        attempt,
+        started,
+        ended,
+        wake_at,
+        no_error,
+        ready,
+        waits,
+        failures,
+    ) in cursor.fetchall():
         waited = [(_ms(begun, zero), _ms(over, zero)) for begun, over in waits or []]
         if not waited and wake_at is not None and no_error:  # it waited for a time, from its start
             waited = [(_ms(started, zero), _ms(min(wake_at, ended) if ended else wake_at, zero))]
         waiting = [(begun, over) for begun, over in waited if begun is not None]
         found.append(
             TimelineRun(
-                node, run_index, status, attempt, _ms(ready, zero), _ms(started, zero) or 0.0, _ms(ended, zero), waiting
+                node,
+                run_index,
+                status,
+                attempt,
+                _ms(ready, zero),
+                _ms(started, zero) or 0.0,
+                _ms(ended, zero),
+                waiting,
+                [_ms(moment, zero) or 0.0 for moment in failures or []],
             )
         )
     return found

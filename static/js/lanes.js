@@ -9,7 +9,7 @@
 /** @typedef {{from: number, to: number, width: number}} View a window of time, and its width in pixels */
 /** @typedef {{bucket: number, runs: number, failed: number, busy: number, run_index: number}} Cell */
 /** @typedef {{node: string, run_index: number, status: string, attempt: number, ready_ms: number | null,
- *             start_ms: number, end_ms: number | null, waits: [number, number | null][]}} RunRow */
+ *             start_ms: number, end_ms: number | null, waits: [number, number | null][], failed_ms: number[]}} RunRow */
 /** @typedef {{from_ms: number, to_ms: number, now_ms: number, bucket_ms: number | null, runs: RunRow[],
  *             nodes: Record<string, Cell[]>}} Answer of the server */
 
@@ -20,6 +20,7 @@ const LEVELS = 4;
 /** @type {Record<string, [number, number]>} by kind: top and height, in pixels */
 const SHAPES = { queue: [4, 2], wait: [3, 4], retry: [3, 4] };
 const BAR = /** @type {[number, number]} */ ([0, 10]);
+export const MARK = /** @type {[number, number]} */ ([-2, 14]); // a failed attempt, or the chosen run
 const FAILED_IN_CELL = /** @type {[number, number]} */ ([7, 3]);
 /** @type {Record<string, Kind>} */
 const LAST = { failed: "failed", running: "running", waiting: "wait", cancelled: "cancelled" };
@@ -194,7 +195,10 @@ export function drawRuns(paths, lane, zero, since = -Infinity) {
 export function drawAnswer(paths, answer, node, now) {
   const { bucket_ms: length } = answer;
   if (length === null) {
-    for (const row of answer.runs) if (row.node === node) paths.parts(partsOfRow(row, now));
+    for (const row of answer.runs.filter((each) => each.node === node)) {
+      paths.parts(partsOfRow(row, now));
+      for (const at of row.failed_ms) paths.bar("mark", at, at, MARK);
+    }
     return;
   }
   for (const { bucket, busy, failed } of answer.nodes[node] ?? []) {

@@ -4,7 +4,7 @@
  */
 import { marks } from "./axis.js";
 import { elapsed } from "./fold.js";
-import { drawAnswer, drawRuns, LanePaths, LaneTimes, nearestOf } from "./lanes.js";
+import { drawAnswer, drawRuns, LanePaths, LaneTimes, MARK, nearestOf } from "./lanes.js";
 import { duration, element, number } from "./page.js";
 import { TimeView } from "./time_view.js";
 
@@ -184,13 +184,13 @@ export class Timeline {
     for (const run of runs.length === 1 && latest ? [latest] : []) {
       for (const retry of run.retries) {
         const at = Date.parse(retry.at) - zero;
-        paths.bar("mark", at, at, [-2, 14]);
+        paths.bar("mark", at, at, MARK);
       }
     }
     const chosen = runs.find((run) => `${run.node}#${run.runIndex}` === this.#chosen);
     if (!chosen || runs.length < 2) return;
     const end = chosen.endedAt ? Date.parse(chosen.endedAt) : this.#now;
-    paths.bar("picked", Date.parse(chosen.startedAt) - zero, end - zero, [-2, 14]);
+    paths.bar("picked", Date.parse(chosen.startedAt) - zero, end - zero, MARK);
   }
 
   /** @param {Lane} lane @param {Map<string, string>} paths */

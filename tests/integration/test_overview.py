@@ -97,6 +97,8 @@ def test_a_duration_is_from_start_to_end_with_retries_in_rows_events_trace_and_s
     completed = next(e for e in events if e["type"] == "execution.node_completed" and e["data"]["node"] == "ask")
     assert completed["data"]["duration_ms"] == row["duration_ms"]
     assert events[-1]["data"]["summary"]["slowest"] == {"node": "ask", "duration_ms": row["duration_ms"]}
+    run = next(each for each in get(platform, execution, "timeline/")["runs"] if each["node"] == "ask")
+    assert [run["start_ms"] < at < run["end_ms"] for at in run["failed_ms"]] == [True]
     traced = get(platform, execution, "trace/")["executions"][0]["node_runs"]
     assert row["duration_ms"] in [run["duration_ms"] for run in traced]
 
