@@ -1,7 +1,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from executions.pages import approvals, credentials, workflows_and_executions
+from executions.pages import approvals, credentials, dashboard, failures, workflows_and_executions
 from executions.traces import pages as trace_pages
 from executions.triggers.hooks import pages as hook_pages
 from workflow_platform.core.accounts.forms import LoginForm
@@ -11,11 +11,13 @@ login = auth.LoginView.as_view(
 )
 
 urlpatterns = [
-    path("", workflows_and_executions.dashboard, name="dashboard"),
+    path("", dashboard.dashboard, name="dashboard"),
     path("workflows/", workflows_and_executions.workflows, name="workflows"),
     path("workflows/<uuid:workflow_id>/", workflows_and_executions.workflow, name="workflow"),
     path("workflows/<uuid:workflow_id>/hook-requests/", hook_pages.hook_requests, name="hook-requests"),
-    path("executions/rows/", workflows_and_executions.rows, name="execution-rows"),
+    path("executions/rows/", dashboard.rows, name="execution-rows"),
+    path("executions/failures/", failures.failures, name="failures"),
+    path("executions/count/", dashboard.count, name="execution-count"),
     path("executions/<uuid:execution_id>/", workflows_and_executions.monitor, name="monitor"),
     path("executions/<uuid:execution_id>/queue/", workflows_and_executions.queue, name="execution-queue"),
     path("executions/<uuid:execution_id>/trace/", trace_pages.trace_page, name="execution-trace"),

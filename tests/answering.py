@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.surroundings import PATIENCE_SECONDS
+
 
 class Answering(ThreadingHTTPServer):
     """Keeps the headers and the body of each request; holds the answers of a path back until the path's gate is open.
@@ -49,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.bodies.append(self.rfile.read(int(self.headers.get("content-length", 0))))
         self.server.asked.append({name.lower(): value for name, value in self.headers.items()} | {"path": self.path})
         if len(self.server.asked) > self.server.free:
-            self.server.gates[self.path].wait(60)
+            self.server.gates[self.path].wait(PATIENCE_SECONDS)
         body = json.dumps(self.server.answer or {"asked": len(self.server.asked)}).encode()
         self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
         self.send_header("Content-Type", "application/json")

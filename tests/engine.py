@@ -20,6 +20,7 @@ from executions.engine.recorder import recorder
 from executions.lifecycle import Change, ClaimedExecution, create_execution
 from executions.models import Execution, Trigger, Workflow
 from executions.workflows.definitions import save_workflow
+from tests.surroundings import PATIENCE_SECONDS
 from workflow_platform.core.accounts.models import Workspace
 
 COMMITS = pytest.mark.django_db(transaction=True)
@@ -51,7 +52,7 @@ def run_here(execution: Execution, worker: str = "here") -> Execution:
     (claimed,) = claim_leases([execution.pk], worker)
     over = threading.Event()
     ExecutionActor(driver(), claimed, definition(claimed.execution.version_id), lambda actor: over.set()).start()
-    assert over.wait(30)
+    assert over.wait(PATIENCE_SECONDS)
     execution.refresh_from_db()
     return execution
 
@@ -59,7 +60,7 @@ def run_here(execution: Execution, worker: str = "here") -> Execution:
 def commit(*changes: Change) -> None:
     """Write the changes as a worker does. Raises StaleLease if its lease no longer holds."""
     for written in [recorder().submit(change) for change in changes]:
-        written.result(60)
+        written.result(PATIENCE_SECONDS)
 
 
 def lose_worker(execution: Execution) -> None:

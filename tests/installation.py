@@ -111,8 +111,8 @@ def _is(process: psutil.Process, kind: str) -> bool:
         words = process.cmdline()
     except psutil.NoSuchProcess:
         return False
-    # Those of `tied.py` are about to become something else.
-    return any(_MARKS[kind] in word for word in words) and not any("tied.py" in word for word in words)
+    # Those of `pdeathsig.py` are about to become something else.
+    return any(_MARKS[kind] in word for word in words) and not any("pdeathsig.py" in word for word in words)
 
 
 @contextmanager

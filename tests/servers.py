@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,16 +15,28 @@ from workflow_platform.installation import embedded
 from workflow_platform.installation.embedded import EmbeddedPostgres, EmbeddedRedis, as_server, free_port
 
 SECRET_KEY = "only-for-tests-" * 4
-NOT_DURABLE = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=64MB"]
+PDEATHSIG = str(Path(embedded.__file__).with_name("pdeathsig.py"))
+NOT_DURABLE = [
+    *("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=64MB"),
+    *("-c", "idle_in_transaction_session_timeout=10min"),
+]
 """The machine does not crash during a test. A commit still reaches the kernel before it is acknowledged, so that tests
-may kill PostgreSQL. Small buffers, because dropping a table searches all of them."""
+may kill PostgreSQL. Small buffers, because dropping a table searches all of them. A test may be idle in its transaction
+for long while the machine runs something else."""
 
 
 @contextmanager
 def running(
     command: list[str], log: Path, *, stop: signal.Signals = signal.SIGTERM, patience: float = 20, **kwargs: object
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a process while the block runs; its output goes to `log`. Kill it if it does not stop in time."""
+    """Run a process while the block runs; its output goes to `log`. Kill it if it does not stop in time.
+
+    It stops too if the tests are killed: platforms that are left behind would take the machine from the next run. The
+    kernel looks at the thread that started it.
+    """
+    user = str(kwargs.pop("user", None) or "")
+    kwargs = {name: value for name, value in kwargs.items() if name not in {"group", "extra_groups"}}
+    command = [sys.executable, "-ES", PDEATHSIG, stop.name.removeprefix("SIG"), user, *command]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, **kwargs)  # type: ignore[call-overload]
         try:

@@ -94,6 +94,8 @@ class Sharing(LoadScopeScheduling):
         return super().remove_node(node)
 
     def _reschedule(self, node: WorkerController) -> None:
+        if node not in self.registered_collections:  # it replaces one that died, and is still collecting the tests
+            return
         if self.workqueue and not node.shutting_down and next(self._choice(node), None) is None:
             node.shutdown()  # after what it has: the rest is for processes with a platform
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -98,7 +99,8 @@ REDIS_SENTINEL_PASSWORD = env.str("REDIS_SENTINEL_PASSWORD", "")
 REDIS_PUBSUB_URL = _read_url("REDIS_PUBSUB_URL", "")
 
 INSTALLED_APPS = [
-    "daphne",
+    # Its `runserver` serves WebSockets. In other commands and workers it would only load the web server.
+    *(["daphne"] if "runserver" in sys.argv else []),
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
@@ -15,6 +15,13 @@ from rest_framework.response import Response
 
 from events.log import reading
 from executions import lifecycle
+from executions.api.execution_filters import (
+    ExecutionFilterSerializer,
+    FailureFilterSerializer,
+    FailureGroupsSerializer,
+    criteria_of,
+)
+from executions.api.execution_pages import ExecutionPages
 from executions.api.item_lineage import item_lineage
 from executions.api.node_run_details import LARGE, load_details, parameters_of, relations_of, within
 from executions.api.overview import OverviewActions
@@ -23,7 +30,6 @@ from executions.api.serializers import (
     ExecutionDetailSerializer,
     ExecutionEventsQuerySerializer,
     ExecutionEventsSerializer,
-    ExecutionFilterSerializer,
     ExecutionSerializer,
     LogFilterSerializer,
     NodeRunFilterSerializer,
@@ -35,6 +41,7 @@ from executions.api.serializers import (
 from executions.domain.digests import keyed
 from executions.domain.statuses import NodeRunStatus
 from executions.lifecycle import output_digests
+from executions.listing import failure_groups, visible_workspaces
 from executions.models import Execution, NodeRun
 from executions.nodes import exchanges
 from executions.pages.similar_failures import similar_failures
@@ -48,6 +55,7 @@ from workflow_platform.core.secrets.secret_names import masked
 class ExecutionViewSet(OverviewActions, RerunActions):
     serializer_class = ExecutionSerializer
     queryset = Execution.objects.none()
+    pagination_class = ExecutionPages
     lookup_value_regex = "[0-9a-f-]{36}"
 
     def get_queryset(self) -> QuerySet[Execution]:
@@ -59,14 +67,23 @@ class ExecutionViewSet(OverviewActions, RerunActions):
 
     @extend_schema(parameters=[ExecutionFilterSerializer])
     def list(self, request: Request) -> Response:
+        """List executions, newest first or in the order of `sort`."""
         query = ExecutionFilterSerializer.of(request)
-        filters: dict[str, Any] = {
-            "workflow": "workflow_id", "status": "status__in", "mode": "mode", "trigger": "trigger",
-            "since": "queued_at__gte", "until": "queued_at__lt", "rerun_of": "rerun_of_id",
-        }  # fmt: skip
-        conditions = {filters[name]: value for name, value in query.validated_data.items() if value}
-        page = self.paginate_queryset(self.get_queryset().filter(**conditions))
-        return self.get_paginated_response(ExecutionSerializer(page, many=True).data)
+        pages = cast(ExecutionPages, self.paginator)
+        rows = Execution.objects.select_related("workflow", "version", "stream")
+        found = pages.page_rows(request, query.criteria(), query.sort_order(), rows.defer("input"))
+        return self.get_paginated_response(ExecutionSerializer(found, many=True).data)
+
+    @extend_schema(parameters=[FailureFilterSerializer], responses={200: FailureGroupsSerializer}, filters=False)
+    @action(detail=False, pagination_class=None)
+    def failures(self, request: Request) -> Response:
+        """Group failed executions by cause: failures of a workflow whose errors differ only in numbers, ids and quoted
+        texts. 400 if there are too many to group: narrow the time."""
+        criteria = criteria_of(FailureFilterSerializer.of(request).validated_data)
+        groups = failure_groups(visible_workspaces(request.user, criteria), criteria)
+        if groups is None:
+            raise Problem(400, "There are too many executions to group. Narrow the time with `since` and `until`.")
+        return Response(FailureGroupsSerializer({"groups": groups}).data)
 
     @extend_schema(responses={200: ExecutionDetailSerializer})
     def retrieve(self, request: Request, pk: str) -> Response:

@@ -17,11 +17,11 @@ from events.history.event_filter import matching_types
 from executions.admission.explanation import Reason, explain
 from executions.api.node_run_details import parameters_of
 from executions.domain.digests import keyed
-from executions.domain.statuses import ExecutionStatus, NodeRunStatus
-from executions.models import Execution, Mode, NodeRun, Priority, Trigger, Workflow, WorkflowVersion
+from executions.domain.statuses import NodeRunStatus
+from executions.models import Execution, Mode, NodeRun, Priority, Workflow, WorkflowVersion
 from executions.pages import relations
 from executions.workflows.shown_definitions import for_viewers, settings_for_viewers
-from workflow_platform.core.api.inputs import BodySerializer, Moment, QuerySerializer
+from workflow_platform.core.api.inputs import BodySerializer, QueryBoolean, QuerySerializer
 
 MOST_RUNS = 10_000
 """Node runs that are listed at once."""
@@ -76,6 +76,37 @@ class WorkflowWriteSerializer(BodySerializer):
     edges = GraphField(required=False)
     settings = serializers.DictField(required=False)
     active = serializers.BooleanField(required=False)
+    base_version = serializers.IntegerField(
+        min_value=1,
+        required=False,
+        help_text="The number of the version that the change is based on. If the workflow has a newer one, the response"
+        " is 412 and nothing is saved. The header If-Match has the same effect.",
+    )
+
+
+class StaleVersionSerializer(serializers.Serializer[Any]):
+    """The problem of a change that is not based on the latest version (412)."""
+
+    current_version = serializers.IntegerField()
+    by = serializers.CharField(allow_null=True, help_text="The user who saved the latest version.")
+    at = serializers.DateTimeField()
+
+
+class DeletionQuerySerializer(QuerySerializer):
+    dry_run = QueryBoolean(default=False, help_text="Only show what belongs to the workflow.")
+
+
+class BelongingsSerializer(serializers.Serializer[Any]):
+    """What belongs to a workflow, and what depends on it."""
+
+    executions = serializers.IntegerField(help_text="Counted up to 10,000.")
+    more_executions = serializers.BooleanField(help_text="Whether there are more executions than are counted.")
+    running = serializers.IntegerField(help_text="Executions that have not ended.")
+    schedules = serializers.IntegerField()
+    webhook_paths = serializers.ListField(child=serializers.CharField(), help_text="At most 20.")
+    callers = serializers.ListField(
+        child=serializers.CharField(), help_text="The names of workflows that start this one; at most 20."
+    )
 
 
 class GraphSerializer(BodySerializer):
@@ -168,7 +199,8 @@ class ExecutionSerializer(serializers.ModelSerializer[Execution]):
         model = Execution
         fields = [
             "id", "workflow", "workflow_name", "workflow_version", "status", "mode", "trigger", "priority", "error",
-            "queued_at", "started_at", "ended_at", "resume_at", "cancel_requested_at", "recoveries", "worker",
+            "cause", "failed_node", "queued_at", "started_at", "ended_at",
+            "resume_at", "cancel_requested_at", "recoveries", "worker",
             "nodes_total", "cached_from", "stream", "events", "parent", "depth", "pause_requested",
             "rerun_of", "rerun_from", "cancelled_deliveries",
         ]  # fmt: skip
@@ -230,16 +262,6 @@ class ExecutionDetailSerializer(ExecutionSerializer):
     @extend_schema_field(RelatedExecutionSerializer(many=True))
     def get_children(self, execution: Execution) -> Any:
         return RelatedExecutionSerializer(relations.children_of(execution), many=True).data
-
-
-class ExecutionFilterSerializer(QuerySerializer):
-    workflow = serializers.UUIDField(required=False)
-    status = serializers.MultipleChoiceField(choices=[s.value for s in ExecutionStatus], required=False)
-    mode = serializers.ChoiceField(choices=Mode.choices, required=False)
-    trigger = serializers.ChoiceField(choices=Trigger.choices, required=False)
-    since = Moment(required=False)
-    until = Moment(required=False)
-    rerun_of = serializers.UUIDField(required=False)
 
 
 class DigestField(serializers.CharField):

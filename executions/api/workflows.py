@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status, viewsets
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -20,9 +22,12 @@ from executions.api import hooks
 from executions.api.hooks import HookSerializer
 from executions.api.schedules import ScheduleSerializer
 from executions.api.serializers import (
+    BelongingsSerializer,
+    DeletionQuerySerializer,
     ExecuteSerializer,
     ExecutionSerializer,
     GraphSerializer,
+    StaleVersionSerializer,
     ValidateSerializer,
     VersionSerializer,
     WorkflowSerializer,
@@ -34,6 +39,7 @@ from executions.nodes.registry import node_types
 from executions.triggers import schedules
 from executions.waits.responses import wait_for_end
 from executions.workflows import definitions
+from executions.workflows.belongings import belongings
 from executions.workflows.url_checks import refused_urls
 from workflow_platform.core.accounts import idempotency
 from workflow_platform.core.accounts.idempotency import create_once
@@ -43,10 +49,51 @@ from workflow_platform.core.accounts.views import user_of
 from workflow_platform.core.accounts.workspace_choice import workspace_for
 from workflow_platform.core.api.problems import Problem
 
+_ENTITY_TAG = re.compile(r'"?([0-9]{1,9})"?')
+_CHANGES = extend_schema(
+    request=WorkflowWriteSerializer,
+    responses={200: WorkflowSerializer, 412: StaleVersionSerializer},
+    parameters=[OpenApiParameter("If-Match", str, "header", description="The ETag of the version that is changed.")],
+)
+
 
 def invalid_graph(error: InvalidGraph) -> Problem:
     """Return the problem that lists all errors of a graph."""
     return Problem(400, f"The workflow is invalid: {error}", [p.as_dict() for p in error.problems[:200]])
+
+
+def stale_version(error: definitions.StaleVersion) -> Problem:
+    """Return the problem that says who saved the latest version, and when."""
+    latest = error.latest
+    by = latest.created_by.get_username() if latest.created_by else None
+    detail = (
+        f"Version {latest.number} was saved by {by or 'the platform'} in the meantime. Compare it with your change, and"
+        f" save again with base_version {latest.number} to replace it."
+    )
+    members = StaleVersionSerializer({"current_version": latest.number, "by": by, "at": latest.created_at}).data
+    return Problem(412, detail, **members)
+
+
+def base_version(request: Request, body: dict[str, Any]) -> int | None:
+    """Return the version that a change is based on, from `base_version` or If-Match; None if the caller names none."""
+    named: int | None = body.pop("base_version", None)
+    header = request.headers.get("If-Match", "*").strip()
+    if header == "*":
+        return named
+    matched = _ENTITY_TAG.fullmatch(header)
+    if matched is None:
+        message = f'Expected the ETag of a workflow, such as "3", or *, not {header[:60]!r}.'
+        raise ValidationError({"If-Match": [message]})
+    if named is not None and named != int(matched[1]):
+        message = f"If-Match names version {matched[1]} and base_version {named}. Send one of them."
+        raise ValidationError({"base_version": [message]})
+    return int(matched[1])
+
+
+def _shown(workflow: Workflow, status: int = 200, context: dict[str, Any] | None = None) -> Response:
+    """Return the response that shows a workflow. Its ETag is the number of the latest version, for If-Match."""
+    data = WorkflowSerializer(workflow, context=context or {}).data
+    return Response(data, status, headers={"ETag": f'"{data["version"]}"'})
 
 
 class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
@@ -78,34 +125,43 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         body = WorkflowWriteSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         definition = body.validated_data
+        if "base_version" in definition:
+            raise ValidationError({"base_version": ["A new workflow has no earlier version. Leave this field out."]})
         workspace = workspace_for(user_of(request), definition.get("workspace"), Role.EDITOR)
         checked = _check_ahead(workspace, definition)  # outside the transaction of create_once
         workflow, _ = create_once(
             request, self._by_id, lambda: self._save(request, definition, workspace, None, checked)
         )
-        return Response(WorkflowSerializer(workflow).data, status=status.HTTP_201_CREATED)
+        return _shown(workflow, status.HTTP_201_CREATED)
 
     def _by_id(self, pk: str) -> Workflow | None:
         return self.get_queryset().filter(pk=pk).first()
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(WorkflowSerializer(self._workflow(pk), context=self._mask_context()).data)
+        return _shown(self._workflow(pk), context=self._mask_context())
 
-    @extend_schema(request=WorkflowWriteSerializer)
+    @_CHANGES
     def update(self, request: Request, pk: str, partial: bool = False) -> Response:
         workflow = self._workflow(pk, Role.EDITOR)
         body = WorkflowWriteSerializer(data=request.data, partial=partial)
         body.is_valid(raise_exception=True)
+        base = base_version(request, body.validated_data)
         checked = _check_ahead(workflow.workspace, body.validated_data, workflow)
-        saved = self._save(request, body.validated_data, workflow.workspace, workflow, checked)
-        return Response(WorkflowSerializer(saved).data)
+        saved = self._save(request, body.validated_data, workflow.workspace, workflow, checked, base)
+        return _shown(saved)
 
-    @extend_schema(request=WorkflowWriteSerializer)
+    @_CHANGES
     def partial_update(self, request: Request, pk: str) -> Response:
         return self.update(request, pk, partial=True)
 
+    @extend_schema(parameters=[DeletionQuerySerializer], responses={200: BelongingsSerializer, 204: None})
     def destroy(self, request: Request, pk: str) -> Response:
-        definitions.delete_workflow(self._workflow(pk, Role.EDITOR), request.user)  # type: ignore[arg-type]
+        """Delete the workflow. With `dry_run`, nothing is deleted and the response shows what belongs to it."""
+        query = DeletionQuerySerializer.of(request)
+        workflow = self._workflow(pk, Role.EDITOR)
+        if query.validated_data["dry_run"]:
+            return Response(BelongingsSerializer(belongings(workflow)).data)
+        definitions.delete_workflow(workflow, request.user)  # type: ignore[arg-type]
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _save(
@@ -115,6 +171,7 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         workspace: Workspace,
         old: Workflow | None,
         checked: definitions.Checked,
+        base: int | None = None,
     ) -> Workflow:
         try:
             return definitions.save_workflow(
@@ -123,9 +180,12 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
                 by=request.user,  # type: ignore[arg-type]
                 workflow=old,
                 checked=checked,
+                base_version=base,
             )
         except InvalidGraph as error:
             raise invalid_graph(error) from None
+        except definitions.StaleVersion as error:
+            raise stale_version(error) from None
 
     @extend_schema(operation_id="workflows_validate_unsaved", request=GraphSerializer, responses={200: dict})
     @action(detail=False, methods=["post"], url_path="validate")
@@ -179,7 +239,7 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
             definitions.set_active(workflow, active, request.user)  # type: ignore[arg-type]
         except InvalidGraph as error:
             raise invalid_graph(error) from None
-        return Response(WorkflowSerializer(workflow).data)
+        return _shown(workflow)
 
     @extend_schema(request=None, responses={201: WorkflowSerializer}, parameters=[idempotency.PARAMETER])
     @action(detail=True, methods=["post"])
@@ -191,7 +251,7 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
             self._by_id,
             lambda: definitions.clone_workflow(workflow, request.user, checked),  # type: ignore[arg-type]
         )
-        return Response(WorkflowSerializer(copy).data, status=status.HTTP_201_CREATED)
+        return _shown(copy, status.HTTP_201_CREATED)
 
     @extend_schema(responses={200: VersionSerializer(many=True)})
     @action(detail=True)
@@ -199,6 +259,19 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         versions: Any = self._workflow(pk).versions.select_related("workflow")
         page: Any = self.paginate_queryset(versions)
         return self.get_paginated_response(VersionSerializer(page, many=True, context=self._mask_context()).data)
+
+    @extend_schema(
+        operation_id="workflows_version",
+        responses=VersionSerializer,
+        parameters=[OpenApiParameter("number", int, "path")],
+    )
+    @action(detail=True, url_path="versions/(?P<number>[0-9]{1,9})")
+    def version(self, request: Request, pk: str, number: str) -> Response:
+        """Show one version by its number."""
+        row = self._workflow(pk).versions.select_related("workflow").filter(number=int(number)).first()
+        if row is None:
+            raise NotFound(f"This workflow has no version {number}.")
+        return Response(VersionSerializer(row, context=self._mask_context()).data)
 
     @extend_schema(responses={200: ScheduleSerializer(many=True)}, filters=False)
     @action(detail=True, pagination_class=None)

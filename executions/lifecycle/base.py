@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from events.log import NewEvent
+from executions.domain.failure_causes import FailureCause
 from executions.domain.static_data import StaticChange
 from executions.domain.statuses import (
     ExecutionStatus,
@@ -125,6 +126,12 @@ def finish_without_lease(execution: Execution, status: ExecutionStatus, data: di
     execution.resume_at = None
     execution.follow_up_due = True
     return [event(execution, status.value, data | {"summary": summary(execution, runs, now)}, OUTSIDE)]
+
+
+def failure_fields(execution: Execution, error: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the columns of an execution that failed with this error, or took too long, by which failures are found."""
+    cause = FailureCause.of_end(error)
+    return {"cause": cause.id_in(str(execution.workflow_id)), "failed_node": cause.node[:100]}
 
 
 def summary(execution: Execution, runs: Sequence[NodeRun], ended_at: datetime) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from events.log import NewEvent
 from executions.admission import admission
 from executions.domain.statuses import ExecutionStatus, NodeRunStatus
 from executions.lifecycle import stored_outputs
-from executions.lifecycle.base import Lease, event, finish_without_lease, transition
+from executions.lifecycle.base import Lease, event, failure_fields, finish_without_lease, transition
 from executions.lifecycle.deliveries import withdrawn
 from executions.models import Execution, NodeRun, Trigger
 
@@ -88,6 +88,8 @@ def _ended_instead(execution: Execution, before: ExecutionStatus) -> list[NewEve
     if lost and execution.recoveries >= settings.MAX_RECOVERIES:
         message = f"The worker died {execution.recoveries + 1} times while it ran this execution. It is not retried."
         execution.error = {"type": "TooManyRecoveries", "message": message}
+        for name, value in failure_fields(execution, execution.error).items():
+            setattr(execution, name, value)
         return finish_without_lease(execution, ExecutionStatus.FAILED, {"error": execution.error})
     return None
 

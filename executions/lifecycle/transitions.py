@@ -15,6 +15,7 @@ from executions.lifecycle.base import (
     about,
     end_node_run,
     event,
+    failure_fields,
     summary,
     transition,
     transition_node_run,
@@ -153,6 +154,8 @@ def end(
         "error": data.get("error"),
         "follow_up_due": follow_up,
     }
+    if status in {ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT}:
+        fields |= failure_fields(execution, data.get("error"))
     payload = data | {"summary": summary(execution, runs, ended_at)}
     cancels = data if status is ExecutionStatus.CANCELLED else None
     return Change(lease, [event(execution, status.value, payload)], execution_fields=fields, cancels=cancels)

@@ -58,7 +58,7 @@ class Execution(models.Model):
     # Keys without a separate index: one of the composite or partial indexes below begins with them.
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="executions", db_index=False)
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="executions", db_index=False)
-    version = models.ForeignKey(WorkflowVersion, on_delete=models.RESTRICT, related_name="executions")
+    version = models.ForeignKey(WorkflowVersion, on_delete=models.RESTRICT, related_name="executions", db_index=False)
     stream = models.OneToOneField(Stream, on_delete=models.PROTECT, related_name="+")
     status = models.CharField(max_length=10, choices=STATUS_CHOICES, default=ExecutionStatus.QUEUED.value)
     trigger = models.CharField(max_length=10, choices=Trigger.choices)
@@ -73,6 +73,16 @@ class Execution(models.Model):
     )
     input = OrderedJSONField(default=list, help_text="Items: a list of JSON objects.")
     error = OrderedJSONField(null=True)
+    cause = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of a failed execution: equal for failures alike (executions.domain.failure_causes).",
+    )
+    failed_node = models.CharField(
+        max_length=100, blank=True, default="", db_default="", help_text="The node that made the execution fail."
+    )
     nodes_total = models.PositiveIntegerField(default=0)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     queued_at = models.DateTimeField(default=timezone.now)
@@ -145,6 +155,31 @@ class Execution(models.Model):
         indexes = [
             models.Index(fields=["workspace", "-id"]),
             models.Index(fields=["workflow", "-id"]),
+            # Lists (executions.listing): each filter that few executions may match is one walk, newest first.
+            models.Index(fields=["version", "-id"], name="execution_of_version"),
+            models.Index(fields=["workspace", "trigger", "-id"], name="execution_by_trigger"),
+            models.Index(
+                fields=["workspace", "status", "-id"],
+                name="execution_by_status",
+                condition=models.Q(ended_at__isnull=False),
+            ),
+            models.Index(
+                fields=["workspace", "cause", "-id"],
+                name="execution_by_cause",
+                condition=~models.Q(cause=""),
+            ),
+            models.Index(
+                fields=["workflow", "failed_node", "-id"],
+                name="execution_by_failed_node",
+                condition=~models.Q(failed_node=""),
+            ),
+            models.Index(
+                "workspace",
+                (models.F("ended_at") - models.F("started_at")).desc(),
+                models.F("id").desc(),
+                name="execution_by_duration",
+                condition=models.Q(ended_at__isnull=False, started_at__isnull=False),
+            ),
             models.Index(
                 fields=["workspace", "ended_at"], name="execution_ended", condition=models.Q(ended_at__isnull=False)
             ),

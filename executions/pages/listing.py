@@ -1,22 +1,21 @@
-"""Queries of the pages: filtered executions, the activity of the last hour, workflows with their latest runs."""
+"""Queries of the pages: rows of executions, the activity of the last hour, workflows with their latest runs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import CharField, Count, OuterRef, Q, QuerySet
-from django.db.models.functions import Cast, JSONObject, TruncMinute
+from django.db.models import Count, OuterRef, Q, QuerySet
+from django.db.models.functions import JSONObject, TruncMinute
 from django.utils import timezone
 
 from executions.domain.statuses import ExecutionStatus
-from executions.models import Execution, Mode, Trigger, Workflow
+from executions.models import Execution, Workflow
 from workflow_platform.core import charts
 from workflow_platform.core.accounts.models import User
-from workflow_platform.core.api.page_filters import PageFilters
 
 FAILED = [ExecutionStatus.FAILED.value, ExecutionStatus.TIMED_OUT.value]
 UNENDED = [status.value for status in ExecutionStatus if not status.ended]
@@ -24,64 +23,19 @@ MINUTES = 60
 RECENT_RUNS = 14
 
 
-class ExecutionFilters(PageFilters):
-    """The filters of a list of executions."""
-
-    status = forms.MultipleChoiceField(
-        required=False, choices=[(s.value, s.value.replace("_", " ")) for s in ExecutionStatus]
-    )
-    workflow = forms.ModelChoiceField(Workflow.objects.none(), required=False, empty_label="Any workflow")
-    mode = forms.ChoiceField(required=False, choices=[("", "Any mode"), *Mode.choices])
-    trigger = forms.ChoiceField(required=False, choices=[("", "Any trigger"), *Trigger.choices])
-    q = forms.CharField(required=False, max_length=200)
-
-    def __init__(self, data: Any, user: User) -> None:
-        super().__init__(data)
-        workflows = Workflow.objects.visible_to(user).filter(deleted_at__isnull=True).order_by("name")
-        choice = self.fields["workflow"]
-        assert isinstance(choice, forms.ModelChoiceField)
-        choice.queryset = workflows
-        for name in ("workflow", "mode", "trigger", "range", "since", "until"):
-            self.fields[name].widget.attrs["aria-label"] = name.capitalize()
-
-    def filter(self, executions: QuerySet[Execution]) -> QuerySet[Execution]:
-        """Return the executions that match the filters."""
-        chosen = self.chosen()
-        if "status" in chosen:
-            executions = executions.filter(status__in=chosen["status"])
-        if "workflow" in chosen:
-            executions = executions.filter(workflow=chosen["workflow"])
-        if "mode" in chosen:
-            executions = executions.filter(mode=chosen["mode"])
-        if "trigger" in chosen:
-            executions = executions.filter(trigger=chosen["trigger"])
-        since, until = self.span()
-        if since:
-            executions = executions.filter(queued_at__gte=since)
-        if until:
-            executions = executions.filter(queued_at__lt=until)
-        return _containing(executions, chosen["q"]) if "q" in chosen else executions
+def row_fields() -> QuerySet[Execution]:
+    """Return all executions, with the fields that a row of a list shows. The caller restricts them."""
+    rows = Execution.objects.select_related("workflow", "version", "created_by", "workspace")
+    return rows.defer("input", "version__nodes", "version__edges", "workflow__description")
 
 
-def _containing(executions: QuerySet[Execution], text: str) -> QuerySet[Execution]:
-    """Return the executions with the text in their workflow's name or error message, or at the start of their id."""
-    return executions.annotate(id_text=Cast("id", CharField())).filter(
-        Q(workflow__name__icontains=text) | Q(error__message__icontains=text) | Q(id_text__istartswith=text)
-    )
-
-
-def listed(user: User) -> QuerySet[Execution]:
-    """Return the executions that the user may see, newest first, with the fields of a row."""
-    rows = Execution.objects.visible_to(user).select_related("workflow", "version", "created_by")
-    return rows.defer("input", "version__nodes", "version__edges", "workflow__description").order_by("-id")
-
-
-def activity(user: User, workflow_id: UUID | None = None) -> dict[str, Any]:
+def activity(user: User, workspaces: Sequence[UUID] | None = None) -> dict[str, Any]:
     """Count the active live executions, and those that ended in the last hour, by minute: `{running, queued, waiting,
-    completed, failed, success, chart}`. `success` is a percentage; None if no execution ended."""
+    completed, failed, success, chart}`. `success` is a percentage; None if no execution ended. Only of these
+    `workspaces`, which the user may see; by default of all."""
     executions = Execution.objects.visible_to(user).live().order_by()
-    if workflow_id:
-        executions = executions.filter(workflow_id=workflow_id)
+    if workspaces is not None:
+        executions = Execution.objects.filter(workspace__in=workspaces).live().order_by()
     now = timezone.now()
     active = dict(executions.filter(status__in=UNENDED).values_list("status").annotate(Count("pk")))
     minutes: list[Any] = list(

@@ -27,8 +27,9 @@ from executions.models import Execution, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
 from executions.overview.expected import expected
 from executions.pages import relations
+from executions.pages.dashboard import executions_of
 from executions.pages.layout import layout
-from executions.pages.listing import ExecutionFilters, activity, listed, workflows_with_runs
+from executions.pages.listing import workflows_with_runs
 from executions.triggers import schedules
 from executions.triggers.hooks import pages as hook_pages
 from executions.workflows.shown_definitions import for_viewers, settings_for_viewers
@@ -36,13 +37,11 @@ from webhooks.models import Delivery
 from workflow_platform.core.accounts.models import Role, User, Workspace
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 from workflow_platform.core.accounts.workspace_choice import offered
-from workflow_platform.core.api.page_filters import page_query, uuid_or_none
+from workflow_platform.core.api.page_filters import uuid_or_none
 from workflow_platform.core.requests.hooks_host import hooks_url
 
-LISTED = 50
 RECENT = 15
 VERSIONS = 30
-MOST_ROWS = 100
 SHOWN_CHILDREN = 10
 RERUNS = 5
 MAX_COUNTED = 10_000
@@ -71,52 +70,6 @@ def graph_data(version: WorkflowVersion) -> dict[str, Any]:
             | appearance
         )
     return {"nodes": nodes, "layout": layout(graph)}
-
-
-@login_required
-def dashboard(request: HttpRequest) -> HttpResponse:
-    """List the executions that the caller may see, live, filtered by the query; `before` pages back."""
-    head = log.head(FEED)
-    user = _user(request)
-    filters = ExecutionFilters(request.GET, user)
-    query = filters.filter(listed(user))
-    before = uuid_or_none(request.GET.get("before"))
-    page = list((query.filter(pk__lt=before) if before else query)[: LISTED + 1])
-    executions = page[:LISTED]
-    active_filters = filters.chosen()
-    context = {
-        "filters": filters,
-        "filtered": bool(active_filters),
-        "executions": executions,
-        "before": before,
-        "older": page_query(request, before=executions[-1].pk) if len(page) > LISTED else None,
-        "newest": page_query(request),
-        "activity": activity(user),
-        "can_run": _is_editor(user),
-        "has_workflows": Workflow.objects.visible_to(user).filter(deleted_at__isnull=True).exists(),
-        "list_data": {"stream": FEED, "head": head, "grows": before is None, "listed": LISTED},
-        "page_data": {},
-    }
-    return render(request, "executions/dashboard.html", context)
-
-
-@login_required
-def rows(request: HttpRequest) -> HttpResponse:
-    """The rows of the executions `ids` and the counters, for a live list.
-
-    HTMX replaces each row and removes the rows of executions that do not match the filters.
-    """
-    user = _user(request)
-    ids = [pk for text in request.GET.get("ids", "").split(",") if (pk := uuid_or_none(text))][:MOST_ROWS]
-    executions = list(ExecutionFilters(request.GET, user).filter(listed(user)).filter(pk__in=ids))
-    context = {
-        "executions": executions,
-        "removed": set(ids) - {execution.pk for execution in executions},
-        "activity": activity(user),
-        "in_workflow": "in_workflow" in request.GET,
-        "oob": True,
-    }
-    return render(request, "executions/_update.html", context)
 
 
 @login_required
@@ -164,10 +117,12 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
         "hooks": hooks,
         "schedules": schedules.listed(row, version),
         "hook_base": f"{hooks_url()}/hooks/" if settings.HOOKS_HOST else request.build_absolute_uri("/hooks/"),
-        "executions": listed(user).filter(workflow=row)[:RECENT],
+        "executions": executions_of(row, RECENT),
         "can_run": can_run,
         "page_data": {
             "workflow": str(row.pk),
+            "version": version.number,
+            "latest_version": row.latest_version.number if row.latest_version else None,
             "graph": graph_data(version),
             "definition": {
                 "name": row.name,
@@ -184,7 +139,6 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
             "stream": stream,
             "head": head,
             "grows": True,
-            "listed": RECENT,
             "filters": f"workflow={row.pk}&in_workflow=1",
         },
     }

@@ -29,6 +29,14 @@ from workflow_platform.core.sandbox.checking import CheckFailed, Text
 SOURCE = "executions.definitions"
 
 
+class StaleVersion(Exception):
+    """The workflow has a newer version than the one that the change is based on."""
+
+    def __init__(self, base: int, latest: WorkflowVersion) -> None:
+        super().__init__(f"Version {base} is not the latest version: {latest.number} is.")
+        self.latest = latest
+
+
 def check(
     nodes: object,
     edges: object,
@@ -145,16 +153,24 @@ def save_workflow(
     by: User | None,
     workflow: Workflow | None = None,
     checked: Checked | None = None,
+    base_version: int | None = None,
 ) -> Workflow:
     """Create a workflow, or save a new version of `workflow`. `definition` is `{name, description, nodes, edges,
     settings, active}`; for an existing workflow, only the fields that change. `checked` is the result of
-    `check_ahead`; a caller within a transaction must pass it. Raises InvalidGraph, Unavailable."""
-    return _save(workspace, definition, by, workflow, checked or check_ahead(workspace, definition, workflow))
+    `check_ahead`; a caller within a transaction must pass it. With `base_version`, the number of the version that the
+    change is based on, a newer version is never overwritten. Raises InvalidGraph, StaleVersion, Unavailable."""
+    checked = checked or check_ahead(workspace, definition, workflow)
+    return _save(workspace, definition, by, workflow, checked, base_version)
 
 
 @transaction.atomic
 def _save(
-    workspace: Workspace, definition: dict[str, Any], by: User | None, workflow: Workflow | None, checked: Checked
+    workspace: Workspace,
+    definition: dict[str, Any],
+    by: User | None,
+    workflow: Workflow | None,
+    checked: Checked,
+    base_version: int | None,
 ) -> Workflow:
     created = workflow is None
     if workflow is None:
@@ -164,6 +180,8 @@ def _save(
     else:
         workflow = Workflow.objects.select_for_update(of=("self",)).select_related("latest_version").get(pk=workflow.pk)
     before = workflow.latest_version
+    if before is not None and base_version is not None and base_version != before.number:
+        raise StaleVersion(base_version, before)
     nodes = definition.get("nodes", before.nodes if before else None)
     edges = definition.get("edges", before.edges if before else [])
     name, group = definition.get("name", workflow.name), str(workspace.pk)

@@ -1,7 +1,8 @@
-/** The list of executions, with its filters. */
+/** The list of executions, with its filters and its keys. */
 import { LiveList } from "./live_list.js";
-import { byId, field, formById } from "./page.js";
-import { dropEmptyParameters, onHtmx } from "./refresh.js";
+import { field, formById } from "./page.js";
+import { followRange } from "./range_filter.js";
+import { onRowKeys } from "./row_keys.js";
 
 const form = formById("filters");
 const filters = () =>
@@ -9,15 +10,21 @@ const filters = () =>
     [...new FormData(form)].map(([name, value]) => [name, String(value)]).filter(([, value]) => value),
   )
     .toString();
-const live = new LiveList(filters);
+new LiveList(filters);
 
-function showDates() {
-  byId("between").hidden = field(form, "range").value !== "between";
-}
-
-dropEmptyParameters();
-onHtmx("afterSwap", ({ target }) => {
-  if (target?.id !== "executions") live.read(); // a new list: after a change of the filters, or from the history
+/** The heads of columns choose the order. */
+document.addEventListener("click", ({ target }) => {
+  const head = target instanceof Element ? target.closest("[data-sort]") : null;
+  if (!(head instanceof HTMLElement)) return;
+  field(form, "sort").value = head.dataset.sort ?? "";
+  form.dispatchEvent(new Event("change", { bubbles: true }));
 });
-form.addEventListener("change", showDates);
-showDates();
+/** A filter that has no control of its own is removed by its button. */
+document.addEventListener("click", ({ target }) => {
+  const button = target instanceof Element ? target.closest("[data-remove-filter]") : null;
+  if (!(button instanceof HTMLElement)) return;
+  field(form, button.dataset.removeFilter ?? "").value = "";
+  form.dispatchEvent(new Event("change", { bubbles: true }));
+});
+followRange(form);
+onRowKeys({ Enter: (row) => row.querySelector("a")?.click() });

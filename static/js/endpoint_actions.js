@@ -1,5 +1,6 @@
 /** The actions of an endpoint, on the list and on its own page: buttons `[data-do]` inside `[data-id]`. */
 import { ENDPOINTS, openForm } from "./endpoint_form.js";
+import "./menus.js";
 import { openOperation, recoverPlan, replayPlan } from "./operation.js";
 import { buttonById, byId, closest, dialogById, errorsOf, fetchJson, messageOf, query, send } from "./page.js";
 import { showSecret } from "./secret_dialog.js";
@@ -91,17 +92,3 @@ document.addEventListener("click", async (event) => {
   }
   button.removeAttribute("aria-busy");
 });
-
-/** A menu opens in the top layer, so that no card cuts it: place it below its button. */
-document.addEventListener("toggle", (event) => {
-  const menu = event.target;
-  const opens = event instanceof ToggleEvent && event.newState === "open";
-  if (!opens || !(menu instanceof HTMLElement) || !menu.classList.contains("menu")) return;
-  const box = query(document, `[popovertarget="${menu.id}"]`).getBoundingClientRect();
-  menu.style.left = `${Math.max(8, box.right - menu.offsetWidth)}px`;
-  menu.style.top = `${Math.max(8, Math.min(box.bottom + 4, innerHeight - menu.offsetHeight - 8))}px`;
-}, true);
-addEventListener("scroll", () => {
-  const menu = document.querySelector(".menu:popover-open");
-  if (menu instanceof HTMLElement) menu.hidePopover();
-}, { passive: true });

@@ -1,12 +1,15 @@
-/** A live list of executions: statuses change with events, and the server renders changed rows again, filtered. */
+/**
+ * A live list of executions. The rows that are shown change with events; the server renders them again. New executions
+ * do not push the rows down: a button says how many there are, and shows them.
+ */
 import { showConnection } from "./connection.js";
 import { EventStream } from "./event_stream.js";
-import { byId, findById, query } from "./page.js";
-import { swapFrom } from "./refresh.js";
+import { byId, findById, number, query } from "./page.js";
+import { onHtmx, swapFrom } from "./refresh.js";
 import { refreshTimes } from "./times.js";
 
 /** @import { Envelope } from "./event_stream.js" */
-/** @typedef {{stream: string, head: number, grows: boolean, listed: number}} ListData */
+/** @typedef {{stream: string, head: number, grows: boolean}} ListData */
 
 /** @type {Record<string, string>} */
 const STATUSES = {
@@ -23,6 +26,7 @@ const STATUSES = {
 };
 const ENDED = new Set(["completed", "failed", "cancelled", "timed_out"]);
 const MAX_IDS = 100; // per request, as the server allows
+const MOST_NEW = 500; // counted exactly
 const PAUSE = 250; // ms between requests
 const REMEMBERED = 1000; // events
 
@@ -35,10 +39,12 @@ const rowOf = (id) => findById(`execution-${id}`);
 export class LiveList {
   /** @type {Set<string>} ids whose rows are out of date */
   #changed = new Set();
+  /** @type {Set<string>} ids without a row, of which the server says whether they match the filters */
+  #unknown = new Set();
+  /** @type {Set<string>} ids without a row that match */
+  #new = new Set();
   /** @type {Envelope[]} */
   #remembered = [];
-  /** @type {Set<string>} ids of rows that are being added */
-  #added = new Set();
   #busy = false;
 
   /** @param {() => string} filters as a query string @param {(events: Envelope[]) => void} [onEvents] */
@@ -55,11 +61,26 @@ export class LiveList {
         onEvents(events);
       },
     });
+    document.addEventListener("click", ({ target }) => {
+      if (target instanceof Element && target.id === "new-rows") this.showNew();
+    });
+    // A list from the browser's history has no target.
+    onHtmx("afterSwap", ({ target }) => {
+      if (!target || target.id === "list") this.#read();
+    });
+  }
+
+  /** Show the new executions: fetch the list. */
+  showNew() {
+    swapFrom("list", location.href);
   }
 
   /** Read a list that has just arrived from the server, and apply the events since its head. */
-  read() {
+  #read() {
     this.list = listData();
+    this.#new.clear();
+    this.#unknown.clear();
+    this.#showCount();
     refreshTimes();
     const { head } = this.list;
     this.#apply(this.#remembered.filter((event) => event.sequence > head));
@@ -72,54 +93,56 @@ export class LiveList {
       if (!status || !id) continue;
       const row = rowOf(id);
       if (row) showStatus(row, status);
-      if (row || this.list.grows) this.#changed.add(id);
+      if (row) this.#changed.add(id);
+      else if (this.list.grows && this.#new.size < MOST_NEW) this.#unknown.add(id);
     }
-    if (this.#changed.size && !this.#busy) this.#fetch();
+    if ((this.#changed.size || this.#unknown.size) && !this.#busy) this.#fetch();
   }
 
   async #fetch() {
     this.#busy = true;
-    while (this.#changed.size) {
-      const ids = [...this.#changed].slice(-MAX_IDS);
+    while (this.#changed.size || this.#unknown.size) {
+      const [changed, unknown] = [this.#changed, this.#unknown].map((ids) => [...ids].slice(-MAX_IDS));
       this.#changed.clear();
-      for (const id of ids) if (!rowOf(id)) this.#add(id);
-      await swapFrom("executions", `/executions/rows/?${this.filters()}&ids=${ids.join(",")}`, "none settle:0ms")
-        .catch(() => ids.forEach((id) => this.#changed.add(id))); // offline: tried again
-      this.#tidy();
+      this.#unknown.clear();
+      const query = `${this.filters()}&ids=${changed.join(",")}&new=${unknown.join(",")}`;
+      try {
+        // From an element that stays: the list may be replaced meanwhile.
+        await swapFrom("content", `/executions/rows/?${query}`, "none settle:0ms");
+        this.#countNew(unknown);
+      } catch { // offline: tried again
+        for (const id of changed) this.#changed.add(id);
+        for (const id of unknown) this.#unknown.add(id);
+      }
+      refreshTimes();
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
     this.#busy = false;
   }
 
-  /** Add an empty row for an id, which the server fills or removes. Ids grow with time; the newest row is first.
-   *  @param {string} id */
-  #add(id) {
-    const rows = /** @type {HTMLTableRowElement[]} */ ([...byId("executions").children]);
-    const row = document.createElement("tr");
-    row.id = `execution-${id}`;
-    row.dataset.id = id;
-    row.hidden = true;
-    byId("executions").insertBefore(row, rows.find((each) => (each.dataset.id ?? "") < id) ?? null);
-    this.#added.add(id);
+  /** The server has said which of these match the filters now. @param {string[]} asked */
+  #countNew(asked) {
+    const matching = new Set(byId("matching-rows", HTMLDataElement).value.split(","));
+    for (const id of asked) {
+      if (matching.has(id) && !rowOf(id)) this.#new.add(id);
+      else this.#new.delete(id);
+    }
+    if (this.#new.size && !byId("executions").children.length) this.showNew(); // no row to move
+    this.#showCount();
   }
 
-  /** The server's rows are in place: mark the new ones, drop the rows beyond the page, and tell if there are none. */
-  #tidy() {
-    const body = byId("executions");
-    for (const id of this.#added) if (rowOf(id)?.hidden === false) rowOf(id)?.classList.add("fresh");
-    this.#added.clear();
-    while (body.children.length > this.list.listed) body.lastElementChild?.remove();
-    const none = body.children.length === 0;
-    byId("empty").hidden = !none;
-    body.closest("table")?.toggleAttribute("hidden", none);
-    refreshTimes();
+  #showCount() {
+    const button = findById("new-rows");
+    if (!button) return;
+    button.hidden = !this.#new.size;
+    button.textContent = this.#new.size < MOST_NEW ? `${number(this.#new.size)} new` : `${MOST_NEW}+ new`;
   }
 }
 
 /** Show a status at once, before the row is fetched. An ended execution keeps its status.
  *  @param {HTMLElement} row @param {string} status */
 function showStatus(row, status) {
-  if (row.hidden || ENDED.has(row.dataset.executionStatus ?? "")) return;
+  if (ENDED.has(row.dataset.executionStatus ?? "")) return;
   row.dataset.executionStatus = status;
   const badge = query(row, ".status");
   badge.dataset.status = status;

@@ -100,12 +100,13 @@ export function element(tag, attributes = {}, ...children) {
   return created;
 }
 
-/** A request that the server refused. `errors` has the problems by field. */
+/** A request that the server refused. `errors` has the problems by field, `problem` the whole response. */
 export class RequestError extends Error {
-  /** @param {string} detail @param {import("./types.js").FieldProblem[]} [errors] */
-  constructor(detail, errors = []) {
+  /** @param {string} detail @param {import("./types.js").FieldProblem[]} [errors] @param {Record<string, any>} [problem] */
+  constructor(detail, errors = [], problem = {}) {
     super(detail);
     this.errors = errors;
+    this.problem = problem;
   }
 }
 
@@ -133,7 +134,7 @@ export async function send(method, path, body) {
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   const content = response.status === 204 ? null : await response.json();
-  if (!response.ok) throw new RequestError(content.detail, content.errors);
+  if (!response.ok) throw new RequestError(content.detail, content.errors, content);
   return content;
 }
 

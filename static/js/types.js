@@ -110,6 +110,8 @@
  * @property {Expected} expected (monitor)
  * @property {string} server_time (monitor)
  * @property {string} workflow (workflow)
+ * @property {number} version (workflow) the number of the version that the page shows
+ * @property {number} latest_version (workflow) the number of the latest version when the page was opened
  * @property {any} definition (workflow)
  * @property {any[]} sample_input (workflow)
  * @property {TestRequest[]} hook_requests (workflow)

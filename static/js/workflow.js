@@ -6,7 +6,9 @@ import { HookTests } from "./hook_tests.js";
 import { LiveList } from "./live_list.js";
 import { byId, counted, data, element, errorsOf, field, findById, formById, messageOf, query, send } from "./page.js";
 import { followSchedules } from "./schedules.js";
+import { offerOverwrite, staleVersion } from "./stale_version.js";
 import { toastLater } from "./toast.js";
+import { followMenu } from "./workflow_menu.js";
 
 /** @import { FieldProblem } from "./types.js" */
 
@@ -101,14 +103,26 @@ async function save(event) {
   saveButton.disabled = true;
   showState("Saving…", "running");
   try {
-    const workflow = await send("PATCH", `/api/workflows/${data.workflow}/`, parse(editor.text));
-    removeEventListener("beforeunload", warn);
-    toastLater(`Saved as version ${workflow.version}.`);
-    location.assign(location.pathname);
+    await saveOver(data.latest_version, parse(editor.text));
   } catch (error) {
-    show(problemsOf(error));
+    const stale = staleVersion(error);
+    if (stale) offerOverwrite(stale, parse(editor.text), saveOver);
+    else show(problemsOf(error));
+    if (stale) showState("Not saved", "failed");
     saveButton.disabled = false;
   }
+}
+
+/**
+ * Save a definition as the version after `version`, and open it. Throws a RequestError.
+ * @param {number} version
+ * @param {any} definition
+ */
+async function saveOver(version, definition) {
+  const workflow = await send("PATCH", `/api/workflows/${data.workflow}/`, { ...definition, base_version: version });
+  removeEventListener("beforeunload", warn);
+  toastLater(`Saved as version ${workflow.version}.`);
+  location.assign(location.pathname);
 }
 
 /** @param {Event} event */
@@ -168,6 +182,7 @@ if (findById("run")) {
   });
 }
 
+followMenu();
 const { filters } = JSON.parse(byId("list-data").textContent);
 const hookList = findById("hook-tests");
 const hookTests = hookList && new HookTests(hookList, data.workflow, data.hook_requests);

@@ -40,11 +40,24 @@ def test_a_wrong_password_is_said_and_the_right_one_lets_in(browser: Browser, pl
 def test_an_execution_appears_on_the_dashboard_and_changes_there(
     platform: Platform, visitor: Visitor, workflow: str
 ) -> None:
+    first = run(platform, workflow)
     page = visitor.open("/")
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    expect(page.locator("#count")).to_contain_text("execution")
+    top = page.locator("#executions tr[data-id]").first
+    expect(top).to_have_attribute("data-id", first["id"])
     execution = run(platform, workflow)
-    row = page.locator(f'tr[data-id="{execution["id"]}"]')
-    expect(row.locator(".status")).to_have_text("completed")
+    expect(page.locator("#new-rows")).to_have_text("1 new")
+    expect(top).to_have_attribute("data-id", first["id"])  # no row moves until the reader asks for it
+    page.locator("#new-rows").click()
+    expect(top).to_have_attribute("data-id", execution["id"])
+    expect(page.locator("#new-rows")).to_be_hidden()
+    expect(top.locator(".status")).to_have_text("completed")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"/executions/{execution['id']}/"))
 
 
 def test_filters_are_kept_by_the_address_and_given_back_by_the_back_button(

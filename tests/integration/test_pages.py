@@ -145,7 +145,7 @@ def test_a_filter_that_makes_no_sense_is_left_out(editor: Client, workflow: Work
 def test_the_pages_of_the_dashboard_hold_each_execution_once(
     editor: Client, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("executions.pages.workflows_and_executions.LISTED", 2)
+    monkeypatch.setattr("executions.pages.dashboard.LISTED", 2)
     expected = [execute(workflow).pk for _ in range(5)][::-1]
     seen: list[UUID] = []
     path: str | None = "/?status=queued"
@@ -164,13 +164,22 @@ def test_the_feed_head_is_older_than_the_rows(editor: Client, workflow: Workflow
     assert log.head(FEED) == head + 1
 
 
-def test_rows_brings_only_what_fits_the_filters(editor: Client, workflow: Workflow) -> None:
+def test_rows_keep_their_place_and_say_when_they_no_longer_match(editor: Client, workflow: Workflow) -> None:
     first, second = execute(workflow), execute(workflow)
     lifecycle.request_cancel(first)
     asked = f"/executions/rows/?ids={first.pk},{second.pk},nonsense"
     assert shown(editor, asked) == [second.pk, first.pk]
-    assert shown(editor, f"{asked}&status=queued") == [second.pk]
-    assert f'id="execution-{first.pk}" hx-swap-oob="delete"' in editor.get(f"{asked}&status=queued").content.decode()
+    assert "No longer matches" not in editor.get(asked).content.decode()
+    assert shown(editor, f"{asked}&status=queued") == [second.pk, first.pk]
+    assert editor.get(f"{asked}&status=queued").content.decode().count("No longer matches") == 1
+
+
+def test_rows_say_which_new_executions_match_the_filters(editor: Client, workflow: Workflow) -> None:
+    first, second = execute(workflow), execute(workflow)
+    lifecycle.request_cancel(first)
+    page = editor.get(f"/executions/rows/?new={first.pk},{second.pk},nonsense&status=queued")
+    assert f'<data id="matching-rows" value="{second.pk}"' in page.content.decode()
+    assert shown(editor, f"/executions/rows/?new={first.pk}") == []
 
 
 def test_the_counters_count_what_goes_on_and_what_ended_lately(editor: Client, workflow: Workflow) -> None:

@@ -125,7 +125,10 @@ API: dict[str, dict[str, Access]] = {
         "delete": Access(ADMIN, hidden=True),
     },
     "/api/credentials/{credential}/test/": {"post": Access(EDITOR, {"url": "http://127.0.0.1:9/"}, hidden=True)},
-    "/api/executions/": {"get": Access(foreign=("workflow={workflow}", "rerun_of={execution}"))},
+    "/api/executions/": {
+        "get": Access(foreign=("workflow={workflow}", "rerun_of={execution}", "workspace={workspace}"))
+    },
+    "/api/executions/failures/": {"get": Access(foreign=("workflow={workflow}", "workspace={workspace}"))},
     "/api/executions/rerun/": {
         "post": Access(body={"ids": ["{execution}"]}, foreign=(
             {"ids": ["{execution}"], "dry_run": False}, {"workflow": "{workflow}", "dry_run": False})),
@@ -224,11 +227,13 @@ API: dict[str, dict[str, Access]] = {
     "/api/webhooks/reconciliation/violations/": {"get": Access(foreign=("endpoint={endpoint}",))},
 }  # fmt: skip
 PAGES: dict[str, tuple[str, ...]] = {
-    "/": ("?workflow={workflow}",),
+    "/": ("?workflow={workflow}", "?workspace={workspace}"),
     "/workflows/": (),
     "/workflows/{workflow}/": (),
     "/workflows/{workflow}/hook-requests/": (),
-    "/executions/rows/": ("?ids={execution}", "?workflow={workflow}"),
+    "/executions/rows/": ("?ids={execution}", "?new={execution}", "?workflow={workflow}"),
+    "/executions/count/": ("?workflow={workflow}",),
+    "/executions/failures/": ("?workflow={workflow}", "?workspace={workspace}"),
     "/executions/{execution}/": (),
     "/executions/{execution}/queue/": (),
     "/executions/{execution}/trace/": (),

@@ -58,6 +58,13 @@ def log_in(platform: Platform, name: str, password: str, session: Any = requests
     return answer
 
 
+def let_in(platform: Platform, name: str, device: requests.Session) -> int:
+    """Log in with the password, again while the platform is too busy to check it. Returns the status."""
+    while (status := log_in(platform, name, PASSWORD, device).status_code) == 503:
+        pass
+    return status
+
+
 def most_checked(limit: int, began: float) -> int:
     """Return how many guesses may have been checked since `began`, however long the machine took."""
     windows = 1 + int((time.monotonic() - began) // WINDOW.total_seconds())
@@ -110,7 +117,7 @@ def test_the_owner_gets_in_from_a_known_device_while_the_account_is_attacked(att
         try:
             wait_until(lambda: any(answer.status_code == 429 for answer in seen), "The limit")
             refused = log_in(attacked, owner.name, PASSWORD)
-            allowed = [log_in(attacked, owner.name, PASSWORD, device).status_code for _ in range(3)]
+            allowed = [let_in(attacked, owner.name, device) for _ in range(3)]
         finally:
             stop.set()
         for each in running:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -96,12 +98,19 @@ def test_the_inbound_log_masks_bodies_by_name(platform: Platform, body: str) -> 
     assert all("ada" in row and "***" in row and PLANTED not in row for (row,) in rows)
 
 
+@contextmanager
+def subscribed(platform: Platform, url: str) -> Iterator[dict[str, Any]]:
+    """Have all events of the workspace delivered to the URL while the block runs: other tests share the workspace."""
+    endpoint = platform.request("POST", "/api/webhooks/endpoints/", json={"url": url, "event_types": ["*"]}).json()
+    try:
+        yield endpoint
+    finally:
+        platform.request("DELETE", f"/api/webhooks/endpoints/{endpoint['id']}/")
+
+
 async def test_no_secret_of_a_caller_leaves_the_items(platform: Platform) -> None:
     path, viewer, editor = f"hook-{uuid4().hex[:8]}", Person(platform, "viewer"), Person(platform, "editor")
-    with receiving() as receiver:
-        endpoint = platform.request(
-            "POST", "/api/webhooks/endpoints/", json={"url": receiver.url, "event_types": ["*"]}
-        ).json()
+    with receiving() as receiver, subscribed(platform, receiver.url) as endpoint:
         made = platform.request("POST", "/api/workflows/", json=workflow(path, receiver.url)).json()
         execution = await asyncio.to_thread(call, platform, path)
         events = await watch(platform.ws_url, viewer.token, f"execution:{execution}")
@@ -129,7 +138,6 @@ async def test_no_secret_of_a_caller_leaves_the_items(platform: Platform) -> Non
             if not request.path.startswith("/gone"):
                 check(request.body, f"what the receiver got at {request.path}")
                 check(json.dumps(request.headers), "the headers of a delivery")
-        platform.request("DELETE", f"/api/webhooks/endpoints/{endpoint['id']}/")
     for route in (
         f"/api/executions/{execution}/", f"/api/executions/{execution}/events/", f"/api/executions/{execution}/nodes/",
         f"/api/events/?execution={execution}", f"/api/events/export/?stream=execution:{execution}",

@@ -106,3 +106,22 @@ def test_few_processes_start_a_platform_or_an_installation(sharing: Sharing, nod
 def test_what_takes_long_is_begun_first(sharing: Sharing, nodes: list[Node]) -> None:
     first, *_ = run(sharing, nodes)
     assert sorted(kind(test) for test in first) == ["installation", "installation", "long", "site"]
+
+
+@pytest.mark.parametrize("nodes", [4], indirect=True)
+def test_processes_that_replace_dead_ones_are_given_tests_when_they_have_collected_them(
+    sharing: Sharing, nodes: list[Any]
+) -> None:
+    for node in nodes:
+        sharing.add_node(node)
+    for node in nodes:
+        sharing.add_node_collection(node, IDS)
+    sharing.schedule()
+    fresh: list[Any] = [Node("gw4"), Node("gw5")]
+    for dead, node in zip(nodes, fresh, strict=False):
+        assert sharing.remove_node(dead) in TESTS
+        sharing.add_node(node)
+    for node in fresh:
+        sharing.add_node_collection(node, IDS)
+        sharing.schedule()
+    assert all(node.sent for node in fresh)

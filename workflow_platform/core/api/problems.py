@@ -44,12 +44,13 @@ UNREAD = "platform.unread_body"
 
 
 class Problem(exceptions.APIException):
-    """An error with a status, a sentence, and the fields that caused it."""
+    """An error with a status, a sentence, the fields that caused it, and members of its own."""
 
-    def __init__(self, status: int, detail: str, errors: list[dict[str, Any]] | None = None) -> None:
+    def __init__(self, status: int, detail: str, errors: list[dict[str, Any]] | None = None, **members: Any) -> None:
         super().__init__(detail)
         self.status_code = status
         self.errors = errors
+        self.members = members
 
 
 def body(status: int, detail: str, instance: str, errors: list[dict[str, Any]] | None = None) -> dict[str, Any]:
@@ -82,7 +83,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         detail = str(problem.detail.get("detail", problem.default_detail))
     else:
         detail = str(problem.detail)
-    response.data = body(response.status_code, detail, context["request"].path, errors)
+    members = getattr(problem, "members", {})
+    response.data = body(response.status_code, detail, context["request"].path, errors) | members
     response.content_type = CONTENT_TYPE
     if isinstance(error, (DataError, *_AWAY)):
         request = context["request"]

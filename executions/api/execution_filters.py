@@ -1,0 +1,115 @@
+"""The filters of `/api/executions/`, and of the operations on the executions that they select."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, get_args
+
+from rest_framework import serializers
+
+from executions.domain.statuses import ExecutionStatus
+from executions.listing import MAX_GROUPS, Criteria, ListOrder
+from executions.listing.criteria import MAX_SECONDS, MAX_TEXT, SortName
+from executions.models import Mode, Trigger
+from workflow_platform.core.api.inputs import Moment, QuerySerializer
+
+
+class Seconds(serializers.FloatField):
+    """A number of seconds, neither infinite nor NaN."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=0, max_value=MAX_SECONDS, **options)
+
+    def to_internal_value(self, data: Any) -> float:
+        """Return the number. Raises ValidationError."""
+        value = super().to_internal_value(data)
+        if not math.isfinite(value):
+            self.fail("invalid")
+        return float(value)
+
+
+class CriteriaFields(serializers.Serializer[Any]):
+    """The fields of `Criteria`. All given ones must hold."""
+
+    workspace = serializers.UUIDField(required=False)
+    workflow = serializers.UUIDField(required=False)
+    version = serializers.IntegerField(
+        required=False, min_value=1, max_value=2**31 - 1, help_text="A version's number. It requires `workflow`."
+    )
+    status = serializers.MultipleChoiceField(choices=[s.value for s in ExecutionStatus], required=False)
+    cause = serializers.RegexField(
+        r"^[0-9a-f]{16}\Z", required=False, help_text="The `cause` of a failed execution: failures alike have the same."
+    )
+    failed_node = serializers.CharField(
+        required=False, max_length=100, help_text="The id of the node that made the execution fail."
+    )
+    trigger = serializers.MultipleChoiceField(choices=Trigger.choices, required=False)
+    mode = serializers.ChoiceField(choices=Mode.choices, required=False)
+    since = Moment(required=False, help_text="Queued at this time or later.")
+    until = Moment(required=False, help_text="Queued before this time.")
+    min_duration = Seconds(
+        required=False,
+        help_text="Seconds from start to end; for executions that have not ended, from start to now.",
+    )
+    max_duration = Seconds(required=False, help_text="Seconds.")
+    rerun_of = serializers.UUIDField(required=False)
+    q = serializers.CharField(
+        required=False,
+        max_length=MAX_TEXT,
+        help_text="Part of the workflow's name or of the error's message, or the first digits of the id.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Reject a version without its workflow."""
+        if attrs.get("version") and not attrs.get("workflow"):
+            raise serializers.ValidationError({"version": ["A version's number requires `workflow`."]})
+        return attrs
+
+
+class ExecutionFilterSerializer(CriteriaFields, QuerySerializer):
+    sort = serializers.ChoiceField(
+        choices=get_args(SortName),
+        default="-queued",
+        help_text="`-` is descending. By duration and by end, the list has only executions that have ended.",
+    )
+
+    def criteria(self) -> Criteria:
+        """Return the criteria of the validated query."""
+        return criteria_of(self.validated_data)
+
+    def sort_order(self) -> ListOrder:
+        """Return the order of the list."""
+        return ListOrder.named(self.validated_data["sort"])
+
+
+def criteria_of(data: dict[str, Any]) -> Criteria:
+    """Return the criteria of validated fields; others are left out."""
+    chosen = {name: value for name, value in data.items() if name in Criteria.model_fields}
+    lists = {name: sorted(value) for name, value in chosen.items() if isinstance(value, set)}
+    return Criteria(**chosen | lists)
+
+
+class FailureFilterSerializer(CriteriaFields, QuerySerializer):
+    """The executions whose failures are grouped."""
+
+
+class FailureGroupSerializer(serializers.Serializer[Any]):
+    """The failures of one cause."""
+
+    cause = serializers.CharField(source="id", help_text="A value for the filter `cause`.")
+    workflow = serializers.UUIDField()
+    workflow_name = serializers.CharField()
+    node = serializers.CharField(source="cause.node", help_text="Empty if no node made the execution fail.")
+    type = serializers.CharField(source="cause.type")
+    pattern = serializers.CharField(
+        source="cause.message", help_text="The message without numbers, ids and quoted texts."
+    )
+    message = serializers.CharField(help_text="The message of the last failure.")
+    count = serializers.IntegerField()
+    first_seen = serializers.DateTimeField(help_text="When the first of them was queued.")
+    last_seen = serializers.DateTimeField(help_text="When the last of them was queued.")
+    last_execution = serializers.UUIDField(source="last.pk")
+
+
+class FailureGroupsSerializer(serializers.Serializer[Any]):
+    groups = FailureGroupSerializer(many=True, help_text=f"The largest first; at most {MAX_GROUPS}.")

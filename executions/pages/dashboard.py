@@ -1,0 +1,105 @@
+"""The list of executions: filtered, sorted, in pages, and live."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import cast
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from events import log
+from events.catalogue.stream_names import FEED
+from executions.listing import MAX_COUNTED, ListOrder, Position, count_up_to, matching, page_of, visible_workspaces
+from executions.models import Execution, Workflow
+from executions.pages.filters import ExecutionFilters
+from executions.pages.listing import activity, row_fields
+from workflow_platform.core.accounts.models import Role, User, Workspace
+from workflow_platform.core.api.page_filters import page_query, uuid_or_none
+
+LISTED = 50
+MOST_ROWS = 100
+
+
+@login_required
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """List the executions that the caller may see, live, filtered by the query; `before` pages on."""
+    head = log.head(FEED)  # before the rows: an event that is committed in between is sent again
+    user = cast(User, request.user)
+    filters = ExecutionFilters(request.GET, user)
+    sort, at = filters.sort_order(), None
+    with suppress(ValueError):  # as with other values that make no sense
+        at = Position.parse(request.GET.get("before", ""), sort)
+    criteria = filters.criteria()
+    workspaces = visible_workspaces(user, criteria)
+    page = page_of(workspaces, criteria, row_fields(), sort=sort, limit=LISTED, at=at)
+    context = {
+        "filters": filters,
+        "filtered": filters.narrowed,
+        "executions": page.rows,
+        "several_workspaces": len(workspaces) > 1,
+        "before": at is not None,
+        "older": page_query(request, before=page.last.text()) if page.after and page.last else None,
+        "newest": page_query(request),
+        "activity": activity(user, workspaces=workspaces),
+        "can_run": Workspace.objects.visible_to(user, Role.EDITOR).exists(),
+        "has_workflows": Workflow.objects.visible_to(user).filter(deleted_at__isnull=True).exists(),
+        "list_data": {
+            "stream": FEED,
+            "head": head,
+            "grows": at is None and sort == ListOrder.named("-queued"),
+        },
+        "page_data": {},
+    }
+    return render(request, "executions/dashboard.html", context)
+
+
+@login_required
+def rows(request: HttpRequest) -> HttpResponse:
+    """The rows of the executions `ids` and the counters, for a live list, and which of the ids `new` match.
+
+    HTMX replaces the rows. Those that do not match any more stay where they are, so that no row moves.
+    """
+    user = cast(User, request.user)
+    filters = ExecutionFilters(request.GET, user)
+    listed, new = _ids(request, "ids"), _ids(request, "new")
+    criteria = filters.criteria()
+    workspaces = visible_workspaces(user, criteria)
+    among = matching(workspaces, criteria.model_copy(update={"ids": [*listed, *new]})) if listed or new else None
+    found = set(among.values_list("pk", flat=True)) if among is not None else set()
+    in_workflow = "in_workflow" in request.GET
+    context = {
+        "executions": row_fields().filter(pk__in=listed, workspace__in=workspaces).order_by("-id"),
+        "matching": found,
+        "new": [pk for pk in new if pk in found],
+        "several_workspaces": len(workspaces) > 1,
+        "activity": None if in_workflow else activity(user, workspaces=workspaces),
+        "in_workflow": in_workflow,
+        "oob": True,
+    }
+    return render(request, "executions/_update.html", context)
+
+
+@login_required
+def count(request: HttpRequest) -> HttpResponse:
+    """How many executions match the filters of the query, for the head of the list."""
+    user = cast(User, request.user)
+    criteria = ExecutionFilters(request.GET, user).criteria()
+    number = count_up_to(visible_workspaces(user, criteria), criteria)
+    if number is None or number > MAX_COUNTED:
+        text = f"More than {MAX_COUNTED:,} executions" if number else "Many executions"
+    else:
+        text = "1 execution" if number == 1 else f"{number:,} executions"
+    return HttpResponse(text, content_type="text/plain")
+
+
+def _ids(request: HttpRequest, name: str) -> list[UUID]:
+    texts = request.GET.get(name, "").split(",")[:MOST_ROWS]
+    return [pk for text in texts if (pk := uuid_or_none(text))]
+
+
+def executions_of(workflow: Workflow, count: int) -> list[Execution]:
+    """Return the newest executions of a workflow, with the fields of a row."""
+    return list(row_fields().filter(workflow=workflow).order_by("-id")[:count])

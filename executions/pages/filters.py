@@ -1,0 +1,113 @@
+"""The filters of the list of executions, from the URL of its page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from executions.domain.statuses import ExecutionStatus
+from executions.listing import Criteria, ListOrder
+from executions.listing.criteria import MAX_SECONDS, MAX_TEXT
+from executions.models import Mode, Trigger, Workflow
+from workflow_platform.core.accounts.models import Role, User, Workspace
+from workflow_platform.core.accounts.workspace_choice import offered
+from workflow_platform.core.api.page_filters import PageFilters
+
+SORTS = [
+    ("", "Newest first"),
+    ("queued", "Oldest first"),
+    ("-duration", "Longest first"),
+    ("duration", "Shortest first"),
+    ("-ended", "Ended last"),
+]
+FURTHER = ("version", "failed_node", "trigger", "mode", "min_duration", "max_duration")
+"""Filters in the part of the form that opens."""
+_PLAIN = ("status", "mode", "min_duration", "max_duration", "q", "cause", "failed_node")
+_LABELS = {
+    "workspace": "Workspace",
+    "workflow": "Workflow",
+    "version": "Version",
+    "failed_node": "Failed at node",
+    "mode": "Mode",
+    "trigger": "Trigger",
+    "range": "Queued",
+    "since": "Since",
+    "until": "Until",
+    "min_duration": "Longer than",
+    "max_duration": "Shorter than",
+    "sort": "Sort by",
+}
+
+
+class ExecutionFilters(PageFilters):
+    """The filters of a list of executions. Invalid values are ignored."""
+
+    workspace = forms.ModelChoiceField(Workspace.objects.none(), required=False, empty_label="All workspaces")
+    status = forms.MultipleChoiceField(
+        required=False, choices=[(s.value, s.value.replace("_", " ")) for s in ExecutionStatus]
+    )
+    workflow = forms.ModelChoiceField(Workflow.objects.none(), required=False, empty_label="Any workflow")
+    version = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
+    cause = forms.RegexField(r"^[0-9a-f]{16}\Z", required=False, widget=forms.HiddenInput)
+    failed_node = forms.CharField(required=False, max_length=100)
+    mode = forms.ChoiceField(required=False, choices=[("", "Any mode"), *Mode.choices])
+    trigger = forms.ChoiceField(required=False, choices=[("", "Any trigger"), *Trigger.choices])
+    min_duration = forms.FloatField(required=False, min_value=0, max_value=MAX_SECONDS)
+    max_duration = forms.FloatField(required=False, min_value=0, max_value=MAX_SECONDS)
+    q = forms.CharField(required=False, max_length=MAX_TEXT)
+    sort = forms.ChoiceField(required=False, choices=SORTS)
+
+    def __init__(self, data: Any, user: User) -> None:
+        super().__init__(data)
+        self.workspaces = offered(user, Role.VIEWER)
+        workflows = Workflow.objects.visible_to(user).filter(deleted_at__isnull=True).order_by("name")
+        self._offer("workspace", Workspace.objects.visible_to(user).order_by("name"))
+        chosen = self.chosen().get("workspace")
+        self._offer("workflow", workflows.filter(workspace=chosen) if chosen else workflows)
+        self.full_clean()
+        for name, label in _LABELS.items():
+            self.fields[name].widget.attrs["aria-label"] = label
+        for name in ("min_duration", "max_duration"):
+            self.fields[name].widget.attrs |= {"placeholder": "seconds", "step": "any"}
+        self.fields["version"].widget.attrs["placeholder"] = "of the chosen workflow"
+        self.fields["failed_node"].widget.attrs |= {"list": "nodes", "placeholder": "id of a node"}
+
+    def _offer(self, name: str, rows: Any) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = rows
+
+    def criteria(self) -> Criteria:
+        """Return what the list selects."""
+        chosen = self.chosen()
+        since, until = self.span()
+        fields: dict[str, Any] = {name: chosen[name] for name in _PLAIN if name in chosen}
+        for name in ("workspace", "workflow"):
+            if name in chosen:
+                fields[name] = chosen[name].pk
+        if "trigger" in chosen:
+            fields["trigger"] = [chosen["trigger"]]
+        if "version" in chosen and "workflow" in chosen:
+            fields["version"] = chosen["version"]
+        return Criteria(**fields, since=since, until=until)
+
+    def sort_order(self) -> ListOrder:
+        """Return the order of the list."""
+        return ListOrder.named(self.chosen().get("sort", "-queued"))
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return the nodes of the chosen workflow, as suggestions."""
+        workflow = self.chosen().get("workflow")
+        version = workflow.latest_version if workflow else None
+        return version.nodes if version else []
+
+    @property
+    def opened(self) -> bool:
+        """Return whether a filter of the part that opens is set."""
+        return any(name in self.chosen() for name in FURTHER)
+
+    @property
+    def narrowed(self) -> bool:
+        """Return whether the list is filtered."""
+        return bool(self.chosen().keys() - {"sort"})
