@@ -133,6 +133,7 @@ MIDDLEWARE = [
     "workflow_platform.core.requests.probes.HostCheckMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "workflow_platform.core.accounts.browser_sessions.BrowserSessionMiddleware",
     "workflow_platform.core.accounts.login_middleware.LoginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "workflow_platform.core.api.checked_queries.CheckedQueries",
@@ -149,6 +150,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "workflow_platform.core.accounts.workspace_pages.switcher",
                 "executions.pages.approvals.count",
             ]
         },
@@ -227,6 +229,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+INVITED_SIGN_UP = _read(env.bool, "INVITED_SIGN_UP", True)
 METRICS_ALLOW: list[str] = env.list("METRICS_ALLOW", [])
 API_DOCS_PUBLIC = _read(env.bool, "API_DOCS_PUBLIC", True)
 
@@ -235,7 +238,10 @@ REST_FRAMEWORK = {
         "workflow_platform.core.accounts.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "workflow_platform.core.accounts.token_scopes.HasTokenScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["workflow_platform.core.api.json_bodies.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "workflow_platform.core.api.openapi.OperationSchema",

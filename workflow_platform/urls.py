@@ -10,6 +10,7 @@ from executions.triggers.hooks import views as hooks
 from webhooks import metrics
 from workflow_platform import health
 from workflow_platform.admin import guarded
+from workflow_platform.core.accounts import account_pages, workspace_pages
 from workflow_platform.core.accounts.admin import change_own_password
 from workflow_platform.core.accounts.invitation_pages import invitation
 from workflow_platform.schema_view import SchemaView
@@ -32,6 +33,11 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("metrics", metrics.show),
     path("invitations/<str:token>/", invitation, name="invitation"),
+    path("account/", account_pages.account, name="account-page"),
+    path("account/tokens/", account_pages.tokens, name="tokens-page"),
+    path("workspaces/", workspace_pages.workspaces, name="workspaces-page"),
+    path("workspaces/choose/", workspace_pages.choose, name="choose-workspace"),
+    path("workspaces/<uuid:workspace_id>/", workspace_pages.workspace, name="workspace-page"),
     path("", include("events.urls")),
     path("", include("webhooks.urls")),
     path("", include("executions.urls")),

@@ -26,8 +26,9 @@ from events.replay.creation import CannotReplay, TooManyReplays, create
 from events.replay.models import Replay
 from workflow_platform.core.accounts import idempotency
 from workflow_platform.core.accounts.idempotency import create_once
-from workflow_platform.core.accounts.models import Role, User
+from workflow_platform.core.accounts.models import Role, TokenScope, User
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.token_scopes import ELSE
 from workflow_platform.core.api.problems import Problem
 
 
@@ -44,6 +45,8 @@ def all_shown(replays: Iterable[Replay]) -> Any:
 
 
 class ReplayView(APIView):
+    token_scopes = {"post": TokenScope.RUN}
+
     @extend_schema(
         operation_id="events_replay",
         request=ReplayRequestSerializer,
@@ -74,6 +77,7 @@ class ReplayViewSet(viewsets.GenericViewSet[Replay]):
     serializer_class = ReplaySerializer
     queryset = Replay.objects.none()
     lookup_value_regex = "[0-9a-f-]{36}"
+    token_scopes = {ELSE: TokenScope.RUN}
 
     def get_queryset(self) -> QuerySet[Replay]:
         return Replay.objects.visible_to(self.request.user).select_related("created_by")

@@ -15,8 +15,9 @@ from rest_framework.response import Response
 
 from executions.models import Wait
 from executions.waits import approvals, waits
-from workflow_platform.core.accounts.models import User
+from workflow_platform.core.accounts.models import TokenScope, User
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.token_scopes import ELSE
 from workflow_platform.core.api.inputs import BodySerializer, QuerySerializer
 from workflow_platform.core.api.problems import Problem
 
@@ -86,6 +87,7 @@ class ApprovalViewSet(viewsets.GenericViewSet[Wait]):
     serializer_class = ApprovalSerializer
     queryset = Wait.objects.none()
     lookup_value_regex = "[0-9a-f-]{36}"
+    token_scopes = {ELSE: TokenScope.RUN}
 
     def get_queryset(self) -> QuerySet[Wait]:
         rows = Wait.objects.approvals().visible_to(self.request.user)

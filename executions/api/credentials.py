@@ -30,7 +30,7 @@ from executions.nodes import postgres
 from workflow_platform.core import outbound
 from workflow_platform.core.accounts import idempotency
 from workflow_platform.core.accounts.idempotency import create_once
-from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.accounts.models import Role, TokenScope
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 from workflow_platform.core.accounts.views import user_of
 from workflow_platform.core.accounts.workspace_choice import workspace_for
@@ -49,6 +49,7 @@ class CredentialViewSet(viewsets.GenericViewSet[Credential]):
     serializer_class = CredentialSerializer
     queryset = Credential.objects.none()
     lookup_value_regex = "[0-9a-f-]{36}"
+    token_scopes = {"test": TokenScope.EDIT}
 
     def get_queryset(self) -> QuerySet[Credential]:
         """Return the credentials that the caller may use, without their fields."""

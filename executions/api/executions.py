@@ -46,8 +46,9 @@ from executions.models import Execution, NodeRun
 from executions.nodes import exchanges
 from executions.pages.similar_failures import similar_failures
 from executions.traces.trace import Focus, trace
-from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.accounts.models import Role, TokenScope
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.token_scopes import ELSE
 from workflow_platform.core.api.problems import Problem
 from workflow_platform.core.secrets.secret_names import masked
 
@@ -57,6 +58,7 @@ class ExecutionViewSet(OverviewActions, RerunActions):
     queryset = Execution.objects.none()
     pagination_class = ExecutionPages
     lookup_value_regex = "[0-9a-f-]{36}"
+    token_scopes = {ELSE: TokenScope.RUN}
 
     def get_queryset(self) -> QuerySet[Execution]:
         return Execution.objects.visible_to(self.request.user).select_related("workflow", "version", "stream")
@@ -234,7 +236,7 @@ class ExecutionViewSet(OverviewActions, RerunActions):
     def similar(self, request: Request, pk: str, node: str) -> Response:
         """Return how many of the last 1,000 executions of the workflow failed for the same cause as the node run: the
         same node, type and message, apart from numbers, ids, addresses and quoted texts. `executions` are the newest
-        others. The cause is null if it has not failed."""
+        others, and `cause` filters lists of executions. It is null if the node run has not failed."""
         query = RunFilterSerializer.of(request).validated_data
         execution, run = self._node_run(request, pk, node, query["run_index"])
         return Response(similar_failures(execution, run.error))

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from executions.models import Missed
 from executions.nodes.schedule_trigger import ScheduleTriggerParameters
 from executions.triggers import schedules
+from workflow_platform.core.accounts.models import TokenScope
 from workflow_platform.core.api.inputs import BodySerializer
 from workflow_platform.core.api.problems import Problem
 from workflow_platform.core.validation import field_errors
@@ -53,6 +54,8 @@ class PreviewSerializer(serializers.Serializer[Any]):
 
 class PreviewView(APIView):
     """A preview of a schedule trigger with these parameters. Nothing is saved."""
+
+    token_scopes = {"post": TokenScope.READ}
 
     @extend_schema(request=PreviewRequestSerializer, responses={200: PreviewSerializer})
     def post(self, request: Request) -> Response:

@@ -43,8 +43,9 @@ from executions.workflows.belongings import belongings
 from executions.workflows.url_checks import refused_urls
 from workflow_platform.core.accounts import idempotency
 from workflow_platform.core.accounts.idempotency import create_once
-from workflow_platform.core.accounts.models import Role, Workspace
+from workflow_platform.core.accounts.models import Role, TokenScope, Workspace
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.token_scopes import ELSE
 from workflow_platform.core.accounts.views import user_of
 from workflow_platform.core.accounts.workspace_choice import workspace_for
 from workflow_platform.core.api.problems import Problem
@@ -100,6 +101,12 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     serializer_class = WorkflowSerializer
     queryset = Workflow.objects.none()
     lookup_value_regex = "[0-9a-f-]{36}"
+    token_scopes = {
+        ELSE: TokenScope.EDIT,
+        "execute": TokenScope.RUN,
+        "validate": TokenScope.READ,
+        "validate_graph": TokenScope.READ,
+    }
 
     def get_queryset(self) -> QuerySet[Workflow]:
         rows = Workflow.objects.visible_to(self.request.user).filter(deleted_at__isnull=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -27,7 +26,7 @@ from executions.nodes.exchanges import Answer, Exchanges, Request
 from executions.nodes.file_access import FilesInMemory, FileStore
 from executions.nodes.item_outcomes import ItemError, ItemOutcomes
 from executions.nodes.responses import shown_response
-from executions.nodes.used_parameters import UsedParameters
+from executions.nodes.used_parameters import UsedParameters, resolved_as_far
 from workflow_platform.core.validation import first_error
 
 # For annotations only: computing nodes also run in sandbox processes, which do not load Django.
@@ -214,7 +213,7 @@ class NodeContext(Generic[P]):
         try:
             values = self.evaluator.resolve(self.node.parameters, item_index)
         except ExpressionError as error:
-            self._note_unresolved(item_index, error)
+            self._note_unresolved(item_index)
             raise NodeError(str(error), expression=error.place("parameters", item_index)) from None
         self.note_parameters(item_index, values)
         try:
@@ -231,16 +230,11 @@ class NodeContext(Generic[P]):
         """Return the redaction of the credentials used, and of the secrets that expressions may read for an item."""
         return self.redaction.extended(lambda: secrets_in(*self._read_by_expressions(item_index)))
 
-    def _note_unresolved(self, item_index: int, error: ExpressionError) -> None:
-        """Note the parameters for an item of which one cannot be resolved: that one stays as it was written."""
-        if self.used.has_failed:
-            return
-        values = dict(self.node.parameters)
-        for name in values.keys() - set(error.path[:1]):
-            with suppress(ExpressionError, NodeError):
-                values[name] = self.evaluator.resolve(values[name], item_index)
-        self.note_parameters(item_index, values)
-        self.used.item_failed(item_index)
+    def _note_unresolved(self, item_index: int) -> None:
+        """Note the parameters for an item for which some cannot be resolved: these stay as they were written."""
+        if not self.used.has_failed:
+            self.note_parameters(item_index, resolved_as_far(self.evaluator, self.node.parameters, item_index))
+            self.used.item_failed(item_index)
 
     def _read_by_expressions(self, item_index: int) -> Iterator[Any]:
         """Yield what the expressions of the parameters may read for an item."""

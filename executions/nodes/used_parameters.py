@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from executions.domain.bounded import Bounds
+from executions.domain.errors import NodeError
+from executions.domain.expressions import ExpressionError, Resolver
 from executions.domain.redaction import Redaction
 from workflow_platform.core import exact_json
 from workflow_platform.core.content.charsets import all_without_nul
@@ -13,6 +18,8 @@ from workflow_platform.core.secrets.secret_names import masked
 
 MAX_TEXT, MAX_CHARACTERS = 4_000, 16_000
 """The most characters of one text, and of all parameters together."""
+MOST_SECONDS = 1.0
+"""How long the parameters beside one that failed are evaluated."""
 NAMES_OF_CREDENTIALS = frozenset({"credential", "credentials", "signing_credential"})
 """Parameters that name a credential: the name is no secret."""
 
@@ -78,16 +85,29 @@ class UsedParameters:
 
 def shown_parameters(values: dict[str, Any], redaction: Redaction | None = None) -> tuple[dict[str, Any], bool]:
     """Return parameters without secrets and cut to size, and whether something was cut."""
+    if _is_small(values):
+        return _without_secrets(values, redaction), False
     # Cut twice: secrets are replaced in between, so that no part of one is left at the end of a text.
     read = Bounds(4 * MAX_CHARACTERS, 4 * MAX_TEXT)
-    kept = all_without_nul(read.of(values))
-    named = {name: kept[name] for name in NAMES_OF_CREDENTIALS & kept.keys() if isinstance(kept[name], str)}
-    kept = masked(kept) | named
-    if redaction is not None:
-        kept = redaction.value(kept)
+    kept = _without_secrets(all_without_nul(read.of(values)), redaction)
     bounds = Bounds(MAX_CHARACTERS, MAX_TEXT)
     shown = bounds.of(kept)
     return exact_json.normal(shown), bounds.cut or read.cut
+
+
+def _is_small(values: dict[str, Any]) -> bool:
+    """Return whether nothing has to be cut or replaced for the database: a cheap first check."""
+    try:
+        text = orjson.dumps(values)
+    except TypeError:
+        return False
+    return len(text) <= MAX_TEXT and b"\\u0000" not in text
+
+
+def _without_secrets(kept: dict[str, Any], redaction: Redaction | None) -> dict[str, Any]:
+    named = {name: kept[name] for name in NAMES_OF_CREDENTIALS & kept.keys() if isinstance(kept[name], str)}
+    kept = masked(kept) | named
+    return kept if redaction is None else redaction.value(kept)
 
 
 def has_expressions(value: Any) -> bool:
@@ -97,3 +117,23 @@ def has_expressions(value: Any) -> bool:
     if isinstance(value, dict):
         return any(has_expressions(inner) for inner in value.values())
     return isinstance(value, list) and any(has_expressions(inner) for inner in value)
+
+
+def resolved_as_far(evaluator: Resolver, parameters: dict[str, Any], item: int) -> dict[str, Any]:
+    """Return the parameters for an item, in which expressions that fail stay as they were written; so do those that
+    follow when MOST_SECONDS are over."""
+    deadline = time.monotonic() + MOST_SECONDS
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: resolved(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [resolved(inner) for inner in value]
+        if not has_expressions(value) or time.monotonic() > deadline:
+            return value
+        try:
+            return evaluator.resolve(value, item)
+        except (ExpressionError, NodeError):
+            return value
+
+    return {name: resolved(value) for name, value in parameters.items()}

@@ -12,7 +12,7 @@ from executions.credentials.usage import uses_of
 from executions.domain import credential_types
 from executions.models import Credential
 from workflow_platform.core.accounts.models import Role, User, Workspace
-from workflow_platform.core.accounts.workspace_choice import offered
+from workflow_platform.core.accounts.workspace_choice import in_shown_workspace, offered
 
 LISTED = 200
 
@@ -24,7 +24,7 @@ def credentials(request: HttpRequest) -> HttpResponse:
     editor = Workspace.objects.visible_to(request.user, Role.EDITOR)
     admin_ids = {workspace.pk for workspace in admin_of}
     visible = Credential.objects.visible_to(request.user, Role.EDITOR).select_related("workspace").defer("data")
-    visible_rows = list(visible[:LISTED])
+    visible_rows = list(in_shown_workspace(visible, cast(User, request.user))[:LISTED])
     uses = uses_of(visible_rows)
     labels = {name: kind.label for name, kind in credential_types.CREDENTIAL_TYPES.items()}
     rows: list[dict[str, Any]] = [

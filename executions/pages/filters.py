@@ -11,7 +11,7 @@ from executions.listing import Criteria, ListOrder
 from executions.listing.criteria import MAX_SECONDS, MAX_TEXT
 from executions.models import Mode, Trigger, Workflow
 from workflow_platform.core.accounts.models import Role, User, Workspace
-from workflow_platform.core.accounts.workspace_choice import offered
+from workflow_platform.core.accounts.workspace_choice import offered, shown_workspace
 from workflow_platform.core.api.page_filters import PageFilters
 
 SORTS = [
@@ -60,10 +60,13 @@ class ExecutionFilters(PageFilters):
 
     def __init__(self, data: Any, user: User) -> None:
         super().__init__(data)
-        self.workspaces = offered(user, Role.VIEWER)
+        workspaces = offered(user, Role.VIEWER)
         workflows = Workflow.objects.visible_to(user).filter(deleted_at__isnull=True).order_by("name")
         self._offer("workspace", Workspace.objects.visible_to(user).order_by("name"))
-        chosen = self.chosen().get("workspace")
+        self.shown = None if {"workspace", "workflow"} & self.chosen().keys() else shown_workspace(user)
+        """The workspace chosen in the navigation, unless the URL names one."""
+        self.workspaces = [each for each in workspaces if self.shown in {None, each.pk}]
+        chosen = self.chosen().get("workspace") or self.shown
         self._offer("workflow", workflows.filter(workspace=chosen) if chosen else workflows)
         self.full_clean()
         for name, label in _LABELS.items():
@@ -86,6 +89,8 @@ class ExecutionFilters(PageFilters):
         for name in ("workspace", "workflow"):
             if name in chosen:
                 fields[name] = chosen[name].pk
+        if self.shown:
+            fields["workspace"] = self.shown
         if "trigger" in chosen:
             fields["trigger"] = [chosen["trigger"]]
         if "version" in chosen and "workflow" in chosen:

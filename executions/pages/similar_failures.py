@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Func, JSONField
-
-from executions.domain.failure_causes import LENGTH, FailureCause
-from executions.domain.statuses import ExecutionStatus
+from executions.domain.failure_causes import FailureCause
 from executions.models import Execution
 
 EXAMINED = 1_000
@@ -21,29 +18,19 @@ def similar_failures(execution: Execution, error: dict[str, Any] | None) -> dict
     cause = FailureCause.of(error)
     if cause is None:
         nothing: dict[str, Any] = {"count": 0, "examined": 0, "first_at": None, "last_at": None, "executions": []}
-        return {"cause": None, "workflow": execution.workflow_id} | nothing
+        return {"cause": None, "message": None, "workflow": execution.workflow_id} | nothing
+    cause_id = cause.id_in(str(execution.workflow_id))
     newest = Execution.objects.filter(workflow=execution.workflow_id).order_by("-id")[:EXAMINED]
-    ids = list(newest.values_list("pk", "status"))
-    failed = [pk for pk, status in ids if status == ExecutionStatus.FAILED.value]
-    rows = Execution.objects.filter(pk__in=failed).order_by("-id").values_list("pk", "ended_at", _Short("error"))
-    same = [(pk, ended_at) for pk, ended_at, known in rows if FailureCause.of(known) == cause]
+    rows = list(newest.values_list("pk", "ended_at", "cause"))
+    same = [(pk, ended_at) for pk, ended_at, known in rows if known == cause_id]
     others = [(pk, ended_at) for pk, ended_at in same if pk != execution.pk]
     return {
-        "cause": cause.message,
+        "cause": cause_id,
+        "message": cause.message,
         "workflow": execution.workflow_id,
         "count": len(same),
-        "examined": len(ids),
+        "examined": len(rows),
         "first_at": same[-1][1] if same else None,
         "last_at": same[0][1] if same else None,
         "executions": [{"id": pk, "ended_at": ended_at} for pk, ended_at in others[:LISTED]],
     }
-
-
-class _Short(Func):
-    """The parts of an error that make its cause, without what is long."""
-
-    template = (
-        "json_build_object('node', %(expressions)s->>'node', 'type', %(expressions)s->>'type',"
-        f" 'message', left(%(expressions)s->>'message', {4 * LENGTH}))"
-    )
-    output_field = JSONField()

@@ -36,7 +36,7 @@ from executions.workflows.shown_definitions import for_viewers, settings_for_vie
 from webhooks.models import Delivery
 from workflow_platform.core.accounts.models import Role, User, Workspace
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
-from workflow_platform.core.accounts.workspace_choice import offered
+from workflow_platform.core.accounts.workspace_choice import in_shown_workspace, offered
 from workflow_platform.core.api.page_filters import uuid_or_none
 from workflow_platform.core.requests.hooks_host import hooks_url
 
@@ -82,7 +82,7 @@ def workflows(request: HttpRequest) -> HttpResponse:
     editable = {workspace.pk for workspace in editor_of}
     types = node_types()
     rows = []
-    for row in workflows_with_runs(user, text)[:200]:
+    for row in in_shown_workspace(workflows_with_runs(user, text), user)[:200]:
         nodes = row.latest_version.nodes if row.latest_version else []
         triggers = [
             types[node["type"]].label for node in nodes if node["type"] in types and types[node["type"]].trigger

@@ -1,13 +1,22 @@
-/** The input, the output and the facts of one node run. */
+/** One node run: its facts, and tabs with its error, input, output, parameters, log lines and attempts. */
+import { attemptsView, LogLines, nextAttemptAt } from "./attempts_view.js";
+import { DataView } from "./data_view.js";
+import { digestView, exchangesView } from "./exchange_view.js";
+import { failureView } from "./failure_view.js";
 import { filesView } from "./files.js";
 import { elapsed } from "./fold.js";
-import { itemsView } from "./json_view.js";
 import { lineageView } from "./lineage.js";
-import { counted, data, duration, element, icon, number, size } from "./page.js";
-import { copyAndTell } from "./toast.js";
+import { childrenView, deliveriesView, sourcesView } from "./node_run_links.js";
+import { counted, data, duration, element, fetchJson, icon, number, RequestError, size } from "./page.js";
+import { tabsView } from "./tabs.js";
+import { timeElement } from "./times.js";
 
-/** @import { GraphNode, Run, State } from "./types.js" */
+/** @import { GraphNode, NodeRunAnswer, Run, State } from "./types.js" */
+/** @import { Tab } from "./tabs.js" */
 /** @typedef {[State, string, number, number]} Shown the arguments of `show` */
+
+const MAX_BYTES = 1_000_000; // of the items that are fetched at once
+const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 export class Inspector {
   #shown = "";
@@ -15,7 +24,11 @@ export class Inspector {
   #fetching = null;
   /** @type {Shown | null} what to show afterwards */
   #next = null;
-  #sides = element("div", { class: "sides" });
+  #content = element("div", { class: "node-run" });
+  #note = element("div");
+  #tab = "";
+  /** whether the tab was chosen by the user, and stays when another run is shown */
+  #isChosen = false;
 
   /**
    * @param {HTMLElement} root
@@ -53,15 +66,16 @@ export class Inspector {
     this.#next = null;
     const same = this.#shown.startsWith(`${nodeId}#${runIndex}#`);
     this.#shown = key;
-    if (!same) this.#sides.replaceChildren();
+    if (!same) this.#content.replaceChildren();
     this.#draw(state, nodeId, run, now);
     if (!run) return;
     this.#fetching = nodeId;
     try {
-      await this.#fetch(nodeId, runIndex, key, Boolean(run.endedAt));
-    } catch { // no connection, or no JSON
+      await this.#fetch(run, key);
+    } catch (error) { // no connection, no JSON, or refused
       if (key === this.#shown) {
-        this.#sides.replaceChildren(element("p", { class: "empty" }, "Couldn't load the items."));
+        const text = error instanceof RequestError ? error.message : "Couldn't load the items.";
+        this.#content.replaceChildren(element("p", { class: "empty" }, text));
       }
     }
     if (this.#fetching !== nodeId) return; // another node was chosen meanwhile
@@ -78,7 +92,7 @@ export class Inspector {
   /** @param {State} state @param {string} nodeId @param {Run | undefined} run @param {number} now */
   #draw(state, nodeId, run, now) {
     const parts = run
-      ? [...this.#origin(run), ...this.#problems(run), this.#facts(run, now), this.#sides]
+      ? [...this.#origin(run), this.#facts(run, now), this.#note, this.#content]
       : [element("p", { class: "empty" }, state.endedAt ? "This node did not run." : "This node has not run yet.")];
     this.root.replaceChildren(this.#head(state, nodeId, run), element("div", { class: "inspected" }, ...parts));
   }
@@ -116,35 +130,23 @@ export class Inspector {
     return [element("p", { class: "notice reused-note" }, icon("copy", 14), text)];
   }
 
-  /** @param {Run} run */
-  #problems(run) {
-    const parts = [];
-    if (run.error && run.status === "failed") {
-      const attempt = run.attempt > 1 ? ` · attempt ${run.attempt}` : "";
-      parts.push(element(
-        "div",
-        { class: "notice failure", "data-status": "failed", role: "alert" },
-        element("b", {}, `${run.error.type ?? "Error"}${attempt}`),
-        element("pre", {}, run.error.message),
-      ));
+  /** Say what a run waits for, and until when. @param {Run} run @param {NodeRunAnswer | null} answer */
+  #drawNote(run, answer) {
+    const { waitsFor } = run;
+    const next = nextAttemptAt(run, answer);
+    const until = next ?? waitsFor?.until;
+    if (!next && run.status !== "waiting") return this.#note.replaceChildren();
+    const text = element("span", {}, next ? `Attempt ${run.attempt} begins ` : waitsFor?.reason ?? "Waiting");
+    if (until) {
+      if (!next) text.append(" Until ");
+      text.append(element("b", {}, MOMENT.format(new Date(until))), ", ", timeElement(until));
     }
-    const retries = run.retries.map((retry) =>
-      element("li", {}, element("b", {}, `Attempt ${retry.attempt}`), ` ${retry.error.message}`)
-    );
-    if (retries.length) {
-      parts.push(element(
-        "details",
-        { class: "attempts notice", "data-status": "waiting" },
-        element("summary", {}, `${counted(retries.length, "earlier attempt")} failed`),
-        element("ol", {}, ...retries),
-      ));
-    }
-    return parts;
+    this.#note.replaceChildren(element("p", { class: "notice", "data-status": "waiting" }, text));
   }
 
   /** @param {Run} run @param {number} now */
   #facts(run, now) {
-    const { status, waitsFor, child } = run;
+    const { status } = run;
     /** @type {[string, string | Node][]} */
     const facts = [["Type", this.nodes.get(run.node)?.label ?? run.type]];
     if (status !== "skipped") facts.push(["Attempt", String(run.attempt)]);
@@ -155,60 +157,108 @@ export class Inspector {
     if (run.failedItems) facts.push(["Failed items", number(run.failedItems)]);
     if (run.reusedFrom && run.durationMs != null) facts.push(["Original duration", duration(run.durationMs)]);
     if (run.fromCache) facts.push(["Source", "cache"]);
-    if (status === "waiting" && waitsFor) facts.push(["Waiting for", waitsFor.reason]);
-    if (status === "waiting" && waitsFor?.until) facts.push(["Until", new Date(waitsFor.until).toLocaleString()]);
-    if (child) facts.push(["Child", element("a", { class: "link", href: `/executions/${child}/` }, "Open execution")]);
     const rows = facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
     return element("dl", { class: "facts" }, ...rows);
   }
 
-  /**
-   * @param {string} nodeId
-   * @param {number} runIndex
-   * @param {string} key
-   * @param {boolean} ended a replay shows the output of a run when the run has ended
-   */
-  async #fetch(nodeId, runIndex, key, ended) {
-    const path = `/api/executions/${this.execution}/nodes/${encodeURIComponent(nodeId)}/output/`;
-    const response = await fetch(`${path}?run_index=${runIndex}`);
-    const items = await response.json();
+  /** @param {Run} run @param {string} key */
+  async #fetch(run, key) {
+    this.#drawNote(run, null);
+    const path = `/api/executions/${this.execution}/nodes/${encodeURIComponent(run.node)}/`;
+    const answer = await fetchJson(`${path}output/?run_index=${run.runIndex}&relations=true&max_bytes=${MAX_BYTES}`);
     if (key !== this.#shown) return;
-    if (!response.ok) return this.#sides.replaceChildren(element("p", { class: "empty" }, items.detail));
-    const [outputs, totals] = ended ? [items.outputs, items.totals.outputs] : [{}, {}];
-    this.#sides.replaceChildren(
-      this.#side("Input", items.inputs, items.totals.inputs),
-      this.#side("Output", outputs, totals, lineageView(path, runIndex, totals, this.nodes, this.onChoose)),
-    );
+    this.#drawNote(run, answer);
+    const logs = new LogLines(path, run.runIndex);
+    const tabs = this.#tabs(run, answer, path, logs);
+    const first = run.status === "failed" ? "error" : "output";
+    const chosen = this.#isChosen && tabs.some((tab) => tab.id === this.#tab) ? this.#tab : first;
+    let drawn = false;
+    this.#content.replaceChildren(...tabsView("Node run", tabs, chosen, (id) => {
+      this.#tab = id;
+      this.#isChosen ||= drawn;
+      if (id === "logs") logs.show();
+    }));
+    drawn = true;
   }
 
   /**
-   * @param {string} title
+   * @param {Run} run
+   * @param {NodeRunAnswer} answer
+   * @param {string} path
+   * @param {LogLines} logs
+   * @returns {Tab[]}
+   */
+  #tabs(run, answer, path, logs) {
+    // A replay shows the output of a run when the run has ended.
+    const [outputs, totals] = run.endedAt ? [answer.outputs, answer.totals.outputs] : [{}, {}];
+    const lineage = lineageView(`${path}output/`, run.runIndex, totals, this.nodes, this.onChoose);
+    const made = [...childrenView(answer.children), ...deliveriesView(this.execution, run, answer.deliveries)];
+    const digest = run.endedAt ? digestView("Output digest", answer.digest) : [];
+    const sources = sourcesView(answer.sources, this.nodes, this.onChoose);
+    const output = this.#side(run, path, "outputs", outputs, totals, [...made, ...lineage, ...digest]);
+    const input = this.#side(run, path, "inputs", answer.inputs, answer.totals.inputs, sources);
+    const tabs = [
+      { id: "input", label: "Input", panel: input },
+      { id: "output", label: "Output", panel: output },
+      { id: "parameters", label: "Parameters", panel: parametersView(answer) },
+      { id: "logs", label: "Logs", panel: logs.root },
+      {
+        id: "attempts",
+        label: "Attempts",
+        panel: attemptsView(run, answer),
+        count: answer.attempts.length ? answer.attempt : 0,
+      },
+    ].map((tab) => ({ ...tab, panel: element("div", { class: "tab-panel" }, tab.panel) }));
+    if (run.status !== "failed") return tabs;
+    const panel = element("div", { class: "tab-panel" }, failureView(answer, path));
+    return [{ id: "error", label: "Error", panel }, ...tabs];
+  }
+
+  /**
+   * @param {Run} run
+   * @param {string} path
+   * @param {"inputs" | "outputs"} kind
    * @param {Record<string, unknown[]>} lists
    * @param {Record<string, number>} totals
    * @param {HTMLElement[]} further what follows the items
    */
-  #side(title, lists, totals, further = []) {
+  #side(run, path, kind, lists, totals, further) {
+    const title = kind === "inputs" ? "Input" : "Output";
     const all = Object.values(totals).reduce((sum, total) => sum + total, 0);
-    const head = element("h3", {}, title, element("small", {}, counted(all, "item")));
-    if (all) {
-      const label = `Copy ${title.toLowerCase()} as JSON`;
-      const attributes = { type: "button", class: "icon-button small", "aria-label": label, title: "Copy as JSON" };
-      const copy = element("button", attributes, icon("copy", 14));
-      const value = Object.keys(lists).length === 1 ? Object.values(lists)[0] : lists;
-      copy.addEventListener("click", () => copyAndTell(JSON.stringify(value, null, 2)));
-      head.append(copy);
-    }
-    const parts = Object.entries(lists).filter(([, items]) => items.length).map(([name, items]) => {
+    const filled = Object.entries(lists).filter(([, items]) => items.length);
+    const parts = filled.map(([name, items]) => {
       const total = totals[name];
       const part = element("div", { class: "items" });
       if (name !== "main") part.append(element("small", { class: "port" }, `${name} · ${counted(total, "item")}`));
-      part.append(...filesView(this.execution, items), itemsView(items));
-      if (total > items.length) {
-        part.append(element("small", { class: "rest" }, `First ${items.length} of ${counted(total, "item")}`));
-      }
+      /** @param {number} offset @param {number} limit */
+      const load = async (offset, limit) => {
+        const page = await fetchJson(
+          `${path}output/?run_index=${run.runIndex}&offset=${offset}&limit=${limit}&max_bytes=${MAX_BYTES}`,
+        );
+        return page[kind][name] ?? [];
+      };
+      const label = filled.length > 1 ? `${title.toLowerCase()} ${name}` : title.toLowerCase();
+      part.append(...filesView(this.execution, items), new DataView(items, { label, total, load }).root);
       return part;
     });
+    const head = element("h3", {}, title, element("small", {}, counted(all, "item")));
     const content = parts.length ? parts : [element("p", { class: "muted" }, "No items")];
     return element("section", { class: "side", "aria-label": title }, head, ...content, ...further);
   }
+}
+
+/** @param {NodeRunAnswer} answer */
+function parametersView(answer) {
+  const { parameters, parameters_item: item, parameters_truncated: truncated } = answer;
+  const about = item === null ? "without expressions" : `evaluated for item ${item}`;
+  const head = element("h3", {}, "Parameters", element("small", {}, parameters ? about : ""));
+  /** @type {HTMLElement[]} */
+  const parts = [head];
+  if (!parameters) parts.push(element("p", { class: "muted" }, "The expressions have not been evaluated."));
+  else if (!Object.keys(parameters).length) {
+    parts.push(element("p", { class: "muted" }, "This node has no parameters."));
+  } else parts.push(new DataView(parameters, { label: "parameters" }).root);
+  if (truncated) parts.push(element("small", { class: "rest" }, "Long values are cut."));
+  parts.push(...exchangesView(answer.exchange, answer.request_digest));
+  return element("section", { class: "side", "aria-label": "Parameters" }, ...parts);
 }

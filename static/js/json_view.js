@@ -1,6 +1,10 @@
 /** JSON as a coloured tree. Large values are drawn when they are opened; cut ones say how much is missing. */
 import { element, number } from "./page.js";
 
+/** @import { Path } from "./json_paths.js" */
+/** @type {WeakMap<Element, { key: string | number, value: unknown }>} what a line shows */
+const shown = new WeakMap();
+
 const MAX_TEXT = 2000; // characters
 const MAX_CHILDREN = 200;
 const PREVIEW = 120; // characters
@@ -45,7 +49,15 @@ const label = (key) => [element("span", { class: typeof key === "number" ? "inde
 
 /** @param {string | number} key @param {unknown} value @param {boolean} open */
 function line(key, value, open) {
-  if (!isBranch(value)) return element("div", { class: "line" }, ...label(key), scalar(value));
+  const created = isBranch(value)
+    ? branch(key, value, open)
+    : element("div", { class: "line", tabindex: "-1" }, ...label(key), scalar(value));
+  shown.set(created, { key, value });
+  return created;
+}
+
+/** @param {string | number} key @param {Record<string, unknown> | unknown[]} value @param {boolean} open */
+function branch(key, value, open) {
   const summary = element("summary", {}, ...label(key), element("span", { class: "preview" }, preview(value)));
   const details = element("details", {}, summary);
   const fill = () => details.append(element("div", { class: "nest" }, ...childLines(value)));
@@ -75,11 +87,33 @@ function lines(value, enough = 100) {
 function childLines(value) {
   const children = Object.entries(value);
   /** @type {HTMLElement[]} */
-  const shown = children.slice(0, MAX_CHILDREN).map(([name, child]) =>
+  const drawn = children.slice(0, MAX_CHILDREN).map(([name, child]) =>
     line(Array.isArray(value) ? Number(name) : name, child, lines(child) < SMALL)
   );
   const rest = children.length - MAX_CHILDREN;
-  return rest > 0 ? [...shown, element("small", {}, `… ${number(rest)} more`)] : shown;
+  return rest > 0 ? [...drawn, element("small", {}, `… ${number(rest)} more`)] : drawn;
+}
+
+/**
+ * Return the line that an element is in, with its path and value; null if it is in none.
+ * @param {Element} inside
+ * @returns {{ line: Element, path: Path, value: unknown } | null}
+ */
+export function lineOf(inside) {
+  const found = inside.closest(".json details, .json .line");
+  const known = found && shown.get(found);
+  if (!found || !known) return null;
+  /** @type {Path} */
+  const path = [];
+  for (
+    let at = /** @type {Element | null | undefined} */ (found);
+    at;
+    at = at.parentElement?.closest(".json details")
+  ) {
+    const each = shown.get(at);
+    if (each) path.unshift(each.key);
+  }
+  return { line: found, path, value: known.value };
 }
 
 /** Return the content of an object or a list, one line each. @param {unknown} value */
@@ -87,16 +121,16 @@ export function jsonView(value) {
   return element("div", { class: "json" }, ...(isBranch(value) ? childLines(value) : [scalar(value)]));
 }
 
-/** Return a list of items, the first ones open. @param {unknown[]} items */
-export function itemsView(items) {
-  let shown = 0;
+/** Return a list of items, the first ones open, numbered from `first`. @param {unknown[]} items @param {number} [first] */
+export function itemsView(items, first = 0) {
+  let drawn = 0;
   return element(
     "div",
     { class: "json" },
     ...items.map((item, index) => {
-      const open = shown === 0 || shown + lines(item) <= LINES_OPEN;
-      shown += open ? lines(item) : 0;
-      return line(index, item, open);
+      const open = drawn === 0 || drawn + lines(item) <= LINES_OPEN;
+      drawn += open ? lines(item) : 0;
+      return line(first + index, item, open);
     }),
   );
 }

@@ -16,7 +16,34 @@
  * @typedef {{width: number, height: number, nodes: Record<string, Box>, edges: (Edge & {path: string})[]}} Layout
  * @typedef {{nodes: GraphNode[], layout: Layout}} Graph
  *
- * @typedef {{message: string, type?: string, node?: string}} Failure an error as events and the API carry it
+ * @typedef {{parameter: string, source: string, item: number, line: number | null,
+ *            column: number | null}} FailedExpression
+ * @typedef {{method?: string, url?: string, headers?: Record<string, string | string[]>, body?: string | null,
+ *            bytes?: number, truncated?: boolean, status?: number | string, [name: string]: any}} Message what was sent to
+ *   another system or received
+ * @typedef {{item: number, attempt: number, request: Message, answer?: Message, error?: string}} Exchange
+ * @typedef {{message: string, type?: string, node?: string, expression?: FailedExpression,
+ *            response?: Message}} Failure an error as events and the API carry it, events without `response`
+ * @typedef {{attempt: number, ended_at: string | null, duration_ms: number | null, error: Failure | null}} Attempt
+ *
+ * @typedef {object} NodeRunAnswer a node run as the API has it
+ * @property {string} status
+ * @property {number} run_index
+ * @property {number} attempt
+ * @property {Failure | null} error
+ * @property {Attempt[]} attempts
+ * @property {Record<string, unknown> | null} parameters
+ * @property {number | null} parameters_item
+ * @property {boolean} parameters_truncated
+ * @property {string | null} digest
+ * @property {string | null} request_digest
+ * @property {{count: number, exchanges: Exchange[]} | null} exchange
+ * @property {Record<string, unknown[]>} inputs
+ * @property {Record<string, unknown[]>} outputs
+ * @property {{inputs: Record<string, number>, outputs: Record<string, number>}} totals
+ * @property {{node: string, run_index: number, output: string, items: number}[]} sources
+ * @property {{id: string, workflow_name: string, status: string}[]} children
+ * @property {{count: number, newest: {id: string, status: string, status_code: number | null}[]}} deliveries
  * @typedef {{attempt: number, at: string, delayMs: number, error: Failure}} Retry
  * @typedef {{kind: "wait" | "retry", from: string, to: string | null}} Pause
  * @typedef {{kind: string, reason: string, until: string | null, wait: string}} WaitsFor
@@ -118,6 +145,8 @@
  * @property {string} id (delivery)
  * @property {CredentialType[] & Record<string, string>} types (credentials: a list; webhooks: by event type)
  * @property {RetryPreset[]} presets (webhooks)
+ * @property {string} workspace (workspace)
+ * @property {string} name (workspace)
  */
 
 export {};

@@ -164,6 +164,7 @@ def test_opened_after_a_failure_it_shows_the_node_that_failed_and_why(visitor: V
     inspector = page.locator("#inspector")
     expect(inspector.get_by_role("heading", name="Stop", exact=True)).to_be_visible()
     expect(inspector.get_by_role("alert")).to_contain_text("There is no more to count.")
+    inspector.get_by_role("tab", name="Input").click()
     expect(inspector.get_by_role("region", name="Input")).to_contain_text("150 items")
     expect(inspector.get_by_role("region", name="Input")).to_contain_text("First 100 of 150 items")
     expect(page.locator("#graph .node.chosen")).to_have_count(1)
@@ -274,8 +275,8 @@ def test_a_node_that_is_tried_again_says_so_and_tells_its_attempts_in_the_end(
     server.open()
     expect(page.locator("#status")).to_have_text("failed")
     expect(page.locator("#gantt .run", has_text="Ask").locator(".mark")).to_have_count(1)
-    page.get_by_text("1 earlier attempt failed").click()
-    expect(page.locator("#inspector .attempts li")).to_contain_text("Attempt 1")
+    page.locator("#inspector").get_by_role("tab", name="Attempts").click()
+    expect(page.locator("#inspector .attempts li")).to_contain_text(["Attempt 1", "Attempt 2"])
 
 
 def test_the_turns_of_a_loop_are_gone_through_one_by_one(platform: Platform, visitor: Visitor) -> None:
@@ -294,6 +295,7 @@ def test_the_turns_of_a_loop_are_gone_through_one_by_one(platform: Platform, vis
     expect(seen).to_contain_text("×3")
     seen.click()
     expect(page.locator("#inspector")).to_contain_text("run 3 of 3")
+    page.get_by_role("tab", name="Input").click()
     page.get_by_role("button", name="Previous run").click()
     expect(page.locator("#inspector")).to_contain_text("run 2 of 3")
     expect(page.get_by_role("region", name="Input")).to_contain_text("n: 2")
@@ -321,6 +323,7 @@ def test_items_that_cannot_be_fetched_are_said_and_a_node_that_did_not_run_too(
     expect(page.locator("#inspector")).to_contain_text("Couldn't load the items.")
     page.unroute("**/output/*")
     page.locator("#graph .node", has_text="Stop").click()
+    page.get_by_role("tab", name="Input").click()
     expect(page.get_by_role("region", name="Input")).to_contain_text("1 item")
     assert len(visitor.complaints) == 1  # of the request that was cut off
     visitor.complaints.clear()

@@ -105,6 +105,7 @@ def test_a_failed_expression_is_named_and_its_siblings_are_shown() -> None:
     }  # fmt: skip
     row = listed(execution)["seen"]
     assert (row["parameters_item"], row["failed_items"]) == (1, 1)
+    assert row["parameters"]["fields"]["good"] == 3
     assert row["parameters"]["fields"]["bad"][1] == "a {{\n  $json.user.name }}"
 
     stops = [nodes[0], node("seen", "set", fields={"bad": "{{ $json.user.name }}"}, keep_other_fields="{{ true }}")]

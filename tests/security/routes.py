@@ -76,6 +76,8 @@ API: dict[str, dict[str, Access]] = {
     "/api/account/": {"get": Access(), "patch": Access(body={}, foreign=({"default_workspace": "{workspace}"},))},
     "/api/account/password/": {"post": Access(body={"current_password": "wrong", "new_password": "another"})},
     "/api/account/end-sessions/": {"post": Access(body={"end_tokens": False})},
+    "/api/account/sessions/": {"get": Access()},
+    "/api/account/sessions/{session}/": {"delete": Access(ADMIN, hidden=True)},
     "/api/invitations/{token}/": {"get": Access(ADDRESSEE, hidden=True)},
     "/api/invitations/{token}/accept/": {"post": Access(ADDRESSEE, hidden=True)},
     "/api/schema/": {"get": Access(OPEN)},
@@ -85,13 +87,17 @@ API: dict[str, dict[str, Access]] = {
     "/api/event-types/": {"get": Access()},
     "/api/credential-types/": {"get": Access()},
     "/api/workspaces/": {"get": Access(), "post": Access(body={"name": "Another"})},
-    "/api/workspaces/{workspace}/": {"get": Access()},
+    "/api/workspaces/{workspace}/": {
+        "get": Access(), "patch": Access(ADMIN, {"name": "Renamed"}), "delete": Access(ADMIN),
+    },
+    "/api/workspaces/{workspace}/hand-over/": {"post": Access(ADMIN, {"member": 1})},
     "/api/workspaces/{workspace}/members/": {"get": Access(ADMIN)},
     "/api/workspaces/{workspace}/members/me/": {"delete": Access()},
     "/api/workspaces/{workspace}/invitations/": {
         "get": Access(ADMIN), "post": Access(ADMIN, {"username": "somebody", "role": "viewer"}),
     },
     "/api/workspaces/{workspace}/invitations/{invitation}/": {"get": Access(ADMIN), "delete": Access(ADMIN)},
+    "/api/workspaces/{workspace}/invitations/{invitation}/renew/": {"post": Access(ADMIN)},
     "/api/workspaces/{workspace}/members/{member}/": {
         "get": Access(ADMIN), "patch": Access(ADMIN, {"role": "viewer"}), "delete": Access(ADMIN),
     },
@@ -238,6 +244,10 @@ PAGES: dict[str, tuple[str, ...]] = {
     "/executions/{execution}/queue/": (),
     "/executions/{execution}/trace/": (),
     "/trace/": ("?delivery={delivery}", "?inbound={inbound}", "?event={event}"),
+    "/account/": (),
+    "/account/tokens/": (),
+    "/workspaces/": (),
+    "/workspaces/{workspace}/": (),
     "/approvals/": ("?show=all", "?show=open"),
     "/credentials/": (),
     "/events/": ("?execution={execution}", "?workflow={workflow}"),
@@ -253,12 +263,12 @@ PAGES: dict[str, tuple[str, ...]] = {
 """Pages for people with a session, each with queries that name what may belong to another workspace."""
 OPEN_TO_ALL = {
     "/login/", "/logout/", "/healthz", "/readyz", "/metrics", "/hooks/{path}", "/hooks/test/{path}",
-    "/hooks/resume/{execution}/{signature}", "/invitations/{token}/",
+    "/hooks/resume/{execution}/{signature}", "/invitations/{token}/", "/workspaces/choose/",
 }  # fmt: skip
 """Without a session or a token: they have tests of their own."""
 _KINDS = {"workspace_id": "workspace", "execution_id": "execution", "workflow_id": "workflow",
           "endpoint_id": "endpoint", "delivery_id": "delivery", "request_id": "inbound",
-          "reference": "binary"}  # fmt: skip
+          "reference": "binary", "session_id": "session"}  # fmt: skip
 OF_PATHS = {
     "approvals": "approval", "binaries": "binary", "credentials": "credential", "deliveries": "delivery",
     "endpoints": "endpoint", "executions": "execution", "inbound": "inbound", "invitations": "invitation",

@@ -14,7 +14,7 @@ from executions.models import Execution, Wait
 from tests.engine import run_here
 from tests.workflows import edge, node
 from webhooks.models import InboundRequest
-from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.core.accounts.models import ApiToken, BrowserSession, Membership, Role, User, Workspace
 
 
 @dataclass
@@ -98,7 +98,15 @@ def _fill_workflows(world: World) -> None:
         "invitation": invitation["id"],
         "member": str(Membership.objects.get(workspace=world.workspace, role=Role.VIEWER).pk),
         "token": str(ApiToken.objects.get(user__username=f"{world.workspace.slug}-admin").pk),
+        "session": str(_session(User.objects.get(username=f"{world.workspace.slug}-admin")).pk),
     }
+
+
+def _session(user: User) -> BrowserSession:
+    browser = Client()
+    browser.force_login(user)
+    key = browser.session.session_key
+    return BrowserSession.objects.create(session_id=key, user=user, device="Firefox on Linux", network="192.0.2.0/24")
 
 
 def _fill_webhooks(world: World) -> None:

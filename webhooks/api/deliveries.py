@@ -24,8 +24,9 @@ from webhooks.secrets import SealedSecrets
 from webhooks.statistics import BUCKETS
 from workflow_platform.core.accounts import idempotency
 from workflow_platform.core.accounts.idempotency import create_once
-from workflow_platform.core.accounts.models import Role, Workspace
+from workflow_platform.core.accounts.models import Role, TokenScope, Workspace
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.token_scopes import ELSE
 from workflow_platform.core.accounts.views import user_of
 from workflow_platform.core.accounts.workspace_choice import workspace_for
 from workflow_platform.core.api.problems import Problem
@@ -38,6 +39,7 @@ class DeliveryViewSet(viewsets.GenericViewSet[Delivery]):
     serializer_class = DeliverySerializer
     queryset = Delivery.objects.none()
     lookup_value_regex = "[0-9a-f-]{36}"
+    token_scopes = {ELSE: TokenScope.RUN}
 
     def get_queryset(self) -> QuerySet[Delivery]:
         """Return the deliveries that the caller may see, without their bodies."""

@@ -36,7 +36,7 @@ from webhooks.models.endpoint import EndpointQuerySet
 from webhooks.validation import InvalidValue
 from workflow_platform.core.accounts import idempotency
 from workflow_platform.core.accounts.idempotency import create_once
-from workflow_platform.core.accounts.models import Role, Workspace
+from workflow_platform.core.accounts.models import Role, TokenScope, Workspace
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 from workflow_platform.core.accounts.views import user_of
 from workflow_platform.core.accounts.workspace_choice import workspace_for
@@ -49,6 +49,7 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
     serializer_class = EndpointSerializer
     queryset = Endpoint.objects.none()
     lookup_value_regex = "[0-9a-f-]{36}"
+    token_scopes = dict.fromkeys(("test", "replay", "recover"), TokenScope.RUN)
 
     def get_queryset(self) -> QuerySet[Endpoint]:
         """Return the endpoints that the caller may see."""

@@ -23,8 +23,9 @@ from webhooks.models import Endpoint, Operation, OperationKind
 from webhooks.operations.selection import DeliverySelection
 from workflow_platform.core.accounts import idempotency
 from workflow_platform.core.accounts.idempotency import create_once
-from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.accounts.models import Role, TokenScope
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.token_scopes import ELSE
 from workflow_platform.core.accounts.views import user_of
 from workflow_platform.core.accounts.workspace_choice import workspace_for
 from workflow_platform.core.api.problems import Problem
@@ -43,6 +44,7 @@ class OperationViewSet(viewsets.GenericViewSet[Operation]):
     serializer_class = OperationSerializer
     queryset = Operation.objects.none()
     lookup_value_regex = "[0-9a-f-]{36}"
+    token_scopes = {ELSE: TokenScope.RUN}
 
     def get_queryset(self) -> QuerySet[Operation]:
         """Return the operations that the caller may see."""

@@ -9,6 +9,7 @@ from rest_framework.views import APIView
 
 from webhooks.api.policy_fields import PresetSerializer, RetryPolicySerializer
 from webhooks.endpoints import policies
+from workflow_platform.core.accounts.models import TokenScope
 
 
 class RetryPresetsView(APIView):
@@ -19,6 +20,8 @@ class RetryPresetsView(APIView):
 
 
 class RetryPreviewView(APIView):
+    token_scopes = {"post": TokenScope.READ}
+
     @extend_schema(request=RetryPolicySerializer, responses={200: RetryPolicySerializer})
     def post(self, request: Request) -> Response:
         """Preview a retry policy: its attempts, delays and total duration. Nothing is saved."""

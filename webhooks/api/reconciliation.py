@@ -13,8 +13,9 @@ from rest_framework.response import Response
 
 from webhooks.maintenance import reconciliation
 from webhooks.models import Endpoint, HourCount, Violation
-from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.accounts.models import Role, TokenScope
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.token_scopes import ELSE
 from workflow_platform.core.api.inputs import BodySerializer, Moment, QueryBoolean, QuerySerializer
 from workflow_platform.core.api.pagination import CursorPages, NewestFirst
 
@@ -85,6 +86,7 @@ class ReconciliationViewSet(viewsets.GenericViewSet[HourCount]):
     serializer_class = HourCountSerializer
     queryset = HourCount.objects.none()
     pagination_class = ByHour
+    token_scopes = {ELSE: TokenScope.RUN}
 
     def _endpoints(self) -> Any:
         return Endpoint.objects.visible_to(self.request.user).order_by().values("pk")

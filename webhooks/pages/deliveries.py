@@ -22,7 +22,7 @@ from webhooks.pages.waterfall import waterfall
 from webhooks.validation import DELIVERED
 from workflow_platform.core.accounts.models import Role, User, Workspace
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
-from workflow_platform.core.accounts.workspace_choice import offered
+from workflow_platform.core.accounts.workspace_choice import in_shown_workspace, offered
 from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 from workflow_platform.core.outbound.addresses import shown_url
 
@@ -38,7 +38,8 @@ def deliveries(request: HttpRequest) -> HttpResponse:
     """List the deliveries that the caller may see, newest first, with filters in the URL; `before` pages back."""
     user = cast(User, request.user)
     filters = DeliveryFilters(request.GET, user)
-    matches = filters.filter(deliveries_of(user))
+    named = {"endpoint", "execution", "workflow"} & filters.chosen().keys()  # they are in one workspace
+    matches = filters.filter(deliveries_of(user) if named else in_shown_workspace(deliveries_of(user), user))
     before = uuid_or_none(request.GET.get("before"))
     rows = list((matches.filter(pk__lt=before) if before else matches)[: LISTED + 1])
     shown = rows[:LISTED]

@@ -24,7 +24,7 @@ from webhooks.retry_schedule import RetryPolicy
 from webhooks.validation import DELIVERED
 from workflow_platform.core.accounts.models import Role, User, Workspace
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
-from workflow_platform.core.accounts.workspace_choice import offered
+from workflow_platform.core.accounts.workspace_choice import in_shown_workspace, offered
 from workflow_platform.core.outbound.addresses import shown_url
 
 LISTED = 100
@@ -37,7 +37,9 @@ HOURS = 48
 def endpoints(request: HttpRequest) -> HttpResponse:
     """List the endpoints that the caller may see, by name, with their statistics of the last 24 hours."""
     user = cast(User, request.user)
-    page = Paginator(_endpoints(user).order_by("name", "id"), LISTED).get_page(request.GET.get("page"))
+    page = Paginator(in_shown_workspace(_endpoints(user), user).order_by("name", "id"), LISTED).get_page(
+        request.GET.get("page")
+    )
     ids = [row.pk for row in page]
     now, span = timezone.now(), stats.SPANS["24h"]
     measured, waiting = stats.statistics_of(ids, span, now), stats.pending(ids)

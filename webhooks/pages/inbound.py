@@ -6,12 +6,14 @@ from typing import cast
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 
 from webhooks.pages.listing import LISTED, InboundFilters, inbound_of
 from workflow_platform.core.accounts.models import User
+from workflow_platform.core.accounts.workspace_choice import shown_workspace
 from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 
 
@@ -19,7 +21,10 @@ from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 def inbound(request: HttpRequest) -> HttpResponse:
     """List the requests that the caller may see, newest first, with filters in the URL; `before` pages back."""
     filters = InboundFilters(request.GET)
-    matches = filters.filter(inbound_of(cast(User, request.user))).defer("body", "headers", "query")
+    user = cast(User, request.user)
+    matches = filters.filter(inbound_of(user)).defer("body", "headers", "query")
+    if not {"execution", "workflow"} & filters.chosen().keys() and (workspace := shown_workspace(user)):
+        matches = matches.filter(Q(workspace=workspace) | Q(workspace__isnull=True))
     before = uuid_or_none(request.GET.get("before"))
     rows = list((matches.filter(pk__lt=before) if before else matches)[: LISTED + 1])
     shown = rows[:LISTED]

@@ -14,6 +14,7 @@ from django.templatetags.static import static
 
 from webhooks.models import Endpoint, HourCount, Violation
 from workflow_platform.core.accounts.models import Role, User, Workspace
+from workflow_platform.core.accounts.workspace_choice import in_shown_workspace
 from workflow_platform.core.api.page_filters import page_query, uuid_or_none
 
 HOURS_LISTED = 100
@@ -26,7 +27,9 @@ _MATCHES = Q(violations=0, due=F("delivered") + F("pending") + F("failed") + F("
 def reconciliation(request: HttpRequest) -> HttpResponse:
     """Show, per endpoint and hour, the events due and their deliveries; `before` pages back."""
     user = cast(User, request.user)
-    endpoints = Endpoint.objects.visible_to(user)
+    endpoints: QuerySet[Endpoint] = Endpoint.objects.visible_to(user)
+    if "endpoint" not in request.GET:
+        endpoints = in_shown_workspace(endpoints, user)
     counts = hours().filter(endpoint__in=endpoints)
     endpoint_id = uuid_or_none(request.GET.get("endpoint"))
     chosen = endpoints.filter(pk=endpoint_id).first() if endpoint_id else None

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
+from zoneinfo import available_timezones
 
+from django.contrib.auth import HASH_SESSION_KEY
+from django.utils import timezone
 from rest_framework import serializers
 
-from workflow_platform.core.accounts.models import User, Workspace
+from workflow_platform.core.accounts.models import BrowserSession, Theme, TokenFamily, User, Workspace
 from workflow_platform.core.accounts.serializers import MyWorkspaceSerializer
 from workflow_platform.core.api.inputs import BodySerializer
+
+MOST_SESSIONS = 100
+"""Sessions of each kind that are listed."""
 
 
 class AccountSerializer(serializers.ModelSerializer[User]):
@@ -21,8 +27,8 @@ class AccountSerializer(serializers.ModelSerializer[User]):
     class Meta:
         model = User
         fields = [
-            "id", "username", "email", "first_name", "last_name", "is_staff", "default_workspace", "workspaces",
-            "date_joined", "last_login",
+            "id", "username", "email", "first_name", "last_name", "is_staff", "theme", "time_zone", "language",
+            "default_workspace", "workspaces", "date_joined", "last_login",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -30,9 +36,29 @@ class AccountSerializer(serializers.ModelSerializer[User]):
 class AccountChangeSerializer(BodySerializer):
     first_name = serializers.CharField(required=False, allow_blank=True, max_length=150)
     last_name = serializers.CharField(required=False, allow_blank=True, max_length=150)
-    default_workspace = serializers.UUIDField(
-        required=False, allow_null=True, help_text="A workspace that you are a member of."
+    email = serializers.EmailField(
+        required=False, allow_blank=True, max_length=254, help_text="A change needs `current_password`."
     )
+    current_password = serializers.CharField(
+        required=False, max_length=1024, trim_whitespace=False, style={"input_type": "password"}
+    )
+    theme = serializers.ChoiceField(required=False, choices=Theme.choices)
+    time_zone = serializers.CharField(
+        required=False, allow_blank=True, max_length=64, help_text="An IANA name; empty: the browser's zone."
+    )
+    language = serializers.ChoiceField(required=False, choices=[("en", "English")])
+    default_workspace = serializers.UUIDField(
+        required=False,
+        allow_null=True,
+        help_text="A workspace that you are a member of. Pages list its objects, and create there; null: all of them.",
+    )
+
+    def validate_time_zone(self, value: str) -> str:
+        """Reject what is no IANA name of a time zone."""
+        if value and value not in available_timezones():
+            message = f"{value!r} is not the IANA name of a time zone, such as Europe/Berlin."
+            raise serializers.ValidationError(message, code="time_zone")
+        return value
 
     def validate_default_workspace(self, value: UUID | None) -> UUID | None:
         """Reject a workspace that the user is not a member of, whether it exists or not."""
@@ -57,3 +83,52 @@ class EndSessionsSerializer(BodySerializer):
 
 class EndedSerializer(serializers.Serializer[Any]):
     ended_api_tokens = serializers.IntegerField(help_text="How many API tokens ended.")
+
+
+class SessionSerializer(serializers.Serializer[Any]):
+    """A login that is in use: a browser's session, or a program's that has JWTs."""
+
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(choices=[("browser", "Browser"), ("api", "API login")])
+    device = serializers.CharField(help_text="Browser and system; empty for an API login.")
+    network = serializers.CharField(help_text="The network of the address, roughly: 192.0.2.0/24.")
+    began_at = serializers.DateTimeField()
+    seen_at = serializers.DateTimeField()
+    current = serializers.BooleanField(help_text="Whether this request belongs to it.")
+
+
+def shown_sessions(user: User, current_key: str | None) -> list[dict[str, Any]]:
+    """Return the user's logins that are valid, the current one first, then the latest."""
+    now = timezone.now()
+    stored = BrowserSession.objects.filter(user=user, session__expire_date__gt=now).select_related("session")
+    proof = user.get_session_auth_hash()  # a session from before a change of password is not valid any more
+    browsers = [
+        row
+        for row in stored.order_by("-seen_at")[:MOST_SESSIONS]
+        if row.session.get_decoded().get(HASH_SESSION_KEY) == proof
+    ]
+    families = TokenFamily.objects.filter(user=user, ended_at=None, expires_at__gt=now).order_by("-used_at")
+    rows = [
+        {
+            "id": row.pk,
+            "kind": "browser",
+            "device": row.device,
+            "network": row.network,
+            "began_at": row.began_at,
+            "seen_at": row.seen_at,
+            "current": row.session_id == current_key,
+        }
+        for row in browsers
+    ] + [
+        {
+            "id": row.pk,
+            "kind": "api",
+            "device": "",
+            "network": "",
+            "began_at": row.created_at,
+            "seen_at": row.used_at,
+            "current": False,
+        }
+        for row in families[:MOST_SESSIONS]
+    ]
+    return sorted(rows, key=lambda row: (row["current"], row["seen_at"]), reverse=True)

@@ -16,7 +16,8 @@ LONGEST_TOKEN = 4096
 
 
 def authenticate_bearer(raw: str) -> User | None:
-    """Return the active user of `raw`, an API token or a JWT access token; None if it is not valid.
+    """Return the active user of `raw`, an API token or a JWT access token; None if it is not valid. The user of an API
+    token has its `token_scope`.
 
     An API token is looked up by its digest, with the same query whether it is unknown, revoked or expired.
     """
@@ -32,6 +33,7 @@ def _user_of_api_token(raw: str) -> User | None:
     if token is None or not token.usable:
         return None
     note_use(token)
+    token.user.token_scope = token.scope
     return token.user
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
+from workflow_platform.core.accounts.invitation_emails import OUTCOMES
 from workflow_platform.core.accounts.invitations import LONGEST_VALID
 from workflow_platform.core.accounts.models import Invitation, Membership, Role
 from workflow_platform.core.api.inputs import BodySerializer
@@ -58,9 +59,12 @@ class InvitationSerializer(serializers.ModelSerializer[Invitation]):
 class IssuedInvitationSerializer(InvitationSerializer):
     token = serializers.CharField(allow_null=True, help_text="The token. It is shown only in this response.")
     link = serializers.CharField(allow_null=True, help_text="The link to send to the invited person.")
+    email_sent = serializers.ChoiceField(
+        choices=OUTCOMES, allow_null=True, help_text="What became of the email with the link."
+    )
 
     class Meta(InvitationSerializer.Meta):
-        fields = [*InvitationSerializer.Meta.fields, "token", "link"]
+        fields = [*InvitationSerializer.Meta.fields, "token", "link", "email_sent"]
 
 
 class OfferSerializer(serializers.ModelSerializer[Invitation]):

@@ -7,11 +7,12 @@ from typing import Any
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, viewsets
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from workflow_platform.core.accounts import idempotency, invitations
+from workflow_platform.core.accounts import idempotency, invitation_emails, invitations
 from workflow_platform.core.accounts.idempotency import create_once
 from workflow_platform.core.accounts.invitation_serializers import (
     InvitationSerializer,
@@ -45,7 +46,7 @@ class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
     )
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Invite an email address or a username. Only this response contains the link; send it to the person. It does
-        not tell whether the user exists."""
+        not tell whether the user exists. If the platform can send email, an address gets the link by email, too."""
         workspace = self._workspace()
         serializer = InviteSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -55,9 +56,16 @@ class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
             lambda pk: self.get_queryset().filter(pk=pk).first(),
             lambda: _invited(request, workspace, serializer.validated_data, issued),
         )
-        token = issued[0] if issued else None
-        shown = InvitationSerializer(row).data | {"token": token, "link": invitations.link(token) if token else None}
-        return Response(shown, status=201, headers=NOT_STORED)
+        return Response(_issued(row, issued[0] if issued else None), status=201, headers=NOT_STORED)
+
+    @extend_schema(request=None, responses={200: IssuedInvitationSerializer, 404: None, 409: None, 429: None})
+    @action(detail=True, methods=["post"])
+    def renew(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Make a new link for a pending invitation, valid for seven days. The old link becomes invalid."""
+        row = self.get_object()
+        token = invitations.renew(row, user_of(request))
+        row.refresh_from_db()
+        return Response(_issued(row, token), headers=NOT_STORED)
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -67,6 +75,13 @@ class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewse
 
     def _workspace(self) -> Workspace:
         return workspace_in_path(self.kwargs["workspace_id"], self.request, Role.ADMIN)
+
+
+def _issued(row: Invitation, token: str | None) -> dict[str, Any]:
+    """Return the invitation with its link, which is sent by email if it can be; without it for a repeated request."""
+    sent = invitation_emails.send(row, token) if token else None
+    link = invitations.link(token) if token else None
+    return InvitationSerializer(row).data | {"token": token, "link": link, "email_sent": sent}
 
 
 def _invited(request: Request, workspace: Workspace, data: dict[str, Any], issued: list[str]) -> Invitation:

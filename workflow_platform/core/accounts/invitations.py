@@ -21,6 +21,7 @@ from workflow_platform.core.accounts.models import Invitation, Membership, Role,
 
 VALID = timedelta(days=7)
 LONGEST_VALID = timedelta(days=30)
+HOUR = timedelta(hours=1)
 MOST_PENDING = 100
 MOST_PER_HOUR = 100
 LONGEST_TOKEN = 100
@@ -48,6 +49,14 @@ class TooManyInvitations(APIException):
     """Seconds; the REST framework sends it as Retry-After."""
 
 
+class NotPending(APIException):
+    """The invitation was accepted or revoked."""
+
+    status_code = 409
+    default_detail = "This invitation was accepted or revoked. Create a new one."
+    default_code = "not_pending"
+
+
 class AlreadyMember(APIException):
     """The user is already a member and keeps their role."""
 
@@ -66,7 +75,7 @@ def invite(
     sent, now = Invitation.objects.filter(workspace=workspace), timezone.now()
     if pending(workspace).count() >= MOST_PENDING:
         raise TooManyPending
-    if sent.filter(created_at__gt=now - timedelta(hours=1)).count() >= MOST_PER_HOUR:
+    if sent.filter(created_at__gt=now - HOUR).count() >= MOST_PER_HOUR:
         raise TooManyInvitations
     token = secrets.token_urlsafe(32)
     addressee = {"email": email, "username": username}
@@ -75,6 +84,24 @@ def invite(
         workspace=workspace, invited_by=by, role=role, digest=_digest(token), expires_at=expiry, **addressee
     )
     return row, token
+
+
+@transaction.atomic
+def renew(invitation: Invitation, by: User) -> str:
+    """Give a pending invitation a new link, valid for as long as a new invitation; the old link becomes invalid.
+    Returns the token. Raises TooManyInvitations, and NotPending if it has ended."""
+    memberships.lock(invitation.workspace)
+    row = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None).first()
+    if row is None:
+        raise NotPending
+    recent = Invitation.objects.filter(workspace_id=row.workspace_id, renewed_at__gt=timezone.now() - HOUR)
+    if recent.count() >= MOST_PER_HOUR:
+        raise TooManyInvitations
+    token = secrets.token_urlsafe(32)
+    row.digest, row.invited_by, row.renewed_at = _digest(token), by, timezone.now()
+    row.expires_at = row.renewed_at + VALID
+    row.save(update_fields=["digest", "invited_by", "renewed_at", "expires_at"])
+    return token
 
 
 def pending(workspace: Workspace) -> Any:
@@ -91,14 +118,18 @@ def revoke(invitation: Invitation) -> None:
 
 def find(token: str, user: User) -> Invitation:
     """Return the invitation that a user may accept. Raises NotFound, with the same message for every reason."""
+    invitation = find_open(token)
+    if not invitation.is_for(user):
+        raise NotFound(NO_SUCH_INVITATION)
+    return invitation
+
+
+def find_open(token: str) -> Invitation:
+    """Return the invitation that somebody can accept, for a person with the link who has not logged in. Raises
+    NotFound."""
     if len(token) <= LONGEST_TOKEN:
         invitation = Invitation.objects.select_related("workspace", "invited_by").filter(digest=_digest(token)).first()
-        if (
-            invitation is not None
-            and _is_open(invitation)
-            and invitation.is_for(user)
-            and _sender_may_invite(invitation)
-        ):
+        if invitation is not None and _is_open(invitation) and _sender_may_invite(invitation):
             return invitation
     raise NotFound(NO_SUCH_INVITATION)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.db.models import SET_NULL, ForeignObjectRel, Model
 from django.utils import timezone
 from rest_framework.exceptions import APIException
 
 from workflow_platform.core.accounts.models import Invitation, Membership, Role, User, Workspace
+
+MOST_COUNTED = 1_000
 
 
 class LastAdmin(APIException):
@@ -15,6 +18,17 @@ class LastAdmin(APIException):
     status_code = 409
     default_detail = "This is the workspace's last admin; make another member admin first."
     default_code = "last_admin"
+
+
+class NotEmpty(APIException):
+    """The workspace still owns something."""
+
+    status_code = 409
+    default_code = "not_empty"
+
+    def __init__(self, owned: dict[type[Model], int]) -> None:
+        counts = [_counted(model, count) for model, count in owned.items() if count]
+        super().__init__(f"Only an empty workspace can be deleted. This one still has {', '.join(counts)}.")
 
 
 def lock(workspace: Workspace) -> None:
@@ -43,6 +57,37 @@ def end(membership: Membership) -> None:
     Invitation.objects.filter(pk__in=invitation_ids).update(revoked_at=timezone.now())
     User.objects.filter(pk=user.pk, default_workspace=membership.workspace_id).update(default_workspace=None)
     membership.delete()
+
+
+@transaction.atomic
+def hand_over(workspace: Workspace, by: User, to: Membership) -> None:
+    """Make another member an admin, and the admin `by` an editor."""
+    to.role = Role.ADMIN
+    to.save(update_fields=["role"])
+    change_role(Membership.objects.get(workspace=workspace, user=by), Role.EDITOR)
+
+
+@transaction.atomic
+def delete_empty(workspace: Workspace) -> None:
+    """Delete a workspace that owns nothing but its members and invitations. Raises NotEmpty."""
+    lock(workspace)
+    owned = {
+        relation.related_model: relation.related_model._base_manager.filter(**{relation.field.name: workspace.pk})[
+            :MOST_COUNTED
+        ].count()
+        for relation in Workspace._meta.get_fields(include_hidden=True)
+        if isinstance(relation, ForeignObjectRel)
+        and relation.on_delete is not SET_NULL
+        and relation.related_model not in {Membership, Invitation}
+    }
+    if any(owned.values()):
+        raise NotEmpty(owned)
+    workspace.delete()
+
+
+def _counted(model: type[Model], count: int) -> str:
+    names = model._meta.verbose_name if count == 1 else model._meta.verbose_name_plural
+    return f"{count}{'+' if count == MOST_COUNTED else ''} {names}"
 
 
 def _keep_an_admin(membership: Membership) -> None:

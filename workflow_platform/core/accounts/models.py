@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.sessions.models import Session
 from django.db import models
 from django.utils import timezone
 
+from workflow_platform.core.accounts.choices import Role as Role
+from workflow_platform.core.accounts.choices import Theme as Theme
+from workflow_platform.core.accounts.choices import TokenScope as TokenScope
+from workflow_platform.core.accounts.choices import all_scopes
 from workflow_platform.core.identifiers import uuid7
 
 TOKEN_PREFIX = "wfp_"  # noqa: S105 - distinguishes a token from a JWT, not a secret
 
 
-class Role(models.TextChoices):
-    """What a member may do; each role includes the ones before it."""
-
-    VIEWER = "viewer", "Viewer: see"
-    EDITOR = "editor", "Editor: change workflows and run them"
-    ADMIN = "admin", "Admin: members, credentials, endpoints, tokens"
-
-    @property
-    def and_above(self) -> list[Role]:
-        """Return the roles that include this one."""
-        ranked = list(Role)
-        return ranked[ranked.index(self) :]
-
-
 class User(AbstractUser):
     """A person. Sees only the workspaces that they are a member of, superuser or not (the admin site apart)."""
+
+    token_scope: TokenScope | None = None
+    """The scope of the API token by which the user came; None for a session or a JWT, which may do everything."""
 
     default_workspace = models.ForeignKey(
         "Workspace",
@@ -43,6 +38,11 @@ class User(AbstractUser):
         related_name="+",
         help_text="The workspace that pages choose first. Set with the first membership, later only by the user.",
     )
+    theme = models.CharField(max_length=6, choices=Theme.choices, default=Theme.SYSTEM)
+    time_zone = models.CharField(
+        max_length=64, blank=True, help_text="The IANA name of the zone of times on pages; empty: the browser's."
+    )
+    language = models.CharField(max_length=10, choices=[("en", "English")], default="en")
     sessions_ended_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Sessions and JWTs from before this time are refused."
     )
@@ -68,6 +68,9 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
         """Return the workspaces in which `user` has at least `role`; none for an anonymous caller."""
         user_id = getattr(user, "pk", None)
         if user_id is None or not getattr(user, "is_active", False):
+            return self.none()
+        scope: TokenScope | None = getattr(user, "token_scope", None)
+        if scope is not None and role not in scope.roles:
             return self.none()
         return self.filter(memberships__user_id=user_id, memberships__role__in=role.and_above)
 
@@ -144,6 +147,7 @@ class Invitation(models.Model):
     role = models.CharField(max_length=10, choices=Role.choices)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    renewed_at = models.DateTimeField(null=True, blank=True, help_text="When the invitation got its present link.")
     expires_at = models.DateTimeField()
     accepted_at = models.DateTimeField(null=True, blank=True)
     accepted_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
@@ -177,6 +181,12 @@ class ApiToken(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=100)
+    scopes = ArrayField(
+        models.CharField(max_length=5, choices=TokenScope.choices),
+        size=len(TokenScope),
+        default=all_scopes,
+        help_text="Each scope includes the ones before it: read, run, edit, admin.",
+    )
     digest = models.CharField(max_length=64, unique=True, editable=False)
     hint = models.CharField(
         max_length=12, editable=False, help_text="The token's first characters, to tell tokens apart."
@@ -188,16 +198,38 @@ class ApiToken(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(scopes__len__gt=0, scopes__contained_by=TokenScope.values),
+                name="api_token_scopes_are_known",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.hint}…)"
 
     @classmethod
-    def issue(cls, user: User, name: str, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
-        """Create a token. Returns the row and the token itself, which cannot be shown again."""
+    def issue(
+        cls, user: User, name: str, expires_at: datetime | None = None, scopes: Iterable[str] | None = None
+    ) -> tuple[ApiToken, str]:
+        """Create a token; without `scopes` with all of them. Returns the row and the token itself, which cannot be
+        shown again."""
         raw = TOKEN_PREFIX + secrets.token_urlsafe(32)
-        row = cls.objects.create(user=user, name=name, digest=cls.digest_of(raw), hint=raw[:10], expires_at=expires_at)
+        chosen = set(all_scopes() if scopes is None else scopes)
+        row = cls.objects.create(
+            user=user,
+            name=name,
+            scopes=[scope for scope in TokenScope.values if scope in chosen],
+            digest=cls.digest_of(raw),
+            hint=raw[:10],
+            expires_at=expires_at,
+        )
         return row, raw
+
+    @property
+    def scope(self) -> TokenScope:
+        """Return the highest scope, which includes the others."""
+        return max((TokenScope(scope) for scope in self.scopes), key=list(TokenScope).index)
 
     def revoke(self) -> None:
         """Revoke the token. It is saved with `save`, so that open connections are checked."""
@@ -240,6 +272,24 @@ class TokenFamily(models.Model):
         if self.ended_at is None:
             self.ended_at = timezone.now()
             self.save(update_fields=["ended_at"])
+
+
+class BrowserSession(models.Model):
+    """Where a session of the pages is used: shown to its user, who can end it. It goes with Django's session."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    session = models.OneToOneField(Session, on_delete=models.CASCADE, related_name="browser_session")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="browser_sessions")
+    device = models.CharField(max_length=100, help_text="Browser and system, from the User-Agent header.")
+    network = models.CharField(max_length=50, help_text="The network of the address: 192.0.2.0/24.")
+    began_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-seen_at"]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.device}"
 
 
 class LoginCounter(models.Model):

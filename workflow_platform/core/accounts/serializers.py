@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 from rest_framework import serializers
 
-from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.core.accounts.models import ApiToken, Membership, Role, TokenScope, User, Workspace
 from workflow_platform.core.api.inputs import BodySerializer, StrictBody
 
 
@@ -73,10 +73,23 @@ class RoleSerializer(BodySerializer):
     role = serializers.ChoiceField(choices=Role.choices)
 
 
+class HandOverSerializer(BodySerializer):
+    member = serializers.IntegerField(min_value=1, max_value=2**53 - 1, help_text="The id of another member.")
+
+
 class ApiTokenSerializer(StrictBody, serializers.ModelSerializer[ApiToken]):
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=TokenScope.choices),
+        required=False,
+        min_length=1,
+        max_length=len(TokenScope),
+        help_text="What the token may be used for. Each scope includes the ones before it: read, run, edit, admin. "
+        "Default: all of them.",
+    )
+
     class Meta:
         model = ApiToken
-        fields = ["id", "name", "hint", "created_at", "last_used_at", "expires_at", "revoked_at"]
+        fields = ["id", "name", "scopes", "hint", "created_at", "last_used_at", "expires_at", "revoked_at"]
         read_only_fields = ["id", "hint", "created_at", "last_used_at", "revoked_at"]
 
     def validate_expires_at(self, value: datetime | None) -> datetime | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth import SESSION_KEY, update_session_auth_hash
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from workflow_platform.core.accounts.models import User
+from workflow_platform.core.accounts.models import BrowserSession, TokenFamily, User
 
 
 @transaction.atomic
@@ -32,9 +33,31 @@ def end_sessions(user: User, *, api_tokens: bool) -> int:
     return end_tokens(user, api_tokens=api_tokens)
 
 
+def end_others(user: User, kept_key: str | None) -> None:
+    """Delete the user's browser sessions except the one with the key."""
+    for row in BrowserSession.objects.filter(user=user).exclude(session_id=kept_key).select_related("session"):
+        row.session.delete()
+
+
+@transaction.atomic
+def end_one(user: User, session_id: UUID) -> bool:
+    """End the user's browser session or API login with this id. Returns whether there is one."""
+    row = BrowserSession.objects.filter(user=user, pk=session_id).select_related("session").first()
+    if row is not None:
+        row.session.delete()  # with `delete` of the row, so that open connections are checked
+        return True
+    family = TokenFamily.objects.filter(user=user, pk=session_id, ended_at=None).first()
+    if family is not None:
+        family.end()
+    return family is not None
+
+
 def keep_this_session(request: HttpRequest, user: User) -> None:
     """Keep the session of the request, if it belongs to the user, under a new key after the others have ended."""
     session: Any = request.session
     if session.get(SESSION_KEY) == str(user.pk):
         request.user = user
         update_session_auth_hash(request, user)
+        end_others(user, session.session_key)
+    else:
+        end_others(user, None)

@@ -35,5 +35,13 @@ def get_visible_or_404(queryset: Any, user: User | object, role: Role = Role.VIE
     if row is None:
         raise Http404
     if role is not Role.VIEWER and not queryset.visible_to(user, role).filter(pk=row.pk).exists():
-        raise PermissionDenied(f"This needs the role {role.value} in the workspace.")
+        raise PermissionDenied(refused(user, role))
     return row
+
+
+def refused(user: User | object, role: Role) -> str:
+    """Return what a caller without a role in a workspace lacks: the role, or the scope of their API token."""
+    scope = getattr(user, "token_scope", None)
+    if scope is not None and role not in scope.roles:
+        return f"This needs an API token with a higher scope than {scope.value}, and the role {role.value}."
+    return f"This needs the role {role.value} in the workspace."

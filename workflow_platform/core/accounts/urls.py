@@ -1,7 +1,13 @@
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
-from workflow_platform.core.accounts.account_views import AccountView, EndSessionsView, PasswordView
+from workflow_platform.core.accounts.account_views import (
+    AccountView,
+    EndSessionsView,
+    PasswordView,
+    SessionsView,
+    SessionView,
+)
 from workflow_platform.core.accounts.invitation_views import AcceptView, InvitationViewSet, OfferView
 from workflow_platform.core.accounts.login_views import MeView, TokenRefreshView, TokenRevokeView, TokenView
 from workflow_platform.core.accounts.views import ApiTokenViewSet, MemberViewSet, WorkspaceViewSet
@@ -22,6 +28,8 @@ urlpatterns = [
     path("account/", AccountView.as_view(), name="account"),
     path("account/password/", PasswordView.as_view(), name="account-password"),
     path("account/end-sessions/", EndSessionsView.as_view(), name="account-end-sessions"),
+    path("account/sessions/", SessionsView.as_view(), name="account-sessions"),
+    path("account/sessions/<uuid:session_id>/", SessionView.as_view(), name="account-session"),
     path("invitations/<str:token>/", OfferView.as_view(), name="offer"),
     path("invitations/<str:token>/accept/", AcceptView.as_view(), name="accept-invitation"),
     path("", include(router.urls)),

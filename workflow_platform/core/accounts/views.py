@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, viewsets
 from rest_framework.decorators import action
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -21,12 +22,13 @@ from workflow_platform.core.accounts.idempotency import create_once
 from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
 from workflow_platform.core.accounts.serializers import (
     ApiTokenSerializer,
+    HandOverSerializer,
     IssuedTokenSerializer,
     MemberSerializer,
     RoleSerializer,
     WorkspaceSerializer,
 )
-from workflow_platform.core.accounts.shortcuts import get_visible_or_404
+from workflow_platform.core.accounts.shortcuts import get_visible_or_404, refused
 
 
 def user_of(request: Request) -> User:
@@ -47,6 +49,7 @@ class WorkspaceViewSet(
 
     serializer_class = WorkspaceSerializer
     queryset = Workspace.objects.none()
+    lookup_value_regex = "[0-9a-fA-F-]{36}"
 
     def get_queryset(self) -> QuerySet[Workspace]:
         """Return the workspaces that the caller is a member of, each with their role in it."""
@@ -62,6 +65,45 @@ class WorkspaceViewSet(
             request, lambda pk: self.get_queryset().filter(pk=pk).first(), lambda: self._created(serializer)
         )
         return Response(self.get_serializer(workspace).data, status=201)
+
+    @extend_schema(request=WorkspaceSerializer, responses=WorkspaceSerializer)
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Rename the workspace. For its admins."""
+        workspace = self._administered()
+        serializer = self.get_serializer(workspace, data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        serializer.save()
+        return Response(serializer.data)
+
+    @extend_schema(responses={204: None, 409: None})
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Delete the workspace. For its admins, and only if it is empty: without workflows, credentials and
+        endpoints, deleted ones and their history included."""
+        memberships.delete_empty(self._administered())
+        return Response(status=204)
+
+    @extend_schema(request=HandOverSerializer, responses={204: None, 404: None})
+    @action(detail=True, methods=["post"], url_path="hand-over", url_name="hand-over")
+    @transaction.atomic
+    def hand_over(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Make another member an admin and become an editor yourself, in one step."""
+        serializer = HandOverSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        memberships.lock(self._administered())
+        workspace = self._administered()  # again: the caller may have lost the role while waiting for the lock
+        others = Membership.objects.filter(workspace=workspace, user__is_active=True).exclude(user=user_of(request))
+        to = others.filter(pk=serializer.validated_data["member"]).first()
+        if to is None:
+            raise ValidationError({"member": ["The workspace has no other member with this id."]}, code="not_a_member")
+        memberships.hand_over(workspace, user_of(request), to)
+        return Response(status=204)
+
+    def _administered(self) -> Workspace:
+        """Return the workspace in the path. Raises PermissionDenied for a member who is not its admin."""
+        workspace: Any = self.get_object()
+        if not Workspace.objects.visible_to(self.request.user, Role.ADMIN).filter(pk=workspace.pk).exists():
+            raise PermissionDenied(refused(self.request.user, Role.ADMIN))
+        return cast(Workspace, workspace)
 
     @transaction.atomic
     def _created(self, serializer: BaseSerializer[Workspace]) -> Workspace:

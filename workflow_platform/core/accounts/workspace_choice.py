@@ -1,12 +1,16 @@
-"""The workspace of a new object: the one in the request, or the only one of the user."""
+"""The workspace of a new object: the one in the request, or the only one of the user. And the one that pages show."""
 
 from __future__ import annotations
 
+from typing import TypeVar
 from uuid import UUID
 
+from django.db.models import Model, QuerySet
 from rest_framework.exceptions import PermissionDenied, ValidationError
 
 from workflow_platform.core.accounts.models import Membership, Role, User, Workspace
+
+M = TypeVar("M", bound=Model)
 
 LISTED = 20
 _ARTICLES = {Role.VIEWER: "a viewer", Role.EDITOR: "an editor", Role.ADMIN: "an admin"}
@@ -36,6 +40,18 @@ def offered(user: User, role: Role) -> list[Workspace]:
     name."""
     workspaces = Workspace.objects.visible_to(user, role).order_by("name", "id")
     return sorted(workspaces, key=lambda workspace: workspace.pk != user.default_workspace_id)
+
+
+def shown_workspace(user: User) -> UUID | None:
+    """Return the workspace that the user has chosen in the navigation, whose objects the lists show; None for all."""
+    chosen = user.default_workspace_id
+    return chosen if chosen and Workspace.objects.visible_to(user).filter(pk=chosen).exists() else None
+
+
+def in_shown_workspace(rows: QuerySet[M], user: User) -> QuerySet[M]:
+    """Return the rows of the workspace that the user has chosen in the navigation; all rows if that is all."""
+    chosen = shown_workspace(user)
+    return rows.filter(workspace_id=chosen) if chosen else rows
 
 
 def _name_one(workspaces: list[Workspace]) -> str:

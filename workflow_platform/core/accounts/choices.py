@@ -1,0 +1,53 @@
+"""What users, memberships and tokens can have: roles, scopes and themes."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Role(models.TextChoices):
+    """What a member may do; each role includes the ones before it."""
+
+    VIEWER = "viewer", "Viewer: see"
+    EDITOR = "editor", "Editor: change workflows and run them"
+    ADMIN = "admin", "Admin: members, credentials, endpoints, tokens"
+
+    @property
+    def and_above(self) -> list[Role]:
+        """Return the roles that include this one."""
+        ranked = list(Role)
+        return ranked[ranked.index(self) :]
+
+
+class TokenScope(models.TextChoices):
+    """What an API token may be used for; each scope includes the ones before it. The role of its user is the limit."""
+
+    READ = "read", "Read: see what a viewer sees"
+    RUN = "run", "Run: start, cancel and rerun executions, decide approvals, resend deliveries"
+    EDIT = "edit", "Edit: create, change and delete workflows"
+    ADMIN = "admin", "Admin: members, credentials, endpoints, tokens and the account"
+
+    def includes(self, other: TokenScope) -> bool:
+        """Return whether a token with this scope may do what needs `other`."""
+        ranked = list(TokenScope)
+        return ranked.index(self) >= ranked.index(other)
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """Return the roles that a token with this scope can use."""
+        if self is TokenScope.READ:
+            return frozenset({Role.VIEWER})
+        return frozenset(Role) if self is TokenScope.ADMIN else frozenset({Role.VIEWER, Role.EDITOR})
+
+
+class Theme(models.TextChoices):
+    """The colours of the pages."""
+
+    SYSTEM = "system", "Like the system"
+    LIGHT = "light", "Light"
+    DARK = "dark", "Dark"
+
+
+def all_scopes() -> list[str]:
+    """Return the scopes of a token that may do everything its user may."""
+    return list(TokenScope.values)
