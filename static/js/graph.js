@@ -225,6 +225,7 @@ export function renderGraph(root, graph, onChoose = () => {}) {
   }
   const minimap = new Minimap(layout, (x, y) => view.center(x, y));
   const sight = new Sight(layout, nodes, edges);
+  root.classList.toggle("large", nodes.size > SMALL);
   const view = viewport(root, layout.width, layout.height, (box, all) => {
     minimap.show(box, all);
     sight.show(box);
