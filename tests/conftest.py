@@ -45,7 +45,7 @@ class Platform:
 
     def request(self, method: str, path: str, **kwargs: object) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"} | dict(kwargs.pop("headers", {}))  # type: ignore[call-overload]
-        return requests.request(method, self.url + path, headers=headers, timeout=60, **kwargs)  # type: ignore[arg-type]
+        return requests.request(method, self.url + path, headers=headers, timeout=240, **kwargs)  # type: ignore[arg-type]
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Read the database, for checks."""
@@ -142,7 +142,7 @@ def _environment(database: str, redis_number: int) -> dict[str, str]:
         "REDIS_URL": os.environ["REDIS_URL"].rsplit("/", 1)[0] + f"/{redis_number}",
         "ADMIN_PASSWORD": PASSWORD,
         "OUTBOUND_ALLOW": "127.0.0.2/32",
-        "LEASE_SECONDS": "4",  # recovery tests wait for it
+        "LEASE_SECONDS": "15",
         "HEARTBEAT_SECONDS": "1",
         "WORKER_GRACE_SECONDS": "2",
         "DATABASE_TIMEOUT_SECONDS": "20",  # a machine that is too busy is no outage

@@ -31,7 +31,7 @@ class Hook:
         base = "/hooks/test/" if more.pop("test", False) else "/hooks/"
         given = {"Content-Type": "application/json"} | (headers or {})
         method, url = more.pop("method", "POST"), self.platform.url + base + self.path + more.pop("query", "")
-        return requests.request(method, url, data=body, headers=given, timeout=120, **more)
+        return requests.request(method, url, data=body, headers=given, timeout=240, **more)
 
     def log(self) -> list[dict[str, Any]]:
         """Return the rows that were kept of requests to it, the oldest first."""

@@ -30,4 +30,4 @@ class Person:
 
     def request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"}
-        return requests.request(method, self.platform.url + path, headers=headers, timeout=60, **kwargs)
+        return requests.request(method, self.platform.url + path, headers=headers, timeout=240, **kwargs)

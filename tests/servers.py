@@ -8,8 +8,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from workflow_platform.installation import embedded
 from workflow_platform.installation.embedded import EmbeddedPostgres, EmbeddedRedis, as_server, free_port
@@ -48,6 +51,14 @@ def running(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def connections() -> Iterator[tuple[psutil.Process, Any]]:
+    """Yield each process that the tests have started with each of its connections. One may end at any moment."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            for connection in process.net_connections():
+                yield process, connection
 
 
 @contextmanager

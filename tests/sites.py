@@ -68,7 +68,7 @@ class Process:
         """Have it end, and wait until it has."""
         assert self.running is not None
         self.running.send_signal(number)
-        self.running.wait(30)
+        self.running.wait(240)
 
     def ask_to_go(self) -> None:
         """Tell it to end."""

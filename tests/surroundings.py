@@ -22,7 +22,7 @@ OF_SHELLS = (
     "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "DJANGO_COLORS", "PYTHONWARNINGS", "LANGUAGE",
     "PYTHONDONTWRITEBYTECODE",  # as images of containers have it: each of hundreds of processes would compile the code
 )  # fmt: skip
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 400.0
 """No test says how soon something happens. What does not happen at all is ended by pytest-timeout, or by this."""
 _SETTINGS = Path(__file__).resolve().parent.parent / "workflow_platform" / "settings.py"
 _once_more = embedded.wait_until

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import django_stubs_ext
 from django.conf import global_settings
 from environs import Env, EnvError
+from whitenoise.compress import Compressor
 
 from workflow_platform.core import logs
 from workflow_platform.core.redis_server import RedisServer, parse_sentinels
@@ -107,7 +108,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.postgres",
-    "django.contrib.staticfiles",
+    "workflow_platform.static_files.CollectedStaticFiles",
     "channels",
     "rest_framework",
     "drf_spectacular",
@@ -289,6 +290,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = [*Compressor.SKIP_COMPRESS_EXTENSIONS, "map"]  # maps are for developers only
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from events.log import reading
 from executions import lifecycle
+from executions.api.children import ChildrenActions
 from executions.api.execution_filters import (
     ExecutionFilterSerializer,
     FailureFilterSerializer,
@@ -53,7 +54,7 @@ from workflow_platform.core.api.problems import Problem
 from workflow_platform.core.secrets.secret_names import masked
 
 
-class ExecutionViewSet(OverviewActions, RerunActions):
+class ExecutionViewSet(ChildrenActions, OverviewActions, RerunActions):
     serializer_class = ExecutionSerializer
     queryset = Execution.objects.none()
     pagination_class = ExecutionPages
@@ -164,8 +165,8 @@ class ExecutionViewSet(OverviewActions, RerunActions):
         `totals` has their lengths.
 
         `exchange` is what a network node sent and received, and `attempts` are those before the last one, redacted.
-        With `relations=true`: `sources`, the node runs that the items came from, and `children` and `deliveries`, what
-        the node run started and sent.
+        With `relations=true`: `sources`, the node runs that the items came from, and `deliveries`, what
+        the node run sent.
         """
         query = OutputFilterSerializer.of(request)
         execution, run = self._node_run(request, pk, node, query.validated_data["run_index"])

@@ -81,7 +81,8 @@ def _shown(values: Any, item: int | None, *, truncated: bool) -> dict[str, Any]:
 
 
 def relations_of(run: NodeRun, execution: Execution) -> dict[str, Any]:
-    """Return the node runs that the items came from, and the executions and deliveries that the node run made."""
+    """Return the node runs that the items came from, and the deliveries that the node run made. Its children have a
+    list of their own."""
     sources = [
         {
             "input": name,
@@ -93,16 +94,11 @@ def relations_of(run: NodeRun, execution: Execution) -> dict[str, Any]:
         for name, refs in run.inputs.items()
         for ref in refs
     ]
-    children = Execution.objects.filter(parent_run=run, workspace=execution.workspace_id).order_by("id")
     made = Delivery.objects.filter(
         execution_id=execution.pk, workspace=execution.workspace_id, node_id=run.node_id, run_index=run.run_index
     )
     return {
         "sources": sources[:MAX_RELATED],
-        "children": [
-            {"id": pk, "workflow_name": name, "status": status}
-            for pk, name, status in children.values_list("pk", "workflow__name", "status")[:MAX_RELATED]
-        ],
         "deliveries": {
             "count": made[:MAX_COUNTED].count(),
             "newest": [

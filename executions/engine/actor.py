@@ -312,7 +312,7 @@ class ExecutionActor:
         return status is not ExecutionStatus.COMPLETED and (
             bool(self._definition.settings.get("error_workflow"))
             or any(active.has_wait for active in self._nodes.waiting.values())
-            or any(active.row.node_type == "execute_workflow" for active in self._nodes.active.values())
+            or any(row.node_type == "execute_workflow" for row in self._nodes.rows.values())
         )
 
     def _release(self, change: Change, then: Callable[[], None] = after_commit.admit) -> None:

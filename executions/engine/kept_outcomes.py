@@ -46,6 +46,8 @@ class KeptOutcomes:
         """`acts`: nothing may happen before the commit of what has happened; else the commits may lag behind."""
         self._row, self._cancelled, self._write, self._acts = row, cancelled, write, acts
         self._progress = _Progress(items, on_progress)
+        self._at_once = acts and items > 1
+        """Write each outcome as soon as it is known. A single one is in the output that follows at once."""
         self._size = 0
         self._buffered: list[ItemOutcome] = []
         self._in_flight = 0
@@ -62,6 +64,8 @@ class KeptOutcomes:
         self._size = size
         with self._changed:
             self._buffered.append(ItemOutcome(node_run=self._row, item=index, outcome=text.decode()))
+            if self._at_once:
+                self._submit()
 
     def commit(self) -> None:
         """Commit the outcomes, before the next item begins. Raises NodeError if the attempt is abandoned."""
@@ -133,9 +137,15 @@ def insert(outcomes: Sequence[ItemOutcome]) -> None:
 
 
 def delete(node_runs: Iterable[UUID]) -> None:
-    """Delete the outcomes of node runs that have ended."""
+    """Delete the outcomes of node runs that have ended, and what their children were to get and gave."""
+    ids = list(node_runs)
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM executions_itemoutcome WHERE node_run_id = ANY(%s)", [list(node_runs)])
+        cursor.execute("DELETE FROM executions_itemoutcome WHERE node_run_id = ANY(%s)", [ids])
+        cursor.execute(
+            "UPDATE executions_itemchild SET input = NULL, outcome = NULL WHERE node_run_id = ANY(%s)"
+            " AND (input IS NOT NULL OR outcome IS NOT NULL)",
+            [ids],
+        )
 
 
 def stored(node_runs: Sequence[UUID]) -> Mapping[UUID, dict[int, Outputs | ItemError]]:

@@ -34,6 +34,7 @@ from executions.nodes.exchanges import Exchanges
 from executions.nodes.item_outcomes import ItemError, ItemOutcomes, OutcomeKeeper
 from executions.nodes.used_parameters import UsedParameters, has_expressions
 from executions.waits import waits
+from executions.waits.item_children import ChildrenOfItems
 from workflow_platform.core.logs import log_context
 
 logger = logging.getLogger(__name__)
@@ -67,8 +68,8 @@ class ActiveNodeRun:
 
     @property
     def taken_over(self) -> list[UUID]:
-        """Return the node run if it has stored outcomes, which its end takes over."""
-        return [self.row.pk] if self.outcomes.has_kept else []
+        """Return the node run if it may have stored outcomes, which its end takes over."""
+        return [self.row.pk] if self.outcomes.has_kept or self.has_wait else []
 
 
 @dataclass(slots=True)
@@ -177,6 +178,7 @@ class NodeAttempt:
             outcome=active.outcome,
             node_run=row,
             start_child=partial(child_executions.start_child, row),
+            children=ChildrenOfItems(row),
             deliver=partial(node_deliveries.deliver, row),
             static_data=partial(static_data.read, self._execution.workflow_id, self._node.id),
             find_credential=partial(credentials.open_for_node, workspace),

@@ -19,7 +19,7 @@ from executions.domain.statuses import (
     check_execution_transition,
     check_node_run_transition,
 )
-from executions.models import Execution, ItemOutcome, NodeRun, Wait
+from executions.models import Execution, ItemChild, ItemOutcome, NodeRun, Wait
 
 SOURCE = "executions.engine"
 OUTSIDE = "executions.lifecycle"
@@ -121,6 +121,7 @@ def finish_without_lease(execution: Execution, status: ExecutionStatus, data: di
             run.save(update_fields=["status", "ended_at", "duration_ms", "error"])
     now = timezone.now()
     ItemOutcome.objects.filter(node_run__execution=execution).delete()
+    ItemChild.objects.filter(node_run__execution=execution).update(input=None, outcome=None)
     transition(execution, status)
     execution.ended_at = now
     execution.resume_at = None

@@ -6,6 +6,7 @@ Other packages may use all of them; only `executions.lifecycle` changes a status
 from executions.models.binary import Binary, BinaryChunk, BinaryUse
 from executions.models.credential import Credential
 from executions.models.execution import Execution, Mode, Priority, Trigger
+from executions.models.item_child import ItemChild
 from executions.models.item_outcome import ItemOutcome
 from executions.models.node_run import NodeRun
 from executions.models.rate_bucket import RateBucket
@@ -20,6 +21,7 @@ __all__ = [
     "BinaryUse",
     "Credential",
     "Execution",
+    "ItemChild",
     "ItemOutcome",
     "Missed",
     "Mode",

@@ -63,6 +63,10 @@ class Wait(models.Model):
     deliveries = models.JSONField(
         null=True, help_text="The ids of all of them, in the order of the items; delivery_id is one that has not ended."
     )
+    children = models.JSONField(
+        null=True,
+        help_text="Child executions of items that it waits for: how many, how many at a time, started, ended, failed.",
+    )
     expires_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     resolved_at = models.DateTimeField(null=True)
@@ -84,6 +88,11 @@ class Wait(models.Model):
                 fields=["delivery_id"],
                 name="wait_for_delivery",
                 condition=models.Q(delivery_id__isnull=False, resolved_at__isnull=True),
+            ),
+            models.Index(
+                fields=["id"],
+                name="wait_for_children",
+                condition=models.Q(children__isnull=False, resolved_at__isnull=True),
             ),
             models.Index(fields=["kind", "-id"], name="wait_decided", condition=models.Q(outcome__isnull=False)),
         ]

@@ -32,6 +32,7 @@ from workflow_platform.core.validation import first_error
 # For annotations only: computing nodes also run in sandbox processes, which do not load Django.
 if TYPE_CHECKING:
     from executions.models import Execution, NodeRun, WaitKind
+    from executions.nodes.children import ItemChildren
     from executions.nodes.deliveries import Message
     from webhooks.models import Delivery
     from workflow_platform.core.accounts.models import User
@@ -142,6 +143,8 @@ class NodeContext(Generic[P]):
     node_run: NodeRun | None = None
     start_child: Callable[[str, Items, bool], Execution] | None = None
     """Starts the workflow with this id or name on items; the last argument says whether this node run waits for it."""
+    children: ItemChildren | None = None
+    """Starts workflows for single items."""
     deliver: Callable[[Sequence[Message], bool], list[Delivery]] | None = None
     """Creates one delivery per message; the last argument says whether this node run waits until they end."""
     mark_credential: Callable[[str], Any] = str

@@ -186,6 +186,7 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
         "queue": None if replay else explain(row, _user(request)),
         "parent": relations.parent_of(row),
         "children": relations.children_of(row)[:SHOWN_CHILDREN],
+        "more_children": max(0, Execution.objects.filter(parent=row)[:MAX_COUNTED].count() - SHOWN_CHILDREN),
         "handled": str(handled) if handled else None,
         "removed_at": row.stream.removed_at,
         "deliveries": Delivery.objects.filter(execution_id=row.pk)[:MAX_COUNTED].count(),

@@ -19,7 +19,7 @@ from executions.domain.binaries import references_in
 from executions.domain.statuses import ExecutionStatus
 from executions.lifecycle.concurrency_keys import ConcurrencyKey
 from executions.models import Execution, Trigger, Wait, WaitKind, Workflow
-from executions.waits import responses, waits
+from executions.waits import child_ends, responses, waits
 from executions.waits.result_origins import result_origins
 from workflow_platform.core.logs import execution_logging
 
@@ -82,12 +82,20 @@ def _resume_parent(execution: Execution) -> None:
     if execution.parent_run_id is None:
         return
     # The wait was created in the transaction that created the execution, so it exists.
-    wait = Wait.objects.filter(child=execution, kind=WaitKind.EXECUTION, resolved_at__isnull=True).first()
-    if wait is not None:
-        outcome = outcome_of(execution)
-        binaries.share(execution.pk, wait.execution_id, references_in(outcome["items"]))
+    wait = Wait.objects.filter(child=execution, kind=WaitKind.EXECUTION).first()
+    if wait is None:
+        child_ends.child_has_ended(execution, _outcome_for)
+    elif wait.resolved_at is None:
+        outcome = _outcome_for(execution, wait.execution_id)
         with contextlib.suppress(waits.NotWaiting):
             waits.resolve(wait.pk, outcome)
+
+
+def _outcome_for(execution: Execution, parent_id: UUID) -> dict[str, Any]:
+    """Return the outcome for a node run of the parent, which may use the files in it."""
+    outcome = outcome_of(execution)
+    binaries.share(execution.pk, parent_id, references_in(outcome["items"]))
+    return outcome
 
 
 def outcome_of(execution: Execution) -> dict[str, Any]:
@@ -113,11 +121,11 @@ def outcome_of(execution: Execution) -> dict[str, Any]:
 
 def _cancel_children(execution: Execution) -> None:
     """Cancel the child executions that this one waited for."""
+    reason = f"The parent execution {execution.pk} ended with status {execution.status}."
     for wait in Wait.objects.filter(execution=execution, kind=WaitKind.EXECUTION, resolved_at__isnull=True):
         if wait.child is not None:
-            lifecycle.request_cancel(
-                wait.child, reason=f"The parent execution {execution.pk} ended with status {execution.status}."
-            )
+            lifecycle.request_cancel(wait.child, reason=reason)
+    child_ends.cancel_children(execution, reason)
 
 
 def _handles_an_error(execution: Execution | None) -> bool:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from executions.admission import admission, rq_queues
 from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution
-from executions.waits import completion
+from executions.waits import child_ends, completion
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +22,10 @@ BATCH = 500
 
 
 def sweep() -> int:
-    """Complete ended executions, admit due ones, and enqueue a job for each execution that should run and has none.
-    Returns the number of missing jobs."""
+    """Complete ended executions, start planned children, admit what is due, and enqueue a job for each execution that
+    should run and has none. Returns the number of missing jobs."""
     completion.follow_up_all()
+    child_ends.sweep()
     admission.admit()
     missing = rq_queues.without_job(list(_without_worker()))
     if missing:

@@ -3,10 +3,11 @@ import { attemptsView, LogLines, nextAttemptAt } from "./attempts_view.js";
 import { DataView } from "./data_view.js";
 import { digestView, exchangesView } from "./exchange_view.js";
 import { failureView } from "./failure_view.js";
+import { ChildrenView } from "./children.js";
 import { filesView } from "./files.js";
 import { elapsed } from "./fold.js";
 import { lineageView } from "./lineage.js";
-import { childrenView, deliveriesView, sourcesView } from "./node_run_links.js";
+import { deliveriesView, sourcesView } from "./node_run_links.js";
 import { counted, data, duration, element, fetchJson, icon, number, RequestError, size } from "./page.js";
 import { tabsView } from "./tabs.js";
 import { timeElement } from "./times.js";
@@ -17,6 +18,7 @@ import { timeElement } from "./times.js";
 
 const MAX_BYTES = 1_000_000; // of the items that are fetched at once
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const STARTS_EXECUTIONS = "execute_workflow";
 
 export class Inspector {
   #shown = "";
@@ -29,6 +31,8 @@ export class Inspector {
   #tab = "";
   /** whether the tab was chosen by the user, and stays when another run is shown */
   #isChosen = false;
+  /** @type {ChildrenView} */
+  #children;
 
   /**
    * @param {HTMLElement} root
@@ -44,6 +48,7 @@ export class Inspector {
     this.onChoose = onChoose;
     this.onStep = onStep;
     this.nodes = new Map(nodes.map((node) => [node.id, node]));
+    this.#children = new ChildrenView(execution);
   }
 
   /**
@@ -56,6 +61,10 @@ export class Inspector {
    */
   async show(state, nodeId, runIndex, now) {
     const run = state.runs.get(`${nodeId}#${runIndex}`);
+    if (run?.type === STARTS_EXECUTIONS) {
+      const version = [run.status, run.attempt, run.progress?.completed, state.endedAt].join("#");
+      this.#children.show(nodeId, runIndex, version);
+    }
     const latest = state.nodes.get(nodeId)?.runIndex;
     const key = [nodeId, runIndex, run?.status, run?.attempt, latest, state.endedAt].join("#");
     if (key === this.#shown) return;
@@ -92,7 +101,7 @@ export class Inspector {
   /** @param {State} state @param {string} nodeId @param {Run | undefined} run @param {number} now */
   #draw(state, nodeId, run, now) {
     const parts = run
-      ? [...this.#origin(run), this.#facts(run, now), this.#note, this.#content]
+      ? [...this.#origin(run), this.#facts(run, now), ...this.#started(run), this.#note, this.#content]
       : [element("p", { class: "empty" }, state.endedAt ? "This node did not run." : "This node has not run yet.")];
     this.root.replaceChildren(this.#head(state, nodeId, run), element("div", { class: "inspected" }, ...parts));
   }
@@ -128,6 +137,11 @@ export class Inspector {
       : "an execution that was deleted";
     const text = element("span", {}, "Output reused from ", source, ".");
     return [element("p", { class: "notice reused-note" }, icon("copy", 14), text)];
+  }
+
+  /** @param {Run} run */
+  #started(run) {
+    return run.type === STARTS_EXECUTIONS && !run.reusedFrom ? [this.#children.root] : [];
   }
 
   /** Say what a run waits for, and until when. @param {Run} run @param {NodeRunAnswer | null} answer */
@@ -192,7 +206,7 @@ export class Inspector {
     // A replay shows the output of a run when the run has ended.
     const [outputs, totals] = run.endedAt ? [answer.outputs, answer.totals.outputs] : [{}, {}];
     const lineage = lineageView(`${path}output/`, run.runIndex, totals, this.nodes, this.onChoose);
-    const made = [...childrenView(answer.children), ...deliveriesView(this.execution, run, answer.deliveries)];
+    const made = deliveriesView(this.execution, run, answer.deliveries);
     const digest = run.endedAt ? digestView("Output digest", answer.digest) : [];
     const sources = sourcesView(answer.sources, this.nodes, this.onChoose);
     const output = this.#side(run, path, "outputs", outputs, totals, [...made, ...lineage, ...digest]);

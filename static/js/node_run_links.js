@@ -25,20 +25,6 @@ export function sourcesView(sources, nodes, onChoose) {
   return [linkList("From", links)];
 }
 
-/** @param {NodeRunAnswer["children"]} children @returns {HTMLElement[]} */
-export function childrenView(children) {
-  if (!children.length) return [];
-  const links = children.map((child) =>
-    element(
-      "li",
-      {},
-      element("a", { class: "link", href: `/executions/${child.id}/` }, child.workflow_name),
-      element("span", { class: "status", "data-status": child.status }, child.status),
-    )
-  );
-  return [linkList("Executions that it started", links)];
-}
-
 /**
  * @param {string} execution
  * @param {Run} run

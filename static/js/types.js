@@ -42,7 +42,6 @@
  * @property {Record<string, unknown[]>} outputs
  * @property {{inputs: Record<string, number>, outputs: Record<string, number>}} totals
  * @property {{node: string, run_index: number, output: string, items: number}[]} sources
- * @property {{id: string, workflow_name: string, status: string}[]} children
  * @property {{count: number, newest: {id: string, status: string, status_code: number | null}[]}} deliveries
  * @typedef {{attempt: number, at: string, delayMs: number, error: Failure}} Retry
  * @typedef {{kind: "wait" | "retry", from: string, to: string | null}} Pause

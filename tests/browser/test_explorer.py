@@ -94,7 +94,7 @@ def test_the_same_events_are_had_by_curl_and_as_a_file(platform: Platform, visit
     said = page.evaluate("navigator.clipboard.readText()")
     address = re.search(r"'(http.*)'", said)
     assert address
-    answer = requests.get(address[1], headers={"Authorization": f"Bearer {platform.token}"}, timeout=120)
+    answer = requests.get(address[1], headers={"Authorization": f"Bearer {platform.token}"}, timeout=240)
     assert answer.headers["Content-Type"] == "application/x-ndjson"
     assert len(answer.text.splitlines()) == page.locator("#log > [data-id]").count() + 1
     page.goto(f"/events/?execution={execution}")

@@ -276,7 +276,7 @@ PARTS = [watch_an_execution, follow_the_feed, be_refused, call, control_a_replay
 
 async def test_every_frame_is_as_the_document_says_and_every_kind_is_seen(platform: Platform) -> None:
     headers = {"Authorization": f"Bearer {platform.token}"}
-    async with asyncio.timeout(60), connect(platform.ws_url, additional_headers=headers, max_size=None) as socket:
+    async with asyncio.timeout(240), connect(platform.ws_url, additional_headers=headers, max_size=None) as socket:
         session = Session(socket)
         for part in PARTS:
             await part(session, platform)
@@ -289,6 +289,6 @@ async def test_every_frame_is_as_the_document_says_and_every_kind_is_seen(platfo
 async def test_a_close_is_as_the_document_says(platform: Platform, path: str, code: str) -> None:
     headers = {"Authorization": f"Bearer {platform.token}"}
     async with connect(platform.ws_url + path, additional_headers=headers) as socket:
-        await asyncio.wait_for(socket.wait_closed(), 120)
+        await asyncio.wait_for(socket.wait_closed(), 240)
         assert str(socket.close_code) == code
         assert code in DOCUMENT["channels"]["execution"]["x-close-codes"]

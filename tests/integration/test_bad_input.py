@@ -97,14 +97,14 @@ def test_a_failing_node_names_its_cause(platform: Platform, bad: dict[str, Any],
 
 
 def test_without_a_token_there_is_nothing(platform: Platform) -> None:
-    assert requests.get(f"{platform.url}/api/workflows/", timeout=120).status_code == 401
+    assert requests.get(f"{platform.url}/api/workflows/", timeout=240).status_code == 401
     bad = {"Authorization": "Bearer wfp_guess"}
-    assert requests.get(f"{platform.url}/api/workflows/", headers=bad, timeout=120).status_code == 401
+    assert requests.get(f"{platform.url}/api/workflows/", headers=bad, timeout=240).status_code == 401
 
 
 async def close_code(url: str, headers: dict[str, str]) -> int:
     async with connect(url, additional_headers=headers) as socket:
-        await asyncio.wait_for(socket.wait_closed(), 120)
+        await asyncio.wait_for(socket.wait_closed(), 240)
         assert socket.close_code is not None
         return socket.close_code
 
@@ -125,9 +125,9 @@ async def test_bad_frames_are_answered_and_the_socket_lives_on(platform: Platfor
             (json.dumps({"type": "subscribe", "stream": "executions", "after": "x"}), "bad_frame"),
         ]:
             await socket.send(frame)
-            assert json.loads(await asyncio.wait_for(socket.recv(), 120))["code"] == code
+            assert json.loads(await asyncio.wait_for(socket.recv(), 240))["code"] == code
         await socket.send(json.dumps({"type": "ping"}))
-        assert json.loads(await asyncio.wait_for(socket.recv(), 120)) == {"type": "pong"}
+        assert json.loads(await asyncio.wait_for(socket.recv(), 240)) == {"type": "pong"}
 
 
 def test_every_list_refuses_parameters_that_it_does_not_have(platform: Platform) -> None:

@@ -52,7 +52,7 @@ def start_endless(platform: Platform, **settings: Any) -> dict[str, Any]:
 
 
 def end_of(platform: Platform, execution: dict[str, Any]) -> dict[str, Any]:
-    return asyncio.run(asyncio.wait_for(watch(platform.ws_url, platform.token, execution["stream"]), 60))[-1]
+    return asyncio.run(asyncio.wait_for(watch(platform.ws_url, platform.token, execution["stream"]), 240))[-1]
 
 
 def test_an_endless_cycle_of_fast_nodes_is_cancelled(platform: Platform) -> None:

@@ -70,7 +70,7 @@ def test_a_failed_request_tells_what_was_sent_and_what_came_back_without_secrets
     (earlier,) = shown["attempts"]
     assert (earlier["attempt"], earlier["error"]["response"]["status"]) == (1, 503)
     assert shown["sources"] == [{"input": "main", "node": "start", "run_index": 0, "output": "main", "items": 1}]
-    assert (shown["children"], shown["deliveries"]["count"]) == ([], 0)
+    assert shown["deliveries"]["count"] == 0
     again = run_here(create_execution(workflow=workflow, trigger=Trigger.MANUAL, input=[{"order": 8}]))
     assert again.status == "completed"
     similar = get(client("tests"), path=f"/api/executions/{execution.pk}/nodes/ask/similar-failures/")

@@ -128,7 +128,7 @@ def test_a_file_goes_through_a_workflow_and_back_to_the_caller(platform: Platfor
         edges = [edge(first["id"], second["id"]) for first, second in pairwise(nodes)]
         save(platform, nodes, edges, active=True)
         url = f"{platform.url}/hooks/{nodes[0]['parameters']['path']}"
-        answer = requests.post(url, data=HUGE, headers={"Content-Type": "video/mp4"}, timeout=120)
+        answer = requests.post(url, data=HUGE, headers={"Content-Type": "video/mp4"}, timeout=240)
         assert (answer.status_code, answer.content, answer.headers["X-Name"]) == (201, PNG, "a")
         assert answer.headers["Content-Type"] == "image/png"
         assert answer.headers["Content-Security-Policy"] == "sandbox"

@@ -36,7 +36,7 @@ def test_compressed_bodies_are_unpacked_within_the_limit(hook: Hook) -> None:
 def test_large_files_and_lines_of_json_reach_the_workflow(hook: Hook) -> None:
     content = b"\xff" * 1_200_000
     url = f"{hook.platform.url}/hooks/{hook.path}"
-    form = requests.post(url, files={"f": ("a.bin", content)}, timeout=120).json()
+    form = requests.post(url, files={"f": ("a.bin", content)}, timeout=240).json()
     assert base64.b64decode(hook.item(form["execution_id"])["body"]["f"]["base64"]) == content
     lines = hook.call(b'{"a":1}\n{"a":2}\n', {"Content-Type": "application/x-ndjson"}).json()
     assert hook.item(lines["execution_id"])["body"] == [{"a": 1}, {"a": 2}]
@@ -80,7 +80,7 @@ def test_parts_of_a_path_are_parameters(platform: Platform) -> None:
         assert saved.status_code == 200, saved.text
 
     def post(path: str) -> requests.Response:
-        return requests.post(f"{platform.url}/hooks/{path}", json={}, timeout=60)
+        return requests.post(f"{platform.url}/hooks/{path}", json={}, timeout=240)
 
     base = hook.path
     put(f"{base}/:id/orders/:order", requests_per_second=0.01)
@@ -104,5 +104,5 @@ def test_parts_of_a_path_are_parameters(platform: Platform) -> None:
     platform.request("POST", f"/api/workflows/{other.workflow}/deactivate/")
     assert post(f"{base}/me").status_code == 404  # a deactivation leads callers nowhere else
     for value in ("9", "9%2F8"):
-        tested = requests.post(f"{platform.url}/hooks/test/{hook.workflow}/{base}/{value}", json={}, timeout=60)
+        tested = requests.post(f"{platform.url}/hooks/test/{hook.workflow}/{base}/{value}", json={}, timeout=240)
         assert tested.json()["test"] is True

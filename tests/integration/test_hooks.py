@@ -172,7 +172,7 @@ def test_slacks_check_of_a_url_is_answered_and_starts_nothing(platform: Platform
 def test_forms_files_and_bytes_reach_the_workflow(platform: Platform) -> None:
     hook = Hook(platform)
     url = f"{platform.url}/hooks/{hook.path}"
-    form = requests.post(url, files={"f": ("a.bin", b"\x00\x01")}, data={"title": "ä"}, timeout=120)
+    form = requests.post(url, files={"f": ("a.bin", b"\x00\x01")}, data={"title": "ä"}, timeout=240)
     body = hook.item(form.json()["execution_id"])["body"]
     assert (body["title"], body["f"]["filename"], base64.b64decode(body["f"]["base64"])) == ("ä", "a.bin", b"\x00\x01")
     raw = hook.call(b"\xff\x00", {"Content-Type": "application/octet-stream"})
@@ -184,7 +184,7 @@ def test_forms_files_and_bytes_reach_the_workflow(platform: Platform) -> None:
 
 @pytest.mark.parametrize("path", ["%00", "a%00b", "%ff", "a" * 500, "test/", "test/%00", "resume/x", "..%2f", "a//b"])
 def test_a_path_that_is_none_is_not_found(platform: Platform, path: str) -> None:
-    assert requests.post(f"{platform.url}/hooks/{path}", data=b"{}", timeout=120).status_code == 404
+    assert requests.post(f"{platform.url}/hooks/{path}", data=b"{}", timeout=240).status_code == 404
 
 
 def test_the_test_url_shows_what_arrived_on_the_workflows_stream_and_starts_nothing(platform: Platform) -> None:
@@ -219,8 +219,8 @@ def test_a_test_url_leads_to_who_has_the_path_and_with_an_id_to_that_workflow(pl
     answer = platform.request("POST", "/api/workflows/", json=second.definition())
     second.workflow = answer.json()["id"]
     assert first.call(test=True).status_code == 200
-    assert requests.post(f"{platform.url}/hooks/test/{second.workflow}/{first.path}", timeout=120).status_code == 200
-    assert requests.post(f"{platform.url}/hooks/test/{uuid4()}/{first.path}", timeout=120).status_code == 404
+    assert requests.post(f"{platform.url}/hooks/test/{second.workflow}/{first.path}", timeout=240).status_code == 200
+    assert requests.post(f"{platform.url}/hooks/test/{uuid4()}/{first.path}", timeout=240).status_code == 404
     assert [str(row["workflow_id"]) for row in first.log()] == [first.workflow]
 
 

@@ -64,9 +64,9 @@ async def test_logging_out_ends_the_socket(platform: Platform) -> None:
     browser = requests.Session()
 
     def post(path: str, **fields: str) -> requests.Response:
-        token = browser.get(f"{platform.url}/login/", timeout=30).cookies.get("csrftoken")
+        token = browser.get(f"{platform.url}/login/", timeout=240).cookies.get("csrftoken")
         fields["csrfmiddlewaretoken"] = token or browser.cookies["csrftoken"]
-        return browser.post(platform.url + path, data=fields, headers={"Referer": platform.url}, timeout=30)
+        return browser.post(platform.url + path, data=fields, headers={"Referer": platform.url}, timeout=240)
 
     assert post("/login/", username=person.name, password="a-password-for-tests").ok
     cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
@@ -80,13 +80,13 @@ async def test_a_page_of_another_site_is_shown_the_door(platform: Platform) -> N
     person = Person(platform, "viewer")
     browser = requests.Session()
     login = f"{platform.url}/login/"
-    browser.get(login, timeout=30)
+    browser.get(login, timeout=240)
     fields = {
         "username": person.name,
         "password": "a-password-for-tests",
         "csrfmiddlewaretoken": browser.cookies["csrftoken"],
     }
-    assert browser.post(login, data=fields, headers={"Referer": platform.url}, timeout=30).ok
+    assert browser.post(login, data=fields, headers={"Referer": platform.url}, timeout=240).ok
     cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     other_port = platform.url.rsplit(":", 1)[0] + ":1"
     for origin in (other_port, platform.url.replace("http", "https"), "http://evil.example", "null"):

@@ -124,7 +124,7 @@ async def run(platform: Platform, definition: dict[str, Any]) -> tuple[str, str,
     assert made.status_code == 201, made.text
     path = f"/api/workflows/{made.json()['id']}/execute/"
     started = platform.request("POST", path, json={"input": [{}]}).json()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         events = await watch(platform.ws_url, platform.token, started["stream"])
     return made.json()["id"], started["id"], events
 
@@ -234,17 +234,17 @@ def check_api(platform: Platform, wanted: list[str], ids: dict[str, str]) -> int
 def check_pages(platform: Platform, wanted: list[str], ids: dict[str, str]) -> None:
     browser = requests.Session()
     login = f"{platform.url}/login/"
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get(login, timeout=30).text)
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get(login, timeout=240).text)
     assert token is not None
     form = {"csrfmiddlewaretoken": token[1], "username": "admin", "password": platform.password}
-    browser.post(login, data=form, timeout=30)
+    browser.post(login, data=form, timeout=240)
     admin = "/admin/executions"
     for path in (
         "/", "/workflows/", f"/workflows/{ids['workflows']}/", f"/executions/{ids['executions']}/", "/credentials/",
         f"{admin}/credential/", f"{admin}/credential/{ids['credentials']}/change/", f"{admin}/noderun/",
         f"{admin}/execution/{ids['executions']}/change/", "/admin/events/event/",
     ):  # fmt: skip
-        page = browser.get(platform.url + path, timeout=30)
+        page = browser.get(platform.url + path, timeout=240)
         assert page.status_code == 200, path
         check(page.text, wanted, path)
 

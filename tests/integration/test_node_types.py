@@ -127,7 +127,7 @@ def test_a_document_with_odd_keys_goes_through_every_kind_of_node(platform: Plat
     definition = {"name": "Odd keys", "nodes": nodes, "edges": edges, "active": True}
     created = platform.request("POST", "/api/workflows/", json=definition)
     assert created.status_code == 201, created.text
-    answer = requests.post(f"{platform.url}/hooks/odd-keys", json=document, timeout=120).json()
+    answer = requests.post(f"{platform.url}/hooks/odd-keys", json=document, timeout=240).json()
     assert answer["status"] == "completed", answer
 
     def output(of: str) -> Any:

@@ -122,7 +122,7 @@ def test_a_call_to_a_paused_one_is_kept_until_it_is_resumed(platform: Platform) 
     until(platform, execution, "waiting")
     control(platform, execution, "pause")
     url = output(platform, execution, "url")["main"][0]["url"]
-    assert requests.post(url, json={"kept": True}, timeout=120).status_code == 202
+    assert requests.post(url, json={"kept": True}, timeout=240).status_code == 202
     assert look(platform, execution)["status"] == "paused"
     control(platform, execution, "resume")
     assert until(platform, execution)["status"] == "completed"

@@ -75,7 +75,7 @@ async def test_a_tail_whose_socket_is_cut_at_every_turn_has_each_event_once(
 ) -> None:
     execution = await asyncio.to_thread(execute, platform, dribbling)
     held: list[Event] = []
-    async with asyncio.timeout(60), through(proxy, platform.token) as client:
+    async with asyncio.timeout(240), through(proxy, platform.token) as client:
         async for event in client.tail(f"execution:{execution}"):
             held.append(event)
             if event["type"] == "execution.node_waiting":
@@ -90,7 +90,7 @@ async def test_tails_whose_sockets_break_in_the_middle_of_a_frame_have_each_even
 ) -> None:
     proxy.limits = iter(LIMITS)
     execution = await asyncio.to_thread(execute, platform, dribbling)
-    async with asyncio.timeout(60), through(proxy, platform.token) as client:
+    async with asyncio.timeout(240), through(proxy, platform.token) as client:
         tails = [all_of(client.tail(f"execution:{id}")) for id in (ended, execution)]
         assert await asyncio.gather(*tails) == [await history(platform, id) for id in (ended, execution)]
     assert proxy.accepted > len(LIMITS)
@@ -102,7 +102,7 @@ async def test_a_client_is_live_again_when_the_server_is_back(
     caplog.set_level(logging.INFO, "events.client")
     seen: list[State] = []
     back = False
-    async with asyncio.timeout(60), through(proxy, platform.token) as client:
+    async with asyncio.timeout(240), through(proxy, platform.token) as client:
         tail = client.tail("executions", after=0)
         following = asyncio.create_task(all_of(tail))
         async for state in client.states():
@@ -122,7 +122,7 @@ async def test_a_client_is_live_again_when_the_server_is_back(
 
 async def test_a_tail_begins_after_its_cursor_and_ends_with_the_stream(platform: Platform, ended: str) -> None:
     stream, kept = f"execution:{ended}", await history(platform, ended)
-    async with asyncio.timeout(60), EventClient(platform.url, token=platform.token) as client:
+    async with asyncio.timeout(240), EventClient(platform.url, token=platform.token) as client:
         tail = client.tail(stream)
         assert await all_of(tail) == kept
         assert (tail.cursor, tail.state) == (len(kept), State.CLOSED)
@@ -131,7 +131,7 @@ async def test_a_tail_begins_after_its_cursor_and_ends_with_the_stream(platform:
 
 
 async def test_a_tail_that_does_not_follow_ends_with_what_there_is(platform: Platform, ended: str) -> None:
-    async with asyncio.timeout(60), EventClient(platform.url, token=platform.token) as client:
+    async with asyncio.timeout(240), EventClient(platform.url, token=platform.token) as client:
         feed = await all_of(client.tail("executions", follow=False))
     assert ended in {event["execution_id"] for event in feed}
 
@@ -141,7 +141,7 @@ async def test_a_filtered_tail_has_only_its_types_and_knows_what_it_skipped(
 ) -> None:
     proxy.limits = iter(LIMITS)
     execution = await asyncio.to_thread(execute, platform, dribbling)
-    async with asyncio.timeout(60), through(proxy, platform.token) as client:
+    async with asyncio.timeout(240), through(proxy, platform.token) as client:
         tail = client.tail(f"execution:{execution}", types=["execution.node_*"])
         nodes = await all_of(tail)
         lifecycle = await all_of(client.tail(f"execution:{execution}", level="lifecycle"))
@@ -154,7 +154,7 @@ async def test_a_filtered_tail_has_only_its_types_and_knows_what_it_skipped(
 
 async def test_who_joins_near_the_head_loads_the_rest_meanwhile(platform: Platform, ended: str) -> None:
     kept = await history(platform, ended)
-    async with asyncio.timeout(60), EventClient(platform.url, token=platform.token) as client:
+    async with asyncio.timeout(240), EventClient(platform.url, token=platform.token) as client:
         tail = client.tail(f"execution:{ended}", after=-5)
         first = await anext(tail)
         assert first == kept[-5]
@@ -164,7 +164,7 @@ async def test_who_joins_near_the_head_loads_the_rest_meanwhile(platform: Platfo
 
 
 async def test_a_wrong_token_stops_the_client_for_good(platform: Platform, proxy: CuttingProxy, ended: str) -> None:
-    async with asyncio.timeout(60), through(proxy, "nobody") as client:
+    async with asyncio.timeout(240), through(proxy, "nobody") as client:
         with pytest.raises(NotAuthenticated):
             await all_of(client.tail(f"execution:{ended}"))
         assert client.state is State.CLOSED
@@ -174,7 +174,7 @@ async def test_a_wrong_token_stops_the_client_for_good(platform: Platform, proxy
 
 
 async def test_a_stream_that_does_not_exist_fails_and_the_others_go_on(platform: Platform, ended: str) -> None:
-    async with asyncio.timeout(60), EventClient(platform.url, token=platform.token) as client:
+    async with asyncio.timeout(240), EventClient(platform.url, token=platform.token) as client:
         for stream in (f"execution:{uuid4()}", "nonsense"):
             with pytest.raises(NoSuchStream) as refused:
                 await all_of(client.tail(stream))
@@ -183,7 +183,7 @@ async def test_a_stream_that_does_not_exist_fails_and_the_others_go_on(platform:
 
 
 async def test_an_address_that_does_not_exist_stops_the_client_for_good(platform: Platform) -> None:
-    async with asyncio.timeout(60), EventClient(platform.url + "/elsewhere", token=platform.token) as client:
+    async with asyncio.timeout(240), EventClient(platform.url + "/elsewhere", token=platform.token) as client:
         with pytest.raises(NoSuchStream):
             await all_of(client.tail("executions"))
 
@@ -194,7 +194,7 @@ async def test_a_consumer_that_stops_holds_up_no_other_and_misses_nothing(
     monkeypatch.setattr(subscription, "MAX_BUFFERED", 5)
     monkeypatch.setattr(subscription, "PATIENCE", 0.02)
     execution = await asyncio.to_thread(execute, platform, dribbling)
-    async with asyncio.timeout(60), EventClient(platform.url, token=platform.token) as client:
+    async with asyncio.timeout(240), EventClient(platform.url, token=platform.token) as client:
         slow = client.tail(f"execution:{execution}")
         held = [await anext(slow)]
         await asyncio.to_thread(until, platform, execution, "completed")
@@ -206,7 +206,7 @@ async def test_a_consumer_that_stops_holds_up_no_other_and_misses_nothing(
 
 
 async def test_a_tail_that_is_let_go_frees_its_stream(platform: Platform, ended: str) -> None:
-    async with asyncio.timeout(60), EventClient(platform.url, token=platform.token) as client:
+    async with asyncio.timeout(240), EventClient(platform.url, token=platform.token) as client:
         async for _ in client.tail("executions"):
             break
         tail = client.tail("executions")
@@ -223,7 +223,7 @@ async def test_a_server_that_talks_nonsense_is_tried_again_until_it_is_itself(
     garbage = b"\x00" * 4096 + b"\r\n\r\n"
     with hostile(lambda connection, _: connection.sendall(garbage)) as nonsense, cutting(nonsense.port) as way:
         way.host = "127.0.0.2"
-        async with asyncio.timeout(60), through(way, platform.token) as client:
+        async with asyncio.timeout(240), through(way, platform.token) as client:
             following = asyncio.create_task(all_of(client.tail(f"execution:{ended}")))
             await asyncio.to_thread(wait_until, lambda: nonsense.accepted > 2, "A client that tries again")
             assert client.state is State.CONNECTING
@@ -240,7 +240,7 @@ def surroundings(platform: Platform, token: str = "") -> dict[str, str]:
 def command(platform: Platform, folder: Path, *words: str, token: str = "") -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "events.client", *words]
     environment = surroundings(platform, token)
-    return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
 def test_the_command_prints_one_envelope_a_line(platform: Platform, ended: str, tmp_path: Path) -> None:

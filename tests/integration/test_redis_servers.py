@@ -106,7 +106,7 @@ async def test_a_platform_behind_sentinels_lives_on_when_its_master_hangs(
         ours.wait_until_ready()  # as health sees Redis
         definition = {"name": "Short", "nodes": nodes, "edges": [edge("start", "end")]}
         workflow = ours.request("POST", "/api/workflows/", json=definition).json()["id"]
-        async with connect(ours.ws_url, additional_headers=ours.headers) as socket, asyncio.timeout(60):
+        async with connect(ours.ws_url, additional_headers=ours.headers) as socket, asyncio.timeout(240):
             await socket.send(json.dumps({"type": "subscribe", "stream": "executions", "after": 0}))
             await until(socket, "live")
             first = await asyncio.to_thread(start, ours, workflow)
@@ -177,7 +177,7 @@ async def test_hints_cross_a_cluster_from_any_node_to_any_other(cluster: list[st
     await layer.group_add("access", channel)
     with publisher._publisher.replaced():  # the publisher of this process is connected to the first Redis
         publisher.send_messages([("access", {"type": "access.changed", "user": 1})])
-        assert await asyncio.wait_for(layer.receive(channel), 120) == {"type": "access.changed", "user": 1}
+        assert await asyncio.wait_for(layer.receive(channel), 240) == {"type": "access.changed", "user": 1}
     await layer.flush()
 
 

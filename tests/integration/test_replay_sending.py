@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import orjson
-import psutil
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
@@ -34,6 +33,7 @@ from tests.engine import COMMITS
 from tests.executing import execute, query, save, until
 from tests.replaying import person, record, replay_of
 from tests.sending import sending as sending_deliveries
+from tests.servers import connections
 from tests.workflows import edge, node
 from webhooks.models import Delivery, DeliveryStatus, Lane
 from webhooks.operations.replays import RETRIES
@@ -270,7 +270,4 @@ def test_a_receiver_that_fails_at_first_and_a_killed_worker_lose_no_event(
 
 def _sender(server: Answering) -> int:
     """Return the worker that holds a connection to the server."""
-    for process in psutil.Process().children(recursive=True):
-        if any(each.raddr and each.raddr.port == server.server_port for each in process.net_connections()):
-            return process.pid
-    raise AssertionError("Nobody is connected.")
+    return next(process.pid for process, each in connections() if each.raddr and each.raddr.port == server.server_port)

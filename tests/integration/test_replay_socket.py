@@ -56,7 +56,7 @@ class Client:
     async def until(self, type_: str) -> tuple[Frame, list[Frame]]:
         """Return the next frame of a type, and the events that came before it, or in it."""
         events: list[Frame] = []
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             while True:
                 frame = json.loads(await self.socket.recv())
                 events += frame.get("events", [])
@@ -81,7 +81,7 @@ async def test_a_client_that_is_cut_off_and_comes_back_gets_each_event_once(
     ended = False
     while not ended:
         async with watching(platform, made["stream"], after=held[-1]["sequence"] if held else 0) as client:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(240):
                 while True:
                     frame = json.loads(await client.socket.recv())
                     held += frame.get("events", [])
@@ -199,7 +199,7 @@ class Kept:
 
     async def until(self, type_: str) -> Frame:
         """Return the next frame of a type that was not looked at before."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             while True:
                 while self.frames:
                     if (frame := self.frames.pop(0))["type"] == type_:

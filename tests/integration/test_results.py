@@ -51,7 +51,7 @@ def test_a_parent_gets_the_items_of_all_last_nodes_in_order(platform: Platform) 
 def answers(platform: Platform, path: str, *nodes: dict[str, Any], edges: Any, **more: Any) -> requests.Response:
     trigger = node("hook", "webhook_trigger", path=path, **more.pop("trigger"))
     save(platform, [trigger, *nodes], edges, name=f"Hook {path}", active=True, **more)
-    return requests.post(f"{platform.url}/hooks/{path}", json={"secret": "x"}, timeout=60)
+    return requests.post(f"{platform.url}/hooks/{path}", json={"secret": "x"}, timeout=240)
 
 
 def test_the_caller_of_a_webhook_gets_what_the_workflow_gave(platform: Platform) -> None:

@@ -48,7 +48,7 @@ def test_the_weather_report_has_a_line_for_each_month(platform: Platform) -> Non
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload["action"])
 def test_a_github_payload_is_triaged(platform: Platform, payload: dict[str, Any]) -> None:
-    answer = requests.post(f"{platform.url}/hooks/github-issues", json=payload, timeout=60).json()
+    answer = requests.post(f"{platform.url}/hooks/github-issues", json=payload, timeout=240).json()
     labels = {label["name"] for label in payload["issue"]["labels"]}
     if payload["action"] in {"labeled", "unlabeled"}:
         expected = "urgent" if "bug" in labels else "review"

@@ -18,7 +18,7 @@ Message = dict[str, str]
 
 def read(platform: Platform, path: str, token: str = "", **headers: str) -> requests.Response:
     headers["Authorization"] = f"Bearer {token or platform.token}"
-    return requests.get(platform.url + path, headers=headers, timeout=30, stream=True)
+    return requests.get(platform.url + path, headers=headers, timeout=240, stream=True)
 
 
 def messages(response: requests.Response) -> list[Message]:
@@ -110,7 +110,7 @@ def test_a_wrong_parameter_is_named(platform: Platform, query: str, status: int,
 
 def test_strangers_and_nobody_get_nothing(platform: Platform, ended: dict[str, Any]) -> None:  # noqa: F811
     path = f"/api/executions/{ended['id']}/stream/"
-    assert requests.get(platform.url + path, timeout=30).status_code == 401
+    assert requests.get(platform.url + path, timeout=240).status_code == 401
     stranger = Person(platform, None)
     assert read(platform, path, stranger.token).status_code == 404
     assert read(platform, "/api/events/stream/?stream=executions", stranger.token).status_code == 404

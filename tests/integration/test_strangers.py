@@ -30,7 +30,7 @@ def stranger(platform: Platform) -> dict[str, str]:
     """Return the headers of somebody who is an admin, elsewhere."""
     platform.shell.run(MAKE_STRANGER)
     body = {"username": "stranger", "password": "a-strangers-password"}
-    token = requests.post(f"{platform.url}/api/auth/token/", json=body, timeout=30).json()["access"]
+    token = requests.post(f"{platform.url}/api/auth/token/", json=body, timeout=240).json()["access"]
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -61,7 +61,7 @@ async def test_no_stream_tells_what_is_not_ones_own(
         again = f"/api/workflows/{ours['workflows']}/execute/"
         await asyncio.to_thread(platform.request, "POST", again, json={"wait": 30})
         await socket.send('{"type": "ping"}')
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             while not frames or frames[-1]["type"] != "pong":
                 frames.append(json.loads(await socket.recv()))
     assert [event for frame in frames for event in frame.get("events", [])] == []
@@ -71,4 +71,4 @@ async def test_the_stream_of_the_installation_is_for_staff_only(platform: Platfo
     for headers, wanted in ((stranger, "error"), ({"Authorization": f"Bearer {platform.token}"}, "subscribed")):
         async with connect(platform.ws_url, additional_headers=headers) as socket:
             await socket.send(json.dumps({"type": "subscribe", "stream": "system", "after": 0}))
-            assert json.loads(await asyncio.wait_for(socket.recv(), 20))["type"] == wanted
+            assert json.loads(await asyncio.wait_for(socket.recv(), 240))["type"] == wanted

@@ -76,7 +76,7 @@ def test_no_way_to_read_events_leads_to_ours(
 ) -> None:
     for stream in streams if "{stream}" in path else [""]:
         asked = path.format(stream=stream, **ours)
-        answer = requests.get(platform.url + asked, headers=stranger, timeout=30)
+        answer = requests.get(platform.url + asked, headers=stranger, timeout=240)
         assert answer.status_code == status, (asked, answer.text[:300])
         assert not holds_events(answer.text), asked
         if "export" in path and stream.startswith("replay:"):
@@ -97,7 +97,7 @@ def test_a_replay_of_what_is_ours_shows_nothing(
             wanted = json.loads(json.dumps(template).replace("{stream}", stream))
             wanted = {k: v.format(**ours) if isinstance(v, str) else v for k, v in wanted.items()}
             body = {"filter": wanted}
-            answer = requests.post(f"{platform.url}/api/events/replay/", headers=stranger, json=body, timeout=30)
+            answer = requests.post(f"{platform.url}/api/events/replay/", headers=stranger, json=body, timeout=240)
             assert answer.status_code in {201, 400}, answer.text
             if answer.status_code == 201:
                 shown = asyncio.run(all_of(platform, stranger, f"replay:{answer.json()['id']}"))
@@ -107,7 +107,7 @@ def test_a_replay_of_what_is_ours_shows_nothing(
 async def all_of(platform: Platform, headers: dict[str, str], stream: str) -> list[dict[str, Any]]:
     """Return the events of a stream up to its end."""
     events: list[dict[str, Any]] = []
-    async with connect(platform.ws_url, additional_headers=headers) as socket, asyncio.timeout(60):
+    async with connect(platform.ws_url, additional_headers=headers) as socket, asyncio.timeout(240):
         await socket.send(json.dumps({"type": "subscribe", "stream": stream, "after": 0}))
         while (frame := json.loads(await socket.recv()))["type"] not in {"end", "error"}:
             events += frame.get("events", [])
@@ -120,7 +120,7 @@ async def answers(socket: ClientConnection, *asked: dict[str, Any]) -> list[dict
         await socket.send(json.dumps(frame))
     await socket.send('{"type": "ping"}')
     frames: list[dict[str, Any]] = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         # An answer may come after the pong: it is looked up in the database.
         while len(frames) <= len(asked) or "pong" not in {frame["type"] for frame in frames}:
             frames.append(json.loads(await socket.recv()))

@@ -69,7 +69,7 @@ def test_a_process_starts_and_stops_though_the_database_is_away() -> None:
         "DJANGO_SETTINGS_MODULE": "workflow_platform.settings",
     }
     command = [sys.executable, "-c", words]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=240)
     assert done.stdout == "well\n"
 
 

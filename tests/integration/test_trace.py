@@ -56,7 +56,7 @@ def run_with_a_webhook(platform: Platform, url: str) -> Run:
         json={"name": "Ledger", "url": url, "event_types": ["execution.node_completed"], "workflow": workflow},
     )
     assert answer.status_code == 201, answer.text
-    sent = requests.post(f"{platform.url}/hooks/{path}", json={"order": 7}, timeout=120)
+    sent = requests.post(f"{platform.url}/hooks/{path}", json={"order": 7}, timeout=240)
     assert sent.status_code in {200, 202}, sent.text
     found = platform.query("SELECT execution_id FROM webhooks_inboundrequest WHERE path = %s", path)
     execution = str(found[0][0])

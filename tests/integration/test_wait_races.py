@@ -21,9 +21,11 @@ from executions.engine.definition import definition
 from executions.engine.driver import driver
 from executions.engine.wakeups import new_wait
 from executions.lifecycle import ClaimedExecution
-from executions.models import Execution, NodeRun, Wait, WaitKind
+from executions.models import Execution, ItemChild, NodeRun, Wait, WaitKind, Workflow
 from executions.nodes.base import WaitFor
-from executions.waits import completion, waits
+from executions.nodes.children import ItemCall, OnFailure
+from executions.waits import child_ends, completion, waits
+from executions.waits.item_children import ChildrenOfItems
 from tests.engine import COMMITS, claim_leases, commit, make_execution, make_workflow
 from tests.executing import at_once
 from tests.workflows import edge, node
@@ -280,3 +282,54 @@ def test_a_parent_and_a_child_that_end_at_the_same_instant_are_both_followed_up(
         together(*[completion.follow_up_all for _ in range(4)])
         assert not Execution.objects.filter(follow_up_due=True).exists()
         assert not Wait.objects.filter(execution=claimed.execution, resolved_at__isnull=True).exists()
+
+
+# --- children of items -----------------------------------------------------------------------------------------------
+
+
+def start_for_items(run: NodeRun, workflow: str, count: int, at_once: int, on_failure: OnFailure) -> bool:
+    called = Workflow.objects.select_related("latest_version").get(pk=workflow)
+    calls = [ItemCall(index, called, {"n": index}) for index in range(count)]
+    return ChildrenOfItems(run).start(calls, at_once, on_failure)
+
+
+def test_an_attempt_that_is_made_again_and_again_has_one_child_of_each_item() -> None:
+    claimed, run, workflow = calling()
+    over = together(*[lambda: start_for_items(run, workflow, 7, 3, "continue") for _ in range(6)])
+    assert over == [False] * 6
+    assert Execution.objects.filter(parent_run=run.pk).count() == 3
+    started = ItemChild.objects.filter(node_run=run, started_at__isnull=False)
+    while unended := [row.child for row in started.filter(ended_at=None) if row.child is not None]:
+        assert len(unended) <= 3
+        for child in unended:
+            assert go_on(child).status == ExecutionStatus.COMPLETED
+        Execution.objects.filter(pk__in=[child.pk for child in unended]).update(follow_up_due=True)
+        together(*[completion.follow_up_all for _ in range(6)])
+    assert Execution.objects.filter(parent_run=run.pk).count() == 7
+    outcomes = ChildrenOfItems(run).outcomes()
+    assert [outcomes[n]["items"] for n in range(7)] == [[{"n": n}] for n in range(7)]
+    assert Wait.objects.get(execution=claimed.execution).resolved_at is not None
+    assert start_for_items(run, workflow, 7, 3, "continue") is True
+
+
+def test_a_worker_that_has_lost_the_parent_starts_no_child_of_an_item() -> None:
+    claimed, run, workflow = calling()
+    Execution.objects.filter(pk=claimed.execution.pk).update(fencing_token=7)
+    with pytest.raises(NodeError, match="another worker holds it"):
+        start_for_items(run, workflow, 2, 1, "continue")
+    assert not ItemChild.objects.exists()
+
+
+def test_children_that_nothing_has_started_are_started_by_a_sweep() -> None:
+    claimed, run, workflow = calling()
+    lifecycle.request_pause(claimed.execution)
+    start_for_items(run, workflow, 3, 2, "continue")  # the first ones belong to a node run that goes on
+    first = [row.child for row in ItemChild.objects.filter(child__isnull=False).select_related("child")]
+    for child in first:
+        assert child is not None
+        go_on(child)
+    completion.follow_up_all()
+    assert (len(first), child_ends.sweep()) == (2, 0)
+    lifecycle.request_resume(claimed.execution)
+    assert (child_ends.sweep(), child_ends.sweep()) == (1, 0)
+    assert Execution.objects.filter(parent_run=run.pk).count() == 3

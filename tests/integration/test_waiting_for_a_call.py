@@ -34,7 +34,7 @@ def test_the_call_is_the_item_that_it_goes_on_with(platform: Platform) -> None:
     assert url.startswith(f"{platform.url}/hooks/resume/{execution}/")
     (told,) = events(platform, execution, "node_waiting")
     assert (told["kind"], told["until"], told["reason"]) == ("webhook", None, "Waiting for a call to the resume URL.")
-    answer = requests.put(url, params={"q": "1"}, json={"said": "hello"}, timeout=30)
+    answer = requests.put(url, params={"q": "1"}, json={"said": "hello"}, timeout=240)
     assert (answer.status_code, answer.json()) == (202, {"execution_id": execution})
     assert until(platform, execution)["status"] == "completed"
     (item,) = output(platform, execution, "pause")["main"]
@@ -45,24 +45,24 @@ def test_the_call_is_the_item_that_it_goes_on_with(platform: Platform) -> None:
 
 def test_of_many_calls_at_the_same_instant_one_is_taken(platform: Platform) -> None:
     execution, url = waiting(platform)
-    answers = at_once(20, lambda index: requests.post(url, json={"said": index}, timeout=60))
+    answers = at_once(20, lambda index: requests.post(url, json={"said": index}, timeout=240))
     assert sorted(answer.status_code for answer in answers) == [202] + [409] * 19
     (taken,) = (index for index, answer in enumerate(answers) if answer.status_code == 202)
     assert until(platform, execution)["status"] == "completed"
     assert output(platform, execution, "after") == {"main": [{"said": taken}]}
     assert len(events(platform, execution, "resumed")) == 1
-    late = requests.post(url, json={}, timeout=30)
+    late = requests.post(url, json={}, timeout=240)
     assert (late.status_code, late.headers["Retry-After"]) == (409, "1")
 
 
 def test_a_wrong_signature_opens_nothing(platform: Platform) -> None:
     execution, url = waiting(platform)
-    assert requests.post(url[:-1] + ("0" if url[-1] != "0" else "1"), timeout=30).status_code == 404
-    assert requests.head(url, timeout=30).status_code == 405
+    assert requests.post(url[:-1] + ("0" if url[-1] != "0" else "1"), timeout=240).status_code == 404
+    assert requests.head(url, timeout=240).status_code == 405
     assert look(platform, execution)["status"] == "waiting"
-    assert requests.post(url, data="{", headers={"Content-Type": "application/json"}, timeout=30).status_code == 400
+    assert requests.post(url, data="{", headers={"Content-Type": "application/json"}, timeout=240).status_code == 400
     platform.request("POST", f"/api/executions/{execution}/cancel/", json={})
-    assert requests.post(url, timeout=30).status_code == 409
+    assert requests.post(url, timeout=240).status_code == 409
 
 
 def test_without_a_call_in_time_the_node_fails(platform: Platform) -> None:
@@ -70,7 +70,7 @@ def test_without_a_call_in_time_the_node_fails(platform: Platform) -> None:
     ended = until(platform, execution)
     assert ended["status"] == "failed"
     assert ended["error"]["message"] == "No call was received within 0.5 s."
-    assert requests.post(url, timeout=30).status_code == 409
+    assert requests.post(url, timeout=240).status_code == 409
 
 
 def test_without_a_call_in_time_it_goes_on_where_it_is_told_to(platform: Platform) -> None:
@@ -90,10 +90,10 @@ def test_two_that_wait_at_a_time_are_told_apart_by_node(platform: Platform) -> N
     execution = execute(platform, workflow, {})
     until(platform, execution, "waiting")
     url = output(platform, execution, "url")["main"][0]["url"]
-    assert requests.post(f"{url}?node=right", json={}, timeout=30).status_code == 202
-    assert requests.post(f"{url}?node=right", json={}, timeout=30).status_code == 409
+    assert requests.post(f"{url}?node=right", json={}, timeout=240).status_code == 202
+    assert requests.post(f"{url}?node=right", json={}, timeout=240).status_code == 409
     until(platform, execution, "waiting")
-    assert requests.post(url, json={}, timeout=30).status_code == 202
+    assert requests.post(url, json={}, timeout=240).status_code == 202
     assert until(platform, execution)["status"] == "completed"
     assert set(node_statuses(platform, execution).values()) == {"completed"}
 
@@ -110,7 +110,7 @@ def test_in_a_loop_each_turn_takes_a_call_of_its_own(platform: Platform) -> None
     for turn in range(3):
         wait_until(lambda turn=turn: len(events(platform, execution, "node_waiting")) == turn + 1, "The next turn")  # type: ignore[misc]
         url = output(platform, execution, "url")["main"][0]["url"]
-        assert requests.post(url, json={"turn": turn}, timeout=60).status_code == 202
+        assert requests.post(url, json={"turn": turn}, timeout=240).status_code == 202
     assert until(platform, execution)["status"] == "completed"
     said = [output(platform, execution, "pause", turn)["main"][0]["body"] for turn in range(3)]
     assert said == [{"turn": 0}, {"turn": 1}, {"turn": 2}]

@@ -32,7 +32,7 @@ from workflow_platform.installation.embedded import wait_until
 
 CLIENTS = 4
 SETTLE_LEASES = 12
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 240.0
 
 
 @dataclass

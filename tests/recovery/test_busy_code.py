@@ -49,7 +49,7 @@ def computing(worker: int) -> psutil.Process:
 
 
 def events_of(platform: Platform, execution: dict[str, Any]) -> list[dict[str, Any]]:
-    return asyncio.run(asyncio.wait_for(watch(platform.ws_url, platform.token, execution["stream"]), 60))
+    return asyncio.run(asyncio.wait_for(watch(platform.ws_url, platform.token, execution["stream"]), 240))
 
 
 def test_while_code_computes_its_worker_runs_others(platform: Platform) -> None:
@@ -59,7 +59,7 @@ def test_while_code_computes_its_worker_runs_others(platform: Platform) -> None:
     worker = holder(platform, execution)
     computing(worker)
     ran = 0
-    while ran < 8:
+    while ran < 3:
         other = start(platform, short, wait=60)
         assert other["status"] == "completed"
         ran += holder(platform, other) == worker

@@ -50,7 +50,7 @@ async def test_connections_are_counted_by_user_and_in_all_whatever_their_kind(hu
 
         def lines(token: str) -> requests.Response:
             address = f"{limited.url}/api/events/stream/?stream=executions"
-            answer = requests.get(address, headers={"Authorization": f"Bearer {token}"}, stream=True, timeout=120)
+            answer = requests.get(address, headers={"Authorization": f"Bearer {token}"}, stream=True, timeout=240)
             stack.callback(answer.close)
             return answer
 

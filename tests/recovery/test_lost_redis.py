@@ -16,7 +16,7 @@ from tests.recovery.watchers import NONE, Lines, faults, start_gated
 from tests.sites import Process, Site
 from workflow_platform.installation.embedded import wait_until
 
-SECONDS = 30
+SECONDS = 240
 
 
 def end(redis: Process) -> None:
@@ -66,7 +66,7 @@ async def test_without_redis_events_still_come_and_with_it_the_stream_is_live_ag
         (execution,) = await asyncio.to_thread(start_gated, hurt, server.url, 1, 3)
         stream = f"execution:{execution}"
         lines = Lines(web.url, hurt.token, [execution])
-        async with connect(web.ws_url, additional_headers=hurt.headers) as socket, asyncio.timeout(90):
+        async with connect(web.ws_url, additional_headers=hurt.headers) as socket, asyncio.timeout(240):
             session = Told(socket)
             session.events = []
             await session.ask("subscribe", stream=stream, after=0)

@@ -25,7 +25,7 @@ def test_what_was_asked_is_answered_and_what_takes_too_long_is_given_up(hurt: Si
 
         def ask(web: Web, gate: str) -> Future[requests.Response]:
             path = f"/api/workflows/{gated(hurt, server.url + gate, 1)}/execute/"
-            return beside.submit(requests.post, web.url + path, json={"wait": 50}, headers=hurt.headers, timeout=60)
+            return beside.submit(requests.post, web.url + path, json={"wait": 50}, headers=hurt.headers, timeout=240)
 
         answered, given_up = ask(patient, "one-"), ask(hopeless, "other-")
         wait_until(lambda: len(server.asked) == 2, "The executions")

@@ -44,7 +44,7 @@ def holder(platform: Platform, execution: dict[str, Any]) -> int:
 def check_recovered(platform: Platform, server: Answering, execution: dict[str, Any]) -> list[dict[str, Any]]:
     """Wait for the end and check that nothing was lost, and nothing finished was done again."""
     stream = watch(platform.ws_url, platform.token, execution["stream"])
-    events = asyncio.run(asyncio.wait_for(stream, 60))
+    events = asyncio.run(asyncio.wait_for(stream, 240))
     assert events == read_history(platform, execution["id"])
     assert events[-1]["type"] == "execution.completed"
     (recovered,) = (event["data"] for event in events if event["type"] == "execution.recovered")
@@ -104,7 +104,7 @@ def test_the_items_that_a_killed_worker_has_sent_are_not_sent_again(platform: Pl
     wait_until(lambda: len(server.asked) == sent + 1, "The request that is in flight")
     os.kill(holder(platform, execution), signal.SIGKILL)
     server.open()
-    events = asyncio.run(asyncio.wait_for(watch(platform.ws_url, platform.token, execution["stream"]), 60))
+    events = asyncio.run(asyncio.wait_for(watch(platform.ws_url, platform.token, execution["stream"]), 240))
     platform.start(next(p for p in processes("127.0.0.1", 0, workers=1) if p.name == "worker"))
     assert events[-1]["type"] == "execution.completed"
     # The one that was in flight is the only one that is sent twice, under its key.

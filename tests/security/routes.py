@@ -146,6 +146,7 @@ API: dict[str, dict[str, Access]] = {
     "/api/executions/{execution}/expected/": {"get": Access()},
     "/api/executions/{execution}/flows/": {"get": Access()},
     "/api/executions/{execution}/nodes/": {"get": Access()},
+    "/api/executions/{execution}/nodes/{node}/children/": {"get": Access()},
     "/api/executions/{execution}/nodes/{node}/logs/": {"get": Access()},
     "/api/executions/{execution}/nodes/{node}/output/": {"get": Access()},
     "/api/executions/{execution}/nodes/{node}/similar-failures/": {"get": Access()},

@@ -145,18 +145,18 @@ def test_pipelined_answers_end_where_they_say_whatever_status_and_headers_a_work
 
 @pytest.mark.parametrize("type_", MARKUP)
 def test_markup_of_every_type_is_sandboxed(platform: Platform, echo: str, type_: str) -> None:
-    answer = requests.get(f"{platform.url}/hooks/{echo}?{query(200, SCRIPT, content_type=type_)}", timeout=60)
+    answer = requests.get(f"{platform.url}/hooks/{echo}?{query(200, SCRIPT, content_type=type_)}", timeout=240)
     assert (answer.status_code, answer.headers["Content-Type"], answer.text) == (200, type_, SCRIPT)
     assert {name: answer.headers.get(name) for name in SANDBOX} == SANDBOX
 
 
 def test_an_answer_has_a_type_of_ours_unless_the_workflow_says_another(platform: Platform, echo: str) -> None:
     url = f"{platform.url}/hooks/{echo}"
-    text = requests.get(f"{url}?{query(200, SCRIPT)}", timeout=60)
+    text = requests.get(f"{url}?{query(200, SCRIPT)}", timeout=240)
     assert (text.headers["Content-Type"], text.text) == ("text/plain; charset=utf-8", SCRIPT)
-    value = requests.get(url, timeout=60)
+    value = requests.get(url, timeout=240)
     assert (value.headers["Content-Type"], value.text) == ("application/json", "null")
-    moved = requests.get(f"{url}?{query(302, '', Location='https://example.com/')}", timeout=60, allow_redirects=False)
+    moved = requests.get(f"{url}?{query(302, '', Location='https://example.com/')}", timeout=240, allow_redirects=False)
     assert (moved.status_code, moved.headers["Location"]) == (302, "https://example.com/")
 
 
@@ -170,12 +170,12 @@ def test_refusals_and_test_urls_are_sandboxed_too(platform: Platform, echo: str)
         hook.call(test=True),
         hook.call(method="GET"),
         hook.call(b"x" * (10 * 1024 * 1024 + 1)),
-        requests.get(base + markup, timeout=60),
-        requests.get(f"{base}test/{markup}", timeout=60),
-        requests.post(f"{base}resume/{uuid4()}/{'0' * 32}", timeout=60),
-        requests.get(f"{base}resume/{uuid4()}/{markup}", timeout=60),
-        requests.get(base, timeout=60),
-        requests.request("TRACE", base + echo, timeout=60),
+        requests.get(base + markup, timeout=240),
+        requests.get(f"{base}test/{markup}", timeout=240),
+        requests.post(f"{base}resume/{uuid4()}/{'0' * 32}", timeout=240),
+        requests.get(f"{base}resume/{uuid4()}/{markup}", timeout=240),
+        requests.get(base, timeout=240),
+        requests.request("TRACE", base + echo, timeout=240),
     ]
     codes = [answer.status_code for answer in found]
     assert codes == [202, 413, 400, 200, 405, 413, 404, 404, 404, 404, 404, 405]
@@ -185,9 +185,9 @@ def test_refusals_and_test_urls_are_sandboxed_too(platform: Platform, echo: str)
 
 
 def test_a_header_cannot_shift_the_path_out_of_the_sandbox(platform: Platform, echo: str) -> None:
-    shifted = requests.get(f"{platform.url}/x/hooks/{echo}", headers={"Daphne-Root-Path": "/x"}, timeout=60)
+    shifted = requests.get(f"{platform.url}/x/hooks/{echo}", headers={"Daphne-Root-Path": "/x"}, timeout=240)
     assert shifted.status_code == 404
-    page = requests.get(f"{platform.url}/hooks/api/schema/", headers={"Daphne-Root-Path": "/hooks"}, timeout=60)
+    page = requests.get(f"{platform.url}/hooks/api/schema/", headers={"Daphne-Root-Path": "/hooks"}, timeout=240)
     assert page.status_code == 404, "Nothing but webhooks is reached past the middleware."
 
 
@@ -212,7 +212,7 @@ def test_a_workflow_that_was_saved_before_with_a_refused_header_still_loads_and_
     statement = "UPDATE executions_workflowversion SET nodes = %s::jsonb WHERE workflow_id = %s RETURNING id"
     assert len(platform.query(statement, json.dumps(refused), made["id"])) == 1
     assert platform.request("GET", f"/api/workflows/{made['id']}/").status_code == 200
-    called = requests.post(f"{platform.url}/hooks/{path}", json={}, timeout=60)
+    called = requests.post(f"{platform.url}/hooks/{path}", json={}, timeout=240)
     assert called.status_code == 500
     assert "Set-Cookie" not in called.headers
     execution = called.json()["detail"].split()[2]

@@ -54,7 +54,7 @@ def attacked(platform: Platform) -> Iterator[Platform]:
 
 def log_in(platform: Platform, name: str, password: str, session: Any = requests) -> requests.Response:
     body = {"username": name, "password": password}
-    answer: requests.Response = session.post(f"{platform.url}/api/auth/token/", json=body, timeout=120)
+    answer: requests.Response = session.post(f"{platform.url}/api/auth/token/", json=body, timeout=240)
     return answer
 
 
@@ -138,13 +138,13 @@ def test_the_pages_have_the_same_limits_and_say_when_to_come_back(attacked: Plat
     owner, began = Person(attacked, "viewer"), time.monotonic()
     url = attacked.url + path
     with requests.Session() as browser:
-        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get(url, timeout=60).text)
+        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get(url, timeout=240).text)
         assert found is not None
         cookies, token = browser.cookies.get_dict(), found[1]
 
     def guess(number: int) -> requests.Response:
         form = {"csrfmiddlewaretoken": token, "username": owner.name, "password": f"guess {number}"}
-        return requests.post(url, data=form, cookies=cookies, headers={"Referer": url}, timeout=120)
+        return requests.post(url, data=form, cookies=cookies, headers={"Referer": url}, timeout=240)
 
     with ThreadPoolExecutor(30) as pool:
         answers = list(pool.map(guess, range(30)))

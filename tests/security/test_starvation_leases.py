@@ -209,7 +209,7 @@ def test_readiness_names_a_worker_that_starves_and_is_lost_when_all_do(
 def test_leases_outlive_the_companion_which_is_started_again_and_ends_with_its_worker(
     another: Callable[..., Platform], server: Answering
 ) -> None:
-    site = another(2)
+    site = another(2, LEASE_SECONDS="6")  # the end of the test waits for it
     execution = start_asking(site, server.url)
     wait_until(lambda: len(server.asked) == 1, "The first request")
     worker = holder(site, execution)

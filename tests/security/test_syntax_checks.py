@@ -18,6 +18,7 @@ from executions.domain.syntax import check_syntax as check_template_here
 from executions.sandbox.checking import check_code, check_template
 from tests.conftest import Platform
 from tests.people import Person
+from tests.servers import connections
 from tests.workflows import edge, node
 from webhooks.transforms import check_filter, check_transform
 from workflow_platform.core.sandbox.checking import CheckFailed, Checks
@@ -234,9 +235,7 @@ def web(platform: Platform) -> Iterator[psutil.Process]:
     """Return the web process; in the end it must have nothing left to compute."""
     port = int(platform.environment["PORT"])
     found = next(
-        process
-        for process in psutil.Process().children(recursive=True)
-        if any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in process.net_connections())
+        process for process, each in connections() if each.status == psutil.CONN_LISTEN and each.laddr.port == port
     )
     yield found
     before = [0.0]

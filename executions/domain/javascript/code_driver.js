@@ -2,6 +2,7 @@
   var stringify = JSON.stringify, slice = String.prototype.slice, wellFormed = String.prototype.toWellFormed;
   var NumberOf = Map, set = Map.prototype.set, get = Map.prototype.get, isArray = Array.isArray;
   var startsWith = String.prototype.startsWith, join = Array.prototype.join;
+  var indexOf = String.prototype.indexOf, test = RegExp.prototype.test, escapedNul = /(?:^|[^\\])(?:\\\\)*\\u0000/;
   var PromiseOf = Promise, then = Promise.prototype.then, apply = Reflect.apply;
   var kept = [], dropped = 0, reached = -1, origins = [], settled = "null", failures = [], failureCharacters = 0;
   function shown(value) {
@@ -27,7 +28,7 @@
     var out = [];
     function keep(value, i) {
       if (value === null || value === undefined) { return; }
-      if (tolerant) { requireItem(value); value = json(value); }
+      if (tolerant) { requireItem(value); value = requireStorable(json(value)); }
       origins[out.length] = i;
       out[out.length] = value;
     }
@@ -60,6 +61,13 @@
       throw new TypeError("The code returned " + slice.call(shown(value), 0, 100) + "; an item must be an object.");
     }
   }
+  // In JSON, an escape of U+0000 follows an even number of backslashes.
+  function requireStorable(text) {
+    if (indexOf.call(text, "\\u0000") >= 0 && apply(test, escapedNul, [text])) {
+      throw new TypeError("The output contains the character U+0000, which cannot be stored.");
+    }
+    return text;
+  }
   // Note that the current item has failed.
   function note(error) {
     var text = slice.call(guard(function () { throw error; }), 1, 1000);
@@ -88,7 +96,8 @@
   globalThis.__run = function (body, count, limit, tolerant) {
     __each = count >= 0;
     function finish(value) {
-      var text = tolerant ? "[" + join.call(value, ",") + "]" : json(count < 0 ? passed(listed(value)) : value);
+      // Joined, not added: the binding cannot read the ropes that additions of long texts make.
+      var text = tolerant ? join.call(["[", join.call(value, ","), "]"], "") : json(count < 0 ? passed(listed(value)) : value);
       return text.length > limit ? "#" + text.length : text;
     }
     return guard(function () {

@@ -139,6 +139,20 @@ def test_in_mode_each_a_limit_or_a_retry_ends_the_attempt_for_all_items() -> Non
         each_with("route", code, {"n": 1}, {"n": 0}, retry={"attempts": 2, "on": "all"})
 
 
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_in_mode_each_an_item_that_cannot_be_stored_fails_alone(size: int) -> None:
+    code = f"""
+        const texts = ["\\0", "\\\\u0000", "a\\\\\\\\\\0b", "fine"];
+        return {{text: texts[$itemIndex] + "x".repeat({size})}};
+    """
+    made = each_with("route", code, *({"n": n} for n in range(4)))
+    assert [item["text"][:9].rstrip("x") for item in made.outputs["main"]] == ["\\u0000", "fine"]
+    errors = [(item["n"], item["error"]["message"][11:]) for item in made.outputs["error"]]
+    assert errors == [
+        (n, f"The output contains the character U+0000, which cannot be stored. (item {n})") for n in (0, 2)
+    ]
+
+
 def test_in_mode_each_a_rejected_promise_fails_its_item_only() -> None:
     code = "const n = await Promise.resolve($json.n); if (n === 1) throw new Error('one'); return { n }"
     result = each_with("continue", code, {"n": 0}, {"n": 1}, {"n": 2})
