@@ -16,6 +16,7 @@ from events.history.event_filter import BadPattern, EventFilter
 from events.log.models import Event, Stream
 from events.replay.models import Replay
 from events.retention.models import CleanupState, RetentionPolicy
+from workflow_platform.core.accounts.admin_lists import LargeList, WorkspaceFilter, short_id
 
 
 class ReadOnly:
@@ -32,12 +33,12 @@ class ReadOnly:
 
 
 @admin.register(Stream)
-class StreamAdmin(ReadOnly, admin.ModelAdmin[Stream]):
+class StreamAdmin(LargeList, ReadOnly, admin.ModelAdmin[Stream]):
     list_display = ["name", "workspace", "last_sequence", "removed_through", "created_at", "ended_at"]
-    list_filter = ["workspace"]
+    list_filter = [WorkspaceFilter]
     list_select_related = ["workspace"]
-    search_fields = ["name"]
-    show_full_result_count = False
+    exact_fields = ["name"]
+    search_help_text = "The name of a stream, such as execution:<id>."
 
 
 @admin.register(Event)
@@ -65,7 +66,7 @@ class EventAdmin(ReadOnly, admin.ModelAdmin[Event]):
 
 
 @admin.register(RetentionPolicy)
-class RetentionPolicyAdmin(admin.ModelAdmin[RetentionPolicy]):
+class RetentionPolicyAdmin(LargeList, admin.ModelAdmin[RetentionPolicy]):
     list_display = ["workspace", "days", "keep_failed_days", "max_events"]
     list_select_related = ["workspace"]
     autocomplete_fields = ["workspace"]
@@ -76,7 +77,7 @@ class RetentionPolicyAdmin(admin.ModelAdmin[RetentionPolicy]):
 
 
 @admin.register(CleanupState)
-class CleanupStateAdmin(ReadOnly, admin.ModelAdmin[CleanupState]):
+class CleanupStateAdmin(LargeList, ReadOnly, admin.ModelAdmin[CleanupState]):
     list_display = ["ran_at", "collected_at", "report"]
 
 
@@ -96,14 +97,16 @@ class EventSubscriptionForm(forms.ModelForm[EventSubscription]):
 
 
 @admin.register(EventSubscription)
-class EventSubscriptionAdmin(admin.ModelAdmin[EventSubscription]):
+class EventSubscriptionAdmin(LargeList, admin.ModelAdmin[EventSubscription]):
     """Durable subscriptions: their holders, their lag and their last errors."""
 
     form = EventSubscriptionForm
     list_display = ["name", "scope", "wants", "lag", "state", "last_error_in_short", "updated_at"]
-    list_filter = ["workspace"]
+    list_filter = [WorkspaceFilter]
+    list_per_page = 20  # the lag of each is computed
     list_select_related = ["workspace"]
-    search_fields = ["name", "holder"]
+    exact_fields = ["name"]
+    text_fields = ["name", "holder"]
     actions = ["move_to_now", "skip_one"]
     fields = [
         "name",
@@ -172,9 +175,13 @@ class EventSubscriptionAdmin(admin.ModelAdmin[EventSubscription]):
 
 
 @admin.register(Replay)
-class ReplayAdmin(ReadOnly, admin.ModelAdmin[Replay]):
-    list_display = ["id", "created_by", "target", "state", "mode", "total", "position", "created_at", "expires_at"]
+class ReplayAdmin(LargeList, ReadOnly, admin.ModelAdmin[Replay]):
+    list_display = ["short", "created_by", "target", "state", "mode", "total", "position", "created_at", "expires_at"]
     list_filter = ["target", "state", "mode"]
     list_select_related = ["created_by"]
     exclude = ["secrets", "url"]
-    show_full_result_count = False
+    search_help_text = "The id of a replay."
+
+    @admin.display(description="Id")
+    def short(self, replay: Replay) -> str:
+        return short_id(replay.pk)

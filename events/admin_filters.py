@@ -7,27 +7,16 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.functional import cached_property
 
 from events.catalogue.event_types import CATALOGUE
 from events.catalogue.stream_names import EXECUTION
 from events.log.models import Event, Stream
 from events.log.partitions import first_id
+from workflow_platform.core.accounts.admin_lists import MOST_LISTED, ShortPaginator
 
-MOST_LISTED = 2_000
-
-
-class ShortPaginator(Paginator[Event]):
-    """Pages of the first rows only, since counting all rows is too slow."""
-
-    @cached_property
-    def count(self) -> int:
-        """Return the number of rows, up to a limit."""
-        rows: Any = self.object_list
-        return len(rows.values_list("pk", flat=True)[:MOST_LISTED])
+__all__ = ["MOST_LISTED", "RecordedFilter", "ShortPaginator", "TypeFilter", "search"]
 
 
 class TypeFilter(admin.SimpleListFilter):

@@ -45,6 +45,8 @@ def _guarded(view: View) -> View:
     return asks
 
 
+admin.site.site_header = admin.site.site_title = "Workflow platform"
+admin.site.index_title = "Administration"
 admin.site.unregister(Dashboard)
 
 

@@ -19,6 +19,7 @@ from events.api.query_fields import CursorField, EventFilterSerializer
 from events.catalogue.descriptions import DESCRIPTIONS
 from events.catalogue.event_types import CATALOGUE, LIFECYCLE, TERMINAL
 from events.history import history
+from events.history.event_filter import is_own
 from events.history.history import Cursor, EventFilter, Page
 from workflow_platform.core.database_threads import in_database
 
@@ -54,6 +55,10 @@ class HistoryPageSerializer(serializers.Serializer[Any]):
     complete = serializers.BooleanField(
         help_text="False if the search reached its time limit; the response has the events found so far. Continue with "
         "`next`."
+    )
+    reached = serializers.IntegerField(
+        required=False,
+        help_text="The sequence that the search has reached; with `execution` or one `stream` that `before` allows.",
     )
     newest = serializers.CharField(
         required=False,
@@ -125,12 +130,19 @@ class EventsView(APIView):
         newest = {"newest": str(history.head(event_filter))} if newest_first and after is None else {}
         page = history.read(event_filter, after, limit, newest_first)
         events = ",".join([event.json(event.stream) for event in page.events])
-        rest = orjson.dumps(_page_status(page) | newest).decode()
+        rest = orjson.dumps(_page_status(page) | _reached(event_filter, page) | newest).decode()
         return HttpResponse(f'{{"events":[{events}],{rest[1:]}', content_type="application/json")
 
 
 def _page_status(page: Page) -> dict[str, Any]:
     return {"next": str(page.cursor), "more": page.more, "complete": page.complete}
+
+
+def _reached(event_filter: EventFilter, page: Page) -> dict[str, int]:
+    one_stream = event_filter.execution is not None or (
+        len(event_filter.streams) == 1 and all(map(is_own, event_filter.streams))
+    )
+    return {"reached": page.cursor.sequence} if one_stream else {}
 
 
 async def _lines(

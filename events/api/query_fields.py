@@ -9,7 +9,7 @@ from rest_framework.fields import empty
 
 from events.catalogue.event_types import UnknownEventType
 from events.history.cursors import BadCursor, Cursor
-from events.history.event_filter import BadPattern, EventFilter, matching_sources, matching_types
+from events.history.event_filter import BadPattern, EventFilter, is_own, matching_sources, matching_types
 from workflow_platform.core.accounts.models import Workspace
 from workflow_platform.core.api.inputs import Moment, QuerySerializer
 
@@ -37,6 +37,22 @@ class ManyField(serializers.ListField):
             return super().get_value(dictionary)
         values = [part.strip() for text in dictionary.getlist(self.field_name) for part in text.split(",")]
         return [value for value in values if value] or empty
+
+
+class TextsField(ManyField):
+    """Several texts, each in a parameter of its own, since a comma may be part of a text. Empty ones are left out."""
+
+    allow_blank = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        child = serializers.CharField(max_length=200, trim_whitespace=False)
+        super().__init__(child=child, **kwargs)
+
+    def get_value(self, dictionary: Any) -> Any:
+        """Return the texts."""
+        if not hasattr(dictionary, "getlist"):
+            return super().get_value(dictionary)
+        return [text for text in dictionary.getlist(self.field_name) if text] or empty
 
 
 class CursorField(serializers.CharField):
@@ -71,13 +87,25 @@ class EventFilterSerializer(QuerySerializer):
     )
     since = Moment(required=False, help_text="Events at this time or later.")
     until = Moment(required=False, help_text="Events before this time.")
-    q = serializers.CharField(
-        max_length=200,
-        required=False,
-        allow_blank=True,
-        trim_whitespace=False,
-        help_text="Text in the event's data as JSON. Case does not matter; there are no wildcards.",
+    q = TextsField(
+        help_text="Text in the event's type, or in its data as JSON. Case does not matter; there are no wildcards."
+        " Repeat the parameter for events with any of several texts."
     )
+    before = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        help_text="Only events with a lower sequence; together with `execution`, or with one `stream` that is not"
+        " `executions` or `workflow:<id>`.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Reject `before` without the stream whose sequences it means."""
+        streams = attrs.get("stream", [])
+        one = "execution" in attrs or (len(streams) == 1 and is_own(streams[0]))
+        if "before" in attrs and not one:
+            message = "This needs `execution`, or one `stream` with sequences of its own: an execution's, or `system`."
+            raise serializers.ValidationError({"before": [message]})
+        return attrs
 
     def validate_type(self, patterns: list[str]) -> list[str]:
         """Reject a pattern that matches no event type."""
@@ -102,7 +130,8 @@ class EventFilterSerializer(QuerySerializer):
             streams=parameters.get("stream", ()),
             since=parameters.get("since"),
             until=parameters.get("until"),
-            text=parameters.get("q", ""),
+            texts=parameters.get("q", ()),
+            before=parameters.get("before"),
             workspaces=list(Workspace.objects.visible_to(user).order_by().values_list("pk", flat=True)),
             installation=bool(user.is_staff and user.is_active),
         )

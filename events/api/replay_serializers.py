@@ -40,7 +40,7 @@ class ReplayFilterSerializer(BodySerializer):
     )
     since = Moment(required=False, help_text="Events at this time or later.")
     until = Moment(required=False, help_text="Events before this time.")
-    text = serializers.CharField(required=False, max_length=200, help_text="A text that the event's data contains.")
+    text = serializers.CharField(required=False, max_length=200, help_text="A text in the event's type or data.")
 
     def validate_types(self, value: list[str]) -> list[str]:
         """Reject patterns that match no event type."""
@@ -150,7 +150,10 @@ class ReplayRequestSerializer(BodySerializer):
             endpoint = UrlTarget(target["url"], target.get("headers", {}), target.get("secret", ""))
         filled = ReplayFilterSerializer(data["filter"]).data
         shown = {name: value for name, value in filled.items() if name in data["filter"]}
-        return ReplayRequest(EventFilter(**data["filter"]), shown, self._pace(data), endpoint, receiver_id)
+        chosen = dict(data["filter"])
+        texts = [chosen.pop("text")] if "text" in chosen else []
+        wanted = EventFilter(**chosen, texts=texts)
+        return ReplayRequest(wanted, shown, self._pace(data), endpoint, receiver_id)
 
     def _pace(self, data: dict[str, Any]) -> ReplayPace:
         if data.get("at_once"):
@@ -242,3 +245,4 @@ class SpeedSerializer(BodySerializer):
 class ReplayListFilterSerializer(QuerySerializer):
     execution = serializers.UUIDField(required=False, help_text="Replays with a filter for this execution.")
     mine = QueryBoolean(default=False, help_text="Only replays that the caller created.")
+    unfinished = QueryBoolean(default=False, help_text="Only replays that still have events to show or to send.")

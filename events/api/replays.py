@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status, viewsets
 from rest_framework.decorators import action
@@ -23,7 +22,7 @@ from events.api.replay_serializers import (
 from events.replay import control, reading
 from events.replay.control import CannotControlReplay, Command
 from events.replay.creation import CannotReplay, TooManyReplays, create
-from events.replay.models import Replay
+from events.replay.models import Replay, ReplayQuerySet
 from workflow_platform.core.accounts import idempotency
 from workflow_platform.core.accounts.idempotency import create_once
 from workflow_platform.core.accounts.models import Role, TokenScope, User
@@ -79,7 +78,7 @@ class ReplayViewSet(viewsets.GenericViewSet[Replay]):
     lookup_value_regex = "[0-9a-f-]{36}"
     token_scopes = {ELSE: TokenScope.RUN}
 
-    def get_queryset(self) -> QuerySet[Replay]:
+    def get_queryset(self) -> ReplayQuerySet:
         return Replay.objects.visible_to(self.request.user).select_related("created_by")
 
     @extend_schema(parameters=[ReplayListFilterSerializer])
@@ -90,6 +89,8 @@ class ReplayViewSet(viewsets.GenericViewSet[Replay]):
             replays = replays.filter(filter__execution=str(execution))
         if query.validated_data["mine"]:
             replays = replays.filter(created_by=cast(User, request.user))
+        if query.validated_data["unfinished"]:
+            replays = replays.unfinished(reading.database_now())
         return self.get_paginated_response(all_shown(self.paginate_queryset(replays) or []))
 
     def retrieve(self, request: Request, pk: str) -> Response:

@@ -13,6 +13,7 @@ DESCRIPTIONS = {
     "workflow.activated": "A workflow was activated; its triggers start executions.",
     "workflow.deactivated": "A workflow was deactivated; its triggers no longer start executions.",
     "workflow.cloned": "A workflow was created as a copy of another workflow.",
+    "workflow.static_data_changed": "A person replaced or reset the static data of a workflow.",
     "workflow.hook_tested": "A request reached the test URL of a webhook trigger; it started no execution.",
     "execution.queued": "An execution was created and is waiting to run.",
     "execution.started": "A worker started the execution.",

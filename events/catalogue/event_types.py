@@ -73,6 +73,18 @@ class WorkflowCloned(WorkflowChanged):
     cloned_from: str
 
 
+class StaticDataChanged(Payload):
+    """A person changed the data that code keeps from one execution to the next."""
+
+    name: str
+    by: str
+    change: Literal["replaced", "reset"]
+    nodes: list[str]
+    """The nodes whose data changed."""
+    whole_workflow: bool
+    """Whether the data of the whole workflow changed."""
+
+
 class HookTested(Payload):
     """A request to the test URL of a webhook trigger, which starts no execution."""
 
@@ -305,6 +317,7 @@ CATALOGUE: dict[str, type[Payload]] = {
     "workflow.activated": WorkflowChanged,
     "workflow.deactivated": WorkflowChanged,
     "workflow.cloned": WorkflowCloned,
+    "workflow.static_data_changed": StaticDataChanged,
     "workflow.hook_tested": HookTested,
     "execution.queued": Queued,
     "execution.started": Started,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -50,8 +50,10 @@ class EventFilter:
     since: datetime | None = None
     until: datetime | None = None
     """Events at or after `since` and before `until`."""
-    text: str = ""
-    """Text in the event's data as JSON; case does not matter."""
+    texts: Collection[str] = ()
+    """Any of these in the event's type, or in its data as JSON; case does not matter."""
+    before: int | None = None
+    """Only events with a sequence below this; with one `execution` or stream."""
     workspaces: Collection[UUID] | None = ()
     """Only events of these workspaces. None: of all."""
     installation: bool = False
@@ -68,7 +70,8 @@ class EventFilter:
             and (not self.streams or any(_shows(name, event) for name in self.streams))
             and (self.since is None or event.happened_at >= self.since)
             and (self.until is None or event.happened_at < self.until)
-            and (not self.text or _holds(event, self.text))
+            and (not self.texts or _holds(event, self.texts))
+            and (self.before is None or event.sequence < self.before)
         )
 
     def _may_see(self, event: RecordedEvent) -> bool:
@@ -86,7 +89,7 @@ class EventFilter:
                 _add_streams(self, conditions)
             return _of_streams(self, [f"{EXECUTION}{self.execution}"], conditions)
         if self.streams:
-            if all(map(_is_own, self.streams)):
+            if all(map(is_own, self.streams)):
                 return _of_streams(self, self.streams, conditions)
             _add_streams(self, conditions)
         ids = self.workspaces
@@ -116,7 +119,7 @@ def matching_sources(patterns: Collection[str]) -> list[str]:
     return [_like(pattern).replace("*", "%") for pattern in patterns]
 
 
-def _is_own(stream: str) -> bool:
+def is_own(stream: str) -> bool:
     """Return whether a stream holds its own events, rather than showing those of others."""
     return stream != FEED and not stream.startswith(WORKFLOW)
 
@@ -129,20 +132,23 @@ def _shows(stream: str, event: RecordedEvent) -> bool:
     return event.stream == stream
 
 
-def _holds(event: RecordedEvent, text: str) -> bool:
+def _holds(event: RecordedEvent, texts: Collection[str]) -> bool:
     written = event.payload.casefold()  # as the table holds it
-    return any(spelling.casefold() in written for spelling in _spellings(text))
+    in_data = any(spelling.casefold() in written for spelling in _spellings(texts))
+    return in_data or any(text.casefold() in event.type for text in texts)
 
 
-def _spellings(text: str) -> list[str]:
-    """Return the text as typed, and with the escapes of JSON."""
-    return sorted({text, json.dumps(text, ensure_ascii=False)[1:-1]})
+def _spellings(texts: Collection[str]) -> list[str]:
+    """Return the texts as typed, and with the escapes of JSON."""
+    return sorted({*texts, *(json.dumps(text, ensure_ascii=False)[1:-1] for text in texts)})
 
 
 def _of_streams(event_filter: EventFilter, names: Collection[str], conditions: Conditions) -> HistoryQuery | None:
     states = _visible(event_filter, names)
     if not states:
         return None
+    if event_filter.before is not None:
+        states = [replace(state, head=min(state.head, event_filter.before - 1)) for state in states]
     # The days in which these streams can have had events.
     conditions.from_id("opened_id", first_id(min(state.created_at for state in states) - CLOCK_SLACK))
     ends = [state.ended_at for state in states if state.ended_at is not None]
@@ -172,9 +178,11 @@ def _add_rows(event_filter: EventFilter, conditions: Conditions) -> None:
         conditions.add("e.source LIKE ANY(%(sources)s)", sources=matching_sources(event_filter.sources))
     if event_filter.workflow is not None:
         conditions.add("e.workflow_id = %(workflow)s", workflow=event_filter.workflow)
-    if event_filter.text:
-        texts = [f"%{_like(spelling)}%" for spelling in _spellings(event_filter.text)]
-        conditions.add("e.data::text ILIKE ANY(%(texts)s)", texts=texts)
+    if event_filter.texts:
+        types = [name for name in CATALOGUE if any(text.casefold() in name for text in event_filter.texts)]
+        texts = [f"%{_like(spelling)}%" for spelling in _spellings(event_filter.texts)]
+        found = "(e.data::text ILIKE ANY(%(texts)s) OR e.type = ANY(%(types_with_text)s))"
+        conditions.add(found, texts=texts, types_with_text=types)
     if event_filter.since is not None:
         conditions.add("e.time >= %(since)s", since=event_filter.since)
     if event_filter.until is not None:
@@ -214,5 +222,5 @@ def _add_streams(event_filter: EventFilter, conditions: Conditions) -> None:
     workflows = [name.removeprefix(WORKFLOW) for name in event_filter.streams if name.startswith(WORKFLOW)]
     if workflows:
         any_of.append("(e.workflow_sequence IS NOT NULL AND e.workflow_id::text = ANY(%(workflows)s))")
-    ids = [state.id for state in _visible(event_filter, [name for name in event_filter.streams if _is_own(name)])]
+    ids = [state.id for state in _visible(event_filter, [name for name in event_filter.streams if is_own(name)])]
     conditions.add(f"({' OR '.join(any_of)})", stream_ids=ids, workflows=workflows)

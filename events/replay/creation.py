@@ -18,6 +18,7 @@ from events.replay import jobs, reading, receivers
 from events.replay.control import CannotControlReplay, settle
 from events.replay.models import Replay, ReplayMode, ReplayTarget
 from events.replay.receivers import EndpointTarget
+from events.replay.unwatched import make_room
 from events.replay.url_target import UrlTarget
 from workflow_platform.core.accounts.models import Role, User, Workspace
 from workflow_platform.core.outbound.addresses import shown_url
@@ -112,11 +113,12 @@ def _receiver(receiver_id: UUID | None, by: User | None) -> EndpointTarget | Non
 def _check_number(by: User) -> None:
     # Of two simultaneous requests of one user, the second waits for the commit of the first.
     locked = User.objects.select_for_update().filter(pk=by.pk).annotate(at=Now()).get()
+    make_room(by, locked.at, settings.REPLAY_MAX_PER_USER)
     unfinished = Replay.objects.filter(created_by=by).unfinished(locked.at).count()
     if unfinished >= settings.REPLAY_MAX_PER_USER:
         raise TooManyReplays(
-            f"You have {unfinished} unfinished replays, the maximum (REPLAY_MAX_PER_USER). Cancel one first: POST"
-            " /api/events/replays/{id}/cancel/."
+            f"You have {unfinished} unfinished replays that are watched or being sent, the maximum"
+            " (REPLAY_MAX_PER_USER). Cancel one first."
         )
 
 

@@ -92,6 +92,7 @@ class Replay(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     ended_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField()
+    watched_at = models.DateTimeField(null=True, help_text="When a client last watched its stream, to within seconds.")
     error = models.TextField(default="", blank=True)
 
     # For the target `endpoint` only: an endpoint by its id, or a URL.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
+from events.replay.unwatched import note_watched
 from events.replay.watching import Due, ReplayState, due, page
 from events.streaming.subscription import PAGE, Connected, StreamSubscription
 from workflow_platform.core.database_threads import in_database
@@ -35,7 +37,7 @@ class ReplaySubscription(StreamSubscription):
         assert isinstance(state, ReplayState)
         if self._revision is None and self.cursor > state.head:
             await self._rewind(state.head, state.head)  # it was rewound while the client was disconnected
-        page = await in_database(due, state.replay_id, self.cursor, PAGE, types=self.types, revision=self._revision)
+        page = await in_database(_watch, state.replay_id, self.cursor, self.types, self._revision)
         if not self.is_current:
             return False
         await self._send_page(page)
@@ -91,3 +93,9 @@ class ReplaySubscription(StreamSubscription):
         if self.is_current:
             self._woken = True
             self.session.wake(self)
+
+
+def _watch(replay_id: UUID, after: int, types: frozenset[str] | None, revision: int | None) -> Due:
+    """Return what is due, and note that the replay is watched."""
+    note_watched(replay_id)
+    return due(replay_id, after, PAGE, types=types, revision=revision)

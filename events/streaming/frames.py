@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from events.catalogue.event_types import CATALOGUE, LIFECYCLE
@@ -14,7 +15,9 @@ MAX_SEQUENCE = 2**62
 MAX_PATTERNS = 50
 BEYOND_EXECUTIONS = frozenset(name for name in CATALOGUE if not name.startswith("execution."))
 
-Stream = Annotated[str, Field(max_length=200)]
+MAX_STREAM_NAME = 200
+Stream = Annotated[str, Field(max_length=MAX_STREAM_NAME, pattern=r"^[!-~]*$")]
+"""The name of a stream: visible ASCII characters, so that it can be looked up."""
 Level = Literal["lifecycle", "all"]
 
 
@@ -78,6 +81,16 @@ def parse(text: str) -> AnyFrame:
         return _frames.validate_json(text)
     except ValidationError as error:
         raise BadFrame(_in_words(error)) from None
+
+
+def stream_named_in(text: str) -> str | None:
+    """Return the stream that an invalid frame names, so that the client can assign the error; None if it names none."""
+    try:
+        frame = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    stream = frame.get("stream") if isinstance(frame, dict) else None
+    return stream if isinstance(stream, str) and len(stream) <= MAX_STREAM_NAME else None
 
 
 def requested_types(patterns: list[str] | None, level: str = "all") -> frozenset[str] | None:

@@ -15,13 +15,23 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
-from events.streaming import access, frames, stream_kinds
+from events.streaming import access, frames
 from events.streaming.close_codes import FORBIDDEN, NO_SUCH_STREAM, NOT_AUTHENTICATED, RESTARTING, TOO_MANY
 from events.streaming.connections import TooManyConnections, connections
 from events.streaming.frames import BadFrame
 from events.streaming.hub import hub
-from events.streaming.session import Session, TooManySubscriptions
-from events.streaming.viewer import NOT_FOUND, Login
+from events.streaming.requests import (
+    PING,
+    Answered,
+    ControlRequest,
+    PageRequest,
+    StreamRequest,
+    SubscribeRequest,
+    UnsubscribeRequest,
+    refusal,
+)
+from events.streaming.session import Session, TooManyRequests
+from events.streaming.viewer import Login
 from workflow_platform.core.database_threads import in_database
 
 logger = logging.getLogger(__name__)
@@ -88,15 +98,9 @@ class StreamConsumer(AsyncWebsocketConsumer):
             await self.close(TOO_MANY)
             return
         try:
-            if text_data is None:
-                raise BadFrame("Only text frames are accepted.")
-            if len(text_data) > settings.WS_MAX_FRAME_BYTES:
-                raise BadFrame(f"The frame is larger than {settings.WS_MAX_FRAME_BYTES} bytes (WS_MAX_FRAME_BYTES).")
-            await self._do(frames.parse(text_data))
-        except BadFrame as error:
-            await self._refuse(text_data or "", "bad_frame", str(error))
-        except TooManySubscriptions as error:
-            await self._refuse(text_data or "", "too_many", str(error))
+            self.session.request(_request_of(text_data))
+        except TooManyRequests:
+            await self.close(TOO_MANY)
 
     # --- what a session needs of its client -----------------------------------------------------------------------
 
@@ -113,32 +117,6 @@ class StreamConsumer(AsyncWebsocketConsumer):
         """Close the socket."""
         await self.close(code)
 
-    # --- frames ---------------------------------------------------------------------------------------------------
-
-    async def _do(self, frame: Any) -> None:
-        match frame:
-            case frames.Ping():
-                await self.frame({"type": "pong"})
-            case frames.Subscribe():
-                self.session.subscribe(frame.stream, frame.after, frames.requested_types(frame.types, frame.level))
-            case frames.Unsubscribe():
-                self.session.unsubscribe(frame.stream)
-                await self.frame({"type": "unsubscribed", "stream": frame.stream})
-            case frames.Read():
-                if not self.session.request_page(frame.stream, frame.after, frame.limit):
-                    raise BadFrame("`stream`: subscribe to the stream before reading it.")
-            case frames.Control():
-                await self._control(frame)
-
-    async def _control(self, frame: frames.Control) -> None:
-        kind = stream_kinds.kind_of(frame.stream)
-        if kind is None:
-            await self.session.refuse(frame.stream, "not_found", NOT_FOUND)
-            return
-        error = await in_database(kind.control, self.session.viewer, frame.stream, frame.model_dump())
-        if error is not None:
-            await self.session.refuse(frame.stream, error.code, error.detail)
-
     async def _subscribe_to(self, stream: str) -> None:
         if not await in_database(access.visible_streams, self.session.viewer, [stream]):
             await self.close(NO_SUCH_STREAM)
@@ -146,14 +124,6 @@ class StreamConsumer(AsyncWebsocketConsumer):
         after = parse_qs(self.scope["query_string"].decode("latin-1")).get("after", ["0"])[0]
         known = after.removeprefix("-").isdecimal() and len(after) < 19
         self.session.subscribe(stream, int(after) if known else 0, None)
-
-    async def _refuse(self, text: str, code: str, detail: str) -> None:
-        try:
-            frame = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            frame = None
-        stream = frame.get("stream") if isinstance(frame, dict) else None
-        await self.frame({"type": "error", "code": code, "stream": stream, "detail": detail})
 
     async def _send_all(self) -> None:
         try:
@@ -167,3 +137,26 @@ class StreamConsumer(AsyncWebsocketConsumer):
         filled = self._allowance + (now - self._refilled_at) * settings.WS_MESSAGES_PER_SECOND
         self._allowance, self._refilled_at = min(float(settings.WS_MESSAGE_BURST), filled) - 1, now
         return self._allowance >= 0
+
+
+def _request_of(text: str | None) -> StreamRequest:
+    """Return the request that a client's frame makes; for an invalid one, its answer. None stands for binary data."""
+    try:
+        if text is None:
+            raise BadFrame("Only text frames are accepted.")
+        if len(text) > settings.WS_MAX_FRAME_BYTES:
+            raise BadFrame(f"The frame is larger than {settings.WS_MAX_FRAME_BYTES} bytes (WS_MAX_FRAME_BYTES).")
+        match frames.parse(text):
+            case frames.Ping():
+                return PING
+            case frames.Subscribe() as frame:
+                types = frames.requested_types(frame.types, frame.level)
+                return SubscribeRequest(frame.stream, frame.after, types)
+            case frames.Unsubscribe() as frame:
+                return UnsubscribeRequest(frame.stream)
+            case frames.Read() as frame:
+                return PageRequest(frame.stream, frame.after, frame.limit)
+            case frames.Control() as frame:
+                return ControlRequest(frame.stream, frame.model_dump())
+    except BadFrame as error:
+        return Answered(refusal("bad_frame", frames.stream_named_in(text or ""), str(error)))

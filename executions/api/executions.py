@@ -33,6 +33,8 @@ from executions.api.serializers import (
     ExecutionEventsSerializer,
     ExecutionSerializer,
     LogFilterSerializer,
+    NamesQuerySerializer,
+    NamesSerializer,
     NodeRunFilterSerializer,
     NodeRunSerializer,
     OutputFilterSerializer,
@@ -87,6 +89,23 @@ class ExecutionViewSet(ChildrenActions, OverviewActions, RerunActions):
         if groups is None:
             raise Problem(400, "There are too many executions to group. Narrow the time with `since` and `until`.")
         return Response(FailureGroupsSerializer({"groups": groups}).data)
+
+    @extend_schema(parameters=[NamesQuerySerializer], responses={200: NamesSerializer(many=True)})
+    @action(detail=False, methods=["get"], pagination_class=None)
+    def names(self, request: Request) -> Response:
+        """Return the names that events of these executions leave out: of the workflow, and of the nodes by id."""
+        ids = NamesQuerySerializer.of(request).validated_data.get("execution", [])
+        rows = Execution.objects.visible_to(request.user).filter(pk__in=ids).select_related("workflow", "version")
+        return Response(
+            [
+                {
+                    "execution": row.pk,
+                    "workflow_name": row.workflow.name,
+                    "nodes": {each["id"]: each["name"] for each in row.version.nodes},
+                }
+                for row in rows
+            ]
+        )
 
     @extend_schema(responses={200: ExecutionDetailSerializer})
     def retrieve(self, request: Request, pk: str) -> Response:

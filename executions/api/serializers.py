@@ -38,10 +38,8 @@ class _Definition:
         editor_of = self.context.get("editor_of")
         if editor_of is None or workspace in editor_of:
             return data
-        return data | {
-            "nodes": for_viewers(data.get("nodes")),
-            "settings": settings_for_viewers(data.get("settings")),
-        }
+        masks = {"nodes": for_viewers, "settings": settings_for_viewers}
+        return data | {name: mask(data[name]) for name, mask in masks.items() if name in data}
 
 
 class WorkflowSerializer(_Definition, serializers.ModelSerializer[Workflow]):
@@ -56,6 +54,11 @@ class WorkflowSerializer(_Definition, serializers.ModelSerializer[Workflow]):
             "id", "workspace", "name", "description", "active", "version",
             "nodes", "edges", "settings", "created_at", "updated_at",
         ]  # fmt: skip
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        chosen = self.context.get("fields")  # of a list
+        return fields if chosen is None else {name: fields[name] for name in chosen if name in fields}
 
     def to_representation(self, instance: Workflow) -> dict[str, Any]:
         return self.shown(super().to_representation(instance), instance.workspace_id)
@@ -262,6 +265,16 @@ class ExecutionDetailSerializer(ExecutionSerializer):
     @extend_schema_field(RelatedExecutionSerializer(many=True))
     def get_children(self, execution: Execution) -> Any:
         return RelatedExecutionSerializer(relations.children_of(execution), many=True).data
+
+
+class NamesQuerySerializer(QuerySerializer):
+    execution = ManyField(serializers.UUIDField(), help_text="Ids of executions, separated by commas; at most 100.")
+
+
+class NamesSerializer(serializers.Serializer[Any]):
+    execution = serializers.UUIDField()
+    workflow_name = serializers.CharField()
+    nodes = serializers.DictField(child=serializers.CharField(), help_text="The names of the nodes by their ids.")
 
 
 class DigestField(serializers.CharField):

@@ -33,12 +33,14 @@ from executions.api.serializers import (
     WorkflowSerializer,
     WorkflowWriteSerializer,
 )
+from executions.api.static_data import StaticDataSerializer, StaticDataWriteSerializer
 from executions.domain.graph import InvalidGraph
 from executions.models import Execution, Trigger, Workflow
 from executions.nodes.registry import node_types
 from executions.triggers import schedules
 from executions.waits.responses import wait_for_end
 from executions.workflows import definitions
+from executions.workflows import static_data as kept_data
 from executions.workflows.belongings import belongings
 from executions.workflows.url_checks import refused_urls
 from workflow_platform.core.accounts import idempotency
@@ -48,8 +50,11 @@ from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 from workflow_platform.core.accounts.token_scopes import ELSE
 from workflow_platform.core.accounts.views import user_of
 from workflow_platform.core.accounts.workspace_choice import workspace_for
+from workflow_platform.core.api.pagination import chosen_fields
 from workflow_platform.core.api.problems import Problem
 
+GRAPH_FIELDS = frozenset({"nodes", "edges", "settings"})
+"""The fields of a workflow that are large: a list without them does not read them."""
 _ENTITY_TAG = re.compile(r'"?([0-9]{1,9})"?')
 _CHANGES = extend_schema(
     request=WorkflowWriteSerializer,
@@ -122,8 +127,15 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
         return {"editor_of": set(editable.values_list("pk", flat=True))}
 
     def list(self, request: Request) -> Response:
-        page = self.paginate_queryset(self.get_queryset())
-        return self.get_paginated_response(WorkflowSerializer(page, many=True, context=self._mask_context()).data)
+        fields = chosen_fields(request)
+        if fields is not None and not set(fields) <= set(WorkflowSerializer.Meta.fields):
+            fields = None  # the page names what there is
+        rows = self.get_queryset()
+        if fields is not None and not GRAPH_FIELDS.intersection(fields):
+            rows = rows.defer(*(f"latest_version__{name}" for name in GRAPH_FIELDS))
+        context = self._mask_context() | {"fields": fields}
+        serializer = WorkflowSerializer(self.paginate_queryset(rows), many=True, context=context)
+        return self.get_paginated_response(serializer.data)
 
     @extend_schema(
         request=WorkflowWriteSerializer, responses={201: WorkflowSerializer}, parameters=[idempotency.PARAMETER]
@@ -291,6 +303,33 @@ class WorkflowViewSet(viewsets.GenericViewSet[Workflow]):
     def hooks(self, request: Request, pk: str) -> Response:
         """List the URLs of the workflow's webhook triggers."""
         return Response(HookSerializer(hooks.listed(self._workflow(pk)), many=True).data)
+
+    @extend_schema(responses={200: StaticDataSerializer}, filters=False)
+    @action(detail=True, url_path="static-data", pagination_class=None)
+    def static_data(self, request: Request, pk: str) -> Response:
+        """Return the data that code keeps from one execution to the next. It may hold secrets: editors only."""
+        return Response(kept_data.shown(self._workflow(pk, Role.EDITOR)))
+
+    @extend_schema(request=StaticDataWriteSerializer, responses={200: StaticDataSerializer})
+    @static_data.mapping.put
+    def replace_static_data(self, request: Request, pk: str) -> Response:
+        """Replace the static data. A node run that is running writes the fields that it changes afterwards."""
+        workflow = self._workflow(pk, Role.EDITOR)
+        body = StaticDataWriteSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        parts = body.validated_data
+        try:
+            kept_data.replace(workflow, user_of(request), whole=parts.get("global"), nodes=parts.get("nodes"))
+        except kept_data.StaticDataRefused as error:
+            raise ValidationError({error.field: [str(error)]}) from None
+        return Response(kept_data.shown(workflow))
+
+    @extend_schema(responses={204: None})
+    @static_data.mapping.delete
+    def reset_static_data(self, request: Request, pk: str) -> Response:
+        """Delete the static data of the workflow and of its nodes."""
+        kept_data.reset(self._workflow(pk, Role.EDITOR), user_of(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
         request=ExecuteSerializer,

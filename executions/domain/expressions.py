@@ -15,16 +15,27 @@ from typing import Any, Protocol
 import orjson
 import quickjs
 
+from executions.domain.error_texts import DEPTH_ERROR, explained
+from executions.domain.exact_integers import AmbiguousInteger, KnownIntegers, has_large
 from executions.domain.expression_ends import expressions_in
 from executions.domain.expression_errors import ExpressionError as ExpressionError
 from executions.domain.expression_errors import position_in
 from executions.domain.extension_calls import extended
 from executions.domain.items import Items, PackedItems
-from executions.domain.javascript import source
+from executions.domain.javascript import prelude, source
+from executions.domain.node_references import with_node_names
 from executions.domain.pairing import PairingData, uses_pairing
 from executions.domain.passed_on import passed_on
 from executions.domain.plain_paths import NOT_PLAIN
-from executions.domain.words import LOADER, MISSING, Words, asks_about_nodes, may_give_promise, without_escapes
+from executions.domain.words import (
+    LOADER,
+    MISSING,
+    Words,
+    asks_about_nodes,
+    may_give_promise,
+    names_lists,
+    without_escapes,
+)
 from workflow_platform.core import exact_json
 from workflow_platform.core.sandbox import javascript
 
@@ -37,7 +48,9 @@ OUT_OF_TIME = "!InternalError: interrupted"
 LOADING_SECONDS = 0.05
 """The CPU seconds for loading words that are not counted against a budget."""
 
-PRELUDE = source("prelude")
+PRELUDE = prelude()
+ITEM_LISTS = source("item_lists")
+"""The script of `$("X")`, `$input`, `$node` and `$items`."""
 
 # For the worker's process. In a sandbox process the kernel stops endless code, and authors see line numbers in stacks.
 _ENGINE_ERRORS = source("engine_errors")
@@ -53,8 +66,8 @@ class ExpressionScope:
     workflow: dict[str, Any] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
     surroundings: dict[str, Any] = field(default_factory=dict)
-    """`timezone`, and `about`: what `$runIndex`, `$prevNode`, `$("X").isExecuted` and others are, or a function that
-    returns it for a source."""
+    """`timezone`; `about`: what `$runIndex`, `$prevNode`, `$("X").isExecuted` and others are, or a function that
+    returns it for a source; `names`: the ids and names of the workflow's nodes, for errors."""
     pairings: Mapping[str, Callable[[], PairingData]] = field(default_factory=dict)
     """By node: its items that `items` came from."""
 
@@ -79,6 +92,18 @@ class ExpressionScope:
             return {}
         text = without_escapes(source)
         return {name: pairing() for name, pairing in self.pairings.items() if name in text}
+
+
+LINES_BEFORE = 1
+"""The lines that `__function` puts before an expression."""
+
+
+def _shortened(shown: str) -> str:
+    return shown if len(shown) <= 200 else shown[:200] + "…"
+
+
+def _json_of(value: Any) -> str:
+    return (value.text() if isinstance(value, PackedItems) else orjson.dumps(value)).decode()
 
 
 def first_line(error: BaseException | str) -> str:
@@ -141,7 +166,10 @@ class Evaluator:
         self._memory_limit = min(memory_limit, budget.memory_bytes) if budget else memory_limit
         self._budget = budget
         self._context: quickjs.Context | None = None
+        self._has_lists = False
         self._known: set[str] = set()
+        self._integers: tuple[int, KnownIntegers] | None = None
+        """The number of nodes whose outputs were read, and the integers of what was read."""
         self._paired: set[str] = set()
         self._functions: dict[str, Any] = {}
         self._asked = ""
@@ -213,17 +241,33 @@ class Evaluator:
                 text = self._settled(str(function(item_index)))
             if text.startswith("!"):
                 raise self._failure(text[1:], shown, source)
-            return exact_json.read(text)
+            value = exact_json.read(text)
+            return self._exact(value, source, item_index) if has_large(text) else value
         except quickjs.JSException as error:
             raise self._failure(str(error), shown, source) from None
         except MemoryError:
             raise self._failure("out of memory", shown) from None
+        except AmbiguousInteger as error:
+            raise ExpressionError(f"{_shortened(shown)}: {error}.") from None
         except UnicodeDecodeError:
             raise ExpressionError(f"{shown}: the error has a text that is not Unicode.") from None
         except (exact_json.NotJson, TypeError) as error:
-            raise ExpressionError(f"{shown}: the result is not a JSON value ({error}).") from None
+            too_deep = str(error).startswith("depth limit")
+            problem = DEPTH_ERROR if too_deep else f"the result is not a JSON value ({error})"
+            raise ExpressionError(f"{_shortened(shown)}: {problem}.") from None
         finally:
             self._spend(cpu_seconds=time.thread_time() - began)
+
+    def _exact(self, value: Any, source: str, item_index: int) -> Any:
+        """Return the value, with the integers beyond 2^53 that JavaScript only passed on. Raises AmbiguousInteger."""
+        items = self.scope.items
+        item = items[item_index] if item_index < len(items) else None
+        if not names_lists(source):
+            return KnownIntegers(map(_json_of, [item, self.scope.vars])).restored(value, item)
+        if self._integers is None or self._integers[0] != len(self._known):
+            given = [items, self.scope.vars, *(self.scope.nodes[name]() for name in self._known)]
+            self._integers = len(self._known), KnownIntegers(map(_json_of, given))
+        return self._integers[1].restored(value, item)
 
     def _settled(self, text: str) -> str:
         """Return what came of a promise if `text` says that there is one; else the text."""
@@ -237,7 +281,7 @@ class Evaluator:
         return text
 
     def _forget_context(self) -> None:
-        self._context, self._loader, self._asked = None, None, ""
+        self._context, self._loader, self._asked, self._has_lists = None, None, "", False
         self._words = Words(self.scope.surroundings.get("timezone") or "UTC")
         self._known.clear()
         self._paired.clear()
@@ -261,10 +305,11 @@ class Evaluator:
 
     def _failure(self, error: str, shown: str, source: str = "") -> Exception:
         """Return the exception for an error of QuickJS, whose stack says where in `source` it happened."""
-        shown = shown if len(shown) <= 200 else shown[:200] + "…"
-        message = first_line(error)
+        shown, message = _shortened(shown), first_line(error)
         timed_out = "interrupted" in message
         if not timed_out and "out of memory" not in message and message not in {"null", ""}:
+            message = explained(error, extended(source), LINES_BEFORE) if source else message
+            message = with_node_names(message, self.scope.surroundings.get("names"))
             return ExpressionError(f"{shown}: {message}", "", *position_in(error, source))
         if self._budget is not None:
             return BudgetExceeded(BudgetExceeded.__doc__)
@@ -277,6 +322,9 @@ class Evaluator:
         The time limit restarts with each call. An error, here or from the function, is a text that begins with "!".
         """
         context = self._ensure_context()
+        if not self._has_lists and names_lists(source):
+            self._has_lists = True
+            context.eval(ITEM_LISTS)
         if asks_about_nodes(source):
             self._asked += source
             self._assign("__about", self.scope.surroundings_in(self._asked).get("about", {"nodes": {}}))
@@ -346,11 +394,11 @@ class Evaluator:
 
     def _assign(self, name: str, value: Any) -> None:
         assert self._context is not None
-        text = value.text() if isinstance(value, PackedItems) else orjson.dumps(value)
+        text = _json_of(value)
         self._spend(bytes=len(text))
         try:
             # Parsed as JSON and not as source: ten times faster, and `__proto__` is an ordinary field.
-            self._context.set(name, self._context.parse_json(text.decode()))
+            self._context.set(name, self._context.parse_json(text))
         except (quickjs.JSException, MemoryError) as error:
             if self._budget is not None:
                 raise BudgetExceeded(BudgetExceeded.__doc__) from None

@@ -61,6 +61,15 @@ def extended(source: str) -> str:
     return _Rewriting(source, tokens).result()
 
 
+def receiver_of(source: str, tokens: list[Token], at: int) -> str:
+    """Return the source of the value whose property is read by the dot or bracket at a token; empty if unknown."""
+    rewriting = _Rewriting(source, tokens)
+    optional = rewriting.is_optional(at)
+    last = at - (2 if optional else 1)
+    first = rewriting.receiver(last)[0] if last >= 0 else None
+    return "" if first is None else source[tokens[first].begin : tokens[last].end]
+
+
 class _Rewriting:
     """The edits of one expression."""
 
@@ -107,9 +116,9 @@ class _Rewriting:
     def _call(self, at: int) -> None:
         """Rewrite the call of the method whose name is token `at`."""
         dot = at - 1
-        optional = self._is_optional(dot)
+        optional = self.is_optional(dot)
         last = dot - 2 if optional else dot - 1
-        first, chained = self._receiver(last)
+        first, chained = self.receiver(last)
         if first is None:
             return
         receiver = self._source[self._tokens[first].begin : self._tokens[last].end]
@@ -127,10 +136,11 @@ class _Rewriting:
         elif optional and self._kind(after) == "[":
             self._inserted.setdefault(self._tokens[after].begin, "?.")
 
-    def _is_optional(self, dot: int) -> bool:
+    def is_optional(self, dot: int) -> bool:
+        """Return whether a dot is that of `?.`."""
         return self._kind(dot - 1) == "?" and self._tokens[dot - 1].end == self._tokens[dot].begin
 
-    def _receiver(self, at: int) -> tuple[int | None, bool]:
+    def receiver(self, at: int) -> tuple[int | None, bool]:
         """Return the first token of the operand that ends with token `at`, and whether `?.` is in its chain."""
         chained = False
         while True:
@@ -139,7 +149,7 @@ class _Rewriting:
                 if self._tokens[at].kind != "{" and self._ends_operand(at - 1):
                     at -= 1
                     continue
-                if self._is_optional(at - 1) and self._kind(at - 1) == ".":  # a?.[0] and f?.()
+                if self.is_optional(at - 1) and self._kind(at - 1) == ".":  # a?.[0] and f?.()
                     at, chained = at - 3, True
                     continue
             elif self._kind(at) not in ("word", "string", "regex", "template"):
@@ -147,7 +157,7 @@ class _Rewriting:
             elif self._kind(at - 1) == "regex" and self._tokens[at - 1].end == self._tokens[at].begin:
                 at -= 1  # the word is the flags
             if self._kind(at - 1) == "." and self._kind(at - 2) != ".":
-                optional = self._is_optional(at - 1)
+                optional = self.is_optional(at - 1)
                 chained = chained or optional
                 before = at - 3 if optional else at - 2
                 if not self._ends_operand(before):

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from executions.domain.components import Components
+from executions.domain.node_references import named_in_code, named_in_template, unknown_node
 from workflow_platform.core.backoff import exponential, shortened
 from workflow_platform.core.validation import field_errors
 
@@ -18,6 +19,8 @@ OnError = Literal["stop", "continue", "route"]
 ERROR_OUTPUT = "error"
 NAMES_LISTED = 20
 """How many outputs or inputs a problem lists; a node may have thousands."""
+MOST_SCANNED = 1_000_000
+"""How many characters of a workflow's JavaScript are searched for the names of nodes, to bound the time of a save."""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -202,6 +205,11 @@ class Graph:
         return {node_id: place for place, node_id in enumerate(self.nodes)}
 
     @cached_property
+    def names(self) -> frozenset[str]:
+        """Return the ids and names of all nodes."""
+        return frozenset(self.nodes).union(node.label for node in self.nodes.values())
+
+    @cached_property
     def components(self) -> Components:
         """Return the strongly connected components of the graph."""
         return Components({node_id: [edge.target for edge in edges] for node_id, edges in self._from.items()})
@@ -286,8 +294,23 @@ def validate(
         for path, text in strings_in(node.parameters, "parameters"):
             if (problem := check_syntax(text)) is not None:
                 problems.append(GraphProblem(node.id, None, path, "expression", problem))
-    problems += _edge_problems(graph, node_types)
+    problems += [*_reference_problems(graph), *_edge_problems(graph, node_types)]
     return [*problems, *_reach_problems(graph, node_types)]
+
+
+def _reference_problems(graph: Graph) -> Iterable[GraphProblem]:
+    """Yield a problem for each node that an expression or code names, as in `$("X")`, and that does not exist."""
+    room = MOST_SCANNED
+    for node in graph.nodes.values():
+        named_in: Callable[[str], list[str]] = named_in_template
+        texts = list(strings_in(node.parameters, "parameters"))
+        if node.type == "code" and isinstance(code := node.parameters.get("code"), str):
+            texts, named_in = [("parameters.code", code)], named_in_code
+        for path, text in texts:
+            room -= len(text)
+            for name in dict.fromkeys(named_in(text) if room >= 0 else []):
+                if (problem := unknown_node(name, graph.names)) is not None:
+                    yield GraphProblem(node.id, None, path, "unknown_node", problem)
 
 
 def _edge_problems(graph: Graph, node_types: Mapping[str, Any]) -> Iterable[GraphProblem]:

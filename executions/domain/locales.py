@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any, Final
 
+from executions.domain.locale_words import words_of
+
 DEFAULT: Final = "en-US"
 _LENGTHS = ("full", "long", "medium", "short")
 _TWO_GROUPING_DIGITS = frozenset({"bg", "es", "et", "it", "lv", "pl"})
@@ -29,6 +31,13 @@ def locale_script(tag: str) -> str:
     wish = _CALENDAR_WISH.search(tag)
     data = _data_of(_identifier(tag), wish[1].lower() if wish else None)
     return f"(function (kit) {{ kit.addLocale({json.dumps(tag)}, {data or 'null'}); }})"
+
+
+def locale_words_script(tag: str) -> str:
+    """Return a script that adds the words of a locale (`locale_words`) to the locale, which must be added before."""
+    identifier = _identifier(tag)
+    words = "null" if identifier is None else words_of(identifier)
+    return f"(function (kit) {{ kit.addLocaleWords({json.dumps(tag)}, {words}); }})"
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 from executions.domain.items import Item
 
 _BY_FUNCTION = re.compile(r"\b(?:first|last)\s*\(\s*\)\s*\??\s*\.\s*json\b")
-_WORDS = re.compile(r"""\bitem(?:Matching)?\b|\$node\b|\.\s*json\b|\[\s*["'`]json\b""")
+_WORDS = re.compile(r"""\bitem(?:Matching)?\b|\$node\b|\.\s*(?:json|binary)\b|\[\s*["'`](?:json|binary)\b""")
 
 
 def uses_pairing(source: str) -> bool:

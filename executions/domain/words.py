@@ -13,7 +13,7 @@ from typing import Final
 
 from executions.domain.extension_calls import METHODS
 from executions.domain.javascript import source
-from executions.domain.locales import DEFAULT, is_locale, locale_script
+from executions.domain.locales import DEFAULT, is_locale, locale_script, locale_words_script
 from executions.domain.time_zones import zone_names, zone_script
 
 MOST_NAMED: Final = 50
@@ -62,8 +62,13 @@ _GROUPS: Final[dict[str, _Group]] = {
     "hashes": _Group(_methods("hashes"), ("hashes",), ("text_methods",)),
     "helpers": _Group(re.compile(r"\$(?:if|ifEmpty|min|max|not|average)\b|\b(?:numberList|zip)\("), ("helper_words",)),
     "nodes": _Group(
-        re.compile(r"\$(?:runIndex|prevNode|parameter|nodeVersion|nodeId)\b|\.(?:isExecuted|params)\b"), ("node_words",)
+        re.compile(
+            r"\$(?:runIndex|prevNode|parameter|nodeVersion|nodeId)\b|\.(?:isExecuted|params|parameter|context|runIndex)\b"
+        ),
+        ("node_words",),
     ),
+    "files": _Group(re.compile(r"\bbinary\b"), ("file_words",)),
+    "old_words": _Group(re.compile(r"\$(?:data|position|executionId|resumeWebhookUrl|mode)\b"), ("old_words",)),
     "urls": _Group(re.compile(r"\bURL(?:SearchParams)?\b"), ("url_words",), ("bytes",)),
     "locale_numbers": _Group(
         re.compile(r"\bIntl\b|\btoLocaleString\b|\blocaleCompare\b|\bsetLocale\b|\blocale\s*:"), ("locale_numbers",)
@@ -73,14 +78,32 @@ _GROUPS: Final[dict[str, _Group]] = {
         ("locale_dates",),
         ("dates", "locale_numbers"),
     ),
+    "locale_words": _Group(
+        re.compile(
+            r"\bIntl\.(?:PluralRules|ListFormat|RelativeTimeFormat)\b|[\"'`](?:compact|unit)[\"'`]|\bcompactDisplay\b"
+            r"|\bcurrencyDisplay\b"
+        ),
+        ("locale_words",),
+        ("locale_numbers",),
+    ),
     "locale_order": _Group(re.compile(r"\blocaleCompare\b|\bCollator\b"), ("locale_order",), ("locale_numbers",)),
     "number_format": _Group(re.compile(r',"format",'), ("number_format",), ("extension_calls", "locale_numbers")),
     "promises": _Group(re.compile(r"\b(?:Promise|async|import)\b"), ("promise_words",)),
-    "code": _Group(re.compile(r"(?<![.\w$])items?\b"), ("code_words",)),
+    "code": _Group(re.compile(r"(?:(?<![.\w$])|(?<=\.\.\.))items?\b"), ("code_words",)),
     "static_data": _Group(re.compile(r"\$getWorkflowStaticData\b"), ("static_words",)),
-    "absent": _Group(re.compile(r"\b(?:setTimeout|setInterval|setImmediate|fetch|require)\s*\("), ("absent_words",)),
+    "absent": _Group(
+        re.compile(
+            r"\b(?:setTimeout|setInterval|setImmediate|fetch|require)\s*\(|(?<![.\w$])crypto\s*\."
+            r"|\$(?:env|secrets|pageCount|response|request|webhookId|agentInfo|self|fromAI|getPairedItem|evaluateExpression)\b"
+            r"|\$item\s*\("
+        ),
+        ("absent_words",),
+    ),
     "jmespath": _Group(re.compile(r"\$jmes[pP]ath\b"), ("jmespath",)),
 }
+_IN_WORDS = re.compile(r"\bto(?:Human|Relative\w*)\b")
+"""With a locale, these need its words."""
+_LISTS = re.compile(r"\$(?![\w{$])|\$(?:node|items|input)\b")
 _NAME = re.compile(r"""["'`]([A-Za-z]\w*(?:/[\w+-]+){0,2})["'`]""")
 _LOCALE = re.compile(
     r"""["'`]([a-z]{2,3}-[A-Za-z]{2,4}(?:-[A-Za-z]{2})?)["'`]"""
@@ -98,6 +121,11 @@ def without_escapes(source: str) -> str:
 def _unescaped(match: re.Match[str]) -> str:
     code = match[1] or match[2] or match[3]
     return chr(min(int(code, 16), 0x10FFFF)) if code else match[4]
+
+
+def names_lists(source: str) -> bool:
+    """Return whether a source needs the script of `$("X")`, `$input`, `$node` and `$items`."""
+    return _LISTS.search(source) is not None or any(_GROUPS[name].words.search(source) for name in ("nodes", "files"))
 
 
 def asks_about_nodes(source: str) -> bool:
@@ -124,6 +152,8 @@ def uses_static_data(code: str) -> bool:
 def groups_in(text: str) -> tuple[str, ...]:
     """Return the groups of scripts that a source needs, in the order in which they are loaded."""
     found = {name for name, group in _GROUPS.items() if group.words.search(text)}
+    if "locale_dates" in found and _IN_WORDS.search(text) is not None:
+        found.add("locale_words")
     while more := {needed for name in found for needed in _GROUPS[name].needs} - found:
         found |= more
     return tuple(name for name in _GROUPS if name in found)
@@ -154,13 +184,16 @@ class Words:
         self._loaded = set[str]() if for_code else {"code"}
         self._zones, self._locales = set[str](), set[str]()
 
-    def needed_by(self, text: str) -> list[str]:
-        """Return the scripts to run before `text`, and count them as loaded."""
-        scripts = list[str]()
-        for group in groups_in(text):
+    def needed_by(self, text: str, *, has_files: bool = False) -> list[str]:
+        """Return the scripts to run before `text`, and count them as loaded. `has_files`: the items have files, which
+        `{...item}` copies."""
+        scripts, groups = list[str](), groups_in(text)
+        for group in (*groups, "files") if has_files else groups:
             if group not in self._loaded:
                 self._loaded.add(group)
                 scripts += scripts_of(group)
+                if group == "locale_words":
+                    scripts += [locale_words_script(tag) for tag in sorted(self._locales)]
                 if group == "dates":
                     scripts += [*self.zones([self._timezone]), _default_zone(self._timezone)]
                 if group == "locale_numbers":
@@ -181,7 +214,8 @@ class Words:
         """Return the scripts that add locales that are not there yet. Tags without data are unknown locales."""
         added = [tag for tag in dict.fromkeys(tags) if tag not in self._locales][: MOST_LOCALES - len(self._locales)]
         self._locales.update(added)
-        return [locale_script(tag) for tag in added]
+        words = [locale_words_script(tag) for tag in added] if "locale_words" in self._loaded else []
+        return [*(locale_script(tag) for tag in added), *words]
 
     def missing(self, report: str) -> list[str]:
         """Return the scripts that add what an evaluation used and lacked; `report` is the result of `MISSING`."""

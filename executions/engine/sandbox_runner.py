@@ -16,6 +16,7 @@ from executions.domain.errors import ExpressionPlace, NodeError
 from executions.domain.expressions import Budget, BudgetExceeded, Evaluator, ExpressionError, ExpressionScope
 from executions.domain.items import PACKED_BYTES, Items, PackedItems, chunks_of
 from executions.domain.lineage import MAX_ORIGINS
+from executions.domain.node_references import with_node_names
 from executions.nodes.base import NodeContext, NodeResult, NodeType
 from executions.nodes.file_access import FileReader
 from executions.nodes.item_outcomes import ItemError
@@ -68,7 +69,8 @@ def _result(reply: Reply, context: NodeContext[Any]) -> NodeResult:
     if "error" in head:
         place = head.get("place")
         expression = None if place is None else ExpressionPlace(**place)
-        raise NodeError(head["error"], retryable=head["retryable"], expression=expression)
+        names = context.evaluator.scope.surroundings.get("names")
+        raise NodeError(with_node_names(head["error"], names), retryable=head["retryable"], expression=expression)
     if "bug" in head:
         logger.error(
             "node %s raised an unexpected error in a sandbox process; its attempt fails:\n%s",
@@ -121,7 +123,8 @@ class FallbackEvaluator:
         reply = orjson.loads(self._replies[item_index])
         if "error" in reply:
             place = reply["place"]
-            error = ExpressionError(reply["error"], place["source"], place["line"], place["column"])
+            message = with_node_names(reply["error"], self.scope.surroundings.get("names"))
+            error = ExpressionError(message, place["source"], place["line"], place["column"])
             error.path = place["path"]
             raise error
         return reply["value"]

@@ -13,7 +13,11 @@ from executions.engine.flow import Ready
 
 def of_node_run(definition: Definition, ready: Ready, executed: Collection[str]) -> dict[str, Any]:
     """Return the `surroundings` of an `ExpressionScope`. `executed` are the ids of the nodes that have an output."""
-    return {"timezone": definition.timezone, "about": partial(_about, definition, ready, executed)}
+    return {
+        "timezone": definition.timezone,
+        "about": partial(_about, definition, ready, executed),
+        "names": definition.graph.names,
+    }
 
 
 def _about(definition: Definition, ready: Ready, executed: Collection[str], source: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field
 
+from executions.domain.binaries import BINARY
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
 from executions.domain.lineage import of_all
@@ -150,7 +151,7 @@ def _typed(value: str) -> Any:
 
 def write(items: Items, parameters: CsvParameters) -> str:
     """Return the items as CSV text. Null and missing values are empty, objects and lists JSON. Raises NodeError."""
-    columns = parameters.columns or list(dict.fromkeys(name for item in items for name in item))
+    columns = parameters.columns or list(dict.fromkeys(name for item in items for name in item if name != BINARY))
     if len(columns) > MAX_COLUMNS or len(items) > MAX_ROWS:
         raise NodeError(
             f"The table has {len(columns)} columns and {len(items)} rows;"

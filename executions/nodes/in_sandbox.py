@@ -85,7 +85,7 @@ def _encoded(result: NodeResult, lineage_bytes: int) -> tuple[dict[str, Any], li
 
 def resolve(parts: list[bytes]) -> list[bytes]:
     """Evaluate the expressions of a value for a range of items, up to the first that fails. Returns one JSON text per
-    item: `{"value": …}` or `{"error": …}`."""
+    item: `{"value": …}` or `{"error": …, "path": …}`."""
     request = _Request(parts)
     evaluator = Evaluator(request.scope())
     answers = list[bytes]()

@@ -8,6 +8,7 @@ from typing import Any
 import re2  # linear time for every pattern: no catastrophic backtracking
 from pydantic import Field
 
+from executions.domain.binaries import BINARY, keeping_files
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
 from executions.nodes.base import ItemNodeType, NodeContext, Parameters
@@ -59,7 +60,11 @@ class RenameKeys(ItemNodeType[RenameKeysParameters]):
     def run_item(self, context: NodeContext[RenameKeysParameters], index: int, item: Item) -> dict[str, Items]:
         renaming: _Renaming = context.shared
         try:
-            return {"main": [renaming.renamed(item, "")]}
+            if BINARY not in item:
+                return {"main": [renaming.renamed(item, "")]}
+            # Files stay where nodes look for them.
+            fields = {name: value for name, value in item.items() if name != BINARY}
+            return {"main": [keeping_files(renaming.renamed(fields, ""), item)]}
         except NodeError as error:
             raise NodeError(f"{error} (item {index}).") from None
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from executions.domain.binaries import BINARY
 from executions.domain.errors import NodeError
 from executions.domain.items import Item, Items
 from executions.nodes.base import ItemNodeType, NodeContext, Parameters
@@ -91,7 +92,7 @@ def _fields(parameters: SplitOutParameters) -> list[SplitField]:
 
 
 def _split(item: Item, fields: list[SplitField], keep_other_fields: bool) -> list[Item]:
-    lists = [_elements(read(item, each.field)) for each in fields]
+    lists = [_elements(read(item, each.field), each) for each in fields]
     single = fields[0] if len(fields) == 1 and not fields[0].into and not keep_other_fields else None
     rest = item if keep_other_fields else {}
     for each in fields:
@@ -104,7 +105,9 @@ def _split(item: Item, fields: list[SplitField], keep_other_fields: bool) -> lis
             continue
         out = rest
         for each, value in zip(fields, values, strict=True):
-            if value is MISSING:
+            if each.field == BINARY and not each.into:
+                out = without(out, BINARY) if value is MISSING else {**out, **value}
+            elif value is MISSING:
                 out = without(out, each.field)
             elif each.field in item and not each.into:
                 out = {**out, each.field: value}  # a name with a dot, and no path
@@ -114,9 +117,11 @@ def _split(item: Item, fields: list[SplitField], keep_other_fields: bool) -> lis
     return made
 
 
-def _elements(value: Any) -> Sequence[Any]:
+def _elements(value: Any, field: SplitField) -> Sequence[Any]:
     if value is MISSING:
         return []
     if isinstance(value, dict):
+        if field.field == BINARY and not field.into:  # each new item has one of the files
+            return [{BINARY: {key: file}} for key, file in value.items()]
         return list(value.values())
     return value if isinstance(value, list) else [value]

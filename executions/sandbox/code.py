@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 import orjson
 
+from executions.domain.error_texts import DEPTH_ERROR
 from executions.domain.expressions import ExpressionScope
 from executions.domain.items import Items, PackedItems, fragment
 from executions.domain.lineage import MAX_ORIGINS, Lineage, Origins
+from executions.domain.node_references import with_node_names
 from executions.domain.words import STATIC_DATA
 from executions.sandbox.code_items import items_of, origins_of
 from workflow_platform.core import exact_json
@@ -143,8 +145,10 @@ def _read(result: CodeResult, reply: Reply, call: CodeCall) -> None:
     state = orjson.loads(head)
     result.logs = [(level, message) for level, message in state["logs"]]
     result.dropped = state["dropped"]
+    names = call.scope.surroundings.get("names")
     result.failures = [
-        (item, f"{error} ({f'line {line}, ' if line else ''}item {item})") for item, error, line in state["failures"]
+        (item, f"{with_node_names(error, names)} ({f'line {line}, ' if line else ''}item {item})")
+        for item, error, line in state["failures"]
     ]
     if state["kind"]:
         result.error = _error_message(state, call)
@@ -157,7 +161,8 @@ def _read(result: CodeResult, reply: Reply, call: CodeCall) -> None:
     try:
         result.value = exact_json.read(parts[0])
     except exact_json.NotJson as error:
-        result.error = f"The code returned a value that is not JSON: {error}."
+        problem = DEPTH_ERROR if str(error).startswith("depth limit") else str(error)
+        result.error = f"The code returned a value that is not JSON: {problem}."
 
 
 def _error_message(state: dict[str, Any], call: CodeCall) -> str:
@@ -175,4 +180,4 @@ def _error_message(state: dict[str, Any], call: CodeCall) -> str:
         case "items":
             return str(state["error"])
         case _:
-            return f"{state['error']}{where}"
+            return f"{with_node_names(str(state['error']), call.scope.surroundings.get('names'))}{where}"

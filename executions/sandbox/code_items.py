@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from executions.domain.binaries import BINARY, file_in
 from executions.domain.items import Item
 from executions.domain.lineage import Origin, Origins, compact
 
 ENVELOPE = frozenset({"json", "pairedItem", "binary"})
 """The fields of an item with an envelope; the item is what `json` holds."""
+_NAMES = {"fileName": "name", "mimeType": "media_type", "fileSize": "size", "id": "reference"}
+"""n8n's names of the fields of a file, and ours."""
 
 
 class NotItems(Exception):
@@ -17,16 +20,52 @@ class NotItems(Exception):
 
 
 def items_of(value: Any) -> list[Item]:
-    """Return the items that code returned, each a plain object or `{json: {…}, pairedItem?}`. Raises NotItems."""
+    """Return the items that code returned, each a plain object or `{json: {…}, binary?, pairedItem?}`. Raises
+    NotItems."""
     if not isinstance(value, list):
-        raise NotItems("The code must return a list of items in mode `all`.")
+        raise NotItems(f"The code must return a list of items in mode `all`, not {_kind(value)}.")
     return [_item(each, index) for index, each in enumerate(value)]
 
 
 def _item(value: Any, index: int) -> Item:
     if not isinstance(value, dict):
-        raise NotItems(f"The code returned {type(value).__name__} as item {index}; an item must be an object.")
-    return value["json"] if _has_envelope(value) else value
+        raise NotItems(f"The code returned {_kind(value)} as item {index}; an item must be an object.")
+    if not _has_envelope(value):
+        return value
+    item: Item = value["json"]
+    binary = value.get("binary")
+    return item if binary is None else _with_binary(item, binary, index)
+
+
+def _with_binary(item: Item, binary: Any, index: int) -> Item:
+    """Return an item with the files of `binary`, which may use n8n's names, in place of its own. Raises NotItems."""
+    if not isinstance(binary, dict):
+        raise NotItems(f"`binary` of item {index} is {_kind(binary)}; it must be an object of files by key.")
+    files = {key: _file(entry, key, index) for key, entry in binary.items()}
+    rest = {name: inner for name, inner in item.items() if name != BINARY}
+    return rest | {BINARY: files} if files else rest
+
+
+def _file(entry: Any, key: str, index: int) -> dict[str, Any]:
+    place = f"binary.{key[:100]} of item {index}"
+    if not isinstance(entry, dict):
+        raise NotItems(f"{place} is {_kind(entry)}; it must be a file of an input item.")
+    named = entry | {ours: entry[theirs] for theirs, ours in _NAMES.items() if theirs in entry}
+    if (file := file_in(named)) is None:
+        raise NotItems(
+            f"{place} has no reference to a file. Code can pass on files of its items, and cannot make files: return"
+            " the content as a field, and use the node files (convert)."
+        )
+    return file.as_json()
+
+
+def _kind(value: Any) -> str:
+    """Return the JSON type of a value in words."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, dict):
+        return "an object"
+    return "a list" if isinstance(value, list) else "a text" if isinstance(value, str) else "a number"
 
 
 def _has_envelope(value: Any) -> bool:

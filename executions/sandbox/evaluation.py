@@ -13,7 +13,9 @@ from typing import Any, Literal
 import orjson
 import quickjs
 
-from executions.domain.expressions import PENDING, PRELUDE, STACK_LIMIT_BYTES, first_line, settled
+from executions.domain.error_texts import explained
+from executions.domain.exact_integers import AmbiguousInteger, KnownIntegers, has_large
+from executions.domain.expressions import ITEM_LISTS, PENDING, PRELUDE, STACK_LIMIT_BYTES, first_line, settled
 from executions.domain.items import PACKED_BYTES, Item, NotStorable, chunks_of, sample_of
 from executions.domain.javascript import source
 from executions.domain.lineage import MAX_ORIGINS, Origins, limited
@@ -109,7 +111,7 @@ class Evaluation:
         self._context = javascript.context(
             seconds=_STATE_SECONDS, memory_bytes=_SPARE_BYTES, stack_bytes=STACK_LIMIT_BYTES
         )
-        self._context.eval(PRELUDE)
+        self._context.eval(PRELUDE + ITEM_LISTS)
         self._context.eval(_DRIVER)(LOG_LINES, LOG_CHARACTERS)
         self._run, self._state = self._context.get("__run"), self._context.get("__state")
         self._result = self._context.get("__result")
@@ -146,11 +148,14 @@ class Evaluation:
         except UnicodeDecodeError:
             outcome.kind, outcome.error = "code", "The code threw a text that is not Unicode"
         self._add_state(outcome, request)
+        if not outcome.kind:
+            _make_exact(outcome, request)
         return outcome
 
     def _load(self, request: Request) -> None:
         words = Words(request.surroundings.get("timezone") or "UTC", for_code=True)
-        if scripts := words.needed_by(request.code) + request.further(words):
+        has_files = '"$binary"' in request.words["__items"]
+        if scripts := words.needed_by(request.code, has_files=has_files) + request.further(words):
             load = self._context.eval(LOADER)
             if request.looks_for_locales:
                 load(LOOK_FOR_LOCALES)
@@ -190,7 +195,7 @@ class Evaluation:
         elif message == "InternalError: out of memory" or message in {"null", ""}:
             outcome.kind = "memory"
         else:
-            outcome.kind, outcome.error = "code", message[:ERROR_CHARACTERS]
+            outcome.kind, outcome.error = "code", _explained(error, request.code)
         outcome.line = _line(error, request.code)
 
     def _add_state(self, outcome: EvaluationOutcome, request: Request) -> None:
@@ -203,7 +208,7 @@ class Evaluation:
             outcome.dropped, outcome.item = int(state["dropped"]), int(state["item"])
             outcome.origins = [each if type(each) is int else None for each in state["origins"][:MAX_ORIGINS]]
             outcome.failures = [
-                (int(item), first_line(text) or "The item failed.", _line(text, request.code))
+                (int(item), _explained(text, request.code) or "The item failed.", _line(text, request.code))
                 for item, text in state["failures"][: max(0, request.each)]
             ]
         except (quickjs.JSException, MemoryError, ValueError, TypeError, KeyError):
@@ -288,10 +293,29 @@ def _request(parts: list[bytes]) -> Request:
     )
 
 
+def _make_exact(outcome: EvaluationOutcome, request: Request) -> None:
+    """Restore the integers beyond 2^53 that the code only passed on."""
+    static = exact_json.write(outcome.static_data).decode() if outcome.static_data else ""
+    if not (has_large(outcome.text) or has_large(static)):
+        return
+    known = KnownIntegers([*request.words.values(), *request.nodes.values()])
+    try:
+        outcome.text = known.restored_items(outcome.text, request.words["__items"], outcome.origins)
+        outcome.static_data = known.restored(outcome.static_data)
+    except AmbiguousInteger as error:
+        outcome.kind, outcome.error = "items", f"The code cannot return this: {error}."
+
+
 def _log_line(level: str, message: str) -> tuple[str, str]:
     if level not in LEVELS:
         raise ValueError(level)
     return level, message[:LOG_CHARACTERS].replace("\0", "\ufffd")
+
+
+def _explained(error: str, code: str) -> str:
+    """Return the error in one line, with what the code says about it."""
+    begin = "async function () {" if uses_await(code) else "function () {"
+    return explained(error, code, LINES_BEFORE, first_column=len(begin) + 2)[:ERROR_CHARACTERS]
 
 
 def _line(stack: str, code: str) -> int:

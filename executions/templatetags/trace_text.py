@@ -1,11 +1,8 @@
-"""Template filters of the trace page: times and names."""
+"""Template filters of the trace page: names and durations."""
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django import template
-from django.utils import timezone
 
 register = template.Library()
 
@@ -14,14 +11,6 @@ register = template.Library()
 def words(name: str) -> str:
     """Return a name without its underscores."""
     return str(name).replace("_", " ")
-
-
-@register.filter
-def clock(moment: datetime) -> str:
-    """Return the time of day with milliseconds, and the date unless it is today."""
-    local = timezone.localtime(moment)
-    time = f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}"
-    return time if local.date() == timezone.localdate() else f"{local:%b %-d} {time}"
 
 
 @register.filter

@@ -1,11 +1,10 @@
 /** The attempts of a node run and its log lines. */
 import { messageView } from "./exchange_view.js";
+import { momentElement } from "./moments.js";
 import { duration, element, fetchJson, messageOf } from "./page.js";
 import { timeElement } from "./times.js";
 
 /** @import { Attempt, NodeRunAnswer, Run } from "./types.js" */
-
-const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 /**
  * Return when the next attempt begins; null if none is planned.
@@ -58,7 +57,7 @@ function attemptView({ attempt, ended_at, duration_ms, error }, status) {
   if (duration_ms != null) facts.push(duration(duration_ms));
   if (error?.response) facts.push(`response ${error.response.status}`);
   const head = element("p", {}, element("b", {}, `Attempt ${attempt}`), element("span", {}, facts.join(" · ")));
-  if (ended_at) head.append(element("time", { datetime: ended_at }, MOMENT.format(new Date(ended_at))));
+  if (ended_at) head.append(momentElement(ended_at, "second"));
   /** @type {HTMLElement[]} */
   const parts = [head];
   if (error) parts.push(element("pre", {}, error.message));
@@ -98,8 +97,7 @@ export class LogLines {
         `${this.path}logs/?run_index=${this.runIndex}&after=${after}`,
       );
       for (const { time, level, message } of lines) {
-        const at = element("time", { datetime: time, title: new Date(time).toLocaleString() });
-        at.textContent = new Date(time).toLocaleTimeString();
+        const at = momentElement(time, "clock");
         this.#list.append(
           element("li", { "data-level": level }, at, element("b", {}, level), element("span", {}, message)),
         );

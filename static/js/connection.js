@@ -1,5 +1,6 @@
 /** The pill that shows the state of the page's connection, with an explanation as a tooltip. */
-import { byId, element } from "./page.js";
+import { byId } from "./page.js";
+import { session } from "./session.js";
 
 /** @type {Record<string, string>} */
 const STATES = {
@@ -11,7 +12,6 @@ const STATES = {
 };
 /** @type {Record<string, string>} */
 const REASONS = {
-  login: "Your session has ended. Log in here or in another tab; no events are lost.",
   forbidden: "The server rejects connections from this address.",
   not_found: "This page no longer exists, or you no longer have access to it.",
   too_many: "The server has reached its connection limit. Retrying at growing intervals.",
@@ -24,12 +24,17 @@ export function showConnection(connection) {
   const [pill, tip] = [byId("connection"), byId("connection-tip")];
   const show = () => {
     const { state, why } = connection;
-    const next = encodeURIComponent(location.pathname + location.search);
+    if (why === "login") session.expired();
+    if (session.signedOut) return; // the session shows that
     pill.dataset.state = state;
-    pill.replaceChildren(why === "login" ? element("a", { href: `/login/?next=${next}` }, "log in again") : state);
+    pill.replaceChildren(state);
     pill.hidden = false;
     tip.textContent = REASONS[why] ?? STATES[state];
   };
   connection.addEventListener("state", show);
+  session.addEventListener("change", () => {
+    if (!session.signedOut) connection.wake();
+    show();
+  });
   show();
 }

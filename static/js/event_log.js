@@ -1,19 +1,23 @@
 /**
  * The event log: one row per event, which opens to its JSON. It is filtered by level, type and text, and follows new
  * events until the user pauses or scrolls. It holds a part of the stream without gaps, from the first loaded event to
- * the newest. Earlier events are loaded on demand; while it follows, the oldest events are dropped.
+ * the newest. Earlier events are loaded on demand; of those that nobody asked for, the oldest are dropped while it
+ * follows. A filter also searches the server for the events before the first one (`log_search.js`).
  */
-import { clock, colour, kindOf, LIFECYCLE, subject, summary } from "./event_text.js";
+import { colour, kindOf, LIFECYCLE, subject, summary } from "./event_text.js";
 import { jsonView } from "./json_view.js";
-import { element, number, query } from "./page.js";
+import { LogSearch } from "./log_search.js";
+import { momentElement } from "./moments.js";
+import { element, messageOf, number, query } from "./page.js";
 import { RowWindow } from "./row_window.js";
 
 /** @import { Envelope, Page } from "./event_stream.js" */
+/** @import { Search, SearchFilter } from "./log_search.js" */
 
 /**
  * @typedef {object} Source loads events that were not added
  * @property {(before: number, limit: number) => Promise<Page>} earlier
- * @property {() => Promise<Envelope[]>} lifecycle
+ * @property {Search} search searches the server
  * @property {(events: Envelope[]) => void} onComplete called with all events when the first one has been loaded
  *
  * @typedef {object} Parts
@@ -27,16 +31,21 @@ import { RowWindow } from "./row_window.js";
  */
 
 const [KEPT, SLACK] = [20_000, 5000]; // events in memory while it follows
+const MOST = 250_000; // events in memory that the user has loaded
 const [FEW, MANY] = [500, 1000]; // events per page
-const ENOUGH = 20; // matches that end a search for earlier events
+const MOST_NODES = 9; // nodes whose names match, in one search
+const TYPING = 250; // ms after which a text is searched for
 
 export class EventLog {
   /** @type {Envelope[]} */
   #events = [];
   /** @type {Envelope[]} the events that match the filter */
   #matches = [];
-  /** @type {Envelope[] | null} all lifecycle events from the first one on, if that level was selected */
-  #early = null;
+  /** @type {LogSearch | null} while there is a filter: the matches before the first loaded event */
+  #search = null;
+  #typing = 0; // timer
+  #kept = KEPT;
+  #problem = ""; // why loading has stopped
   #filtered = 0; // how many events have been filtered
   #read = 0; // how many matches there were when it stopped following
   #following = true;
@@ -53,14 +62,14 @@ export class EventLog {
     this.rows = new RowWindow(
       parts.list,
       (event) => this.#row(event),
-      () => this.#matches.length && this.#load(FEW),
+      () => this.#matches.length && !this.#search && this.#load(FEW),
       (atEnd) => this.#scrolled(atEnd),
     );
     for (const control of [parts.search, parts.types]) control.addEventListener("input", () => this.#filter());
     parts.level.addEventListener("change", () => this.#filter());
     parts.follow.addEventListener("click", () => this.#toggle());
     const [few, all] = parts.earlier.querySelectorAll("button");
-    few.addEventListener("click", () => this.#load(FEW));
+    few.addEventListener("click", () => this.#search ? this.#search.toggle() : this.#load(FEW));
     all.addEventListener("click", () => this.#load(Infinity));
   }
 
@@ -73,7 +82,7 @@ export class EventLog {
   /** Replace all events. @param {Envelope[]} events */
   replace(events) {
     this.#events = [...events];
-    this.#early = null;
+    this.#kept = KEPT;
     this.#filter();
   }
 
@@ -105,21 +114,55 @@ export class EventLog {
     };
   }
 
-  /** Show the events that match the filter. */
-  async #filter() {
-    const first = this.#first;
-    const early = this.#onlyLifecycle ? this.#early?.filter((event) => event.sequence < first) ?? [] : [];
-    this.#matches = [...early, ...this.#events].filter(this.#matcher());
-    this.#filtered = this.#events.length;
-    this.#read = this.#matches.length;
+  /** The filter has changed: show the events that match it, and search the server for those before. */
+  #filter() {
+    clearTimeout(this.#typing);
+    this.#loading = false;
+    this.#search?.cancel();
+    this.#search = null;
+    const filter = this.#searchFilter();
+    if (filter && this.#first > 1) {
+      const search = new LogSearch(filter, this.#first, this.source.search, () => this.#found(search));
+      this.#search = search;
+      search.state = "searching";
+      this.#typing = setTimeout(() => search.start(), filter.texts.length ? TYPING : 0);
+    }
     this.#following = !this.#paused;
+    this.#match();
     this.rows.reset(this.#matches);
+    this.#read = this.#matches.length;
     this.#update();
-    if (!this.#onlyLifecycle || this.#early || first === 1) return;
-    this.#early = [];
-    const lifecycle = await this.source.lifecycle().catch(() => null);
-    this.#early = lifecycle; // after a failure, the next change of the filter loads them
-    if (lifecycle && this.#onlyLifecycle) await this.#filter();
+  }
+
+  /** Return what the server searches for; null without a filter. @returns {SearchFilter | null} */
+  #searchFilter() {
+    const [kind, text] = [this.parts.types.value, this.parts.search.value.trim()];
+    const kinds = kind ? [kind] : this.#onlyLifecycle ? [...LIFECYCLE] : [];
+    if (!text && !kinds.length) return null;
+    // The rows show the names of nodes, the events have their ids.
+    const named = [...this.names].filter(([, name]) => name.toLowerCase().includes(text.toLowerCase()));
+    return { kinds, texts: text ? [text, ...named.slice(0, MOST_NODES).map(([id]) => JSON.stringify(id))] : [] };
+  }
+
+  /** Collect the events that match, those of the search first. */
+  #match() {
+    const [first, matches] = [this.#first, this.#matcher()];
+    const early = this.#search?.events.filter((event) => event.sequence < first && matches(event)) ?? [];
+    this.#matches = [...early, ...this.#events.filter(matches)];
+    this.#filtered = this.#events.length;
+  }
+
+  /** The search has found events, or has ended. @param {LogSearch} search */
+  #found(search) {
+    if (search !== this.#search) return;
+    this.#offerTypes(search.events);
+    const before = this.#matches.length;
+    this.#match();
+    const found = this.#matches.length - before;
+    this.#read += found;
+    this.rows.prepended(this.#matches, found);
+    if (this.#following) this.rows.showEnd();
+    this.#update();
   }
 
   /** Show the events that were added. */
@@ -129,7 +172,7 @@ export class EventLog {
     for (const event of fresh) this.#matches.push(event);
     if (this.#following) {
       this.rows.items = this.#matches;
-      if (this.#events.length > KEPT + SLACK && !this.#loading) this.#dropOldest();
+      if (this.#events.length > this.#kept + SLACK && !this.#loading) this.#dropOldest();
       this.#read = this.#matches.length;
       if (fresh.length) this.rows.showEnd();
     }
@@ -137,8 +180,9 @@ export class EventLog {
   }
 
   #dropOldest() {
-    this.#events.splice(0, this.#events.length - KEPT);
+    const dropped = this.#events.splice(0, this.#events.length - this.#kept);
     this.#filtered = this.#events.length;
+    if (this.#search) return this.#search.add(dropped.filter(this.#matcher())); // they stay in the list
     const first = this.#first;
     this.#matches = this.#matches.filter((event) => event.sequence >= first);
     this.rows.reset(this.#matches);
@@ -161,12 +205,11 @@ export class EventLog {
     this.#update();
   }
 
-  /** Load earlier events: one page, more pages until some match the filter, or all. A second call stops the first.
-   *  @param {number} limit */
+  /** Load earlier events: one page, or all. A second call stops the first. @param {number} limit */
   async #load(limit) {
     if (this.#loading || this.#first === 1) return void (this.#loading = false);
     this.#loading = true;
-    const before = this.#matches.length;
+    this.#problem = "";
     let complete = false;
     try {
       while (this.#loading && !complete) {
@@ -174,11 +217,10 @@ export class EventLog {
         const page = await this.source.earlier(this.#first, Math.min(limit, MANY));
         complete = page.complete || page.events.length === 0;
         this.#prepend(page.events);
-        const found = this.#matches.length - before;
-        if (limit < Infinity && found >= Math.min(ENOUGH, this.#events.length)) break;
+        if (limit < Infinity) break;
       }
-    } catch {
-      // No connection: the next scroll or click tries again.
+    } catch (error) {
+      this.#problem = messageOf(error); // the next click tries again
     }
     this.#loading = false;
     this.#update();
@@ -189,8 +231,9 @@ export class EventLog {
   #prepend(page) {
     this.#offerTypes(page);
     this.#events = [...page, ...this.#events];
+    this.#kept = Math.min(MOST, Math.max(this.#kept, this.#events.length)); // what was asked for is not dropped
+    if (this.#search) return this.#found(this.#search); // a filter was chosen meanwhile
     this.#filtered += page.length;
-    if (this.#onlyLifecycle && this.#early?.length) return; // they are in the list already
     const fresh = page.filter(this.#matcher());
     this.#matches = [...fresh, ...this.#matches];
     this.#read += fresh.length;
@@ -204,16 +247,25 @@ export class EventLog {
     const total = this.#events.at(-1)?.sequence ?? 0;
     count.textContent = shown === total ? number(shown) : `${number(shown)} of ${number(total)}`;
     const [about, few, all] = /** @type {HTMLCollectionOf<HTMLElement>} */ (earlier.children);
-    earlier.hidden = first === 1 || (this.#onlyLifecycle && Boolean(this.#early?.length));
-    about.textContent = this.#loading ? `Searching before #${number(first)}` : `${number(first - 1)} earlier events`;
-    few.textContent = this.#loading ? "Stop" : "Load more";
-    all.hidden = this.#loading;
+    const search = this.#search;
+    const busy = search ? search.state === "searching" : this.#loading;
+    earlier.hidden = first === 1 || search?.state === "complete";
+    about.textContent = search ? searchText(search) : this.#loadText(first);
+    few.textContent = busy ? "Stop" : search ? "Continue search" : "Load more";
+    all.hidden = busy || search !== null;
     const unread = shown - this.#read;
     follow.setAttribute("aria-pressed", String(!this.#following));
     follow.hidden = this.over && this.#following;
     if (this.#following) follow.textContent = "Stop following";
     else if (unread) follow.textContent = `Follow · ${number(unread)} new`;
     else follow.textContent = this.over ? "Jump to end" : "Follow";
+  }
+
+  /** @param {number} first */
+  #loadText(first) {
+    if (this.#loading) return `Loading the events before #${number(first)}`;
+    const left = `${number(first - 1)} earlier events`;
+    return this.#problem ? `${left}. Loading stopped: ${this.#problem}` : left;
   }
 
   /** @param {Envelope} event */
@@ -225,7 +277,7 @@ export class EventLog {
         "summary",
         {},
         element("span", { class: "sequence" }, String(event.sequence)),
-        element("time", { datetime: event.time, title: event.time }, clock(event.time)),
+        momentElement(event.time, "clock"),
         element("b", {}, kindOf(event)),
         element("span", { class: "about" }, subject(event, this.names)),
         element("span", { class: "words" }, summary(event)),
@@ -234,4 +286,11 @@ export class EventLog {
     details.addEventListener("toggle", () => details.append(jsonView(event)), { once: true });
     return element("li", {}, details);
   }
+}
+
+/** Say how far a search is. @param {LogSearch} search */
+function searchText({ state, reached, before, problem }) {
+  const share = Math.floor((1 - (reached - 1) / (before - 1)) * 100);
+  if (state === "searching") return `Searching ${number(before - 1)} earlier events · ${share}%`;
+  return `Searched back to #${number(reached)}${problem ? `. ${problem}` : ""}`;
 }

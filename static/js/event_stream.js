@@ -80,7 +80,7 @@ export class EventStream extends EventTarget {
   #pings = 0;
   #pong = 0;
   /** @param {Event} event */
-  #onWake = ({ type }) => (type === "online" || !document.hidden) && this.#wake();
+  #onWake = ({ type }) => (type === "online" || !document.hidden) && this.wake();
 
   /** @param {{url?: string, health?: string}} [options] `health`: a URL that responds while the server is up */
   constructor({ url = "/ws/", health = "/healthz" } = {}) {
@@ -126,6 +126,7 @@ export class EventStream extends EventTarget {
   request(subscription) {
     if (!this.open) return;
     subscription.requested = true;
+    subscription.confirmed = false;
     this.send({ type: "subscribe", stream: subscription.stream, after: subscription.cursor, ...subscription.filter });
   }
 
@@ -190,6 +191,7 @@ export class EventStream extends EventTarget {
       this.#attempted = true;
       this.#leaving.clear();
       for (const each of this.#subscriptions.values()) {
+        each.confirmed = false;
         if (!each.ended) this.request(each);
         else if (each.reading) each.readAgain();
       }
@@ -243,8 +245,9 @@ export class EventStream extends EventTarget {
     else this.#lost(0);
   }
 
-  /** The page is visible again, or the network is back: reconnect at once, or check the connection. */
-  #wake() {
+  /** The page is visible again, the network is back, or the user has signed in: reconnect at once, or check the
+   *  connection. */
+  wake() {
     if (this.open) this.#ping(WAKE_TIMEOUT);
     else if (this.why === "login" || (this.#retry && this.why !== "too_many")) this.#reconnect();
   }

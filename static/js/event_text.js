@@ -96,9 +96,3 @@ export function subject({ data: d }, names) {
   const runIndex = d.run_index ?? d.items?.run_index;
   return node ? `${name(node)}${runIndex ? ` #${runIndex + 1}` : ""}` : "";
 }
-
-/** Return the local time of day, to the millisecond. @param {string} time */
-export function clock(time) {
-  const date = new Date(time);
-  return `${date.toLocaleTimeString("en-GB")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
-}

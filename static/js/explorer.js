@@ -5,6 +5,7 @@
 import { showConnection } from "./connection.js";
 import { EventStream } from "./event_stream.js";
 import { EventRows } from "./explorer_rows.js";
+import { momentText, zones } from "./moments.js";
 import {
   buttonById,
   byId,
@@ -20,7 +21,9 @@ import {
   number,
   RequestError,
 } from "./page.js";
+import { showReplays } from "./replays.js";
 import { copyAndTell } from "./toast.js";
+import { workflowNames } from "./workflow_names.js";
 
 /** @import { Envelope } from "./event_stream.js" */
 /** @typedef {{events: Envelope[], next: string, more: boolean, complete: boolean, newest?: string}} Page */
@@ -41,7 +44,7 @@ const workflows = new Map();
 const rows = new EventRows(workflows, choose);
 
 /** What is shown, and the cursors at both ends. */
-let shown = { next: "", newest: "", more: false, count: 0, searching: false };
+let shown = { next: "", newest: "", more: false, count: 0, searching: false, cut: false };
 let generation = 0; // grows with each change of the filters: earlier responses are dropped
 
 // --- the query -----------------------------------------------------------------------------------------------------
@@ -103,7 +106,8 @@ function update() {
   const { count, more, searching } = shown;
   byId("empty").hidden = count > 0 || more || searching;
   if (searching) resultText.textContent = `Searching · ${number(count)} found`;
-  else if (more) resultText.textContent = counted(count, "event");
+  else if (shown.cut) resultText.textContent = `The newest ${counted(count, "event")}. Reload the page for older ones.`;
+  else if (more) resultText.textContent = `${counted(count, "event")} loaded, there are more`;
   else resultText.textContent = count ? `${counted(count, "event")}, no more` : "";
   load.textContent = searching ? "Stop" : count < PAGE ? "Continue search" : "Load more";
   load.hidden = !more && !searching;
@@ -122,6 +126,7 @@ async function loadOlder() {
     while (shown.searching && shown.count - before < PAGE) {
       const limit = String(PAGE - (shown.count - before));
       const page = await read({ order: "newest", limit, ...(shown.next ? { after: shown.next } : {}) });
+      await rows.learnNames(page.events);
       if (mine !== generation) return;
       list.append(...page.events.map((event) => rows.row(event)));
       shown.newest ||= page.newest ?? "";
@@ -154,7 +159,7 @@ function showProblem(error) {
 async function restart() {
   generation += 1;
   const mine = generation;
-  shown = { next: "", newest: "", more: false, count: 0, searching: false };
+  shown = { next: "", newest: "", more: false, count: 0, searching: false, cut: false };
   byId("problem").hidden = true;
   for (const control of form.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
   byId("between").hidden = field(form, "range").value !== "between";
@@ -216,6 +221,7 @@ class Live {
     const mine = generation;
     try {
       const page = await read({ order: "oldest", after: shown.newest, limit: String(PAGE) });
+      await rows.learnNames(page.events);
       if (mine === generation) this.#add(page);
       this.#again ||= page.more;
     } catch {
@@ -240,7 +246,7 @@ class Live {
     const all = list.querySelectorAll("[data-id]");
     if (all.length > MAX_ROWS) {
       for (const each of [...all].slice(MAX_ROWS)) each.remove();
-      Object.assign(shown, { more: false, count: MAX_ROWS }); // the cursor is lost: a reload starts again
+      Object.assign(shown, { more: false, count: MAX_ROWS, cut: true }); // the cursor is lost: a reload starts again
     }
     update();
   }
@@ -279,6 +285,13 @@ byId("curl").addEventListener("click", () => {
   const command = `curl -sH "Authorization: Bearer $TOKEN" '${url}'`;
   copyAndTell(command, "Command copied. Set $TOKEN to an API token.");
 });
+zones.addEventListener("change", () => {
+  for (const row of /** @type {NodeListOf<HTMLElement>} */ (list.querySelectorAll("[data-time]"))) {
+    row.dataset.day = momentText(row.dataset.time ?? "", "day");
+  }
+  update();
+});
+byId("replays").addEventListener("click", () => showReplays());
 byId("live").addEventListener("click", () => live.turn(!live.on));
 load.addEventListener("click", () => (shown.searching ? (shown.searching = false) : loadOlder()));
 let typing = 0;
@@ -294,8 +307,7 @@ addEventListener("popstate", () => {
 
 /** Load the names of workflows, for the filter and the rows. */
 async function loadWorkflows() {
-  const { results } = await fetchJson("/api/workflows/?limit=200");
-  for (const { id, name } of results) workflows.set(id, name);
+  for (const [id, name] of await workflowNames) workflows.set(id, name);
   const select = /** @type {HTMLSelectElement} */ (form.elements.namedItem("workflow"));
   const sorted = [...workflows].sort((a, b) => a[1].localeCompare(b[1]));
   select.append(...sorted.map(([id, name]) => new Option(name, id)));

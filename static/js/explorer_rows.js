@@ -1,18 +1,21 @@
 /** The rows of the page of events. */
-import { clock, colour, subject, summary } from "./event_text.js";
+import { colour, subject, summary } from "./event_text.js";
 import { jsonView } from "./json_view.js";
-import { byId, element, icon } from "./page.js";
+import { momentElement, momentText } from "./moments.js";
+import { byId, element, fetchJson, icon } from "./page.js";
 import { copyAndTell } from "./toast.js";
 
 /** @import { Envelope } from "./event_stream.js" */
 
-const day = new Intl.DateTimeFormat("en", { weekday: "long", day: "numeric", month: "long", year: "numeric" });
-/** @type {Map<string, string>} this page does not know the names of nodes */
+const AT_ONCE = 100; // executions in one request of names
+/** @type {Map<string, string>} of events without an execution */
 const NO_NAMES = new Map();
 
 export class EventRows {
   /** @type {Set<string>} the sources that the filter offers */
   #sources = new Set();
+  /** @type {Map<string, Map<string, string>>} names of nodes by id, by execution */
+  #nodes = new Map();
 
   /**
    * @param {Map<string, string>} workflows names by id
@@ -23,18 +26,30 @@ export class EventRows {
     this.onChoose = onChoose;
   }
 
+  /** Fetch the names of the nodes and workflows of events, which have their ids only. @param {Envelope[]} events */
+  async learnNames(events) {
+    const of = new Map(events.map((event) => [event.execution_id ?? "", event.workflow_id ?? ""]));
+    const unknown = [...of.keys()].filter((id) => id && !this.#nodes.has(id)).slice(0, AT_ONCE);
+    if (!unknown.length) return;
+    const found = await fetchJson(`/api/executions/names/?execution=${unknown.join(",")}`).catch(() => []);
+    for (const { execution, nodes, workflow_name: name } of found) {
+      this.#nodes.set(execution, new Map(Object.entries(nodes)));
+      this.workflows.set(of.get(execution) ?? "", name);
+    }
+  }
+
   /** @param {Envelope} event */
   row(event) {
-    const time = new Date(event.time);
     const owner = this.workflows.get(event.workflow_id ?? "") ?? (event.workflow_id ? "Workflow" : "System");
-    const words = [event.mode, subject(event, NO_NAMES), summary(event)].filter(Boolean).join(" · ");
+    const words = [event.mode, subject(event, this.#nodes.get(event.execution_id ?? "") ?? NO_NAMES), summary(event)]
+      .filter(Boolean).join(" · ");
     const details = element(
       "details",
       { "data-status": colour(event) },
       element(
         "summary",
         {},
-        element("time", { datetime: event.time, title: event.time }, clock(event.time)),
+        momentElement(event.time, "clock"),
         element("b", { title: event.type }, event.type),
         element(
           "span",
@@ -50,7 +65,11 @@ export class EventRows {
       this.#sources.add(event.source);
       byId("sources").append(element("option", { value: event.source }));
     }
-    return element("li", { "data-id": event.id, "data-day": day.format(time) }, details);
+    return element(
+      "li",
+      { "data-id": event.id, "data-time": event.time, "data-day": momentText(event.time, "day") },
+      details,
+    );
   }
 
   /** @param {Envelope} event */

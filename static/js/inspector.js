@@ -7,6 +7,7 @@ import { ChildrenView } from "./children.js";
 import { filesView } from "./files.js";
 import { elapsed } from "./fold.js";
 import { lineageView } from "./lineage.js";
+import { momentElement } from "./moments.js";
 import { deliveriesView, sourcesView } from "./node_run_links.js";
 import { counted, data, duration, element, fetchJson, icon, number, RequestError, size } from "./page.js";
 import { tabsView } from "./tabs.js";
@@ -17,7 +18,6 @@ import { timeElement } from "./times.js";
 /** @typedef {[State, string, number, number]} Shown the arguments of `show` */
 
 const MAX_BYTES = 1_000_000; // of the items that are fetched at once
-const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const STARTS_EXECUTIONS = "execute_workflow";
 
 export class Inspector {
@@ -153,7 +153,7 @@ export class Inspector {
     const text = element("span", {}, next ? `Attempt ${run.attempt} begins ` : waitsFor?.reason ?? "Waiting");
     if (until) {
       if (!next) text.append(" Until ");
-      text.append(element("b", {}, MOMENT.format(new Date(until))), ", ", timeElement(until));
+      text.append(element("b", {}, momentElement(until, "second")), ", ", timeElement(until));
     }
     this.#note.replaceChildren(element("p", { class: "notice", "data-status": "waiting" }, text));
   }

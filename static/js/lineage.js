@@ -1,5 +1,5 @@
 /** Where the items of a node run came from and where they went, fetched when it is opened. */
-import { counted, element } from "./page.js";
+import { counted, element, request } from "./page.js";
 
 /** @import { GraphNode } from "./types.js" */
 /** @typedef {{ node: string, run_index: number, output: string | null, item: number | null }} Link */
@@ -29,7 +29,7 @@ export function lineageView(path, runIndex, totals, nodes, onChoose) {
     const button = body.querySelector(":scope > button");
     try {
       const query = `run_index=${runIndex}&lineage=true&limit=${ITEMS}&offset=${offset}`;
-      const response = await fetch(`${path}?${query}`);
+      const response = await request(`${path}?${query}`);
       const found = await response.json();
       button?.remove();
       if (!response.ok) return body.append(element("p", { class: "empty" }, found.detail));

@@ -3,7 +3,7 @@ import { showConnection } from "./connection.js";
 import { Decisions } from "./decisions.js";
 import { EventLog } from "./event_log.js";
 import { EventStream } from "./event_stream.js";
-import { LIFECYCLE, progressText, withdrawalText } from "./event_text.js";
+import { progressText, withdrawalText } from "./event_text.js";
 import { addRun, apply, elapsed, emptyState } from "./fold.js";
 import { renderGraph } from "./graph.js";
 import { followView } from "./graph_view.js";
@@ -29,7 +29,7 @@ import "./refresh.js";
 import { Player, startReplay } from "./replay.js";
 import { RerunDialog } from "./rerun.js";
 import { RunPicker } from "./run_picker.js";
-import { earlier, ofKinds, snapshot, timelineOf } from "./snapshot.js";
+import { earlier, search, snapshot, timelineOf } from "./snapshot.js";
 import { Timeline } from "./timeline.js";
 import { toast } from "./toast.js";
 
@@ -71,7 +71,7 @@ const log = new EventLog(
   names,
   {
     earlier: (before, limit) => earlier(subscription, before, limit),
-    lifecycle: () => ofKinds(LIFECYCLE),
+    search,
     onComplete: foldAll,
   },
 );

@@ -1,4 +1,5 @@
 /** Shared by the pages: their data, elements, requests and number formats. */
+import { session } from "./session.js";
 
 /** @type {import("./types.js").PageData} */
 export const data = JSON.parse(byId("page-data").textContent);
@@ -116,6 +117,28 @@ export const messageOf = (error) => (error instanceof Error ? error.message : St
 /** Return the problems by field of a refused request. @param {unknown} error */
 export const errorsOf = (error) => (error instanceof RequestError ? error.errors : []);
 
+/** Return the options of a request, with the CSRF token of the page. @param {RequestInit} options @returns {RequestInit} */
+function withToken(options) {
+  const token = document.querySelector("[name=csrfmiddlewaretoken]");
+  if (!(token instanceof HTMLInputElement)) return options;
+  return { ...options, headers: { ...options.headers, "X-CSRFToken": token.value } };
+}
+
+/**
+ * Fetch from the platform. If the session has ended, the page offers to sign in; afterwards the request is sent again.
+ * @param {string} path
+ * @param {RequestInit} [options]
+ */
+export async function request(path, options = {}) {
+  const response = await fetch(path, withToken(options));
+  const changes = (options.method ?? "GET") !== "GET";
+  const again = response.status === 401
+    ? await session.signIn(changes)
+    // After signing in in another tab, the token of this page is no longer valid.
+    : response.status === 403 && changes && (await response.clone().text()).includes("CSRF") && await session.check();
+  return again ? fetch(path, withToken(options)) : response;
+}
+
 /**
  * Send JSON and return the JSON of the response. Throws a RequestError with the problem's detail.
  * @param {string} method
@@ -124,15 +147,12 @@ export const errorsOf = (error) => (error instanceof RequestError ? error.errors
  * @returns {Promise<any>}
  */
 export async function send(method, path, body) {
-  const token = document.querySelector("[name=csrfmiddlewaretoken]");
-  const response = await fetch(path, {
+  const response = await request(path, {
     method,
-    headers: {
-      "Content-Type": "application/json",
-      ...(token instanceof HTMLInputElement ? { "X-CSRFToken": token.value } : {}),
-    },
+    headers: { "Content-Type": "application/json" },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
+  if (response.status === 401) throw new RequestError("You are signed out. Sign in to continue.");
   const content = response.status === 204 ? null : await response.json();
   if (!response.ok) throw new RequestError(content.detail, content.errors, content);
   return content;

@@ -2,6 +2,7 @@
  * Parts of a page that the server renders again. HTMX fetches and swaps them, as the attributes of the part say
  * (`hx-select`, `hx-swap`); forms with `hx-preserve` keep what is being typed. This module says when.
  */
+import { session } from "./session.js";
 import { refreshTimes } from "./times.js";
 
 /**
@@ -59,7 +60,10 @@ export function dropEmptyParameters() {
 /** @type {Element | null} */
 let focused = null;
 onHtmx("beforeSwap", (detail) => {
-  if (detail.xhr.responseURL.includes("/login/")) detail.shouldSwap = false; // the session has ended: keep the page
+  if (detail.xhr.responseURL.includes("/login/")) {
+    detail.shouldSwap = false; // the session has ended: keep the page
+    session.expired();
+  }
   focused = document.activeElement;
 });
 onHtmx("afterSwap", () => {

@@ -2,7 +2,9 @@
  * The player: the monitor driven by the stream of a replay. It keeps the events that have arrived, so that a step back
  * folds them again without a request. The playhead moves here between two messages of the server, which has the clock.
  */
-import { buttonById, byId, duration, inputById, messageOf, send } from "./page.js";
+import { momentText, momentTitle } from "./moments.js";
+import { buttonById, byId, duration, inputById, messageOf, RequestError, send } from "./page.js";
+import { showReplays } from "./replays.js";
 import { toast } from "./toast.js";
 
 /** @import { Envelope, Replay, ReplayFacts } from "./types.js" */
@@ -10,6 +12,7 @@ import { toast } from "./toast.js";
 const SPEEDS = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20];
 const MIN_DURATION = 6000; // ms that the replay of a short execution takes at its first speed
 const SEEK_PAUSE = 150; // ms, while the scrubber is dragged
+const TOO_MANY = 429; // the status of a refusal
 const DRAW_PAUSE = 100; // ms, while it plays
 
 /** Return the speed of a new replay: the original one, or a slower one for short executions. @param {number} ms */
@@ -19,11 +22,13 @@ export function firstSpeed(ms) {
 
 /** Start a replay of an execution and open it. @param {string} execution @param {number} ms its duration */
 export async function startReplay(execution, ms) {
-  const replay = await send("POST", "/api/events/replay/", { filter: { execution }, speed: firstSpeed(ms) });
-  location.assign(`/executions/${execution}/?replay=${replay.id}`);
+  const body = { filter: { execution }, speed: firstSpeed(ms) };
+  const replay = await send("POST", "/api/events/replay/", body).catch((error) => {
+    if (error instanceof RequestError && error.problem.status === TOO_MANY) return showReplays(error.message);
+    throw error;
+  });
+  if (replay) location.assign(`/executions/${execution}/?replay=${replay.id}`);
 }
-
-const clockTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 export class Player {
   /** @type {Envelope[]} the events that have arrived */
@@ -226,6 +231,8 @@ export class Player {
     byId("player-at").textContent = duration(offset);
     byId("player-whole").textContent = duration(whole);
     byId("player-count").textContent = `event ${this.#events.length} of ${total}`;
-    byId("player-clock").textContent = clockTime.format(this.time);
+    const clock = byId("player-clock");
+    clock.textContent = momentText(this.time, "second");
+    clock.title = momentTitle(this.time);
   }
 }

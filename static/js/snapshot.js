@@ -6,8 +6,9 @@ import { addRun, edgeKey, emptyState } from "./fold.js";
 import { data, fetchJson } from "./page.js";
 
 /** @import { Page } from "./event_stream.js" */
+/** @import { Found, SearchFilter } from "./log_search.js" */
 /** @import { Subscription } from "./subscription.js" */
-/** @import { Envelope, State } from "./types.js" */
+/** @import { State } from "./types.js" */
 
 const RUNS = 300; // the newest; the timeline asks for the others
 const RETRY_DELAY = 1000; // ms
@@ -32,13 +33,22 @@ export async function earlier(subscription, before, limit) {
 }
 
 /**
- * Return the events of these kinds, from the first one on.
- * @param {Set<string>} kinds
- * @returns {Promise<Envelope[]>}
+ * Search the server for events before a sequence, the newest first.
+ * @param {SearchFilter} filter
+ * @param {number} before
+ * @returns {AsyncGenerator<Found>}
  */
-export async function ofKinds(kinds) {
-  const types = [...kinds].map((kind) => `type=execution.${kind}`).join("&");
-  return (await fetchJson(`${PATH}events/?limit=1000&${types}`)).events;
+export async function* search({ kinds, texts }, before) {
+  const query = new URLSearchParams({ execution: data.execution, order: "newest", limit: "1000" });
+  query.set("before", String(before));
+  for (const kind of kinds) query.append("type", `execution.${kind}`);
+  for (const text of texts) query.append("q", text);
+  for (let more = true; more;) {
+    const page = await fetchJson(`/api/events/?${query}`);
+    yield page;
+    query.set("after", page.next);
+    more = page.more;
+  }
 }
 
 /**

@@ -31,6 +31,8 @@ export class Subscription {
   ended = false;
   /** Requested and not yet confirmed: frames before `subscribed` belong to an earlier request. */
   requested = false;
+  /** The server knows the subscription on this connection: it answers requests of pages, also after the end. */
+  confirmed = false;
   /** @type {number | undefined} where a gap was found: if it is found again, the events no longer exist */
   gap;
   /** @type {number | undefined} the events after this sequence have been delivered; unknown until confirmed */
@@ -65,12 +67,12 @@ export class Subscription {
     const { promise, resolve, reject } = Promise.withResolvers();
     const timer = setTimeout(() => this.refuse("no_answer", "The server did not respond."), READ_TIMEOUT);
     this.reading = { before, limit: Math.min(limit, MAX_PAGE), after: 0, timer, promise, resolve, reject };
-    if (this.ended) this.readAgain();
-    else if (this.connection.open && !this.requested) this.read(); // else when the server has confirmed
+    if (this.connection.open && this.confirmed) this.read(); // else when the server has confirmed
+    else if (this.ended) this.readAgain();
     return promise;
   }
 
-  /** Read from a stream that has ended. The server has dropped the subscription, so it is requested again. */
+  /** Read from a stream that had ended before this connection: the server does not know the subscription. */
   readAgain() {
     this.connection.request(this);
     this.read();
@@ -134,6 +136,7 @@ export class Subscription {
   /** @param {{after?: number}} frame */
   begin({ after }) {
     this.requested = false;
+    this.confirmed = true;
     if (!this.ended) this.cursor = Math.max(0, after ?? this.cursor);
     this.earliest ??= this.cursor;
     call(this.handlers.onBegin, this.cursor);
@@ -176,7 +179,6 @@ export class Subscription {
   end({ sequence, removed = false }) {
     if (this.gapless && !removed && sequence > this.cursor && !this.isGone(sequence)) return;
     this.ended = true;
-    if (this.reading) this.readAgain(); // it got no response
     this.setState("live");
     this.connection.update();
     call(this.handlers.onEnd, sequence, removed);

@@ -1,20 +1,40 @@
-/** Relative times ("3 min ago", "in 2 h"), and durations that count while something runs. */
+/** Relative times ("3 min ago", "in 1 h 20 min"), and durations that count while something runs. */
+import { momentText, momentTitle, writeMoments } from "./moments.js";
 import { duration } from "./page.js";
 
 /** @type {[number, string, number][]} limit in seconds, unit, seconds of the unit */
-const STEPS = [[60, "s", 1], [3600, "min", 60], [86_400, "h", 3600], [30 * 86_400, "d", 86_400]];
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const STEPS = [[60, "s", 1], [3600, "min", 60], [48 * 3600, "h", 3600], [30 * 86_400, "d", 86_400]];
+const FEW = 10; // of a unit: the next smaller unit is shown too
 
-/** @param {number} seconds in the past; negative in the future @param {Date} time */
-function relative(seconds, time) {
-  if (seconds > -1 && seconds < 5) return "now";
-  const passed = Math.abs(seconds);
-  for (const [limit, unit, size] of STEPS) {
-    if (passed >= limit) continue;
-    const text = `${Math.floor(passed / size)} ${unit}`;
-    return seconds < 0 ? `in ${text}` : `${text} ago`;
-  }
-  return day.format(time);
+/** Return the time that is left, not rounded to more or less than it is. @param {number} seconds */
+function left(seconds) {
+  const whole = Math.floor(seconds);
+  const index = STEPS.findIndex(([limit]) => whole < limit);
+  const [, unit, size] = STEPS[index];
+  const count = Math.floor(whole / size);
+  const [, smaller, smallerSize] = STEPS[Math.max(0, index - 1)];
+  const rest = Math.floor((whole % size) / smallerSize);
+  return index > 0 && count < FEW && rest > 0 ? `${count} ${unit} ${rest} ${smaller}` : `${count} ${unit}`;
+}
+
+/** @param {number} seconds in the past */
+function passed(seconds) {
+  const [, unit, size] = STEPS.find(([limit]) => seconds < limit) ?? STEPS[STEPS.length - 1];
+  return `${Math.floor(seconds / size)} ${unit}`;
+}
+
+/**
+ * Return a moment relative to now.
+ * @param {number} seconds in the past; negative in the future
+ * @param {string} moment
+ * @param {boolean} due something is to happen then: once it has passed, it is overdue
+ */
+export function relative(seconds, moment, due) {
+  const longest = STEPS[STEPS.length - 1][0];
+  if (Math.abs(seconds) >= longest) return momentText(moment, "day");
+  if (seconds <= -1) return `in ${left(-seconds)}`;
+  if (seconds < 5) return "now";
+  return due ? `${passed(seconds)} overdue` : `${passed(seconds)} ago`;
 }
 
 /** Return a `<time>` that `refreshTimes` keeps up to date. @param {string} at */
@@ -26,12 +46,12 @@ export function timeElement(at) {
 }
 
 /** Write every relative time and every running duration of the page. */
-export function refreshTimes() {
+function tick() {
   const now = Date.now();
   for (const time of /** @type {NodeListOf<HTMLTimeElement>} */ (document.querySelectorAll("time[data-ago]"))) {
-    const date = new Date(time.dateTime);
-    time.textContent = relative((now - date.getTime()) / 1000, date);
-    time.title ||= date.toLocaleString();
+    const at = Date.parse(time.dateTime);
+    const text = relative((now - at) / 1000, time.dateTime, time.dataset.ago === "due");
+    if (time.textContent !== text) time.textContent = text;
   }
   for (const cell of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-started]"))) {
     const { started = "", ended } = cell.dataset;
@@ -39,4 +59,13 @@ export function refreshTimes() {
   }
 }
 
-setInterval(refreshTimes, 1000);
+/** Write all times of the page, also those that were swapped in. */
+export function refreshTimes() {
+  writeMoments();
+  for (const time of /** @type {NodeListOf<HTMLTimeElement>} */ (document.querySelectorAll("time[data-ago]"))) {
+    time.title = momentTitle(time.dateTime);
+  }
+  tick();
+}
+
+setInterval(tick, 1000);

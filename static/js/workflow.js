@@ -7,6 +7,7 @@ import { LiveList } from "./live_list.js";
 import { byId, counted, data, element, errorsOf, field, findById, formById, messageOf, query, send } from "./page.js";
 import { followSchedules } from "./schedules.js";
 import { offerOverwrite, staleVersion } from "./stale_version.js";
+import { showStaticData } from "./static_data.js";
 import { toastLater } from "./toast.js";
 import { followMenu } from "./workflow_menu.js";
 
@@ -150,6 +151,7 @@ byId("format").addEventListener("click", () => {
   }
 });
 addEventListener("beforeunload", warn);
+showStaticData();
 if (saveButton && new URLSearchParams(location.search).has("version")) saveButton.disabled = false;
 
 /** @param {HTMLFormElement} form @param {HTMLTextAreaElement} input @param {Event} event */

@@ -12,12 +12,14 @@ from tests.answering import Answering
 from tests.browser.conftest import Visitor
 from tests.conftest import Platform
 from tests.executing import execute, look, save, until
+from tests.long_streams import lengthen
 from tests.workflows import edge, gated, node
 from workflow_platform.installation.embedded import wait_until
 
 pytestmark = pytest.mark.browser
 
 TURNS = 650
+MANY = 28_818  # more than the log keeps of events that nobody asked for
 EDGES = "all => all.map(each => [each.getAttribute('class').trim(), each.textContent])"
 
 
@@ -94,6 +96,27 @@ def test_a_long_execution_shows_how_it_stands_goes_on_live_and_brings_the_rest_o
     expect(page.locator("#earlier")).to_be_hidden()
     expect(page.locator("#count")).to_have_text(f"{total:,}")
     expect(page.locator("#graph .edge").nth(2)).to_contain_text(f"loop · {TURNS}")
+
+
+def test_a_filter_searches_the_server_and_all_events_of_an_ended_execution_can_be_loaded(
+    platform: Platform, visitor: Visitor
+) -> None:
+    nodes = [node("start", "manual_trigger"), node("end", "no_op") | {"name": "Mark the end"}]
+    execution = execute(platform, save(platform, nodes, [edge("start", "end")]), {})
+    until(platform, execution)
+    lengthen(platform.environment["DATABASE_URL"], f"execution:{execution}", MANY)
+    page = visitor.open(f"/executions/{execution}/")
+    expect(page.locator("#count")).to_have_text(f"500 of {MANY:,}")
+    text = page.get_by_label("Filter events")
+    text.fill("line 1234")  # 1234 and 12340 to 12349
+    expect(page.locator("#count")).to_have_text(f"11 of {MANY:,}")
+    assert rows(page) == [1234, *range(12_340, 12_350)]
+    text.fill("mark the end")  # a node's name, which no event contains
+    expect(page.locator("#log > li b")).to_have_text(["data_flow", "node_started", "node_completed"])
+    text.fill("")
+    page.get_by_role("button", name="Load all").click()
+    expect(page.locator("#earlier")).to_be_hidden()
+    expect(page.locator("#count")).to_have_text(f"{MANY:,}")
 
 
 def test_scrolling_goes_through_the_whole_log_without_a_gap(

@@ -108,6 +108,16 @@ def test_a_saved_definition_is_a_new_version_and_runs_by_hand(
     assert (found["trigger"], found["workflow_version"]) == ("manual", 2)
 
 
+def test_an_editor_sees_and_resets_the_static_data(platform: Platform, visitor: Visitor, workflow: str) -> None:
+    platform.request("PUT", f"/api/workflows/{workflow}/static-data/", json={"global": {"cursor": "page 7"}})
+    page = visitor.open(f"/workflows/{workflow}/")
+    page.locator("#static-data summary").click()
+    expect(page.locator("#static-data-view")).to_contain_text("page 7")
+    page.get_by_role("button", name="Reset static data").click()
+    page.get_by_role("button", name="Reset", exact=True).click()
+    expect(page.locator("#static-data-view")).to_contain_text("There is none.")
+
+
 def test_the_switch_activates_the_workflow(platform: Platform, visitor: Visitor, workflow: str) -> None:
     page = visitor.open(f"/workflows/{workflow}/")
     switch = page.get_by_role("switch")

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -17,7 +18,13 @@ from executions.sandbox.code_items import items_of
 from executions.sandbox.evaluation import run as run_code
 from tests.docs.pages import table_rows
 
-ITEM = {"n": 3, "text": "ab", "list": [1, 2], "day": "2024-05-25"}
+FILE = {
+    "name": "a.pdf",
+    "media_type": "application/pdf",
+    "size": 5,
+    "reference": str(UUID(int=1)),
+}
+ITEM = {"n": 3, "text": "ab", "list": [1, 2], "day": "2024-05-25", "$binary": {"doc": FILE}}
 HERE, OTHER = "It's here", "Other"
 NODES = {
     HERE: {"id": "here", "name": HERE, "version": 1, "params": {}},

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from events.log.models import Stream
 from tests.delivering import append_to, deliveries_of, make_endpoint, make_workspace
-from webhooks.models import Delivery, Endpoint
+from webhooks.models import Delivery, DeliveryAttempt, Endpoint
 from webhooks.outbox import AdHoc, create_ad_hoc
 from webhooks.secrets import BearerAuth, SealedSecrets
 from workflow_platform.core.accounts.models import User
@@ -86,6 +86,38 @@ def test_a_delivery_is_found_by_any_of_its_ids(site: Client, endpoint: Endpoint)
     for text, count in ((row.pk, 1), (row.message_id, 1), (row.event_id, 1), (endpoint.pk, 2), ("nonsense", 0)):
         answer = site.get(url, {"q": str(text)})
         assert answer.context["cl"].result_count == count, text
+
+
+def test_deliveries_are_filtered_by_endpoint_and_status_code(site: Client, endpoint: Endpoint) -> None:
+    tell(3)
+    rows = deliveries_of(endpoint)
+    for row, code in zip(rows, (204, 404, 503), strict=True):
+        Delivery.objects.filter(pk=row.pk).update(status_code=code)
+    url = reverse("admin:webhooks_delivery_changelist")
+    for query, count in (
+        ({"endpoint": str(endpoint.pk)}, 3), ({"endpoint": str(uuid7())}, 0), ({"status_code": "4xx"}, 1),
+        ({"status_code": "503", "endpoint": str(endpoint.pk)}, 1), ({"status_code": "none"}, 0),
+    ):  # fmt: skip
+        answer = site.get(url, query)
+        assert len(answer.context["cl"].result_list) == count, query
+    listed = site.get(reverse("admin:webhooks_endpoint_changelist")).content.decode()
+    assert f"{url}?endpoint={endpoint.pk}" in listed
+
+
+def test_the_page_of_a_delivery_has_its_attempts_and_leads_to_its_execution(site: Client, endpoint: Endpoint) -> None:
+    tell(1)
+    (row,) = deliveries_of(endpoint)
+    execution = uuid7()
+    Delivery.objects.filter(pk=row.pk).update(execution_id=execution)
+    DeliveryAttempt.objects.create(
+        delivery=row, number=1, outcome="retry", started_at=row.created_at, url=endpoint.url, error="Bad gateway today"
+    )
+    page = site.get(reverse("admin:webhooks_delivery_change", args=[row.pk])).content.decode()
+    assert "Bad gateway today" in page
+    links = [reverse("webhook-delivery", args=[row.pk]), reverse("monitor", args=[execution])]
+    links.append(reverse("admin:executions_execution_change", args=[execution]))
+    for link in links:
+        assert f'href="{link}"' in page
 
 
 def test_endpoints_are_paused_resumed_and_made_active(site: Client, endpoint: Endpoint) -> None:

@@ -99,7 +99,7 @@ def test_a_stream_that_was_exported_comes_back_with_ids_times_and_sequences(tmp_
         back = Stream.objects.get(name=stream.name)
         assert (back.created_at, back.last_sequence, back.workspace) == (created_at, 3, workspace("others"))
         assert (back.ended_as, back.ended_at is not None) == ("", True)
-    assert messages(history.read(EventFilter(workspaces=[workspace("others").pk], text="slash")).events)
+    assert messages(history.read(EventFilter(workspaces=[workspace("others").pk], texts=["slash"])).events)
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".part"]
 
 

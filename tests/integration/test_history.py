@@ -204,6 +204,8 @@ def filters(events: list[RecordedEvent]) -> Iterator[EventFilter]:
         {"sources": ["tests.1", "*.2"]},
         {"workflow": UUID(first.workflow_id)},
         {"streams": [own[0]]},
+        {"streams": [own[0]], "before": 2},
+        {"texts": ["LOG", "größe"]},
         {"streams": sorted(set(own))},
         {"streams": [FEED]},
         {"streams": [SYSTEM]},
@@ -212,7 +214,7 @@ def filters(events: list[RecordedEvent]) -> Iterator[EventFilter]:
         {"until": then - timedelta(minutes=20)},
         {"since": then - timedelta(minutes=45), "until": then, "types": ["execution.log"]},
         *(
-            {"text": text}
+            {"texts": [text]}
             for text in ("größe", "100%", 'SAY "hi"', "a_b", "c:\\temp", "%", "_", "\\", '": "', "nothing")
         ),
     ):
@@ -251,7 +253,7 @@ def test_a_search_that_takes_long_ends_its_page_says_so_and_goes_on(monkeypatch:
     stream = open_stream()
     for number in range(12):
         say(stream, "needle" if number in (0, 11) else "hay", "hay")
-    wanted = EventFilter(text="needle", workspaces=None)
+    wanted = EventFilter(texts=["needle"], workspaces=None)
     found, after, kinds = [], None, []
     while not kinds or kinds[-1][0]:
         page = history.read(wanted, after, limit=1, newest_first=True)

@@ -12,10 +12,10 @@ from django.core.management.base import CommandError
 from django.db import transaction
 
 from events.log.models import Event
-from events.replay import control, creation, jobs, reading
+from events.replay import control, creation, jobs, reading, unwatched
 from events.replay.control import CannotControlReplay, Command, apply_command
-from events.replay.creation import CannotReplay, ReplayPace
-from events.replay.models import Replay, ReplayEvent, ReplayMode
+from events.replay.creation import CannotReplay, ReplayPace, TooManyReplays
+from events.replay.models import Replay, ReplayEvent, ReplayMode, ReplayTarget
 from events.replay.watching import Due, ReplayState, due, states
 from tests.replaying import BEGIN, after, person, record, replay_of
 from workflow_platform.core.accounts.models import Membership, Role, User
@@ -113,7 +113,7 @@ def test_events_that_retention_has_removed_are_passed_over(viewer: User) -> None
 
 def test_a_replay_of_nothing_is_over_at_once(viewer: User) -> None:
     execution, _ = record(TIMES)
-    replay, _ = replay_of(execution, viewer, text="nothing has this in it")
+    replay, _ = replay_of(execution, viewer, texts=["nothing has this in it"])
     assert (replay.total, at(replay, 0).ended) == (0, True)
 
 
@@ -269,6 +269,33 @@ def test_an_expired_replay_is_forgotten(viewer: User) -> None:
     Replay.objects.update(expires_at=reading.database_now() - timedelta(days=31))
     assert jobs.sweep_expired() == 0
     assert Replay.objects.count() == 0
+
+
+def test_a_replay_that_nobody_watches_ends_and_one_that_is_watched_does_not(viewer: User) -> None:
+    execution, _ = record([0, 60_000])
+    left, watched, new, sent = (replay_of(execution, viewer)[0] for _ in range(4))
+    long_ago = reading.database_now() - timedelta(hours=1)
+    Replay.objects.filter(pk__in=[left.pk, watched.pk, sent.pk]).update(watched_at=long_ago)
+    Replay.objects.filter(pk=sent.pk).update(target=ReplayTarget.ENDPOINT)
+    unwatched.note_watched(watched.pk)
+    assert unwatched.end_unwatched() == 1
+    assert list(Replay.objects.filter(state="cancelled").values_list("pk", flat=True)) == [left.pk]
+    Replay.objects.filter(pk=new.pk).update(created_at=long_ago)  # and never watched
+    assert unwatched.end_unwatched() == 1
+    assert at(new, 60_000, after=1).ended
+
+
+def test_at_the_limit_replays_that_were_left_make_room(viewer: User, settings: Any) -> None:
+    settings.REPLAY_MAX_PER_USER = 2
+    execution, _ = record([0, 60_000])
+    left, _ = replay_of(execution, viewer)
+    Replay.objects.update(watched_at=reading.database_now() - timedelta(minutes=1))
+    replay_of(execution, viewer)
+    replay_of(execution, viewer)
+    left.refresh_from_db()
+    assert left.state == "cancelled"
+    with pytest.raises(TooManyReplays, match="Cancel one first"):
+        replay_of(execution, viewer)
 
 
 # --- from the command line -------------------------------------------------------------------------------------------

@@ -100,6 +100,20 @@ def test_a_user_has_so_many_unfinished_replays_and_no_more(api: Api, settings: A
     assert api("POST", PATH, {"filter": {}}).status_code == 201
 
 
+def test_a_filter_may_have_a_text(api: Api) -> None:
+    record([0, 1])
+    totals = [api("POST", PATH, {"filter": {"text": text}}).json()["total"] for text in ("EXECUTION.LOG", "nowhere")]
+    assert totals == [2, 0]
+
+
+def test_the_list_shows_what_is_unfinished(api: Api) -> None:
+    record([0, 60_000])
+    first, second = (api("POST", PATH, {"filter": {}}).json()["id"] for _ in range(2))
+    api("POST", f"/api/events/replays/{first}/cancel/", {})
+    listed = api("GET", "/api/events/replays/?mine=true&unfinished=true&fields=id,state").json()["results"]
+    assert listed == [{"id": second, "state": "running"}]
+
+
 def test_the_same_key_returns_the_same_replay(api: Api) -> None:
     record([0, 1])
     first, again = (api("POST", PATH, {"filter": {}}, key="once").json() for _ in range(2))

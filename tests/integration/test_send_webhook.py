@@ -169,6 +169,12 @@ def test_a_node_run_waits_for_all_its_deliveries_and_goes_on_by_how_they_ended()
     assert [(each["delivery_id"], each["status"]) for each in failed] == [
         (str(made[0].pk), "cancelled"), (str(made[2].pk), "cancelled"),
     ]  # fmt: skip
+    recorded = NodeRun.objects.get(execution=run, node_id="send")
+    assert recorded.exchange is not None
+    assert [(each["request"]["body"], each["answer"]["status"]) for each in recorded.exchange["exchanges"]] == [
+        ('{"n":1}', "cancelled"), ('{"n":2}', "delivered"), ('{"n":3}', "cancelled"),
+    ]  # fmt: skip
+    assert recorded.request_digest
 
 
 def test_whoever_ends_a_delivery_can_tell_at_once_and_only_one_of_all_resolves_it() -> None:

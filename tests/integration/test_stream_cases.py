@@ -25,7 +25,9 @@ from events.streaming import session
 from events.streaming.batch import EventBatch
 from events.streaming.hub import Hub
 from events.streaming.publisher import group_of
+from events.streaming.requests import PageRequest
 from events.streaming.session import Session
+from events.streaming.subscription import StreamSubscription
 from events.streaming.viewer import Viewer
 from tests.conftest import Platform
 from tests.engine import COMMITS
@@ -69,7 +71,11 @@ class Watcher:
         viewer = Viewer(User(), False, frozenset([str(stream.workspace_id)]))
         self.session = Session(Hub(), viewer, self, 10)
         self.session.subscribe(stream.name, 0, None)
-        self.subscription = self.session.subscriptions[stream.name]
+        self._stream = stream.name
+
+    @property
+    def subscription(self) -> StreamSubscription:
+        return self.session.subscriptions[self._stream]
 
     async def events(self, stream: str, sequences: Sequence[int], envelopes: Sequence[str], through: int) -> None:
         assert [json.loads(text)["sequence"] for text in envelopes] == list(sequences)
@@ -224,7 +230,7 @@ async def test_a_page_of_a_stream_that_has_ended_is_answered() -> None:
         ended = await in_database(end, stream)
         watcher.subscription.offer(batch(stream, ended))
         await watcher.told("end")
-        assert watcher.session.request_page(stream.name, 0, 10)
+        watcher.session.request(PageRequest(stream.name, 0, 10))
         await watcher.told("page")
         assert [len(frame["events"]) for frame in watcher.frames if frame["type"] == "page"] == [2]
 

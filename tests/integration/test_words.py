@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.conftest import Platform
 from tests.executing import execute, output, save, until
+from tests.people import Person
 from tests.workflows import edge, node
 
 
@@ -114,3 +115,37 @@ def test_code_keeps_static_data_from_one_execution_to_the_next(platform: Platfor
     assert "The static data (global) has 30" in outcome({"n": 4, "large": True})
     assert outcome({"n": 5}, mode="test") == [{"count": 3, "seen": [1, 3, 5]}]  # a test reads, and keeps nothing
     assert outcome({"n": 6}) == [{"count": 3, "seen": [1, 3, 6]}]
+    path = f"/api/workflows/{workflow}/static-data/"
+    shown = platform.request("GET", path).json()
+    assert (shown["global"], shown["nodes"]) == ({"count": 3}, {"code": {"seen": [1, 3, 6]}})
+    replaced = platform.request("PUT", path, json={"global": {"count": 2**60, "z": 1, "a": 2}})
+    assert list(replaced.json()["global"].items()) == [("count", 2**60), ("z", 1), ("a", 2)]
+    assert replaced.json()["nodes"] == shown["nodes"]
+    assert outcome({"n": 7})[0]["seen"] == [1, 3, 6, 7]
+    assert platform.request("DELETE", path).status_code == 204
+    assert outcome({"n": 8}) == [{"count": 1, "seen": [8]}]
+    events = platform.request("GET", f"/api/events/?stream=workflow:{workflow}&limit=100").json()["events"]
+    changes = [each["data"] for each in events if each["type"] == "workflow.static_data_changed"]
+    assert [(each["change"], each["nodes"], each["whole_workflow"]) for each in changes] in (
+        [("replaced", [], True), ("reset", ["code"], True)],
+        [("reset", ["code"], True), ("replaced", [], True)],
+    )
+
+
+def test_static_data_is_limited_and_for_editors_only(platform: Platform) -> None:
+    workflow = save(platform, [node("start", "manual_trigger")], [])
+    path = f"/api/workflows/{workflow}/static-data/"
+    refusals = [
+        ({"global": [1]}, "global: Expected an object, not an array."),
+        ({"nodes": {"gone": {}}}, "nodes.gone: The workflow has no node with the id 'gone'."),
+        ({"global": {"text": "x" * 300_000}}, "global: Has 300011 bytes; at most 262144 are allowed"),
+        ({"globl": {}}, "globl: Unknown field."),
+    ]
+    for body, said in refusals:
+        refused = platform.request("PUT", path, json=body)
+        assert refused.status_code == 400
+        assert said in refused.json()["detail"]
+    viewer, stranger = Person(platform, "viewer"), Person(platform, None)
+    for person, status in ((viewer, 403), (stranger, 404)):
+        for method in ("GET", "DELETE"):
+            assert person.request(method, path).status_code == status

@@ -59,7 +59,7 @@ def test_while_code_computes_its_worker_runs_others(platform: Platform) -> None:
     worker = holder(platform, execution)
     computing(worker)
     ran = 0
-    while ran < 3:
+    while ran < 8:
         other = start(platform, short, wait=60)
         assert other["status"] == "completed"
         ran += holder(platform, other) == worker

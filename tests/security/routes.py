@@ -73,6 +73,7 @@ API: dict[str, dict[str, Access]] = {
     "/api/auth/token/refresh/": {"post": Access(OPEN)},
     "/api/auth/token/revoke/": {"post": Access(OPEN)},
     "/api/auth/me/": {"get": Access()},
+    "/api/session/": {"get": Access(OPEN)},
     "/api/account/": {"get": Access(), "patch": Access(body={}, foreign=({"default_workspace": "{workspace}"},))},
     "/api/account/password/": {"post": Access(body={"current_password": "wrong", "new_password": "another"})},
     "/api/account/end-sessions/": {"post": Access(body={"end_tokens": False})},
@@ -135,6 +136,7 @@ API: dict[str, dict[str, Access]] = {
         "get": Access(foreign=("workflow={workflow}", "rerun_of={execution}", "workspace={workspace}"))
     },
     "/api/executions/failures/": {"get": Access(foreign=("workflow={workflow}", "workspace={workspace}"))},
+    "/api/executions/names/": {"get": Access(foreign=("execution={execution}",))},
     "/api/executions/rerun/": {
         "post": Access(body={"ids": ["{execution}"]}, foreign=(
             {"ids": ["{execution}"], "dry_run": False}, {"workflow": "{workflow}", "dry_run": False})),

@@ -58,8 +58,8 @@ def test_methods_are_called_on_values_of_every_kind(expression: str, value: Any)
 @pytest.mark.parametrize(
     ("expression", "said"),
     [
-        ("(5).toTitleCase()", "toTitleCase() is called on a value of the type number; it is for: text"),
-        ("$json.none.first()", "first() is called on null; it is for: list"),
+        ("(5).toTitleCase()", "toTitleCase() is for texts; it is called on a number"),
+        ("$json.none.first()", "first() is for lists; it is called on null"),
         ("[1, 'a'].sum()", 'sum() needs numbers; element 1 is "a"'),
         ("'x'.toNumber()", 'the text "x" is not a number'),
         ("'{'.parseJson()", "the text is not JSON"),

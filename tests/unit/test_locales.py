@@ -88,12 +88,57 @@ def test_formats_are_those_of_the_locale(expression: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("[0, 1.234, 999, 1500, 12345, 999999, -1234567].map(n => n.toLocaleString('en-US', {notation: 'compact'}))",
+         ["0", "1.2", "999", "1.5K", "12K", "1M", "-1.2M"]),
+        ("(1234567).toLocaleString('de-DE', {notation: 'compact', compactDisplay: 'long'})", "1,2 Millionen"),
+        ("[12345, 1e6].map(n => n.toLocaleString('de-DE', {notation: 'compact', compactDisplay: 'long'}))",
+         ["12 Tausend", "1 Million"]),
+        ("(1234567).toLocaleString('ja-JP', {notation: 'compact'})", "123万"),
+        ("(50).toLocaleString('en-US', {style: 'unit', unit: 'kilometer-per-hour'})", "50 km/h"),
+        ("[1, 2.5].map(n => n.toLocaleString('de-DE', {style: 'unit', unit: 'day', unitDisplay: 'long'}))",
+         ["1 Tag", "2,5 Tage"]),
+        ("(3).toLocaleString('en-US', {style: 'unit', unit: 'megabyte-per-second', unitDisplay: 'narrow'})", "3MB/s"),
+        ("(2).toLocaleString('en-US', {style: 'currency', currency: 'USD', currencyDisplay: 'name'})",
+         "2.00 US dollars"),
+        ("[0, 1, 2, 5, 21, 1.5].map(n => new Intl.PluralRules('ru').select(n))",
+         ["many", "one", "few", "many", "one", "other"]),
+        ("[1, 2, 3, 4, 11, 21].map(n => new Intl.PluralRules('en', {type: 'ordinal'}).select(n))",
+         ["one", "two", "few", "other", "other", "one"]),
+        ("new Intl.PluralRules('en', {minimumFractionDigits: 1}).select(1)", "other"),
+        ("new Intl.ListFormat('en').format(['a', 'b', 'c'])", "a, b, and c"),
+        ("new Intl.ListFormat('de', {type: 'disjunction'}).format(['a', 'b'])", "a oder b"),
+        ("[-1, 0, 1, 3].map(n => new Intl.RelativeTimeFormat('de', {numeric: 'auto'}).format(n, 'days'))",
+         ["gestern", "heute", "morgen", "in 3 Tagen"]),
+        ("new Intl.RelativeTimeFormat('pl').format(-5, 'month')", "5 miesięcy temu"),
+        ("DateTime.utc(2024).setLocale('fr').toRelative({base: DateTime.utc(2024, 1, 4)})", "il y a 3 jours"),
+        ("DateTime.utc(2024).toRelativeCalendar({locale: 'es', base: DateTime.utc(2024, 1, 2)})", "ayer"),
+        ("Duration.fromObject({hours: 1, minutes: 30}, {locale: 'de'}).toHuman()", "1 Stunde und 30 Minuten"),
+        ("[$json.tag, 'en'].map(tag => new Intl.PluralRules(tag).select(0))", ["one", "other"]),
+    ],
+)  # fmt: skip
+def test_words_are_those_of_the_locale(expression: str, value: Any) -> None:
+    """The values are those of ICU 78."""
+    assert resolved(expression, tag="fr") == value
+
+
+@pytest.mark.parametrize(
     ("expression", "said"),
     [
         ("(5).toLocaleString('xx-YY')", 'there is no locale "xx-YY"'),
         ("(5).toLocaleString($json.tag)", 'there is no locale "nonsense"'),
-        ("(5).toLocaleString('en', {notation: 'compact'})", 'the notation "compact" of numbers is not available'),
-        ("(5).toLocaleString('en', {style: 'unit', unit: 'liter'})", 'the style "unit" of numbers is not available'),
+        ("(5).toLocaleString('en', {notation: 'scientific'})", 'the notation "scientific" of numbers is not available'),
+        ("(5).toLocaleString('en', {style: 'unit', unit: 'parsec'})", 'there is no unit "parsec"'),
+        (
+            "(5).toLocaleString('en', {style: 'currency', currency: 'USD', notation: 'compact'})",
+            'not available for the style "currency"',
+        ),
+        ("(5).toLocaleString('en', {notation: $json.notation})", "write the options notation"),
+        ("new Intl.ListFormat('de', {type: 'unit'}).format(['a'])", "lists of the type unit are not available"),
+        ("new Intl.ListFormat('de').format([1])", "needs a list of texts"),
+        ("new Intl.RelativeTimeFormat('de').format(1, 'decade')", 'not "decade"'),
+        ("new Intl.DisplayNames(['en'], {type: 'region'})", "Intl.DisplayNames is not available"),
         ("(5).toLocaleString('en', {style: 'currency'})", "needs a currency such as EUR"),
         ("new Date(0).toLocaleString('en', {timeZone: 'Mars/Olympus'})", 'there is no time zone "Mars/Olympus"'),
         (
@@ -108,7 +153,7 @@ def test_formats_are_those_of_the_locale(expression: str, value: Any) -> None:
 )
 def test_what_is_not_available_is_an_error(expression: str, said: str) -> None:
     with pytest.raises(ExpressionError) as raised:
-        resolved(expression, tag="nonsense")
+        resolved(expression, tag="nonsense", notation="compact")
     assert said in str(raised.value)
 
 

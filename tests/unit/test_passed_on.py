@@ -47,7 +47,9 @@ def resolved(template: Any) -> Any:
         ('{"order": {{ $json.order }}}', '{"order": {"zip":7615917337495251231,"10":1,"9":100000000000000000000,'
          '"list":[7615917337495251231]}}'),
         ({"a": ["{{ $json.id }}"]}, {"a": [BIG]}),
-        ("{{ $json.id + 0 }}", 7615917337495251000),
+        ("{{ $json.id + 0 }}", BIG),
+        ("{{ $json.id + 4096 }}", 7615917337495255000),
+        ("{{ ({...$json}).order.zip }}", BIG),
     ],
 )  # fmt: skip
 def test_a_value_that_is_passed_on_stays_what_it_is(template: Any, value: Any) -> None:

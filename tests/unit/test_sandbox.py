@@ -19,6 +19,7 @@ from typing import Any, Literal
 import psutil
 import pytest
 
+from executions.domain.error_texts import STACK_ERROR
 from executions.domain.expressions import ExpressionScope
 from executions.domain.pairing import Pairing
 from executions.sandbox import code as sandboxed
@@ -342,7 +343,7 @@ def test_nothing_of_a_run_is_seen_by_the_next(pool: Pool) -> None:
     assert value[:5] == ["undefined", "undefined", None, [2], 2]
     assert "left" not in value[5]
     assert value[6:] == ["function", "undefined", "undefined"]
-    assert "no node" in str(run(pool, "return $('Secret').all()").error)
+    assert "has not run yet" in str(run(pool, "return $('Secret').all()").error)
     assert len(pool.processes()) == 1
 
 
@@ -453,16 +454,20 @@ def test_ten_megabytes_of_items_go_through(pool: Pool) -> None:
     ("code", "said"),
     [
         ("return null.x", "TypeError: cannot read property 'x' of null (line 1)"),
-        ("let a = 1;\n\nlet b = null; return [b.x]", "TypeError: cannot read property 'x' of null (line 3)"),
-        ("const f = x => x.y.z;\nreturn [1].map(f)", "TypeError: cannot read property 'z' of undefined (line 1)"),
-        ("\nreturn $('Nobody').all()", 'ReferenceError: no node "Nobody" has run yet (line 2)'),
+        ("let a = 1;\n\nlet b = null; return [b.x]", "TypeError: cannot read property 'x' of null: b is null (line 3)"),
+        (
+            "const f = x => x.y.z;\nreturn [1].map(f)",
+            "TypeError: cannot read property 'z' of undefined: x.y is undefined (line 1)",
+        ),
+        ("return 'a'.toUppercase()", "TypeError: 'a'.toUppercase is not a function; do you mean toUpperCase? (line 1)"),
+        ("\nreturn $('Nobody').all()", 'ReferenceError: node "Nobody" has not run yet (line 2)'),
         ("let a = 1;\nthrow new Error('mine')", "Error: mine (line 2)"),
         ("let a = 1;\nconst b = ;", "SyntaxError: unexpected token in expression: ';' (line 2)"),
         ("return [", "SyntaxError: unexpected token in expression: '}' (line 1)"),
         ("throw 'text'", "text"),
         ("throw { code: 5 }", 'Error: {"code":5}'),
-        ("return [1n]", "TypeError: BigInt are forbidden in JSON.stringify"),
-        ("return (function deep() { return deep(); })()", "RangeError: Maximum call stack size exceeded (line 1)"),
+        ("return [2n ** 64n]", "TypeError: a BigInt of more than 64 bits has no JSON form; use String(value)"),
+        ("return (function deep() { return deep(); })()", f"{STACK_ERROR} (line 1)"),
     ],
 )
 def test_an_error_names_the_line_of_the_code(warm: Pool, code: str, said: str) -> None:

@@ -38,7 +38,9 @@ def endpoint_status(endpoint: Endpoint, lane: Lane | None, now: datetime) -> End
         reason = f"Paused after {_failures(lane)} in a row."
         return EndpointStatus("resting", "timed_out", "paused (failing)", reason, lane.failing_since, lane.open_until)
     if lane and lane.failing_since:
-        return EndpointStatus("failing", "waiting", "failing", f"{_failures(lane)} in a row.", since=lane.failing_since)
+        # Rejections (most 4xx) are not counted: the receiver works, so they do not lead to a pause.
+        reason = f"{_failures(lane)} in a row." if lane.failures else "The receiver rejects deliveries."
+        return EndpointStatus("failing", "waiting", "failing", reason, since=lane.failing_since)
     return EndpointStatus("active", "completed", "active")
 
 

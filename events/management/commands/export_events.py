@@ -97,7 +97,7 @@ def _filter(options: dict[str, Any]) -> EventFilter:
         execution=options["execution"],
         since=options["since"],
         until=options["until"],
-        text=options["text"] or "",
+        texts=[options["text"]] if options["text"] else [],
         workspaces=workspaces,
         installation=workspaces is None,
     )

@@ -121,7 +121,7 @@ def _filter(options: dict[str, Any]) -> EventFilter:
         streams=options["streams"],
         since=options["since"],
         until=options["until"],
-        text=options["text"],
+        texts=[options["text"]] if options["text"] else [],
         workspaces=workspaces,
         installation=workspaces is None,
     )

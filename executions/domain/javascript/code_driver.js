@@ -8,7 +8,7 @@
   function shown(value) {
     if (typeof value === "string") { return value; }
     if (value instanceof Error) { return String(value); }
-    try { var text = stringify(value); return text === undefined ? String(value) : text; }
+    try { return value === undefined ? "undefined" : json(value); }
     catch (error) { return String(value); }
   }
   function logger(level) {

@@ -7,12 +7,11 @@
       Object.defineProperty(globalThis, name, { value: value, writable: true, configurable: true });
     } });
   }
-  function wrapped(item) { return { json: item }; }
   // The same objects each time: code changes them, and returns them.
-  define("items", function () { list = list || globalThis.__items.map(wrapped); return list; });
+  define("items", function () { list = list || globalThis.__items.map(globalThis.__wrap); return list; });
   define("item", function () {
     if (!globalThis.__each) { throw new ReferenceError("item exists in mode `each`; in mode `all` use items or $input.all()"); }
-    if (at !== globalThis.__index) { at = globalThis.__index; current = wrapped(globalThis.__items[at]); }
+    if (at !== globalThis.__index) { at = globalThis.__index; current = globalThis.__wrap(globalThis.__items[at]); }
     return current;
   });
 })

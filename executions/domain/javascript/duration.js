@@ -191,9 +191,16 @@
     }
     toHuman(options) {
       if (!this.isValid) { return "Invalid Duration"; }
-      if (!/^en\b/.test(this._l)) { throw new RangeError("Duration.toHuman is available in English only."); }
       options = options || {};
-      var values = this.values, showZeros = options.showZeros !== false;
+      var values = this.values, showZeros = options.showZeros !== false, locale = this._l;
+      if (!/^en\b/.test(locale)) {
+        if (!kit.ListFormat) { throw new RangeError("Duration.toHuman in another locale than English needs the word setLocale or locale in the same expression."); }
+        return new kit.ListFormat(locale, { type: "conjunction", style: options.listStyle || "narrow" }).format(UNITS.filter(function (unit) {
+          return values[unit] !== undefined && (showZeros || values[unit] !== 0);
+        }).map(function (unit) {
+          return new kit.NumberFormat(locale, Object.assign({ style: "unit", unitDisplay: "long" }, options, { unit: unit.slice(0, -1) })).format(values[unit]);
+        }));
+      }
       var short = { years: "yr", quarters: "qtr", months: "mth", weeks: "wk", days: "day", hours: "hr", minutes: "min", seconds: "sec", milliseconds: "ms" };
       var narrow = { years: "y", quarters: "q", months: "m", weeks: "w", days: "d", hours: "h", minutes: "m", seconds: "s", milliseconds: "ms" };
       var texts = UNITS.filter(function (unit) { return values[unit] !== undefined && (showZeros || values[unit] !== 0); }).map(function (unit) {

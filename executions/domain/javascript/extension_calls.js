@@ -36,14 +36,14 @@
     }
     return method ? function (args) { return method.apply(undefined, [value].concat(args)); } : native;
   }
-  function shown(value) {
-    return value === null ? "null" : value === undefined ? "undefined" : "a value of the type " + typeOf(value);
-  }
+  var SEVERAL = { text: "texts", number: "numbers", boolean: "booleans", list: "lists", object: "objects", date: "dates" };
+  function shown(value) { return value === null || value === undefined ? String(value) : (typeOf(value) === "object" ? "an object" : "a " + typeOf(value)); }
   function call(value, name, args) {
     var found = find(value, name);
     if (found) { return found(args); }
     var types = keys(methods).filter(function (type) { return methods[type][name]; });
-    throw new TypeError(name + "() is called on " + shown(value) + (types.length ? "; it is for: " + types.join(", ") : ""));
+    types = types.map(function (type) { return SEVERAL[type]; });
+    throw new TypeError(name + "() is for " + (types.join(" and ") || "other values") + "; it is called on " + shown(value));
   }
   function define(name, value) { Object.defineProperty(globalThis, name, { value: value, writable: false, configurable: false }); }
   define("__call", function (value, name) { return call(value, name, Array.prototype.slice.call(arguments, 2)); });

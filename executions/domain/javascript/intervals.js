@@ -149,8 +149,11 @@
   }
   kit.Interval = Interval;
 
-  function english(d, opts) {
-    if (!/^en\b/i.test(opts.locale || d.locale)) { throw new RangeError("toRelative is available in English only, not in the locale " + JSON.stringify(opts.locale || d.locale) + "."); }
+  function isEnglish(d, opts) { return /^en\b/i.test(opts.locale || d.locale); }
+  // The words of another locale than English.
+  function localWords(d, opts, numeric, count, unit) {
+    if (!kit.RelativeTimeFormat) { throw new RangeError("toRelative in another locale than English, " + JSON.stringify(opts.locale || d.locale) + ", needs the word setLocale or locale in the same expression."); }
+    return new kit.RelativeTimeFormat(opts.locale || d.locale, { numeric: numeric, style: opts.style || "long" }).format(count, unit);
   }
   function words(count, unit) {
     var size = Math.abs(count), text = String(Math.round(size * 1000) / 1000).replace(/\B(?=(\d{3})+(?!\d))/g, ",") + " " + unit.slice(0, -1) + (size === 1 ? "" : "s");
@@ -158,23 +161,25 @@
   }
   kit.relative = function (d, opts) {
     if (!d.isValid) { return null; }
-    english(d, opts);
     var base = opts.base || DateTime.now().setZone(d.zone), units = ["years", "months", "days", "hours", "minutes", "seconds"];
     if (opts.padding) { d = d.plus(d < base ? -opts.padding : opts.padding); }
     if (opts.unit) { units = (Array.isArray(opts.unit) ? opts.unit : [opts.unit]).map(kit.unit); }
     for (var n = 0; n < units.length; n++) {
       var exact = d.diff(base, units[n]).get(units[n]), count = opts.round === false ? exact : Math.trunc(exact);
-      if (Math.abs(count) >= 1 || n === units.length - 1) { return words(d < base && count === 0 ? -0 : count, units[n]); }
+      if (Math.abs(count) >= 1 || n === units.length - 1) {
+        var signed = d < base && count === 0 ? -0 : count;
+        return isEnglish(d, opts) ? words(signed, units[n]) : localWords(d, opts, "always", signed, units[n]);
+      }
     }
   };
   kit.relativeCalendar = function (d, opts) {
     if (!d.isValid) { return null; }
-    english(d, opts);
     var base = opts.base || DateTime.now().setZone(d.zone), units = opts.unit ? [kit.unit(opts.unit)] : ["years", "months", "days"];
     for (var n = 0; n < units.length; n++) {
       var count = rough(units[n], base, d);
       if (count !== 0 || n === units.length - 1) {
         var name = units[n].slice(0, -1);
+        if (!isEnglish(d, opts)) { return localWords(d, opts, "auto", count, units[n]); }
         if (name === "day" && Math.abs(count) <= 1) { return ["yesterday", "today", "tomorrow"][count + 1]; }
         if (Math.abs(count) <= 1) { return ["last ", "this ", "next "][count + 1] + name; }
         return words(count, units[n]);

@@ -3,6 +3,7 @@
   "use strict";
   var known = Object.create(null), used = Object.create(null), count = 0, stringify = JSON.stringify;
   kit.addLocale = function (tag, data) { known[tag] = data; count++; };
+  kit.addLocaleWords = function (tag, words) { if (known[tag]) { known[tag].words = words; } };
   // Report a locale that is not loaded. While the host looks for these, another one stands in, and the result is dropped.
   function missing(tag) {
     if (count >= kit.mostLocales) { throw new RangeError("the locale " + stringify(tag.slice(0, 100)) + " is one too many: a node can use at most " + kit.mostLocales + " locales for its values. Use fewer locales, or several nodes"); }
@@ -34,6 +35,7 @@
     var least = options.significant ? Math.max(0, options.minSignificant - (whole === "0" ? fraction.replace(/^0+/, "").length - fraction.length : whole.length)) : options.minFraction;
     return [whole.padStart(options.minInteger, "0"), fraction.padEnd(least, "0")];
   }
+  kit.decimalParts = decimal;
   function grouped(whole, pattern, group, number, mode) {
     if (mode === false || mode === "false") { return whole; }
     var sizes = /#((?:,#+)*),([#0]+)(?:\.|$)/.exec(pattern.replace(/[^#0,.]/g, "")), last = sizes ? sizes[2].length : 3;
@@ -51,16 +53,18 @@
   class NumberFormat {
     constructor(tags, given) {
       var data = kit.localeData(tags), o = Object.assign({ style: "decimal" }, given), style = o.style;
-      if (!["decimal", "percent", "currency"].includes(style)) { throw new RangeError("the style " + stringify(style) + " of numbers is not available: use decimal, percent or currency"); }
-      if (o.notation && o.notation !== "standard") { throw new RangeError("the notation " + stringify(o.notation) + " of numbers is not available"); }
-      if (o.currencyDisplay === "name") { throw new RangeError("the currencyDisplay \"name\" is not available: use symbol, narrowSymbol or code"); }
+      if (!["decimal", "percent", "currency", "unit"].includes(style)) { throw new RangeError("the style " + stringify(style) + " of numbers is not available: use decimal, percent, currency or unit"); }
+      if (o.notation && !["standard", "compact"].includes(o.notation)) { throw new RangeError("the notation " + stringify(o.notation) + " of numbers is not available: use standard or compact"); }
+      if (o.notation === "compact" && !["decimal", "unit"].includes(style)) { throw new RangeError("the notation \"compact\" is not available for the style " + stringify(style)); }
+      var inWords = style === "unit" || o.notation === "compact" || (style === "currency" && o.currencyDisplay === "name");
+      if (inWords && !kit.numberInWords) { throw new RangeError("write the options notation, style and currencyDisplay as literals, such as {notation: \"compact\"}"); }
       if (style === "currency" && !/^[A-Za-z]{3}$/.test(o.currency)) { throw new TypeError("the style currency needs a currency such as EUR, not " + stringify(o.currency)); }
       var code = style === "currency" ? o.currency.toUpperCase() : "", money = code in data.number.digits ? data.number.digits[code] : 2;
       var least = style === "currency" ? money : 0, most = style === "currency" ? money : style === "percent" ? 0 : 3;
       var min = limit(o.minimumFractionDigits, "minimumFractionDigits", 0, 100), max = limit(o.maximumFractionDigits, "maximumFractionDigits", 0, 100);
       if (min !== undefined && max !== undefined && min > max) { throw new RangeError("maximumFractionDigits is less than minimumFractionDigits"); }
       var significant = o.minimumSignificantDigits !== undefined || o.maximumSignificantDigits !== undefined;
-      Object.defineProperties(this, { _d: { value: data }, _code: { value: code }, _o: { value: o }, _digits: { value: {
+      Object.defineProperties(this, { _d: { value: data }, _inWords: { value: inWords }, _code: { value: code }, _o: { value: o }, _digits: { value: {
         minInteger: limit(o.minimumIntegerDigits, "minimumIntegerDigits", 1, 21, 1),
         minFraction: min === undefined ? Math.min(least, max === undefined ? least : max) : min, maxFraction: max === undefined ? Math.max(most, min || 0) : max, significant: significant,
         minSignificant: limit(o.minimumSignificantDigits, "minimumSignificantDigits", 1, 21, 1), maxSignificant: limit(o.maximumSignificantDigits, "maximumSignificantDigits", 1, 21, 21),
@@ -72,15 +76,14 @@
     format(value) {
       value = typeof value === "bigint" ? Number(value) : Number(value);
       var o = this._o, number = this._d.number, kind = o.style === "currency" && o.currencySign === "accounting" ? "accounting" : o.style;
-      var patterns = number.patterns[kind].split(";"), negative = value < 0 || Object.is(value, -0), text;
+      if (this._inWords && Number.isFinite(value)) { return this._signed(kit.numberInWords(this, Math.abs(value), this._plain.bind(this)), value); }
+      var patterns = number.patterns[kind === "unit" ? "decimal" : kind].split(";"), negative = value < 0 || Object.is(value, -0), text;
       if (o.style === "percent") { value = Number((value * 100).toPrecision(15)); }
       if (Number.isNaN(value)) { text = number.nan; negative = false; }
       else if (!Number.isFinite(value)) { text = number.infinity; }
       else {
-        var parts = decimal(value, this._digits), zero = number.zero, money = o.style === "currency" ? number.money : [];
-        if (/^0*$/.test(parts[0] + parts[1]) && o.signDisplay === "negative") { negative = false; }
-        text = grouped(parts[0], patterns[0], money[1] || number.group, number, o.useGrouping) + (parts[1] && (money[0] || number.decimal) + parts[1]);
-        if (zero !== 48) { text = text.replace(/\d/g, function (digit) { return String.fromCharCode(zero + Number(digit)); }); }
+        if (/^0*$/.test(decimal(value, this._digits).join("")) && o.signDisplay === "negative") { negative = false; }
+        text = this._plain(value, this._digits, o.useGrouping, patterns[0], o.style === "currency" ? number.money : []);
       }
       var sign = negative ? number.minus : o.signDisplay === "always" || (o.signDisplay === "exceptZero" && value > 0) ? number.plus : "";
       if (o.signDisplay === "never") { sign = ""; }
@@ -91,6 +94,17 @@
       // A code of letters is set apart from the digits.
       if (/[A-Za-z]$/.test(symbol)) { out = out.replace(symbol + text, symbol + "\u00a0" + text); }
       return sign && !(own && /[-(]/.test(pattern)) ? sign + out : out.replace(/^-|(?<=^.*¤?)-(?=\d)/, number.minus);
+    }
+    // The digits of a number without its sign.
+    _plain(value, digits, grouping, pattern, money) {
+      var number = this._d.number, zero = number.zero, parts = decimal(value, digits), separators = money || [];
+      var text = grouped(parts[0], pattern || number.patterns.decimal.split(";")[0], separators[1] || number.group, number, grouping) + (parts[1] && (separators[0] || number.decimal) + parts[1]);
+      return zero === 48 ? text : text.replace(/\d/g, function (digit) { return String.fromCharCode(zero + Number(digit)); });
+    }
+    _signed(text, value) {
+      var display = this._o.signDisplay, number = this._d.number, negative = value < 0 || Object.is(value, -0);
+      if (display === "never") { return text; }
+      return negative ? number.minus + text : display === "always" || (display === "exceptZero" && value > 0) ? number.plus + text : text;
     }
     _symbol() {
       var found = this._d.number.currencies[this._code] || this._code;
@@ -105,7 +119,7 @@
   kit.intl = function (name, made) { intl(name, constructor(made)); };
   kit.intl("NumberFormat", NumberFormat);
   intl("getCanonicalLocales", function (tags) { return Array.isArray(tags) ? tags : tags === undefined ? [] : [tags]; });
-  ["PluralRules", "ListFormat", "RelativeTimeFormat", "DisplayNames", "Segmenter", "DurationFormat"].forEach(function (name) {
+  ["DisplayNames", "Segmenter", "DurationFormat"].forEach(function (name) {
     Object.defineProperty(globalThis.Intl, name, { get: function () { throw new Error("Intl." + name + " is not available"); }, configurable: true });
   });
   function replace(prototype, name, call) { Object.defineProperty(prototype, name, { value: call, writable: true, configurable: true }); }

@@ -1,69 +1,28 @@
 // The variables of expressions and code, and how a result is passed to the host.
 var __names = Object.create(null), __pairs = Object.create(null), __items = [], __index = 0, __each = true;
-function __wrap(item) { return { json: item }; }
-// `match(i)` returns the item that belongs to the input item i, and `word` names the list in errors.
-function __list(items, word, match) {
-  function current() {
-    if (!__each && __items.length > 1) {
-      throw new Error(word + ".item: this code runs once for all " + __items.length + " items, so no item is the " +
-        "current one. Use " + word + ".itemMatching(i), .first(), .last() or .all()");
-    }
-    return __items.length ? match(__each ? __index : 0) : undefined;
-  }
-  // Other branches and runs are not there: their items must not pass for those of the latest run.
-  function check(branch, run) {
-    if (branch || run) {
-      throw new Error(word + " has the items of the latest run, of its first output with items; another branch or run" +
-        " cannot be chosen. Leave out the arguments");
-    }
-  }
-  return {
-    all: function (branch, run) { check(branch, run); return items.map(__wrap); },
-    first: function (branch, run) { check(branch, run); return items.length ? __wrap(items[0]) : undefined; },
-    last: function (branch, run) { check(branch, run); return items.length ? __wrap(items[items.length - 1]) : undefined; },
-    itemMatching: function (i) {
-      if (!(Number.isInteger(i) && i >= 0 && i < __items.length)) {
-        throw new RangeError(word + ".itemMatching(" + String(i) + "): there are " + __items.length +
-          " input items, counted from 0");
-      }
-      return __wrap(match(i));
-    },
-    get item() { var item = current(); return item === undefined ? undefined : __wrap(item); },
-    get json() { return current(); },
-  };
-}
-function __matching(name, word) {
-  return function (i) {
-    var pair = __pairs[name];
-    if (pair === undefined) {
-      throw new Error(word + ": write the word item, itemMatching or json after it, since the items are traced " +
-        "before the code runs");
-    }
-    var at = pair.index === null ? i : pair.index[i];
-    if (at < 0) { throw new Error(word + ": " + pair.errors[-1 - at]); }
-    return (pair.items === null ? __names[name] : pair.items)[at];
-  };
-}
-function $(name) {
-  if (!(name in __names)) { throw new ReferenceError("no node " + JSON.stringify(name) + " has run yet"); }
-  var word = "$(" + JSON.stringify(name) + ")";
-  return __list(__names[name], word, __matching(name, word));
-}
-var $node = new Proxy({}, { get: function (_, name) { return $(name); } });
-function $items(name) { return name === undefined ? __items.map(__wrap) : $(name).all(); }
-Object.defineProperty(globalThis, "$input", { get: function () {
-  return __list(__items, "$input", function (i) { return __items[i]; }); } });
 Object.defineProperty(globalThis, "$json", { get: function () { return __items[__index]; } });
 Object.defineProperty(globalThis, "$itemIndex", { get: function () { return __index; } });
-var __json = (function (stringify) {
+// What JSON.stringify writes as {} gets a JSON form, or is an error: the host puts the script json_forms in.
+var __json = (function (stringify, apply, includes, evaluate, world) {
+  var forms = "@json_forms";
+  function write(value) {
+    if (forms === null) { return stringify(value); }
+    try {
+      var text = stringify(value);
+      if (text === undefined || !(apply(includes, text, ["{}"]) || apply(includes, text, ["{\"0\":"]))) { return text; }
+    } catch (error) { if (!(error instanceof TypeError)) { throw error; } }
+    evaluate(forms);
+    forms = null;
+    return stringify(value);
+  }
   return function (value) {
-    if (typeof value === "function" || typeof value === "symbol" || typeof value === "bigint") {
-      throw new TypeError("a " + typeof value + " is not a JSON value");
-    }
-    var text = stringify(value);
+    if (typeof value === "function") { throw new TypeError("the result is a function, not a value; write () after it to call it"); }
+    if (value === world) { throw new TypeError("the result is the global object, which has no JSON form"); }
+    if (typeof value === "symbol") { throw new TypeError("the result is a symbol, which has no JSON form"); }
+    var text = write(value);
     return text === undefined ? "null" : text;
   };
-})(JSON.stringify);
+})(JSON.stringify, Reflect.apply, String.prototype.includes, eval, globalThis);
 // A thrown value never reaches the host as an object: reading an object can run code, without a time limit. An error is
 // returned as "!", its text, a newline and its stack, which is not valid JSON.
 var __guard = (function (String, Error, stringify, apply, wellFormed) {

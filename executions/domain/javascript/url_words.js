@@ -58,6 +58,7 @@
     values() { return this._list.map(function (pair) { return pair[1]; }).values(); }
     [Symbol.iterator]() { return this.entries(); }
     toString() { return this._list.map(function (pair) { return formEncoded(pair[0]) + "=" + formEncoded(pair[1]); }).join("&"); }
+    toJSON() { return this.toString(); }
   }
 
   // Punycode (RFC 3492) of one label.

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from events.bus import system_events
 from events.replay import jobs as replays
+from events.replay.unwatched import end_unwatched
 from events.retention.housekeeping import Housekeeping
 from executions import binaries
 from executions.engine import node_deliveries
@@ -66,6 +67,7 @@ class Command(BaseCommand):
             Sweep("old invitations", invitations.sweep, FORGET_SECONDS),
             Sweep("unused files", binaries.sweep, FORGET_SECONDS),
             Sweep("expired replays", replays.sweep_expired, FORGET_SECONDS),
+            Sweep("replays without watchers", end_unwatched, FORGET_SECONDS),
             Sweep("schedules", schedules.fire_due),
             Sweep("recovery", _recover),
             Sweep("number of workers", Scaler().step),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -39,6 +40,53 @@ def test_in_mode_each_it_sees_one_item_and_null_drops_it() -> None:
 )
 def test_the_words_of_code(mode: str, code: str, items: list[dict[str, object]]) -> None:
     assert run("code", {"n": 1}, {"n": 3}, code=code, mode=mode).outputs == {"main": items}
+
+
+FILE = {"name": "a.pdf", "media_type": "application/pdf", "size": 5, "reference": str(UUID(int=1))}
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "files"),
+    [
+        ("each", "return { json: { n: 1 }, binary: $input.item.binary }", {"doc": FILE}),
+        ("all", "return items.map(item => ({ ...item, json: { n: 1 } }))", {"doc": FILE}),
+        ("each", "item.binary.doc.fileName = 'b.pdf'; return item", {"doc": FILE | {"name": "b.pdf"}}),
+        ("each", "return { json: { n: 1 }, binary: { copy: $binary.doc } }", {"copy": FILE}),
+        ("each", "return { json: $json, binary: {} }", None),
+        ("each", "return { ...item.json, n: 2 }", {"doc": FILE}),
+    ],
+)
+def test_files_of_items_are_binary_as_in_n8n(mode: str, code: str, files: Any) -> None:
+    (item,) = run("code", {"n": 1, "$binary": {"doc": FILE}}, code=code, mode=mode).outputs["main"]
+    assert item.get("$binary") == files
+
+
+def test_code_cannot_make_files() -> None:
+    code = "return { json: {}, binary: { data: { data: 'aGk=', mimeType: 'text/plain' } } }"
+    with pytest.raises(NodeError, match=r"binary\.data of item 0 has no reference to a file.*use the node files"):
+        run("code", {}, code=code)
+
+
+LARGE = 7615917337495251231
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "ids"),
+    [
+        ("all", "return $input.all()", [LARGE, LARGE + 1]),
+        ("each", "return { ...$json, more: 1 }", [LARGE, LARGE + 1]),
+        ("all", "return items.map((item, n) => ({ json: { id: item.json.id }, pairedItem: n }))", [LARGE, LARGE + 1]),
+        ("all", "return [{ id: BigInt(items[0].json.id) * 0n + 2n ** 62n + 1n }]", [2**62 + 1]),
+    ],
+)
+def test_integers_that_code_passes_on_are_exact(mode: str, code: str, ids: list[int]) -> None:
+    items = run("code", {"id": LARGE}, {"id": LARGE + 1}, code=code, mode=mode).outputs["main"]
+    assert [item["id"] for item in items] == ids
+
+
+def test_an_integer_that_may_be_one_of_two_is_an_error() -> None:
+    with pytest.raises(NodeError, match=f"may be {LARGE} or {LARGE + 1} of the items"):
+        run("code", {"id": LARGE}, {"id": LARGE + 1}, code="return [{ ids: items.map(item => item.json.id) }]")
 
 
 def test_items_that_code_awaits_keep_their_origins() -> None:

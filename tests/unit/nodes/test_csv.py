@@ -138,3 +138,9 @@ def test_padding_around_quotes_changes_no_value(rows: list[list[tuple[str, str]]
     text = end.join(",".join(pad + '"' + cell.replace('"', '""') + '"' + pad for cell, pad in row) for row in rows)
     read = parsed(text, header=False, skip_empty_rows=False) if rows else []
     assert [list(item.values()) for item in read] == [[cell for cell, _ in row] for row in rows]
+
+
+def test_files_are_no_column() -> None:
+    item = {"a": 1, "$binary": {"doc": {"name": "a.pdf"}}}
+    (made,) = run("csv", item, operation="write").outputs["main"]
+    assert "binary" not in str(made)

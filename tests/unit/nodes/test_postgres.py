@@ -18,6 +18,7 @@ import pytest
 
 from executions.domain.errors import NodeError
 from executions.domain.items import Items
+from executions.nodes.exchanges import Exchanges
 from executions.nodes.registry import node_types
 from tests.unit.nodes.running import run, run_in_context
 from workflow_platform.installation.embedded import free_port, wait_until
@@ -116,6 +117,20 @@ def test_nothing_changes_by_default(server: dict[str, Any]) -> None:
         assert not raised.value.retryable
     with pytest.raises(NodeError, match="must be set before any query"):
         rows(server, "SET TRANSACTION READ WRITE")
+
+
+def test_a_statement_is_recorded_with_its_rows_and_an_error_with_what_the_server_said(server: dict[str, Any]) -> None:
+    exchanges, items = Exchanges(), {"main": [{"n": 1}, {"n": 0}]}
+    given = {"connection": server, "query": "SELECT 6 / %s AS n", "parameters": ["{{ $json.n }}"]}
+    with pytest.raises(NodeError, match="division by zero") as raised:
+        run_in_context("postgres", items, {"exchanges": exchanges}, **given)
+    response = raised.value.response or {}
+    assert (response["status"], response["body"]) == ("22012", "ERROR: division by zero")
+    first, second = (exchanges.data() or {})["exchanges"]
+    assert (first["request"]["query"], first["request"]["parameters"]) == ("SELECT 6 / %s AS n", [1])
+    assert first["answer"] == {"rows": 1, "items": [{"n": 6}], "truncated": False}
+    assert "division by zero" in second["error"]
+    assert first["digest"] != second["digest"]
 
 
 def test_all_items_are_done_or_none(server: dict[str, Any]) -> None:
@@ -225,7 +240,7 @@ import django
 django.setup()
 from django.conf import settings
 from executions.domain.errors import NodeError
-from tests.unit.nodes.running import run
+from tests.unit.nodes.running import run, run_in_context
 settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
 connection = json.loads(sys.argv[1])
 run("postgres", {}, connection=connection, query="SELECT 1 AS n")

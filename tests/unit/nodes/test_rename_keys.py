@@ -49,3 +49,10 @@ def test_a_key_that_grows_without_bound_is_refused() -> None:
     for key, replacement in (("a" * 100, "x" * 50), ("a" * 1001, "")):
         with pytest.raises(NodeError, match="longer than 1000"):
             run("rename_keys", {key: 1}, patterns=[{"pattern": "a", "replacement": replacement}])
+
+
+def test_files_stay_where_nodes_look_for_them() -> None:
+    item = {"a": 1, "$binary": {"doc": {"name": "a.pdf"}}}
+    patterns = [{"pattern": "a|b|n", "replacement": "x"}]
+    (renamed,) = run("rename_keys", item, patterns=patterns, nested=True).outputs["main"]
+    assert renamed == {"x": 1, "$binary": {"doc": {"name": "a.pdf"}}}

@@ -11,6 +11,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from executions.domain.binaries import with_files
 from executions.domain.errors import NodeError
+from executions.nodes.exchanges import Exchanges
 from executions.nodes.send_email import SMTP_BACKEND
 from tests.filing import HeldFiles
 from tests.unit.nodes.running import run, run_in_context
@@ -209,6 +210,22 @@ def test_what_the_server_refuses_for_now_can_be_tried_again(mailbox: Mailbox, re
     with pytest.raises(NodeError, match=r"rejected ann@example\.com") as raised:
         run("send_email", {}, **MESSAGE)
     assert raised.value.retryable is retryable
+    response = raised.value.response or {}
+    code, _, said = refuse.partition(" ")
+    assert (response["status"], response["body"]) == (int(code), f"ann@example.com: {code} {said}")
+
+
+def test_a_message_is_recorded_without_its_id(mailbox: Mailbox) -> None:
+    digests = set()
+    for key in ("one", "two"):
+        exchanges = Exchanges()
+        context = {"exchanges": exchanges, "idempotency_key": key}
+        run_in_context("send_email", {"main": [{}]}, context, **(MESSAGE | {"cc": "bob@example.com"}))
+        (entry,) = (exchanges.data() or {})["exchanges"]
+        assert (entry["request"]["subject"], entry["request"]["cc"]) == ("Hello", ["bob@example.com"])
+        assert entry["answer"] == {"accepted": ["ann@example.com", "bob@example.com"], "truncated": False}
+        digests.add(exchanges.request_digest())
+    assert len(digests) == 1
 
 
 def test_a_server_that_is_not_there_can_be_tried_again(mailbox: Mailbox, settings: Any) -> None:

@@ -58,3 +58,11 @@ def test_a_field_is_required_when_the_workflow_is_saved() -> None:
     check = node_types()["split_out"].check_parameters
     assert [problem[:2] for problem in check({})] == [("parameters.field", "missing")]
     assert not check({"fields": ["a"]})
+
+
+def test_the_files_of_an_item_are_split_into_items_with_one_file_each() -> None:
+    item = {"a": 1, "$binary": {"one": {"name": "1"}, "two": {"name": "2"}}}
+    alone = [{"$binary": {"one": {"name": "1"}}}, {"$binary": {"two": {"name": "2"}}}]
+    assert run("split_out", item, field="$binary").outputs["main"] == alone
+    kept = run("split_out", item, field="$binary", keep_other_fields=True).outputs["main"]
+    assert kept == [{"a": 1} | each for each in alone]

@@ -4,23 +4,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
 from django.contrib.auth.views import PasswordChangeView
 from django.db.models import CASCADE, ForeignObjectRel, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse_lazy
 
+from workflow_platform.core.accounts.admin_lists import LargeList, WorkspaceFilter
 from workflow_platform.core.accounts.forms import AdminLoginForm, OwnPasswordForm, UserPasswordForm
 from workflow_platform.core.accounts.models import ApiToken, Membership, User, Workspace
 from workflow_platform.core.accounts.sessions import end_tokens
 
 
 @admin.register(User)
-class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not generic when it runs
+class AccountAdmin(LargeList, UserAdmin):  # type: ignore[type-arg]  # not generic when it runs
     """Django's admin of users. A change of password offers to end API tokens; a deactivated user's JWTs end."""
 
     change_password_form = UserPasswordForm
+    ordering = ("username",)  # it has an index
+    exact_fields = ("username",)
+    text_fields = ("username", "email", "first_name", "last_name")
     change_user_password_template = "admin/accounts/user/change_password.html"  # noqa: S105 - a template
 
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool) -> None:
@@ -28,6 +33,16 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # not generic when it 
         super().save_model(request, obj, form, change)
         if change and not obj.is_active:
             end_tokens(obj, api_tokens=False)
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class PermissionGroupAdmin(LargeList, GroupAdmin):
+    """Django's admin of groups."""
+
+    exact_fields = ("name",)
 
 
 class OwnPasswordView(PasswordChangeView):
@@ -61,9 +76,10 @@ admin.site.login_form = AdminLoginForm
 
 
 @admin.register(Workspace)
-class WorkspaceAdmin(admin.ModelAdmin[Workspace]):
+class WorkspaceAdmin(LargeList, admin.ModelAdmin[Workspace]):
     list_display = ["name", "slug", "created_at"]
-    search_fields = ["name", "slug"]
+    exact_fields = ["slug"]
+    text_fields = ["name", "slug"]
     inlines = [MembershipInline]
 
     def get_deleted_objects(
@@ -83,21 +99,28 @@ class WorkspaceAdmin(admin.ModelAdmin[Workspace]):
 
 
 @admin.register(Membership)
-class MembershipAdmin(admin.ModelAdmin[Membership]):
+class MembershipAdmin(LargeList, admin.ModelAdmin[Membership]):
     list_display = ["workspace", "user", "role", "created_at"]
-    list_filter = ["role", "workspace"]
+    list_filter = ["role", WorkspaceFilter]
+    id_fields = ["workspace"]
+    exact_fields = ["user__username"]
+    indexed_filters = ["workspace"]
+    search_help_text = "A user name, or the id of a workspace."
     list_select_related = ["workspace", "user"]
     autocomplete_fields = ["user", "workspace"]
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
+class ApiTokenAdmin(LargeList, admin.ModelAdmin[ApiToken]):
     """Tokens can be issued (and are shown once), listed and revoked, but not changed."""
 
     list_display = ["name", "hint", "user", "created_at", "last_used_at", "expires_at", "revoked_at"]
     list_filter = [("revoked_at", admin.EmptyFieldListFilter), ("expires_at", admin.EmptyFieldListFilter)]
     list_select_related = ["user"]
-    search_fields = ["name", "hint", "user__username"]
+    ordering = ["user_id", "-pk"]  # the ids of tokens are random
+    exact_fields = ["user__username"]
+    text_fields = ["name", "hint"]
+    search_help_text = "A user name, or a part of a token's name or hint."
     autocomplete_fields = ["user"]
     actions = ["revoke"]
 

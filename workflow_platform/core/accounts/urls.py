@@ -10,6 +10,7 @@ from workflow_platform.core.accounts.account_views import (
 )
 from workflow_platform.core.accounts.invitation_views import AcceptView, InvitationViewSet, OfferView
 from workflow_platform.core.accounts.login_views import MeView, TokenRefreshView, TokenRevokeView, TokenView
+from workflow_platform.core.accounts.session_views import BrowserSessionView
 from workflow_platform.core.accounts.views import ApiTokenViewSet, MemberViewSet, WorkspaceViewSet
 
 WORKSPACE = r"workspaces/(?P<workspace_id>[0-9a-fA-F-]{36})"
@@ -24,6 +25,7 @@ urlpatterns = [
     path("auth/token/", TokenView.as_view(), name="token"),
     path("auth/token/refresh/", TokenRefreshView.as_view(), name="token-refresh"),
     path("auth/token/revoke/", TokenRevokeView.as_view(), name="token-revoke"),
+    path("session/", BrowserSessionView.as_view(), name="session"),
     path("auth/me/", MeView.as_view(), name="me"),
     path("account/", AccountView.as_view(), name="account"),
     path("account/password/", PasswordView.as_view(), name="account-password"),

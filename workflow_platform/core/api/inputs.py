@@ -23,7 +23,7 @@ LARGEST_INTEGER = 2**53 - 1
 """The largest integer that every JSON parser keeps exactly; it fits into PostgreSQL's bigint."""
 COMMON = frozenset({"format"})
 """Query parameters of every request."""
-PAGING = frozenset({"limit", "cursor"})
+PAGING = frozenset({"limit", "cursor", "fields"})
 """Query parameters of every list with pages."""
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
 
@@ -96,8 +96,13 @@ def wrong_type(field: serializers.Field[Any, Any, Any, Any], value: Any) -> str 
         child = getattr(field, "child", None) or serializers.CharField()
         return next((problem for each in value if (problem := wrong_type(child, each))), None)
     if isinstance(field, serializers.DictField):
-        values = value.values() if isinstance(value, dict) else ()
-        return next((problem for each in values if (problem := wrong_type(field.child, each))), None)
+        if not isinstance(value, dict):
+            return f"Expected an object, not {_shown(value)}."
+        return next((problem for each in value.values() if (problem := wrong_type(field.child, each))), None)
+    if isinstance(field, serializers.ListSerializer):
+        return None if isinstance(value, list) else f"Expected an array, not {_shown(value)}."
+    if isinstance(field, serializers.Serializer):
+        return None if isinstance(value, dict) else f"Expected an object, not {_shown(value)}."
     if isinstance(field, serializers.BooleanField):
         return None if isinstance(value, bool) else f"Expected true or false, not {_shown(value)}."
     if isinstance(field, serializers.IntegerField):

@@ -1,0 +1,17 @@
+/** The switch between local time and UTC in the bar. The templates load it on every page; it writes their times. */
+import { inUtc, showUtc, writeMoments, zoneName, zones } from "./moments.js";
+
+const button = document.getElementById("zone");
+
+function show() {
+  if (!button) return;
+  button.textContent = zoneName();
+  const other = inUtc() ? "local time" : "UTC";
+  button.title = `Times are in ${inUtc() ? "UTC" : `local time (${zoneName()})`}. Switch to ${other}.`;
+  button.setAttribute("aria-label", button.title);
+}
+
+button?.addEventListener("click", () => showUtc(!inUtc()));
+zones.addEventListener("change", show);
+show();
+writeMoments();
