@@ -24,7 +24,7 @@ DESCRIPTIONS = {
     "execution.node_skipped": "A node was skipped because no items reached it.",
     "execution.node_waiting": "A node is waiting for a time, a call, a person, another execution or deliveries.",
     "execution.data_flow": "Items were passed along an edge.",
-    "execution.progress": "Nodes completed so far, with an estimate of the remaining time.",
+    "execution.progress": "Nodes completed so far, and the remaining time if earlier executions tell it.",
     "execution.log": "A node or the engine wrote a log line.",
     "execution.waiting": "The execution is waiting and occupies no worker.",
     "execution.paused": "The execution was paused; no further nodes start.",

@@ -25,6 +25,7 @@ from executions.api.execution_filters import (
 from executions.api.execution_pages import ExecutionPages
 from executions.api.item_lineage import item_lineage
 from executions.api.node_run_details import LARGE, load_details, parameters_of, relations_of, within
+from executions.api.overview import OverviewActions
 from executions.api.reruns import RerunActions
 from executions.api.serializers import (
     ExecutionDetailSerializer,
@@ -54,10 +55,8 @@ from workflow_platform.core.accounts.token_scopes import ELSE
 from workflow_platform.core.api.problems import Problem
 from workflow_platform.core.secrets.secret_names import masked
 
-MOST_RUNS = 10_000
 
-
-class ExecutionViewSet(ChildrenActions, RerunActions):
+class ExecutionViewSet(ChildrenActions, OverviewActions, RerunActions):
     serializer_class = ExecutionSerializer
     queryset = Execution.objects.none()
     pagination_class = ExecutionPages
@@ -161,13 +160,13 @@ class ExecutionViewSet(ChildrenActions, RerunActions):
         query = NodeRunFilterSerializer.of(request)
         execution = self._execution(pk)
         runs = NodeRun.objects.filter(execution=execution)
-        filters = {"node": "node_id", "run_index": "run_index"}
+        filters = {"node": "node_id", "run_index": "run_index", "from_run": "run_index__gte", "status": "status"}
         runs = runs.filter(**{filters[name]: value for name, value in query.validated_data.items() if name in filters})
         if last := query.validated_data.get("last"):
             newest = runs.order_by("-id").values("pk")[:last]
             latest = runs.order_by("node_id", "-run_index").distinct("node_id").values("pk")
             runs = runs.filter(Q(pk__in=newest) | Q(pk__in=latest))
-        shown = list(runs.defer(*LARGE).order_by("id")[:MOST_RUNS])
+        shown = list(runs.defer(*LARGE).order_by("id")[: query.validated_data["limit"]])
         load_details(shown)
         output_digests.ensure_digests(shown)
         context = {"digest_key": output_digests.key_of(execution), "execution": execution}

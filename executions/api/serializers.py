@@ -3,6 +3,7 @@ workflows."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, get_args
 from uuid import UUID
 
@@ -16,10 +17,14 @@ from events.history.event_filter import matching_types
 from executions.admission.explanation import Reason, explain
 from executions.api.node_run_details import parameters_of
 from executions.domain.digests import keyed
+from executions.domain.statuses import NodeRunStatus
 from executions.models import Execution, Mode, NodeRun, Priority, Workflow, WorkflowVersion
 from executions.pages import relations
 from executions.workflows.shown_definitions import for_viewers, settings_for_viewers
 from workflow_platform.core.api.inputs import BodySerializer, QueryBoolean, QuerySerializer
+
+MOST_RUNS = 10_000
+"""Node runs that are listed at once."""
 
 
 class _Definition:
@@ -128,9 +133,20 @@ class VersionSerializer(_Definition, serializers.ModelSerializer[WorkflowVersion
         return self.shown(super().to_representation(instance), instance.workflow.workspace_id)
 
 
+@extend_schema_field(
+    {"oneOf": [{"type": "array", "items": {"type": "object"}, "maxItems": 100_000}, {"type": "object"}]}
+)
+class ItemsField(serializers.ListField):
+    """Items, in the schema also a single object. The serializer makes a list of it."""
+
+    child = serializers.DictField()
+
+
 class ExecuteSerializer(BodySerializer):
     closed = True
-    input = serializers.ListField(child=serializers.DictField(), required=False, max_length=100_000)
+    input = ItemsField(
+        required=False, max_length=100_000, help_text="Items: a list of objects. One object is one item."
+    )
     priority = serializers.ChoiceField(choices=Priority.choices, default=Priority.DEFAULT.value)
     mode = serializers.ChoiceField(
         choices=Mode.choices,
@@ -138,6 +154,12 @@ class ExecuteSerializer(BodySerializer):
         help_text="`test` and `debug` executions come after live ones, and have no effect on endpoints and statistics.",
     )
     wait = serializers.FloatField(min_value=0, max_value=60, required=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the validated values. A single object as input is one item."""
+        if isinstance(data, Mapping) and isinstance(data.get("input"), dict):
+            data = {**data, "input": [data["input"]]}
+        return super().to_internal_value(data)
 
 
 class ReasonSerializer(BodySerializer):
@@ -316,6 +338,11 @@ class NodeRunFilterSerializer(QuerySerializer):
     )
     node = serializers.CharField(max_length=100, required=False)
     run_index = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False)
+    from_run = serializers.IntegerField(
+        min_value=0, max_value=2**31 - 1, required=False, help_text="Return only runs with this index or a later one."
+    )
+    status = serializers.ChoiceField(choices=[s.value for s in NodeRunStatus], required=False)
+    limit = serializers.IntegerField(min_value=1, max_value=MOST_RUNS, default=MOST_RUNS)
 
 
 class ExecutionEventsQuerySerializer(QuerySerializer):

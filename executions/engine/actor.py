@@ -27,6 +27,7 @@ from executions.engine.recorder import recorder
 from executions.engine.result_cache import CachedResult, ExecutionCache
 from executions.engine.state import ExecutionState
 from executions.lifecycle import Change, ClaimedExecution, Lease
+from executions.overview.usual import usual_duration
 from executions.waits import responses
 from workflow_platform.core.logs import execution_logging
 
@@ -61,7 +62,7 @@ class ExecutionActor:
         """The unexpected error that stopped it; None if it ended normally or lost its lease."""
         self.next_due: float | None = None
         limit_ms = definition.settings.get("max_execution_time_ms") or settings.PERF_MAX_EXECUTION_TIME_MS
-        self._state = ExecutionState(execution, claimed.lease, int(limit_ms))
+        self._state = ExecutionState(execution, claimed.lease, int(limit_ms), usual_duration(execution))
         self._mailbox = Mailbox(driver.turns, self._workspace, self._on_error, partial(execution_logging, execution))
         self.tell = self._mailbox.tell
         self._journal = Journal(recorder(), self._state, partial(self.tell, self.advance), self._on_commit_failed)

@@ -83,7 +83,7 @@ class Checkpoints:
         change = Change(self._lease, execution_fields={"cached_from": cached.execution_id})
         if row is not None:
             change += lifecycle.start_node(self._execution, self._lease, row, 0)
-            row.from_cache, row.duration_ms = True, 0.0
+            row.from_cache = True
             outputs, sizes = pack_outputs(cached.outputs)
             row.lineage = dict(cached.lineage)
             self.outputs.set(row, outputs, sum(sizes.values()))
@@ -135,11 +135,9 @@ class Checkpoints:
         return change
 
     def _progress(self, busy: set[str]) -> dict[str, Any]:
-        done, total = len(self.done_nodes - busy), len(self._graph.nodes)
-        remaining = self._state.ran_ms / done * (total - done) if done else None
         return {
-            "completed": done,
-            "total": total,
+            "completed": len(self.done_nodes - busy),
+            "total": len(self._graph.nodes),
             "in_progress": len(busy),
-            "estimated_remaining_ms": None if remaining is None else round(remaining, 1),
+            "estimated_remaining_ms": self._state.expected_remaining_ms,
         }

@@ -14,13 +14,13 @@ MAX_BODY = 2_000
 """The most characters of a response's body that are kept of each."""
 
 
-def attempts_with(row: NodeRun, error: dict[str, Any]) -> list[dict[str, Any]]:
+def attempts_with(row: NodeRun, error: dict[str, Any], duration_ms: float) -> list[dict[str, Any]]:
     """Return the attempts of a node run with the one that has just failed: `{attempt, ended_at, duration_ms,
     error}`."""
     known: list[dict[str, Any]] = list(row.attempts or [])
     ended_at = timezone.now().isoformat()
     known.append(
-        {"attempt": row.attempt, "ended_at": ended_at, "duration_ms": row.duration_ms, "error": _shortened(error)}
+        {"attempt": row.attempt, "ended_at": ended_at, "duration_ms": round(duration_ms, 3), "error": _shortened(error)}
     )
     return known if len(known) <= MAX_ATTEMPTS else [known[0], *known[2:]]
 

@@ -49,6 +49,8 @@ class ActiveNodeRun:
     started: float = field(default_factory=time.monotonic)
     """When its attempt began, on the monotonic clock."""
     cancelled: threading.Event = field(default_factory=threading.Event)
+    took_ms: float = 0
+    """The duration of its last attempt."""
     retry_at: float | None = None
     """When its next attempt begins, on the monotonic clock; None while one runs."""
     resumed: bool = False
@@ -77,6 +79,7 @@ class NodeOutcome:
     result: NodeResult | None
     error: Exception | None
     duration_ms: float
+    """Of the attempt alone, while its node runs."""
     cpu_ms: float = 0
     memory_bytes: int = 0
     sizes: dict[str, int] = field(default_factory=dict)

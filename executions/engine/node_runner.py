@@ -257,8 +257,8 @@ class NodeRunner:
         if not active.cancelled.is_set():
             active.cancelled.set()
             error = NodeError(f"The node took longer than its timeout of {seconds:g} s.", retryable=True)
-            elapsed_ms = (time.monotonic() - active.started) * 1000
             used = recorded_parameters(self._graph.nodes[active.row.node_id], active.used, failed=True)
+            elapsed_ms = (time.monotonic() - active.started) * 1000
             self.ended_attempts.append((active, NodeOutcome(None, error, elapsed_ms, parameters=used)))
 
     # --- ending ----------------------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ class NodeRunner:
         if self.active.get(key) is not active:
             return None
         del self.active[key]
-        row.duration_ms, row.cpu_ms, row.memory_bytes = outcome.duration_ms, outcome.cpu_ms, outcome.memory_bytes
+        active.took_ms, row.cpu_ms, row.memory_bytes = outcome.duration_ms, outcome.cpu_ms, outcome.memory_bytes
         if (exchange := active.exchanges.data()) is not None:
             row.exchange, row.request_digest = exchange, active.exchanges.request_digest()
         if outcome.parameters is not None:
@@ -330,7 +330,7 @@ class NodeRunner:
     def _retry(self, active: ActiveNodeRun, node: Node, error: dict[str, Any], retry_after: float | None) -> Change:
         delay_ms = node.retry.delay_before(active.row.attempt + 1, random.random(), retry_after)  # noqa: S311
         row = active.row
-        row.attempts = attempts_with(row, error)
+        row.attempts = attempts_with(row, error, active.took_ms)
         change = lifecycle.retry_node(self._execution, self._lease, row, error, delay_ms)
         row.wake_at = None
         again = ActiveNodeRun(active.ready, row, outcomes=active.outcomes, exchanges=active.exchanges)

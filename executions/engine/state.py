@@ -6,8 +6,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils import timezone
+
 from executions.lifecycle import Lease
 from executions.models import Execution
+from executions.overview.expected import Percentiles
 
 MAX_UNCOMMITTED = 64
 """Changes of one execution that may be uncommitted: a loop of fast nodes waits for the database."""
@@ -24,6 +27,8 @@ class ExecutionState:
     lease: Lease
     limit_ms: int
     """How long it may run, waits and pauses not counted."""
+    usual: Percentiles | None = None
+    """How long executions of its version usually take, from start to end; None if nothing is known."""
     began: float = field(default_factory=time.monotonic)
     """When it began under this lease, on the monotonic clock."""
     uncommitted: int = 0
@@ -71,6 +76,16 @@ class ExecutionState:
     def ran_ms(self) -> float:
         """Return how long it has run, waits and pauses not counted."""
         return self.execution.ran_ms + (time.monotonic() - self.began) * 1000
+
+    @property
+    def expected_remaining_ms(self) -> float | None:
+        """Return how long it goes on if it takes as long as usual, or as the longest do; None if that is not known or
+        it is longer than that already."""
+        if self.usual is None or self.execution.started_at is None:
+            return None
+        elapsed = (timezone.now() - self.execution.started_at).total_seconds() * 1000
+        usual = next((each for each in (self.usual.p50, self.usual.p95) if each > elapsed), None)
+        return None if usual is None else round(usual - elapsed, 1)
 
     @property
     def deadline(self) -> float:

@@ -92,6 +92,15 @@ def transition_node_run(run: NodeRun, status: NodeRunStatus) -> None:
     run.status = status.value
 
 
+def end_node_run(run: NodeRun, status: NodeRunStatus) -> None:
+    """End the node run. Its duration is the time from its start to its end, with its waits and retries. Raises
+    IllegalMove."""
+    transition_node_run(run, status)
+    run.ended_at = timezone.now()
+    if run.started_at is not None:
+        run.duration_ms = round((run.ended_at - run.started_at).total_seconds() * 1000, 3)
+
+
 def about(run: NodeRun) -> dict[str, Any]:
     """Return the fields that identify the node run in each of its events."""
     return {"node": run.node_id, "name": run.name, "node_type": run.node_type, "run_index": run.run_index}
@@ -105,12 +114,12 @@ def without_response(error: dict[str, Any]) -> dict[str, Any]:
 def finish_without_lease(execution: Execution, status: ExecutionStatus, data: dict[str, Any]) -> list[NewEvent]:
     """End an execution that no worker holds. The caller has locked its row and saves it."""
     runs = list(NodeRun.objects.filter(execution=execution).defer(*UNREAD))
-    now = timezone.now()
     for run in runs:
         if not NodeRunStatus(run.status).ended:
-            transition_node_run(run, NodeRunStatus.CANCELLED)
-            run.ended_at, run.error = now, None
-            run.save(update_fields=["status", "ended_at", "error"])
+            end_node_run(run, NodeRunStatus.CANCELLED)
+            run.error = None
+            run.save(update_fields=["status", "ended_at", "duration_ms", "error"])
+    now = timezone.now()
     ItemOutcome.objects.filter(node_run__execution=execution).delete()
     ItemChild.objects.filter(node_run__execution=execution).update(input=None, outcome=None)
     transition(execution, status)

@@ -13,6 +13,7 @@ from executions.lifecycle.base import (
     Change,
     Lease,
     about,
+    end_node_run,
     event,
     failure_fields,
     summary,
@@ -33,11 +34,10 @@ def start_node(execution: Execution, lease: Lease, run: NodeRun, input_items: in
 
 def complete_node(execution: Execution, lease: Lease, run: NodeRun, preview: list[Any] | None) -> Change:
     """A node run has completed; the output and measurements are set on `run`."""
-    transition_node_run(run, NodeRunStatus.COMPLETED)
-    run.ended_at = timezone.now()
+    end_node_run(run, NodeRunStatus.COMPLETED)
     data = about(run) | {
         "attempt": run.attempt,
-        "duration_ms": run.duration_ms,
+        "duration_ms": run.duration_ms or 0.0,
         "cpu_ms": run.cpu_ms,
         "memory_bytes": run.memory_bytes,
         "output_items": run.output_items,
@@ -54,8 +54,7 @@ def complete_node(execution: Execution, lease: Lease, run: NodeRun, preview: lis
 
 def fail_node(execution: Execution, lease: Lease, run: NodeRun, error: dict[str, Any], on_error: str) -> Change:
     """A node run has failed for good. If `on_error` is continue or route, the output is set on `run`."""
-    transition_node_run(run, NodeRunStatus.FAILED)
-    run.ended_at = timezone.now()
+    end_node_run(run, NodeRunStatus.FAILED)
     run.error = error
     data = about(run) | {
         "attempt": run.attempt,
@@ -81,8 +80,7 @@ def retry_node(execution: Execution, lease: Lease, run: NodeRun, error: dict[str
 
 def skip_node(execution: Execution, lease: Lease, run: NodeRun, reason: str) -> Change:
     """A node will not run."""
-    transition_node_run(run, NodeRunStatus.SKIPPED)
-    run.ended_at = timezone.now()
+    end_node_run(run, NodeRunStatus.SKIPPED)
     return Change(lease, [event(execution, "node_skipped", about(run) | {"reason": reason})], [run])
 
 
@@ -105,8 +103,8 @@ def wait_node(
 
 def cancel_node(lease: Lease, run: NodeRun) -> Change:
     """A node run ends because its execution ends."""
-    transition_node_run(run, NodeRunStatus.CANCELLED)
-    run.ended_at, run.error = timezone.now(), None
+    end_node_run(run, NodeRunStatus.CANCELLED)
+    run.error = None
     return Change(lease, [], [run])
 
 

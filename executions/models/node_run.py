@@ -18,7 +18,10 @@ class NodeRunQuerySet(WorkspaceScopedQuerySet["NodeRun"]):
 
 
 class NodeRun(models.Model):
-    """One run of a node in an execution. The output is stored here only; events have a preview."""
+    """One run of a node in an execution. The output is stored here only; events have a preview.
+
+    `duration_ms` is the time from its start to its end, with waits, retries and recoveries.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="node_runs", db_index=False)

@@ -1,4 +1,4 @@
-"""The layout of a graph: layers from left to right (Sugiyama, by igraph), with back edges below.
+"""The layout of a graph: layers from left to right (Sugiyama, by igraph), with back edges around the nodes.
 
 The time that igraph needs grows with the number of layers that edges cross, and it holds the interpreter lock. A
 thousand nodes can be connected so that it takes minutes; such graphs get a simple layout.
@@ -12,11 +12,10 @@ from typing import Any
 import igraph
 
 from executions.domain.graph import Graph
+from executions.pages.edge_paths import HEIGHT, WIDTH, EdgePaths
 
-WIDTH, HEIGHT = 196, 60
 GAP_X, GAP_Y = 60, 36
 MARGIN = 32
-BACK_EDGE = 24  # the space below for the curves of back edges
 MAX_CROSSED = 2_000
 """The most layers, crossed by all edges together, that igraph lays out. That takes some hundredths of a second."""
 
@@ -33,10 +32,11 @@ def layout(graph: Graph) -> dict[str, Any]:
         node_id: {"x": MARGIN + x - left, "y": MARGIN + y - top, "width": WIDTH, "height": HEIGHT}
         for node_id, (x, y) in corners.items()
     }
-    edges = [edge.model_dump() | {"path": _path(nodes[edge.source], nodes[edge.target])} for edge in graph.edges]
+    paths = EdgePaths(nodes)
+    edges = [edge.model_dump() | {"path": paths.between(edge.source, edge.target)} for edge in graph.edges]
     return {
         "width": max(n["x"] for n in nodes.values()) + WIDTH + MARGIN,
-        "height": max(n["y"] for n in nodes.values()) + HEIGHT + MARGIN + BACK_EDGE,
+        "height": max(max(n["y"] for n in nodes.values()) + HEIGHT, paths.lowest) + MARGIN,
         "nodes": nodes,
         "edges": edges,
     }
@@ -102,14 +102,3 @@ def _simple(graph: Graph, layers: dict[str, int]) -> dict[str, tuple[float, floa
     for _, members in sorted(by_layer.items()):
         rows |= {node_id: row for row, node_id in enumerate(sorted(members, key=middle))}
     return {node_id: (layers[node_id] * (WIDTH + GAP_X), rows[node_id] * (HEIGHT + GAP_Y)) for node_id in graph.nodes}
-
-
-def _path(source: dict[str, float], target: dict[str, float]) -> str:
-    """Return a curve from the right of the source to the left of the target; a back edge runs below both."""
-    x1, y1 = source["x"] + WIDTH, source["y"] + HEIGHT / 2
-    x2, y2 = target["x"], target["y"] + HEIGHT / 2
-    if x2 > x1:
-        bend = max(30.0, (x2 - x1) / 2)
-        return f"M{x1:.0f},{y1:.0f} C{x1 + bend:.0f},{y1:.0f} {x2 - bend:.0f},{y2:.0f} {x2:.0f},{y2:.0f}"
-    low = max(y1, y2) + HEIGHT
-    return f"M{x1:.0f},{y1:.0f} C{x1 + 60:.0f},{low:.0f} {x2 - 60:.0f},{low:.0f} {x2:.0f},{y2:.0f}"

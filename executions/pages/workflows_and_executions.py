@@ -6,6 +6,7 @@ missed.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, cast
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from executions.admission.explanation import explain
 from executions.domain.graph import Graph
 from executions.models import Execution, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
+from executions.overview.expected import expected
 from executions.pages import relations
 from executions.pages.dashboard import executions_of
 from executions.pages.layout import layout
@@ -43,12 +45,14 @@ VERSIONS = 30
 SHOWN_CHILDREN = 10
 RERUNS = 5
 MAX_COUNTED = 10_000
+MIN_HEIGHT, MAX_HEIGHT = 180, 480
+"""Of the graph, as in viewport.js: the page keeps the room before the script draws it."""
 
 
 def graph_data(version: WorkflowVersion) -> dict[str, Any]:
     """Return the data of `static/js/graph.js`: nodes with the label and icon of their type, and the layout."""
     graph = Graph.parse(version.nodes, version.edges, 10**6)
-    types = node_types()
+    types, components = node_types(), graph.components
     nodes = []
     for node in graph.nodes.values():
         node_type = types.get(node.type)  # None if the package that added the type was removed
@@ -56,7 +60,13 @@ def graph_data(version: WorkflowVersion) -> dict[str, Any]:
             {"label": node_type.label, "icon": node_type.icon} if node_type else {"label": node.type, "icon": "dot"}
         )
         nodes.append(
-            {"id": node.id, "name": node.label, "type": node.type, "trigger": bool(node_type and node_type.trigger)}
+            {
+                "id": node.id,
+                "name": node.label,
+                "type": node.type,
+                "trigger": bool(node_type and node_type.trigger),
+                "cycle": cycle if components.cyclic[cycle := components.of[node.id]] else None,
+            }
             | appearance
         )
     return {"nodes": nodes, "layout": layout(graph)}
@@ -164,9 +174,11 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
     replay = _replay(request, row)
     if "replay" in request.GET and replay is None:
         return redirect("monitor", execution_id=row.pk)
+    graph = graph_data(row.version)
     context = {
         "execution": row,
         "replay": replay,
+        "graph_height": round(max(MIN_HEIGHT, min(MAX_HEIGHT, graph["layout"]["height"]))),
         "reruns": reruns[:RERUNS],
         "more_reruns": len(reruns) > RERUNS,
         "rerun_from": labels.get(row.rerun_from, row.rerun_from),
@@ -186,7 +198,8 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
             "pausing": row.pause_request is not None,
             "rerun_of": str(row.rerun_of_id) if row.rerun_of_id else None,
             "trigger_node": row.trigger_node,
-            "graph": graph_data(row.version),
+            "graph": graph,
+            "expected": asdict(expected(row)),
             "server_time": timezone.now().isoformat(),
             "icons": static("icons.svg"),
         },

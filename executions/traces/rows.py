@@ -93,7 +93,8 @@ class _RowBuilder:
             yield self._inbound(request, depth)
         depth += bool(execution["inbound"])
         path = self._pages.execution(execution["id"])
-        links = [("workflow", self._pages.workflow(execution["workflow"]))]
+        version = f"{self._pages.workflow(execution['workflow'])}?version={execution['workflow_version']}"
+        links = [("workflow", version)]
         if execution["rerun_of"]:
             links.append((f"rerun of …{execution['rerun_of'][-8:]}", self._pages.execution(execution["rerun_of"])))
         links += [

@@ -13,7 +13,10 @@ export function emptyState() {
     status: "queued",
     runs: new Map(),
     nodes: new Map(),
+    lanes: new Map(),
     edges: new Map(),
+    flowsThrough: 0,
+    arrivals: new Map(),
     progress: null,
     error: null,
     startedAt: null,
@@ -59,14 +62,20 @@ export function apply(state, event) {
   if (kind === "progress") progressed(state, data);
   if (kind in ENDS) end(state, event);
   if (data.deliveries && kind.startsWith("cancel")) state.withdrawn = data.deliveries;
-  if (kind === "data_flow") {
-    const key = edgeKey(data.edge);
-    const before = state.edges.get(key) ?? { edge: data.edge, items: state.partial ? null : 0, reused: !state.partial };
-    const items = before.items === null ? null : before.items + data.items; // a partial state does not know the sum
-    state.edges.set(key, { ...before, items, reused: before.reused && Boolean(data.taken_from) });
-  }
+  if (kind === "data_flow") flowed(state, event);
   if (kind in NODE_STATUSES) applyToRun(state, event, NODE_STATUSES[kind]);
   return state;
+}
+
+/** Items flow along an edge. A snapshot may have counted them. @param {State} state @param {Envelope} event */
+function flowed(state, { sequence, time, data }) {
+  state.arrivals.set(data.edge.target, time);
+  if (sequence <= state.flowsThrough) return;
+  const key = edgeKey(data.edge);
+  const counts = !state.partial || state.flowsThrough > 0; // else a partial state does not know the sum
+  const before = state.edges.get(key) ?? { edge: data.edge, items: counts ? 0 : null, reused: counts };
+  const items = before.items === null ? null : before.items + data.items;
+  state.edges.set(key, { ...before, items, reused: before.reused && Boolean(data.taken_from) });
 }
 
 /** @param {State} state @param {any} data of a progress event */
@@ -104,7 +113,7 @@ export function addRun(state, row, apart = false) {
     startedAt: row.started_at ?? row.ended_at,
     endedAt: row.ended_at,
     retries: [],
-    waited: false,
+    pauses: [],
     durationMs: row.duration_ms ?? undefined,
     cpuMs: row.cpu_ms,
     memoryBytes: row.memory_bytes,
@@ -121,8 +130,18 @@ export function addRun(state, row, apart = false) {
     const kind = row.node_type === "approval" ? "approval" : "time";
     run.waitsFor = { kind, reason: row.node_type, until: row.wake_at, wait: key };
   }
-  state.runs.set(key, run);
+  hold(state, key, run);
   if (!apart && run.runIndex >= (state.nodes.get(run.node)?.runIndex ?? 0)) state.nodes.set(run.node, run);
+}
+
+/** Add a run, or replace it. @param {State} state @param {string} key @param {Run} run */
+function hold(state, key, run) {
+  const lane = state.lanes.get(run.node) ?? [];
+  if (!lane.length) state.lanes.set(run.node, lane);
+  const known = state.runs.get(key);
+  if (known && !known.apart) lane[lane.indexOf(known)] = run;
+  else if (!run.apart) lane.push(run);
+  state.runs.set(key, run);
 }
 
 /** @param {State} state @param {Envelope} event @param {string} status */
@@ -139,15 +158,17 @@ function applyToRun(state, { type, time, data }, status) {
     endedAt: null,
     attempt: 1,
     retries: [],
-    waited: false,
+    pauses: [],
+    readyAt: state.arrivals.get(data.node),
   };
+  if (!state.runs.has(key)) hold(state, key, run);
+  pauseOrContinue(run, status, type, time);
   run.status = status;
   if (["completed", "failed", "skipped"].includes(status)) run.endedAt = time;
   run.attempt = data.next_attempt ?? data.attempt ?? run.attempt;
   if (type === "execution.node_retrying") {
     run.retries.push({ attempt: data.attempt, at: time, delayMs: data.delay_ms, error: data.error });
   }
-  run.waited ||= status === "waiting";
   if (status === "waiting") {
     run.waitsFor = { kind: data.kind, reason: data.reason, until: data.until, wait: data.wait };
   }
@@ -162,17 +183,30 @@ function applyToRun(state, { type, time, data }, status) {
   run.fromCache = data.from_cache ?? run.fromCache;
   run.reusedFrom = data.taken_from ?? null;
   run.error = data.error ?? null;
-  state.runs.set(key, run);
   state.nodes.set(data.node, run);
 }
 
 /**
- * Return how long a node run took, or has taken so far, in ms: the duration of one attempt, or the whole time if the
- * run waited or was retried.
+ * Note when a run waits, for an event or for its next attempt, and when it goes on.
+ * @param {Run} run
+ * @param {string} status
+ * @param {string} type
+ * @param {string} time
+ */
+function pauseOrContinue(run, status, type, time) {
+  const last = run.pauses.at(-1);
+  const paused = last && !last.to;
+  if (type === "execution.node_retrying") run.pauses.push({ kind: "retry", from: time, to: null });
+  else if (status === "waiting" && !paused) run.pauses.push({ kind: "wait", from: time, to: null });
+  else if (status !== "waiting" && paused) last.to = time;
+}
+
+/**
+ * Return how long a node run took, or has taken so far, in ms: from its start to its end, with its waits and retries.
  * @param {Run} run
  * @param {number} now
  */
 export function elapsed(run, now) {
-  const whole = (run.endedAt ? Date.parse(run.endedAt) : now) - Date.parse(run.startedAt);
-  return run.durationMs === undefined || run.waited || run.retries.length ? Math.max(0, whole) : run.durationMs;
+  if (run.endedAt && run.durationMs !== undefined) return run.durationMs;
+  return Math.max(0, (run.endedAt ? Date.parse(run.endedAt) : now) - Date.parse(run.startedAt));
 }

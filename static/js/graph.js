@@ -1,12 +1,15 @@
 /** The graph as SVG: nodes with icon, name and status, edges with the items that passed. */
 import { edgeKey } from "./fold.js";
+import { Minimap } from "./minimap.js";
 import { number } from "./page.js";
 import { viewport } from "./viewport.js";
 
-/** @import { Box, Edge, Graph, GraphNode } from "./types.js" */
+/** @import { Box, Edge, Graph, GraphNode, Layout } from "./types.js" */
 /** @typedef {{name: string, details: string, runs: string}} Fonts */
 
 const SVG = "http://www.w3.org/2000/svg";
+const SMALL = 120; // nodes of a graph that is drawn as a whole
+const AROUND = 40; // units around what is in sight
 const TEXT_X = 54; // right of the icon's tile
 /** @type {Record<string, string>} */
 const BADGES = {
@@ -70,6 +73,8 @@ function inTwoLines(text, width, font) {
 }
 
 class EdgeDrawing {
+  #shown = "";
+
   /** @param {Edge & {path: string}} edge */
   constructor(edge) {
     this.output = edge.source_output === "main" ? "" : edge.source_output;
@@ -88,6 +93,9 @@ class EdgeDrawing {
 
   /** @param {string} classes @param {number | null} items null if some passed and the sum is unknown */
   show(classes, items) {
+    const key = `${classes}|${items}`;
+    if (this.#shown === key) return;
+    this.#shown = key;
     this.group.setAttribute("class", classes);
     this.label.textContent = [this.output, items === null ? "" : number(items)].filter(Boolean).join(" · ");
   }
@@ -136,10 +144,11 @@ class NodeDrawing {
     this.show("", "", 0, false);
   }
 
-  /** @param {string} status @param {string} text @param {number} runs @param {boolean} reused */
+  /** @param {string} status @param {string} text @param {number} runs @param {boolean} reused
+   *  @returns {boolean} whether anything has changed */
   show(status, text, runs, reused) {
     const key = [status, text, runs, reused].join();
-    if (this.#shown === key) return;
+    if (this.#shown === key) return false;
     this.#shown = key;
     const { node, fonts, group } = this;
     if (status) group.dataset.status = status;
@@ -152,6 +161,44 @@ class NodeDrawing {
     this.details.textContent = truncated(text || node.label, this.width - taken, fonts.details);
     const badge = status in BADGES ? `${this.icons}#${reused ? "copy" : BADGES[status]}` : "";
     this.mark.setAttribute("href", badge);
+    return true;
+  }
+}
+
+/** Leaves out what is not in sight of a large graph: drawing everything again with each step would take too long. */
+class Sight {
+  /** @type {{group: SVGElement, left: number, top: number, right: number, bottom: number, shown: boolean}[]} */
+  #parts = [];
+
+  /** @param {Layout} layout @param {Map<string, NodeDrawing>} nodes @param {Map<string, EdgeDrawing>} edges */
+  constructor(layout, nodes, edges) {
+    if (nodes.size <= SMALL) return;
+    for (const [id, { group }] of nodes) this.#add(group, [layout.nodes[id]]);
+    for (const edge of layout.edges) {
+      const ends = [layout.nodes[edge.source], layout.nodes[edge.target]];
+      const drawing = edges.get(edgeKey(edge));
+      if (drawing && ends[0].x < ends[1].x) this.#add(drawing.group, ends); // a back edge goes far around: always drawn
+    }
+  }
+
+  /** @param {SVGElement} group @param {Box[]} boxes */
+  #add(group, boxes) {
+    const left = Math.min(...boxes.map(({ x }) => x));
+    const top = Math.min(...boxes.map(({ y }) => y));
+    const right = Math.max(...boxes.map(({ x, width }) => x + width));
+    const bottom = Math.max(...boxes.map(({ y, height }) => y + height));
+    this.#parts.push({ group, left, top, right, bottom, shown: true });
+  }
+
+  /** @param {Box} box in sight */
+  show({ x, y, width, height }) {
+    for (const part of this.#parts) {
+      const shown = part.left < x + width + AROUND && part.right > x - AROUND &&
+        part.top < y + height + AROUND && part.bottom > y - AROUND;
+      if (shown === part.shown) continue;
+      part.shown = shown;
+      part.group.style.display = shown ? "" : "none";
+    }
   }
 }
 
@@ -176,12 +223,20 @@ export function renderGraph(root, graph, onChoose = () => {}) {
     root.append(drawing.group);
     nodes.set(node.id, drawing);
   }
-  const view = viewport(root, layout.width, layout.height);
+  const minimap = new Minimap(layout, (x, y) => view.center(x, y));
+  const sight = new Sight(layout, nodes, edges);
+  root.classList.toggle("large", nodes.size > SMALL);
+  const view = viewport(root, layout.width, layout.height, (box, all) => {
+    minimap.show(box, all);
+    sight.show(box);
+  });
+  root.after(minimap.svg);
+  let chosen = "";
   return {
     /** @param {string} id @param {string} status @param {string} text @param {number} [runs] @param {boolean} [reused]
      *  whether a rerun reuses its saved output */
     setNode(id, status, text, runs = 0, reused = false) {
-      nodes.get(id)?.show(status, text, runs, reused);
+      if (nodes.get(id)?.show(status, text, runs, reused)) minimap.setNode(id, status);
     },
     /** @param {Edge} edge @param {number | null} items null if some passed and the sum is unknown
      *  @param {boolean} flowing @param {boolean} [reused] */
@@ -191,13 +246,25 @@ export function renderGraph(root, graph, onChoose = () => {}) {
     },
     /** Show the graph as before the first event. */
     reset() {
-      for (const drawing of nodes.values()) drawing.show("", "", 0, false);
+      for (const [id, drawing] of nodes) {
+        drawing.show("", "", 0, false);
+        minimap.setNode(id, "");
+      }
       for (const drawing of edges.values()) drawing.reset();
     },
     /** @param {string} id */
     choose(id) {
-      for (const [key, { group }] of nodes) group.classList.toggle("chosen", key === id);
+      nodes.get(chosen)?.group.classList.remove("chosen");
+      nodes.get(id)?.group.classList.add("chosen");
+      chosen = id;
       if (nodes.has(id)) view.reveal(layout.nodes[id]);
+    },
+    /** Show which nodes match; null: none is searched for. @param {Set<string> | null} ids */
+    match(ids) {
+      root.classList.toggle("searching", ids !== null);
+      for (const [id, { group }] of nodes) group.classList.toggle("match", ids?.has(id) ?? false);
+      const [first] = ids ?? [];
+      if (first !== undefined) view.reveal(layout.nodes[first]);
     },
   };
 }

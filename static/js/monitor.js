@@ -7,7 +7,10 @@ import { EventStream } from "./event_stream.js";
 import { progressText, withdrawalText } from "./event_text.js";
 import { addRun, apply, elapsed, emptyState } from "./fold.js";
 import { renderGraph } from "./graph.js";
+import { followView } from "./graph_view.js";
 import { Inspector } from "./inspector.js";
+import { NodeList } from "./node_list.js";
+import { NodeSearch } from "./node_search.js";
 import {
   byId,
   counted,
@@ -21,10 +24,13 @@ import {
   query,
   send,
 } from "./page.js";
+import { progressWords, usualWords } from "./progress_text.js";
+import { estimate } from "./progress.js";
 import "./refresh.js";
 import { Player, startReplay } from "./replay.js";
 import { RerunDialog } from "./rerun.js";
-import { earlier, search, snapshot } from "./snapshot.js";
+import { RunPicker } from "./run_picker.js";
+import { earlier, search, snapshot, timelineOf } from "./snapshot.js";
 import { Timeline } from "./timeline.js";
 import { toast } from "./toast.js";
 
@@ -40,7 +46,18 @@ let held = (data.head > LONG && !data.replay) || data.removed ? [] : null;
 const skew = Date.now() - Date.parse(data.server_time);
 const names = new Map(data.graph.nodes.map((node) => [node.id, node.name]));
 const graph = renderGraph(byId("graph", SVGSVGElement), data.graph, (node) => choose(node));
-const timeline = new Timeline(byId("gantt"), choose);
+const nodeList = new NodeList(byId("node-list"), data.graph, (node) => choose(node));
+followView(byId("graph-card"), (isList) => nodeList.show(isList));
+new NodeSearch(inputById("node-search"), byId("node-matches"), data.graph, (node) => choose(node), [
+  graph,
+  nodeList,
+]);
+const timeline = new Timeline(byId("gantt"), data.graph, choose, timelineOf);
+const runPicker = new RunPicker(byId("run-picker", HTMLFormElement), data.execution, choose);
+for (const [id, act] of Object.entries({ "timeline-in": 1.5, "timeline-out": 1 / 1.5 })) {
+  byId(id).addEventListener("click", () => timeline.view.zoom(act));
+}
+byId("timeline-fit").addEventListener("click", () => timeline.view.fit());
 const inspector = new Inspector(byId("inspector"), data.execution, data.graph.nodes, choose, step);
 const log = new EventLog(
   {
@@ -73,6 +90,7 @@ function draw() {
   scheduled = false;
   const begun = performance.now();
   byId("monitor").dataset.sequence = String(state.sequence);
+  if (held) return drawWhileLoading();
   byId("status").dataset.status = byId("status").textContent = state.status;
   drawControls();
   if (!player) decisions.draw(state); // a replay has nothing to decide
@@ -87,6 +105,12 @@ function draw() {
   idleUntil = performance.now() + IDLE_SHARE * (performance.now() - begun);
 }
 
+/** The events come before the rows onto which they are folded. */
+function drawWhileLoading() {
+  byId("progress-text").textContent = "Loading…";
+  log.draw();
+}
+
 function drawControls() {
   const resumable = state.status === "paused" || pausing;
   const controls = { cancel: true, pause: !resumable, resume: resumable };
@@ -97,7 +121,9 @@ function drawControls() {
 function drawGraph() {
   for (const [id, run] of state.nodes) {
     const status = isRetrying(run) ? "retrying" : run.status;
-    graph.setNode(id, status, runText(run), run.runIndex + 1, Boolean(run.reusedFrom));
+    const text = runText(run);
+    graph.setNode(id, status, text, run.runIndex + 1, Boolean(run.reusedFrom));
+    nodeList.setNode(id, status, text, run.runIndex + 1);
   }
   for (const { edge, items, reused } of state.edges.values()) {
     graph.setEdge(edge, items, !ended() && state.nodes.get(edge.target)?.status === "running", reused);
@@ -128,17 +154,20 @@ function runText(run) {
 }
 
 function drawProgress() {
-  const { completed = 0, total = data.graph.nodes.length, estimated_remaining_ms: left } = state.progress ?? {};
-  const percent = state.status === "completed" ? 100 : Math.round((completed / total) * 100);
-  query(byId("bar"), "span").style.width = `${percent}%`;
-  byId("bar").dataset.status = state.status;
-  byId("bar").setAttribute("aria-valuenow", String(percent));
-  const startedAt = state.startedAt ? Date.parse(state.startedAt) : now();
-  const text = [`${percent}%`, state.cachedFrom ? "served from the cache" : `${completed}/${total} nodes`];
-  if (state.summary) text.push(`took ${duration(state.summary.duration_ms)}`);
-  else text.push(duration(Math.max(0, now() - startedAt)));
-  if (!state.summary && left && state.status === "running") text.push(`about ${duration(left)} left`);
-  byId("progress-text").textContent = text.join(" · ");
+  const { completed = 0, total = data.graph.nodes.length } = state.progress ?? {};
+  const at = now();
+  const found = estimate(state, data.graph, data.expected, at);
+  const share = state.status === "completed" ? 1 : ended() ? completed / total : found.share;
+  const percent = share === null ? null : Math.floor(share * 100);
+  const bar = byId("bar");
+  query(bar, "span").style.width = percent === null ? "" : `${percent}%`;
+  bar.classList.toggle("unknown", percent === null && state.status === "running");
+  bar.dataset.status = state.status;
+  if (percent === null) bar.removeAttribute("aria-valuenow");
+  else bar.setAttribute("aria-valuenow", String(percent));
+  const text = byId("progress-text");
+  text.textContent = progressWords(state, found, percent, completed, total, at, data.expected);
+  text.title = usualWords(data.expected);
   byId("cached").hidden = !state.cachedFrom;
   if (state.cachedFrom) byId("cached-from", HTMLAnchorElement).href = `/executions/${state.cachedFrom}/`;
   byId("withdrawn").hidden = !state.withdrawn;
@@ -153,6 +182,7 @@ function drawProgress() {
 function choose(node, runIndex) {
   chosen = { node, runIndex };
   graph.choose(node);
+  nodeList.choose(node);
   inspect();
 }
 
@@ -171,6 +201,7 @@ function inspect() {
   const missing = state.partial && runIndex < latest && !state.runs.has(`${node}#${runIndex}`);
   if (missing) return void fetchRun(node, runIndex);
   timeline.choose(node, runIndex);
+  runPicker.show(node, runIndex, latest);
   inspector.show(state, node, runIndex, now());
 }
 
@@ -226,6 +257,7 @@ async function joinLate(waiting) {
 function restart(events) {
   state = emptyState();
   graph.reset();
+  nodeList.reset();
   log.replace(events);
   fold(events);
 }

@@ -1,6 +1,6 @@
 /**
  * The state of an execution from its rows, for a stream that is too long to be folded from its first event: its newest
- * node runs and the latest run of each node. Only events know the times of retries and the items of edges.
+ * node runs, the latest run of each node, and the items of each edge. Only events know the times of retries.
  */
 import { addRun, edgeKey, emptyState } from "./fold.js";
 import { data, fetchJson } from "./page.js";
@@ -10,7 +10,7 @@ import { data, fetchJson } from "./page.js";
 /** @import { Subscription } from "./subscription.js" */
 /** @import { State } from "./types.js" */
 
-const RUNS = 300; // as many as the timeline shows
+const RUNS = 300; // the newest; the timeline asks for the others
 const RETRY_DELAY = 1000; // ms
 const ENDED = new Set(["completed", "failed", "cancelled", "timed_out"]);
 const PATH = `/api/executions/${data.execution}/`;
@@ -51,21 +51,36 @@ export async function* search({ kinds, texts }, before) {
   }
 }
 
+/**
+ * Return what ran in a window of time, in ms from the start of the execution.
+ * @param {number} from
+ * @param {number} to
+ * @param {number} buckets
+ * @returns {Promise<import("./lanes.js").Answer>}
+ */
+export const timelineOf = (from, to, buckets) =>
+  fetchJson(`${PATH}timeline/?from_ms=${from}&to_ms=${to}&buckets=${buckets}`);
+
 /** Return the state that the rows give. Retries until they can be fetched. @returns {Promise<State>} */
 export async function snapshot() {
   try {
-    const [execution, rows] = await Promise.all([fetchJson(PATH), fetchJson(`${PATH}nodes/?last=${RUNS}`)]);
-    return fromRows(execution, rows);
+    const [execution, rows, flows] = await Promise.all([
+      fetchJson(PATH),
+      fetchJson(`${PATH}nodes/?last=${RUNS}`),
+      fetchJson(`${PATH}flows/`),
+    ]);
+    return fromRows(execution, rows, flows);
   } catch {
     await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY));
     return snapshot();
   }
 }
 
-/** @param {any} execution @param {any[]} rows */
-function fromRows(execution, rows) {
+/** @param {any} execution @param {any[]} rows @param {{through: number, edges: any[]}} flows */
+function fromRows(execution, rows, flows) {
   const state = Object.assign(emptyState(), {
     partial: true,
+    flowsThrough: flows.through,
     sequence: execution.events,
     status: execution.status,
     error: execution.error,
@@ -80,11 +95,17 @@ function fromRows(execution, rows) {
   }
   const completed = [...state.nodes.values()].filter((run) => run.endedAt).length;
   state.progress = { completed, total: execution.nodes_total ?? data.graph.nodes.length };
+  for (const { items, reused, ...edge } of flows.edges) state.edges.set(edgeKey(edge), { edge, items, reused });
+  if (!flows.through) guessFlows(state);
+  return state;
+}
+
+/** The events were removed: an edge whose ends both ran has carried items, nobody knows how many. @param {State} state */
+function guessFlows(state) {
   for (const edge of data.graph.layout.edges) {
     const [source, target] = [state.nodes.get(edge.source), state.nodes.get(edge.target)];
     if (source?.status === "completed" && target && target.status !== "skipped") {
       state.edges.set(edgeKey(edge), { edge, items: null, reused: false });
     }
   }
-  return state;
 }

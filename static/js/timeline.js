@@ -1,121 +1,292 @@
-/** The timeline: a bar for each node run, from its start to its end, on a common axis. */
-import { elapsed } from "./fold.js";
-import { duration, element } from "./page.js";
-
-/** @import { Run, State } from "./types.js" */
-/** @typedef {{row: HTMLElement, bar: HTMLElement, took: HTMLElement, track: HTMLElement}} Parts */
-
-const [MAX_ROWS, MAX_ROWS_RUNNING] = [300, 100];
-const TICKS = 5;
-const MIN_BAR = 4; // pixels, as in monitor.css
-
 /**
- * Return a round step (1, 2 or 5 times a power of ten) that divides `ms` into at most TICKS parts.
- * @param {number} ms
+ * The timeline: a lane for each node, on a common axis of time. All lanes are there from the start, so nothing moves
+ * while the execution runs; of many, only those in sight are drawn. Runs that are too many to tell apart are added up.
  */
-function roundStep(ms) {
-  const power = 10 ** Math.floor(Math.log10(ms / TICKS));
-  return [1, 2, 5].map((factor) => factor * power).find((step) => ms / step <= TICKS) ?? 10 * power;
-}
+import { marks } from "./axis.js";
+import { elapsed } from "./fold.js";
+import { drawAnswer, drawRuns, LanePaths, LaneTimes, MARK, nearestOf } from "./lanes.js";
+import { duration, element, number } from "./page.js";
+import { TimeView } from "./time_view.js";
 
-/** @param {number} ms */
-const tick = (ms) => (ms >= 1000 ? `${Number((ms / 1000).toFixed(2))} s` : `${Number(ms.toFixed(2))} ms`);
+/** @import { Answer } from "./lanes.js" */
+/** @import { Graph, GraphNode, Run, State } from "./types.js" */
+/** @typedef {{node: GraphNode, row: HTMLElement, track: SVGSVGElement, took: HTMLElement, times: LaneTimes,
+ *             drawn: string, paths: Map<string, SVGPathElement>}} Lane */
 
-/** @param {Run} run */
-const keyOf = (run) => `${run.node}#${run.runIndex}`;
+const SVG = "http://www.w3.org/2000/svg";
+/** The kinds of paths from the bottom to the top. */
+const ORDER = [
+  ...["queue", "wait", "retry", "ran", "running", "cancelled"],
+  ...["busy-1", "busy-2", "busy-3", "busy-4", "failed", "mark", "picked"],
+];
+const ROW = 28; // pixels, as in timeline.css
+const AXIS = 30;
+const ALL = 40; // lanes that are drawn wherever the timeline is scrolled to
+const PER_MARK = 84; // pixels of the axis
+const DRAG = 4; // pixels from which a press is a drag
+const DELAY = 150; // ms without a change before the server is asked
+const STALE = 4000; // ms after which it is asked again, while the execution runs
 
 export class Timeline {
-  /** @type {Map<string, Parts>} */
-  #rows = new Map();
+  /** @type {Lane[]} */
+  #lanes = [];
   #chosen = "";
   #axis = element("div", { class: "axis", "aria-hidden": "true" });
+  #marks = element("i");
+  #axisDrawn = "";
+  #width = 0; // of the tracks, in pixels
+  #left = 0; // of the tracks, within the root
+  #height = 0; // of the root. Kept, as is the place to which it is scrolled: to ask for them costs a layout
+  #top = 0;
+  /** @type {State | null} */
+  #state = null;
+  #now = 0;
+  #dragged = false;
+  /** @type {Answer | null} */
+  #answer = null;
+  #asked = "";
+  #askedAt = 0;
+  #timer = 0;
 
-  /** @param {HTMLElement} root @param {(node: string, runIndex: number) => void} onChoose */
-  constructor(root, onChoose) {
+  /**
+   * @param {HTMLElement} root
+   * @param {Graph} graph
+   * @param {(node: string, runIndex?: number) => void} onChoose
+   * @param {(from: number, to: number, buckets: number) => Promise<Answer>} load asks the server for a window
+   */
+  constructor(root, graph, onChoose, load) {
     this.root = root;
     this.onChoose = onChoose;
+    this.load = load;
+    this.view = new TimeView(
+      root,
+      () => ({ left: root.getBoundingClientRect().left + this.#left, width: this.#width }),
+      () => this.#redraw(),
+    );
+    const { nodes: boxes } = graph.layout;
+    const nodes = [...graph.nodes].sort((a, b) => boxes[a.id].x - boxes[b.id].x || boxes[a.id].y - boxes[b.id].y);
+    this.#axis.append(this.#marks);
+    this.#lanes = nodes.map((node) => this.#create(node));
+    root.replaceChildren(this.#axis, ...this.#lanes.map(({ row }) => row));
+    root.addEventListener("scroll", () => {
+      this.#top = root.scrollTop;
+      this.#redraw();
+    }, { passive: true });
+    root.addEventListener("pointerdown", (event) => this.#drag(event));
+    new ResizeObserver(() => this.#measure()).observe(root);
+  }
+
+  /** @param {GraphNode} node @returns {Lane} */
+  #create(node) {
+    const track = document.createElementNS(SVG, "svg");
+    track.setAttribute("aria-hidden", "true");
+    const took = element("small");
+    const row = element(
+      "button",
+      { type: "button", class: "run", title: node.name },
+      element("b", {}, node.name),
+      track,
+      took,
+    );
+    const lane = { node, row, track, took, times: new LaneTimes(), drawn: "", paths: new Map() };
+    row.addEventListener("click", (event) => this.#press(lane, event));
+    return lane;
+  }
+
+  #measure() {
+    const [first] = this.#lanes;
+    if (!first) return;
+    const [box, root] = [first.track.getBoundingClientRect(), this.root.getBoundingClientRect()];
+    [this.#width, this.#left, this.#height] = [box.width, box.left - root.left, root.height];
+    this.#redraw();
   }
 
   /** @param {State} state @param {number} now */
   draw(state, now) {
-    const max = state.endedAt ? MAX_ROWS : MAX_ROWS_RUNNING;
-    const runs = [...state.runs.values()].filter((run) => run.status !== "skipped" && !run.apart).slice(-max);
-    if (!runs.length) return this.#clear();
-    if (!this.#axis.isConnected) this.root.replaceChildren(this.#axis);
-    const own = runs.filter((run) => !run.reusedFrom);
-    const start = Math.min(...(own.length ? own : runs).map((run) => Date.parse(run.startedAt)));
-    const span = Math.max(1, (state.endedAt ? Date.parse(state.endedAt) : now) - start);
-    this.#drawAxis(span);
-    const keys = new Set(runs.map(keyOf));
-    for (const [key, { row }] of this.#rows) {
-      if (keys.has(key)) continue;
-      row.remove();
-      this.#rows.delete(key);
+    if (state !== this.#state) this.#begin();
+    this.#state = state;
+    this.#now = now;
+    this.view.reach(this.#elapsed, state.endedAt !== null);
+    this.#redraw();
+  }
+
+  /** Another state is shown: what was asked for and zoomed to belongs to the one before. */
+  #begin() {
+    this.#answer = null;
+    this.#asked = "";
+    this.view.reset();
+  }
+
+  get #zero() {
+    const state = this.#state;
+    return state?.startedAt ? Date.parse(state.startedAt) : this.#now;
+  }
+
+  get #elapsed() {
+    const ended = this.#state?.endedAt;
+    return (ended ? Date.parse(ended) : this.#now) - this.#zero;
+  }
+
+  #redraw() {
+    const state = this.#state;
+    if (!state || !this.#width) return;
+    this.#drawAxis();
+    if (state.partial) this.#ask(state);
+    const first = Math.max(0, Math.floor((this.#top - AXIS) / ROW));
+    const last = Math.ceil((this.#top + this.#height) / ROW);
+    const lanes = this.#lanes.length > ALL ? this.#lanes.slice(first, last) : this.#lanes;
+    for (const lane of lanes) this.#drawLane(state, lane);
+  }
+
+  #drawAxis() {
+    const [from, to] = this.view.window;
+    const parts = Math.max(2, Math.floor(this.#width / PER_MARK));
+    const key = [from, to, parts].join();
+    if (key === this.#axisDrawn) return;
+    this.#axisDrawn = key;
+    this.#marks.replaceChildren(
+      ...marks(from, to - (to - from) * 0.03, parts).map(({ at, text }) => {
+        const mark = element("span", {}, text);
+        mark.style.left = `${((at - from) / (to - from)) * 100}%`;
+        return mark;
+      }),
+    );
+    this.root.classList.toggle("zoomed", this.view.isZoomed);
+  }
+
+  /** @param {State} state @param {Lane} lane */
+  #drawLane(state, lane) {
+    const { node, row, took, times } = lane;
+    const latest = state.nodes.get(node.id);
+    const runs = state.lanes.get(node.id) ?? [];
+    const status = latest?.status ?? "";
+    if (row.dataset.status !== status) row.dataset.status = status;
+    row.classList.toggle("reused", Boolean(latest?.reusedFrom));
+    const text = laneText(latest, this.#now);
+    if (took.textContent !== text) took.textContent = text;
+    const [from, to] = this.view.window;
+    const settled = latest?.endedAt && runs.length === times.starts.length ? "" : this.#now;
+    const key = [from, to, this.#width, runs.length, status, settled, this.#chosen, this.#answer?.now_ms].join();
+    if (key === lane.drawn && runs === times.runs) return;
+    lane.drawn = key;
+    times.update(runs, this.#zero, this.#now);
+    const paths = new LanePaths({ from, to, width: this.#width });
+    const answer = state.partial ? this.#answer : null;
+    if (answer) drawAnswer(paths, answer, node.id, this.#elapsed);
+    drawRuns(paths, times, this.#zero, answer?.now_ms);
+    this.#mark(paths, runs, latest);
+    this.#show(lane, paths.result);
+  }
+
+  /** Draw the failed attempts, and where the chosen run is. @param {LanePaths} paths @param {Run[]} runs @param {Run} [latest] */
+  #mark(paths, runs, latest) {
+    const zero = this.#zero;
+    for (const run of runs.length === 1 && latest ? [latest] : []) {
+      for (const retry of run.retries) {
+        const at = Date.parse(retry.at) - zero;
+        paths.bar("mark", at, at, MARK);
+      }
     }
-    /** Return a position on the axis in percent. The clocks of browser and server may differ. @param {string} time */
-    const position = (time) => Math.max(0, Math.min(100, ((Date.parse(time) - start) / span) * 100));
-    for (const run of runs) this.#drawRun(run, position, now);
+    const chosen = runs.find((run) => `${run.node}#${run.runIndex}` === this.#chosen);
+    if (!chosen || runs.length < 2) return;
+    const end = chosen.endedAt ? Date.parse(chosen.endedAt) : this.#now;
+    paths.bar("picked", Date.parse(chosen.startedAt) - zero, end - zero, MARK);
   }
 
-  #clear() {
-    if (!this.#rows.size) return;
-    this.#rows.clear();
-    this.root.replaceChildren(element("p", { class: "empty" }, "No node runs yet."));
-  }
-
-  /** @param {number} span in ms */
-  #drawAxis(span) {
-    const step = roundStep(span);
-    const marks = [];
-    for (let at = 0; at <= span * 0.97; at += step) {
-      const mark = element("span", {}, at === 0 ? "0" : tick(at));
-      mark.style.left = `${(at / span) * 100}%`;
-      marks.push(mark);
+  /** @param {Lane} lane @param {Map<string, string>} paths */
+  #show({ track, paths: drawn }, paths) {
+    for (const [kind, path] of drawn) {
+      if (paths.has(kind)) continue;
+      path.remove();
+      drawn.delete(kind);
     }
-    this.#axis.replaceChildren(element("i", {}, ...marks));
+    for (const [kind, d] of paths) {
+      let path = drawn.get(kind);
+      if (!path) {
+        path = document.createElementNS(SVG, "path");
+        path.setAttribute("class", kind);
+        drawn.set(kind, path);
+        const above = ORDER.slice(ORDER.indexOf(kind) + 1).find((each) => drawn.has(each));
+        track.insertBefore(path, above ? drawn.get(above) ?? null : null);
+      }
+      if (path.getAttribute("d") !== d) path.setAttribute("d", d);
+    }
   }
 
-  /** @param {Run} run @returns {Parts} */
-  #create(run) {
-    const label = run.runIndex ? `${run.name} #${run.runIndex + 1}` : run.name;
-    const [bar, took] = [element("span", { class: "took" }), element("small")];
-    const track = element("i", {}, bar);
-    const row = element("button", { type: "button", class: "run", title: label }, element("b", {}, label), track, took);
-    row.addEventListener("click", () => this.onChoose(run.node, run.runIndex));
-    this.root.append(row);
-    return { row, bar, took, track };
+  /** Ask the server for the window, when it has not changed for a moment. @param {State} state */
+  #ask(state) {
+    const [from, to] = this.view.window;
+    const key = [from, to, state.endedAt].join();
+    const live = !state.endedAt && performance.now() - this.#askedAt > STALE;
+    if (key === this.#asked && !live) return;
+    this.#asked = key;
+    this.#askedAt = performance.now();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(async () => {
+      const answer = await this.load(from, to, Math.max(20, Math.min(400, Math.round(this.#width / 4)))).catch(() =>
+        null
+      );
+      if (!answer) this.#asked = ""; // asked again with the next drawing
+      if (!answer || key !== this.#asked || state !== this.#state) return;
+      this.#answer = answer;
+      this.#redraw();
+    }, this.#answer ? DELAY : 0);
   }
 
-  /** @param {Run} run @param {(time: string) => number} position @param {number} now */
-  #drawRun(run, position, now) {
-    const parts = this.#rows.get(keyOf(run)) ?? this.#create(run);
-    this.#rows.set(keyOf(run), parts);
-    const { row, bar, took, track } = parts;
-    const start = position(run.startedAt);
-    row.dataset.status = run.status;
-    row.classList.toggle("reused", Boolean(run.reusedFrom));
-    bar.style.left = `min(${start}%, 100% - ${MIN_BAR}px)`;
-    bar.style.width = `${Math.max(0, (run.endedAt ? position(run.endedAt) : 100) - start)}%`;
-    while (track.children.length <= run.retries.length) track.append(element("span", { class: "mark" }));
-    run.retries.forEach((retry, index) => {
-      const mark = /** @type {HTMLElement} */ (track.children[index + 1]);
-      mark.style.left = `${position(retry.at)}%`;
-      mark.title = `Attempt ${retry.attempt} failed: ${retry.error.message}`;
-    });
-    took.textContent = run.reusedFrom ? "reused" : duration(elapsed(run, now));
-    if (run.reusedFrom) row.title = `${run.name}: output reused from the earlier execution`;
+  /** @param {Lane} lane @param {MouseEvent} event */
+  #press(lane, event) {
+    if (this.#dragged) return;
+    const at = this.view.at(event.clientX);
+    const inTrack = event.detail > 0 && event.clientX >= this.root.getBoundingClientRect().left + this.#left;
+    this.onChoose(lane.node.id, inTrack ? this.#runAt(lane, at) : undefined);
+  }
+
+  /** @param {Lane} lane @param {number} at @returns {number | undefined} */
+  #runAt(lane, at) {
+    const answer = this.#state?.partial ? this.#answer : null;
+    const known = answer && at < answer.now_ms ? nearestOf(answer, lane.node.id, at) : null;
+    return known ?? lane.times.nearest(at)?.runIndex;
+  }
+
+  /** Pan with the pointer. @param {PointerEvent} event */
+  #drag(event) {
+    this.#dragged = false;
+    if (event.button !== 0 || !this.view.isZoomed || event.pointerType === "touch") return;
+    let x = event.clientX;
+    const start = x;
+    /** @param {PointerEvent} moved */
+    const move = (moved) => {
+      if (!this.#dragged && Math.abs(moved.clientX - start) < DRAG) return;
+      this.#dragged = true;
+      this.view.pan((x - moved.clientX) / this.#width);
+      x = moved.clientX;
+    };
+    const stop = () => removeEventListener("pointermove", move);
+    addEventListener("pointermove", move);
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, stop, { once: true });
   }
 
   /** @param {string} node @param {number} runIndex */
   choose(node, runIndex) {
     const chosen = `${node}#${runIndex}`;
-    for (const [key, { row }] of this.#rows) row.classList.toggle("chosen", key === chosen);
-    const parts = this.#rows.get(chosen);
-    if (this.#chosen === chosen || !parts) return;
+    if (this.#chosen === chosen) return;
     this.#chosen = chosen;
-    const { row } = parts;
-    const above = row.offsetTop - this.#axis.offsetHeight;
-    const below = row.offsetTop + row.offsetHeight - this.root.clientHeight;
+    for (const { node: each, row } of this.#lanes) row.classList.toggle("chosen", each.id === node);
+    const run = this.#state?.runs.get(chosen);
+    if (run && !run.apart) this.view.reveal(Date.parse(run.startedAt) - this.#zero);
+    const row = this.#lanes.find(({ node: each }) => each.id === node)?.row;
+    if (!row) return;
+    const [above, below] = [row.offsetTop - AXIS, row.offsetTop + row.offsetHeight - this.root.clientHeight];
     this.root.scrollTop = Math.max(below, Math.min(above, this.root.scrollTop)); // does not move the page
+    this.#redraw();
   }
+}
+
+/** Return what stands at the end of a lane: the duration of its run, or how many there are. @param {Run | undefined} run
+ *  @param {number} now */
+function laneText(run, now) {
+  if (!run) return "";
+  if (run.reusedFrom) return "reused";
+  if (run.status === "skipped") return "skipped";
+  return run.runIndex ? `×${number(run.runIndex + 1)}` : duration(elapsed(run, now));
 }

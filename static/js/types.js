@@ -3,7 +3,14 @@
  *
  * @typedef {import("./event_stream.js").Envelope} Envelope
  *
- * @typedef {{id: string, name: string, type: string, label: string, icon: string, trigger: boolean}} GraphNode
+ * @typedef {object} GraphNode
+ * @property {string} id
+ * @property {string} name
+ * @property {string} type
+ * @property {string} label of the type
+ * @property {string} icon
+ * @property {boolean} trigger
+ * @property {number | null} cycle the number of the cycle that it is part of
  * @typedef {{source: string, source_output: string, target: string, target_input: string}} Edge
  * @typedef {{x: number, y: number, width: number, height: number}} Box
  * @typedef {{width: number, height: number, nodes: Record<string, Box>, edges: (Edge & {path: string})[]}} Layout
@@ -37,6 +44,7 @@
  * @property {{node: string, run_index: number, output: string, items: number}[]} sources
  * @property {{count: number, newest: {id: string, status: string, status_code: number | null}[]}} deliveries
  * @typedef {{attempt: number, at: string, delayMs: number, error: Failure}} Retry
+ * @typedef {{kind: "wait" | "retry", from: string, to: string | null}} Pause
  * @typedef {{kind: string, reason: string, until: string | null, wait: string}} WaitsFor
  * @typedef {{completed: number, failed: number, total: number}} ItemProgress of the input items of a node run
  *
@@ -50,7 +58,8 @@
  * @property {string} startedAt
  * @property {string | null} endedAt
  * @property {Retry[]} retries
- * @property {boolean} waited whether it has waited: then its duration is the whole time
+ * @property {Pause[]} pauses when it waited, for an event or for its next attempt
+ * @property {string} [readyAt] when its last items arrived
  * @property {WaitsFor} [waitsFor]
  * @property {string} [child] the execution that it started
  * @property {number} [inputItems]
@@ -58,7 +67,7 @@
  * @property {number} [outputBytes]
  * @property {number} [failedItems] input items that failed for good
  * @property {ItemProgress} [progress] while it runs
- * @property {number} [durationMs]
+ * @property {number} [durationMs] from its start to its end
  * @property {number} [cpuMs]
  * @property {number} [memoryBytes]
  * @property {boolean} [fromCache]
@@ -67,7 +76,11 @@
  * @property {boolean} [apart] older than the runs that a partial state holds
  *
  * @typedef {{edge: Edge, items: number | null, reused: boolean}} Flow `items` is null if their number is unknown
- * @typedef {{completed?: number, total?: number, estimated_remaining_ms?: number}} Progress
+ * @typedef {{completed?: number, total?: number}} Progress
+ * @typedef {{p50: number, p95: number}} Percentiles in ms
+ * @typedef {{runs: number, samples: number, duration_ms: Percentiles}} ExpectedNode
+ * @typedef {{executions: number, same_version: boolean, duration_ms: Percentiles | null,
+ *            nodes: Record<string, ExpectedNode>}} Expected
  * @typedef {{withdrawn: number, arrived: number, under_way: number, left?: number}} Withdrawal
  *
  * @typedef {object} State what the monitor shows
@@ -76,7 +89,10 @@
  * @property {string} status
  * @property {Map<string, Run>} runs by `node#runIndex`
  * @property {Map<string, Run>} nodes the latest run by node
+ * @property {Map<string, Run[]>} lanes the runs by node, without those that are apart
  * @property {Map<string, Flow>} edges by `edgeKey`
+ * @property {number} flowsThrough the last event whose items a snapshot has counted
+ * @property {Map<string, string>} arrivals by node, when items last arrived
  * @property {Progress | null} progress
  * @property {Failure | null} error
  * @property {string | null} startedAt
@@ -117,6 +133,7 @@
  * @property {boolean} pausing (monitor) whether a pause is pending
  * @property {string | null} rerun_of (monitor)
  * @property {string | null} trigger_node (monitor)
+ * @property {Expected} expected (monitor)
  * @property {string} server_time (monitor)
  * @property {string} workflow (workflow)
  * @property {number} version (workflow) the number of the version that the page shows

@@ -6,7 +6,7 @@ import { element } from "./page.js";
 const STEP = 1.25;
 const MAX_SCALE = 2.5;
 const MIN_SCALE = 0.1;
-const MIN_FIT = 0.45; // below this, nodes are unreadable: a wide graph is panned instead
+const MIN_FIT = 0.8; // below this, names are smaller than 10 pixels: a large graph is panned instead
 const [MIN_HEIGHT, MAX_HEIGHT] = [180, 480]; // pixels
 const PAN = 60; // pixels per key
 /** @type {Record<string, [number, number]>} */
@@ -16,24 +16,31 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
  * @param {SVGSVGElement} svg
  * @param {number} width of the drawing, in its units
  * @param {number} height
- * @returns {{reveal: (box: Box) => void}}
+ * @param {(box: Box, all: boolean) => void} [onShow] called with the part in sight, in units, and whether it is everything
+ * @returns {{reveal: (box: Box) => void, center: (x: number, y: number) => void}}
  */
-export function viewport(svg, width, height) {
+export function viewport(svg, width, height, onShow = () => {}) {
   let scale = 1; // pixels per unit
   let [x, y] = [0, 0]; // the upper left corner, in units
   let touched = false;
+  /** @type {Box | null} what to show once the drawing is in sight */
+  let wanted = null;
 
   function show() {
     svg.setAttribute("viewBox", `${x} ${y} ${svg.clientWidth / scale} ${svg.clientHeight / scale}`);
     svg.dataset.scale = scale.toFixed(3);
+    const box = { x, y, width: svg.clientWidth / scale, height: svg.clientHeight / scale };
+    onShow(box, x <= 0 && y <= 0 && x + box.width >= width && y + box.height >= height);
   }
   function fit() {
+    if (!svg.clientWidth) return; // not in sight
     touched = false;
     scale = Math.max(MIN_FIT, Math.min(1, svg.clientWidth / width, MAX_HEIGHT / height));
-    svg.style.height = `${Math.max(MIN_HEIGHT, Math.min(MAX_HEIGHT, height * scale))}px`;
+    svg.style.height = `${Math.max(MIN_HEIGHT, Math.min(MAX_HEIGHT, height))}px`; // as the page has reserved
     const spare = svg.clientWidth / scale - width;
     x = spare > 0 ? -spare / 2 : 0; // a drawing that is too wide starts at its left edge
-    y = (height - svg.clientHeight / scale) / 2;
+    const over = svg.clientHeight / scale - height;
+    y = over > 0 ? -over / 2 : 0;
     show();
   }
   /** Zoom around the point `px`, `py`, in pixels. @param {number} factor */
@@ -53,8 +60,25 @@ export function viewport(svg, width, height) {
     show();
   }
 
+  /** Put a point in the middle, as far as there is something around it. @param {number} toX @param {number} toY */
+  function center(toX, toY) {
+    touched = true;
+    const [visibleWidth, visibleHeight] = [svg.clientWidth / scale, svg.clientHeight / scale];
+    x = Math.max(
+      Math.min(0, width - visibleWidth),
+      Math.min(toX - visibleWidth / 2, Math.max(0, width - visibleWidth)),
+    );
+    y = Math.max(
+      Math.min(0, height - visibleHeight),
+      Math.min(toY - visibleHeight / 2, Math.max(0, height - visibleHeight)),
+    );
+    show();
+  }
+
   /** Pan until a box, in units, is visible. @param {Box} box */
   function reveal(box) {
+    wanted = svg.clientWidth ? null : box;
+    if (wanted) return;
     const [visibleWidth, visibleHeight] = [svg.clientWidth / scale, svg.clientHeight / scale];
     const fitsX = box.x >= x && box.x + box.width <= x + visibleWidth;
     const fitsY = box.y >= y && box.y + box.height <= y + visibleHeight;
@@ -117,7 +141,12 @@ export function viewport(svg, width, height) {
     button("Zoom out", "−", () => zoom(1 / STEP)),
     button("Fit to view", "⤢", fit),
   ));
-  new ResizeObserver(() => (touched ? show() : fit())).observe(svg);
+  new ResizeObserver(() => {
+    if (!svg.clientWidth) return;
+    if (touched) show();
+    else fit();
+    if (wanted) reveal(wanted);
+  }).observe(svg);
   fit();
-  return { reveal };
+  return { reveal, center };
 }

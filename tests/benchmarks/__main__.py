@@ -35,8 +35,19 @@ USUAL = (
     "waiting_calls",
     "recovery",
 )
-LONG = ("files", "slow_client", "starvation", "long_log", "growth", "admission", "waiting", "monitor", "retention")
-"""Only run when they are named: they take minutes; growth and long_log gigabytes of disk, monitor a Chromium."""
+LONG = (
+    "files",
+    "slow_client",
+    "starvation",
+    "long_log",
+    "growth",
+    "admission",
+    "waiting",
+    "monitor",
+    "large_graph",
+    "retention",
+)
+"""Only run when they are named: they take minutes; growth and long_log gigabytes of disk, the monitor's a Chromium."""
 SERVERS_ONLY = {
     "streaming",
     "many_streams",

@@ -35,10 +35,7 @@ def run(folder: Path, report: Report) -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_context(base_url=platform.url, viewport={"width": 1440, "height": 900}).new_page()
         page.add_init_script(LONG_TASKS)
-        page.goto("/login/")
-        page.get_by_label("Username").fill("admin")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
+        log_in(page)
         execution = start(platform)
         report("monitor_first_state_short", "ms", first_state(page, execution), note="just begun, with what loads once")
         wait_until(lambda: look(platform, execution)["status"] == "completed", "The end", 600)
@@ -52,6 +49,13 @@ def run(folder: Path, report: Report) -> None:
         page.wait_for_function("document.getElementById('earlier').hidden", timeout=120_000)
         report("monitor_load_all", "s", time.monotonic() - begun, longest_task_ms=longest(page))
         browser.close()
+
+
+def log_in(page: Page) -> None:
+    page.goto("/login/")
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
 
 
 def start(platform: Installation) -> str:

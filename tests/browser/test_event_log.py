@@ -63,10 +63,25 @@ def test_a_long_execution_shows_how_it_stands_goes_on_live_and_brings_the_rest_o
     expect(page.locator("#graph .node[data-status=running]")).to_contain_text("Ask")
     expect(page.locator("#graph .node[data-status=completed]")).to_have_count(5)
     expect(page.locator("#count")).to_have_text(re.compile(r"^500 of 5,\d\d\d$"))
+    expect(page.locator("#graph .edge").nth(2)).to_contain_text(
+        f"loop · {TURNS}"
+    )  # also what the page has no events of
     each.click()
     for _ in range(2):
         page.get_by_role("button", name="Previous run").click()
     expect(page.locator("#inspector")).to_contain_text(f"run {TURNS - 1} of {TURNS + 1}")
+    number = page.get_by_label("Run number")
+    expect(number).to_have_value(str(TURNS - 1))
+    number.fill("7")
+    number.press("Enter")
+    expect(page.locator("#inspector")).to_contain_text(f"run 7 of {TURNS + 1}")
+    lane = page.locator("#gantt .run", has_text="Each")
+    expect(lane.locator("path[class^=busy]").first).to_be_attached()
+    for _ in range(12):
+        page.get_by_role("button", name="Show a shorter time").click()
+    expect(lane.locator("path[class^=busy]")).to_have_count(0)  # each run by itself
+    page.get_by_role("button", name="Show the whole time").click()
+    expect(lane.locator("path[class^=busy]").first).to_be_attached()
     page.get_by_role("radio", name="Lifecycle").check()
     expect(page.locator("#log > li")).to_have_count(2)
     assert rows(page) == [1, 2]  # long before what the page holds

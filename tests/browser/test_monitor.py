@@ -249,6 +249,9 @@ def test_timeline_and_inspector_stand_side_by_side_and_on_a_phone_events_are_tol
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= PHONE["width"]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    expect(page.locator("#node-list [aria-current]")).to_contain_text("Stop")
+    expect(page.locator("#graph")).to_be_hidden()
+    page.get_by_role("radio", name="Graph").check()
     chosen = page.locator("#graph .node.chosen").bounding_box()
     assert chosen is not None
     assert chosen["x"] >= 0

@@ -50,7 +50,7 @@ def test_it_says_when_the_events_were_removed_and_shows_the_node_runs(
         expect(page.locator("#gantt .run")).to_have_count(3)
         expect(page.locator("#graph .node[data-status=completed]")).to_have_count(2)
         expect(page.get_by_role("heading", name="Events")).to_be_hidden()
-        page.locator("#graph .node", has_text="numbers").click()
+        page.locator("#node-list button" if viewport else "#graph .node", has_text="Numbers").click()
         expect(page.get_by_role("region", name="Output")).to_contain_text("2")
         if folder := os.environ.get("SCREENSHOTS"):
             for scheme in ("light", "dark"):

@@ -68,7 +68,7 @@ def test_a_failed_execution_is_rerun_from_its_failed_node_with_edited_input(
 
 def test_a_rerun_begins_at_the_node_that_was_chosen_in_the_graph(platform: Platform, visitor: Visitor) -> None:
     page = open_ended(platform, visitor, "failed", **PHONE)
-    page.locator("#graph .node", has_text="Double").click()
+    page.locator("#node-list button", has_text="Double").click()
     page.get_by_role("button", name="Rerun", exact=True).click()
     dialog = page.get_by_role("dialog", name="Rerun")
     expect(dialog.get_by_label("Node to rerun from")).to_have_value("double")

@@ -167,6 +167,8 @@ API: dict[str, dict[str, Access]] = {
     "/api/executions/{execution}/binaries/{binary}/": {"get": Access()},
     "/api/executions/{execution}/cancel/": {"post": Access(EDITOR, {})},
     "/api/executions/{execution}/events/": {"get": Access()},
+    "/api/executions/{execution}/expected/": {"get": Access()},
+    "/api/executions/{execution}/flows/": {"get": Access()},
     "/api/executions/{execution}/nodes/": {"get": Access()},
     "/api/executions/{execution}/nodes/{node}/children/": {"get": Access()},
     "/api/executions/{execution}/nodes/{node}/logs/": {"get": Access()},
@@ -176,6 +178,7 @@ API: dict[str, dict[str, Access]] = {
     "/api/executions/{execution}/rerun/": {"post": Access(EDITOR, {})},
     "/api/executions/{execution}/resume/": {"post": Access(EDITOR, {})},
     "/api/executions/{execution}/stream/": {"get": Access()},
+    "/api/executions/{execution}/timeline/": {"get": Access()},
     "/api/executions/{execution}/trace/": {"get": Access()},
     "/api/trace/": {
         "get": Access(foreign=tuple(f"{kind}={{{kind}}}" for kind in ("execution", "delivery", "inbound", "event"))),

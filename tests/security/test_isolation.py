@@ -79,7 +79,10 @@ def state_of(world: World) -> list[tuple[int, str]]:
     """Return what a world's own admin sees of it."""
     paths = [p for p, m in API.items() if "{" in p and "get" in m and p not in STREAMS]
     answers = (world.request("get", filled(path, world.ids)) for path in paths)
-    return [(answer.status_code, re.sub(r'"last_used_at":[^,}]*', "", answer.content.decode())) for answer in answers]
+    return [
+        (answer.status_code, re.sub(r'"(?:last_used_at|now_ms|to_ms)":[^,}]*', "", answer.content.decode()))
+        for answer in answers
+    ]
 
 
 def holds_of(world: World, text: str, asked: Any = "") -> list[str]:

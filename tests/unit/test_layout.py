@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import re
 from typing import Any
 
 import igraph
@@ -58,3 +60,20 @@ def test_a_cycle_is_laid_out_with_its_back_edge_below() -> None:
     graph = Graph.parse([node(n, "no_op") for n in "abc"], [edge("a", "b"), edge("b", "c"), edge("c", "b")])
     found = layout(graph)["nodes"]
     assert found["a"]["x"] < found["b"]["x"] < found["c"]["x"]
+
+
+def test_a_back_edge_is_led_around_the_nodes_between() -> None:
+    """The loop of five nodes, with another branch below it and a second back edge."""
+    names = [f"n{i}" for i in range(6)]
+    edges = [edge(a, b) for a, b in itertools.pairwise(names)] + [edge("n5", "n1"), edge("n4", "n2")]
+    edges += [edge("n1", "x"), edge("x", "y"), edge("y", "n5")]
+    drawn = layout(Graph.parse([node(name, "no_op") for name in [*names, "x", "y"]], edges))
+    backwards = [each for each in drawn["edges"] if (each["source"], each["target"]) in {("n5", "n1"), ("n4", "n2")}]
+    heights = [float(re.findall(r" Q[\d.]+,([\d.]+)", each["path"])[1]) for each in backwards]
+    assert heights[0] != heights[1]
+    for each, height in zip(backwards, heights, strict=True):
+        left, right = (drawn["nodes"][each[end]]["x"] for end in ("target", "source"))
+        between = [place for place in drawn["nodes"].values() if left <= place["x"] <= right]
+        assert len(between) >= 3
+        assert all(height < place["y"] or height > place["y"] + place["height"] for place in between)
+        assert 0 < height < drawn["height"]
