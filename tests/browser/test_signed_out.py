@@ -31,6 +31,7 @@ def test_a_page_whose_session_has_ended_says_so_and_goes_on_after_a_login_in_ano
         page.get_by_label("Filter events").fill("typed")
         without_socket = context.new_page()
         without_socket.goto("/workflows/")
+        other.get_by_role("button", name="Your account: admin").click()
         other.get_by_role("button", name="Log out").click()
         expect(other.get_by_role("button", name="Log in")).to_be_visible()
 
