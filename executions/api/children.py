@@ -15,6 +15,7 @@ from executions.domain.statuses import ExecutionStatus
 from executions.models import Execution, ItemChild, NodeRun
 from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 from workflow_platform.core.api.inputs import QuerySerializer
+from workflow_platform.core.api.pagination import NewestFirst
 
 
 class _ChildrenFilterSerializer(QuerySerializer):
@@ -63,7 +64,7 @@ class ChildrenActions(viewsets.GenericViewSet[Execution]):
     """The children of node runs."""
 
     @extend_schema(parameters=[_ChildrenFilterSerializer], responses={200: _ChildrenSerializer})
-    @action(detail=True, url_path=r"nodes/(?P<node>[\s\S]{1,100})/children")
+    @action(detail=True, url_path=r"nodes/(?P<node>[\s\S]{1,100})/children", pagination_class=NewestFirst)
     def children(self, request: Request, pk: str, node: str) -> Response:
         """List the executions that a node run started, newest first, with the item that each was started for."""
         query = _ChildrenFilterSerializer.of(request)

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from executions.listing import Criteria, ListOrder, ListPage, Position, page_of, visible_workspaces
 from executions.models import Execution
-from workflow_platform.core.api.pagination import BAD_CURSOR, NewestFirst
+from workflow_platform.core.api.pagination import BAD_CURSOR, NewestFirst, chosen_fields
 
 
 class ExecutionPages(NewestFirst):
@@ -22,6 +22,7 @@ class ExecutionPages(NewestFirst):
     def page_rows(self, request: Request, criteria: Criteria, sort: ListOrder, rows: QuerySet[Execution]) -> list[Any]:
         """Return the executions of the requested page. Raises ValidationError for an invalid cursor or limit."""
         self.base_url = request.build_absolute_uri()
+        self._fields = chosen_fields(request)
         cursor = self.decode_cursor(request)
         try:
             at = Position.parse(str(cursor.position), sort) if cursor and cursor.position is not None else None

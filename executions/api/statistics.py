@@ -18,7 +18,7 @@ from workflow_platform.core.accounts.shortcuts import get_visible_or_404
 from workflow_platform.core.api.inputs import QuerySerializer
 
 
-class StatisticsQuerySerializer(QuerySerializer):
+class WorkflowStatisticsQuerySerializer(QuerySerializer):
     days = serializers.IntegerField(min_value=1, max_value=MAX_DAYS, default=7, help_text="Days in UTC, with today.")
 
 
@@ -49,7 +49,7 @@ class NodeFiguresSerializer(serializers.Serializer[Any]):
     )
 
 
-class StatisticsSerializer(serializers.Serializer[Any]):
+class WorkflowStatisticsSerializer(serializers.Serializer[Any]):
     since = serializers.DateTimeField()
     executions = serializers.IntegerField(help_text=f"Live executions that have ended; the newest {MOST_EXECUTIONS}.")
     more = serializers.BooleanField(help_text="Whether the days have more executions than were counted.")
@@ -61,11 +61,11 @@ class StatisticsSerializer(serializers.Serializer[Any]):
     )
 
 
-class StatisticsView(APIView):
-    @extend_schema(parameters=[StatisticsQuerySerializer], responses=StatisticsSerializer)
+class WorkflowStatisticsView(APIView):
+    @extend_schema(parameters=[WorkflowStatisticsQuerySerializer], responses=WorkflowStatisticsSerializer)
     def get(self, request: Request, workflow_id: UUID) -> Response:
         """Show how often executions and nodes of a workflow succeed, and how long they take."""
-        query = StatisticsQuerySerializer.of(request)
+        query = WorkflowStatisticsQuerySerializer.of(request)
         rows = Workflow.objects.filter(deleted_at__isnull=True).select_related("latest_version")
         workflow = get_visible_or_404(rows, request.user, pk=workflow_id)
-        return Response(StatisticsSerializer(asdict(statistics(workflow, query.validated_data["days"]))).data)
+        return Response(WorkflowStatisticsSerializer(asdict(statistics(workflow, query.validated_data["days"]))).data)

@@ -201,3 +201,10 @@ def test_a_view_is_own_or_shared(client: Client, workspaces: list[Workspace]) ->
     change = theirs.patch(f"{path}{made['id']}/", {"shared": False}, content_type="application/json")
     assert (change.status_code, len(client.get(path).json()["results"])) == (200, 1)
     assert theirs.delete(f"{path}{made['id']}/").status_code == 204
+
+
+def test_a_list_gives_the_fields_that_are_asked_for(client: Client, workspaces: list[Workspace]) -> None:
+    execute(saved(workspaces[0], "A"))
+    rows = client.get("/api/executions/?fields=id,status").json()["results"]
+    assert [set(row) for row in rows] == [{"id", "status"}]
+    assert client.get("/api/executions/?fields=nope").status_code == 400

@@ -154,9 +154,9 @@ def test_code_has_the_functions_too() -> None:
         "memory_limit": 2**26,
         "tolerant": False,
         "output_limit": 2**20,
-        "words": [],
+        "words": ["__items"],
         "nodes": [],
     }
     code = "return [{a: $jmespath({b: [1]}, 'b[0]'), c: $ifEmpty('', $max(1, 2))}]"
-    parts = run_code([orjson.dumps(head | {"surroundings": {}}), code.encode()])
+    parts = run_code([orjson.dumps(head | {"surroundings": {}}), code.encode(), b"[]"])
     assert parts[1] == b'[{"a":1,"c":2}]'

@@ -31,7 +31,7 @@ def test_no_field_has_a_text_that_speaks_of_python() -> None:
         (WorkflowWriteSerializer, [1], "non_field_errors", "Expected an object."),
         (WorkflowWriteSerializer, {"name": "", "nodes": []}, "name", "Must not be empty."),
         (WorkflowWriteSerializer, {"name": "x" * 201, "nodes": []}, "name", "Must have at most 200 characters."),
-        (ExecuteSerializer, {"input": {"a": 1}}, "input", "Expected an array, not an object."),
+        (ExecuteSerializer, {"input": "a"}, "input", "Expected an array, not a string."),
         (ExecuteSerializer, {"input": ["a"]}, "input", "Expected an object, not a string."),
         (ExecuteSerializer, {"wait": 61}, "wait", "Must be at most 60."),
         (ExecuteSerializer, {"mode": "fast"}, "mode", "'fast' is not one of the choices."),
