@@ -40,7 +40,7 @@ function trendLine(values, label) {
     const command = drawing ? "L" : "M";
     drawing = true;
     const [x, y] = [index * step, HEIGHT - 2 - value / highest * (HEIGHT - 4)];
-    const alone = values[index - 1] == null && values[index + 1] == null ? "h0.01" : "";
+    const alone = values[index - 1] == null && values[index + 1] == null ? "h4" : "";
     return `${command}${x.toFixed(1)} ${y.toFixed(1)}${alone}`;
   });
   path.setAttribute("d", parts.join(""));
