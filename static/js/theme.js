@@ -6,41 +6,49 @@
   const account = root.dataset.accountTheme;
   const shown = () => root.dataset.theme || (system.matches ? "dark" : "light");
 
-  /** Keep a choice in this browser: the login page has no account to ask. @param {string} [theme] */
-  function store(theme) {
+  const UNSAVED = "theme-unsaved";
+
+  /** @param {string} key */
+  function stored(key) {
     try {
-      if (theme) localStorage.setItem("theme", theme);
-      else localStorage.removeItem("theme");
+      const theme = localStorage.getItem(key);
+      return theme === "light" || theme === "dark" ? theme : "";
     } catch {
-      return; // storage may be off: the choice lasts for this page
+      return ""; // storage may be off: the choice lasts for this page
     }
   }
 
-  /** Save the choice in the account. @param {string} theme */
+  /** @param {string} key @param {string} [theme] */
+  function store(key, theme) {
+    try {
+      if (theme) localStorage.setItem(key, theme);
+      else localStorage.removeItem(key);
+    } catch {
+      // storage may be off
+    }
+  }
+
+  /** Save the choice in the account. A page that is opened before it is saved shows it too. @param {string} theme */
   function save(theme) {
     const token = document.querySelector("[name=csrfmiddlewaretoken]");
     if (!account || !(token instanceof HTMLInputElement)) return;
     const headers = { "Content-Type": "application/json", "X-CSRFToken": token.value };
-    fetch("/api/account/", { method: "PATCH", headers, body: JSON.stringify({ theme }), keepalive: true });
+    store(UNSAVED, theme);
+    fetch("/api/account/", { method: "PATCH", headers, body: JSON.stringify({ theme }), keepalive: true })
+      .then(() => store(UNSAVED), () => {});
   }
 
-  if (account) {
-    store(root.dataset.theme);
-  } else {
-    let stored = null;
-    try {
-      stored = localStorage.getItem("theme");
-    } catch {
-      stored = null; // storage may be off: the system decides
-    }
-    if (stored === "light" || stored === "dark") root.dataset.theme = stored;
-  }
+  const unsaved = account ? stored(UNSAVED) : "";
+  const chosen = unsaved || (account ? root.dataset.theme : stored("theme"));
+  if (chosen) root.dataset.theme = chosen;
+  store("theme", chosen); // the login page has no account to ask
 
   document.addEventListener("DOMContentLoaded", () => {
     document.getElementById("theme")?.addEventListener("click", () => {
       root.dataset.theme = shown() === "dark" ? "light" : "dark";
-      store(root.dataset.theme);
+      store("theme", root.dataset.theme);
       save(root.dataset.theme);
     });
+    if (unsaved) save(unsaved);
   });
 })();

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 from tests.benchmarks.monitor import log_in, look
 from tests.benchmarks.reporting import Report
 from tests.installation import Installation, installation
+from tests.page_state import wait_for_page
 from tests.workflows import edge, node
 
 CHAINS, LENGTH, NODES = 20, 24, 500
@@ -34,7 +35,7 @@ def run(folder: Path, report: Report) -> None:
         path = f"/api/workflows/{platform.create_workflow(definition())}/execute/"
         execution = str(platform.request("POST", path, json={"input": [{}]}).json()["id"])
         page.goto(f"/executions/{execution}/")
-        page.wait_for_function("performance.getEntriesByName('state drawn').length > 1")
+        wait_for_page(page, "performance.getEntriesByName('state drawn').length > 1")
         trace = folder / "trace.json"
         browser.start_tracing(page=page, categories=CATEGORIES, path=trace)
         follow(platform, page, execution)

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from tests.benchmarks.reporting import Report
 from tests.installation import Installation, installation
+from tests.page_state import wait_for_page
 from tests.workflows import edge, node
 from workflow_platform.installation.embedded import wait_until
 
@@ -39,14 +40,14 @@ def run(folder: Path, report: Report) -> None:
         execution = start(platform)
         report("monitor_first_state_short", "ms", first_state(page, execution), note="just begun, with what loads once")
         wait_until(lambda: look(platform, execution)["status"] == "completed", "The end", 600)
-        page.wait_for_function("document.getElementById('status').textContent === 'completed'", timeout=60_000)
+        wait_for_page(page, "document.getElementById('status').textContent === 'completed'")
         report("monitor_longest_task_following", "ms", longest(page), note="100,000 events, from the first one on")
         opened = [first_state(page, execution) for _ in range(OPENED)]
         events = look(platform, execution)["events"]
         report("monitor_first_state", "ms", statistics.median(opened), worst=max(opened), events=events)
         begun = time.monotonic()
         page.get_by_role("button", name="Load all").click()
-        page.wait_for_function("document.getElementById('earlier').hidden", timeout=120_000)
+        wait_for_page(page, "document.getElementById('earlier').hidden")
         report("monitor_load_all", "s", time.monotonic() - begun, longest_task_ms=longest(page))
         browser.close()
 
@@ -87,7 +88,7 @@ def look(platform: Installation, execution: str) -> dict[str, Any]:
 def first_state(page: Page, execution: str) -> float:
     """Open the monitor. Returns the ms from the navigation to the first drawing that shows how the execution stands."""
     page.goto(f"/executions/{execution}/")
-    page.wait_for_function(f"{DRAWN}.length > 0")
+    wait_for_page(page, f"{DRAWN}.length > 0")
     return float(page.evaluate(f"{DRAWN}[0].startTime"))
 
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.browser.conftest import DESKTOP, PATIENCE_MS, PHONE, Visitor
+from tests.browser.conftest import DESKTOP, PATIENCE_MS, PHONE
 from tests.browser.test_pages import overflows
 from tests.conftest import Platform
 from tests.people import Person
@@ -105,19 +105,23 @@ def test_account_pages_change_the_account_and_end_sessions(platform: Platform, b
 
 
 def test_the_pages_of_an_admin_fit_a_phone_and_follow_the_chosen_workspace(
-    platform: Platform, visitor: Visitor
+    platform: Platform, browser: Browser
 ) -> None:
-    mine = platform.request("POST", "/api/workspaces/", json={"name": f"Long name {uuid4().hex}"}).json()
-    first = next(each for each in platform.request("GET", "/api/workspaces/").json()["results"] if each != mine)
-    platform.request("POST", "/api/workflows/", json=WORKFLOW | {"name": "Elsewhere", "workspace": mine["id"]})
-    page = visitor.open(f"/workspaces/{mine['id']}/", **PHONE)
-    assert not overflows(page)
-    page.goto("/workflows/")
-    choose(page, mine["name"])
-    expect(page.get_by_role("link", name="Elsewhere")).to_be_visible()
-    expect(page.locator(".workflow-row")).to_have_count(1)
-    choose(page, first["name"])
-    expect(page.get_by_role("link", name="Elsewhere")).to_have_count(0)
+    person = Person(platform, "viewer")
+    (first,) = person.request("GET", "/api/workspaces/").json()["results"]
+    mine = person.request("POST", "/api/workspaces/", json={"name": f"Long name {uuid4().hex}"}).json()
+    person.request("POST", "/api/workflows/", json=WORKFLOW | {"name": "Elsewhere", "workspace": mine["id"]})
+    with browser.new_context(base_url=platform.url, viewport=PHONE) as context:  # type: ignore[arg-type]
+        context.set_default_timeout(PATIENCE_MS)
+        page = log_in(context.new_page(), person.name)
+        page.goto(f"/workspaces/{mine['id']}/")
+        assert not overflows(page)
+        page.goto("/workflows/")
+        choose(page, mine["name"])
+        expect(page.get_by_role("link", name="Elsewhere")).to_be_visible()
+        expect(page.locator(".workflow-row")).to_have_count(1)
+        choose(page, first["name"])
+        expect(page.get_by_role("link", name="Elsewhere")).to_have_count(0)
 
 
 def received(socket: ClientConnection) -> str | bytes | None:

@@ -13,6 +13,7 @@ from tests.browser.conftest import Visitor
 from tests.conftest import Platform
 from tests.executing import execute, look, save, until
 from tests.long_streams import lengthen
+from tests.page_state import wait_for_page
 from tests.workflows import edge, gated, node
 from workflow_platform.installation.embedded import wait_until
 
@@ -132,9 +133,7 @@ def test_scrolling_goes_through_the_whole_log_without_a_gap(
     for _ in range(3):
         first = min(seen)
         log.evaluate("log => log.scrollTop = 0")
-        page.wait_for_function(
-            "most => Number(log.firstChild.querySelector('.sequence').textContent) < most", arg=first
-        )
+        wait_for_page(page, "most => Number(log.firstChild.querySelector('.sequence').textContent) < most", arg=first)
         here = rows(page)
         assert here == list(range(here[0], here[-1] + 1))
         seen.update(here)

@@ -17,6 +17,7 @@ from tests.conftest import Platform
 from tests.cutting import CuttingProxy, cutting
 from tests.executing import execute, save, until
 from tests.folding import read_history
+from tests.page_state import wait_for_page
 from tests.workflows import edge, node
 
 pytestmark = pytest.mark.browser
@@ -113,10 +114,10 @@ def test_over_many_cuts_nothing_is_lost_doubled_or_reordered(
         until(platform, execution)
     while page.evaluate("ended.length") < len(streams):
         proxy.cut()
-        page.wait_for_function("connection.state === 'live' || ended.length === 4")
+        wait_for_page(page, "connection.state === 'live' || ended.length === 4")
     shown = {"execution.queued", "execution.started", "execution.completed"}
     lifecycle = {event[1] for e in executions for event in history(platform, e) if event[2] in shown}
-    page.wait_for_function("(most) => held[Object.keys(held).at(-1)].length >= most", arg=3 * len(executions) + 1)
+    wait_for_page(page, "(most) => held[Object.keys(held).at(-1)].length >= most", arg=3 * len(executions) + 1)
     held = page.evaluate("held")
     for execution, stream in zip(executions, streams, strict=False):
         assert held[stream] == history(platform, execution)
@@ -145,22 +146,22 @@ def test_it_says_that_it_reconnects_and_is_back_when_the_server_is(
         page.wait_for_timeout(50)
     execution = execute(platform, turning(platform, 1), {})
     proxy.resume()
-    page.wait_for_function("document.getElementById('connection').dataset.state === 'live'", polling=20)
+    wait_for_page(page, "document.getElementById('connection').dataset.state === 'live'")
     expect(page.locator(f'tr[data-id="{execution}"] .status')).to_have_text("completed")  # it happened meanwhile
 
 
 def test_a_page_that_is_looked_at_again_tries_at_once(proxy: CuttingProxy, page: Page) -> None:
     page.add_init_script("Math.random = () => 1000")  # by itself it would try again in minutes
     watch(page, "executions")
-    page.wait_for_function("connection.state === 'live'")
+    wait_for_page(page, "connection.state === 'live'")
     proxy.cut()
-    page.wait_for_function("connection.state === 'reconnecting'")
+    wait_for_page(page, "connection.state === 'reconnecting'")
     for kind in ("document.dispatchEvent(new Event('visibilitychange'))", "dispatchEvent(new Event('online'))"):
         page.evaluate(kind)
-        page.wait_for_function("connection.state === 'live'")
+        wait_for_page(page, "connection.state === 'live'")
         page.evaluate(kind)  # while it is live this is but a ping
         proxy.cut()
-        page.wait_for_function("connection.state === 'reconnecting'")
+        wait_for_page(page, "connection.state === 'reconnecting'")
 
 
 def test_a_frame_that_is_lost_is_a_gap_that_nobody_sees(platform: Platform, page: Page) -> None:
@@ -178,7 +179,7 @@ def test_a_frame_that_is_lost_is_a_gap_that_nobody_sees(platform: Platform, page
     intercept(page, change)
     execution = execute(platform, turning(platform, 150), {})
     watch(page, f"execution:{execution}")
-    page.wait_for_function("ended.length === 1")
+    wait_for_page(page, "ended.length === 1")
     assert lost
     assert len(asked) == 2
     assert page.evaluate("Object.values(held)[0]") == history(platform, execution)
@@ -197,7 +198,7 @@ def test_events_that_exist_no_more_are_said_to_be_missing(platform: Platform, pa
 
     intercept(page, remove)
     watch(page, f"execution:{execution}")
-    page.wait_for_function("ended.length === 1")
+    wait_for_page(page, "ended.length === 1")
     assert page.evaluate("Object.values(held)[0]") == history(platform, execution)[10:]
     assert page.evaluate("problems") == ["removed"]
 
@@ -235,7 +236,7 @@ def test_a_server_that_sends_it_away_is_given_time(page: Page, code: int, why: s
     page.add_init_script("Math.random = () => 0")
     page.route_web_socket("**/ws/", handle)
     watch(page, "executions")
-    page.wait_for_function("connection.state === 'live'")
+    wait_for_page(page, "connection.state === 'live'")
     assert time.monotonic() - sent[0] >= least
     assert ["reconnecting", why] in page.evaluate("states")
     assert page.evaluate("states.at(-1)") == ["live", ""]
@@ -247,7 +248,8 @@ def test_who_is_logged_out_is_told_to_log_in_again(platform: Platform, proxy: Cu
     page.context.clear_cookies()
     proxy.cut()
     expect(page.locator("#connection")).to_have_attribute("data-state", "offline")
-    expect(page.locator("#connection a")).to_have_attribute("href", "/login/?next=%2F")
+    dialog = page.get_by_role("dialog", name="You are signed out")
+    expect(dialog.get_by_role("link", name="Sign in here")).to_have_attribute("href", "/login/?next=%2F")
     log_in(page.context.new_page(), platform)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # back from the other tab
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
@@ -256,9 +258,9 @@ def test_who_is_logged_out_is_told_to_log_in_again(platform: Platform, proxy: Cu
 def test_who_unsubscribes_gets_nothing_more_and_a_stream_of_others_is_an_error(platform: Platform, page: Page) -> None:
     nowhere = "execution:00000000-0000-7000-8000-000000000000"
     watch(page, "executions", nowhere)
-    page.wait_for_function("problems.length === 1")
+    wait_for_page(page, "problems.length === 1")
     assert page.evaluate("[problems, subscriptions[Object.keys(held)[1]].state]") == [["not_found"], "offline"]
-    page.wait_for_function("connection.state === 'live'")
+    wait_for_page(page, "connection.state === 'live'")
     page.evaluate("subscriptions.executions.unsubscribe()")
     execution = execute(platform, turning(platform, 1), {})
     page.evaluate(
@@ -285,7 +287,7 @@ def test_who_joins_near_the_head_loads_what_was_before_while_it_goes_on(platform
     until(platform, execution)
     stream, expected = f"execution:{execution}", history(platform, execution)
     watch(page, stream, after=-100)
-    page.wait_for_function("ended.length === 1")
+    wait_for_page(page, "ended.length === 1")
     assert page.evaluate("held[Object.keys(held)[0]]") == expected[-100:]
     pages = page.evaluate(
         """async () => {
@@ -303,9 +305,9 @@ def test_a_filtered_client_gets_only_what_fits_and_knows_what_it_skipped(
 ) -> None:
     execution = execute(platform, turning(platform, 40), {})
     watch(page, f"execution:{execution}", types=["execution.node_*", "execution.completed"])
-    page.wait_for_function("Object.values(held)[0].length > 20")
+    wait_for_page(page, "Object.values(held)[0].length > 20")
     proxy.cut()
-    page.wait_for_function("ended.length === 1")
+    wait_for_page(page, "ended.length === 1")
     expected = [e for e in history(platform, execution) if ".node_" in e[2] or e[2] == "execution.completed"]
     assert page.evaluate("Object.values(held)[0]") == expected
     assert page.evaluate("Object.values(subscriptions)[0].cursor") == expected[-1][0]

@@ -178,7 +178,7 @@ def test_no_page_is_wider_than_a_phone(platform: Platform, visitor: Visitor, wor
 
 def test_the_documentation_page_asks_no_other_host(visitor: Visitor) -> None:
     page = visitor.open("/api/docs/")
-    expect(page.get_by_text("/api/workflows/{id}/execute/", exact=True)).to_be_visible()
+    expect(page.get_by_text("/api/account/password/", exact=True)).to_be_visible()
 
 
 def test_the_schedule_of_a_workflow_tells_its_last_and_next_run_and_stops_with_the_switch(

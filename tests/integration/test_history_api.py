@@ -102,7 +102,7 @@ def test_events_of_the_installation_are_for_staff_and_those_of_others_for_nobody
         ("type=execution.*,executoin.failed", "type", "executoin.failed"),
         ("source=Ex%25", "source", "Ex%"),
         ("after=17", "after", "cursor"),
-        ("since=yesterday", "since", "format"),
+        ("since=yesterday", "since", "date and time"),
         ("workflow=7", "workflow", "UUID"),
         ("limit=1001", "limit", "1000"),
         ("order=random", "order", "random"),

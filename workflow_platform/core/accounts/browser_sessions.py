@@ -12,7 +12,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -73,9 +73,8 @@ class BrowserSessionMiddleware(Middleware):
 def _key_of(request: HttpRequest) -> str | None:
     """Return the key of the session of a logged-in user, if the view has used it; nothing is read for this."""
     session: Any = getattr(request, "session", None)
-    if session is None or not session.accessed or session.session_key is None:
-        return None
-    return str(session.session_key) if SESSION_KEY in session else None
+    loaded = getattr(session, "_session_cache", {})  # `in session` would load it, also while the database is away
+    return str(session.session_key) if session is not None and session.session_key and SESSION_KEY in loaded else None
 
 
 def note(request: HttpRequest) -> None:
@@ -88,7 +87,7 @@ def note(request: HttpRequest) -> None:
         known = BrowserSession.objects.filter(session_id=key, user_id=user_id).update(**seen)
         if not known and Session.objects.filter(pk=key).exists():
             BrowserSession.objects.update_or_create(session_id=key, defaults={"user_id": user_id, **seen})
-    except DatabaseError:
+    except (DatabaseError, InterfaceError):
         return  # the session or its user is gone, or the database is: the page does not depend on it
 
 
