@@ -97,7 +97,7 @@ def test_parent_and_child_lead_to_each_other(platform: Platform, visitor: Visito
     until(platform, execution)
     page = visitor.open(f"/executions/{execution}/")
     page.locator("#graph .node", has_text="Call").click()
-    page.get_by_role("link", name="Open execution").click()
+    page.locator(".children").get_by_role("link", name="Child").click()
     expect(page.locator(".about-run", has_text="started by")).to_contain_text("node call")
     page.locator(".about-run").get_by_role("link", name="Parent").click()
     expect(page.locator(".about-run").get_by_role("link", name="Child")).to_be_visible()

@@ -147,7 +147,8 @@ def test_it_says_that_it_reconnects_and_is_back_when_the_server_is(
     execution = execute(platform, turning(platform, 1), {})
     proxy.resume()
     wait_for_page(page, "document.getElementById('connection').dataset.state === 'live'")
-    expect(page.locator(f'tr[data-id="{execution}"] .status')).to_have_text("completed")  # it happened meanwhile
+    page.locator("#new-rows").click()  # it happened meanwhile
+    expect(page.locator(f'tr[data-id="{execution}"] .status')).to_have_text("completed")
 
 
 def test_a_page_that_is_looked_at_again_tries_at_once(proxy: CuttingProxy, page: Page) -> None:
