@@ -1,14 +1,21 @@
-/** Popover menus. A menu opens in the top layer, so that no card cuts it: it is placed below its button. */
+/**
+ * Popover menus. A menu opens in the top layer, so that no card cuts it: it is placed below its button. Those of the
+ * top bar have their place in the style sheet.
+ */
 import { query } from "./page.js";
+
+const MOVED = 8; // pixels: a menu closes when the page moves further below it
+let openedAt = 0; // scroll position
 
 document.addEventListener("toggle", (event) => {
   const menu = event.target;
   const opens = event instanceof ToggleEvent && event.newState === "open";
-  if (!opens || !(menu instanceof HTMLElement) || !menu.classList.contains("menu")) return;
+  if (!opens || !(menu instanceof HTMLElement) || !menu.matches(".menu:not(.bar *)")) return;
   const box = query(document, `[popovertarget="${menu.id}"]`).getBoundingClientRect();
   menu.style.left = `${Math.max(8, box.right - menu.offsetWidth)}px`;
   menu.style.top = `${Math.max(8, Math.min(box.bottom + 4, innerHeight - menu.offsetHeight - 8))}px`;
-  menu.querySelector("button")?.focus();
+  menu.querySelector("button")?.focus({ preventScroll: true });
+  openedAt = scrollY;
 }, true);
 
 document.addEventListener("keydown", (event) => {
@@ -16,12 +23,13 @@ document.addEventListener("keydown", (event) => {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!menu || !step) return;
   event.preventDefault();
-  const buttons = [...menu.querySelectorAll("button")];
-  const next = buttons.findIndex((button) => button === document.activeElement) + step;
-  buttons.at(next % buttons.length)?.focus();
+  const entries = /** @type {HTMLElement[]} */ ([...menu.querySelectorAll("a, button")]);
+  const next = entries.findIndex((entry) => entry === document.activeElement) + step;
+  entries.at(next % entries.length)?.focus();
 });
 
 addEventListener("scroll", () => {
   const menu = document.querySelector(".menu:popover-open");
-  if (menu instanceof HTMLElement) menu.hidePopover();
+  // The event of a scroll that brought the button into view comes after the menu has opened.
+  if (menu instanceof HTMLElement && Math.abs(scrollY - openedAt) > MOVED) menu.hidePopover();
 }, { passive: true });

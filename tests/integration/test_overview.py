@@ -86,7 +86,7 @@ def test_a_duration_is_from_start_to_end_with_retries_in_rows_events_trace_and_s
         server.statuses = [503, 200]
         server.open()
         ask = node("ask", "http_request", method="POST", url=server.url, timeout_seconds=60)
-        nodes = [node("start", "manual_trigger"), ask | {"retry": {"attempts": 2, "delay_ms": 200}}]
+        nodes = [node("start", "manual_trigger"), ask | {"retry": {"attempts": 2, "delay_ms": 200, "jitter": False}}]
         execution = execute(platform, save(platform, nodes, [edge("start", "ask")]), {})
         until(platform, execution, "completed")
     row = next(each for each in get(platform, execution, "nodes/") if each["node"] == "ask")
