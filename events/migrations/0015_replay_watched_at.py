@@ -1,4 +1,4 @@
-"""When a replay was last watched: replays that nobody watches end."""
+"""When a replay last had a watcher. A replay without watchers ends."""
 
 from django.db import migrations, models
 

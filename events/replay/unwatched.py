@@ -1,4 +1,4 @@
-"""Ends replays to a stream that nobody watches any more, so that those that were left do not pile up.
+"""Ends replays to a stream that have lost their watchers, so that they do not pile up.
 
 Each watcher notes from time to time that the replay is watched. A page that is closed needs no message for this.
 """
@@ -24,14 +24,14 @@ NOTED_FOR = timedelta(seconds=10)
 LEFT_AFTER = timedelta(minutes=2)
 """A replay without watchers ends after this time: a page that is reloaded, or has lost its connection, comes back."""
 NEVER_WATCHED_AFTER = timedelta(minutes=15)
-"""A replay that nobody has watched yet ends after this time."""
+"""A replay that has had no watcher ends after this time."""
 MAKE_ROOM_AFTER = timedelta(seconds=30)
 """When its creator has reached the limit, a replay without watchers ends after this time."""
 BATCH = 100
 
 
 def note_watched(replay_id: UUID) -> None:
-    """Note that somebody watches a replay."""
+    """Record that a replay has a watcher."""
     noted_long_ago = Q(watched_at__isnull=True) | Q(watched_at__lt=Now() - NOTED_FOR)
     Replay.objects.filter(noted_long_ago, pk=replay_id).update(watched_at=Now())
 
@@ -46,7 +46,7 @@ def end_unwatched() -> int:
 
 
 def make_room(user: User, now: datetime, most: int) -> None:
-    """End replays of a user that nobody watches, the oldest first, until there is room for one more of `most`."""
+    """End replays of a user that have no watcher, the oldest first, until there is room for one more of `most`."""
     unfinished = Replay.objects.filter(created_by=user).unfinished(now)
     before = now - MAKE_ROOM_AFTER
     idle = Q(watched_at__lt=before) | Q(watched_at__isnull=True, created_at__lt=before)

@@ -54,7 +54,7 @@ def _record(row_id: int, parent_id: UUID, outcome: Outcome) -> None:
     wait = Wait.objects.select_for_update().filter(execution=parent, children__isnull=False, **attempt).first()
     record_end(row, wait, outcome)
     if run.ended_at is not None:
-        row.outcome = None  # nobody reads it any more
+        row.outcome = None  # no longer read
     row.save(update_fields=["ended_at", "outcome"])
     if wait is None:
         return

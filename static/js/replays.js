@@ -50,7 +50,7 @@ class ReplaysDialog {
   #say() {
     const count = this.#list.childElementCount;
     this.#status.textContent = count
-      ? "Running and paused replays. One that nobody watches ends by itself after two minutes."
+      ? "Running and paused replays. A replay without viewers ends after two minutes."
       : "No replay is running or paused.";
   }
 

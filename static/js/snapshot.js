@@ -100,7 +100,7 @@ function fromRows(execution, rows, flows) {
   return state;
 }
 
-/** The events were removed: an edge whose ends both ran has carried items, nobody knows how many. @param {State} state */
+/** The events were removed: an edge whose ends both ran has carried an unknown number of items. @param {State} state */
 function guessFlows(state) {
   for (const edge of data.graph.layout.edges) {
     const [source, target] = [state.nodes.get(edge.source), state.nodes.get(edge.target)];
