@@ -5,6 +5,7 @@
  * follows. A filter also searches the server for the events before the first one (`log_search.js`).
  */
 import { colour, kindOf, LIFECYCLE, subject, summary } from "./event_text.js";
+import { write } from "./exact_json.js";
 import { jsonView } from "./json_view.js";
 import { LogSearch } from "./log_search.js";
 import { momentElement } from "./moments.js";
@@ -109,7 +110,7 @@ export class EventLog {
     return (/** @type {Envelope} */ event) => {
       if (kind ? kindOf(event) !== kind : lifecycle && !LIFECYCLE.has(kindOf(event))) return false;
       if (!text) return true;
-      const content = [event.type, subject(event, this.names), summary(event), JSON.stringify(event.data)].join(" ");
+      const content = [event.type, subject(event, this.names), summary(event), write(event.data)].join(" ");
       return content.toLowerCase().includes(text);
     };
   }
