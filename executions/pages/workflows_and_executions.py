@@ -201,6 +201,7 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
             "graph": graph,
             "expected": asdict(expected(row)),
             "server_time": timezone.now().isoformat(),
+            "queued_at": row.queued_at.isoformat(),
             "icons": static("icons.svg"),
         },
     }
