@@ -256,10 +256,12 @@ export class Timeline {
     for (const { node: each, row } of this.#lanes) row.classList.toggle("chosen", each.id === node);
     const run = this.#state?.runs.get(chosen);
     if (run && !run.apart) this.view.reveal(Date.parse(run.startedAt) - this.#zero);
-    const row = this.#lanes.find(({ node: each }) => each.id === node)?.row;
-    if (!row) return;
-    const [above, below] = [row.offsetTop - HEAD, row.offsetTop + row.offsetHeight - this.root.clientHeight];
-    this.root.scrollTop = Math.max(below, Math.min(above, this.root.scrollTop)); // does not move the page
+    const place = this.#lanes.findIndex(({ node: each }) => each.id === node);
+    if (place < 0) return;
+    const [above, below] = [place * ROW, HEAD + (place + 1) * ROW - this.#height];
+    const top = Math.max(below, Math.min(above, this.#top));
+    // Does not move the page. In the next frame, as to scroll now may cost a layout.
+    if (top !== this.#top) requestAnimationFrame(() => this.root.scrollTop = top);
     this.#redraw();
   }
 }
