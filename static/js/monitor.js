@@ -80,6 +80,7 @@ const decisions = new Decisions(byId("decisions"), data.execution);
 /** @type {{node: string, runIndex?: number} | null} */
 let chosen = null;
 let pausing = data.pausing; // a pause is pending
+let drawing = 0; // the sequence of the state that is being drawn
 let isDrawn = false; // the whole graph
 
 const ended = () => state.endedAt !== null;
@@ -90,7 +91,7 @@ const cycle = new DrawCycle([drawSummary, drawGraph, drawPanels, drawLog]);
 const schedule = () => cycle.request();
 
 function drawSummary() {
-  byId("monitor").dataset.sequence = String(state.sequence);
+  drawing = state.sequence;
   if (held) return void (byId("progress-text").textContent = "Loading…");
   if (state.sequence) { // before, the page shows what the server knows
     byId("status").dataset.status = byId("status").textContent = state.status;
@@ -110,7 +111,9 @@ function drawPanels() {
 function drawLog() {
   log.over = ended();
   log.draw();
-  if (state.sequence && !held) performance.mark("state drawn");
+  if (held) return;
+  byId("monitor").dataset.sequence = String(drawing); // all of the page shows it
+  if (drawing) performance.mark("state drawn");
 }
 
 function drawControls() {
