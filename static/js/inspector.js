@@ -3,7 +3,6 @@ import { attemptsView, LogLines, nextAttemptAt } from "./attempts_view.js";
 import { DataView } from "./data_view.js";
 import { digestView, exchangesView } from "./exchange_view.js";
 import { failureView } from "./failure_view.js";
-import { ChildrenView } from "./children.js";
 import { filesView } from "./files.js";
 import { elapsed } from "./fold.js";
 import { lineageView } from "./lineage.js";
@@ -31,8 +30,9 @@ export class Inspector {
   #tab = "";
   /** whether the tab was chosen by the user, and stays when another run is shown */
   #isChosen = false;
-  /** @type {ChildrenView} */
-  #children;
+  #childrenPlace = element("div");
+  /** @type {import("./children.js").ChildrenView | null} loaded for the first node that starts executions */
+  #children = null;
 
   /**
    * @param {HTMLElement} root
@@ -48,7 +48,6 @@ export class Inspector {
     this.onChoose = onChoose;
     this.onStep = onStep;
     this.nodes = new Map(nodes.map((node) => [node.id, node]));
-    this.#children = new ChildrenView(execution);
   }
 
   /**
@@ -63,7 +62,7 @@ export class Inspector {
     const run = state.runs.get(`${nodeId}#${runIndex}`);
     if (run?.type === STARTS_EXECUTIONS) {
       const version = [run.status, run.attempt, run.progress?.completed, state.endedAt].join("#");
-      this.#children.show(nodeId, runIndex, version);
+      this.#showChildren(nodeId, runIndex, version);
     }
     const latest = state.nodes.get(nodeId)?.runIndex;
     const key = [nodeId, runIndex, run?.status, run?.attempt, latest, state.endedAt].join("#");
@@ -90,6 +89,19 @@ export class Inspector {
     if (this.#fetching !== nodeId) return; // another node was chosen meanwhile
     const next = this.#takeNext();
     if (next) await this.show(...next);
+  }
+
+  /** @param {string} node @param {number} runIndex @param {string} version */
+  async #showChildren(node, runIndex, version) {
+    const { ChildrenView } = await import("./children.js");
+    if (!this.#children) this.#childrenPlace.append((this.#children = new ChildrenView(this.execution)).root);
+    this.#children.show(node, runIndex, version);
+  }
+
+  /** Another view has the place. */
+  leave() {
+    this.#shown = "";
+    this.#next = null;
   }
 
   #takeNext() {
@@ -141,7 +153,7 @@ export class Inspector {
 
   /** @param {Run} run */
   #started(run) {
-    return run.type === STARTS_EXECUTIONS && !run.reusedFrom ? [this.#children.root] : [];
+    return run.type === STARTS_EXECUTIONS && !run.reusedFrom ? [this.#childrenPlace] : [];
   }
 
   /** Say what a run waits for, and until when. @param {Run} run @param {NodeRunAnswer | null} answer */

@@ -6,60 +6,45 @@ import { Decisions } from "./decisions.js";
 import { DrawCycle } from "./draw_cycle.js";
 import { EventLog } from "./event_log.js";
 import { EventStream } from "./event_stream.js";
-import { progressText, withdrawalText } from "./event_text.js";
-import { addRun, apply, elapsed, emptyState } from "./fold.js";
-import { renderGraph } from "./graph.js";
-import { followView } from "./graph_view.js";
+import { withdrawalText } from "./event_text.js";
+import { addRun, apply, emptyState } from "./fold.js";
+import { GraphPanel } from "./graph_panel.js";
+import { GroupView } from "./group_view.js";
 import { Inspector } from "./inspector.js";
-import { NodeList } from "./node_list.js";
-import { NodeSearch } from "./node_search.js";
-import {
-  byId,
-  counted,
-  data,
-  duration,
-  fetchJson,
-  findById,
-  inputById,
-  messageOf,
-  number,
-  query,
-  send,
-} from "./page.js";
+import { byId, data, fetchJson, findById, inputById, messageOf, query, send } from "./page.js";
 import { progressWords, usualWords } from "./progress_text.js";
 import { estimate } from "./progress.js";
 import "./refresh.js";
-import { Player, startReplay } from "./replay.js";
 import { RunPicker } from "./run_picker.js";
 import { earlier, search, snapshot, timelineOf } from "./snapshot.js";
 import { Timeline } from "./timeline.js";
 import { toast } from "./toast.js";
 
 /** @import { Subscription } from "./subscription.js" */
-/** @import { Envelope, Run } from "./types.js" */
+/** @import { Envelope } from "./types.js" */
 
 const REDRAW = 500; // ms, while it runs
-const AT_ONCE = 16; // changes of the graph in one frame, once it has been drawn
 const [LONG, TAIL] = [5000, 500]; // a stream with more events is joined this many events before its head
 let state = emptyState();
 /** @type {Envelope[] | null} events that wait for the snapshot onto which they are folded */
 let held = (data.head > LONG && !data.replay) || data.removed ? [] : null;
 const skew = Date.now() - Date.parse(data.server_time);
 const names = new Map(data.graph.nodes.map((node) => [node.id, node.name]));
-const graph = renderGraph(byId("graph", SVGSVGElement), data.graph, (node) => choose(node));
-const nodeList = new NodeList(byId("node-list"), data.graph, (node) => choose(node));
-followView(byId("graph-card"), (isList) => nodeList.show(isList));
-new NodeSearch(inputById("node-search"), byId("node-matches"), data.graph, (node) => choose(node), [
-  graph,
-  nodeList,
-]);
-const timeline = new Timeline(byId("gantt"), data.graph, choose, timelineOf);
+const timeline = new Timeline(byId("gantt"), choose, timelineOf);
+const panel = new GraphPanel((node) => choose(node), arrange);
+timeline.arrange(panel.shown.graph, panel.shown.groups);
 const runPicker = new RunPicker(byId("run-picker", HTMLFormElement), data.execution, choose);
 for (const [id, act] of Object.entries({ "timeline-in": 1.5, "timeline-out": 1 / 1.5 })) {
   byId(id).addEventListener("click", () => timeline.view.zoom(act));
 }
 byId("timeline-fit").addEventListener("click", () => timeline.view.fit());
 const inspector = new Inspector(byId("inspector"), data.execution, data.graph.nodes, choose, step);
+const groupView = new GroupView(
+  byId("inspector"),
+  new Map(data.graph.nodes.map((node) => [node.id, node])),
+  choose,
+  (id) => panel.expand(id),
+);
 const log = new EventLog(
   {
     list: byId("log"),
@@ -82,13 +67,14 @@ const decisions = new Decisions(byId("decisions"), data.execution);
 let chosen = null;
 let pausing = data.pausing; // a pause is pending
 let drawing = 0; // the sequence of the state that is being drawn
-let isDrawn = false; // the whole graph
 
 const ended = () => state.endedAt !== null;
+/** @type {import("./replay.js").Player | null} */
+let player = null;
 const now = () => player?.time ?? Date.now() - skew;
 
 /** The state is drawn in several frames. While it is loaded, the events are here before the rows. */
-const cycle = new DrawCycle([drawSummary, drawGraph, drawPanels, drawLog]);
+const cycle = new DrawCycle([drawSummary, () => !held && panel.draw(state, now()), drawPanels, drawLog]);
 const schedule = () => cycle.request();
 
 function drawSummary() {
@@ -124,41 +110,6 @@ function drawControls() {
   for (const id of ["rerun", "replay"]) findById(id)?.toggleAttribute("hidden", !ended());
 }
 
-/** Draw what has changed in the graph; of much, a part. Returns whether there is more. */
-function drawGraph() {
-  if (held) return false;
-  let changes = 0;
-  for (const [id, run] of state.nodes) {
-    const status = isRetrying(run) ? "retrying" : run.status;
-    const text = runText(run);
-    if (graph.setNode(id, status, text, run.runIndex + 1, Boolean(run.reusedFrom))) changes += 1;
-    nodeList.setNode(id, status, text, run.runIndex + 1);
-    if (changes >= AT_ONCE && isDrawn) return true;
-  }
-  for (const { edge, items, reused } of state.edges.values()) {
-    const flowing = !ended() && state.nodes.get(edge.target)?.status === "running";
-    if (graph.setEdge(edge, items, flowing, reused)) changes += 1;
-    if (changes >= AT_ONCE && isDrawn) return true;
-  }
-  isDrawn = state.sequence > 0;
-  return false;
-}
-
-/** @param {Run} run */
-const isRetrying = (run) => run.status === "running" && run.retries.length > 0;
-
-/** Return the state of a node run in a few words. @param {Run} run */
-function runText(run) {
-  if (run.reusedFrom) return `reused${run.items === undefined ? "" : ` · ${counted(run.items, "item")}`}`;
-  if (isRetrying(run)) return `retrying · attempt ${run.attempt}`;
-  if (run.status === "failed") return run.error?.message ?? "failed";
-  if (run.status === "running" && run.progress) return progressText(run.progress);
-  if (run.status !== "completed") return run.status;
-  const took = run.fromCache ? "cache" : duration(elapsed(run, now()));
-  if (run.failedItems) return `${took} · ${number(run.failedItems)} of ${number(run.items ?? 0)} failed`;
-  return `${took} · ${counted(run.items ?? 0, "item")}`;
-}
-
 function drawProgress() {
   const { completed = 0, total = data.graph.nodes.length } = state.progress ?? {};
   const at = now();
@@ -186,12 +137,18 @@ function drawProgress() {
   byId("error").title = state.error?.message ?? "";
 }
 
-/** @param {string} node @param {number} [runIndex] without it, always the latest one */
+/** @param {string} node or a group of nodes @param {number} [runIndex] without it, always the latest one */
 function choose(node, runIndex) {
   chosen = { node, runIndex };
-  graph.choose(node);
-  nodeList.choose(node);
+  panel.choose(node);
   inspect();
+}
+
+/** Other groups are collapsed. */
+function arrange() {
+  timeline.arrange(panel.shown.graph, panel.shown.groups);
+  if (chosen?.node.startsWith("group ") && !panel.shown.groups.has(chosen.node)) chosen = null;
+  schedule();
 }
 
 /** Choose the run before or after the chosen one. @param {number} by */
@@ -204,11 +161,19 @@ function step(by) {
 function inspect() {
   if (!chosen) return;
   const { node } = chosen;
+  const group = panel.shown.groups.get(node);
+  if (group) {
+    timeline.choose(node, 0);
+    runPicker.show(node, 0, 0);
+    inspector.leave();
+    return groupView.show(node, group, state, now());
+  }
+  groupView.leave();
   const latest = state.nodes.get(node)?.runIndex ?? 0;
   const runIndex = chosen.runIndex ?? latest;
   const missing = state.partial && runIndex < latest && !state.runs.has(`${node}#${runIndex}`);
   if (missing) return void fetchRun(node, runIndex);
-  timeline.choose(node, runIndex);
+  timeline.choose(node, runIndex, panel.drawnAs(node));
   runPicker.show(node, runIndex, latest);
   inspector.show(state, node, runIndex, now());
 }
@@ -250,7 +215,7 @@ function fold(batch) {
 function foldAll(events) {
   if (!state.partial) return;
   state = emptyState();
-  isDrawn = false;
+  panel.restart();
   fold(events);
 }
 
@@ -265,16 +230,17 @@ async function joinLate(waiting) {
 /** Show only these events: the replay was set back. @param {Envelope[]} events */
 function restart(events) {
   state = emptyState();
-  isDrawn = false;
-  graph.reset();
-  nodeList.reset();
+  panel.reset();
   log.replace(events);
   fold(events);
 }
 
 const connection = new EventStream();
 showConnection(connection);
-const player = data.replay ? new Player(data.replay, { restart, changed: schedule, watch }) : null;
+if (data.replay) {
+  const { Player } = await import("./replay.js");
+  player = new Player(data.replay, { restart, changed: schedule, watch });
+}
 /** @type {Subscription} */
 let subscription;
 
@@ -341,6 +307,7 @@ findById("rerun")?.addEventListener("click", async () => {
 findById("replay")?.addEventListener("click", async () => {
   const { startedAt, endedAt } = state;
   const took = startedAt && endedAt ? Date.parse(endedAt) - Date.parse(startedAt) : 0;
+  const { startReplay } = await import("./replay.js");
   await startReplay(data.execution, took).catch((error) => toast(messageOf(error), "failed"));
 });
 const linked = new URLSearchParams(location.search); // a link to one of its node runs
