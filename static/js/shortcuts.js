@@ -1,0 +1,81 @@
+/**
+ * The shortcuts of every page: Ctrl-K (Cmd-K) opens the command palette, `?` the list of shortcuts, `/` goes to the
+ * search of the page, and `g` with a letter opens a page. The pages and their letters are in the template of the palette.
+ */
+import { isShortcutKey, singleKeysOn, turnSingleKeys } from "./single_keys.js";
+
+const PAUSE = 1500; // ms between the two keys of a sequence
+
+const pages = /** @type {HTMLTemplateElement} */ (document.getElementById("palette-entries")).content;
+const overview = /** @type {HTMLDialogElement} */ (document.getElementById("shortcuts"));
+const choice = /** @type {HTMLInputElement} */ (document.getElementById("single-keys"));
+
+/** @type {Map<string, HTMLAnchorElement>} by the letter after g */
+const letters = new Map();
+for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (pages.querySelectorAll("a[data-keys]"))) {
+  letters.set((link.dataset.keys ?? "").slice(-1), link);
+}
+
+let sequenceUntil = 0;
+
+/** Load the palette when it is wanted, and open it. */
+async function openPalette() {
+  const { palette } = await import("./palette.js");
+  if (!document.querySelector("dialog[open]")) palette.open();
+}
+
+function openOverview() {
+  if (overview.open) return;
+  choice.checked = singleKeysOn();
+  overview.showModal();
+}
+
+/** Go to the search of the page; a page without one has the palette. */
+function search() {
+  const fields = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("main input[type=search]"));
+  const field = [...fields].find((each) => each.checkVisibility());
+  if (!field) return openPalette();
+  field.focus();
+  field.select();
+}
+
+/** @param {string} key @returns {boolean} whether it is a shortcut */
+function act(key) {
+  const link = performance.now() < sequenceUntil ? letters.get(key) : undefined;
+  sequenceUntil = key === "g" && !link ? performance.now() + PAUSE : 0;
+  if (link) location.assign(link.href);
+  else if (key === "?") openOverview();
+  else if (key === "/") search();
+  else return key === "g";
+  return true;
+}
+
+/** Write the pages and their letters into the overview. */
+function listPages() {
+  const list = document.getElementById("shortcuts-go");
+  for (const [letter, link] of letters) {
+    const [row, term, keys] = ["div", "dt", "dd"].map((tag) => document.createElement(tag));
+    term.textContent = link.textContent;
+    for (const key of ["g", letter]) {
+      const cap = document.createElement("kbd");
+      cap.textContent = key;
+      keys.append(cap, " ");
+    }
+    row.append(term, keys);
+    list?.append(row);
+  }
+}
+
+// While the key goes down: before a page's own keys, which do not see what is prevented here.
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k") {
+    event.preventDefault(); // the browser's search
+    openPalette();
+  } else if (isShortcutKey(event) && act(event.key)) {
+    event.preventDefault();
+  }
+}, true);
+document.getElementById("palette-open")?.addEventListener("click", openPalette);
+document.getElementById("shortcuts-open")?.addEventListener("click", openOverview);
+choice.addEventListener("change", () => turnSingleKeys(choice.checked));
+listPages();
