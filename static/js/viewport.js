@@ -23,11 +23,14 @@ export function viewport(svg, width, height, onShow = () => {}) {
   let scale = 1; // pixels per unit
   let [x, y] = [0, 0]; // the upper left corner, in units
   let touched = false;
+  const paper = matchMedia("print"); // which shows everything
+  paper.addEventListener("change", show);
   /** @type {Box | null} what to show once the drawing is in sight */
   let wanted = null;
 
   function show() {
-    svg.setAttribute("viewBox", `${x} ${y} ${svg.clientWidth / scale} ${svg.clientHeight / scale}`);
+    const part = `${x} ${y} ${svg.clientWidth / scale} ${svg.clientHeight / scale}`;
+    svg.setAttribute("viewBox", paper.matches ? `0 0 ${width} ${height}` : part);
     svg.dataset.scale = scale.toFixed(3);
     const box = { x, y, width: svg.clientWidth / scale, height: svg.clientHeight / scale };
     onShow(box, x <= 0 && y <= 0 && x + box.width >= width && y + box.height >= height);
