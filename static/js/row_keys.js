@@ -1,5 +1,5 @@
 /** Keys of a list: j and k or the arrows move from row to row; a page adds its own. */
-import { isShortcutKey } from "./single_keys.js";
+import { isShortcutKey } from "./shortcuts.js";
 
 /** @typedef {(row: HTMLElement) => void} Action */
 

@@ -1,10 +1,13 @@
 /**
  * The shortcuts of every page: Ctrl-K (Cmd-K) opens the command palette, `?` the list of shortcuts, `/` goes to the
  * search of the page, and `g` with a letter opens a page. The pages and their letters are in the template of the palette.
+ *
+ * Single keys never act while the keyboard belongs to a control or a dialog. Speech input types keys by accident, so they
+ * can be turned off, per browser (WCAG 2.1.4).
  */
-import { isShortcutKey, singleKeysOn, turnSingleKeys } from "./single_keys.js";
-
 const PAUSE = 1500; // ms between the two keys of a sequence
+const STORED = "single-keys";
+const CONTROLS = "input, select, textarea, [contenteditable], dialog";
 
 const pages = /** @type {HTMLTemplateElement} */ (document.getElementById("palette-entries")).content;
 const overview = /** @type {HTMLDialogElement} */ (document.getElementById("shortcuts"));
@@ -17,6 +20,32 @@ for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (pages.querySele
 }
 
 let sequenceUntil = 0;
+let on = stored() !== "off";
+
+function stored() {
+  try {
+    return localStorage.getItem(STORED);
+  } catch {
+    return null; // storage may be off: the shortcuts are on
+  }
+}
+
+/** Turn the single keys on or off, in all pages of this browser that are opened from now on. @param {boolean} choice */
+function turnSingleKeys(choice) {
+  on = choice;
+  try {
+    localStorage.setItem(STORED, choice ? "on" : "off");
+  } catch {
+    // The choice lasts for this page.
+  }
+}
+
+/** Whether a key may be a shortcut: nothing else wants it. @param {KeyboardEvent} event */
+export function isShortcutKey(event) {
+  if (!on || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return false;
+  if (document.querySelector("dialog[open]")) return false;
+  return !(event.target instanceof Element && event.target.closest(CONTROLS));
+}
 
 /** Load the palette when it is wanted, and open it. */
 async function openPalette() {
@@ -26,7 +55,7 @@ async function openPalette() {
 
 function openOverview() {
   if (overview.open) return;
-  choice.checked = singleKeysOn();
+  choice.checked = on;
   overview.showModal();
 }
 
