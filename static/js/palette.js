@@ -4,7 +4,7 @@
  * once, what the server finds follows.
  */
 import { NO_MATCH, rank } from "./matching.js";
-import { buttonById, byId, closest, counted, dialogById, element, inputById, messageOf } from "./page.js";
+import { byId, closest, counted, element, findById, messageOf } from "./page.js";
 import { foundEntries, ICON_FILE, localEntries, recentKeys, remember } from "./palette_entries.js";
 import { toast } from "./toast.js";
 
@@ -54,10 +54,40 @@ function pictureOf(name) {
   return svg;
 }
 
+/** @param {string} words @param {string[]} keys */
+const hint = (words, ...keys) => element("span", {}, ...keys.flatMap((key) => [element("kbd", {}, key), " "]), words);
+
 class Palette {
-  #dialog = dialogById("palette");
-  #input = inputById("palette-input");
-  #list = byId("palette-list");
+  #input = element("input", {
+    role: "combobox",
+    "aria-label": "Search, or type a command",
+    "aria-autocomplete": "list",
+    "aria-expanded": "true",
+    "aria-controls": "palette-list",
+    placeholder: "Workflow, execution id, endpoint or command",
+    maxlength: "100",
+    autocomplete: "off",
+    autocapitalize: "none",
+    spellcheck: "false",
+  });
+  #list = element("div", { role: "listbox", id: "palette-list", class: "palette-list", "aria-label": "Results" });
+  #state = element("p", { class: "palette-state", id: "palette-state", role: "status" });
+  #close = element("button", { type: "button", class: "small quiet" }, "Close");
+  #dialog = element(
+    "dialog",
+    { id: "palette", class: "palette", "aria-label": "Command palette" },
+    element("div", { class: "palette-head" }, pictureOf("search"), this.#input, this.#close),
+    this.#list,
+    element(
+      "p",
+      { class: "palette-foot", "aria-hidden": "true" },
+      hint("choose", "↑", "↓"),
+      hint("open", "Enter"),
+      hint("open in a new tab", "Ctrl", "Enter"),
+      hint("close", "Esc"),
+    ),
+    this.#state,
+  );
   /** @type {Entry[]} of this page */
   #local = [];
   /** @type {Entry[]} from the server */
@@ -75,7 +105,8 @@ class Palette {
     this.#list.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
     this.#list.addEventListener("click", (event) => this.#choose(this.#indexOf(event), event.ctrlKey || event.metaKey));
     this.#dialog.addEventListener("click", ({ target }) => target === this.#dialog && this.#dialog.close());
-    buttonById("palette-close").addEventListener("click", () => this.#dialog.close());
+    this.#close.addEventListener("click", () => this.#dialog.close());
+    document.body.append(this.#dialog);
   }
 
   open() {
@@ -107,7 +138,7 @@ class Palette {
       const same = this.#at > 0 ? this.#shown.findIndex(({ key }) => key === chosen) : 0; // what was chosen stays chosen
       this.#mark(Math.max(0, same), true);
     } catch (error) {
-      if (number === this.#asked) byId("palette-state").textContent = `The search failed: ${messageOf(error)}`;
+      if (number === this.#asked) this.#state.textContent = `The search failed: ${messageOf(error)}`;
     }
   }
 
@@ -125,7 +156,7 @@ class Palette {
       )
     ));
     const count = this.#shown.length;
-    byId("palette-state").textContent = count ? counted(count, "result") : `Nothing matches “${typed}”. ` +
+    this.#state.textContent = count ? counted(count, "result") : `Nothing matches “${typed}”. ` +
       "Executions are found by the first 8 characters of their id.";
     this.#dialog.classList.toggle("palette-empty", !count);
   }
@@ -146,7 +177,7 @@ class Palette {
   /** @param {number} index @param {boolean} scroll */
   #mark(index, scroll) {
     if (!this.#shown[index]) return this.#input.removeAttribute("aria-activedescendant");
-    byIdOrNull(`palette-option-${this.#at}`)?.setAttribute("aria-selected", "false");
+    findById(`palette-option-${this.#at}`)?.setAttribute("aria-selected", "false");
     this.#at = index;
     const option = byId(`palette-option-${index}`);
     option.setAttribute("aria-selected", "true");
@@ -184,8 +215,5 @@ class Palette {
     }
   }
 }
-
-/** @param {string} id */
-const byIdOrNull = (id) => document.getElementById(id);
 
 export const palette = new Palette();

@@ -10,8 +10,6 @@ const STORED = "single-keys";
 const CONTROLS = "input, select, textarea, [contenteditable], dialog";
 
 const pages = /** @type {HTMLTemplateElement} */ (document.getElementById("palette-entries")).content;
-const overview = /** @type {HTMLDialogElement} */ (document.getElementById("shortcuts"));
-const choice = /** @type {HTMLInputElement} */ (document.getElementById("single-keys"));
 
 /** @type {Map<string, HTMLAnchorElement>} by the letter after g */
 const letters = new Map();
@@ -53,10 +51,11 @@ async function openPalette() {
   if (!document.querySelector("dialog[open]")) palette.open();
 }
 
-function openOverview() {
-  if (overview.open) return;
-  choice.checked = on;
-  overview.showModal();
+/** Load the list of shortcuts when it is wanted, and open it. */
+async function openOverview() {
+  const { openOverview: show } = await import("./shortcut_overview.js");
+  if (document.querySelector("dialog[open]")) return;
+  show([...letters].map(([letter, { text }]) => [text, `g ${letter}`]), on, turnSingleKeys);
 }
 
 /** Go to the search of the page; a page without one has the palette. */
@@ -79,22 +78,6 @@ function act(key) {
   return true;
 }
 
-/** Write the pages and their letters into the overview. */
-function listPages() {
-  const list = document.getElementById("shortcuts-go");
-  for (const [letter, link] of letters) {
-    const [row, term, keys] = ["div", "dt", "dd"].map((tag) => document.createElement(tag));
-    term.textContent = link.textContent;
-    for (const key of ["g", letter]) {
-      const cap = document.createElement("kbd");
-      cap.textContent = key;
-      keys.append(cap, " ");
-    }
-    row.append(term, keys);
-    list?.append(row);
-  }
-}
-
 // While the key goes down: before a page's own keys, which do not see what is prevented here.
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k") {
@@ -106,5 +89,3 @@ document.addEventListener("keydown", (event) => {
 }, true);
 document.getElementById("palette-open")?.addEventListener("click", openPalette);
 document.getElementById("shortcuts-open")?.addEventListener("click", openOverview);
-choice.addEventListener("change", () => turnSingleKeys(choice.checked));
-listPages();
