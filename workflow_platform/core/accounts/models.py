@@ -15,6 +15,7 @@ from django.contrib.sessions.models import Session
 from django.db import models
 from django.utils import timezone
 
+from workflow_platform.core.accounts.audit_entry import AuditEntry as AuditEntry
 from workflow_platform.core.accounts.choices import Role as Role
 from workflow_platform.core.accounts.choices import Theme as Theme
 from workflow_platform.core.accounts.choices import TokenScope as TokenScope
@@ -72,7 +73,9 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
         scope: TokenScope | None = getattr(user, "token_scope", None)
         if scope is not None and role not in scope.roles:
             return self.none()
-        return self.filter(memberships__user_id=user_id, memberships__role__in=role.and_above)
+        return self.filter(
+            memberships__user_id=user_id, memberships__role__in=role.and_above, deletion_requested_at__isnull=True
+        )
 
 
 class Workspace(models.Model):
@@ -85,6 +88,10 @@ class Workspace(models.Model):
         null=True, blank=True, help_text="Executions at a time; empty: WORKSPACE_MAX_CONCURRENT_EXECUTIONS."
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    deletion_requested_at = models.DateTimeField(
+        null=True, editable=False, help_text="Since then nobody sees it, and a job removes what it owns."
+    )
+    removal_queued_at = models.DateTimeField(null=True, editable=False)
 
     objects = WorkspaceQuerySet.as_manager()
 
