@@ -15,6 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from executions import lifecycle
+from executions.domain.attributes import check_count
 from executions.domain.errors import NodeError
 from executions.domain.graph import Node
 from executions.domain.statuses import NodeRunStatus
@@ -282,6 +283,7 @@ class NodeRunner:
             return self._wait(active, result.wait_for)
         try:
             check_total_bytes(self.outputs.total_bytes, sum(outcome.sizes.values()))
+            check_count(self._execution.attributes | dict(result.attributes), "attributes")
         except NodeError as error:
             active.outcomes.forget()
             return self._fail(active, error)
@@ -330,7 +332,7 @@ class NodeRunner:
     def _retry(self, active: ActiveNodeRun, node: Node, error: dict[str, Any], retry_after: float | None) -> Change:
         delay_ms = node.retry.delay_before(active.row.attempt + 1, random.random(), retry_after)  # noqa: S311
         row = active.row
-        row.attempts = attempts_with(row, error, active.took_ms)
+        row.attempts = attempts_with(row, error, active.took_ms, delay_ms)
         change = lifecycle.retry_node(self._execution, self._lease, row, error, delay_ms)
         row.wake_at = None
         again = ActiveNodeRun(active.ready, row, outcomes=active.outcomes, exchanges=active.exchanges)

@@ -23,6 +23,8 @@ from events.replay import reading as replay_reading
 from events.replay.models import Replay, ReplayStatus, ReplayTarget
 from executions.admission.explanation import explain
 from executions.domain.graph import Graph
+from executions.domain.statuses import ExecutionStatus
+from executions.listing.columns import USUAL, columns_of
 from executions.models import Execution, Workflow, WorkflowVersion
 from executions.nodes.registry import node_types
 from executions.overview.expected import expected
@@ -45,6 +47,8 @@ VERSIONS = 30
 SHOWN_CHILDREN = 10
 RERUNS = 5
 MAX_COUNTED = 10_000
+PANEL_SIZES = ((6, "small"), (14, "medium"))
+"""Timeline and inspector are as high as so many nodes need; with more they are large."""
 MIN_HEIGHT, MAX_HEIGHT = 180, 480
 """Of the graph, as in viewport.js: the page keeps the room before the script draws it."""
 
@@ -118,6 +122,7 @@ def workflow(request: HttpRequest, workflow_id: UUID) -> HttpResponse:
         "schedules": schedules.listed(row, version),
         "hook_base": f"{hooks_url()}/hooks/" if settings.HOOKS_HOST else request.build_absolute_uri("/hooks/"),
         "executions": executions_of(row, RECENT),
+        "columns": columns_of(USUAL),
         "can_run": can_run,
         "page_data": {
             "workflow": str(row.pk),
@@ -179,6 +184,9 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
         "execution": row,
         "replay": replay,
         "graph_height": round(max(MIN_HEIGHT, min(MAX_HEIGHT, graph["layout"]["height"]))),
+        "panels_size": next((size for most, size in PANEL_SIZES if len(graph["nodes"]) <= most), "large"),
+        "ended": row.ended_at is not None,
+        "resumable": row.status == ExecutionStatus.PAUSED or row.pause_request is not None,
         "reruns": reruns[:RERUNS],
         "more_reruns": len(reruns) > RERUNS,
         "rerun_from": labels.get(row.rerun_from, row.rerun_from),
@@ -201,6 +209,7 @@ def monitor(request: HttpRequest, execution_id: UUID) -> HttpResponse:
             "graph": graph,
             "expected": asdict(expected(row)),
             "server_time": timezone.now().isoformat(),
+            "queued_at": row.queued_at.isoformat(),
             "icons": static("icons.svg"),
         },
     }
