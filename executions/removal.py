@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from executions import lifecycle, retention
 from executions.models import Credential, Execution, SavedView, Schedule, WebhookRoute, Workflow
-from workflow_platform.core.accounts.removal import Slice
+from workflow_platform.core.accounts.removal import RemovalSlice
 
 CANCELLED, DELETED = 50, 100
 """Executions of one slice."""
@@ -24,7 +24,7 @@ def close(workspace_id: UUID) -> None:
     open_workflows.update(active=False, deleted_at=timezone.now())
 
 
-def remove(workspace_id: UUID) -> Slice:
+def remove(workspace_id: UUID) -> RemovalSlice:
     """Cancel executions, and delete those that have ended with their node runs, outputs and events."""
     executions = Execution.objects.filter(workspace=workspace_id).order_by("pk")
     unended = executions.filter(ended_at__isnull=True)
@@ -32,8 +32,8 @@ def remove(workspace_id: UUID) -> Slice:
     for execution in waiting:  # in one transaction each, so that locks are taken in order
         lifecycle.request_cancel(execution, reason=REASON)
     if waiting:
-        return Slice.MORE
+        return RemovalSlice.MORE
     ended = executions.filter(ended_at__isnull=False, follow_up_due=False)
     if retention.delete_ended(list(ended.values_list("pk", flat=True)[:DELETED])):
-        return Slice.MORE
-    return Slice.WAITING if executions.exists() else Slice.DONE
+        return RemovalSlice.MORE
+    return RemovalSlice.WAITING if executions.exists() else RemovalSlice.DONE

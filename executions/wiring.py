@@ -25,5 +25,5 @@ def connect() -> None:
     log_context.find_traces_with(Execution.find_trace_id)
     jobs.register(bulk_jobs.KIND, bulk_jobs.work, "low")
     jobs.register(workspaces.KIND, workspaces.work, "low")
-    workspaces.register(workspaces.Owner(1, removal.close, removal.remove, removal.CONTENTS))
+    workspaces.register(workspaces.ContentOwner(1, removal.close, removal.remove, removal.CONTENTS))
     cleanup.register(cleanup.Owner("execution", retention.prune, retention.prune_tests, retention.weigh))

@@ -25,7 +25,7 @@ def connect() -> None:
     jobs.register(operation_jobs.KIND, operation_jobs.work, "low")
     receivers.register(replays.ReplayDeliveries())
     outcomes.on_end(replays.report_ends)
-    workspaces.register(workspaces.Owner(2, lifecycle.close_all, removal.remove, removal.CONTENTS))
+    workspaces.register(workspaces.ContentOwner(2, lifecycle.close_all, removal.remove, removal.CONTENTS))
     encrypted_columns.register_column("endpoints", Endpoint, "sealed")
     encrypted_columns.register_column("ad-hoc deliveries", Delivery, "sealed")
 

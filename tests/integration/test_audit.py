@@ -11,8 +11,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from workflow_platform.core.accounts import audit
-from workflow_platform.core.accounts.audit_entry import AuditEntry, AuditKind
-from workflow_platform.core.accounts.models import Membership, Role, User, Workspace
+from workflow_platform.core.accounts.models import AuditEntry, AuditKind, Membership, Role, User, Workspace
 
 pytestmark = pytest.mark.django_db
 

@@ -18,8 +18,7 @@ from executions.workflows import definitions
 from tests.delivering import deliveries_of, end, make_endpoint
 from tests.engine import COMMITS
 from workflow_platform.core.accounts import removal
-from workflow_platform.core.accounts.audit_entry import AuditEntry, AuditKind
-from workflow_platform.core.accounts.models import Membership, Role, User, Workspace
+from workflow_platform.core.accounts.models import AuditEntry, AuditKind, Membership, Role, User, Workspace
 
 pytestmark = COMMITS
 
@@ -76,7 +75,7 @@ def test_a_workspace_is_closed_at_once_and_emptied_although_its_job_is_killed(mo
     with pytest.raises(CannotStart):
         lifecycle.create_execution(workflow=workflow, trigger=Trigger.API, input=[])
 
-    assert removal.remove_slice(workspace.pk) is removal.Slice.MORE  # and the job is killed here
+    assert removal.remove_slice(workspace.pk) is removal.RemovalSlice.MORE  # and the job is killed here
     assert removal.sweep() == 0
     Workspace.objects.filter(pk=workspace.pk).update(removal_queued_at=timezone.now() - removal.QUEUED_GRACE)
     assert removal.sweep() == 1

@@ -25,8 +25,7 @@ from workflow_platform.core.accounts.account_serializers import (
     SessionSerializer,
     shown_sessions,
 )
-from workflow_platform.core.accounts.audit_entry import AuditKind
-from workflow_platform.core.accounts.models import User
+from workflow_platform.core.accounts.models import AuditKind, User
 from workflow_platform.core.accounts.views import user_of
 
 

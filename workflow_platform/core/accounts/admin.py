@@ -14,9 +14,8 @@ from django.urls import reverse_lazy
 
 from workflow_platform.core.accounts import audit
 from workflow_platform.core.accounts.admin_lists import LargeList, WorkspaceFilter
-from workflow_platform.core.accounts.audit_entry import AuditEntry, AuditKind
 from workflow_platform.core.accounts.forms import AdminLoginForm, OwnPasswordForm, UserPasswordForm
-from workflow_platform.core.accounts.models import ApiToken, Membership, User, Workspace
+from workflow_platform.core.accounts.models import ApiToken, AuditEntry, AuditKind, Membership, User, Workspace
 from workflow_platform.core.accounts.sessions import end_tokens
 
 

@@ -12,8 +12,15 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from workflow_platform.core.accounts.audit_entry import AuditEntry, AuditKind
-from workflow_platform.core.accounts.models import ApiToken, Invitation, Membership, User, Workspace
+from workflow_platform.core.accounts.models import (
+    ApiToken,
+    AuditEntry,
+    AuditKind,
+    Invitation,
+    Membership,
+    User,
+    Workspace,
+)
 
 KEPT = timedelta(days=365)
 FAILURES_EVERY = timedelta(hours=1)
@@ -60,6 +67,21 @@ def sign_in_failed(user: User | None, network: str) -> None:
     recent = recent.filter(kind=AuditKind.SIGN_IN_FAILED, at__gt=timezone.now() - FAILURES_EVERY)
     if not recent.exists():
         _write(AuditKind.SIGN_IN_FAILED, workspaces, None, name, {"network": network})
+
+
+def details_of(entry: AuditEntry) -> str:
+    """Return what a page shows beside the kind and the subject."""
+    data = entry.data
+    match entry.kind:
+        case AuditKind.MEMBER_ROLE_CHANGED:
+            return f"from {data['from']} to {data['to']}"
+        case AuditKind.TOKEN_CREATED | AuditKind.TOKEN_REVOKED:
+            return f"“{data['name']}” with {', '.join(data['scopes'])}"
+        case AuditKind.SIGN_IN_FAILED:
+            return f"from {data['network']}" if data.get("network") else ""
+        case AuditKind.WORKSPACE_RENAMED:
+            return f"was {data['from']}"
+    return f"as {data['role']}" if "role" in data else ""
 
 
 def sweep() -> int:

@@ -10,8 +10,7 @@ from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from workflow_platform.core.accounts.audit_entry import AuditEntry, AuditKind
-from workflow_platform.core.accounts.models import Role
+from workflow_platform.core.accounts.models import AuditEntry, AuditKind, Role
 from workflow_platform.core.accounts.views import workspace_in_path
 from workflow_platform.core.api.inputs import Moment, QuerySerializer
 

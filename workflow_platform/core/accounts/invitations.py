@@ -17,8 +17,7 @@ from django.utils import timezone
 from rest_framework.exceptions import APIException, NotFound
 
 from workflow_platform.core.accounts import audit, memberships
-from workflow_platform.core.accounts.audit_entry import AuditKind
-from workflow_platform.core.accounts.models import Invitation, Membership, Role, User, Workspace
+from workflow_platform.core.accounts.models import AuditKind, Invitation, Membership, Role, User, Workspace
 
 VALID = timedelta(days=7)
 LONGEST_VALID = timedelta(days=30)

@@ -8,8 +8,7 @@ from django.utils import timezone
 from rest_framework.exceptions import APIException
 
 from workflow_platform.core.accounts import audit
-from workflow_platform.core.accounts.audit_entry import AuditKind
-from workflow_platform.core.accounts.models import Invitation, Membership, Role, User, Workspace
+from workflow_platform.core.accounts.models import AuditKind, Invitation, Membership, Role, User, Workspace
 
 MOST_COUNTED = 1_000
 

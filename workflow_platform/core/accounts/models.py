@@ -15,7 +15,7 @@ from django.contrib.sessions.models import Session
 from django.db import models
 from django.utils import timezone
 
-from workflow_platform.core.accounts.audit_entry import AuditEntry as AuditEntry
+from workflow_platform.core.accounts.choices import AuditKind as AuditKind
 from workflow_platform.core.accounts.choices import Role as Role
 from workflow_platform.core.accounts.choices import Theme as Theme
 from workflow_platform.core.accounts.choices import TokenScope as TokenScope
@@ -327,3 +327,30 @@ class IdempotentRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.path} {self.key}"
+
+
+class AuditEntry(models.Model):
+    """A change of a workspace, or of the account of one of its members. It is never changed.
+
+    Names are kept as they were; the entry outlives its workspace and users. It holds no secret.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace_id = models.UUIDField(editable=False)
+    kind = models.CharField(max_length=30, choices=AuditKind.choices, editable=False)
+    at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+    actor = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
+    actor_name = models.CharField(max_length=150, blank=True, editable=False, help_text="Empty: the platform.")
+    subject = models.CharField(max_length=254, editable=False, help_text="The member, addressee or workspace.")
+    data: Any = models.JSONField(default=dict, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "audit entries"
+        indexes = [models.Index(fields=["workspace_id", "-id"], name="audit_by_workspace")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(kind__in=AuditKind.values), name="audit_kind_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"

@@ -24,8 +24,7 @@ from django.utils import timezone
 
 from workflow_platform.core import jobs
 from workflow_platform.core.accounts import audit, memberships
-from workflow_platform.core.accounts.audit_entry import AuditKind
-from workflow_platform.core.accounts.models import Invitation, Membership, User, Workspace
+from workflow_platform.core.accounts.models import AuditKind, Invitation, Membership, User, Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ AT_ONCE = 20
 SLICE = 20
 
 
-class Slice(enum.Enum):
+class RemovalSlice(enum.Enum):
     MORE = enum.auto()
     WAITING = enum.auto()
     """What is left still ends, such as running executions."""
@@ -45,22 +44,22 @@ class Slice(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Owner:
+class ContentOwner:
     """An app whose objects belong to workspaces. Both functions take the workspace's id and can be repeated."""
 
     order: int
     close: Callable[[UUID], None]
     """Refuses new work, in the transaction of the request."""
-    remove: Callable[[UUID], Slice]
+    remove: Callable[[UUID], RemovalSlice]
     """Removes some of the contents, in transactions of its own."""
     contents: tuple[type[Model], ...] = ()
     """What the preview counts."""
 
 
-_owners: list[Owner] = []
+_owners: list[ContentOwner] = []
 
 
-def register(owner: Owner) -> None:
+def register(owner: ContentOwner) -> None:
     """Register an app. Those with a lower order remove their contents first."""
     _owners.append(owner)
     _owners.sort(key=lambda each: each.order)
@@ -111,27 +110,27 @@ def work(workspace_id: UUID, stop: threading.Event) -> None:
     JOB_SECONDS pass, or `stop` is set. The sweep queues the next job."""
     until = time.monotonic() + JOB_SECONDS
     while not stop.is_set() and time.monotonic() < until:
-        if remove_slice(workspace_id) is not Slice.MORE:
+        if remove_slice(workspace_id) is not RemovalSlice.MORE:
             break
     Workspace.objects.filter(pk=workspace_id).update(removal_queued_at=None)
 
 
-def remove_slice(workspace_id: UUID) -> Slice:
+def remove_slice(workspace_id: UUID) -> RemovalSlice:
     """Remove some of the contents, and the workspace itself when nothing is left."""
     workspace = Workspace.objects.filter(pk=workspace_id, deletion_requested_at__isnull=False).first()
     if workspace is None:
-        return Slice.DONE
+        return RemovalSlice.DONE
     for owner in _owners:
-        if (slice_ := owner.remove(workspace_id)) is not Slice.DONE:
+        if (slice_ := owner.remove(workspace_id)) is not RemovalSlice.DONE:
             return slice_
     for relation in _relations():
         rows = relation.related_model._base_manager.filter(**{relation.field.name: workspace_id}).order_by("pk")
         if ids := list(rows.values_list("pk", flat=True)[:SLICE]):
             relation.related_model._base_manager.filter(pk__in=ids).delete()
-            return Slice.MORE
+            return RemovalSlice.MORE
     workspace.delete()
     logger.info("workspace removed", extra={"workspace_id": workspace_id})
-    return Slice.DONE
+    return RemovalSlice.DONE
 
 
 def _relations() -> list[Any]:

@@ -11,8 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from workflow_platform.core.accounts import audit
-from workflow_platform.core.accounts.audit_entry import AuditKind
-from workflow_platform.core.accounts.models import BrowserSession, TokenFamily, User
+from workflow_platform.core.accounts.models import AuditKind, BrowserSession, TokenFamily, User
 
 
 @transaction.atomic

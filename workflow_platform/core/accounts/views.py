@@ -18,9 +18,8 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from workflow_platform.core.accounts import audit, idempotency, memberships, removal
-from workflow_platform.core.accounts.audit_entry import AuditKind
 from workflow_platform.core.accounts.idempotency import create_once
-from workflow_platform.core.accounts.models import ApiToken, Membership, Role, User, Workspace
+from workflow_platform.core.accounts.models import ApiToken, AuditKind, Membership, Role, User, Workspace
 from workflow_platform.core.accounts.serializers import (
     ApiTokenSerializer,
     DeletionPreviewSerializer,

@@ -14,9 +14,8 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from workflow_platform.core.accounts import invitation_emails
-from workflow_platform.core.accounts.audit_entry import AuditEntry
-from workflow_platform.core.accounts.models import Membership, Role, User
+from workflow_platform.core.accounts import audit, invitation_emails
+from workflow_platform.core.accounts.models import AuditEntry, Membership, Role, User
 from workflow_platform.core.api.page_filters import uuid_or_none
 
 LISTED = 200
@@ -62,7 +61,8 @@ def _audit(workspace_id: UUID, before: str | None) -> dict[str, Any]:
         entries = entries.filter(pk__lt=first)
     rows = list(entries[: AUDIT_LISTED + 1])
     older = rows[AUDIT_LISTED - 1].pk if len(rows) > AUDIT_LISTED else None
-    return {"entries": rows[:AUDIT_LISTED], "older": older, "newest": first is None}
+    entries_shown = [(entry, audit.details_of(entry)) for entry in rows[:AUDIT_LISTED]]
+    return {"entries": entries_shown, "older": older, "newest": first is None}
 
 
 @login_required
