@@ -164,6 +164,8 @@ class NodeCompleted(NodeRunRef):
     preview: Preview | None = None
     taken_from: str | None = None
     """In a rerun: the node run of the old execution whose output was copied."""
+    attributes: dict[str, str] | None = None
+    """The attributes of the execution that it set."""
 
 
 class NodeFailed(NodeRunRef):

@@ -22,6 +22,7 @@ from executions import binaries
 from executions.bulk import jobs as bulk_jobs
 from executions.engine import node_deliveries
 from executions.engine.lease import worker_name
+from executions.search import Indexer
 from executions.triggers import schedules
 from executions.workers import recovery
 from executions.workers.autoscaling import Scaler
@@ -61,6 +62,7 @@ class Command(BaseCommand):
         Reports().start(stop)
         Housekeeping().start()
         Upkeep().start()
+        Indexer().start(stop)
         sweeps = [
             Sweep("idempotency keys", idempotency.sweep, FORGET_SECONDS),
             Sweep("login counters", login_limit.sweep, FORGET_SECONDS),
