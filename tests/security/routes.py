@@ -131,6 +131,7 @@ API: dict[str, dict[str, Access]] = {
     "/api/workflows/{workflow}/statistics/": {"get": Access()},
     "/api/workflows/{workflow}/versions/": {"get": Access()},
     "/api/workflows/{workflow}/versions/{number}/": {"get": Access()},
+    "/api/search/": {"get": Access(foreign=("recent={workflow},{execution},{endpoint}", "q={execution}"))},
     "/api/schedules/preview/": {"post": Access(body={"cron": "0 9 * * *"})},
     "/api/credentials/": {"get": Access(), "post": _in(ADMIN, **_SECRET)},
     "/api/credentials/{credential}/": {
