@@ -10,6 +10,7 @@ from executions.api.list_columns import ColumnsView
 from executions.api.node_groups import NodeGroupsView
 from executions.api.saved_views import SavedViewViewSet
 from executions.api.schedules import PreviewView
+from executions.api.search import SearchView
 from executions.api.statistics import WorkflowStatisticsView
 from executions.api.traces import TraceView
 from executions.api.workflows import NodeTypesView, WorkflowViewSet
@@ -28,6 +29,7 @@ urlpatterns = [
     path("executions/columns/", ColumnsView.as_view(), name="list-columns"),
     path("workflows/<uuid:workflow_id>/statistics/", WorkflowStatisticsView.as_view(), name="workflow-statistics"),
     path("workflows/<uuid:workflow_id>/node-groups/", NodeGroupsView.as_view(), name="node-groups"),
+    path("search/", SearchView.as_view(), name="search"),
     path("trace/", TraceView.as_view(), name="trace"),
     path("schedules/preview/", PreviewView.as_view(), name="schedule-preview"),
     path("credential-types/", CredentialTypesView.as_view(), name="credential-types"),

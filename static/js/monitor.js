@@ -20,6 +20,9 @@ import { earlier, search, snapshot, timelineOf } from "./snapshot.js";
 import { Timeline } from "./timeline.js";
 import { toast } from "./toast.js";
 
+/** The player of a replay, loaded where there is one. */
+const Player = data.replay ? (await import("./replay.js")).Player : null;
+
 /** @import { Subscription } from "./subscription.js" */
 /** @import { Envelope } from "./types.js" */
 
@@ -69,8 +72,6 @@ let pausing = data.pausing; // a pause is pending
 let drawing = 0; // the sequence of the state that is being drawn
 
 const ended = () => state.endedAt !== null;
-/** @type {import("./replay.js").Player | null} */
-let player = null;
 const now = () => player?.time ?? Date.now() - skew;
 
 /** The state is drawn in several frames. While it is loaded, the events are here before the rows. */
@@ -237,10 +238,7 @@ function restart(events) {
 
 const connection = new EventStream();
 showConnection(connection);
-if (data.replay) {
-  const { Player } = await import("./replay.js");
-  player = new Player(data.replay, { restart, changed: schedule, watch });
-}
+const player = Player && data.replay ? new Player(data.replay, { restart, changed: schedule, watch }) : null;
 /** @type {Subscription} */
 let subscription;
 

@@ -43,6 +43,7 @@ export function timeElement(at) {
   time.dateTime = at;
   time.dataset.ago = "";
   time.textContent = relative((Date.now() - Date.parse(at)) / 1000, at, false);
+  time.title = momentTitle(at);
   return time;
 }
 
