@@ -3,9 +3,7 @@ import { attemptsView, LogLines, nextAttemptAt } from "./attempts_view.js";
 import { DataView } from "./data_view.js";
 import { digestView, exchangesView } from "./exchange_view.js";
 import { failureView } from "./failure_view.js";
-import { filesView } from "./files.js";
 import { elapsed } from "./fold.js";
-import { lineageView } from "./lineage.js";
 import { momentElement } from "./moments.js";
 import { deliveriesView, sourcesView } from "./node_run_links.js";
 import { counted, data, duration, element, fetchJson, icon, number, RequestError, size } from "./page.js";
@@ -218,11 +216,14 @@ export class Inspector {
   #tabs(run, answer, path, logs) {
     // A replay shows the output of a run when the run has ended.
     const [outputs, totals] = run.endedAt ? [answer.outputs, answer.totals.outputs] : [{}, {}];
-    const lineage = lineageView(`${path}output/`, run.runIndex, totals, this.nodes, this.onChoose);
+    const lineage = element("div");
+    import("./lineage.js").then(({ lineageView }) => { // not needed to show the page
+      lineage.append(...lineageView(`${path}output/`, run.runIndex, totals, this.nodes, this.onChoose));
+    });
     const made = deliveriesView(this.execution, run, answer.deliveries);
     const digest = run.endedAt ? digestView("Output digest", answer.digest) : [];
     const sources = sourcesView(answer.sources, this.nodes, this.onChoose);
-    const output = this.#side(run, path, "outputs", outputs, totals, [...made, ...lineage, ...digest]);
+    const output = this.#side(run, path, "outputs", outputs, totals, [...made, lineage, ...digest]);
     const input = this.#side(run, path, "inputs", answer.inputs, answer.totals.inputs, sources);
     const tabs = [
       { id: "input", label: "Input", panel: input },
@@ -265,7 +266,9 @@ export class Inspector {
         return page[kind][name] ?? [];
       };
       const label = filled.length > 1 ? `${title.toLowerCase()} ${name}` : title.toLowerCase();
-      part.append(...filesView(this.execution, items), new DataView(items, { label, total, load }).root);
+      const files = element("div");
+      import("./files.js").then(({ filesView }) => files.append(...filesView(this.execution, items)));
+      part.append(files, new DataView(items, { label, total, load }).root);
       return part;
     });
     const head = element("h3", {}, title, element("small", {}, counted(all, "item")));

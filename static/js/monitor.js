@@ -2,14 +2,12 @@
 import { showAttributes } from "./attributes.js";
 import { ask } from "./confirmation.js";
 import { showConnection } from "./connection.js";
-import { Decisions } from "./decisions.js";
 import { DrawCycle } from "./draw_cycle.js";
 import { EventLog } from "./event_log.js";
 import { EventStream } from "./event_stream.js";
 import { withdrawalText } from "./event_text.js";
 import { addRun, apply, emptyState } from "./fold.js";
 import { GraphPanel } from "./graph_panel.js";
-import { GroupView } from "./group_view.js";
 import { Inspector } from "./inspector.js";
 import { byId, data, fetchJson, findById, inputById, messageOf, query, send } from "./page.js";
 import { progressWords, usualWords } from "./progress_text.js";
@@ -42,12 +40,8 @@ for (const [id, act] of Object.entries({ "timeline-in": 1.5, "timeline-out": 1 /
 }
 byId("timeline-fit").addEventListener("click", () => timeline.view.fit());
 const inspector = new Inspector(byId("inspector"), data.execution, data.graph.nodes, choose, step);
-const groupView = new GroupView(
-  byId("inspector"),
-  new Map(data.graph.nodes.map((node) => [node.id, node])),
-  choose,
-  (id) => panel.expand(id),
-);
+/** @type {import("./group_view.js").GroupView | null} loaded for the first group */
+let groupView = null;
 const log = new EventLog(
   {
     list: byId("log"),
@@ -65,7 +59,8 @@ const log = new EventLog(
     onComplete: foldAll,
   },
 );
-const decisions = new Decisions(byId("decisions"), data.execution);
+/** @type {import("./decisions.js").Decisions | null} loaded for the first decision */
+let decisions = null;
 /** @type {{node: string, runIndex?: number} | null} */
 let chosen = null;
 let pausing = data.pausing; // a pause is pending
@@ -85,9 +80,18 @@ function drawSummary() {
     byId("status").dataset.status = byId("status").textContent = state.status;
     drawControls();
   }
-  if (!player) decisions.draw(state); // a replay has nothing to decide
+  if (!player) drawDecisions(); // a replay has nothing to decide
   if (state.sequence && state.status !== "queued") findById("queue")?.replaceChildren();
   drawProgress();
+}
+
+async function drawDecisions() {
+  if (decisions) return decisions.draw(state);
+  const waits = [...state.nodes.values()].some((run) => run.status === "waiting" && run.waitsFor?.kind === "approval");
+  if (!waits) return;
+  const { Decisions } = await import("./decisions.js");
+  decisions ??= new Decisions(byId("decisions"), data.execution);
+  decisions.draw(state);
 }
 
 function drawPanels() {
@@ -167,9 +171,9 @@ function inspect() {
     timeline.choose(node, 0);
     runPicker.show(node, 0, 0);
     inspector.leave();
-    return groupView.show(node, group, state, now());
+    return void showGroup(node, group);
   }
-  groupView.leave();
+  groupView?.leave();
   const latest = state.nodes.get(node)?.runIndex ?? 0;
   const runIndex = chosen.runIndex ?? latest;
   const missing = state.partial && runIndex < latest && !state.runs.has(`${node}#${runIndex}`);
@@ -177,6 +181,14 @@ function inspect() {
   timeline.choose(node, runIndex, panel.drawnAs(node));
   runPicker.show(node, runIndex, latest);
   inspector.show(state, node, runIndex, now());
+}
+
+/** @param {string} id @param {import("./types.js").NodeGroup} group */
+async function showGroup(id, group) {
+  const { GroupView } = await import("./group_view.js");
+  const nodes = new Map(data.graph.nodes.map((node) => [node.id, node]));
+  groupView ??= new GroupView(byId("inspector"), nodes, choose, (each) => panel.expand(each));
+  if (chosen?.node === id) groupView.show(id, group, state, now());
 }
 
 /** Fetch a run that is older than those of the snapshot, and show it. @param {string} node @param {number} runIndex */
