@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.templatetags.static import static
 
 from events.catalogue.descriptions import families
-from events.catalogue.event_types import CATALOGUE
+from events.catalogue.event_types import CATALOGUE, PERSONAL
 from events.catalogue.stream_names import FEED
 
 
@@ -16,6 +16,7 @@ from events.catalogue.stream_names import FEED
 def explorer(request: HttpRequest) -> HttpResponse:
     """The history explorer."""
     staff = getattr(request.user, "is_staff", False)
-    shown = families(name for name in CATALOGUE if staff or not name.startswith("system."))
+    shared = (name for name in CATALOGUE if name not in PERSONAL)
+    shown = families(name for name in shared if staff or not name.startswith("system."))
     context = {"families": shown, "page_data": {"icons": static("icons.svg"), "feed": FEED}}
     return render(request, "events/explorer.html", context)

@@ -10,6 +10,15 @@ from executions.models.execution import Execution, Mode, Priority, Trigger
 from executions.models.item_child import ItemChild
 from executions.models.item_outcome import ItemOutcome
 from executions.models.node_run import NodeRun
+from executions.models.notification import (
+    MutedWorkflow,
+    Notification,
+    NotificationKind,
+    NotificationPreference,
+    NotificationQuerySet,
+    WorkflowHealth,
+    WorkflowScope,
+)
 from executions.models.rate_bucket import RateBucket
 from executions.models.saved_view import SavedView
 from executions.models.schedule import Missed, Schedule
@@ -30,8 +39,13 @@ __all__ = [
     "ItemOutcome",
     "Missed",
     "Mode",
+    "MutedWorkflow",
     "NoSuchWorkflow",
     "NodeRun",
+    "Notification",
+    "NotificationKind",
+    "NotificationPreference",
+    "NotificationQuerySet",
     "Priority",
     "RateBucket",
     "SavedView",
@@ -43,5 +57,7 @@ __all__ = [
     "WebhookClaim",
     "WebhookRoute",
     "Workflow",
+    "WorkflowHealth",
+    "WorkflowScope",
     "WorkflowVersion",
 ]

@@ -2,7 +2,7 @@
 import { session } from "./session.js";
 
 /** @type {import("./types.js").PageData} */
-export const data = JSON.parse(byId("page-data").textContent);
+export const data = JSON.parse(findById("page-data", HTMLScriptElement)?.textContent ?? "{}");
 
 /**
  * Return the element with an id, or null if there is none of this kind.

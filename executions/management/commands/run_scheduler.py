@@ -22,6 +22,8 @@ from executions import binaries
 from executions.bulk import jobs as bulk_jobs
 from executions.engine import node_deliveries
 from executions.engine.lease import worker_name
+from executions.notifications import clearing
+from executions.notifications.consumer import NotificationThread
 from executions.triggers import schedules
 from executions.workers import recovery
 from executions.workers.autoscaling import Scaler
@@ -61,11 +63,14 @@ class Command(BaseCommand):
         Reports().start(stop)
         Housekeeping().start()
         Upkeep().start()
+        notifications = NotificationThread()
+        notifications.start()
         sweeps = [
             Sweep("idempotency keys", idempotency.sweep, FORGET_SECONDS),
             Sweep("login counters", login_limit.sweep, FORGET_SECONDS),
             Sweep("expired logins", refresh_tokens.sweep, FORGET_SECONDS),
             Sweep("old invitations", invitations.sweep, FORGET_SECONDS),
+            Sweep("old notifications", clearing.sweep, FORGET_SECONDS),
             Sweep("unused files", binaries.sweep, FORGET_SECONDS),
             Sweep("expired replays", replays.sweep_expired, FORGET_SECONDS),
             Sweep("replays without watchers", end_unwatched, FORGET_SECONDS),
@@ -91,6 +96,7 @@ class Command(BaseCommand):
                 )
                 connection.close()
                 stop.wait(RETRY_SECONDS)
+        notifications.stop()
         system_events.stopped(component)
 
 
