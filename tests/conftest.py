@@ -97,7 +97,7 @@ def prepared() -> str:
     if (seed := started_servers.seed) is not None:
         shutil.copytree(seed.static, static, dirs_exist_ok=True)
         return seed.token
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
+    with psycopg.connect(started_servers.platform_postgres(), autocommit=True) as admin:
         admin.execute(f"DROP DATABASE IF EXISTS {PREPARED} WITH (FORCE)")
         admin.execute(f"CREATE DATABASE {PREPARED}")
     environment = _environment(PREPARED, 5)
@@ -131,14 +131,14 @@ def another(prepared: str) -> Iterator[Callable[..., Platform]]:
 
 
 def _create_database(name: str) -> None:
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
+    with psycopg.connect(started_servers.platform_postgres(), autocommit=True) as admin:
         admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         admin.execute(f"CREATE DATABASE {name} TEMPLATE {PREPARED}")
 
 
 def _environment(database: str, redis_number: int) -> dict[str, str]:
     return os.environ | {
-        "DATABASE_URL": os.environ["DATABASE_URL"].rsplit("/", 1)[0] + f"/{database}",
+        "DATABASE_URL": started_servers.platform_database(database),
         "REDIS_URL": os.environ["REDIS_URL"].rsplit("/", 1)[0] + f"/{redis_number}",
         "ADMIN_PASSWORD": PASSWORD,
         "OUTBOUND_ALLOW": "127.0.0.2/32",

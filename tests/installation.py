@@ -134,7 +134,7 @@ def installation(folder: Path, **settings: str) -> Iterator[Installation]:
         started_servers.seed.copy_to(folder)
     log = folder / "up.log"
     with running([sys.executable, "manage.py", "up"], log, cwd=ROOT, env=environment) as up:
-        wait_until(lambda: "Running at" in log.read_text() or up.poll() is not None, "The platform", 120)
+        wait_until(lambda: "Running at" in log.read_text() or up.poll() is not None, "The platform", 600)
         assert up.poll() is None, log.read_text()
         token = log.read_text().split("API token ")[1].split()[0]
         configured = (folder / "supervisord.conf").read_text().replace("%%", "%")

@@ -87,7 +87,7 @@ class Sending:
         self.sender.serve(self.stop)
         wait_until(lambda: self.sender.idle, "The sender")
 
-    def until(self, *, seconds: float = 20, **counts: int) -> None:
+    def until(self, *, seconds: float = 180, **counts: int) -> None:
         """Send until there are so many deliveries of each status."""
         wait_until(lambda: self._sent(counts), f"{counts}", seconds)
 

@@ -96,10 +96,17 @@ class Sharing(LoadScopeScheduling):
     def _reschedule(self, node: WorkerController) -> None:
         if node not in self.registered_collections:  # it replaces one that died, and is still collecting the tests
             return
-        if self.workqueue and not node.shutting_down and next(self._choice(node), None) is None:
-            node.shutdown()  # after what it has: the rest is for processes with a platform
+        if self._nothing_for(node):
+            node.shutdown()  # after what it has: the rest is for others
             return
         super()._reschedule(node)
+
+    def _nothing_for(self, node: WorkerController) -> bool:
+        """Return whether a process that needs a next group may run none of them. The last process may run all."""
+        if not self.workqueue or node.shutting_down or self._pending_of(self.assigned_work[node]) > 2:
+            return False
+        others = any(other is not node and not other.shutting_down for other in self.nodes)
+        return others and next(self._choice(node), None) is None
 
     def _choice(self, node: WorkerController) -> Iterator[str]:
         """Yield the groups that this process may run now, the best first."""

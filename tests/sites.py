@@ -19,6 +19,7 @@ import psycopg
 import requests
 from django.test import override_settings
 
+from tests import started_servers
 from tests.seed import PREPARED
 from tests.shell import Shell
 from workflow_platform.installation.embedded import EmbeddedRedis, free_port, wait_until
@@ -226,7 +227,7 @@ def site(token: str, folder: Path, *, workers: int = 1, **settings: str) -> Iter
 
 def _environment(database: str) -> dict[str, str]:
     return os.environ | {
-        "DATABASE_URL": os.environ["DATABASE_URL"].rsplit("/", 1)[0] + f"/{database}",
+        "DATABASE_URL": started_servers.platform_database(database),
         "OUTBOUND_ALLOW": "127.0.0.2/32",
         "LEASE_SECONDS": "4",
         "HEARTBEAT_SECONDS": "1",
@@ -237,12 +238,12 @@ def _environment(database: str) -> dict[str, str]:
 
 
 def _create_database(name: str) -> None:
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
+    with psycopg.connect(started_servers.platform_postgres(), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE {PREPARED}")
 
 
 def _drop_database(name: str) -> None:
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
+    with psycopg.connect(started_servers.platform_postgres(), autocommit=True) as admin:
         admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -61,17 +62,38 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start PostgreSQL."""
+    """Start the PostgreSQL of the tests in this process."""
     if seed is None or session.config.option.collectonly or hands_out(session.config):
         return
     if _SEED_FOLDER not in os.environ:
         fixtures = {name for item in session.items for name in getattr(item, "fixturenames", ())}
         marked = any(item.get_closest_marker("django_db") for item in session.items)
         seed.make(tables=marked or not fixtures.isdisjoint({"db", "folder"}), prepared="prepared" in fixtures)
-    seed.copy_to(folder)
-    postgres = EmbeddedPostgres(folder / "postgres", urlsplit(os.environ["DATABASE_URL"]).port or 0)
+    _start_postgres(folder, urlsplit(os.environ["DATABASE_URL"]).port or 0)
+
+
+@cache
+def platform_postgres() -> str:
+    """Return the URL of a PostgreSQL for platforms that run beside the tests of this process: not theirs, because an
+    event can be read over all streams once no older transaction of the whole PostgreSQL is open, and a platform has one
+    at any moment."""
+    if seed is None:
+        return os.environ["DATABASE_URL"]
+    return _start_postgres(folder / "platforms", free_port()).url
+
+
+def platform_database(name: str) -> str:
+    """Return the URL of a database for a platform."""
+    return platform_postgres().rsplit("/", 1)[0] + f"/{name}"
+
+
+def _start_postgres(place: Path, port: int) -> EmbeddedPostgres:
+    assert seed is not None
+    seed.copy_to(place)
+    postgres = EmbeddedPostgres(place / "postgres", port)
     postgres.prepare()
     _stack.enter_context(servers.running_postgres(postgres))
+    return postgres
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -127,7 +127,7 @@ ASGI_APPLICATION = "workflow_platform.asgi.application"
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "workflow_platform.static_files.ServedStaticFiles",
     "workflow_platform.core.requests.page_headers.PageHeadersMiddleware",
     "workflow_platform.core.requests.compression.CompressionMiddleware",
     "workflow_platform.core.api.problems.BodyLimitMiddleware",
@@ -295,7 +295,7 @@ SPECTACULAR_SETTINGS = {
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
+STORAGES = {"staticfiles": {"BACKEND": "workflow_platform.static_files.StoredStaticFiles"}}
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = [*Compressor.SKIP_COMPRESS_EXTENSIONS, "map"]  # maps are for developers only
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -1,11 +1,62 @@
-"""Which static files `collectstatic` takes."""
+"""Static files: which ones `collectstatic` takes, how it stores the pages' modules, and how long browsers keep them."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
 from django.contrib.staticfiles.apps import StaticFilesConfig
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage
+from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+from workflow_platform.core.page_modules import FOLDER
+
+_COMMENT = re.compile(r"^[ \t]*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*$", re.DOTALL | re.MULTILINE)
 
 
 class CollectedStaticFiles(StaticFilesConfig):
     """Leaves out ReDoc, 11 MB with its compressed copies, which no page uses: the API is documented by Swagger UI."""
 
     ignore_patterns = [*StaticFilesConfig.ignore_patterns, "redoc"]
+
+
+class ServedStaticFiles(WhiteNoiseMiddleware):
+    """Serves static files. Browsers keep those with a hash in their name for a year."""
+
+    FOREVER = int(timedelta(days=365).total_seconds())
+
+
+class StoredStaticFiles(CompressedManifestStaticFilesStorage):
+    """Stores hashed and compressed copies. Those of the pages' modules have no comments, a quarter of what is sent."""
+
+    def post_process(self, paths: dict[str, Any], *args: Any, **options: Any) -> Iterator[tuple[str, str, bool]]:
+        """Store the copies of the files at `paths`."""
+        commented = {
+            name: (WithoutComments(storage), path) if name.startswith(FOLDER) else (storage, path)
+            for name, (storage, path) in paths.items()
+        }
+        yield from super().post_process(commented, *args, **options)  # type: ignore[no-untyped-call]
+
+
+class WithoutComments(Storage):
+    """The scripts of another storage, read without their comments."""
+
+    def __init__(self, commented: Storage) -> None:
+        self._commented = commented
+
+    def open(self, name: str, mode: str = "rb") -> ContentFile[bytes]:
+        """Return a script without comments."""
+        with self._commented.open(name, mode) as script:
+            return ContentFile(without_comments(script.read().decode()).encode(), name)
+
+
+def without_comments(script: str) -> str:
+    """Return a script without the comments that have lines of their own. The other lines keep their numbers.
+
+    No line of a template literal may begin like a comment.
+    """
+    return _COMMENT.sub(lambda comment: "\n" * comment.group().count("\n"), script)

@@ -28,7 +28,6 @@ import { progressWords, usualWords } from "./progress_text.js";
 import { estimate } from "./progress.js";
 import "./refresh.js";
 import { Player, startReplay } from "./replay.js";
-import { RerunDialog } from "./rerun.js";
 import { RunPicker } from "./run_picker.js";
 import { earlier, search, snapshot, timelineOf } from "./snapshot.js";
 import { Timeline } from "./timeline.js";
@@ -311,9 +310,23 @@ for (const action of ["cancel", "pause", "resume"]) {
     schedule();
   });
 }
-if (findById("rerun")) {
-  new RerunDialog(() => ({ failed: failedNode(), chosen: chosen?.node ?? null, ran: (node) => state.nodes.has(node) }));
-}
+/** @type {Promise<import("./rerun.js").RerunDialog> | null} loaded when it is opened */
+let rerunDialog = null;
+findById("rerun")?.addEventListener("click", async () => {
+  const current = () => ({
+    failed: failedNode(),
+    chosen: chosen?.node ?? null,
+    /** @param {string} node */
+    ran: (node) => state.nodes.has(node),
+  });
+  try {
+    rerunDialog ??= import("./rerun.js").then(({ RerunDialog }) => new RerunDialog(current));
+    (await rerunDialog).open();
+  } catch {
+    rerunDialog = null;
+    toast("The dialog could not be loaded. Check the connection and try again.", "failed");
+  }
+});
 findById("replay")?.addEventListener("click", async () => {
   const { startedAt, endedAt } = state;
   const took = startedAt && endedAt ? Date.parse(endedAt) - Date.parse(startedAt) : 0;

@@ -4,7 +4,6 @@
  */
 import { momentText, momentTitle } from "./moments.js";
 import { buttonById, byId, duration, inputById, messageOf, RequestError, send } from "./page.js";
-import { showReplays } from "./replays.js";
 import { toast } from "./toast.js";
 
 /** @import { Envelope, Replay, ReplayFacts } from "./types.js" */
@@ -23,9 +22,10 @@ export function firstSpeed(ms) {
 /** Start a replay of an execution and open it. @param {string} execution @param {number} ms its duration */
 export async function startReplay(execution, ms) {
   const body = { filter: { execution }, speed: firstSpeed(ms) };
-  const replay = await send("POST", "/api/events/replay/", body).catch((error) => {
-    if (error instanceof RequestError && error.problem.status === TOO_MANY) return showReplays(error.message);
-    throw error;
+  const replay = await send("POST", "/api/events/replay/", body).catch(async (error) => {
+    if (!(error instanceof RequestError && error.problem.status === TOO_MANY)) throw error;
+    const { showReplays } = await import("./replays.js");
+    return showReplays(error.message);
   });
   if (replay) location.assign(`/executions/${execution}/?replay=${replay.id}`);
 }

@@ -33,7 +33,6 @@ export class RerunDialog {
   constructor(current) {
     this.current = current;
     this.#node.append(...data.graph.nodes.map((node) => new Option(node.name, node.id)));
-    byId("rerun").addEventListener("click", () => this.open());
     for (const button of this.#dialog.querySelectorAll("[data-close]")) {
       button.addEventListener("click", () => this.#dialog.close());
     }

@@ -44,10 +44,11 @@ LONG = (
     "admission",
     "waiting",
     "monitor",
+    "first_load",
     "large_graph",
     "retention",
 )
-"""Only run when they are named: they take minutes; growth and long_log gigabytes of disk, the monitor's a Chromium."""
+"""Only run when they are named: they take minutes; growth and long_log gigabytes of disk, the pages' a Chromium."""
 SERVERS_ONLY = {
     "streaming",
     "many_streams",

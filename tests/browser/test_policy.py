@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import requests
 from playwright.sync_api import expect
@@ -17,6 +19,13 @@ PAGES = (
     "/admin/accounts/user/", "/admin/accounts/user/add/", "/admin/executions/execution/", "/admin/webhooks/delivery/",
     "/admin/rq/",
 )  # fmt: skip
+MODULES = """() => [
+  performance.getEntriesByType("resource").map(({ name }) => name).filter((name) => name.includes("/static/js/")),
+  [...document.querySelectorAll("link[rel=modulepreload], script[src*='/static/js/']")]
+    .map((each) => each.href ?? each.src),
+].map((urls) => [...new Set(urls)].sort())"""
+"""The scripts that a page has loaded, and those that its HTML names."""
+HASHED = re.compile(r"\.[0-9a-f]{12}\.js$")
 
 
 def test_nothing_on_any_page_breaks_the_policy(platform: Platform, visitor: Visitor) -> None:
@@ -31,10 +40,27 @@ def test_nothing_on_any_page_breaks_the_policy(platform: Platform, visitor: Visi
         assert "unsafe" not in policy, path
         assert "no-store" in headers["cache-control"], path
         assert "camera=()" in headers["permissions-policy"], path
+        if not path.startswith("/admin/"):
+            loaded, named = page.evaluate(MODULES)
+            assert loaded == named, path
+            assert all(HASHED.search(url) for url in loaded), path
     page.goto("/api/docs/")
     expect(page.get_by_text("/api/account/", exact=True).first).to_be_visible()
     expect(page.get_by_role("link", name="Back to the platform")).to_be_visible()
     # Each breach of the policy is an error in the console, of which the visitor has none at the end.
+
+
+def test_static_files_are_compressed_and_those_with_a_hash_are_kept_for_a_year(platform: Platform) -> None:
+    login = requests.get(f"{platform.url}/login/", timeout=60).text
+    name = re.search(r'"/static/js/page.js":"([^"]+)"', login)
+    assert name is not None
+    script = requests.get(platform.url + name[1], timeout=60)
+    assert script.headers["Cache-Control"] == "max-age=31536000, public, immutable"
+    assert script.headers["Content-Encoding"] == "gzip"
+    assert "Shared by the pages" not in script.text  # its first comment
+    plain = requests.get(f"{platform.url}/static/js/page.js", headers={"Accept-Encoding": "identity"}, timeout=60)
+    assert plain.headers["Cache-Control"] == "max-age=60, public"
+    assert "Content-Encoding" not in plain.headers
 
 
 def test_pages_and_json_are_compressed_and_secrets_are_not(platform: Platform) -> None:

@@ -36,7 +36,7 @@ from tests.sending import sending as sending_deliveries
 from tests.servers import connections
 from tests.workflows import edge, node
 from webhooks.models import Delivery, DeliveryStatus, Lane
-from webhooks.operations.replays import RETRIES
+from webhooks.operations import replays
 from workflow_platform.core.accounts.models import Role
 from workflow_platform.installation.embedded import wait_until
 from workflow_platform.installation.supervision import processes
@@ -120,7 +120,7 @@ def test_each_event_is_a_signed_cloud_event_that_says_that_it_is_a_replay(server
 @COMMITS
 def test_a_receiver_that_never_takes_an_event_fails_the_replay_which_can_be_resumed(server: Answering) -> None:
     replay = to(server, [0, 1, 2])
-    attempts = RETRIES.max_attempts or 0
+    attempts = replays.RETRIES.max_attempts or 0
     server.statuses = [200, *[503] * attempts]
     replay = send(replay)
     assert (replay.state, replay.position) == (ReplayStatus.FAILED, 1)
@@ -210,7 +210,10 @@ def test_events_of_the_installation_are_sent_to_a_url_and_no_workspace_sees_the_
 
 
 @COMMITS
-def test_a_pause_ends_the_retries_of_an_event_and_a_resume_sends_it_again(server: Answering) -> None:
+def test_a_pause_ends_the_retries_of_an_event_and_a_resume_sends_it_again(
+    server: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replays, "RETRIES", replays.RETRIES.model_copy(update={"initial_seconds": 60}))
     replay = to(server, [0, 1])
     server.statuses = [503]
     sending.send(replay.pk, threading.Event())

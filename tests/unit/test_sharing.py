@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from xdist.remote import Producer
 
 from tests.sharing import AT_ONCE, PLATFORMS, USE_PLATFORM, Sharing
@@ -55,8 +59,8 @@ def run(sharing: Sharing, nodes: list[Any]) -> list[list[str]]:
         sharing.add_node_collection(node, IDS)
     sharing.schedule()
     together = []
-    while any(node.sent for node in nodes):
-        busy = [node for node in nodes if node.sent]
+    # As xdist's processes do: the last test is run once another one follows, or it is said that none will.
+    while busy := [node for node in nodes if len(node.sent) > (not node.shutting_down)]:
         together.append([IDS[node.sent[0]] for node in busy])
         for node in busy:
             index = node.sent.pop(0)
@@ -72,10 +76,13 @@ def nodes(request: pytest.FixtureRequest) -> list[Node]:
 
 @pytest.fixture
 def sharing(nodes: list[Node], tmp_path: Path) -> Sharing:
-    groups = tmp_path / "groups.json"
-    groups.write_text(json.dumps(TESTS))
+    return sharing_of(TESTS, len(nodes), tmp_path / "groups.json")
+
+
+def sharing_of(tests: dict[str, str], processes: int, groups: Path) -> Sharing:
+    groups.write_text(json.dumps(tests))
     config: Any = SimpleNamespace(
-        option=SimpleNamespace(loadscopereorder=True), getvalue=lambda name: ["popen"] * len(nodes)
+        option=SimpleNamespace(loadscopereorder=True), getvalue=lambda name: ["popen"] * processes
     )
     return Sharing(config, Producer("sharing", enabled=False), groups)
 
@@ -85,6 +92,38 @@ def test_every_test_is_run_once(sharing: Sharing, nodes: list[Node]) -> None:
     run(sharing, nodes)
     assert sorted(test for node in nodes for test in node.ran) == sorted(TESTS)
     assert all(node.shutting_down for node in nodes)
+
+
+@given(
+    groups=st.lists(
+        st.tuples(st.sampled_from(["long", "installation", "site", "browser", "platform", "own"]), st.integers(1, 5)),
+        max_size=12,
+    ),
+    count=st.integers(1, 4),
+    chance=st.randoms(use_true_random=False),
+)
+def test_nothing_is_left_over_whatever_takes_how_long(
+    groups: list[tuple[str, int]], count: int, chance: Random
+) -> None:
+    tests = {
+        f"tests/test_{number}.py::test_{n}": kind if kind in {"site", "browser"} else f"{kind}:{number}"
+        for number, (kind, many) in enumerate(groups)
+        for n in range(many)
+    }
+    nodes: list[Any] = [Node(f"gw{n}") for n in range(count)]
+    with TemporaryDirectory() as folder:
+        sharing = sharing_of(tests, count, Path(folder) / "groups.json")
+        for node in nodes:
+            sharing.add_node(node)
+        for node in nodes:
+            sharing.add_node_collection(node, list(tests))
+        sharing.schedule()
+        while able := [node for node in nodes if len(node.sent) > (not node.shutting_down)]:
+            node = chance.choice(able)
+            index = node.sent.pop(0)
+            node.ran.append(list(tests)[index])
+            sharing.mark_test_complete(node, index)
+    assert sorted(test for node in nodes for test in node.ran) == sorted(tests)
 
 
 @pytest.mark.parametrize("nodes", [2, 4, 8], indirect=True)

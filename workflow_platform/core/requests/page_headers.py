@@ -16,6 +16,7 @@ from django.http.response import HttpResponseBase
 from django.template import loader
 
 from workflow_platform.core.middleware import Middleware
+from workflow_platform.core.page_modules import page_modules
 
 CSP = "Content-Security-Policy"
 POLICY = {
@@ -28,7 +29,7 @@ POLICY = {
     "base-uri": ["'none'"],
     "frame-ancestors": ["'none'"],
 }
-"""What a page may load: only what this installation serves, and nothing inline."""
+"""What a page may load: only what this installation serves, and nothing inline, the import map apart."""
 DOCS_POLICY = POLICY | {"img-src": ["'self'", "data:"], "font-src": ["'self'", "data:"]}
 """The API documentation: its style sheet has pictures as data."""
 PERMISSIONS = ", ".join(
@@ -63,7 +64,13 @@ def policy_of(path: str) -> str:
     """Return the policy of the page with a path."""
     if path == "/api/docs/":
         return _written(DOCS_POLICY)
-    return _queue_policy() if path.startswith("/admin/rq/") else _written(POLICY)
+    return _queue_policy() if path.startswith("/admin/rq/") else _page_policy()
+
+
+def _page_policy() -> str:
+    """Return the policy of pages: `POLICY`, and the import map, the one inline script that they have."""
+    digest = page_modules().import_map_digest
+    return _written(POLICY | {"script-src": ["'self'", digest]} if digest else POLICY)
 
 
 def _written(policy: dict[str, list[str]]) -> str:
